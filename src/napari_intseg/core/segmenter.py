@@ -1,0 +1,188 @@
+"""The contract between a model and the engine.
+
+A model is written without knowing of zoom-in, volumes, undo or windows: it gets one image,
+prepares it once, and answers prompts on it. Everything it needs to remember between two clicks
+travels through `Answer.state`, which the caller keeps and hands back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_intseg.core.prompts import PromptKind, Prompts
+from napari_intseg.core.settings import ZoomIn
+
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+Array = NDArray[Any]
+
+CLICKS: frozenset[PromptKind] = frozenset({"click"})
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """How a model wants to be used; the engine obeys.
+
+    Parameters
+    ----------
+    name : str
+        The name it is registered under.
+    prompts : frozenset of str
+        Kinds of prompt it takes; `"mask"` says that it can start from an initial mask.
+    resample : {"probability", "logits"}
+        What is interpolated when an answer returns to the slice: RITM resamples
+        probabilities, SAM logits.
+    threshold : float
+        Probability above which a pixel belongs to the object.
+    zoom_in : ZoomIn or None
+        The view it was published with; None: it always sees the whole slice, and copes with
+        any size itself.
+    longer_side_px : int or None
+        Views are never larger than this; None: no limit.
+    flip : bool
+        Whether its answer is averaged with that on the mirrored view.
+    uses_prev : bool
+        Whether the previous answer changes the next one. Propagation gives the neighbour's
+        mask to such a model as guidance, and turns it into prompts for the others.
+    """
+
+    name: str
+    prompts: frozenset[PromptKind] = CLICKS
+    resample: Literal["probability", "logits"] = "probability"
+    threshold: float = 0.5
+    zoom_in: ZoomIn | None = None
+    longer_side_px: int | None = None
+    flip: bool = False
+    uses_prev: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """What a model keeps of an image before any prompt.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(H, W)`` of the image.
+    payload : Any
+        The model's own, for instance an embedding or a normalised tensor.
+    nbytes : int
+        Memory it holds, for the bound of the cache.
+    """
+
+    shape: tuple[int, int]
+    payload: Any
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """One question to a model.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Of the image that is asked about, made by the same model.
+    prompts : Prompts
+        In pixels of that image. Clicks may lie outside it: a click on the slice need not be
+        in the view.
+    prev_logits : ndarray of float32, shape (H, W), or None
+        The previous answer, or an initial mask as logits (see `mask_to_logits`), on the image's
+        grid; None when there is none. Finite everywhere.
+    state : Any
+        `Answer.state` of the previous answer if the view is the same, else None.
+    """
+
+    prepared: Prepared
+    prompts: Prompts
+    prev_logits: FloatArray | None = None
+    state: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """A model's answer on the image it was asked about.
+
+    Parameters
+    ----------
+    logits : ndarray of float32, shape (H, W)
+        Real-valued, finite; `sigmoid(logits) > threshold` is the object.
+    state : Any
+        Handed back with the next query on the same view; None if the model needs nothing.
+    alternatives : tuple of ndarray of float32
+        Further masks as logits (SAM's three), the chosen one included; empty when there is one.
+    scores : tuple of float
+        The model's own estimate of quality for each of `alternatives`.
+    info : mapping
+        Anything worth showing or testing, e.g. the focus box of FocalClick.
+    """
+
+    logits: FloatArray
+    state: Any = None
+    alternatives: tuple[FloatArray, ...] = ()
+    scores: tuple[float, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Segmenter(Protocol):
+    """A model: prepares an image once, then answers queries on it.
+
+    Calls come from one thread at a time. Neither method changes its arguments, and the same
+    query gives the same answer.
+    """
+
+    @property
+    def traits(self) -> Traits:
+        """How it wants to be used."""
+        ...
+
+    def prepare(self, image: FloatArray) -> Prepared:
+        """Do the work that needs no prompt.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (H, W, 3)
+            RGB in [0, 1].
+        """
+        ...
+
+    def predict(self, query: Query) -> Answer:
+        """Answer one query."""
+        ...
+
+
+@runtime_checkable
+class BatchSegmenter(Protocol):
+    """A model that answers several queries at once, faster than one by one.
+
+    All queries of a batch have the same image size; the answers equal those of `predict`.
+    """
+
+    def predict_batch(self, queries: Sequence[Query]) -> list[Answer]:
+        """Answer in the order asked."""
+        ...
+
+
+LOGIT_LIMIT = 30.0
+"""Logits beyond it are cut: `sigmoid(-30)` is 1e-13, nothing is lost and all stays finite."""
+
+
+def sigmoid(logits: FloatArray) -> FloatArray:
+    """Return probabilities in [0, 1] as float32, of the same shape."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(logits, np.float64))), np.float32)
+
+
+def logit(prob: FloatArray) -> FloatArray:
+    """Return the logits of probabilities, cut at ``±LOGIT_LIMIT``, float32 of the same shape."""
+    p = np.asarray(prob, np.float64)
+    with np.errstate(divide="ignore"):
+        raw = np.log(p) - np.log1p(-p)
+    return np.asarray(np.clip(raw, -LOGIT_LIMIT, LOGIT_LIMIT), np.float32)
+
+
+def mask_to_logits(mask: BoolArray) -> FloatArray:
+    """Return a mask as a certain answer: ``+LOGIT_LIMIT`` on the object, ``-LOGIT_LIMIT`` off it."""
+    return np.where(mask, np.float32(LOGIT_LIMIT), np.float32(-LOGIT_LIMIT))
