@@ -23,7 +23,16 @@ _HOME = {
     "available_models": "models.registry",
     "load_model": "models.registry",
 }
-__all__ = ["Box", "Click", "Plane", "Scribble", "Session", "Volume", "available_models", "load_model"]
+__all__ = [
+    "Box",
+    "Click",
+    "Plane",
+    "Scribble",
+    "Session",
+    "Volume",
+    "available_models",
+    "load_model",
+]
 __version__ = "0.1.0"
 
 

@@ -1,0 +1,1 @@
+"""Values and contracts: numpy and the standard library only."""

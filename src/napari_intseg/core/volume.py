@@ -107,7 +107,8 @@ class Volume:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the array."""
-        return np.dtype(self.data.dtype)
+        dtype: np.dtype[Any] = np.dtype(self.data.dtype)
+        return dtype
 
     @property
     def spacing(self) -> tuple[float, ...]:
@@ -206,8 +207,8 @@ def _has_channels(shape: tuple[int, ...]) -> bool:
 def _check(shape: tuple[int, ...], spatial: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if len(spatial) not in (2, 3):
         raise DataError(
-            f"data has {len(shape)} axes: expected 2-D (row, col), 3-D (plane, row, col), or either "
-            f"with channels last, got shape {shape}. Choose one time point or channel first."
+            f"data has {len(shape)} axes: expected 2-D (row, col), 3-D (plane, row, col), or "
+            f"either with channels last, got shape {shape}. Choose one time point or channel first."
         )
     if 0 in shape:
         raise DataError(

@@ -1,0 +1,1 @@
+"""One slice, any model: which view to take, and the way back."""

@@ -1,0 +1,1 @@
+"""Models: the only room, with training, where torch lives."""

@@ -1,0 +1,1 @@
+"""From one slice's mask to its neighbours."""

@@ -1,0 +1,1 @@
+"""One person's work, headless: prompts, answers, undo."""

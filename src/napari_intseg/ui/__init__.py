@@ -1,0 +1,1 @@
+"""The napari dock widget; the only room where napari and Qt live."""

@@ -1,0 +1,1 @@
+"""Bare networks, without loading or pre-processing."""

@@ -1,0 +1,63 @@
+"""Which device and number format a network runs with."""
+
+from typing import Literal
+
+import torch
+
+from napari_intseg.errors import DeviceError
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """Return a device that exists here.
+
+    Parameters
+    ----------
+    device : str, default "auto"
+        "auto" takes CUDA, then MPS, then CPU; otherwise a torch name such as "cpu" or "cuda:1".
+
+    Raises
+    ------
+    DeviceError
+        If the name is unknown or there is no such device.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.zeros(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as err:
+        raise DeviceError(
+            f"device cannot be used: expected one of {', '.join(list_devices())}, got {device!r}. "
+            "Choose another, or leave it at 'auto'."
+        ) from err
+    return chosen
+
+
+def list_devices() -> tuple[str, ...]:
+    """Return the names that `choose_device` takes here, "auto" first."""
+    cuda = tuple(f"cuda:{i}" for i in range(torch.cuda.device_count()))
+    mps = ("mps",) if torch.backends.mps.is_available() else ()
+    return ("auto", *cuda, *mps, "cpu")
+
+
+def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the dtype to compute in: half precision on CUDA, float32 elsewhere, unless asked.
+
+    Raises
+    ------
+    DeviceError
+        If the name is unknown.
+    """
+    if precision == "auto":
+        return torch.float16 if device.type == "cuda" else torch.float32
+    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if precision not in dtypes:
+        raise DeviceError(
+            f"precision is unknown: expected 'auto' or one of {', '.join(dtypes)}, "
+            f"got {precision!r}. Leave it at 'auto'."
+        )
+    return dtypes[precision]

@@ -1,0 +1,1 @@
+"""What a third-party model needs to test itself."""
