@@ -184,5 +184,5 @@ def logit(prob: FloatArray) -> FloatArray:
 
 
 def mask_to_logits(mask: BoolArray) -> FloatArray:
-    """Return a mask as a certain answer: ``+LOGIT_LIMIT`` on the object, ``-LOGIT_LIMIT`` off it."""
+    """Return a mask as certain logits: ``LOGIT_LIMIT`` on the object, minus it elsewhere."""
     return np.where(mask, np.float32(LOGIT_LIMIT), np.float32(-LOGIT_LIMIT))
