@@ -1,0 +1,243 @@
+"""From raw values to what a model takes: RGB in [0, 1], always finite."""
+
+import colorsys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_intseg.core.segmenter import Array, FloatArray
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import DataError
+
+Colour = tuple[float, float, float]
+
+_GREY: Colour = (1.0, 1.0, 1.0)
+_RGB: tuple[Colour, ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+_PERCENTILES = (0.5, 99.5)
+_SAMPLE_PLANES = 9
+_SAMPLE_SIDE = 256
+_STRIDED_SIDE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A CT window in Hounsfield units."""
+
+    level: float
+    width: float
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """What is shown black and what white."""
+        return self.level - self.width / 2, self.level + self.width / 2
+
+
+CT_WINDOWS: dict[str, Window] = {
+    "abdomen": Window(50, 400),
+    "bone": Window(400, 1800),
+    "brain": Window(40, 80),
+    "liver": Window(30, 150),
+    "lung": Window(-600, 1500),
+    "mediastinum": Window(50, 350),
+    "soft tissue": Window(50, 400),
+    "spine": Window(50, 250),
+    "stroke": Window(40, 40),
+    "subdural": Window(75, 215),
+    "temporal bone": Window(600, 2800),
+}
+"""Level and width by name, after Radiopaedia's article "Windowing (CT)" (doi:10.53347/rID-52108);
+where it gives a range the middle is taken."""
+
+WindowChoice = str | tuple[float, float] | Window | None
+
+
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """How raw values become RGB.
+
+    Parameters
+    ----------
+    low, high : tuple of float
+        The values shown black and white, one for each of `channels`, or one for all.
+    channels : tuple of int or None
+        Channels that are shown; None: there is no channel axis.
+    colours : tuple of (float, float, float)
+        The colour of each; they are added up. Grey for one channel; red, green and blue for up
+        to three.
+    gamma : float, default 1.0
+        Values in [0, 1] are raised to it.
+    """
+
+    low: tuple[float, ...] = (0.0,)
+    high: tuple[float, ...] = (255.0,)
+    channels: tuple[int, ...] | None = None
+    colours: tuple[Colour, ...] = (_GREY,)
+    gamma: float = 1.0
+
+    def to_rgb(self, raw: Array) -> FloatArray:
+        """Return raw values as RGB; the argument is not changed.
+
+        Parameters
+        ----------
+        raw : ndarray, shape (H, W) or (H, W, C)
+            bool, integer or float. NaN is shown as the lowest value, infinities as the limits.
+
+        Returns
+        -------
+        ndarray of float32, shape (H, W, 3)
+            In [0, 1], finite.
+        """
+        if raw.ndim == 2:
+            grey = self._scaled(raw, 0)
+            return np.repeat(grey[..., None], 3, axis=2)
+        channels = self.channels or tuple(range(min(3, raw.shape[2])))
+        out = np.zeros((*raw.shape[:2], 3), np.float32)
+        for i, channel in enumerate(channels):
+            value = self._scaled(raw[..., channel], i)
+            for target, weight in enumerate(self._colour(i, len(channels))):
+                if weight:
+                    out[..., target] += value if weight == 1 else value * np.float32(weight)
+        return np.minimum(out, 1.0, out=out)
+
+    def _colour(self, i: int, count: int) -> Colour:
+        return self.colours[i] if len(self.colours) == count else default_colours(count)[i]
+
+    def _scaled(self, raw: Array, i: int) -> FloatArray:
+        low, high = self.low[i % len(self.low)], self.high[i % len(self.high)]
+        # float32 holds every value of small types exactly, and a uint8 becomes exactly v / 255
+        small = raw.dtype.itemsize <= 2 or raw.dtype == np.float32
+        value: NDArray[np.floating[Any]] = raw.astype(np.float32 if small else np.float64)
+        with np.errstate(all="ignore"):
+            value = (value - value.dtype.type(low)) / value.dtype.type(max(high - low, 0) or 1)
+        value = np.clip(np.nan_to_num(value, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
+        if self.gamma != 1.0:
+            value = value ** value.dtype.type(self.gamma)
+        return np.asarray(value, np.float32)
+
+
+def default_colours(count: int) -> tuple[Colour, ...]:
+    """Return a colour for each channel: grey; red, green, blue; or as many hues, added up."""
+    if count == 1:
+        return (_GREY,)
+    if count <= 3:
+        return _RGB[:count]
+    return tuple(colorsys.hsv_to_rgb(i / count, 1.0, 1.0) for i in range(count))
+
+
+def resolve_intensity(
+    volume: Volume, window: WindowChoice = None, channels: tuple[int, ...] | None = None
+) -> Intensity:
+    """Choose how a volume's values become RGB.
+
+    Parameters
+    ----------
+    volume : Volume
+        Lazy data is sampled, never read whole.
+    window : optional
+        None: 8-bit values and bool as they are, all others "percentile". "percentile": from the
+        0.5th to the 99.5th, for each channel. "full": from the smallest to the largest value of
+        the sample. A name of `CT_WINDOWS`; a pair (low, high); or a `Window` of level and width.
+    channels : tuple of int, optional
+        Which channels are shown, mixed to RGB. By default the first three, so that the alpha of
+        RGBA is left out.
+
+    Raises
+    ------
+    DataError
+        If the name is unknown, the limits are not in order, or a channel does not exist.
+    """
+    shown = _check_channels(volume, channels)
+    colours = default_colours(len(shown) if shown else 1)
+    if isinstance(window, Window):
+        window = window.limits
+    if isinstance(window, str) and window.lower() in CT_WINDOWS:
+        window = CT_WINDOWS[window.lower()].limits
+    if window is None:
+        fixed = {"b": 1.0, "u": 255.0}.get(volume.dtype.kind)
+        if fixed is not None and volume.dtype.itemsize == 1:
+            return Intensity((0.0,), (fixed,), shown, colours)
+        window = "percentile"
+    if isinstance(window, str):
+        low, high = _measured(volume, window, shown)
+        return Intensity(low, high, shown, colours)
+    low_one, high_one = _check_limits(window)
+    return Intensity((low_one,), (high_one,), shown, colours)
+
+
+def _check_channels(volume: Volume, channels: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    if channels is None:
+        return tuple(range(min(3, volume.n_channels))) or None
+    chosen = tuple(int(c) for c in channels)
+    if not chosen or not all(0 <= c < volume.n_channels for c in chosen):
+        raise DataError(
+            f"channel does not exist: expected some of 0 to {volume.n_channels - 1} for data with "
+            f"{volume.n_channels} channels, got {channels!r}. Choose channels of the data."
+        )
+    return chosen
+
+
+def _check_limits(window: tuple[float, float]) -> tuple[float, float]:
+    low, high = (float(v) for v in window)
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise DataError(
+            f"window is not in order: expected (low, high) with low < high, got {window!r}. "
+            "Give the value shown black first."
+        )
+    return low, high
+
+
+def _measured(
+    volume: Volume, kind: str, channels: tuple[int, ...] | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if kind not in ("percentile", "full"):
+        raise DataError(
+            f"window is unknown: expected 'percentile', 'full' or one of {', '.join(CT_WINDOWS)}, "
+            f"got {kind!r}. Choose one, or give (low, high)."
+        )
+    sample = _sample(volume)
+    columns = [sample] if channels is None else [sample[:, c] for c in channels]
+    limits = [_limits(column, kind) for column in columns]
+    return tuple(low for low, _ in limits), tuple(high for _, high in limits)
+
+
+def _limits(values: Array, kind: str) -> tuple[float, float]:
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(finite, _PERCENTILES) if kind == "percentile" else (0.0, 0.0)
+    if not low < high:  # the whole range, or an image that is nearly constant
+        low, high = finite.min(), finite.max()
+    return (float(low), float(high)) if low < high else (float(low), float(low) + 1.0)
+
+
+def _sample(volume: Volume) -> Array:
+    """Return some hundred thousand pixels from all over the volume, (n,) or (n, C)."""
+    planes = volume.planes(0)
+    chosen = np.unique(np.linspace(0, len(planes) - 1, _SAMPLE_PLANES).round().astype(int))
+    parts = [part for i in chosen for part in _sample_plane(volume, planes[i])]
+    tail = (volume.n_channels,) if volume.n_channels else ()
+    return np.concatenate([part.reshape(-1, *tail) for part in parts])
+
+
+def _sample_plane(volume: Volume, plane: Plane) -> list[Array]:
+    height, width = volume.slice_shape(0)
+    if max(height, width) <= _STRIDED_SIDE:
+        step = max(1, max(height, width) // _SAMPLE_SIDE)
+        return [volume.take(plane, step=step)]
+    # windows instead of a stride, which would read all of a huge lazy plane
+    starts = [
+        np.unique(np.linspace(0, max(0, size - _SAMPLE_SIDE), 4).astype(int))
+        for size in (height, width)
+    ]
+    return [
+        volume.take(
+            plane,
+            slice(int(r), min(int(r) + _SAMPLE_SIDE, height)),
+            slice(int(c), min(int(c) + _SAMPLE_SIDE, width)),
+            step=2,
+        )
+        for r in starts[0]
+        for c in starts[1]
+    ]

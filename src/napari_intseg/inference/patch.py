@@ -1,0 +1,114 @@
+"""An answer on a slice, kept only where it was given."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_intseg.core.segmenter import (
+    LOGIT_LIMIT,
+    BoolArray,
+    FloatArray,
+    logit,
+    mask_to_logits,
+)
+from napari_intseg.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """Logits on a rectangle of a slice; everywhere else they are ``-LOGIT_LIMIT``.
+
+    Parameters
+    ----------
+    row0, col0 : int
+        The slice's pixel under the first of the logits.
+    logits : ndarray of float32, shape (h, w)
+        Lies inside the slice; h and w may be 0.
+    shape : (int, int)
+        ``(H, W)`` of the slice.
+    """
+
+    row0: int
+    col0: int
+    logits: FloatArray
+    shape: tuple[int, int]
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> "Patch":
+        """Return the answer that holds no object."""
+        return cls(0, 0, np.zeros((0, 0), np.float32), shape)
+
+    @classmethod
+    def from_mask(cls, mask: BoolArray) -> "Patch":
+        """Return a mask of shape (H, W), any dtype, as a certain answer: non-zero is object.
+
+        Raises
+        ------
+        DataError
+            If the mask is not 2-D.
+        """
+        if np.ndim(mask) != 2:
+            raise DataError(
+                f"mask is not on a slice: expected shape (H, W), got {np.shape(mask)!r}. "
+                "Give one slice of it."
+            )
+        given = np.asarray(mask) != 0
+        box = bounding_box(given)
+        if box is None:
+            return cls.empty((given.shape[0], given.shape[1]))
+        row0, row1, col0, col1 = box
+        inside = mask_to_logits(given[row0:row1, col0:col1])
+        return cls(row0, col0, inside, (given.shape[0], given.shape[1]))
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns of the slice that the logits lie on."""
+        height, width = self.logits.shape
+        return slice(self.row0, self.row0 + height), slice(self.col0, self.col0 + width)
+
+    def full(self) -> FloatArray:
+        """Return the logits of the whole slice, float32 (H, W)."""
+        whole = np.full(self.shape, -LOGIT_LIMIT, np.float32)
+        whole[self.slices] = self.logits
+        return whole
+
+    def mask(self, threshold: float = 0.5) -> BoolArray:
+        """Return where the probability exceeds a threshold, bool (H, W)."""
+        whole = np.zeros(self.shape, bool)
+        whole[self.slices] = self.inside(threshold)
+        return whole
+
+    def inside(self, threshold: float = 0.5) -> BoolArray:
+        """Return the mask on the patch's own rectangle, bool (h, w)."""
+        return self.logits > logit(np.array(threshold, np.float32))
+
+    def box(self, threshold: float = 0.5) -> tuple[int, int, int, int] | None:
+        """Return ``(row0, row1, col0, col1)`` of the object, half-open; None if there is none."""
+        box = bounding_box(self.inside(threshold))
+        if box is None:
+            return None
+        return box[0] + self.row0, box[1] + self.row0, box[2] + self.col0, box[3] + self.col0
+
+    def window(self, rows: slice, cols: slice) -> FloatArray:
+        """Return the logits of a window of the slice, float32; start and stop are given."""
+        out = np.full((rows.stop - rows.start, cols.stop - cols.start), -LOGIT_LIMIT, np.float32)
+        height, width = self.logits.shape
+        top, bottom = max(rows.start, self.row0), min(rows.stop, self.row0 + height)
+        left, right = max(cols.start, self.col0), min(cols.stop, self.col0 + width)
+        if top < bottom and left < right:
+            out[top - rows.start : bottom - rows.start, left - cols.start : right - cols.start] = (
+                self.logits[
+                    top - self.row0 : bottom - self.row0, left - self.col0 : right - self.col0
+                ]
+            )
+        return out
+
+
+def bounding_box(mask: BoolArray) -> tuple[int, int, int, int] | None:
+    """Return ``(row0, row1, col0, col1)`` of a mask's pixels, half-open; None if it has none."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size == 0:
+        return None
+    row0, row1 = int(rows[0]), int(rows[-1]) + 1
+    cols = np.flatnonzero(mask[row0:row1].any(axis=0))
+    return row0, row1, int(cols[0]), int(cols[-1]) + 1

@@ -1,0 +1,282 @@
+"""Ask a model about one slice: choose the view, predict, put the answer back."""
+
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.segmenter import (
+    LOGIT_LIMIT,
+    Answer,
+    BatchSegmenter,
+    FloatArray,
+    Prepared,
+    Query,
+    Segmenter,
+    Traits,
+)
+from napari_intseg.core.settings import ZoomIn
+from napari_intseg.inference.flip import Flip
+from napari_intseg.inference.intensity import Intensity
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.view import Read, View
+from napari_intseg.inference.zoom_in import Look, look, should_look_again
+
+Model = Literal["model"]
+
+
+class PreparedStore(Protocol):
+    """Keeps what models prepared; it may forget at any time."""
+
+    def get(self, key: Hashable) -> Prepared | None:
+        """Return what was put under a key, None if it is not there any more."""
+        ...
+
+    def put(self, key: Hashable, prepared: Prepared) -> None:
+        """Keep something under a key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a slice is shown to a model; "model" takes what the model was published with.
+
+    Parameters
+    ----------
+    intensity : Intensity
+        Turns raw values to RGB.
+    zoom_in : ZoomIn or None or "model"
+        None: always the whole slice.
+    flip : bool or "model"
+        Average with the answer on the mirrored view.
+    longer_side_px : int or None or "model"
+        Views are never larger than this; None: no limit.
+    """
+
+    intensity: Intensity = field(default_factory=Intensity)
+    zoom_in: ZoomIn | Model | None = "model"
+    flip: bool | Model = "model"
+    longer_side_px: int | Model | None = "model"
+
+    def resolved(self, traits: Traits) -> "Resolved":
+        """Return the options with every "model" replaced by the model's own."""
+        return Resolved(
+            self.intensity,
+            traits.zoom_in if self.zoom_in == "model" else self.zoom_in,
+            traits.flip if self.flip == "model" else self.flip,
+            traits.longer_side_px if self.longer_side_px == "model" else self.longer_side_px,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Options of one model; see `Options`."""
+
+    intensity: Intensity
+    zoom_in: ZoomIn | None
+    flip: bool
+    longer_side_px: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceAnswer:
+    """A model's answer on a slice, and what the next question needs of it.
+
+    Parameters
+    ----------
+    patch : Patch
+        The answer on the slice.
+    kept : View or None
+        The crop that zoom-in holds from click to click.
+    seen : View
+        What the model looked at.
+    state : Any
+        The model's own memory, one entry for each of the views (plain, mirrored).
+    alternatives : tuple of Patch
+        Further masks, the chosen one included; empty when there is one.
+    scores : tuple of float
+        The model's own estimate of quality for each of `alternatives`.
+    seconds : float
+        How long it took.
+    info : mapping
+        From the model; ``"note"`` tells people why an answer is what it is.
+    """
+
+    patch: Patch
+    kept: View | None
+    seen: View
+    state: Any = None
+    alternatives: tuple[Patch, ...] = ()
+    scores: tuple[float, ...] = ()
+    seconds: float = 0.0
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one question
+    model: Segmenter,
+    read: Read,
+    shape: tuple[int, int],
+    prompts: Prompts,
+    options: Options | None = None,
+    *,
+    prev: SliceAnswer | None = None,
+    initial: Patch | None = None,
+    prepared: PreparedStore | None = None,
+    key: Hashable = None,
+) -> SliceAnswer:
+    """Ask a model about one slice, as the published predictor of RITM does [1]_.
+
+    The result depends on the arguments alone, and none of them is changed.
+
+    Parameters
+    ----------
+    model : Segmenter
+        Any model.
+    read : callable
+        ``read(rows, cols)`` gives a window of the slice, (h, w) or (h, w, C), in the data's dtype;
+        the slices may have a step. It is called only for what `prepared` does not hold.
+    shape : (int, int)
+        ``(H, W)`` of the slice.
+    prompts : Prompts
+        All that have been given on the slice so far, in its pixels.
+    options : Options, optional
+        The model's own settings by default.
+    prev : SliceAnswer, optional
+        The answer to the prompts before the last one.
+    initial : Patch, optional
+        An external mask to start from; used when `prev` is None.
+    prepared : PreparedStore, optional
+        Where to look for and to keep what the model prepares.
+    key : hashable, optional
+        Names the model, image, plane and intensity in `prepared`.
+
+    Returns
+    -------
+    SliceAnswer
+        Empty, with a note, when nothing says where the object is: no positive prompt and neither
+        a previous answer nor an initial mask with a pixel in it.
+
+    References
+    ----------
+    .. [1] Sofiiuk, K., Petrov, I., Konushin, A. "Reviving iterative training with mask guidance
+       for interactive segmentation", arXiv:2102.06583.
+    """
+    start = time.perf_counter()
+    chosen = (options or Options()).resolved(model.traits)
+    guide = prev.patch if prev is not None else initial
+    kept = prev.kept if prev is not None else None
+    if not prompts.has_positive and (guide is None or guide.box(model.traits.threshold) is None):
+        return _nothing(shape, kept, start)
+    ask = _Asking(model, read, prompts, chosen, prev, guide, prepared, key)
+    zoom = chosen.zoom_in
+    choice = look(zoom, shape, prompts, guide, kept) if zoom else Look(View.whole(shape), None)
+    answer = ask(choice)
+    if zoom and should_look_again(zoom, answer.patch, choice.kept):
+        answer = ask(look(zoom, shape, prompts, answer.patch, None))
+    return _timed(answer, start)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asking:
+    """One question, whichever view it will be asked on."""
+
+    model: Segmenter
+    read: Read
+    prompts: Prompts
+    options: Resolved
+    prev: SliceAnswer | None
+    guide: Patch | None
+    store: PreparedStore | None
+    key: Hashable
+
+    def __call__(self, choice: Look) -> SliceAnswer:
+        view = choice.seen.limited(self.options.longer_side_px)
+        resample = self.model.traits.resample
+        queries = self._queries(view)
+        answers = _predict(self.model, queries)
+        logits = _finite(answers[0].logits)
+        if len(answers) > 1:
+            logits = Flip(view.out_shape[1]).average(logits, _finite(answers[1].logits))
+        return SliceAnswer(
+            patch=view.put_back(logits, resample),
+            kept=choice.kept,
+            seen=view,
+            state=tuple(answer.state for answer in answers),
+            alternatives=tuple(
+                view.put_back(_finite(other), resample) for other in answers[0].alternatives
+            ),
+            scores=answers[0].scores,
+            info=answers[0].info,
+        )
+
+    def _queries(self, view: View) -> list[Query]:
+        prompts = view.prompts(self.prompts)
+        logits = None
+        if self.guide is not None:
+            logits = view.prev_logits(self.guide, self.model.traits.resample)
+        states: tuple[Any, ...] = (None, None)
+        if self.prev is not None and self.prev.seen == view and self.prev.state is not None:
+            states = (*self.prev.state, None)
+        images = self._prepare(view)
+        queries = [Query(images[0], prompts, logits, states[0])]
+        if self.options.flip:
+            flip = Flip(view.out_shape[1])
+            mirrored = None if logits is None else flip.image(logits)
+            queries.append(Query(images[1], flip.prompts(prompts), mirrored, states[1]))
+        return queries
+
+    def _prepare(self, view: View) -> list[Prepared]:
+        """Return the image of a view, prepared, and its mirror image if that is wanted."""
+        image: list[FloatArray] = []
+
+        def prepare(mirrored: bool) -> Prepared:
+            key = (self.key, view, mirrored)
+            found = None if self.store is None else self.store.get(key)
+            if found is None:
+                if not image:
+                    image.append(view.read(self.read, self.options.intensity))
+                flip = Flip(view.out_shape[1])
+                found = self.model.prepare(flip.image(image[0]) if mirrored else image[0])
+                if self.store is not None:
+                    self.store.put(key, found)
+            return found
+
+        return [
+            prepare(mirrored) for mirrored in ((False, True) if self.options.flip else (False,))
+        ]
+
+
+def _predict(model: Segmenter, queries: list[Query]) -> list[Answer]:
+    if len(queries) > 1 and isinstance(model, BatchSegmenter):
+        return model.predict_batch(queries)
+    return [model.predict(query) for query in queries]
+
+
+def _finite(logits: FloatArray) -> FloatArray:
+    """Return logits within the limits; NaN, which a model should not give, is no object."""
+    cut = np.nan_to_num(np.asarray(logits, np.float32), nan=-LOGIT_LIMIT)
+    return np.clip(cut, -LOGIT_LIMIT, LOGIT_LIMIT)
+
+
+def _nothing(shape: tuple[int, int], kept: View | None, start: float) -> SliceAnswer:
+    note = "nothing marks the object yet: add a positive click"
+    seconds = time.perf_counter() - start
+    return SliceAnswer(
+        Patch.empty(shape), kept, View.whole(shape), seconds=seconds, info={"note": note}
+    )
+
+
+def _timed(answer: SliceAnswer, start: float) -> SliceAnswer:
+    return SliceAnswer(
+        answer.patch,
+        answer.kept,
+        answer.seen,
+        answer.state,
+        answer.alternatives,
+        answer.scores,
+        time.perf_counter() - start,
+        answer.info,
+    )

@@ -1,0 +1,175 @@
+"""The part of a slice a model looks at, and the way back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import Array, FloatArray, logit, sigmoid
+from napari_intseg.inference.intensity import Intensity
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.resize import interpolate, resize, taps
+
+Read = Callable[[slice, slice], Array]
+"""Reads a window of a slice, shape (h, w) or (h, w, C); slices may have a step."""
+
+_EXACT_PX = 64_000_000
+_BLOCK_PX = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A rectangle of a slice, resampled to a size: image and clicks in, answer back.
+
+    Grids meet corner on corner [1]_: the first and last pixel of the rectangle are the first and
+    last of the view. Clicks scale by the ratio of the sizes, as the method was published.
+
+    Parameters
+    ----------
+    row0, row1, col0, col1 : int
+        The rectangle, half-open, inside the slice.
+    out_shape : (int, int)
+        Rows and columns that the model gets.
+    shape : (int, int)
+        ``(H, W)`` of the slice.
+
+    References
+    ----------
+    .. [1] Sofiiuk, K., Petrov, I., Konushin, A. "Reviving iterative training with mask guidance
+       for interactive segmentation", arXiv:2102.06583.
+    """
+
+    row0: int
+    row1: int
+    col0: int
+    col1: int
+    out_shape: tuple[int, int]
+    shape: tuple[int, int]
+
+    @classmethod
+    def whole(cls, shape: tuple[int, int], out_shape: tuple[int, int] | None = None) -> "View":
+        """Return the view of a whole slice, at its own size unless another is given."""
+        return cls(0, shape[0], 0, shape[1], out_shape or shape, shape)
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """``(row0, row1, col0, col1)``, half-open."""
+        return self.row0, self.row1, self.col0, self.col1
+
+    @property
+    def box_shape(self) -> tuple[int, int]:
+        """Rows and columns of the rectangle."""
+        return self.row1 - self.row0, self.col1 - self.col0
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns of the slice that the view shows."""
+        return slice(self.row0, self.row1), slice(self.col0, self.col1)
+
+    def limited(self, longer_side_px: int | None) -> "View":
+        """Return the same rectangle, its longer side in the view at most so many pixels."""
+        if longer_side_px is None or max(self.out_shape) <= longer_side_px:
+            return self
+        return replace(self, out_shape=longer_side(self.out_shape, longer_side_px))
+
+    def crop(self, image: Array) -> FloatArray:
+        """Return the view of an array of the slice's shape, (H, W) or (H, W, C), as float32."""
+        return resize(image[self.slices], self.out_shape)
+
+    def read(self, read: Read, intensity: Intensity) -> FloatArray:
+        """Return the view of an image as RGB, reading no more than it needs.
+
+        Parameters
+        ----------
+        read : callable
+            Gives a window of the slice.
+        intensity : Intensity
+            Turns raw values to RGB, before they are interpolated.
+
+        Returns
+        -------
+        ndarray of float32, shape (h, w, 3)
+            In [0, 1]. Rectangles of more than 64 million pixels are first thinned out to at
+            least two samples a pixel of the view, so that a huge lazy slice is never held whole.
+        """
+        size, step = self.box_shape, 1
+        if size[0] * size[1] > _EXACT_PX:
+            step = max(1, min(s // (2 * o) for s, o in zip(size, self.out_shape, strict=True)))
+        plans = [taps(-(-s // step), o) for s, o in zip(size, self.out_shape, strict=True)]
+        used = [np.unique(np.concatenate(plan[:2])) for plan in plans]
+        image = intensity.to_rgb(self._gather(read, step, used[0], used[1]))
+        for axis in (0, 1):
+            low, high, weight = plans[axis]
+            found = np.searchsorted(used[axis], low), np.searchsorted(used[axis], high)
+            image = interpolate(image, axis, (*found, weight))
+        return image
+
+    def _gather(self, read: Read, step: int, rows: Array, cols: Array) -> Array:
+        """Read the given rows and columns of the (thinned) rectangle, a block at a time."""
+        width = slice(self.col0, self.col1, step)
+        block = max(1, _BLOCK_PX // max(1, -(-self.box_shape[1] // step)))
+        parts = []
+        for first in range(int(rows[0]), int(rows[-1]) + 1, block):
+            last = min(first + block, int(rows[-1]) + 1)
+            chosen = rows[(rows >= first) & (rows < last)]
+            if chosen.size:
+                start, stop = int(chosen[0]), int(chosen[-1]) + 1
+                end = min(self.row0 + (stop - 1) * step + 1, self.row1)
+                part = read(slice(self.row0 + start * step, end, step), width)
+                parts.append(part[chosen - start][:, cols])
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def position(self, row: float, col: float) -> tuple[float, float]:
+        """Return where a position on the slice lies in the view; it may lie outside."""
+        height, width = self.box_shape
+        return (
+            (row - self.row0) * self.out_shape[0] / height,
+            (col - self.col0) * self.out_shape[1] / width,
+        )
+
+    def click(self, click: Click) -> Click:
+        """Return a click of the slice in pixels of the view."""
+        row, col = self.position(click.row, click.col)
+        return replace(click, row=row, col=col)
+
+    def prompts(self, prompts: Prompts) -> Prompts:
+        """Return all prompts of the slice in pixels of the view."""
+        return prompts.moved(self.position)
+
+    def prev_logits(
+        self, patch: Patch, resample: Literal["probability", "logits"] = "probability"
+    ) -> FloatArray:
+        """Return an answer on the slice as logits of the view, float32 (h, w)."""
+        return _resampled(patch.window(*self.slices), self.out_shape, resample)
+
+    def put_back(
+        self, logits: FloatArray, resample: Literal["probability", "logits"] = "probability"
+    ) -> Patch:
+        """Return an answer on the view as an answer on the slice.
+
+        Parameters
+        ----------
+        logits : ndarray of float32, shape (h, w)
+            On the view.
+        resample : {"probability", "logits"}
+            What is interpolated.
+        """
+        back = _resampled(logits, self.box_shape, resample)
+        return Patch(self.row0, self.col0, back, self.shape)
+
+
+def longer_side(shape: tuple[int, int], size_px: int) -> tuple[int, int]:
+    """Return a shape scaled so that its longer side has a size; no side falls below 1."""
+    longest = max(shape)
+    scale = size_px / longest
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _resampled(logits: FloatArray, shape: tuple[int, int], resample: str) -> FloatArray:
+    if logits.shape == shape:
+        return np.array(logits, np.float32)
+    if resample == "logits":
+        return resize(logits, shape)
+    return logit(resize(sigmoid(logits), shape))

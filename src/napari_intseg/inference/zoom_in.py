@@ -1,0 +1,143 @@
+"""Which view a model gets, from the clicks and its previous answer: a pure function."""
+
+from dataclasses import dataclass
+
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.settings import ZoomIn
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.view import View, longer_side
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What to look at now, and which crop to remember.
+
+    Parameters
+    ----------
+    seen : View
+        What the model gets.
+    kept : View or None
+        The crop held from click to click; None while there is none yet.
+    """
+
+    seen: View
+    kept: View | None
+
+
+def look(
+    zoom: ZoomIn,
+    shape: tuple[int, int],
+    prompts: Prompts,
+    prev: Patch | None,
+    kept: View | None,
+) -> Look:
+    """Choose the view of the next prediction by the rule of RITM [1]_.
+
+    Parameters
+    ----------
+    zoom : ZoomIn
+        The settings.
+    shape : (int, int)
+        ``(H, W)`` of the slice.
+    prompts : Prompts
+        On the slice, all that have been given. With none at all the previous answer alone
+        says where to look, whatever `skip_clicks` is.
+    prev : Patch or None
+        The previous answer, or an initial mask.
+    kept : View or None
+        `Look.kept` of the previous choice.
+
+    References
+    ----------
+    .. [1] Sofiiuk, K., Petrov, I., Konushin, A. "Reviving iterative training with mask guidance
+       for interactive segmentation", arXiv:2102.06583.
+    """
+    whole = View.whole(shape)
+    if 0 < len(prompts.clicks) <= zoom.skip_clicks:
+        return Look(whole, kept)
+    box = propose(zoom, shape, prompts, prev)
+    if box is None:
+        if zoom.skip_clicks >= 0:
+            return Look(whole, kept)
+        box = whole.box
+    if kept is None or not zoom.keep_crop or _is_outdated(zoom, kept.box, box, prompts):
+        kept = View(*box, target_shape(zoom, box), shape)
+    return Look(kept, kept)
+
+
+def should_look_again(zoom: ZoomIn, patch: Patch, kept: View | None) -> bool:
+    """Return whether a first answer on the whole slice is so small that zooming in pays."""
+    if kept is not None or zoom.skip_clicks > 0:
+        return False
+    box = propose(zoom, patch.shape, Prompts(), patch)
+    # one half is RITM's own constant, whatever `recompute_iou` is
+    return box is not None and interval_iou(box, View.whole(patch.shape).box) < 0.5
+
+
+def propose(
+    zoom: ZoomIn, shape: tuple[int, int], prompts: Prompts, prev: Patch | None
+) -> Box | None:
+    """Return the crop round the previous answer and all positive prompts, half-open.
+
+    None when there is neither a previous answer with a pixel in it nor a box.
+    """
+    found = None if prev is None else prev.box(zoom.threshold)
+    if found is None and prompts.box is None:
+        return None
+    points = _positive_points(prompts, shape)
+    rows, cols = [r for r, _ in points], [c for _, c in points]
+    if found is not None:
+        rows += [found[0], found[1] - 1]
+        cols += [found[2], found[3] - 1]
+    return (*_expand(zoom, rows, shape[0]), *_expand(zoom, cols, shape[1]))
+
+
+def target_shape(zoom: ZoomIn, box: Box) -> tuple[int, int]:
+    """Return the size in which a crop is given to the model."""
+    shape = box[1] - box[0], box[3] - box[2]
+    if zoom.target_size is None:
+        return shape
+    if isinstance(zoom.target_size, int):
+        return longer_side(shape, zoom.target_size)
+    return zoom.target_size
+
+
+def interval_iou(first: Box, second: Box) -> float:
+    """Return the product of the overlaps of rows and of columns: common over joint length."""
+    product = 1.0
+    for a, b in ((0, 1), (2, 3)):
+        common = min(first[b], second[b]) - max(first[a], second[a])
+        joint = max(first[b], second[b]) - min(first[a], second[a])
+        product *= max(0, common) / joint
+    return product
+
+
+def _expand(zoom: ZoomIn, positions: list[int], length: int) -> tuple[int, int]:
+    first, last = min(positions), max(positions)
+    size = max(zoom.expansion * (last - first + 1), zoom.min_crop_size)
+    centre = (first + last) / 2
+    start, end = round(centre - size / 2), round(centre + size / 2)
+    return max(0, start), min(length - 1, end) + 1
+
+
+def _is_outdated(zoom: ZoomIn, kept: Box, box: Box, prompts: Prompts) -> bool:
+    row0, row1, col0, col1 = kept
+    for click in prompts.clicks:
+        # the last row and column count as outside, as published
+        if click.positive and not (row0 <= click.row < row1 - 1 and col0 <= click.col < col1 - 1):
+            return True
+    return interval_iou(box, kept) < zoom.recompute_iou
+
+
+def _positive_points(prompts: Prompts, shape: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return where the prompts say the object is, as pixels inside the slice."""
+    points = [(c.row, c.col) for c in prompts.clicks if c.positive]
+    points += [p for s in prompts.scribbles if s.positive for p in s.points]
+    if prompts.box is not None:
+        box = prompts.box
+        points += [(box.row0, box.col0), (box.row1, box.col1)]
+    return [
+        (min(max(int(r), 0), shape[0] - 1), min(max(int(c), 0), shape[1] - 1)) for r, c in points
+    ]

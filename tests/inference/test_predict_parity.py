@@ -1,0 +1,72 @@
+"""The published predictor, repeated with a network that is a formula (parity README, section 3)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, sigmoid
+from napari_intseg.core.settings import ZoomIn
+from napari_intseg.inference.intensity import Intensity
+from napari_intseg.inference.predict import Options, predict_slice
+
+SETTINGS = {
+    "cvpr": ZoomIn(),
+    "skip1": ZoomIn(skip_clicks=1),
+    "fixed": ZoomIn(target_size=(320, 320)),
+    "skip0": ZoomIn(skip_clicks=0, target_size=256, expansion=1.2, min_crop_size=100),
+}
+
+
+class FormulaNetwork:
+    """4 - 0.12 d+ - 3 exp(-d-/12) + 2 (P - 0.25) + 3 (R - B)."""
+
+    traits = Traits("formula", threshold=0.49, flip=True, uses_prev=True)
+
+    def prepare(self, image: np.ndarray) -> Prepared:
+        return Prepared(image.shape[:2], image, image.nbytes)
+
+    def predict(self, query: Query) -> Answer:
+        image = query.prepared.payload
+        prev = 0.0 if query.prev_logits is None else sigmoid(query.prev_logits)
+        near, far = (self._distance(query, sign) for sign in (True, False))
+        return Answer(
+            (
+                4
+                - 0.12 * near
+                - 3 * np.exp(-far / 12)
+                + 2 * (prev - 0.25)
+                + 3 * (image[..., 0] - image[..., 2])
+            ).astype(np.float32)
+        )
+
+    @staticmethod
+    def _distance(query: Query, positive: bool) -> np.ndarray:
+        rows, cols = np.ogrid[: query.prepared.shape[0], : query.prepared.shape[1]]
+        distance = np.full(query.prepared.shape, 1000.0)
+        for click in query.prompts.clicks:
+            if click.positive == positive and click.row >= 0:
+                np.minimum(distance, np.hypot(rows - click.row, cols - click.col), out=distance)
+        return distance
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_click_sequence_equals_the_published_predictor(shared: Path, name: str) -> None:
+    fixture = np.load(shared / "parity" / "ritm_pipeline.npz")
+    image = fixture["image"]
+    options = Options(Intensity(), zoom_in=SETTINGS[name], longer_side_px=None)
+    clicks, prev = (), None
+    for i, (positive, row, col) in enumerate(fixture["clicks"]):
+        clicks = (*clicks, Click(float(row), float(col), bool(positive)))
+        prev = predict_slice(
+            FormulaNetwork(),
+            lambda rows, cols: image[rows, cols],
+            image.shape[:2],
+            Prompts(clicks),
+            options,
+            prev=prev,
+        )
+        box = (-1, 0, -1, 0) if prev.kept is None else prev.kept.box
+        assert (box[0], box[1] - 1, box[2], box[3] - 1) == tuple(fixture[f"roi_{name}"][i])
+        prob = sigmoid(prev.patch.full())
+        np.testing.assert_allclose(prob, fixture[f"prob_{name}"][i], rtol=0, atol=1e-3)
