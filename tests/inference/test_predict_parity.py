@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, sigmoid
 from napari_intseg.core.settings import ZoomIn

@@ -172,14 +172,15 @@ LOGIT_LIMIT = 30.0
 
 def sigmoid(logits: FloatArray) -> FloatArray:
     """Return probabilities in [0, 1] as float32, of the same shape."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(logits, np.float64))), np.float32)
+    with np.errstate(over="ignore"):  # exp(100) is infinite in float32, and 1 / inf is right
+        return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(logits, np.float32))), np.float32)
 
 
 def logit(prob: FloatArray) -> FloatArray:
     """Return the logits of probabilities, cut at ``±LOGIT_LIMIT``, float32 of the same shape."""
-    p = np.asarray(prob, np.float64)
+    p = np.clip(np.asarray(prob, np.float32), 0, 1)  # interpolation may exceed 1 by a rounding
     with np.errstate(divide="ignore"):
-        raw = np.log(p) - np.log1p(-p)
+        raw = np.log(p / (1 - p))
     return np.asarray(np.clip(raw, -LOGIT_LIMIT, LOGIT_LIMIT), np.float32)
 
 

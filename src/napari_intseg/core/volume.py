@@ -164,7 +164,7 @@ class Volume:
         plane : Plane
             Must exist.
         rows, cols : slice
-            The window, in pixels of the slice; only it is read from lazy data.
+            The window, in pixels of the slice; only it is read from lazy data. A step is obeyed.
         step : int, default 1
             Read every so many pixels (for statistics and overviews).
 
@@ -175,8 +175,8 @@ class Volume:
         """
         index = self._index(
             self.check_plane(plane),
-            slice(rows.start, rows.stop, step),
-            slice(cols.start, cols.stop, step),
+            slice(rows.start, rows.stop, (rows.step or 1) * step),
+            slice(cols.start, cols.stop, (cols.step or 1) * step),
         )
         return np.array(self.data[index])
 
