@@ -1,0 +1,131 @@
+"""Where weight files are kept, and how one gets there: checked, and in one step."""
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from napari_intseg.errors import WeightsError
+from napari_intseg.models.catalogue import CATALOGUE, WeightFile
+
+FOLDERS_VARIABLE = "NAPARI_INTSEG_WEIGHTS"
+"""Environment variable with folders to look in first, separated as in PATH."""
+
+_SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file that was fetched or added.
+
+    Parameters
+    ----------
+    entry : WeightFile
+        Its entry of the catalogue.
+    path : Path
+        Where it is now.
+    sha256 : str
+        Of its content.
+    is_checked : bool
+        Whether that equals the published one; False: none is published, so it was recorded.
+    """
+
+    entry: WeightFile
+    path: Path
+    sha256: str
+    is_checked: bool
+
+
+def cache_folder() -> Path:
+    """Return the folder that files are fetched and added to."""
+    return Path(user_cache_path("napari-intseg")) / "weights"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in lower-case hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_content(entry: WeightFile, path: Path, checksum: str) -> None:
+    """Check that a file can be the weights of an entry, without loading it.
+
+    Raises
+    ------
+    WeightsError
+        If its checksum is not the published one, or it does not begin like a checkpoint.
+    """
+    if entry.sha256 is not None and checksum != entry.sha256:
+        raise WeightsError(
+            f"weights are not the published ones: expected SHA-256 {entry.sha256}, got "
+            f"{checksum} for {entry.file!r}. {how_to_get(entry)}"
+        )
+    with path.open("rb") as stream:
+        start = stream.read(16)
+    # a zip archive, a bare pickle, or the length and the opening brace of a safetensors header
+    if not (start.startswith((b"PK\x03\x04", b"\x80")) or start[8:9] == b"{"):
+        raise WeightsError(
+            f"weights are no checkpoint: expected a torch or safetensors file, got {path.name!r} "
+            f"that begins with {start!r}. {how_to_get(entry)}"
+        )
+
+
+def store(entry: WeightFile, source: Path, folder: Path, checksum: str) -> Stored:
+    """Put a checked file into a folder under its published name, and note its checksum there.
+
+    Raises
+    ------
+    WeightsError
+        If the folder cannot be written.
+    """
+    target = folder / entry.file
+    part = folder / f".{entry.file}.{os.getpid()}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(source, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        _record(folder, entry.file, checksum)
+    except OSError as err:
+        raise unwritable(folder, err) from err
+    return Stored(entry, target, checksum, entry.sha256 is not None)
+
+
+def unwritable(folder: Path, err: OSError) -> WeightsError:
+    """Return the error for a weights folder that cannot be written."""
+    return WeightsError(
+        f"weights cannot be stored: expected a folder that can be written, got {str(folder)!r} "
+        f"({err.strerror or err}). Choose another folder, and name it in {FOLDERS_VARIABLE}."
+    )
+
+
+def how_to_get(entry: WeightFile) -> str:
+    """Return what to do about a missing or wrong file: the commands to fetch and to add it."""
+    add_it = f"add a file with `napari-intseg weights add FILE --key {entry.key}`"
+    if entry.key not in CATALOGUE:
+        return "Give its path as `weights`."
+    if entry.address is None:
+        return f"It cannot be fetched ({entry.note or 'no address'}); {add_it}."
+    size = f" ({entry.size_mb:g} MB)" if entry.size_mb else ""
+    fetch_it = f"Fetch it{size} with `napari-intseg weights fetch {entry.key}`"
+    return f"{fetch_it}, or offline: download {entry.address} and {add_it}."
+
+
+def recorded_sums(folder: Path) -> dict[str, str]:
+    """Return the checksums noted in a folder, by file name."""
+    path = folder / _SUMS
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    pairs = (line.split(maxsplit=1) for line in lines if len(line.split(maxsplit=1)) == 2)
+    return {name.lstrip("*").strip(): checksum.lower() for checksum, name in pairs}
+
+
+def _record(folder: Path, file: str, checksum: str) -> None:
+    sums = recorded_sums(folder) | {file: checksum}
+    part = folder / f".{_SUMS}.{os.getpid()}.part"
+    part.write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)), "utf-8")
+    part.replace(folder / _SUMS)
