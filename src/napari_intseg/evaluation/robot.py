@@ -1,0 +1,125 @@
+"""A robot user: looks at the errors of a mask and says where a person would click next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from napari_intseg.core.prompts import Click
+from napari_intseg.core.segmenter import BoolArray, FloatArray
+from napari_intseg.errors import DataError
+
+Truth = NDArray[np.int8]
+"""1 object, 0 background, -1 ignored."""
+
+Rule = Literal["deepest", "random"]
+RULES: tuple[Rule, ...] = ("deepest", "random")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RobotUser:
+    """Clicks on errors, as the benchmarks of interactive segmentation do.
+
+    Parameters
+    ----------
+    truth : ndarray of int8, shape (H, W)
+        1 object, 0 background, -1 ignored.
+    rule : {"deepest", "random"}, default "deepest"
+        "deepest" is the published protocol [1]_: the error pixel farthest from the boundary of
+        its error. "random" draws uniformly from the disk round that pixel with `spread` times
+        its depth as radius, which lies inside the same error.
+    seed : int or sequence of int, default 0
+        For "random"; the same seed, errors and earlier clicks give the same click.
+    spread : float, default 0.5
+        Between 0 (the deepest pixel) and 1 (the whole disk that fits into the error).
+
+    Raises
+    ------
+    DataError
+        If `truth` is not 2-D or holds another number, or the rule is unknown.
+
+    References
+    ----------
+    .. [1] Sofiiuk, K., Petrov, I., Konushin, A. "Reviving iterative training with mask guidance
+       for interactive segmentation", arXiv:2102.06583.
+    """
+
+    truth: Truth
+    rule: Rule = "deepest"
+    seed: int | Sequence[int] = 0
+    spread: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.truth.ndim != 2 or not np.isin(self.truth, (-1, 0, 1)).all():
+            raise DataError(
+                "truth cannot guide a robot user: expected shape (H, W) with 1 object, 0 "
+                f"background and -1 ignored, got shape {self.truth.shape} with values "
+                f"{np.unique(self.truth)[:5].tolist()!r}. Choose one object of the labels first."
+            )
+        if self.rule not in RULES:
+            raise DataError(
+                f"click rule is unknown: expected one of {', '.join(RULES)}, got {self.rule!r}. "
+                "Choose one of them."
+            )
+
+    def next_click(self, mask: BoolArray, clicks: Sequence[Click] = ()) -> Click | None:
+        """Return the next click, or None when no error is left to click on.
+
+        It goes to false negatives if the deepest of them is strictly deeper than the deepest
+        false positive, and never twice on a pixel.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (H, W)
+            The answer so far; all False before the first click.
+        clicks : sequence of Click
+            Those made before, in whole pixels.
+        """
+        missed = depth((self.truth == 1) & ~mask)
+        extra = depth((self.truth == 0) & mask)
+        for click in clicks:
+            at = int(click.row), int(click.col)
+            missed[at] = extra[at] = 0
+        positive = bool(missed.max() > extra.max())
+        depths = missed if positive else extra
+        row, col = (int(i) for i in np.unravel_index(np.argmax(depths), depths.shape))
+        if depths[row, col] == 0:
+            return None
+        if self.rule == "random":
+            row, col = self._near(depths, row, col, len(clicks))
+        return Click(float(row), float(col), positive)
+
+    def _near(self, depths: FloatArray, row: int, col: int, number: int) -> tuple[int, int]:
+        radius = self.spread * float(depths[row, col])
+        rows, cols = np.ogrid[: depths.shape[0], : depths.shape[1]]
+        near = np.hypot(rows - row, cols - col) <= radius
+        choices = np.argwhere(near & (depths > 0))
+        seeds = [self.seed] if isinstance(self.seed, int) else list(self.seed)
+        chosen = choices[np.random.default_rng([*seeds, number]).integers(len(choices))]
+        return int(chosen[0]), int(chosen[1])
+
+
+def depth(error: BoolArray) -> FloatArray:
+    """Return each error pixel's distance in pixels to the nearest pixel that is none.
+
+    Parameters
+    ----------
+    error : ndarray of bool, shape (H, W)
+        Beyond the image is no error.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W)
+        Exact and rounded to float32, so that ties are those of the published protocol; 0 where
+        there is no error.
+    """
+    out = np.zeros(error.shape, np.float32)
+    rows, cols = np.flatnonzero(error.any(axis=1)), np.flatnonzero(error.any(axis=0))
+    if rows.size:
+        # distances depend on nothing outside the errors' box and one pixel round it
+        box = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        out[box] = distance_transform_edt(np.pad(error[box], 1))[1:-1, 1:-1]
+    return out
