@@ -1,0 +1,95 @@
+"""How clicks enter a network: as two maps, one of the positive clicks and one of the negative."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+FAR = 1e6
+"""Squared distance in pixels where there is no click at all, as RITM has it."""
+
+
+class ClickMaps(nn.Module):
+    """Draw clicks as disks, or as a saturating distance.
+
+    Parameters
+    ----------
+    radius : float, default 5
+        Pixels. Disks are 1 within it (rim included) and 0 elsewhere; distances d become
+        ``tanh(2 d / radius)``, 1 far from any click.
+    kind : {"disk", "distance"}, default "disk"
+        Disks [1]_, or distances as in BRS and f-BRS [2]_.
+
+    References
+    ----------
+    .. [1] Sofiiuk, K., Petrov, I., Konushin, A. arXiv:2102.06583, section 3.1.
+    .. [2] Sofiiuk, K., Petrov, I., Barinova, O., Konushin, A. arXiv:2001.10331.
+    """
+
+    def __init__(self, radius: float = 5.0, kind: Literal["disk", "distance"] = "disk") -> None:
+        super().__init__()
+        self.radius = radius
+        self.kind = kind
+
+    def forward(self, points: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Return the maps.
+
+        Parameters
+        ----------
+        points : Tensor of float32, shape (B, 2n, 2 or more)
+            Rows ``(row, col, ...)`` in pixels; n positive ones, then n negative. One whose row
+            and column are both negative is absent.
+        shape : tuple of int
+            ``(H, W)``.
+
+        Returns
+        -------
+        Tensor of float32, shape (B, 2, H, W)
+            Positive, negative.
+        """
+        squared = squared_distances(points, shape)
+        if self.kind == "disk":
+            return (squared <= self.radius**2).float()
+        return torch.tanh(2.0 / self.radius * squared.sqrt())
+
+
+def squared_distances(points: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return squared distances to the nearest positive and negative point, (B, 2, H, W)."""
+    batch, count = points.shape[0], points.shape[1] // 2
+    points = points[..., :2].float().reshape(batch, 2, count, 2)
+    absent = points.amax(-1, keepdim=True)[..., None] < 0  # (B, 2, n, 1, 1)
+    rows = torch.arange(shape[0], device=points.device, dtype=torch.float32)
+    cols = torch.arange(shape[1], device=points.device, dtype=torch.float32)
+    by_row = (rows - points[..., 0, None]) ** 2  # (B, 2, n, H)
+    by_col = (cols - points[..., 1, None]) ** 2
+    nearest = torch.full((batch, 2, *shape), FAR, device=points.device)
+    for k in range(count):  # one at a time: memory stays that of one map
+        squared = by_row[:, :, k, :, None] + by_col[:, :, k, None, :]
+        nearest = torch.minimum(nearest, squared.masked_fill(absent[:, :, k], FAR))
+    return nearest
+
+
+class Scale(nn.Module):
+    """Multiply by the magnitude of one learnt number."""
+
+    def __init__(self, start: float = 0.05) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((1,), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scaled tensor."""
+        return x * self.scale.abs()
+
+
+def map_branch(channels: int, *, leaky: bool) -> nn.Sequential:
+    """Return RITM's layers that turn maps into 64 features at half the size.
+
+    They are added to those of the image after the network's first convolution.
+    """
+    activation = nn.LeakyReLU(0.2) if leaky else nn.ReLU(inplace=True)
+    return nn.Sequential(
+        nn.Conv2d(channels, 16, 1),
+        activation,
+        nn.Conv2d(16, 64, 3, stride=2, padding=1),
+        Scale(),
+    )

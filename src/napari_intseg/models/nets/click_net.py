@@ -1,0 +1,187 @@
+"""Networks that take an image, clicks and, optionally, the previous answer."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_intseg.models.nets.click_maps import ClickMaps, map_branch
+from napari_intseg.models.nets.deeplab import DeepLab, SeparableHead
+from napari_intseg.models.nets.hrnet import HRNet
+from napari_intseg.models.nets.resnet import Backbone
+from napari_intseg.models.nets.taps import NO_TAPS, Taps, tap
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class ClickInput:
+    """How clicks and the previous answer enter a network.
+
+    Parameters
+    ----------
+    with_prev : bool
+        Whether the previous probability is an input.
+    binary_prev : bool
+        Whether it is thresholded at 0.5 first.
+    radius : float
+        Of the click maps, in pixels of the network's input.
+    maps : {"disk", "distance"}
+        How clicks are drawn.
+    entry : {"branch", "mixer", "convolution"}
+        Through layers of their own, added after the image's first convolution (RITM); mixed
+        with the colours into three channels first (BRS); or as "branch", with one convolution.
+    leaky : bool
+        Leaky activation in those layers.
+    mean, std : tuple of float
+        Normalisation of RGB in [0, 1].
+    """
+
+    with_prev: bool = False
+    binary_prev: bool = False
+    radius: float = 5.0
+    maps: Literal["disk", "distance"] = "disk"
+    entry: Literal["branch", "mixer", "convolution"] = "branch"
+    leaky: bool = True
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+class Logits(NamedTuple):
+    """What a network answers, both (B, 1, H, W); `aux` is None where there is no such head."""
+
+    main: Tensor
+    aux: Tensor | None
+
+
+class ClickNet(nn.Module, ABC):
+    """The part that all click networks share; a subclass adds `respond`.
+
+    Parameters
+    ----------
+    clicks : ClickInput
+        How clicks enter.
+
+    Notes
+    -----
+    Taps: "image", the normalised colours; "maps", the click maps (without the previous mask);
+    and those of the network proper.
+    """
+
+    def __init__(self, clicks: ClickInput) -> None:
+        super().__init__()
+        self.clicks = clicks
+        self.click_maps = ClickMaps(clicks.radius, clicks.maps)
+        channels = 3 if clicks.with_prev else 2
+        if clicks.entry == "mixer":
+            self.rgb_conv = self._mixer(3 + channels, leaky=clicks.leaky)
+        elif clicks.entry == "convolution":
+            self.maps_transform: nn.Module = nn.Conv2d(channels, 64, 3, stride=2, padding=1)
+        else:
+            self.maps_transform = map_branch(channels, leaky=clicks.leaky)
+        # not saved: they are settings, not weights
+        self.register_buffer("mean", _per_channel(clicks.mean), persistent=False)
+        self.register_buffer("std", _per_channel(clicks.std), persistent=False)
+
+    @staticmethod
+    def _mixer(channels: int, *, leaky: bool) -> nn.Sequential:
+        activation = nn.LeakyReLU(0.2) if leaky else nn.ReLU(inplace=True)
+        inner = channels + 3
+        return nn.Sequential(
+            nn.Conv2d(channels, inner, 1),
+            nn.BatchNorm2d(inner),
+            activation,
+            nn.Conv2d(inner, 3, 1),
+        )
+
+    def forward(
+        self, image: Tensor, points: Tensor, prev: Tensor | None = None, taps: Taps = NO_TAPS
+    ) -> Logits:
+        """Return logits at the image's size.
+
+        Parameters
+        ----------
+        image : Tensor of float32, shape (B, 3, H, W)
+            RGB in [0, 1].
+        points : Tensor of float32, shape (B, 2n, 2 or 3)
+            See `ClickMaps`.
+        prev : Tensor of float32, shape (B, 1, H, W), optional
+            The previous probability; zeros if it is left out, unused by a network without it.
+        taps : mapping, optional
+            Places where the caller changes what flows by, see the notes of the classes.
+        """
+        shape = (image.shape[-2], image.shape[-1])
+        maps = tap(taps, "maps", self.click_maps(points, shape).to(image.dtype))
+        if self.clicks.with_prev:
+            maps = torch.cat([self._prev(prev, maps), maps], 1)
+        colours = tap(taps, "image", self.normalise(image))
+        if self.clicks.entry == "mixer":
+            main, aux = self.respond(self.rgb_conv(torch.cat([colours, maps], 1)), None, taps)
+        else:
+            main, aux = self.respond(colours, self.maps_transform(maps), taps)
+        return Logits(_enlarge(main, shape), None if aux is None else _enlarge(aux, shape))
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """Return RGB in [0, 1] as the network was trained on it."""
+        mean, std = self.get_buffer("mean"), self.get_buffer("std")
+        return (image - mean.to(image.dtype)) / std.to(image.dtype)
+
+    @abstractmethod
+    def respond(
+        self, image: Tensor, extra: Tensor | None, taps: Taps
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return logits and auxiliary logits at the network's own resolution."""
+
+    def _prev(self, prev: Tensor | None, maps: Tensor) -> Tensor:
+        if prev is None:
+            return torch.zeros_like(maps[:, :1])
+        return (prev > 0.5).to(maps.dtype) if self.clicks.binary_prev else prev.to(maps.dtype)
+
+
+class HRNetClicks(ClickNet):
+    """Clicks into HRNet with OCR: RITM's HRNet-18s, 18 and 32."""
+
+    def __init__(
+        self, clicks: ClickInput, *, width: int = 18, ocr_width: int = 64, small: bool = False
+    ) -> None:
+        super().__init__(clicks)
+        self.feature_extractor = HRNet(width, ocr_width, small=small)
+
+    def respond(
+        self, image: Tensor, extra: Tensor | None, taps: Taps
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return logits and auxiliary logits, (B, 1, H / 4, W / 4)."""
+        main, aux = self.feature_extractor(image, extra, taps)
+        return main, aux
+
+
+class DeepLabClicks(ClickNet):
+    """Clicks into DeepLabV3+: RITM's ResNet-34, and the deeper ones."""
+
+    def __init__(
+        self,
+        clicks: ClickInput,
+        *,
+        backbone: Backbone = "resnet34",
+        width: int = 128,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__(clicks)
+        self.feature_extractor = DeepLab(backbone, width, dropout=dropout)
+        self.head = SeparableHead(width, width // 2)
+
+    def respond(self, image: Tensor, extra: Tensor | None, taps: Taps) -> tuple[Tensor, None]:
+        """Return logits, (B, 1, H / 4, W / 4), and no auxiliary ones."""
+        return self.head(self.feature_extractor(image, extra, taps)), None
+
+
+def _per_channel(values: tuple[float, float, float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)[None, :, None, None]
+
+
+def _enlarge(logits: Tensor, shape: tuple[int, int]) -> Tensor:
+    return F.interpolate(logits, shape, mode="bilinear", align_corners=True)

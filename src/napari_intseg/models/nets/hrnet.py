@@ -1,0 +1,177 @@
+"""High-resolution network with an OCR head, as RITM, f-BRS and FocalClick use it.
+
+References
+----------
+.. [1] Wang, J. et al. "Deep high-resolution representation learning for visual recognition",
+       arXiv:1908.07919.
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_intseg.models.nets.ocr import Distribute, gather
+from napari_intseg.models.nets.resnet import BasicBlock, Bottleneck, conv, layer
+from napari_intseg.models.nets.taps import NO_TAPS, Taps, tap
+
+
+def _step(inputs: int, outputs: int, *, stride: int, relu: bool = True) -> nn.Sequential:
+    activation = [nn.ReLU(inplace=True)] if relu else []
+    return nn.Sequential(
+        conv(inputs, outputs, 3, stride=stride), nn.BatchNorm2d(outputs), *activation
+    )
+
+
+def resize_to(x: Tensor, like: Tensor) -> Tensor:
+    """Return `x` at the height and width of `like`, bilinear, corners on corners."""
+    if x.shape[-2:] == like.shape[-2:]:
+        return x
+    size = (like.shape[-2], like.shape[-1])
+    return F.interpolate(x, size, mode="bilinear", align_corners=True)
+
+
+class Exchange(nn.Module):
+    """Branches of falling resolution, each with its blocks, then each added to all others."""
+
+    def __init__(self, widths: tuple[int, ...], blocks: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(layer(BasicBlock, w, w, blocks) for w in widths)
+        self.fuse_layers = nn.ModuleList()
+        for target in range(len(widths)):
+            paths = [self._path(widths, source, target) for source in range(len(widths))]
+            self.fuse_layers.append(nn.ModuleList(paths))  # type: ignore[arg-type]
+        self.relu = nn.ReLU(inplace=True)
+
+    @staticmethod
+    def _path(widths: tuple[int, ...], source: int, target: int) -> nn.Sequential | None:
+        inputs, outputs = widths[source], widths[target]
+        if source == target:
+            return None
+        if source > target:
+            return nn.Sequential(conv(inputs, outputs, 1), nn.BatchNorm2d(outputs))
+        halvings = [_step(inputs, inputs, stride=2) for _ in range(target - source - 1)]
+        return nn.Sequential(*halvings, _step(inputs, outputs, stride=2, relu=False))
+
+    def forward(self, xs: list[Tensor]) -> list[Tensor]:
+        """Return the branches, each at its own resolution."""
+        xs = [branch(x) for branch, x in zip(self.branches, xs, strict=True)]
+        return [self._fuse(target, xs) for target in range(len(xs))]
+
+    def _fuse(self, target: int, xs: list[Tensor]) -> Tensor:
+        paths = cast(nn.ModuleList, self.fuse_layers[target])
+        total: Tensor | None = None
+        for source, x in enumerate(xs):
+            moved = x if source == target else resize_to(paths[source](x), xs[target])
+            total = moved if total is None else total + moved
+        return cast(Tensor, self.relu(total))
+
+
+class HRNet(nn.Module):
+    """HRNet with the head of OCR; names of parameters are those of the published files.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the finest branch: 18, 32, 48.
+    ocr_width : int
+        Half the channels of the head; 0: a plain head without OCR.
+    small : bool, default False
+        The "small v2" variant: fewer blocks and exchanges.
+
+    Notes
+    -----
+    Taps: "features", the joined branches (B, 15 * width, H / 4, W / 4), and "head", what enters
+    the last convolution.
+    """
+
+    def __init__(self, width: int = 18, ocr_width: int = 64, *, small: bool = False) -> None:
+        super().__init__()
+        blocks = 2 if small else 4
+        exchanges = (1, 3, 2) if small else (1, 4, 3)
+        widths = tuple(width * 2**k for k in range(4))
+        self.conv1 = conv(3, 64, 3, stride=2)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.conv2 = conv(64, 64, 3, stride=2)
+        self.bn2 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.layer1 = layer(Bottleneck, 64, 64, blocks)
+        self.transition1 = self._transition((256,), widths[:2])
+        self.stage2 = self._stage(widths[:2], blocks, exchanges[0])
+        self.transition2 = self._transition(widths[:2], widths[:3])
+        self.stage3 = self._stage(widths[:3], blocks, exchanges[1])
+        self.transition3 = self._transition(widths[:3], widths)
+        self.stage4 = self._stage(widths, blocks, exchanges[2])
+        self.channels = sum(widths)
+        self.ocr_width = ocr_width
+        self._add_head(self.channels, ocr_width)
+
+    @staticmethod
+    def _transition(before: tuple[int, ...], after: tuple[int, ...]) -> nn.ModuleList:
+        paths: list[nn.Module | None] = []
+        for k, width in enumerate(after):
+            if k < len(before):
+                same = before[k] == width
+                paths.append(None if same else _step(before[k], width, stride=1))
+            else:
+                paths.append(nn.Sequential(_step(before[-1], width, stride=2)))
+        return nn.ModuleList(paths)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _stage(widths: tuple[int, ...], blocks: int, exchanges: int) -> nn.Sequential:
+        return nn.Sequential(*(Exchange(widths, blocks) for _ in range(exchanges)))
+
+    def _add_head(self, channels: int, ocr_width: int) -> None:
+        def last(size: int, outputs: int) -> list[nn.Module]:
+            inner = nn.Conv2d(channels, outputs, size, padding=size // 2)
+            return [inner, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+        if ocr_width == 0:
+            self.cls_head: nn.Module = nn.Sequential(*last(3, channels), nn.Conv2d(channels, 1, 1))
+            return
+        self.conv3x3_ocr = nn.Sequential(*last(3, 2 * ocr_width))
+        self.ocr_distri_head = Distribute(2 * ocr_width, ocr_width)
+        self.cls_head = nn.Conv2d(2 * ocr_width, 1, 1)
+        self.aux_head = nn.Sequential(*last(1, channels), nn.Conv2d(channels, 1, 1))
+
+    def forward(
+        self, x: Tensor, extra: Tensor | None = None, taps: Taps = NO_TAPS
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return logits and auxiliary logits (None without OCR), both (B, 1, H / 4, W / 4).
+
+        Parameters
+        ----------
+        x : Tensor, shape (B, 3, H, W)
+            Normalised RGB.
+        extra : Tensor, shape (B, 64, H / 2, W / 2), optional
+            Added after the first convolution.
+        taps : mapping, optional
+            See the notes of the class.
+        """
+        return self.classify(tap(taps, "features", self.features(x, extra)), taps)
+
+    def features(self, x: Tensor, extra: Tensor | None = None) -> Tensor:
+        """Return the four branches, resized to the finest and joined, (B, C, H / 4, W / 4)."""
+        x = self.relu(self.bn1(self.conv1(x)))
+        if extra is not None:
+            x = x + extra
+        x = self.layer1(self.relu(self.bn2(self.conv2(x))))
+        xs = self.stage2(self._enter(self.transition1, [x]))
+        xs = self.stage3(self._enter(self.transition2, xs))
+        xs = self.stage4(self._enter(self.transition3, xs))
+        return torch.cat([resize_to(branch, xs[0]) for branch in xs], 1)
+
+    @staticmethod
+    def _enter(paths: nn.ModuleList, xs: list[Tensor]) -> list[Tensor]:
+        padded = xs + [xs[-1]] * (len(paths) - len(xs))
+        return [x if p is None else p(x) for p, x in zip(paths, padded, strict=True)]
+
+    def classify(self, features: Tensor, taps: Taps = NO_TAPS) -> tuple[Tensor, Tensor | None]:
+        """Return logits and auxiliary logits of joined features."""
+        if self.ocr_width == 0:
+            return self.cls_head(tap(taps, "head", features)), None
+        aux = self.aux_head(features)
+        pixels = self.conv3x3_ocr(features)
+        pixels = self.ocr_distri_head(pixels, gather(pixels, aux))
+        return self.cls_head(tap(taps, "head", pixels)), aux
