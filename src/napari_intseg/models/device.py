@@ -1,5 +1,7 @@
 """Which device and number format a network runs with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -61,3 +63,24 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
             f"got {precision!r}. Leave it at 'auto'."
         )
     return dtypes[precision]
+
+
+@contextmanager
+def memory_guard(device: torch.device) -> Iterator[None]:
+    """Turn the device running out of memory into an error that says what to do.
+
+    Raises
+    ------
+    DeviceError
+        If the work inside does not fit.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as err:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        raise DeviceError(
+            f"device is out of memory: expected room for one answer, got none left on "
+            f"{str(device)!r}. Close other programs that use it, limit the view's size, or choose "
+            "device='cpu'."
+        ) from err

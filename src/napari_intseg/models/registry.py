@@ -60,11 +60,25 @@ class ModelSpec:
         return all(find_spec(package) is not None for package in self.needs)
 
 
+def _ritm(key: str, title: str, prompts: frozenset[PromptKind] = CLICKS_MASK) -> ModelSpec:
+    return ModelSpec(
+        "napari_intseg.models.ritm:build", title, "ritm", prompts, key, "MIT", "arXiv:2102.06583"
+    )  # fmt: skip
+
+
 MODELS: dict[str, ModelSpec] = {
     "random-walker": ModelSpec(
         "napari_intseg.models.random_walker:build", "Random walker (no weights)", "random walker",
         frozenset({"click", "scribble", "mask"}), paper="10.1109/TPAMI.2006.233",
     ),
+    "ritm-hrnet18s": _ritm("ritm-hrnet18s", "RITM HRNet-18s (COCO+LVIS)"),
+    "ritm-hrnet18": _ritm("ritm-hrnet18", "RITM HRNet-18 (COCO+LVIS)"),
+    "ritm-hrnet32": _ritm("ritm-hrnet32", "RITM HRNet-32 (COCO+LVIS)"),
+    "ritm-hrnet18-sbd": _ritm("ritm-hrnet18-sbd", "RITM HRNet-18 (SBD)"),
+    "ritm-hrnet18-baseline": _ritm(
+        "ritm-hrnet18-baseline", "RITM HRNet-18 without previous mask (COCO+LVIS)", CLICKS),
+    "ritm-resnet34": _ritm(
+        "ritm-resnet34", "RITM ResNet-34 without previous mask (own weights)", CLICKS),
 }  # fmt: skip
 """Every model by name. Adding one is one adapter file and one line here."""
 

@@ -115,10 +115,12 @@ class ClickNet(nn.Module, ABC):
             Places where the caller changes what flows by, see the notes of the classes.
         """
         shape = (image.shape[-2], image.shape[-1])
-        maps = tap(taps, "maps", self.click_maps(points, shape).to(image.dtype))
+        maps = tap(taps, "maps", self.click_maps(points, shape))
         if self.clicks.with_prev:
             maps = torch.cat([self._prev(prev, maps), maps], 1)
         colours = tap(taps, "image", self.normalise(image))
+        dtype = next(self.parameters()).dtype  # only the layers with weights may be in half
+        colours, maps = colours.to(dtype), maps.to(dtype)
         if self.clicks.entry == "mixer":
             main, aux = self.respond(self.rgb_conv(torch.cat([colours, maps], 1)), None, taps)
         else:
@@ -128,7 +130,7 @@ class ClickNet(nn.Module, ABC):
     def normalise(self, image: Tensor) -> Tensor:
         """Return RGB in [0, 1] as the network was trained on it."""
         mean, std = self.get_buffer("mean"), self.get_buffer("std")
-        return (image - mean.to(image.dtype)) / std.to(image.dtype)
+        return (image - mean) / std
 
     @abstractmethod
     def respond(
@@ -139,7 +141,7 @@ class ClickNet(nn.Module, ABC):
     def _prev(self, prev: Tensor | None, maps: Tensor) -> Tensor:
         if prev is None:
             return torch.zeros_like(maps[:, :1])
-        return (prev > 0.5).to(maps.dtype) if self.clicks.binary_prev else prev.to(maps.dtype)
+        return (prev > 0.5).float() if self.clicks.binary_prev else prev
 
 
 class HRNetClicks(ClickNet):
@@ -184,4 +186,4 @@ def _per_channel(values: tuple[float, float, float]) -> Tensor:
 
 
 def _enlarge(logits: Tensor, shape: tuple[int, int]) -> Tensor:
-    return F.interpolate(logits, shape, mode="bilinear", align_corners=True)
+    return F.interpolate(logits.float(), shape, mode="bilinear", align_corners=True)

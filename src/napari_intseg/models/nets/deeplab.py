@@ -137,7 +137,10 @@ class DeepLab(nn.Module):
             See the notes of the class.
         """
         low, high = self.backbone(x, extra)
+        joined = self.join(low, tap(taps, "backbone", high))
+        return tap(taps, "head", self.head(tap(taps, "features", joined)))
+
+    def join(self, low: Tensor, high: Tensor) -> Tensor:
+        """Return the pyramid's features joined with the skipped ones, (B, C, H / 4, W / 4)."""
         low = self.skip_project(low)
-        wide = resize_to(self.aspp(tap(taps, "backbone", high)), low)
-        joined = tap(taps, "features", torch.cat([wide, low], 1))
-        return tap(taps, "head", self.head(joined))
+        return torch.cat([resize_to(self.aspp(high), low), low], 1)

@@ -24,9 +24,10 @@ def gather(features: Tensor, scores: Tensor) -> Tensor:
     -------
     Tensor, shape (B, C, 1, 1)
     """
-    weights = scores.flatten(2).softmax(-1)  # (B, 1, hw)
-    context = torch.matmul(features.flatten(2), weights.transpose(1, 2))
-    return context[..., None]
+    # in float32: the weights of many pixels are too small for half precision
+    weights = scores.float().flatten(2).softmax(-1)  # (B, 1, hw)
+    context = torch.matmul(features.float().flatten(2), weights.transpose(1, 2))
+    return context[..., None].to(features.dtype)
 
 
 def _norm(channels: int) -> nn.Sequential:

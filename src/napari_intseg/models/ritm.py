@@ -1,0 +1,244 @@
+"""RITM: clicks and the previous mask into one forward pass.
+
+References
+----------
+.. [1] Sofiiuk, K., Petrov, I., Konushin, A. "Reviving iterative training with mask guidance for
+       interactive segmentation", arXiv:2102.06583.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_intseg.core.prompts import Click, PromptKind, Prompts
+from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
+from napari_intseg.core.settings import ZoomIn
+from napari_intseg.errors import WeightsError
+from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
+from napari_intseg.models.fold import quicken
+from napari_intseg.models.nets.click_net import ClickNet, Logits
+from napari_intseg.models.nets.taps import NO_TAPS, Taps
+from napari_intseg.models.ritm_config import load_ritm
+
+PUBLISHED_ZOOM_IN = ZoomIn(skip_clicks=-1, target_size=400)
+"""Of the published evaluation ("cvpr" mode); the authors take 600 on DAVIS alone."""
+
+_CENTRE = Prompts((Click(200, 200),))
+
+
+def build(
+    name: str,
+    weights: Path | None,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    zoom_in: ZoomIn | None = PUBLISHED_ZOOM_IN,
+    flip: bool = True,
+    longer_side_px: int | None = 800,
+    plain: bool = False,
+) -> "Ritm":
+    """Return RITM with a published checkpoint; the defaults are those of its evaluation [1]_.
+
+    Parameters
+    ----------
+    name : str
+        The name it is registered under; which network it is, the checkpoint says.
+    weights : Path
+        The checkpoint.
+    device : str, default "auto"
+        See `choose_device`.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        "auto" is float16 on CUDA and float32 elsewhere.
+    zoom_in : ZoomIn or None
+        Which view to take. By default a crop round the object, 400 pixels on its longer side; at
+        the first click, the whole slice at that size.
+    flip : bool, default True
+        Average the logits with those of the mirrored view.
+    longer_side_px : int or None, default 800
+        Limit of the published demo. It matters only where zoom-in leaves views larger: with a
+        larger or no target size, before the first crop (``skip_clicks >= 0``), or without
+        zoom-in. Under the default zoom-in no view ever reaches it.
+    plain : bool, default False
+        Run the network layer by layer as published, batch norm unfolded, channels first.
+
+    Raises
+    ------
+    WeightsError
+        If the checkpoint is missing, damaged, foreign or unsafe.
+    DeviceError
+        If the device or precision does not exist.
+
+    References
+    ----------
+    .. [1] arXiv:2102.06583, and its repository's ``scripts/evaluate_model.py``.
+    """
+    if weights is None:
+        raise WeightsError(
+            f"weights are missing: expected a checkpoint for {name!r}, got None. "
+            "Give its path as `weights`."
+        )
+    net = load_ritm(weights)
+    prompts: set[PromptKind] = {"click", "mask"} if net.clicks.with_prev else {"click"}
+    traits = Traits(
+        name,
+        frozenset(prompts),
+        resample="probability",
+        threshold=0.49,
+        zoom_in=zoom_in,
+        longer_side_px=longer_side_px,
+        flip=flip,
+        uses_prev=net.clicks.with_prev,
+    )
+    return Ritm(traits, net, device=device, precision=precision, plain=plain)
+
+
+class Ritm:
+    """A network of clicks, as a `Segmenter` that answers several queries in one pass.
+
+    Parameters
+    ----------
+    traits : Traits
+        Name and settings.
+    net : ClickNet
+        Loaded, in evaluation mode; taken over and changed.
+    device, precision : str
+        See `build`.
+    plain : bool
+        See `build`.
+
+    Attributes
+    ----------
+    net : ClickNet
+        Folded unless `plain`; `logits` runs it, with gradients if the caller wants them.
+    """
+
+    def __init__(
+        self,
+        traits: Traits,
+        net: ClickNet,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        plain: bool = False,
+    ) -> None:
+        self.device = choose_device(device)
+        self.dtype = choose_precision(precision, self.device)
+        self.net = quicken(net, fold=not plain, channels_last=not plain)
+        for child in self.net.children():  # settings on the network itself stay float32
+            child.to(self.dtype)
+        self.net.to(self.device)
+        self._traits = traits
+        self._layout = torch.contiguous_format if plain else torch.channels_last
+
+    @property
+    def traits(self) -> Traits:
+        """How it wants to be used."""
+        return self._traits
+
+    def prepare(self, image: FloatArray) -> Prepared:
+        """Keep the image for the network, in main memory.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (H, W, 3)
+            RGB in [0, 1].
+        """
+        kept = torch.from_numpy(np.array(image, np.float32, order="C")).permute(2, 0, 1)[None]
+        return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes)
+
+    def predict(self, query: Query) -> Answer:
+        """Answer one query."""
+        return self.predict_batch([query])[0]
+
+    def predict_batch(self, queries: Sequence[Query]) -> list[Answer]:
+        """Answer queries on images of one size in one pass, in the order asked.
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+        """
+        with memory_guard(self.device), torch.inference_mode():
+            logits = self.logits(queries).cpu().numpy()[:, 0]
+        return [Answer(np.ascontiguousarray(one)) for one in logits]
+
+    def logits(self, queries: Sequence[Query], taps: Taps = NO_TAPS) -> Tensor:
+        """Return the logits of queries on images of one size, in the caller's gradient mode.
+
+        Parameters
+        ----------
+        queries : sequence of Query
+            At least one.
+        taps : mapping, optional
+            Places where the caller changes what flows by, see `ClickNet`.
+
+        Returns
+        -------
+        Tensor of float32, shape (B, 1, H, W)
+            On the model's device.
+        """
+        if next(self.net.parameters()).device.type != self.device.type:
+            self.net.to(self.device)  # it was released
+        image = torch.cat([query.prepared.payload for query in queries])
+        points = torch.from_numpy(pack_clicks([query.prompts.clicks for query in queries]))
+        prev = torch.from_numpy(np.stack([_prev(query) for query in queries]))
+        exact = self.dtype == torch.float32
+        with torch.backends.cudnn.flags(allow_tf32=not exact):
+            answer: Logits = self.net(
+                image.to(self.device).contiguous(memory_format=self._layout),
+                points.to(self.device),
+                prev.sigmoid().to(self.device),
+                taps,
+            )
+        return answer.main
+
+    def warm_up(self, shape: tuple[int, int] = (400, 400)) -> None:
+        """Answer once on an empty image, in the thread that will predict.
+
+        Parameters
+        ----------
+        shape : tuple of int, default (400, 400)
+            ``(H, W)`` of the views to come; CUDA plans for each shape on its own.
+        """
+        query = Query(self.prepare(np.zeros((*shape, 3), np.float32)), _CENTRE)
+        self.predict_batch([query, query] if self._traits.flip else [query])
+
+    def release(self) -> None:
+        """Return the device's memory; the next query would take it again."""
+        self.net.to("cpu")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def pack_clicks(clicks: Sequence[Sequence[Click]]) -> FloatArray:
+    """Return the clicks of several queries as RITM's networks take them.
+
+    Parameters
+    ----------
+    clicks : sequence of sequence of Click
+        Of each query, in the order made.
+
+    Returns
+    -------
+    ndarray of float32, shape (B, 2n, 3)
+        Rows ``(row, col, order)``; n positive ones, then n negative, absent ones all -1.
+    """
+    count = max([1, *(max(sum(c.positive for c in cs), sum(not c.positive for c in cs))
+                      for cs in clicks)])  # fmt: skip
+    points = np.full((len(clicks), 2, count, 3), -1, np.float32)
+    for own, given in zip(points, clicks, strict=True):
+        used = [0, 0]
+        for order, click in enumerate(given):
+            side = 0 if click.positive else 1
+            own[side, used[side]] = click.row, click.col, order
+            used[side] += 1
+    return points.reshape(len(clicks), 2 * count, 3)
+
+
+def _prev(query: Query) -> FloatArray:
+    if query.prev_logits is None:
+        return np.full((1, *query.prepared.shape), -np.inf, np.float32)
+    return np.asarray(query.prev_logits, np.float32)[None]
