@@ -1,4 +1,4 @@
-"""ResNets of bottleneck blocks with dilation, and pyramid pooling, as DEXTR, IOG and FCANet use them.
+"""Dilated ResNets of bottleneck blocks and pyramid pooling, for DEXTR, IOG and FCANet.
 
 References
 ----------
@@ -18,10 +18,11 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
 
 
-def conv_norm(in_channels: int, out_channels: int, kernel: int = 1, **options: int) -> list[nn.Module]:
-    """Return a convolution without bias that keeps the size, batch norm and ReLU."""
-    pad = options.get("dilation", 1) * (kernel // 2)
-    conv = nn.Conv2d(in_channels, out_channels, kernel, padding=pad, bias=False, **options)
+def conv_norm(
+    in_channels: int, out_channels: int, kernel: int = 1, *, stride: int = 1
+) -> list[nn.Module]:
+    """Return a convolution without bias, batch norm and ReLU."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
     return [conv, nn.BatchNorm2d(out_channels), nn.ReLU()]
 
 
@@ -37,7 +38,7 @@ class Bottleneck(nn.Module):
         Whether the shortcut has a convolution of its own.
     """
 
-    def __init__(  # noqa: PLR0913 - the axes along which published ResNets differ
+    def __init__(
         self,
         in_channels: int,
         width: int,

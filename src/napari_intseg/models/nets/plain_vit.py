@@ -112,8 +112,9 @@ class PlainViT(nn.Module):
         Pixels. The grid's sides must be multiples of 14 (16 for patches of 14 pixels) tokens.
     """
 
-    def __init__(  # noqa: PLR0913 - the published configuration
+    def __init__(
         self,
+        *,
         img_size: tuple[int, int],
         patch_size: tuple[int, int],
         in_chans: int,
