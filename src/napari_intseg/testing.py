@@ -1,5 +1,269 @@
-"""What a third-party model needs to test itself."""
+"""What a third-party model needs to test itself: a contract and phantoms with known truth.
 
+A model is tested by two lines, in a test file of its own::
+
+    from napari_intseg.testing import SegmenterContract
+
+    class TestMine(SegmenterContract):
+        model_name = "mine"           # as registered; or override make()
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
+from napari_intseg.core.segmenter import (
+    Answer,
+    BatchSegmenter,
+    BoolArray,
+    FloatArray,
+    Query,
+    Segmenter,
+    mask_to_logits,
+    sigmoid,
+)
+from napari_intseg.core.volume import Volume
 from napari_intseg.models.raw import raw_logits
 
-__all__ = ["raw_logits"]
+__all__ = ["SegmenterContract", "phantom_image", "phantom_volume", "raw_logits"]
+
+
+def phantom_image(
+    seed: int = 0, *, shape: tuple[int, int] = (96, 128)
+) -> tuple[FloatArray, BoolArray]:
+    """Return an RGB image of a bright disc on a dark, noisy ground, and the disc.
+
+    Parameters
+    ----------
+    seed : int
+        Of the noise and of the disc's place; the same seed gives the same image.
+    shape : (int, int)
+        Rows and columns.
+
+    Returns
+    -------
+    image : ndarray of float32, shape (H, W, 3)
+        RGB in [0, 1], as `Segmenter.prepare` takes it.
+    truth : ndarray of bool, shape (H, W)
+        The disc; its radius is a quarter of the shorter side, and it lies inside the image.
+    """
+    rng = np.random.default_rng(seed)
+    radius = min(shape) / 4
+    row, col = (rng.uniform(radius, max(radius, n - 1 - radius)) for n in shape)
+    rows, cols = np.ogrid[: shape[0], : shape[1]]
+    truth = (rows - row) ** 2 + (cols - col) ** 2 <= radius**2
+    grey = np.where(truth, 0.7, 0.3) + rng.normal(0, 0.04, shape)
+    image = np.repeat(np.clip(grey, 0, 1)[..., None], 3, axis=2)
+    return image.astype(np.float32), np.asarray(truth)
+
+
+def phantom_volume(
+    seed: int = 0,
+    *,
+    shape: tuple[int, int, int] = (16, 48, 64),
+    spacing: tuple[float, float, float] = (3.0, 1.0, 1.0),
+) -> tuple[Volume, NDArray[np.int32]]:
+    """Return a CT-like volume with a ball and a box in it, and their labels.
+
+    Parameters
+    ----------
+    seed : int
+        Of noise and places; the same seed gives the same volume.
+    shape : (int, int, int)
+        Planes, rows and columns.
+    spacing : (float, float, float)
+        Millimetres between voxel centres, ``(z, y, x)``. The ball is round in millimetres.
+
+    Returns
+    -------
+    volume : Volume
+        int16, Hounsfield units: air -1000, tissue 40, ball 160, box 400, noise of 15.
+    labels : ndarray of int32, shape (D, H, W)
+        1 in the ball, 2 in the box, 0 elsewhere. They do not touch.
+    """
+    rng = np.random.default_rng(seed)
+    size = np.array(shape) * spacing
+    z, y, x = (g * s for g, s in zip(np.ogrid[tuple(map(slice, shape))], spacing, strict=True))
+    shift = rng.uniform(-0.02, 0.02, 3) * size
+    body = ((y / size[1] - 0.5) / 0.48) ** 2 + ((x / size[2] - 0.5) / 0.48) ** 2 <= 1
+    ball = (
+        (z - size[0] * 0.5 - shift[0]) ** 2
+        + (y - size[1] * 0.5 - shift[1]) ** 2
+        + (x - size[2] * 0.32 - shift[2]) ** 2
+    ) <= (0.2 * size[1:].min()) ** 2
+    box = (
+        (abs(z - size[0] * 0.5) <= 0.25 * size[0])
+        & (abs(y - size[1] * 0.5 - shift[1]) <= 0.15 * size[1])
+        & (abs(x - size[2] * 0.7 - shift[2]) <= 0.1 * size[2])
+    )
+    labels = np.zeros(shape, np.int32)
+    labels[ball] = 1
+    labels[box] = 2
+    values = np.where(np.broadcast_to(body, shape), 40.0, -1000.0)
+    values = np.choose(labels, [values, 160.0, 400.0]) + rng.normal(0, 15, shape)
+    return Volume(values.round().astype(np.int16), spacing=spacing), labels
+
+
+class SegmenterContract:
+    """Tests that every model passes; inherit in a pytest class and say which model.
+
+    Set `model_name` to a registered name, or override `make`. `shape` is the image's size, for
+    models that take some sizes only; `mirror_tolerance` how far the probability on the mirrored
+    image may differ on average (networks with strides are not exactly symmetric).
+    """
+
+    model_name: ClassVar[str] = ""
+    shape: ClassVar[tuple[int, int]] = (96, 128)
+    mirror_tolerance: ClassVar[float] = 0.1
+
+    def make(self) -> Segmenter:
+        """Return the model to test; by default the registered one on the CPU."""
+        from napari_intseg.models.registry import load_model
+
+        return load_model(self.model_name, device="cpu", precision="float32")
+
+    def ask(
+        self, prompts: Prompts | None = None, prev: FloatArray | None = None
+    ) -> tuple[Segmenter, Query]:
+        """Return the model and a query on the phantom; by default one click on the disc."""
+        model = self.make()
+        image, truth = phantom_image(shape=self.shape)
+        return model, Query(model.prepare(image), prompts or _click_on(truth), prev)
+
+    def test_logits_are_float32_finite_and_on_the_image(self) -> None:
+        """Logits are float32 finite and on the image."""
+        model, query = self.ask()
+        _check(model.predict(query), query.prepared.shape)
+
+    def test_the_same_query_gives_the_same_answer(self) -> None:
+        """The same query gives the same answer."""
+        model, query = self.ask()
+        first, second = model.predict(query), model.predict(query)
+        np.testing.assert_array_equal(first.logits, second.logits)
+
+    def test_arguments_stay_as_they_are(self) -> None:
+        """Arguments stay as they are."""
+        model = self.make()
+        image, truth = phantom_image(shape=self.shape)
+        prev = mask_to_logits(truth)
+        before = image.copy(), prev.copy()
+        image.flags.writeable = prev.flags.writeable = False
+        model.predict(Query(model.prepare(image), _click_on(truth), prev))
+        np.testing.assert_array_equal(image, before[0])
+        np.testing.assert_array_equal(prev, before[1])
+
+    def test_an_answer_does_not_change_when_another_is_given(self) -> None:
+        """An answer does not change when another is given."""
+        model, query = self.ask()
+        first = model.predict(query)
+        kept = first.logits.copy()
+        image, truth = phantom_image(1, shape=self.shape)
+        model.predict(Query(model.prepare(image), _click_on(truth)))
+        np.testing.assert_array_equal(first.logits, kept)
+        np.testing.assert_array_equal(model.predict(query).logits, kept)
+
+    def test_a_previous_answer_is_taken(self) -> None:
+        """A previous answer is taken."""
+        model, query = self.ask()
+        first = model.predict(query)
+        second = model.predict(Query(query.prepared, query.prompts, first.logits, first.state))
+        _check(second, query.prepared.shape)
+
+    def test_many_clicks_of_both_signs_are_taken(self) -> None:
+        """Many clicks of both signs are taken."""
+        height, width = self.shape
+        clicks = tuple(
+            Click(i * (height - 1) / 24, (i * 7 % 25) * (width - 1) / 24, i % 2 == 0)
+            for i in range(25)
+        )
+        model, query = self.ask(Prompts(clicks))
+        _check(model.predict(query), query.prepared.shape)
+
+    def test_clicks_outside_the_view_are_taken(self) -> None:
+        """Clicks outside the view are taken."""
+        _, truth = phantom_image(shape=self.shape)
+        far = (Click(-40.0, 10.0), Click(10.0, 1e4, False), Click(-3.0, -3.0))
+        model, query = self.ask(Prompts(_click_on(truth).clicks + far))
+        _check(model.predict(query), query.prepared.shape)
+
+    def test_every_kind_of_prompt_it_names_is_taken(self) -> None:
+        """Every kind of prompt it names is taken."""
+        height, width = self.shape
+        model = self.make()
+        box = Box(height * 0.2, width * 0.2, height * 0.8, width * 0.8)
+        line = Scribble(((height * 0.4, width * 0.4), (height * 0.6, width * 0.6)))
+        if "box" in model.traits.prompts:
+            self._takes(Prompts(box=box))
+        if "scribble" in model.traits.prompts:
+            self._takes(Prompts(scribbles=(line,)))
+        if "mask" in model.traits.prompts:
+            image, truth = phantom_image(shape=self.shape)
+            query = Query(model.prepare(image), _click_on(truth), mask_to_logits(truth))
+            _check(model.predict(query), self.shape)
+        assert model.traits.prompts
+
+    def test_a_batch_equals_one_by_one(self) -> None:
+        """A batch equals one by one."""
+        model, query = self.ask()
+        image, truth = phantom_image(1, shape=self.shape)
+        queries = [query, Query(model.prepare(image), _click_on(truth))]
+        one_by_one = [model.predict(q) for q in queries]
+        if isinstance(model, BatchSegmenter):
+            _agree(model.predict_batch(queries), one_by_one)
+        _agree([model.predict(q) for q in queries], one_by_one)
+
+    def test_a_mirrored_image_gives_a_mirrored_answer(self) -> None:
+        """A mirrored image gives a mirrored answer."""
+        model = self.make()
+        image, truth = phantom_image(shape=self.shape)
+        width = self.shape[1]
+        mirrored = _click_on(truth).moved(lambda row, col: (row, width - 1 - col))
+        plain = model.predict(Query(model.prepare(image), _click_on(truth))).logits
+        other = model.predict(
+            Query(model.prepare(np.ascontiguousarray(image[:, ::-1])), mirrored)
+        ).logits
+        difference = np.abs(sigmoid(plain) - sigmoid(np.ascontiguousarray(other[:, ::-1])))
+        assert difference.mean() <= self.mirror_tolerance
+
+    def test_constant_images_are_answered(self) -> None:
+        """Constant images are answered."""
+        model = self.make()
+        for value in (0.0, 1.0):
+            image = np.full((*self.shape, 3), value, np.float32)
+            answer = model.predict(Query(model.prepare(image), Prompts((Click(20, 20),))))
+            _check(answer, self.shape)
+
+    def test_traits_agree_with_each_other(self) -> None:
+        """Traits agree with each other."""
+        traits = self.make().traits
+        assert traits.name
+        assert 0 < traits.threshold < 1
+        assert traits.resample in ("probability", "logits")
+
+    def _takes(self, prompts: Prompts) -> None:
+        model, query = self.ask(prompts)
+        _check(model.predict(query), query.prepared.shape)
+
+
+def _click_on(truth: BoolArray) -> Prompts:
+    """Return one click at the centre of a mask."""
+    row, col = (float(np.mean(p)) for p in np.nonzero(truth))
+    return Prompts((Click(row, col),))
+
+
+def _check(answer: Answer, shape: tuple[int, int]) -> None:
+    for logits in (answer.logits, *answer.alternatives):
+        assert logits.shape == shape
+        assert logits.dtype == np.float32
+        assert np.isfinite(logits).all()
+    assert len(answer.scores) in (0, len(answer.alternatives))
+
+
+def _agree(answers: Sequence[Answer], expected: Sequence[Answer]) -> None:
+    assert len(answers) == len(expected)
+    for answer, other in zip(answers, expected, strict=True):
+        # batched kernels sum in another order
+        np.testing.assert_allclose(answer.logits, other.logits, rtol=1e-3, atol=1e-3)
