@@ -1,0 +1,185 @@
+"""How an image layer becomes volumes: which of its axes are planes, time and channels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+
+from napari_intseg.core.segmenter import Array
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import DataError
+
+AXES: dict[int, tuple[str, ...]] = {
+    2: ("yx",),
+    3: ("zyx", "tyx", "cyx"),
+    4: ("tzyx", "czyx", "ctyx"),
+    5: ("ctzyx",),
+}
+"""What the axes of a layer can mean, by their number; the first is what is supposed."""
+
+_MOST_CHANNELS = 5
+
+
+class Lazy:
+    """An array seen with some axes fixed, moved, or several arrays stacked; read when indexed.
+
+    Parameters
+    ----------
+    parts : sequence of array-like
+        numpy, dask, zarr or alike, all of one shape.
+    fixed : dict of int to int
+        Position along axes that are not seen.
+    channel : int or None
+        The axis that is seen last; with several parts they are the last axis instead.
+    """
+
+    def __init__(
+        self, parts: Sequence[Any], fixed: dict[int, int] | None = None, channel: int | None = None
+    ) -> None:
+        self._parts = tuple(parts)
+        self._fixed = dict(fixed or {})
+        self._channel = channel
+        whole = tuple(int(n) for n in parts[0].shape)
+        self._seen = [a for a in range(len(whole)) if a not in self._fixed and a != channel]
+        last = (len(parts),) if len(parts) > 1 else () if channel is None else (whole[channel],)
+        self.shape = (*(whole[a] for a in self._seen), *last)
+        self.ndim = len(self.shape)
+        self.dtype = np.result_type(*(p.dtype for p in parts))
+
+    def __getitem__(self, index: int | slice | tuple[int | slice, ...]) -> Array:
+        """Read with basic indices; axes left out are read whole."""
+        given = list(index) if isinstance(index, tuple) else [index]
+        given += [slice(None)] * (self.ndim - len(given))
+        outer: list[int | slice] = [slice(None)] * (len(self._seen) + len(self._fixed))
+        if self._channel is not None:
+            outer.append(slice(None))
+            outer[self._channel] = given[-1]
+        for axis, position in self._fixed.items():
+            outer[axis] = position
+        for axis, at in zip(self._seen, given, strict=False):
+            outer[axis] = at
+        if len(self._parts) > 1:
+            chosen = np.arange(len(self._parts))[given[-1]]
+            read = [np.asarray(self._parts[i][tuple(outer)]) for i in np.atleast_1d(chosen)]
+            return read[0] if np.ndim(chosen) == 0 else np.stack(read, axis=-1)
+        out = np.asarray(self._parts[0][tuple(outer)])
+        if self._channel is None or not isinstance(outer[self._channel], slice):
+            return out
+        before = sum(isinstance(outer[a], slice) for a in range(self._channel))
+        return np.moveaxis(out, before, -1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """What is segmented, and on which grid: that of the image less its channels.
+
+    Parameters
+    ----------
+    image : Image
+        The layer that was chosen; it is never changed.
+    axes : str
+        One letter an axis, out of "t", "c", "z", "y" and "x"; see `AXES`.
+    others : tuple of Image
+        Layers of the same shape whose values are mixed with it, one channel each.
+    """
+
+    image: Image
+    axes: str
+    others: tuple[Image, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the grid that labels and points lie on."""
+        whole = level_0(self.image).shape
+        return tuple(int(n) for n, a in zip(whole, self.axes, strict=False) if a != "c")
+
+    @property
+    def grid(self) -> str:
+        """The axes of that grid."""
+        return self.axes.replace("c", "")
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """Axes of the grid along which a volume lies."""
+        return tuple(i for i, a in enumerate(self.grid) if a in "zyx")
+
+    @property
+    def n_times(self) -> int | None:
+        """Number of time points; None if there is no time axis."""
+        return self.shape[self.grid.index("t")] if "t" in self.grid else None
+
+    def volume(self, time: int = 0) -> Volume:
+        """Return the volume at a time point, without copying or reading it."""
+        parts = [level_0(layer) for layer in (self.image, *self.others)]
+        fixed = {self.axes.index("t"): time} if "t" in self.axes else {}
+        channel = self.axes.index("c") if "c" in self.axes else None
+        whole = len(parts) == 1 and not fixed and channel is None
+        data = parts[0] if whole else Lazy(parts, fixed, channel)
+        scale = np.abs(np.asarray(self.image.scale, float))[-len(self.spatial) :]
+        spacing = tuple(float(s) if np.isfinite(s) and s > 0 else 1.0 for s in scale)
+        has_channels = bool(self.image.rgb) or channel is not None or bool(self.others)
+        return Volume(data, spacing=spacing, channels=has_channels)
+
+    def index(self, time: int, plane: Plane) -> tuple[int | slice, ...]:
+        """Return where a plane's slice is on the grid."""
+        where: list[int | slice] = [slice(None)] * len(self.grid)
+        if "t" in self.grid:
+            where[self.grid.index("t")] = time
+        if len(self.spatial) == 3:
+            where[self.spatial[plane.axis]] = plane.index
+        return tuple(where)
+
+
+def level_0(image: Image) -> Any:
+    """Return a layer's array, of a multiscale image the finest."""
+    return image.data[0] if image.multiscale else image.data
+
+
+def possible_axes(image: Image) -> tuple[str, ...]:
+    """Return what an image's axes can mean, the likeliest first.
+
+    Raises
+    ------
+    DataError
+        If the image has too few or too many axes.
+    """
+    if image.ndim not in AXES:
+        raise DataError(
+            f"image cannot be segmented: expected 2 to 4 axes and channels, got {image.ndim} in "
+            f"{image.name!r}. Split the layer first (Layers › Split stack)."
+        )
+    choices = [a for a in AXES[image.ndim] if not (image.rgb and "c" in a)]
+    if not choices:
+        raise DataError(
+            f"image cannot be segmented: expected at most 4 axes of an RGB image, got {image.ndim} "
+            f"in {image.name!r}. Split the layer first (Layers › Split stack)."
+        )
+    guess = _guess(image, choices)
+    return (guess, *(a for a in choices if a != guess))
+
+
+def _guess(image: Image, choices: list[str]) -> str:
+    named = "".join(label[:1].lower() for label in image.axis_labels)
+    if named in choices:
+        return named
+    shape = level_0(image).shape[: image.ndim]
+    if image.ndim > 2 and 1 < shape[0] <= _MOST_CHANNELS and min(shape[-2:]) > 4 * shape[0]:
+        return next((a for a in choices if a[0] == "c"), choices[0])
+    return choices[0]
+
+
+def can_mix(image: Image, other: Image) -> bool:
+    """Whether another layer can be a further channel: same grid, in the same place."""
+    return (
+        other is not image
+        and not (image.rgb or other.rgb)
+        and level_0(other).shape == level_0(image).shape
+        and np.allclose(_corners(image), _corners(other))
+    )
+
+
+def _corners(layer: Image) -> Array:
+    corners = np.vstack([np.zeros(layer.ndim), np.eye(layer.ndim)])
+    return np.array([layer.data_to_world(c) for c in corners])

@@ -1,0 +1,242 @@
+"""The doorway: Points become Clicks, and layers for points and labels are made."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+from napari.layers import Image, Labels, Points
+from numpy.typing import NDArray
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.volume import Plane
+from napari_intseg.ui.frame import Frame
+
+POSITIVE, NEGATIVE = "positive", "negative"
+SYMBOLS = {True: "cross", False: "hbar"}
+"""A plus and a minus: the sign can be told without colours."""
+
+COLOURS = {True: "#27d17f", False: "#ff4d4d"}
+LABEL_DTYPE = np.uint16
+
+_DECIMALS = 6  # there and back through the world leaves a trace in the last digits
+
+_POSITIVE_WORDS = ("positive", "+", "1", "1.0", "true", "foreground")
+_NEGATIVE_WORDS = ("negative", "-", "−", "-1", "-1.0", "0", "0.0", "false", "background")
+
+FloatMatrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where prompts belong: an object, on a plane, at a time point."""
+
+    time: int
+    object: int
+    plane: Plane
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One point of the Points layer, understood."""
+
+    place: Place
+    order: int
+    click: Click
+    row: int
+
+
+def make_points(frame: Frame, name: str) -> Points:
+    """Return an empty Points layer on a frame's grid, ready for clicks."""
+    features = pd.DataFrame(
+        {
+            "sign": pd.Series([], dtype=object),
+            "object": pd.Series([], dtype=np.int64),
+            "order": pd.Series([], dtype=np.int64),
+            "axis": pd.Series([], dtype=np.int64),
+        }
+    )
+    longer = max(frame.shape[-2:])
+    return Points(
+        np.empty((0, len(frame.grid))),
+        ndim=len(frame.grid),
+        name=name,
+        features=features,
+        feature_defaults={"sign": POSITIVE, "object": 1, "order": 0, "axis": 0},
+        symbol=SYMBOLS[True],
+        face_color=COLOURS[True],
+        border_color="white",
+        border_width=0.12,
+        size=max(1.0, longer / 50),
+        canvas_size_limits=(12, 22),
+        opacity=1.0,
+        **geometry(frame),
+    )
+
+
+def make_labels(frame: Frame, name: str) -> Labels:
+    """Return an empty Labels layer on a frame's grid."""
+    return Labels(np.zeros(frame.shape, LABEL_DTYPE), name=name, opacity=0.45, **geometry(frame))
+
+
+def geometry(frame: Frame) -> dict[str, Any]:
+    """Return where a frame's grid lies, as arguments for a new layer: that of the image."""
+    image = frame.image
+    keep = [i for i, axis in enumerate(frame.axes) if axis != "c"]
+    grid = np.ix_(keep, keep)
+    ndim = len(frame.axes)
+    affine = np.asarray(image.affine.affine_matrix)
+    with_offset = [*keep, ndim]
+    return {
+        "scale": np.asarray(image.scale)[keep],
+        "translate": np.asarray(image.translate)[keep],
+        "rotate": np.asarray(image.rotate)[grid],
+        "shear": _shear_matrix(np.asarray(image.shear), ndim)[grid],
+        "affine": affine[np.ix_(with_offset, with_offset)],
+        "units": [image.units[i] for i in keep],
+        "axis_labels": [image.axis_labels[i] for i in keep],
+    }
+
+
+def _shear_matrix(shear: FloatMatrix, ndim: int) -> FloatMatrix:
+    if shear.ndim == 2:
+        return shear
+    matrix = np.eye(ndim)
+    matrix[np.triu_indices(ndim, 1)] = shear
+    return matrix
+
+
+def to_grid(points: Points, frame: Frame, labels: Labels) -> FloatMatrix:
+    """Return the points' positions on the grid, through the world, in pixels, (N, D).
+
+    The map is affine, so it is probed once and applied to all points together. Of a channel stack
+    the labels stand for the image, which has an axis more.
+    """
+    target: Image | Labels = labels if "c" in frame.axes else frame.image
+    ndim = points.ndim
+    probes = np.vstack([np.zeros(ndim), np.eye(ndim)])
+    seen = np.array([target.world_to_data(points.data_to_world(p)) for p in probes], float)
+    linear = (seen[1:] - seen[0]).T
+    moved = np.asarray(points.data, float) @ linear.T + seen[0]
+    return np.asarray(np.round(moved, _DECIMALS))
+
+
+def from_grid(points: Points, frame: Frame, labels: Labels, position: Sequence[float]) -> Any:
+    """Return the data coordinates of a point at a position on the grid."""
+    target: Image | Labels = labels if "c" in frame.axes else frame.image
+    return points.world_to_data(target.data_to_world(position))
+
+
+def read_marks(points: Points, frame: Frame, labels: Labels) -> tuple[list[Mark], int]:
+    """Return all points that lie in the data, in order, and how many lie outside."""
+    if not len(points.data):
+        return [], 0
+    marks = []
+    features = points.features
+    columns = zip(
+        to_grid(points, frame, labels),
+        features["sign"],
+        features["object"],
+        features["order"],
+        features["axis"],
+        strict=True,
+    )
+    for row, (position, sign, label, order, axis) in enumerate(columns):
+        place = _place(position, frame, int(label), int(axis))
+        if place is not None:
+            on_slice = place.plane.on_slice(position[list(frame.spatial)])
+            if len(frame.spatial) == 2:
+                on_slice = (float(position[-2]), float(position[-1]))
+            click = Click(float(on_slice[0]), float(on_slice[1]), is_positive(sign))
+            marks.append(Mark(place, int(order), click, row))
+    marks.sort(key=lambda mark: (mark.order, mark.row))
+    return marks, len(points.data) - len(marks)
+
+
+def _place(position: FloatMatrix, frame: Frame, label: int, axis: int) -> Place | None:
+    shape = np.array(frame.shape)
+    if not (np.isfinite(position).all() and (position >= -0.5).all()):
+        return None
+    if not (position < shape - 0.5).all():
+        return None
+    whole = np.floor(position + 0.5).astype(int)
+    time = int(whole[frame.grid.index("t")]) if "t" in frame.grid else 0
+    if len(frame.spatial) == 2:
+        return Place(time, label, Plane(0, 0))
+    axis = axis if 0 <= axis < 3 else 0
+    return Place(time, label, Plane(axis, int(whole[frame.spatial[axis]])))
+
+
+def as_prompts(marks: Iterable[Mark]) -> dict[Place, Prompts]:
+    """Return what is given at each place; clicks in their order."""
+    clicks: dict[Place, list[Click]] = {}
+    for mark in marks:
+        clicks.setdefault(mark.place, []).append(mark.click)
+    return {place: Prompts(tuple(given)) for place, given in clicks.items()}
+
+
+def is_positive(sign: object) -> bool:
+    """Whether a value of the feature "sign" means positive; what cannot be read does."""
+    return str(sign).strip().lower() not in _NEGATIVE_WORDS
+
+
+def is_sign(value: object) -> bool:
+    """Whether a value of the feature "sign" can be read."""
+    return str(value).strip().lower() in (*_POSITIVE_WORDS, *_NEGATIVE_WORDS)
+
+
+def complete_features(
+    points: Points, defaults: Mapping[str, Any], rows: Iterable[int], sign: str | None = None
+) -> None:
+    """Fill in what points lack, and give new ones their place in the order.
+
+    Parameters
+    ----------
+    points : Points
+        Its `features` are replaced.
+    defaults : mapping
+        Of "sign", "object" and "axis", for what cannot be read.
+    rows : iterable of int
+        New points: they get the next numbers.
+    sign : str, optional
+        The sign of the new points, whatever the layer had in store for them.
+    """
+    table = points.features.copy()
+    count = len(table)
+    for name in ("sign", "object", "order", "axis"):
+        if name not in table:
+            table[name] = [defaults.get(name, 0)] * count
+    signs = [s if is_sign(s) else defaults["sign"] for s in table["sign"]]
+    objects = _whole(table["object"], least=1, otherwise=int(defaults["object"]))
+    axes = _whole(table["axis"], least=0, otherwise=int(defaults["axis"]))
+    orders = _whole(table["order"], least=0, otherwise=0)
+    new = [row % count for row in rows] if count else []
+    order = max((o for i, o in enumerate(orders) if i not in set(new)), default=0)
+    for row in new:
+        order += 1
+        orders[row] = order
+        axes[row] = int(defaults["axis"])
+        if sign is not None:
+            signs[row] = sign
+    table["sign"] = np.array([POSITIVE if is_positive(s) else NEGATIVE for s in signs], object)
+    table["object"], table["order"], table["axis"] = objects, orders, axes
+    points.features = table
+
+
+def _whole(values: Iterable[Any], *, least: int, otherwise: int) -> list[int]:
+    numbers = pd.to_numeric(pd.Series(list(values), dtype=object), errors="coerce")
+    return [int(n) if np.isfinite(n) and n >= least else otherwise for n in numbers]
+
+
+def show_signs(points: Points, labels: Labels) -> None:
+    """Show each point's sign by symbol and colour, and its object by the colour of its rim."""
+    if not len(points.data):
+        return
+    positive = [is_positive(sign) for sign in points.features["sign"]]
+    points.symbol = [SYMBOLS[p] for p in positive]
+    points.face_color = [COLOURS[p] for p in positive]
+    rims = {label: labels.get_color(int(label)) for label in set(points.features["object"])}
+    points.border_color = [
+        "white" if rims[label] is None else rims[label] for label in points.features["object"]
+    ]
