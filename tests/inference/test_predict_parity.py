@@ -1,15 +1,20 @@
 """The published predictor, repeated with a network that is a formula (parity README, section 3)."""
 
+import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, sigmoid
+from napari_intseg.core.segmenter import Answer, Prepared, Query, Segmenter, Traits, sigmoid
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.predict import Options, predict_slice
+from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.models.ritm import build
 
 SETTINGS = {
     "cvpr": ZoomIn(),
@@ -51,23 +56,65 @@ class FormulaNetwork:
         return distance
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_click_sequence_equals_the_published_predictor(shared: Path, name: str) -> None:
-    fixture = np.load(shared / "parity" / "ritm_pipeline.npz")
-    image = fixture["image"]
-    options = Options(Intensity(), zoom_in=SETTINGS[name], longer_side_px=None)
-    clicks, prev = (), None
-    for i, (positive, row, col) in enumerate(fixture["clicks"]):
-        clicks = (*clicks, Click(float(row), float(col), bool(positive)))
+def play(
+    model: Segmenter, image: np.ndarray, clicks: np.ndarray, options: Options
+) -> Iterator[SliceAnswer]:
+    """Give the clicks, rows of (positive, row, col), one after another."""
+    given: tuple[Click, ...] = ()
+    prev = None
+    for positive, row, col in clicks:
+        given = (*given, Click(float(row), float(col), bool(positive)))
         prev = predict_slice(
-            FormulaNetwork(),
+            model,
             lambda rows, cols: image[rows, cols],
             image.shape[:2],
-            Prompts(clicks),
+            Prompts(given),
             options,
             prev=prev,
         )
-        box = (-1, 0, -1, 0) if prev.kept is None else prev.kept.box
+        yield prev
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_click_sequence_equals_the_published_predictor(shared: Path, name: str) -> None:
+    fixture = np.load(shared / "parity" / "ritm_pipeline.npz")
+    options = Options(Intensity(), zoom_in=SETTINGS[name], longer_side_px=None)
+    answers = play(FormulaNetwork(), fixture["image"], fixture["clicks"], options)
+    for i, answer in enumerate(answers):
+        box = (-1, 0, -1, 0) if answer.kept is None else answer.kept.box
         assert (box[0], box[1] - 1, box[2], box[3] - 1) == tuple(fixture[f"roi_{name}"][i])
-        prob = sigmoid(prev.patch.full())
+        prob = sigmoid(answer.patch.full())
         np.testing.assert_allclose(prob, fixture[f"prob_{name}"][i], rtol=0, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def hrnet18s(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
+    """RITM HRNet-18s with the fixtures' deterministic weights, loaded from a file."""
+    parity = shared / "parity"
+    sys.path.insert(0, str(parity))
+    try:
+        from det_weights import det_state_dict
+    finally:
+        sys.path.remove(str(parity))
+    info = json.loads((parity / "ritm_hrnet18s_itermask.json").read_text())
+    fixture = np.load(parity / "ritm_hrnet18s_predictor.npz")
+    state_dict = det_state_dict(info["shapes"])
+    state_dict["maps_transform.3.scale"] = torch.tensor(fixture["maps_scale"])
+    for part in ("weight", "bias"):
+        name = f"feature_extractor.cls_head.{part}"
+        state_dict[name] = torch.tensor(fixture[f"cls_head_{part}"])
+    path = tmp_path_factory.mktemp("weights") / "det.pth"
+    torch.save({"state_dict": state_dict, "config": info["config"]}, path)
+    return build("ritm-hrnet18s", path, device="cpu", precision="float32")
+
+
+@pytest.mark.parametrize("name", ["NoBRS", "NoBRS_noflip", "NoBRS_nozoom"])
+def test_ritm_clicks_equal_the_published_predictor(
+    shared: Path, hrnet18s: Segmenter, name: str
+) -> None:
+    fixture = np.load(shared / "parity" / "ritm_hrnet18s_predictor.npz")
+    zoom = None if name == "NoBRS_nozoom" else ZoomIn(target_size=256, min_crop_size=128)
+    options = Options(Intensity(), zoom_in=zoom, flip=name != "NoBRS_noflip", longer_side_px=None)
+    answers = play(hrnet18s, fixture["image"], fixture["clicks"], options)
+    for answer, prob in zip(answers, fixture[name], strict=True):
+        np.testing.assert_allclose(sigmoid(answer.patch.full()), prob, rtol=0, atol=1e-3)
