@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Query, logit, mask_to_logits, sigmoid
+from napari_intseg.core.segmenter import Query, mask_to_logits, sigmoid
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.errors import DeviceError, PromptError, WeightsError
 from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.raw import raw_logits
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import build, pack_clicks
+from napari_intseg.models.ritm_config import load_ritm, net_of_config
 
 VARIANTS = {
     "ritm-hrnet18s": "ritm_hrnet18s_itermask",
@@ -105,3 +106,310 @@ def test_every_published_network_equals_the_reference(
         logits = raw_logits(model, fixture["image"], fixture["points"], prev)
         assert logits.dtype == np.float32
         assert_as_reference(logits, fixture["logits"])
+
+
+@pytest.mark.parametrize("stem", [v for v in VARIANTS.values() if "deeplab" not in v])
+def test_auxiliary_logits_equal_the_reference(parity: Path, tmp_path: Path, stem: str) -> None:
+    path = save(reference_checkpoint(parity, stem + "_scaled"), tmp_path / "checkpoint.pth")
+    fixture = np.load(parity / f"{stem}_scaled_forward.npz")
+    image = torch.from_numpy(fixture["image"]).permute(2, 0, 1)[None] / 255
+    prev = torch.from_numpy(fixture["prev_mask"])[None, None].float()
+    with torch.inference_mode():
+        aux = load_ritm(path)(image, torch.from_numpy(fixture["points"])[None], prev).aux
+    assert_as_reference(aux[0, 0].numpy(), fixture["aux_logits"])
+
+
+def test_state_dicts_have_the_published_names_and_shapes(parity: Path) -> None:
+    for stem in VARIANTS.values():
+        info = json.loads((parity / f"{stem}.json").read_text())
+        net = net_of_config(info["config"], Path(stem))
+        assert {k: list(v.shape) for k, v in net.state_dict().items()} == info["shapes"]
+
+
+def test_defaults_are_those_of_the_published_evaluation(model: Any) -> None:
+    traits = model.traits
+    assert (traits.zoom_in.skip_clicks, traits.zoom_in.target_size) == (-1, 400)
+    assert (traits.zoom_in.min_crop_size, traits.zoom_in.expansion) == (200, 1.4)
+    assert (traits.threshold, traits.resample, traits.flip) == (0.49, "probability", True)
+    assert traits.uses_prev
+    assert traits.longer_side_px == 800
+    assert "mask" in traits.prompts
+
+
+def test_options_replace_the_published_settings(small_file: Path) -> None:
+    zoom_in = ZoomIn(skip_clicks=1, target_size=(320, 320))
+    model = build("ritm-hrnet18s", small_file, zoom_in=zoom_in, flip=False, longer_side_px=None)
+    assert model.traits.zoom_in == zoom_in
+    assert not model.traits.flip
+    assert model.traits.longer_side_px is None
+
+
+def test_folding_and_channels_last_do_not_change_the_answer(
+    small_file: Path, model: Any, rng: np.random.Generator
+) -> None:
+    plain = build("ritm-hrnet18s", small_file, device="cpu", plain=True)
+    kinds = {type(module) for module in model.net.modules()}
+    assert torch.nn.BatchNorm2d not in kinds
+    assert torch.nn.BatchNorm2d in {type(module) for module in plain.net.modules()}
+    prev = rng.normal(0, 3, (48, 64)).astype(np.float32)
+    asked = query(model, rng, Click(20, 30), Click(40, 5, positive=False), prev=prev)
+    np.testing.assert_allclose(
+        model.predict(asked).logits, plain.predict(asked).logits, rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "ritm_hrnet18s_itermask",
+        "ritm_hrnet18_itermask_scaled",
+        "ritm_hrnet32_itermask_scaled",
+        "ritm_resnet34_deeplab_scaled",
+    ],
+)
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_gives_nearly_the_same_probabilities(
+    parity: Path, tmp_path: Path, stem: str, precision: Any
+) -> None:
+    """Not on the scaled HRNet-18s: there every rounding is amplified a thousandfold."""
+    path = save(reference_checkpoint(parity, stem), tmp_path / "checkpoint.pth")
+    fixture = np.load(parity / f"{stem}_forward.npz")
+    half = build("ritm", path, device="cpu", precision=precision)
+    prev = fixture["prev_mask"] if half.traits.uses_prev else None
+    logits = raw_logits(half, fixture["image"], fixture["points"], prev)
+    assert next(half.net.parameters()).dtype == getattr(torch, precision)
+    assert logits.dtype == np.float32
+    ours, reference = sigmoid(logits), sigmoid(fixture["logits"])
+    assert np.abs(ours - reference).max() <= 2e-2
+    assert np.mean((ours > 0.49) != (reference > 0.49)) <= 0.005
+
+
+def test_a_batch_answers_as_one_by_one(model: Any, rng: np.random.Generator) -> None:
+    queries = [
+        query(model, rng, Click(20, 30)),
+        query(model, rng, Click(5, 5), Click(9, 60), Click(40, 5, positive=False)),
+        query(model, rng, prev=rng.normal(0, 3, (48, 64)).astype(np.float32)),
+    ]
+    together = model.predict_batch(queries)
+    for one, answer in zip(queries, together, strict=True):
+        np.testing.assert_allclose(answer.logits, model.predict(one).logits, atol=1e-4)
+
+
+def test_the_same_query_gives_the_same_answer_and_is_not_changed(
+    model: Any, rng: np.random.Generator
+) -> None:
+    image, prev = rng.random((30, 40, 3), np.float32), np.zeros((30, 40), np.float32)
+    before = image.copy(), prev.copy()
+    asked = Query(model.prepare(image), Prompts((Click(10, 10),)), prev)
+    first, second = model.predict(asked), model.predict(asked)
+    np.testing.assert_array_equal(first.logits, second.logits)
+    np.testing.assert_array_equal(image, before[0])
+    np.testing.assert_array_equal(prev, before[1])
+
+
+def test_clicks_and_the_previous_answer_change_the_answer(
+    model: Any, rng: np.random.Generator
+) -> None:
+    prepared = model.prepare(rng.random((48, 64, 3), np.float32))
+    mask = np.zeros((48, 64), bool)
+    mask[10:30, 10:30] = True
+    answers = [
+        model.predict(Query(prepared, prompts, prev)).logits
+        for prompts, prev in (
+            (Prompts(), None),
+            (Prompts((Click(20, 20),)), None),
+            (Prompts((Click(20, 20, positive=False),)), None),
+            (Prompts((Click(20, 20),)), mask_to_logits(mask)),
+        )
+    ]
+    for k, one in enumerate(answers):
+        for other in answers[k + 1 :]:
+            assert np.abs(one - other).max() > 1e-4
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (17, 33)])
+def test_any_size_is_answered_on_its_own_grid(
+    model: Any, rng: np.random.Generator, shape: tuple[int, int]
+) -> None:
+    prepared = model.prepare(rng.random((*shape, 3), np.float32))
+    logits = model.predict(Query(prepared, Prompts((Click(0, 0),)))).logits
+    assert logits.shape == shape
+    assert np.isfinite(logits).all()
+
+
+def test_a_model_answers_again_after_its_memory_was_returned(
+    model: Any, rng: np.random.Generator
+) -> None:
+    asked = query(model, rng, Click(20, 30))
+    before = model.predict(asked).logits
+    model.warm_up((32, 32))
+    model.release()
+    np.testing.assert_array_equal(model.predict(asked).logits, before)
+
+
+def test_gradients_reach_the_places_that_brs_changes(model: Any, rng: np.random.Generator) -> None:
+    bias = torch.zeros(1, 270, 1, 1, requires_grad=True)
+    colours = torch.zeros(1, 3, 48, 64, requires_grad=True)
+    maps = torch.zeros(1, 2, 48, 64, requires_grad=True)
+    taps = {
+        "features": lambda x: x + bias,
+        "image": lambda x: x + colours,
+        "maps": lambda x: x + maps,
+    }
+    model.logits([query(model, rng, Click(20, 30))], taps).square().sum().backward()
+    for changed in (bias, colours, maps):
+        assert changed.grad.abs().sum() > 0
+
+
+def test_clicks_are_packed_by_sign_with_their_order() -> None:
+    clicks = (Click(1, 2), Click(3, 4, positive=False), Click(5, 6))
+    packed = pack_clicks([clicks, ()])
+    np.testing.assert_array_equal(packed[0], [[1, 2, 0], [5, 6, 2], [3, 4, 1], [-1, -1, -1]])
+    assert (packed[1] == -1).all()
+
+
+def test_raw_logits_wants_points_in_pairs_of_signs(model: Any) -> None:
+    with pytest.raises(PromptError, match=r"expected shape \(2n, 2\) or \(2n, 3\), got \(3, 3\)"):
+        raw_logits(model, np.zeros((8, 8, 3), np.uint8), np.zeros((3, 3)))
+
+
+def test_a_missing_checkpoint_says_so() -> None:
+    with pytest.raises(WeightsError, match="expected a checkpoint for 'ritm-hrnet18s', got None"):
+        build("ritm-hrnet18s", None)
+
+
+def test_running_out_of_memory_says_what_to_do(small_file: Path, rng: np.random.Generator) -> None:
+    model = build("ritm-hrnet18s", small_file, device="cpu")
+
+    def full(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("full")
+
+    model.net.forward = full  # type: ignore[method-assign]
+    with pytest.raises(DeviceError, match=r"out of memory.*choose device='cpu'"):
+        model.predict(query(model, rng, Click(1, 1)))
+
+
+# --- checkpoints that are not what they should be
+
+
+def changed(path: Path, tmp_path: Path, change: Any) -> Path:
+    checkpoint = torch.load(path, weights_only=True)
+    change(checkpoint)
+    return save(checkpoint, tmp_path / "changed.pth")
+
+
+def test_a_missing_weight_is_named(small_file: Path, tmp_path: Path) -> None:
+    path = changed(
+        small_file, tmp_path, lambda c: c["state_dict"].pop("feature_extractor.cls_head.bias")
+    )
+    with pytest.raises(WeightsError, match=r"1 missing .feature_extractor.cls_head.bias."):
+        load_ritm(path)
+
+
+def test_a_weight_too_many_is_named(small_file: Path, tmp_path: Path) -> None:
+    path = changed(small_file, tmp_path, lambda c: c["state_dict"].update(stray=torch.zeros(1)))
+    with pytest.raises(WeightsError, match=r"1 unknown .stray."):
+        load_ritm(path)
+
+
+def test_a_weight_of_another_shape_is_named(small_file: Path, tmp_path: Path) -> None:
+    path = changed(
+        small_file, tmp_path, lambda c: c["config"]["params"]["ocr_width"].update(value=64)
+    )
+    with pytest.raises(WeightsError, match=r"of another shape .feature_extractor.conv3x3_ocr.0"):
+        load_ritm(path)
+
+
+def test_an_unknown_class_is_named_and_never_imported(small_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "evil.py").write_text("raise SystemExit('imported')")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        path = changed(small_file, tmp_path, lambda c: c["config"].update({"class": "evil.Model"}))
+        with pytest.raises(
+            WeightsError, match=r"unknown class: expected one of .*got 'evil.Model'"
+        ):
+            load_ritm(path)
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert "evil" not in sys.modules
+
+
+@pytest.mark.parametrize("name", [None, ["a"], 3])
+def test_a_class_that_is_no_name_is_told(small_file: Path, tmp_path: Path, name: Any) -> None:
+    path = changed(small_file, tmp_path, lambda c: c["config"].update({"class": name}))
+    with pytest.raises(WeightsError, match="unknown class"):
+        load_ritm(path)
+
+
+def test_an_unknown_parameter_is_named(small_file: Path, tmp_path: Path) -> None:
+    extra = {"type": "builtin", "value": "s1", "specified": True}
+    path = changed(
+        small_file, tmp_path, lambda c: c["config"]["params"].update(pipeline_version=extra)
+    )
+    with pytest.raises(WeightsError, match=r"unknown parameter: expected .*got 'pipeline_version'"):
+        load_ritm(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("width", "wide"), ("width", True), ("width", 0), ("norm_radius", -5), ("use_disks", 1),
+        ("norm_layer", "os.system"), ("clicks_groups", [2, 5]), ("norm_mean_std", [[0.5], [0.5]]),
+    ],
+)  # fmt: skip
+def test_an_unknown_value_is_named(small_file: Path, tmp_path: Path, name: str, value: Any) -> None:
+    path = changed(
+        small_file, tmp_path, lambda c: c["config"]["params"].update({name: {"value": value}})
+    )
+    with pytest.raises(WeightsError, match=f"unknown value of the parameter '{name}'"):
+        load_ritm(path)
+
+
+def test_a_checkpoint_of_sam_is_told_apart(tmp_path: Path) -> None:
+    state_dict = {
+        "image_encoder.pos_embed": torch.zeros(1),
+        "mask_decoder.iou_token.weight": torch.zeros(1),
+    }
+    path = save(state_dict, tmp_path / "sam_vit_b.pth")
+    with pytest.raises(WeightsError, match=r"'state_dict' and 'config'.*image_encoder.pos_embed"):
+        load_ritm(path)
+
+
+@pytest.mark.parametrize("entry", ["config", "state_dict"])
+def test_a_missing_entry_is_told(small_file: Path, tmp_path: Path, entry: str) -> None:
+    path = changed(small_file, tmp_path, lambda c: c.pop(entry))
+    with pytest.raises(WeightsError, match="expected the entries 'state_dict' and 'config'"):
+        load_ritm(path)
+
+
+def test_a_broken_configuration_is_told(small_file: Path, tmp_path: Path) -> None:
+    path = changed(small_file, tmp_path, lambda c: c["config"].pop("params"))
+    with pytest.raises(WeightsError, match="broken configuration: expected the entries 'class'"):
+        load_ritm(path)
+
+
+def test_other_published_options_make_a_network(rng: np.random.Generator) -> None:
+    """No published file uses them, but their configuration is understood."""
+    for params in (
+        {"use_rgb_conv": True, "use_disks": False, "norm_radius": 260},
+        {
+            "use_rgb_conv": False,
+            "conv_extend": True,
+            "with_prev_mask": True,
+            "binary_prev_mask": True,
+        },
+        {"use_rgb_conv": False, "ocr_width": 0},
+    ):
+        config = {
+            "class": "isegm.model.is_hrnet_model.HRNetModel",
+            "params": {
+                name: {"value": value}
+                for name, value in {"width": 18, "ocr_width": 48, "small": True, **params}.items()
+            },
+        }
+        net = net_of_config(config, Path("made")).eval()
+        image = torch.from_numpy(rng.random((1, 3, 32, 40), np.float32))
+        with torch.inference_mode():
+            logits = net(image, torch.tensor([[[5.0, 5, 0], [-1, -1, -1]]]))
+        assert logits.main.shape == (1, 1, 32, 40)
+        assert (logits.aux is None) == (params.get("ocr_width") == 0)

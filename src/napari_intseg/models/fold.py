@@ -7,14 +7,17 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from napari_intseg.models.nets.click_maps import Scale
+
 Net = TypeVar("Net", bound=nn.Module)
 
 
 def fold_batch_norm(net: Net) -> Net:
     """Fold each batch normalisation into the convolution before it, in place.
 
-    At inference both are linear, so one convolution does the work of the two. Pairs are found by
-    the order inside a `Sequential`, and by name elsewhere (``conv1`` and ``bn1``).
+    At inference both are linear, so one convolution does the work of the two; likewise for a
+    learnt `Scale`. Pairs are found by the order inside a `Sequential`, and by name elsewhere
+    (``conv1`` and ``bn1``).
 
     Parameters
     ----------
@@ -40,19 +43,34 @@ def quicken(net: Net, *, fold: bool = True, channels_last: bool = True) -> Net:
     net.eval().requires_grad_(False)
     if fold:
         fold_batch_norm(net)
-    return net.to(memory_format=torch.channels_last) if channels_last else net  # type: ignore[call-overload]
+    if channels_last:
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def _fold_sequence(sequence: nn.Sequential) -> None:
     for (first, conv), (second, following) in pairwise(list(sequence._modules.items())):
         if not isinstance(conv, nn.Conv2d):
             continue
-        if isinstance(following, nn.BatchNorm2d):
+        if isinstance(following, Scale):
+            sequence._modules[first] = _scaled(conv, following)
+            sequence._modules[second] = nn.Identity()
+        elif isinstance(following, nn.BatchNorm2d):
             sequence._modules[first] = fuse_conv_bn_eval(conv, following)
             sequence._modules[second] = nn.Identity()
         elif isinstance(following, nn.Sequential) and isinstance(following[0], nn.BatchNorm2d):
             sequence._modules[first] = fuse_conv_bn_eval(conv, following[0])
             following[0] = nn.Identity()
+
+
+def _scaled(conv: nn.Conv2d, scale: Scale) -> nn.Conv2d:
+    with torch.no_grad():
+        conv.weight.mul_(scale.scale.abs())
+        if conv.bias is not None:
+            conv.bias.mul_(scale.scale.abs())
+    return conv
 
 
 def _fold_named(module: nn.Module) -> None:

@@ -1,14 +1,19 @@
 """The list of models, one line each; names are dotted strings, so torch stays unloaded."""
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import CLICKS, Segmenter
-from napari_intseg.errors import MissingExtraError, UnknownModelError
+from napari_intseg.errors import MissingExtraError, UnknownModelError, WeightsError
 
 CLICKS_MASK: frozenset[PromptKind] = frozenset({"click", "mask"})
 
@@ -30,7 +35,7 @@ class ModelSpec:
     prompts : frozenset of str
         Kinds of prompt it takes.
     weights : str or None
-        Key of the catalogue in `models/weights.py`; None: needs none.
+        Key of the catalogue in `models/catalogue.py`, or a file name; None: needs none.
     licence : str
         Of code and weights, SPDX where there is one.
     paper : str
@@ -59,10 +64,49 @@ class ModelSpec:
         """Whether the packages it needs are there."""
         return all(find_spec(package) is not None for package in self.needs)
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether its weights are in one of the weights folders, or it needs none."""
+        if self.weights is None:
+            return True
+        from napari_intseg.models.weights import locate
+
+        try:
+            locate(self.weights)
+        except WeightsError:
+            return False
+        return True
+
 
 def _ritm(key: str, title: str, prompts: frozenset[PromptKind] = CLICKS_MASK) -> ModelSpec:
     return ModelSpec(
         "napari_intseg.models.ritm:build", title, "ritm", prompts, key, "MIT", "arXiv:2102.06583"
+    )  # fmt: skip
+
+
+CLICKS_BOX: frozenset[PromptKind] = frozenset({"click", "box"})
+CLICKS_BOX_MASK: frozenset[PromptKind] = frozenset({"click", "box", "mask"})
+
+
+def _sam(
+    module: str,
+    key: str,
+    title: str,
+    paper: str = "arXiv:2304.02643",
+    prompts: frozenset[PromptKind] = CLICKS_BOX_MASK,
+) -> ModelSpec:
+    return ModelSpec(
+        f"napari_intseg.models.{module}:build", title, "sam", prompts, key, "Apache-2.0", paper,
+        needs=("transformers",), extra="sam",
+    )  # fmt: skip
+
+
+_HQ, _MOBILE = "arXiv:2306.01567", "arXiv:2306.14289"
+
+def _simpleclick(key: str, title: str) -> ModelSpec:
+    return ModelSpec(
+        "napari_intseg.models.simpleclick:build", title, "simpleclick", CLICKS_MASK, key, "MIT",
+        "arXiv:2210.11006",
     )  # fmt: skip
 
 
@@ -79,15 +123,59 @@ MODELS: dict[str, ModelSpec] = {
         "ritm-hrnet18-baseline", "RITM HRNet-18 without previous mask (COCO+LVIS)", CLICKS),
     "ritm-resnet34": _ritm(
         "ritm-resnet34", "RITM ResNet-34 without previous mask (own weights)", CLICKS),
+    "sam-vit-b": _sam("sam", "sam-vit-b", "SAM ViT-B"),
+    "sam-vit-l": _sam("sam", "sam-vit-l", "SAM ViT-L"),
+    "sam-vit-h": _sam("sam", "sam-vit-h", "SAM ViT-H"),
+    "medsam": _sam("sam", "medsam", "MedSAM (ViT-B)", "arXiv:2304.12306"),
+    "sam-finetuned": _sam("sam", "sam-finetuned", "SAM fine-tuned, e.g. micro-sam (any size)"),
+    "sam-hq-vit-b": _sam("sam", "sam-hq-vit-b", "SAM-HQ ViT-B", _HQ),
+    "sam-hq-vit-tiny": _sam("mobile_sam", "sam-hq-vit-tiny", "SAM-HQ tiny (for a CPU)", _HQ),
+    "mobile-sam": _sam("mobile_sam", "mobile-sam", "MobileSAM (for a CPU)", _MOBILE),
+    "simpleclick-vit-b": _simpleclick("simpleclick-vit-b", "SimpleClick ViT-B (COCO+LVIS)"),
+    "simpleclick-vit-l": _simpleclick("simpleclick-vit-l", "SimpleClick ViT-L (COCO+LVIS)"),
+    "simpleclick-vit-h": _simpleclick("simpleclick-vit-h", "SimpleClick ViT-H (COCO+LVIS)"),
 }  # fmt: skip
 """Every model by name. Adding one is one adapter file and one line here."""
 
 DEFAULT_MODEL = "random-walker"
 
 
+ENTRY_POINTS = "napari_intseg.models"
+"""Group of entry points by which other packages add models; see `third_party_models`."""
+
+_log = logging.getLogger(__name__)
+
+
+@cache
+def third_party_models() -> Mapping[str, ModelSpec]:
+    """Return the models that other installed packages add.
+
+    An entry point of the group `ENTRY_POINTS` names a `ModelSpec`, then its own name is the
+    model's, or a function without arguments that returns them by name. One that cannot be
+    loaded, or has a name that is taken, is left out and logged.
+    """
+    found: dict[str, ModelSpec] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            given = point.load()
+            specs = {point.name: given} if isinstance(given, ModelSpec) else dict(given())
+        except Exception as err:  # somebody else's code: whatever it is, ours goes on
+            _log.warning("models of %r cannot be loaded: %s", point.value, err)
+            continue
+        for name, spec in specs.items():
+            if isinstance(spec, ModelSpec) and name not in MODELS and name not in found:
+                found[name] = spec
+            else:
+                _log.warning("model %r of %r is left out: not a new ModelSpec", name, point.value)
+    return MappingProxyType(found)
+
+
 def available_models() -> dict[str, ModelSpec]:
-    """Return all models by name, those whose extra is not installed included."""
-    return dict(MODELS)
+    """Return all models by name, those whose extra or weights are not there included.
+
+    `ModelSpec.is_installed` and `ModelSpec.has_weights` tell.
+    """
+    return {**MODELS, **third_party_models()}
 
 
 def find_model(name: str) -> ModelSpec:
@@ -98,12 +186,13 @@ def find_model(name: str) -> ModelSpec:
     UnknownModelError
         If there is none of that name.
     """
-    if name not in MODELS:
+    models = available_models()
+    if name not in models:
         raise UnknownModelError(
-            f"model is unknown: expected one of {', '.join(sorted(MODELS))}, got {name!r}. "
+            f"model is unknown: expected one of {', '.join(sorted(models))}, got {name!r}. "
             "`napari-intseg models` lists them with what they need."
         )
-    return MODELS[name]
+    return models[name]
 
 
 def load_model(

@@ -61,10 +61,13 @@ class Exchange(nn.Module):
 
     def _fuse(self, target: int, xs: list[Tensor]) -> Tensor:
         paths = cast(nn.ModuleList, self.fuse_layers[target])
-        total: Tensor | None = None
-        for source, x in enumerate(xs):
-            moved = x if source == target else resize_to(paths[source](x), xs[target])
-            total = moved if total is None else total + moved
+        moved = [
+            x if source == target else resize_to(paths[source](x), xs[target])
+            for source, x in enumerate(xs)
+        ]
+        total = moved[0] + moved[1]
+        for other in moved[2:]:
+            total += other
         return cast(Tensor, self.relu(total))
 
 

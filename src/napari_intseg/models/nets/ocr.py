@@ -9,6 +9,7 @@ References
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -75,5 +76,10 @@ class Distribute(nn.Module):
 
     def forward(self, features: Tensor, context: Tensor) -> Tensor:
         """Return features of the same shape, (B, C, h, w)."""
-        taken = self.object_context_block(context).expand_as(features)
-        return cast(Tensor, self.conv_bn_dropout(torch.cat([taken, features], 1)))
+        taken = self.object_context_block(context)
+        join = cast(nn.Conv2d, self.conv_bn_dropout[0])
+        # the convolution of [taken, features] is a sum, and what is taken is the same everywhere
+        for_taken, for_features = join.weight.chunk(2, 1)
+        own = F.conv2d(features, for_features, join.bias)
+        own += F.conv2d(taken, for_taken)
+        return cast(Tensor, self.conv_bn_dropout[1:](own))
