@@ -49,6 +49,69 @@ def _ritm(key: str, file: str, size_mb: float, sha256: str | None = None) -> Wei
     )  # fmt: skip
 
 
+def _simpleclick(size: str, file: str, size_mb: float) -> WeightFile:
+    return WeightFile(
+        f"simpleclick-vit-{size}", "simpleclick", file, None, None, "MIT", size_mb,
+        "arXiv:2210.11006", "published on a file host that wants a browser: fetch by hand and add",
+    )  # fmt: skip
+
+
+_META = "https://dl.fbaipublicfiles.com/segment_anything"
+
+
+def _sam(
+    key: str,
+    address: str | None,
+    size_mb: float,
+    sha256: str | None = None,
+    *,
+    paper: str = "arXiv:2304.02643",
+    file: str = "",
+    note: str = "",
+) -> WeightFile:
+    name = file or (address or "").rsplit("/", 1)[-1]
+    return WeightFile(key, "sam", name, address, sha256, "Apache-2.0", size_mb, paper, note)
+
+
+# checksums of the SAM family are those that many independent users quote alike
+_SAM_FILES = (
+    _sam("sam-vit-b", f"{_META}/sam_vit_b_01ec64.pth", 375.0,
+         "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"),
+    _sam("sam-vit-l", f"{_META}/sam_vit_l_0b3195.pth", 1249.5,
+         "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"),
+    _sam("sam-vit-h", f"{_META}/sam_vit_h_4b8939.pth", 2564.6,
+         "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"),
+    _sam("medsam", None, 375.0, paper="arXiv:2304.12306", file="medsam_vit_b.pth",
+         note="by hand from the links of github.com/bowang-lab/MedSAM; trained on boxes only"),
+    _sam("sam-finetuned", None, 375.0, file="sam_finetuned.pth",
+         note="any checkpoint of SAM's in its original format; give its path"),
+    _sam("sam-hq-vit-b", "https://huggingface.co/lkeab/hq-sam/resolve/main/sam_hq_vit_b.pth",
+         379.0, paper="arXiv:2306.01567"),
+    _sam("sam-hq-vit-tiny", "https://huggingface.co/lkeab/hq-sam/resolve/main/sam_hq_vit_tiny.pth",
+         42.5, paper="arXiv:2306.01567"),
+    _sam("mobile-sam", "https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
+         40.7, "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+         paper="arXiv:2306.14289"),
+    _sam("efficient-sam-vitt",
+         "https://github.com/yformer/EfficientSAM/raw/main/weights/efficient_sam_vitt.pt",
+         41.0, paper="arXiv:2312.00863"),
+    _sam("efficient-sam-vits", None, 106.0, paper="arXiv:2312.00863",
+         file="efficient_sam_vits.pt",
+         note="unpack weights/efficient_sam_vits.pt.zip of github.com/yformer/EfficientSAM"),
+    _sam("sam2.1-tiny", f"{_META}_2/092824/sam2.1_hiera_tiny.pt", 156.0,
+         "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+         paper="arXiv:2408.00714"),
+    _sam("sam2.1-small", f"{_META}_2/092824/sam2.1_hiera_small.pt", 184.4,
+         "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+         paper="arXiv:2408.00714"),
+    _sam("sam2.1-base-plus", f"{_META}_2/092824/sam2.1_hiera_base_plus.pt", 323.6,
+         "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+         paper="arXiv:2408.00714"),
+    _sam("sam2.1-large", f"{_META}_2/092824/sam2.1_hiera_large.pt", 898.1,
+         "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+         paper="arXiv:2408.00714"),
+)  # fmt: skip
+
 _FILES = (
     _ritm("ritm-hrnet18s", "coco_lvis_h18s_itermask.pth", 16.5),
     # the authors publish no checksums; this one is quoted alike by three independent users
@@ -60,6 +123,10 @@ _FILES = (
     WeightFile("ritm-resnet34", "ritm", "r34_dh128_cocolvis.pth", licence="MIT",
                paper="arXiv:2102.06583",
                note="not published; train it with the authors' recipe of the same name"),
+    *_SAM_FILES,
+    _simpleclick("b", "cocolvis_vit_base.pth", 387.0),
+    _simpleclick("l", "cocolvis_vit_large.pth", 1291.0),
+    _simpleclick("h", "cocolvis_vit_huge.pth", 2638.0),
 )  # fmt: skip
 
 CATALOGUE: dict[str, WeightFile] = {entry.key: entry for entry in _FILES}
