@@ -103,6 +103,7 @@ def _sam(
 
 _HQ, _MOBILE = "arXiv:2306.01567", "arXiv:2306.14289"
 
+
 def _simpleclick(key: str, title: str) -> ModelSpec:
     return ModelSpec(
         "napari_intseg.models.simpleclick:build", title, "simpleclick", CLICKS_MASK, key, "MIT",

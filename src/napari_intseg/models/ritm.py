@@ -20,6 +20,7 @@ from napari_intseg.errors import WeightsError
 from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
 from napari_intseg.models.fold import quicken
 from napari_intseg.models.nets.click_net import ClickNet, Logits
+from napari_intseg.models.nets.simpleclick import SimpleClickNet
 from napari_intseg.models.nets.taps import NO_TAPS, Taps
 from napari_intseg.models.ritm_config import load_ritm
 
@@ -118,7 +119,7 @@ class Ritm:
     def __init__(
         self,
         traits: Traits,
-        net: ClickNet,
+        net: ClickNet | SimpleClickNet,
         *,
         device: str = "auto",
         precision: Precision = "auto",

@@ -1,4 +1,4 @@
-"""A plain vision transformer with windows, and the pyramid and head of SimpleClick.
+"""A plain vision transformer with windows, a feature pyramid from it, and a light head.
 
 Shapes follow the published checkpoints, so that they load unchanged.
 
@@ -9,8 +9,6 @@ References
 .. [2] Li, Y. et al. "Exploring plain vision transformer backbones for object detection",
    arXiv:2203.16527.
 """
-
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -251,43 +249,3 @@ class AllMlpHead(nn.Module):
             x = double(x)
         logits: Tensor = self.conv_seg(x)
         return logits
-
-
-class SimpleClickNet(nn.Module):
-    """SimpleClick without its click maps: image and three prompt maps in, logits out."""
-
-    def __init__(
-        self, backbone: dict[str, Any], neck: dict[str, Any], head: dict[str, Any]
-    ) -> None:
-        super().__init__()
-        patch = (int(backbone["patch_size"][0]), int(backbone["patch_size"][1]))
-        self.patch_embed_coords = PatchEmbed(patch, 3, int(backbone["embed_dim"]))
-        self.backbone = PlainViT(
-            img_size=(int(backbone["img_size"][0]), int(backbone["img_size"][1])),
-            patch_size=patch,
-            in_chans=int(backbone["in_chans"]),
-            embed_dim=int(backbone["embed_dim"]),
-            depth=int(backbone["depth"]),
-            num_heads=int(backbone["num_heads"]),
-            mlp_ratio=float(backbone["mlp_ratio"]),
-            qkv_bias=bool(backbone["qkv_bias"]),
-        )
-        self.neck = SimplePyramid(int(neck["in_dim"]), [int(n) for n in neck["out_dims"]])
-        self.head = AllMlpHead(
-            [int(n) for n in head["in_channels"]], int(head["channels"]), str(head["upsample"])
-        )
-
-    def forward(self, image: Tensor, prompt_maps: Tensor) -> Tensor:
-        """Return logits of the image's size.
-
-        Parameters
-        ----------
-        image : Tensor, shape (B, 3, H, W)
-            Normalised by ImageNet's mean and deviation; H and W as configured (448).
-        prompt_maps : Tensor, shape (B, 3, H, W)
-            Previous probability, disks of the positive and of the negative clicks.
-        """
-        features = self.backbone(image, self.patch_embed_coords(prompt_maps))
-        logits = self.head(self.neck(features))
-        # corners on corners, as the reference resizes its last map
-        return F.interpolate(logits, size=image.shape[2:], mode="bilinear", align_corners=True)
