@@ -1,0 +1,154 @@
+"""Masks of all objects on the planes of a volume: kept sparsely, put together when asked for."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_intseg.core.segmenter import BoolArray
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.session.state import PlaneState, Shown
+
+Labels = NDArray[np.int32]
+Window = tuple[slice, slice]
+
+
+class Canvas:
+    """Who owns which voxel.
+
+    Every object keeps one mask a plane, on planes of any axis. Where planes of different axes
+    cross, the mask of the higher rank decides (see `Shown`). A voxel belongs to one object: the
+    first to take it keeps it until it lets go.
+
+    Parameters
+    ----------
+    volume : Volume
+        Gives the grid; its data is not read.
+    """
+
+    def __init__(self, volume: Volume) -> None:
+        self.volume = volume
+        self._states: dict[int, dict[int, dict[int, PlaneState]]] = {}
+
+    def put(self, label: int, plane: Plane, state: PlaneState | None) -> None:
+        """Put a state in place, or take it away with None."""
+        indices = self._states.setdefault(label, {}).setdefault(plane.axis, {})
+        if state is None:
+            indices.pop(plane.index, None)
+        else:
+            indices[plane.index] = state
+
+    def get(self, label: int, plane: Plane) -> PlaneState | None:
+        """Return what is known of an object on a plane."""
+        return self._states.get(label, {}).get(plane.axis, {}).get(plane.index)
+
+    def states(self, label: int, axis: int | None = None) -> Iterator[tuple[Plane, PlaneState]]:
+        """Go through the planes of an object, in order of axis and index."""
+        axes = self._states.get(label, {})
+        for one in sorted(axes) if axis is None else [axis]:
+            for index in sorted(axes.get(one, {})):
+                yield Plane(one, index), axes[one][index]
+
+    def whole(self, plane: Plane) -> Window:
+        """Return the window that holds all of a plane's slice."""
+        height, width = self.volume.slice_shape(plane.axis)
+        return slice(0, height), slice(0, width)
+
+    def mask_on(self, label: int, plane: Plane, window: Window | None = None) -> BoolArray:
+        """Return an object's mask on a plane, or on a window of it, bool."""
+        rows, cols = window or self.whole(plane)
+        state = self.get(label, plane)
+        own = state.shown if state is not None else None
+        if own is None:
+            out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
+        else:
+            out = own.window(rows, cols)
+        for line, values, _ in self._lines(label, plane, (rows, cols), own):
+            out[line] = values
+        return out
+
+    def labels_on(self, plane: Plane) -> Labels:
+        """Return the labels of all objects on a plane, int32 (H, W)."""
+        out = np.zeros(self.volume.slice_shape(plane.axis), np.int32)
+        for label in self._states:
+            if self._touches(label, plane):
+                out[self.mask_on(label, plane)] = label
+        return out
+
+    def mask(self, label: int) -> BoolArray:
+        """Return an object's mask of the volume's shape, bool."""
+        out = np.zeros(self.volume.shape, bool)
+        shown = [(plane, s.shown) for plane, s in self.states(label) if s.shown is not None]
+        for plane, one in sorted(shown, key=lambda pair: pair[1].rank):
+            on_slice = self.volume.of(out, plane)
+            on_slice[...] = False
+            on_slice[one.patch.slices] = one.inside
+        return out
+
+    def labels(self) -> Labels:
+        """Return the labels of all objects, int32, of the volume's shape."""
+        out = np.zeros(self.volume.shape, np.int32)
+        for label, axes in self._states.items():
+            if sum(bool(indices) for indices in axes.values()) > 1:
+                out[self.mask(label)] = label
+                continue
+            for plane, state in self.states(label):
+                if state.shown is not None:
+                    on_slice = self.volume.of(out, plane)[state.shown.patch.slices]
+                    on_slice[state.shown.inside] = label
+        return out
+
+    def clip(self, label: int, plane: Plane, shown: Shown) -> Shown:
+        """Return a mask without the pixels that other objects hold; itself if there are none."""
+        others = np.zeros(shown.inside.shape, bool)
+        for other in self._states:
+            if other != label and self._touches(other, plane):
+                others |= self.mask_on(other, plane, shown.patch.slices)
+        if not (shown.inside & others).any():
+            return shown
+        return replace(shown, inside=shown.inside & ~others)
+
+    def crossing(self, label: int, plane: Plane) -> Iterable[tuple[Plane, PlaneState]]:
+        """Return the planes of other axes on which an object has a mask; all cross this one."""
+        for axis in self._states.get(label, {}):
+            if axis != plane.axis:
+                yield from ((p, s) for p, s in self.states(label, axis) if s.shown is not None)
+
+    def _touches(self, label: int, plane: Plane) -> bool:
+        if self.get(label, plane) is not None:
+            return True
+        return any(bool(i) for axis, i in self._states[label].items() if axis != plane.axis)
+
+    def _lines(
+        self, label: int, plane: Plane, window: Window, own: Shown | None
+    ) -> list[tuple[tuple[int | slice, int | slice], BoolArray, tuple[bool, int]]]:
+        """Where crossing planes decide: a row or column of the window, its values and rank."""
+        found = []
+        for other, state in self.crossing(label, plane):
+            shown = state.shown
+            assert shown is not None
+            if own is not None and shown.rank < own.rank:
+                continue
+            at = other.index - window[_side(other.axis, plane.axis)].start
+            along = window[1 - _side(other.axis, plane.axis)]
+            if (
+                not 0
+                <= at
+                < window[_side(other.axis, plane.axis)].stop
+                - window[_side(other.axis, plane.axis)].start
+            ):
+                continue
+            cut = slice(plane.index, plane.index + 1)
+            if _side(plane.axis, other.axis) == 0:
+                values = shown.window(cut, along)[0]
+            else:
+                values = shown.window(along, cut)[:, 0]
+            line = (at, slice(None)) if _side(other.axis, plane.axis) == 0 else (slice(None), at)
+            found.append((line, values, shown.rank))
+        return sorted(found, key=lambda entry: entry[2])
+
+
+def _side(axis: int, of_axis: int) -> int:
+    """Return 0 if an axis of the volume runs along the rows of an axis's slices, 1 if columns."""
+    return [a for a in range(3) if a != of_axis].index(axis)

@@ -1,0 +1,281 @@
+"""A session as a window uses it: nothing here runs a model, so nothing here takes long."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import BoolArray, Segmenter
+from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import DataError
+from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.inference.patch import Patch
+from napari_intseg.session.cache import PreparedCache
+from napari_intseg.session.document import SETUP, Change
+from napari_intseg.session.memory import Memory
+from napari_intseg.session.objects import Objects
+from napari_intseg.session.positions import check_plane, check_prompts
+from napari_intseg.session.request import Request, Result
+from napari_intseg.session.setup import Question, Setup
+from napari_intseg.session.state import PlaneKey, PlaneState, Shown
+
+CACHE_BYTES = 1 << 30
+
+
+class Desk(Objects):
+    """One person's work on one volume, with answers computed elsewhere.
+
+    Change it from one thread only. See `Session` for the same with answers at once.
+
+    Parameters
+    ----------
+    model : Segmenter
+        Who answers.
+    volume : Volume
+        2-D or 3-D; lazy data stays lazy.
+    axis : int, default 0
+        Clicks without a plane of their own, and propagation, use planes perpendicular to it.
+    window, channels
+        See `resolve_intensity`.
+    zoom_in, flip
+        See `Options`; "model" is what the model was published with.
+    cache_bytes : int
+        Memory for what models prepare.
+
+    Raises
+    ------
+    DataError
+        If the axis, the window or a channel does not exist.
+    """
+
+    def __init__(
+        self,
+        model: Segmenter,
+        volume: Volume,
+        *,
+        axis: int = 0,
+        window: WindowChoice = None,
+        channels: tuple[int, ...] | None = None,
+        zoom_in: ZoomIn | Literal["model"] | None = "model",
+        flip: bool | Literal["model"] = "model",
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        super().__init__(Setup(model, volume, window, channels, zoom_in, flip), axis)
+        self.cache = PreparedCache(cache_bytes)
+        self._memory = Memory()
+
+    def set_axis(self, axis: int) -> None:
+        """Choose the planes that clicks and propagation use.
+
+        Raises
+        ------
+        DataError
+            If the axis does not exist.
+        """
+        self._axis = self.volume.check_plane(Plane(axis, 0)).axis
+
+    def change_setup(self, **changes: Any) -> Change:
+        """Change model, window, channels, zoom_in, flip or longer_side_px, as one entry.
+
+        Masks stay; planes with prompts are then `is_pending`, and are answered anew, from their
+        first click on, when they are requested.
+
+        Raises
+        ------
+        DataError
+            If the window or a channel does not exist.
+        """
+        old = self.setup
+        names = ("model", "window", "channels", "zoom_in", "flip", "longer_side_px")
+        values = {name: getattr(old, name) for name in names} | changes
+        setup = Setup(volume=self.volume, **values)
+        if setup.model is not old.model:
+            self.cache.clear()
+        return self.document.do(f"Change {' and '.join(changes)}", {SETUP: setup})
+
+    def set_prompts(self, plane: Plane, prompts: Prompts) -> Change:
+        """Replace everything given for the current object on a plane.
+
+        The mask follows at once if it is known already, or else when a `Result` is accepted.
+
+        Parameters
+        ----------
+        plane : Plane
+            Any that exists, of any axis.
+        prompts : Prompts
+            In pixels of its slice, clicks in the order they were made.
+
+        Raises
+        ------
+        PromptError
+            If the plane does not exist, a position is NaN or outside, the model does not take such
+            a prompt, or the object is finished.
+        """
+        return self.change_prompts({plane: prompts})
+
+    def change_prompts(
+        self, changes: Mapping[Plane, Prompts], title: str = "Change prompts"
+    ) -> Change:
+        """Replace everything given on several planes, as one entry; see `set_prompts`."""
+        label = self._check_open()
+        states: dict[Hashable, Any] = {}
+        for plane, prompts in changes.items():
+            check_prompts(self.volume, plane, prompts, self.model.traits)
+            state = self.document.state(label, plane)
+            new = _with_prompts(state, prompts, self.document.next_serial)
+            states[PlaneKey(label, plane)] = self._answered(plane, new)
+            self._last = plane
+        return self.document.do(title, states)
+
+    def set_initial(self, masks: Mapping[Plane, BoolArray]) -> Change:
+        """Start planes from given masks, shown at once; clicks that follow correct them.
+
+        Parameters
+        ----------
+        masks : mapping of Plane to ndarray of bool, shape (H, W)
+            On the slices' grids; of any other dtype, non-zero is the object.
+
+        Raises
+        ------
+        PromptError
+            If a plane does not exist, or the object is finished.
+        DataError
+            If a mask is on another grid.
+        """
+        label = self._check_open()
+        states: dict[Hashable, Any] = {}
+        for plane, mask in masks.items():
+            shape = self.volume.slice_shape(check_plane(self.volume, plane).axis)
+            if np.shape(mask) != shape:
+                raise DataError(
+                    f"mask is on another grid: expected shape {shape} on {plane!r}, "
+                    f"got {np.shape(mask)!r}. Resample it onto the data's grid first."
+                )
+            old = self.document.state(label, plane)
+            patch, start = Patch.from_mask(mask), len(old.prompts.clicks)
+            new = replace(old, initial=patch, start=start, is_painted=True)
+            states[PlaneKey(label, plane)] = self._answered(plane, new)
+            self._last = plane
+        return self.document.do("Set initial mask", states)
+
+    def is_pending(self, plane: Plane) -> bool:
+        """Whether the current object's prompts on a plane still wait for their answer."""
+        if self.is_finished(self.object):
+            return False
+        state = self.document.state(self.object, plane)
+        question = self._question(plane, state)
+        if not question.is_answerable:
+            return False
+        return state.shown is None or state.shown.question != question
+
+    def request(self, plane: Plane) -> Request | None:
+        """Return what there is to compute on a plane; None if its answer is there.
+
+        Ask when a thread is free to run it: it then holds every click made meanwhile.
+        """
+        if not self.is_pending(plane):
+            return None
+        question = self._question(plane, self.document.state(self.object, plane))
+        answered, prev = self._memory.before(question)
+        return Request(self.revision, self.object, question, answered, prev, self.cache)
+
+    def accept(self, result: Result) -> bool:
+        """Take over a result.
+
+        Returns
+        -------
+        bool
+            False if it was overtaken: its prompts, the model or the window have changed since, its
+            object is gone or finished, or it was stopped. Nothing is drawn then; its answers are
+            kept all the same, and the next request starts from the last that still holds.
+        """
+        self._memory.keep(result.question, result.answers)
+        if not result.is_complete or self.is_finished(result.object):
+            return False
+        state = self.document.state(result.object, result.plane)
+        if self._question(result.plane, state) != result.question:
+            return False
+        self._place(result.object, result.plane)
+        self._last = result.plane
+        return True
+
+    def undo(self) -> Change | None:
+        """Take back the last action, at once and without the model; None if there is none."""
+        return self._refreshed(self.document.undo())
+
+    def redo(self) -> Change | None:
+        """Bring back the action undone last, without the model; None if there is none."""
+        return self._refreshed(self.document.redo())
+
+    def _refreshed(self, change: Change | None) -> Change | None:
+        """Put answers in place that are known, but came when nobody asked for them any more."""
+        if change is None:
+            return None
+        placed = [plane for plane in self.clicked_planes() if self._place(self.object, plane)]
+        planes = tuple(sorted({*change.planes, *placed}))
+        if len(change.planes) == 1:
+            self._last = change.planes[0]
+        return replace(change, planes=planes)
+
+    def _place(self, label: int, plane: Plane) -> bool:
+        """Put a plane's answer in place if it is known and not there; say whether it was done."""
+        state = self.document.state(label, plane)
+        answered = self._answered(plane, state)
+        if answered is None or answered is state:
+            return False
+        self.document.amend(PlaneKey(label, plane), answered)
+        return True
+
+    def _question(self, plane: Plane, state: PlaneState) -> Question:
+        return Question(self.setup, plane, state.prompts, state.initial, state.start)
+
+    def _answered(self, plane: Plane, state: PlaneState) -> PlaneState | None:
+        """Return a state with the mask that belongs to it, if that is known without the model."""
+        question = self._question(plane, state)
+        if question.is_answerable:
+            answer = self._memory.get(question)
+            if answer is None or (state.shown is not None and state.shown.question == question):
+                return state
+            shown = self._shown(answer.patch)
+            return replace(state, shown=replace(shown, question=question, answer=answer))
+        if state.initial is not None:
+            if state.shown is not None and state.shown.patch is state.initial:
+                return state
+            return replace(state, shown=self._shown(state.initial))
+        return (
+            None
+            if state.propagated is None
+            else PlaneState(propagated=state.propagated, shown=state.propagated)
+        )
+
+    def _shown(self, patch: Patch, given: bool = True) -> Shown:
+        inside = patch.inside(self.model.traits.threshold)
+        return Shown(patch, inside, (given, self.document.next_serial()))
+
+
+def _with_prompts(
+    state: PlaneState, prompts: Prompts, next_serial: Callable[[], int]
+) -> PlaneState:
+    """Return a state with other prompts; clicks that were there keep their number in the order."""
+    old, new = state.prompts.clicks, prompts.clicks
+    initial, start = state.initial, 0
+    if state.is_painted:
+        for click in old[: state.start]:
+            start += start < len(new) and new[start] == click
+    elif prompts.is_empty:
+        initial = None
+    elif initial is None and state.propagated is not None:
+        initial = state.propagated.patch
+    serials = state.serials
+    if len(old) != len(new):
+        serials = _serials(dict(zip(old, state.serials, strict=True)), new, next_serial)
+    return replace(state, prompts=prompts, serials=serials, initial=initial, start=start)
+
+
+def _serials(
+    known: dict[Click, int], clicks: tuple[Click, ...], next_serial: Callable[[], int]
+) -> tuple[int, ...]:
+    return tuple(known.pop(click, 0) or next_serial() for click in clicks)

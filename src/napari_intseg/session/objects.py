@@ -1,0 +1,107 @@
+"""The objects of a session: begin, choose, finish, remove."""
+
+from collections.abc import Hashable
+from typing import Any
+
+from napari_intseg.errors import PromptError
+from napari_intseg.session.document import OBJECT, Change
+from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey
+from napari_intseg.session.views import Views
+
+
+class Objects(Views):
+    """Several objects in one volume, each with its label; prompts are for the current one."""
+
+    def new_object(self, label: int | None = None) -> int:
+        """Begin an object and make it the current one.
+
+        Parameters
+        ----------
+        label : int, optional
+            At least 1 and not in use; by default one more than the largest.
+
+        Returns
+        -------
+        int
+            Its label.
+
+        Raises
+        ------
+        PromptError
+            If the label is in use or below 1.
+        """
+        largest = max(self.objects, default=0)
+        chosen = largest + 1 if label is None else int(label)
+        if chosen < 1 or chosen in self.objects:
+            raise PromptError(
+                f"label cannot be used: expected at least 1 and none of {self.objects}, "
+                f"got {label!r}. Leave it out for {largest + 1}."
+            )
+        self.document.do("New object", {ObjectKey(chosen): ObjectInfo(chosen), OBJECT: chosen})
+        return chosen
+
+    def select_object(self, label: int) -> None:
+        """Make an object the current one.
+
+        Raises
+        ------
+        PromptError
+            If there is none of that label.
+        """
+        self.document.object = self._checked(label)
+
+    def remove_object(self, label: int | None = None) -> Change:
+        """Remove an object with its prompts and mask; the current one by default.
+
+        Another becomes the current one; without any other, label 1 begins anew.
+
+        Raises
+        ------
+        PromptError
+            If there is none of that label.
+        """
+        gone = self._checked(self.object if label is None else label)
+        changes: dict[Hashable, Any] = {ObjectKey(gone): None}
+        for plane, _ in self.document.canvas.states(gone):
+            changes[PlaneKey(gone, plane)] = None
+        left = [one for one in self.objects if one != gone]
+        if not left:
+            changes[ObjectKey(1)] = ObjectInfo(1)
+        if gone == self.object:
+            changes[OBJECT] = left[-1] if left else 1
+        return self.document.do("Remove object", changes)
+
+    def finish_object(self, label: int | None = None) -> Change:
+        """Lock an object: it takes no further prompts until reopened.
+
+        Raises
+        ------
+        PromptError
+            If there is none of that label.
+        """
+        return self._set_finished(label, True, "Finish object")
+
+    def reopen_object(self, label: int | None = None) -> Change:
+        """Let a finished object take prompts again; see `finish_object`."""
+        return self._set_finished(label, False, "Reopen object")
+
+    def _set_finished(self, label: int | None, finished: bool, title: str) -> Change:
+        chosen = self._checked(self.object if label is None else label)
+        return self.document.do(title, {ObjectKey(chosen): ObjectInfo(chosen, finished)})
+
+    def _checked(self, label: int) -> int:
+        if label not in self.objects:
+            raise PromptError(
+                f"object does not exist: expected one of {self.objects}, got {label!r}. "
+                "Begin it with new_object."
+            )
+        return label
+
+    def _check_open(self, label: int | None = None) -> int:
+        chosen = self.object if label is None else self._checked(label)
+        if self.is_finished(chosen):
+            raise PromptError(
+                f"object is finished: expected one that takes prompts, got {chosen!r}. "
+                "Reopen it, or begin a new object."
+            )
+        return chosen

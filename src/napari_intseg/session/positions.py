@@ -1,0 +1,111 @@
+"""From positions in the data to clicks on a plane, and the checks of what people give."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from napari_intseg.core.prompts import PromptKind, Prompts
+from napari_intseg.core.segmenter import Traits
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import PromptError
+
+
+def place(volume: Volume, axis: int, position: Sequence[float]) -> tuple[Plane, float, float]:
+    """Return the plane through a position, and where on it the position lies.
+
+    Parameters
+    ----------
+    volume : Volume
+        The data.
+    axis : int
+        The plane is perpendicular to it.
+    position : sequence of float
+        In the order of the data's axes: ``(plane, row, col)``, or ``(row, col)`` in 2-D. Pixels;
+        the centre of the first is 0, so it reaches from -0.5 to 0.5.
+
+    Raises
+    ------
+    PromptError
+        If it has another number of coordinates, holds NaN, or lies outside the data.
+    """
+    given = tuple(float(p) for p in position)
+    if len(given) != volume.ndim:
+        names = "(row, col)" if volume.ndim == 2 else "(plane, row, col)"
+        raise PromptError(
+            f"position has {len(given)} coordinates: expected {names} in data of shape "
+            f"{volume.shape}, got {given!r}. Give one number for each axis."
+        )
+    _check_inside(given, volume.shape)
+    if volume.ndim == 2:
+        return Plane(0, 0), given[0], given[1]
+    plane = Plane(axis, math.floor(given[axis] + 0.5))
+    return plane, *plane.on_slice(given)
+
+
+def check_prompts(volume: Volume, plane: Plane, prompts: Prompts, traits: Traits) -> None:
+    """Refuse prompts that do not fit the plane or the model.
+
+    Raises
+    ------
+    PromptError
+        If the plane does not exist, a coordinate is NaN or outside, or the model does not take
+        that kind of prompt.
+    """
+    check_plane(volume, plane)
+    shape = volume.slice_shape(plane.axis)
+    for position in _positions(prompts):
+        _check_inside(position, shape)
+    given: dict[PromptKind, bool] = {
+        "click": bool(prompts.clicks),
+        "box": prompts.box is not None,
+        "scribble": bool(prompts.scribbles),
+    }
+    for kind, is_given in given.items():
+        if is_given and kind not in traits.prompts:
+            raise PromptError(
+                f"{traits.name} takes no {kind}: expected {', '.join(sorted(traits.prompts))}, "
+                f"got {kind!r}. Choose a model that does, or another kind of prompt."
+            )
+
+
+def check_plane(volume: Volume, plane: Plane) -> Plane:
+    """Return the plane if it exists.
+
+    Raises
+    ------
+    PromptError
+        If the axis or index does not exist.
+    """
+    axes = volume.ndim if volume.ndim == 3 else 1
+    if not 0 <= plane.axis < axes or not 0 <= plane.index < len_along(volume, plane.axis):
+        raise PromptError(
+            f"plane does not exist: expected an axis below {axes} and an index inside data "
+            f"of shape {volume.shape}, got {plane!r}. Choose a plane inside the data."
+        )
+    return plane
+
+
+def len_along(volume: Volume, axis: int) -> int:
+    """Return the number of planes perpendicular to an axis; 1 in 2-D."""
+    return volume.shape[axis] if volume.ndim == 3 else 1
+
+
+def _positions(prompts: Prompts) -> Iterable[tuple[float, float]]:
+    yield from ((c.row, c.col) for c in prompts.clicks)
+    if prompts.box is not None:
+        yield prompts.box.row0, prompts.box.col0
+        yield prompts.box.row1, prompts.box.col1
+    for scribble in prompts.scribbles:
+        yield from scribble.points
+
+
+def _check_inside(position: Sequence[float], shape: Sequence[int]) -> None:
+    if not all(math.isfinite(p) for p in position):
+        raise PromptError(
+            f"position is not a number: expected finite coordinates, got {tuple(position)!r}. "
+            "Remove that point."
+        )
+    if not all(-0.5 <= p < n - 0.5 for p, n in zip(position, shape, strict=True)):
+        raise PromptError(
+            f"position lies outside the data: expected {tuple(shape)} pixels counted from 0, "
+            f"got {tuple(position)!r}. Click inside the image."
+        )

@@ -1,0 +1,241 @@
+"""A session for scripts, the shell and the robot user: every action is answered at once."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
+from napari_intseg.core.segmenter import Array, Segmenter
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import DataError, PromptError
+from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.session.desk import Desk
+from napari_intseg.session.document import Change
+from napari_intseg.session.positions import place
+from napari_intseg.session.request import Result, run
+
+
+class Session(Desk):
+    """One person's (or robot's) work on one volume.
+
+    Examples
+    --------
+    >>> session = Session(model, Volume(array, spacing=(5.0, 0.7, 0.7)))  # doctest: +SKIP
+    >>> session.click((40, 120, 200))  # doctest: +SKIP
+    >>> session.mask  # doctest: +SKIP
+    """
+
+    @property
+    def axis(self) -> int:
+        """Clicks and propagation use planes perpendicular to it; settable."""
+        return self._axis
+
+    @axis.setter
+    def axis(self, axis: int) -> None:
+        self.set_axis(axis)
+
+    @property
+    def model(self) -> Segmenter:
+        """Who answers; settable. Masks stay; the next prompt on a plane asks the new model."""
+        return self.setup.model
+
+    @model.setter
+    def model(self, model: Segmenter) -> None:
+        self.change_setup(model=model)
+
+    @property
+    def window(self) -> WindowChoice:
+        """How values become grey; settable. The current object is then predicted anew."""
+        return self.setup.window
+
+    @window.setter
+    def window(self, window: WindowChoice) -> None:
+        self.change_setup(window=window)
+        self._predict_all()
+
+    @property
+    def channels(self) -> tuple[int, ...] | None:
+        """Which channels the model sees; settable. The current object is then predicted anew."""
+        return self.setup.channels
+
+    @channels.setter
+    def channels(self, channels: tuple[int, ...] | None) -> None:
+        self.change_setup(channels=channels)
+        self._predict_all()
+
+    def click(self, position: Sequence[float], positive: bool = True) -> Result:
+        """Add a click for the current object and predict its plane.
+
+        Parameters
+        ----------
+        position : sequence of float
+            ``(plane, row, col)`` in the order of the data's axes, whatever `axis` is;
+            ``(row, col)`` in 2-D. Pixels; the centre of the first is 0.
+        positive : bool, default True
+            Whether it lies on the object.
+
+        Returns
+        -------
+        Result
+            Its `patch` is the answer on the plane.
+
+        Raises
+        ------
+        PromptError
+            If the position has another number of coordinates, holds NaN or lies outside, or the
+            object is finished.
+        """
+        plane, row, col = place(self.volume, self.axis, position)
+        given = self.prompts(plane)
+        return self._ask(
+            plane,
+            replace(given, clicks=(*given.clicks, Click(row, col, positive))),
+            "Positive click" if positive else "Negative click",
+        )
+
+    def set_box(self, box: Box | None, plane: Plane | None = None) -> Result:
+        """Put a box round the current object, or take it away with None, and predict.
+
+        Parameters
+        ----------
+        box : Box or None
+            In pixels of the plane's slice.
+        plane : Plane, optional
+            May be left out in 2-D.
+
+        Raises
+        ------
+        PromptError
+            If the plane does not exist or is missing, the box lies outside, or the model takes no
+            boxes.
+        """
+        where = self._plane(plane)
+        return self._ask(where, replace(self.prompts(where), box=box), "Set box")
+
+    def add_scribble(self, scribble: Scribble, plane: Plane | None = None) -> Result:
+        """Draw a line on, or beside, the current object and predict; see `set_box`."""
+        where = self._plane(plane)
+        given = self.prompts(where)
+        scribbles = (*given.scribbles, scribble)
+        return self._ask(where, replace(given, scribbles=scribbles), "Add scribble")
+
+    def remove_click(self, number: int) -> Change:
+        """Remove a click and answer those after it again, as if it had not been made.
+
+        Parameters
+        ----------
+        number : int
+            Index in `clicks`; negative counts from the end.
+
+        Raises
+        ------
+        PromptError
+            If there is no such click.
+        """
+        plane, clicks, at = self._find(number)
+        left = clicks[:at] + clicks[at + 1 :]
+        return self._change({plane: left}, "Remove click")
+
+    def move_click(self, number: int, position: Sequence[float]) -> Change:
+        """Move a click, to another plane if need be, and answer again.
+
+        Parameters
+        ----------
+        number : int
+            Index in `clicks`; negative counts from the end.
+        position : sequence of float
+            As in `click`.
+
+        Raises
+        ------
+        PromptError
+            If there is no such click, or the position is not on a plane of the click's axis.
+        """
+        plane, clicks, at = self._find(number)
+        target, row, col = place(self.volume, plane.axis, position)
+        moved = Click(row, col, clicks[at].positive)
+        if target == plane:
+            return self._change({plane: (*clicks[:at], moved, *clicks[at + 1 :])}, "Move click")
+        there = (*self.prompts(target).clicks, moved)
+        return self._change({plane: clicks[:at] + clicks[at + 1 :], target: there}, "Move click")
+
+    def set_initial_mask(self, mask: Array, plane: Plane | None = None) -> Change:
+        """Start the current object from a mask; clicks that follow correct it.
+
+        Parameters
+        ----------
+        mask : ndarray of bool
+            Of a slice's shape (H, W) with `plane`, or of the data's shape; of any other dtype,
+            non-zero is the object. In 3-D, planes of `axis` that hold a pixel of it, or that a
+            person worked on, take over their slice.
+        plane : Plane, optional
+            May be left out in 2-D.
+
+        Raises
+        ------
+        DataError
+            If the mask is on another grid.
+        PromptError
+            If the plane does not exist, or the object is finished.
+        """
+        if plane is not None or self.volume.ndim == 2:
+            return self.set_initial({self._plane(plane): mask})
+        if np.shape(mask) != self.volume.shape:
+            raise DataError(
+                f"mask is on another grid: expected the data's shape {self.volume.shape}, got "
+                f"{np.shape(mask)!r}. Give a plane with a 2-D mask, or resample it first."
+            )
+        clicked = set(self.clicked_planes(self.axis))
+        slices = {p: self.volume.of(np.asarray(mask), p) for p in self.volume.planes(self.axis)}
+        return self.set_initial({p: m for p, m in slices.items() if p in clicked or m.any()})
+
+    def predict(self, plane: Plane) -> Result | None:
+        """Answer what the current object's prompts on a plane still wait for; None if nothing."""
+        request = self.request(plane)
+        if request is None:
+            return None
+        result = run(request)
+        self.accept(result)
+        return result
+
+    def _ask(self, plane: Plane, prompts: Prompts, title: str) -> Result:
+        self.change_prompts({plane: prompts}, title)
+        result = self.predict(plane)
+        if result is not None:
+            return result
+        answer, question = (
+            self.answer(plane),
+            self._question(plane, self.document.state(self.object, plane)),
+        )
+        answers = () if answer is None else ((len(prompts.clicks), answer),)
+        return Result(self.revision, self.object, question, answers)
+
+    def _change(self, clicks: dict[Plane, tuple[Click, ...]], title: str) -> Change:
+        changes = {p: replace(self.prompts(p), clicks=given) for p, given in clicks.items()}
+        change = self.change_prompts(changes, title)
+        for plane in changes:
+            self.predict(plane)
+        return change
+
+    def _find(self, number: int) -> tuple[Plane, tuple[Click, ...], int]:
+        clicks = self.clicks
+        if not -len(clicks) <= number < len(clicks):
+            raise PromptError(
+                f"click does not exist: expected a number below {len(clicks)}, got {number!r}. "
+                "See `clicks` for those of the current object."
+            )
+        placed = clicks[number]
+        return placed.plane, self.prompts(placed.plane).clicks, placed.number
+
+    def _plane(self, plane: Plane | None) -> Plane:
+        if plane is None and self.volume.ndim == 3:
+            raise PromptError(
+                "plane is missing: expected a Plane in a volume, got None. "
+                "Say on which plane, e.g. Plane(0, 40)."
+            )
+        return plane or Plane(0, 0)
+
+    def _predict_all(self) -> None:
+        for plane in self.clicked_planes():
+            self.predict(plane)

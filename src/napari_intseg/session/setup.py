@@ -1,0 +1,124 @@
+"""What answers depend on besides prompts: the model, the data and how it is shown to the model."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.inference.intensity import Intensity, WindowChoice, resolve_intensity
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.predict import Options
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """A value computed when first asked for, by whichever thread comes first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: list[T] = []
+
+    def get(self, compute: Callable[[], T]) -> T:
+        """Return the value, computing it if nobody has."""
+        with self._lock:
+            if not self._values:
+                self._values.append(compute())
+            return self._values[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """A model on a volume, seen in one way; two setups are equal only if they are the same object.
+
+    Parameters
+    ----------
+    model : Segmenter
+        Any.
+    volume : Volume
+        Any.
+    window : str or (low, high) or Window or None
+        See `resolve_intensity`; statistics are read when first needed, not before.
+    channels : tuple of int or None
+        Which are shown; None: the first three.
+    zoom_in, flip, longer_side_px
+        See `Options`.
+    """
+
+    model: Segmenter
+    volume: Volume
+    window: WindowChoice = None
+    channels: tuple[int, ...] | None = None
+    zoom_in: ZoomIn | Literal["model"] | None = "model"
+    flip: bool | Literal["model"] = "model"
+    longer_side_px: int | Literal["model"] | None = "model"
+    _intensity: Once[Intensity] = field(default_factory=Once)
+
+    def __post_init__(self) -> None:
+        """Refuse a window or channels that do not exist, without reading statistics."""
+        measured = self.window in (None, "percentile", "full")
+        resolve_intensity(self.volume, (0, 1) if measured else self.window, self.channels)
+
+    @property
+    def options(self) -> Options:
+        """How slices are shown to the model; the first call may read from the data."""
+        intensity = self._intensity.get(
+            lambda: resolve_intensity(self.volume, self.window, self.channels)
+        )
+        return Options(intensity, self.zoom_in, self.flip, self.longer_side_px)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether an answer depends on the answers before it, hence on the order of clicks."""
+        zoom = self.model.traits.zoom_in if self.zoom_in == "model" else self.zoom_in
+        return self.model.traits.uses_prev or (zoom is not None and zoom.keep_crop)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that the answer on a plane depends on; equal questions have equal answers.
+
+    Parameters
+    ----------
+    setup : Setup
+        Model, data and how it is shown.
+    plane : Plane
+        Where.
+    prompts : Prompts
+        Everything given there; box and scribbles count as given before the clicks.
+    initial : Patch or None
+        The mask to start from.
+    start : int, default 0
+        The number of clicks that had been made when `initial` came.
+    """
+
+    setup: Setup
+    plane: Plane
+    prompts: Prompts
+    initial: Patch | None = None
+    start: int = 0
+
+    def after(self, count: int) -> "Question":
+        """Return the question that was asked after the first `count` clicks."""
+        given = Prompts(self.prompts.clicks[:count], self.prompts.box, self.prompts.scribbles)
+        return Question(self.setup, self.plane, given, self.initial, self.start)
+
+    @property
+    def is_answerable(self) -> bool:
+        """Whether there is anything to ask beyond the initial mask."""
+        given = self.prompts
+        return len(given.clicks) > self.start or given.box is not None or bool(given.scribbles)
+
+    @property
+    def counts(self) -> range:
+        """Numbers of clicks after which the model is asked, in order."""
+        given = self.prompts
+        count = len(given.clicks)
+        if not self.setup.is_sequential:
+            return range(count, count + 1)
+        has_others = given.box is not None or bool(given.scribbles)
+        return range(self.start if has_others else self.start + 1, count + 1)

@@ -1,0 +1,138 @@
+"""What a session knows of one object on one plane; frozen, so that history can share it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import BoolArray
+from napari_intseg.core.volume import Plane
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.predict import SliceAnswer
+from napari_intseg.propagation.stretch import Stretch
+from napari_intseg.session.setup import Question
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectKey:
+    """Where history keeps an `ObjectInfo`."""
+
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneKey:
+    """Where history keeps a `PlaneState`."""
+
+    label: int
+    plane: Plane
+
+
+@dataclass(frozen=True, slots=True)
+class WalkKey:
+    """Where history keeps that a stretch has been propagated."""
+
+    label: int
+    axis: int
+    left: int | None
+    right: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object as a whole; a finished one takes no further prompts."""
+
+    label: int
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedClick:
+    """A click with its plane and its number among the clicks there."""
+
+    plane: Plane
+    number: int
+    click: Click
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A mask in place.
+
+    Parameters
+    ----------
+    patch : Patch
+        The answer, as the model gave it.
+    inside : ndarray of bool, shape of ``patch.logits``
+        The object's own pixels: the answer less what other objects hold.
+    rank : (bool, int)
+        Where planes of different axes cross, the higher rank decides: a person's answer outranks
+        a propagated one, and among equals the later.
+    question : Question or None
+        What the answer answers; None if it was propagated or given.
+    answer : SliceAnswer or None
+        In full, where a model gave it to prompts.
+    confidence : float or None
+        Of a propagated answer.
+    stretch : Stretch or None
+        Where it was propagated from.
+    """
+
+    patch: Patch
+    inside: BoolArray
+    rank: tuple[bool, int]
+    question: Question | None = None
+    answer: SliceAnswer | None = None
+    confidence: float | None = None
+    stretch: Stretch | None = None
+
+    def window(self, rows: slice, cols: slice) -> BoolArray:
+        """Return the object's own pixels in a window of the slice, bool; start and stop given."""
+        out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
+        own_rows, own_cols = self.patch.slices
+        top, bottom = max(rows.start, own_rows.start), min(rows.stop, own_rows.stop)
+        left, right = max(cols.start, own_cols.start), min(cols.stop, own_cols.stop)
+        if top < bottom and left < right:
+            out[top - rows.start : bottom - rows.start, left - cols.start : right - cols.start] = (
+                self.inside[
+                    top - own_rows.start : bottom - own_rows.start,
+                    left - own_cols.start : right - own_cols.start,
+                ]
+            )
+        return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlaneState:
+    """What was given for an object on a plane, and what is shown for it.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        Given there so far.
+    serials : tuple of int
+        For each click, when it was made among all of the session.
+    initial : Patch or None
+        The mask that clicks start from: given by a person, or propagated before the first click.
+    start : int
+        The number of clicks that had been made when `initial` came.
+    is_painted : bool
+        Whether a person gave `initial`.
+    propagated : Shown or None
+        What propagation said; clicks start from it, and it comes back when all are removed.
+    shown : Shown or None
+        The mask in place; while a new answer is computed, still the old one.
+    """
+
+    prompts: Prompts = field(default_factory=Prompts)
+    serials: tuple[int, ...] = ()
+    initial: Patch | None = None
+    start: int = 0
+    is_painted: bool = False
+    propagated: Shown | None = None
+    shown: Shown | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether a person has said anything here; propagation leaves such planes alone."""
+        return self.is_painted or not self.prompts.is_empty
