@@ -1,0 +1,152 @@
+"""Many objects, several models: every score, and what was kept when it was stopped."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from napari_intseg.errors import DataError
+from napari_intseg.evaluation.datasets import Dataset
+from napari_intseg.evaluation.jobs import (
+    Job,
+    ModelChoice,
+    Result,
+    Results,
+    Score,
+    Skipped,
+    run_here,
+    run_in_processes,
+    run_on_cluster,
+)
+from napari_intseg.evaluation.run import Protocol
+from napari_intseg.models.registry import find_model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """All that was measured.
+
+    Parameters
+    ----------
+    scores : tuple of Score
+        By model, data set, image, object, seed.
+    skipped : tuple of Skipped
+        Images that could not be used.
+    cancelled : bool
+        Whether it was stopped before all was done.
+    seconds : float
+        Wall-clock time.
+    """
+
+    scores: tuple[Score, ...]
+    skipped: tuple[Skipped, ...] = ()
+    cancelled: bool = False
+    seconds: float = 0.0
+
+
+@dataclass
+class _Tally:
+    """What has come back so far."""
+
+    total: int
+    on_progress: Callable[[int, int], None] | None
+    scores: list[tuple[Job, Score]] = field(default_factory=list)
+    skipped: list[tuple[Job, Skipped]] = field(default_factory=list)
+    done: int = 0
+
+    def take(self, job: Job, result: Result) -> None:
+        if isinstance(result, Skipped):
+            self.skipped.append((job, result))
+        else:
+            self.scores.extend((job, score) for score in result)
+        self.done += len(job.entry.objects)
+        if self.on_progress:
+            self.on_progress(self.done, self.total)
+
+
+def evaluate(
+    datasets: Sequence[Dataset],
+    models: Sequence[ModelChoice],
+    protocol: Protocol | None = None,
+    *,
+    workers: int = 1,
+    dask: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Outcome:
+    """Let the robot user segment every object with every model.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset
+        From `open_datasets`.
+    models : sequence of ModelChoice
+        Their names are checked before anything runs.
+    protocol : Protocol, optional
+        The published one by default.
+    workers : int, default 1
+        Processes; images are spread over them, and the cores shared between them.
+    dask : str, optional
+        Address of a running dask cluster to use instead; its workers must see the files under
+        the same paths and have napari-intseg installed.
+    on_progress : callable, optional
+        ``on_progress(done, total)`` in objects.
+    should_stop : callable, optional
+        Asked between images. What is done is kept, as it is on KeyboardInterrupt.
+
+    Returns
+    -------
+    Outcome
+        The same for any number of workers, seconds aside.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is no such model.
+    WeightsError, MissingExtraError, DeviceError
+        If a model cannot be loaded.
+    DataError
+        If there are fewer than one worker, or no cluster at the address.
+    """
+    protocol = protocol or Protocol()
+    for choice in models:
+        find_model(choice.name)
+    jobs = [
+        Job(choice, entry, protocol, seed)
+        for choice in models
+        for dataset in datasets
+        for entry in dataset.entries
+        for seed in protocol.seed_range
+    ]
+    tally = _Tally(sum(len(job.entry.objects) for job in jobs), on_progress)
+    start, results = time.perf_counter(), _spread(jobs, workers, dask)
+    cancelled = False
+    try:
+        for job, result in results:
+            tally.take(job, result)
+            if should_stop is not None and should_stop() and tally.done < tally.total:
+                cancelled = True
+                break
+    except KeyboardInterrupt:
+        cancelled = True
+    finally:
+        results.close()
+    order = {id(job): i for i, job in enumerate(jobs)}
+    tally.scores.sort(key=lambda pair: order[id(pair[0])])
+    tally.skipped.sort(key=lambda pair: order[id(pair[0])])
+    return Outcome(
+        tuple(score for _, score in tally.scores),
+        tuple(skipped for _, skipped in tally.skipped),
+        cancelled,
+        time.perf_counter() - start,
+    )
+
+
+def _spread(jobs: Sequence[Job], workers: int, dask: str | None) -> Results:
+    if workers < 1:
+        raise DataError(
+            f"number of workers is too small: expected at least 1, got {workers!r}. "
+            "Leave it out for one."
+        )
+    if dask:
+        return run_on_cluster(jobs, dask)
+    return run_here(jobs) if workers == 1 else run_in_processes(jobs, workers)

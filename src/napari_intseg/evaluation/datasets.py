@@ -1,0 +1,231 @@
+"""Folders of images with known masks become objects to segment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_intseg.errors import DataError
+from napari_intseg.evaluation.layouts import ALIASES, LAYOUTS, Pair, detect
+from napari_intseg.evaluation.truth import (
+    KINDS,
+    Kind,
+    MaskRules,
+    ObjectRef,
+    Volumes,
+    find_objects,
+    guess_kind,
+    read_labels,
+)
+
+_DEPTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person may choose about data sets; by default all is found out.
+
+    Parameters
+    ----------
+    layout : str
+        One of `LAYOUTS`, or "auto".
+    split : str or None
+        The list of images in SBD and Pascal VOC; None: "val", or all if there is no such list.
+    masks : mapping of str to str
+        Kind of the masks, by a part of the data set's name; the key "" is for all others.
+    ignore : tuple of int or None
+        Numbers in the masks that are ignored; None: the layout's own.
+    min_px : int or None
+        Smaller objects are left out; None: the layout's own (100 in plain folders, 1 where a 2-D
+        mask is one object).
+    max_objects : int or None
+        At most so many objects a file; None: the layout's own (10 in plain folders, else all);
+        0: all.
+    seed : int
+        Of the draw of `max_objects`.
+    limit : int or None
+        At most so many objects a data set, evenly spread over it.
+    volumes : {"slices", "whole"}
+        How the objects of volumes are evaluated.
+    """
+
+    layout: str = "auto"
+    split: str | None = None
+    masks: Mapping[str, Kind] = field(default_factory=dict)
+    ignore: tuple[int, ...] | None = None
+    min_px: int | None = None
+    max_objects: int | None = None
+    seed: int = 0
+    limit: int | None = None
+    volumes: Volumes = "slices"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image file with the objects in it that are evaluated."""
+
+    dataset: str
+    name: str
+    image: Path
+    mask: Path
+    rules: MaskRules
+    objects: tuple[ObjectRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A folder of images with known masks.
+
+    Parameters
+    ----------
+    name : str
+        The folder's name, below that of the folder asked for if that held several.
+    layout : str
+        Name of its layout.
+    entries : tuple of Entry
+        Sorted by name.
+    """
+
+    name: str
+    layout: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def n_objects(self) -> int:
+        """How many objects are evaluated."""
+        return sum(len(entry.objects) for entry in self.entries)
+
+
+def open_datasets(folder: str | Path, choices: Choices | None = None) -> tuple[Dataset, ...]:
+    """Return the data set in a folder, or those in the folders below it.
+
+    Parameters
+    ----------
+    folder : path
+        With one of the known layouts, or with folders that have one.
+    choices : Choices, optional
+        By default all is found out.
+
+    Returns
+    -------
+    tuple of Dataset
+        At least one, each with at least one object; the same every time.
+
+    Raises
+    ------
+    DataError
+        If the folder does not exist, has none of the layouts, a mask has no image, or no object
+        is left.
+    FileError
+        If a mask cannot be read.
+    """
+    folder, choices = Path(folder), choices or Choices()
+    layout = _check(folder, choices)
+    found = _search(folder, layout, _DEPTH)
+    if not found:
+        known = "; ".join(f"{name} ({layout.title})" for name, layout in LAYOUTS.items())
+        raise DataError(
+            f"folder has none of the known layouts: expected one of {known}, got "
+            f"{str(folder)!r}. Put images in images/ and masks of the same name in masks/."
+        )
+    base = folder.resolve()
+    return tuple(
+        _open(place, name, "/".join((base.name, *place.resolve().relative_to(base).parts)), choices)
+        for place, name in found
+    )
+
+
+def _check(folder: Path, choices: Choices) -> str:
+    layout = ALIASES.get(choices.layout.lower(), choices.layout.lower())
+    if layout != "auto" and layout not in LAYOUTS:
+        raise DataError(
+            f"layout is unknown: expected auto or one of {', '.join(LAYOUTS)}, got "
+            f"{choices.layout!r}. Choose one of them."
+        )
+    wrong = [kind for kind in choices.masks.values() if kind not in KINDS]
+    if wrong:
+        raise DataError(
+            f"kind of masks is unknown: expected one of {', '.join(KINDS)}, got {wrong[0]!r}. "
+            "Choose one of them."
+        )
+    if not folder.is_dir():
+        raise DataError(
+            f"data set is missing: expected a folder, got {str(folder)!r}. Check the path."
+        )
+    return layout
+
+
+def _search(folder: Path, layout: str, depth: int) -> list[tuple[Path, str]]:
+    """Return folders with their layouts: this one, or all below it that have one."""
+    here = detect(folder) if layout == "auto" else layout
+    if here is not None and LAYOUTS[here].root(folder):
+        return [(folder, here)]
+    if depth == 0:
+        return []
+    below = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return [found for place in below for found in _search(place, layout, depth - 1)]
+
+
+def _open(folder: Path, layout_name: str, name: str, choices: Choices) -> Dataset:
+    layout = LAYOUTS[layout_name]
+    root = layout.root(folder)
+    assert root is not None
+    pairs = layout.pairs(root, choices.split)
+    rules = _resolve(_chosen(layout.rules, name, choices), pairs, choices)
+    entries = [_entry(name, pair, rules) for pair in pairs]
+    entries = _limited([entry for entry in entries if entry.objects], choices.limit)
+    if not entries:
+        raise DataError(
+            f"data set holds no object: expected masks with objects of at least {rules.min_px} "
+            f"pixels, got {len(pairs)} masks in {str(folder)!r}. Choose a smaller size or another "
+            "kind of masks."
+        )
+    return Dataset(name, layout_name, tuple(entries))
+
+
+def _chosen(rules: MaskRules, name: str, choices: Choices) -> MaskRules:
+    kinds = [kind for part, kind in choices.masks.items() if part and part in name]
+    most = rules.max_objects if choices.max_objects is None else choices.max_objects
+    return replace(
+        rules,
+        kind=kinds[0] if kinds else choices.masks.get("", rules.kind),
+        ignore=rules.ignore if choices.ignore is None else choices.ignore,
+        min_px=rules.min_px if choices.min_px is None else choices.min_px,
+        max_objects=most or None,
+        seed=choices.seed,
+        volumes=choices.volumes,
+    )
+
+
+def _resolve(rules: MaskRules, pairs: Sequence[Pair], choices: Choices) -> MaskRules:
+    """Replace what the rules leave open by what the masks of a plain folder say."""
+    if rules.kind == "auto":
+        values: set[int] = set()
+        for pair in pairs:
+            values.update(np.unique(read_labels(pair.mask)).tolist())
+        kind, ignore = guess_kind(values, eight_bit=max(values, default=0) <= 255)
+        ignore = ignore if choices.ignore is None else choices.ignore
+        rules = replace(rules, kind=kind, ignore=ignore)
+    if choices.min_px is None and rules.kind == "binary" and pairs:
+        # the only object of an image is what it was taken for, however small
+        rules = replace(rules, min_px=1 if read_labels(pairs[0].mask).ndim == 2 else rules.min_px)
+    return rules
+
+
+def _entry(dataset: str, pair: Pair, rules: MaskRules) -> Entry:
+    objects = find_objects(read_labels(pair.mask), rules, pair.name)
+    return Entry(dataset, pair.name, pair.image, pair.mask, rules, objects)
+
+
+def _limited(entries: list[Entry], limit: int | None) -> list[Entry]:
+    """Keep at most so many objects, evenly spread."""
+    every = [(i, ref) for i, entry in enumerate(entries) for ref in entry.objects]
+    if limit is None or len(every) <= limit:
+        return entries
+    kept = {every[i] for i in (np.arange(limit) * len(every) // limit).tolist()}
+    shorter = [
+        replace(entry, objects=tuple(ref for ref in entry.objects if (i, ref) in kept))
+        for i, entry in enumerate(entries)
+    ]
+    return [entry for entry in shorter if entry.objects]

@@ -1,0 +1,242 @@
+"""One object, one model: the robot user clicks until it is content or out of clicks."""
+
+import zlib
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from zlib import crc32
+
+import numpy as np
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import Array, BoolArray, Prepared, Segmenter
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import DataError
+from napari_intseg.evaluation.metrics import SurfaceDistance, dice, iou, surface_distance
+from napari_intseg.evaluation.robot import RobotUser, Rule, Truth
+from napari_intseg.inference.intensity import resolve_intensity
+from napari_intseg.inference.predict import Options, PreparedStore, SliceAnswer, predict_slice
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How the robot user works.
+
+    Parameters
+    ----------
+    max_clicks : int, default 20
+        It gives up after so many.
+    targets : tuple of float, default (0.85, 0.90)
+        IoUs whose number of clicks is counted.
+    rule : {"deepest", "random"}, default "deepest"
+        Where it clicks, see `RobotUser`.
+    seeds : int, default 1
+        For "random": each object is segmented with so many seeds, 0, 1, ….
+    stop_early : bool, default False
+        Leave an object when the highest target is reached. NoC stays the same and time is saved;
+        the IoU after later clicks is then that at the stop.
+
+    Raises
+    ------
+    DataError
+        If a number is out of range.
+    """
+
+    max_clicks: int = 20
+    targets: tuple[float, ...] = (0.85, 0.90)
+    rule: Rule = "deepest"
+    seeds: int = 1
+    stop_early: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_clicks < 1 or self.seeds < 1:
+            raise DataError(
+                "robot user cannot work: expected at least one click and one seed, got "
+                f"{self.max_clicks!r} clicks and {self.seeds!r} seeds. Ask for more."
+            )
+        if not self.targets or not all(0 < target <= 1 for target in self.targets):
+            raise DataError(
+                f"target is not an IoU: expected numbers above 0 and up to 1, got "
+                f"{self.targets!r}. Write 0.9 for 90 %."
+            )
+
+    @property
+    def seed_range(self) -> range:
+        """The seeds that are run: one for the deterministic rule."""
+        return range(self.seeds if self.rule == "random" else 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """What happened on one object, click by click.
+
+    Parameters
+    ----------
+    clicks : tuple of (plane or None, Click)
+        In order.
+    ious, dices, seconds : tuple of float
+        After, and for, each click. Seconds are the model's and the engine's, not the robot's.
+    surfaces : tuple of SurfaceDistance
+        After each click, in a volume; else empty.
+    kept : bytes
+        The mask when the highest target was first reached, else the last one; see `kept_mask`.
+    shape : tuple of int
+        Of that mask.
+    """
+
+    clicks: tuple[tuple[int | None, Click], ...]
+    ious: tuple[float, ...]
+    dices: tuple[float, ...]
+    seconds: tuple[float, ...]
+    surfaces: tuple[SurfaceDistance, ...] = ()
+    kept: bytes = b""
+    shape: tuple[int, ...] = ()
+
+    @property
+    def kept_mask(self) -> BoolArray:
+        """The mask to show: as it was when the highest target was reached, else the last."""
+        bits = np.frombuffer(zlib.decompress(self.kept), np.uint8)
+        count = int(np.prod(self.shape))
+        return np.unpackbits(bits, count=count).astype(bool).reshape(self.shape)
+
+
+class Shelf:
+    """Keeps all that models prepare of one image; thrown away with it."""
+
+    def __init__(self) -> None:
+        self._held: dict[Hashable, Prepared] = {}
+
+    def get(self, key: Hashable) -> Prepared | None:
+        """Return what was put under a key, None if there is none."""
+        return self._held.get(key)
+
+    def put(self, key: Hashable, prepared: Prepared) -> None:
+        """Keep something; of views only the latest few, so that memory stays bounded."""
+        while len(self._held) >= 8:
+            del self._held[next(iter(self._held))]
+        self._held[key] = prepared
+
+
+@dataclass
+class Notes:
+    """What is written down while the robot clicks."""
+
+    truth: Truth
+    protocol: Protocol
+    spacing: tuple[float, ...] | None
+    clicks: list[tuple[int | None, Click]] = field(default_factory=list)
+    ious: list[float] = field(default_factory=list)
+    dices: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    surfaces: list[SurfaceDistance] = field(default_factory=list)
+    kept: BoolArray | None = None
+
+    def take(self, plane: int | None, click: Click, mask: BoolArray, seconds: float) -> None:
+        """Write down a click and the mask it led to."""
+        valid, wanted = self.truth >= 0, self.truth == 1
+        self.clicks.append((plane, click))
+        self.ious.append(iou(mask[valid], wanted[valid]))
+        self.dices.append(dice(mask[valid], wanted[valid]))
+        self.seconds.append(seconds)
+        if self.spacing is not None:
+            self.surfaces.append(surface_distance(mask & valid, wanted, self.spacing))
+        best = max(self.protocol.targets)
+        if max(self.ious[:-1], default=0.0) < best:
+            self.kept = mask
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further click is wanted."""
+        done = self.protocol.stop_early and max(self.ious, default=0) >= max(self.protocol.targets)
+        return done or len(self.clicks) >= self.protocol.max_clicks
+
+    def course(self) -> Course:
+        """Return what was written."""
+        mask = np.zeros(self.truth.shape, bool) if self.kept is None else self.kept
+        return Course(
+            tuple(self.clicks),
+            tuple(self.ious),
+            tuple(self.dices),
+            tuple(self.seconds),
+            tuple(self.surfaces),
+            zlib.compress(np.packbits(mask).tobytes()),
+            mask.shape,
+        )
+
+
+def segment_slice(
+    model: Segmenter,
+    volume: Volume,
+    truth: Truth,
+    protocol: Protocol | None = None,
+    *,
+    plane: Plane | None = None,
+    seed: Sequence[int] = (0,),
+    shelf: PreparedStore | None = None,
+) -> Course:
+    """Let the robot user segment one object on one slice.
+
+    Parameters
+    ----------
+    model : Segmenter
+        Any model; it is asked through `predict_slice`, as people's clicks are.
+    volume : Volume
+        A 2-D image, or a volume of which one plane is used.
+    truth : ndarray of int8, shape (H, W)
+        1 object, 0 background, -1 ignored.
+    protocol : Protocol, optional
+        The published one by default.
+    plane : Plane, optional
+        Needed for a volume.
+    seed : sequence of int
+        For the rule "random".
+    shelf : PreparedStore, optional
+        Shared by the objects of one image, so that it is prepared once.
+
+    Raises
+    ------
+    DataError
+        If the truth is not on the slice's grid.
+    """
+    protocol, where = protocol or Protocol(), plane or Plane(0, 0)
+    shape = volume.slice_shape(where.axis)
+    if truth.shape != shape:
+        raise DataError(
+            f"truth is on another grid: expected {shape}, as the slice, got {truth.shape}. "
+            "Resample one onto the other's grid first."
+        )
+    robot = RobotUser(truth, protocol.rule, seed)
+    options = Options(resolve_intensity(volume))
+    spacing = volume.slice_spacing(where.axis) if plane else None
+    notes = Notes(truth, protocol, spacing)
+    clicks: tuple[Click, ...] = ()
+    answer: SliceAnswer | None = None
+    mask = np.zeros(shape, bool)
+
+    def read(rows: slice, cols: slice) -> Array:
+        return volume.take(where, rows, cols)
+
+    while not notes.is_over and (click := robot.next_click(mask, clicks)) is not None:
+        clicks = (*clicks, click)
+        answer = predict_slice(
+            model,
+            read,
+            shape,
+            Prompts(clicks),
+            options,
+            prev=answer,
+            prepared=shelf or Shelf(),
+            key=(model.traits.name, where),
+        )
+        mask = answer.patch.mask(model.traits.threshold)
+        notes.take(plane.index if plane else None, click, mask, answer.seconds)
+    return notes.course()
+
+
+def seed_of(seed: int, *names: str) -> tuple[int, int]:
+    """Return a seed that differs from object to object, whatever the order they come in."""
+    return seed, crc32("/".join(names).encode())
+
+
+def carried(values: Sequence[float], count: int) -> list[float]:
+    """Return the values after 1, 2, … `count` clicks; the last one stands for those not made."""
+    return [values[min(k, len(values) - 1)] for k in range(count)] if values else [0.0] * count
