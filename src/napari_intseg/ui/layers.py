@@ -145,10 +145,10 @@ def read_marks(points: Points, frame: Frame, labels: Labels) -> tuple[list[Mark]
     for row, (position, sign, label, order, axis) in enumerate(columns):
         place = _place(position, frame, int(label), int(axis))
         if place is not None:
-            on_slice = place.plane.on_slice(position[list(frame.spatial)])
-            if len(frame.spatial) == 2:
-                on_slice = (float(position[-2]), float(position[-1]))
-            click = Click(float(on_slice[0]), float(on_slice[1]), is_positive(sign))
+            spatial = [float(position[axis]) for axis in frame.spatial]
+            flat = len(spatial) == 2
+            on_slice = (spatial[0], spatial[1]) if flat else place.plane.on_slice(spatial)
+            click = Click(*on_slice, is_positive(sign))
             marks.append(Mark(place, int(order), click, row))
     marks.sort(key=lambda mark: (mark.order, mark.row))
     return marks, len(points.data) - len(marks)

@@ -1,0 +1,113 @@
+"""Keys for all buttons: bound in one viewer, never over a key that means something already."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import napari.layers
+from napari.components import ViewerModel
+from napari.layers import Layer
+from napari.settings import get_settings
+from napari.utils.key_bindings import USER_KEYMAP, coerce_keybinding
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button and its key.
+
+    Parameters
+    ----------
+    name : str
+        Which button, and the method of `Workbench` it calls.
+    key : str
+        As napari writes keys.
+    title : str
+        On the button.
+    tip : str
+        What it does.
+    """
+
+    name: str
+    key: str
+    title: str
+    tip: str
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("new_object", "N", "New object", "Begin an object; its clicks make one label."),
+    Action(
+        "accept_object",
+        "Shift-N",
+        "Accept object",
+        "Lock the object against further clicks, and begin the next one.",
+    ),
+    Action("toggle_sign", "W", "Swap signs", "Swap what a left and a right click say."),
+    Action("undo", "U", "Undo", "Take back the last click, propagation or object."),
+    Action("redo", "Shift-U", "Redo", "Bring back what was undone last."),
+    Action(
+        "propagate",
+        "G",
+        "Propagate",
+        "Carry the object from the planes with clicks to their neighbours, until it ends.",
+    ),
+    Action("cancel", "Shift-G", "Cancel", "Stop propagating; planes that are done are kept."),
+)
+"""Keys that mean nothing to napari's viewer or any of its layers."""
+
+
+class Keys:
+    """Keys of one viewer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Only its own keymap is changed.
+    calls : mapping of str to callable
+        What each action does.
+
+    Attributes
+    ----------
+    taken : tuple of Action
+        Those whose key means something already; they are left alone.
+    """
+
+    def __init__(self, viewer: ViewerModel, calls: dict[str, Callable[[], object]]) -> None:
+        self._viewer = viewer
+        self._bound: dict[Any, Callable[[Any], None]] = {}
+        used = used_keys(viewer)
+        taken = []
+        for action in ACTIONS:
+            key = coerce_keybinding(action.key)
+            if str(key) in used:
+                taken.append(action)
+                continue
+            self._bound[key] = _without_viewer(calls[action.name])
+            viewer.bind_key(key, self._bound[key])
+        self.taken = tuple(taken)
+
+    def close(self) -> None:
+        """Unbind what was bound, unless someone has bound it anew since."""
+        for key, call in self._bound.items():
+            if self._viewer.keymap.get(key) is call:
+                self._viewer.bind_key(key, None)
+        self._bound.clear()
+
+
+def used_keys(viewer: ViewerModel) -> set[str]:
+    """Return every key that means something to the user, napari, the viewer or a layer."""
+    kinds = [
+        k for k in vars(napari.layers).values() if isinstance(k, type) and issubclass(k, Layer)
+    ]
+    keymaps: list[Iterable[Any]] = [USER_KEYMAP, viewer.keymap]
+    for kind in [*kinds, *type(viewer).__mro__]:
+        keymaps.append(getattr(kind, "class_keymap", {}))
+    keymaps.extend(layer.keymap for layer in viewer.layers)
+    keymaps.extend(get_settings().shortcuts.shortcuts.values())
+    return {str(coerce_keybinding(key)) for keys in keymaps for key in keys if key is not ...}
+
+
+def _without_viewer(call: Callable[[], object]) -> Callable[[Any], None]:
+    def press(_viewer: Any) -> None:
+        call()
+
+    return press

@@ -1,0 +1,331 @@
+"""Joins a Points and a Labels layer to sessions: clicks in, masks out, nobody waits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Labels, Points
+
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.errors import IntSegError
+from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.session.document import Change
+from napari_intseg.session.request import Result, run
+from napari_intseg.ui.clicking import Clicking
+from napari_intseg.ui.drawer import Drawer
+from napari_intseg.ui.frame import Frame
+from napari_intseg.ui.layers import Place, as_prompts, read_marks
+from napari_intseg.ui.painter import Painter
+from napari_intseg.ui.rewrite import rewrite_points
+from napari_intseg.ui.viewed import Viewed, viewed
+from napari_intseg.ui.voice import Voice, told
+from napari_intseg.ui.worker import Outcome, Post, Worker
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tools:
+    """What a binder works with."""
+
+    viewer: ViewerModel
+    worker: Worker
+    post: Post
+    voice: Voice
+
+
+class Binder:
+    """Work on one image: keep it as long as the layers are in use, then `close` it.
+
+    Parameters
+    ----------
+    tools : Tools
+        The viewer, the inference thread and where to speak.
+    frame : Frame
+        The image.
+    points : Points
+        On the frame's grid; points that are there count as clicks.
+    labels : Labels
+        On the frame's grid; numpy.
+    window : callable
+        Returns how values are shown to a model; asked before each request.
+    channels : tuple of int, optional
+        Which are shown.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        frame: Frame,
+        points: Points,
+        labels: Labels,
+        *,
+        window: Callable[[], WindowChoice] = lambda: None,
+        channels: tuple[int, ...] | None = None,
+    ) -> None:
+        self.tools, self.frame, self.points, self.labels = tools, frame, points, labels
+        self.drawer = Drawer(frame, window=window, channels=channels)
+        self.painter = Painter(frame, labels, tools.worker, tools.post, self.drawer.mask)
+        self.clicking = Clicking(
+            points,
+            labels,
+            on_change=self.sync,
+            can_click=self._why_not,
+            on_refused=tools.voice.failed.emit,
+        )
+        self.is_closed = False
+        self._given: dict[Place, Prompts] = {}
+        self._open: dict[Place, None] = {}
+        self._asking: Place | None = None
+        self.clicking.complete()
+        self._reuse_labels()
+        dims = tools.viewer.dims.events
+        dims.order.connect(self._view_changed)
+        dims.ndisplay.connect(self._view_changed)
+        tools.viewer.layers.events.removed.connect(self._layer_removed)
+        frame.image.events.data.connect(self._image_changed)
+        self._view_changed()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything has been answered and is in the layer."""
+        return self._asking is None and not self._open and self.painter.is_idle
+
+    @property
+    def viewed(self) -> Viewed | str:
+        """The slice in the window, or what to do to see one."""
+        return viewed(self.tools.viewer, self.frame, self.labels)
+
+    @property
+    def time(self) -> int:
+        """The time point in the window; 0 if there is no time axis."""
+        now = self.viewed
+        return 0 if isinstance(now, str) else now.time
+
+    def set_model(self, model: Segmenter) -> None:
+        """Answer with a model from now on; the plane in the window is answered anew."""
+        self.drawer.set_model(model)
+        self.sync()
+        now = self.viewed
+        if not isinstance(now, str):
+            place = Place(now.time, self.drawer.object, now.plane)
+            if place in self._given:
+                self._open[place] = None
+        self.ask()
+
+    def clicks_of(self, label: int) -> int:
+        """Return how many clicks an object has."""
+        return sum(len(p.clicks) for place, p in self._given.items() if place.object == label)
+
+    def select_object(self, label: int) -> None:
+        """Make an object the one that new points belong to."""
+        self.drawer.object = label
+        self.clicking.set_defaults(object=label)
+        self.labels.selected_label = label
+        self.tools.voice.changed.emit()
+
+    def sync(self) -> None:
+        """Hand every change of the points to the sessions, and ask for what is unanswered."""
+        if self.is_closed:
+            return
+        marks, outside = read_marks(self.points, self.frame, self.labels)
+        if outside:
+            self.tools.voice.failed.emit(
+                f"{outside} point{'s lie' if outside > 1 else ' lies'} outside the image and "
+                "cannot be used. Move or delete them."
+            )
+        if self.drawer.model is not None:
+            self._adopt(as_prompts(marks))
+        self.tools.voice.changed.emit()
+        self.ask()
+
+    def ask(self) -> None:
+        """Ask for the next answer, unless one is under way."""
+        while self._asking is None and self._open and not self.is_closed:
+            place = self._next_open()
+            del self._open[place]
+            self.drawer.set_window()
+            session = self.drawer.session(place.time, place.object)
+            request = None if session is None else session.request(place.plane)
+            self.drawer.session(place.time)
+            if request is None:
+                self.painter.paint(place)
+                continue
+            self._asking = place
+            self.tools.worker.submit(partial(run, request), self._answered, first=True)
+
+    def new_object(self) -> int:
+        """Begin an object; return its label."""
+        label = self.drawer.new_label()
+        self.drawer.session(self.time, label, make=True)
+        self.select_object(label)
+        return label
+
+    def can(self, action: str) -> bool:
+        """Whether there is something to "undo" or "redo" at the time point in the window."""
+        session = self.drawer.session(self.time)
+        if session is None:
+            return False
+        return bool(session.can_undo if action == "undo" else session.can_redo)
+
+    def go(self, action: str) -> str | None:
+        """Undo or redo; points and labels follow. Return what it was, None if there is nothing."""
+        time = self.time
+        session = self.drawer.session(time)
+        if session is None:
+            return None
+        change = session.undo() if action == "undo" else session.redo()
+        if change is None:
+            return None
+        for label in (*change.objects, session.object):
+            if label in session.objects:
+                self.drawer.know([label])
+            else:
+                self.drawer.forget(label)
+        current = session.object
+        places = [Place(time, o, p) for o in change.objects for p in change.planes]
+        self._follow(places)
+        self.draw(time, change)
+        self._open.update((place, None) for place in places if place in self._given)
+        self.select_object(current)
+        self.ask()
+        return str(change.title)
+
+    def draw(self, time: int, change: Change) -> None:
+        """Draw what an action of a session changed."""
+        for label in change.objects:
+            for plane in change.planes:
+                self.painter.paint(Place(time, label, plane))
+
+    def close(self) -> None:
+        """Let go of the viewer and all layers."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._open.clear()
+        self.clicking.close()
+        self.painter.close()
+        dims = self.tools.viewer.dims.events
+        dims.order.disconnect(self._view_changed)
+        dims.ndisplay.disconnect(self._view_changed)
+        self.tools.viewer.layers.events.removed.disconnect(self._layer_removed)
+        self.frame.image.events.data.disconnect(self._image_changed)
+
+    def _reuse_labels(self) -> None:
+        """Begin with a label that nothing in the layers has, or go on with that of the points."""
+        used = [int(label) for label in self.points.features["object"]]
+        if used:
+            self.drawer.object = max(used)
+            self.drawer.know(used)
+        else:
+            self.drawer.object = int(self.labels.data.max(initial=0)) + 1
+            self.drawer.know([self.drawer.object])
+        self.select_object(self.drawer.object)
+
+    def _adopt(self, wanted: dict[Place, Prompts]) -> None:
+        """Give the sessions what differs from what they were given, one step of undo each."""
+        places = [p for p in {**self._given, **wanted} if self._given.get(p) != wanted.get(p)]
+        groups: dict[tuple[int, int], list[Place]] = {}
+        for place in places:
+            groups.setdefault((place.time, place.object), []).append(place)
+        for (time, label), group in groups.items():
+            session = self.drawer.session(time, label, make=True)
+            if session is None:
+                continue
+            given = {place.plane: wanted.get(place, Prompts()) for place in group}
+            try:
+                change = session.change_prompts(given)
+            except IntSegError as err:
+                self._follow(group)
+                self.tools.voice.failed.emit(str(err))
+                continue
+            for place in group:
+                self._note(place, wanted.get(place, Prompts()))
+                if place in self._given:
+                    self._open[place] = None
+            self.draw(time, change)
+            self.drawer.session(time)
+
+    def _note(self, place: Place, prompts: Prompts) -> None:
+        if prompts.is_empty:
+            self._given.pop(place, None)
+            self._open.pop(place, None)
+        else:
+            self._given[place] = prompts
+
+    def _follow(self, places: list[Place]) -> None:
+        held = {place: self.drawer.given(place) for place in places}
+        with self.clicking.quiet():
+            rewrite_points(self.points, self.frame, self.labels, held)
+        for place, prompts in held.items():
+            self._note(place, prompts)
+
+    def _next_open(self) -> Place:
+        """Return what is in the window, else the newest."""
+        now = self.viewed
+        if not isinstance(now, str):
+            here = [p for p in self._open if (p.time, p.plane) == (now.time, now.plane)]
+            if here:
+                return here[-1]
+        return next(reversed(self._open))
+
+    def _answered(self, outcome: Outcome[Result]) -> None:
+        place, self._asking = self._asking, None
+        if self.is_closed or place is None:
+            return
+        result = outcome.value
+        if result is None:
+            self.tools.voice.failed.emit(told(outcome.error))
+        else:
+            session = self.drawer.session(place.time, place.object)
+            if session is not None and session.accept(result):
+                self.painter.paint(place, first=True)
+                self.tools.voice.answered.emit(where_is(place, self.frame), result.seconds)
+            elif place in self._given:
+                self._open[place] = None
+            self.drawer.session(place.time)
+        self.tools.voice.changed.emit()
+        self.ask()
+
+    def _why_not(self) -> str | None:
+        now = self.viewed
+        return now if isinstance(now, str) else None
+
+    def _view_changed(self, _event: Any = None) -> None:
+        now = self.viewed
+        if isinstance(now, str):
+            if self.points.mode == "add":
+                self.points.mode = "pan_zoom"
+            self.tools.voice.message.emit(now)
+            return
+        self.clicking.set_defaults(axis=now.plane.axis)
+        self.tools.voice.changed.emit()
+
+    def _layer_removed(self, event: Any) -> None:
+        names = {self.frame.image: "image", self.points: "points", self.labels: "labels"}
+        if event.value not in names:
+            return
+        self.close()
+        self.tools.voice.lost.emit(
+            f"The {names[event.value]} layer {event.value.name!r} was removed, so work on it has "
+            "ended. Press New object to start again."
+        )
+
+    def _image_changed(self, _event: Any = None) -> None:
+        self.close()
+        self.tools.voice.lost.emit(
+            f"The data of {self.frame.image.name!r} was replaced, so work on it has ended. "
+            "Press New object to start again."
+        )
+
+
+def where_is(place: Place, frame: Frame) -> str:
+    """Return a place in words."""
+    words = [f"object {place.object}"]
+    if len(frame.spatial) == 3:
+        axis = frame.grid[frame.spatial[place.plane.axis]]
+        words.append(f"plane {axis} = {place.plane.index}")
+    if frame.n_times is not None:
+        words.append(f"time {place.time}")
+    return ", ".join(words)

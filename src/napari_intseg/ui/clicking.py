@@ -1,0 +1,150 @@
+"""The Points layer as a place to click: signs by mouse button, features kept complete."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels, Points
+
+from napari_intseg.ui.layers import NEGATIVE, POSITIVE, complete_features, show_signs
+
+MODIFIER = "Shift"
+"""Held down, it turns the sign of a click; Shift has no meaning for napari's add mode."""
+
+_RIGHT = 2
+_DONE = ("added", "removed", "changed")
+
+
+class Clicking:
+    """Watches a Points layer and says when what it holds has changed.
+
+    Parameters
+    ----------
+    points : Points
+        The layer; its features are kept complete and its looks follow the signs.
+    labels : Labels
+        Gives each object its colour.
+    on_change : callable
+        Called after points were added, moved, deleted or given other features.
+    can_click : callable
+        Asked when the mouse adds a point; returns None, or why it is refused.
+    on_refused : callable
+        Told why.
+    """
+
+    def __init__(
+        self,
+        points: Points,
+        labels: Labels,
+        *,
+        on_change: Callable[[], None],
+        can_click: Callable[[], str | None],
+        on_refused: Callable[[str], None],
+    ) -> None:
+        self.points = points
+        self._labels = labels
+        self._on_change = on_change
+        self._can_click = can_click
+        self._on_refused = on_refused
+        self._defaults: dict[str, Any] = {"sign": POSITIVE, "object": 1, "axis": 0, "order": 0}
+        self._pressed: str | None = None
+        self._by_mouse = False
+        self._quiet = False
+        self._seen = points.features.copy()
+        points.events.data.connect(self._data_changed)
+        points.events.features.connect(self._features_changed)
+        points.events.mode.connect(self._stay_last)
+        points.mouse_drag_callbacks.append(self._press)
+
+    @property
+    def positive(self) -> bool:
+        """The sign of a plain left click."""
+        return bool(self._defaults["sign"] == POSITIVE)
+
+    def set_defaults(self, **values: Any) -> None:
+        """Choose "sign", "object" or "axis" of the points to come."""
+        self._defaults.update(values)
+        self._store_defaults()
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Change the points without being told of it; looks are brought up to date after."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            show_signs(self.points, self._labels)
+            self._seen = self.points.features.copy()
+            self._quiet = before
+
+    def complete(self) -> None:
+        """Make sure of the features and looks of points that were there before."""
+        with self.quiet():
+            complete_features(self.points, self._defaults, ())
+
+    def close(self) -> None:
+        """Let go of the layer."""
+        self.points.events.data.disconnect(self._data_changed)
+        self.points.events.features.disconnect(self._features_changed)
+        self.points.events.mode.disconnect(self._stay_last)
+        if self._press in self.points.mouse_drag_callbacks:
+            self.points.mouse_drag_callbacks.remove(self._press)
+
+    def _press(self, _layer: Points, event: Any) -> Iterator[None]:
+        """From press to release, know the sign; what adds the point runs just before the end."""
+        turned = event.button == _RIGHT or MODIFIER in event.modifiers
+        self._pressed = POSITIVE if self.positive != turned else NEGATIVE
+        yield
+        while event.type == "mouse_move":
+            yield
+        self._pressed = None
+
+    def _stay_last(self, _event: Any = None) -> None:
+        """Release after napari's own callback, which is replaced when the mode changes."""
+        callbacks = self.points.mouse_drag_callbacks
+        if self._press in callbacks and callbacks[-1] != self._press:
+            callbacks.remove(self._press)
+            callbacks.append(self._press)
+
+    def _data_changed(self, event: Any) -> None:
+        action = str(getattr(event.action, "value", event.action))
+        if self._quiet or action not in _DONE:
+            return
+        new = [int(i) for i in event.data_indices] if action == "added" else []
+        if new and self._pressed is not None:
+            refusal = self._can_click()
+            if refusal is not None:
+                self._take_back(new)
+                self._on_refused(refusal)
+                return
+            self._by_mouse = True
+        with self.quiet():
+            complete_features(self.points, self._defaults, new, self._pressed if new else None)
+        self._on_change()
+
+    def _take_back(self, new: list[int]) -> None:
+        count = len(self.points.data)
+        with self.quiet():
+            self.points.remove([i % count for i in new])
+
+    def _features_changed(self, _event: Any = None) -> None:
+        if self._quiet:
+            return
+        if self._by_mouse:
+            # adding a point selects it, and selecting takes over its features as defaults
+            self._by_mouse = False
+            self._store_defaults()
+        if not self.points.features.equals(self._seen):
+            with self.quiet():
+                complete_features(self.points, self._defaults, ())
+            self._on_change()
+
+    def _store_defaults(self) -> None:
+        before, self._quiet = self._quiet, True
+        try:
+            self.points.feature_defaults = {
+                name: np.array([value]) for name, value in self._defaults.items()
+            }
+        finally:
+            self._quiet = before

@@ -1,0 +1,134 @@
+"""The dock widget: panels put together, and closed together."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from napari.components import ViewerModel
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_intseg.ui.actions import Keys
+from napari_intseg.ui.bridge import Bridge
+from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.panels.click_panel import ClickPanel
+from napari_intseg.ui.panels.image_panel import ImagePanel
+from napari_intseg.ui.panels.model_panel import ModelPanel
+from napari_intseg.ui.panels.object_panel import ObjectPanel
+from napari_intseg.ui.panels.status_panel import StatusPanel
+from napari_intseg.ui.panels.volume_panel import VolumePanel
+from napari_intseg.ui.workbench import Workbench
+
+
+class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
+    """Interactive segmentation in a napari viewer.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Given by napari. The parameter's name is how napari knows.
+
+    Attributes
+    ----------
+    bench : Workbench
+        All that it does, for scripts: `bench.new_object()`, `bench.propagate()`, …
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._bridge = Bridge()
+        self.bench = bench = Workbench(napari_viewer, self._bridge.post)
+        calls = self._calls()
+        self._keys = Keys(napari_viewer, calls)
+        buttons = Buttons(calls, self._keys.taken)
+        self.status_panel = StatusPanel(bench)
+        self.image_panel = ImagePanel(bench)
+        self.model_panel = ModelPanel(bench)
+        self.object_panel = ObjectPanel(bench, buttons)
+        self.click_panel = ClickPanel(bench, buttons)
+        self.volume_panel = VolumePanel(bench, buttons)
+        self._arrange()
+        self._shut: Callable[[], None] = _Shut(bench, self._keys, self.image_panel)
+        # a window that is destroyed sends its children no close event
+        self.destroyed.connect(self._shut)
+        app = QApplication.instance()
+        if app is not None:
+            app.aboutToQuit.connect(self._shut)
+
+    def closeEvent(self, event: Any) -> None:
+        """Stop everything; called by Qt."""
+        self._shut()
+        super().closeEvent(event)
+
+    def event(self, event: Any) -> bool:
+        """Stop everything when napari takes the widget out of its dock; called by Qt."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            shut = getattr(self, "_shut", None)
+            if shut is not None:
+                shut()
+        return bool(super().event(event))
+
+    def _calls(self) -> dict[str, Callable[[], object]]:
+        bench, here = self.bench, weakref.ref(self)
+
+        def propagate() -> None:
+            widget = here()
+            bench.propagate(None if widget is None else widget.volume_panel.planes())
+
+        return {
+            "new_object": bench.new_object,
+            "accept_object": bench.accept_object,
+            "toggle_sign": bench.toggle_sign,
+            "undo": bench.undo,
+            "redo": bench.redo,
+            "propagate": propagate,
+            "cancel": bench.cancel,
+        }
+
+    def _arrange(self) -> None:
+        inside = QWidget()
+        layout = QVBoxLayout(inside)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(8)
+        panels = (
+            self.image_panel,
+            self.model_panel,
+            self.object_panel,
+            self.click_panel,
+            self.volume_panel,
+            self.status_panel,
+        )
+        for i, panel in enumerate(panels):
+            if i:
+                layout.addWidget(_line())
+            layout.addWidget(panel)
+        layout.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(inside)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(area)
+        self.setMinimumWidth(300)
+
+
+class _Shut:
+    """Closes the parts once; knows nothing of the widget, so that it can go."""
+
+    def __init__(self, bench: Workbench, keys: Keys, image_panel: ImagePanel) -> None:
+        self._parts: tuple[Workbench, Keys, ImagePanel] | None = (bench, keys, image_panel)
+
+    def __call__(self, *_: object) -> None:
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            bench, keys, image_panel = parts
+            keys.close()
+            image_panel.close_panel()
+            bench.close()
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    return line

@@ -1,0 +1,41 @@
+"""What a click says, and taking it back."""
+
+from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
+
+from napari_intseg.ui.clicking import MODIFIER
+from napari_intseg.ui.layers import COLOURS
+from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.workbench import Workbench
+
+
+class ClickPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Shows the sign of each mouse button."""
+
+    def __init__(self, bench: Workbench, buttons: Buttons) -> None:
+        super().__init__()
+        self._bench = bench
+        self.left, self.right = QLabel(), QLabel()
+        self.swap = buttons.make("toggle_sign")
+        self.undo, self.redo = buttons.make("undo"), buttons.make("redo")
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.left, 0, 0, 1, 2)
+        layout.addWidget(self.right, 1, 0, 1, 2)
+        layout.addWidget(self.swap, 2, 0, 1, 2)
+        layout.addWidget(self.undo, 3, 0)
+        layout.addWidget(self.redo, 3, 1)
+        bench.voice.changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        positive = self._bench.positive
+        self.left.setText(f"{_sign(positive)} left click")
+        self.right.setText(f"{_sign(not positive)} right click, or {MODIFIER} + left click")
+        self.undo.setEnabled(self._bench.can("undo"))
+        self.redo.setEnabled(self._bench.can("redo"))
+
+
+def _sign(positive: bool) -> str:
+    sign, words = ("+", "belongs to the object:") if positive else ("−", "does not belong:")
+    return f'<b style="color:{COLOURS[positive]}">{sign}</b> {words}'

@@ -1,0 +1,157 @@
+"""Which image is segmented, what its axes and channels are, and through which window."""
+
+from typing import Any
+
+from napari.layers import Image
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QWidget
+
+from napari_intseg.errors import IntSegError
+from napari_intseg.inference.intensity import CT_WINDOWS, default_colours
+from napari_intseg.ui.frame import can_mix, level_0, possible_axes
+from napari_intseg.ui.panels.form import combo, fill, form
+from napari_intseg.ui.workbench import AS_SHOWN, Workbench
+
+_MEANINGS = {
+    "yx": "one image",
+    "zyx": "planes",
+    "tyx": "time points",
+    "cyx": "channels",
+    "tzyx": "time points, planes",
+    "czyx": "channels, planes",
+    "ctyx": "channels, time points",
+    "ctzyx": "channels, time points, planes",
+}
+
+
+class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Follows the image layers of the viewer."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self._bench = bench
+        self.image = combo("The image layer to segment. It is never changed.")
+        self.axes = combo("What the leading axes of the image are.")
+        self.contrast = combo("How values are shown to the model; applies from the next click on.")
+        self.channels = QWidget()
+        self._row = QHBoxLayout(self.channels)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._boxes: list[tuple[QCheckBox, int | Image]] = []
+        self._axes_label, self._channels_label = QLabel("Axes"), QLabel("Channels")
+        layout = form(self)
+        layout.addRow("Image", self.image)
+        layout.addRow(self._axes_label, self.axes)
+        layout.addRow(self._channels_label, self.channels)
+        layout.addRow("Contrast", self.contrast)
+        entries: list[tuple[str, Any]] = [
+            ("automatic", None),
+            (AS_SHOWN, AS_SHOWN),
+            ("percentiles", "percentile"),
+            ("full range", "full"),
+        ]
+        for name, window in CT_WINDOWS.items():
+            entries.append((f"CT {name}: level {window.level:g}, width {window.width:g} HU", name))
+        fill(self.contrast, entries, None)
+        self.image.currentIndexChanged.connect(self._image_chosen)
+        self.axes.currentIndexChanged.connect(self._axes_chosen)
+        self.contrast.currentIndexChanged.connect(self._window_chosen)
+        layers = bench.viewer.layers.events
+        layers.inserted.connect(self._layers_changed)
+        layers.removed.connect(self._layers_changed)
+        layers.reordered.connect(self._layers_changed)
+        self._named: list[Image] = []
+        self._layers_changed()
+
+    def close_panel(self) -> None:
+        """Let go of the viewer."""
+        layers = self._bench.viewer.layers.events
+        layers.inserted.disconnect(self._layers_changed)
+        layers.removed.disconnect(self._layers_changed)
+        layers.reordered.disconnect(self._layers_changed)
+        self._follow_names([])
+
+    def _layers_changed(self, _event: Any = None) -> None:
+        images = [layer for layer in self._bench.viewer.layers if isinstance(layer, Image)]
+        chosen = self._bench.image if self._bench.image in images else None
+        if chosen is None and images:
+            chosen = images[-1]
+        self._follow_names(images)
+        fill(self.image, [(image.name, image) for image in images], chosen)
+        self._bench.choose_image(chosen)
+        self._show_choices()
+
+    def _follow_names(self, images: list[Image]) -> None:
+        for image in self._named:
+            image.events.name.disconnect(self._renamed)
+        for image in images:
+            image.events.name.connect(self._renamed)
+        self._named = images
+
+    def _renamed(self, _event: Any = None) -> None:
+        for i, image in enumerate(self._named):
+            self.image.setItemText(i, image.name)
+        self._show_choices()
+
+    def _image_chosen(self, _index: int) -> None:
+        self._bench.choose_image(self.image.currentData())
+        self._show_choices()
+
+    def _axes_chosen(self, _index: int) -> None:
+        self._bench.choose_axes(self.axes.currentData())
+        self._show_choices()
+
+    def _window_chosen(self, _index: int) -> None:
+        self._bench.choose_window(self.contrast.currentData())
+
+    def _channels_chosen(self, _on: bool) -> None:
+        on = [what for box, what in self._boxes if box.isChecked()]
+        if not on:
+            self._show_choices()
+            return
+        others = tuple(what for what in on if isinstance(what, Image))
+        own = tuple(what for what in on if isinstance(what, int))
+        if others:
+            self._bench.choose_channels(None, others)
+        else:
+            self._bench.choose_channels(own or None)
+
+    def _show_choices(self) -> None:
+        image = self._bench.image
+        axes: tuple[str, ...] = ()
+        if image is not None:
+            try:
+                axes = possible_axes(image)
+            except IntSegError:
+                axes = ()
+        fill(self.axes, [(_MEANINGS[a], a) for a in axes], self._bench.axes)
+        for widget in (self._axes_label, self.axes):
+            widget.setVisible(len(axes) > 1)
+        self._show_channels(image)
+
+    def _show_channels(self, image: Image | None) -> None:
+        layout = self._row
+        for box, _ in self._boxes:
+            layout.removeWidget(box)
+            box.deleteLater()
+        self._boxes = []
+        if image is not None:
+            self._boxes = [
+                *((QCheckBox(str(i)), i) for i in range(self._own_channels(image))),
+                *(
+                    (QCheckBox(layer.name), layer)
+                    for layer in self._bench.viewer.layers
+                    if isinstance(layer, Image) and can_mix(image, layer)
+                ),
+            ]
+        on = set(self._bench.channels or range(3))
+        shown = default_colours(max(1, len(on)))
+        for box, what in self._boxes:
+            box.setChecked(what in self._bench.others if isinstance(what, Image) else what in on)
+            box.setToolTip(f"Mixed into what the model sees, in up to {len(shown)} colours.")
+            box.toggled.connect(self._channels_chosen)
+            layout.addWidget(box)
+        for widget in (self._channels_label, self.channels):
+            widget.setVisible(bool(self._boxes))
+
+    def _own_channels(self, image: Image) -> int:
+        axes = self._bench.axes
+        return int(level_0(image).shape[axes.index("c")]) if "c" in axes else 0

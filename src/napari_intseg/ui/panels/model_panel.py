@@ -1,0 +1,141 @@
+"""Which model answers, on which device; and what to do when its weights are missing."""
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_intseg.models.catalogue import find_entry
+from napari_intseg.models.registry import ModelSpec, available_models
+from napari_intseg.ui.loading import Choice, devices, has_weights, weights_key
+from napari_intseg.ui.panels.form import combo, fill, form
+from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.worker import Outcome
+
+_PRECISIONS = (
+    ("automatic", "auto"),
+    ("float32, exact", "float32"),
+    ("bfloat16", "bfloat16"),
+    ("float16", "float16"),
+)
+
+
+class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Lists all models; those that cannot be used here are grey and say why."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self._bench = bench
+        self._loader = bench.loader
+        self.model = combo("The model that answers clicks.")
+        self.device = combo("Where it runs; automatic takes a GPU if there is one.")
+        self.precision = combo("Number format; automatic takes half precision on a GPU.")
+        self.missing = QWidget()
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.fetch = QPushButton("Fetch")
+        self.pick = QPushButton("Choose file …")
+        self.pick.setToolTip("Use a weight file that you have already.")
+        self._build()
+        self._fill_models()
+        fill(self.device, [("automatic", "auto")], "auto")
+        fill(self.precision, _PRECISIONS, "auto")
+        self.model.currentIndexChanged.connect(self._chosen)
+        self.device.currentIndexChanged.connect(self._chosen)
+        self.precision.currentIndexChanged.connect(self._chosen)
+        self.fetch.clicked.connect(self._fetch)
+        self.pick.clicked.connect(self._pick)
+        bench.voice.changed.connect(self._show_missing)
+        self._chosen()
+        bench.worker.submit(lambda _: devices(), self._devices_known)
+
+    def _build(self) -> None:
+        side = QWidget()
+        row = QHBoxLayout(side)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.device, 1)
+        row.addWidget(self.precision, 1)
+        layout = form(self)
+        layout.addRow("Model", self.model)
+        layout.addRow("Device", side)
+        layout.addRow(self.missing)
+        lines = QVBoxLayout(self.missing)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.addWidget(self.text)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.fetch)
+        buttons.addWidget(self.pick)
+        lines.addLayout(buttons)
+        self.missing.setVisible(False)
+
+    def _fill_models(self) -> None:
+        models = available_models()
+        fill(self.model, [(m.title, name) for name, m in models.items()], self._loader.choice.name)
+        items: Any = self.model.model()
+        for row, (name, spec) in enumerate(models.items()):
+            self.model.setItemData(row, _tip(name, spec), Qt.ItemDataRole.ToolTipRole)
+            items.item(row).setEnabled(spec.is_installed)
+
+    def _devices_known(self, outcome: Outcome[tuple[str, ...]]) -> None:
+        names = outcome.value or ("auto",)
+        entries = [("automatic" if name == "auto" else name, name) for name in names]
+        fill(self.device, entries, self._loader.choice.device)
+
+    def _chosen(self, _index: int = 0, weights: Path | None = None) -> None:
+        choice = Choice(
+            self.model.currentData(),
+            self.device.currentData() or "auto",
+            self.precision.currentData() or "auto",
+            weights,
+        )
+        if weights is None and not has_weights(choice.name):
+            self._loader.choice = choice
+            self._show_missing()
+            return
+        self._loader.choose(choice)
+        self._show_missing()
+
+    def _show_missing(self) -> None:
+        choice = self._loader.choice
+        key = weights_key(choice.name)
+        is_missing = key is not None and choice.weights is None and not has_weights(choice.name)
+        self.missing.setVisible(is_missing)
+        if not is_missing or key is None:
+            return
+        entry = find_entry(key)
+        size = f" ({entry.size_mb:g} MB)" if entry.size_mb else ""
+        self.text.setText(
+            f"The weights {entry.file} are not here yet. Licence: {entry.licence}. "
+            f"{entry.note}".strip()
+        )
+        self.fetch.setText(f"Fetch{size}")
+        self.fetch.setToolTip(entry.address or "It cannot be fetched; choose a file.")
+        self.fetch.setEnabled(entry.address is not None and not self._loader.is_fetching)
+
+    def _fetch(self) -> None:
+        key = weights_key(self._loader.choice.name)
+        if key is not None:
+            self._loader.fetch(key)
+
+    def _pick(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(
+            self,
+            "Choose a weight file",
+            "",
+            "Checkpoints (*.pth *.pt *.safetensors);;All files (*)",
+        )
+        if name:
+            with QSignalBlocker(self.model):
+                self._chosen(weights=Path(name))
+
+
+def _tip(name: str, spec: ModelSpec) -> str:
+    if not spec.is_installed:
+        return (
+            f"{name} needs {', '.join(spec.needs)}, which is not installed.\n"
+            f"Install it with: pip install 'napari-intseg[{spec.extra}]'"
+        )
+    lines = [name, f"Licence: {spec.licence}"]
+    lines += [f"Paper: {spec.paper}"] * bool(spec.paper) + [spec.note] * bool(spec.note)
+    return "\n".join(lines)

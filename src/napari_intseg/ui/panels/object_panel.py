@@ -1,0 +1,86 @@
+"""The objects: colour, clicks, locked or not; and the buttons that begin and accept one."""
+
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QPushButton, QWidget
+
+from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.workbench import Workbench
+
+_LABEL = Qt.ItemDataRole.UserRole
+
+
+class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """A list whose ticks are locks."""
+
+    def __init__(self, bench: Workbench, buttons: Buttons) -> None:
+        super().__init__()
+        self._bench = bench
+        self.new: QPushButton = buttons.make("new_object")
+        self.accept: QPushButton = buttons.make("accept_object")
+        self.list = QListWidget()
+        self.list.setToolTip(
+            "Choose the object that clicks belong to. A ticked object is accepted: it is locked."
+        )
+        self.list.setMaximumHeight(120)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.new, 0, 0)
+        layout.addWidget(self.accept, 0, 1)
+        layout.addWidget(self.list, 1, 0, 1, 2)
+        self._shown: list[Any] = []
+        self.list.currentItemChanged.connect(self._chosen)
+        self.list.itemChanged.connect(self._ticked)
+        bench.voice.changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        binder = self._bench.binder
+        rows: list[Any] = []
+        if binder is not None:
+            drawer = binder.drawer
+            rows = [
+                (label, binder.clicks_of(label), drawer.is_finished(label), label == drawer.object)
+                for label in drawer.labels
+            ]
+        self.accept.setEnabled(binder is not None)
+        if rows == self._shown:
+            return
+        self._shown = rows
+        with QSignalBlocker(self.list):
+            self.list.clear()
+            for label, clicks, finished, current in rows:
+                item = QListWidgetItem(_words(label, clicks, finished))
+                item.setData(_LABEL, label)
+                item.setIcon(self._icon(label))
+                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+                state = Qt.CheckState.Checked if finished else Qt.CheckState.Unchecked
+                item.setCheckState(state)
+                self.list.addItem(item)
+                if current:
+                    self.list.setCurrentItem(item)
+
+    def _icon(self, label: int) -> QIcon:
+        pixmap = QPixmap(14, 14)
+        binder = self._bench.binder
+        colour = None if binder is None else binder.labels.get_color(label)
+        rgb = [128, 128, 128] if colour is None else np.rint(np.asarray(colour)[:3] * 255)
+        pixmap.fill(QColor(*(int(c) for c in rgb)))
+        return QIcon(pixmap)
+
+    def _chosen(self, item: QListWidgetItem | None, _before: object = None) -> None:
+        if item is not None:
+            self._bench.select_object(int(item.data(_LABEL)))
+
+    def _ticked(self, item: QListWidgetItem) -> None:
+        finished = item.checkState() == Qt.CheckState.Checked
+        self._bench.set_finished(int(item.data(_LABEL)), finished)
+
+
+def _words(label: int, clicks: int, finished: bool) -> str:
+    words = f"Object {label}: {clicks} click{'' if clicks == 1 else 's'}"
+    return f"{words}, accepted" if finished else words

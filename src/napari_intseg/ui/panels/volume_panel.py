@@ -1,0 +1,73 @@
+"""Propagation through a volume: which planes, start, progress, cancel."""
+
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QProgressBar, QSpinBox, QWidget
+
+from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.workbench import Workbench
+
+
+class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Shown for volumes; the progress bar also serves downloads."""
+
+    def __init__(self, bench: Workbench, buttons: Buttons) -> None:
+        super().__init__()
+        self._bench = bench
+        self.propagate = buttons.make("propagate")
+        self.cancel = buttons.make("cancel")
+        self.limit = QCheckBox("only planes")
+        self.limit.setToolTip("Propagate within these planes only, both included.")
+        self.first, self.last = QSpinBox(), QSpinBox()
+        for box in (self.first, self.last):
+            box.setMaximum(0)
+            box.setEnabled(False)
+        self.last.setPrefix("to ")
+        self.bar = QProgressBar()
+        self.bar.setVisible(False)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.limit, 0, 0, 1, 2)
+        layout.addWidget(self.first, 0, 2)
+        layout.addWidget(self.last, 0, 3)
+        layout.addWidget(self.propagate, 1, 0, 1, 2)
+        layout.addWidget(self.cancel, 1, 2, 1, 2)
+        layout.addWidget(self.bar, 2, 0, 1, 4)
+        self._count = 0
+        self.limit.toggled.connect(self.first.setEnabled)
+        self.limit.toggled.connect(self.last.setEnabled)
+        bench.voice.changed.connect(self._show)
+        bench.voice.progressed.connect(self._progress)
+        self._show()
+
+    def planes(self) -> range | None:
+        """Return the planes that are chosen; None: as far as the object goes."""
+        if not self.limit.isChecked():
+            return None
+        first, last = sorted((self.first.value(), self.last.value()))
+        return range(first, last + 1)
+
+    def _show(self) -> None:
+        binder = self._bench.binder
+        count = 0
+        if binder is not None and len(binder.frame.spatial) == 3:
+            now = binder.viewed
+            axis = 0 if isinstance(now, str) else now.plane.axis
+            count = binder.frame.shape[binder.frame.spatial[axis]]
+        if count != self._count:
+            self._count = count
+            for box in (self.first, self.last):
+                box.setMaximum(max(0, count - 1))
+            self.first.setValue(0)
+            self.last.setValue(max(0, count - 1))
+        for widget in (self.limit, self.first, self.last, self.propagate):
+            widget.setVisible(count > 0)
+        self.propagate.setEnabled(not self._bench.is_propagating)
+        busy = self._bench.is_propagating or self._bench.loader.is_fetching
+        self.cancel.setEnabled(busy)
+        self.cancel.setVisible(count > 0 or busy)
+
+    def _progress(self, done: int, total: int, of: str) -> None:
+        self.bar.setVisible(bool(of))
+        self.bar.setMaximum(max(0, total))
+        self.bar.setValue(min(done, total) if total else done)
+        self.bar.setFormat(f"%v of %m {of}" if of == "planes" else "%p %")

@@ -1,0 +1,30 @@
+"""The layers of an image: those that were made for it before, else new ones."""
+
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer, Points
+
+from napari_intseg.ui.frame import Frame
+from napari_intseg.ui.layers import make_labels, make_points
+
+_MADE_FOR = "napari-intseg"
+"""Key of a layer's metadata: the name of the image it was made for."""
+
+
+def layers_for(viewer: ViewerModel, frame: Frame) -> tuple[Points, Labels]:
+    """Return a Points and a Labels layer for a frame; what is missing is added to the viewer."""
+    labels = next((x for x in viewer.layers if isinstance(x, Labels) and _is_for(x, frame)), None)
+    if labels is None or tuple(labels.data.shape) != frame.shape:
+        labels = make_labels(frame, f"{frame.image.name} labels")
+        labels.metadata[_MADE_FOR] = frame.image.name
+        viewer.add_layer(labels)
+    points = next((x for x in viewer.layers if isinstance(x, Points) and _is_for(x, frame)), None)
+    if points is None:
+        points = make_points(frame, f"{frame.image.name} clicks")
+        points.metadata[_MADE_FOR] = frame.image.name
+        viewer.add_layer(points)
+    return points, labels
+
+
+def _is_for(layer: Layer, frame: Frame) -> bool:
+    made_for = layer.metadata.get(_MADE_FOR)
+    return bool(made_for == frame.image.name and layer.ndim == len(frame.grid))

@@ -1,0 +1,37 @@
+"""What the room tells whoever listens: the window, or a test."""
+
+from psygnal import Signal
+
+from napari_intseg.errors import IntSegError
+
+
+class Voice:
+    """Signals, all emitted in the GUI thread."""
+
+    message = Signal(str)
+    """Something worth reading."""
+
+    failed = Signal(str)
+    """What went wrong, and what to do."""
+
+    changed = Signal()
+    """Objects, clicks, or what can be done has changed."""
+
+    answered = Signal(str, float)
+    """An answer is there: where, and the seconds it took."""
+
+    progressed = Signal(int, int, str)
+    """Planes or bytes done, in all (0: unknown), and of what; done equals all at the end."""
+
+    lost = Signal(str)
+    """A layer was removed and work on the image has ended; says what to do."""
+
+
+def told(error: Exception | None) -> str:
+    """Return an error in words that a person can act on."""
+    if isinstance(error, IntSegError):
+        return str(error)
+    return (
+        f"The model failed: {type(error).__name__}: {error}. Choose another model or device; if "
+        "it persists, please report it with this text."
+    )

@@ -1,0 +1,284 @@
+"""All that the widget does, without Qt: choose, click, propagate, undo."""
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.errors import IntSegError
+from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.ui.binder import Binder, Tools
+from napari_intseg.ui.frame import Frame, can_mix, possible_axes
+from napari_intseg.ui.layers import NEGATIVE, POSITIVE
+from napari_intseg.ui.loading import Loader, load
+from napari_intseg.ui.spread import Spread
+from napari_intseg.ui.starting import layers_for
+from napari_intseg.ui.voice import Voice
+from napari_intseg.ui.worker import Post, Worker
+
+AS_SHOWN = "as displayed"
+"""The choice of window that follows the contrast limits of the image layer."""
+
+
+class Workbench:
+    """One person's work in one viewer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Any; Qt is not needed.
+    post : callable
+        Has the GUI thread call a function soon, in order; may be called from any thread.
+    load_with : callable, optional
+        Loads a model; another than `load` in tests.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        post: Post,
+        *,
+        load_with: Callable[..., Segmenter | None] = load,
+    ) -> None:
+        self.viewer = viewer
+        self.voice = Voice()
+        self.worker = Worker(post)
+        self.loader = Loader(
+            self.worker, post, self.voice, on_model=self._model_ready, load_with=load_with
+        )
+        self.binder: Binder | None = None
+        self.image: Image | None = None
+        self.axes = ""
+        self.others: tuple[Image, ...] = ()
+        self.channels: tuple[int, ...] | None = None
+        self.window: WindowChoice = None
+        self._spread: Spread | None = None
+        self._tools = Tools(viewer, self.worker, post, self.voice)
+        self._binders: dict[Image, Binder] = {}
+        self.voice.lost.connect(self._lost)
+
+    def choose_image(self, image: Image | None) -> None:
+        """Work on an image layer from now on; work on others stays as it is."""
+        if image is self.image:
+            return
+        self._stop_spread()
+        self.image, self.others, self.channels, self.axes = image, (), None, ""
+        self.binder = self._binders.get(image) if image is not None else None
+        if self.binder is not None:
+            frame = self.binder.frame
+            self.axes, self.others = frame.axes, frame.others
+            self.channels = self.binder.drawer.channels
+            self._activate()
+        elif image is not None:
+            try:
+                self.axes = possible_axes(image)[0]
+            except IntSegError as err:
+                self.voice.failed.emit(str(err))
+        self.voice.changed.emit()
+
+    def choose_axes(self, axes: str) -> None:
+        """Say what the axes of the image mean; work on it begins anew."""
+        if self.image is not None and axes != self.axes:
+            self.axes = axes
+            self._end_binder(self.image)
+
+    def choose_channels(
+        self, channels: tuple[int, ...] | None, others: tuple[Image, ...] = ()
+    ) -> None:
+        """Choose channels of the image, or other layers to mix with it; work on it begins anew.
+
+        The layers stay, and so do the clicks: they are answered again.
+        """
+        image = self.image
+        if image is None or (channels, others) == (self.channels, self.others):
+            return
+        self.others = tuple(o for o in others if can_mix(image, o))
+        self.channels = channels
+        had_binder = image in self._binders
+        self._end_binder(image)
+        if had_binder:
+            self._start(image)
+
+    def choose_window(self, window: WindowChoice) -> None:
+        """Choose how values are shown to the model; later answers see it."""
+        self.window = window
+
+    def new_object(self) -> None:
+        """Begin an object; the first one on an image makes the layers."""
+        if self.image is None:
+            self.voice.failed.emit("No image is chosen. Open an image, then choose it above.")
+            return
+        if self.binder is None:
+            self._start(self.image)
+            return
+        label = self.binder.new_object()
+        self._activate()
+        self.voice.message.emit(f"Object {label}: click on it.")
+
+    def select_object(self, label: int) -> None:
+        """Go on with an object."""
+        if self.binder is not None:
+            self.binder.select_object(label)
+            self._activate()
+
+    def accept_object(self) -> None:
+        """Lock the current object, and begin the next."""
+        binder = self.binder
+        if binder is None or not binder.clicks_of(binder.drawer.object):
+            self.voice.failed.emit("There is nothing to accept yet. Click on the object first.")
+            return
+        label = binder.drawer.object
+        self.set_finished(label, True)
+        self.new_object()
+        self.voice.message.emit(
+            f"Object {label} is accepted and locked. Next: object {binder.drawer.object}."
+        )
+
+    def set_finished(self, label: int, finished: bool) -> None:
+        """Lock an object against further prompts, or unlock it."""
+        if self.binder is not None:
+            self.binder.drawer.set_finished(label, finished)
+            self.voice.changed.emit()
+
+    def toggle_sign(self) -> None:
+        """Swap what a left click and a right click mean."""
+        if self.binder is not None:
+            clicking = self.binder.clicking
+            clicking.set_defaults(sign=NEGATIVE if clicking.positive else POSITIVE)
+            self.voice.changed.emit()
+
+    @property
+    def positive(self) -> bool:
+        """The sign of a plain left click."""
+        return self.binder is None or self.binder.clicking.positive
+
+    def propagate(self, planes: range | None = None) -> None:
+        """Carry the current object from its clicked planes to their neighbours."""
+        binder = self.binder
+        if self.is_propagating:
+            return
+        if binder is not None and not binder.clicks_of(binder.drawer.object):
+            self.voice.failed.emit("Nothing to propagate yet. Click on the object first.")
+            return
+        if binder is None or len(binder.frame.spatial) < 3:
+            self.voice.failed.emit(
+                "Propagation needs clicks in a volume. Choose a 3-D image whose axes are planes."
+            )
+            return
+        self._spread = Spread(binder, planes, on_end=self._spread_ended)
+        self._spread.start()
+        self.voice.changed.emit()
+
+    @property
+    def is_propagating(self) -> bool:
+        """Whether a propagation is under way."""
+        return self._spread is not None and self._spread.is_running
+
+    def cancel(self) -> None:
+        """Stop propagation or a download; what is done is kept."""
+        self.loader.cancel()
+        if self._spread is not None:
+            self._spread.cancel()
+
+    def undo(self) -> None:
+        """Take back the last action at the time point in the window."""
+        self._go("undo")
+
+    def redo(self) -> None:
+        """Bring back what was undone last."""
+        self._go("redo")
+
+    def can(self, action: str) -> bool:
+        """Whether there is something to "undo" or "redo"."""
+        return self.binder is not None and self.binder.can(action)
+
+    def close(self) -> None:
+        """Stop the thread, let go of all layers; nothing is left behind."""
+        self._stop_spread()
+        for binder in self._binders.values():
+            binder.close()
+        self._binders.clear()
+        self.binder = self.image = None
+        self.worker.close()
+        self.loader.release()
+
+    def _start(self, image: Image) -> None:
+        try:
+            frame = Frame(image, self.axes or possible_axes(image)[0], self.others)
+            frame.volume(0)
+        except IntSegError as err:
+            self.voice.failed.emit(str(err))
+            return
+        self.axes = frame.axes
+        points, labels = layers_for(self.viewer, frame)
+        binder = Binder(
+            self._tools, frame, points, labels, window=self._window, channels=self.channels
+        )
+        self._binders[image] = self.binder = binder
+        if self.loader.model is not None:
+            binder.set_model(self.loader.model)
+        self._activate()
+        self.voice.message.emit(
+            f"Object {binder.drawer.object}: left click says what belongs to it, right click what "
+            "does not."
+        )
+        self.voice.changed.emit()
+
+    def _window(self) -> WindowChoice:
+        image = self.image
+        if self.window != AS_SHOWN:
+            return self.window
+        if image is None or image.rgb:
+            return None
+        low, high = image.contrast_limits
+        return float(low), float(high)
+
+    def _activate(self) -> None:
+        """Make the next click in the canvas one of ours."""
+        binder = self.binder
+        if binder is not None and not binder.is_closed:
+            self.viewer.layers.selection.active = binder.points
+            if not isinstance(binder.viewed, str):
+                binder.points.mode = "add"
+
+    def _go(self, action: str) -> None:
+        title = self.binder.go(action) if self.binder is not None else None
+        if title is None:
+            self.voice.message.emit(f"There is nothing to {action}.")
+        else:
+            self.voice.message.emit(f"{'Undone' if action == 'undo' else 'Redone'}: {title}.")
+        self.voice.changed.emit()
+
+    def _model_ready(self, model: Segmenter) -> None:
+        for binder in self._binders.values():
+            binder.set_model(model)
+
+    def _spread_ended(self, text: str) -> None:
+        self.voice.progressed.emit(0, 0, "")
+        self.voice.message.emit(text)
+        self.voice.changed.emit()
+
+    def _stop_spread(self) -> None:
+        spread, self._spread = self._spread, None
+        if spread is not None:
+            spread.close()
+            self.voice.progressed.emit(0, 0, "")
+
+    def _end_binder(self, image: Image) -> None:
+        binder = self._binders.pop(image, None)
+        if binder is not None:
+            self._stop_spread()
+            binder.close()
+        self.binder = None
+        self.voice.changed.emit()
+
+    def _lost(self, _text: Any = None) -> None:
+        for image, binder in list(self._binders.items()):
+            if binder.is_closed:
+                del self._binders[image]
+        if self.binder is not None and self.binder.is_closed:
+            self._stop_spread()
+            self.binder = None
+        self.voice.changed.emit()

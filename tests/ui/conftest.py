@@ -1,0 +1,157 @@
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.segmenter import CLICKS, Answer, FloatArray, Prepared, Query, Traits
+from napari_intseg.ui.workbench import Workbench
+
+
+class Toy:
+    """Answers with what is as bright as the last positive click, less discs round negatives."""
+
+    traits = Traits("toy", prompts=CLICKS | {"mask"})
+
+    def __init__(self) -> None:
+        self.queries: list[Prompts] = []
+        self.threads: set[str] = set()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.error: Exception | None = None
+        self.warmed: list[str] = []
+        self.released: list[str] = []
+
+    def prepare(self, image: FloatArray) -> Prepared:
+        return Prepared(image.shape[:2], image.mean(axis=2), image.nbytes)
+
+    def predict(self, query: Query) -> Answer:
+        self.entered.set()
+        assert self.gate.wait(30)
+        self.threads.add(threading.current_thread().name)
+        self.queries.append(query.prompts)
+        if self.error is not None:
+            raise self.error
+        grey = query.prepared.payload
+        rows, cols = np.indices(grey.shape)
+        inside = np.zeros(grey.shape, bool)
+        for click in query.prompts.clicks:
+            if click.positive:
+                at = grey[
+                    int(np.clip(round(click.row), 0, grey.shape[0] - 1)),
+                    int(np.clip(round(click.col), 0, grey.shape[1] - 1)),
+                ]
+                inside |= np.abs(grey - at) < 0.2
+        if not query.prompts.has_positive and query.prev_logits is not None:
+            inside = query.prev_logits > 0
+        for click in query.prompts.clicks:
+            if not click.positive:
+                inside &= np.hypot(rows - click.row, cols - click.col) > 4
+        return Answer(np.where(inside, 8, -8).astype(np.float32))
+
+    def warm_up(self) -> None:
+        self.warmed.append(threading.current_thread().name)
+
+    def release(self) -> None:
+        self.released.append(threading.current_thread().name)
+
+
+class Pump:
+    """Stands for the event loop: what is posted is called when a test says so."""
+
+    def __init__(self) -> None:
+        self._calls: queue.Queue[Callable[[], None]] = queue.Queue()
+
+    def post(self, call: Callable[[], None]) -> None:
+        self._calls.put(call)
+
+    def until(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        """Call what is posted until something is true."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end, "it did not happen in time"
+            try:
+                self._calls.get(timeout=0.02)()
+            except queue.Empty:
+                continue
+
+    def drain(self) -> None:
+        """Call what has been posted so far."""
+        while not self._calls.empty():
+            self._calls.get()()
+
+
+class Said:
+    """Everything a voice has said."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.messages: list[str] = []
+        self.failures: list[str] = []
+        self.answers: list[tuple[str, float]] = []
+        bench.voice.message.connect(self.messages.append)
+        bench.voice.failed.connect(self.failures.append)
+        bench.voice.lost.connect(self.failures.append)
+        bench.voice.answered.connect(self._answered)
+
+    def _answered(self, where: str, seconds: float) -> None:
+        self.answers.append((where, seconds))
+
+
+@pytest.fixture
+def toy() -> Toy:
+    return Toy()
+
+
+@pytest.fixture
+def pump() -> Pump:
+    return Pump()
+
+
+@pytest.fixture
+def bench(toy: Toy, pump: Pump) -> Iterator[Workbench]:
+    """A workbench without Qt whose model is the toy, already loaded."""
+    made = Workbench(ViewerModel(), pump.post, load_with=lambda _choice, _old, _stop: toy)
+    made.loader.choose(made.loader.choice)
+    pump.until(lambda: made.loader.model is toy)
+    yield made
+    toy.gate.set()
+    made.close()
+    assert "napari-intseg inference" not in {t.name for t in threading.enumerate()}
+
+
+@pytest.fixture
+def said(bench: Workbench) -> Said:
+    return Said(bench)
+
+
+@pytest.fixture
+def settle(bench: Workbench, pump: Pump) -> Callable[[], None]:
+    """Wait until every click is answered and in the layer."""
+
+    def wait() -> None:
+        pump.until(lambda: bench.worker.is_idle and bench.binder is not None and bench.binder.is_idle)
+
+    return wait
+
+
+@pytest.fixture
+def squares() -> np.ndarray:
+    """A dark slice with two bright squares, uint8 (60, 80)."""
+    image = np.zeros((60, 80), np.uint8)
+    image[10:30, 10:30] = 200
+    image[35:55, 45:70] = 100
+    return image
+
+
+@pytest.fixture
+def boxes() -> np.ndarray:
+    """A dark volume with a bright box and a grey one, uint8 (12, 40, 50)."""
+    volume = np.zeros((12, 40, 50), np.uint8)
+    volume[3:9, 8:20, 10:25] = 200
+    volume[2:10, 25:36, 30:45] = 100
+    return volume
