@@ -1,6 +1,6 @@
 """A session for scripts, the shell and the robot user: every action is answered at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,13 +10,14 @@ from napari_intseg.core.segmenter import Array, Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.session.desk import Desk
+from napari_intseg.propagation.walk import WalkSettings, walk
 from napari_intseg.session.document import Change
 from napari_intseg.session.positions import place
+from napari_intseg.session.propagating import TITLE, Propagating
 from napari_intseg.session.request import Result, run
 
 
-class Session(Desk):
+class Session(Propagating):
     """One person's (or robot's) work on one volume.
 
     Examples
@@ -198,6 +199,49 @@ class Session(Desk):
         result = run(request)
         self.accept(result)
         return result
+
+    def propagate(
+        self,
+        planes: range | None = None,
+        *,
+        settings: WalkSettings | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Change:
+        """Carry the current object's masks from the clicked planes of `axis` to their neighbours.
+
+        Planes a person worked on stay as they are. It stops where the object ends, see `Ending`.
+        What an earlier call did and nothing has changed is not done again.
+
+        Parameters
+        ----------
+        planes : range, optional
+            Only these are changed; all by default.
+        settings : WalkSettings, optional
+            When to stop.
+        on_progress : callable, optional
+            Called with planes done and planes in all.
+        should_stop : callable, optional
+            Asked between two planes; what has been done by then stays.
+
+        Raises
+        ------
+        PromptError
+            See `propagation_request`.
+        """
+        for plane in self.clicked_planes(self.axis):
+            self.predict(plane)
+        request = self.propagation_request(planes, settings=settings)
+        changed = set()
+        for step in walk(request):
+            self.accept_step(step)
+            if step.plane is not None:
+                changed.add(step.plane)
+            if on_progress is not None:
+                on_progress(step.done, step.total)
+            if should_stop is not None and should_stop():
+                break
+        return Change(TITLE, tuple(sorted(changed)), (request.label,))
 
     def _ask(self, plane: Plane, prompts: Prompts, title: str) -> Result:
         self.change_prompts({plane: prompts}, title)

@@ -1,0 +1,108 @@
+"""Where an object ends: four measures of a plane against its neighbour and against the anchor."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_intseg.core.segmenter import BoolArray, FloatArray
+
+_BINS = 32
+_TELLING = 0.15  # less difference between object and surroundings says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When a walk stops; the plane at which it does is left as it was.
+
+    Parameters
+    ----------
+    min_area : float, default 0.02
+        The mask is smaller than this share of the anchor's: the object has faded away.
+    min_iou : float, default 0.3
+        It overlaps less with its neighbour's: the model has jumped to something else.
+    max_growth : float, default 2.0
+        It is more than so many times its neighbour's area: it has leaked.
+    min_likeness : float, default 0.4
+        Its grey values lie nearer to those around the anchor's mask (0) than to those inside (1).
+        This is what ends an object for models that follow a mask wherever it leads. It is not
+        asked where object and surroundings look alike.
+    """
+
+    min_area: float = 0.02
+    min_iou: float = 0.3
+    max_growth: float = 2.0
+    min_likeness: float = 0.4
+
+    def reason(
+        self, mask: BoolArray, neighbour: BoolArray, anchor_area: int, likeness: float
+    ) -> str | None:
+        """Return why a walk stops at a mask; None if it goes on."""
+        area, before = int(np.count_nonzero(mask)), int(np.count_nonzero(neighbour))
+        if area == 0 or area < self.min_area * anchor_area:
+            return "faded"
+        if area > self.max_growth * before:
+            return "leaked"
+        if overlap(mask, neighbour) < self.min_iou:
+            return "jumped"
+        return "unlike" if likeness < self.min_likeness else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Appearance:
+    """The grey values of an object and of what surrounds it, on the anchor's plane.
+
+    Parameters
+    ----------
+    belonging : ndarray of float, shape (32,)
+        For each grey value, how much it speaks for the object, 0 to 1.
+    inside, around : float
+        Its mean over the anchor's mask, and over what surrounds it.
+    """
+
+    belonging: NDArray[np.float64]
+    inside: float
+    around: float
+
+    @classmethod
+    def of(cls, image: FloatArray, mask: BoolArray) -> "Appearance":
+        """Learn from a slice, (H, W, 3) in [0, 1], and its mask, (H, W)."""
+        rim = ring(mask)
+        counts = [np.bincount(_bins(image[m]), minlength=_BINS) for m in (mask, rim)]
+        smooth = [ndimage.gaussian_filter1d(c / max(1, c.sum()), 1.0) + 1e-4 for c in counts]
+        belonging = smooth[0] / (smooth[0] + smooth[1])
+        means = [float(belonging[_bins(image[m])].mean()) if m.any() else 0.5 for m in (mask, rim)]
+        return cls(belonging, means[0], means[1])
+
+    def likeness(self, image: FloatArray, mask: BoolArray) -> float:
+        """Return how much a mask looks like the object: 1 as on the anchor, 0 as around it."""
+        if self.inside - self.around < _TELLING or not mask.any():
+            return 1.0
+        mean = float(self.belonging[_bins(image[mask])].mean())
+        return (mean - self.around) / (self.inside - self.around)
+
+
+def ring(mask: BoolArray) -> BoolArray:
+    """Return what surrounds a mask, as wide as a quarter of its equivalent diameter, or 3 pixels.
+
+    The pixels next to the mask are left out: they are mixed.
+    """
+    width = max(3.0, 0.5 * float(np.sqrt(np.count_nonzero(mask) / np.pi)))
+    distance = ndimage.distance_transform_edt(~mask)
+    return np.asarray((distance > 1.5) & (distance <= 1.5 + width))
+
+
+def ring_reach(mask: BoolArray) -> int:
+    """Return how many pixels `ring` reaches beyond a mask's box."""
+    return int(np.ceil(1.5 + max(3.0, 0.5 * float(np.sqrt(np.count_nonzero(mask) / np.pi))))) + 1
+
+
+def overlap(one: BoolArray, other: BoolArray) -> float:
+    """Return intersection over union; 1 if both are empty."""
+    union = int(np.count_nonzero(one | other))
+    return float(np.count_nonzero(one & other) / union) if union else 1.0
+
+
+def _bins(pixels: FloatArray) -> NDArray[np.intp]:
+    return np.asarray(np.minimum(pixels.mean(axis=-1) * _BINS, _BINS - 1), np.intp)

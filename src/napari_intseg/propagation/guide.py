@@ -1,0 +1,91 @@
+"""How a mask becomes the question on the neighbouring plane."""
+
+import numpy as np
+from scipy import ndimage
+
+from napari_intseg.core.prompts import Box, Click, Prompts
+from napari_intseg.core.segmenter import BoolArray, Traits
+from napari_intseg.inference.patch import Patch
+
+_MAX_PARTS = 3
+_SMALL_PART = 0.1  # of the largest one's area
+_AROUND = 8
+
+
+def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
+    """Turn the neighbour's mask into what a model understands.
+
+    Models that take a mask get it, and a click at its deepest point, the pixel farthest from the
+    outline, as people and the robot user of the benchmarks click [1]_. The others get a click in
+    each large part and, if they take boxes, the mask's box; if not, negative clicks around it.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (H, W)
+        Of the neighbour; holds at least one pixel.
+    traits : Traits
+        Of the model.
+
+    Returns
+    -------
+    Prompts
+        In pixels of the slice.
+    Patch or None
+        The mask to start from, for models that take one.
+
+    References
+    ----------
+    .. [1] Xu, N. et al. "Deep interactive object selection", CVPR 2016, arXiv:1603.04042.
+    """
+    row0, row1, col0, col1 = _box(mask)
+    inside = mask[row0:row1, col0:col1]
+    takes_mask = traits.uses_prev or "mask" in traits.prompts
+    clicks: list[Click] = []
+    if "click" in traits.prompts:
+        parts = _parts(inside)[: 1 if takes_mask else _MAX_PARTS]
+        clicks = [_shifted(deepest(part), row0, col0) for part in parts]
+    box = None
+    if not takes_mask and "box" in traits.prompts:
+        box = Box(row0, col0, row1 - 1, col1 - 1)
+    elif not takes_mask:
+        clicks += _around(mask)
+    return Prompts(tuple(clicks), box), Patch.from_mask(mask) if takes_mask else None
+
+
+def deepest(mask: BoolArray) -> tuple[int, int]:
+    """Return the pixel of a mask that is farthest from its outline; the array's rim is outline."""
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    row, col = np.unravel_index(int(np.argmax(depth)), mask.shape)
+    return int(row), int(col)
+
+
+def _parts(mask: BoolArray) -> list[BoolArray]:
+    """Return the connected parts, the largest first, without the small ones."""
+    numbered, count = ndimage.label(mask, np.ones((3, 3)))
+    sizes = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
+    order = np.argsort(-sizes, kind="stable")
+    return [numbered == i + 1 for i in order if sizes[i] >= _SMALL_PART * sizes.max()]
+
+
+def _around(mask: BoolArray) -> list[Click]:
+    """Return negative clicks in all directions, well outside the mask but near it."""
+    row0, row1, col0, col1 = _box(mask)
+    centre = (row0 + row1 - 1) / 2, (col0 + col1 - 1) / 2
+    margin = 4 + 0.15 * max(row1 - row0, col1 - col0)
+    radii = (row1 - row0) / np.sqrt(2) + margin, (col1 - col0) / np.sqrt(2) + margin
+    clicks = []
+    for angle in np.arange(_AROUND) * 2 * np.pi / _AROUND:
+        row = round(centre[0] + radii[0] * float(np.sin(angle)))
+        col = round(centre[1] + radii[1] * float(np.cos(angle)))
+        if 0 <= row < mask.shape[0] and 0 <= col < mask.shape[1] and not mask[row, col]:
+            clicks.append(Click(row, col, positive=False))
+    return clicks
+
+
+def _box(mask: BoolArray) -> tuple[int, int, int, int]:
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
+
+
+def _shifted(point: tuple[int, int], row0: int, col0: int) -> Click:
+    return Click(point[0] + row0, point[1] + col0)

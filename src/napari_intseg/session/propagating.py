@@ -1,0 +1,190 @@
+"""Propagation as part of a session: what there is to do, and taking over what was done."""
+
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.segmenter import LOGIT_LIMIT
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import PromptError
+from napari_intseg.inference.patch import Patch
+from napari_intseg.propagation.stretch import Anchor, Stretch, stretches
+from napari_intseg.propagation.walk import Step, Walk, WalkSettings
+from napari_intseg.session.desk import Desk
+from napari_intseg.session.positions import len_along
+from napari_intseg.session.setup import Setup
+from napari_intseg.session.state import PlaneKey, PlaneState, Shown, WalkKey
+
+TITLE = "Propagate"
+
+
+class Propagating(Desk):
+    """A session that propagates masks along its axis, computed elsewhere."""
+
+    def propagation_request(
+        self,
+        planes: range | None = None,
+        *,
+        settings: WalkSettings | None = None,
+        label: int | None = None,
+    ) -> Walk:
+        """Return what there is to propagate, from every plane of `axis` a person worked on.
+
+        Stretches between such planes that were propagated before, and that nothing has changed,
+        are left out.
+
+        Parameters
+        ----------
+        planes : range, optional
+            Only these are changed; all by default.
+        settings : WalkSettings, optional
+            When to stop.
+        label : int, optional
+            Of the object; the current one by default.
+
+        Raises
+        ------
+        PromptError
+            If the data has no further planes, the range is not inside it, no plane of `axis` has a
+            mask to start from, or the object is finished.
+        """
+        chosen = self._check_open(label)
+        wanted = self._checked_range(planes)
+        anchors = self._anchors(chosen)
+        if all(anchor.is_empty for anchor in anchors):
+            raise PromptError(
+                f"nothing to propagate from: expected a mask on a plane of axis {self.axis} that a "
+                f"person worked on, got none for object {chosen}. Click on the object first."
+            )
+        how = settings or WalkSettings()
+        todo = [
+            s for s in stretches(self.axis, anchors, wanted) if not self._is_done(chosen, s, how)
+        ]
+        setup = self.setup
+        return Walk(
+            chosen,
+            setup.model,
+            self.volume,
+            lambda: setup.options,
+            tuple(todo),
+            how,
+            self.cache,
+            setup,
+        )
+
+    def accept_step(self, step: Step) -> bool:
+        """Take over one step of a walk; all steps of a walk are one entry of the history.
+
+        Returns
+        -------
+        bool
+            False if it was overtaken: a person has given something between its anchors meanwhile,
+            an anchor, the model or the window has changed, or the object is gone or finished.
+        """
+        label, stretch = step.walk.label, step.stretch
+        if self.is_finished(label) or step.walk.key is not self.setup:
+            return False
+        if not self._holds(label, stretch):
+            return False
+        changes = self._finished(step) if step.plane is None else self._stepped(step, step.plane)
+        self.document.do(TITLE, changes, token=step.walk)
+        return True
+
+    def _stepped(self, step: Step, plane: Plane) -> dict[Hashable, Any]:
+        assert step.patch is not None
+        shown = self._shown(step.patch, given=False)
+        shown = replace(shown, confidence=step.confidence, stretch=step.stretch)
+        return {PlaneKey(step.walk.label, plane): PlaneState(propagated=shown, shown=shown)}
+
+    def _finished(self, step: Step) -> dict[Hashable, Any]:
+        """Remember a stretch as done; what an earlier walk left beyond the object's end goes."""
+        label, stretch = step.walk.label, step.stretch
+        changes: dict[Hashable, Any] = {}
+        for plane, state in self.document.canvas.states(label, stretch.axis):
+            stale = plane.index in stretch and plane.index not in step.answered
+            if stale and not state.is_given:
+                changes[PlaneKey(label, plane)] = None
+        for key, (old, _, _) in self._walked(label, stretch.axis):
+            if old.first <= stretch.last and stretch.first <= old.last:
+                changes[key] = None
+        left, right = stretch.left, stretch.right
+        done = WalkKey(
+            label,
+            stretch.axis,
+            None if left is None else left.index,
+            None if right is None else right.index,
+        )
+        changes[done] = (stretch, self.setup, step.walk.settings)
+        return changes
+
+    def _is_done(self, label: int, stretch: Stretch, settings: WalkSettings) -> bool:
+        sources = _source(stretch.left), _source(stretch.right)
+        return any(
+            (_source(old.left), _source(old.right)) == sources
+            and old.first <= stretch.first
+            and stretch.last <= old.last
+            and setup is self.setup
+            and how == settings
+            for _, (old, setup, how) in self._walked(label, stretch.axis)
+        )
+
+    def _walked(
+        self, label: int, axis: int
+    ) -> list[tuple[WalkKey, tuple[Stretch, Setup, WalkSettings]]]:
+        """Return which stretches of an object are remembered as done, and how."""
+        return [
+            (key, value)
+            for key, value in self.document.history.values.items()
+            if isinstance(key, WalkKey) and (key.label, key.axis) == (label, axis)
+        ]
+
+    def _holds(self, label: int, stretch: Stretch) -> bool:
+        """Whether a stretch's anchors are what they were, with none between them."""
+        given = [p.index for p in self._given(stretch.axis, label)]
+        low = -1 if stretch.left is None else stretch.left.index
+        high = (
+            len_along(self.volume, stretch.axis) if stretch.right is None else stretch.right.index
+        )
+        if any(low < index < high for index in given):
+            return False
+        for anchor in (stretch.left, stretch.right):
+            if anchor is not None:
+                shown = self.document.state(label, Plane(stretch.axis, anchor.index)).shown
+                if shown is None or shown.patch is not anchor.source:
+                    return False
+        return True
+
+    def _anchors(self, label: int) -> list[Anchor]:
+        found = []
+        for plane in self._given(self.axis, label):
+            shown = self.document.state(label, plane).shown
+            if shown is not None:
+                found.append(
+                    Anchor(plane.index, self._own(shown), not shown.inside.any(), shown.patch)
+                )
+        return found
+
+    def _own(self, shown: Shown) -> Patch:
+        """Return an answer without the pixels that other objects hold."""
+        cut = shown.patch.inside(self.model.traits.threshold) & ~shown.inside
+        if not cut.any():
+            return shown.patch
+        logits = np.where(cut, np.float32(-LOGIT_LIMIT), shown.patch.logits)
+        return replace(shown.patch, logits=logits)
+
+    def _checked_range(self, planes: range | None) -> range:
+        count = len_along(self.volume, self.axis)
+        wanted = range(count) if planes is None else planes
+        if count == 1 or not wanted or wanted.step != 1 or wanted[0] < 0 or wanted[-1] >= count:
+            raise PromptError(
+                f"planes cannot be propagated to: expected a range within 0 to {count - 1} on axis "
+                f"{self.axis}, in a volume of more than one plane, got {wanted!r}. "
+                "Choose planes inside the data."
+            )
+        return wanted
+
+
+def _source(anchor: Anchor | None) -> Patch | None:
+    return None if anchor is None else anchor.source
