@@ -1,0 +1,178 @@
+"""What a file says of an image beyond its pixels, kept so that labels can be written like it."""
+
+import gzip
+import math
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.affine import FloatMatrix, index_reversed
+from napari_intseg.core.segmenter import Array
+from napari_intseg.core.volume import Volume
+from napari_intseg.errors import FileError
+
+_NIFTI1_BYTES = 348
+_CHUNK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class ItkGeometry:
+    """Geometry as ITK holds it, axes in ``(x, y[, z])`` order, LPS millimetres.
+
+    Parameters
+    ----------
+    spacing, origin : tuple of float
+        One number an axis.
+    direction : tuple of float
+        The matrix of direction cosines, row by row.
+    """
+
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+    def affine(self) -> FloatMatrix:
+        """Return index ``(plane, row, col)`` to LPS millimetres, 4x4."""
+        n = len(self.spacing)
+        matrix = np.eye(4)
+        matrix[:n, :n] = np.reshape(self.direction, (n, n)) * np.asarray(self.spacing)
+        matrix[:n, 3] = self.origin
+        return index_reversed(matrix)
+
+
+def geometry_of(affine: FloatMatrix, ndim: int) -> ItkGeometry:
+    """Return the ITK geometry of an LPS affine.
+
+    Raises
+    ------
+    FileError
+        If the axes are not perpendicular, which no format of ITK holds.
+    """
+    matrix = index_reversed(affine)[: 3 if ndim == 3 else 2]
+    axes = matrix[:ndim, :ndim]
+    spacing = np.array([math.hypot(*axes[:, i]) for i in range(ndim)])
+    direction = axes / np.where(spacing == 0, 1, spacing)
+    if not np.allclose(direction.T @ direction, np.eye(ndim), atol=1e-3):
+        raise FileError(
+            "axes are not perpendicular: expected directions that the file can hold, got "
+            f"{direction.round(4).tolist()!r}. Write .npy or .tif instead, or resample the image."
+        )
+    return ItkGeometry(
+        tuple(spacing.tolist()), tuple(matrix[:ndim, 3].tolist()), tuple(direction.ravel().tolist())
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NiftiFrame:
+    """The fields of a NIfTI-1 header that place voxels, as they stand in the file.
+
+    ITK turns them into a spacing and a direction and back, which costs the last bits; copied
+    as they are, every reader sees labels exactly where the image is.
+    """
+
+    pixdim: tuple[float, ...]
+    units: int
+    rest: tuple[float, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> "NiftiFrame | None":
+        """Return the fields of a ``.nii`` or ``.nii.gz``; None if it is not NIfTI-1.
+
+        The file is read to its end, since ITK fills what is cut off with zeros.
+
+        Raises
+        ------
+        EOFError
+            If it is cut off.
+        """
+        opener: Any = gzip.open if path.name.lower().endswith(".gz") else open
+        with opener(path, "rb") as file:
+            header = file.read(_NIFTI1_BYTES)
+            length = len(header)
+            while chunk := file.read(_CHUNK_BYTES):
+                length += len(chunk)
+        order = next((o for o in "<>" if header[:4] == struct.pack(o + "i", _NIFTI1_BYTES)), None)
+        if order is None or len(header) < _NIFTI1_BYTES:
+            return None
+        sizes = struct.unpack_from(order + "8h", header, 40)
+        bits = struct.unpack_from(order + "h", header, 72)[0]
+        start = int(struct.unpack_from(order + "f", header, 108)[0])
+        expected = start + math.prod(sizes[1 : 1 + sizes[0]]) * bits // 8
+        if length < expected:
+            raise EOFError(f"cut off: {length} of {expected} bytes")
+        return cls(
+            struct.unpack_from(order + "4f", header, 76),
+            header[123],
+            struct.unpack_from(order + "2h18f", header, 252),
+        )
+
+    def put(self, header: bytearray) -> None:
+        """Write the fields into the start of a little-endian NIfTI-1 file, in place."""
+        struct.pack_into("<4f", header, 76, *self.pixdim)
+        header[123] = self.units
+        struct.pack_into("<2h18f", header, 252, *self.rest)
+
+
+@dataclass(frozen=True, slots=True)
+class TiffScale:
+    """Resolution as a TIFF states it.
+
+    Parameters
+    ----------
+    resolution : ((int, int), (int, int))
+        Pixels per unit along x and y, as fractions.
+    unit : int
+        TIFF's ResolutionUnit: 1 none, 2 inch, 3 cm.
+    imagej : mapping
+        ImageJ's own `spacing` and `unit`, if there.
+    ome : mapping
+        OME's ``PhysicalSizeX`` to ``PhysicalSizeZUnit``, if there.
+    """
+
+    resolution: tuple[tuple[int, int], tuple[int, int]] = ((1, 1), (1, 1))
+    unit: int = 1
+    imagej: dict[str, Any] = field(default_factory=dict)
+    ome: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an image came from.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    itk, nifti, tiff
+        Geometry in the words of the format; None for the other formats.
+    """
+
+    path: Path
+    itk: ItkGeometry | None = None
+    nifti: NiftiFrame | None = None
+    tiff: TiffScale | None = None
+
+
+class FileVolume(Volume):
+    """A volume that knows its file, so that labels can be written with the same geometry.
+
+    Parameters
+    ----------
+    data : array-like
+        As for `Volume`.
+    source : Source
+        What the file says beyond the pixels.
+    affine : ndarray of float, shape (4, 4), optional
+        Index ``(plane, row, col)`` to LPS millimetres.
+    channels : bool
+        Whether the last axis holds channels.
+    """
+
+    def __init__(
+        self, data: Array, source: Source, *, affine: FloatMatrix | None, channels: bool
+    ) -> None:
+        super().__init__(data, affine=affine, channels=channels)
+        self.source = source

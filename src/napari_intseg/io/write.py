@@ -1,0 +1,202 @@
+"""Write labels with the geometry of the image that they belong to."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from napari_intseg.core.segmenter import Array
+from napari_intseg.core.volume import Volume
+from napari_intseg.errors import DataError, FileError
+from napari_intseg.io.itk import write_itk
+from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
+from napari_intseg.io.tiff import write_tiff
+
+_HEADERS = (".mhd", ".nhdr")
+
+
+def check_target(path: str | Path, *, overwrite: bool = False) -> Path:
+    """Return the path if a file can be written there: to be asked before slow work.
+
+    Raises
+    ------
+    FileError
+        If the ending is unknown, the file exists and must not be replaced, or its folder is
+        missing or read-only.
+    """
+    path = Path(path)
+    if ending_of(path) not in WRITABLE:
+        raise FileError(
+            f"file type cannot hold labels: expected a name ending in {', '.join(WRITABLE)}, got "
+            f"{str(path)!r}. Choose another name."
+        )
+    with _told(path):
+        if path.exists() and not overwrite:
+            raise FileError(
+                f"file exists: expected a new name, got {str(path)!r}. Choose another name, or "
+                "allow it to be replaced with --overwrite (overwrite=True in Python)."
+            )
+        if not path.parent.is_dir():
+            raise FileError(
+                f"folder is missing: expected an existing folder, got {str(path.parent)!r}. "
+                "Make it first."
+            )
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-"):
+            pass
+    return path
+
+
+def write_labels(path: str | Path, labels: Array, like: Volume, *, overwrite: bool = False) -> None:
+    """Write labels, or a mask, onto the grid of an image.
+
+    The file appears whole or not at all. Spacing, origin and direction are those of the file that
+    `like` was read from, bit for bit, as far as the format holds them (PNG and ``.npy`` hold
+    none, NIfTI holds 32-bit numbers).
+
+    Parameters
+    ----------
+    path : path
+        NIfTI, NRRD, MetaImage, TIFF, PNG (2-D) or ``.npy`` by its ending.
+    labels : ndarray of integers or bool
+        Of `like`'s shape, not negative; written in the smallest unsigned type that holds them.
+    like : Volume
+        The image.
+    overwrite : bool, default False
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    FileError
+        As for `check_target`, or if the format cannot hold the labels.
+    DataError
+        If the labels do not fit the image, or are not whole numbers from 0 on.
+    """
+    path = check_target(path, overwrite=overwrite)
+    smallest = _smallest(labels, like)
+    write = _WRITERS[KINDS[ending_of(path) or ""]]
+    with _told(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
+        made = Path(folder) / path.name
+        write(made, smallest, like)
+        _move(Path(folder), path, overwrite)
+
+
+def write_picture(path: str | Path, picture: Array, *, overwrite: bool = False) -> None:
+    """Write an RGB or grey picture as PNG, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Ending in ``.png``.
+    picture : ndarray of uint8, shape (H, W) or (H, W, 3)
+        As it is.
+    overwrite : bool, default False
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    FileError
+        As for `check_target`.
+    """
+    path = check_target(path, overwrite=overwrite)
+    with _told(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
+        _imwrite(Path(folder) / path.name, picture)
+        _move(Path(folder), path, overwrite)
+
+
+def write_array(path: str | Path, array: Array, like: Volume, *, overwrite: bool = False) -> None:
+    """Write an array of numbers of any type, for instance a probability, like `write_labels`.
+
+    Raises
+    ------
+    FileError
+        As for `check_target`, or if the type is one for pictures.
+    """
+    path = check_target(path, overwrite=overwrite)
+    kind = KINDS[ending_of(path) or ""]
+    if kind == "picture":
+        raise FileError(
+            "pictures hold no probability: expected a volume format or .npy, got "
+            f"{str(path)!r}. Choose another name."
+        )
+    with _told(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
+        _WRITERS[kind](Path(folder) / path.name, array, like)
+        _move(Path(folder), path, overwrite)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal into one clear error."""
+    try:
+        yield
+    except FileError:
+        raise
+    except OSError as err:
+        raise FileError(
+            f"file cannot be written: expected a folder that allows it, got {str(path)!r} "
+            f"({err.strerror or err}). Choose another folder, or change its permissions."
+        ) from err
+
+
+def _smallest(labels: Array, like: Volume) -> Array:
+    labels = np.asarray(labels)
+    if labels.shape != like.shape:
+        raise DataError(
+            f"labels are on another grid: expected shape {like.shape}, got {labels.shape}. "
+            "Give labels of the image's shape."
+        )
+    if labels.dtype.kind not in "bui" or (labels.size and labels.min() < 0):
+        raise DataError(
+            f"labels are not counted from 0: expected integers, 0 for the background, got "
+            f"{labels.dtype} from {labels.min()!r}. Renumber them."
+        )
+    highest = int(labels.max()) if labels.size else 0
+    kind = next((t for t in (np.uint8, np.uint16, np.uint32) if highest <= np.iinfo(t).max), None)
+    if kind is None:
+        raise DataError(
+            f"labels are too large: expected at most {np.iinfo(np.uint32).max}, got {highest!r}. "
+            "Renumber them."
+        )
+    return np.ascontiguousarray(labels, kind)
+
+
+def _write_png(path: Path, labels: Array, _like: Volume) -> None:
+    if labels.ndim != 2 or labels.dtype.itemsize > 2:
+        raise FileError(
+            "PNG cannot hold these labels: expected one plane with labels up to 65535, got shape "
+            f"{labels.shape} up to {int(labels.max())!r}. Write .tif or .nii.gz instead."
+        )
+    _imwrite(path, labels)
+
+
+def _imwrite(path: Path, picture: Array) -> None:
+    import imageio.v3 as iio
+
+    iio.imwrite(path, picture, plugin="pillow", extension=".png")
+
+
+def _write_npy(path: Path, labels: Array, _like: Volume) -> None:
+    np.save(path, labels, allow_pickle=False)
+
+
+def _move(folder: Path, path: Path, overwrite: bool) -> None:
+    """Move what was written into place; a header that names its data comes last."""
+    made = sorted(folder.iterdir(), key=lambda p: (p.suffix in _HEADERS, p.name))
+    for one in made:
+        target = path.with_name(one.name)
+        if target.exists() and not overwrite:
+            raise FileError(
+                f"file exists: expected a new name, got {str(target)!r}, which belongs to the "
+                "header. Choose another name, or allow it to be replaced with --overwrite."
+            )
+    for one in made:
+        one.replace(path.with_name(one.name))
+
+
+_WRITERS: dict[str, Callable[[Path, Array, Volume], None]] = {
+    "itk": write_itk,
+    "tiff": write_tiff,
+    "picture": _write_png,
+    "npy": _write_npy,
+}
