@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_intseg.models.nets.click_maps import Scale
+from napari_intseg.models.nets.ocr import Distribute, DistributeOne
+from napari_intseg.models.nets.resnet import Bottleneck, JoinedBottleneck
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -43,11 +45,29 @@ def quicken(net: Net, *, fold: bool = True, channels_last: bool = True) -> Net:
     net.eval().requires_grad_(False)
     if fold:
         fold_batch_norm(net)
+        _merge(net)
     if channels_last:
         for module in net.modules():
             if isinstance(module, nn.Conv2d):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
+
+
+def _merge(net: nn.Module) -> None:
+    """Put layers that do the same with less work in the place of folded ones."""
+    for module in list(net.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, Distribute):
+                module._modules[name] = DistributeOne(child)
+            elif isinstance(child, Bottleneck) and _has_plain_shortcut(child):
+                module._modules[name] = JoinedBottleneck(child)
+
+
+def _has_plain_shortcut(block: Bottleneck) -> bool:
+    if block.downsample is None:
+        return False
+    side = block.downsample[0]
+    return isinstance(side, nn.Conv2d) and side.stride == (1, 1)
 
 
 def _fold_sequence(sequence: nn.Sequential) -> None:

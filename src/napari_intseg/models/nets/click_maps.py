@@ -86,7 +86,7 @@ def map_branch(channels: int, *, leaky: bool) -> nn.Sequential:
 
     They are added to those of the image after the network's first convolution.
     """
-    activation = nn.LeakyReLU(0.2) if leaky else nn.ReLU(inplace=True)
+    activation = nn.LeakyReLU(0.2, inplace=True) if leaky else nn.ReLU(inplace=True)
     return nn.Sequential(
         nn.Conv2d(channels, 16, 1),
         activation,

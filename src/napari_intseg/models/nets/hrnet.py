@@ -134,7 +134,7 @@ class HRNet(nn.Module):
             self.cls_head: nn.Module = nn.Sequential(*last(3, channels), nn.Conv2d(channels, 1, 1))
             return
         self.conv3x3_ocr = nn.Sequential(*last(3, 2 * ocr_width))
-        self.ocr_distri_head = Distribute(2 * ocr_width, ocr_width)
+        self.ocr_distri_head: nn.Module = Distribute(2 * ocr_width, ocr_width)
         self.cls_head = nn.Conv2d(2 * ocr_width, 1, 1)
         self.aux_head = nn.Sequential(*last(1, channels), nn.Conv2d(channels, 1, 1))
 

@@ -9,7 +9,6 @@ References
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -40,12 +39,7 @@ def _conv(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 class ObjectAttention(nn.Module):
-    """What each pixel takes from the object's feature.
-
-    Attention is a softmax over the objects. With one object it is 1 at every pixel whatever the
-    query and key are; these layers of the published network have no influence and are here so
-    that its file loads.
-    """
+    """What each pixel takes from the objects' features, by attention."""
 
     def __init__(self, channels: int, key_channels: int) -> None:
         super().__init__()
@@ -59,13 +53,26 @@ class ObjectAttention(nn.Module):
         first = (_conv(channels, key_channels), _norm(key_channels))
         return nn.Sequential(*first, _conv(key_channels, key_channels), _norm(key_channels))
 
-    def forward(self, context: Tensor) -> Tensor:
-        """Return what every pixel gets, shape (B, C, 1, 1), of the object's feature alike."""
-        return cast(Tensor, self.f_up(self.f_down(context)))
+    def forward(self, features: Tensor, context: Tensor) -> Tensor:
+        """Return what the pixels take, shaped as their features, (B, C, h, w).
+
+        Parameters
+        ----------
+        features : Tensor, shape (B, C, h, w)
+            Of the pixels.
+        context : Tensor, shape (B, C, n, 1)
+            Of the n objects.
+        """
+        query = self.f_pixel(features).flatten(2).transpose(1, 2)  # (B, hw, K)
+        key = self.f_object(context).flatten(2)  # (B, K, n)
+        value = self.f_down(context).flatten(2).transpose(1, 2)  # (B, n, K)
+        weights = (torch.matmul(query, key) * key.shape[1] ** -0.5).softmax(-1)
+        taken = torch.matmul(weights, value).transpose(1, 2)
+        return cast(Tensor, self.f_up(taken.reshape(features.shape[0], -1, *features.shape[-2:])))
 
 
 class Distribute(nn.Module):
-    """Join the pixels' features with what they take from the object's."""
+    """Join the pixels' features with what they take from the objects'."""
 
     def __init__(self, channels: int, key_channels: int, dropout: float = 0.05) -> None:
         super().__init__()
@@ -76,10 +83,41 @@ class Distribute(nn.Module):
 
     def forward(self, features: Tensor, context: Tensor) -> Tensor:
         """Return features of the same shape, (B, C, h, w)."""
-        taken = self.object_context_block(context)
-        join = cast(nn.Conv2d, self.conv_bn_dropout[0])
-        # the convolution of [taken, features] is a sum, and what is taken is the same everywhere
-        for_taken, for_features = join.weight.chunk(2, 1)
-        own = F.conv2d(features, for_features, join.bias)
-        own += F.conv2d(taken, for_taken)
-        return cast(Tensor, self.conv_bn_dropout[1:](own))
+        taken = self.object_context_block(features, context)
+        return cast(Tensor, self.conv_bn_dropout(torch.cat([taken, features], 1)))
+
+
+class DistributeOne(nn.Module):
+    """The same for one object, at inference, with much less work.
+
+    A softmax over one object is 1 at every pixel, so that query and key have no influence, and
+    all pixels take the same. The convolution of [taken, own] is then that of their own, plus a
+    vector.
+
+    Parameters
+    ----------
+    published : Distribute
+        With its weights loaded; its layers are shared.
+    """
+
+    def __init__(self, published: Distribute) -> None:
+        super().__init__()
+        attention = published.object_context_block
+        self.take = nn.Sequential(attention.f_down, attention.f_up)
+        join, *after = published.conv_bn_dropout
+        assert isinstance(join, nn.Conv2d)
+        channels = join.in_channels // 2
+        for_taken, for_own = join.weight.detach().chunk(2, 1)
+        self.join_taken = _conv(channels, channels)
+        self.join_own = nn.Conv2d(channels, channels, 1, bias=join.bias is not None)
+        self.join_taken.weight = nn.Parameter(for_taken.clone(), requires_grad=False)
+        self.join_own.weight = nn.Parameter(for_own.clone(), requires_grad=False)
+        if join.bias is not None:
+            self.join_own.bias = nn.Parameter(join.bias.detach(), requires_grad=False)
+        self.after = nn.Sequential(*after)
+
+    def forward(self, features: Tensor, context: Tensor) -> Tensor:
+        """Return features of the same shape, (B, C, h, w)."""
+        joined = self.join_own(features)
+        joined += self.join_taken(self.take(context))
+        return cast(Tensor, self.after(joined))

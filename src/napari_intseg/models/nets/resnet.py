@@ -10,6 +10,7 @@ References
 
 from typing import Literal, cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -71,6 +72,35 @@ class Bottleneck(nn.Module):
         y = self.bn3(self.conv3(y))
         y += x if self.downsample is None else self.downsample(x)
         return cast(Tensor, self.relu(y))
+
+
+class JoinedBottleneck(nn.Module):
+    """A folded bottleneck whose last convolution and shortcut are one, at inference.
+
+    Their sum is one convolution of both inputs: a large result is written once, not thrice.
+
+    Parameters
+    ----------
+    folded : Bottleneck
+        With a shortcut of stride 1 and batch normalisation folded; its layers are shared.
+    """
+
+    def __init__(self, folded: Bottleneck) -> None:
+        super().__init__()
+        assert folded.downsample is not None
+        last, side = folded.conv3, cast(nn.Conv2d, folded.downsample[0])
+        assert last.bias is not None
+        assert side.bias is not None
+        self.conv1, self.conv2, self.relu = folded.conv1, folded.conv2, folded.relu
+        self.join = nn.Conv2d(last.in_channels + side.in_channels, last.out_channels, 1)
+        weight = torch.cat([last.weight.detach(), side.weight.detach()], 1)
+        self.join.weight = nn.Parameter(weight, requires_grad=False)
+        self.join.bias = nn.Parameter((last.bias + side.bias).detach(), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features of ``4 * width`` channels."""
+        y = self.relu(self.conv2(self.relu(self.conv1(x))))
+        return cast(Tensor, self.relu(self.join(torch.cat([y, x], 1))))
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
