@@ -183,7 +183,7 @@ def run_on_cluster(jobs: Sequence[Job], address: str) -> Results:
             "Install it with: pip install 'napari-intseg[cluster]'"
         ) from err
     try:
-        client = distributed.Client(address, timeout=10)
+        client = distributed.Client(address, timeout=5)
     except (OSError, ValueError, TimeoutError) as err:
         raise DataError(
             f"dask cluster does not answer: expected the address of a scheduler, got {address!r} "

@@ -1,0 +1,179 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_intseg.errors import DataError, MissingExtraError, UnknownModelError
+from napari_intseg.evaluation.benchmark import evaluate
+from napari_intseg.evaluation.datasets import Choices, open_datasets
+from napari_intseg.evaluation.jobs import ModelChoice
+from napari_intseg.evaluation.run import Protocol
+
+WALKER = (ModelChoice("random-walker"),)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four images with two bright squares each."""
+    rng = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (tmp_path / "squares" / name).mkdir(parents=True)
+    for i in range(4):
+        labels = np.zeros((64, 80), np.uint8)
+        labels[8 + i : 28, 8:30] = 1
+        labels[36:56, 40 : 70 - i] = 2
+        image = np.where(labels > 0, 190, 40) + rng.normal(0, 5, labels.shape)
+        Image.fromarray(image.astype(np.uint8)).save(tmp_path / "squares" / "images" / f"{i}.png")
+        Image.fromarray(labels).save(tmp_path / "squares" / "masks" / f"{i}.png")
+    return tmp_path / "squares"
+
+
+def told(outcome):
+    return [
+        (s.model, s.dataset, s.entry, s.ref, s.seed, s.size_px, s.course.clicks, s.course.ious)
+        for s in outcome.scores
+    ]
+
+
+def test_every_object_gets_a_score_in_order(folder):
+    seen = []
+    outcome = evaluate(
+        open_datasets(folder), WALKER, Protocol(3), on_progress=lambda *p: seen.append(p)
+    )
+    assert [(s.entry, s.ref.value) for s in outcome.scores] == [
+        (str(i), value) for i in range(4) for value in (1, 2)
+    ]
+    assert outcome.scores[0].size_px == 20 * 22
+    assert seen == [(2, 8), (4, 8), (6, 8), (8, 8)]
+    assert not outcome.cancelled
+    assert all(s.course.ious[-1] > 0.8 for s in outcome.scores)
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_scores(folder):
+    data, protocol = open_datasets(folder), Protocol(3)
+    before = os.environ.get("OMP_NUM_THREADS")
+    spread = evaluate(data, WALKER, protocol, workers=2)
+    assert told(spread) == told(evaluate(data, WALKER, protocol))
+    assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_same_scores(folder):
+    distributed = pytest.importorskip("distributed")
+    data, protocol = open_datasets(folder), Protocol(2)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        spread = evaluate(data, WALKER, protocol, dask=cluster.scheduler_address)
+    assert told(spread) == told(evaluate(data, WALKER, protocol))
+
+
+def test_a_cluster_that_does_not_answer_is_named(folder):
+    pytest.importorskip("distributed")
+    with pytest.raises(DataError, match=r"dask cluster does not answer.*'tcp://127\.0\.0\.1:9'"):
+        evaluate(open_datasets(folder), WALKER, dask="tcp://127.0.0.1:9")
+
+
+def test_a_cluster_without_its_package_names_the_extra(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'napari-intseg\[cluster\]'"):
+        evaluate(open_datasets(folder), WALKER, dask="tcp://127.0.0.1:9")
+
+
+def test_stopping_keeps_what_is_done(folder):
+    done = []
+    outcome = evaluate(
+        open_datasets(folder),
+        WALKER,
+        Protocol(1),
+        on_progress=lambda n, _: done.append(n),
+        should_stop=lambda: done[-1] >= 4,
+    )
+    assert outcome.cancelled
+    assert [s.entry for s in outcome.scores] == ["0", "0", "1", "1"]
+
+
+def test_an_interrupt_keeps_what_is_done(folder):
+    def interrupt(done, _):
+        if done >= 6:
+            raise KeyboardInterrupt
+
+    outcome = evaluate(open_datasets(folder), WALKER, Protocol(1), on_progress=interrupt)
+    assert outcome.cancelled
+    assert len(outcome.scores) == 6
+
+
+def test_random_clicks_are_run_with_every_seed(folder):
+    data = open_datasets(folder, Choices(limit=2))
+    outcome = evaluate(data, WALKER, Protocol(2, rule="random", seeds=3))
+    assert [s.seed for s in outcome.scores] == [0, 1, 2, 0, 1, 2]
+    assert len({s.course.clicks for s in outcome.scores}) == 6
+
+
+def test_the_deepest_rule_has_one_seed(folder):
+    data = open_datasets(folder, Choices(limit=2))
+    assert len(evaluate(data, WALKER, Protocol(1, seeds=9)).scores) == 2
+
+
+def test_an_image_that_has_gone_is_left_out_and_named(folder):
+    data = open_datasets(folder)
+    (folder / "images" / "2.png").write_bytes(b"broken")
+    outcome = evaluate(data, WALKER, Protocol(1))
+    assert {s.entry for s in outcome.scores} == {"0", "1", "3"}
+    (skipped,) = outcome.skipped
+    assert (skipped.dataset, skipped.entry) == ("squares", "2")
+    assert "file cannot be read" in skipped.reason
+
+
+def test_an_unknown_model_is_refused_before_anything_runs(folder):
+    with pytest.raises(UnknownModelError, match="model is unknown"):
+        evaluate(open_datasets(folder), [*WALKER, ModelChoice("nonesuch")])
+
+
+def test_no_workers_are_refused(folder):
+    with pytest.raises(DataError, match="number of workers is too small: expected at least 1"):
+        evaluate(open_datasets(folder), WALKER, workers=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent as a POSIX signal")
+def test_ctrl_c_stops_processes_and_keeps_what_is_done(folder, tmp_path):
+    script = tmp_path / "go.py"
+    script.write_text(
+        "import sys\n"
+        "from napari_intseg.evaluation.benchmark import evaluate\n"
+        "from napari_intseg.evaluation.datasets import open_datasets\n"
+        "from napari_intseg.evaluation.jobs import ModelChoice\n"
+        "from napari_intseg.evaluation.run import Protocol\n"
+        "if __name__ == '__main__':\n"
+        "    data = open_datasets(sys.argv[1]) * 200\n"
+        "    show = lambda n, _: print(n, flush=True)\n"
+        "    out = evaluate(data, [ModelChoice('random-walker')], Protocol(1), workers=2,"
+        " on_progress=show)\n"
+        "    print('kept', len(out.scores), out.cancelled, flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    timer = threading.Timer(120, process.kill)
+    timer.start()
+    assert process.stdout is not None
+    first = int(process.stdout.readline())
+    time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to parent and children
+    last = process.stdout.read().split("\n")[-2]
+    process.wait()
+    timer.cancel()
+    word, kept, cancelled = last.split()
+    assert (word, cancelled) == ("kept", "True")
+    assert first <= int(kept) < 200 * 8

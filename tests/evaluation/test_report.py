@@ -1,0 +1,162 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_intseg.evaluation.benchmark import evaluate
+from napari_intseg.evaluation.curves import curves_svg
+from napari_intseg.evaluation.datasets import open_datasets
+from napari_intseg.evaluation.jobs import ModelChoice, Skipped
+from napari_intseg.evaluation.pictures import picture_of
+from napari_intseg.evaluation.report import report_html
+from napari_intseg.evaluation.run import Protocol
+from napari_intseg.evaluation.summary import summarise
+
+PROTOCOL = Protocol(3)
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Checks that what is opened is closed, and collects what is asked about."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.attributes = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes.append(dict(attributes))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes.append(dict(attributes))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "a<b"
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for i in range(4):
+        mask = np.zeros((50, 60), np.uint8)
+        mask[8 : 30 + i, 10:40] = 255
+        Image.fromarray(np.where(mask, 190, 40 * i).astype(np.uint8)).save(
+            folder / "images" / f"{i}.png"
+        )
+        Image.fromarray(mask).save(folder / "masks" / f"{i}.png")
+    data = open_datasets(folder)
+    outcome = evaluate(data, [ModelChoice("random-walker")], PROTOCOL)
+    other = tuple(
+        replace(s, model="other", course=replace(s.course, ious=(0.99, 0.1, 0.1)))
+        for s in outcome.scores
+    )
+    return data, replace(outcome, scores=outcome.scores + other)
+
+
+def page_of(measured, **changes):
+    data, outcome = measured
+    outcome = replace(outcome, **changes)
+    rows = summarise(outcome.scores, PROTOCOL)
+    return report_html(outcome, rows, data, PROTOCOL, command=["napari-intseg", "evaluate"])
+
+
+def test_the_page_is_whole_and_needs_no_other_file(measured):
+    text = page_of(measured)
+    page = Page(text)
+    links = [a[k] for a in page.attributes for k in ("src", "href", "xlink:href") if k in a]
+    assert links
+    assert all(link.startswith("data:image/") for link in links)
+    assert "script" not in page.tags
+    assert not re.search(r"url\(|@import", text)
+
+
+def test_every_model_has_one_curve_on_the_same_axes(measured):
+    page = Page(page_of(measured))
+    assert page.tags.count("svg") == 1
+    assert page.tags.count("polyline") == 2
+    assert page.tags.count("img") == 2 * 3
+
+
+def test_the_page_says_where_curves_cross(measured):
+    text = page_of(measured)
+    assert "From click 2 on, random-walker leads other." in text
+    assert text.count('class="crossing"') == 1
+
+
+def test_pictures_and_curves_say_what_they_show(measured):
+    page = Page(page_of(measured))
+    pictures = [a for a in page.attributes if "src" in a]
+    assert all(re.match(r"(Best|Median|Worst) case of ", a["alt"]) for a in pictures)
+    (svg,) = (a for a in page.attributes if a.get("role") == "img")
+    assert "random-walker: 0." in svg["aria-label"]
+
+
+def test_names_are_escaped(measured):
+    assert "a&lt;b" in page_of(measured)
+    assert "<b" not in page_of(measured).replace("<br", "").replace("<body", "")
+
+
+def test_a_cancelled_run_and_what_was_left_out_are_told(measured):
+    text = page_of(
+        measured, cancelled=True, skipped=(Skipped("random-walker", "d", "7", "gone & lost"),)
+    )
+    assert "Stopped before all was done" in text
+    assert "gone &amp; lost" in text
+    assert "Stopped" not in page_of(measured)
+
+
+def test_a_picture_shows_the_answer_and_the_clicks(measured):
+    import base64
+    import io
+
+    data, outcome = measured
+    url = picture_of(outcome.scores[1], data[0].entries[1])
+    kind, code = url.split(",")
+    assert kind == "data:image/jpeg;base64"
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(code)))).astype(int)
+    assert max(drawn.shape) == 320
+    green = (abs(drawn - (0, 158, 115)) < 30).all(axis=-1)
+    assert green.sum() > 30  # the disk of a positive click
+    bluish = drawn[..., 2] - drawn[..., 0] > 30
+    assert bluish.mean() > 0.2  # the answer, on a grey image
+
+
+def test_pictures_whose_files_have_gone_are_left_out(measured, monkeypatch):
+    from napari_intseg.errors import FileError
+
+    def gone(*_):
+        raise FileError("gone")
+
+    monkeypatch.setattr("napari_intseg.evaluation.report.picture_of", gone)
+    assert Page(page_of(measured)).tags.count("img") == 0
+
+
+def test_curves_stay_inside_the_picture(measured):
+    _, outcome = measured
+    svg = curves_svg(summarise(outcome.scores, PROTOCOL), PROTOCOL.targets)
+    _, _, width, height = (float(v) for v in re.search(r'viewBox="([^"]+)"', svg)[1].split())
+    for points in re.findall(r'points="([^"]+)"', svg):
+        for pair in points.split():
+            x, y = (float(v) for v in pair.split(","))
+            assert 0 <= x <= width
+            assert 0 <= y <= height
+
+
+def test_names_at_the_ends_of_equal_curves_do_not_touch(measured):
+    _, outcome = measured
+    rows = [replace(summarise(outcome.scores, PROTOCOL)[0], model=f"m{i}") for i in range(5)]
+    svg = curves_svg(rows, (0.9,))
+    heights = sorted(float(y) for y in re.findall(r'class="name" x="[^"]+" y="([^"]+)"', svg))
+    assert len(heights) == 5
+    assert min(np.diff(heights)) >= 16
