@@ -55,6 +55,22 @@ def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = ()) -> Any:
         raise _unreadable(path, _first_line(err)) from err
 
 
+def required(weights: Path | None, name: str) -> Path:
+    """Return the path of a model's weights.
+
+    Raises
+    ------
+    WeightsError
+        If there is none.
+    """
+    if weights is None:
+        raise WeightsError(
+            f"weights are missing: expected a checkpoint for {name!r}, got None. "
+            "Give its path as `weights`."
+        )
+    return weights
+
+
 def _stand_in(name: str) -> tuple[Any, str]:
     """Return an empty class of its own, for a name in a file."""
     return type("StandIn", (), {}), name

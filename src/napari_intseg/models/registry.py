@@ -132,6 +132,17 @@ MODELS: dict[str, ModelSpec] = {
     "sam-hq-vit-b": _sam("sam", "sam-hq-vit-b", "SAM-HQ ViT-B", _HQ),
     "sam-hq-vit-tiny": _sam("mobile_sam", "sam-hq-vit-tiny", "SAM-HQ tiny (for a CPU)", _HQ),
     "mobile-sam": _sam("mobile_sam", "mobile-sam", "MobileSAM (for a CPU)", _MOBILE),
+    "dextr": ModelSpec(
+        "napari_intseg.models.dextr:build", "DEXTR (four extreme points)", "dextr",
+        frozenset({"extreme_points"}), "dextr", "GPL-3.0 (the authors' code)", "arXiv:1711.09081",
+        ("cv2",), "zoo"),
+    "deepgrabcut": ModelSpec(
+        "napari_intseg.models.deepgrabcut:build", "DeepGrabCut (box)", "deepgrabcut",
+        frozenset({"box"}), "deepgrabcut", "not stated", "arXiv:1707.00243", ("cv2",), "zoo"),
+    "iog": ModelSpec(
+        "napari_intseg.models.iog:build", "IOG (box, a click inside, corrections)", "iog",
+        frozenset({"box", "click"}), "iog", "none stated", "Zhang et al., CVPR 2020", ("cv2",),
+        "zoo", note="no licence stated: ask the authors before any use but trying"),
     "simpleclick-vit-b": _simpleclick("simpleclick-vit-b", "SimpleClick ViT-B (COCO+LVIS)"),
     "simpleclick-vit-l": _simpleclick("simpleclick-vit-l", "SimpleClick ViT-L (COCO+LVIS)"),
     "simpleclick-vit-h": _simpleclick("simpleclick-vit-h", "SimpleClick ViT-H (COCO+LVIS)"),

@@ -117,19 +117,37 @@ class FineNet(nn.Module):
         return logits
 
 
-class IogNet(nn.Module):
-    """RGB and two guidance channels, all in 0..255, at 512x512 pixels, to logits."""
+def _click_branch() -> nn.Sequential:
+    """Return the layers that bring corrections to a sixteenth of the size, 64 channels."""
+    plan = ((2, 64, 3, 2), (64, 128, 3, 2), (128, 256, 3, 2), (256, 256, 3, 2), (256, 64, 1, 1))
+    return nn.Sequential(*(m for i, o, k, s in plan for m in conv_norm(i, o, k, stride=s)))
 
-    def __init__(self) -> None:
+
+class IogNet(nn.Module):
+    """RGB and two guidance channels, all in 0..255, at 512x512 pixels, to logits.
+
+    Parameters
+    ----------
+    refinement : bool, default False
+        Whether two further guidance channels, with the corrections, join the deepest map. Its
+        strides are those that fit the published shapes; no reference output confirms them.
+    """
+
+    def __init__(self, *, refinement: bool = False) -> None:
         super().__init__()
+        self.refinement = refinement
         self.Coarse_net = CoarseNet((512, 1024, 512, 256))
         self.Fine_net = FineNet()
         self.backbone = Encoder()
-        self.psp4 = PyramidPooling(2048, 512)
+        self.psp4 = PyramidPooling(2048 + 64 * refinement, 512)
+        if refinement:
+            self.iog_points = _click_branch()
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the fine logits and the four coarse ones, each ``(B, 1, 512, 512)``."""
-        deepest, *others = self.backbone(x)
+        deepest, *others = self.backbone(x[:, :5])
+        if self.refinement:
+            deepest = torch.cat([deepest, self.iog_points(x[:, 5:])], dim=1)
         maps, coarse = self.Coarse_net([self.psp4(deepest), *others])
         fine = resize(self.Fine_net(maps), (SIDE_PX, SIDE_PX))
         return fine, [resize(c, (SIDE_PX, SIDE_PX)) for c in coarse]
