@@ -19,6 +19,7 @@ from napari_intseg.errors import DataError, FileError, MissingExtraError
 from napari_intseg.evaluation.datasets import Entry
 from napari_intseg.evaluation.run import Course, Protocol, Shelf, seed_of, segment_slice
 from napari_intseg.evaluation.truth import ObjectRef, read_image, read_labels, truth_of
+from napari_intseg.evaluation.volumes import segment_volume
 from napari_intseg.models.registry import load_model
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -103,8 +104,6 @@ def run_job(job: Job) -> Result:
             truth = truth_of(labels, ref, entry.rules)
             seed = seed_of(job.seed, entry.dataset, entry.name, ref.name)
             if truth.ndim == 3:
-                from napari_intseg.evaluation.volumes import segment_volume
-
                 course = segment_volume(model, volume, truth, job.protocol, seed=seed)
             else:
                 course = segment_slice(
