@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
@@ -12,6 +13,8 @@ from napari_intseg.core.segmenter import (
     mask_to_logits,
 )
 from napari_intseg.errors import DataError
+
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,16 +94,15 @@ class Patch:
 
     def window(self, rows: slice, cols: slice) -> FloatArray:
         """Return the logits of a window of the slice, float32; start and stop are given."""
-        out = np.full((rows.stop - rows.start, cols.stop - cols.start), -LOGIT_LIMIT, np.float32)
-        height, width = self.logits.shape
-        top, bottom = max(rows.start, self.row0), min(rows.stop, self.row0 + height)
-        left, right = max(cols.start, self.col0), min(cols.stop, self.col0 + width)
-        if top < bottom and left < right:
-            out[top - rows.start : bottom - rows.start, left - cols.start : right - cols.start] = (
-                self.logits[
-                    top - self.row0 : bottom - self.row0, left - self.col0 : right - self.col0
-                ]
-            )
+        return self.at(np.arange(rows.start, rows.stop), np.arange(cols.start, cols.stop))
+
+    def at(self, rows: Indices, cols: Indices) -> FloatArray:
+        """Return the logits where some rows and columns of the slice cross, float32."""
+        out = np.full((len(rows), len(cols)), -LOGIT_LIMIT, np.float32)
+        row, col = rows - self.row0, cols - self.col0
+        on_rows = np.flatnonzero((row >= 0) & (row < self.logits.shape[0]))
+        on_cols = np.flatnonzero((col >= 0) & (col < self.logits.shape[1]))
+        out[np.ix_(on_rows, on_cols)] = self.logits[np.ix_(row[on_rows], col[on_cols])]
         return out
 
 

@@ -6,9 +6,11 @@ from numpy.typing import NDArray
 from napari_intseg.core.segmenter import Array, FloatArray
 
 Indices = NDArray[np.intp]
+Plan = tuple[Indices, Indices, FloatArray]
+"""What `taps` returns."""
 
 
-def taps(size: int, out_size: int) -> tuple[Indices, Indices, FloatArray]:
+def taps(size: int, out_size: int) -> Plan:
     """Return for each output position its two neighbours and the weight of the second.
 
     The first and last sample of both grids coincide. Positions are computed in float32, as
@@ -52,7 +54,7 @@ def resize(image: Array, out_shape: tuple[int, int]) -> FloatArray:
     return result
 
 
-def interpolate(image: Array, axis: int, plan: tuple[Indices, Indices, FloatArray]) -> FloatArray:
+def interpolate(image: Array, axis: int, plan: Plan) -> FloatArray:
     """Interpolate along one axis at the positions of `taps`; float32."""
     low, high, weight = plan
     if len(low) > image.shape[axis]:

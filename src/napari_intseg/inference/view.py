@@ -9,14 +9,16 @@ import numpy as np
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Array, FloatArray, logit, sigmoid
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.resize import interpolate, resize, taps
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.inference.resize import Indices, Plan, interpolate, resize, taps
 
 Read = Callable[[slice, slice], Array]
 """Reads a window of a slice, shape (h, w) or (h, w, C); slices may have a step."""
 
 _EXACT_PX = 64_000_000
 _BLOCK_PX = 8_000_000
+_WHOLE_PX = 16_000_000
+_LIKELY = -4.6  # a probability of 1 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,8 @@ class View:
         size, step = self.box_shape, 1
         if size[0] * size[1] > _EXACT_PX:
             step = max(1, min(s // (2 * o) for s, o in zip(size, self.out_shape, strict=True)))
-        plans = [taps(-(-s // step), o) for s, o in zip(size, self.out_shape, strict=True)]
-        used = [np.unique(np.concatenate(plan[:2])) for plan in plans]
-        image = intensity.to_rgb(self._gather(read, step, used[0], used[1]))
-        for axis in (0, 1):
-            low, high, weight = plans[axis]
-            found = np.searchsorted(used[axis], low), np.searchsorted(used[axis], high)
-            image = interpolate(image, axis, (*found, weight))
-        return image
+        plans, used = _plans((-(-size[0] // step), -(-size[1] // step)), self.out_shape)
+        return _interpolated(intensity.to_rgb(self._gather(read, step, *used)), plans)
 
     def _gather(self, read: Read, step: int, rows: Array, cols: Array) -> Array:
         """Read the given rows and columns of the (thinned) rectangle, a block at a time."""
@@ -142,7 +138,13 @@ class View:
         self, patch: Patch, resample: Literal["probability", "logits"] = "probability"
     ) -> FloatArray:
         """Return an answer on the slice as logits of the view, float32 (h, w)."""
-        return _resampled(patch.window(*self.slices), self.out_shape, resample)
+        plans, used = _plans(self.box_shape, self.out_shape)
+        logits = patch.at(used[0] + self.row0, used[1] + self.col0)
+        if self.box_shape == self.out_shape:
+            return logits
+        if resample == "logits":
+            return _interpolated(logits, plans)
+        return logit(_interpolated(sigmoid(logits), plans))
 
     def put_back(
         self, logits: FloatArray, resample: Literal["probability", "logits"] = "probability"
@@ -155,9 +157,32 @@ class View:
             On the view.
         resample : {"probability", "logits"}
             What is interpolated.
+
+        Returns
+        -------
+        Patch
+            On the view's rectangle; if that has more than 16 million pixels, only where the
+            probability exceeds 1 %, so that a huge slice does not cost what it does not hold.
         """
-        back = _resampled(logits, self.box_shape, resample)
-        return Patch(self.row0, self.col0, back, self.shape)
+        if self.box_shape == self.out_shape:
+            return Patch(self.row0, self.col0, np.array(logits, np.float32), self.shape)
+        part = 0, self.out_shape[0], 0, self.out_shape[1]
+        if self.box_shape[0] * self.box_shape[1] > _WHOLE_PX:
+            found = bounding_box(logits > _LIKELY)
+            if found is None:
+                return Patch.empty(self.shape)
+            part = found
+        values = logits if resample == "logits" else sigmoid(logits)
+        first = []
+        for axis, size in enumerate(self.box_shape):
+            low, high, weight = taps(self.out_shape[axis], size)
+            # one more on either side, so that the object's edge is interpolated
+            inside = np.flatnonzero((high >= part[2 * axis]) & (low < part[2 * axis + 1]))
+            wanted = slice(int(inside[0]), int(inside[-1]) + 1)
+            first.append(wanted.start)
+            values = interpolate(values, axis, (low[wanted], high[wanted], weight[wanted]))
+        back = values if resample == "logits" else logit(values)
+        return Patch(self.row0 + first[0], self.col0 + first[1], back, self.shape)
 
 
 def longer_side(shape: tuple[int, int], size_px: int) -> tuple[int, int]:
@@ -167,9 +192,18 @@ def longer_side(shape: tuple[int, int], size_px: int) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def _resampled(logits: FloatArray, shape: tuple[int, int], resample: str) -> FloatArray:
-    if logits.shape == shape:
-        return np.array(logits, np.float32)
-    if resample == "logits":
-        return resize(logits, shape)
-    return logit(resize(sigmoid(logits), shape))
+def _plans(shape: tuple[int, int], out_shape: tuple[int, int]) -> tuple[list[Plan], list[Indices]]:
+    """Return how to interpolate rows and columns, numbered among those that are used, and these."""
+    plans, used = [], []
+    for size, out_size in zip(shape, out_shape, strict=True):
+        low, high, weight = taps(size, out_size)
+        indices = np.unique(np.concatenate([low, high]))
+        plans.append((np.searchsorted(indices, low), np.searchsorted(indices, high), weight))
+        used.append(indices)
+    return plans, used
+
+
+def _interpolated(image: FloatArray, plans: list[Plan]) -> FloatArray:
+    for axis, plan in enumerate(plans):
+        image = interpolate(image, axis, plan)
+    return image

@@ -1,0 +1,279 @@
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import LOGIT_LIMIT, Answer, Prepared, Query, Traits, sigmoid
+from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.volume import Volume
+from napari_intseg.inference.intensity import Intensity, resolve_intensity
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+
+
+class Recorder:
+    """Answers a blob round each positive click, and keeps what it was asked."""
+
+    def __init__(self, radius: float = 20, **traits: Any) -> None:
+        self.traits = Traits("recorder", **traits)
+        self.radius = radius
+        self.prepared: list[np.ndarray] = []
+        self.queries: list[Query] = []
+
+    def prepare(self, image: np.ndarray) -> Prepared:
+        assert image.dtype == np.float32
+        assert np.isfinite(image).all()
+        self.prepared.append(image)
+        return Prepared(image.shape[:2], image, image.nbytes)
+
+    def predict(self, query: Query) -> Answer:
+        self.queries.append(query)
+        rows, cols = np.ogrid[: query.prepared.shape[0], : query.prepared.shape[1]]
+        best = np.full(query.prepared.shape, -8.0)
+        for click in query.prompts.clicks:
+            if click.positive:
+                distance = np.hypot(rows - click.row, cols - click.col)
+                np.maximum(best, 8 * (1 - distance / self.radius), out=best)
+        return Answer(best.astype(np.float32), state=len(self.queries))
+
+
+class Batching(Recorder):
+    def predict_batch(self, queries: list[Query]) -> list[Answer]:
+        self.batch = len(queries)
+        return [self.predict(query) for query in queries]
+
+
+class Fixed(Recorder):
+    """Gives the same answer whatever it is asked."""
+
+    def __init__(self, answer: Answer, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.answer = answer
+
+    def predict(self, query: Query) -> Answer:
+        self.queries.append(query)
+        return self.answer
+
+
+class Store:
+    def __init__(self) -> None:
+        self.kept: dict[Hashable, Prepared] = {}
+
+    def get(self, key: Hashable) -> Prepared | None:
+        return self.kept.get(key)
+
+    def put(self, key: Hashable, prepared: Prepared) -> None:
+        self.kept[key] = prepared
+
+
+def ask(model: Any, image: np.ndarray, *clicks: Click, **kwargs: Any) -> SliceAnswer:
+    options = kwargs.pop("options", Options(Intensity()))
+    return predict_slice(
+        model,
+        kwargs.pop("read", lambda rows, cols: image[rows, cols]),
+        image.shape[:2],
+        Prompts(clicks),
+        options,
+        **kwargs,
+    )
+
+
+GREY = np.full((100, 140), 90, np.uint8)
+
+
+def test_only_negative_clicks_find_nothing_and_say_why() -> None:
+    model = Recorder()
+    answer = ask(model, GREY, Click(3, 3, False))
+    assert not answer.patch.mask().any()
+    assert "positive" in answer.info["note"]
+    assert model.queries == []
+    ask(model, GREY, Click(3, 3))
+    assert len(model.queries) == 1
+
+
+def test_negative_clicks_alone_correct_a_mask_that_is_there() -> None:
+    model = Recorder()
+    there = Patch.from_mask(np.ones(GREY.shape, bool))
+    ask(model, GREY, Click(3, 3, False), initial=there)
+    assert len(model.queries) == 1
+    ask(model, GREY, Click(3, 3, False), initial=Patch.empty(GREY.shape))
+    assert len(model.queries) == 1
+
+
+def test_a_mask_to_start_from_reaches_the_model_and_the_zoom() -> None:
+    model = Recorder(zoom_in=ZoomIn(min_crop_size=20, target_size=None), uses_prev=True)
+    mask = np.zeros(GREY.shape, bool)
+    mask[40:60, 50:90] = True
+    answer = ask(model, GREY, initial=Patch.from_mask(mask))
+    np.testing.assert_array_equal(model.queries[0].prev_logits > 0, mask[answer.seen.slices])
+    assert answer.seen.box == (36, 65, 42, 99)
+
+
+def test_the_previous_answer_wins_over_the_initial_mask() -> None:
+    model = Recorder()
+    first = ask(model, GREY, Click(50, 50))
+    everything = Patch.from_mask(np.ones(GREY.shape, bool))
+    ask(model, GREY, Click(50, 50), Click(60, 60), prev=first, initial=everything)
+    prev = model.queries[-1].prev_logits
+    np.testing.assert_allclose(sigmoid(prev), sigmoid(first.patch.full()), atol=1e-6)
+
+
+def test_state_comes_back_only_on_the_same_view() -> None:
+    model = Recorder(flip=True)
+    first = ask(model, GREY, Click(50, 50))
+    assert first.state == (1, 2)
+    second = ask(model, GREY, Click(50, 50), Click(9, 9), prev=first)
+    assert [q.state for q in model.queries[-2:]] == [1, 2]
+    zoomed = Options(Intensity(), zoom_in=ZoomIn())
+    ask(model, GREY, Click(50, 50), Click(9, 9), prev=second, options=zoomed)
+    assert [q.state for q in model.queries[-2:]] == [None, None]
+    unflipped = ask(model, GREY, Click(50, 50), prev=second, options=Options(flip=False))
+    ask(model, GREY, Click(50, 50), prev=unflipped)
+    assert model.queries[-1].state is None
+
+
+def test_flip_asks_for_the_mirror_image_and_averages() -> None:
+    model = Batching(flip=True)
+    image = np.tile(np.arange(140, dtype=np.uint8), (100, 1))
+    flipped = ask(model, image, Click(50, 30))
+    plain, mirrored = model.queries
+    assert model.batch == 2
+    assert mirrored.prompts.clicks == (Click(50, 109),)
+    np.testing.assert_array_equal(model.prepared[1], model.prepared[0][:, ::-1])
+    single = ask(model, image, Click(50, 30), options=Options(flip=False))
+    assert plain.prompts == model.queries[-1].prompts
+    np.testing.assert_allclose(flipped.patch.full(), single.patch.full(), atol=1e-4)
+
+
+def test_a_view_is_limited_and_clicks_and_answer_follow() -> None:
+    image = np.zeros((2048, 1024), np.uint8)
+    model = Recorder(longer_side_px=256)
+    answer = ask(model, image, Click(1000, 600))
+    assert model.prepared[0].shape == (256, 128, 3)
+    assert model.queries[0].prompts.clicks == (Click(125, 75),)
+    assert answer.patch.full().shape == image.shape
+    rows, cols = np.nonzero(answer.patch.mask())
+    assert rows.mean() == pytest.approx(1000, abs=8)
+    assert cols.mean() == pytest.approx(600, abs=8)
+    free = Options(longer_side_px=None)
+    assert ask(model, image, Click(0, 0), options=free).seen.out_shape == (2048, 1024)
+
+
+def test_a_small_first_answer_is_asked_for_again_zoomed_in() -> None:
+    zoom = ZoomIn(skip_clicks=0, min_crop_size=40)
+    model = Recorder(zoom_in=zoom, radius=8)
+    answer = ask(model, GREY, Click(50, 50))
+    assert len(model.queries) == 2
+    assert answer.seen == answer.kept
+    assert model.queries[1].prev_logits is None
+
+
+def test_prepared_images_are_looked_up_and_nothing_is_read_twice() -> None:
+    model, store, reads = Recorder(flip=True), Store(), []
+
+    def read(rows: slice, cols: slice) -> np.ndarray:
+        reads.append((rows, cols))
+        return GREY[rows, cols]
+
+    first = ask(model, GREY, Click(50, 50), prepared=store, key="a", read=read)
+    again = ask(model, GREY, Click(50, 50), prepared=store, key="a", read=read)
+    assert (len(reads), len(model.prepared), len(store.kept)) == (1, 2, 2)
+    np.testing.assert_array_equal(first.patch.logits, again.patch.logits)
+    ask(model, GREY, Click(50, 50), prepared=store, key="b", read=read)
+    assert (len(reads), len(model.prepared)) == (2, 4)
+
+
+def test_only_the_crop_is_read() -> None:
+    read_px = []
+
+    def read(rows: slice, cols: slice) -> np.ndarray:
+        part = image[rows, cols]
+        read_px.append(part.size)
+        return part
+
+    image = np.zeros((3000, 3000), np.uint8)
+    mask = np.zeros(image.shape, bool)
+    mask[500:520, 700:730] = True
+    ask(
+        Recorder(zoom_in=ZoomIn()), image, Click(510, 710), initial=Patch.from_mask(mask), read=read
+    )
+    assert sum(read_px) <= 201 * 201
+
+
+def test_alternatives_and_scores_come_back_on_the_slice() -> None:
+    small = np.ones((50, 70), np.float32)
+    answer = Answer(small, alternatives=(small, -small), scores=(0.9, 0.4), info={"a": 1})
+    model = Fixed(answer, longer_side_px=70, resample="logits")
+    result = ask(model, GREY, Click(5, 5))
+    assert [p.full().shape for p in result.alternatives] == [GREY.shape] * 2
+    assert result.alternatives[1].full().max() == -1
+    assert result.scores == (0.9, 0.4)
+    assert result.info == {"a": 1}
+    assert result.seconds > 0
+
+
+def test_logits_that_are_not_finite_become_finite() -> None:
+    logits = np.zeros(GREY.shape, np.float32)
+    logits[0, :3] = np.nan, np.inf, -np.inf
+    full = ask(Fixed(Answer(logits)), GREY, Click(5, 5)).patch.full()
+    assert full[0, :3].tolist() == [-LOGIT_LIMIT, LOGIT_LIMIT, -LOGIT_LIMIT]
+
+
+def test_the_same_question_gives_the_same_answer_and_changes_nothing() -> None:
+    image = GREY.copy()
+    image.flags.writeable = False
+    options = Options(Intensity(), zoom_in=ZoomIn(min_crop_size=40), flip=True)
+    first = ask(Recorder(), image, Click(50, 50), options=options)
+    before = first.patch.logits.copy()
+    one, two = (
+        ask(Recorder(), image, Click(50, 50), Click(9, 9), prev=first, options=options)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(one.patch.logits, two.patch.logits)
+    np.testing.assert_array_equal(first.patch.logits, before)
+    assert one.kept == two.kept
+
+
+BAD = {
+    "nan": np.full((30, 40), np.nan, np.float32),
+    "inf": np.where(np.eye(30, 40) > 0, np.inf, -np.inf).astype(np.float32),
+    "constant": np.full((30, 40), 3.5),
+    "float64": np.random.default_rng(0).normal(size=(30, 40)) * 1e200,
+    "uint16": np.random.default_rng(0).integers(0, 65536, (30, 40), dtype=np.uint16),
+    "int16": np.random.default_rng(0).integers(-1024, 3000, (30, 40), dtype=np.int16),
+    "bool": np.eye(30, 40, dtype=bool),
+    "one pixel": np.array([[7]], np.uint8),
+    "one row": np.arange(200, dtype=np.uint8)[None],
+    "one column": np.arange(200, dtype=np.uint8)[:, None],
+    "20,000 pixels wide": np.zeros((2, 20_000), np.uint8),
+    "20,000 pixels high": np.zeros((20_000, 1), np.int16),
+    "20,000 pixels a side": np.broadcast_to(np.uint8(9), (20_000, 20_000)),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize(
+    "zoom", [ZoomIn(), ZoomIn(skip_clicks=0, target_size=(64, 48)), None], ids=str
+)
+def test_odd_images_are_answered(name: str, zoom: ZoomIn | None) -> None:
+    image = BAD[name]
+    options = Options(resolve_intensity(Volume(image)), zoom_in=zoom, flip=True, longer_side_px=400)
+    click = Click(image.shape[0] // 2, image.shape[1] // 2)
+    first = ask(Recorder(radius=60), image, click, options=options)
+    second = ask(Recorder(radius=60), image, click, Click(0, 0, False), prev=first, options=options)
+    for answer in (first, second):
+        assert np.isfinite(answer.patch.logits).all()
+        assert answer.patch.shape == image.shape
+        inside = answer.patch.inside()
+        assert inside[round(click.row) - answer.patch.row0, round(click.col) - answer.patch.col0]
+
+
+def test_options_may_replace_the_models_own() -> None:
+    traits = Traits("m", zoom_in=ZoomIn(), flip=True, longer_side_px=9)
+    own = Options().resolved(traits)
+    assert (own.zoom_in, own.flip, own.longer_side_px) == (ZoomIn(), True, 9)
+    none = replace(Options(), zoom_in=None, flip=False, longer_side_px=None).resolved(traits)
+    assert (none.zoom_in, none.flip, none.longer_side_px) == (None, False, None)

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
+from napari_intseg.core.segmenter import logit, sigmoid
+from napari_intseg.inference.intensity import Intensity
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.resize import resize
+from napari_intseg.inference.view import View, longer_side
+
+
+class Reader:
+    """Counts the pixels that are asked for."""
+
+    def __init__(self, image: np.ndarray) -> None:
+        self.image, self.pixels, self.largest = image, 0, 0
+
+    def __call__(self, rows: slice, cols: slice) -> np.ndarray:
+        part = np.array(self.image[rows, cols])
+        self.pixels += part.shape[0] * part.shape[1]
+        self.largest = max(self.largest, part.nbytes)
+        return part
+
+
+@pytest.mark.parametrize("out_shape", [(7, 90), (60, 70), (35, 41)])
+def test_reading_equals_resizing_the_crop(
+    rng: np.random.Generator, out_shape: tuple[int, int]
+) -> None:
+    image = rng.integers(0, 256, (80, 100, 3), dtype=np.uint8)
+    view = View(10, 45, 20, 61, out_shape, (80, 100))
+    expected = resize(image[10:45, 20:61] / np.float32(255), out_shape)
+    reader = Reader(image)
+    np.testing.assert_allclose(view.read(reader, Intensity()), expected, atol=1e-6)
+    np.testing.assert_allclose(view.crop(image / np.float32(255)), expected, atol=1e-6)
+    assert reader.pixels <= 35 * 41
+
+
+def test_a_large_slice_is_read_in_blocks() -> None:
+    image = np.broadcast_to(np.arange(6000, dtype=np.uint16)[:, None], (6000, 6000))
+    reader = Reader(image)
+    rgb = View.whole(image.shape, (100, 100)).read(reader, Intensity((0.0,), (5999.0,)))
+    np.testing.assert_allclose(rgb[:, 0, 0], np.linspace(0, 1, 100), atol=1e-5)
+    assert reader.largest <= 16_000_000
+
+
+def test_a_huge_slice_is_thinned_out() -> None:
+    ramp = np.linspace(0, 1, 40_000, dtype=np.float32)
+    reader = Reader(np.broadcast_to(ramp[None], (40_000, 40_000)))
+    rgb = View.whole((40_000, 40_000), (400, 400)).read(reader, Intensity((0.0,), (1.0,)))
+    np.testing.assert_allclose(rgb[7, :, 1], np.linspace(0, 1, 400), atol=2e-3)
+    assert reader.pixels <= 1_000_000
+
+
+def test_a_view_at_its_own_size_gives_all_back_exactly(rng: np.random.Generator) -> None:
+    view = View(2, 8, 3, 13, (6, 10), (12, 16))
+    logits = rng.normal(size=(6, 10)).astype(np.float32)
+    for resample in ("probability", "logits"):
+        patch = view.put_back(logits, resample)
+        np.testing.assert_array_equal(patch.full()[2:8, 3:13], logits)
+        np.testing.assert_array_equal(view.prev_logits(patch, resample), logits)
+
+
+def test_what_is_interpolated_is_as_asked() -> None:
+    view = View.whole((1, 3), (1, 2))
+    ends = np.array([[-9.0, 1.0]], np.float32)
+    assert view.put_back(ends, "logits").logits[0, 1] == pytest.approx(-4.0)
+    middle = sigmoid(ends).mean()
+    assert sigmoid(view.put_back(ends, "probability").logits)[0, 1] == pytest.approx(middle)
+
+
+def test_interpolated_probabilities_stay_finite(rng: np.random.Generator) -> None:
+    certain = logit((rng.random((9, 9)) > 0.3).astype(np.float32))
+    assert np.isfinite(View.whole((50, 61), (9, 9)).put_back(certain).logits).all()
+
+
+def test_smooth_answers_survive_there_and_back() -> None:
+    rows, cols = np.mgrid[:60, :80]
+    logits = (np.sin(rows / 15) + np.cos(cols / 20)).astype(np.float32)
+    view = View(5, 55, 10, 70, (150, 180), (60, 80))
+    there = view.prev_logits(Patch(0, 0, logits, (60, 80)))
+    back = view.put_back(there).full()[5:55, 10:70]
+    np.testing.assert_allclose(back, logits[5:55, 10:70], atol=0.01)
+
+
+def test_prompts_scale_with_the_view() -> None:
+    view = View(10, 30, 40, 80, (40, 20), (100, 100))
+    assert view.click(Click(15, 60, False)) == Click(10, 10, False)
+    moved = view.prompts(Prompts((Click(0, 0),), Box(10, 40, 20, 60), (Scribble(((20, 80),)),)))
+    assert moved.clicks == (Click(-20, -20),)
+    assert moved.box == Box(0, 0, 20, 10)
+    assert moved.scribbles[0].points == ((20, 20),)
+
+
+def test_no_side_of_a_view_vanishes() -> None:
+    assert longer_side((1, 20_000), 400) == (1, 400)
+    assert longer_side((20_000, 3), 400) == (400, 1)
+    assert View.whole((2000, 1000)).limited(800).out_shape == (800, 400)
+    assert View.whole((20, 10)).limited(800).out_shape == (20, 10)
+    assert View.whole((2000, 10)).limited(None).out_shape == (2000, 10)
+
+
+@pytest.mark.parametrize("resample", ["probability", "logits"])
+def test_on_a_huge_slice_only_what_may_be_object_comes_back(resample: str) -> None:
+    logits = np.full((400, 400), -9.0, np.float32)
+    logits[100:120, 30:50] = 3.0
+    view = View.whole((6000, 6000), (400, 400))
+    patch = view.put_back(logits, resample)
+    np.testing.assert_allclose(
+        sigmoid(patch.full()[::7, ::7]),
+        sigmoid(resized(logits, resample)[::7, ::7]),
+        atol=1e-2,
+    )
+    assert patch.logits.size < 400 * 400
+    assert (patch.mask() == (resized(logits, resample) > 0)).all()
+    assert view.put_back(np.full((400, 400), -9.0, np.float32), resample).logits.size == 0
+
+
+def resized(logits: np.ndarray, resample: str) -> np.ndarray:
+    if resample == "logits":
+        return resize(logits, (6000, 6000))
+    return logit(resize(sigmoid(logits), (6000, 6000)))

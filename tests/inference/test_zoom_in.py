@@ -1,0 +1,133 @@
+"""Facts of the rule; whole click sequences are compared in test_predict_parity."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
+from napari_intseg.core.settings import ZoomIn
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.view import View
+from napari_intseg.inference.zoom_in import interval_iou, look, propose, should_look_again
+
+SHAPE = (400, 500)
+
+
+def square(row: int, col: int, size: int, shape: tuple[int, int] = SHAPE) -> Patch:
+    mask = np.zeros(shape, bool)
+    mask[row : row + size, col : col + size] = True
+    return Patch.from_mask(mask)
+
+
+def clicks(*positions: tuple[float, float]) -> Prompts:
+    return Prompts(tuple(Click(row, col) for row, col in positions))
+
+
+def test_the_first_click_sees_the_whole_slice_at_the_target_size() -> None:
+    choice = look(ZoomIn(), SHAPE, clicks((10, 10)), None, None)
+    assert choice.seen == choice.kept == View.whole(SHAPE, (320, 400))
+
+
+def test_without_a_crop_the_slice_keeps_its_size() -> None:
+    choice = look(ZoomIn(skip_clicks=0), SHAPE, clicks((10, 10)), None, None)
+    assert choice.seen == View.whole(SHAPE)
+    assert choice.kept is None
+
+
+def test_a_crop_is_the_object_enlarged_and_clipped() -> None:
+    zoom = ZoomIn(min_crop_size=10, expansion=1.4)
+    assert propose(zoom, SHAPE, Prompts(), square(100, 200, 100)) == (80, 221, 180, 321)
+    assert propose(zoom, SHAPE, Prompts(), square(0, 450, 50)) == (0, 61, 440, 500)
+
+
+def test_a_crop_is_never_smaller_than_asked() -> None:
+    row0, row1, col0, col1 = propose(ZoomIn(), SHAPE, Prompts(), square(200, 200, 3)) or ()
+    assert (row1 - row0, col1 - col0) == (201, 201)
+
+
+def test_positive_prompts_enlarge_the_crop_and_negative_ones_do_not() -> None:
+    zoom = ZoomIn(min_crop_size=1, expansion=1.0)
+    prev = square(100, 100, 11)
+    far = Prompts((Click(300, 105, False),), scribbles=(Scribble(((105, 400),), positive=False),))
+    near = Prompts((Click(150, 105),), scribbles=(Scribble(((105, 160),)),))
+    small = propose(zoom, SHAPE, Prompts(), prev)
+    assert propose(zoom, SHAPE, far, prev) == small
+    row0, row1, col0, col1 = propose(zoom, SHAPE, near, prev) or ()
+    assert row1 > 150
+    assert col1 > 160
+    assert (row0, col0) <= (100, 100)
+
+
+def test_a_box_says_where_to_look_before_any_answer() -> None:
+    box = Prompts(box=Box(100, 100, 299, 299))
+    zoom = ZoomIn(skip_clicks=0, expansion=1.0)
+    assert look(zoom, SHAPE, box, None, None).seen.box == (100, 301, 100, 301)
+
+
+@pytest.mark.parametrize("position", [(-50.0, 30.0), (1e6, 1e6), (399.6, 499.6)])
+def test_clicks_outside_the_slice_leave_the_crop_inside(position: tuple[float, float]) -> None:
+    view = look(ZoomIn(), SHAPE, clicks(position), square(100, 100, 50), None).seen
+    assert 0 <= view.row0 < view.row1 <= SHAPE[0]
+    assert 0 <= view.col0 < view.col1 <= SHAPE[1]
+
+
+def test_a_crop_is_kept_until_it_no_longer_fits() -> None:
+    zoom = ZoomIn(min_crop_size=50)
+    kept = look(zoom, SHAPE, clicks((150, 150)), square(100, 100, 100), None).kept
+    same = look(zoom, SHAPE, clicks((150, 150)), square(105, 105, 100), kept)
+    assert same.seen == same.kept == kept
+    assert look(zoom, SHAPE, clicks((150, 150)), square(140, 140, 20), kept).kept != kept
+    outside = look(zoom, SHAPE, clicks((150, 150), (380, 150)), square(100, 100, 100), kept)
+    assert outside.kept != kept
+    anew = look(replace(zoom, keep_crop=False), SHAPE, clicks(), square(105, 105, 100), kept)
+    assert anew.kept != kept
+
+
+def test_the_last_row_of_a_crop_counts_as_outside() -> None:
+    zoom = ZoomIn(min_crop_size=50)
+    prev = square(100, 100, 100)
+    kept = look(zoom, SHAPE, clicks((150, 150)), prev, None).kept
+    assert kept is not None
+    assert look(zoom, SHAPE, clicks((kept.row1 - 2, 150)), prev, kept).kept == kept
+    assert look(zoom, SHAPE, clicks((kept.row1 - 1, 150)), prev, kept).kept != kept
+
+
+def test_skipped_clicks_see_the_whole_slice_and_the_crop_is_not_forgotten() -> None:
+    zoom = ZoomIn(skip_clicks=1)
+    kept = View(0, 200, 0, 200, (400, 400), SHAPE)
+    choice = look(zoom, SHAPE, clicks((9, 9)), square(100, 100, 50), kept)
+    assert choice.seen == View.whole(SHAPE)
+    assert choice.kept == kept
+    two = look(zoom, SHAPE, clicks((9, 9), (100, 100)), square(100, 100, 50), None)
+    assert two.seen != View.whole(SHAPE)
+
+
+def test_a_mask_alone_is_looked_at_closely_whatever_is_skipped() -> None:
+    assert look(ZoomIn(skip_clicks=1), SHAPE, Prompts(), square(9, 9, 50), None).kept is not None
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"), [(400, (400, 200)), ((32, 48), (32, 48)), (None, (200, 100))]
+)
+def test_the_target_size_is_a_side_or_a_pair_or_the_crops_own(
+    target: int | tuple[int, int] | None, expected: tuple[int, int]
+) -> None:
+    zoom = ZoomIn(target_size=target)
+    assert look(zoom, (200, 100), clicks((5, 5)), None, None).seen.out_shape == expected
+
+
+def test_a_small_first_answer_is_looked_at_again() -> None:
+    zoom = ZoomIn(skip_clicks=0, min_crop_size=50)
+    small = square(100, 100, 40)
+    assert should_look_again(zoom, small, None)
+    assert not should_look_again(zoom, square(0, 0, 400, (400, 400)), None)
+    assert not should_look_again(zoom, Patch.empty(SHAPE), None)
+    assert not should_look_again(zoom, small, View.whole(SHAPE))
+    assert not should_look_again(ZoomIn(skip_clicks=1), small, None)
+
+
+def test_overlap_of_intervals() -> None:
+    assert interval_iou((0, 10, 0, 10), (0, 10, 0, 10)) == 1
+    assert interval_iou((0, 10, 0, 10), (0, 5, 0, 5)) == 0.25
+    assert interval_iou((0, 10, 0, 10), (20, 30, 0, 10)) == 0
