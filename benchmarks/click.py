@@ -17,7 +17,7 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query, Traits
 from napari_intseg.models.device import Precision, choose_device
 from napari_intseg.models.nets.click_net import ClickInput, ClickNet, DeepLabClicks, HRNetClicks
-from napari_intseg.models.ritm import Ritm
+from napari_intseg.models.ritm import PUBLISHED_ZOOM_IN, Ritm
 
 WITH_PREV = ClickInput(with_prev=True)
 NETWORKS = {
@@ -29,12 +29,19 @@ NETWORKS = {
 GOALS = {"folded, channels last": 0.65, "bfloat16": 0.5}
 
 
-def build(network: str, device: str, precision: Precision, *, plain: bool = False) -> Ritm:
+def build(
+    network: str,
+    device: str,
+    precision: Precision,
+    *,
+    plain: bool = False,
+    kind: type[Ritm] = Ritm,
+) -> Ritm:
     """Return a model whose weights are random but the same each time."""
     torch.manual_seed(0)
     net: ClickNet = NETWORKS[network]().eval()
-    traits = Traits(network, flip=True, uses_prev=net.clicks.with_prev)
-    return Ritm(traits, net, device=device, precision=precision, plain=plain)
+    traits = Traits(network, zoom_in=PUBLISHED_ZOOM_IN, flip=True, uses_prev=net.clicks.with_prev)
+    return kind(traits, net, device=device, precision=precision, plain=plain)
 
 
 def ways(network: str, device: str) -> dict[str, Ritm]:

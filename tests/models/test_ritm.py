@@ -18,6 +18,7 @@ from napari_intseg.models.raw import raw_logits
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import build, pack_clicks
 from napari_intseg.models.ritm_config import load_ritm, net_of_config
+from napari_intseg.testing import SegmenterContract
 
 VARIANTS = {
     "ritm-hrnet18s": "ritm_hrnet18s_itermask",
@@ -413,3 +414,12 @@ def test_other_published_options_make_a_network(rng: np.random.Generator) -> Non
             logits = net(image, torch.tensor([[[5.0, 5, 0], [-1, -1, -1]]]))
         assert logits.main.shape == (1, 1, 32, 40)
         assert (logits.aux is None) == (params.get("ocr_width") == 0)
+
+
+class TestRitm(SegmenterContract):
+    @pytest.fixture(autouse=True)
+    def _with(self, model: Any) -> None:
+        self.model = model
+
+    def make(self) -> Any:
+        return self.model

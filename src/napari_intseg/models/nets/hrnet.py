@@ -158,7 +158,8 @@ class HRNet(nn.Module):
         """Return the four branches, resized to the finest and joined, (B, C, H / 4, W / 4)."""
         x = self.relu(self.bn1(self.conv1(x)))
         if extra is not None:
-            x = x + extra
+            # autograd needs the activation's output, hence not the other way round
+            x = x + extra if torch.is_grad_enabled() else x.add_(extra)
         x = self.layer1(self.relu(self.bn2(self.conv2(x))))
         xs = self.stage2(self._enter(self.transition1, [x]))
         xs = self.stage3(self._enter(self.transition2, xs))
