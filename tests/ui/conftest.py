@@ -134,7 +134,9 @@ def settle(bench: Workbench, pump: Pump) -> Callable[[], None]:
     """Wait until every click is answered and in the layer."""
 
     def wait() -> None:
-        pump.until(lambda: bench.worker.is_idle and bench.binder is not None and bench.binder.is_idle)
+        pump.until(
+            lambda: bench.worker.is_idle and bench.binder is not None and bench.binder.is_idle
+        )
 
     return wait
 

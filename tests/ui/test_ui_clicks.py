@@ -345,7 +345,7 @@ def test_time_points_have_their_own_clicks(bench, settle, boxes):
     assert np.count_nonzero(binder.labels.data.any(axis=(2, 3))) == 2
 
 
-def test_in_3_d_display_it_says_that_clicks_need_a_2_d_view(bench, said, squares, boxes):
+def test_in_3_d_display_it_says_that_clicks_need_a_2_d_view(bench, said, boxes):
     _, binder = begin(bench, boxes)
     assert binder.points.mode == "add"
     bench.viewer.dims.ndisplay = 3

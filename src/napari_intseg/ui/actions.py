@@ -37,7 +37,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("new_object", "N", "New object", "Begin an object; its clicks make one label."),
     Action(
         "accept_object",
-        "Shift-N",
+        "K",
         "Accept object",
         "Lock the object against further clicks, and begin the next one.",
     ),

@@ -93,6 +93,11 @@ class Binder:
         return self._asking is None and not self._open and self.painter.is_idle
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether a click still waits for its answer."""
+        return self._asking is not None or bool(self._open)
+
+    @property
     def viewed(self) -> Viewed | str:
         """The slice in the window, or what to do to see one."""
         return viewed(self.tools.viewer, self.frame, self.labels)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from napari.components import ViewerModel
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_intseg.ui.actions import Keys
@@ -103,14 +103,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
                 layout.addWidget(_line())
             layout.addWidget(panel)
         layout.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(inside)
+        area = _Column(inside)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(area)
-        self.setMinimumWidth(300)
 
 
 class _Shut:
@@ -126,6 +122,36 @@ class _Shut:
             keys.close()
             image_panel.close_panel()
             bench.close()
+
+
+class _Column(QScrollArea):  # type: ignore[misc, unused-ignore]
+    """Scrolls up and down only, and is never narrower than what it holds."""
+
+    def __init__(self, inside: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(inside)
+        inside.installEventFilter(self)
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        """Pass on that the content needs another width; called by Qt."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width of the content and a scroll bar; called by Qt."""
+        inside, bar = self.widget(), self.verticalScrollBar()
+        width = 0 if inside is None else inside.minimumSizeHint().width()
+        return QSize(width + (0 if bar is None else bar.sizeHint().width()), 120)
+
+    def sizeHint(self) -> QSize:
+        """Return the least width, and the height of the content; called by Qt."""
+        inside = self.widget()
+        height = 0 if inside is None else inside.sizeHint().height()
+        return QSize(self.minimumSizeHint().width(), height)
 
 
 def _line() -> QFrame:

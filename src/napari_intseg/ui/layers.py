@@ -69,7 +69,7 @@ def make_points(frame: Frame, name: str) -> Points:
         border_color="white",
         border_width=0.12,
         size=max(1.0, longer / 50),
-        canvas_size_limits=(12, 22),
+        canvas_size_limits=(14, 26),
         opacity=1.0,
         **geometry(frame),
     )

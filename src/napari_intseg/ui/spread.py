@@ -1,13 +1,15 @@
 """Propagation from the window: a plane at a time, so that clicks go in between."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from io import StringIO
 from typing import Any
 
 from napari.utils import cancelable_progress
 
+from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.propagation.walk import Step, walk
+from napari_intseg.session.session import Session
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.voice import told
@@ -15,7 +17,7 @@ from napari_intseg.ui.worker import Outcome, ShouldStop
 
 
 class Spread:
-    """One propagation under way.
+    """One propagation, from the start to its end; a click on the way makes it begin again there.
 
     Parameters
     ----------
@@ -33,59 +35,73 @@ class Spread:
         self._binder = binder
         self._planes = planes
         self._on_end = on_end
-        self._steps: Iterator[Step] = iter(())
+        self._label = binder.drawer.object
+        self._time = binder.time
+        self._steps: Iterator[Step] | None = None
         self._bar: Any = None
         self._cancelled = False
-        self._done = 0
-        self._total = 0
-        self._label = binder.drawer.object
-        now = binder.viewed
-        self._time = 0 if isinstance(now, str) else now.time
+        self._done: set[Plane] = set()
         self.is_running = False
 
     def start(self) -> None:
-        """Begin, or tell why not."""
-        session = self._binder.drawer.session(self._time, self._label)
-        if session is None:
-            self._end("The model is still being loaded; propagate when it is there.")
-            return
-        now = self._binder.viewed
-        if not isinstance(now, str):
-            session.axis = now.plane.axis
-        try:
-            request = session.propagation_request(self._planes)
-        except IntSegError as err:
-            self._end(str(err))
-            return
-        self._total = len(request)
-        if not self._total:
-            self._end("Nothing to propagate: every plane between the clicks is up to date.")
-            return
-        self._steps = walk(request)
+        """Begin as soon as all clicks are answered."""
         self.is_running = True
-        self._bar = cancelable_progress(
-            total=self._total,
-            desc=f"Propagating object {self._label}",
-            cancel_callback=self.cancel,
-            leave=False,
-        )
-        self._next()
+        self._binder.tools.voice.changed.connect(self._begin)
+        self._begin()
 
     def cancel(self) -> None:
         """Stop before the next plane; what is done is kept."""
         self._cancelled = True
+        if self._steps is None:
+            self._begin()
 
     def close(self) -> None:
         """Stop at once and tell nobody."""
         self._cancelled = True
-        self.is_running = False
+        self._stop()
+
+    def _begin(self) -> None:
+        if not self.is_running or self._steps is not None:
+            return
+        if self._is_cancelled():
+            self._end(f"Propagation cancelled; {_planes(self._done)} done and kept.")
+        elif self._binder.is_closed:
+            self._end("Propagation ended because its layers were removed.")
+        elif not self._binder.is_waiting:
+            self._ask()
+
+    def _ask(self) -> None:
+        session = self._session()
+        if session is None:
+            return  # the model is being loaded, and `changed` will tell when it is there
+        now = self._binder.viewed
+        if not isinstance(now, str) and not self._done:
+            session.axis = now.plane.axis
+        try:
+            request = session.propagation_request(self._planes)
+        except IntSegError as err:
+            self._binder.tools.voice.failed.emit(str(err))
+            self._end("")
+            return
+        if not request.stretches:
+            done = f"propagated to {_planes(self._done)}" if self._done else "is up to date"
+            self._end(f"Object {self._label} {done}.")
+            return
+        self._steps = walk(request)
         self._close_bar()
+        self._bar = cancelable_progress(
+            total=max(1, request.total),
+            desc=f"Propagating object {self._label}",
+            cancel_callback=self.cancel,
+            file=StringIO(),  # the window shows it; nothing is printed
+        )
+        self._next()
 
     def _next(self) -> None:
         steps = self._steps
 
         def work(_: ShouldStop) -> Step | None:
-            return next(steps, None)
+            return None if steps is None else next(steps, None)
 
         self._binder.tools.worker.submit(work, self._stepped)
 
@@ -94,38 +110,62 @@ class Spread:
             return
         step = outcome.value
         if outcome.error is not None:
-            self._end(told(outcome.error))
-        elif step is None:
-            self._end(f"Object {self._label}: propagated to {self._done} planes.")
-        elif self._binder.is_closed:
-            self._end("Propagation ended because its layers were removed.")
-        else:
-            self._take(step)
-            if self._is_cancelled():
-                self._end(f"Propagation cancelled; {self._done} planes are done and kept.")
-            else:
-                self._next()
+            self._binder.tools.voice.failed.emit(told(outcome.error))
+            self._end("")
+        elif step is None or self._binder.is_closed or self._is_cancelled():
+            self._steps = None
+            if step is not None and not self._binder.is_closed:
+                self._take(step)
+            self._begin()
+        elif self._take(step):
+            self._next()
+        else:  # overtaken by a click: once that is answered, begin anew where it matters
+            self._steps = None
+            self._begin()
 
-    def _take(self, step: Step) -> None:
-        session = self._binder.drawer.session(self._time, self._label)
-        if session is not None and session.accept_step(step):
-            self._binder.painter.paint(Place(self._time, self._label, step.plane))
-        self._done += 1
+    def _take(self, step: Step) -> bool:
+        session = self._session()
+        if session is None:
+            return False
+        before = session.propagated_planes(step.stretch.axis) if step.plane is None else ()
+        if not session.accept_step(step):
+            return False
+        if step.plane is not None:
+            self._done.add(step.plane)
+            self._paint(step.plane)
+        for plane in before:  # what an earlier propagation left beyond the object's end
+            if plane.index in step.stretch and plane.index not in step.answered:
+                self._paint(plane)
         if self._bar is not None:
-            self._bar.update(1)
-        self._binder.tools.voice.progressed.emit(self._done, max(self._total, self._done), "planes")
+            self._bar.update(step.done - self._bar.n)
+        self._binder.tools.voice.progressed.emit(step.done, max(1, step.total), "planes")
+        return True
+
+    def _paint(self, plane: Plane) -> None:
+        self._binder.painter.paint(Place(self._time, self._label, plane))
+
+    def _session(self) -> Session | None:
+        return self._binder.drawer.session(self._time, self._label)
 
     def _is_cancelled(self) -> bool:
         return self._cancelled or (self._bar is not None and self._bar.is_canceled)
 
     def _end(self, text: str) -> None:
-        self.is_running = False
-        with suppress(Exception):
-            getattr(self._steps, "close", lambda: None)()
-        self._close_bar()
+        self._stop()
         self._on_end(text)
+
+    def _stop(self) -> None:
+        if self.is_running:
+            self.is_running = False
+            self._binder.tools.voice.changed.disconnect(self._begin)
+        self._steps = None
+        self._close_bar()
 
     def _close_bar(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _planes(done: set[Plane]) -> str:
+    return f"{len(done)} plane{'' if len(done) == 1 else 's'}"

@@ -257,7 +257,8 @@ class Workbench:
 
     def _spread_ended(self, text: str) -> None:
         self.voice.progressed.emit(0, 0, "")
-        self.voice.message.emit(text)
+        if text:
+            self.voice.message.emit(text)
         self.voice.changed.emit()
 
     def _stop_spread(self) -> None:

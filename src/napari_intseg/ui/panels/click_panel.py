@@ -17,6 +17,8 @@ class ClickPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.left, self.right = QLabel(), QLabel()
         self.swap = buttons.make("toggle_sign")
         self.undo, self.redo = buttons.make("undo"), buttons.make("redo")
+        self.left.setWordWrap(True)
+        self.right.setWordWrap(True)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

@@ -24,7 +24,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             layout.addWidget(label)
         bench.voice.message.connect(self._told)
         bench.voice.failed.connect(self._failed)
-        bench.voice.lost.connect(self._failed)
+        bench.voice.lost.connect(self._lost)
         bench.voice.answered.connect(self._answered)
 
     def _told(self, text: str) -> None:
@@ -34,6 +34,9 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _failed(self, text: str) -> None:
         _put(self.error, text)
         show_error(text)
+
+    def _lost(self, text: str) -> None:
+        _put(self.error, text)
 
     def _answered(self, where: str, seconds: float) -> None:
         _put(self.time, f"Last answer: {1000 * seconds:.0f} ms ({where})")

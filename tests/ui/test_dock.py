@@ -1,0 +1,311 @@
+"""The real window: mouse, keys, closing."""
+
+import gc
+import threading
+import time
+import weakref
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_intseg.ui.actions import ACTIONS
+from napari_intseg.ui.dock import SegmentWidget
+
+pytestmark = pytest.mark.gui
+THREAD = "napari-intseg inference"
+
+
+def turn(condition=lambda: False, timeout_s=20.0):
+    """Let the event loop run until something is true."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        QApplication.processEvents()
+        time.sleep(0.002)
+
+
+def breathe(seconds=0.05):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+
+
+class Window:
+    """A viewer with the widget docked, used with mouse and keys."""
+
+    def __init__(self, viewer):
+        self.viewer = viewer
+        self.dock, self.widget = viewer.window.add_plugin_dock_widget("napari-intseg")
+        self.bench = self.widget.bench
+        turn(lambda: self.bench.loader.model is not None)
+
+    @property
+    def canvas(self):
+        return self.viewer.window._qt_viewer.canvas
+
+    def at(self, world):
+        """Where a position of the two displayed axes is on the canvas."""
+        x, y = self.canvas.view.scene.transform.map([world[1], world[0], 0, 1])[:2]
+        return QPoint(round(x), round(y))
+
+    def click(self, world, button=Qt.MouseButton.LeftButton, keys=Qt.KeyboardModifier.NoModifier):
+        native = self.canvas.native
+        QTest.mouseMove(native, self.at(world))
+        breathe()
+        QTest.mouseClick(native, button, keys, self.at(world))
+        breathe()
+
+    def press(self, key, keys=Qt.KeyboardModifier.NoModifier):
+        QTest.keyClick(self.canvas.native, key, keys)
+        breathe()
+
+    def settle(self):
+        turn(
+            lambda: (
+                self.bench.worker.is_idle
+                and not self.bench.is_propagating
+                and (self.bench.binder is None or self.bench.binder.is_idle)
+            )
+        )
+
+    @property
+    def labels(self):
+        return self.bench.binder.labels.data
+
+
+@pytest.fixture
+def window(make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    made = Window(viewer)
+    yield made
+    if made.widget is not None:
+        made.widget.close()
+    assert THREAD not in {t.name for t in threading.enumerate()}
+
+
+@pytest.fixture
+def picture():
+    """A bright disc on a dark ground, uint8 (100, 120)."""
+    rows, cols = np.indices((100, 120))
+    return np.where(np.hypot(rows - 50, cols - 60) < 20, 200, 30).astype(np.uint8)
+
+
+def test_mouse_clicks_become_a_mask(window, picture):
+    window.viewer.add_image(picture)
+    window.widget.object_panel.new.click()
+    breathe()
+    window.click((50, 60))
+    window.click((10, 10), Qt.MouseButton.RightButton)
+    window.click((90, 110), keys=Qt.KeyboardModifier.ShiftModifier)
+    window.settle()
+    signs = list(window.bench.binder.points.features["sign"])
+    assert signs == ["positive", "negative", "negative"]
+    truth = picture == 200
+    mask = window.labels > 0
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.9
+    assert window.widget.status_panel.time.text().startswith("Last answer: ")
+    assert "Object 1: 3 clicks" in window.widget.object_panel.list.item(0).text()
+
+
+def test_a_right_drag_zooms_and_adds_nothing(window, picture):
+    window.viewer.add_image(picture)
+    window.bench.new_object()
+    breathe()
+    zoom = window.viewer.camera.zoom
+    native, start = window.canvas.native, window.at((50, 60))
+    QTest.mousePress(native, Qt.MouseButton.RightButton, pos=start)
+    for i in range(1, 12):
+        QTest.mouseMove(native, start + QPoint(0, 6 * i))
+        breathe(0.02)
+    QTest.mouseRelease(native, Qt.MouseButton.RightButton, pos=start + QPoint(0, 66))
+    breathe()
+    assert len(window.bench.binder.points.data) == 0
+    # offscreen Qt moves the pointer without its buttons, so only the absence of a point is certain
+    assert window.viewer.camera.zoom > 0 < zoom
+
+
+def test_the_sign_of_a_left_click_can_be_swapped_by_key(window, picture):
+    window.viewer.add_image(picture)
+    window.bench.new_object()
+    breathe()
+    window.click((50, 60))
+    window.press(Qt.Key.Key_W)
+    assert "belongs to the object" in window.widget.click_panel.right.text()
+    window.click((10, 10))
+    window.settle()
+    assert list(window.bench.binder.points.features["sign"]) == ["positive", "negative"]
+
+
+def test_keys_do_what_the_buttons_do(window):
+    volume = np.zeros((9, 60, 60), np.uint8)
+    volume[2:7, 20:40, 20:40] = 200
+    window.viewer.add_image(volume)
+    window.press(Qt.Key.Key_N)
+    breathe()
+    window.viewer.dims.set_point(0, 4)
+    window.click((30, 30))
+    window.settle()
+    window.press(Qt.Key.Key_G)
+    window.settle()
+    assert np.count_nonzero(window.labels.any(axis=(1, 2))) == 5
+    window.press(Qt.Key.Key_U)
+    window.settle()
+    assert np.count_nonzero(window.labels.any(axis=(1, 2))) == 1
+    window.press(Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
+    window.settle()
+    assert np.count_nonzero(window.labels.any(axis=(1, 2))) == 5
+    window.press(Qt.Key.Key_K)
+    assert window.bench.binder.drawer.object == 2
+    assert "accepted" in window.widget.object_panel.list.item(0).text()
+
+
+def test_a_click_in_3_d_display_is_refused(window, picture):
+    window.viewer.add_image(np.stack([picture] * 5))
+    window.bench.new_object()
+    window.viewer.dims.ndisplay = 3
+    breathe(0.2)
+    window.bench.binder.points.mode = "add"
+    size = window.canvas.native.size()
+    QTest.mouseClick(
+        window.canvas.native,
+        Qt.MouseButton.LeftButton,
+        pos=QPoint(size.width() // 2, size.height() // 2),
+    )
+    breathe()
+    assert len(window.bench.binder.points.data) == 0
+    assert "2-D view" in window.widget.status_panel.error.text()
+
+
+def test_the_image_list_follows_the_layers(window, picture):
+    panel = window.widget.image_panel.image
+    assert panel.count() == 0
+    first = window.viewer.add_image(picture, name="first")
+    second = window.viewer.add_image(picture, name="second")
+    assert [panel.itemText(i) for i in range(panel.count())] == ["first", "second"]
+    assert window.bench.image is first
+    second.name = "renamed"
+    assert panel.itemText(1) == "renamed"
+    panel.setCurrentIndex(1)
+    assert window.bench.image is second
+    window.viewer.layers.remove(second)
+    assert window.bench.image is first
+    assert panel.count() == 1
+
+
+@pytest.mark.parametrize("which", ["points", "labels", "image"])
+def test_a_removed_layer_is_told_and_work_can_begin_again(window, picture, which):
+    image = window.viewer.add_image(picture, name="disc")
+    window.bench.new_object()
+    window.bench.binder.points.add((50, 60))
+    binder = window.bench.binder
+    window.viewer.layers.remove({"image": image}.get(which) or getattr(binder, which))
+    window.settle()
+    assert f"The {which} layer" in window.widget.status_panel.error.text()
+    if which == "image":
+        window.viewer.add_image(picture, name="disc")
+    window.bench.new_object()
+    window.bench.binder.points.add((50, 60))
+    window.settle()
+    assert (window.labels > 0).any()
+
+
+def test_a_taken_key_is_left_alone_and_told(make_napari_viewer):
+    viewer = make_napari_viewer()
+    pressed = []
+    viewer.bind_key("n", lambda _: pressed.append(1))
+    mine = viewer.keymap.copy()
+    widget = SegmentWidget(viewer)
+    assert [a.name for a in widget._keys.taken] == ["new_object"]
+    assert widget.object_panel.new.text() == "New object"
+    assert "means something else" in widget.object_panel.new.toolTip()
+    assert all(viewer.keymap[key] is call for key, call in mine.items())
+    assert len(viewer.keymap) == len(ACTIONS)
+    widget.close()
+    assert viewer.keymap == mine
+
+
+def test_models_that_are_not_installed_are_grey_and_say_why(make_napari_viewer, monkeypatch):
+    from dataclasses import replace
+
+    from napari_intseg.models import registry
+
+    spec = registry.MODELS["random-walker"]
+    absent = replace(spec, title="Absent", needs=("no_such_package",), extra="sam")
+    monkeypatch.setitem(registry.MODELS, "absent", absent)
+    widget = SegmentWidget(make_napari_viewer())
+    box = widget.model_panel.model
+    row = box.findData("absent")
+    assert not box.model().item(row).isEnabled()
+    tip = box.itemData(row, Qt.ItemDataRole.ToolTipRole)
+    assert "pip install 'napari-intseg[sam]'" in tip
+    assert box.currentData() == registry.DEFAULT_MODEL
+    widget.close()
+
+
+def test_missing_weights_can_be_fetched_or_picked(make_napari_viewer, monkeypatch, tmp_path):
+    from napari_intseg.models import weights
+
+    monkeypatch.setenv(weights.FOLDERS_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(weights, "cache_folder", lambda: tmp_path / "cache")
+    asked = []
+
+    def fetch(key, *, on_progress, should_stop):
+        asked.append((key, should_stop()))
+        on_progress(1, 2)
+        return
+
+    monkeypatch.setattr(weights, "fetch", fetch)
+    widget = SegmentWidget(make_napari_viewer())
+    panel = widget.model_panel
+    panel.model.setCurrentIndex(panel.model.findData("ritm-hrnet18s"))
+    assert not panel.missing.isHidden()
+    assert "coco_lvis_h18s_itermask.pth" in panel.text.text()
+    panel.fetch.click()
+    turn(lambda: bool(asked) and widget.bench.worker.is_idle)
+    breathe()
+    assert asked == [("ritm-hrnet18s", False)]
+    assert "cancelled" in widget.status_panel.message.text()
+    widget.close()
+
+
+@pytest.mark.parametrize("how", ["widget", "dock", "viewer"])
+def test_closing_in_the_middle_leaves_nothing(make_napari_viewer, how):
+    viewer = make_napari_viewer()
+    window = Window(viewer)
+    rng = np.random.default_rng(0)
+    volume = rng.integers(0, 255, (20, 200, 200)).astype(np.uint8)
+    image = viewer.add_image(volume)
+    before = len(image.events.data.callbacks), len(viewer.layers.events.removed.callbacks)
+    window.bench.new_object()
+    binder = window.bench.binder
+    points = binder.points
+    points.add((10, 100, 100))
+    window.bench.propagate()
+    breathe(0.05)
+    assert THREAD in {t.name for t in threading.enumerate()}
+    if how == "widget":
+        window.widget.close()
+    elif how == "dock":
+        viewer.window.remove_dock_widget(window.dock)
+    else:
+        viewer.close()
+    breathe(0.2)
+    assert THREAD not in {t.name for t in threading.enumerate()}
+    if how != "viewer":
+        assert not viewer.keymap
+        assert len(image.events.data.callbacks) == before[0]
+        assert len(viewer.layers.events.removed.callbacks) < before[1]
+        assert not [c for c in points.mouse_drag_callbacks if "Clicking" in repr(c)]
+    gone = weakref.ref(binder), weakref.ref(window.bench)
+    points.mode = "pan_zoom"
+    window.widget.deleteLater()
+    window.widget = window.bench = binder = None
+    del window
+    breathe(0.2)
+    gc.collect()
+    breathe(0.1)
+    gc.collect()
+    assert [ref() for ref in gone] == [None, None]
