@@ -1,0 +1,199 @@
+"""`napari-intseg demo`: real images and a volume, segmented before your eyes."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_intseg.cli import values
+from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+
+if TYPE_CHECKING:
+    from napari_intseg.cli.demo_cases import FlatCase, VolumeCase
+    from napari_intseg.core.prompts import Click
+    from napari_intseg.core.segmenter import Segmenter
+    from napari_intseg.core.volume import Plane, Volume
+    from napari_intseg.session.session import Session
+
+HELP = "segment real images and a volume, and show the result"
+DESCRIPTION = """Segment real images with several clicks each, and a volume with clicks on two
+planes and propagation. Labels and pictures are written to a folder, and napari opens with the
+volume where there is a display.
+
+The volume is the one named, else a real CT from ../shared/data/samples beside the checkout, else a
+phantom. Clicks on it are made by a robot user that knows the truth, or, where none is known, on
+the largest bright structure; --click makes them yours.
+
+examples:
+  napari-intseg demo
+  napari-intseg demo ct.nii.gz --click 40,120,200 --click 55,118,190 --window abdomen"""
+_ROBOT_CLICKS = 4
+_SHOWN_PLANES = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the sub-command."""
+    parser.add_argument("volume", nargs="?", type=Path, metavar="VOLUME", help="a volume of yours")
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo-output"), metavar="DIR",
+        help="where to write, files of an earlier demo are replaced; default demo-output",
+    )  # fmt: skip
+    parser.add_argument(
+        "--click", type=values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
+        help="a click on VOLUME; repeat for more",
+    )  # fmt: skip
+    parser.add_argument("--truth", type=Path, metavar="MASK", help="of VOLUME, for the Dice")
+    parser.add_argument("--window", type=values.window, metavar="W", help="as for `segment`")
+    parser.add_argument("--model", metavar="ID", help="one that `napari-intseg models` lists")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="its weight file")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, …")
+    parser.add_argument("--no-window", action="store_true", help="never open napari")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment, write, tell, and open a window if there can be one; returns 0."""
+    from napari_intseg.cli.demo_cases import FLAT, find_volume
+    from napari_intseg.errors import FileError
+    from napari_intseg.models.registry import DEFAULT_MODEL, load_model
+
+    started = time.perf_counter()
+    case = find_volume(args.volume, args.truth, args.click, args.window)
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise FileError(
+            f"folder cannot be made: expected a place that can be written, got "
+            f"{str(args.output)!r} ({err.strerror}). Choose another with --output."
+        ) from err
+    name = args.model or DEFAULT_MODEL
+    model = load_model(name, weights=args.weights, device=args.device)
+    print(f"model {name}; results go to {args.output}{os.sep}")
+    for flat in FLAT:
+        _segment_flat(flat, model, args.output)
+    files = _segment_volume(case, model, args.output)
+    print(f"\nall done in {time.perf_counter() - started:.0f} s")
+    _open_window(files, no_window=args.no_window)
+    return 0
+
+
+def _segment_flat(case: "FlatCase", model: "Segmenter", folder: Path) -> None:
+    from napari_intseg.core.volume import Plane
+    from napari_intseg.session.session import Session
+
+    volume = case.read()
+    session = Session(model, volume)
+    print(f"\n{case.name}: {case.about}, {_size(volume)}")
+    clicks: list[Click] = []
+    for label in dict.fromkeys(c.label or 1 for c in case.clicks):
+        if label not in session.objects:
+            session.new_object(label)
+        started = time.perf_counter()
+        for click in (c for c in case.clicks if (c.label or 1) == label):
+            session.click(click.position, positive=click.positive)
+        took = time.perf_counter() - started
+        clicks += [placed.click for placed in session.clicks]
+        print(f"  object {label}: {_signs(session)}, {session.mask.sum()} pixels, {took:.1f} s")
+    _write(session, folder / f"{case.name}_labels.png")
+    _write_overlay(session, {Plane(0, 0): clicks}, folder / f"{case.name}_overlay.png")
+
+
+def _segment_volume(case: "VolumeCase", model: "Segmenter", folder: Path) -> tuple[Path, Path]:
+    from napari_intseg.cli.demo_clicks import make_clicks
+    from napari_intseg.evaluation.metrics import dice
+    from napari_intseg.io.write import write_array
+    from napari_intseg.session.session import Session
+
+    volume = case.volume
+    session = Session(model, volume, window=case.window)
+    print(f"\n{case.name}: {case.about}, {_size(volume)}")
+    who = make_clicks(session, case, _ROBOT_CLICKS)
+    planes = session.clicked_planes(0)
+    print(f"  {who}: {_signs(session)} on planes {', '.join(str(p.index) for p in planes)}")
+    if case.truth is not None:
+        for plane in planes:
+            score = dice(session.mask_on(plane), volume.of(case.truth, plane))
+            print(f"  Dice on plane {plane.index}: {score:.3f}")
+    started = time.perf_counter()
+    with stop_on_interrupt() as stopped, progress_bar("  propagation", "plane", leave=False) as bar:
+        session.propagate(on_progress=bar, should_stop=stopped)
+    took, done = time.perf_counter() - started, len(session.propagated_planes(0))
+    print(f"  propagation: {done} planes in {took:.1f} s, {session.mask.sum()} voxels in all")
+    if case.truth is not None:
+        score = dice(session.mask, case.truth)
+        print(f"  Dice of the volume: {score:.3f} ({case.truth_from})")
+    image, labels = folder / f"{case.name}_image.nii.gz", folder / f"{case.name}_labels.nii.gz"
+    write_array(image, volume.data, volume, overwrite=True)
+    _write(session, labels)
+    clicks = {plane: list(session.prompts(plane).clicks) for plane in _chosen(session)}
+    _write_overlay(session, clicks, folder / f"{case.name}_overlay.png")
+    return image, labels
+
+
+def _chosen(session: "Session") -> list["Plane"]:
+    """Return the clicked planes and some of those between and beyond, in order."""
+    clicked = session.clicked_planes(0)[:2]
+    others = [p for p in session.propagated_planes(0) if session.mask_on(p).any()]
+    step = max(1, len(others) // _SHOWN_PLANES)
+    return sorted({*clicked, *others[step // 2 :: step][:_SHOWN_PLANES]})
+
+
+def _write(session: "Session", path: Path) -> None:
+    from napari_intseg.io.write import write_labels
+
+    write_labels(path, session.labels, session.volume, overwrite=True)
+    print(f"  wrote {path}")
+
+
+def _write_overlay(session: "Session", clicks: "dict[Plane, list[Click]]", path: Path) -> None:
+    from napari_intseg.cli.overlay import overlay, side_by_side
+    from napari_intseg.inference.intensity import resolve_intensity
+    from napari_intseg.io.write import write_picture
+
+    volume = session.volume
+    intensity = resolve_intensity(volume, session.window)
+    pictures = [
+        overlay(intensity.to_rgb(volume.take(plane)), session.labels_on(plane), given)
+        for plane, given in clicks.items()
+    ]
+    write_picture(path, side_by_side(pictures), overwrite=True)
+    print(f"  wrote {path}")
+
+
+def _open_window(files: tuple[Path, Path], *, no_window: bool) -> None:
+    """Open napari in a process of its own, so that the demo needs no Qt."""
+    missing = _why_no_window()
+    if no_window or missing:
+        print("no window: " + ("not wanted" if no_window else missing))
+        return
+    print("napari opens; close its window to end the demo")
+    command = [sys.executable, "-m", "napari_intseg.ui.show", *map(str, files)]
+    if subprocess.run(command, check=False).returncode:
+        print("napari could not be opened; the files are there all the same")
+
+
+def _why_no_window() -> str:
+    bindings = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+    if find_spec("napari") is None or not any(find_spec(b) for b in bindings):
+        return "napari is not installed; pip install 'napari-intseg[gui]'"
+    on_linux = sys.platform.startswith("linux")
+    if on_linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "there is no display"
+    return ""
+
+
+def _signs(session: "Session") -> str:
+    clicks = session.clicks
+    negative = sum(not placed.click.positive for placed in clicks)
+    count = f"{len(clicks)} click{'' if len(clicks) == 1 else 's'}"
+    return count + (f" ({negative} negative)" if negative else "")
+
+
+def _size(volume: "Volume") -> str:
+    size = " × ".join(map(str, volume.shape)) + (" RGB" if volume.n_channels else "")
+    if volume.ndim == 2:
+        return f"{size} pixels"
+    return f"{size} voxels of " + " × ".join(f"{s:.4g}" for s in volume.spacing) + " mm"

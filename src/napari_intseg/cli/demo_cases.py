@@ -1,0 +1,160 @@
+"""What the demo segments: images that are always there, and a volume."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_intseg.cli.values import ClickOption
+from napari_intseg.core.volume import Volume
+from napari_intseg.errors import DataError
+
+SHARED_VARIABLE = "NAPARI_INTSEG_SHARED"
+_LIVER = 5  # of TotalSegmentator's labels
+
+
+@dataclass(frozen=True, slots=True)
+class FlatCase:
+    """A real image with clicks chosen by a person; its true outline is not known."""
+
+    name: str
+    about: str
+    clicks: tuple[ClickOption, ...]
+
+    def read(self) -> Volume:
+        """Return the image, which comes with scikit-image."""
+        from skimage import data
+
+        return Volume(np.asarray(getattr(data, self.name)()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolumeCase:
+    """A volume with an object to segment.
+
+    Parameters
+    ----------
+    name, about : str
+        For files, and for people.
+    volume : Volume
+        3-D.
+    window : Any
+        See `resolve_intensity`.
+    truth : ndarray of bool or None
+        The object; None if it is not known.
+    truth_from : str
+        Who says so.
+    clicks : sequence of ClickOption
+        Given by the user; otherwise chosen on two planes.
+    """
+
+    name: str
+    about: str
+    volume: Volume
+    window: Any = None
+    truth: NDArray[np.bool_] | None = None
+    truth_from: str = ""
+    clicks: Sequence[ClickOption] = ()
+
+
+def _clicks(label: int, *positions: tuple[float, float, str]) -> tuple[ClickOption, ...]:
+    return tuple(ClickOption((row, col), sign == "+", label) for row, col, sign in positions)
+
+
+FLAT = (
+    FlatCase(
+        "cell",
+        "a cell under the microscope",
+        _clicks(1, (373, 427, "+"), (400, 440, "+"), (373, 340, "-"), (470, 430, "-")),
+    ),
+    FlatCase(
+        "coins",
+        "coins, three of them as objects of their own",
+        _clicks(1, (53, 334, "+"), (40, 322, "+"), (53, 296, "-"))
+        + _clicks(2, (186, 347, "+"), (170, 335, "+"), (200, 350, "+"), (186, 305, "-"))
+        + _clicks(3, (262, 46, "+"), (275, 56, "+"), (262, 82, "-")),
+    ),
+    FlatCase(
+        "immunohistochemistry",
+        "a gland in a stained tissue section, RGB",
+        _clicks(
+            1,
+            (400, 315, "+"), (335, 300, "+"), (475, 330, "+"), (400, 235, "-"), (340, 420, "-"),
+            (480, 265, "-"),
+        ),
+    ),
+)  # fmt: skip
+
+
+def samples_folder() -> Path | None:
+    """Return the folder of real volumes beside the checkout, or None."""
+    beside = Path(__file__).resolve().parents[4] / "shared"
+    folder = Path(os.environ.get(SHARED_VARIABLE, beside)) / "data" / "samples"
+    return folder if folder.is_dir() else None
+
+
+def find_volume(
+    path: Path | None,
+    truth: Path | None = None,
+    clicks: Sequence[ClickOption] = (),
+    window: Any = None,
+) -> VolumeCase:
+    """Return the volume to segment: the named one, a real one beside the checkout, or the phantom.
+
+    Raises
+    ------
+    FileError
+        If a file cannot be read.
+    DataError
+        If the named file is no volume, or its truth is on another grid.
+    """
+    if path is not None:
+        return _named(path, truth, clicks, window)
+    folder = samples_folder()
+    if folder is not None and (folder / "ct.nii.gz").is_file():
+        return _real(folder)
+    from napari_intseg.core.phantom import ORGANS, ct_phantom
+
+    volume, labels = ct_phantom()
+    return VolumeCase(
+        "phantom", f"CT phantom, {ORGANS[1]}", volume, "abdomen", labels == 1, "exact truth"
+    )
+
+
+def _named(
+    path: Path, truth: Path | None, clicks: Sequence[ClickOption], window: Any
+) -> VolumeCase:
+    from napari_intseg.io.read import read_mask, read_volume
+    from napari_intseg.io.suffixes import ending_of
+
+    volume = read_volume(path)
+    if volume.ndim != 3:
+        raise DataError(
+            f"demo needs a volume: expected 3-D data, got shape {volume.shape} in {str(path)!r}. "
+            "For a flat image use `napari-intseg segment`."
+        )
+    return VolumeCase(
+        path.name[: len(path.name) - len(ending_of(path) or "")] or path.name,
+        str(path),
+        volume,
+        window,
+        None if truth is None else read_mask(truth, volume) > 0,
+        "" if truth is None else truth.name,
+        clicks,
+    )
+
+
+def _real(folder: Path) -> VolumeCase:
+    from napari_intseg.io.read import read_mask, read_volume
+
+    volume = read_volume(folder / "ct.nii.gz")
+    truth = None
+    if (folder / "ct_organs.nii.gz").is_file():
+        truth = read_mask(folder / "ct_organs.nii.gz", volume) == _LIVER
+    return VolumeCase(
+        "ct", "a real CT, ct.nii.gz, liver", volume, "abdomen", truth, "labels made by a model"
+    )

@@ -1,0 +1,205 @@
+"""`napari-intseg segment`: clicks on a file become a file of labels."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_intseg.cli import values
+from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+from napari_intseg.errors import PromptError
+
+if TYPE_CHECKING:
+    from napari_intseg.core.segmenter import Array
+    from napari_intseg.core.volume import Volume
+    from napari_intseg.session.session import Session
+
+HELP = "segment an image or a volume by clicks"
+DESCRIPTION = """Turn clicks into a file of labels with the geometry of the image.
+
+A click is PLANE,ROW,COL in a volume and ROW,COL in a flat image, counted from 0 along the axes of
+the data, whatever --axis is. Behind it, ":-" makes it negative and "@N" gives it to object N.
+Reads NIfTI, NRRD, MetaImage, TIFF, PNG, JPEG, .npy, DICOM; writes all but JPEG and DICOM.
+
+examples:
+  napari-intseg segment cells.png -o cells_labels.png --click 120,200 --click 90,180:-
+  napari-intseg segment ct.nii.gz -o liver.nii.gz --window abdomen \\
+      --click 40,120,200 --click 55,118,190 --propagate --planes 20:70
+  napari-intseg segment mr.nrrd -o two.nrrd --click 12,80,90@1 --click 12,80,140@2
+  napari-intseg segment ct.nii.gz -o better.nii.gz --init liver.nii.gz --click 40,90,180:-"""
+INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the sub-command."""
+    parser.add_argument(
+        "image", type=Path, metavar="IMAGE", help="file, or folder of one DICOM series"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="LABELS", help="file to write"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    _add_prompts(parser.add_argument_group("prompts"))
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", metavar="ID", help="one that `napari-intseg models` lists")
+    model.add_argument("--weights", type=Path, metavar="FILE", help="its weight file")
+    model.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, …")
+    model.add_argument(
+        "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
+    )
+    image = parser.add_argument_group("image")
+    image.add_argument(
+        "--window", type=values.window, metavar="W",
+        help="what is shown black and white: LOW,HIGH or LEVEL/WIDTH, a CT window such as "
+        "abdomen, lung or bone, percentile or full",
+    )  # fmt: skip
+    image.add_argument("--channels", type=values.channels, metavar="N,…", help="which to look at")
+    image.add_argument("--time", type=int, metavar="N", help="time point of a series, from 0")
+
+
+def _add_prompts(prompts: Any) -> None:
+    prompts.add_argument(
+        "--click", type=values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
+        help="a click; repeat for more, they are made in this order",
+    )  # fmt: skip
+    prompts.add_argument(
+        "--label", type=int, default=1, metavar="N", help="object of clicks without @N; default 1"
+    )
+    prompts.add_argument(
+        "--init", type=Path, metavar="MASK",
+        help="start from this mask; where it holds several labels, each object from its own",
+    )  # fmt: skip
+    prompts.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
+    prompts.add_argument(
+        "--propagate", action="store_true",
+        help="go on through the volume; Ctrl-C stops and keeps what is done",
+    )  # fmt: skip
+    prompts.add_argument(
+        "--planes", type=values.planes, metavar="A:B", help="propagate from plane A to B - 1 only"
+    )
+    prompts.add_argument(
+        "--probability", type=Path, metavar="FILE", help="also write the object's probability"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment and write.
+
+    Returns
+    -------
+    int
+        0; 130 when propagation was interrupted, with what was done by then written.
+    """
+    from napari_intseg.io.read import read_mask, read_volume
+    from napari_intseg.io.write import check_target, write_array, write_labels
+    from napari_intseg.models.registry import DEFAULT_MODEL, load_model
+    from napari_intseg.session.session import Session
+
+    labels = _check(args)
+    for target in (args.output, args.probability):
+        if target is not None:
+            check_target(target, overwrite=args.overwrite)
+    volume = read_volume(args.image, time=args.time)
+    initial = None if args.init is None else read_mask(args.init, volume)
+    model = load_model(
+        args.model or DEFAULT_MODEL,
+        weights=args.weights, device=args.device, precision=args.precision,
+    )  # fmt: skip
+    session = Session(model, volume, axis=args.axis, window=args.window, channels=args.channels)
+    interrupted = False
+    for label in labels:
+        if label not in session.objects:
+            session.new_object(label)
+        session.select_object(label)
+        _prompt(session, args, label, initial)
+        if args.propagate and not interrupted:
+            interrupted = _propagate(session, args)
+    write_labels(args.output, session.labels, volume, overwrite=args.overwrite)
+    if args.probability is not None:
+        write_array(args.probability, _probability(session), volume, overwrite=args.overwrite)
+    if not args.quiet:
+        _tell(session, args, labels)
+    return INTERRUPTED if interrupted else 0
+
+
+def _check(args: argparse.Namespace) -> tuple[int, ...]:
+    """Return the labels of the objects, in the order they are worked on."""
+    named = dict.fromkeys(args.label if c.label is None else c.label for c in args.click)
+    labels = tuple(named) or (args.label,)
+    if not args.click and args.init is None:
+        raise PromptError(
+            "nothing says where the object is: expected --click or --init, got neither. "
+            "Add --click PLANE,ROW,COL."
+        )
+    if min(labels) < 1:
+        raise PromptError(
+            f"label cannot be used: expected at least 1, got {min(labels)!r}. "
+            "0 is the background; choose another."
+        )
+    if args.planes is not None and not args.propagate:
+        raise PromptError(
+            "--planes has no effect: expected it with --propagate, got it alone. Add --propagate."
+        )
+    if args.probability is not None and len(labels) > 1:
+        raise PromptError(
+            f"probability is of one object: expected clicks for one, got objects {labels}. "
+            "Leave out --probability, or segment them one by one."
+        )
+    return labels
+
+
+def _prompt(
+    session: "Session", args: argparse.Namespace, label: int, initial: "Array | None"
+) -> None:
+    if initial is not None:
+        several = len(set(initial[initial > 0].tolist())) > 1
+        chosen = initial == label if several else initial > 0
+        if several or label == args.label or len(session.objects) == 1:
+            session.set_initial_mask(chosen)
+    for click in args.click:
+        if (args.label if click.label is None else click.label) == label:
+            session.click(click.position, positive=click.positive)
+
+
+def _propagate(session: "Session", args: argparse.Namespace) -> bool:
+    """Propagate the current object; return whether it was interrupted."""
+    length = session.volume.shape[session.axis]
+    first, end = args.planes or (None, None)
+    chosen = range(first or 0, length if end is None else end)
+    title = f"object {session.object}"
+    with stop_on_interrupt() as stopped, progress_bar(title, "plane", quiet=args.quiet) as show:
+        session.propagate(chosen, on_progress=show, should_stop=stopped)
+        return stopped()
+
+
+def _probability(session: "Session") -> "Array":
+    import numpy as np
+
+    out = np.zeros(session.volume.shape, np.float32)
+    axis = session.axis
+    for plane in (*session.clicked_planes(axis), *session.propagated_planes(axis)):
+        session.volume.put(out, plane, session.probability_on(plane))
+    return out
+
+
+def _tell(session: "Session", args: argparse.Namespace, labels: tuple[int, ...]) -> None:
+    written = session.labels
+    for label in labels:
+        session.select_object(label)
+        count = int((written == label).sum())
+        size = _size(session.volume, count)
+        clicks = len(session.clicks)
+        print(f"object {label}: {clicks} click{'' if clicks == 1 else 's'}, {count} {size}")
+    for target in (args.output, args.probability):
+        if target is not None:
+            print(f"wrote {target}", file=sys.stdout)
+
+
+def _size(volume: "Volume", count: int) -> str:
+    if volume.ndim == 2:
+        return "pixels"
+    voxel_mm3 = 1.0
+    for spacing_mm in volume.spacing:
+        voxel_mm3 *= spacing_mm
+    return f"voxels ({count * voxel_mm3:.4g} mm³)"

@@ -1,0 +1,75 @@
+"""What is written behind options: clicks, planes, windows."""
+
+import argparse
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_CLICK = re.compile(r"(?P<at>[^:@]+)(:(?P<sign>[+-]))?(@(?P<object>\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class ClickOption:
+    """A click as typed: where, its sign, and the object it is for, if named."""
+
+    position: tuple[float, ...]
+    positive: bool = True
+    label: int | None = None
+
+
+def click(text: str) -> ClickOption:
+    """Return what ``40,120,200``, ``40,90,180:-`` or ``40,90,180:-@2`` means."""
+    found = _CLICK.fullmatch(text.strip())
+    numbers = _numbers(found["at"]) if found else ()
+    if found is None or len(numbers) not in (2, 3):
+        raise argparse.ArgumentTypeError(
+            f"click is not understood: expected PLANE,ROW,COL (ROW,COL in 2-D), then :- for a "
+            f"negative one and @N for object N, got {text!r}"
+        )
+    label = int(found["object"]) if found["object"] else None
+    return ClickOption(numbers, found["sign"] != "-", label)
+
+
+def planes(text: str) -> tuple[int | None, int | None]:
+    """Return the first plane and the one behind the last of ``20:60``, ``20:`` or ``:60``."""
+    found = re.fullmatch(r"(\d*):(\d*)", text.strip())
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"planes are not understood: expected FIRST:END, END not included, got {text!r}"
+        )
+    first, end = (int(part) if part else None for part in found.groups())
+    return first, end
+
+
+def channels(text: str) -> tuple[int, ...]:
+    """Return the channels of ``0`` or ``0,2``."""
+    if not re.fullmatch(r"\d+(,\d+)*", text.strip()):
+        raise argparse.ArgumentTypeError(
+            f"channels are not understood: expected numbers like 0 or 0,2, got {text!r}"
+        )
+    return tuple(int(part) for part in text.split(","))
+
+
+def window(text: str) -> Any:
+    """Return a name as it is, ``-160,240`` as limits, ``40/400`` as level and width."""
+    from napari_intseg.inference.intensity import Window
+
+    for sign in ",/":
+        if sign in text:
+            numbers = _numbers(text.replace(sign, ","))
+            if len(numbers) != 2:
+                raise argparse.ArgumentTypeError(
+                    f"window is not understood: expected LOW,HIGH or LEVEL/WIDTH or a name, "
+                    f"got {text!r}"
+                )
+            return numbers if sign == "," else Window(*numbers)
+    return text
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return ()
+    return numbers if all(math.isfinite(n) for n in numbers) else ()

@@ -1,0 +1,99 @@
+"""`napari-intseg weights`: list, fetch, add and verify weight files."""
+
+import argparse
+from pathlib import Path
+
+from napari_intseg.cli.models import table
+from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+
+HELP = "list, fetch, add or verify weight files"
+DESCRIPTION = """Weight files are looked for in the folders named by NAPARI_INTSEG_WEIGHTS, among
+those that ship with the package, and in the user cache.
+
+examples:
+  napari-intseg weights list
+  napari-intseg weights fetch ritm-hrnet18s
+  napari-intseg weights add ~/Downloads/coco_lvis_h18s_itermask.pth
+  napari-intseg weights verify"""
+DAMAGED, INTERRUPTED = 1, 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions of the sub-command."""
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="show all known files, and where they are")
+    fetch = actions.add_parser("fetch", help="download a file, check it, keep it")
+    fetch.add_argument("key", metavar="KEY", help="one that `weights list` shows")
+    add = actions.add_parser("add", help="keep a file that was downloaded by hand")
+    add.add_argument("file", type=Path, metavar="FILE")
+    add.add_argument("--key", metavar="KEY", help="what it is, if its name does not say")
+    verify = actions.add_parser("verify", help="compare files with their checksums")
+    verify.add_argument("key", nargs="?", metavar="KEY", help="only this one")
+    for action, function in ((listing, _list), (fetch, _fetch), (add, _add), (verify, _verify)):
+        action.add_argument(
+            "--folder", type=Path, metavar="DIR", help="this folder instead of the user cache"
+        )
+        action.set_defaults(action=function)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the chosen action.
+
+    Returns
+    -------
+    int
+        0; 1 when `verify` finds a damaged file; 130 when `fetch` was interrupted.
+    """
+    return int(args.action(args))
+
+
+def _list(args: argparse.Namespace) -> int:
+    from napari_intseg.models.weights import list_weights
+
+    rows = [("key", "file", "size", "licence", "state")]
+    for found in list_weights(args.folder):
+        entry = found.entry
+        size = "?" if entry.size_mb is None else f"{entry.size_mb:g} MB"
+        can = "can be fetched" if entry.address else "fetch by hand, then add"
+        rows.append((entry.key, entry.file, size, entry.licence, str(found.path or can)))
+    print(table(rows))
+    return 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from napari_intseg.models.weights import fetch
+
+    with (
+        stop_on_interrupt() as stopped,
+        progress_bar(args.key, "B", unit_scale=True, unit_divisor=1000) as show,
+    ):
+        stored = fetch(args.key, folder=args.folder, on_progress=show, should_stop=stopped)
+    if stored is None:
+        print("interrupted; nothing is left behind")
+        return INTERRUPTED
+    _tell(stored.path, stored.is_checked, stored.sha256)
+    return 0
+
+
+def _add(args: argparse.Namespace) -> int:
+    from napari_intseg.models.weights import add
+
+    stored = add(args.file, args.key, folder=args.folder)
+    _tell(stored.path, stored.is_checked, stored.sha256)
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from napari_intseg.models.weights import verify
+
+    checks = verify(args.key, folder=args.folder)
+    for check in checks:
+        print(f"{check.state:10}  {check.entry.key}  {check.path}")
+    if not checks:
+        print("no weight file is here yet; `napari-intseg weights list` shows what there is")
+    return DAMAGED if any(check.state == "damaged" for check in checks) else 0
+
+
+def _tell(path: Path, is_checked: bool, sha256: str) -> None:
+    how = "as published" if is_checked else "recorded; none is published"
+    print(f"wrote {path}\nSHA-256 {sha256} ({how})")
