@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_intseg.errors import DataError, MissingExtraError, UnknownModelError
+from napari_intseg.errors import DataError, MissingExtraError, PromptError, UnknownModelError
 from napari_intseg.evaluation.benchmark import evaluate
 from napari_intseg.evaluation.datasets import Choices, open_datasets
 from napari_intseg.evaluation.jobs import ModelChoice
 from napari_intseg.evaluation.run import Protocol
+from napari_intseg.models.registry import MODELS, ModelSpec
 
 WALKER = (ModelChoice("random-walker"),)
 
@@ -135,6 +136,13 @@ def test_an_image_that_has_gone_is_left_out_and_named(folder):
 def test_an_unknown_model_is_refused_before_anything_runs(folder):
     with pytest.raises(UnknownModelError, match="model is unknown"):
         evaluate(open_datasets(folder), [*WALKER, ModelChoice("nonesuch")])
+
+
+def test_a_model_that_takes_no_clicks_is_refused(folder, monkeypatch):
+    boxes = ModelSpec("nowhere:build", "Boxes", "boxes", frozenset({"box"}))
+    monkeypatch.setitem(MODELS, "boxes-only", boxes)
+    with pytest.raises(PromptError, match=r"model takes no clicks.*'boxes-only'"):
+        evaluate(open_datasets(folder), [ModelChoice("boxes-only")])
 
 
 def test_no_workers_are_refused(folder):

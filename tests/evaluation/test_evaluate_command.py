@@ -1,4 +1,3 @@
-import argparse
 import json
 import shutil
 
@@ -7,7 +6,8 @@ import pytest
 from PIL import Image
 
 from napari_intseg.cli import evaluate as command
-from napari_intseg.errors import DataError, FileError
+from napari_intseg.cli.main import main
+from napari_intseg.errors import DataError
 
 
 @pytest.fixture
@@ -24,9 +24,7 @@ def folder(tmp_path):
 
 
 def run(*words):
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args([*map(str, words)]))
+    return main(["evaluate", *map(str, words)])
 
 
 def test_the_table_is_printed_and_files_are_written(folder, tmp_path, capsys):
@@ -96,26 +94,36 @@ def test_weights_belong_to_models_that_are_evaluated():
             command.parse_weights([text], ["a"])
 
 
-def test_a_limit_of_nothing_is_refused(folder):
-    with pytest.raises(DataError, match="limit is too small: expected at least 1 object"):
-        run(folder, "--limit", 0)
+def test_a_limit_of_nothing_is_refused(folder, capsys):
+    assert run(folder, "--limit", 0) == 2
+    assert "limit is too small: expected at least 1 object" in capsys.readouterr().err
 
 
-def test_outputs_that_exist_are_kept(folder, tmp_path):
+def test_outputs_that_exist_are_kept(folder, tmp_path, capsys):
     out = tmp_path / "o.json"
     out.write_text("mine")
-    with pytest.raises(FileError, match=r"output exists: expected a new file.*--overwrite"):
-        run(folder, "--json", out)
+    assert run(folder, "--json", out) == 2
+    told = capsys.readouterr().err
+    assert "output exists: expected a new file" in told
+    assert "--overwrite" in told
     assert out.read_text() == "mine"
-    assert (
-        run(folder, "--max-clicks", 1, "--json", out, "--overwrite", "--model=random-walker") == 0
-    )
+    words = ("--max-clicks", 1, "--overwrite", "--model", "random-walker")
+    assert run(folder, "--json", out, *words) == 0
     assert out.read_text() != "mine"
 
 
-def test_outputs_without_a_folder_are_refused_before_the_work(folder, tmp_path):
-    with pytest.raises(FileError, match="output has no folder: expected an existing one"):
-        run(folder, "--report", tmp_path / "nowhere" / "o.html")
+def test_outputs_without_a_folder_are_refused_before_the_work(folder, tmp_path, capsys):
+    assert run(folder, "--report", tmp_path / "nowhere" / "o.html") == 2
+    assert "output has no folder: expected an existing one" in capsys.readouterr().err
+
+
+def test_the_command_that_was_typed_is_kept(folder, tmp_path, monkeypatch):
+    out = tmp_path / "o.json"
+    words = ["evaluate", str(folder), "--max-clicks", "1", "--json", str(out), "--quiet"]
+    words += ["--model", "random-walker"]
+    monkeypatch.setattr("sys.argv", ["napari-intseg", *words])
+    assert main() == 0
+    assert json.loads(out.read_text())["command"] == ["napari-intseg", *words]
 
 
 def test_masks_are_read_as_told(folder, tmp_path):

@@ -62,6 +62,7 @@ def test_the_kept_mask_is_that_at_the_target(truth):
     course = segment_slice(Disks(), image(truth), truth, Protocol(12, (0.6,)))
     at = next(i for i, value in enumerate(course.ious) if value >= 0.6)
     mask = course.kept_mask
+    assert course.kept_after == at + 1
     assert np.sum(mask & (truth == 1)) / np.sum(mask | (truth == 1)) == course.ious[at]
 
 

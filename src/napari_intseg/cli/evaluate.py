@@ -10,9 +10,19 @@ from typing import Any
 from napari_intseg.errors import DataError, FileError
 
 HELP = "measure models on images with known masks"
-DESCRIPTION = """A robot user clicks on the errors of each answer, as the published benchmarks do.
+DESCRIPTION = """Measure how many clicks models need. A robot user clicks on the errors of each
+answer, as the published benchmarks do.
+
 Reads the layouts of GrabCut, Berkeley, DAVIS, COCO_MVal, SBD and Pascal VOC, and plain folders with
-images/ and masks/; a folder that holds several such folders is measured folder by folder."""
+images/ and masks/ (2-D files and volumes). A folder that holds several such folders is measured
+folder by folder. Ctrl-C ends the run and keeps what is done.
+
+examples:
+  napari-intseg evaluate cells/ --report cells.html
+  napari-intseg evaluate GrabCut/ Berkeley/ --model random-walker --model ritm-hrnet18s \\
+      --weights ritm-hrnet18s=coco_lvis_h18s_itermask.pth --json both.json --report both.html
+  napari-intseg evaluate ct/ --volumes whole --masks classes --max-clicks 10 --workers 4
+  napari-intseg evaluate cells/ --rule random --seeds 5 --limit 50"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from napari_intseg.errors import DataError
+from napari_intseg.errors import DataError, PromptError
 from napari_intseg.evaluation.datasets import Dataset
 from napari_intseg.evaluation.jobs import (
     Job,
@@ -102,6 +102,8 @@ def evaluate(
     ------
     UnknownModelError
         If there is no such model.
+    PromptError
+        If a model takes no clicks.
     WeightsError, MissingExtraError, DeviceError
         If a model cannot be loaded.
     DataError
@@ -109,7 +111,11 @@ def evaluate(
     """
     protocol = protocol or Protocol()
     for choice in models:
-        find_model(choice.name)
+        if "click" not in find_model(choice.name).prompts:
+            raise PromptError(
+                f"model takes no clicks: expected a model that the robot user can click for, got "
+                f"{choice.name!r}. Choose another."
+            )
     jobs = [
         Job(choice, entry, protocol, seed)
         for choice in models

@@ -24,7 +24,8 @@ def picture_of(score: Score, entry: Entry) -> str:
     """Return a picture of one object as a data URL (JPEG).
 
     The truth is outlined in white on black, the answer is blue, clicks are numbered: green with a
-    plus on the object, orange with a minus off it. Of a whole volume, the plane with most of the
+    plus on the object, orange with a minus off it; those that led to the answer shown, which is
+    that at the highest target or else the last. Of a whole volume, the plane with most of the
     object is shown.
 
     Raises
@@ -36,11 +37,12 @@ def picture_of(score: Score, entry: Entry) -> str:
     truth = truth_of(labels, score.ref, entry.rules)
     volume = read_image(entry.image, labels.shape)
     mask, plane = score.course.kept_mask, score.ref.plane or Plane(0, 0)
-    clicks = [(i, click) for i, (_, click) in enumerate(score.course.clicks, start=1)]
+    made = score.course.clicks[: score.course.kept_after]
+    clicks = [(i, click) for i, (_, click) in enumerate(made, start=1)]
     if truth.ndim == 3:
         index = int((truth == 1).sum(axis=(1, 2)).argmax())
         plane, truth, mask = Plane(0, index), truth[index], mask[index]
-        on = [at == index for at, _ in score.course.clicks]
+        on = [at == index for at, _ in made]
         clicks = [pair for pair, here in zip(clicks, on, strict=True) if here]
     image = resolve_intensity(volume).to_rgb(volume.take(plane))
     return _data_url(_draw(image, truth == 1, mask, clicks))

@@ -81,6 +81,8 @@ class Course:
         The mask when the highest target was first reached, else the last one; see `kept_mask`.
     shape : tuple of int
         Of that mask.
+    kept_after : int
+        How many clicks had been made by then.
     """
 
     clicks: tuple[tuple[int | None, Click], ...]
@@ -90,6 +92,7 @@ class Course:
     surfaces: tuple[SurfaceDistance, ...] = ()
     kept: bytes = b""
     shape: tuple[int, ...] = ()
+    kept_after: int = 0
 
     @property
     def kept_mask(self) -> BoolArray:
@@ -129,6 +132,7 @@ class Notes:
     seconds: list[float] = field(default_factory=list)
     surfaces: list[SurfaceDistance] = field(default_factory=list)
     kept: BoolArray | None = None
+    kept_after: int = 0
 
     def take(self, plane: int | None, click: Click, mask: BoolArray, seconds: float) -> None:
         """Write down a click and the mask it led to."""
@@ -141,7 +145,7 @@ class Notes:
             self.surfaces.append(surface_distance(mask & valid, wanted, self.spacing))
         best = max(self.protocol.targets)
         if max(self.ious[:-1], default=0.0) < best:
-            self.kept = mask
+            self.kept, self.kept_after = mask, len(self.clicks)
 
     @property
     def is_over(self) -> bool:
@@ -160,6 +164,7 @@ class Notes:
             tuple(self.surfaces),
             zlib.compress(np.packbits(mask).tobytes()),
             mask.shape,
+            self.kept_after,
         )
 
 
