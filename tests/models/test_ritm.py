@@ -13,7 +13,6 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query, mask_to_logits, sigmoid
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.errors import DeviceError, PromptError, WeightsError
-from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.raw import raw_logits
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import build, pack_clicks
@@ -55,31 +54,8 @@ def parity(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint in the published form of HRNet-18s, random but repeatable."""
-    torch.manual_seed(0)
-    net = HRNetClicks(ClickInput(with_prev=True), width=18, ocr_width=48, small=True)
-    params = {
-        "width": 18, "ocr_width": 48, "small": True, "with_aux_output": True,
-        "use_leaky_relu": True, "use_rgb_conv": False, "use_disks": True, "norm_radius": 5,
-        "with_prev_mask": True,
-    }  # fmt: skip
-    config = {
-        "class": "isegm.model.is_hrnet_model.HRNetModel",
-        "params": {
-            name: {"type": "builtin", "value": value, "specified": True}
-            for name, value in params.items()
-        },
-    }
-    state_dict = net.state_dict()
-    state_dict["maps_transform.3.scale"] *= 100  # untrained, clicks would hardly matter
-    path = tmp_path_factory.mktemp("weights") / "coco_lvis_h18s_itermask.pth"
-    return save({"state_dict": state_dict, "config": config}, path)
-
-
-@pytest.fixture(scope="module")
-def model(small_file: Path) -> Any:
-    return load_model("ritm-hrnet18s", weights=small_file, device="cpu")
+def model(ritm_file: Path) -> Any:
+    return load_model("ritm-hrnet18s", weights=ritm_file, device="cpu")
 
 
 def query(model: Any, rng: np.random.Generator, *clicks: Click, prev: Any = None) -> Query:
@@ -137,18 +113,18 @@ def test_defaults_are_those_of_the_published_evaluation(model: Any) -> None:
     assert "mask" in traits.prompts
 
 
-def test_options_replace_the_published_settings(small_file: Path) -> None:
+def test_options_replace_the_published_settings(ritm_file: Path) -> None:
     zoom_in = ZoomIn(skip_clicks=1, target_size=(320, 320))
-    model = build("ritm-hrnet18s", small_file, zoom_in=zoom_in, flip=False, longer_side_px=None)
+    model = build("ritm-hrnet18s", ritm_file, zoom_in=zoom_in, flip=False, longer_side_px=None)
     assert model.traits.zoom_in == zoom_in
     assert not model.traits.flip
     assert model.traits.longer_side_px is None
 
 
 def test_folding_and_channels_last_do_not_change_the_answer(
-    small_file: Path, model: Any, rng: np.random.Generator
+    ritm_file: Path, model: Any, rng: np.random.Generator
 ) -> None:
-    plain = build("ritm-hrnet18s", small_file, device="cpu", plain=True)
+    plain = build("ritm-hrnet18s", ritm_file, device="cpu", plain=True)
     kinds = {type(module) for module in model.net.modules()}
     assert torch.nn.BatchNorm2d not in kinds
     assert torch.nn.BatchNorm2d in {type(module) for module in plain.net.modules()}
@@ -279,8 +255,8 @@ def test_a_missing_checkpoint_says_so() -> None:
         build("ritm-hrnet18s", None)
 
 
-def test_running_out_of_memory_says_what_to_do(small_file: Path, rng: np.random.Generator) -> None:
-    model = build("ritm-hrnet18s", small_file, device="cpu")
+def test_running_out_of_memory_says_what_to_do(ritm_file: Path, rng: np.random.Generator) -> None:
+    model = build("ritm-hrnet18s", ritm_file, device="cpu")
 
     def full(*_: Any) -> Any:
         raise torch.OutOfMemoryError("full")
@@ -288,132 +264,6 @@ def test_running_out_of_memory_says_what_to_do(small_file: Path, rng: np.random.
     model.net.forward = full  # type: ignore[method-assign]
     with pytest.raises(DeviceError, match=r"out of memory.*choose device='cpu'"):
         model.predict(query(model, rng, Click(1, 1)))
-
-
-# --- checkpoints that are not what they should be
-
-
-def changed(path: Path, tmp_path: Path, change: Any) -> Path:
-    checkpoint = torch.load(path, weights_only=True)
-    change(checkpoint)
-    return save(checkpoint, tmp_path / "changed.pth")
-
-
-def test_a_missing_weight_is_named(small_file: Path, tmp_path: Path) -> None:
-    path = changed(
-        small_file, tmp_path, lambda c: c["state_dict"].pop("feature_extractor.cls_head.bias")
-    )
-    with pytest.raises(WeightsError, match=r"1 missing .feature_extractor.cls_head.bias."):
-        load_ritm(path)
-
-
-def test_a_weight_too_many_is_named(small_file: Path, tmp_path: Path) -> None:
-    path = changed(small_file, tmp_path, lambda c: c["state_dict"].update(stray=torch.zeros(1)))
-    with pytest.raises(WeightsError, match=r"1 unknown .stray."):
-        load_ritm(path)
-
-
-def test_a_weight_of_another_shape_is_named(small_file: Path, tmp_path: Path) -> None:
-    path = changed(
-        small_file, tmp_path, lambda c: c["config"]["params"]["ocr_width"].update(value=64)
-    )
-    with pytest.raises(WeightsError, match=r"of another shape .feature_extractor.conv3x3_ocr.0"):
-        load_ritm(path)
-
-
-def test_an_unknown_class_is_named_and_never_imported(small_file: Path, tmp_path: Path) -> None:
-    (tmp_path / "evil.py").write_text("raise SystemExit('imported')")
-    sys.path.insert(0, str(tmp_path))
-    try:
-        path = changed(small_file, tmp_path, lambda c: c["config"].update({"class": "evil.Model"}))
-        with pytest.raises(
-            WeightsError, match=r"unknown class: expected one of .*got 'evil.Model'"
-        ):
-            load_ritm(path)
-    finally:
-        sys.path.remove(str(tmp_path))
-    assert "evil" not in sys.modules
-
-
-@pytest.mark.parametrize("name", [None, ["a"], 3])
-def test_a_class_that_is_no_name_is_told(small_file: Path, tmp_path: Path, name: Any) -> None:
-    path = changed(small_file, tmp_path, lambda c: c["config"].update({"class": name}))
-    with pytest.raises(WeightsError, match="unknown class"):
-        load_ritm(path)
-
-
-def test_an_unknown_parameter_is_named(small_file: Path, tmp_path: Path) -> None:
-    extra = {"type": "builtin", "value": "s1", "specified": True}
-    path = changed(
-        small_file, tmp_path, lambda c: c["config"]["params"].update(pipeline_version=extra)
-    )
-    with pytest.raises(WeightsError, match=r"unknown parameter: expected .*got 'pipeline_version'"):
-        load_ritm(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("width", "wide"), ("width", True), ("width", 0), ("norm_radius", -5), ("use_disks", 1),
-        ("norm_layer", "os.system"), ("clicks_groups", [2, 5]), ("norm_mean_std", [[0.5], [0.5]]),
-    ],
-)  # fmt: skip
-def test_an_unknown_value_is_named(small_file: Path, tmp_path: Path, name: str, value: Any) -> None:
-    path = changed(
-        small_file, tmp_path, lambda c: c["config"]["params"].update({name: {"value": value}})
-    )
-    with pytest.raises(WeightsError, match=f"unknown value of the parameter '{name}'"):
-        load_ritm(path)
-
-
-def test_a_checkpoint_of_sam_is_told_apart(tmp_path: Path) -> None:
-    state_dict = {
-        "image_encoder.pos_embed": torch.zeros(1),
-        "mask_decoder.iou_token.weight": torch.zeros(1),
-    }
-    path = save(state_dict, tmp_path / "sam_vit_b.pth")
-    with pytest.raises(WeightsError, match=r"'state_dict' and 'config'.*image_encoder.pos_embed"):
-        load_ritm(path)
-
-
-@pytest.mark.parametrize("entry", ["config", "state_dict"])
-def test_a_missing_entry_is_told(small_file: Path, tmp_path: Path, entry: str) -> None:
-    path = changed(small_file, tmp_path, lambda c: c.pop(entry))
-    with pytest.raises(WeightsError, match="expected the entries 'state_dict' and 'config'"):
-        load_ritm(path)
-
-
-def test_a_broken_configuration_is_told(small_file: Path, tmp_path: Path) -> None:
-    path = changed(small_file, tmp_path, lambda c: c["config"].pop("params"))
-    with pytest.raises(WeightsError, match="broken configuration: expected the entries 'class'"):
-        load_ritm(path)
-
-
-def test_other_published_options_make_a_network(rng: np.random.Generator) -> None:
-    """No published file uses them, but their configuration is understood."""
-    for params in (
-        {"use_rgb_conv": True, "use_disks": False, "norm_radius": 260},
-        {
-            "use_rgb_conv": False,
-            "conv_extend": True,
-            "with_prev_mask": True,
-            "binary_prev_mask": True,
-        },
-        {"use_rgb_conv": False, "ocr_width": 0},
-    ):
-        config = {
-            "class": "isegm.model.is_hrnet_model.HRNetModel",
-            "params": {
-                name: {"value": value}
-                for name, value in {"width": 18, "ocr_width": 48, "small": True, **params}.items()
-            },
-        }
-        net = net_of_config(config, Path("made")).eval()
-        image = torch.from_numpy(rng.random((1, 3, 32, 40), np.float32))
-        with torch.inference_mode():
-            logits = net(image, torch.tensor([[[5.0, 5, 0], [-1, -1, -1]]]))
-        assert logits.main.shape == (1, 1, 32, 40)
-        assert (logits.aux is None) == (params.get("ocr_width") == 0)
 
 
 class TestRitm(SegmenterContract):
