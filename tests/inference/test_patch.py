@@ -47,7 +47,5 @@ def test_what_is_picked_equals_that_of_the_whole(
     rng: np.random.Generator, rows: tuple[int, int], cols: tuple[int, int]
 ) -> None:
     patch = Patch(2, 3, rng.normal(size=(4, 6)).astype(np.float32), (10, 12))
-    window = slice(*rows), slice(*cols)
-    np.testing.assert_array_equal(patch.window(*window), patch.full()[window])
     crossing = np.arange(*rows, 2), np.arange(*cols)
     np.testing.assert_array_equal(patch.at(*crossing), patch.full()[np.ix_(*crossing)])

@@ -92,10 +92,6 @@ class Patch:
             return None
         return box[0] + self.row0, box[1] + self.row0, box[2] + self.col0, box[3] + self.col0
 
-    def window(self, rows: slice, cols: slice) -> FloatArray:
-        """Return the logits of a window of the slice, float32; start and stop are given."""
-        return self.at(np.arange(rows.start, rows.stop), np.arange(cols.start, cols.stop))
-
     def at(self, rows: Indices, cols: Indices) -> FloatArray:
         """Return the logits where some rows and columns of the slice cross, float32."""
         out = np.full((len(rows), len(cols)), -LOGIT_LIMIT, np.float32)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ from napari_intseg.core.settings import ZoomIn
 from napari_intseg.inference.flip import Flip
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.refine import keep_elsewhere
 from napari_intseg.inference.view import Read, View
 from napari_intseg.inference.zoom_in import Look, look, should_look_again
 
@@ -54,12 +55,15 @@ class Options:
         Average with the answer on the mirrored view.
     longer_side_px : int or None or "model"
         Views are never larger than this; None: no limit.
+    local : bool, default False
+        The last click changes only the region it is about; see `refine.keep_elsewhere`.
     """
 
     intensity: Intensity = field(default_factory=Intensity)
     zoom_in: ZoomIn | Model | None = "model"
     flip: bool | Model = "model"
     longer_side_px: int | Model | None = "model"
+    local: bool = False
 
     def resolved(self, traits: Traits) -> "Resolved":
         """Return the options with every "model" replaced by the model's own."""
@@ -68,6 +72,7 @@ class Options:
             traits.zoom_in if self.zoom_in == "model" else self.zoom_in,
             traits.flip if self.flip == "model" else self.flip,
             traits.longer_side_px if self.longer_side_px == "model" else self.longer_side_px,
+            self.local,
         )
 
 
@@ -79,6 +84,7 @@ class Resolved:
     zoom_in: ZoomIn | None
     flip: bool
     longer_side_px: int | None
+    local: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +182,10 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     answer = ask(choice)
     if zoom and should_look_again(zoom, answer.patch, choice.kept):
         answer = ask(look(zoom, shape, prompts, answer.patch, None))
-    return _timed(answer, start)
+    patch = answer.patch
+    if chosen.local and guide is not None and prompts.clicks:
+        patch = keep_elsewhere(patch, guide, prompts.clicks[-1], model.traits.threshold)
+    return replace(answer, patch=patch, seconds=time.perf_counter() - start)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,17 +275,4 @@ def _nothing(shape: tuple[int, int], kept: View | None, start: float) -> SliceAn
     seconds = time.perf_counter() - start
     return SliceAnswer(
         Patch.empty(shape), kept, View.whole(shape), seconds=seconds, info={"note": note}
-    )
-
-
-def _timed(answer: SliceAnswer, start: float) -> SliceAnswer:
-    return SliceAnswer(
-        answer.patch,
-        answer.kept,
-        answer.seen,
-        answer.state,
-        answer.alternatives,
-        answer.scores,
-        time.perf_counter() - start,
-        answer.info,
     )
