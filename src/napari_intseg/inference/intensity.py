@@ -47,7 +47,7 @@ CT_WINDOWS: dict[str, Window] = {
     "subdural": Window(75, 215),
     "temporal bone": Window(600, 2800),
 }
-"""Level and width by name, after Radiopaedia's article "Windowing (CT)" (doi:10.53347/rID-52108);
+"""Level and width by name, after "Windowing (CT)", radiopaedia.org/articles/windowing-ct;
 where it gives a range the middle is taken."""
 
 WindowChoice = str | tuple[float, float] | Window | None
