@@ -95,10 +95,26 @@ def test_stopping_keeps_what_is_done(folder):
         WALKER,
         Protocol(1),
         on_progress=lambda n, _: done.append(n),
-        should_stop=lambda: done[-1] >= 4,
+        should_stop=lambda: bool(done) and done[-1] >= 4,
     )
     assert outcome.cancelled
     assert [s.entry for s in outcome.scores] == ["0", "0", "1", "1"]
+
+
+@pytest.mark.slow
+def test_stopping_processes_keeps_what_is_under_way(folder):
+    data, seen = open_datasets(folder) * 50, []
+    outcome = evaluate(
+        data,
+        WALKER,
+        Protocol(1),
+        workers=2,
+        on_progress=lambda *p: seen.append(p),
+        should_stop=lambda: True,
+    )
+    assert outcome.cancelled
+    assert 0 < len(outcome.scores) < 50 * 8
+    assert seen[-1] == (len(outcome.scores), 50 * 8)
 
 
 def test_an_interrupt_keeps_what_is_done(folder):

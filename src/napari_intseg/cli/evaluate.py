@@ -3,10 +3,11 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, FileError
 
 HELP = "measure models on images with known masks"
@@ -23,6 +24,8 @@ examples:
       --weights ritm-hrnet18s=coco_lvis_h18s_itermask.pth --json both.json --report both.html
   napari-intseg evaluate ct/ --volumes whole --masks classes --max-clicks 10 --workers 4
   napari-intseg evaluate cells/ --rule random --seeds 5 --limit 50"""
+
+INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,9 +109,18 @@ def run(args: argparse.Namespace) -> int:
     models = [ModelChoice(name, weights.get(name), args.device) for name in names]
     choices = _choices(args)
     datasets = _distinct([d for folder in args.folders for d in open_datasets(folder, choices)])
-    with _Bar(args.quiet) as bar:
+    with (
+        progress_bar("evaluate", "object", quiet=args.quiet) as show,
+        stop_on_interrupt() as stop,
+    ):
         outcome = evaluate(
-            datasets, models, protocol, workers=args.workers, dask=args.dask, on_progress=bar
+            datasets,
+            models,
+            protocol,
+            workers=args.workers,
+            dask=args.dask,
+            on_progress=show,
+            should_stop=stop,
         )
     rows = summarise(outcome.scores, protocol)
     if rows:
@@ -119,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"left out: {told}", file=sys.stderr)
     if outcome.cancelled:
         print(f"cancelled: {len(outcome.scores)} results are kept", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     return 1 if outcome.skipped else 0
 
 
@@ -210,25 +222,3 @@ def _write(args: argparse.Namespace, outcome: Any, rows: Any, protocol: Any, dat
     if args.report is not None and rows:
         page = report_html(outcome, rows, data, protocol, command=command)
         args.report.write_text(page, encoding="utf-8")
-
-
-class _Bar:
-    """A progress bar on the error stream."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
-        self._bar: Any = None
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        def show(done: int, total: int) -> None:
-            if self._bar is None:
-                from tqdm import tqdm
-
-                self._bar = tqdm(total=total, unit="object", disable=self._quiet)
-            self._bar.update(done - self._bar.n)
-
-        return show
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()

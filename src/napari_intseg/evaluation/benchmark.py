@@ -1,5 +1,6 @@
 """Many objects, several models: every score, and what was kept when it was stopped."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,15 @@ from napari_intseg.evaluation.jobs import (
     Results,
     Score,
     Skipped,
+    Stop,
     run_here,
     run_in_processes,
     run_on_cluster,
 )
 from napari_intseg.evaluation.run import Protocol
 from napari_intseg.models.registry import find_model
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +95,8 @@ def evaluate(
     on_progress : callable, optional
         ``on_progress(done, total)`` in objects.
     should_stop : callable, optional
-        Asked between images. What is done is kept, as it is on KeyboardInterrupt.
+        Asked between images; what is done and, in processes, what is under way is kept. On
+        KeyboardInterrupt what is done is kept.
 
     Returns
     -------
@@ -124,16 +129,13 @@ def evaluate(
         for seed in protocol.seed_range
     ]
     tally = _Tally(sum(len(job.entry.objects) for job in jobs), on_progress)
-    start, results = time.perf_counter(), _spread(jobs, workers, dask)
-    cancelled = False
+    start = time.perf_counter()
+    results = _spread(jobs, workers, dask, should_stop or (lambda: False))
     try:
         for job, result in results:
             tally.take(job, result)
-            if should_stop is not None and should_stop() and tally.done < tally.total:
-                cancelled = True
-                break
     except KeyboardInterrupt:
-        cancelled = True
+        _logger.info("interrupted after %d of %d objects", tally.done, tally.total)
     finally:
         results.close()
     order = {id(job): i for i, job in enumerate(jobs)}
@@ -142,17 +144,17 @@ def evaluate(
     return Outcome(
         tuple(score for _, score in tally.scores),
         tuple(skipped for _, skipped in tally.skipped),
-        cancelled,
+        tally.done < tally.total,
         time.perf_counter() - start,
     )
 
 
-def _spread(jobs: Sequence[Job], workers: int, dask: str | None) -> Results:
+def _spread(jobs: Sequence[Job], workers: int, dask: str | None, stop: Stop) -> Results:
     if workers < 1:
         raise DataError(
             f"number of workers is too small: expected at least 1, got {workers!r}. "
             "Leave it out for one."
         )
     if dask:
-        return run_on_cluster(jobs, dask)
-    return run_here(jobs) if workers == 1 else run_in_processes(jobs, workers)
+        return run_on_cluster(jobs, dask, stop)
+    return run_here(jobs, stop) if workers == 1 else run_in_processes(jobs, workers, stop)

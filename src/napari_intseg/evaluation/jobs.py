@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -84,6 +84,7 @@ class Skipped:
 
 Result = list[Score] | Skipped
 Results = Generator[tuple[Job, Result], None, None]
+Stop = Callable[[], bool]
 
 
 def run_job(job: Job) -> Result:
@@ -133,20 +134,22 @@ def _loaded(choice: ModelChoice) -> Segmenter:
     return model
 
 
-def run_here(jobs: Sequence[Job]) -> Results:
-    """Yield the jobs with their results, one after the other."""
+def run_here(jobs: Sequence[Job], stop: Stop) -> Results:
+    """Yield the jobs with their results, one after the other, until told to stop."""
     try:
         for job in jobs:
+            if stop():
+                break
             yield job, run_job(job)
     finally:
         _loaded.cache_clear()
 
 
-def run_in_processes(jobs: Sequence[Job], workers: int) -> Results:
+def run_in_processes(jobs: Sequence[Job], workers: int, stop: Stop) -> Results:
     """Yield the jobs with their results as they come from several processes.
 
-    The cores are shared between the processes. When the generator is closed, jobs not begun are
-    dropped and those under way are waited for.
+    The cores are shared between the processes. When told to stop, jobs not begun are dropped and
+    those under way still yielded.
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
     with (
@@ -156,6 +159,11 @@ def run_in_processes(jobs: Sequence[Job], workers: int) -> Results:
         futures: dict[Future[Result], Job] = {pool.submit(run_job, job): job for job in jobs}
         try:
             for future in as_completed(futures):
+                if stop():
+                    for other in futures:
+                        other.cancel()
+                if future.cancelled():
+                    continue
                 try:
                     yield futures[future], future.result()
                 except BrokenProcessPool as err:
@@ -164,8 +172,10 @@ def run_in_processes(jobs: Sequence[Job], workers: int) -> Results:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def run_on_cluster(jobs: Sequence[Job], address: str) -> Results:
+def run_on_cluster(jobs: Sequence[Job], address: str, stop: Stop) -> Results:
     """Yield the jobs with their results as they come from an existing dask cluster.
+
+    When told to stop, all that has not come back is dropped.
 
     Raises
     ------
@@ -194,6 +204,8 @@ def run_on_cluster(jobs: Sequence[Job], address: str) -> Results:
         try:
             for future in distributed.as_completed(futures):
                 yield by_key[future.key], future.result()
+                if stop():
+                    break
         finally:
             client.cancel(futures)
 
