@@ -31,7 +31,7 @@ the largest bright structure; --click makes them yours.
 examples:
   napari-intseg demo
   napari-intseg demo ct.nii.gz --click 40,120,200 --click 55,118,190 --window abdomen"""
-_ROBOT_CLICKS = 4
+_ROBOT_CLICKS = 6
 _SHOWN_PLANES = 4
 
 

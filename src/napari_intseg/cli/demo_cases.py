@@ -121,7 +121,7 @@ def find_volume(
 
     volume, labels = ct_phantom()
     return VolumeCase(
-        "phantom", f"CT phantom, {ORGANS[1]}", volume, "abdomen", labels == 1, "exact truth"
+        "phantom", f"CT phantom, {ORGANS[1]}", volume, "liver", labels == 1, "exact truth"
     )
 
 
@@ -156,5 +156,5 @@ def _real(folder: Path) -> VolumeCase:
     if (folder / "ct_organs.nii.gz").is_file():
         truth = read_mask(folder / "ct_organs.nii.gz", volume) == _LIVER
     return VolumeCase(
-        "ct", "a real CT, ct.nii.gz, liver", volume, "abdomen", truth, "labels made by a model"
+        "ct", "a real CT, ct.nii.gz, liver", volume, "liver", truth, "labels made by a model"
     )
