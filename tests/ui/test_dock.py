@@ -260,7 +260,6 @@ def test_missing_weights_can_be_fetched_or_picked(make_napari_viewer, monkeypatc
     def fetch(key, *, on_progress, should_stop):
         asked.append((key, should_stop()))
         on_progress(1, 2)
-        return
 
     monkeypatch.setattr(weights, "fetch", fetch)
     widget = SegmentWidget(make_napari_viewer())

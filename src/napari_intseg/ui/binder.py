@@ -70,7 +70,9 @@ class Binder:
         self.clicking = Clicking(
             points,
             labels,
+            post=tools.post,
             on_change=self.sync,
+            on_tidied=tools.voice.changed.emit,
             can_click=self._why_not,
             on_refused=tools.voice.failed.emit,
         )
@@ -112,6 +114,7 @@ class Binder:
         """Answer with a model from now on; the plane in the window is answered anew."""
         self.drawer.set_model(model)
         self.sync()
+        self.tools.voice.changed.emit()
         now = self.viewed
         if not isinstance(now, str):
             place = Place(now.time, self.drawer.object, now.plane)
@@ -135,15 +138,15 @@ class Binder:
         if self.is_closed:
             return
         marks, outside = read_marks(self.points, self.frame, self.labels)
+        changes = [] if self.drawer.model is None else self._adopt(as_prompts(marks))
+        self.ask()
+        for time, change in changes:
+            self.draw(time, change)
         if outside:
             self.tools.voice.failed.emit(
                 f"{outside} point{'s lie' if outside > 1 else ' lies'} outside the image and "
                 "cannot be used. Move or delete them."
             )
-        if self.drawer.model is not None:
-            self._adopt(as_prompts(marks))
-        self.tools.voice.changed.emit()
-        self.ask()
 
     def ask(self) -> None:
         """Ask for the next answer, unless one is under way."""
@@ -228,8 +231,9 @@ class Binder:
             self.drawer.know([self.drawer.object])
         self.select_object(self.drawer.object)
 
-    def _adopt(self, wanted: dict[Place, Prompts]) -> None:
+    def _adopt(self, wanted: dict[Place, Prompts]) -> list[tuple[int, Change]]:
         """Give the sessions what differs from what they were given, one step of undo each."""
+        changes = []
         places = [p for p in {**self._given, **wanted} if self._given.get(p) != wanted.get(p)]
         groups: dict[tuple[int, int], list[Place]] = {}
         for place in places:
@@ -249,8 +253,9 @@ class Binder:
                 self._note(place, wanted.get(place, Prompts()))
                 if place in self._given:
                     self._open[place] = None
-            self.draw(time, change)
+            changes.append((time, change))
             self.drawer.session(time)
+        return changes
 
     def _note(self, place: Place, prompts: Prompts) -> None:
         if prompts.is_empty:

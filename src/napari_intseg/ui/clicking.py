@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels, Points
 
-from napari_intseg.ui.layers import NEGATIVE, POSITIVE, complete_features, show_signs
+from napari_intseg.ui.layers import (
+    NEGATIVE,
+    POSITIVE,
+    complete_features,
+    number_new,
+    show_signs,
+)
+from napari_intseg.ui.worker import Post
 
 MODIFIER = "Shift"
 """Held down, it turns the sign of a click; Shift has no meaning for napari's add mode."""
@@ -25,8 +32,12 @@ class Clicking:
         The layer; its features are kept complete and its looks follow the signs.
     labels : Labels
         Gives each object its colour.
+    post : callable
+        Has the GUI thread tidy up after the event: looks can wait, the request cannot.
     on_change : callable
-        Called after points were added, moved, deleted or given other features.
+        Called at once when points were added, moved, deleted or given other features.
+    on_tidied : callable
+        Called a little later, when they also look like it.
     can_click : callable
         Asked when the mouse adds a point; returns None, or why it is refused.
     on_refused : callable
@@ -38,19 +49,25 @@ class Clicking:
         points: Points,
         labels: Labels,
         *,
+        post: Post,
         on_change: Callable[[], None],
+        on_tidied: Callable[[], None],
         can_click: Callable[[], str | None],
         on_refused: Callable[[str], None],
     ) -> None:
         self.points = points
         self._labels = labels
+        self._post = post
         self._on_change = on_change
+        self._on_tidied = on_tidied
         self._can_click = can_click
         self._on_refused = on_refused
         self._defaults: dict[str, Any] = {"sign": POSITIVE, "object": 1, "axis": 0, "order": 0}
         self._pressed: str | None = None
         self._by_mouse = False
         self._quiet = False
+        self._untidy = False
+        self._closed = False
         self._seen = points.features.copy()
         points.events.data.connect(self._data_changed)
         points.events.features.connect(self._features_changed)
@@ -81,10 +98,11 @@ class Clicking:
     def complete(self) -> None:
         """Make sure of the features and looks of points that were there before."""
         with self.quiet():
-            complete_features(self.points, self._defaults, ())
+            complete_features(self.points, self._defaults)
 
     def close(self) -> None:
         """Let go of the layer."""
+        self._closed = True
         self.points.events.data.disconnect(self._data_changed)
         self.points.events.features.disconnect(self._features_changed)
         self.points.events.mode.disconnect(self._stay_last)
@@ -111,7 +129,8 @@ class Clicking:
         action = str(getattr(event.action, "value", event.action))
         if self._quiet or action not in _DONE:
             return
-        new = [int(i) for i in event.data_indices] if action == "added" else []
+        count = len(self.points.data)
+        new = [int(i) % count for i in event.data_indices] if action == "added" else []
         if new and self._pressed is not None:
             refusal = self._can_click()
             if refusal is not None:
@@ -119,26 +138,41 @@ class Clicking:
                 self._on_refused(refusal)
                 return
             self._by_mouse = True
-        with self.quiet():
-            complete_features(self.points, self._defaults, new, self._pressed if new else None)
+        if action == "changed":
+            new = list(range(len(self._seen), count))
+        if new:
+            number_new(self.points, self._defaults, new, self._pressed)
         self._on_change()
+        self._seen = self.points.features.copy()
+        self._tidy_soon()
 
     def _take_back(self, new: list[int]) -> None:
-        count = len(self.points.data)
         with self.quiet():
-            self.points.remove([i % count for i in new])
+            self.points.remove(new)
 
     def _features_changed(self, _event: Any = None) -> None:
-        if self._quiet:
+        if self._quiet or self.points.features.equals(self._seen):
             return
-        if self._by_mouse:
-            # adding a point selects it, and selecting takes over its features as defaults
-            self._by_mouse = False
-            self._store_defaults()
-        if not self.points.features.equals(self._seen):
-            with self.quiet():
-                complete_features(self.points, self._defaults, ())
-            self._on_change()
+        with self.quiet():
+            complete_features(self.points, self._defaults)
+        self._on_change()
+        self._tidy_soon()
+
+    def _tidy_soon(self) -> None:
+        if not self._untidy:
+            self._untidy = True
+            self._post(self._tidy)
+
+    def _tidy(self) -> None:
+        self._untidy = False
+        if self._closed:
+            return
+        with self.quiet():
+            if self._by_mouse:
+                # adding a point selects it, and selecting takes over its features as defaults
+                self._by_mouse = False
+                self._store_defaults()
+        self._on_tidied()
 
     def _store_defaults(self) -> None:
         before, self._quiet = self._quiet, True
