@@ -1,5 +1,6 @@
-"""Where an object ends: four measures of a plane against its neighbour and against the anchor."""
+"""Where an object ends: measures of a plane against its neighbour and against the anchor."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,30 +21,46 @@ class Ending:
     ----------
     min_area : float, default 0.02
         The mask is smaller than this share of the anchor's: the object has faded away.
-    min_iou : float, default 0.3
+    min_iou : float, default 0.5
         It overlaps less with its neighbour's: the model has jumped to something else.
     max_growth : float, default 2.0
         It is more than so many times its neighbour's area: it has leaked.
-    min_likeness : float, default 0.4
+    max_regrowth : float, default 1.3
+        After it had shrunk to less than half of the anchor's area, it is more than so many times
+        its smallest area: behind a neck begins something else that touches it.
+    min_likeness : float, default 0.7
         Its grey values lie nearer to those around the anchor's mask (0) than to those inside (1).
         This is what ends an object for models that follow a mask wherever it leads. It is not
         asked where object and surroundings look alike.
     """
 
     min_area: float = 0.02
-    min_iou: float = 0.3
+    min_iou: float = 0.5
     max_growth: float = 2.0
-    min_likeness: float = 0.4
+    max_regrowth: float = 1.3
+    min_likeness: float = 0.7
 
     def reason(
-        self, mask: BoolArray, neighbour: BoolArray, anchor_area: int, likeness: float
+        self, mask: BoolArray, neighbour: BoolArray, areas: Sequence[int], likeness: float
     ) -> str | None:
-        """Return why a walk stops at a mask; None if it goes on."""
-        area, before = int(np.count_nonzero(mask)), int(np.count_nonzero(neighbour))
-        if area == 0 or area < self.min_area * anchor_area:
+        """Return why a walk stops at a mask; None if it goes on.
+
+        Parameters
+        ----------
+        mask, neighbour : ndarray of bool, shape (H, W)
+            Of this plane and the one before.
+        areas : sequence of int
+            Pixels on the planes so far, the anchor first.
+        likeness : float
+            See `Appearance.likeness`.
+        """
+        area = int(np.count_nonzero(mask))
+        if area == 0 or area < self.min_area * areas[0]:
             return "faded"
-        if area > self.max_growth * before:
+        if area > self.max_growth * areas[-1]:
             return "leaked"
+        if min(areas) < 0.5 * areas[0] and area > self.max_regrowth * min(areas):
+            return "regrown"
         if overlap(mask, neighbour) < self.min_iou:
             return "jumped"
         return "unlike" if likeness < self.min_likeness else None

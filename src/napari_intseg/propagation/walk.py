@@ -167,18 +167,19 @@ class _Worker:
     def _pass(self, anchor: Anchor, indices: range) -> Iterator[tuple[int, Patch, float]]:
         """Walk from an anchor until the object ends."""
         neighbour = anchor.patch.mask(self.threshold)
-        area = int(np.count_nonzero(neighbour))
+        areas = [int(np.count_nonzero(neighbour))]
         appearance = Appearance.of(*self._seen(anchor.index, neighbour))
         for index in indices:
             patch = self._ask(index, neighbour)
             mask = patch.mask(self.threshold)
             likeness = appearance.likeness(*self._seen(index, mask)) if mask.any() else 0.0
             ending = self.request.settings.ending
-            if ending.reason(mask, neighbour, area, likeness) is not None:
+            if ending.reason(mask, neighbour, areas, likeness) is not None:
                 return
             sure = float(sigmoid(patch.logits)[patch.inside(self.threshold)].mean())
             yield index, trimmed(patch, self.threshold), sure * overlap(mask, neighbour)
             neighbour = mask
+            areas.append(int(np.count_nonzero(mask)))
 
     def _ask(self, index: int, neighbour: BoolArray) -> Patch:
         request, plane = self.request, Plane(self.stretch.axis, index)
