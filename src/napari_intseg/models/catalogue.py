@@ -133,6 +133,11 @@ _FILES = (
     WeightFile("iog", "iog", "IOG_PASCAL_SBD.pth", licence="none stated", size_mb=400.0,
                paper="Zhang et al., CVPR 2020",
                note="published on a file host that wants a browser: fetch by hand and add"),
+    WeightFile("fcanet", "fcanet", "fcanet-resnet.pth", licence="research and education only",
+               size_mb=284.0, paper="Lin et al., CVPR 2020", note="research and education only; "
+               "fetch by hand from the authors' page, fcanet-res2net.pth fits too"),
+    WeightFile("forte", "forte", "InterSegSynthFT.pth", licence="MIT", size_mb=158.0,
+               paper="arXiv:2003.07932", note="fetch by hand from the authors' page and add"),
     _simpleclick("b", "cocolvis_vit_base.pth", 387.0),
     _simpleclick("l", "cocolvis_vit_large.pth", 1291.0),
     _simpleclick("h", "cocolvis_vit_huge.pth", 2638.0),

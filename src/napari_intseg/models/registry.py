@@ -102,6 +102,7 @@ def _sam(
 
 
 _HQ, _MOBILE = "arXiv:2306.01567", "arXiv:2306.14289"
+_EFFICIENT, _SAM2 = "arXiv:2312.00863", "arXiv:2408.00714"
 
 
 def _simpleclick(key: str, title: str) -> ModelSpec:
@@ -132,6 +133,23 @@ MODELS: dict[str, ModelSpec] = {
     "sam-hq-vit-b": _sam("sam", "sam-hq-vit-b", "SAM-HQ ViT-B", _HQ),
     "sam-hq-vit-tiny": _sam("mobile_sam", "sam-hq-vit-tiny", "SAM-HQ tiny (for a CPU)", _HQ),
     "mobile-sam": _sam("mobile_sam", "mobile-sam", "MobileSAM (for a CPU)", _MOBILE),
+    "efficient-sam-vitt": _sam(
+        "efficient_sam", "efficient-sam-vitt", "EfficientSAM ViT-T (for a CPU)", _EFFICIENT,
+        CLICKS_BOX),
+    "efficient-sam-vits": _sam(
+        "efficient_sam", "efficient-sam-vits", "EfficientSAM ViT-S (for a CPU)", _EFFICIENT,
+        CLICKS_BOX),
+    "sam2.1-tiny": _sam("sam2", "sam2.1-tiny", "SAM 2.1 tiny", _SAM2),
+    "sam2.1-small": _sam("sam2", "sam2.1-small", "SAM 2.1 small", _SAM2),
+    "sam2.1-base-plus": _sam("sam2", "sam2.1-base-plus", "SAM 2.1 base plus", _SAM2),
+    "sam2.1-large": _sam("sam2", "sam2.1-large", "SAM 2.1 large", _SAM2),
+    "fcanet": ModelSpec(
+        "napari_intseg.models.fcanet:build", "FCANet (first-click attention)", "fcanet",
+        CLICKS, "fcanet", "research and education only", "Lin et al., CVPR 2020", ("cv2",), "zoo",
+        note="research and education only"),
+    "forte": ModelSpec(
+        "napari_intseg.models.forte:build", "Forte et al. (Getting to 99 %)", "forte",
+        CLICKS_MASK, "forte", "MIT", "arXiv:2003.07932", ("cv2",), "zoo"),
     "dextr": ModelSpec(
         "napari_intseg.models.dextr:build", "DEXTR (four extreme points)", "dextr",
         frozenset({"extreme_points"}), "dextr", "GPL-3.0 (the authors' code)", "arXiv:1711.09081",
