@@ -64,6 +64,14 @@ def test_sets_of_one_folder_are_also_counted_together():
     assert rows[2].iou[0] == pytest.approx(0.3)
 
 
+def test_folders_in_folders_are_counted_each():
+    scores = [score(dataset=d) for d in ("all/m/x", "all/m/y", "all/r/z", "all/w")]
+    rows = summarise(scores, PROTOCOL)
+    assert [(row.dataset, row.n_objects) for row in rows] == [
+        ("all/m/x", 1), ("all/m/y", 1), ("all/m", 2), ("all/r/z", 1), ("all/w", 1), ("all", 4),
+    ]  # fmt: skip
+
+
 def test_surface_distances_are_medians_after_the_last_click():
     far, near = SurfaceDistance(np.inf, np.inf), SurfaceDistance(1.0, 2.0)
     scores = [

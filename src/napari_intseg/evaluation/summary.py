@@ -178,12 +178,13 @@ def _unique(values: Iterable[T]) -> list[T]:
 
 
 def _with_groups(names: Sequence[str]) -> list[str]:
-    """Return the names, each group of several data sets in one folder followed by the folder."""
+    """Return the names, each folder that holds several of them after its last one."""
     out: list[str] = []
     for name in names:
         out.append(name)
-        folder = name.split("/", maxsplit=1)[0]
-        members = [n for n in names if n.startswith(f"{folder}/")]
-        if len(members) > 1 and name == members[-1]:
-            out.append(folder)
+        for depth in range(name.count("/"), 0, -1):
+            folder = "/".join(name.split("/")[:depth])
+            members = [n for n in names if n.startswith(f"{folder}/")]
+            if len(members) > 1 and name == members[-1] and folder not in names:
+                out.append(folder)
     return out
