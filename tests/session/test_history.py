@@ -151,15 +151,11 @@ class Sessions(RuleBasedStateMachine):
         self.session.remove_object()
         self._did()
 
-    @precondition(
-        lambda self: (
-            not self.session.is_finished(self.session.object)
-            and any(
-                self.session.mask_on(p).any()
-                for p in self.session.clicked_planes(self.session.axis)
-            )
-        )
-    )
+    def _can_propagate(self):
+        states = self.session.document.canvas.states(self.session.object, self.session.axis)
+        return any(s.is_given and s.shown is not None and s.shown.inside.any() for _, s in states)
+
+    @precondition(lambda self: self._can_propagate())
     @rule()
     def propagate(self):
         revision = self.session.revision

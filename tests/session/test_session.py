@@ -276,10 +276,9 @@ def test_channels_are_chosen(bright):
     array = np.zeros((20, 30, 4), np.uint8)
     array[5:19, 5:19, 3] = 255
     session = Session(bright(), Volume(array), channels=(0,))
-    session.click((6, 6))
+    session.click((12, 12))
     small = session.mask.sum()
     session.channels = (3,)
-    assert session.mask.sum() > 0
     assert session.mask.sum() == 14 * 14 != small
 
 
