@@ -5,7 +5,7 @@ prepares it once, and answers prompts on it. Everything it needs to remember bet
 travels through `Answer.state`, which the caller keeps and hands back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -163,6 +163,34 @@ class BatchSegmenter(Protocol):
 
     def predict_batch(self, queries: Sequence[Query]) -> list[Answer]:
         """Answer in the order asked."""
+        ...
+
+
+@runtime_checkable
+class MemorySegmenter(Protocol):
+    """A model that follows an object through planes by what it remembers of the others."""
+
+    def follow(
+        self,
+        read: Callable[[int], FloatArray],
+        planes: Sequence[int],
+        *,
+        masks: Mapping[int, BoolArray] | None = None,
+        prompts: Mapping[int, Prompts] | None = None,
+    ) -> Iterator[tuple[int, FloatArray]]:
+        """Yield each plane's index and the object's logits on it, in the order asked.
+
+        Parameters
+        ----------
+        read : callable
+            Gives a plane as RGB in [0, 1], float32 (H, W, 3).
+        planes : sequence of int
+            In walking order, up or down; a plane that is known is answered with what is known.
+        masks : mapping of int to ndarray of bool, shape (H, W)
+            The object on planes where it is known. At least one of `masks` and `prompts`.
+        prompts : mapping of int to Prompts
+            Prompts on planes without a known mask, in pixels of the plane.
+        """
         ...
 
 

@@ -113,6 +113,8 @@ _SAM_FILES = (
 )  # fmt: skip
 
 _FILES = (
+    WeightFile("bundled", "bundled", "bundled.safetensors", licence="BSD-3-Clause", size_mb=8.8,
+               note="part of the package"),
     _ritm("ritm-hrnet18s", "coco_lvis_h18s_itermask.pth", 16.5),
     # the authors publish no checksums; this one is quoted alike by three independent users
     _ritm("ritm-hrnet18", "coco_lvis_h18_itermask.pth", 38.8,

@@ -112,7 +112,13 @@ def _simpleclick(key: str, title: str) -> ModelSpec:
     )  # fmt: skip
 
 
+_BUNDLED, _PYRAMID = "napari_intseg.models.bundled:build", "arXiv:2102.06583, arXiv:2404.00741"
+
 MODELS: dict[str, ModelSpec] = {
+    "bundled": ModelSpec(
+        _BUNDLED, "Bundled network (in the box)", "bundled", CLICKS_MASK, "bundled",
+        paper=_PYRAMID,
+    ),
     "random-walker": ModelSpec(
         "napari_intseg.models.random_walker:build", "Random walker (no weights)", "random walker",
         frozenset({"click", "scribble", "mask"}), paper="10.1109/TPAMI.2006.233",
@@ -167,7 +173,7 @@ MODELS: dict[str, ModelSpec] = {
 }  # fmt: skip
 """Every model by name. Adding one is one adapter file and one line here."""
 
-DEFAULT_MODEL = "random-walker"
+DEFAULT_MODEL = "bundled"
 
 
 ENTRY_POINTS = "napari_intseg.models"
@@ -200,12 +206,28 @@ def third_party_models() -> Mapping[str, ModelSpec]:
     return MappingProxyType(found)
 
 
+def own_models() -> dict[str, ModelSpec]:
+    """Return the models that people trained themselves, by the stems of their weights files."""
+    from napari_intseg.models.own import find_own
+    from napari_intseg.models.weights import bundled_folder, search_folders
+
+    folders = tuple(f for f in search_folders() if f != bundled_folder())
+    return {
+        name: ModelSpec(
+            _BUNDLED, f"{name} (your own training)", "bundled", CLICKS_MASK, path.name,
+            licence="your own", paper=_PYRAMID,
+        )
+        for name, path in find_own(folders).items()
+    }  # fmt: skip
+
+
 def available_models() -> dict[str, ModelSpec]:
     """Return all models by name, those whose extra or weights are not there included.
 
-    `ModelSpec.is_installed` and `ModelSpec.has_weights` tell.
+    `ModelSpec.is_installed` and `ModelSpec.has_weights` tell. A name of `MODELS` cannot be taken by
+    another package, nor one of either by a weights file of one's own.
     """
-    return {**MODELS, **third_party_models()}
+    return {**own_models(), **third_party_models(), **MODELS}
 
 
 def find_model(name: str) -> ModelSpec:

@@ -1,0 +1,78 @@
+"""Names of SAM 2's parameters: from the original checkpoints to those of the library."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from napari_intseg.models.sam_keys import Rules, renamed, tied
+
+_TOP: Rules = (
+    (r"^maskmem_tpos_enc$", "memory_temporal_positional_encoding"),
+    (r"^no_mem_embed$", "no_memory_embedding"),
+    (r"^no_mem_pos_enc$", "no_memory_positional_encoding"),
+    (r"^no_obj_ptr$", "no_object_pointer"),
+    (r"^no_obj_embed_spatial$", "occlusion_spatial_embedding_parameter"),
+    (r"^obj_ptr_tpos_proj\.", "temporal_positional_encoding_projection_layer."),
+    (r"^obj_ptr_proj\.", "object_pointer_proj."),
+    (r"^sam_prompt_encoder\.pe_layer\.positional_encoding_gaussian_matrix$",
+     "shared_image_embedding.positional_embedding"),
+    (r"^sam_(prompt_encoder|mask_decoder)\.", r"\1."),
+)  # fmt: skip
+_TRUNK: Rules = (
+    (r"^image_encoder\.trunk\.", "vision_encoder.backbone."),
+    (r"^image_encoder\.neck\.convs\.(\d)\.conv\.", r"vision_encoder.neck.convs.\1."),
+    (r"patch_embed\.proj\.", "patch_embed.projection."),
+    (r"(backbone\.blocks\.\d+)\.norm([12])\.", r"\1.layer_norm\2."),
+    (r"((?:backbone\.blocks|transformer\.layers)\.\d+\.mlp)\.layers\.0\.", r"\1.proj_in."),
+    (r"((?:backbone\.blocks|transformer\.layers)\.\d+\.mlp)\.layers\.1\.", r"\1.proj_out."),
+)
+_PROMPTS: Rules = (
+    (r"\.mask_downscaling\.0\.", ".mask_embed.conv1."),
+    (r"\.mask_downscaling\.1\.", ".mask_embed.layer_norm1."),
+    (r"\.mask_downscaling\.3\.", ".mask_embed.conv2."),
+    (r"\.mask_downscaling\.4\.", ".mask_embed.layer_norm2."),
+    (r"\.mask_downscaling\.6\.", ".mask_embed.conv3."),
+)
+_DECODER: Rules = (
+    (r"^(mask_decoder|memory_attention)\.(.*)\.norm([1-4])\.", r"\1.\2.layer_norm\3."),
+    (r"\.norm_final_attn\.", ".layer_norm_final_attn."),
+    (r"\.out_proj\.", ".o_proj."),
+    (r"\.output_upscaling\.0\.", ".upscale_conv1."),
+    (r"\.output_upscaling\.1\.", ".upscale_layer_norm."),
+    (r"\.output_upscaling\.3\.", ".upscale_conv2."),
+    (r"(mlps\.\d|head|object_pointer_proj)\.layers\.0\.", r"\1.proj_in."),
+    (r"(mlps\.\d|head|object_pointer_proj)\.layers\.1\.", r"\1.layers.0."),
+    (r"(mlps\.\d|head|object_pointer_proj)\.layers\.2\.", r"\1.proj_out."),
+)
+_MEMORY: Rules = (
+    (r"^memory_attention\.norm\.", "memory_attention.layer_norm."),
+    (r"^memory_encoder\.pix_feat_proj\.", "memory_encoder.feature_projection."),
+    (r"^memory_encoder\.o_proj\.", "memory_encoder.projection."),
+    (r"^memory_encoder\.fuser\.", "memory_encoder.memory_fuser."),
+    (r"(memory_fuser\.layers\.\d)\.gamma$", r"\1.scale"),
+    (r"(memory_fuser\.layers\.\d)\.dwconv\.", r"\1.depthwise_conv."),
+    (r"(memory_fuser\.layers\.\d)\.norm\.", r"\1.layer_norm."),
+    (r"(memory_fuser\.layers\.\d)\.pwconv([12])\.", r"\1.pointwise_conv\2."),
+    (r"mask_downsampler\.encoder\.12\.", "mask_downsampler.final_conv."),
+)
+_RULES: Rules = (*_TOP, *_TRUNK, *_PROMPTS, *_DECODER, *_MEMORY)
+_DOWN = re.compile(r"mask_downsampler\.encoder\.(\d+)\.")
+_POINT = "prompt_encoder.point_embeddings.{}.weight"
+
+
+def library_names(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a state dict of SAM 2 under the library's names; those already so stay as they are."""
+    out = renamed(state_dict, _RULES)
+    # convolution, norm and activation of each of the four steps are counted through
+    out = {_DOWN.sub(_step, name): value for name, value in out.items()}
+    points = [out.pop(_POINT.format(i)) for i in range(4) if _POINT.format(i) in out]
+    if points:
+        out["prompt_encoder.point_embed.weight"] = torch.cat(points)
+    return tied(out)
+
+
+def _step(found: re.Match[str]) -> str:
+    step, part = divmod(int(found.group(1)), 3)
+    return f"mask_downsampler.layers.{step}.{('conv', 'layer_norm')[part]}."

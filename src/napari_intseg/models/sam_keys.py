@@ -1,0 +1,95 @@
+"""Names of parameters: from the original checkpoints to those of the transformers library."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Rules = Sequence[tuple[str, str]]
+
+_DECODER: Rules = (
+    (r"^mask_decoder\.(.*)\.norm([1-4])\.", r"mask_decoder.\1.layer_norm\2."),
+    (r"\.norm_final_attn\.", ".layer_norm_final_attn."),
+    (r"\.output_upscaling\.0\.", ".upscale_conv1."),
+    (r"\.output_upscaling\.1\.", ".upscale_layer_norm."),
+    (r"\.output_upscaling\.3\.", ".upscale_conv2."),
+    (r"\.hf_token\.", ".hq_token."),
+    (r"\.hf_mlp\.", ".hq_mask_mlp."),
+    (r"(mlps\.\d|head|_mlp)\.layers\.0\.", r"\1.proj_in."),
+    (r"(mlps\.\d|head|_mlp)\.layers\.1\.", r"\1.layers.0."),
+    (r"(mlps\.\d|head|_mlp)\.layers\.2\.", r"\1.proj_out."),
+    (r"\.compress_vit_feat\.0\.", ".compress_vit_conv1."),
+    (r"\.compress_vit_feat\.1\.", ".compress_vit_norm."),
+    (r"\.compress_vit_feat\.3\.", ".compress_vit_conv2."),
+    (r"\.embedding_encoder\.0\.", ".encoder_conv1."),
+    (r"\.embedding_encoder\.1\.", ".encoder_norm."),
+    (r"\.embedding_encoder\.3\.", ".encoder_conv2."),
+    (r"\.embedding_maskfeature\.0\.", ".mask_conv1."),
+    (r"\.embedding_maskfeature\.1\.", ".mask_norm."),
+    (r"\.embedding_maskfeature\.3\.", ".mask_conv2."),
+)
+_PROMPTS: Rules = (
+    (r"^prompt_encoder\.pe_layer\.positional_encoding_gaussian_matrix$",
+     "shared_image_embedding.positional_embedding"),
+    (r"\.point_embeddings\.", ".point_embed."),
+    (r"\.mask_downscaling\.0\.", ".mask_embed.conv1."),
+    (r"\.mask_downscaling\.1\.", ".mask_embed.layer_norm1."),
+    (r"\.mask_downscaling\.3\.", ".mask_embed.conv2."),
+    (r"\.mask_downscaling\.4\.", ".mask_embed.layer_norm2."),
+    (r"\.mask_downscaling\.6\.", ".mask_embed.conv3."),
+)  # fmt: skip
+_VIT: Rules = (
+    (r"^image_encoder\.patch_embed\.proj\.", "vision_encoder.patch_embed.projection."),
+    (r"^image_encoder\.blocks\.(\d+)\.norm([12])\.", r"vision_encoder.layers.\1.layer_norm\2."),
+    (r"^image_encoder\.blocks\.", "vision_encoder.layers."),
+    (r"^image_encoder\.neck\.0\.", "vision_encoder.neck.conv1."),
+    (r"^image_encoder\.neck\.1\.", "vision_encoder.neck.layer_norm1."),
+    (r"^image_encoder\.neck\.2\.", "vision_encoder.neck.conv2."),
+    (r"^image_encoder\.neck\.3\.", "vision_encoder.neck.layer_norm2."),
+    (r"^image_encoder\.pos_embed$", "vision_encoder.pos_embed"),
+)
+SAM_RULES: Rules = (*_VIT, *_PROMPTS, *_DECODER)
+"""SAM and SAM-HQ with a plain transformer as encoder."""
+TINY_RULES: Rules = ((r"^image_encoder\.", "vision_encoder."), *_PROMPTS, *_DECODER)
+"""MobileSAM and SAM-HQ tiny, whose encoder keeps its names."""
+
+_TIED = "shared_image_embedding.positional_embedding"
+_COPY = "prompt_encoder.shared_embedding.positional_embedding"
+
+
+def renamed(state_dict: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    """Return a state dict under new names, each rule applied to every name in turn."""
+    out = {}
+    for name, value in state_dict.items():
+        for pattern, new in rules:
+            name = re.sub(pattern, new, name)  # noqa: PLW2901 - one rule after the other
+        out[name] = value
+    return out
+
+
+def tied(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a state dict with the position code twice, where the library keeps it twice."""
+    out = dict(state_dict)
+    if _TIED in out:
+        out.setdefault(_COPY, out[_TIED])
+    elif _COPY in out:
+        out[_TIED] = out[_COPY]
+    return out
+
+
+def unwrapped(checkpoint: Any) -> Any:
+    """Return the state dict in a checkpoint, without the wraps that trainers put round it.
+
+    Fine-tuned models come bare, under "model" (SAM 2, MedSAM), "model_state" (micro-sam) or
+    "state_dict", and with names that start with "sam." or "module.".
+    """
+    for key in ("model", "model_state", "model_state_dict", "state_dict"):
+        if isinstance(checkpoint, dict) and isinstance(checkpoint.get(key), dict):
+            checkpoint = checkpoint[key]
+    if not isinstance(checkpoint, dict):
+        return checkpoint
+    names = [str(name) for name in checkpoint]
+    for prefix in ("module.", "sam."):
+        if names and all(name.startswith(prefix) for name in names):
+            checkpoint = {str(n).removeprefix(prefix): v for n, v in checkpoint.items()}
+            names = [str(name) for name in checkpoint]
+    return checkpoint
