@@ -17,6 +17,7 @@ COMMANDS = (
     "weights",
     "demo",
     "evaluate",
+    "train",
 )
 """Sub-commands, each a module of this package with `HELP`, `DESCRIPTION`, `add_arguments(parser)`
 and `run(args) -> int`; heavy imports belong into `run`. Adding one is one file and one line."""

@@ -1,0 +1,120 @@
+"""`napari-intseg train`: fine-tune the bundled network on one's own labels, or train it anew."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+
+HELP = "train the bundled network on your own images and labels"
+DESCRIPTION = """Learns from folders with images/ and masks/, from any layout that `evaluate` reads,
+and from projects: NAME.tif with NAME_labels.tif beside it. Volumes are learnt slice by slice. Some
+files are held out and measured, and the best weights are kept as one file, which becomes a model
+of that name. Can be killed at any moment; --resume goes on as if nothing had happened.
+
+examples:
+  napari-intseg train my_cells --output run --name my-cells
+  napari-intseg train photos:3 cells:2 ct:1 --output run --from imagenet --steps 40000 --batch 16
+  napari-intseg train my_cells --output run --name my-cells --resume"""
+INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the sub-command."""
+    parser.add_argument("folders", nargs="+", type=weighted, metavar="FOLDER[:WEIGHT]")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="of the run")
+    parser.add_argument("--name", default="fine-tuned", help="of the model; default fine-tuned")
+    parser.add_argument(
+        "--from", dest="start", default="bundled", metavar="WHERE",
+        help="bundled, imagenet, a model you trained, or a weights file; default bundled",
+    )  # fmt: skip
+    parser.add_argument("--resume", action="store_true", help="go on where the run stopped")
+    parser.add_argument(
+        "--keep-in", type=Path, metavar="DIR",
+        help="where the model is put to be found by name; default: the user's weights folder",
+    )  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    how = parser.add_argument_group("how")
+    how.add_argument("--steps", type=int, default=300, metavar="N", help="default 300")
+    how.add_argument("--minutes", type=float, metavar="M", help="by the clock instead")
+    how.add_argument("--batch", type=int, default=8, metavar="N", help="views a step; default 8")
+    how.add_argument(
+        "--size", type=sizes, default=(256,), metavar="PX[,PX…]",
+        help="side of the views; several share the run; default 256",
+    )  # fmt: skip
+    how.add_argument("--passes", type=int, default=3, metavar="N", help="answers a view; default 3")
+    how.add_argument("--rate", type=float, metavar="LR", help="learning rate")
+    how.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="default 0.1")
+    how.add_argument("--validate-every", type=int, metavar="N", help="steps; default: a tenth")
+    how.add_argument("--checkpoint-s", type=float, default=120, metavar="S", help="default 120")
+    how.add_argument("--seed", type=int, default=0)
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
+    machine.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    machine.add_argument("--workers", type=int, metavar="N", help="processes that make views")
+    machine.add_argument("--threads", type=int, metavar="N", help="of a CPU")
+
+
+def weighted(text: str) -> tuple[Path, float]:
+    """Return the folder and weight of ``FOLDER`` or ``FOLDER:2.5``."""
+    folder, _, tail = text.rpartition(":")
+    try:
+        return (Path(folder), float(tail)) if folder else (Path(text), 1.0)
+    except ValueError:
+        return Path(text), 1.0
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Return the numbers of ``256`` or ``192,256``."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(
+            f"size is not understood: expected numbers like 256 or 192,256, got {text!r}"
+        ) from err
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, and make a model of the result.
+
+    Returns
+    -------
+    int
+        0; 130 when it was stopped, with a checkpoint to go on from.
+
+    Raises
+    ------
+    MissingExtraError
+        If OpenCV is not installed.
+    """
+    from napari_intseg.models.own import keep_own
+    from napari_intseg.models.weights import cache_folder
+    from napari_intseg.training.extra import check_extra
+
+    check_extra(args.start)
+    from napari_intseg.training.loop import train
+    from napari_intseg.training.options import TrainOptions
+
+    options = TrainOptions(
+        tuple(args.folders), args.output, args.name, args.start, args.steps, args.minutes,
+        args.batch, args.size, args.passes, args.rate, args.held_out, args.validate_every,
+        args.checkpoint_s, args.seed, args.device, args.precision, args.workers, args.threads,
+    )  # fmt: skip
+    unit = "s" if args.minutes else "step"
+    with (
+        progress_bar("train", unit, quiet=args.quiet) as bar,
+        stop_on_interrupt() as should_stop,
+    ):
+        trained = train(options, resume=args.resume, on_progress=bar, should_stop=should_stop)
+    if trained.stopped:
+        print(f"stopped after step {trained.step}: --resume goes on", file=sys.stderr)
+        return INTERRUPTED
+    kept = keep_own(trained.weights, args.keep_in or cache_folder())
+    if trained.measured is not None:
+        found = trained.measured
+        print(
+            f"held-out objects: NoC@85 {found.noc85:.2f}, NoC@90 {found.noc90:.2f}, mean IoU "
+            f"{found.iou1:.3f} after one click and {found.iou3:.3f} after three"
+        )
+    print(f"weights: {trained.weights}\nmodel {args.name!r}: {kept}")
+    return 0

@@ -1,0 +1,248 @@
+"""The network in the box: the view is encoded once, each click costs the click pyramid alone."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
+from napari_intseg.core.settings import ZoomIn
+from napari_intseg.errors import WeightsError
+from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
+from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
+from napari_intseg.models.own import ARCHITECTURE, read_metadata
+from napari_intseg.models.weights import load_checkpoint, load_strict
+
+TARGET_PX = 384
+"""Longer side of a view; between the sizes trained on and what fine edges ask for."""
+
+NARROW = 0.35
+"""Views whose values cover less than this are spread."""
+
+_CENTRE = Prompts((Click(100, 100),))
+
+
+def build(
+    name: str,
+    weights: Path | None,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    **changed: Any,
+) -> "Bundled":
+    """Return the bundled network, or one that was trained from it.
+
+    Parameters
+    ----------
+    name : str
+        The name it is registered under.
+    weights : Path
+        A safetensors file that `napari-intseg train` wrote.
+    device : str, default "auto"
+        See `choose_device`.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        "auto" is float16 on CUDA and float32 elsewhere.
+    **changed
+        `zoom_in`, `flip` or `threshold` other than those the file was measured with.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, or of another architecture.
+    DeviceError
+        If the device or precision does not exist.
+    """
+    if weights is None:
+        raise WeightsError(
+            f"weights are missing: expected a file for {name!r}, got None. "
+            "Give its path as `weights`."
+        )
+    net = load_net(weights)
+    traits = replace(read_traits(name, read_metadata(weights)), **changed)
+    return Bundled(traits, net, device=device, precision=precision)
+
+
+def load_net(path: Path) -> ClickPyramid:
+    """Return the network of a weights file, in evaluation mode and float32.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, or of another architecture.
+    """
+    state_dict = load_checkpoint(path)
+    told = read_metadata(path).get("architecture")
+    if told != ARCHITECTURE:
+        raise WeightsError(
+            f"weights are of another network: expected architecture {ARCHITECTURE!r}, got {told!r} "
+            f"in {str(path)!r}. Choose a file that `napari-intseg train` wrote."
+        )
+    net = ClickPyramid()
+    values = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in state_dict.items()
+    }
+    load_strict(net, values, path)
+    return net.eval().requires_grad_(False)
+
+
+def read_traits(name: str, metadata: Any) -> Traits:
+    """Return how a network wants to be used, as far as its file says."""
+    told = json.loads(metadata.get("traits", "{}"))
+    zoom_in = ZoomIn(
+        skip_clicks=-1,
+        target_size=int(told.get("target_size", TARGET_PX)),
+        min_crop_size=int(told.get("min_crop_size", 128)),
+        expansion=float(told.get("expansion", 1.4)),
+    )
+    return Traits(
+        name,
+        frozenset({"click", "mask"}),
+        resample="probability",
+        threshold=float(told.get("threshold", 0.5)),
+        zoom_in=zoom_in,
+        longer_side_px=int(told.get("longer_side_px", 640)),
+        flip=bool(told.get("flip", False)),
+        uses_prev=True,
+    )
+
+
+class Bundled:
+    """A click pyramid as a `Segmenter` that answers several queries in one pass.
+
+    Parameters
+    ----------
+    traits : Traits
+        Name and settings.
+    net : ClickPyramid
+        Loaded, in evaluation mode; taken over and folded.
+    device, precision : str
+        See `build`.
+    """
+
+    def __init__(
+        self,
+        traits: Traits,
+        net: ClickPyramid,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+    ) -> None:
+        self.device = choose_device(device)
+        self.dtype = choose_precision(precision, self.device)
+        self._traits = traits
+        net = net.eval().fold()
+        self.net = net.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def traits(self) -> Traits:
+        """How it wants to be used."""
+        return self._traits
+
+    def prepare(self, image: FloatArray) -> Prepared:
+        """Encode a view.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (H, W, 3)
+            RGB in [0, 1].
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+        """
+        h, w = image.shape[:2]
+        self._come_back()
+        with memory_guard(self.device), torch.inference_mode():
+            values = torch.from_numpy(spread_narrow(image)).permute(2, 0, 1)[None]
+            padded = F.pad(values, (0, -w % STRIDE, 0, -h % STRIDE), value=0.5)
+            padded = padded.to(self.device, self.dtype, memory_format=torch.channels_last)
+            kept = self.net.encode(padded)
+        nbytes = sum(one.element_size() * one.nelement() for one in kept)
+        return Prepared((h, w), kept, nbytes)
+
+    def predict(self, query: Query) -> Answer:
+        """Answer one query."""
+        return self.predict_batch([query])[0]
+
+    def predict_batch(self, queries: Sequence[Query]) -> list[Answer]:
+        """Answer queries on images of one size in one pass, in the order asked.
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+        """
+        h, w = queries[0].prepared.shape
+        self._come_back()
+        with memory_guard(self.device), torch.inference_mode():
+            kept = _stack([query.prepared.payload for query in queries])
+            clicks = torch.from_numpy(pack_clicks([q.prompts.clicks for q in queries]))
+            prev = torch.from_numpy(np.stack([_prev(query) for query in queries]))
+            prev = F.pad(prev.sigmoid(), (0, -w % STRIDE, 0, -h % STRIDE))
+            logits = self.net.answer(kept, clicks.to(self.device), prev.to(self.device))
+            found = logits[:, 0, :h, :w].float().cpu().numpy()
+        return [Answer(np.ascontiguousarray(one)) for one in found]
+
+    def warm_up(self, shape: tuple[int, int] = (TARGET_PX, TARGET_PX)) -> None:
+        """Answer once on an empty image, in the thread that will predict."""
+        self.predict(Query(self.prepare(np.zeros((*shape, 3), np.float32)), _CENTRE))
+
+    def release(self) -> None:
+        """Return the device's memory; the next query would take it again."""
+        self.net.to("cpu")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _come_back(self) -> None:
+        if next(self.net.parameters()).device.type != self.device.type:
+            self.net.to(self.device)
+
+
+def spread_narrow(image: FloatArray) -> FloatArray:
+    """Return a view (H, W, 3) in [0, 1] whose values cover the range, if they hardly did.
+
+    Eight-bit microscopy may use a few of its 256 values. Training does the same, so that a nearly
+    black picture looks to the network like any other.
+    """
+    low, high = (float(v) for v in np.percentile(image[::4, ::4], (0.5, 99.5)))
+    if not 1e-3 < high - low < NARROW:
+        return np.array(image, np.float32)
+    spread = (image - np.float32(low)) / np.float32(high - low)
+    return np.asarray(np.clip(spread, 0, 1), np.float32)
+
+
+def pack_clicks(clicks: Sequence[Sequence[Click]]) -> FloatArray:
+    """Return the clicks of several queries as the network takes them.
+
+    Returns
+    -------
+    ndarray of float32, shape (B, N, 3)
+        Row, column, sign: 1 on the object, -1 off it, 0 no click; N is at least 1.
+    """
+    count = max(1, *(len(one) for one in clicks))
+    table = np.zeros((len(clicks), count, 3), np.float32)
+    for own, given in zip(table, clicks, strict=True):
+        for row, click in zip(own, given, strict=False):
+            row[:] = click.row, click.col, 1 if click.positive else -1
+    return table
+
+
+def _stack(payloads: list[list[Tensor]]) -> list[Tensor]:
+    if len(payloads) == 1:
+        return payloads[0]
+    return [torch.cat(parts) for parts in zip(*payloads, strict=True)]
+
+
+def _prev(query: Query) -> FloatArray:
+    if query.prev_logits is None:
+        return np.full((1, *query.prepared.shape), -np.inf, np.float32)
+    return np.asarray(query.prev_logits, np.float32)[None]

@@ -1,0 +1,296 @@
+"""Train a click pyramid: data, steps, checkpoints, measurements, one weights file."""
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_intseg.errors import DataError, DeviceError
+from napari_intseg.models.bundled import load_net
+from napari_intseg.models.device import choose_device, memory_guard
+from napari_intseg.models.nets.click_pyramid import ClickPyramid
+from napari_intseg.models.nets.lite0 import load_imagenet
+from napari_intseg.models.registry import find_model
+from napari_intseg.models.weights import locate
+from napari_intseg.training.batches import StepSampler, make_loader, step_rng
+from napari_intseg.training.checkpoint import FILE, Progress, restore_state, save_state
+from napari_intseg.training.export import write_weights
+from napari_intseg.training.log import Log
+from napari_intseg.training.options import TrainOptions
+from napari_intseg.training.sources import Source, Task, hold_out, read_source
+from napari_intseg.training.step import StepResult, click_step, follow, parameter_groups
+from napari_intseg.training.validate import Measured, validate
+
+WARM_UP = 0.03
+"""Share of a run in which the learning rate rises; then it follows half a cosine."""
+
+TASKS_A_SOURCE = 12
+GRADIENT_LIMIT = 2.0
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run ends with.
+
+    Parameters
+    ----------
+    weights : Path
+        The file, which is a model by its name.
+    step : int
+        Steps done, those before resuming included.
+    measured : Measured or None
+        Of the weights in the file; None when nothing was held out.
+    stopped : bool
+        Whether it was asked to stop before the end; the checkpoint then goes on from here.
+    """
+
+    weights: Path
+    step: int
+    measured: Measured | None
+    stopped: bool
+
+
+def train(
+    options: TrainOptions,
+    *,
+    resume: bool = False,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Trained:
+    """Train as asked; can be killed at any moment and resumed.
+
+    Parameters
+    ----------
+    options : TrainOptions
+    resume : bool, default False
+        Go on from the checkpoint in the output folder.
+    on_progress : callable
+        Gets steps done and steps to do; seconds instead of steps in a run by the clock.
+    should_stop : callable
+        Asked after every step; then a checkpoint is written.
+
+    Raises
+    ------
+    DataError
+        If the folders hold nothing to learn from, or the output folder holds a run that is not
+        to be resumed.
+    WeightsError
+        If the weights to start from, or the checkpoint, cannot be used.
+    DeviceError
+        If the device does not exist or runs out of memory.
+    """
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    output = options.output
+    output.mkdir(parents=True, exist_ok=True)
+    if (output / FILE).is_file() and not resume:
+        raise DataError(
+            f"output folder holds a run: expected an empty one, got {str(output)!r}. Resume it "
+            "with --resume, or choose another."
+        )
+    sources, tasks = _read(options)
+    device = choose_device(options.device)
+    run = _Run(options, sources, tasks, device, _start(options))
+    if resume:
+        run.progress = restore_state(output, options, run.parts)
+    with memory_guard(device):
+        return run.go(on_progress, should_stop)
+
+
+def _read(options: TrainOptions) -> tuple[list[Source], tuple[Task, ...]]:
+    sources, tasks = [], list[Task]()
+    for folder, weight in options.folders:
+        source = read_source(folder, weight)
+        kept, held = hold_out(
+            source, share=options.held_out, most=TASKS_A_SOURCE, seed=options.seed
+        )
+        sources.append(kept)
+        tasks += held
+    return sources, tuple(tasks)
+
+
+def _start(options: TrainOptions) -> ClickPyramid:
+    """Return the network to begin with."""
+    torch.manual_seed(options.seed)
+    if options.start == "imagenet":
+        net = ClickPyramid()
+        load_imagenet(net.encoder)
+        return net
+    path = Path(options.start)
+    if not path.is_file():
+        spec = find_model(options.start)
+        path = locate(spec.weights or options.start)
+    return load_net(path).requires_grad_(True)
+
+
+def choose_training_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return bfloat16 on CUDA and float32 elsewhere, unless asked otherwise.
+
+    Raises
+    ------
+    DeviceError
+        If it is neither of the two: float16 would need its loss scaled.
+    """
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    known["auto"] = known["bfloat16" if device.type == "cuda" else "float32"]
+    if precision not in known:
+        raise DeviceError(
+            f"precision cannot be trained in: expected one of {', '.join(sorted(known))}, got "
+            f"{precision!r}. Leave it at 'auto'."
+        )
+    return known[precision]
+
+
+class _Run:
+    """The moving parts of one run."""
+
+    def __init__(
+        self,
+        options: TrainOptions,
+        sources: list[Source],
+        tasks: tuple[Task, ...],
+        device: torch.device,
+        net: ClickPyramid,
+    ) -> None:
+        self.options, self.sources, self.tasks, self.device = options, sources, tasks, device
+        self.precision = choose_training_precision(options.precision, device)
+        moved: Any = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net: ClickPyramid = moved.train()
+        self.average = copy.deepcopy(self.net).requires_grad_(False)
+        groups = parameter_groups(self.net, lr=options.full_rate, decay=0.01)
+        self.optimiser = torch.optim.AdamW(groups)
+        self.progress = Progress()
+        self.measured: Measured | None = None
+        self.parts = {"net": self.net, "average": self.average, "optimiser": self.optimiser}
+        self.file = options.output / f"{options.name}.safetensors"
+
+    def go(
+        self, on_progress: Callable[[int, int], None], should_stop: Callable[[], bool]
+    ) -> Trained:
+        options, log = self.options, Log(self.options.output, self.progress.step)
+        workers = options.workers
+        if workers is None:
+            workers = 1 if self.device.type != "cuda" else max(1, torch.get_num_threads())
+        loader = make_loader(
+            self.sources,
+            StepSampler(self.progress.step, options.batch, self._size_at),
+            seed=options.seed,
+            workers=workers,
+            pin=self.device.type == "cuda",
+        )
+        every = options.validate_every or max(1, options.steps // 10)
+        batches, stopped = iter(loader), False
+        self._clock = time.monotonic() - self.progress.spent_s
+        saved = time.monotonic()
+        while not self._is_over() and not stopped:
+            result = self._step(next(batches))
+            log.write(self.progress.step, self._row(result))
+            on_progress(*self._shown())
+            stopped = should_stop()
+            if self.progress.step % every == 0 and not self._is_over():
+                self._measure(log, should_stop)
+            if time.monotonic() - saved > options.checkpoint_s:
+                self._save()
+                saved = time.monotonic()
+        if not stopped:
+            self._measure(log, should_stop)
+        self._save()
+        log.close()
+        if not self.file.is_file():
+            self._write()
+        return Trained(self.file, self.progress.step, self.measured, stopped)
+
+    def _share(self, step: int) -> float:
+        """Return how much of the run is over when a step begins."""
+        if self.options.minutes is None:
+            return step / self.options.steps
+        return (time.monotonic() - self._clock) / (self.options.minutes * 60)
+
+    def _is_over(self) -> bool:
+        return self._share(self.progress.step) >= 1
+
+    def _shown(self) -> tuple[int, int]:
+        if self.options.minutes is None:
+            return self.progress.step, self.options.steps
+        total = round(self.options.minutes * 60)
+        return min(total, round(time.monotonic() - self._clock)), total
+
+    def _size_at(self, step: int) -> int:
+        sizes = self.options.sizes
+        return sizes[min(len(sizes) - 1, int(self._share(step) * len(sizes)))]
+
+    def _rate_at(self, share: float) -> float:
+        fade = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+        return min(1.0, (share + 1e-3) / WARM_UP) * fade
+
+    def _step(self, batch: Any) -> StepResult:
+        step, options = self.progress.step, self.options
+        share = self._rate_at(self._share(step))
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["full_lr"] * share
+        moved = tuple(part.to(self.device, non_blocking=True) for part in batch)
+        loss, result = click_step(
+            self.net,
+            moved,
+            passes=options.passes,
+            rng=step_rng(options.seed, step),
+            precision=self.precision,
+        )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), GRADIENT_LIMIT)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+            follow(self.average, self.net, step)
+        else:
+            _logger.warning("step %d is left out: its gradient is not finite", step)
+        self.progress = replace(
+            self.progress, step=step + 1, spent_s=time.monotonic() - self._clock
+        )
+        return result
+
+    def _row(self, result: StepResult) -> dict[str, float]:
+        return {
+            "seconds": self.progress.spent_s,
+            "size_px": self._size_at(self.progress.step - 1),
+            "rate": float(self.optimiser.param_groups[-1]["lr"]),
+            "loss": result.loss,
+            "first_iou": result.first_iou,
+            "last_iou": result.last_iou,
+        }
+
+    def _measure(self, log: Log, should_stop: Callable[[], bool]) -> None:
+        """Validate the averaged weights, and write them if they are the best so far."""
+        measured = validate(
+            self.average, self.tasks, device=str(self.device), should_stop=should_stop
+        )
+        if measured is not None:
+            names = ("noc85", "noc90", "iou1", "iou3", "iou5")
+            log.write(self.progress.step, {name: getattr(measured, name) for name in names})
+        if measured is None and self.tasks:
+            return
+        rank = measured.rank if measured is not None else None
+        best = self.progress.best
+        if rank is None or best is None or rank <= best:
+            self.measured = measured
+            self.progress = replace(self.progress, best=rank)
+            self._write()
+
+    def _write(self) -> None:
+        names = ", ".join(source.name for source in self.sources)
+        card = (
+            f"Click pyramid, {self.progress.step} steps of {self.options.batch} views from "
+            f"{self.options.start}, trained on: {names}."
+        )
+        write_weights(self.file, self.average.state_dict(), card=card)
+
+    def _save(self) -> None:
+        save_state(self.options.output, self.options, self.progress, self.parts)

