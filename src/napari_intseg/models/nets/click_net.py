@@ -37,6 +37,8 @@ class ClickInput:
         with the colours into three channels first (BRS); or as "branch", with one convolution.
     leaky : bool
         Leaky activation in those layers.
+    norm_last : bool
+        In the mixer, the normalisation follows the activation (f-BRS), not the reverse (RITM).
     mean, std : tuple of float
         Normalisation of RGB in [0, 1].
     """
@@ -47,6 +49,7 @@ class ClickInput:
     maps: Literal["disk", "distance"] = "disk"
     entry: Literal["branch", "mixer", "convolution"] = "branch"
     leaky: bool = True
+    norm_last: bool = False
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
@@ -78,7 +81,7 @@ class ClickNet(nn.Module, ABC):
         self.click_maps = ClickMaps(clicks.radius, clicks.maps)
         channels = 3 if clicks.with_prev else 2
         if clicks.entry == "mixer":
-            self.rgb_conv = self._mixer(3 + channels, leaky=clicks.leaky)
+            self.rgb_conv = self._mixer(3 + channels, clicks)
         elif clicks.entry == "convolution":
             self.maps_transform: nn.Module = nn.Conv2d(channels, 64, 3, stride=2, padding=1)
         else:
@@ -88,15 +91,15 @@ class ClickNet(nn.Module, ABC):
         self.register_buffer("std", _per_channel(clicks.std), persistent=False)
 
     @staticmethod
-    def _mixer(channels: int, *, leaky: bool) -> nn.Sequential:
-        activation = nn.LeakyReLU(0.2) if leaky else nn.ReLU(inplace=True)
+    def _mixer(channels: int, clicks: ClickInput) -> nn.Sequential:
         inner = channels + 3
-        return nn.Sequential(
-            nn.Conv2d(channels, inner, 1),
+        middle: list[nn.Module] = [
             nn.BatchNorm2d(inner),
-            activation,
-            nn.Conv2d(inner, 3, 1),
-        )
+            nn.LeakyReLU(0.2) if clicks.leaky else nn.ReLU(inplace=True),
+        ]
+        if clicks.norm_last:
+            middle.reverse()
+        return nn.Sequential(nn.Conv2d(channels, inner, 1), *middle, nn.Conv2d(inner, 3, 1))
 
     def forward(
         self, image: Tensor, points: Tensor, prev: Tensor | None = None, taps: Taps = NO_TAPS
@@ -125,7 +128,7 @@ class ClickNet(nn.Module, ABC):
             main, aux = self.respond(self.rgb_conv(torch.cat([colours, maps], 1)), None, taps)
         else:
             main, aux = self.respond(colours, self.maps_transform(maps), taps)
-        return Logits(_enlarge(main, shape), None if aux is None else _enlarge(aux, shape))
+        return Logits(enlarge(main, shape), None if aux is None else enlarge(aux, shape))
 
     def normalise(self, image: Tensor) -> Tensor:
         """Return RGB in [0, 1] as the network was trained on it."""
@@ -185,5 +188,6 @@ def _per_channel(values: tuple[float, float, float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)[None, :, None, None]
 
 
-def _enlarge(logits: Tensor, shape: tuple[int, int]) -> Tensor:
+def enlarge(logits: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return logits as float32 at the height and width given, bilinear, corners on corners."""
     return F.interpolate(logits.float(), shape, mode="bilinear", align_corners=True)

@@ -110,8 +110,8 @@ class DeepLab(nn.Module):
 
     Notes
     -----
-    Taps: "backbone", the last features of the backbone; "features", the pyramid's joined with the
-    skipped ones; "head", the answer, which enters the last layers.
+    Taps: "low" and "backbone", the first and last features of the backbone; "features", the
+    pyramid's joined with the skipped ones; "head", the answer, which enters the last layers.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class DeepLab(nn.Module):
             See the notes of the class.
         """
         low, high = self.backbone(x, extra)
-        joined = self.join(low, tap(taps, "backbone", high))
+        joined = self.join(tap(taps, "low", low), tap(taps, "backbone", high))
         return tap(taps, "head", self.head(tap(taps, "features", joined)))
 
     def join(self, low: Tensor, high: Tensor) -> Tensor:
