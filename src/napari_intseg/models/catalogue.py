@@ -49,6 +49,13 @@ def _ritm(key: str, file: str, size_mb: float, sha256: str | None = None) -> Wei
     )  # fmt: skip
 
 
+def _fbrs(key: str, file: str, size_mb: float) -> WeightFile:
+    address = "https://github.com/saic-vul/fbrs_interactive_segmentation/releases/download/v1.0/"
+    return WeightFile(
+        key, "fbrs", file, address + file, None, "MPL-2.0", size_mb, "arXiv:2001.10331"
+    )  # fmt: skip
+
+
 def _simpleclick(size: str, file: str, size_mb: float) -> WeightFile:
     return WeightFile(
         f"simpleclick-vit-{size}", "simpleclick", file, None, None, "MIT", size_mb,
@@ -140,6 +147,13 @@ _FILES = (
                "fetch by hand from the authors' page, fcanet-res2net.pth fits too"),
     WeightFile("forte", "forte", "InterSegSynthFT.pth", licence="MIT", size_mb=158.0,
                paper="arXiv:2003.07932", note="fetch by hand from the authors' page and add"),
+    _fbrs("fbrs-resnet34", "resnet34_dh128_sbd.pth", 93.0),
+    _fbrs("fbrs-resnet50", "resnet50_dh128_lvis.pth", 126.0),
+    _fbrs("fbrs-resnet50-sbd", "resnet50_dh128_sbd.pth", 126.0),
+    _fbrs("fbrs-resnet101", "resnet101_dh256_sbd.pth", 234.0),
+    _fbrs("fbrs-hrnet18", "hrnet18_ocr64_sbd.pth", 41.0),
+    _fbrs("fbrs-hrnet32", "hrnet32_ocr128_lvis.pth", 125.0),
+    _fbrs("fbrs-hrnet32-sbd", "hrnet32_ocr128_sbd.pth", 125.0),
     _simpleclick("b", "cocolvis_vit_base.pth", 387.0),
     _simpleclick("l", "cocolvis_vit_large.pth", 1291.0),
     _simpleclick("h", "cocolvis_vit_huge.pth", 2638.0),

@@ -105,6 +105,20 @@ _HQ, _MOBILE = "arXiv:2306.01567", "arXiv:2306.14289"
 _EFFICIENT, _SAM2 = "arXiv:2312.00863", "arXiv:2408.00714"
 
 
+def _ritm_refined(key: str, title: str) -> ModelSpec:
+    return ModelSpec(
+        "napari_intseg.models.brs:build", title, "ritm", CLICKS_MASK, key, "MIT",
+        "arXiv:2001.10331",
+    )  # fmt: skip
+
+
+def _fbrs(key: str, title: str) -> ModelSpec:
+    return ModelSpec(
+        "napari_intseg.models.fbrs:build", title, "fbrs", CLICKS, key, "MPL-2.0",
+        "arXiv:2001.10331",
+    )  # fmt: skip
+
+
 def _simpleclick(key: str, title: str) -> ModelSpec:
     return ModelSpec(
         "napari_intseg.models.simpleclick:build", title, "simpleclick", CLICKS_MASK, key, "MIT",
@@ -131,6 +145,16 @@ MODELS: dict[str, ModelSpec] = {
         "ritm-hrnet18-baseline", "RITM HRNet-18 without previous mask (COCO+LVIS)", CLICKS),
     "ritm-resnet34": _ritm(
         "ritm-resnet34", "RITM ResNet-34 without previous mask (own weights)", CLICKS),
+    "ritm-hrnet18s-fbrs-b": _ritm_refined("ritm-hrnet18s", "RITM HRNet-18s, refined by f-BRS-B"),
+    "ritm-hrnet18-fbrs-b": _ritm_refined("ritm-hrnet18", "RITM HRNet-18, refined by f-BRS-B"),
+    "ritm-hrnet32-fbrs-b": _ritm_refined("ritm-hrnet32", "RITM HRNet-32, refined by f-BRS-B"),
+    "fbrs-resnet34": _fbrs("fbrs-resnet34", "f-BRS ResNet-34 (SBD)"),
+    "fbrs-resnet50": _fbrs("fbrs-resnet50", "f-BRS ResNet-50 (COCO+LVIS)"),
+    "fbrs-resnet50-sbd": _fbrs("fbrs-resnet50-sbd", "f-BRS ResNet-50 (SBD)"),
+    "fbrs-resnet101": _fbrs("fbrs-resnet101", "f-BRS ResNet-101 (SBD)"),
+    "fbrs-hrnet18": _fbrs("fbrs-hrnet18", "f-BRS HRNet-18 (SBD)"),
+    "fbrs-hrnet32": _fbrs("fbrs-hrnet32", "f-BRS HRNet-32 (COCO+LVIS)"),
+    "fbrs-hrnet32-sbd": _fbrs("fbrs-hrnet32-sbd", "f-BRS HRNet-32 (SBD)"),
     "sam-vit-b": _sam("sam", "sam-vit-b", "SAM ViT-B"),
     "sam-vit-l": _sam("sam", "sam-vit-l", "SAM ViT-L"),
     "sam-vit-h": _sam("sam", "sam-vit-h", "SAM ViT-H"),
