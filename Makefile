@@ -8,15 +8,20 @@ XVFB := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(if $(shell command -v xvfb-run),xvf
 
 .PHONY: demo test lint clean
 
+# `make demo VOLUME=scan.nii.gz` segments a volume of yours
 demo: $(VENV)/.demo
-	$(BIN)/napari-intseg demo --output demo-output
+	$(BIN)/napari-intseg demo $(VOLUME) --output demo-output
 
-test: $(VENV)/.test
+test: lint
+	@if [ "$$(uname)" = Linux ] && [ -z '$(XVFB)$(DISPLAY)$(WAYLAND_DISPLAY)' ]; then \
+		echo "no display and no xvfb-run: install the packages that .ci/run lists" >&2; exit 1; fi
+	$(XVFB) $(BIN)/python -m pytest
+
+lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(XVFB) $(BIN)/python -m pytest
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
