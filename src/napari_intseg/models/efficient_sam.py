@@ -104,7 +104,8 @@ class EfficientSamNet(nn.Module):
         self.mask_decoder: Any = SamMaskDecoder(config)
         layers = (Block(config, placed=index > 0) for index in range(config.num_hidden_layers))
         self.mask_decoder.transformer.layers = nn.ModuleList(layers)
-        self.mask_decoder.upscale_layer_norm = nn.GroupNorm(1, config.hidden_size // 4)
+        norm = nn.GroupNorm(1, config.hidden_size // 4)
+        self.mask_decoder.upscale_layer_norm = norm  # type: ignore[assignment]
         for part in self.mask_decoder.modules():
             if isinstance(part, SamFeedForward):
                 part.activation = nn.GELU()  # type: ignore[assignment]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.core.segmenter import BoolArray, FloatArray
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
 from napari_intseg.models.sam2 import LIMIT, Sam2Net
 from napari_intseg.models.sam_adapter import SamSegmenter, asked_in
 from napari_intseg.models.sam_decoder import SIDE_PX, Asked, Embedding
@@ -169,15 +170,14 @@ class Tracker:
         return Remembered(low, pointer, score, self._features(seen, prob, score))
 
     def _pointer(self, token: Tensor, score: Tensor) -> Tensor:
-        if bool(score > 0):
-            pointer: Tensor = self.net.body.object_pointer_proj(token)
-            return pointer
-        none: Tensor = self.net.body.no_object_pointer[0]  # type: ignore[index]
-        return none
+        body: Any = self.net.body
+        seen = bool(score > 0)
+        pointer: Tensor = body.object_pointer_proj(token) if seen else body.no_object_pointer[0]
+        return pointer
 
     def _features(self, seen: Seen, prob: Tensor, score: Tensor) -> Tensor:
         """Return image and mask (1, 1, 1024, 1024) together, as they are remembered."""
-        body = self.net.body
+        body: Any = self.net.body
         mask = prob * _MASK_SCALE + _MASK_SHIFT
         features = body.memory_encoder(seen.features["image"], mask)[0]
         if bool(score <= 0):
@@ -280,6 +280,6 @@ class Sam2Segmenter(SamSegmenter):
             image = read(index)
             with torch.inference_mode():
                 low = tracker.follow(index, tracker.look(image), reverse=reverse)
-                full = self.net.frame.back(low[None].clamp(-LIMIT, LIMIT), image.shape[:2])[0]
+                full = self.net.frame.back(low[None], image.shape[:2])[0]
                 tracker.memory.forget(index)
-            yield index, full.cpu().numpy()
+            yield index, np.clip(full.cpu().numpy(), -LOGIT_LIMIT, LOGIT_LIMIT)

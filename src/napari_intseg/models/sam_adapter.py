@@ -1,5 +1,6 @@
 """Any network of the SAM family as a Segmenter."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_intseg import __version__
 from napari_intseg.core.prompts import Box, Click, PromptKind, Prompts
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
 from napari_intseg.models.sam_decoder import Asked, SamNet
@@ -72,6 +74,7 @@ class SamSegmenter:
     ) -> None:
         self.net, self.device, self.dtype = net, device, dtype
         self.multimask, self.feed_back = multimask, feed_back
+        self._signature: str | None = None
         self._traits = Traits(
             name,
             prompts,
@@ -138,6 +141,18 @@ class SamSegmenter:
             multimask = len(asked.points) == 1 and asked.box is None and asked.mask is None
         with torch.inference_mode():
             return self.net.decode(embedding, asked, multimask=multimask)
+
+    @property
+    def signature(self) -> str:
+        """Names what embeddings depend on: the weights, the number format and this version."""
+        if self._signature is None:
+            digest = hashlib.sha256(f"{__version__} {self.dtype}".encode())
+            if isinstance(self.net, nn.Module):
+                for name, value in self.net.state_dict().items():
+                    digest.update(f"{name} {tuple(value.shape)}".encode())
+                    digest.update(value.detach().cpu().contiguous().numpy().data)
+            self._signature = digest.hexdigest()
+        return self._signature
 
     def warm_up(self) -> None:
         """Answer once on a small image, so that the first real question does not wait."""

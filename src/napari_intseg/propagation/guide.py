@@ -17,7 +17,8 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
 
     Models that take a mask get it, and a click at its deepest point, the pixel farthest from the
     outline, as people and the robot user of the benchmarks click [1]_. The others get a click in
-    each large part and, if they take boxes, the mask's box; if not, negative clicks around it.
+    each large part. Models that take boxes get the mask's box; those that take neither box nor
+    mask get negative clicks around it.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
         parts = _parts(inside)[: 1 if takes_mask else _MAX_PARTS]
         clicks = [_shifted(deepest(part), row0, col0) for part in parts]
     box = None
-    if not takes_mask and "box" in traits.prompts:
+    if "box" in traits.prompts:
         box = Box(row0, col0, row1 - 1, col1 - 1)
     elif not takes_mask:
         clicks += _around(mask)

@@ -6,10 +6,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_intseg.core.segmenter import Array, BoolArray, Segmenter, sigmoid
+from napari_intseg.core.segmenter import (
+    Array,
+    BoolArray,
+    FloatArray,
+    MemorySegmenter,
+    Segmenter,
+    sigmoid,
+)
 from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, PreparedStore, predict_slice
+from napari_intseg.inference.view import View
 from napari_intseg.propagation.blend import between, blend, trimmed
 from napari_intseg.propagation.ending import Appearance, Ending, overlap, ring_reach
 from napari_intseg.propagation.guide import guidance
@@ -24,12 +33,16 @@ class WalkSettings:
     ----------
     ending : Ending
         When it stops.
+    method : {"neighbour", "memory"}
+        "neighbour": each mask is the question on the next plane, for any model; "memory": the
+        model remembers the planes before, if it is a `MemorySegmenter` (SAM 2).
     fill : {"interpolate", "nothing"}
         What becomes of planes between two anchors that neither walk reached: a person said that
         the object is on both sides, so by default its shape is interpolated.
     """
 
     ending: Ending = field(default_factory=Ending)
+    method: Literal["neighbour", "memory"] = "neighbour"
     fill: Literal["interpolate", "nothing"] = "interpolate"
 
 
@@ -169,8 +182,9 @@ class _Worker:
         neighbour = anchor.patch.mask(self.threshold)
         areas = [int(np.count_nonzero(neighbour))]
         appearance = Appearance.of(*self._seen(anchor.index, neighbour))
+        followed = self._followed(anchor, indices)
         for index in indices:
-            patch = self._ask(index, neighbour)
+            patch = self._ask(index, neighbour) if followed is None else next(followed)
             mask = patch.mask(self.threshold)
             likeness = appearance.likeness(*self._seen(index, mask)) if mask.any() else 0.0
             ending = self.request.settings.ending
@@ -180,6 +194,28 @@ class _Worker:
             yield index, trimmed(patch, self.threshold), sure * overlap(mask, neighbour)
             neighbour = mask
             areas.append(int(np.count_nonzero(mask)))
+
+    def _followed(self, anchor: Anchor, indices: range) -> Iterator[Patch] | None:
+        """Return the model's own walk from an anchor's mask, None if it has none to make."""
+        request, axis = self.request, self.stretch.axis
+        if request.settings.method == "neighbour":
+            return None
+        if not isinstance(request.model, MemorySegmenter):
+            raise PromptError(
+                f"model has no memory: expected one that follows an object, e.g. 'sam2.1-tiny', "
+                f"got {request.model.traits.name!r}. Choose such a model, or method='neighbour'."
+            )
+        shape = request.volume.slice_shape(axis)
+
+        def read(index: int) -> FloatArray:
+            plane = Plane(axis, index)
+            return View.whole(shape).read(
+                lambda rows, cols: request.volume.take(plane, rows, cols), self.options.intensity
+            )
+
+        masks = {anchor.index: anchor.patch.mask(self.threshold)}
+        walked = request.model.follow(read, indices, masks=masks)
+        return (Patch(0, 0, logits, shape) for _, logits in walked)
 
     def _ask(self, index: int, neighbour: BoolArray) -> Patch:
         request, plane = self.request, Plane(self.stretch.axis, index)

@@ -15,6 +15,7 @@ from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.patch import Patch
 from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.document import SETUP, Change
+from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache
 from napari_intseg.session.memory import Memory
 from napari_intseg.session.objects import Objects
 from napari_intseg.session.positions import check_plane, check_prompts
@@ -64,8 +65,13 @@ class Desk(Objects):
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         super().__init__(Setup(model, volume, window, channels, zoom_in, flip), axis)
-        self.cache = PreparedCache(cache_bytes)
+        self.cache: PreparedCache | LayeredCache = PreparedCache(cache_bytes)
         self._memory = Memory()
+
+    def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
+        """Keep what models prepare on disk as well, for another day; None: in memory only."""
+        memory = self.cache.memory if isinstance(self.cache, LayeredCache) else self.cache
+        self.cache = memory if files is None else LayeredCache(memory, files)
 
     def set_axis(self, axis: int) -> None:
         """Choose the planes that clicks and propagation use.

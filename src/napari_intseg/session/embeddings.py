@@ -1,0 +1,223 @@
+"""What models prepared, kept on disk from one day to the next."""
+
+import hashlib
+import io
+import logging
+import os
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.segmenter import Array, Prepared
+from napari_intseg.core.volume import Plane
+from napari_intseg.inference.view import View
+from napari_intseg.session.cache import PreparedCache
+from napari_intseg.session.setup import Setup
+
+LIMIT_BYTES = 4_000_000_000
+_SUFFIX, _UNFINISHED = ".embedding", ".part"
+_CHECKSUM_BYTES = 32
+_STALE_S = 3600.0
+_log = logging.getLogger(__name__)
+
+
+class EmbeddingFiles:
+    """A folder of what models prepared, bounded in bytes; the oldest go first.
+
+    A file appears whole or not at all, and carries a checksum: one that is damaged counts as
+    absent and is removed. Trouble with the disk is logged and costs no more than the time to
+    prepare again.
+
+    Parameters
+    ----------
+    folder : path
+        Made when it is first written to. Several processes may share it.
+    limit_bytes : int
+        What it may hold; something larger than all of it is not kept.
+    """
+
+    def __init__(self, folder: str | Path, limit_bytes: int = LIMIT_BYTES) -> None:
+        self.folder, self.limit_bytes = Path(folder).expanduser(), limit_bytes
+
+    def get(self, name: str) -> Prepared | None:
+        """Return what was kept under a name, None if it is not there or damaged."""
+        path = self._path(name)
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        prepared = _unpacked(content)
+        try:
+            if prepared is None:
+                _log.warning("embedding %s is damaged and was removed", path.name)
+                path.unlink()
+            else:
+                os.utime(path)
+        except OSError as err:
+            _log.info("embedding %s cannot be changed: %s", path.name, err)
+        return prepared
+
+    def put(self, name: str, prepared: Prepared) -> None:
+        """Keep something under a name, if it is a dict of plain arrays."""
+        content = _packed(prepared)
+        if content is None or len(content) > self.limit_bytes:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._make_room(len(content), self._path(name))
+            self._write(self._path(name), content)
+        except OSError as err:
+            _log.warning("embedding could not be kept in %s: %s", self.folder, err)
+
+    def nbytes(self) -> int:
+        """Return what the folder holds now."""
+        return sum(size for _, size, _ in self._entries())
+
+    def clear(self) -> None:
+        """Remove every embedding in the folder."""
+        for _, _, path in self._entries():
+            path.unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}{_SUFFIX}"
+
+    def _entries(self) -> list[tuple[float, int, Path]]:
+        """Return when each was used last, its size and its file, the oldest first."""
+        found = []
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            try:
+                status = path.stat()
+            except OSError:  # another process removed it
+                continue
+            found.append((status.st_mtime, status.st_size, path))
+        return sorted(found)
+
+    def _make_room(self, size: int, replaced: Path) -> None:
+        for path in self.folder.glob(f"*{_UNFINISHED}"):  # what a crash left behind
+            if time.time() - path.stat().st_mtime > _STALE_S:
+                path.unlink(missing_ok=True)
+        entries = [entry for entry in self._entries() if entry[2] != replaced]
+        total = size + sum(entry[1] for entry in entries)
+        for _, freed, path in entries:
+            if total <= self.limit_bytes:
+                return
+            path.unlink(missing_ok=True)
+            total -= freed
+
+    def _write(self, path: Path, content: bytes) -> None:
+        handle, unfinished = tempfile.mkstemp(_UNFINISHED, dir=self.folder)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(unfinished).replace(path)
+        except BaseException:
+            Path(unfinished).unlink(missing_ok=True)
+            raise
+
+
+class LayeredCache:
+    """Memory first, then the disk; both keep what is put.
+
+    Parameters
+    ----------
+    memory : PreparedCache
+        The fast layer.
+    files : EmbeddingFiles
+        The lasting one; used for models that have a `signature`.
+    """
+
+    def __init__(self, memory: PreparedCache, files: EmbeddingFiles) -> None:
+        self.memory, self.files = memory, files
+        self._lock = threading.Lock()
+        self._planes: dict[Hashable, str] = {}
+
+    def get(self, key: Hashable) -> Prepared | None:
+        """Return what was put under a key, None if neither layer has it."""
+        found = self.memory.get(key)
+        if found is not None:
+            return found
+        name = self._name(key)
+        found = None if name is None else self.files.get(name)
+        if found is not None:
+            self.memory.put(key, found)
+        return found
+
+    def put(self, key: Hashable, prepared: Prepared) -> None:
+        """Keep something in both layers."""
+        self.memory.put(key, prepared)
+        name = self._name(key)
+        if name is not None:
+            self.files.put(name, prepared)
+
+    def clear(self) -> None:
+        """Forget what is in memory; the files stay."""
+        self.memory.clear()
+        with self._lock:
+            self._planes.clear()
+
+    def _name(self, key: Hashable) -> str | None:
+        """Return a name that is the same for the same data, window, model and view."""
+        match key:
+            case ((Setup() as setup, Plane() as plane), View() as view, bool() as mirrored):
+                told = self._told(setup, plane)
+                if told is None:
+                    return None
+                return hashlib.sha256(f"{told} {view} {mirrored}".encode()).hexdigest()
+        return None
+
+    def _told(self, setup: Setup, plane: Plane) -> str | None:
+        model = getattr(setup.model, "signature", None)
+        if model is None:
+            return None
+        with self._lock:
+            if (setup, plane) not in self._planes:
+                shape = setup.volume.slice_shape(plane.axis)
+                pixels = setup.volume.take(plane, slice(0, shape[0]), slice(0, shape[1]))
+                data = data_signature(pixels)
+                self._planes[setup, plane] = f"{model} {data} {setup.options.intensity}"
+            return self._planes[setup, plane]
+
+
+def data_signature(array: Array) -> str:
+    """Return a hash of an array's dtype, shape and values."""
+    plain = np.ascontiguousarray(array)
+    digest = hashlib.sha256(f"{plain.dtype.str} {plain.shape}".encode())
+    digest.update(plain.view(np.uint8).reshape(-1).data if plain.size else b"")
+    return digest.hexdigest()
+
+
+def _packed(prepared: Prepared) -> bytes | None:
+    payload: Any = prepared.payload
+    if not isinstance(payload, dict) or not all(
+        isinstance(value, np.ndarray) and not value.dtype.hasobject for value in payload.values()
+    ):
+        return None
+    stream = io.BytesIO()
+    np.savez(stream, **{f"payload_{n}": a for n, a in payload.items()}, shape=prepared.shape)
+    content = stream.getvalue()
+    return hashlib.sha256(content).digest() + content
+
+
+def _unpacked(content: bytes) -> Prepared | None:
+    checksum, rest = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+    if hashlib.sha256(rest).digest() != checksum:
+        return None
+    try:
+        with np.load(io.BytesIO(rest), allow_pickle=False) as found:
+            payload = {
+                name.removeprefix("payload_"): found[name]
+                for name in found.files
+                if name.startswith("payload_")
+            }
+            height, width = (int(n) for n in found["shape"])
+    except (ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    return Prepared((height, width), payload, sum(a.nbytes for a in payload.values()))
