@@ -167,3 +167,37 @@ def test_both_precisions_agree(precision):
         m.predict(Query(m.prepare(image), Prompts((Click(30, 30),)))).logits for m in (model, exact)
     ]
     assert np.abs(answers[0] - answers[1]).mean() < 0.1 * np.abs(answers[1]).mean() + 0.02
+
+
+def test_a_file_in_the_weights_folder_is_a_model_by_its_name(tmp_path, monkeypatch):
+    pytest.importorskip("cv2", reason="training needs opencv (the extra 'train')")
+    from napari_intseg.models.registry import available_models, load_model
+    from napari_intseg.training.export import write_weights
+
+    assert "my-cells" not in available_models()
+    monkeypatch.setenv("NAPARI_INTSEG_WEIGHTS", str(tmp_path))
+    write_weights(tmp_path / "my-cells.safetensors", random_net().state_dict())
+    spec = available_models()["my-cells"]
+    assert spec.has_weights
+    assert spec.title == "my-cells (your own training)"
+    assert load_model("my-cells", device="cpu").traits.name == "my-cells"
+    write_weights(tmp_path / "random-walker.safetensors", random_net().state_dict())
+    assert available_models()["random-walker"].weights is None
+
+
+@pytest.mark.weights
+def test_the_weights_in_the_box_find_a_disc():
+    from napari_intseg.models.registry import DEFAULT_MODEL, load_model
+    from napari_intseg.models.weights import bundled_folder, verify
+    from napari_intseg.testing import phantom_image
+
+    assert DEFAULT_MODEL == "bundled"
+    file = bundled_folder() / "bundled.safetensors"
+    assert file.stat().st_size <= 15e6
+    assert [check.state for check in verify("bundled")] == ["ok"]
+    image, truth = phantom_image(shape=(192, 256))
+    rows, cols = np.nonzero(truth)
+    model = load_model(device="cpu")
+    prompts = Prompts((Click(float(rows.mean().round()), float(cols.mean().round())),))
+    mask = model.predict(Query(model.prepare(image), prompts)).logits > 0
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.8
