@@ -69,7 +69,6 @@ class Binder:
         self.painter = Painter(frame, labels, tools.worker, tools.post, self.drawer.mask)
         self.clicking = Clicking(
             points,
-            labels,
             post=tools.post,
             on_change=self.sync,
             on_tidied=tools.voice.changed.emit,

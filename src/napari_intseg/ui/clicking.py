@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels, Points
+from napari.layers import Points
 
 from napari_intseg.ui.layers import (
     NEGATIVE,
@@ -30,8 +30,6 @@ class Clicking:
     ----------
     points : Points
         The layer; its features are kept complete and its looks follow the signs.
-    labels : Labels
-        Gives each object its colour.
     post : callable
         Has the GUI thread tidy up after the event: looks can wait, the request cannot.
     on_change : callable
@@ -47,7 +45,6 @@ class Clicking:
     def __init__(
         self,
         points: Points,
-        labels: Labels,
         *,
         post: Post,
         on_change: Callable[[], None],
@@ -56,7 +53,6 @@ class Clicking:
         on_refused: Callable[[str], None],
     ) -> None:
         self.points = points
-        self._labels = labels
         self._post = post
         self._on_change = on_change
         self._on_tidied = on_tidied
@@ -91,7 +87,7 @@ class Clicking:
         try:
             yield
         finally:
-            show_signs(self.points, self._labels)
+            show_signs(self.points)
             self._seen = self.points.features.copy()
             self._quiet = before
 

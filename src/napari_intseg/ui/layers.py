@@ -58,7 +58,6 @@ def make_points(frame: Frame, name: str) -> Points:
             "axis": pd.Series([], dtype=np.int64),
         }
     )
-    longer = max(frame.shape[-2:])
     return Points(
         np.empty((0, len(frame.grid))),
         ndim=len(frame.grid),
@@ -67,13 +66,21 @@ def make_points(frame: Frame, name: str) -> Points:
         feature_defaults={"sign": POSITIVE, "object": 1, "order": 0, "axis": 0},
         symbol=SYMBOLS[True],
         face_color=COLOURS[True],
-        border_color="white",
-        border_width=0.12,
-        size=max(1.0, longer / 50),
-        canvas_size_limits=(14, 26),
+        border_color="black",
+        border_width=0.04,
+        size=_point_size(frame),
+        # a lower limit above 0 makes rims as thick as half of it
+        canvas_size_limits=(0, 26),
         opacity=1.0,
         **geometry(frame),
     )
+
+
+def _point_size(frame: Frame) -> float:
+    """Return a size that is easily seen when the whole image is, in the units napari takes."""
+    low, high = np.asarray(frame.image.extent.world)[:, -2:]
+    scale = abs(float(frame.image.scale[-1])) or 1.0
+    return float(max(np.max(high - low), 1e-6)) / (25 * scale)
 
 
 def make_labels(frame: Frame, name: str) -> Labels:
@@ -242,14 +249,9 @@ def _whole(values: Iterable[Any], least: int, otherwise: int) -> list[int]:
     return [int(n) if np.isfinite(n) and n >= least else otherwise for n in numbers]
 
 
-def show_signs(points: Points, labels: Labels) -> None:
-    """Show each point's sign by symbol and colour, and its object by the colour of its rim."""
-    if not len(points.data):
-        return
-    positive = [is_positive(sign) for sign in points.features["sign"]]
-    points.symbol = [SYMBOLS[p] for p in positive]
-    points.face_color = [COLOURS[p] for p in positive]
-    rims = {label: labels.get_color(int(label)) for label in set(points.features["object"])}
-    points.border_color = [
-        "white" if rims[label] is None else rims[label] for label in points.features["object"]
-    ]
+def show_signs(points: Points) -> None:
+    """Show each point's sign by symbol and colour."""
+    if len(points.data):
+        positive = [is_positive(sign) for sign in points.features["sign"]]
+        points.symbol = [SYMBOLS[p] for p in positive]
+        points.face_color = [COLOURS[p] for p in positive]

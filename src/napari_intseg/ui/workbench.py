@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 
@@ -227,13 +228,16 @@ class Workbench:
         self.voice.changed.emit()
 
     def _window(self) -> WindowChoice:
-        image = self.image
-        if self.window != AS_SHOWN:
-            return self.window
-        if image is None or image.rgb:
+        """Return the window of now: by itself, values that are not 8-bit are taken as displayed."""
+        image, window = self.image, self.window
+        if window is None and image is not None and np.dtype(image.dtype).itemsize > 1:
+            window = AS_SHOWN
+        if window != AS_SHOWN:
+            return window
+        if image is None or image.rgb or self.others:
             return None
-        low, high = image.contrast_limits
-        return float(low), float(high)
+        low, high = (float(limit) for limit in image.contrast_limits)
+        return (low, high) if low < high else None
 
     def _activate(self) -> None:
         """Make the next click in the canvas one of ours."""

@@ -13,7 +13,7 @@ from napari_intseg.ui.workbench import AS_SHOWN, Workbench
 
 _MEANINGS = {
     "yx": "one image",
-    "zyx": "planes",
+    "zyx": "volume (planes)",
     "tyx": "time points",
     "cyx": "channels",
     "tzyx": "time points, planes",
@@ -31,7 +31,10 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._bench = bench
         self.image = combo("The image layer to segment. It is never changed.")
         self.axes = combo("What the leading axes of the image are.")
-        self.contrast = combo("How values are shown to the model; applies from the next click on.")
+        self.contrast = combo(
+            "How values are shown to the model, from the next click on.\n"
+            "Automatic: 8-bit and RGB values as they are, all others as displayed."
+        )
         self.channels = QWidget()
         self._row = QHBoxLayout(self.channels)
         self._row.setContentsMargins(0, 0, 0, 0)

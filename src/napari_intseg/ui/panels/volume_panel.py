@@ -26,6 +26,8 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
+        for column in range(4):
+            layout.setColumnStretch(column, 1)
         layout.addWidget(self.limit, 0, 0, 1, 2)
         layout.addWidget(self.first, 0, 2)
         layout.addWidget(self.last, 0, 3)
