@@ -18,3 +18,31 @@ def shared() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def ritm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint in the published form of HRNet-18s, random but repeatable."""
+    import torch
+
+    from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
+
+    torch.manual_seed(0)
+    net = HRNetClicks(ClickInput(with_prev=True), width=18, ocr_width=48, small=True)
+    params = {
+        "width": 18, "ocr_width": 48, "small": True, "with_aux_output": True,
+        "use_leaky_relu": True, "use_rgb_conv": False, "use_disks": True, "norm_radius": 5,
+        "with_prev_mask": True,
+    }  # fmt: skip
+    config = {
+        "class": "isegm.model.is_hrnet_model.HRNetModel",
+        "params": {
+            name: {"type": "builtin", "value": value, "specified": True}
+            for name, value in params.items()
+        },
+    }
+    state_dict = net.state_dict()
+    state_dict["maps_transform.3.scale"] *= 100  # untrained, clicks would hardly matter
+    path = tmp_path_factory.mktemp("weights") / "coco_lvis_h18s_itermask.pth"
+    torch.save({"state_dict": state_dict, "config": config}, path)
+    return path

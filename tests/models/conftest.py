@@ -1,10 +1,6 @@
 import importlib.util
-from pathlib import Path
 
 import pytest
-import torch
-
-from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 
 
 @pytest.fixture(scope="session")
@@ -23,27 +19,3 @@ def det_state_dict(shared):
         return state_dict
 
     return make
-
-
-@pytest.fixture(scope="session")
-def ritm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint in the published form of HRNet-18s, random but repeatable."""
-    torch.manual_seed(0)
-    net = HRNetClicks(ClickInput(with_prev=True), width=18, ocr_width=48, small=True)
-    params = {
-        "width": 18, "ocr_width": 48, "small": True, "with_aux_output": True,
-        "use_leaky_relu": True, "use_rgb_conv": False, "use_disks": True, "norm_radius": 5,
-        "with_prev_mask": True,
-    }  # fmt: skip
-    config = {
-        "class": "isegm.model.is_hrnet_model.HRNetModel",
-        "params": {
-            name: {"type": "builtin", "value": value, "specified": True}
-            for name, value in params.items()
-        },
-    }
-    state_dict = net.state_dict()
-    state_dict["maps_transform.3.scale"] *= 100  # untrained, clicks would hardly matter
-    path = tmp_path_factory.mktemp("weights") / "coco_lvis_h18s_itermask.pth"
-    torch.save({"state_dict": state_dict, "config": config}, path)
-    return path
