@@ -11,10 +11,12 @@ from napari_intseg.models.bundled import build
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
 from napari_intseg.models.own import find_own, keep_own
 from napari_intseg.training import extra, loop
+from napari_intseg.training.batches import StepSampler
 from napari_intseg.training.export import write_weights
 from napari_intseg.training.log import read_log
 from napari_intseg.training.loop import choose_training_precision, train
 from napari_intseg.training.options import TrainOptions
+from napari_intseg.training.parallel import Peers
 
 
 @pytest.fixture
@@ -191,3 +193,20 @@ def test_folders_and_sizes_are_read_as_typed():
     assert str(weighted("cells:2.5")[0]) == "cells"
     assert weighted("C:\\cells")[1] == 1.0
     assert sizes("192,256") == (192, 256)
+
+
+def test_processes_share_out_the_views_and_agree_on_the_weights(options, make_folder):
+    folders = ((make_folder("shared"), 1.0),)
+    files = [
+        load_file(train(options(f"p{n}", folders=folders, steps=2, processes=2)).weights)
+        for n in range(2)
+    ]
+    assert all(torch.equal(value, files[1][name]) for name, value in files[0].items())
+    alone = load_file(train(options("alone", folders=folders, steps=2)).weights)
+    assert any(not torch.equal(value, files[0][name]) for name, value in alone.items())
+
+
+def test_each_process_has_views_of_its_own():
+    samplers = [StepSampler(3, 2, lambda _: 64, Peers(rank, 2)) for rank in (0, 1)]
+    numbers = [n for sampler in samplers for n, _ in next(iter(sampler))]
+    assert numbers == [12, 13, 14, 15]

@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 
@@ -34,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the model is put to be found by name; default: the user's weights folder",
     )  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--masks", action="append", default=[], metavar="[NAME=]KIND",
+        help="binary, instances or classes; for folders with NAME in their name",
+    )  # fmt: skip
     how = parser.add_argument_group("how")
     how.add_argument("--steps", type=int, default=300, metavar="N", help="default 300")
     how.add_argument("--minutes", type=float, metavar="M", help="by the clock instead")
@@ -51,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
     machine.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    machine.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="that take each step together"
+    )
     machine.add_argument("--workers", type=int, metavar="N", help="processes that make views")
     machine.add_argument("--threads", type=int, metavar="N", help="of a CPU")
 
@@ -62,6 +71,11 @@ def weighted(text: str) -> tuple[Path, float]:
         return (Path(folder), float(tail)) if folder else (Path(text), 1.0)
     except ValueError:
         return Path(text), 1.0
+
+
+def kinds(given: Sequence[str]) -> tuple[tuple[str, Any], ...]:
+    """Return name and kind of each ``NAME=KIND``; the name is empty where it is left out."""
+    return tuple((name, kind) for name, _, kind in (text.rpartition("=") for text in given))
 
 
 def sizes(text: str) -> tuple[int, ...]:
@@ -98,7 +112,8 @@ def run(args: argparse.Namespace) -> int:
     options = TrainOptions(
         tuple(args.folders), args.output, args.name, args.start, args.steps, args.minutes,
         args.batch, args.size, args.passes, args.rate, args.held_out, args.validate_every,
-        args.checkpoint_s, args.seed, args.device, args.precision, args.workers, args.threads,
+        args.checkpoint_s, args.seed, args.device, args.precision, args.processes,
+        kinds(args.masks), args.workers, args.threads,
     )  # fmt: skip
     unit = "s" if args.minutes else "step"
     with (

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from napari_intseg.training.parallel import SOLO, Peers
 from napari_intseg.training.sources import Source
 from napari_intseg.training.views import draw_view
 
@@ -40,7 +41,7 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
     first : int
         First step.
     batch : int
-        Views a step.
+        Views a step and process.
     size_at : callable
         Step to side of the views in pixels; asked when the batch is begun.
     """
@@ -48,13 +49,15 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
     first: int
     batch: int
     size_at: Callable[[int], int]
+    peers: Peers = SOLO
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         """Yield one list of (number, size) a step."""
         step = self.first
         while True:
             size = self.size_at(step)
-            yield [(step * self.batch + i, size) for i in range(self.batch)]
+            first = (step * self.peers.count + self.peers.rank) * self.batch
+            yield [(first + i, size) for i in range(self.batch)]
             step += 1
 
 
@@ -85,6 +88,6 @@ def make_loader(
     )
 
 
-def step_rng(seed: int, step: int) -> np.random.Generator:
+def step_rng(seed: int, step: int, rank: int = 0) -> np.random.Generator:
     """Return the generator of the clicks simulated in a step."""
-    return np.random.default_rng((seed, 7, step))
+    return np.random.default_rng((seed, 7, step, rank))

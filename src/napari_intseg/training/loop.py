@@ -23,6 +23,7 @@ from napari_intseg.training.checkpoint import FILE, Progress, restore_state, sav
 from napari_intseg.training.export import write_weights
 from napari_intseg.training.log import Log
 from napari_intseg.training.options import TrainOptions
+from napari_intseg.training.parallel import Peers, run_with_peers
 from napari_intseg.training.sources import Source, Task, hold_out, read_source
 from napari_intseg.training.step import StepResult, click_step, follow, parameter_groups
 from napari_intseg.training.validate import Measured, validate
@@ -96,11 +97,32 @@ def train(
             f"output folder holds a run: expected an empty one, got {str(output)!r}. Resume it "
             "with --resume, or choose another."
         )
+
+    def work(peers: Peers) -> Trained:
+        return _work(peers, options, resume, on_progress, should_stop)
+
+    return run_with_peers(options.processes, work, _follow, options, resume)
+
+
+def _follow(peers: Peers, options: TrainOptions, resume: bool) -> None:
+    """Do the part of a process that only follows."""
+    torch.set_num_threads(options.threads or 1)
+    _work(peers, options, resume, lambda _done, _total: None, lambda: False)
+
+
+def _work(
+    peers: Peers,
+    options: TrainOptions,
+    resume: bool,
+    on_progress: Callable[[int, int], None],
+    should_stop: Callable[[], bool],
+) -> Trained:
     sources, tasks = _read(options)
     device = choose_device(options.device)
-    run = _Run(options, sources, tasks, device, _start(options))
+    run = _Run(options, sources, tasks, device, _start(options), peers=peers)
     if resume:
-        run.progress = restore_state(output, options, run.parts)
+        run.progress = restore_state(options.output, options, run.parts)
+    peers.agree(0)  # all have read the checkpoint before the first one may write the next
     with memory_guard(device):
         return run.go(on_progress, should_stop)
 
@@ -108,7 +130,7 @@ def train(
 def _read(options: TrainOptions) -> tuple[list[Source], tuple[Task, ...]]:
     sources, tasks = [], list[Task]()
     for folder, weight in options.folders:
-        source = read_source(folder, weight)
+        source = read_source(folder, weight, masks=dict(options.masks))
         kept, held = hold_out(
             source, share=options.held_out, most=TASKS_A_SOURCE, seed=options.seed
         )
@@ -159,8 +181,11 @@ class _Run:
         tasks: tuple[Task, ...],
         device: torch.device,
         net: ClickPyramid,
+        *,
+        peers: Peers,
     ) -> None:
         self.options, self.sources, self.tasks, self.device = options, sources, tasks, device
+        self.peers = peers
         self.precision = choose_training_precision(options.precision, device)
         moved: Any = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net: ClickPyramid = moved.train()
@@ -175,13 +200,14 @@ class _Run:
     def go(
         self, on_progress: Callable[[int, int], None], should_stop: Callable[[], bool]
     ) -> Trained:
-        options, log = self.options, Log(self.options.output, self.progress.step)
+        options = self.options
+        log = Log(options.output, self.progress.step) if self.peers.leads else None
         workers = options.workers
         if workers is None:
             workers = 1 if self.device.type != "cuda" else max(1, torch.get_num_threads())
         loader = make_loader(
             self.sources,
-            StepSampler(self.progress.step, options.batch, self._size_at),
+            StepSampler(self.progress.step, options.batch, self._size_at, self.peers),
             seed=options.seed,
             workers=workers,
             pin=self.device.type == "cuda",
@@ -190,8 +216,10 @@ class _Run:
         batches, stopped = iter(loader), False
         self._clock = time.monotonic() - self.progress.spent_s
         saved = time.monotonic()
-        while not self._is_over() and not stopped:
+        while self.peers.agree(self._is_over() or stopped) == 0:
             result = self._step(next(batches))
+            if log is None:
+                continue
             log.write(self.progress.step, self._row(result))
             on_progress(*self._shown())
             stopped = should_stop()
@@ -200,13 +228,17 @@ class _Run:
             if time.monotonic() - saved > options.checkpoint_s:
                 self._save()
                 saved = time.monotonic()
+        if log is not None:
+            self._end(log, should_stop, stopped=stopped)
+        return Trained(self.file, self.progress.step, self.measured, stopped)
+
+    def _end(self, log: Log, should_stop: Callable[[], bool], *, stopped: bool) -> None:
         if not stopped:
             self._measure(log, should_stop)
         self._save()
         log.close()
         if not self.file.is_file():
             self._write()
-        return Trained(self.file, self.progress.step, self.measured, stopped)
 
     def _share(self, step: int) -> float:
         """Return how much of the run is over when a step begins."""
@@ -233,7 +265,7 @@ class _Run:
 
     def _step(self, batch: Any) -> StepResult:
         step, options = self.progress.step, self.options
-        share = self._rate_at(self._share(step))
+        share = self._rate_at(self.peers.agree(self._share(step)))
         for group in self.optimiser.param_groups:
             group["lr"] = group["full_lr"] * share
         moved = tuple(part.to(self.device, non_blocking=True) for part in batch)
@@ -241,11 +273,12 @@ class _Run:
             self.net,
             moved,
             passes=options.passes,
-            rng=step_rng(options.seed, step),
+            rng=step_rng(options.seed, step, self.peers.rank),
             precision=self.precision,
         )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self._average()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), GRADIENT_LIMIT)
         if torch.isfinite(norm):
             self.optimiser.step()
@@ -256,6 +289,11 @@ class _Run:
             self.progress, step=step + 1, spent_s=time.monotonic() - self._clock
         )
         return result
+
+    def _average(self) -> None:
+        """Average gradients, and the statistics of batch normalisation, over the processes."""
+        gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
+        self.peers.average([*gradients, *self.net.buffers()])
 
     def _row(self, result: StepResult) -> dict[str, float]:
         return {

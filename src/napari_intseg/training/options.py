@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_intseg.errors import DataError
+from napari_intseg.evaluation.truth import Kind
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -51,6 +52,11 @@ class TrainOptions:
         See `choose_device`.
     precision : {"auto", "float32", "bfloat16"}
         "auto": bfloat16 on CUDA, float32 elsewhere.
+    processes : int, default 1
+        That take every step together, `batch` views each, their gradients averaged. On a CPU that
+        others use too, several of one thread each get further than one of several threads.
+    masks : tuple of (str, str)
+        Kind of masks ("binary", "instances", "classes") by a part of the folder's name.
     workers : int or None
         Processes that make views; None: as many as cores on CUDA, one elsewhere.
     threads : int or None
@@ -78,6 +84,8 @@ class TrainOptions:
     seed: int = 0
     device: str = "auto"
     precision: Precision = "auto"
+    processes: int = 1
+    masks: tuple[tuple[str, Kind], ...] = ()
     workers: int | None = None
     threads: int | None = None
 
@@ -93,6 +101,7 @@ class TrainOptions:
                 f"{self.sizes!r}. Take 256, for example."
             )
         numbers = {"steps": self.steps, "batch": self.batch, "passes": self.passes}
+        numbers["processes"] = self.processes
         wrong = {name: number for name, number in numbers.items() if number < 1}
         if self.minutes is not None and self.minutes <= 0:
             wrong["minutes"] = self.minutes  # type: ignore[assignment]

@@ -1,7 +1,7 @@
 """Pictures to train on, decoded once and kept in memory."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from napari_intseg.evaluation.truth import (
     IMAGE_SUFFIXES,
     MASK_SUFFIXES,
     VOLUME_SUFFIXES,
+    Kind,
     MaskRules,
     find_objects,
     guess_kind,
@@ -34,7 +35,7 @@ SLICES_A_VOLUME = 96
 ISOTROPIC = 1.5
 """A volume is cut along another axis too if its pixels are no more oblong than this."""
 
-_LABELS = re.compile(r"(.*[_-])?(mask|masks|label|labels|seg)$", re.IGNORECASE)
+_LABELS = re.compile(r"(.*[_-])?(masks?|labels?|seg)$|(masks?|labels?)[_-]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +49,7 @@ class Picture:
     group : str
         Pictures of one group come from one file, and are held out together.
     image : ndarray of uint8, shape (H, W) or (H, W, 3)
-    labels : ndarray of int32, shape (H, W)
+    labels : ndarray of int16 or int32, shape (H, W)
         0 background, -1 ignored.
     objects, areas : ndarray of int64
         Labels of at least 40 pixels, and how many they have.
@@ -57,7 +58,7 @@ class Picture:
     name: str
     group: str
     image: NDArray[np.uint8]
-    labels: NDArray[np.int32]
+    labels: NDArray[np.int16 | np.int32]
     objects: NDArray[np.int64]
     areas: NDArray[np.int64]
 
@@ -94,13 +95,15 @@ def make_picture(
         name,
         group or name,
         np.ascontiguousarray(shown, np.uint8),
-        np.ascontiguousarray(labels, np.int32),
+        np.ascontiguousarray(labels, np.int16 if labels.max() < 2**15 else np.int32),
         values[large].astype(np.int64),
         counts[large].astype(np.int64),
     )
 
 
-def read_source(folder: str | Path, weight: float = 1.0) -> Source:
+def read_source(
+    folder: str | Path, weight: float = 1.0, *, masks: Mapping[str, Kind] | None = None
+) -> Source:
     """Read a folder to train on.
 
     Parameters
@@ -111,6 +114,8 @@ def read_source(folder: str | Path, weight: float = 1.0) -> Source:
         ``NAME_labels.tif``. Volumes are cut into slices.
     weight : float
         See `Source`.
+    masks : mapping of str to str, optional
+        Kind of the masks, by a part of the folder's name; found out by default.
 
     Raises
     ------
@@ -126,7 +131,7 @@ def read_source(folder: str | Path, weight: float = 1.0) -> Source:
         rules = _project_rules(project)
         found = [(pair, rules) for pair in project]
     else:
-        choices = Choices(max_objects=0, min_px=MIN_AREA_PX)
+        choices = Choices(max_objects=0, min_px=MIN_AREA_PX, masks=masks or {})
         for dataset in open_datasets(folder, choices):
             for entry in dataset.entries:
                 pair = Pair(f"{dataset.name}/{entry.name}", entry.image, entry.mask)
