@@ -61,5 +61,5 @@ def test_clicks_equal_the_published_predictor(shared: Path, checkpoint: Path, na
     mode = name.replace("f_BRS_", "f-BRS-").replace("_BRS", "-BRS")
     model = build("ritm-hrnet18s", checkpoint, device="cpu", mode=mode)
     answers = play(model, fixture["image"], fixture["clicks"][:count])
-    for i, (answer, prob) in enumerate(zip(answers, fixture[name], strict=False)):
+    for answer, prob in zip(answers, fixture[name][:count], strict=True):
         np.testing.assert_allclose(sigmoid(answer.patch.full()), prob, rtol=0, atol=tolerance)

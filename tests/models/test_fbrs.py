@@ -11,10 +11,13 @@ import torch
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Segmenter, sigmoid
 from napari_intseg.core.settings import ZoomIn
+from napari_intseg.errors import DeviceError, UnknownModelError, WeightsError
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
 from napari_intseg.models.brs import Brs
 from napari_intseg.models.fbrs import build, load_fbrs
+from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
+from napari_intseg.models.registry import MODELS
 from napari_intseg.models.ritm import Ritm
 
 KINDS = ("resnet34", "resnet50", "resnet101", "hrnet18", "hrnet32")
@@ -101,3 +104,68 @@ def test_refinement_is_the_default_and_the_bare_network_a_choice(resnet34: Path)
     assert isinstance(bare, Ritm)
     assert bare.traits.flip
     assert not build("fbrs-resnet34", resnet34, device="cpu").traits.flip
+
+
+def test_names_that_the_network_has_not_are_ignored(weights) -> None:
+    path = weights("hrnet18", **{"training_head.weight": torch.zeros(3)})
+    net = load_fbrs(path)
+    assert "training_head.weight" not in net.state_dict()
+    assert net.feature_extractor.ocr_width == 64
+
+
+def test_a_small_hrnet_is_recognised(tmp_path: Path) -> None:
+    clicks = ClickInput(radius=260.0, maps="distance", entry="mixer", norm_last=True)
+    small = HRNetClicks(clicks, width=18, ocr_width=48, small=True)
+    torch.save(small.state_dict(), tmp_path / "small.pth")
+    net = load_fbrs(tmp_path / "small.pth")
+    assert net.state_dict().keys() == small.state_dict().keys()
+
+
+def test_a_missing_name_is_told(tmp_path: Path, resnet34: Path) -> None:
+    state_dict = torch.load(resnet34, weights_only=True)
+    del state_dict["head.layers.2.bias"]
+    torch.save(state_dict, tmp_path / "less.pth")
+    with pytest.raises(WeightsError, match=r"1 missing \(head.layers.2.bias\)"):
+        load_fbrs(tmp_path / "less.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"state_dict": {}, "config": {}}, "no bare parameters by name"),
+        ({"conv.weight": torch.zeros(1)}, "no layers that mix clicks and colours"),
+        ({"rgb_conv.3.weight": torch.zeros(3, 8, 1, 1)}, "no convolution feature_extractor.aspp"),
+    ],
+)
+def test_a_file_of_another_family_is_refused(tmp_path: Path, content: dict, told: str) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=f"of another model: expected .*f-BRS.*{told}"):
+        load_fbrs(tmp_path / "other.pth")
+
+
+def test_a_deeper_network_than_any_published_is_refused(tmp_path: Path) -> None:
+    content = {f"feature_extractor.backbone.{i}": torch.zeros(1) for i in range(532)}
+    content["rgb_conv.3.weight"] = torch.zeros(3, 8, 1, 1)
+    content["feature_extractor.aspp.project.0.weight"] = torch.zeros(8, 40, 1, 1)
+    torch.save(content, tmp_path / "deep.pth")
+    with pytest.raises(WeightsError, match="with 532 parameters in its backbone"):
+        load_fbrs(tmp_path / "deep.pth")
+
+
+def test_an_unknown_refinement_is_refused_before_the_file_is_read() -> None:
+    with pytest.raises(UnknownModelError, match=r"NoBRS or one of f-BRS-A.*got 'f-BRS-D'"):
+        build("fbrs-resnet34", Path("nowhere.pth"), mode="f-BRS-D")  # type: ignore[arg-type]
+
+
+def test_missing_weights_and_an_unknown_precision_are_told(resnet34: Path) -> None:
+    with pytest.raises(WeightsError, match="expected a checkpoint for 'fbrs-resnet34', got None"):
+        build("fbrs-resnet34", None)
+    with pytest.raises(DeviceError, match="precision is unknown"):
+        build("fbrs-resnet34", resnet34, device="cpu", precision="int4")  # type: ignore[arg-type]
+
+
+def test_every_registered_name_has_the_prompts_that_the_model_takes(resnet34: Path) -> None:
+    names = [name for name, spec in MODELS.items() if spec.family == "fbrs"]
+    assert len(names) == 7
+    model = build(names[0], resnet34, device="cpu")
+    assert all(MODELS[name].prompts == model.traits.prompts for name in names)

@@ -22,7 +22,7 @@ import torch
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
-from napari_intseg.errors import UnknownModelError
+from napari_intseg.errors import DeviceError, UnknownModelError
 from napari_intseg.models import ritm
 from napari_intseg.models.brs_objective import PUBLISHED_SEARCH, Search, click_windows, search
 from napari_intseg.models.brs_places import AddedToInput, Differentiable, Place, ScaleAndBias
@@ -150,6 +150,8 @@ class Brs:
     ------
     UnknownModelError
         If the mode is unknown.
+    DeviceError
+        If the model computes in half precision.
     """
 
     def __init__(
@@ -161,6 +163,12 @@ class Brs:
         free_clicks: int = 1,
     ) -> None:
         _check_mode(mode)
+        dtype = getattr(model, "dtype", torch.float32)
+        if dtype != torch.float32:
+            raise DeviceError(
+                f"model is too coarse to be refined: expected a model in torch.float32, got "
+                f"{dtype}. Load it with precision='float32'."
+            )
         self.model = model
         self.mode = mode
         self.search = search
