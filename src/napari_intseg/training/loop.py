@@ -212,9 +212,9 @@ class _Run:
             workers=workers,
             pin=self.device.type == "cuda",
         )
-        every = options.validate_every or max(1, options.steps // 10)
         batches, stopped = iter(loader), False
         self._clock = time.monotonic() - self.progress.spent_s
+        self._tenths = int(10 * self._share(self.progress.step))
         saved = time.monotonic()
         while self.peers.agree(self._is_over() or stopped) == 0:
             result = self._step(next(batches))
@@ -223,7 +223,7 @@ class _Run:
             log.write(self.progress.step, self._row(result))
             on_progress(*self._shown())
             stopped = should_stop()
-            if self.progress.step % every == 0 and not self._is_over():
+            if self._is_due() and not self._is_over():
                 self._measure(log, should_stop)
             if time.monotonic() - saved > options.checkpoint_s:
                 self._save()
@@ -248,6 +248,14 @@ class _Run:
 
     def _is_over(self) -> bool:
         return self._share(self.progress.step) >= 1
+
+    def _is_due(self) -> bool:
+        """Whether to measure after this step: as asked, else ten times a run."""
+        if self.options.validate_every is not None:
+            return self.progress.step % self.options.validate_every == 0
+        tenths = int(10 * self._share(self.progress.step))
+        is_due, self._tenths = tenths > self._tenths, max(tenths, self._tenths)
+        return is_due
 
     def _shown(self) -> tuple[int, int]:
         if self.options.minutes is None:

@@ -1,5 +1,6 @@
 """Several processes that take every step together, each with views of its own."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ def run_with_peers(
 def _follow(
     index: int, count: int, meeting: Path, follow: Callable[..., None], given: tuple[object, ...]
 ) -> None:
+    if hasattr(os, "setsid"):
+        os.setsid()  # Ctrl-C is for the first process, which tells the others when to end
     _meet(meeting, index + 1, count)
     try:
         follow(Peers(index + 1, count), *given)
