@@ -19,17 +19,18 @@ _LIVER = 5  # of TotalSegmentator's labels
 
 @dataclass(frozen=True, slots=True)
 class FlatCase:
-    """A real image with clicks chosen by a person; its true outline is not known."""
+    """A real image, or a part of it, with clicks chosen by a person; no truth is known."""
 
     name: str
     about: str
     clicks: tuple[ClickOption, ...]
+    part: tuple[slice, ...] = ()
 
     def read(self) -> Volume:
         """Return the image, which comes with scikit-image."""
         from skimage import data
 
-        return Volume(np.asarray(getattr(data, self.name)()))
+        return Volume(np.asarray(getattr(data, self.name)())[self.part])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,18 +75,20 @@ FLAT = (
     FlatCase(
         "coins",
         "coins, three of them as objects of their own",
-        _clicks(1, (53, 334, "+"), (40, 322, "+"), (53, 296, "-"))
-        + _clicks(2, (186, 347, "+"), (170, 335, "+"), (200, 350, "+"), (186, 305, "-"))
-        + _clicks(3, (262, 46, "+"), (275, 56, "+"), (262, 82, "-")),
+        # positive on the coin, negative on its neighbours
+        _clicks(1, (53, 334, "+"), (53, 276, "-"), (124, 336, "-"), (40, 322, "+"))
+        + _clicks(2, (186, 347, "+"), (195, 272, "-"), (262, 243, "-"), (262, 172, "-"))
+        + _clicks(3, (262, 46, "+"), (265, 113, "-"), (197, 44, "-"), (275, 56, "+")),
     ),
     FlatCase(
         "immunohistochemistry",
-        "a gland in a stained tissue section, RGB",
+        "a gland in a part of a stained tissue section",
         _clicks(
             1,
-            (400, 315, "+"), (335, 300, "+"), (475, 330, "+"), (400, 235, "-"), (340, 420, "-"),
-            (480, 265, "-"),
+            (130, 135, "+"), (65, 120, "+"), (205, 150, "+"), (110, 180, "+"), (70, 215, "-"),
+            (130, 40, "-"),
         ),
+        np.s_[270:, 180:],
     ),
 )  # fmt: skip
 
