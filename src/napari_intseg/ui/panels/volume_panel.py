@@ -20,6 +20,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         for box in (self.first, self.last):
             box.setMaximum(0)
             box.setEnabled(False)
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.last.setPrefix("to ")
         self.bar = QProgressBar()
         self.bar.setVisible(False)
