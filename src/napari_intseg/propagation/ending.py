@@ -11,6 +11,7 @@ from napari_intseg.core.segmenter import BoolArray, FloatArray
 
 _BINS = 32
 _TELLING = 0.15  # less difference between object and surroundings says nothing
+_NOISE = 0.02  # grey values that are all alike may still change by this
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,8 @@ class Ending:
         After it had shrunk to less than half of the anchor's area, it is more than so many times
         its smallest area: behind a neck begins something else that touches it.
     min_likeness : float, default 0.7
-        Its grey values lie nearer to those around the anchor's mask (0) than to those inside (1).
-        This is what ends an object for models that follow a mask wherever it leads. It is not
-        asked where object and surroundings look alike.
+        Its grey values are less like those of the anchor's mask than this, see `Appearance`. It is
+        what ends an object for models that follow a mask wherever it leads; 0 never stops.
     """
 
     min_area: float = 0.02
@@ -76,28 +76,43 @@ class Appearance:
         For each grey value, how much it speaks for the object, 0 to 1.
     inside, around : float
         Its mean over the anchor's mask, and over what surrounds it.
+    mean, spread : float
+        Of the grey values in the anchor's mask.
     """
 
     belonging: NDArray[np.float64]
     inside: float
     around: float
+    mean: float
+    spread: float
 
     @classmethod
     def of(cls, image: FloatArray, mask: BoolArray) -> "Appearance":
-        """Learn from a slice, (H, W, 3) in [0, 1], and its mask, (H, W)."""
+        """Learn from a slice, (H, W, 3) in [0, 1], and its mask, (H, W), not empty."""
         rim = ring(mask)
         counts = [np.bincount(_bins(image[m]), minlength=_BINS) for m in (mask, rim)]
         smooth = [ndimage.gaussian_filter1d(c / max(1, c.sum()), 1.0) + 1e-4 for c in counts]
         belonging = smooth[0] / (smooth[0] + smooth[1])
         means = [float(belonging[_bins(image[m])].mean()) if m.any() else 0.5 for m in (mask, rim)]
-        return cls(belonging, means[0], means[1])
+        grey = image[mask].mean(axis=-1)
+        return cls(belonging, means[0], means[1], float(grey.mean()), float(grey.std()))
 
     def likeness(self, image: FloatArray, mask: BoolArray) -> float:
-        """Return how much a mask looks like the object: 1 as on the anchor, 0 as around it."""
-        if self.inside - self.around < _TELLING or not mask.any():
+        """Return how much a mask looks like the object, 0 to 1; 1 for an empty mask.
+
+        It is the smaller of two. Against the surroundings: 1 as inside the anchor's mask, 0 as
+        around it; not asked where those look alike. On its own: 1 while the mean grey value
+        stays within half the anchor's spread, falling to 0 at one and a half.
+        """
+        if not mask.any():
             return 1.0
-        mean = float(self.belonging[_bins(image[mask])].mean())
-        return (mean - self.around) / (self.inside - self.around)
+        shift = abs(float(image[mask].mean()) - self.mean) / (self.spread + _NOISE)
+        own = 1.5 - shift
+        against = 1.0
+        if self.inside - self.around >= _TELLING:
+            mean = float(self.belonging[_bins(image[mask])].mean())
+            against = (mean - self.around) / (self.inside - self.around)
+        return float(np.clip(min(own, against), 0.0, 1.0))
 
 
 def ring(mask: BoolArray) -> BoolArray:

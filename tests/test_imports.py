@@ -1,0 +1,82 @@
+"""What importing costs, and that the engine needs neither napari nor Qt."""
+
+import subprocess
+import sys
+
+HEAVY = (
+    "torch",
+    "napari",
+    "qtpy",
+    "PyQt6",
+    "PyQt5",
+    "PySide6",
+    "SimpleITK",
+    "skimage",
+    "transformers",
+)
+
+ENGINE = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("napari", "qtpy", "PyQt6", "PySide6", "magicgui"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocker())
+try:
+    import napari
+except ImportError as error:
+    assert "blocked" in str(error)
+else:
+    raise SystemExit("napari was not blocked")
+
+import numpy as np
+from napari_intseg import Session, Volume, available_models, load_model
+
+assert "random-walker" in available_models()
+data = np.zeros((9, 40, 40), np.float32)
+data[2:7, 10:30, 12:28] = 1
+data += np.random.default_rng(0).normal(0, 0.05, data.shape).astype(np.float32)
+session = Session(load_model("random-walker"), Volume(data, spacing=(5.0, 0.7, 0.7)))
+session.click((4, 20, 20))
+session.propagate()
+truth = np.zeros(data.shape, bool)
+truth[2:7, 10:30, 12:28] = True
+dice = 2 * (session.mask & truth).sum() / (session.mask.sum() + truth.sum())
+assert dice > 0.85, dice
+import napari_intseg.cli.main
+assert not any(m.split(".")[0] in ("napari", "qtpy") for m in sys.modules)
+print("done")
+"""
+
+
+def python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    names = repr(HEAVY)
+    assert (
+        python(f"import sys, napari_intseg; print([n for n in {names} if n in sys.modules])")
+        == "[]"
+    )
+    # with the same set-up, one that is loaded is seen
+    assert python(f"import sys, qtpy; print([n for n in {names} if n in sys.modules])") != "[]"
+
+
+def test_sessions_and_the_list_of_models_load_neither_torch_nor_a_window():
+    code = (
+        "import sys; from napari_intseg import Session, Volume, available_models;"
+        "available_models();"
+        f"print([n for n in {HEAVY!r} if n in sys.modules])"
+    )
+    assert python(code) == "[]"
+
+
+def test_the_engine_works_with_napari_and_qt_blocked():
+    assert python(ENGINE) == "done"
