@@ -111,12 +111,12 @@ class Session(Propagating):
             If the plane does not exist or is missing, the box lies outside, or the model takes no
             boxes.
         """
-        where = self._plane(plane)
+        where = _plane(self, plane)
         return self._ask(where, replace(self.prompts(where), box=box), "Set box")
 
     def add_scribble(self, scribble: Scribble, plane: Plane | None = None) -> Result:
         """Draw a line on, or beside, the current object and predict; see `set_box`."""
-        where = self._plane(plane)
+        where = _plane(self, plane)
         given = self.prompts(where)
         scribbles = (*given.scribbles, scribble)
         return self._ask(where, replace(given, scribbles=scribbles), "Add scribble")
@@ -134,7 +134,7 @@ class Session(Propagating):
         PromptError
             If there is no such click.
         """
-        plane, clicks, at = self._find(number)
+        plane, clicks, at = _find(self, number)
         left = clicks[:at] + clicks[at + 1 :]
         return self._change({plane: left}, "Remove click")
 
@@ -153,7 +153,7 @@ class Session(Propagating):
         PromptError
             If there is no such click, or the position is not on a plane of the click's axis.
         """
-        plane, clicks, at = self._find(number)
+        plane, clicks, at = _find(self, number)
         target, row, col = place(self.volume, plane.axis, position)
         moved = Click(row, col, clicks[at].positive)
         if target == plane:
@@ -181,7 +181,7 @@ class Session(Propagating):
             If the plane does not exist, or the object is finished.
         """
         if plane is not None or self.volume.ndim == 2:
-            return self.set_initial({self._plane(plane): mask})
+            return self.set_initial({_plane(self, plane): mask})
         if np.shape(mask) != self.volume.shape:
             raise DataError(
                 f"mask is on another grid: expected the data's shape {self.volume.shape}, got "
@@ -262,24 +262,26 @@ class Session(Propagating):
             self.predict(plane)
         return change
 
-    def _find(self, number: int) -> tuple[Plane, tuple[Click, ...], int]:
-        clicks = self.clicks
-        if not -len(clicks) <= number < len(clicks):
-            raise PromptError(
-                f"click does not exist: expected a number below {len(clicks)}, got {number!r}. "
-                "See `clicks` for those of the current object."
-            )
-        placed = clicks[number]
-        return placed.plane, self.prompts(placed.plane).clicks, placed.number
-
-    def _plane(self, plane: Plane | None) -> Plane:
-        if plane is None and self.volume.ndim == 3:
-            raise PromptError(
-                "plane is missing: expected a Plane in a volume, got None. "
-                "Say on which plane, e.g. Plane(0, 40)."
-            )
-        return plane or Plane(0, 0)
-
     def _predict_all(self) -> None:
         for plane in self.clicked_planes():
             self.predict(plane)
+
+
+def _find(session: Session, number: int) -> tuple[Plane, tuple[Click, ...], int]:
+    clicks = session.clicks
+    if not -len(clicks) <= number < len(clicks):
+        raise PromptError(
+            f"click does not exist: expected a number below {len(clicks)}, got {number!r}. "
+            "See `clicks` for those of the current object."
+        )
+    placed = clicks[number]
+    return placed.plane, session.prompts(placed.plane).clicks, placed.number
+
+
+def _plane(session: Session, plane: Plane | None) -> Plane:
+    if plane is None and session.volume.ndim == 3:
+        raise PromptError(
+            "plane is missing: expected a Plane in a volume, got None. "
+            "Say on which plane, e.g. Plane(0, 40)."
+        )
+    return plane or Plane(0, 0)
