@@ -31,7 +31,11 @@ def progress_bar(
     callable
         To be called with how much is done and how much there is (0: not known).
     """
-    with tqdm(desc=title, unit=unit, disable=quiet, file=sys.stderr, **options) as bar:
+    # a log wants few lines, a person a bar that moves
+    often_s = 0.1 if sys.stderr.isatty() else 10
+    with tqdm(
+        desc=title, unit=unit, disable=quiet, file=sys.stderr, mininterval=often_s, **options
+    ) as bar:
 
         def show(done: int, total: int) -> None:
             if total and bar.total != total:
