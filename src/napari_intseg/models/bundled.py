@@ -20,7 +20,7 @@ from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
 from napari_intseg.models.own import ARCHITECTURE, read_metadata
 from napari_intseg.models.weights import load_checkpoint, load_strict
 
-TARGET_PX = 384
+TARGET_PX = 320
 """Longer side of a view; between the sizes trained on and what fine edges ask for."""
 
 NARROW = 0.35
