@@ -67,7 +67,7 @@ class Pump:
     def __init__(self) -> None:
         self._calls: queue.Queue[Callable[[], None]] = queue.Queue()
 
-    def post(self, call: Callable[[], None]) -> None:
+    def post(self, call: Callable[[], None], _delay_ms: int = 0, /) -> None:
         self._calls.put(call)
 
     def until(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:

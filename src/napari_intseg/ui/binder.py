@@ -79,6 +79,7 @@ class Binder:
         self._given: dict[Place, Prompts] = {}
         self._open: dict[Place, None] = {}
         self._asking: Place | None = None
+        self._changes: list[tuple[int, Change]] = []
         self.clicking.complete()
         self._reuse_labels()
         dims = tools.viewer.dims.events
@@ -91,7 +92,7 @@ class Binder:
     @property
     def is_idle(self) -> bool:
         """Whether everything has been answered and is in the layer."""
-        return self._asking is None and not self._open and self.painter.is_idle
+        return not (self.is_waiting or self._changes) and self.painter.is_idle
 
     @property
     def is_waiting(self) -> bool:
@@ -139,8 +140,9 @@ class Binder:
         marks, outside = read_marks(self.points, self.frame, self.labels)
         changes = [] if self.drawer.model is None else self._adopt(as_prompts(marks))
         self.ask()
-        for time, change in changes:
-            self.draw(time, change)
+        if changes:
+            self._changes.extend(changes)
+            self.tools.post(self._draw_changes)
         if outside:
             self.tools.voice.failed.emit(
                 f"{outside} point{'s lie' if outside > 1 else ' lies'} outside the image and "
@@ -255,6 +257,11 @@ class Binder:
             changes.append((time, change))
             self.drawer.session(time)
         return changes
+
+    def _draw_changes(self) -> None:
+        changes, self._changes = self._changes, []
+        for time, change in changes:
+            self.draw(time, change)
 
     def _note(self, place: Place, prompts: Prompts) -> None:
         if prompts.is_empty:

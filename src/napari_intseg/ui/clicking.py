@@ -12,6 +12,7 @@ from napari_intseg.ui.layers import (
     POSITIVE,
     complete_features,
     number_new,
+    show_next,
     show_signs,
 )
 from napari_intseg.ui.worker import Post
@@ -20,6 +21,7 @@ MODIFIER = "Shift"
 """Held down, it turns the sign of a click; Shift has no meaning for napari's add mode."""
 
 _RIGHT = 2
+_TIDY_MS = 40  # the new point is drawn before, so that neither adds to the other
 _DONE = ("added", "removed", "changed")
 
 
@@ -63,6 +65,7 @@ class Clicking:
         self._by_mouse = False
         self._quiet = False
         self._untidy = False
+        self._expected = False
         self._closed = False
         self._seen = points.features.copy()
         points.events.data.connect(self._data_changed)
@@ -109,6 +112,7 @@ class Clicking:
         """From press to release, know the sign; what adds the point runs just before the end."""
         turned = event.button == _RIGHT or MODIFIER in event.modifiers
         self._pressed = POSITIVE if self.positive != turned else NEGATIVE
+        show_next(self.points, self._pressed == POSITIVE)
         yield
         while event.type == "mouse_move":
             yield
@@ -139,7 +143,7 @@ class Clicking:
         if new:
             number_new(self.points, self._defaults, new, self._pressed)
         self._on_change()
-        self._seen = self.points.features.copy()
+        self._expected = True  # napari tells of features right after
         self._tidy_soon()
 
     def _take_back(self, new: list[int]) -> None:
@@ -147,7 +151,12 @@ class Clicking:
             self.points.remove(new)
 
     def _features_changed(self, _event: Any = None) -> None:
-        if self._quiet or self.points.features.equals(self._seen):
+        if self._quiet:
+            return
+        if self._expected:
+            self._expected = False
+            return
+        if self.points.features.equals(self._seen):
             return
         with self.quiet():
             complete_features(self.points, self._defaults)
@@ -157,10 +166,10 @@ class Clicking:
     def _tidy_soon(self) -> None:
         if not self._untidy:
             self._untidy = True
-            self._post(self._tidy)
+            self._post(self._tidy, _TIDY_MS)
 
     def _tidy(self) -> None:
-        self._untidy = False
+        self._untidy = self._expected = False
         if self._closed:
             return
         with self.quiet():

@@ -255,3 +255,11 @@ def show_signs(points: Points) -> None:
         positive = [is_positive(sign) for sign in points.features["sign"]]
         points.symbol = [SYMBOLS[p] for p in positive]
         points.face_color = [COLOURS[p] for p in positive]
+
+
+def show_next(points: Points, positive: bool) -> None:
+    """Have the next point look like its sign from the start."""
+    with points.block_update_properties():
+        if points.current_symbol != SYMBOLS[positive]:
+            points.current_symbol = SYMBOLS[positive]
+            points.current_face_color = COLOURS[positive]

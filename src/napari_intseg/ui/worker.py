@@ -9,11 +9,18 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 ShouldStop = Callable[[], bool]
-Post = Callable[[Callable[[], None]], None]
+
+
+class Post(Protocol):
+    """Has the GUI thread call a function, soon and in order, or so many milliseconds later."""
+
+    def __call__(self, call: Callable[[], None], delay_ms: int = 0, /) -> None:
+        """May be called from any thread; a delay only from the GUI thread."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
