@@ -40,7 +40,7 @@ def options(make_folder, start, tmp_path):
 
 @pytest.mark.slow
 def test_200_steps_on_tiny_data_lower_the_loss(options):
-    trained = train(options(steps=200, batch=2, held_out=0.2, validate_every=100))
+    trained = train(options(steps=200, batch=4, held_out=0.2, validate_every=100))
     rows = [row for row in read_log(trained.weights.parent) if row["loss"]]
     losses, ious = ([float(row[name]) for row in rows] for name in ("loss", "last_iou"))
     assert len(losses) == 200
