@@ -61,6 +61,34 @@ def test_labels_get_the_geometry_of_the_image_bit_for_bit(tmp_path, rng, ending,
     assert written.GetPixelID() == sitk.sitkUInt8
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_no_bit_is_lost_at_any_angle_and_spacing(tmp_path, rng, ending):
+    for number in range(20):
+        image = sitk.GetImageFromArray(np.zeros((3, 4, 5), np.int16))
+        image.SetSpacing(rng.uniform(0.3, 6, 3).round(int(rng.integers(1, 9))).tolist())
+        image.SetOrigin(rng.uniform(-500, 500, 3).tolist())
+        image.SetDirection(Rotation.random(rng=rng).as_matrix().ravel())
+        path, out = tmp_path / f"i{number}{ending}", tmp_path / f"l{number}{ending}"
+        sitk.WriteImage(image, str(path))
+        write_labels(out, np.ones((3, 4, 5), np.uint8), read_volume(path))
+        assert geometry(sitk.ReadImage(str(out))) == geometry(sitk.ReadImage(str(path)))
+
+
+def test_nrrd_in_another_space_keeps_its_lines(tmp_path):
+    header = (
+        "NRRD0004\ntype: short\ndimension: 3\nspace: right-anterior-superior\nsizes: 6 5 4\n"
+        "space directions: (0.5,0.1,0) (-0.14,0.7,0) (0,0,3)\nkinds: domain domain domain\n"
+        "endian: little\nencoding: raw\nspace origin: (1,2,3)\n\n"
+    )
+    (tmp_path / "i.nrrd").write_bytes(header.encode() + bytes(240))
+    write_labels(tmp_path / "l.nrrd", np.ones((4, 5, 6), int), read_volume(tmp_path / "i.nrrd"))
+    written = (tmp_path / "l.nrrd").read_bytes().split(b"\n\n")[0].decode().splitlines()
+    assert set(header.splitlines()[3:6:2]) <= set(written)
+    assert "space origin: (1,2,3)" in written
+    images = [sitk.ReadImage(str(tmp_path / f"{n}.nrrd")) for n in "il"]
+    assert geometry(images[0]) == geometry(images[1])
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 def test_nibabel_finds_image_and_labels_in_the_same_place(tmp_path, rng, ending, direction):

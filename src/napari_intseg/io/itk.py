@@ -12,11 +12,19 @@ import SimpleITK
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
-from napari_intseg.io.source import FileVolume, ItkGeometry, NiftiFrame, Source, geometry_of
+from napari_intseg.io.source import (
+    FileVolume,
+    ItkGeometry,
+    NiftiFrame,
+    NrrdFrame,
+    Source,
+    geometry_of,
+)
 from napari_intseg.io.times import check_time
 
 sitk: Any = SimpleITK  # most of it has no annotations
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
+_NRRD_ENDINGS = (".nrrd", ".nhdr")
 
 
 def read_itk(path: Path, time: int | None) -> FileVolume:
@@ -58,6 +66,8 @@ def write_itk(path: Path, labels: Array, like: Volume) -> None:
     if not path.name.lower().endswith(_NIFTI_ENDINGS):
         with _quiet():
             sitk.WriteImage(image, str(path), useCompression=True)
+        if source and source.nrrd and path.name.lower().endswith(_NRRD_ENDINGS):
+            source.nrrd.put(path)
         return
     plain = path.with_name("plain.nii")
     with _quiet():
@@ -80,10 +90,12 @@ def _volume(image: Any, path: Path, time: int | None) -> FileVolume:
     elif time is not None:
         check_time(time, 1, path)
     geometry = ItkGeometry(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
-    nifti = NiftiFrame.read(path) if path.name.lower().endswith(_NIFTI_ENDINGS) else None
+    name = path.name.lower()
+    nifti = NiftiFrame.read(path) if name.endswith(_NIFTI_ENDINGS) else None
+    nrrd = NrrdFrame.read(path, len(geometry.spacing)) if name.endswith(_NRRD_ENDINGS) else None
     return FileVolume(
         np.asarray(sitk.GetArrayFromImage(image)),
-        Source(path, itk=geometry, nifti=nifti),
+        Source(path, itk=geometry, nifti=nifti, nrrd=nrrd),
         affine=geometry.affine(),
         channels=image.GetNumberOfComponentsPerPixel() > 1,
     )

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import re
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from napari_intseg.errors import FileError
 
 _NIFTI1_BYTES = 348
 _CHUNK_BYTES = 1 << 22
+_VECTOR = re.compile(rb"\([^)]*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,49 @@ class NiftiFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class NrrdFrame:
+    """The lines of an NRRD header that place voxels, as they stand in the file.
+
+    They hold spacing times direction; ITK takes the product apart and makes it anew, which
+    changes the last bit.
+    """
+
+    space: bytes
+    directions: bytes
+    origin: bytes
+
+    @classmethod
+    def read(cls, path: Path, ndim: int) -> "NrrdFrame | None":
+        """Return the lines of a ``.nrrd`` or ``.nhdr``; None if it states no directions."""
+        found: dict[bytes, bytes] = {}
+        with path.open("rb") as file:
+            for line in iter(file.readline, b""):
+                if not line.strip():
+                    break
+                name, _, value = line.partition(b":")
+                found[name.strip().lower()] = value.strip()
+        vectors = _VECTOR.findall(found.get(b"space directions", b""))
+        if len(vectors) != ndim or not found.keys() >= {b"space", b"space origin"}:
+            return None
+        return cls(found[b"space"], b" ".join(vectors), found[b"space origin"])
+
+    def put(self, path: Path) -> None:
+        """Write the lines into a header that ITK wrote, in place."""
+        new = {
+            b"space": self.space,
+            b"space directions": self.directions,
+            b"space origin": self.origin,
+        }
+        header, end, data = path.read_bytes().partition(b"\n\n")
+        lines = header.split(b"\n")
+        for i, line in enumerate(lines):
+            name = line.partition(b":")[0].strip().lower()
+            if name in new:
+                lines[i] = name + b": " + new[name]
+        path.write_bytes(b"\n".join(lines) + end + data)
+
+
+@dataclass(frozen=True, slots=True)
 class TiffScale:
     """Resolution as a TIFF states it.
 
@@ -146,13 +191,14 @@ class Source:
     ----------
     path : Path
         The file or folder.
-    itk, nifti, tiff
+    itk, nifti, nrrd, tiff
         Geometry in the words of the format; None for the other formats.
     """
 
     path: Path
     itk: ItkGeometry | None = None
     nifti: NiftiFrame | None = None
+    nrrd: NrrdFrame | None = None
     tiff: TiffScale | None = None
 
 
