@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.ui.painter import find_changes, find_pieces
-from napari_intseg.ui.workbench import AS_SHOWN
+from napari_intseg.ui.window import AS_SHOWN
 
 
 @pytest.fixture

@@ -351,6 +351,8 @@ def test_in_3_d_display_it_says_that_clicks_need_a_2_d_view(bench, said, boxes):
     bench.viewer.dims.ndisplay = 3
     assert "2-D view" in said.messages[-1]
     assert binder.points.mode == "pan_zoom"
+    bench.viewer.dims.ndisplay = 2
+    assert binder.points.mode == "add"
 
 
 def test_a_swapped_model_answers_the_plane_in_the_window(bench, pump, settle, squares, toy):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from napari.components import ViewerModel
@@ -13,7 +12,7 @@ from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.session.document import Change
-from napari_intseg.session.request import Result, run
+from napari_intseg.ui.asking import Asking
 from napari_intseg.ui.clicking import Clicking
 from napari_intseg.ui.drawer import Drawer
 from napari_intseg.ui.frame import Frame
@@ -21,8 +20,8 @@ from napari_intseg.ui.layers import Place, as_prompts, read_marks
 from napari_intseg.ui.painter import Painter
 from napari_intseg.ui.rewrite import rewrite_points
 from napari_intseg.ui.viewed import Viewed, viewed
-from napari_intseg.ui.voice import Voice, told
-from napari_intseg.ui.worker import Outcome, Post, Worker
+from napari_intseg.ui.voice import Voice
+from napari_intseg.ui.worker import Post, Worker
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +51,8 @@ class Binder:
         Returns how values are shown to a model; asked before each request.
     channels : tuple of int, optional
         Which are shown.
+    first_label : int, default 1
+        Of the object to begin with, if there are no points.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Binder:
         *,
         window: Callable[[], WindowChoice] = lambda: None,
         channels: tuple[int, ...] | None = None,
+        first_label: int = 1,
     ) -> None:
         self.tools, self.frame, self.points, self.labels = tools, frame, points, labels
         self.drawer = Drawer(frame, window=window, channels=channels)
@@ -72,22 +74,31 @@ class Binder:
             post=tools.post,
             on_change=self.sync,
             on_tidied=tools.voice.changed.emit,
-            can_click=self._why_not,
+            can_click=lambda: _refusal(viewed(tools.viewer, frame, labels)),
             on_refused=tools.voice.failed.emit,
         )
         self.is_closed = False
+        self._was_adding = False
         self._given: dict[Place, Prompts] = {}
-        self._open: dict[Place, None] = {}
-        self._asking: Place | None = None
+        self._asking = Asking(
+            self.drawer,
+            tools.worker,
+            tools.voice,
+            viewed=lambda: viewed(tools.viewer, frame, labels),
+            is_wanted=self._given.__contains__,
+            on_answer=self._paint,
+        )
         self._changes: list[tuple[int, Change]] = []
         self.clicking.complete()
-        self._reuse_labels()
+        used = [int(label) for label in points.features["object"]] or [first_label]
+        self.drawer.know(used)
         dims = tools.viewer.dims.events
         dims.order.connect(self._view_changed)
         dims.ndisplay.connect(self._view_changed)
         tools.viewer.layers.events.removed.connect(self._layer_removed)
         frame.image.events.data.connect(self._image_changed)
         self._view_changed()
+        self.select_object(max(used))
 
     @property
     def is_idle(self) -> bool:
@@ -97,7 +108,7 @@ class Binder:
     @property
     def is_waiting(self) -> bool:
         """Whether a click still waits for its answer."""
-        return self._asking is not None or bool(self._open)
+        return self._asking.is_waiting
 
     @property
     def viewed(self) -> Viewed | str:
@@ -117,10 +128,8 @@ class Binder:
         self.tools.voice.changed.emit()
         now = self.viewed
         if not isinstance(now, str):
-            place = Place(now.time, self.drawer.object, now.plane)
-            if place in self._given:
-                self._open[place] = None
-        self.ask()
+            self._asking.add([Place(now.time, self.drawer.object, now.plane)])
+        self._asking.ask()
 
     def clicks_of(self, label: int) -> int:
         """Return how many clicks an object has."""
@@ -139,7 +148,7 @@ class Binder:
             return
         marks, outside = read_marks(self.points, self.frame, self.labels)
         changes = [] if self.drawer.model is None else self._adopt(as_prompts(marks))
-        self.ask()
+        self._asking.ask()
         if changes:
             self._changes.extend(changes)
             self.tools.post(self._draw_changes)
@@ -148,21 +157,6 @@ class Binder:
                 f"{outside} point{'s lie' if outside > 1 else ' lies'} outside the image and "
                 "cannot be used. Move or delete them."
             )
-
-    def ask(self) -> None:
-        """Ask for the next answer, unless one is under way."""
-        while self._asking is None and self._open and not self.is_closed:
-            place = self._next_open()
-            del self._open[place]
-            self.drawer.set_window()
-            session = self.drawer.session(place.time, place.object)
-            request = None if session is None else session.request(place.plane)
-            self.drawer.session(place.time)
-            if request is None:
-                self.painter.paint(place)
-                continue
-            self._asking = place
-            self.tools.worker.submit(partial(run, request), self._answered, first=True)
 
     def new_object(self) -> int:
         """Begin an object; return its label."""
@@ -174,9 +168,7 @@ class Binder:
     def can(self, action: str) -> bool:
         """Whether there is something to "undo" or "redo" at the time point in the window."""
         session = self.drawer.session(self.time)
-        if session is None:
-            return False
-        return bool(session.can_undo if action == "undo" else session.can_redo)
+        return session is not None and bool(getattr(session, f"can_{action}"))
 
     def go(self, action: str) -> str | None:
         """Undo or redo; points and labels follow. Return what it was, None if there is nothing."""
@@ -187,18 +179,14 @@ class Binder:
         change = session.undo() if action == "undo" else session.redo()
         if change is None:
             return None
-        for label in (*change.objects, session.object):
-            if label in session.objects:
-                self.drawer.know([label])
-            else:
-                self.drawer.forget(label)
         current = session.object
+        self.drawer.know_again(session, {*change.objects, current})
         places = [Place(time, o, p) for o in change.objects for p in change.planes]
         self._follow(places)
         self.draw(time, change)
-        self._open.update((place, None) for place in places if place in self._given)
+        self._asking.add(places)
         self.select_object(current)
-        self.ask()
+        self._asking.ask()
         return str(change.title)
 
     def draw(self, time: int, change: Change) -> None:
@@ -212,7 +200,7 @@ class Binder:
         if self.is_closed:
             return
         self.is_closed = True
-        self._open.clear()
+        self._asking.close()
         self.clicking.close()
         self.painter.close()
         dims = self.tools.viewer.dims.events
@@ -220,17 +208,6 @@ class Binder:
         dims.ndisplay.disconnect(self._view_changed)
         self.tools.viewer.layers.events.removed.disconnect(self._layer_removed)
         self.frame.image.events.data.disconnect(self._image_changed)
-
-    def _reuse_labels(self) -> None:
-        """Begin with a label that nothing in the layers has, or go on with that of the points."""
-        used = [int(label) for label in self.points.features["object"]]
-        if used:
-            self.drawer.object = max(used)
-            self.drawer.know(used)
-        else:
-            self.drawer.object = int(self.labels.data.max(initial=0)) + 1
-            self.drawer.know([self.drawer.object])
-        self.select_object(self.drawer.object)
 
     def _adopt(self, wanted: dict[Place, Prompts]) -> list[tuple[int, Change]]:
         """Give the sessions what differs from what they were given, one step of undo each."""
@@ -252,8 +229,7 @@ class Binder:
                 continue
             for place in group:
                 self._note(place, wanted.get(place, Prompts()))
-                if place in self._given:
-                    self._open[place] = None
+            self._asking.add(group)
             changes.append((time, change))
             self.drawer.session(time)
         return changes
@@ -266,7 +242,6 @@ class Binder:
     def _note(self, place: Place, prompts: Prompts) -> None:
         if prompts.is_empty:
             self._given.pop(place, None)
-            self._open.pop(place, None)
         else:
             self._given[place] = prompts
 
@@ -276,72 +251,38 @@ class Binder:
             rewrite_points(self.points, self.frame, self.labels, held)
         for place, prompts in held.items():
             self._note(place, prompts)
+        self._asking.add(held)
 
-    def _next_open(self) -> Place:
-        """Return what is in the window, else the newest."""
-        now = self.viewed
-        if not isinstance(now, str):
-            here = [p for p in self._open if (p.time, p.plane) == (now.time, now.plane)]
-            if here:
-                return here[-1]
-        return next(reversed(self._open))
-
-    def _answered(self, outcome: Outcome[Result]) -> None:
-        place, self._asking = self._asking, None
-        if self.is_closed or place is None:
-            return
-        result = outcome.value
-        if result is None:
-            self.tools.voice.failed.emit(told(outcome.error))
-        else:
-            session = self.drawer.session(place.time, place.object)
-            if session is not None and session.accept(result):
-                self.painter.paint(place, first=True)
-                self.tools.voice.answered.emit(where_is(place, self.frame), result.seconds)
-            elif place in self._given:
-                self._open[place] = None
-            self.drawer.session(place.time)
-        self.tools.voice.changed.emit()
-        self.ask()
-
-    def _why_not(self) -> str | None:
-        now = self.viewed
-        return now if isinstance(now, str) else None
+    def _paint(self, place: Place, is_new: bool) -> None:
+        self.painter.paint(place, first=is_new)
 
     def _view_changed(self, _event: Any = None) -> None:
         now = self.viewed
         if isinstance(now, str):
-            if self.points.mode == "add":
-                self.points.mode = "pan_zoom"
+            self._was_adding = self._was_adding or self.points.mode == "add"
+            self.points.mode = "pan_zoom"
             self.tools.voice.message.emit(now)
             return
         self.clicking.set_defaults(axis=now.plane.axis)
+        if self._was_adding:
+            self._was_adding = False
+            self.points.mode = "add"
         self.tools.voice.changed.emit()
 
     def _layer_removed(self, event: Any) -> None:
         names = {self.frame.image: "image", self.points: "points", self.labels: "labels"}
-        if event.value not in names:
-            return
-        self.close()
-        self.tools.voice.lost.emit(
-            f"The {names[event.value]} layer {event.value.name!r} was removed, so work on it has "
-            "ended. Press New object to start again."
-        )
+        if event.value in names:
+            self._lose(f"The {names[event.value]} layer {event.value.name!r} was removed")
 
     def _image_changed(self, _event: Any = None) -> None:
+        self._lose(f"The data of {self.frame.image.name!r} was replaced")
+
+    def _lose(self, why: str) -> None:
         self.close()
         self.tools.voice.lost.emit(
-            f"The data of {self.frame.image.name!r} was replaced, so work on it has ended. "
-            "Press New object to start again."
+            f"{why}, so work on it has ended. Press New object to start again."
         )
 
 
-def where_is(place: Place, frame: Frame) -> str:
-    """Return a place in words."""
-    words = [f"object {place.object}"]
-    if len(frame.spatial) == 3:
-        axis = frame.grid[frame.spatial[place.plane.axis]]
-        words.append(f"plane {axis} = {place.plane.index}")
-    if frame.n_times is not None:
-        words.append(f"time {place.time}")
-    return ", ".join(words)
+def _refusal(now: Viewed | str) -> str | None:
+    return now if isinstance(now, str) else None

@@ -106,9 +106,10 @@ class Drawer:
         """Take note of objects that are in the layers."""
         self._labels.update(labels)
 
-    def forget(self, label: int) -> None:
-        """Leave out an object that has been taken back."""
-        self._labels.discard(label)
+    def know_again(self, session: Session, labels: Iterable[int]) -> None:
+        """Take note of which objects a session has, after undo."""
+        for label in labels:
+            (self._labels.add if label in session.objects else self._labels.discard)(label)
 
     def mask(self, place: Place) -> BoolArray:
         """Return the mask of an object on a plane, bool (H, W)."""

@@ -10,19 +10,25 @@ _MADE_FOR = "napari-intseg"
 """Key of a layer's metadata: the name of the image it was made for."""
 
 
-def layers_for(viewer: ViewerModel, frame: Frame) -> tuple[Points, Labels]:
-    """Return a Points and a Labels layer for a frame; what is missing is added to the viewer."""
+def layers_for(viewer: ViewerModel, frame: Frame) -> tuple[Points, Labels, int]:
+    """Return a Points and a Labels layer for a frame, and a label that is free.
+
+    What is missing is added to the viewer.
+    """
+    free = 1
     labels = next((x for x in viewer.layers if isinstance(x, Labels) and _is_for(x, frame)), None)
     if labels is None or tuple(labels.data.shape) != frame.shape:
         labels = make_labels(frame, f"{frame.image.name} labels")
         labels.metadata[_MADE_FOR] = frame.image.name
         viewer.add_layer(labels)
+    else:
+        free = int(labels.data.max()) + 1
     points = next((x for x in viewer.layers if isinstance(x, Points) and _is_for(x, frame)), None)
     if points is None:
         points = make_points(frame, f"{frame.image.name} clicks")
         points.metadata[_MADE_FOR] = frame.image.name
         viewer.add_layer(points)
-    return points, labels
+    return points, labels, free
 
 
 def _is_for(layer: Layer, frame: Frame) -> bool:

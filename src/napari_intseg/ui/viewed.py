@@ -45,15 +45,3 @@ def viewed(viewer: ViewerModel, frame: Frame, labels: Labels) -> Viewed | str:
     if not hidden:
         return Viewed(time, Plane(0, 0))
     return Viewed(time, Plane(hidden[0], int(here[frame.spatial[hidden[0]]])))
-
-
-def show(viewer: ViewerModel, frame: Frame, labels: Labels, where: Viewed) -> None:
-    """Move the sliders to a plane of the axis that is displayed now."""
-    now = viewed(viewer, frame, labels)
-    if isinstance(now, str) or len(frame.spatial) == 2 or now.plane.axis != where.plane.axis:
-        return
-    position = np.asarray(labels.world_to_data(viewer.dims.point), float)
-    position[frame.spatial[where.plane.axis]] = where.plane.index
-    world = labels.data_to_world(position)
-    axis = frame.spatial[where.plane.axis]
-    viewer.dims.set_point(axis + viewer.dims.ndim - len(frame.grid), world[axis])

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 
@@ -17,10 +16,8 @@ from napari_intseg.ui.loading import Loader, load
 from napari_intseg.ui.spread import Spread
 from napari_intseg.ui.starting import layers_for
 from napari_intseg.ui.voice import Voice
+from napari_intseg.ui.window import window_now
 from napari_intseg.ui.worker import Post, Worker
-
-AS_SHOWN = "as displayed"
-"""The choice of window that follows the contrast limits of the image layer."""
 
 
 class Workbench:
@@ -88,10 +85,7 @@ class Workbench:
     def choose_channels(
         self, channels: tuple[int, ...] | None, others: tuple[Image, ...] = ()
     ) -> None:
-        """Choose channels of the image, or other layers to mix with it; work on it begins anew.
-
-        The layers stay, and so do the clicks: they are answered again.
-        """
+        """Choose channels, or other layers to mix with the image; clicks are answered again."""
         image = self.image
         if image is None or (channels, others) == (self.channels, self.others):
             return
@@ -133,9 +127,7 @@ class Workbench:
         label = binder.drawer.object
         self.set_finished(label, True)
         self.new_object()
-        self.voice.message.emit(
-            f"Object {label} is accepted and locked. Next: object {binder.drawer.object}."
-        )
+        self.voice.message.emit(f"Object {label} is locked. Next: object {binder.drawer.object}.")
 
     def set_finished(self, label: int, finished: bool) -> None:
         """Lock an object against further prompts, or unlock it."""
@@ -146,8 +138,7 @@ class Workbench:
     def toggle_sign(self) -> None:
         """Swap what a left click and a right click mean."""
         if self.binder is not None:
-            clicking = self.binder.clicking
-            clicking.set_defaults(sign=NEGATIVE if clicking.positive else POSITIVE)
+            self.binder.clicking.set_defaults(sign=NEGATIVE if self.positive else POSITIVE)
             self.voice.changed.emit()
 
     @property
@@ -164,9 +155,7 @@ class Workbench:
             self.voice.failed.emit("Nothing to propagate yet. Click on the object first.")
             return
         if binder is None or len(binder.frame.spatial) < 3:
-            self.voice.failed.emit(
-                "Propagation needs clicks in a volume. Choose a 3-D image whose axes are planes."
-            )
+            self.voice.failed.emit("Propagation needs clicks in a volume. Choose a 3-D image.")
             return
         self._spread = Spread(binder, planes, on_end=self._spread_ended)
         self._spread.start()
@@ -213,9 +202,15 @@ class Workbench:
             self.voice.failed.emit(str(err))
             return
         self.axes = frame.axes
-        points, labels = layers_for(self.viewer, frame)
+        points, labels, free = layers_for(self.viewer, frame)
         binder = Binder(
-            self._tools, frame, points, labels, window=self._window, channels=self.channels
+            self._tools,
+            frame,
+            points,
+            labels,
+            window=self._window,
+            channels=self.channels,
+            first_label=free,
         )
         self._binders[image] = self.binder = binder
         if self.loader.model is not None:
@@ -228,16 +223,7 @@ class Workbench:
         self.voice.changed.emit()
 
     def _window(self) -> WindowChoice:
-        """Return the window of now: by itself, values that are not 8-bit are taken as displayed."""
-        image, window = self.image, self.window
-        if window is None and image is not None and np.dtype(image.dtype).itemsize > 1:
-            window = AS_SHOWN
-        if window != AS_SHOWN:
-            return window
-        if image is None or image.rgb or self.others:
-            return None
-        low, high = (float(limit) for limit in image.contrast_limits)
-        return (low, high) if low < high else None
+        return window_now(self.window, self.image, mixed=bool(self.others))
 
     def _activate(self) -> None:
         """Make the next click in the canvas one of ours."""
@@ -249,10 +235,8 @@ class Workbench:
 
     def _go(self, action: str) -> None:
         title = self.binder.go(action) if self.binder is not None else None
-        if title is None:
-            self.voice.message.emit(f"There is nothing to {action}.")
-        else:
-            self.voice.message.emit(f"{'Undone' if action == 'undo' else 'Redone'}: {title}.")
+        what = f"{action.capitalize()}: {title}" if title else f"There is nothing to {action}"
+        self.voice.message.emit(f"{what}.")
         self.voice.changed.emit()
 
     def _model_ready(self, model: Segmenter) -> None:
@@ -280,9 +264,7 @@ class Workbench:
         self.voice.changed.emit()
 
     def _lost(self, _text: Any = None) -> None:
-        for image, binder in list(self._binders.items()):
-            if binder.is_closed:
-                del self._binders[image]
+        self._binders = {i: b for i, b in self._binders.items() if not b.is_closed}
         if self.binder is not None and self.binder.is_closed:
             self._stop_spread()
             self.binder = None

@@ -9,7 +9,8 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import CT_WINDOWS, default_colours
 from napari_intseg.ui.frame import can_mix, level_0, possible_axes
 from napari_intseg.ui.panels.form import combo, fill, form
-from napari_intseg.ui.workbench import AS_SHOWN, Workbench
+from napari_intseg.ui.window import AS_SHOWN
+from napari_intseg.ui.workbench import Workbench
 
 _MEANINGS = {
     "yx": "one image",

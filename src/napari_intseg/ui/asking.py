@@ -1,0 +1,123 @@
+"""One request at a time to the inference thread; nothing that waits is lost."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from napari_intseg.session.request import Result, run
+from napari_intseg.ui.drawer import Drawer
+from napari_intseg.ui.frame import Frame
+from napari_intseg.ui.layers import Place
+from napari_intseg.ui.viewed import Viewed
+from napari_intseg.ui.voice import Voice, told
+from napari_intseg.ui.worker import Outcome, Worker
+
+
+class Asking:
+    """Places that wait for an answer, and the one that is asked about.
+
+    A request is made when the thread is free, not when the click comes: it then holds every click
+    made meanwhile.
+
+    Parameters
+    ----------
+    drawer : Drawer
+        Makes requests and takes results.
+    worker : Worker
+        Where they are computed.
+    voice : Voice
+        Told of answers and errors.
+    viewed : callable
+        Returns the slice in the window, whose answer comes first.
+    is_wanted : callable
+        Whether anything is given at a place.
+    on_answer : callable
+        Given each place whose mask may have changed; True: it has just been answered.
+    """
+
+    def __init__(
+        self,
+        drawer: Drawer,
+        worker: Worker,
+        voice: Voice,
+        *,
+        viewed: Callable[[], Viewed | str],
+        is_wanted: Callable[[Place], bool],
+        on_answer: Callable[[Place, bool], None],
+    ) -> None:
+        self._drawer, self._worker, self._voice = drawer, worker, voice
+        self._viewed, self._is_wanted, self._on_answer = viewed, is_wanted, on_answer
+        self._open: dict[Place, None] = {}
+        self._current: Place | None = None
+        self._closed = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether any answer is missing."""
+        return self._current is not None or bool(self._open)
+
+    def add(self, places: Iterable[Place]) -> None:
+        """Have places answered that anything is given at; `ask` does it."""
+        for place in places:
+            self._open.pop(place, None)
+            if self._is_wanted(place):
+                self._open[place] = None
+
+    def ask(self) -> None:
+        """Ask for the next answer, unless one is under way."""
+        while self._current is None and self._open and not self._closed:
+            place = self._next()
+            del self._open[place]
+            self._drawer.set_window()
+            session = self._drawer.session(place.time, place.object)
+            request = None if session is None else session.request(place.plane)
+            self._drawer.session(place.time)
+            if request is None:
+                self._on_answer(place, False)
+            else:
+                self._current = place
+                self._worker.submit(partial(run, request), self._answered, first=True)
+
+    def close(self) -> None:
+        """Ask for nothing any more."""
+        self._closed = True
+        self._open.clear()
+
+    def _next(self) -> Place:
+        """Return what is in the window, else the newest."""
+        now = self._viewed()
+        if not isinstance(now, str):
+            here = [p for p in self._open if (p.time, p.plane) == (now.time, now.plane)]
+            if here:
+                return here[-1]
+        return next(reversed(self._open))
+
+    def _answered(self, outcome: Outcome[Result]) -> None:
+        place, self._current = self._current, None
+        if self._closed or place is None:
+            return
+        if outcome.value is None:
+            self._voice.failed.emit(told(outcome.error))
+        else:
+            self._take(place, outcome.value)
+        self.ask()
+        self._voice.changed.emit()
+
+    def _take(self, place: Place, result: Result) -> None:
+        session = self._drawer.session(place.time, place.object)
+        if session is not None and session.accept(result):
+            self._on_answer(place, True)
+            self._voice.answered.emit(where_is(place, self._drawer.frame), result.seconds)
+        else:
+            self.add([place])  # overtaken: what has come meanwhile is asked next
+        self._drawer.session(place.time)
+
+
+def where_is(place: Place, frame: Frame) -> str:
+    """Return a place in words."""
+    words = [f"object {place.object}"]
+    if len(frame.spatial) == 3:
+        axis = frame.grid[frame.spatial[place.plane.axis]]
+        words.append(f"plane {axis} = {place.plane.index}")
+    if frame.n_times is not None:
+        words.append(f"time {place.time}")
+    return ", ".join(words)
