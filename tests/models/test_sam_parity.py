@@ -12,10 +12,16 @@ import torch
 
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import Prepared, Query
+from napari_intseg.models.checkpoint import load_strict
 from napari_intseg.models.registry import load_model
-from napari_intseg.models.sam_adapter import SamSegmenter, SamState
+from napari_intseg.models.sam_keys import SAM_RULES, renamed, tied
+from napari_intseg.models.sam_sizes import find_size
 
 pytest.importorskip("transformers", reason="needs the extra 'sam'")
+
+from napari_intseg.models import sam, sam2
+from napari_intseg.models.sam2_keys import library_names
+from napari_intseg.models.sam_adapter import SamSegmenter, SamState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +41,9 @@ CASES = (
     Case("samhq_vit_b", "sam-hq-vit-b", hq=True),
     Case("samhq_vit_tiny", "sam-hq-vit-tiny", hq=True),
     Case("mobilesam_vit_t", "mobile-sam"),
+    Case("efficientsam_vitt", "efficient-sam-vitt", "model", mask_from=None),
+    Case("efficientsam_vits", "efficient-sam-vits", "model", mask_from=None),
+    Case("sam2_1_hiera_t", "sam2.1-tiny", "model"),
 )
 BOX = Box(60, 100, 300, 330)
 PROMPTS = {
@@ -155,3 +164,45 @@ def test_the_hq_mask_alone_is_the_references(run: Run) -> None:
         net.hq_only = False
     early = net.vision_encoder.embed(net.frame.pixels(run.image))["early"][0]
     assert_close(early[::8, ::8, ::4], run.wanted["interm_embedding_sub"], "early")
+
+
+@pytest.mark.slow
+def test_sam2_answers_as_in_the_reference_beyond_the_shared_arrays(run: Run) -> None:
+    net: Any = run.model.net
+    payload = run.prepared.payload
+    if run.case.name != "sam2.1-tiny":
+        assert "high0" not in payload
+        return
+    assert_close(payload["high0"][0, ::4, ::8, ::8], run.wanted["high_res_0_sub"], "high 0")
+    assert_close(payload["high1"][0, ::4, ::4, ::4], run.wanted["high_res_1_sub"], "high 1")
+    decoder = net.body.mask_decoder
+    decoder.dynamic_multimask_via_stability = False
+    try:
+        run.check(run.ask(PROMPTS["points3"], multimask=False), "points3_single_nostability")
+    finally:
+        decoder.dynamic_multimask_via_stability = True
+
+
+@pytest.mark.parametrize(("fixture", "size"), [("sam_vit_l", "vit-l"), ("sam_vit_h", "vit-h")])
+def test_the_larger_sams_load_strictly(shared: Path, fixture: str, size: Any) -> None:
+    state_dict = tied(renamed(shapes_of(shared, fixture), SAM_RULES))
+    assert find_size(state_dict) == size
+    load_strict(sam.make_net(size), sam.in_body(state_dict), Path(fixture))
+
+
+@pytest.mark.parametrize(
+    ("fixture", "size"),
+    [("s", "small"), ("bplus", "base-plus"), ("l", "large"), ("t", "tiny")],
+)
+def test_every_sam2_loads_strictly(shared: Path, fixture: str, size: Any) -> None:
+    state_dict = library_names(shapes_of(shared, f"sam2_1_hiera_{fixture}"))
+    assert sam2.find_size(state_dict) == size
+    with torch.device("meta"):
+        net = sam2.Sam2Net(size)
+    load_strict(net, {f"body.{name}": v for name, v in state_dict.items()}, Path(fixture))
+
+
+def shapes_of(shared: Path, fixture: str) -> dict[str, Any]:
+    """Parameters without memory: only names and shapes."""
+    info = json.loads((shared / "parity" / f"{fixture}.json").read_text())
+    return {name: torch.empty(shape, device="meta") for name, shape in info["shapes"].items()}

@@ -16,6 +16,7 @@ from transformers.models.sam.modeling_sam import (
 from napari_intseg.models.device import Precision, choose_device, choose_precision
 from napari_intseg.models.nets.efficient_sam import PointEncoder, SmallViT
 from napari_intseg.models.sam_adapter import SamSegmenter
+from napari_intseg.models.sam_attention import regroup
 from napari_intseg.models.sam_decoder import (
     SIDE_PX,
     Asked,
@@ -23,6 +24,7 @@ from napari_intseg.models.sam_decoder import (
     corners_first,
     decoder_config,
     grid_code,
+    places_first,
     to_grid,
 )
 from napari_intseg.models.sam_files import load_into, read_weights
@@ -104,6 +106,7 @@ class EfficientSamNet(nn.Module):
         self.mask_decoder: Any = SamMaskDecoder(config)
         layers = (Block(config, placed=index > 0) for index in range(config.num_hidden_layers))
         self.mask_decoder.transformer.layers = nn.ModuleList(layers)
+        regroup(self.mask_decoder)
         norm = nn.GroupNorm(1, config.hidden_size // 4)
         self.mask_decoder.upscale_layer_norm = norm  # type: ignore[assignment]
         for part in self.mask_decoder.modules():
@@ -129,7 +132,7 @@ class EfficientSamNet(nn.Module):
         missing = max(0, _POINTS - len(points))
         points = nn.functional.pad(points, (0, 0, 0, missing), value=-1.0)
         labels = nn.functional.pad(labels, (0, missing), value=-1)
-        image = embedding["image"]
+        image = places_first(embedding["image"])
         masks, scores = self.mask_decoder(
             image_embeddings=image,
             image_positional_embeddings=self.grid,

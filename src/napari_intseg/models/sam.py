@@ -116,11 +116,11 @@ def load_net(name: str, weights: Path | None, *, hq_only: bool = False) -> Promp
     size = check_size(name, NAMED[name], state_dict, path)
     is_hq = any("hq_token" in key for key in state_dict)
     net = make_net(size, hq=name.startswith("sam-hq") or is_hq, hq_only=hq_only)
-    load_into(net, _in_body(state_dict), path)
+    load_into(net, in_body(state_dict), path)
     return net
 
 
-def _in_body(state_dict: dict[str, Any]) -> dict[str, Any]:
+def in_body(state_dict: dict[str, Any]) -> dict[str, Any]:
     """Return a state dict with the encoder's names as `ViT` has them."""
     old, new = "vision_encoder.", "vision_encoder.body."
     return {n.replace(old, new, 1) if n.startswith(old) else n: v for n, v in state_dict.items()}

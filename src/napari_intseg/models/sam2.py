@@ -13,7 +13,15 @@ from napari_intseg.models.checkpoint import load_strict
 from napari_intseg.models.device import Precision, choose_device, choose_precision
 from napari_intseg.models.sam2_keys import library_names
 from napari_intseg.models.sam_adapter import SamSegmenter
-from napari_intseg.models.sam_decoder import GRID, Asked, Embedding, corners_first, to_grid
+from napari_intseg.models.sam_attention import regroup
+from napari_intseg.models.sam_decoder import (
+    GRID,
+    Asked,
+    Embedding,
+    corners_first,
+    places_first,
+    to_grid,
+)
 from napari_intseg.models.sam_files import read_weights
 from napari_intseg.models.sam_frame import Frame
 
@@ -66,11 +74,12 @@ class Sam2Net(nn.Module):
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.body = Sam2VideoModel(sam2_config(size))
+        regroup(self.body.mask_decoder)
 
     def finish(self) -> None:
         """Compute what follows from the weights, once they are loaded."""
         grid = self.body.get_image_wide_positional_embeddings()
-        self.register_buffer("grid", grid.detach(), persistent=False)
+        self.register_buffer("grid", places_first(grid.detach()), persistent=False)
 
     def features(self, pixels: Tensor) -> Embedding:
         """Return what the encoder sees, on the grids of the full square.
@@ -119,7 +128,7 @@ class Sam2Net(nn.Module):
             points[None, None], labels[None, None], None, asked.mask
         )
         masks, scores, tokens, seen = self.body.mask_decoder(
-            image_embeddings=embedding["image"],
+            image_embeddings=places_first(embedding["image"]),
             image_positional_embeddings=self.grid,
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,

@@ -64,6 +64,8 @@ _POINT = "prompt_encoder.point_embeddings.{}.weight"
 
 def library_names(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     """Return a state dict of SAM 2 under the library's names; those already so stay as they are."""
+    if any(name.startswith("vision_encoder.") for name in state_dict):
+        return tied(state_dict)
     out = renamed(state_dict, _RULES)
     # convolution, norm and activation of each of the four steps are counted through
     out = {_DOWN.sub(_step, name): value for name, value in out.items()}

@@ -17,6 +17,7 @@ from transformers.models.sam.modeling_sam import (
     SamPromptEncoder,
 )
 
+from napari_intseg.models.sam_attention import regroup
 from napari_intseg.models.sam_frame import SIDE_PX, Frame
 from napari_intseg.models.sam_hq import HighQualityDecoder
 
@@ -116,6 +117,7 @@ class PromptedNet(nn.Module):
             self.mask_decoder = SamMaskDecoder(decoder_config())
         else:
             self.mask_decoder = HighQualityDecoder(early_dim)
+        regroup(self.mask_decoder)
 
     def finish(self) -> None:
         """Compute what follows from the weights, once they are loaded."""
@@ -141,7 +143,7 @@ class PromptedNet(nn.Module):
             asked.box[None, None] if asked.box is not None else None,
             asked.mask,
         )
-        image = embedding["image"]
+        image = places_first(embedding["image"])
         if isinstance(self.mask_decoder, HighQualityDecoder):
             if sparse is None:
                 sparse = image.new_zeros(1, 1, 0, image.shape[1])
@@ -178,7 +180,12 @@ def grid_code(code: nn.Module) -> Tensor:
     y, x = torch.meshgrid(centres, centres, indexing="ij")
     with torch.no_grad():
         coded: Tensor = code(torch.stack([x, y], dim=-1))
-    return coded.permute(2, 0, 1)[None].contiguous()
+    return places_first(coded.permute(2, 0, 1)[None])
+
+
+def places_first(features: Tensor) -> Tensor:
+    """Return features (1, C, h, w) laid out place by place, as the decoder reads them fastest."""
+    return features.contiguous(memory_format=torch.channels_last)
 
 
 def to_grid(features: Tensor, side: int = GRID) -> Tensor:
@@ -199,5 +206,6 @@ __all__ = [
     "corners_first",
     "decoder_config",
     "grid_code",
+    "places_first",
     "to_grid",
 ]

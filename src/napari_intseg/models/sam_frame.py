@@ -89,7 +89,7 @@ class Frame:
 
     def back(self, low: Tensor, shape: tuple[int, int]) -> Tensor:
         """Return low-resolution logits (n, 256, 256) as logits of the image (n, H, W)."""
-        full = low[None]
+        full = low[None].contiguous()
         if self.fit == "pad":
             square = functional.interpolate(full, (SIDE_PX, SIDE_PX), mode="bilinear")
             height, width = self.filled(shape)

@@ -57,7 +57,12 @@ _COPY = "prompt_encoder.shared_embedding.positional_embedding"
 
 
 def renamed(state_dict: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
-    """Return a state dict under new names, each rule applied to every name in turn."""
+    """Return a state dict under new names, each rule applied to every name in turn.
+
+    Names that are the library's already stay as they are.
+    """
+    if any(name.startswith("vision_encoder.") for name in state_dict):
+        return dict(state_dict)
     out = {}
     for name, value in state_dict.items():
         for pattern, new in rules:
