@@ -25,7 +25,8 @@ from transformers.models.sam.modeling_sam import SamModel
 from napari_intseg.models import mobile_sam, sam, sam2, sam_memory, sam_sizes
 from napari_intseg.models.efficient_sam import EfficientSamNet
 from napari_intseg.models.sam_adapter import SamSegmenter, SamState
-from napari_intseg.models.sam_decoder import Asked, PromptedNet
+from napari_intseg.models.sam_attention import FewTokens, FewTokens2
+from napari_intseg.models.sam_decoder import Asked, PromptedNet, decoder_config
 from napari_intseg.models.sam_files import file_in, load_into, read_weights
 from napari_intseg.models.sam_frame import MASK_LOGIT, Frame
 from napari_intseg.models.sam_keys import SAM_RULES, unwrapped
@@ -449,3 +450,19 @@ def test_efficient_sam_takes_more_points_than_it_was_trained_on() -> None:
         all_nine, _ = made.decode(embedding, Asked(points, labels), multimask=False)
         only_six, _ = made.decode(embedding, Asked(points[:6], labels[:6]), multimask=False)
     assert (all_nine - only_six).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("ours", [FewTokens, FewTokens2])
+def test_regrouped_attention_is_the_libraries(ours: Any) -> None:
+    torch.manual_seed(0)
+    config = decoder_config() if ours is FewTokens else sam2.sam2_config("tiny").mask_decoder_config
+    config._attn_implementation = "sdpa"
+    mine, theirs = ours(config), ours.__bases__[1](config)
+    theirs.load_state_dict(mine.state_dict())
+    few, keys, many, places = (torch.randn(1, 1, n, 256) for n in (7, 7, 500, 500))
+    for given in ((few, many, places), (many, few, keys), (many, places, many), (few, few, keys)):
+        got, wanted = mine(*given)[0], theirs(*given)[0]
+        torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-6)
+    several = torch.randn(2, 1, 7, 256), torch.randn(2, 1, 500, 256)
+    got, wanted = (net(several[0], several[1], several[1])[0] for net in (mine, theirs))
+    assert torch.equal(got, wanted)

@@ -168,7 +168,9 @@ class SamSegmenter:
 
     def _bring(self) -> None:
         if isinstance(self.net, nn.Module):
-            self.net.to(self.device)
+            here = next(iter(self.net.parameters())).device
+            if here.type != self.device.type or here.index != (self.device.index or here.index):
+                self.net.to(self.device)
 
     def _tensor(self, array: Array) -> Tensor:
         return torch.from_numpy(array).to(self.device)

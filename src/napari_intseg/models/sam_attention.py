@@ -47,11 +47,12 @@ class _Regrouped(nn.Module):
         offered = self.k_proj(key).view(len(key), heads, -1).transpose(0, 1) * self.scaling
         wanted = (offered @ self.q_proj.weight.view(heads, -1, dim)).view(-1, dim)
         shift = (offered * self.q_proj.bias.view(heads, 1, -1)).sum(dim=-1).flatten()
-        scores = torch.addmm(shift, query, wanted.T).view(-1, heads, len(key))
+        # places last, so that the softmax over a few tokens runs along them
+        scores = torch.addmm(shift[:, None], wanted, query.T).view(heads, len(key), -1)
         carried = self.v_proj(value).view(len(key), heads, -1).transpose(0, 1)
         back = self.last.weight.view(dim, heads, -1).permute(1, 2, 0)
-        weights = scores.softmax(dim=-1).view(len(query), -1)
-        return torch.addmm(self.last.bias, weights, (carried @ back).view(-1, dim))
+        weights = scores.softmax(dim=1).view(-1, len(query))
+        return torch.addmm(self.last.bias, weights.T, (carried @ back).view(-1, dim))
 
     def regrouped(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor | None:
         """Return the outcome for a single image and prompt, None where it is not worth while."""

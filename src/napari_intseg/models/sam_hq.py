@@ -4,8 +4,11 @@ The library's own forward pass is not used: up to release 5.23 it enlarges the i
 from before the transformer instead of the one after it, and so differs from the published model.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers.models.sam_hq.configuration_sam_hq import SamHQMaskDecoderConfig
 from transformers.models.sam_hq.modeling_sam_hq import SamHQMaskDecoder
 
@@ -76,11 +79,15 @@ class HighQualityDecoder(SamHQMaskDecoder):
         image_out = image_out.transpose(2, 3).reshape(image.shape)
         up = self.activation(self.upscale_layer_norm(self.upscale_conv1(image_out)))
         up = self.activation(self.upscale_conv2(up))
-        up_fine = self.mask_conv2(self.activation(self.mask_norm(self.mask_conv1(up)))) + fine
         heads = (*self.output_hypernetworks_mlps, self.hq_mask_mlp)
         weights = torch.stack([head(tokens_out[0, 0, 1 + i]) for i, head in enumerate(heads)])
         masks = torch.einsum("nc,chw->nhw", weights[:-1], up[0])
-        extra = torch.einsum("nc,chw->nhw", weights[-1:], up_fine[0])
+        wide = self.activation(self.mask_norm(self.mask_conv1(up)))
+        # the last convolution and the product with the fifth token are one, 32 times smaller
+        last: Any = self.mask_conv2
+        kernel = torch.einsum("nc,cdij->ndij", weights[-1:], last.weight)
+        extra = functional.conv2d(wide, kernel, weights[-1:] @ last.bias, padding=1)[0]
+        extra = extra + torch.einsum("nc,chw->nhw", weights[-1:], fine[0])
         return masks, extra, self.iou_prediction_head(tokens_out[0, 0, 0])
 
     def answer(
