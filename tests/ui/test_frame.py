@@ -7,7 +7,8 @@ from napari.layers import Image
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError
-from napari_intseg.ui.frame import Frame, Lazy, can_mix, possible_axes
+from napari_intseg.core.lazy import Lazy
+from napari_intseg.ui.frame import Frame, can_mix, possible_axes
 
 
 def test_axes_are_guessed_from_shape_and_names():
