@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# tests run in so many processes; those that open windows share one
+WORKERS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # GUI tests open a real window; without a display they get a virtual one when there is Xvfb.
 XVFB := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(if $(shell command -v xvfb-run),xvfb-run -a -s "-screen 0 1600x1000x24",))
@@ -15,7 +17,7 @@ demo: $(VENV)/.demo
 test: lint
 	@if [ "$$(uname)" = Linux ] && [ -z '$(XVFB)$(DISPLAY)$(WAYLAND_DISPLAY)' ]; then \
 		echo "no display and no xvfb-run: install the packages that .ci/run lists" >&2; exit 1; fi
-	$(XVFB) $(BIN)/python -m pytest
+	$(XVFB) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
