@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
     )
+    model.add_argument(
+        "--refine", choices=("graph-cut",), help="move every answer's contour onto the edges nearby"
+    )
     image = parser.add_argument_group("image")
     image.add_argument(
         "--window", type=values.window, metavar="W",
@@ -91,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 130 when propagation was interrupted, with what was done by then written.
     """
+    from napari_intseg.inference.graph_cut import GraphCut
     from napari_intseg.io.read import read_mask, read_volume
     from napari_intseg.io.write import check_target, write_array, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
@@ -106,7 +110,10 @@ def run(args: argparse.Namespace) -> int:
         args.model or DEFAULT_MODEL,
         weights=args.weights, device=args.device, precision=args.precision,
     )  # fmt: skip
-    session = Session(model, volume, axis=args.axis, window=args.window, channels=args.channels)
+    session = Session(
+        model, volume, axis=args.axis, window=args.window, channels=args.channels,
+        graph_cut=GraphCut() if args.refine else None,
+    )  # fmt: skip
     interrupted = False
     for label in labels:
         if label not in session.objects:

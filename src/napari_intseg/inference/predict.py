@@ -20,6 +20,7 @@ from napari_intseg.core.segmenter import (
 )
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.inference.flip import Flip
+from napari_intseg.inference.graph_cut import GraphCut, cut
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.refine import keep_elsewhere
@@ -57,6 +58,8 @@ class Options:
         Views are never larger than this; None: no limit.
     local : bool, default False
         The last click changes only the region it is about; see `refine.keep_elsewhere`.
+    graph_cut : GraphCut or None, default None
+        Move the answer's contour onto edges of the image; see `graph_cut.cut`.
     """
 
     intensity: Intensity = field(default_factory=Intensity)
@@ -64,6 +67,7 @@ class Options:
     flip: bool | Model = "model"
     longer_side_px: int | Model | None = "model"
     local: bool = False
+    graph_cut: GraphCut | None = None
 
     def resolved(self, traits: Traits) -> "Resolved":
         """Return the options with every "model" replaced by the model's own."""
@@ -73,6 +77,7 @@ class Options:
             traits.flip if self.flip == "model" else self.flip,
             traits.longer_side_px if self.longer_side_px == "model" else self.longer_side_px,
             self.local,
+            self.graph_cut,
         )
 
 
@@ -85,6 +90,7 @@ class Resolved:
     flip: bool
     longer_side_px: int | None
     local: bool
+    graph_cut: GraphCut | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,6 +189,14 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     if zoom and should_look_again(zoom, answer.patch, choice.kept):
         answer = ask(look(zoom, shape, prompts, answer.patch, None))
     patch = answer.patch
+    if chosen.graph_cut is not None:
+        patch = cut(
+            patch,
+            lambda rows, cols: chosen.intensity.to_rgb(read(rows, cols)),
+            prompts.clicks,
+            threshold=model.traits.threshold,
+            settings=chosen.graph_cut,
+        )
     if chosen.local and guide is not None and prompts.clicks:
         patch = keep_elsewhere(patch, guide, prompts.clicks[-1], model.traits.threshold)
     return replace(answer, patch=patch, seconds=time.perf_counter() - start)

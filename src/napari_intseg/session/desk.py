@@ -11,6 +11,7 @@ from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
+from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.patch import Patch
 from napari_intseg.session.cache import PreparedCache
@@ -41,7 +42,7 @@ class Desk(Objects):
         Clicks without a plane of their own, and propagation, use planes perpendicular to it.
     window, channels
         See `resolve_intensity`.
-    zoom_in, flip
+    zoom_in, flip, graph_cut
         See `Options`; "model" is what the model was published with.
     cache_bytes : int
         Memory for what models prepare.
@@ -52,7 +53,7 @@ class Desk(Objects):
         If the axis, the window or a channel does not exist.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one setting each
         self,
         model: Segmenter,
         volume: Volume,
@@ -62,9 +63,11 @@ class Desk(Objects):
         channels: tuple[int, ...] | None = None,
         zoom_in: ZoomIn | Literal["model"] | None = "model",
         flip: bool | Literal["model"] = "model",
+        graph_cut: GraphCut | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        super().__init__(Setup(model, volume, window, channels, zoom_in, flip), axis)
+        setup = Setup(model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut)
+        super().__init__(setup, axis)
         self.cache: PreparedCache | LayeredCache = PreparedCache(cache_bytes)
         self._memory = Memory()
 
@@ -84,7 +87,7 @@ class Desk(Objects):
         self._axis = self.volume.check_plane(Plane(axis, 0)).axis
 
     def change_setup(self, **changes: Any) -> Change:
-        """Change model, window, channels, zoom_in, flip or longer_side_px, as one entry.
+        """Change model, window, channels or another field of `Setup`, as one entry.
 
         Masks stay; planes with prompts are then `is_pending`, and are answered anew, from their
         first click on, when they are requested.
@@ -95,7 +98,7 @@ class Desk(Objects):
             If the window or a channel does not exist.
         """
         old = self.setup
-        names = ("model", "window", "channels", "zoom_in", "flip", "longer_side_px")
+        names = ("model", "window", "channels", "zoom_in", "flip", "longer_side_px", "graph_cut")
         values = {name: getattr(old, name) for name in names} | changes
         setup = Setup(volume=self.volume, **values)
         if setup.model is not old.model:

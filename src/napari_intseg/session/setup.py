@@ -9,6 +9,7 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import Intensity, WindowChoice, resolve_intensity
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options
@@ -45,7 +46,7 @@ class Setup:
         See `resolve_intensity`; statistics are read when first needed, not before.
     channels : tuple of int or None
         Which are shown; None: the first three.
-    zoom_in, flip, longer_side_px
+    zoom_in, flip, longer_side_px, graph_cut
         See `Options`.
     """
 
@@ -56,6 +57,7 @@ class Setup:
     zoom_in: ZoomIn | Literal["model"] | None = "model"
     flip: bool | Literal["model"] = "model"
     longer_side_px: int | Literal["model"] | None = "model"
+    graph_cut: GraphCut | None = None
     _intensity: Once[Intensity] = field(default_factory=Once)
 
     def __post_init__(self) -> None:
@@ -69,7 +71,9 @@ class Setup:
         intensity = self._intensity.get(
             lambda: resolve_intensity(self.volume, self.window, self.channels)
         )
-        return Options(intensity, self.zoom_in, self.flip, self.longer_side_px)
+        return Options(
+            intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut
+        )
 
     @property
     def is_sequential(self) -> bool:

@@ -145,6 +145,7 @@ def _look_through(session: Session, model: Segmenter, window: WindowChoice) -> N
     if model is not old.model:
         session.cache.clear()
     setup = Setup(
-        model, old.volume, window, old.channels, old.zoom_in, old.flip, old.longer_side_px
-    )
+        model, old.volume, window, old.channels, old.zoom_in, old.flip, old.longer_side_px,
+        old.graph_cut,
+    )  # fmt: skip
     session.document.history.amend(SETUP, setup)
