@@ -34,3 +34,7 @@ class DeviceError(IntSegError, RuntimeError):
 
 class FileError(IntSegError, OSError):
     """A file cannot be read, or may not be written."""
+
+
+class JournalError(IntSegError, ValueError):
+    """A journal cannot be written, read or replayed as it is."""

@@ -14,6 +14,7 @@ from typing import Any
 from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import CLICKS, Segmenter
 from napari_intseg.errors import MissingExtraError, UnknownModelError, WeightsError
+from napari_intseg.models.identity import remember
 from napari_intseg.models.threads import wait_quietly
 
 CLICKS_MASK: frozenset[PromptKind] = frozenset({"click", "mask"})
@@ -321,4 +322,5 @@ def load_model(
     module, function = spec.builder.split(":")
     build = getattr(import_module(module), function)
     model: Segmenter = build(name, path, device=device, precision=precision, **options)
+    remember(model, name, path, {"device": device, "precision": precision}, options)
     return model

@@ -1,0 +1,188 @@
+"""Everything a person does, as it is done, in a form that can be done again.
+
+The contract, for whoever adds an action:
+
+1. Whatever changes a session is a *method* of `Session` (or a class under it), and goes through
+   `Document.do`, hence is one entry of the history.
+2. Write ``@recorded`` above it. That is all: its name and arguments are written down after it
+   succeeded, and a replay calls it again. Arguments may be anything that `codec.encode` takes;
+   a new kind of frozen dataclass is one line in `codec.VALUES`.
+3. It depends on its arguments and the session alone: no clock, no random numbers without a seed,
+   no file that may be gone. What it reads from elsewhere (a mask, an answer that was chosen), it
+   takes as an argument.
+4. A recorded method may call others; only the outermost is written down. If it raises after an
+   inner one succeeded, the inner one is written down instead.
+5. An action that finds its planes answered already (undo, a click taken back) returns a `Change`;
+   the planes of it that are answered are noted, and a replay sees to it that they are.
+6. A name, once used, is read for ever: a changed meaning needs a new name, a removed method a
+   translation in `journal_read.py`.
+
+Answers that arrive later, and steps of a propagation, are noted by `Desk.accept` and
+`Propagating.accept_step` themselves. `docs/reference/journal.md` describes the lines.
+"""
+
+import inspect
+import logging
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, Protocol, TypeVar, cast
+
+import numpy as np
+
+import napari_intseg
+from napari_intseg.errors import JournalError
+from napari_intseg.session.codec import encode
+
+VERSION = 1
+"""Of the format. It grows when older readers could not make sense of it."""
+
+FORMAT = "napari-intseg"
+
+Line = dict[str, Any]
+F = TypeVar("F", bound=Callable[..., Any])
+_log = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """Where lines go besides memory."""
+
+    def write(self, line: Line) -> None:
+        """Keep a line; trouble is the sink's own to tell."""
+        ...
+
+
+def header(**about: Any) -> Line:
+    """Return the first line: the format, versions, the time, and what else is known."""
+    versions = {
+        "napari-intseg": napari_intseg.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+    return {"journal": FORMAT, "version": VERSION, "t": now(), "versions": versions, **about}
+
+
+def now() -> str:
+    """Return the time as ISO 8601, UTC, with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Journal:
+    """Lines in memory, and in a sink once there is one.
+
+    Attributes
+    ----------
+    lines : list of dict
+        The header first; each is plain JSON.
+    """
+
+    def __init__(self, first: Line | None = None) -> None:
+        self.lines: list[Line] = [header() if first is None else first]
+        self._sink: Sink | None = None
+
+    def __len__(self) -> int:
+        return len(self.lines) - 1
+
+    def write(self, line: Line) -> None:
+        """Add a line."""
+        self.lines.append(line)
+        if self._sink is not None:
+            self._sink.write(line)
+
+    def describe(self, **about: Any) -> None:
+        """Add to the header, before it goes to a sink."""
+        self.lines[0] = {**self.lines[0], **about}
+
+    def attach(self, sink: Sink | None) -> None:
+        """Have all lines so far, and those to come, go to a sink as well; None: to none."""
+        self._sink = sink
+        if sink is not None:
+            for line in self.lines:
+                sink.write(line)
+
+
+class Recorder:
+    """Writes down what one session does.
+
+    Parameters
+    ----------
+    journal : Journal
+        Several sessions may share one.
+    time : int, default 0
+        The time point that the session is about.
+    """
+
+    def __init__(self, journal: Journal | None = None, time: int = 0) -> None:
+        self.journal = Journal() if journal is None else journal
+        self.time = time
+        self._open: list[list[Line]] = []
+
+    def note(self, do: str, /, **what: Any) -> None:
+        """Write down something that was done; what it says is plain JSON already."""
+        line: Line = {"t": now(), "do": do}
+        if self.time:
+            line["time"] = self.time
+        line.update(what)
+        if self._open:
+            self._open[-1].append(line)
+        else:
+            self.journal.write(line)
+
+    @contextmanager
+    def outer(self) -> Iterator[list[Line]]:
+        """Hold back what is noted inside: it counts only if what is outside fails."""
+        held: list[Line] = []
+        self._open.append(held)
+        try:
+            yield held
+        except BaseException:
+            self._open.pop()
+            for line in held:
+                self._keep(line)
+            raise
+        self._open.pop()
+
+    def _keep(self, line: Line) -> None:
+        if self._open:
+            self._open[-1].append(line)
+        else:
+            self.journal.write(line)
+
+
+def recorded(method: F) -> F:
+    """Have a method of a session written down when it was called; see the top of this file."""
+    shape = inspect.signature(method)
+
+    @wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        current = self.object
+        with self.recorder.outer():
+            result = method(self, *args, **kwargs)
+        given = shape.bind(self, *args, **kwargs).arguments
+        what: Line = {"object": current, **_written(given, shape)}
+        answered = self.answered_planes(result)
+        if answered:
+            what["answered"] = answered
+        self.recorder.note(method.__name__, **what)
+        return result
+
+    call.is_recorded = True  # type: ignore[attr-defined]
+    return cast(F, call)
+
+
+def _written(given: Mapping[str, Any], shape: inspect.Signature) -> Line:
+    """Return arguments as JSON; if there is no way to, say so instead: an action never fails."""
+    plain: dict[str, Any] = {}
+    for name, value in list(given.items())[1:]:
+        if shape.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            plain.update(value)
+        else:
+            plain[name] = value
+    try:
+        return {"args": {name: encode(value) for name, value in plain.items()}}
+    except JournalError as err:
+        _log.warning("the journal ends here: %s", err)
+        return {"unwritten": str(err)}
