@@ -48,6 +48,8 @@ class ModelSpec:
         The extra that installs `needs`.
     note : str
         A restriction worth telling before use, e.g. "research only".
+    parts : tuple of str
+        Names of the models it is made of; they bring their own weights.
     """
 
     builder: str
@@ -60,6 +62,7 @@ class ModelSpec:
     needs: tuple[str, ...] = ()
     extra: str | None = None
     note: str = ""
+    parts: tuple[str, ...] = ()
 
     @property
     def is_installed(self) -> bool:
@@ -70,7 +73,7 @@ class ModelSpec:
     def has_weights(self) -> bool:
         """Whether its weights are in one of the weights folders, or it needs none."""
         if self.weights is None:
-            return True
+            return all(find_model(part).has_weights for part in self.parts)
         from napari_intseg.models.weights import locate
 
         try:
@@ -128,6 +131,21 @@ def _simpleclick(key: str, title: str) -> ModelSpec:
     )  # fmt: skip
 
 
+THEN = "-then-"
+"""Between the names of two models it names the one that begins with the first and goes on with the
+second, see `models/handover.py`; any pair can be named so, whether it is listed or not."""
+
+DEFAULT_PAIR = ("sam-vit-b", "ritm-hrnet18s")
+
+
+def _handover(first: str, then: str, title: str) -> ModelSpec:
+    return ModelSpec(
+        "napari_intseg.models.handover:build", title, "hand-over", CLICKS_BOX_MASK,
+        licence="Apache-2.0 and MIT", paper="arXiv:2304.10517", needs=("transformers",),
+        extra="sam", parts=(first, then),
+    )  # fmt: skip
+
+
 _BUNDLED, _PYRAMID = "napari_intseg.models.bundled:build", "arXiv:2102.06583, arXiv:2404.00741"
 
 MODELS: dict[str, ModelSpec] = {
@@ -138,6 +156,15 @@ MODELS: dict[str, ModelSpec] = {
     "random-walker": ModelSpec(
         "napari_intseg.models.random_walker:build", "Random walker (no weights)", "random walker",
         frozenset({"click", "scribble", "mask"}), paper="10.1109/TPAMI.2006.233",
+    ),
+    "region-growing": ModelSpec(
+        "napari_intseg.models.region_growing:build", "Region growing (no weights)",
+        "region growing", frozenset({"click", "scribble"}), paper="ITK Software Guide, 9.1.3",
+    ),
+    "grabcut": ModelSpec(
+        "napari_intseg.models.grabcut:build", "GrabCut (no weights)", "grabcut",
+        frozenset({"click", "box", "scribble", "mask"}), paper="10.1145/1015706.1015720",
+        needs=("cv2",), extra="zoo",
     ),
     "ritm-hrnet18s": _ritm("ritm-hrnet18s", "RITM HRNet-18s (COCO+LVIS)"),
     "ritm-hrnet18": _ritm("ritm-hrnet18", "RITM HRNet-18 (COCO+LVIS)"),
@@ -196,6 +223,11 @@ MODELS: dict[str, ModelSpec] = {
     "simpleclick-vit-b": _simpleclick("simpleclick-vit-b", "SimpleClick ViT-B (COCO+LVIS)"),
     "simpleclick-vit-l": _simpleclick("simpleclick-vit-l", "SimpleClick ViT-L (COCO+LVIS)"),
     "simpleclick-vit-h": _simpleclick("simpleclick-vit-h", "SimpleClick ViT-H (COCO+LVIS)"),
+    "handover": _handover(*DEFAULT_PAIR, "First click by SAM ViT-B, then RITM HRNet-18s"),
+    "mobile-sam-then-ritm-hrnet18s": _handover(
+        "mobile-sam", "ritm-hrnet18s", "First click by MobileSAM, then RITM HRNet-18s"),
+    "mobile-sam-then-bundled": _handover(
+        "mobile-sam", "bundled", "First click by MobileSAM, then the bundled network"),
 }  # fmt: skip
 """Every model by name. Adding one is one adapter file and one line here."""
 
@@ -265,12 +297,25 @@ def find_model(name: str) -> ModelSpec:
         If there is none of that name.
     """
     models = available_models()
+    if name not in models and THEN in name:
+        return _pair(*name.split(THEN, 1))
     if name not in models:
         raise UnknownModelError(
             f"model is unknown: expected one of {', '.join(sorted(models))}, got {name!r}. "
             "`napari-intseg models` lists them with what they need."
         )
     return models[name]
+
+
+def _pair(first: str, then: str) -> ModelSpec:
+    """Return what is known of a pair that is not listed."""
+    one, other = find_model(first), find_model(then)
+    return ModelSpec(
+        "napari_intseg.models.handover:build", f"First click by {one.title}, then {other.title}",
+        "hand-over", other.prompts | (one.prompts & CLICKS_BOX),
+        licence=f"{one.licence}; {other.licence}", paper="arXiv:2304.10517",
+        needs=one.needs + other.needs, extra=one.extra or other.extra, parts=(first, then),
+    )  # fmt: skip
 
 
 def load_model(
@@ -286,7 +331,7 @@ def load_model(
     Parameters
     ----------
     name : str
-        One of `available_models`.
+        One of `available_models`, or two of them as ``"FIRST-then-THEN"``.
     weights : path, optional
         A checkpoint file; without it the file is looked for in the weights folders.
     device : str, default "auto"

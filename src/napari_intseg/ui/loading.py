@@ -56,8 +56,13 @@ def devices() -> tuple[str, ...]:
 
 
 def weights_key(name: str) -> str | None:
-    """Return the catalogue key of a model's weights; None if it needs none."""
-    return find_model(name).weights
+    """Return the catalogue key of a model's weights; None if it needs none.
+
+    Of a model made of others, that of the first whose weights are not there.
+    """
+    spec = find_model(name)
+    lacking = [part for part in spec.parts if not find_model(part).has_weights]
+    return weights_key(lacking[0]) if lacking else spec.weights
 
 
 def has_weights(name: str) -> bool:
@@ -124,7 +129,7 @@ class Loader:
         self._voice.message.emit(f"Loading {choice.name} …")
         self._voice.changed.emit()
         self._worker.submit(
-            partial(self._load_with, choice, self.model), self._loaded, key="load model"
+            partial(self._load_with, choice, self.model), self._loaded, key=self
         )
 
     def fetch(self, key: str) -> None:
