@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from napari_intseg.core.segmenter import (
     logit,
 )
 from napari_intseg.core.settings import ZoomIn
+from napari_intseg.models.seeds import discs, is_inside, seed_points
 
 Box = tuple[int, int, int, int]
 Labels = NDArray[np.int32]
@@ -185,8 +185,8 @@ class _Seeds:
     def extent(self, shape: tuple[int, int]) -> Box | None:
         """Return the box of all that is known inside a slice; None without an object seed."""
         box = None if self.core is None else _box_of(self.core)
-        points = [p for p, _ in _points(self.prompts) if _is_inside(p, shape)]
-        positive = [p for p, sign in _points(self.prompts) if sign and _is_inside(p, shape)]
+        points = [p for p, _ in seed_points(self.prompts) if is_inside(p, shape)]
+        positive = [p for p, sign in seed_points(self.prompts) if sign and is_inside(p, shape)]
         if box is None and not positive:
             return None
         rows = [round(r) for r, _ in points] + ([] if box is None else [box[0], box[1] - 1])
@@ -208,32 +208,12 @@ class _Seeds:
             if mask is not None:
                 labels[mask[np.ix_(rows, cols)]] = label
         radius = _SEED * max(96, *labels.shape)
-        for (row, col), positive in _points(self.prompts):
+        for (row, col), positive in seed_points(self.prompts):
             # a block's centre lies half a block from its corner, as a pixel's does
             r = (row - box[0] + 0.5) / factor - 0.5
             c = (col - box[2] + 0.5) / factor - 0.5
             _disc(labels, r, c, radius, _OBJECT if positive else _BACKGROUND)
         return labels
-
-
-def _points(prompts: Prompts) -> list[tuple[tuple[float, float], bool]]:
-    """Return all positions with their sign: lines in steps of a pixel, then clicks in order."""
-    points = [(p, s.positive) for s in prompts.scribbles for p in _along(s.points)]
-    return points + [((c.row, c.col), c.positive) for c in prompts.clicks]
-
-
-def _along(line: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
-    points = list(line[:1])
-    for (r0, c0), (r1, c1) in pairwise(line):
-        steps = max(1, int(np.ceil(np.hypot(r1 - r0, c1 - c0))))
-        points += [
-            (r0 + (r1 - r0) * i / steps, c0 + (c1 - c0) * i / steps) for i in range(1, steps + 1)
-        ]
-    return points
-
-
-def _is_inside(point: tuple[float, float], shape: tuple[int, int]) -> bool:
-    return all(-0.5 <= p < n - 0.5 for p, n in zip(point, shape, strict=True))
 
 
 def _disc(labels: Labels, row: float, col: float, radius: float, label: int) -> None:
@@ -244,12 +224,7 @@ def _disc(labels: Labels, row: float, col: float, radius: float, label: int) -> 
 
 def _near(prompts: Prompts, shape: tuple[int, int], reach: float, *, positive: bool) -> BoolArray:
     """Return the pixels closer than a distance to a prompt of one sign."""
-    near = np.zeros(shape, bool)
-    rows, cols = np.ogrid[: shape[0], : shape[1]]
-    for (row, col), sign in _points(prompts):
-        if sign == positive:
-            near |= (rows - row) ** 2 + (cols - col) ** 2 <= reach**2
-    return near
+    return discs((p for p, sign in seed_points(prompts) if sign == positive), shape, reach)
 
 
 def _box_of(mask: BoolArray) -> Box:
