@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Array, BoolArray, Segmenter
+from napari_intseg.core.volume import Plane
 from napari_intseg.errors import JournalError
 from napari_intseg.models.identity import ModelIdentity, identity_of
 
 VALUES: dict[str, str] = {
     "Box": "core.prompts",
-    "Click": "core.prompts",
     "Ending": "propagation.ending",
     "GraphCut": "inference.graph_cut",
-    "Plane": "core.volume",
     "Prompts": "core.prompts",
     "Scribble": "core.prompts",
     "WalkSettings": "propagation.walk",
@@ -123,6 +123,8 @@ def _array(array: Array) -> dict[str, Any]:
 
 
 _WRITERS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (Plane, lambda value: {"plane": [value.axis, value.index]}),
+    (Click, lambda value: {"click": [float(value.row), float(value.col), bool(value.positive)]}),
     (float, lambda value: value if np.isfinite(value) else {"float": repr(float(value))}),
     (np.generic, lambda value: encode(value.item())),
     (np.ndarray, lambda value: _array(value)),  # noqa: PLW0108 - defined below
@@ -179,6 +181,8 @@ def _unpacked(inner: Any, _load: Any) -> Array:
 
 
 _TAGS: dict[str, Callable[[Any, LoadModel | None], Any]] = {
+    "plane": lambda inner, _: Plane(int(inner[0]), int(inner[1])),
+    "click": lambda inner, _: Click(float(inner[0]), float(inner[1]), bool(inner[2])),
     "float": lambda inner, _: float(inner),
     "mask": lambda inner, _: decode_mask(inner),
     "array": _unpacked,

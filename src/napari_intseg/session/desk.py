@@ -17,6 +17,7 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.document import SETUP, Change
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache
+from napari_intseg.session.journal import on_paper, recorded
 from napari_intseg.session.memory import Memory
 from napari_intseg.session.objects import Objects
 from napari_intseg.session.positions import check_plane, check_prompts
@@ -70,6 +71,7 @@ class Desk(Objects):
         super().__init__(setup, axis)
         self.cache: PreparedCache | LayeredCache = PreparedCache(cache_bytes)
         self._memory = Memory()
+        self.recorder.note("begin", axis=self._axis, setup=setup.written())
 
     def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
         """Keep what models prepare on disk as well, for another day; None: in memory only."""
@@ -86,6 +88,7 @@ class Desk(Objects):
         """
         self._axis = self.volume.check_plane(Plane(axis, 0)).axis
 
+    @recorded
     def change_setup(self, **changes: Any) -> Change:
         """Change model, window, channels or another field of `Setup`, as one entry.
 
@@ -125,6 +128,7 @@ class Desk(Objects):
         """
         return self.change_prompts({plane: prompts})
 
+    @recorded
     def change_prompts(
         self, changes: Mapping[Plane, Prompts], title: str = "Change prompts"
     ) -> Change:
@@ -139,7 +143,10 @@ class Desk(Objects):
             self._last = plane
         return self.document.do(title, states)
 
-    def set_initial(self, masks: Mapping[Plane, BoolArray]) -> Change:
+    @recorded
+    def set_initial(
+        self, masks: Mapping[Plane, BoolArray], title: str = "Set initial mask"
+    ) -> Change:
         """Start planes from given masks, shown at once; clicks that follow correct them.
 
         Parameters
@@ -209,15 +216,32 @@ class Desk(Objects):
             return False
         self._place(result.object, result.plane)
         self._last = result.plane
+        self.recorder.note("answer", object=result.object, plane=on_paper(result.plane))
         return True
 
+    @recorded
     def undo(self) -> Change | None:
         """Take back the last action, at once and without the model; None if there is none."""
         return self._refreshed(self.document.undo())
 
+    @recorded
     def redo(self) -> Change | None:
         """Bring back the action undone last, without the model; None if there is none."""
         return self._refreshed(self.document.redo())
+
+    def answered_planes(self, result: object) -> list[list[int]]:
+        """Return [label, axis, index] of planes that an action changed and that are answered."""
+        found = []
+        if isinstance(result, Change):
+            for label in result.objects:
+                for plane in result.planes:
+                    state = self.document.state(label, plane)
+                    shown = state.shown
+                    if shown is None or shown.question is None:
+                        continue
+                    if shown.question == self._question(plane, state):
+                        found.append([label, *on_paper(plane)])
+        return found
 
     def _refreshed(self, change: Change | None) -> Change | None:
         """Put answers in place that are known, but came when nobody asked for them any more."""

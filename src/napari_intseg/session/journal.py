@@ -24,6 +24,7 @@ Answers that arrive later, and steps of a propagation, are noted by `Desk.accept
 import inspect
 import logging
 import platform
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -33,13 +34,17 @@ from typing import Any, Protocol, TypeVar, cast
 import numpy as np
 
 import napari_intseg
+from napari_intseg.core.volume import Plane
 from napari_intseg.errors import JournalError
+from napari_intseg.propagation.walk import Step, Walk
 from napari_intseg.session.codec import encode
 
 VERSION = 1
 """Of the format. It grows when older readers could not make sense of it."""
 
 FORMAT = "napari-intseg"
+
+_WALKS = 16  # so many propagations can be under way at once
 
 Line = dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,6 +57,11 @@ class Sink(Protocol):
     def write(self, line: Line) -> None:
         """Keep a line; trouble is the sink's own to tell."""
         ...
+
+
+def on_paper(plane: Plane) -> list[int]:
+    """Return a plane as lines hold it."""
+    return [plane.axis, plane.index]
 
 
 def header(**about: Any) -> Line:
@@ -119,6 +129,8 @@ class Recorder:
         self.journal = Journal() if journal is None else journal
         self.time = time
         self._open: list[list[Line]] = []
+        self._walks: deque[tuple[int, Walk]] = deque(maxlen=_WALKS)
+        self._number = 0
 
     def note(self, do: str, /, **what: Any) -> None:
         """Write down something that was done; what it says is plain JSON already."""
@@ -130,6 +142,19 @@ class Recorder:
             self._open[-1].append(line)
         else:
             self.journal.write(line)
+
+    def began(self, walk: Walk, axis: int, planes: range | None) -> None:
+        """Write down what is going to be propagated; the steps that are taken over follow."""
+        self._number += 1
+        self._walks.append((self._number, walk))
+        given = {"planes": encode(planes), "settings": encode(walk.settings)}
+        self.note("walk", number=self._number, object=walk.label, axis=axis, args=given)
+
+    def stepped(self, step: Step) -> None:
+        """Write down that a step of a propagation was taken over."""
+        number = next((n for n, walk in self._walks if walk is step.walk), 0)
+        plane = None if step.plane is None else on_paper(step.plane)
+        self.note("step", walk=number, plane=plane, done=step.done)
 
     @contextmanager
     def outer(self) -> Iterator[list[Line]]:

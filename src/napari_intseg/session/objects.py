@@ -5,6 +5,7 @@ from typing import Any
 
 from napari_intseg.errors import PromptError
 from napari_intseg.session.document import OBJECT, Change
+from napari_intseg.session.journal import recorded
 from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey
 from napari_intseg.session.views import Views
 
@@ -12,6 +13,7 @@ from napari_intseg.session.views import Views
 class Objects(Views):
     """Several objects in one volume, each with its label; prompts are for the current one."""
 
+    @recorded
     def new_object(self, label: int | None = None) -> int:
         """Begin an object and make it the current one.
 
@@ -50,6 +52,7 @@ class Objects(Views):
         """
         self.document.object = self._checked(label)
 
+    @recorded
     def remove_object(self, label: int | None = None) -> Change:
         """Remove an object with its prompts and mask; the current one by default.
 
@@ -71,6 +74,7 @@ class Objects(Views):
             changes[OBJECT] = left[-1] if left else 1
         return self.document.do("Remove object", changes)
 
+    @recorded
     def finish_object(self, label: int | None = None) -> Change:
         """Lock an object: it takes no further prompts until reopened.
 
@@ -81,6 +85,7 @@ class Objects(Views):
         """
         return self._set_finished(label, True, "Finish object")
 
+    @recorded
     def reopen_object(self, label: int | None = None) -> Change:
         """Let a finished object take prompts again; see `finish_object`."""
         return self._set_finished(label, False, "Reopen object")

@@ -63,7 +63,7 @@ class Propagating(Desk):
             s for s in stretches(self.axis, anchors, wanted) if not self._is_done(chosen, s, how)
         ]
         setup = self.setup
-        return Walk(
+        request = Walk(
             chosen,
             setup.model,
             self.volume,
@@ -73,6 +73,9 @@ class Propagating(Desk):
             self.cache,
             setup,
         )
+        if todo:
+            self.recorder.began(request, self.axis, planes)
+        return request
 
     def accept_step(self, step: Step) -> bool:
         """Take over one step of a walk; all steps of a walk are one entry of the history.
@@ -90,6 +93,7 @@ class Propagating(Desk):
             return False
         changes = self._finished(step) if step.plane is None else self._stepped(step, step.plane)
         self.document.do(TITLE, changes, token=step.walk)
+        self.recorder.stepped(step)
         return True
 
     def _stepped(self, step: Step, plane: Plane) -> dict[Hashable, Any]:

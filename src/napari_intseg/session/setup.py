@@ -2,17 +2,19 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Generic, Literal, TypeVar
 
-from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.prompts import Box, Prompts, Scribble
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.taking import missing
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import Intensity, WindowChoice, resolve_intensity
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.predict import Options
+from napari_intseg.inference.predict import Options, SliceAnswer
+from napari_intseg.session.codec import encode
 
 T = TypeVar("T")
 
@@ -74,6 +76,11 @@ class Setup:
         return Options(
             intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut
         )
+
+    def written(self) -> dict[str, Any]:
+        """Return all that the journal needs of it: everything but the data."""
+        names = [f.name for f in fields(self) if f.name not in ("volume", "_intensity")]
+        return {name: encode(getattr(self, name)) for name in names}
 
     @property
     def is_sequential(self) -> bool:

@@ -11,6 +11,7 @@ from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.session.canvas import Labels
 from napari_intseg.session.document import Document
+from napari_intseg.session.journal import Recorder
 from napari_intseg.session.positions import check_plane
 from napari_intseg.session.setup import Setup
 from napari_intseg.session.state import PlacedClick
@@ -31,6 +32,7 @@ class Views:
         self.document = Document(setup)
         self._axis = setup.volume.check_plane(Plane(axis, 0)).axis
         self._last: Plane | None = None
+        self.recorder = Recorder()
 
     @property
     def setup(self) -> Setup:
