@@ -98,7 +98,7 @@ class Document:
         self.revision += 1
         return _change(title, clipped)
 
-    def amend(self, key: PlaneKey, state: PlaneState) -> None:
+    def amend(self, key: PlaneKey, state: PlaneState | None) -> None:
         """Put an answer where the action that asked for it was, without a new entry."""
         for one, value in self._settled({key: state}).items():
             self.history.amend(one, value)

@@ -37,3 +37,9 @@ class Memory:
             if answer is not None:
                 return count, answer
         return -1, None
+
+    def course(self, question: Question) -> dict[int, SliceAnswer]:
+        """Return the answers on the way to a question that are known, by number of clicks."""
+        counts = range(question.start, len(question.prompts.clicks) + 1)
+        found = {count: self._answers.get(question.after(count)) for count in counts}
+        return {count: answer for count, answer in found.items() if answer is not None}

@@ -1,0 +1,94 @@
+"""One model asked twice, about a slice and its mirror image: where the two differ, it is unsure."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.segmenter import Array
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.inference.flip import Flip
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.predict import SliceAnswer, predict_slice
+from napari_intseg.session.compare import joint_window, mask_in
+from napari_intseg.session.request import Request
+from napari_intseg.session.setup import Question
+
+
+def both_ways(question: Question, request: Request | None = None) -> tuple[Patch, Patch]:
+    """Return a model's answer on a slice, and that on the mirrored slice, mirrored back.
+
+    They are the two answers that flip averaging takes the mean of, each with its own history of
+    clicks and its own zoom-in. Where they differ, the answer depends on something that it should
+    not depend on.
+
+    Parameters
+    ----------
+    question : Question
+        Any that can be answered.
+    request : Request, optional
+        Whose store of prepared images is used.
+
+    Returns
+    -------
+    plain, mirrored : Patch
+        Both on the slice as it is.
+    """
+    volume, plane = question.setup.volume, question.plane
+    flip = Flip(volume.slice_shape(plane.axis)[1])
+    plain = _asked(question, request, None)
+    mirrored = _asked(question, request, flip)
+    return plain.patch, flipped(mirrored.patch)
+
+
+def differing(question: Question, patches: tuple[Patch, Patch]) -> tuple[Array, tuple[int, int]]:
+    """Return where two answers to a question differ, bool, and the slice's pixel it begins at."""
+    window = joint_window(*patches)
+    threshold = question.setup.model.traits.threshold
+    one, other = (mask_in(patch, threshold, window) for patch in patches)
+    return one ^ other, (window[0].start, window[1].start)
+
+
+def flipped(patch: Patch) -> Patch:
+    """Return a patch on the mirrored slice; doing it again gives it back."""
+    col0 = patch.shape[1] - patch.col0 - patch.logits.shape[1]
+    return replace(patch, col0=col0, logits=np.ascontiguousarray(patch.logits[:, ::-1]))
+
+
+def _asked(question: Question, request: Request | None, flip: Flip | None) -> SliceAnswer:
+    setup, plane = question.setup, question.plane
+    shape = setup.volume.slice_shape(plane.axis)
+    initial = question.initial
+    if flip is not None and initial is not None:
+        initial = flipped(initial)
+    prev: SliceAnswer | None = None
+
+    def read(rows: slice, cols: slice) -> Array:
+        return _window(setup.volume, plane, rows, cols, flip)
+
+    for count in question.counts:
+        prompts: Prompts = question.after(count).prompts
+        prev = predict_slice(
+            setup.model,
+            read,
+            shape,
+            prompts if flip is None else flip.prompts(prompts),
+            replace(setup.options, flip=False),
+            prev=prev,
+            initial=initial,
+            prepared=None if request is None else request.prepared,
+            key=(setup, plane) if flip is None else (setup, plane, "mirrored"),
+        )
+    assert prev is not None
+    return prev
+
+
+def _window(volume: Volume, plane: Plane, rows: slice, cols: slice, flip: Flip | None) -> Array:
+    """Read a window of the slice, or of its mirror image."""
+    if flip is None:
+        return volume.take(plane, rows, cols)
+    wanted = range(*cols.indices(flip.width))
+    if not wanted:
+        return volume.take(plane, rows, slice(0, 0))
+    there = slice(flip.width - 1 - wanted[-1], flip.width - wanted[0], wanted.step)
+    return np.ascontiguousarray(volume.take(plane, rows, there)[:, ::-1])

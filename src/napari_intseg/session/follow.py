@@ -1,0 +1,92 @@
+"""A second model beside a session: given what a person gives, it keeps answers of its own."""
+
+from dataclasses import replace
+
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import DataError
+from napari_intseg.session.session import Session
+from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneState
+from napari_intseg.session.views import Views
+
+
+class Follower(Session):
+    """A session that a person does not change; it follows another one, undo included.
+
+    It has no history of its own. Clicks after propagation start from its own propagated mask, a
+    painted mask is that of the session it follows.
+    """
+
+    def follow(self, other: Views, label: int, plane: Plane) -> bool:
+        """Take over what an object was given on a plane.
+
+        Parameters
+        ----------
+        other : Session
+            On the same grid.
+        label : int
+            Made here if it is not there.
+        plane : Plane
+            Any.
+
+        Returns
+        -------
+        bool
+            Whether anything has changed here; `request` then says what there is to answer.
+
+        Raises
+        ------
+        DataError
+            If the two sessions do not share a grid.
+        """
+        if other.volume.shape != self.volume.shape:
+            raise DataError(
+                f"the two models look at different data: expected one grid, got shapes "
+                f"{other.volume.shape!r} and {self.volume.shape!r}. Give both the same image."
+            )
+        if label not in self.objects:
+            self.document.history.amend(ObjectKey(label), ObjectInfo(label))
+        if self.object != label:
+            self.select_object(label)
+        old, given = self.document.state(label, plane), other.document.state(label, plane)
+        if not given.is_given:
+            if old.is_given:
+                left = PlaneState(propagated=old.propagated, shown=old.propagated)
+                self.document.amend(PlaneKey(label, plane), left if old.propagated else None)
+            return old.is_given
+        new = _following(old, given)
+        if _given(new) == _given(old):
+            return False
+        self.document.amend(PlaneKey(label, plane), self._answered(plane, new))
+        return True
+
+    def forget_propagated(self, label: int) -> bool:
+        """Take propagated masks of an object away; say whether there were any."""
+        found = [
+            (plane, state)
+            for plane, state in self.document.canvas.states(label)
+            if not state.is_given
+        ]
+        for plane, _ in found:
+            self.document.amend(PlaneKey(label, plane), None)
+        return bool(found)
+
+
+def _following(old: PlaneState, given: PlaneState) -> PlaneState:
+    """Return a state with what was given elsewhere; masks start from one's own propagation."""
+    initial = given.initial
+    if not given.is_painted and old.propagated is not None:
+        initial = old.propagated.patch
+    return replace(
+        old,
+        prompts=given.prompts,
+        serials=given.serials,
+        initial=initial,
+        start=given.start,
+        drawn=given.drawn,
+        choices=(),
+        is_painted=given.is_painted,
+    )
+
+
+def _given(state: PlaneState) -> tuple[object, ...]:
+    return state.prompts, id(state.initial), state.start, state.drawn, state.is_painted
