@@ -47,6 +47,12 @@ class Traits:
     uses_prev : bool
         Whether the previous answer changes the next one. Propagation gives the neighbour's
         mask to such a model as guidance, and turns it into prompts for the others.
+    needs : frozenset of str
+        Kinds of prompt without which it cannot answer; it is not asked before all are there. Of
+        extreme points, four.
+    embeds : bool
+        Whether `prepare` is the slow part and serves every later prompt on the slice (SAM's
+        embedding). Planes next to the one in view are then prepared ahead.
     """
 
     name: str
@@ -57,6 +63,8 @@ class Traits:
     longer_side_px: int | None = None
     flip: bool = False
     uses_prev: bool = False
+    needs: frozenset[PromptKind] = frozenset()
+    embeds: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

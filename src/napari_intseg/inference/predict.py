@@ -92,6 +92,11 @@ class Resolved:
     local: bool
     graph_cut: GraphCut | None
 
+    @property
+    def mirrored(self) -> tuple[bool, ...]:
+        """Which images of a view are looked at: plain, and mirrored if answers are averaged."""
+        return (False, True) if self.flip else (False,)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SliceAnswer:
@@ -202,6 +207,33 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     return replace(answer, patch=patch, seconds=time.perf_counter() - start)
 
 
+def prepare_slice(
+    model: Segmenter,
+    read: Read,
+    shape: tuple[int, int],
+    options: Options | None = None,
+    *,
+    prepared: PreparedStore,
+    key: Hashable = None,
+) -> None:
+    """Have a whole slice prepared before anything is asked about it; see `predict_slice`.
+
+    It is of use for models without zoom-in, which look at the whole slice whatever is asked.
+    """
+    chosen = (options or Options()).resolved(model.traits)
+    ask = _Asking(model, read, Prompts(), chosen, None, None, prepared, key)
+    ask.prepare(View.whole(shape).limited(chosen.longer_side_px))
+
+
+def whole_keys(
+    traits: Traits, shape: tuple[int, int], options: Options, key: Hashable
+) -> list[Hashable]:
+    """Return under which keys `prepare_slice` keeps a slice."""
+    chosen = options.resolved(traits)
+    view = View.whole(shape).limited(chosen.longer_side_px)
+    return [(key, view, mirrored) for mirrored in chosen.mirrored]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asking:
     """One question, whichever view it will be asked on."""
@@ -243,7 +275,7 @@ class _Asking:
         states: tuple[Any, ...] = (None, None)
         if self.prev is not None and self.prev.seen == view and self.prev.state is not None:
             states = (*self.prev.state, None)
-        images = self._prepare(view)
+        images = self.prepare(view)
         queries = [Query(images[0], prompts, logits, states[0])]
         if self.options.flip:
             flip = Flip(view.out_shape[1])
@@ -251,11 +283,11 @@ class _Asking:
             queries.append(Query(images[1], flip.prompts(prompts), mirrored, states[1]))
         return queries
 
-    def _prepare(self, view: View) -> list[Prepared]:
+    def prepare(self, view: View) -> list[Prepared]:
         """Return the image of a view, prepared, and its mirror image if that is wanted."""
         image: list[FloatArray] = []
 
-        def prepare(mirrored: bool) -> Prepared:
+        def one(mirrored: bool) -> Prepared:
             key = (self.key, view, mirrored)
             found = None if self.store is None else self.store.get(key)
             if found is None:
@@ -267,9 +299,7 @@ class _Asking:
                     self.store.put(key, found)
             return found
 
-        return [
-            prepare(mirrored) for mirrored in ((False, True) if self.options.flip else (False,))
-        ]
+        return [one(mirrored) for mirrored in self.options.mirrored]
 
 
 def _predict(model: Segmenter, queries: list[Query]) -> list[Answer]:

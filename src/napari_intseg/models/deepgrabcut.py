@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, label
 
-from napari_intseg.core.prompts import Box
+from napari_intseg.core.prompts import Box, PromptKind
 from napari_intseg.core.segmenter import (
     Answer,
     Array,
@@ -54,7 +54,8 @@ class DeepGrabCut:
 
     def __init__(self, name: str, run: Runner) -> None:
         self._run = run
-        self._traits = Traits(name, frozenset({"box"}), threshold=THRESHOLD)
+        kinds: frozenset[PromptKind] = frozenset({"box"})
+        self._traits = Traits(name, kinds, threshold=THRESHOLD, needs=kinds)
 
     @property
     def traits(self) -> Traits:

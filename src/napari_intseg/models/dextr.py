@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
@@ -65,7 +66,8 @@ class Dextr:
 
     def __init__(self, name: str, run: Runner) -> None:
         self._run = run
-        self._traits = Traits(name, frozenset({"extreme_points"}), threshold=THRESHOLD)
+        kinds: frozenset[PromptKind] = frozenset({"extreme_points"})
+        self._traits = Traits(name, kinds, threshold=THRESHOLD, needs=kinds)
 
     @property
     def traits(self) -> Traits:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_intseg.core.prompts import Box
+from napari_intseg.core.prompts import Box, PromptKind
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
@@ -67,7 +67,8 @@ class Iog:
 
     def __init__(self, name: str, run: Runner) -> None:
         self._run = run
-        self._traits = Traits(name, frozenset({"box", "click"}))
+        kinds: frozenset[PromptKind] = frozenset({"box", "click"})
+        self._traits = Traits(name, kinds, needs=kinds)
 
     @property
     def traits(self) -> Traits:

@@ -81,6 +81,7 @@ class SamSegmenter:
             resample="logits",
             longer_side_px=_LONGER_SIDE_PX,
             uses_prev="mask" in prompts,
+            embeds=True,
         )
 
     @property

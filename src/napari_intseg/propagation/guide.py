@@ -18,7 +18,7 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
     Models that take a mask get it, and a click at its deepest point, the pixel farthest from the
     outline, as people and the robot user of the benchmarks click [1]_. The others get a click in
     each large part. Models that take boxes get the mask's box; those that take neither box nor
-    mask get negative clicks around it.
+    mask get negative clicks around it. Models that need extreme points get those of the mask.
 
     Parameters
     ----------
@@ -38,6 +38,8 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
     ----------
     .. [1] Xu, N. et al. "Deep interactive object selection", CVPR 2016, arXiv:1603.04042.
     """
+    if "extreme_points" in traits.needs:
+        return Prompts(_extreme_points(mask)), None
     row0, row1, col0, col1 = _box(mask)
     inside = mask[row0:row1, col0:col1]
     takes_mask = traits.uses_prev or "mask" in traits.prompts
@@ -48,7 +50,7 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
     box = None
     if "box" in traits.prompts:
         box = Box(row0, col0, row1 - 1, col1 - 1)
-    elif not takes_mask:
+    elif not takes_mask and "click" in traits.prompts:
         clicks += _around(mask)
     return Prompts(tuple(clicks), box), Patch.from_mask(mask) if takes_mask else None
 
@@ -58,6 +60,18 @@ def deepest(mask: BoolArray) -> tuple[int, int]:
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     row, col = np.unravel_index(int(np.argmax(depth)), mask.shape)
     return int(row), int(col)
+
+
+def _extreme_points(mask: BoolArray) -> tuple[Click, ...]:
+    """Return the topmost, bottommost, leftmost and rightmost pixel, the middle one of several."""
+    rows, cols = np.nonzero(mask)
+    found = []
+    for along, across in ((rows, cols), (cols, rows)):
+        for end in (along.min(), along.max()):
+            ties = np.flatnonzero(along == end)
+            at = ties[np.argsort(across[ties])[len(ties) // 2]]
+            found.append(Click(int(rows[at]), int(cols[at])))
+    return tuple(found)
 
 
 def _parts(mask: BoolArray) -> list[BoolArray]:

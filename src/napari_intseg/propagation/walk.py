@@ -149,6 +149,22 @@ def walk(request: Walk) -> Iterator[Step]:
         )
 
 
+def with_memory(model: Segmenter) -> MemorySegmenter:
+    """Return a model that can follow an object by what it remembers.
+
+    Raises
+    ------
+    PromptError
+        If it cannot.
+    """
+    if not isinstance(model, MemorySegmenter):
+        raise PromptError(
+            f"model has no memory: expected one that follows an object, e.g. 'sam2.1-tiny', "
+            f"got {model.traits.name!r}. Choose such a model, or method='neighbour'."
+        )
+    return model
+
+
 class _Worker:
     """The work on one stretch."""
 
@@ -200,11 +216,7 @@ class _Worker:
         request, axis = self.request, self.stretch.axis
         if request.settings.method == "neighbour":
             return None
-        if not isinstance(request.model, MemorySegmenter):
-            raise PromptError(
-                f"model has no memory: expected one that follows an object, e.g. 'sam2.1-tiny', "
-                f"got {request.model.traits.name!r}. Choose such a model, or method='neighbour'."
-            )
+        model = with_memory(request.model)
         shape = request.volume.slice_shape(axis)
 
         def read(index: int) -> FloatArray:
@@ -214,7 +226,7 @@ class _Worker:
             )
 
         masks = {anchor.index: anchor.patch.mask(self.threshold)}
-        walked = request.model.follow(read, indices, masks=masks)
+        walked = model.follow(read, indices, masks=masks)
         return (Patch(0, 0, logits, shape) for _, logits in walked)
 
     def _ask(self, index: int, neighbour: BoolArray) -> Patch:

@@ -24,6 +24,7 @@ from napari_intseg.session.positions import check_plane, check_prompts
 from napari_intseg.session.request import Request, Result
 from napari_intseg.session.setup import Question, Setup
 from napari_intseg.session.state import PlaneKey, PlaneState, Shown
+from napari_intseg.session.taking import handed_over, question, still_chosen
 
 CACHE_BYTES = 1 << 30
 
@@ -136,8 +137,9 @@ class Desk(Objects):
         label = self._check_open()
         states: dict[Hashable, Any] = {}
         for plane, prompts in changes.items():
-            check_prompts(self.volume, plane, prompts, self.model.traits)
             state = self.document.state(label, plane)
+            check_prompts(self.volume, plane, prompts, self.model.traits, state.prompts)
+            state = handed_over(state, prompts, self.model.traits)
             new = _with_prompts(state, prompts, self.document.next_serial)
             states[PlaneKey(label, plane)] = self._answered(plane, new)
             self._last = plane
@@ -153,6 +155,8 @@ class Desk(Objects):
         ----------
         masks : mapping of Plane to ndarray of bool, shape (H, W)
             On the slices' grids; of any other dtype, non-zero is the object.
+        title : str
+            What people read beside Undo.
 
         Raises
         ------
@@ -172,10 +176,11 @@ class Desk(Objects):
                 )
             old = self.document.state(label, plane)
             patch, start = Patch.from_mask(mask), len(old.prompts.clicks)
-            new = replace(old, initial=patch, start=start, is_painted=True)
+            drawn = (old.prompts.box, old.prompts.scribbles)
+            new = replace(old, initial=patch, start=start, drawn=drawn, is_painted=True)
             states[PlaneKey(label, plane)] = self._answered(plane, new)
             self._last = plane
-        return self.document.do("Set initial mask", states)
+        return self.document.do(title, states)
 
     def is_pending(self, plane: Plane) -> bool:
         """Whether the current object's prompts on a plane still wait for their answer."""
@@ -256,6 +261,9 @@ class Desk(Objects):
     def _place(self, label: int, plane: Plane) -> bool:
         """Put a plane's answer in place if it is known and not there; say whether it was done."""
         state = self.document.state(label, plane)
+        asked = self._question(plane, state)
+        if not asked.is_answerable and not state.prompts.is_empty and state.initial is None:
+            return False  # they are for another model, and the mask they led to stays
         answered = self._answered(plane, state)
         if answered is None or answered is state:
             return False
@@ -263,21 +271,23 @@ class Desk(Objects):
         return True
 
     def _question(self, plane: Plane, state: PlaneState) -> Question:
-        return Question(self.setup, plane, state.prompts, state.initial, state.start)
+        return question(self.setup, plane, state)
 
     def _answered(self, plane: Plane, state: PlaneState) -> PlaneState | None:
         """Return a state with the mask that belongs to it, if that is known without the model."""
-        question = self._question(plane, state)
-        if question.is_answerable:
-            answer = self._memory.get(question)
-            if answer is None or (state.shown is not None and state.shown.question == question):
+        asked = self._question(plane, state)
+        if asked.is_answerable:
+            answer = self._memory.get(asked)
+            if answer is None or (state.shown is not None and state.shown.question == asked):
                 return state
             shown = self._shown(answer.patch)
-            return replace(state, shown=replace(shown, question=question, answer=answer))
+            return replace(state, shown=replace(shown, question=asked, answer=answer))
         if state.initial is not None:
             if state.shown is not None and state.shown.patch is state.initial:
                 return state
             return replace(state, shown=self._shown(state.initial))
+        if not state.prompts.is_empty:  # they say too little, or are for another model
+            return replace(state, shown=state.propagated)
         return (
             None
             if state.propagated is None
@@ -305,6 +315,7 @@ def _with_prompts(
     serials = state.serials
     if len(old) != len(new):
         serials = _serials(dict(zip(old, state.serials, strict=True)), new, next_serial)
+    state = replace(state, choices=still_chosen(state, prompts))
     return replace(state, prompts=prompts, serials=serials, initial=initial, start=start)
 
 

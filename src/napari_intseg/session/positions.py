@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from napari_intseg.core.prompts import PromptKind, Prompts
+from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Traits
+from napari_intseg.core.taking import refused
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
 
@@ -41,8 +42,21 @@ def place(volume: Volume, axis: int, position: Sequence[float]) -> tuple[Plane, 
     return plane, *plane.on_slice(given)
 
 
-def check_prompts(volume: Volume, plane: Plane, prompts: Prompts, traits: Traits) -> None:
+def check_prompts(
+    volume: Volume, plane: Plane, prompts: Prompts, traits: Traits, held: Prompts | None = None
+) -> None:
     """Refuse prompts that do not fit the plane or the model.
+
+    Parameters
+    ----------
+    volume, plane
+        Where.
+    prompts : Prompts
+        What is given now.
+    traits : Traits
+        Of the model.
+    held : Prompts, optional
+        What was given before, perhaps to another model; it may stay.
 
     Raises
     ------
@@ -54,17 +68,12 @@ def check_prompts(volume: Volume, plane: Plane, prompts: Prompts, traits: Traits
     shape = volume.slice_shape(plane.axis)
     for position in _positions(prompts):
         _check_inside(position, shape)
-    given: dict[PromptKind, bool] = {
-        "click": bool(prompts.clicks),
-        "box": prompts.box is not None,
-        "scribble": bool(prompts.scribbles),
-    }
-    for kind, is_given in given.items():
-        if is_given and kind not in traits.prompts:
-            raise PromptError(
-                f"{traits.name} takes no {kind}: expected {', '.join(sorted(traits.prompts))}, "
-                f"got {kind!r}. Choose a model that does, or another kind of prompt."
-            )
+    kind = refused(prompts, traits, held)
+    if kind:
+        raise PromptError(
+            f"{traits.name} takes no {kind}: expected {', '.join(sorted(traits.prompts))}, "
+            f"got {kind!r}. Choose a model that does, or another kind of prompt."
+        )
 
 
 def check_plane(volume: Volume, plane: Plane) -> Plane:

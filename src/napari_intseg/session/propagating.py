@@ -11,7 +11,7 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.stretch import Anchor, Stretch, stretches
-from napari_intseg.propagation.walk import Step, Walk, WalkSettings
+from napari_intseg.propagation.walk import Step, Walk, WalkSettings, with_memory
 from napari_intseg.session.desk import Desk
 from napari_intseg.session.positions import len_along
 from napari_intseg.session.setup import Setup
@@ -48,9 +48,11 @@ class Propagating(Desk):
         ------
         PromptError
             If the data has no further planes, the range is not inside it, no plane of `axis` has a
-            mask to start from, or the object is finished.
+            mask to start from, the object is finished, or the model has no memory to propagate by.
         """
         chosen = self._check_open(label)
+        if settings is not None and settings.method == "memory":
+            with_memory(self.model)
         wanted = self._checked_range(planes)
         anchors = self._anchors(chosen)
         if all(anchor.is_empty for anchor in anchors):

@@ -1,10 +1,12 @@
 """A click's journey as two values: a request that goes to the model, a result that comes back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Array, Segmenter
+from napari_intseg.core.taking import missing
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import PreparedStore, SliceAnswer, predict_slice
@@ -108,6 +110,17 @@ class Result:
         return self.answers[-1][1] if self.answers else None
 
     @property
+    def info(self) -> Mapping[str, Any]:
+        """What the model told with its last answer; ``"note"`` is for people.
+
+        Without an answer the note says what the model still waits for.
+        """
+        if self.answer is not None:
+            return self.answer.info
+        wanted = missing(self.question.prompts, self.question.setup.model.traits)
+        return {"note": f"waiting for {wanted}"} if wanted else {}
+
+    @property
     def patch(self) -> Patch:
         """The last answer on the slice, empty if there is none. Other objects are not cut out."""
         shape = self.question.setup.volume.slice_shape(self.plane.axis)
@@ -139,16 +152,18 @@ def run(request: Request, should_stop: Callable[[], bool] | None = None) -> Resu
     for count in request.counts:
         if should_stop is not None and should_stop():
             return Result(request.revision, request.object, question, tuple(answers), False)
-        prev = predict_slice(
+        asked = question.after(count)
+        answer = predict_slice(
             request.model,
             read,
             volume.slice_shape(question.plane.axis),
-            question.after(count).prompts,
+            asked.prompts,
             options,
             prev=prev,
             initial=question.initial,
             prepared=request.prepared,
             key=(question.setup, question.plane),
         )
+        prev = asked.chosen(answer)
         answers.append((count, prev))
     return Result(request.revision, request.object, question, tuple(answers))

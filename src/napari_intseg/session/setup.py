@@ -18,6 +18,9 @@ from napari_intseg.session.codec import encode
 
 T = TypeVar("T")
 
+Drawn = tuple[Box | None, tuple[Scribble, ...]]
+"""What was drawn on a plane: box and scribbles."""
+
 
 class Once(Generic[T]):
     """A value computed when first asked for, by whichever thread comes first."""
@@ -105,6 +108,10 @@ class Question:
         The mask to start from.
     start : int, default 0
         The number of clicks that had been made when `initial` came.
+    drawn : (Box or None, tuple of Scribble)
+        What had been drawn when `initial` came.
+    choices : tuple of (int, int)
+        Numbers of clicks after which a person chose another of the model's masks, and which one.
     """
 
     setup: Setup
@@ -112,17 +119,33 @@ class Question:
     prompts: Prompts
     initial: Patch | None = None
     start: int = 0
+    drawn: Drawn = (None, ())
+    choices: tuple[tuple[int, int], ...] = ()
 
     def after(self, count: int) -> "Question":
         """Return the question that was asked after the first `count` clicks."""
         given = Prompts(self.prompts.clicks[:count], self.prompts.box, self.prompts.scribbles)
-        return Question(self.setup, self.plane, given, self.initial, self.start)
+        choices = tuple(choice for choice in self.choices if choice[0] <= count)
+        return replace(self, prompts=given, choices=choices)
+
+    def chosen(self, answer: SliceAnswer) -> SliceAnswer:
+        """Return an answer to this question with the mask that was chosen, if one was."""
+        wanted = dict(self.choices).get(len(self.prompts.clicks))
+        if wanted is None or not 0 <= wanted < len(answer.alternatives):
+            return answer
+        return replace(answer, patch=answer.alternatives[wanted])
 
     @property
     def is_answerable(self) -> bool:
-        """Whether there is anything to ask beyond the initial mask."""
-        given = self.prompts
-        return len(given.clicks) > self.start or given.box is not None or bool(given.scribbles)
+        """Whether there is anything to ask beyond the initial mask, and enough to ask it."""
+        is_more = len(self.prompts.clicks) > self.start or self.has_drawn
+        return is_more and not missing(self.prompts, self.setup.model.traits)
+
+    @property
+    def has_drawn(self) -> bool:
+        """Whether a box or a scribble has come since `initial`."""
+        now = (self.prompts.box, self.prompts.scribbles)
+        return now not in ((None, ()), self.drawn)
 
     @property
     def counts(self) -> range:
@@ -131,5 +154,7 @@ class Question:
         count = len(given.clicks)
         if not self.setup.is_sequential:
             return range(count, count + 1)
-        has_others = given.box is not None or bool(given.scribbles)
-        return range(self.start if has_others else self.start + 1, count + 1)
+        first = self.start if self.has_drawn else self.start + 1
+        while first < count and missing(self.after(first).prompts, self.setup.model.traits):
+            first += 1
+        return range(first, count + 1)

@@ -10,7 +10,7 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.stretch import Stretch
-from napari_intseg.session.setup import Question
+from napari_intseg.session.setup import Drawn, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,10 @@ class PlaneState:
         The mask that clicks start from: given by a person, or propagated before the first click.
     start : int
         The number of clicks that had been made when `initial` came.
+    drawn : (Box or None, tuple of Scribble)
+        What had been drawn when `initial` came.
+    choices : tuple of (int, int)
+        See `Question`.
     is_painted : bool
         Whether a person gave `initial`.
     propagated : Shown or None
@@ -128,6 +132,8 @@ class PlaneState:
     serials: tuple[int, ...] = ()
     initial: Patch | None = None
     start: int = 0
+    drawn: Drawn = (None, ())
+    choices: tuple[tuple[int, int], ...] = ()
     is_painted: bool = False
     propagated: Shown | None = None
     shown: Shown | None = None

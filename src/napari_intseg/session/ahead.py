@@ -1,0 +1,68 @@
+"""Planes prepared before anyone clicks on them."""
+
+from dataclasses import dataclass
+
+from napari_intseg.core.segmenter import Array
+from napari_intseg.core.volume import Plane
+from napari_intseg.inference.predict import Options, PreparedStore, prepare_slice, whole_keys
+from napari_intseg.session.cache import PreparedCache
+from napari_intseg.session.desk import Desk
+from napari_intseg.session.embeddings import LayeredCache
+from napari_intseg.session.setup import Setup
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ahead:
+    """A plane to be prepared; frozen, so that it can go to another thread.
+
+    Parameters
+    ----------
+    setup : Setup
+        Model, data and how it is shown.
+    plane : Plane
+        Which.
+    store : PreparedStore
+        Where it is kept.
+    """
+
+    setup: Setup
+    plane: Plane
+    store: PreparedStore
+
+
+def to_prepare(session: Desk, plane: Plane) -> Ahead | None:
+    """Return what there is to prepare of a plane before anyone clicks on it.
+
+    None for models whose preparation is quick or depends on the clicks, where there is no such
+    plane, and when it is in memory already.
+    """
+    setup, store = session.setup, session.cache
+    count = session.volume.shape[plane.axis] if session.volume.ndim == 3 else 1
+    options = Options(zoom_in=setup.zoom_in, flip=setup.flip, longer_side_px=setup.longer_side_px)
+    traits = setup.model.traits
+    is_whole = options.resolved(traits).zoom_in is None
+    if not (traits.embeds and is_whole and 0 <= plane.index < count):
+        return None
+    memory: PreparedCache = store.memory if isinstance(store, LayeredCache) else store
+    shape = session.volume.slice_shape(plane.axis)
+    keys = whole_keys(traits, shape, options, (setup, plane))
+    if all(memory.get(key) is not None for key in keys):
+        return None
+    return Ahead(setup, plane, store)
+
+
+def prepare(ahead: Ahead) -> None:
+    """Prepare a plane, in whichever one thread models are used."""
+    volume, plane = ahead.setup.volume, ahead.plane
+
+    def read(rows: slice, cols: slice) -> Array:
+        return volume.take(plane, rows, cols)
+
+    prepare_slice(
+        ahead.setup.model,
+        read,
+        volume.slice_shape(plane.axis),
+        ahead.setup.options,
+        prepared=ahead.store,
+        key=(ahead.setup, plane),
+    )
