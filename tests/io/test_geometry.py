@@ -146,7 +146,7 @@ def test_sheared_axes_are_refused_where_they_cannot_be_held(tmp_path):
     affine[0, 1] = 0.5
     volume = Volume(np.zeros((4, 5, 6)), affine=affine)
     with pytest.raises(FileError, match="axes are not perpendicular"):
-        write_labels(tmp_path / "l.nrrd", np.ones((4, 5, 6), int), volume)
+        write_labels(tmp_path / "l.tif", np.ones((4, 5, 6), int), volume)
     write_labels(tmp_path / "l.npy", np.ones((4, 5, 6), int), volume)
 
 

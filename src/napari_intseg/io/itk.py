@@ -1,8 +1,12 @@
-"""NIfTI, NRRD, MetaImage and DICOM through SimpleITK."""
+"""NIfTI, NRRD and MetaImage through SimpleITK."""
 
 import gzip
+import math
+import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,9 @@ import SimpleITK
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
-from napari_intseg.errors import FileError
+from napari_intseg.io.nifti import LABELS_INTENT, NiftiHeader, put_sheared, straightened
+from napari_intseg.io.raster import Raster
+from napari_intseg.io.sizes import all_bytes, check_size, itk_ratio
 from napari_intseg.io.source import (
     FileVolume,
     ItkGeometry,
@@ -20,50 +26,60 @@ from napari_intseg.io.source import (
     Source,
     geometry_of,
 )
-from napari_intseg.io.times import check_time
 
 sitk: Any = SimpleITK  # most of it has no annotations
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
 
 
-def read_itk(path: Path, time: int | None) -> FileVolume:
-    """Read one file; a fourth axis is time."""
-    with _quiet():
-        image = sitk.ReadImage(str(path))
-    return _volume(image, path, time)
-
-
-def read_series(path: Path, time: int | None) -> FileVolume:
-    """Read a folder that holds one DICOM series, its slices in order of position.
+def read_itk(path: Path) -> Raster:
+    """Read one file; a fourth axis is time.
 
     Raises
     ------
     FileError
-        If the folder holds no series, or more than one.
+        If its header declares more than the file can hold.
     """
-    with _quiet():
-        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path))
-        if len(series) != 1:
-            raise FileError(
-                f"folder does not hold one image: expected one DICOM series, got {len(series)} in "
-                f"{str(path)!r}. Name a folder with one series, or a file."
-            )
-        reader = sitk.ImageSeriesReader()
-        reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(path), series[0]))
-        image = reader.Execute()
-    return _volume(image, path, time)
+    header = NiftiHeader.read(path) if path.name.lower().endswith(_NIFTI_ENDINGS) else None
+    sheared = header.sheared() if header else None
+    if header:
+        check_size(path, header.declared_bytes, itk_ratio(path))
+    with _quiet(), tempfile.TemporaryDirectory(prefix="intseg-") as folder:
+        if header and sheared is not None:
+            image = sitk.ReadImage(str(straightened(path, header, Path(folder))))
+        else:
+            check_size(path, _declared(path), itk_ratio(path), all_bytes(path))
+            image = sitk.ReadImage(str(path))
+    raster = _raster(image, path)
+    if header is None:
+        return raster
+    source = replace(raster.source, unit="µm" if header.is_micron else "mm")
+    if sheared is not None:
+        source = replace(source, itk=geometry_of(sheared, 3))
+    return replace(
+        raster,
+        affine=raster.affine if sheared is None else sheared,
+        source=source,
+        time_step_s=header.time_step_s,
+        is_labels=header.intent == LABELS_INTENT,
+    )
 
 
 def write_itk(path: Path, labels: Array, like: Volume) -> None:
-    """Write labels on the grid of `like`, the geometry bit for bit that of its file."""
+    """Write labels on the grid of `like`, the geometry bit for bit that of its file.
+
+    A last axis that `like` does not have holds colours.
+    """
     source = like.source if isinstance(like, FileVolume) else None
     geometry = (source and source.itk) or geometry_of(like.affine, like.ndim)
-    image = sitk.GetImageFromArray(labels)
+    is_nifti = path.name.lower().endswith(_NIFTI_ENDINGS)
+    sheared = not geometry.is_orthogonal()
+    image = sitk.GetImageFromArray(labels, isVector=labels.ndim > like.ndim)
     image.SetSpacing(geometry.spacing)
     image.SetOrigin(geometry.origin)
-    image.SetDirection(geometry.direction)
-    if not path.name.lower().endswith(_NIFTI_ENDINGS):
+    if not (is_nifti and sheared):
+        image.SetDirection(geometry.direction)
+    if not is_nifti:
         with _quiet():
             sitk.WriteImage(image, str(path), useCompression=True)
         if source and source.nrrd and path.name.lower().endswith(_NRRD_ENDINGS):
@@ -76,6 +92,8 @@ def write_itk(path: Path, labels: Array, like: Volume) -> None:
     plain.unlink()
     if source and source.nifti:
         source.nifti.put(content)
+    elif sheared:
+        put_sheared(content, like.affine)
     if path.name.lower().endswith(".gz"):
         # without a time stamp, so that the same labels make the same file
         path.write_bytes(gzip.compress(content, compresslevel=6, mtime=0))
@@ -83,22 +101,33 @@ def write_itk(path: Path, labels: Array, like: Volume) -> None:
         path.write_bytes(content)
 
 
-def _volume(image: Any, path: Path, time: int | None) -> FileVolume:
-    if image.GetDimension() == 4:
-        chosen = check_time(time, image.GetSize()[3], path)
-        image = image[:, :, :, chosen]
-    elif time is not None:
-        check_time(time, 1, path)
-    geometry = ItkGeometry(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+def _declared(path: Path) -> int:
+    """Return how many bytes a file says that its voxels take."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    found = re.search(r"(\d+)-bit", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
+    bits = int(found[1]) if found else 8
+    values = math.prod(reader.GetSize()) * int(reader.GetNumberOfComponents())
+    return int(values * bits // 8)
+
+
+def _raster(image: Any, path: Path) -> Raster:
+    n = min(image.GetDimension(), 3)
+    whole = image.GetDimension()
+    direction = np.reshape(image.GetDirection(), (whole, whole))[:n, :n]
+    geometry = ItkGeometry(
+        tuple(image.GetSpacing()[:n]), tuple(image.GetOrigin()[:n]), tuple(direction.ravel())
+    )
     name = path.name.lower()
     nifti = NiftiFrame.read(path) if name.endswith(_NIFTI_ENDINGS) else None
-    nrrd = NrrdFrame.read(path, len(geometry.spacing)) if name.endswith(_NRRD_ENDINGS) else None
-    return FileVolume(
-        np.asarray(sitk.GetArrayFromImage(image)),
-        Source(path, itk=geometry, nifti=nifti, nrrd=nrrd),
-        affine=geometry.affine(),
-        channels=image.GetNumberOfComponentsPerPixel() > 1,
-    )
+    nrrd = NrrdFrame.read(path, n) if name.endswith(_NRRD_ENDINGS) else None
+    data = np.asarray(sitk.GetArrayFromImage(image))
+    axes = "tzyx"[-whole:]
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        axes += "s" if data.dtype == np.uint8 and data.shape[-1] in (3, 4) else "c"
+    source = Source(path, itk=geometry, nifti=nifti, nrrd=nrrd)
+    return Raster((data,), axes, source, geometry.affine())
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from typing import Literal
 
 from napari_intseg.errors import FileError
 
-Kind = Literal["itk", "tiff", "picture", "npy", "dicom"]
+Kind = Literal[
+    "itk", "tiff", "picture", "npy", "dicom", "zarr", "hdf5", "coco", "geojson"
+]  # fmt: skip
 
 KINDS: dict[str, Kind] = {
     ".nii.gz": "itk",
@@ -23,16 +25,34 @@ KINDS: dict[str, Kind] = {
     ".jpeg": "picture",
     ".npy": "npy",
     ".dcm": "dicom",
+    ".zarr": "zarr",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".hdf": "hdf5",
+    ".geojson": "geojson",
+    ".json": "coco",
 }
 """By ending, longer ones first. DICOM is also known by its content, whatever the name."""
 
+READABLE = tuple(e for e, k in KINDS.items() if k not in ("coco", "geojson"))
 WRITABLE = tuple(e for e, k in KINDS.items() if k != "dicom" and not e.startswith(".jp"))
 
 
 def ending_of(path: Path) -> str | None:
-    """Return the known ending of a file name, in lower case; None if there is none."""
+    """Return the known ending of a file name, in lower case; None if there is none.
+
+    A name inside a ``.zarr`` folder or behind an HDF5 file has that one's ending.
+    """
     name = path.name.lower()
-    return next((ending for ending in KINDS if name.endswith(ending)), None)
+    found = next((ending for ending in KINDS if name.endswith(ending)), None)
+    if found is None or KINDS[found] not in ("zarr", "hdf5"):
+        for parent in path.parents:
+            outer = next((e for e in KINDS if parent.name.lower().endswith(e)), None)
+            if outer is not None and KINDS[outer] == "zarr" and parent.is_dir():
+                return outer
+            if outer is not None and KINDS[outer] == "hdf5" and parent.is_file():
+                return outer
+    return found
 
 
 def kind_of(path: Path) -> Kind:
@@ -46,10 +66,10 @@ def kind_of(path: Path) -> Kind:
     ending = ending_of(path)
     if ending is None and _is_dicom(path):
         return "dicom"
-    if ending is None:
+    if ending not in READABLE:
         raise FileError(
-            f"file type is unknown: expected a name ending in {', '.join(KINDS)}, or a folder with "
-            f"a DICOM series, got {str(path)!r}. Convert the image first."
+            f"file type is unknown: expected a name ending in {', '.join(READABLE)}, or a folder "
+            f"with a DICOM series, got {str(path)!r}. Convert the image first."
         )
     return KINDS[ending]
 

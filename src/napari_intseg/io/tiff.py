@@ -1,7 +1,6 @@
 """TIFF, with the resolution that ImageJ, OME and plain files state."""
 
 import logging
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,68 +12,106 @@ import tifffile
 from napari_intseg.core.affine import from_spacing, spacing_of
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
-from napari_intseg.errors import FileError
-from napari_intseg.io.source import FileVolume, Source, TiffScale
-from napari_intseg.io.times import check_time
+from napari_intseg.io.extra import lazy_extra
+from napari_intseg.io.raster import Raster, known_axes, ordered
+from napari_intseg.io.sizes import check_size
+from napari_intseg.io.source import FileVolume, Source, check_perpendicular
+from napari_intseg.io.tiff_scale import read_scale
 
-_MM = {
-    "nm": 1e-6, "µm": 1e-3, "μm": 1e-3, "um": 1e-3, "micron": 1e-3, "microns": 1e-3,
-    "\\u00b5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3, "inch": 25.4, "in": 25.4,
-}  # fmt: skip
-_TIFF_UNITS = {2: 25.4, 3: 10.0}
+LAZY_BYTES = 2**29
 _IMAGEJ_LIMIT_BYTES = 2**31
 
 
-def read_tiff(path: Path, time: int | None) -> FileVolume:
-    """Read the first series of a file, ``(plane, row, col)`` with channels last.
+def read_tiff(path: Path) -> Raster:
+    """Read the first series of a file; one of more than `LAZY_BYTES` when it is indexed.
 
     Raises
     ------
     FileError
-        If it has several time points and none is chosen, or more axes than a volume.
+        If it has axes of unknown meaning, or is too short for what it declares.
     """
     with _strict(), tifffile.TiffFile(path) as file:
         series = file.series[0]
-        data, axes = np.asarray(series.asarray()), str(series.axes)
-        scale = _read_scale(file)
-        spacing = _spacing(scale)
-    if "T" in axes:
-        at = axes.index("T")
-        data = data.take(check_time(time, data.shape[at], path), axis=at)
-        axes = axes.replace("T", "")
-    elif time is not None:
-        check_time(time, 1, path)
-    data, channels = _arrange(data, axes, path)
-    ndim = data.ndim - channels
-    affine = from_spacing(spacing if ndim == 3 else spacing[1:])
-    return FileVolume(data, Source(path, tiff=scale), affine=affine, channels=channels)
+        keep = [i for i, a in enumerate(series.axes) if a in "TCZYXS" or series.shape[i] > 1]
+        axes = known_axes([series.axes[i] for i in keep], series.shape, path)
+        _check_pages(series, path)
+        told = read_scale(file)
+        if series.nbytes <= LAZY_BYTES:
+            arrays = [np.asarray(level.asarray()) for level in series.levels]
+        else:
+            arrays = _lazy(path)
+    where = tuple(slice(None) if i in keep else 0 for i in range(len(series.axes)))
+    levels = [ordered(array[where], axes) for array in arrays]
+    return Raster(
+        tuple(level for level, _ in levels),
+        levels[0][1],
+        Source(path, tiff=told.scale, unit=told.unit),
+        affine=from_spacing(told.spacing if "z" in axes else told.spacing[1:]),
+        channels=told.channels,
+        time_step_s=told.time_step_s,
+    )
 
 
 def write_tiff(path: Path, labels: Array, like: Volume) -> None:
     """Write labels with the resolution of `like`: ImageJ's kind of TIFF, or OME's.
 
-    OME is taken for a name ending in ``.ome.tif`` and for labels that ImageJ's kind cannot hold
-    (more than 16 bits, more than 2 GiB).
+    OME is taken for a name ending in ``.ome.tif`` and for what ImageJ's kind cannot hold (more
+    than 16 bits, more than 2 GiB). A last axis that `like` does not have holds colours.
+
+    Raises
+    ------
+    FileError
+        If the axes of `like` are not perpendicular.
     """
+    check_perpendicular(like.affine, like.ndim)
     scale = like.source.tiff if isinstance(like, FileVolume) else None
-    axes = "ZYX"[-labels.ndim :]
+    colours = labels.ndim > like.ndim
+    axes = "ZYX"[-like.ndim :] + "S" * colours
+    photometric = "rgb" if colours else "minisblack"
     is_ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
-    if is_ome or labels.dtype.itemsize > 2 or labels.nbytes >= _IMAGEJ_LIMIT_BYTES:
+    small = labels.dtype in (np.uint8, np.uint16) and labels.nbytes < _IMAGEJ_LIMIT_BYTES
+    if is_ome or not small or (colours and labels.dtype != np.uint8):
         sizes = dict(scale.ome) if scale and scale.ome else _ome_sizes(like)
-        tifffile.imwrite(path, labels, ome=True, metadata={"axes": axes, **sizes})
+        tifffile.imwrite(
+            path, labels, ome=True, photometric=photometric, metadata={"axes": axes, **sizes}
+        )
         return
+    photo: Any = {"photometric": "rgb"} if colours else {}
     if scale and not scale.ome:
         metadata = {"axes": axes, **scale.imagej}
         tifffile.imwrite(
             path, labels, imagej=True, resolution=scale.resolution,
-            resolutionunit=scale.unit, metadata=metadata,
+            resolutionunit=scale.unit, metadata=metadata, **photo,
         )  # fmt: skip
         return
-    z, y, x = spacing_of(like.affine)
+    unit, (z, y, x) = _in_unit(like, spacing_of(like.affine))
     tifffile.imwrite(
         path, labels, imagej=True, resolution=(1 / x, 1 / y),
-        metadata={"axes": axes, "unit": "mm", **({"spacing": z} if labels.ndim == 3 else {})},
+        metadata={"axes": axes, "unit": unit, **({"spacing": z} if like.ndim == 3 else {})},
+        **photo,
     )  # fmt: skip
+
+
+def _check_pages(series: tifffile.TiffPageSeries, path: Path) -> None:
+    """Ask for files that are as long as their first pages say."""
+    size = path.stat().st_size
+    for page in (p for p in (series.pages[0], series.pages[-1]) if p is not None):
+        kept: Any = page.keyframe
+        ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+        if max(ends, default=0) > size:
+            check_size(path, max(ends))
+        if kept.compression == 1 and any(page.dataoffsets):
+            check_size(path, int(kept.nbytes))
+    if series.dataoffset is not None:
+        check_size(path, int(series.dataoffset) + int(series.nbytes))
+
+
+def _lazy(path: Path) -> list[Any]:
+    """Return dask arrays, one a level, whose pieces are decoded when they are needed."""
+    da, zarr = lazy_extra("dask.array"), lazy_extra("zarr")
+    series = tifffile.TiffFile(path).series[0]
+    levels = range(len(series.levels))
+    return [da.from_zarr(zarr.open_array(series.aszarr(level=n), mode="r")) for n in levels]
 
 
 @contextmanager
@@ -99,61 +136,18 @@ def _strict() -> Iterator[None]:
         raise ValueError("; ".join(told))
 
 
-def _arrange(data: Array, axes: str, path: Path) -> tuple[Array, bool]:
-    """Return the data with channels last, and whether it has any."""
-    for axis in "CS":
-        if axis in axes and data.shape[axes.index(axis)] == 1:
-            data, axes = data.squeeze(axes.index(axis)), axes.replace(axis, "")
-    extra = [a for a in axes if a not in "YXCS"]
-    alone = [a for a in extra if data.shape[axes.index(a)] == 1 and a != "Z"]
-    for axis in alone:
-        data, axes = data.squeeze(axes.index(axis)), axes.replace(axis, "")
-    extra = [a for a in extra if a not in alone]
-    colours = [a for a in axes if a in "CS"]
-    if len(extra) > 1 or len(colours) > 1:
-        raise FileError(
-            "file has more axes than a volume: expected planes, rows, columns and channels, got "
-            f"axes {axes} of shape {data.shape} in {str(path)!r}. Save one volume to its own file."
-        )
-    if colours:
-        data = np.moveaxis(data, axes.index(colours[0]), -1)
-    return data, bool(colours)
-
-
-def _read_scale(file: tifffile.TiffFile) -> TiffScale:
-    tags = file.pages.first.tags
-    x, y = (tuple(tags[n].value) if n in tags else (1, 1) for n in ("XResolution", "YResolution"))
-    unit = int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 1
-    imagej = {k: v for k, v in (file.imagej_metadata or {}).items() if k in ("spacing", "unit")}
-    ome: dict[str, Any] = {}
-    if file.is_ome and file.ome_metadata:
-        pixels = ET.fromstring(file.ome_metadata).find(".//{*}Pixels")
-        ome = {
-            key: value if key.endswith("Unit") else float(value)
-            for key, value in (pixels.attrib if pixels is not None else {}).items()
-            if key.startswith("PhysicalSize")
-        }
-    return TiffScale((x, y), unit, imagej, ome)
-
-
-def _spacing(scale: TiffScale) -> tuple[float, float, float]:
-    """Return millimetres ``(z, y, x)``; pixels without a known unit count as 1 mm."""
-    if scale.ome:
-        z, y, x = (
-            float(scale.ome.get(f"PhysicalSize{a}", 1.0))
-            * _MM.get(str(scale.ome.get(f"PhysicalSize{a}Unit", "µm")), 1.0)
-            for a in "ZYX"
-        )
-        return z, y, x
-    unit = _MM.get(str(scale.imagej.get("unit", "")), _TIFF_UNITS.get(scale.unit, 1.0))
-    x, y = (unit * below / above if above else 1.0 for above, below in scale.resolution)
-    z = float(scale.imagej.get("spacing", 0)) * unit
-    return z if z > 0 else x, y, x
+def _in_unit(like: Volume, lengths_mm: tuple[float, ...]) -> tuple[str, tuple[float, ...]]:
+    """Return the unit that an image is spoken of in, in ImageJ's words, and the lengths in it."""
+    unit = like.source.unit if isinstance(like, FileVolume) else "mm"
+    if unit == "µm":
+        return "um", tuple(length * 1e3 for length in lengths_mm)
+    return unit, lengths_mm
 
 
 def _ome_sizes(like: Volume) -> dict[str, Any]:
+    unit, lengths = _in_unit(like, like.spacing)
     sizes: dict[str, Any] = {}
-    for axis, mm in zip("ZYX"[-like.ndim :], like.spacing, strict=True):
-        sizes[f"PhysicalSize{axis}"] = mm
-        sizes[f"PhysicalSize{axis}Unit"] = "mm"
+    for axis, length in zip("ZYX"[-like.ndim :], lengths, strict=True):
+        sizes[f"PhysicalSize{axis}"] = length
+        sizes[f"PhysicalSize{axis}Unit"] = {"um": "µm"}.get(unit, unit)
     return sizes

@@ -1,0 +1,138 @@
+"""All that a file holds: every time point, channel and level, with the meaning of each axis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.affine import FloatMatrix
+from napari_intseg.core.lazy import Lazy
+from napari_intseg.core.segmenter import Array
+from napari_intseg.errors import FileError
+from napari_intseg.io.source import FileVolume, Source
+from napari_intseg.io.times import check_time
+
+ORDER = "tczyxs"
+"""Time, channel, plane, row, column, colour: the order in which axes are brought."""
+
+SPATIAL = "zyx"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a file says of a channel: its name, a colour ``#rrggbb`` and the limits to show."""
+
+    name: str = ""
+    colour: str = ""
+    limits: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raster:
+    """An image file, opened; large ones are read when they are indexed.
+
+    Parameters
+    ----------
+    levels : tuple of array-like
+        The finest first; the others hold the same place in fewer pixels.
+    axes : str
+        One letter an axis of `levels`, out of `ORDER`. "s" is colour, red to blue.
+    source : Source
+        The file, and geometry in its own words.
+    affine : ndarray of float, shape (4, 4), optional
+        Index ``(plane, row, col)`` of the finest level to LPS millimetres; 1 mm by default.
+    channels : tuple of Channel
+        One for each place along "c", as far as the file tells.
+    time_step_s : float
+        Seconds between time points; 0 if the file does not tell.
+    is_labels : bool
+        Whether the values are labels.
+    """
+
+    levels: tuple[Any, ...]
+    axes: str
+    source: Source
+    affine: FloatMatrix | None = None
+    channels: tuple[Channel, ...] = ()
+    time_step_s: float = 0.0
+    is_labels: bool = False
+
+    def volume(self, time: int | None = None) -> FileVolume:
+        """Return one time point, ``(plane, row, col)`` with channels last.
+
+        Raises
+        ------
+        FileError
+            If there are several time points and none is chosen, or two kinds of channels.
+        """
+        data, axes, path = self.levels[0], self.axes, self.source.path
+        fixed = {}
+        if "t" in axes:
+            at = axes.index("t")
+            fixed[at] = check_time(time, int(data.shape[at]), path)
+        elif time is not None:
+            check_time(time, 1, path)
+        fixed |= {axes.index(a): 0 for a in "cs" if a in axes and data.shape[axes.index(a)] == 1}
+        colours = [a for a in "cs" if a in axes and axes.index(a) not in fixed]
+        if len(colours) > 1:
+            raise FileError(
+                "file has more axes than a volume: expected planes, rows, columns and channels, "
+                f"got axes {axes} of shape {tuple(data.shape)} in {str(path)!r}. Save one volume "
+                "to its own file."
+            )
+        channel = axes.index(colours[0]) if colours else None
+        if isinstance(data, np.ndarray):
+            data = _arranged(data, fixed, channel)
+        elif fixed or channel not in (None, len(axes) - 1):
+            data = Lazy([data], fixed, channel)
+        return FileVolume(data, self.source, affine=self.affine, channels=bool(colours))
+
+
+def raster_of(volume: FileVolume) -> Raster:
+    """Return a volume as a raster; three or four channels of 8 bits are colours."""
+    axes = SPATIAL[-volume.ndim :]
+    if volume.n_channels:
+        axes += "s" if volume.n_channels in (3, 4) and volume.dtype == np.uint8 else "c"
+    return Raster((volume.data,), axes, volume.source, volume.affine)
+
+
+def ordered(data: Any, axes: str) -> tuple[Any, str]:
+    """Return numpy or dask data with its axes in `ORDER`, as a view."""
+    wanted = sorted(range(len(axes)), key=lambda i: ORDER.index(axes[i]))
+    if wanted != list(range(len(axes))):
+        data = data.transpose(wanted)
+    return data, "".join(axes[i] for i in wanted)
+
+
+def known_axes(letters: Sequence[str], shape: Sequence[int], path: object) -> str:
+    """Return axes named by a file in the letters of `ORDER`.
+
+    One axis of unknown meaning counts as planes when there are none.
+
+    Raises
+    ------
+    FileError
+        If more of them are unknown, one comes twice, or rows or columns are missing.
+    """
+    out = [letter.lower() for letter in letters]
+    unknown = [i for i, a in enumerate(out) if a not in ORDER or not a]
+    if len(unknown) == 1 and "z" not in out:
+        out[unknown[0]] = "z"
+        unknown = []
+    axes = "".join(out)
+    if unknown or len(set(axes)) != len(axes) or not {"y", "x"} <= set(axes):
+        raise FileError(
+            "file has more axes than a volume: expected time, channel, plane, row and column once "
+            f"each, got axes {','.join(letters)} of shape {tuple(shape)} in {str(path)!r}. Save "
+            "one volume to its own file."
+        )
+    return axes
+
+
+def _arranged(data: Array, fixed: dict[int, int], channel: int | None) -> Array:
+    where = tuple(fixed.get(i, slice(None)) for i in range(data.ndim))
+    seen = data[where]
+    if channel is None:
+        return seen
+    return np.moveaxis(seen, channel - sum(i < channel for i in fixed), -1)
