@@ -1,0 +1,348 @@
+"""What the headers of DICOM files say of their frames; nothing that names a person is looked at."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.affine import FloatMatrix
+
+_MAGIC_AT, _MAGIC = 128, b"DICM"
+_NO_IMAGES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}  # segmentations
+_NO_GRIDS = {"RTDOSE", "SEG"}
+_CENTIMETRES = 3  # of an ultrasound region
+
+_TAGS = [
+    "TransferSyntaxUID",
+    "MediaStorageSOPClassUID",
+    "MediaStorageSOPInstanceUID",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "Modality",
+    "SeriesDescription",
+    "SeriesNumber",
+    "InstanceNumber",
+    "AcquisitionNumber",
+    "ImageType",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "SliceLocation",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "SequenceOfUltrasoundRegions",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "WindowCenter",
+    "WindowWidth",
+    "ModalityLUTSequence",
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "EchoTime",
+    "DiffusionBValue",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+]
+
+Vector = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One image of a file, and where it lies in the patient.
+
+    Parameters
+    ----------
+    number : int
+        Of the frame in its file, from 0.
+    position : tuple of float, optional
+        LPS millimetres of the centre of the first pixel.
+    rows, cols : tuple of float, optional
+        Unit vectors along which rows, and columns, follow each other.
+    spacing : tuple of float, optional
+        Millimetres between rows and between columns.
+    slope, intercept : float
+        Stored values become real ones by ``slope * value + intercept``.
+    window : tuple of float, optional
+        Centre and width.
+    order : tuple of float
+        What tells frames at the same place apart: time, echo, b-value, number.
+    """
+
+    header: "Header"
+    number: int = 0
+    position: Vector | None = None
+    rows: Vector | None = None
+    cols: Vector | None = None
+    spacing: tuple[float, float] | None = None
+    slope: float = 1.0
+    intercept: float = 0.0
+    window: tuple[float, float] | None = None
+    order: Vector = ()
+
+    @property
+    def normal(self) -> FloatMatrix:
+        """The direction in which planes follow each other, head on."""
+        return np.cross(self.cols or (1, 0, 0), self.rows or (0, 1, 0))
+
+    def to_lps(self) -> FloatMatrix:
+        """Return index ``(row, col, 1)`` on this frame to LPS millimetres, 3x3."""
+        row_mm, col_mm = self.spacing or (1.0, 1.0)
+        rows, cols = np.array(self.rows or (0, 1, 0)), np.array(self.cols or (1, 0, 0))
+        return np.stack([rows * row_mm, cols * col_mm, self.position or (0, 0, 0)], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What one file says of all its frames.
+
+    Parameters
+    ----------
+    uid, sop_class : str
+        Of the instance; from the file's meta information where the data set has none.
+    shape : tuple of int
+        Rows and columns.
+    bits : (int, bool)
+        How many are stored, and whether values have a sign.
+    step_mm : float
+        Between planes, as told; 0 where nothing is told.
+    """
+
+    file: Path = field(repr=False)
+    uid: str
+    sop_class: str
+    study: str
+    series: str
+    reference: str
+    modality: str
+    description: str
+    number: int
+    kinds: tuple[str, ...]
+    shape: tuple[int, int]
+    frames: int
+    samples: int
+    photometric: str
+    bits: tuple[int, bool]
+    syntax: str
+    step_mm: float
+    has_lut: bool
+
+    @property
+    def is_localizer(self) -> bool:
+        """Whether this is an overview on which slices were planned."""
+        return "LOCALIZER" in self.kinds
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Return whether a file begins as DICOM does, with or without the preamble."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_MAGIC_AT + 4)
+    except OSError:
+        return False
+    return start[_MAGIC_AT:] == _MAGIC or start[:2] in (b"\x08\x00", b"\x02\x00")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom's remarks, which may quote a header, from being shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def read_frames(path: Path) -> tuple[Frame, ...]:
+    """Return the frames of a file; none if it holds something else than images.
+
+    Raises
+    ------
+    Exception
+        Whatever pydicom raises for a damaged header.
+    """
+    import pydicom
+
+    with quiet():
+        data = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+        header = _header(data, path)
+        if header is None:
+            return ()
+        return tuple(_frame(data, header, i) for i in range(header.frames))
+
+
+def _header(data: Any, path: Path) -> Header | None:
+    meta = data.file_meta
+    sop_class = _text(data, "SOPClassUID") or _text(meta, "MediaStorageSOPClassUID")
+    modality = _text(data, "Modality")
+    shape = _whole(data, "Rows"), _whole(data, "Columns")
+    if sop_class in _NO_IMAGES or modality in _NO_GRIDS or ("Rows" not in data):
+        return None
+    per_frame = len(data.get("PerFrameFunctionalGroupsSequence") or ())
+    count = _whole(data, "NumberOfFrames", 1)
+    if min(shape) < 1 or count < 1 or (per_frame and per_frame != count):
+        raise ValueError(f"{count} frames of {shape[0]}x{shape[1]} pixels, {per_frame} described")
+    return Header(
+        file=path,
+        uid=_text(data, "SOPInstanceUID") or _text(meta, "MediaStorageSOPInstanceUID"),
+        sop_class=sop_class,
+        study=_text(data, "StudyInstanceUID"),
+        series=_text(data, "SeriesInstanceUID"),
+        reference=_text(data, "FrameOfReferenceUID"),
+        modality=modality,
+        description=_text(data, "SeriesDescription"),
+        number=_whole(data, "SeriesNumber"),
+        kinds=tuple(str(kind) for kind in _several(data.get("ImageType"))),
+        shape=shape,
+        frames=count,
+        samples=_whole(data, "SamplesPerPixel", 1),
+        photometric=_text(data, "PhotometricInterpretation"),
+        bits=(
+            _whole(data, "BitsStored", _whole(data, "BitsAllocated", 16)),
+            _whole(data, "PixelRepresentation", 0) == 1,
+        ),
+        syntax=_text(meta, "TransferSyntaxUID"),
+        step_mm=_step_mm(data),
+        has_lut=bool(data.get("ModalityLUTSequence")),
+    )
+
+
+def _frame(data: Any, header: Header, number: int) -> Frame:
+    groups = [data]
+    for name, at in (("SharedFunctionalGroups", 0), ("PerFrameFunctionalGroups", number)):
+        sequence = data.get(f"{name}Sequence")
+        if sequence and at < len(sequence):
+            groups.insert(0, sequence[at])  # what is said of one frame comes first
+    cols_rows = _numbers(_find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
+    spacing = _numbers(_find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2)
+    spacing = spacing or _numbers(data.get("ImagerPixelSpacing"), 2) or _region_spacing(data)
+    values = "PixelValueTransformationSequence"
+    slope, intercept = (
+        _numbers(_find(groups, values, name), 1) for name in ("RescaleSlope", "RescaleIntercept")
+    )
+    cols, rows = _unit(cols_rows[:3] if cols_rows else None), _unit(cols_rows and cols_rows[3:])
+    directed = cols and rows and abs(np.dot(cols, rows)) < 1e-2
+    return Frame(
+        header,
+        number,
+        position=_numbers(_find(groups, "PlanePositionSequence", "ImagePositionPatient"), 3),
+        rows=rows if directed else None,
+        cols=cols if directed else None,
+        spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
+        slope=(slope[0] if slope else 1.0) or 1.0,
+        intercept=intercept[0] if intercept else 0.0,
+        window=_window(groups),
+        order=_order(groups, number),
+    )
+
+
+_ORDER = (
+    ("FrameContentSequence", "TemporalPositionIndex"),
+    ("", "TemporalPositionIdentifier"),
+    ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
+    ("", "TriggerTime"),
+    ("MREchoSequence", "EffectiveEchoTime"),
+    ("", "EchoTime"),
+    ("MRDiffusionSequence", "DiffusionBValue"),
+    ("", "AcquisitionNumber"),
+    ("", "InstanceNumber"),
+)
+
+
+def _order(groups: list[Any], number: int) -> Vector:
+    found = [_numbers(_find(groups, sequence, name), 1) for sequence, name in _ORDER]
+    return (*(value[0] if value else 0.0 for value in found), float(number))
+
+
+def _find(groups: list[Any], sequence: str, name: str) -> Any:
+    """Return an element of the first functional group that has it, or of the data set itself."""
+    for group in groups:
+        items = group.get(sequence) if sequence else None
+        holder = items[0] if items else group
+        if holder.get(name) is not None:
+            return holder.get(name)
+    return None
+
+
+def _window(groups: list[Any]) -> tuple[float, float] | None:
+    centre, width = (
+        _several(_find(groups, "FrameVOILUTSequence", name))[:1]
+        for name in ("WindowCenter", "WindowWidth")
+    )
+    numbers = _numbers([*centre, *width], 2)
+    return (numbers[0], numbers[1]) if numbers and numbers[1] > 0 else None
+
+
+def _step_mm(data: Any) -> float:
+    shared = data.get("SharedFunctionalGroupsSequence") or []
+    groups = [*shared[:1], *(data.get("PerFrameFunctionalGroupsSequence") or [])[:1], data]
+    for name in ("SpacingBetweenSlices", "SliceThickness"):
+        found = _numbers(_find(groups, "PixelMeasuresSequence", name), 1)
+        if found and found[0] != 0:
+            return abs(found[0])
+    return 0.0
+
+
+def _region_spacing(data: Any) -> Vector | None:
+    regions = data.get("SequenceOfUltrasoundRegions")
+    if not regions or _whole(regions[0], "PhysicalUnitsXDirection") != _CENTIMETRES:
+        return None
+    cm = [abs(_real(regions[0].get(f"PhysicalDelta{axis}"))) for axis in "YX"]
+    return (cm[0] * 10, cm[1] * 10) if min(cm) > 0 else None
+
+
+def _text(data: Any, name: str) -> str:
+    value = data.get(name)
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "replace")
+    return "" if value is None else " ".join(str(value).replace("\0", "").split())
+
+
+def _whole(data: Any, name: str, missing: int = 0) -> int:
+    value = data.get(name)
+    return missing if value is None or value == "" else int(value)
+
+
+def _several(value: Any) -> list[Any]:
+    if value is None or isinstance(value, (str, int, float)):
+        return [] if value is None else [value]
+    try:
+        return list(value)
+    except TypeError:
+        return [value]
+
+
+def _real(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _numbers(value: Any, count: int) -> Vector | None:
+    """Return so many finite numbers, or None if they are not there."""
+    numbers = tuple(_real(one) for one in _several(value))
+    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
+
+
+def _unit(vector: Vector | None) -> Vector | None:
+    length = math.hypot(*vector) if vector else 0.0
+    if vector is None or abs(length - 1) > 1e-2:
+        return None
+    # numbers of full precision stay as they are, bit for bit
+    return vector if abs(length - 1) < 1e-9 else tuple(v / length for v in vector)

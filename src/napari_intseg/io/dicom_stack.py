@@ -1,0 +1,233 @@
+"""Frames of DICOM files, sorted into stacks that share one grid, in order of position."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_intseg.core.affine import FloatMatrix
+from napari_intseg.io.dicom_header import Frame
+from napari_intseg.io.source import ItkGeometry
+
+_SAME_PLACE_MM = 1e-3
+_UNEVEN = 0.02  # of a step
+_DRIFT_PX = 0.1  # over the whole stack, beyond rounded numbers in headers
+_TOLD = 8
+_STACKED = {"CT", "MR", "PT", "NM", "OT", "SC"}
+"""Modalities whose slices belong together even where their headers tell no positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Frames on one grid.
+
+    Parameters
+    ----------
+    times : tuple of tuple of Frame
+        The planes of each time point (or echo, or b-value), in order of position.
+    problems : tuple of str
+        What a person should know before trusting the geometry.
+    tilt_mm : tuple of float
+        How far the last plane is shifted against the first, along rows and columns.
+    """
+
+    times: tuple[tuple[Frame, ...], ...]
+    problems: tuple[str, ...]
+    tilt_mm: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether planes lie straight above each other at equal distances."""
+        gaps = np.diff(heights(self.times[0]))
+        return self.tilt_mm == (0.0, 0.0) and not _is_uneven(gaps)
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """The planes of the first time point."""
+        return self.times[0]
+
+
+def sort_stacks(frames: Sequence[Frame]) -> list[Stack]:
+    """Sort the frames of one series: a stack for each orientation, size and kind.
+
+    Localizers never come to lie between slices, nor do two images that have no position and
+    belong to no volume.
+    """
+    groups: list[list[Frame]] = []
+    for frame in frames:
+        home = next((g for g in groups if _belongs(frame, g[0])), None)
+        if home is None:
+            groups.append([frame])
+        else:
+            home.append(frame)
+    return [_stack(group) for group in groups]
+
+
+def heights(frames: Sequence[Frame]) -> FloatMatrix:
+    """Return how far along their normal planes lie, in mm; by number where nothing is told."""
+    first = frames[0]
+    if any(frame.position is None for frame in frames):
+        return np.arange(len(frames), dtype=float) * np.float64(first.header.step_mm or 1.0)
+    return np.array([np.dot(frame.position or (), first.normal) for frame in frames])
+
+
+def affine_of(stack: Stack) -> tuple[FloatMatrix, ItkGeometry | None]:
+    """Return index ``(plane, row, col)`` to LPS millimetres, and ITK's words for it.
+
+    ITK has none for planes that are shifted against each other. Uneven planes are taken at their
+    mean distance, so that the first and the last lie right.
+    """
+    frames = stack.frames
+    first, last = frames[0], frames[-1]
+    step = first.normal * (first.header.step_mm or 1.0)
+    if len(frames) > 1:
+        step = first.normal * (heights(frames)[-1] - heights(frames)[0]) / (len(frames) - 1)
+    straight = stack.tilt_mm == (0.0, 0.0)
+    if not straight:
+        way = np.subtract(last.position or (0, 0, 0), first.position or (0, 0, 0))
+        step = way / (len(frames) - 1)
+    affine = np.eye(4)
+    plane = first.to_lps()
+    affine[:3] = np.column_stack([step, plane])
+    if not straight:
+        return affine, None
+    row_mm, col_mm = first.spacing or (1.0, 1.0)
+    direction = np.column_stack([first.cols or (1, 0, 0), first.rows or (0, 1, 0), first.normal])
+    geometry = ItkGeometry(
+        (col_mm, row_mm, float(np.linalg.norm(step))),
+        tuple(float(v) for v in first.position or (0, 0, 0)),
+        tuple(direction.ravel().tolist()),
+    )
+    return geometry.affine(), geometry
+
+
+def _belongs(frame: Frame, other: Frame) -> bool:
+    one, two = frame.header, other.header
+    alike = (
+        one.shape == two.shape
+        and one.samples == two.samples
+        and one.is_localizer == two.is_localizer
+        and (frame.position is None) == (other.position is None)
+    )
+    if not alike:
+        return False
+    if frame.position is None and one is not two:
+        return one.modality in _STACKED and one.frames == two.frames == 1
+    return all(
+        (a is None and b is None)
+        or (a is not None and b is not None and np.allclose(a, b, rtol=0, atol=atol))
+        for a, b, atol in (
+            (frame.cols, other.cols, 1e-2),
+            (frame.rows, other.rows, 1e-2),
+            (frame.spacing, other.spacing, 1e-3),
+        )
+    )
+
+
+def _stack(frames: list[Frame]) -> Stack:
+    problems: list[str] = []
+    seen: dict[tuple[str, int], Frame] = {}
+    for frame in sorted(frames, key=lambda f: (f.order, f.header.file.name)):
+        seen.setdefault((frame.header.uid or str(frame.header.file), frame.number), frame)
+    if len(seen) < len(frames):
+        problems.append(f"{len(frames) - len(seen)} slices are there twice; one of each is taken")
+    ordered = list(seen.values())
+    if ordered[0].position is None:
+        return _unplaced(ordered, problems)
+    normal = ordered[0].normal
+    ordered.sort(key=lambda f: float(np.dot(f.position or (), normal)))
+    places = _places(ordered)
+    counts = {len(place) for place in places}
+    if len(counts) == 1 or len(places) == 1:
+        times = tuple(zip(*places, strict=True))
+    else:
+        double = [f"{heights(place)[0]:.2f}" for place in places if len(place) > 1]
+        problems.append(f"several slices at one position, the first is taken: at {_list(double)}")
+        times = (tuple(place[0] for place in places),)
+    tilt_mm = _tilt(times[0])
+    problems += _told_of_grid(times[0], tilt_mm)
+    return Stack(times, tuple(problems), tilt_mm)
+
+
+def _unplaced(frames: list[Frame], problems: list[str]) -> Stack:
+    if len(frames) > 1:
+        problems.append("slices have no position; they are stacked by their number")
+    problems += _told_of_header(frames)
+    return Stack((tuple(frames),), tuple(problems))
+
+
+def _places(ordered: list[Frame]) -> list[list[Frame]]:
+    """Return the frames at each position, the earliest first."""
+    at = heights(ordered)
+    places: list[list[Frame]] = []
+    last = -np.inf
+    for height, frame in zip(at, ordered, strict=True):
+        if height - last > _SAME_PLACE_MM:
+            places.append([])
+        places[-1].append(frame)
+        last = height
+    return [sorted(place, key=lambda f: f.order) for place in places]
+
+
+def _tilt(frames: Sequence[Frame]) -> tuple[float, float]:
+    """Return the shift of the last plane against the first; none if it is a rounding error."""
+    first, last = frames[0], frames[-1]
+    if len(frames) < 2 or first.position is None or last.position is None:
+        return 0.0, 0.0
+    way = np.subtract(last.position, first.position)
+    shift = [float(np.dot(way, axis or (0, 0, 0))) for axis in (first.rows, first.cols)]
+    small = [abs(s) < _DRIFT_PX * mm for s, mm in zip(shift, first.spacing or (1, 1), strict=True)]
+    return (0.0, 0.0) if all(small) else (shift[0], shift[1])
+
+
+def _told_of_grid(frames: Sequence[Frame], tilt_mm: tuple[float, float]) -> list[str]:
+    problems = _told_of_header(frames)
+    at = heights(frames)
+    if tilt_mm != (0.0, 0.0):
+        angle = np.degrees(np.arctan2(np.hypot(*tilt_mm), at[-1] - at[0]))
+        problems.append(f"planes are shifted against each other by {angle:.1f}° (gantry tilt)")
+    gaps = np.diff(at)
+    if not _is_uneven(gaps):
+        return problems
+    usual = _usual(gaps)
+    counts = np.maximum(np.round(gaps / usual), 1)
+    whole = np.abs(gaps - counts * usual) <= 0.1 * usual
+    missing = [
+        f"{at[i] + (k + 1) * gaps[i] / counts[i]:.2f}"
+        for i in np.flatnonzero(whole & (counts > 1))
+        for k in range(min(int(counts[i]) - 1, _TOLD + 1))
+    ]
+    if missing:
+        count = int((counts[whole] - 1).sum())
+        are = "slice is" if count == 1 else "slices are"
+        problems.append(f"{count} {are} missing: at {_list(missing)}")
+    if not np.all(whole) or _is_uneven(gaps / counts):
+        problems.append(f"slices are unevenly spaced: {gaps.min():.2f} to {gaps.max():.2f} mm")
+    return problems
+
+
+def _told_of_header(frames: Sequence[Frame]) -> list[str]:
+    first = frames[0]
+    told = []
+    if first.spacing is None:
+        told.append("pixels have no size; 1 mm is taken")
+    if first.position is not None and first.cols is None:
+        told.append("slices have no valid orientation; axial is taken")
+    if any(frame.header.has_lut for frame in frames):
+        told.append("a lookup table of values is not applied")
+    return told
+
+
+def _is_uneven(gaps: FloatMatrix) -> bool:
+    return len(gaps) > 1 and bool(np.ptp(gaps) > _UNEVEN * _usual(gaps))
+
+
+def _usual(gaps: FloatMatrix) -> float:
+    """Return the distance that most neighbours have."""
+    return float(Counter(np.round(gaps, 2).tolist()).most_common(1)[0][0]) or float(gaps.min())
+
+
+def _list(values: list[str]) -> str:
+    more = f" and {len(values) - _TOLD} more" if len(values) > _TOLD else ""
+    return f"{', '.join(values[:_TOLD])}{more} mm"
