@@ -1,21 +1,27 @@
 """Read images and volumes with their geometry."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError
-from napari_intseg.io.dicom import read_dicom
+from napari_intseg.io.arrays import read_npy
+from napari_intseg.io.dicom import Series, choose_series, read_dicom, read_series
+from napari_intseg.io.hdf5 import read_hdf5, split_path
 from napari_intseg.io.itk import read_itk
+from napari_intseg.io.ome_zarr import is_zarr, read_ome_zarr
+from napari_intseg.io.raster import Raster, raster_of
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.suffixes import Kind, kind_of
 from napari_intseg.io.tiff import read_tiff
-from napari_intseg.io.times import check_time
 
 _ALPHA_PAIR = 2
+T = TypeVar("T")
 
 
 def read_volume(
@@ -32,7 +38,8 @@ def read_volume(
     ----------
     path : path
         NIfTI (``.nii``, ``.nii.gz``), NRRD, MetaImage, TIFF (ImageJ and OME included), PNG, JPEG,
-        ``.npy``, one DICOM file, or a folder with one DICOM series.
+        ``.npy``, one DICOM file, a folder with one DICOM series, OME-Zarr 0.4 and 0.5 (labels as
+        ``image.zarr/labels/NAME``) or HDF5 (of several datasets one as ``file.h5/NAME``).
     time : int, optional
         Which time point of a series to read; needed when there are several.
     series : int or str, optional
@@ -56,13 +63,74 @@ def read_volume(
         If what it holds is no image that can be segmented.
     """
     path = Path(path)
+    if _holds_dicom(path):
+        return _told(
+            path,
+            lambda: read_dicom(path, time, series=series, resample=resample, anonymous=anonymous),
+        )
+    return _told(path, lambda: _open(path, timed=time is not None).volume(time))
+
+
+def read_raster(path: str | Path) -> Raster:
+    """Open an image with all its time points, channels and levels.
+
+    Parameters
+    ----------
+    path : path
+        As for `read_volume`.
+
+    Returns
+    -------
+    Raster
+        Whose arrays are read when they are indexed where the format and the size ask for it.
+
+    Raises
+    ------
+    FileError, DataError
+        As for `read_volume`.
+    """
+    path = Path(path)
+    if _holds_dicom(path):
+        return _told(path, lambda: series_raster(choose_series(path)))
+    return _told(path, lambda: _open(path))
+
+
+def series_raster(series: Series, *, resample: bool = False) -> Raster:
+    """Return a DICOM series with all its time points.
+
+    Raises
+    ------
+    FileError
+        As for `read_series` of DICOM.
+    """
+    volumes = [read_series(series, resample=resample, time=t) for t in range(series.times)]
+    one = raster_of(volumes[0])
+    if len(volumes) == 1:
+        return one
+    stacked = np.stack([volume.data for volume in volumes])
+    return replace(one, levels=(stacked,), axes="t" + one.axes)
+
+
+def _holds_dicom(path: Path) -> bool:
+    """Whether a path is for DICOM: any folder but a zarr, a name or content that says so."""
     if not path.exists():
+        if split_path(path)[1]:
+            return False
         raise FileError(f"file is missing: expected an image, got {str(path)!r}. Check the path.")
-    kind = "dicom" if path.is_dir() else kind_of(path)
+    return not is_zarr(path) if path.is_dir() else kind_of(path) == "dicom"
+
+
+def _open(path: Path, *, timed: bool = False) -> Raster:
+    if is_zarr(path):
+        return read_ome_zarr(path)
+    kind = kind_of(path)
+    return read_npy(path, timed=timed) if kind == "npy" else _READERS[kind](path)
+
+
+def _told(path: Path, read: Callable[[], T]) -> T:
+    """Read, and turn whatever a library says of a damaged file into one clear error."""
     try:
-        if kind == "dicom":
-            return read_dicom(path, time, series=series, resample=resample, anonymous=anonymous)
-        return _READERS[kind](path, time)
+        return read()
     except IntSegError:
         raise
     except Exception as err:
@@ -120,25 +188,19 @@ def read_mask(path: str | Path, like: Volume) -> Array:
     return np.asarray(data)
 
 
-def _read_picture(path: Path, time: int | None) -> FileVolume:
+def _read_picture(path: Path) -> Raster:
     import imageio.v3 as iio
 
-    data = np.asarray(iio.imread(path, plugin="pillow", index=time or 0))
+    data = np.asarray(iio.imread(path, plugin="pillow", index=0))
     if data.ndim == 3 and data.shape[-1] == _ALPHA_PAIR:
         data = data[..., 0]
-    return FileVolume(data, Source(path), affine=None, channels=data.ndim == 3)
+    return Raster((data,), "yxs"[: data.ndim], Source(path, unit="pixel"))
 
 
-def _read_npy(path: Path, time: int | None) -> FileVolume:
-    data = np.load(path, allow_pickle=False)
-    if time is not None:
-        data = data[check_time(time, len(data), path)]
-    return FileVolume(data, Source(path), affine=None, channels=Volume(data).n_channels > 0)
-
-
-_READERS: dict[Kind, Callable[[Path, int | None], FileVolume]] = {
+_READERS: dict[Kind, Callable[[Path], Raster]] = {
     "itk": read_itk,
     "tiff": read_tiff,
     "picture": _read_picture,
-    "npy": _read_npy,
+    "hdf5": read_hdf5,
+    "zarr": read_ome_zarr,
 }

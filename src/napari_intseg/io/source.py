@@ -37,6 +37,12 @@ class ItkGeometry:
     origin: tuple[float, ...]
     direction: tuple[float, ...]
 
+    def is_orthogonal(self) -> bool:
+        """Whether the axes are perpendicular, to within a thousandth."""
+        n = len(self.spacing)
+        direction = np.reshape(self.direction, (n, n))
+        return np.allclose(direction.T @ direction, np.eye(n), atol=1e-3)
+
     def affine(self) -> FloatMatrix:
         """Return index ``(plane, row, col)`` to LPS millimetres, 4x4."""
         n = len(self.spacing)
@@ -47,25 +53,32 @@ class ItkGeometry:
 
 
 def geometry_of(affine: FloatMatrix, ndim: int) -> ItkGeometry:
-    """Return the ITK geometry of an LPS affine.
-
-    Raises
-    ------
-    FileError
-        If the axes are not perpendicular, which no format of ITK holds.
-    """
+    """Return the ITK geometry of an LPS affine, sheared ones included."""
     matrix = index_reversed(affine)[: 3 if ndim == 3 else 2]
     axes = matrix[:ndim, :ndim]
     spacing = np.array([math.hypot(*axes[:, i]) for i in range(ndim)])
     direction = axes / np.where(spacing == 0, 1, spacing)
-    if not np.allclose(direction.T @ direction, np.eye(ndim), atol=1e-3):
-        raise FileError(
-            "axes are not perpendicular: expected directions that the file can hold, got "
-            f"{direction.round(4).tolist()!r}. Write .npy or .tif instead, or resample the image."
-        )
     return ItkGeometry(
         tuple(spacing.tolist()), tuple(matrix[:ndim, 3].tolist()), tuple(direction.ravel().tolist())
     )
+
+
+def check_perpendicular(affine: FloatMatrix, ndim: int) -> None:
+    """Ask for axes that a format with spacing but no shear can hold.
+
+    Raises
+    ------
+    FileError
+        If the axes are not perpendicular.
+    """
+    geometry = geometry_of(affine, ndim)
+    if not geometry.is_orthogonal():
+        direction = np.reshape(geometry.direction, (ndim, ndim))
+        raise FileError(
+            "axes are not perpendicular: expected directions that the file can hold, got "
+            f"{direction.round(4).tolist()!r}. Write .nii.gz, .nrrd, .mha or .h5 instead, or "
+            "resample the image."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +198,26 @@ class TiffScale:
 
 
 @dataclass(frozen=True, slots=True)
+class ZarrScale:
+    """Size and place of voxels as OME-Zarr states them, and in which version of the format.
+
+    Parameters
+    ----------
+    version : str
+        "0.4" or "0.5".
+    scale, translation : tuple of float
+        One number for each of the last axes, ``(z, y, x)`` or ``(y, x)``.
+    units : tuple of str
+        Their names, such as "micrometer"; empty where the file tells none.
+    """
+
+    version: str
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where an image came from.
 
@@ -192,8 +225,11 @@ class Source:
     ----------
     path : Path
         The file or folder.
-    itk, nifti, nrrd, tiff
+    itk, nifti, nrrd, tiff, zarr
         Geometry in the words of the format; None for the other formats.
+    unit : str
+        In which lengths are spoken of: "mm", "µm" or, where the file tells no size, "pixel".
+        Affines are in millimetres all the same (or in pixels).
     dicom : DicomOrigin, optional
         The frames of DICOM files that became planes.
     window : tuple of float, optional
@@ -205,6 +241,8 @@ class Source:
     nifti: NiftiFrame | None = None
     nrrd: NrrdFrame | None = None
     tiff: TiffScale | None = None
+    zarr: ZarrScale | None = None
+    unit: str = "mm"
     dicom: DicomOrigin | None = None
     window: tuple[float, float] | None = None
 
