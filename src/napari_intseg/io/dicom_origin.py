@@ -9,7 +9,14 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.io.dicom_header import Frame, quiet
 
-PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+PATIENT = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+)
 """What tells whose images these are; read and written only when asked for."""
 
 
