@@ -16,6 +16,7 @@ COMMANDS = (
     "models",
     "weights",
     "demo",
+    "measure",
     "evaluate",
     "train",
 )

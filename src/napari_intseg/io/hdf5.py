@@ -18,7 +18,6 @@ from napari_intseg.io.source import FileVolume, Source
 
 ENDINGS = (".h5", ".hdf5", ".hdf")
 EAGER_BYTES = 2**26
-DATASET = "labels"
 AFFINE, UNIT, AXES = "affine_lps_mm", "unit", "axes"
 _MICRONS = "element_size_um"
 _MANY = 20
@@ -68,12 +67,13 @@ def read_hdf5(path: Path) -> Raster:
     return Raster((data,), axes, Source(path, unit=unit), affine, is_labels=is_labels)
 
 
-def write_hdf5(path: Path, labels: Array, like: Volume) -> None:
-    """Write labels into a new file as the dataset "labels", compressed, with the whole affine."""
+def write_hdf5(path: Path, labels: Array, like: Volume, *, is_labels: bool = True) -> None:
+    """Write labels, or an image, into a new file, compressed, with the whole affine."""
     h5py = hdf5_extra()
     with h5py.File(path, "w") as file:
+        name = "labels" if is_labels else "image"
         dataset = file.create_dataset(
-            DATASET, data=labels, compression="gzip", compression_opts=4, shuffle=True,
+            name, data=labels, compression="gzip", compression_opts=4, shuffle=True,
             track_times=False,
         )  # fmt: skip
         axes = "zyx"[-like.ndim :] + "s" * (labels.ndim - like.ndim)
@@ -83,7 +83,7 @@ def write_hdf5(path: Path, labels: Array, like: Volume) -> None:
         dataset.attrs[AXES] = axes
         dataset.attrs[AFFINE] = like.affine
         dataset.attrs[UNIT] = unit
-        dataset.attrs["is_labels"] = labels.dtype.kind in "bui" and labels.ndim == like.ndim
+        dataset.attrs["is_labels"] = is_labels
         if unit != "pixel":
             sizes = [1e3 * s for s in like.spacing]
             dataset.attrs[_MICRONS] = [1.0] * (3 - len(sizes)) + sizes

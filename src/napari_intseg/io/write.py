@@ -1,5 +1,6 @@
 """Write labels with the geometry of the image that they belong to."""
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,11 +11,16 @@ import numpy as np
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
+from napari_intseg.io.coco import write_coco
+from napari_intseg.io.geojson import write_geojson
+from napari_intseg.io.hdf5 import write_hdf5
 from napari_intseg.io.itk import write_itk
+from napari_intseg.io.ome_zarr_write import check_zarr, enlist, image_of, write_ome_zarr
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
 
 _HEADERS = (".mhd", ".nhdr")
+_PER_PLANE = re.compile(r"^[^%]*%0?\d*d[^%]*\.png$", re.IGNORECASE)
 
 
 def check_target(path: str | Path, *, overwrite: bool = False) -> Path:
@@ -32,39 +38,56 @@ def check_target(path: str | Path, *, overwrite: bool = False) -> Path:
             f"file type cannot hold labels: expected a name ending in {', '.join(WRITABLE)}, got "
             f"{str(path)!r}. Choose another name."
         )
+    is_zarr = KINDS[ending_of(path) or ""] == "zarr"
+    if is_zarr:
+        check_zarr(path)
+    folder = (image_of(path) if is_zarr else None) or path.parent
     with _told(path):
         if path.exists() and not overwrite:
             raise FileError(
                 f"file exists: expected a new name, got {str(path)!r}. Choose another name, or "
                 "allow it to be replaced with --overwrite (overwrite=True in Python)."
             )
-        if not path.parent.is_dir():
+        if not folder.is_dir():
             raise FileError(
-                f"folder is missing: expected an existing folder, got {str(path.parent)!r}. "
+                f"folder is missing: expected an existing folder, got {str(folder)!r}. "
                 "Make it first."
             )
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-"):
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".intseg-"):
             pass
     return path
 
 
-def write_labels(path: str | Path, labels: Array, like: Volume, *, overwrite: bool = False) -> None:
+def write_labels(
+    path: str | Path,
+    labels: Array,
+    like: Volume,
+    *,
+    overwrite: bool = False,
+    ome_zarr: str | None = None,
+) -> None:
     """Write labels, or a mask, onto the grid of an image.
 
     The file appears whole or not at all. Spacing, origin and direction are those of the file that
-    `like` was read from, bit for bit, as far as the format holds them (PNG and ``.npy`` hold
-    none, NIfTI holds 32-bit numbers).
+    `like` was read from, bit for bit, as far as the format holds them: PNG, ``.npy``, COCO and
+    GeoJSON hold none, NIfTI holds 32-bit numbers, TIFF spacing alone, OME-Zarr no turned axes.
+    What TIFF and OME-Zarr cannot hold is refused if it changes distances between voxels (TIFF) or
+    places (OME-Zarr).
 
     Parameters
     ----------
     path : path
-        NIfTI, NRRD, MetaImage, TIFF, PNG (2-D) or ``.npy`` by its ending.
+        By its ending: NIfTI, NRRD, MetaImage, TIFF, ``.npy``, HDF5, PNG (2-D; one a plane if the
+        name holds ``%03d``), COCO ``.json`` (2-D), QuPath's ``.geojson``; OME-Zarr as ``NAME.zarr``
+        or, beside its image, as ``IMAGE.zarr/labels/NAME``.
     labels : ndarray of integers or bool
         Of `like`'s shape, not negative; written in the smallest unsigned type that holds them.
     like : Volume
         The image.
     overwrite : bool, default False
         Whether an existing file may be replaced.
+    ome_zarr : "0.4" or "0.5", optional
+        Version of OME-Zarr; by default that of the image, else 0.4.
 
     Raises
     ------
@@ -75,11 +98,20 @@ def write_labels(path: str | Path, labels: Array, like: Volume, *, overwrite: bo
     """
     path = check_target(path, overwrite=overwrite)
     smallest = _smallest(labels, like)
-    write = _WRITERS[KINDS[ending_of(path) or ""]]
-    with _told(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
-        made = Path(folder) / path.name
-        write(made, smallest, like)
-        _move(Path(folder), path, overwrite)
+    kind = KINDS[ending_of(path) or ""]
+    with _told(path):
+        image = image_of(path) if kind == "zarr" else None
+        if image is not None:
+            path.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
+            made = Path(folder) / path.name
+            if kind == "zarr":
+                write_ome_zarr(made, smallest, like, image=image, version=ome_zarr)
+            else:
+                _WRITERS[kind](made, smallest, like)
+            _move(Path(folder), path, overwrite)
+        if image is not None:
+            enlist(path)
 
 
 def write_picture(path: str | Path, picture: Array, *, overwrite: bool = False) -> None:
@@ -115,13 +147,19 @@ def write_array(path: str | Path, array: Array, like: Volume, *, overwrite: bool
     """
     path = check_target(path, overwrite=overwrite)
     kind = KINDS[ending_of(path) or ""]
-    if kind == "picture":
+    if kind in ("picture", "coco", "geojson"):
         raise FileError(
             "pictures hold no probability: expected a volume format or .npy, got "
             f"{str(path)!r}. Choose another name."
         )
     with _told(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
-        _WRITERS[kind](Path(folder) / path.name, array, like)
+        made = Path(folder) / path.name
+        if kind == "zarr":
+            write_ome_zarr(made, array, like, is_labels=False)
+        elif kind == "hdf5":
+            write_hdf5(made, array, like, is_labels=False)
+        else:
+            _WRITERS[kind](made, array, like)
         _move(Path(folder), path, overwrite)
 
 
@@ -162,10 +200,15 @@ def _smallest(labels: Array, like: Volume) -> Array:
 
 
 def _write_png(path: Path, labels: Array, _like: Volume) -> None:
+    if _PER_PLANE.search(path.name):
+        for number, plane in enumerate(labels if labels.ndim == 3 else labels[np.newaxis]):
+            _write_png(path.with_name(path.name % number), plane, _like)
+        return
     if labels.ndim != 2 or labels.dtype.itemsize > 2:
         raise FileError(
             "PNG cannot hold these labels: expected one plane with labels up to 65535, got shape "
-            f"{labels.shape} up to {int(labels.max())!r}. Write .tif or .nii.gz instead."
+            f"{labels.shape} up to {int(labels.max())!r}. Write .tif or .nii.gz instead, or a file "
+            "for each plane with a name like labels_%03d.png."
         )
     _imwrite(path, labels)
 
@@ -191,7 +234,10 @@ def _move(folder: Path, path: Path, overwrite: bool) -> None:
                 "header. Choose another name, or allow it to be replaced with --overwrite."
             )
     for one in made:
-        one.replace(path.with_name(one.name))
+        target = path.with_name(one.name)
+        if target.is_dir():  # a folder does not take the place of another
+            target.replace(folder / f"{one.name}.old")
+        one.replace(target)
 
 
 _WRITERS: dict[str, Callable[[Path, Array, Volume], None]] = {
@@ -199,4 +245,7 @@ _WRITERS: dict[str, Callable[[Path, Array, Volume], None]] = {
     "tiff": write_tiff,
     "picture": _write_png,
     "npy": _write_npy,
+    "hdf5": write_hdf5,
+    "coco": write_coco,
+    "geojson": write_geojson,
 }
