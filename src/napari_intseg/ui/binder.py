@@ -13,6 +13,7 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.session.document import Change
 from napari_intseg.ui.asking import Asking
+from napari_intseg.ui.boxes import Boxes
 from napari_intseg.ui.clicking import Clicking
 from napari_intseg.ui.drawer import Drawer
 from napari_intseg.ui.frame import Frame
@@ -90,6 +91,16 @@ class Binder:
         )
         self._changes: list[tuple[int, Change]] = []
         self.clicking.complete()
+        self.boxes = Boxes(
+            tools.viewer,
+            frame,
+            labels,
+            post=tools.post,
+            defaults=lambda: self.clicking.defaults,
+            on_change=self.sync,
+            on_drawn=tools.voice.drawn.emit,
+            on_refused=tools.voice.failed.emit,
+        )
         used = [int(label) for label in points.features["object"]] or [first_label]
         self.drawer.know(used)
         dims = tools.viewer.dims.events
@@ -135,10 +146,15 @@ class Binder:
         """Return how many clicks an object has."""
         return sum(len(p.clicks) for place, p in self._given.items() if place.object == label)
 
+    def is_begun(self, label: int) -> bool:
+        """Whether anything is given for an object: clicks, boxes or scribbles."""
+        return any(place.object == label for place in self._given)
+
     def select_object(self, label: int) -> None:
         """Make an object the one that new points belong to."""
         self.drawer.object = label
         self.clicking.set_defaults(object=label)
+        self.boxes.set_defaults()
         self.labels.selected_label = label
         self.tools.voice.changed.emit()
 
@@ -147,16 +163,18 @@ class Binder:
         if self.is_closed:
             return
         marks, outside = read_marks(self.points, self.frame, self.labels)
-        changes = [] if self.drawer.model is None else self._adopt(as_prompts(marks))
+        wanted, shapes_outside = self.boxes.with_drawn(as_prompts(marks))
+        changes = [] if self.drawer.model is None else self._adopt(wanted)
         self._asking.ask()
         if changes:
             self._changes.extend(changes)
             self.tools.post(self._draw_changes)
-        if outside:
-            self.tools.voice.failed.emit(
-                f"{outside} point{'s lie' if outside > 1 else ' lies'} outside the image and "
-                "cannot be used. Move or delete them."
-            )
+        for count, what in ((outside, "point"), (shapes_outside, "shape")):
+            if count:
+                self.tools.voice.failed.emit(
+                    f"{count} {what}{'s lie' if count > 1 else ' lies'} outside the image and "
+                    "cannot be used. Move or delete them."
+                )
 
     def new_object(self) -> int:
         """Begin an object; return its label."""
@@ -202,6 +220,7 @@ class Binder:
         self.is_closed = True
         self._asking.close()
         self.clicking.close()
+        self.boxes.close()
         self.painter.close()
         dims = self.tools.viewer.dims.events
         dims.order.disconnect(self._view_changed)
@@ -249,6 +268,7 @@ class Binder:
         held = {place: self.drawer.given(place) for place in places}
         with self.clicking.quiet():
             rewrite_points(self.points, self.frame, self.labels, held)
+        self.boxes.follow(held)
         for place, prompts in held.items():
             self._note(place, prompts)
         self._asking.add(held)
@@ -264,6 +284,7 @@ class Binder:
             self.tools.voice.message.emit(now)
             return
         self.clicking.set_defaults(axis=now.plane.axis)
+        self.boxes.set_defaults()
         if self._was_adding:
             self._was_adding = False
             self.points.mode = "add"

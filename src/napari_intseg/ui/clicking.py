@@ -78,6 +78,11 @@ class Clicking:
         """The sign of a plain left click."""
         return bool(self._defaults["sign"] == POSITIVE)
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Sign, object and axis of a prompt that is given now."""
+        return {name: self._defaults[name] for name in ("object", "axis", "sign")}
+
     def set_defaults(self, **values: Any) -> None:
         """Choose "sign", "object" or "axis" of the points to come."""
         self._defaults.update(values)

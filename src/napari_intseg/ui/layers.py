@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
-from napari.layers import Image, Labels, Points
+from napari.layers import Image, Labels, Layer, Points
 from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Click, Prompts
@@ -116,24 +116,29 @@ def _shear_matrix(shear: FloatMatrix, ndim: int) -> FloatMatrix:
 
 
 def to_grid(points: Points, frame: Frame, labels: Labels) -> FloatMatrix:
-    """Return the points' positions on the grid, through the world, in pixels, (N, D).
+    """Return the points' positions on the grid, through the world, in pixels, (N, D)."""
+    return on_grid(points, points.data, frame, labels)
+
+
+def on_grid(layer: Layer, data: Any, frame: Frame, labels: Labels) -> FloatMatrix:
+    """Return positions (N, D) of a layer's data on the grid, through the world, in pixels.
 
     The map is affine, so it is probed once and applied to all points together. Of a channel stack
     the labels stand for the image, which has an axis more.
     """
     target: Image | Labels = labels if "c" in frame.axes else frame.image
-    ndim = points.ndim
+    ndim = layer.ndim
     probes = np.vstack([np.zeros(ndim), np.eye(ndim)])
-    seen = np.array([target.world_to_data(points.data_to_world(p)) for p in probes], float)
+    seen = np.array([target.world_to_data(layer.data_to_world(p)) for p in probes], float)
     linear = (seen[1:] - seen[0]).T
-    moved = np.asarray(points.data, float) @ linear.T + seen[0]
+    moved = np.asarray(data, float) @ linear.T + seen[0]
     return np.asarray(np.round(moved, _DECIMALS))
 
 
-def from_grid(points: Points, frame: Frame, labels: Labels, position: Sequence[float]) -> Any:
-    """Return the data coordinates of a point at a position on the grid."""
+def from_grid(layer: Layer, frame: Frame, labels: Labels, position: Sequence[float]) -> Any:
+    """Return a layer's data coordinates of a position on the grid."""
     target: Image | Labels = labels if "c" in frame.axes else frame.image
-    return points.world_to_data(target.data_to_world(position))
+    return layer.world_to_data(target.data_to_world(position))
 
 
 def read_marks(points: Points, frame: Frame, labels: Labels) -> tuple[list[Mark], int]:

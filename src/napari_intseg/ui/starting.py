@@ -6,7 +6,7 @@ from napari.layers import Labels, Layer, Points
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import make_labels, make_points
 
-_MADE_FOR = "napari-intseg"
+MADE_FOR = "napari-intseg"
 """Key of a layer's metadata: the name of the image it was made for."""
 
 
@@ -19,18 +19,18 @@ def layers_for(viewer: ViewerModel, frame: Frame) -> tuple[Points, Labels, int]:
     labels = next((x for x in viewer.layers if isinstance(x, Labels) and _is_for(x, frame)), None)
     if labels is None or tuple(labels.data.shape) != frame.shape:
         labels = make_labels(frame, f"{frame.image.name} labels")
-        labels.metadata[_MADE_FOR] = frame.image.name
+        labels.metadata[MADE_FOR] = frame.image.name
         viewer.add_layer(labels)
     else:
         free = int(labels.data.max()) + 1
     points = next((x for x in viewer.layers if isinstance(x, Points) and _is_for(x, frame)), None)
     if points is None:
         points = make_points(frame, f"{frame.image.name} clicks")
-        points.metadata[_MADE_FOR] = frame.image.name
+        points.metadata[MADE_FOR] = frame.image.name
         viewer.add_layer(points)
     return points, labels, free
 
 
 def _is_for(layer: Layer, frame: Frame) -> bool:
-    made_for = layer.metadata.get(_MADE_FOR)
+    made_for = layer.metadata.get(MADE_FOR)
     return bool(made_for == frame.image.name and layer.ndim == len(frame.grid))

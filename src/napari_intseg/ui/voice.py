@@ -20,6 +20,9 @@ class Voice:
     answered = Signal(str, float)
     """An answer is there: where, and the seconds it took."""
 
+    drawn = Signal(str)
+    """The mouse has drawn a "box" or a "scribble"."""
+
     progressed = Signal(int, int, str)
     """Planes or bytes done, in all (0: unknown), and of what; done equals all at the end."""
 

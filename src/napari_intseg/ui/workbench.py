@@ -121,7 +121,7 @@ class Workbench:
     def accept_object(self) -> None:
         """Lock the current object, and begin the next."""
         binder = self.binder
-        if binder is None or not binder.clicks_of(binder.drawer.object):
+        if binder is None or not binder.is_begun(binder.drawer.object):
             self.voice.failed.emit("There is nothing to accept yet. Click on the object first.")
             return
         label = binder.drawer.object
@@ -151,7 +151,7 @@ class Workbench:
         binder = self.binder
         if self.is_propagating:
             return
-        if binder is not None and not binder.clicks_of(binder.drawer.object):
+        if binder is not None and not binder.is_begun(binder.drawer.object):
             self.voice.failed.emit("Nothing to propagate yet. Click on the object first.")
             return
         if binder is None or len(binder.frame.spatial) < 3:
