@@ -9,13 +9,12 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.flip import Flip
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.predict import SliceAnswer, predict_slice
+from napari_intseg.inference.predict import PreparedStore, SliceAnswer, predict_slice
 from napari_intseg.session.compare import joint_window, mask_in
-from napari_intseg.session.request import Request
 from napari_intseg.session.setup import Question
 
 
-def both_ways(question: Question, request: Request | None = None) -> tuple[Patch, Patch]:
+def both_ways(question: Question, prepared: PreparedStore | None = None) -> tuple[Patch, Patch]:
     """Return a model's answer on a slice, and that on the mirrored slice, mirrored back.
 
     They are the two answers that flip averaging takes the mean of, each with its own history of
@@ -26,8 +25,8 @@ def both_ways(question: Question, request: Request | None = None) -> tuple[Patch
     ----------
     question : Question
         Any that can be answered.
-    request : Request, optional
-        Whose store of prepared images is used.
+    prepared : PreparedStore, optional
+        Where to look for and to keep what the model prepares.
 
     Returns
     -------
@@ -36,8 +35,8 @@ def both_ways(question: Question, request: Request | None = None) -> tuple[Patch
     """
     volume, plane = question.setup.volume, question.plane
     flip = Flip(volume.slice_shape(plane.axis)[1])
-    plain = _asked(question, request, None)
-    mirrored = _asked(question, request, flip)
+    plain = _asked(question, prepared, None)
+    mirrored = _asked(question, prepared, flip)
     return plain.patch, flipped(mirrored.patch)
 
 
@@ -55,7 +54,7 @@ def flipped(patch: Patch) -> Patch:
     return replace(patch, col0=col0, logits=np.ascontiguousarray(patch.logits[:, ::-1]))
 
 
-def _asked(question: Question, request: Request | None, flip: Flip | None) -> SliceAnswer:
+def _asked(question: Question, prepared: PreparedStore | None, flip: Flip | None) -> SliceAnswer:
     setup, plane = question.setup, question.plane
     shape = setup.volume.slice_shape(plane.axis)
     initial = question.initial
@@ -76,7 +75,7 @@ def _asked(question: Question, request: Request | None, flip: Flip | None) -> Sl
             replace(setup.options, flip=False),
             prev=prev,
             initial=initial,
-            prepared=None if request is None else request.prepared,
+            prepared=prepared,
             key=(setup, plane) if flip is None else (setup, plane, "mirrored"),
         )
     assert prev is not None

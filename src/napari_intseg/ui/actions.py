@@ -50,6 +50,13 @@ ACTIONS: tuple[Action, ...] = (
         "Propagate",
         "Carry the object from the planes with clicks to their neighbours, until it ends.",
     ),
+    Action(
+        "suggest_click",
+        "H",
+        "Suggest next click",
+        "Mark where the two models disagree most; with one model, where its answer and that on "
+        "the mirrored image do. The mark is no click.",
+    ),
     Action("cancel", "Shift-G", "Cancel", "Stop propagating; planes that are done are kept."),
 )
 """Keys that mean nothing to napari's viewer or any of its layers."""

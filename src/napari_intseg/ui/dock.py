@@ -10,8 +10,10 @@ from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidg
 
 from napari_intseg.ui.actions import Keys
 from napari_intseg.ui.bridge import Bridge
+from napari_intseg.ui.comparison import Comparison
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.click_panel import ClickPanel
+from napari_intseg.ui.panels.compare_panel import ComparePanel
 from napari_intseg.ui.panels.image_panel import ImagePanel
 from napari_intseg.ui.panels.model_panel import ModelPanel
 from napari_intseg.ui.panels.object_panel import ObjectPanel
@@ -32,12 +34,15 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     ----------
     bench : Workbench
         All that it does, for scripts: `bench.new_object()`, `bench.propagate()`, …
+    comparison : Comparison
+        A second model beside the first.
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         self._bridge = Bridge()
         self.bench = bench = Workbench(napari_viewer, self._bridge.post)
+        self.comparison = Comparison(bench, self._bridge.post)
         calls = self._calls()
         self._keys = Keys(napari_viewer, calls)
         buttons = Buttons(calls, self._keys.taken)
@@ -47,8 +52,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.object_panel = ObjectPanel(bench, buttons)
         self.click_panel = ClickPanel(bench, buttons)
         self.volume_panel = VolumePanel(bench, buttons)
+        self.compare_panel = ComparePanel(self.comparison, buttons)
         self._arrange()
-        self._shut: Callable[[], None] = _Shut(bench, self._keys, self.image_panel)
+        self._shut: Callable[[], None] = _Shut(
+            bench, self._keys, self.image_panel, self.comparison
+        )
         # a window that is destroyed sends its children no close event
         self.destroyed.connect(self._shut)
         app = QApplication.instance()
@@ -83,6 +91,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "redo": bench.redo,
             "propagate": propagate,
             "cancel": bench.cancel,
+            "suggest_click": self.comparison.suggest,
         }
 
     def _arrange(self) -> None:
@@ -96,6 +105,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self.object_panel,
             self.click_panel,
             self.volume_panel,
+            self.compare_panel,
             self.status_panel,
         )
         for i, panel in enumerate(panels):
@@ -112,16 +122,21 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
 class _Shut:
     """Closes the parts once; knows nothing of the widget, so that it can go."""
 
-    def __init__(self, bench: Workbench, keys: Keys, image_panel: ImagePanel) -> None:
-        self._parts: tuple[Workbench, Keys, ImagePanel] | None = (bench, keys, image_panel)
+    def __init__(
+        self, bench: Workbench, keys: Keys, image_panel: ImagePanel, comparison: Comparison
+    ) -> None:
+        self._parts: tuple[Workbench, Keys, ImagePanel, Comparison] | None
+        self._parts = bench, keys, image_panel, comparison
 
     def __call__(self, *_: object) -> None:
         parts, self._parts = self._parts, None
         if parts is not None:
-            bench, keys, image_panel = parts
+            bench, keys, image_panel, comparison = parts
             keys.close()
             image_panel.close_panel()
+            comparison.close()
             bench.close()
+            comparison.release()
 
 
 class _Column(QScrollArea):  # type: ignore[misc, unused-ignore]

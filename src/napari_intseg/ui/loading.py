@@ -132,6 +132,12 @@ class Loader:
             partial(self._load_with, choice, self.model), self._loaded, key=self
         )
 
+    def put(self, choice: Choice, model: Segmenter) -> None:
+        """Use a model that has been loaded already."""
+        self.choice, self.model = choice, model
+        self._on_model(model)
+        self._voice.changed.emit()
+
     def fetch(self, key: str) -> None:
         """Fetch weights, then load the model that is chosen."""
         voice, post = self._voice, self._post

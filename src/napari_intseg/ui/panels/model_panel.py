@@ -98,6 +98,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _show_missing(self) -> None:
         choice = self._loader.choice
+        with QSignalBlocker(self.model):  # two models may have changed places
+            self.model.setCurrentIndex(self.model.findData(choice.name))
         key = weights_key(choice.name)
         is_missing = key is not None and choice.weights is None and not has_weights(choice.name)
         self.missing.setVisible(is_missing)

@@ -1,0 +1,382 @@
+"""Two models on the same clicks: what the panel does, without Qt."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from psygnal import Signal
+
+from napari_intseg.core.segmenter import BoolArray, Segmenter
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import IntSegError
+from napari_intseg.session.compare import Moment, Overlap
+from napari_intseg.ui.binder import Binder
+from napari_intseg.ui.compare_hint import Hint
+from napari_intseg.ui.compare_pair import Compared, Pair
+from napari_intseg.ui.compare_spread import Echo
+from napari_intseg.ui.layers import Place
+from napari_intseg.ui.loading import Choice, Loader, load
+from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.worker import Post
+
+KEEP: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
+    "A": lambda a, _b: a,
+    "B": lambda _a, b: b,
+    "both": lambda a, b: a & b,
+    "either": lambda a, b: a | b,
+}
+"""What can be kept of two masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What there is to show now, of the current object on the plane in the window.
+
+    Parameters
+    ----------
+    names : (str, str)
+        Of the two models.
+    overlap : Overlap or None
+        Of their masks; None until both have been compared.
+    seconds : (float or None, float or None)
+        What each took for its last answer.
+    moments : tuple of Moment
+        Click by click.
+    truth : (float, float) or None
+        IoU of each with the truth.
+    planes : tuple of (int, int)
+        Plane and pixels in disagreement, in volumes.
+    here : int
+        The plane in the window.
+    is_waiting : bool
+        Whether the second model has still to answer.
+    """
+
+    names: tuple[str, str]
+    overlap: Overlap | None = None
+    seconds: tuple[float | None, float | None] = (None, None)
+    moments: tuple[Moment, ...] = ()
+    truth: tuple[float, float] | None = None
+    planes: tuple[tuple[int, int], ...] = ()
+    here: int = 0
+    is_waiting: bool = False
+
+
+class Comparison:
+    """A second model for a workbench.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Where the first model works.
+    post : callable
+        As for the workbench.
+    load_with : callable, optional
+        Loads a model; another than `load` in tests.
+    """
+
+    changed = Signal()
+    """There is something new to show."""
+
+    def __init__(
+        self,
+        bench: Workbench,
+        post: Post,
+        *,
+        load_with: Callable[..., Segmenter | None] = load,
+    ) -> None:
+        self.bench = bench
+        self.loader = Loader(
+            bench.worker, post, bench.voice, on_model=self._model_ready, load_with=load_with
+        )
+        self.choice: Choice | None = None
+        self.truth: Labels | None = None
+        self.pair: Pair | None = None
+        self.hint = Hint(self.changed.emit)
+        self._echo: Echo | None = None
+        self._spreading: Place | None = None
+        self._is_closed = False
+        bench.voice.changed.connect(self._follow)
+        bench.voice.answered.connect(self._follow)
+        bench.voice.progressed.connect(self._follow)
+        bench.viewer.layers.events.removed.connect(self._layer_removed)
+        bench.viewer.dims.events.current_step.connect(self._plane_changed)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all is answered, propagated and compared."""
+        echoes = self._echo is not None and self._echo.is_running
+        return not echoes and (self.pair is None or self.pair.is_idle)
+
+    def choose(self, choice: Choice | None) -> None:
+        """Compare with a model from now on, or with none."""
+        self._end_pair()
+        self.choice = choice
+        model, self.loader.model = self.loader.model, None
+        if model is not None:
+            self.bench.worker.submit(partial(_release, model), lambda _: None)
+        if choice is not None:
+            self.loader.choose(choice)
+        self.changed.emit()
+
+    def possible_truths(self) -> tuple[Labels, ...]:
+        """Return the Labels layers that lie on the grid of the image and are not ours."""
+        binder = self.bench.binder
+        if binder is None:
+            return ()
+        own = {binder.labels}
+        if self.pair is not None:
+            own |= {self.pair.labels, self.pair.agreement}
+        return tuple(
+            layer
+            for layer in self.bench.viewer.layers
+            if isinstance(layer, Labels)
+            and layer not in own
+            and tuple(layer.data.shape) == binder.frame.shape
+        )
+
+    def choose_truth(self, layer: Labels | None) -> None:
+        """Measure both models by a layer, or by none."""
+        self.truth = layer
+        if self.pair is not None:
+            self.pair.set_truth(layer)
+        self.changed.emit()
+
+    @property
+    def state(self) -> State | None:
+        """What there is to show; None while nothing is compared."""
+        pair, place = self.pair, self._place()
+        if pair is None or place is None:
+            return None
+        names = self.bench.loader.choice.name, pair.name
+        found = pair.compared.get(place)
+        planes: tuple[tuple[int, int], ...] = ()
+        if len(pair.binder.frame.spatial) == 3:
+            planes = tuple(
+                (p.plane.index, c.overlap.disagreeing) for p, c in sorted(self._of_object(place))
+            )
+        return State(
+            names,
+            None if found is None else found.overlap,
+            self._seconds(place),
+            () if found is None else found.moments,
+            None if found is None else found.truth,
+            planes,
+            place.plane.index,
+            pair.is_waiting or (self._echo is not None and self._echo.is_running),
+        )
+
+    def keep(self, which: str, *, everywhere: bool = False) -> None:
+        """Go on from one of the masks, or both together, as one step of undo.
+
+        Parameters
+        ----------
+        which : str
+            A key of `KEEP`.
+        everywhere : bool, default False
+            On all planes of the axis in the window; else on the plane in the window alone.
+        """
+        place, pair = self._place(), self.pair
+        if place is None or pair is None:
+            self._fail("There is nothing to keep yet. Choose a second model, then click.")
+            return
+        places = [p for p, _ in self._of_object(place)] if everywhere else [place]
+        masks = {p.plane: KEEP[which](*pair.masks(p)) for p in places}
+        if not any(mask.any() for mask in masks.values()):
+            self._fail("There is nothing to keep: that mask is empty here.")
+            return
+        if self._put(place, masks):
+            on = f"{len(masks)} planes" if everywhere and len(masks) > 1 else "this plane"
+            what = {"A": "A's mask", "B": "B's mask"}.get(which, f"what {which} say")
+            self.bench.voice.message.emit(f"Kept {what} on {on}. Clicks that follow correct it.")
+
+    def swap(self) -> None:
+        """Go on with the second model from the first one's mask; the two change places."""
+        place, pair = self._place(), self.pair
+        model, choice = self.bench.loader.model, self.bench.loader.choice
+        second, its_choice = self.loader.model, self.choice
+        if pair is None or place is None or model is None or second is None or its_choice is None:
+            self._fail("There is nothing to hand over yet. Choose a second model, then click.")
+            return
+        mask, _ = pair.masks(place)
+        if mask.any() and not self._put(place, {place.plane: mask}):
+            return
+        self._end_pair()
+        self.choice = self.loader.choice = choice
+        self.loader.model = model
+        self.bench.loader.put(its_choice, second)
+        self._follow()
+        self.bench.voice.message.emit(
+            f"{its_choice.name} goes on from the mask of {choice.name}. The next click corrects it."
+        )
+
+    def suggest(self) -> None:
+        """Mark where the next click would say most."""
+        if self.bench.binder is None:
+            self._fail("There is nothing to suggest yet. Click on the object first.")
+            return
+        self.hint.suggest(self.bench.binder, self.pair)
+
+    def go_to_worst(self) -> None:
+        """Show the plane on which the two disagree most."""
+        place, pair = self._place(), self.pair
+        if pair is None or place is None:
+            return
+        found = self._of_object(place)
+        if found:
+            worst, _ = max(found, key=lambda entry: entry[1].overlap.disagreeing)
+            _show_plane(pair.binder, worst.plane)
+
+    def go_to_plane(self, index: int) -> None:
+        """Show a plane of the axis in the window."""
+        place = self._place()
+        if self.pair is not None and place is not None:
+            _show_plane(self.pair.binder, Plane(place.plane.axis, index))
+
+    def close(self) -> None:
+        """Let go of the viewer; layers stay as they are, but the mark."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        voice, viewer = self.bench.voice, self.bench.viewer
+        voice.changed.disconnect(self._follow)
+        voice.answered.disconnect(self._follow)
+        voice.progressed.disconnect(self._follow)
+        viewer.layers.events.removed.disconnect(self._layer_removed)
+        viewer.dims.events.current_step.disconnect(self._plane_changed)
+        self.hint.clear()
+        self._end_pair(remove=False)
+
+    def release(self) -> None:
+        """Give back the second model's memory; the thread has ended."""
+        self.loader.release()
+
+    def _place(self) -> Place | None:
+        binder = self.bench.binder
+        now = None if binder is None else binder.viewed
+        if binder is None or now is None or isinstance(now, str):
+            return None
+        return Place(now.time, binder.drawer.object, now.plane)
+
+    def _of_object(self, place: Place) -> list[tuple[Place, Compared]]:
+        """Return what was compared of an object on planes of the same axis."""
+        if self.pair is None:
+            return []
+        wanted = place.time, place.object, place.plane.axis
+        return [
+            (p, compared)
+            for p, compared in self.pair.compared.items()
+            if (p.time, p.object, p.plane.axis) == wanted
+        ]
+
+    def _seconds(self, place: Place) -> tuple[float | None, float | None]:
+        assert self.pair is not None
+        session = self.pair.binder.drawer.sessions.get(place.time)
+        follower = self.pair.follower(place.time)
+        found = []
+        for one in (session, follower):
+            shown = None if one is None else one.document.state(place.object, place.plane).shown
+            answer = None if shown is None else shown.answer
+            found.append(None if answer is None else answer.seconds)
+        return found[0], found[1]
+
+    def _put(self, place: Place, masks: dict[Plane, BoolArray]) -> bool:
+        """Let the current object start from masks, in its session; say whether it was allowed."""
+        binder = self.bench.binder
+        session = None if binder is None else binder.drawer.session(place.time, place.object)
+        if binder is None or session is None:
+            return False
+        try:
+            change = session.set_initial(masks)
+        except IntSegError as err:
+            self._fail(str(err))
+            return False
+        binder.draw(place.time, change)
+        self.bench.voice.changed.emit()
+        return True
+
+    def _fail(self, text: str) -> None:
+        self.bench.voice.failed.emit(text)
+
+    def _model_ready(self, _model: Segmenter) -> None:
+        self._end_pair()
+        self._follow()
+
+    def _follow(self, *_: Any) -> None:
+        """Answer to whatever has happened."""
+        if self._is_closed:
+            return
+        binder = self.bench.binder
+        if self.pair is not None and (self.pair.binder is not binder or self.pair.binder.is_closed):
+            self._end_pair()
+        if self.pair is None and binder is not None and not binder.is_closed:
+            self._begin_pair(binder)
+        if self.pair is not None:
+            self.pair.follow()
+        self.hint.check()
+        self._spread()
+        self.changed.emit()
+
+    def _begin_pair(self, binder: Binder) -> None:
+        if self.loader.model is None or self.choice is None or self.loader.is_loading:
+            return
+        self.pair = Pair(binder, self.loader.model, self.choice.name, on_change=self.changed.emit)
+        if self.truth is not None and self.truth in self.possible_truths():
+            self.pair.set_truth(self.truth)
+
+    def _end_pair(self, *, remove: bool = True) -> None:
+        pair, self.pair = self.pair, None
+        if self._echo is not None:
+            self._echo.close()
+            self._echo = None
+        if pair is not None:
+            pair.close(remove=remove)
+
+    def _spread(self) -> None:
+        """Have the second model propagate once the first has."""
+        if self.bench.is_propagating:
+            self._spreading = self._spreading or self._place()
+            return
+        place, self._spreading = self._spreading, None
+        if place is None or self.pair is None:
+            return
+        if self._echo is not None:
+            self._echo.close()
+        self._echo = Echo(self.pair, place.time, place.object, self.bench.planes, self.changed.emit)
+        self._echo.start(place.plane.axis)
+
+    def _plane_changed(self, _event: Any = None) -> None:
+        self.changed.emit()
+
+    def _layer_removed(self, event: Any) -> None:
+        pair = self.pair
+        if event.value is self.truth:
+            self.choose_truth(None)
+        if pair is None or pair.is_closed:
+            self.changed.emit()
+        elif event.value in (pair.labels, pair.agreement):
+            self.choose(None)
+            self.bench.voice.message.emit(
+                f"The layer {event.value.name!r} was removed, so the comparison has ended. Choose "
+                "a second model to begin again."
+            )
+
+
+def _show_plane(binder: Binder, plane: Plane) -> None:
+    """Move the sliders to a plane of the axis that is not displayed."""
+    dims, labels = binder.tools.viewer.dims, binder.labels
+    offset = dims.ndim - len(binder.frame.grid)
+    axis = binder.frame.spatial[plane.axis]
+    at = np.asarray(labels.world_to_data(dims.point), float)
+    at[axis] = plane.index
+    world = labels.data_to_world(at)
+    dims.set_point(offset + axis, float(world[axis]))
+
+
+def _release(model: Any, _should_stop: Callable[[], bool]) -> None:
+    method = getattr(model, "release", None)
+    if method is not None:
+        method()

@@ -1,0 +1,190 @@
+"""Two models on the same clicks: where they agree, over clicks and planes, and what to keep."""
+
+from dataclasses import replace
+from typing import Any
+
+from napari.layers import Labels
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_intseg.models.registry import available_models
+from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B
+from napari_intseg.ui.compare_layers import COLOURS
+from napari_intseg.ui.comparison import Comparison, State
+from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.panels.form import combo, fill
+from napari_intseg.ui.panels.plot import Plot, Series
+
+_KEEP = (
+    ("A", "Keep A", "Go on from A's mask; clicks that follow correct it."),
+    ("B", "Keep B", "Go on from B's mask; clicks that follow correct it."),
+    ("both", "Both", "Keep what is in both masks, the intersection."),
+    ("either", "Either", "Keep what is in either mask, the union."),
+)
+
+
+class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Shows what a `Comparison` knows; empty but for the choice until a second model is chosen."""
+
+    def __init__(self, comparison: Comparison, buttons: Buttons) -> None:
+        super().__init__()
+        self._comparison = comparison
+        self.model = combo("A second model that gets the same clicks, after the first.")
+        self.truth = combo("Labels on the same grid, to measure both models by.")
+        self.legend, self.numbers = QLabel(), QLabel()
+        self.clicks = Plot("IoU over clicks", fraction=True)
+        self.planes = Plot("pixels in disagreement over planes", on_pick=comparison.go_to_plane)
+        self.worst = QPushButton("Go to the plane that disagrees most")
+        self.keep = {which: QPushButton(title) for which, title, _ in _KEEP}
+        self.everywhere = QCheckBox("on all planes")
+        self.everywhere.setToolTip("Keep on every plane that both know, not only on this one.")
+        self.swap = QPushButton("Go on with B from A's mask")
+        self.swap.setToolTip("B becomes the model that answers, and its first mask is A's.")
+        self.suggest = buttons.make("suggest_click")
+        self.inside = QWidget()
+        self._build()
+        self._connect()
+        self._shown: tuple[Any, ...] = ()
+        self._show()
+
+    def _build(self) -> None:
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.setSpacing(4)
+        rows = QFormLayout()
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows.addRow("Compare with", self.model)
+        self._truth_label = QLabel("Truth")
+        rows.addRow(self._truth_label, self.truth)
+        outside.addLayout(rows)
+        outside.addWidget(self.inside)
+        outside.addWidget(self.suggest)
+        layout = QGridLayout(self.inside)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for label in (self.legend, self.numbers):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.RichText)
+        for row, widget in enumerate((self.legend, self.numbers, self.clicks, self.planes)):
+            layout.addWidget(widget, row, 0, 1, 4)
+        layout.addWidget(self.worst, 4, 0, 1, 4)
+        for column, (which, _, tip) in enumerate(_KEEP):
+            self.keep[which].setToolTip(tip)
+            layout.addWidget(self.keep[which], 5, column)
+        layout.addWidget(self.everywhere, 6, 0, 1, 4)
+        layout.addWidget(self.swap, 7, 0, 1, 4)
+
+    def _connect(self) -> None:
+        comparison = self._comparison
+        fill(self.model, _models(), None)
+        items: Any = self.model.model()
+        for row, spec in enumerate(available_models().values(), start=1):
+            items.item(row).setEnabled(spec.is_installed)
+        self.model.currentIndexChanged.connect(self._model_chosen)
+        self.truth.currentIndexChanged.connect(self._truth_chosen)
+        self.worst.clicked.connect(lambda _: comparison.go_to_worst())
+        self.swap.clicked.connect(lambda _: comparison.swap())
+        for which, button in self.keep.items():
+            button.clicked.connect(lambda _, which=which: self._keep(which))
+        comparison.changed.connect(self._show)
+
+    def _model_chosen(self, _index: int) -> None:
+        name = self.model.currentData()
+        main = self._comparison.bench.loader.choice
+        self._comparison.choose(None if name is None else replace(main, name=name, weights=None))
+
+    def _truth_chosen(self, _index: int) -> None:
+        self._comparison.choose_truth(self.truth.currentData())
+
+    def _keep(self, which: str) -> None:
+        everywhere = self.everywhere.isChecked() and not self.everywhere.isHidden()
+        self._comparison.keep(which, everywhere=everywhere)
+
+    def _show(self) -> None:
+        comparison, state = self._comparison, self._comparison.state
+        truths = comparison.possible_truths()
+        now = (comparison.choice, state, tuple((t, t.name) for t in truths), comparison.truth)
+        if now == self._shown:
+            return
+        self._shown = now
+        name = None if comparison.choice is None else comparison.choice.name
+        with QSignalBlocker(self.model):
+            self.model.setCurrentIndex(max(0, self.model.findData(name)))
+        self._show_truths(truths)
+        self.inside.setVisible(state is not None)
+        for widget in (self._truth_label, self.truth):
+            widget.setVisible(state is not None and bool(truths))
+        if state is not None:
+            self.legend.setText(_legend(state))
+            self.numbers.setText(_numbers(state))
+            self._show_curves(state)
+            self._show_buttons(state)
+
+    def _show_truths(self, truths: tuple[Labels, ...]) -> None:
+        entries: list[tuple[str, Labels | None]] = [("none", None)]
+        entries += [(layer.name, layer) for layer in truths]
+        fill(self.truth, entries, self._comparison.truth)
+
+    def _show_curves(self, state: State) -> None:
+        a, b = state.names
+        moments = state.moments
+        curves = [
+            Series(
+                "A and B", COLOURS[BOTH], tuple((m.clicks, m.overlap.iou) for m in moments), True
+            )
+        ]
+        for i, (name, colour) in enumerate(((a, COLOURS[ONLY_A]), (b, COLOURS[ONLY_B]))):
+            points = tuple((m.clicks, m.truth[i]) for m in moments if m.truth is not None)
+            curves.append(Series(f"{name} and truth", colour, points))
+        self.clicks.set_series(curves)
+        self.clicks.setVisible(bool(moments))
+        planes = tuple((float(plane), float(count)) for plane, count in state.planes)
+        self.planes.set_series([Series("pixels", COLOURS[ONLY_B], planes)], state.here)
+        for widget in (self.planes, self.worst):
+            widget.setVisible(bool(planes))
+
+    def _show_buttons(self, state: State) -> None:
+        has_masks = state.overlap is not None
+        for button in (*self.keep.values(), self.worst):
+            button.setEnabled(has_masks)
+        self.swap.setEnabled(has_masks)
+        self.everywhere.setVisible(len(state.planes) > 1)
+
+
+def _models() -> list[tuple[str, str | None]]:
+    return [("none", None), *((spec.title, name) for name, spec in available_models().items())]
+
+
+def _legend(state: State) -> str:
+    a, b = state.names
+    parts = ((BOTH, "both"), (ONLY_A, f"only A: {a}"), (ONLY_B, f"only B: {b}"))
+    return " &nbsp; ".join(
+        f'<span style="color:{COLOURS[value]}">■</span> {words}' for value, words in parts
+    )
+
+
+def _numbers(state: State) -> str:
+    lines = []
+    if state.overlap is not None:
+        found = state.overlap
+        lines.append(
+            f"IoU <b>{found.iou:.3f}</b>, Dice <b>{found.dice:.3f}</b>, "
+            f"<b>{found.disagreeing:,}</b> px differ"
+        )
+    for i, letter in enumerate("AB"):
+        seconds = state.seconds[i]
+        words = "–" if seconds is None else f"{1000 * seconds:.0f} ms"
+        if state.truth is not None:
+            words += f", IoU with the truth {state.truth[i]:.3f}"
+        lines.append(f"{letter}: {words}")
+    if state.is_waiting:
+        lines.append("B is still at work …")
+    return "<br>".join(lines)
