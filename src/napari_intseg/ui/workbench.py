@@ -9,10 +9,15 @@ from napari.layers import Image
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.propagation.walk import WalkSettings
+from napari_intseg.session.embeddings import EmbeddingFiles
 from napari_intseg.ui.binder import Binder, Tools
 from napari_intseg.ui.frame import Frame, can_mix, possible_axes
 from napari_intseg.ui.layers import NEGATIVE, POSITIVE
 from napari_intseg.ui.loading import Loader, load
+from napari_intseg.ui.polygon import Outliner
+from napari_intseg.ui.prefetch import Prefetch
+from napari_intseg.ui.shelf import Shelf
 from napari_intseg.ui.spread import Spread
 from napari_intseg.ui.starting import layers_for
 from napari_intseg.ui.voice import Voice
@@ -52,9 +57,14 @@ class Workbench:
         self.others: tuple[Image, ...] = ()
         self.channels: tuple[int, ...] | None = None
         self.window: WindowChoice = None
+        self.planes: range | None = None  # that the last propagation was limited to
+        self.settings = WalkSettings()
+        self.shelf = Shelf()
         self._spread: Spread | None = None
-        self._tools = Tools(viewer, self.worker, post, self.voice)
+        self._tools = Tools(viewer, self.worker, post, self.voice, self.shelf)
         self._binders: dict[Image, Binder] = {}
+        self.prefetch = Prefetch(self, post)
+        self.outliner = Outliner(self)
         self.voice.lost.connect(self._lost)
 
     def choose_image(self, image: Image | None) -> None:
@@ -157,7 +167,10 @@ class Workbench:
         if binder is None or len(binder.frame.spatial) < 3:
             self.voice.failed.emit("Propagation needs clicks in a volume. Choose a 3-D image.")
             return
-        self._spread = Spread(binder, planes, on_end=self._spread_ended)
+        self.planes = planes
+        self._spread = Spread(
+            binder, planes, settings=self.settings, on_end=self._spread_ended
+        )
         self._spread.start()
         self.voice.changed.emit()
 
@@ -184,8 +197,18 @@ class Workbench:
         """Whether there is something to "undo" or "redo"."""
         return self.binder is not None and self.binder.can(action)
 
+    def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
+        """Keep embeddings on disk from now on, or not any more with None."""
+        self.shelf.files = files
+        for binder in self._binders.values():
+            for session in binder.drawer.sessions.values():
+                session.keep_embeddings(files)
+        self.voice.changed.emit()
+
     def close(self) -> None:
         """Stop the thread, let go of all layers; nothing is left behind."""
+        self.prefetch.close()
+        self.outliner.close()
         self._stop_spread()
         for binder in self._binders.values():
             binder.close()
