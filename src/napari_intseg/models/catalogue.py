@@ -63,6 +63,17 @@ def _simpleclick(size: str, file: str, size_mb: float) -> WeightFile:
     )  # fmt: skip
 
 
+def _focalclick(key: str, folder: str, size_mb: float) -> WeightFile:
+    binds = "segformer" in key
+    note = f"published as last_checkpoint.pth in the folder {folder}, on a file host that wants a "
+    note += "browser (github.com/alibaba/ClickSEG): fetch by hand and add with its key"
+    return WeightFile(
+        f"focalclick-{key}", "focalclick", f"focalclick_{folder}.pth", None, None,
+        "NVIDIA Source Code License (backbone)" if binds else "MIT", size_mb, "arXiv:2204.02574",
+        f"research and evaluation only; {note}" if binds else note,
+    )  # fmt: skip
+
+
 _META = "https://dl.fbaipublicfiles.com/segment_anything"
 
 
@@ -157,6 +168,12 @@ _FILES = (
     _simpleclick("b", "cocolvis_vit_base.pth", 387.0),
     _simpleclick("l", "cocolvis_vit_large.pth", 1291.0),
     _simpleclick("h", "cocolvis_vit_huge.pth", 2638.0),
+    _focalclick("hrnet18s-s1", "hrnet18s_S1_cclvs", 16.6),
+    _focalclick("hrnet18s-s2", "hrnet18s_S2_cclvs", 16.6),
+    _focalclick("hrnet32-s2", "hrnet32_S2_cclvs", 119.1),
+    _focalclick("segformer-b0-s1", "segformerB0_S1_cclvs", 14.4),
+    _focalclick("segformer-b0-s2", "segformerB0_S2_cclvs", 14.4),
+    _focalclick("segformer-b3-s2", "segformerB3_S2_cclvs", 174.6),
 )  # fmt: skip
 
 CATALOGUE: dict[str, WeightFile] = {entry.key: entry for entry in _FILES}

@@ -146,6 +146,15 @@ def _handover(first: str, then: str, title: str) -> ModelSpec:
     )  # fmt: skip
 
 
+def _focalclick(key: str, title: str) -> ModelSpec:
+    binds = "segformer" in key
+    return ModelSpec(
+        "napari_intseg.models.focalclick:build", f"FocalClick {title} (COCO+LVIS)", "focalclick",
+        CLICKS_MASK, key, "NVIDIA Source Code License" if binds else "MIT", "arXiv:2204.02574",
+        note="research and evaluation only (SegFormer's backbone)" if binds else "",
+    )  # fmt: skip
+
+
 _BUNDLED, _PYRAMID = "napari_intseg.models.bundled:build", "arXiv:2102.06583, arXiv:2404.00741"
 
 MODELS: dict[str, ModelSpec] = {
@@ -223,6 +232,12 @@ MODELS: dict[str, ModelSpec] = {
     "simpleclick-vit-b": _simpleclick("simpleclick-vit-b", "SimpleClick ViT-B (COCO+LVIS)"),
     "simpleclick-vit-l": _simpleclick("simpleclick-vit-l", "SimpleClick ViT-L (COCO+LVIS)"),
     "simpleclick-vit-h": _simpleclick("simpleclick-vit-h", "SimpleClick ViT-H (COCO+LVIS)"),
+    "focalclick-hrnet18s-s1": _focalclick("focalclick-hrnet18s-s1", "HRNet-18s-S1"),
+    "focalclick-hrnet18s-s2": _focalclick("focalclick-hrnet18s-s2", "HRNet-18s-S2"),
+    "focalclick-hrnet32-s2": _focalclick("focalclick-hrnet32-s2", "HRNet-32-S2"),
+    "focalclick-segformer-b0-s1": _focalclick("focalclick-segformer-b0-s1", "SegFormer-B0-S1"),
+    "focalclick-segformer-b0-s2": _focalclick("focalclick-segformer-b0-s2", "SegFormer-B0-S2"),
+    "focalclick-segformer-b3-s2": _focalclick("focalclick-segformer-b3-s2", "SegFormer-B3-S2"),
     "handover": _handover(*DEFAULT_PAIR, "First click by SAM ViT-B, then RITM HRNet-18s"),
     "mobile-sam-then-ritm-hrnet18s": _handover(
         "mobile-sam", "ritm-hrnet18s", "First click by MobileSAM, then RITM HRNet-18s"),

@@ -49,7 +49,7 @@ def _is_mean_std(value: Any) -> bool:
 
 Known = dict[str, tuple[Callable[[Any], bool], Any]]
 # name: (what is allowed, value where the file does not say)
-_COMMON: Known = {
+COMMON: Known = {
     "use_rgb_conv": (_is_flag, True),
     "with_aux_output": (_is_flag, False),
     "norm_radius": (lambda v: _is_number(v) and v > 0, 260),
@@ -64,7 +64,7 @@ _COMMON: Known = {
     "norm_mean_std": (_is_mean_std, (IMAGENET_MEAN, IMAGENET_STD)),
     "backbone_lr_mult": (_is_number, 0.1),
 }
-_HRNET: Known = {
+HRNET: Known = {
     "width": (lambda v: _is_whole(v) and v > 0, 48),
     "ocr_width": (_is_whole, 256),
     "small": (_is_flag, False),
@@ -77,8 +77,8 @@ _DEEPLAB: Known = {
 }
 # names in the files, compared as text; nothing is ever imported by them
 _CLASSES = {
-    "isegm.model.is_hrnet_model.HRNetModel": _COMMON | _HRNET,
-    "isegm.model.is_deeplab_model.DeeplabModel": _COMMON | _DEEPLAB,
+    "isegm.model.is_hrnet_model.HRNetModel": COMMON | HRNET,
+    "isegm.model.is_deeplab_model.DeeplabModel": COMMON | _DEEPLAB,
 }
 
 
@@ -136,8 +136,8 @@ def net_of_config(config: Any, path: Path) -> ClickNet:
             f"weights are of an unknown class: expected one of {', '.join(_CLASSES)}, got "
             f"{name!r} in {str(path)!r}. Choose the model that this file belongs to."
         )
-    values = _values(config["params"], _CLASSES[name], path)
-    clicks = _click_input(values)
+    values = read_params(config["params"], _CLASSES[name], path)
+    clicks = click_input(values)
     if "width" in values:
         return HRNetClicks(
             clicks, width=values["width"], ocr_width=values["ocr_width"], small=values["small"]
@@ -150,7 +150,23 @@ def net_of_config(config: Any, path: Path) -> ClickNet:
     )
 
 
-def _values(params: dict[str, Any], known: Known, path: Path) -> dict[str, Any]:
+def read_params(params: dict[str, Any], known: Known, path: Path) -> dict[str, Any]:
+    """Return the values of a configuration's parameters, the usual ones where it says nothing.
+
+    Parameters
+    ----------
+    params : dict
+        As stored, ``{name: {"type", "value", "specified"}}``.
+    known : Known
+        What may be there.
+    path : Path
+        The file it comes from, for messages.
+
+    Raises
+    ------
+    WeightsError
+        If a parameter or a value is not known.
+    """
     values = {name: default for name, (_, default) in known.items()}
     for name, param in params.items():
         if name not in known:
@@ -170,7 +186,8 @@ def _values(params: dict[str, Any], known: Known, path: Path) -> dict[str, Any]:
     return values
 
 
-def _click_input(values: dict[str, Any]) -> ClickInput:
+def click_input(values: dict[str, Any]) -> ClickInput:
+    """Return how clicks enter, of the values of `COMMON`."""
     mean, std = (tuple(map(float, numbers)) for numbers in values["norm_mean_std"])
     inner: Any = "convolution" if values["conv_extend"] else "branch"
     return ClickInput(

@@ -1,0 +1,293 @@
+"""FocalClick: a coarse answer on the target, then a finer one where the last click changed it.
+
+References
+----------
+.. [1] Chen, X. et al. "FocalClick: towards practical interactive image segmentation", CVPR 2022,
+       arXiv:2204.02574.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_intseg.core.prompts import Click, PromptKind, Prompts
+from napari_intseg.core.segmenter import (
+    LOGIT_LIMIT,
+    Answer,
+    FloatArray,
+    Prepared,
+    Query,
+    Traits,
+    logit,
+)
+from napari_intseg.core.settings import ZoomIn
+from napari_intseg.models.checkpoint import required
+from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
+from napari_intseg.models.focalclick_config import load_focalclick
+from napari_intseg.models.focalclick_crop import Window, focus_crop
+from napari_intseg.models.fold import quicken
+from napari_intseg.models.nets.click_net import enlarge
+from napari_intseg.models.nets.focal_click import Coarse, FocalClickNet
+from napari_intseg.models.nets.focal_refiner import FocusBox
+from napari_intseg.models.ritm import pack_clicks
+
+PUBLISHED_ZOOM_IN = ZoomIn(
+    skip_clicks=1,
+    target_size=None,
+    min_crop_size=10,
+    expansion=1.4,
+    keep_crop=False,
+    threshold=0.49,
+)
+"""The target crop: anew at every click, at its own size, and none at the first click."""
+
+_PROMPTS: frozenset[PromptKind] = frozenset({"click", "mask"})
+_THRESHOLD = 0.49
+_CHANGING_LOGIT = 0.49
+"""The published predictor compares logits, not probabilities, with the threshold here."""
+
+_PROGRESSIVE_AFTER = 10
+"""From the next click on, only the focus crop changes."""
+
+
+def build(
+    name: str,
+    weights: Path | None,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    zoom_in: ZoomIn | None = PUBLISHED_ZOOM_IN,
+    infer_size_px: int = 256,
+    focus_expansion: float = 1.4,
+    longer_side_px: int | None = 2048,
+) -> "FocalClick":
+    """Return FocalClick with a published checkpoint; the defaults are those of its evaluation.
+
+    Parameters
+    ----------
+    name : str
+        The name it is registered under; which network it is, the checkpoint says.
+    weights : Path
+        The checkpoint.
+    device, precision : str
+        See `choose_device` and `choose_precision`.
+    zoom_in : ZoomIn or None
+        The target crop.
+    infer_size_px : int, default 256
+        Side of what both networks see: the target crop and the focus crop are resized to it.
+    focus_expansion : float, default 1.4
+        By how much the window round a change is enlarged.
+    longer_side_px : int or None, default 2048
+        Target crops are never larger, so that a huge slice fits into memory; published without a
+        limit.
+
+    Raises
+    ------
+    WeightsError
+        If the checkpoint is missing, damaged, foreign or unsafe.
+    DeviceError
+        If the device or precision does not exist.
+    """
+    net = load_focalclick(required(weights, name))
+    traits = Traits(
+        name,
+        _PROMPTS,
+        resample="probability",
+        threshold=_THRESHOLD,
+        zoom_in=zoom_in,
+        longer_side_px=longer_side_px,
+        uses_prev=True,
+    )
+    return FocalClick(
+        traits,
+        net,
+        device=device,
+        precision=precision,
+        infer_size_px=infer_size_px,
+        focus_expansion=focus_expansion,
+    )
+
+
+class FocalClick:
+    """A coarse network and its refiner, as a `Segmenter`.
+
+    The engine's zoom-in is the target crop. On it, the coarse answer says what the last click
+    changed; that window is refined at full resolution. From the eleventh click on everything
+    outside the window stays as it was.
+
+    Parameters
+    ----------
+    traits : Traits
+        Name and settings.
+    net : FocalClickNet
+        Loaded; taken over and changed.
+    device, precision, infer_size_px, focus_expansion
+        See `build`.
+
+    Notes
+    -----
+    `Answer.info` tells the window, ``"focus"``: ``(row0, row1, col0, col1)``, half-open, in
+    pixels of the view. Two corners of the published predictor need the slice round the target
+    crop, which a model does not see; here the crop takes its place. They are the size that a
+    coarse mask of fewer than 10 pixels stands for, and, from the eleventh click on, probabilities
+    below the threshold outside the crop, which here are 0.
+    """
+
+    def __init__(
+        self,
+        traits: Traits,
+        net: FocalClickNet,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        infer_size_px: int = 256,
+        focus_expansion: float = 1.4,
+    ) -> None:
+        self.device = choose_device(device)
+        self.dtype = choose_precision(precision, self.device)
+        self.net = quicken(net)
+        for child in self.net.children():  # settings on the network itself stay float32
+            child.to(self.dtype)
+        self.net.to(self.device)
+        self.infer_size_px = infer_size_px
+        self.focus_expansion = focus_expansion
+        self._traits = traits
+
+    @property
+    def traits(self) -> Traits:
+        """How it wants to be used."""
+        return self._traits
+
+    def prepare(self, image: FloatArray) -> Prepared:
+        """Keep the image, whole and at the size that the coarse network sees.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (H, W, 3)
+            RGB in [0, 1].
+        """
+        whole = torch.from_numpy(np.array(image, np.float32, order="C")).permute(2, 0, 1)[None]
+        side = self.infer_size_px
+        small = enlarge(whole, (side, side))
+        shape = (image.shape[0], image.shape[1])
+        return Prepared(shape, _Images(whole, small), whole.nbytes + small.nbytes)
+
+    def predict(self, query: Query) -> Answer:
+        """Answer one query.
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+        """
+        exact = self.dtype == torch.float32
+        with (
+            memory_guard(self.device),
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(allow_tf32=not exact),
+        ):
+            return self._answer(query)
+
+    def _answer(self, query: Query) -> Answer:
+        images: _Images = query.prepared.payload
+        shape, clicks = query.prepared.shape, query.prompts.clicks
+        before = _logits_before(query)
+        coarse = self._coarse(images.small, clicks, before, shape)
+        found = logit(enlarge(coarse.logits.sigmoid(), shape)[0, 0].cpu().numpy())
+        window = focus_crop(
+            found > _CHANGING_LOGIT,
+            before.sigmoid()[0, 0].numpy() > _THRESHOLD,
+            clicks[-1] if clicks else None,
+            self.focus_expansion,
+        )
+        keep = len(clicks) > _PROGRESSIVE_AFTER
+        answer = np.array(before[0, 0].numpy() if keep else found)
+        inside = self._fine(images.whole, clicks, coarse, window, shape)
+        answer[window[0] : window[1], window[2] : window[3]] = inside
+        return Answer(np.clip(answer, -LOGIT_LIMIT, LOGIT_LIMIT), info={"focus": window})
+
+    def _coarse(
+        self, image: Tensor, clicks: Sequence[Click], before: Tensor, shape: tuple[int, int]
+    ) -> Coarse:
+        side = self.infer_size_px
+        points = self._points(clicks, (0, shape[0], 0, shape[1]))
+        prev = enlarge(before.sigmoid(), (side, side))
+        self._return_to_device()
+        coarse: Coarse = self.net(image.to(self.device), points, prev.to(self.device))
+        return coarse
+
+    def _fine(
+        self,
+        image: Tensor,
+        clicks: Sequence[Click],
+        coarse: Coarse,
+        window: Window,
+        shape: tuple[int, int],
+    ) -> FloatArray:
+        """Return the refined logits of a window, (row1 - row0, col1 - col0)."""
+        row0, row1, col0, col1 = window
+        side = self.infer_size_px
+        crop = enlarge(image[..., row0:row1, col0:col1], (side, side)).to(self.device)
+        box: FocusBox = (
+            col0 * side / shape[1],
+            row0 * side / shape[0],
+            min(col1 * side / shape[1], side),
+            min(row1 * side / shape[0], side),
+        )
+        points = self._points(clicks, window)
+        refined = self.net.refine(crop, points, coarse.features, coarse.logits, box)
+        back = F.interpolate(
+            refined.logits, (row1 - row0, col1 - col0), mode="bilinear", align_corners=True
+        )
+        inside: FloatArray = back[0, 0].cpu().numpy()
+        return inside
+
+    def _points(self, clicks: Sequence[Click], window: Window) -> Tensor:
+        """Return all clicks in pixels of a window that is resized to the networks' input."""
+        row0, row1, col0, col1 = window
+        per_row, per_col = self.infer_size_px / (row1 - row0), self.infer_size_px / (col1 - col0)
+        moved = [
+            Click((c.row - row0) * per_row, (c.col - col0) * per_col, c.positive) for c in clicks
+        ]
+        return torch.from_numpy(pack_clicks([moved])).to(self.device)
+
+    def _return_to_device(self) -> None:
+        first = next(self.net.parameters(), None)
+        if first is not None and first.device.type != self.device.type:
+            self.net.to(self.device)  # it was released
+
+    def warm_up(self, shape: tuple[int, int] = (400, 400)) -> None:
+        """Answer once on an empty image, in the thread that will predict.
+
+        Parameters
+        ----------
+        shape : tuple of int, default (400, 400)
+            ``(H, W)`` of a view.
+        """
+        centre = Prompts((Click(shape[0] / 2, shape[1] / 2),))
+        self.predict(Query(self.prepare(np.zeros((*shape, 3), np.float32)), centre))
+
+    def release(self) -> None:
+        """Return the device's memory; the next query would take it again."""
+        self.net.to("cpu")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+class _Images(NamedTuple):
+    """A view as it is and at the coarse network's size, (1, 3, h, w) in main memory."""
+
+    whole: Tensor
+    small: Tensor
+
+
+def _logits_before(query: Query) -> Tensor:
+    """Return the previous logits, (1, 1, H, W); certain background where there are none."""
+    if query.prev_logits is None:
+        return torch.full((1, 1, *query.prepared.shape), -torch.inf)
+    return torch.from_numpy(np.array(query.prev_logits, np.float32))[None, None]
