@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
+from napari_intseg.core.lazy import Lazy
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError
-from napari_intseg.core.lazy import Lazy
 from napari_intseg.ui.frame import Frame, can_mix, possible_axes
 
 
@@ -92,3 +92,14 @@ def test_a_lazy_array_indexes_like_numpy(rng):
     assert (lazy.shape, lazy.ndim, lazy.dtype) == ((4, 6), 2, np.float64)
     np.testing.assert_array_equal(lazy[1:3], data[1:3, 2])
     np.testing.assert_array_equal(lazy[:, 3], data[:, 2, 3])
+
+
+def test_spacing_is_in_millimetres_whatever_the_unit_and_wherever_it_is_stated():
+    data = np.zeros((4, 5, 6))
+    turned = np.array([[0, 0, 2.0, 7], [0, -0.5, 0, 8], [3.0, 0, 0, 9], [0, 0, 0, 1]])
+    by_affine = Image(data, affine=turned, units=("mm",) * 3)
+    assert Frame(by_affine, "zyx").volume().spacing == pytest.approx((3.0, 0.5, 2.0))
+    small = Image(data, scale=(2.0, 0.5, 0.25), units=("um",) * 3)
+    assert Frame(small, "zyx").volume().spacing == pytest.approx((2e-3, 5e-4, 2.5e-4))
+    bare = Image(data, scale=(2.0, 0.5, 0.25))
+    assert Frame(bare, "zyx").volume().spacing == pytest.approx((2.0, 0.5, 0.25))

@@ -15,7 +15,7 @@ from napari_intseg.io.source import FileVolume, Source
 KEY = "napari_intseg"
 """Under this key a layer's metadata keep its file's own words, for labels to be written like it."""
 
-_MM = {
+MM_PER_UNIT = {
     "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3,
     "inch": 25.4, "nm": 1e-6, "um": 1e-3, "µm": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3,
 }  # fmt: skip
@@ -59,7 +59,7 @@ def file_grid(array: Any, meta: Mapping[str, Any]) -> tuple[Any, Volume]:
     colours = bool(meta.get("rgb"))
     n = array.ndim - colours
     unit = str(tuple(meta.get("units") or ("pixel",))[-1])
-    mm = _MM.get(unit, 1.0)
+    mm = MM_PER_UNIT.get(unit, 1.0)
     scale = meta.get("scale")
     world = world_of(meta, n if scale is None else len(scale))
     outer = range(len(world) - 1 - n)
@@ -75,7 +75,7 @@ def file_grid(array: Any, meta: Mapping[str, Any]) -> tuple[Any, Volume]:
             back = (*np.argsort(order).tolist(), *range(n, array.ndim))
             array = array.transpose(back)
             return array, FileVolume(array, source, affine=stated, channels=colours)
-    word = "pixel" if unit not in _MM else "µm" if mm < 1.0 else "mm"
+    word = "pixel" if unit not in MM_PER_UNIT else "µm" if mm < 1.0 else "mm"
     path = Path(str(meta.get("name", "layer")))
     return array, FileVolume(array, Source(path, unit=word), affine=affine, channels=colours)
 

@@ -10,6 +10,7 @@ from napari_intseg.core.lazy import Lazy
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
+from napari_intseg.io.layer_grid import MM_PER_UNIT
 
 AXES: dict[int, tuple[str, ...]] = {
     2: ("yx",),
@@ -68,8 +69,14 @@ class Frame:
         channel = self.axes.index("c") if "c" in self.axes else None
         whole = len(parts) == 1 and not fixed and channel is None
         data = parts[0] if whole else Lazy(parts, fixed, channel)
-        scale = np.abs(np.asarray(self.image.scale, float))[-len(self.spatial) :]
-        spacing = tuple(float(s) if np.isfinite(s) and s > 0 else 1.0 for s in scale)
+        corners = _corners(self.image)
+        steps = np.linalg.norm(corners[1:] - corners[0], axis=1)
+        lengths = [
+            float(step) * MM_PER_UNIT.get(str(unit), 1.0)
+            for step, unit, axis in zip(steps, self.image.units, self.axes, strict=True)
+            if axis in "zyx"
+        ]
+        spacing = tuple(mm if np.isfinite(mm) and mm > 0 else 1.0 for mm in lengths)
         has_channels = bool(self.image.rgb) or channel is not None or bool(self.others)
         return Volume(data, spacing=spacing, channels=has_channels)
 
