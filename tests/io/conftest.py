@@ -157,7 +157,7 @@ def enhanced(path, n=6, times=1, order=None, **tags):
 
 def picture(path, image, photometric="MONOCHROME2", sop_class=SecondaryCaptureImageStorage, **tags):
     """One image without a place in the patient."""
-    data = fresh(sop_class, **{"Modality": "OT", **tags})
+    data = fresh(sop_class, **{"Modality": "OT", "PixelSpacing": [0.5, 0.25], **tags})
     del data.FrameOfReferenceUID
     return save(put_pixels(data, image, photometric), Path(path))
 
