@@ -19,14 +19,14 @@ class Anchor:
         The answer there, without what other objects hold.
     is_empty : bool
         Whether the object is absent there: nothing starts from such an anchor.
-    source : Patch
-        The answer as the model gave it; tells whether it is still the same.
+    source : object
+        What the mask was made of; equal as long as it is still the same.
     """
 
     index: int
     patch: Patch
     is_empty: bool
-    source: Patch
+    source: object
 
 
 @dataclass(frozen=True, slots=True)

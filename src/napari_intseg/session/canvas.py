@@ -1,25 +1,24 @@
 """Masks of all objects on the planes of a volume: kept sparsely, put together when asked for."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.session.state import PlaneState, Shown
+from napari_intseg.session.state import PlaneState, Shown, Window
+from napari_intseg.session.strokes import Painted, lay_all_over
 
 Labels = NDArray[np.int32]
-Window = tuple[slice, slice]
 
 
 class Canvas:
     """Who owns which voxel.
 
     Every object keeps one mask a plane, on planes of any axis. Where planes of different axes
-    cross, the mask of the higher rank decides (see `Shown`). A voxel belongs to one object: the
-    first to take it keeps it until it lets go.
+    cross, the mask of the higher rank decides (see `Shown`). What was painted by hand is laid over
+    all of them. A voxel belongs to one object: `Document` sees to it.
 
     Parameters
     ----------
@@ -30,6 +29,7 @@ class Canvas:
     def __init__(self, volume: Volume) -> None:
         self.volume = volume
         self._states: dict[int, dict[int, dict[int, PlaneState]]] = {}
+        self._painted: dict[int, dict[int, Painted]] = {}
 
     def put(self, label: int, plane: Plane, state: PlaneState | None) -> None:
         """Put a state in place, or take it away with None."""
@@ -38,6 +38,19 @@ class Canvas:
             indices.pop(plane.index, None)
         else:
             indices[plane.index] = state
+
+    def put_painted(self, label: int, index: int, painted: Painted | None) -> None:
+        """Put what was painted on a plane of the first axis in place, or take it away with None."""
+        self._states.setdefault(label, {})
+        indices = self._painted.setdefault(label, {})
+        if painted is None:
+            indices.pop(index, None)
+        else:
+            indices[index] = painted
+
+    def painted(self, label: int) -> Mapping[int, Painted]:
+        """Return what was painted for an object, by plane of the first axis."""
+        return self._painted.get(label, {})
 
     def get(self, label: int, plane: Plane) -> PlaneState | None:
         """Return what is known of an object on a plane."""
@@ -66,13 +79,14 @@ class Canvas:
             out = own.window(rows, cols)
         for line, values, _ in self._lines(label, plane, (rows, cols), own):
             out[line] = values
+        lay_all_over(out, plane, (rows, cols), self.painted(label))
         return out
 
     def labels_on(self, plane: Plane) -> Labels:
         """Return the labels of all objects on a plane, int32 (H, W)."""
         out = np.zeros(self.volume.slice_shape(plane.axis), np.int32)
         for label in self._states:
-            if self._touches(label, plane):
+            if self.touches(label, plane):
                 out[self.mask_on(label, plane)] = label
         return out
 
@@ -83,31 +97,30 @@ class Canvas:
         for plane, one in sorted(shown, key=lambda pair: pair[1].rank):
             on_slice = self.volume.of(out, plane)
             on_slice[...] = False
-            on_slice[one.patch.slices] = one.inside
+            on_slice[one.slices] = one.inside
+        for index, painted in self.painted(label).items():
+            plane = Plane(0, index)
+            painted.lay_over(self.volume.of(out, plane), self.whole(plane))
         return out
 
     def labels(self) -> Labels:
         """Return the labels of all objects, int32, of the volume's shape."""
         out = np.zeros(self.volume.shape, np.int32)
         for label, axes in self._states.items():
-            if sum(bool(indices) for indices in axes.values()) > 1:
+            if self.painted(label) or sum(bool(indices) for indices in axes.values()) > 1:
                 out[self.mask(label)] = label
                 continue
             for plane, state in self.states(label):
                 if state.shown is not None:
-                    on_slice = self.volume.of(out, plane)[state.shown.patch.slices]
+                    on_slice = self.volume.of(out, plane)[state.shown.slices]
                     on_slice[state.shown.inside] = label
         return out
 
-    def clip(self, label: int, plane: Plane, shown: Shown) -> Shown:
-        """Return a mask without the pixels that other objects hold; itself if there are none."""
-        others = np.zeros(shown.inside.shape, bool)
+    def others(self, label: int, plane: Plane, window: Window) -> Iterator[tuple[int, BoolArray]]:
+        """Go through the other objects on a window of a plane: label and mask."""
         for other in self._states:
-            if other != label and self._touches(other, plane):
-                others |= self.mask_on(other, plane, shown.patch.slices)
-        if not (shown.inside & others).any():
-            return shown
-        return replace(shown, inside=shown.inside & ~others)
+            if other != label and self.touches(other, plane):
+                yield other, self.mask_on(other, plane, window)
 
     def crossing(self, label: int, plane: Plane) -> Iterable[tuple[Plane, PlaneState]]:
         """Return the planes of other axes on which an object has a mask; all cross this one."""
@@ -115,8 +128,12 @@ class Canvas:
             if axis != plane.axis:
                 yield from ((p, s) for p, s in self.states(label, axis) if s.shown is not None)
 
-    def _touches(self, label: int, plane: Plane) -> bool:
+    def touches(self, label: int, plane: Plane) -> bool:
+        """Whether an object may have a pixel on a plane."""
         if self.get(label, plane) is not None:
+            return True
+        painted = self.painted(label)
+        if painted if plane.axis else plane.index in painted:
             return True
         return any(bool(i) for axis, i in self._states[label].items() if axis != plane.axis)
 

@@ -224,40 +224,6 @@ class Desk(Objects):
         self.recorder.note("answer", object=result.object, plane=on_paper(result.plane))
         return True
 
-    @recorded
-    def undo(self) -> Change | None:
-        """Take back the last action, at once and without the model; None if there is none."""
-        return self._refreshed(self.document.undo())
-
-    @recorded
-    def redo(self) -> Change | None:
-        """Bring back the action undone last, without the model; None if there is none."""
-        return self._refreshed(self.document.redo())
-
-    def answered_planes(self, result: object) -> list[list[int]]:
-        """Return [label, axis, index] of planes that an action changed and that are answered."""
-        found = []
-        if isinstance(result, Change):
-            for label in result.objects:
-                for plane in result.planes:
-                    state = self.document.state(label, plane)
-                    shown = state.shown
-                    if shown is None or shown.question is None:
-                        continue
-                    if shown.question == self._question(plane, state):
-                        found.append([label, *on_paper(plane)])
-        return found
-
-    def _refreshed(self, change: Change | None) -> Change | None:
-        """Put answers in place that are known, but came when nobody asked for them any more."""
-        if change is None:
-            return None
-        placed = [plane for plane in self.clicked_planes() if self._place(self.object, plane)]
-        planes = tuple(sorted({*change.planes, *placed}))
-        if len(change.planes) == 1:
-            self._last = change.planes[0]
-        return replace(change, planes=planes)
-
     def _place(self, label: int, plane: Plane) -> bool:
         """Put a plane's answer in place if it is known and not there; say whether it was done."""
         state = self.document.state(label, plane)

@@ -1,14 +1,17 @@
 """Everything a session holds, in one place: objects, prompts, masks, and their history."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.session.canvas import Canvas
-from napari_intseg.session.history import History
+from napari_intseg.session.history import Entry, History
+from napari_intseg.session.protection import PROTECTION, Protection
 from napari_intseg.session.setup import Setup
-from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneState
+from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneState, WalkKey
+from napari_intseg.session.strokes import PaintedKey
+from napari_intseg.session.writing import Rules, settle
 
 SETUP: Literal["setup"] = "setup"
 OBJECT: Literal["object"] = "object"
@@ -79,8 +82,31 @@ class Document:
         """Return what is known of an object on a plane; an empty state if nothing is."""
         return self.canvas.get(label, plane) or PlaneState()
 
+    @property
+    def protection(self) -> Protection:
+        """Where may be written."""
+        found: Protection = self.history.values.get(PROTECTION) or Protection()
+        return found
+
+    def is_locked(self, label: int) -> bool:
+        """Whether an object's pixels stay as they are: it is finished, or was locked."""
+        protection, info = self.protection, self.history.values.get(ObjectKey(label))
+        if label in protection.locked:
+            return True
+        return info is not None and info.finished and label not in protection.unlocked
+
+    def rules(self, *, exact: bool = False) -> Rules:
+        """Return what holds for the next write; `exact`: of values from the history."""
+        return Rules(self.protection, self.is_locked, exact)
+
     def do(
-        self, title: str, changes: Mapping[Hashable, Any], token: Hashable | None = None
+        self,
+        title: str,
+        changes: Mapping[Hashable, Any],
+        token: Hashable | None = None,
+        reverts: Entry | None = None,
+        *,
+        overwrite: bool = False,
     ) -> Change:
         """Do something as one entry of the history.
 
@@ -89,20 +115,29 @@ class Document:
         title : str
             What people read beside Undo.
         changes : mapping
-            New values by key; masks in them are clipped where other objects are.
+            New values by key; masks in them are clipped where they may not be, see `settle`.
         token : hashable, optional
             Changes with the same token, with nothing between them, are one entry.
+        reverts : Entry, optional
+            What it takes back for one object alone.
+        overwrite : bool, default False
+            Objects that are not locked give way, whatever the policy.
         """
-        clipped = self._settled(changes)
-        self.history.do(title, clipped, token)
+        rules = self.rules()
+        if overwrite:
+            rules = replace(rules, protection=replace(rules.protection, policy="overwrite"))
+        clipped = settle(self.canvas, changes, rules)
+        self.history.do(title, clipped, token, reverts)
         self.revision += 1
         return _change(title, clipped)
 
-    def amend(self, key: PlaneKey, state: PlaneState | None) -> None:
+    def amend(self, key: PlaneKey, state: PlaneState | None) -> Change:
         """Put an answer where the action that asked for it was, without a new entry."""
-        for one, value in self._settled({key: state}).items():
-            self.history.amend(one, value)
+        settled = settle(self.canvas, {key: state}, self.rules())
+        value = settled.pop(key)
+        self.history.amend(key, value, settled)
         self.revision += 1
+        return _change("", {key: value, **settled})
 
     def undo(self) -> Change | None:
         """Take back the last action; None if there is none."""
@@ -114,51 +149,44 @@ class Document:
         entry = self.history.redo()
         return None if entry is None else self._restored(entry.title, entry.after)
 
+    def revert(self, label: int) -> Change | None:
+        """Take back the last action for one object alone, as an action of its own.
+
+        None if there is none; that the object was begun is not taken back.
+        """
+        entry = self.history.last_of(_belongs_to(label))
+        if entry is None or entry.before.get(ObjectKey(label), entry) is None:
+            return None
+        return self._reverted(f"Undo {entry.title} of object {label}", entry, label)
+
+    def bring_back(self, label: int) -> Change | None:
+        """Bring back what `revert` took back last; None if something was done since."""
+        entry = self.history.last_reverted(_belongs_to(label))
+        if entry is None or entry.reverts is None:
+            return None
+        return self._reverted(f"Redo {entry.reverts.title} of object {label}", entry, label)
+
+    def _reverted(self, title: str, entry: Entry, label: int) -> Change:
+        belongs = _belongs_to(label)
+        changes = {key: value for key, value in entry.before.items() if belongs(key)}
+        return self.do(title, changes, reverts=entry)
+
     def _restored(self, title: str, values: Mapping[Hashable, Any]) -> Change:
-        for key, value in self._settled(values).items():
+        for key, value in settle(self.canvas, values, self.rules(exact=True)).items():
             if value is not values.get(key):
                 self.history.amend(key, value)
         self.revision += 1
         return _change(title, values)
 
-    def _settled(self, changes: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Bring changes to the canvas; return them as they stand there."""
-        settled = dict(changes)
-        keys = [key for key in changes if isinstance(key, PlaneKey)]
-        for key in keys:  # take away first, so that no old mask is in the way of a new one
-            if changes[key] is None:
-                self.canvas.put(key.label, key.plane, None)
-        for key in keys:
-            if changes[key] is not None:
-                settled[key] = self._clipped(key, changes[key])
-                self.canvas.put(key.label, key.plane, settled[key])
-        if len(self.objects) > 1:
-            for key, state in self._uncovered(keys):
-                settled[key] = state
-                self.canvas.put(key.label, key.plane, state)
-        return settled
 
-    def _clipped(self, key: PlaneKey, state: PlaneState) -> PlaneState:
-        if state.shown is None:
-            return state
-        shown = self.canvas.clip(key.label, key.plane, state.shown)
-        return state if shown is state.shown else replace(state, shown=shown)
-
-    def _uncovered(self, keys: Iterable[PlaneKey]) -> Iterable[tuple[PlaneKey, PlaneState]]:
-        """Masks of crossing planes that come to light again, less what others took meanwhile."""
-        seen: set[PlaneKey] = set(keys)
-        for key in keys:
-            for plane, state in list(self.canvas.crossing(key.label, key.plane)):
-                other = PlaneKey(key.label, plane)
-                if other not in seen:
-                    seen.add(other)
-                    clipped = self._clipped(other, state)
-                    if clipped is not state:
-                        yield other, clipped
+def _belongs_to(label: int) -> Callable[[Hashable], bool]:
+    kinds = (ObjectKey, PlaneKey, PaintedKey, WalkKey)
+    return lambda key: isinstance(key, kinds) and key.label == label
 
 
 def _change(title: str, changes: Mapping[Hashable, Any]) -> Change:
-    keys = [key for key in changes if isinstance(key, PlaneKey)]
-    planes = tuple(sorted({key.plane for key in keys}))
-    labels = {key.label for key in changes if isinstance(key, PlaneKey | ObjectKey)}
-    return Change(title, planes, tuple(sorted(labels)))
+    planes = {key.plane for key in changes if isinstance(key, PlaneKey)}
+    planes |= {Plane(0, key.index) for key in changes if isinstance(key, PaintedKey)}
+    kinds = (PlaneKey, ObjectKey, PaintedKey)
+    labels = {key.label for key in changes if isinstance(key, kinds)}
+    return Change(title, tuple(sorted(planes)), tuple(sorted(labels)))

@@ -1,8 +1,10 @@
 """Values with undo and redo: every action is one entry, and going back puts old values in place."""
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+Belongs = Callable[[Hashable], bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,12 +19,15 @@ class Entry:
         The values it changed; None stands for absent.
     token : hashable or None
         Later changes with the same token join this entry.
+    reverts : Entry or None
+        What it took back for one object alone, see `History.last_of`.
     """
 
     title: str
     before: dict[Hashable, Any]
     after: dict[Hashable, Any]
     token: Hashable | None = None
+    reverts: "Entry | None" = field(default=None)
 
 
 class History:
@@ -39,6 +44,9 @@ class History:
         self._entries: list[Entry] = []
         self._done = 0
 
+    def __len__(self) -> int:
+        return self._done
+
     @property
     def undo_title(self) -> str | None:
         """What undo would take back; None if there is nothing."""
@@ -50,7 +58,11 @@ class History:
         return self._entries[self._done].title if self._done < len(self._entries) else None
 
     def do(
-        self, title: str, changes: Mapping[Hashable, Any], token: Hashable | None = None
+        self,
+        title: str,
+        changes: Mapping[Hashable, Any],
+        token: Hashable | None = None,
+        reverts: Entry | None = None,
     ) -> None:
         """Change values as one entry; what had been undone is forgotten."""
         del self._entries[self._done :]
@@ -60,7 +72,7 @@ class History:
             before = {**before, **joined.before}
             self._entries.append(Entry(title, before, {**joined.after, **changes}, token))
         else:
-            self._entries.append(Entry(title, before, dict(changes), token))
+            self._entries.append(Entry(title, before, dict(changes), token, reverts))
         self._done = len(self._entries)
         self._put(changes)
 
@@ -82,20 +94,68 @@ class History:
         self._put(entry.after)
         return entry
 
-    def amend(self, key: Hashable, value: Any) -> None:
+    def last_of(self, belongs: Belongs) -> Entry | None:
+        """Return the last entry that changed some values and has not been taken back for them.
+
+        Parameters
+        ----------
+        belongs : callable
+            Whether a key is one of those values.
+        """
+        skipped: set[int] = set()
+        for entry in reversed(self._entries[: self._done]):
+            if id(entry) in skipped or not any(belongs(key) for key in entry.after):
+                continue
+            if entry.reverts is None:
+                return entry
+            skipped.add(id(entry.reverts))
+        return None
+
+    def last_reverted(self, belongs: Belongs) -> Entry | None:
+        """Return the entry taken back last for some values, if nothing was done to them since."""
+        brought_back: set[int] = set()
+        for entry in reversed(self._entries[: self._done]):
+            if not any(belongs(key) for key in entry.after):
+                continue
+            if entry.reverts is None:
+                return None
+            if entry.reverts.reverts is not None:
+                brought_back.add(id(entry.reverts))
+            elif id(entry) not in brought_back:
+                return entry
+        return None
+
+    def amend(
+        self, key: Hashable, value: Any, others: Mapping[Hashable, Any] | None = None
+    ) -> None:
         """Replace a value where it stands, as if the action that set it had set this one.
 
         An answer that arrives belongs to the click that asked for it, so it makes no entry.
+
+        Parameters
+        ----------
+        key, value
+            What is replaced.
+        others : mapping, optional
+            What changes along with it; taken back together with that action.
         """
-        for entry in reversed(self._entries[: self._done]):
-            if key in entry.after:
-                entry.after[key] = value
-                break
-        for entry in self._entries[self._done :]:
-            if key in entry.before:
-                entry.before[key] = value
-                break
-        self._put({key: value})
+        at = self._last_with(key)
+        for one, new in {key: value, **(others or {})}.items():
+            last = self._last_with(one)
+            if last is not None and (at is None or last >= at):
+                self._entries[last].after[one] = new
+            elif at is not None:
+                self._entries[at].before.setdefault(one, self.values.get(one))
+                self._entries[at].after[one] = new
+            for entry in self._entries[self._done :]:
+                if one in entry.before:
+                    entry.before[one] = new
+                    break
+            self._put({one: new})
+
+    def _last_with(self, key: Hashable) -> int | None:
+        numbers = range(self._done - 1, -1, -1)
+        return next((n for n in numbers if key in self._entries[n].after), None)
 
     def _put(self, changes: Mapping[Hashable, Any]) -> None:
         for key, value in changes.items():

@@ -6,11 +6,12 @@ from typing import Any
 from napari_intseg.errors import PromptError
 from napari_intseg.session.document import OBJECT, Change
 from napari_intseg.session.journal import recorded
+from napari_intseg.session.painting import Painting
 from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey
-from napari_intseg.session.views import Views
+from napari_intseg.session.strokes import PaintedKey
 
 
-class Objects(Views):
+class Objects(Painting):
     """Several objects in one volume, each with its label; prompts are for the current one."""
 
     @recorded
@@ -61,12 +62,15 @@ class Objects(Views):
         Raises
         ------
         PromptError
-            If there is none of that label.
+            If there is none of that label, it is locked, or pixels outside a region must stay.
         """
         gone = self._checked(self.object if label is None else label)
+        self._check_free(gone)
         changes: dict[Hashable, Any] = {ObjectKey(gone): None}
         for plane, _ in self.document.canvas.states(gone):
             changes[PlaneKey(gone, plane)] = None
+        for index in self.document.canvas.painted(gone):
+            changes[PaintedKey(gone, index)] = None
         left = [one for one in self.objects if one != gone]
         if not left:
             changes[ObjectKey(1)] = ObjectInfo(1)

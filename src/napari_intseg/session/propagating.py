@@ -12,15 +12,16 @@ from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.stretch import Anchor, Stretch, stretches
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, with_memory
-from napari_intseg.session.desk import Desk
+from napari_intseg.session.going_back import GoingBack
 from napari_intseg.session.positions import len_along
 from napari_intseg.session.setup import Setup
-from napari_intseg.session.state import PlaneKey, PlaneState, Shown, WalkKey
+from napari_intseg.session.state import PlaneKey, PlaneState, WalkKey
+from napari_intseg.session.strokes import Painted
 
 TITLE = "Propagate"
 
 
-class Propagating(Desk):
+class Propagating(GoingBack):
     """A session that propagates masks along its axis, computed elsewhere."""
 
     def propagation_request(
@@ -155,30 +156,45 @@ class Propagating(Desk):
         )
         if any(low < index < high for index in given):
             return False
-        for anchor in (stretch.left, stretch.right):
-            if anchor is not None:
-                shown = self.document.state(label, Plane(stretch.axis, anchor.index)).shown
-                if shown is None or shown.patch is not anchor.source:
-                    return False
-        return True
+        return all(
+            anchor is None
+            or self._source(label, Plane(stretch.axis, anchor.index)) == anchor.source
+            for anchor in (stretch.left, stretch.right)
+        )
 
     def _anchors(self, label: int) -> list[Anchor]:
         found = []
         for plane in self._given(self.axis, label):
-            shown = self.document.state(label, plane).shown
-            if shown is not None:
-                found.append(
-                    Anchor(plane.index, self._own(shown), not shown.inside.any(), shown.patch)
-                )
+            source = self._source(label, plane)
+            if source != (None, None):
+                patch = self._own(label, plane)
+                is_empty = not patch.inside(self.model.traits.threshold).any()
+                found.append(Anchor(plane.index, patch, is_empty, source))
         return found
 
-    def _own(self, shown: Shown) -> Patch:
-        """Return an answer without the pixels that other objects hold."""
-        cut = shown.patch.inside(self.model.traits.threshold) & ~shown.inside
-        if not cut.any():
+    def _source(self, label: int, plane: Plane) -> tuple[Patch | None, Painted | None]:
+        """Return what an object's mask on a plane is made of."""
+        shown = self.document.state(label, plane).shown
+        painted = self.document.canvas.painted(label).get(plane.index)
+        return None if shown is None else shown.patch, painted if plane.axis == 0 else None
+
+    def _own(self, label: int, plane: Plane) -> Patch:
+        """Return an answer as it is in place: less what others hold, and with what was painted."""
+        shown, (_, painted) = self.document.state(label, plane).shown, self._source(label, plane)
+        mask = np.zeros(self.volume.slice_shape(plane.axis), bool)
+        if shown is not None:
+            mask[shown.slices] = shown.inside
+        if painted is not None:
+            painted.lay_over(mask, self.document.canvas.whole(plane))
+        if shown is None:
+            return Patch.from_mask(mask)
+        inside = shown.patch.mask(self.model.traits.threshold)
+        if np.array_equal(mask, inside):
             return shown.patch
-        logits = np.where(cut, np.float32(-LOGIT_LIMIT), shown.patch.logits)
-        return replace(shown.patch, logits=logits)
+        logits = shown.patch.full()
+        logits[inside & ~mask] = -LOGIT_LIMIT
+        logits[mask & ~inside] = LOGIT_LIMIT
+        return Patch(0, 0, logits, shown.patch.shape)
 
     def _checked_range(self, planes: range | None) -> range:
         count = len_along(self.volume, self.axis)
@@ -192,5 +208,5 @@ class Propagating(Desk):
         return wanted
 
 
-def _source(anchor: Anchor | None) -> Patch | None:
+def _source(anchor: Anchor | None) -> object:
     return None if anchor is None else anchor.source

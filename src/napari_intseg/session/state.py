@@ -12,6 +12,9 @@ from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.session.setup import Drawn, Question
 
+Window = tuple[slice, slice]
+"""Rows and columns, start and stop given."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectKey:
@@ -63,8 +66,8 @@ class Shown:
     ----------
     patch : Patch
         The answer, as the model gave it.
-    inside : ndarray of bool, shape of ``patch.logits``
-        The object's own pixels: the answer less what other objects hold.
+    inside : ndarray of bool
+        The object's own pixels: the answer less what other objects hold or protection forbids.
     rank : (bool, int)
         Where planes of different axes cross, the higher rank decides: a person's answer outranks
         a propagated one, and among equals the later.
@@ -76,6 +79,8 @@ class Shown:
         Of a propagated answer.
     stretch : Stretch or None
         Where it was propagated from.
+    at : (slice, slice) or None
+        Where `inside` lies on the slice; None: where the patch does.
     """
 
     patch: Patch
@@ -85,11 +90,17 @@ class Shown:
     answer: SliceAnswer | None = None
     confidence: float | None = None
     stretch: Stretch | None = None
+    at: Window | None = None
+
+    @property
+    def slices(self) -> Window:
+        """Rows and columns of the slice that `inside` lies on."""
+        return self.at or self.patch.slices
 
     def window(self, rows: slice, cols: slice) -> BoolArray:
         """Return the object's own pixels in a window of the slice, bool; start and stop given."""
         out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
-        own_rows, own_cols = self.patch.slices
+        own_rows, own_cols = self.slices
         top, bottom = max(rows.start, own_rows.start), min(rows.stop, own_rows.stop)
         left, right = max(cols.start, own_cols.start), min(cols.stop, own_cols.stop)
         if top < bottom and left < right:

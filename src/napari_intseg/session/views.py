@@ -175,4 +175,8 @@ class Views:
 
     def _given(self, axis: int, label: int) -> Iterable[Plane]:
         states = self.document.canvas.states(label, axis)
-        return (plane for plane, state in states if state.is_given)
+        given = {plane for plane, state in states if state.is_given}
+        if axis == 0:
+            painted = self.document.canvas.painted(label)
+            given |= {Plane(0, index) for index, one in painted.items() if one.added.any()}
+        return sorted(given)
