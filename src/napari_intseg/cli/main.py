@@ -13,11 +13,13 @@ from napari_intseg.errors import IntSegError
 
 COMMANDS = (
     "segment",
+    "start",
     "models",
     "weights",
     "demo",
     "measure",
     "evaluate",
+    "compare",
     "train",
 )
 """Sub-commands, each a module of this package with `HELP`, `DESCRIPTION`, `add_arguments(parser)`

@@ -7,21 +7,27 @@ from typing import Any
 
 HELP = "list the models, with prompts, licence, size and state"
 DESCRIPTION = """List the models, with the prompts they take, licence, size of the weights, and
-whether they can be used here and now.
+whether they can be used here and now. A licence in [brackets] binds: read it before you use the
+model or what it makes.
 
 examples:
   napari-intseg models
+  napari-intseg models --automatic
   napari-intseg models --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
     parser.add_argument("--json", action="store_true", help="for programs: everything, as JSON")
+    parser.add_argument(
+        "--automatic", action="store_true",
+        help="instead those that need no clicks, for `napari-intseg start`",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the list; returns 0."""
-    rows = model_rows()
+    rows = automatic_rows() if args.automatic else model_rows()
     if args.json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return 0
@@ -36,9 +42,10 @@ def model_rows() -> list[dict[str, Any]]:
     from napari_intseg.models.catalogue import CATALOGUE
     from napari_intseg.models.registry import DEFAULT_MODEL, available_models
 
-    rows = []
-    for name, spec in available_models().items():
-        weights = CATALOGUE.get(spec.weights) if spec.weights else None
+    rows, specs = [], available_models()
+    for name, spec in specs.items():
+        keys = [spec.weights, *(specs[part].weights for part in spec.parts)]
+        sizes = [CATALOGUE[key].size_mb for key in keys if key in CATALOGUE]
         state = "ready" if spec.has_weights else "weights missing"
         if not spec.is_installed:
             state = f"needs napari-intseg[{spec.extra}]"
@@ -49,8 +56,9 @@ def model_rows() -> list[dict[str, Any]]:
                 "family": spec.family,
                 "prompts": sorted(spec.prompts),
                 "licence": spec.licence,
+                "badge": badge(spec.licence, spec.note),
                 "weights": spec.weights,
-                "size_mb": weights.size_mb if weights else None,
+                "size_mb": None if None in sizes or not sizes else sum(filter(None, sizes)),
                 "state": state,
                 "paper": spec.paper,
                 "note": spec.note,
@@ -58,6 +66,58 @@ def model_rows() -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def automatic_rows() -> list[dict[str, Any]]:
+    """Return what is known of every family of automatic models, as plain values."""
+    from napari_intseg.models.automatic_families import FAMILIES, is_installed
+
+    state = "ready with a folder" if is_installed() else "needs napari-intseg[automatic]"
+    return [
+        {
+            "name": family.name,
+            "title": family.title,
+            "family": "automatic",
+            "prompts": ["image", "text"] if family.takes_text else ["image"],
+            "licence": family.licence,
+            "badge": badge(family.licence, family.note),
+            "weights": None,
+            "size_mb": None,
+            "state": state,
+            "paper": family.paper,
+            "note": family.note,
+            "is_default": False,
+        }
+        for family in FAMILIES.values()
+    ]
+
+
+_FREE = ("MIT", "BSD", "Apache", "your own")
+
+
+def badge(licence: str, note: str = "") -> str:
+    """Return in a word or two how a licence binds; empty if it hardly does.
+
+    Parameters
+    ----------
+    licence : str
+        Of a model: an SPDX name or words.
+    note : str
+        What the registry says besides.
+    """
+    told = f"{licence} {note}".lower()
+    for part, words in (
+        ("research", "research only"),
+        ("nvidia", "research only"),
+        ("-nc-", "not commercial"),
+        ("gpl", "copyleft"),
+        ("mpl", "copyleft by file"),
+        ("none stated", "no licence"),
+        ("not stated", "no licence"),
+    ):
+        if part in told:
+            return words
+    return "" if any(free in licence for free in _FREE) else "read it"
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
@@ -71,12 +131,13 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    size = "–" if row["weights"] is None else "?" if row["size_mb"] is None else ""
+    size = "" if row["size_mb"] is not None else "–" if row["weights"] is None else "?"
     note = f" – {row['note']}" if row["note"] else ""
     mark = " (default)" if row["is_default"] else ""
     return row | {
         "name": row["name"] + mark,
         "prompts": ", ".join(row["prompts"]),
+        "licence": row["licence"] + (f" [{row['badge']}]" if row["badge"] else ""),
         "size": size or f"{row['size_mb']:g} MB",
         "title": row["title"] + note,
     }

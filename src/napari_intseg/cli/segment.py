@@ -101,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.session.session import Session
 
     labels = _check(args)
+    _check_kinds(args)
     for target in (args.output, args.probability):
         if target is not None:
             check_target(target, overwrite=args.overwrite)
@@ -154,6 +155,24 @@ def _check(args: argparse.Namespace) -> tuple[int, ...]:
             "Leave out --probability, or segment them one by one."
         )
     return labels
+
+
+def _check_kinds(args: argparse.Namespace) -> None:
+    """Refuse clicks that the model does not take, before anything is read."""
+    from napari_intseg.core.prompts import Click, Prompts
+    from napari_intseg.core.segmenter import Traits
+    from napari_intseg.core.taking import refused
+    from napari_intseg.models.registry import DEFAULT_MODEL, find_model
+
+    name = args.model or DEFAULT_MODEL
+    kinds = find_model(name).prompts
+    clicks = tuple(Click(0, 0, click.positive) for click in args.click)
+    kind = refused(Prompts(clicks), Traits(name, kinds))
+    if kind:
+        raise PromptError(
+            f"{name} takes no {kind}: expected {', '.join(sorted(kinds))}, got --click. "
+            "Choose a model that takes clicks; `napari-intseg models` tells."
+        )
 
 
 def _prompt(

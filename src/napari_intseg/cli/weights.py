@@ -1,9 +1,10 @@
 """`napari-intseg weights`: list, fetch, add and verify weight files."""
 
 import argparse
+import sys
 from pathlib import Path
 
-from napari_intseg.cli.models import table
+from napari_intseg.cli.models import badge, table
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 
 HELP = "list, fetch, add or verify weight files"
@@ -63,6 +64,7 @@ def _list(args: argparse.Namespace) -> int:
 def _fetch(args: argparse.Namespace) -> int:
     from napari_intseg.models.weights import fetch
 
+    _tell_licence(args.key)
     with (
         stop_on_interrupt() as stopped,
         progress_bar(args.key, "B", unit_scale=True, unit_divisor=1000) as show,
@@ -92,6 +94,24 @@ def _verify(args: argparse.Namespace) -> int:
     if not checks:
         print("no weight file is here yet; `napari-intseg weights list` shows what there is")
     return DAMAGED if any(check.state == "damaged" for check in checks) else 0
+
+
+def _tell_licence(key: str) -> None:
+    """Say what binds before the first byte comes; nothing is asked, so that scripts run on."""
+    from napari_intseg.models.catalogue import find_entry
+    from napari_intseg.models.registry import available_models
+
+    entry = find_entry(key)
+    specs = [spec for spec in available_models().values() if spec.weights == key]
+    notes = dict.fromkeys(note for note in (entry.note, *(s.note for s in specs)) if note)
+    how = badge(entry.licence) or next((b for s in specs if (b := badge(s.licence, s.note))), "")
+    print(f"{entry.file}: licence of the weights: {entry.licence}" + (f" [{how}]" if how else ""))
+    for licence in dict.fromkeys(spec.licence for spec in specs):
+        if licence != entry.licence:
+            print(f"licence of the model: {licence}")
+    for note in notes:
+        print(f"note: {note}")
+    sys.stdout.flush()
 
 
 def _tell(path: Path, is_checked: bool, sha256: str) -> None:

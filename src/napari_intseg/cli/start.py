@@ -1,0 +1,189 @@
+"""`napari-intseg start`: an automatic model's result as labels that clicks can correct."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_intseg.cli import values
+from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+from napari_intseg.errors import DataError, PromptError
+
+if TYPE_CHECKING:
+    from napari_intseg.core.segmenter import Array, Segmenter
+    from napari_intseg.core.volume import Volume
+    from napari_intseg.models.automatic import Automatic
+    from napari_intseg.models.automatic_families import Family
+
+HELP = "let an automatic model find objects, as a start for clicks"
+DESCRIPTION = """Run an automatic model on an image or on the planes of a volume, and write what it finds as labels.
+Go on with `napari-intseg segment IMAGE --init LABELS --click …`, or take the labels in the window.
+
+Weights come from a folder as the Hugging Face hub has them (config.json, preprocessor_config.json,
+safetensors); nothing is downloaded. `napari-intseg models --automatic` lists the families.
+
+examples:
+  napari-intseg start cells.png -o start.tif --automatic mask2former --weights ~/m2f-cells
+  napari-intseg start photo.png -o start.png --automatic clipseg --weights ~/clipseg --text "a dog"
+  napari-intseg start ct.nii.gz -o start.nii.gz --window abdomen --automatic grounding-dino \\
+      --weights ~/grounding-dino-tiny --text liver --masks-by medsam --planes 30:60"""  # noqa: E501
+INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the sub-command."""
+    parser.add_argument(
+        "image", type=Path, metavar="IMAGE", help="file, or folder of one DICOM series"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="LABELS", help="file to write"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    model = parser.add_argument_group("model")
+    model.add_argument("--automatic", required=True, metavar="FAMILY", help="see the list")
+    model.add_argument("--weights", type=Path, required=True, metavar="FOLDER", help="its folder")
+    model.add_argument(
+        "--text", action="append", default=[], metavar="WORDS",
+        help="what to look for, for families that take text; repeat for more",
+    )  # fmt: skip
+    model.add_argument(
+        "--threshold", type=float, metavar="X", help="leave out what scores below; 0 to 1"
+    )
+    model.add_argument(
+        "--masks-by", metavar="ID", help="model that turns boxes into masks, e.g. sam-vit-b"
+    )
+    model.add_argument("--masks-weights", type=Path, metavar="FILE", help="its weight file")
+    model.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, …")
+    image = parser.add_argument_group("image")
+    image.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
+    image.add_argument(
+        "--planes", type=values.planes, metavar="A:B", help="only planes A to B - 1 of a volume"
+    )
+    image.add_argument("--window", type=values.window, metavar="W", help="as for `segment`")
+    image.add_argument("--channels", type=values.channels, metavar="N,…", help="which to look at")
+    image.add_argument("--time", type=int, metavar="N", help="time point of a series, from 0")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Find, number and write.
+
+    Returns
+    -------
+    int
+        0; 130 when interrupted, with what was done by then written.
+    """
+    from napari_intseg.io.read import read_volume
+    from napari_intseg.io.write import check_target, write_labels
+    from napari_intseg.models.automatic_families import find_family
+
+    family = find_family(args.automatic)
+    _check(args, family)
+    check_target(args.output, overwrite=args.overwrite)
+    volume = read_volume(args.image, time=args.time)
+    planes = _planes(args, volume)
+    if not args.quiet:
+        print(f"{family.title}: published under {family.licence}", end="")
+        print(f" ({family.note})" if family.note else "")
+    model, masks_by = _load(args)
+    labels, names, stopped = _find(args, volume, planes, model, masks_by)
+    write_labels(args.output, labels, volume, overwrite=args.overwrite)
+    if not args.quiet:
+        _tell(labels, names)
+        print(f"wrote {args.output}", file=sys.stdout)
+    return INTERRUPTED if stopped else 0
+
+
+def _check(args: argparse.Namespace, family: "Family") -> None:
+    """Refuse what a family cannot take, before anything is read."""
+    from napari_intseg.models.registry import find_model
+
+    if bool(args.text) != family.takes_text:
+        rule = "--text" if family.takes_text else "no --text"
+        raise PromptError(
+            f"{family.title} cannot be asked like that: expected {rule}, got {args.text!r}. "
+            "`napari-intseg models --automatic` tells which families take text."
+        )
+    needs_masks = family.gives == "boxes"
+    if needs_masks != (args.masks_by is not None):
+        rule = "--masks-by with a model that takes boxes" if needs_masks else "no --masks-by"
+        raise PromptError(
+            f"{family.title} gives {'boxes' if needs_masks else 'masks'}: expected {rule}, got "
+            f"{args.masks_by!r}. {'Add' if needs_masks else 'Leave out'} --masks-by."
+        )
+    if needs_masks and "box" not in find_model(args.masks_by).prompts:
+        raise PromptError(
+            f"{args.masks_by} takes no box: expected a model that does, got {args.masks_by!r}. "
+            "Choose another, for instance sam-vit-b."
+        )
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise PromptError(
+            f"threshold is no score: expected 0 to 1, got {args.threshold!r}. Choose another."
+        )
+
+
+def _planes(args: argparse.Namespace, volume: "Volume") -> range:
+    """Return the indices of the planes to look at."""
+    from napari_intseg.core.volume import Plane
+
+    volume.check_plane(Plane(args.axis, 0))
+    count = volume.shape[args.axis] if volume.ndim == 3 else 1
+    first, end = args.planes or (None, None)
+    chosen = range(first or 0, count if end is None else end)
+    if not chosen or chosen[-1] >= count:
+        raise DataError(
+            f"planes do not exist: expected some of 0 to {count - 1} on axis {args.axis}, got "
+            f"{chosen.start}:{chosen.stop}. Choose planes inside the data."
+        )
+    return chosen
+
+
+def _load(args: argparse.Namespace) -> "tuple[Automatic, Segmenter | None]":
+    from napari_intseg.models.automatic import load_automatic
+    from napari_intseg.models.registry import load_model
+
+    model = load_automatic(args.automatic, args.weights, device=args.device)
+    if args.masks_by is None:
+        return model, None
+    return model, load_model(args.masks_by, weights=args.masks_weights, device=args.device)
+
+
+def _find(
+    args: argparse.Namespace,
+    volume: "Volume",
+    planes: range,
+    model: "Automatic",
+    masks_by: "Segmenter | None",
+) -> "tuple[Array, dict[int, str], bool]":
+    """Return labels of the data's shape, their names, and whether it was interrupted."""
+    import numpy as np
+
+    from napari_intseg.core.volume import Plane
+    from napari_intseg.inference.intensity import resolve_intensity
+    from napari_intseg.models.automatic_labels import Numbering
+
+    intensity = resolve_intensity(volume, args.window, args.channels)
+    numbering = Numbering(by_name=model.family.gives in ("classes", "texts"))
+    out = np.zeros(volume.shape, np.int32)
+    quiet = args.quiet or len(planes) == 1
+    with (
+        stop_on_interrupt() as stopped,
+        progress_bar(model.family.name, "plane", quiet=quiet) as show,
+    ):
+        for done, index in enumerate(planes, start=1):
+            plane = Plane(args.axis, index)
+            image = intensity.to_rgb(volume.take(plane))
+            found = model.find(image, args.text, threshold=args.threshold, masks_by=masks_by)
+            volume.put(out, plane, numbering.labels(found, volume.slice_shape(args.axis)))
+            show(done, len(planes))
+            if stopped():
+                break
+        return out, numbering.names, stopped()
+
+
+def _tell(labels: "Array", names: dict[int, str]) -> None:
+    if not names:
+        print("nothing was found")
+    for label, name in names.items():
+        count = int((labels == label).sum())
+        print(f"object {label}: {name}, {count} {'pixels' if labels.ndim == 2 else 'voxels'}")
