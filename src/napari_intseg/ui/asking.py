@@ -107,6 +107,9 @@ class Asking:
         if session is not None and session.accept(result):
             self._on_answer(place, True)
             self._voice.answered.emit(where_is(place, self._drawer.frame), result.seconds)
+            note = result.info.get("note")
+            if note:
+                self._voice.message.emit(f"{str(note)[:1].upper()}{str(note)[1:]}.")
         else:
             self.add([place])  # overtaken: what has come meanwhile is asked next
         self._drawer.session(place.time)

@@ -1,7 +1,7 @@
 """Joins a Points and a Labels layer to sessions: clicks in, masks out, nobody waits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from napari.components import ViewerModel
@@ -20,6 +20,7 @@ from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import Place, as_prompts, read_marks
 from napari_intseg.ui.painter import Painter
 from napari_intseg.ui.rewrite import rewrite_points
+from napari_intseg.ui.shelf import Shelf
 from napari_intseg.ui.viewed import Viewed, viewed
 from napari_intseg.ui.voice import Voice
 from napari_intseg.ui.worker import Post, Worker
@@ -33,6 +34,7 @@ class Tools:
     worker: Worker
     post: Post
     voice: Voice
+    shelf: Shelf = field(default_factory=Shelf)
 
 
 class Binder:
@@ -68,7 +70,7 @@ class Binder:
         first_label: int = 1,
     ) -> None:
         self.tools, self.frame, self.points, self.labels = tools, frame, points, labels
-        self.drawer = Drawer(frame, window=window, channels=channels)
+        self.drawer = Drawer(frame, window=window, channels=channels, shelf=tools.shelf)
         self.painter = Painter(frame, labels, tools.worker, tools.post, self.drawer.mask)
         self.clicking = Clicking(
             points,

@@ -12,6 +12,7 @@ from napari_intseg.session.session import Session
 from napari_intseg.session.setup import Setup
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import Place
+from napari_intseg.ui.shelf import Shelf
 
 
 class Drawer:
@@ -26,6 +27,8 @@ class Drawer:
         Gives the volumes.
     window, channels : optional
         How they are shown to a model; see `Session`.
+    shelf : Shelf, optional
+        Where embeddings are kept beyond the day.
     """
 
     def __init__(
@@ -34,8 +37,10 @@ class Drawer:
         *,
         window: Callable[[], WindowChoice],
         channels: tuple[int, ...] | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.frame = frame
+        self.shelf = shelf or Shelf()
         self.model: Segmenter | None = None
         self.object = 1
         self._labels: set[int] = set()
@@ -74,6 +79,7 @@ class Drawer:
                 window=self._window(),
                 channels=self.channels,
             )
+            self._sessions[time].keep_embeddings(self.shelf.files)
         session = self._sessions[time]
         wanted = self.object if label is None else label
         if wanted in session.objects:

@@ -8,7 +8,7 @@ from napari.utils import cancelable_progress
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.propagation.walk import Step, walk
+from napari_intseg.propagation.walk import Step, WalkSettings, walk
 from napari_intseg.session.session import Session
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place
@@ -25,15 +25,22 @@ class Spread:
         Whose current object spreads, at the time point in the window.
     planes : range or None
         Only to these; None: as far as the object goes.
+    settings : WalkSettings, optional
+        How.
     on_end : callable
         Called once, with what to tell.
     """
 
     def __init__(
-        self, binder: Binder, planes: range | None, *, on_end: Callable[[str], None]
+        self,
+        binder: Binder,
+        planes: range | None,
+        *,
+        settings: WalkSettings | None = None,
+        on_end: Callable[[str], None],
     ) -> None:
         self._binder = binder
-        self._planes = planes
+        self._planes, self._settings = planes, settings
         self._on_end = on_end
         self._label = binder.drawer.object
         self._time = binder.time
@@ -78,7 +85,7 @@ class Spread:
         if not isinstance(now, str) and not self._done:
             session.axis = now.plane.axis
         try:
-            request = session.propagation_request(self._planes)
+            request = session.propagation_request(self._planes, settings=self._settings)
         except IntSegError as err:
             self._binder.tools.voice.failed.emit(str(err))
             self._end("")

@@ -20,6 +20,7 @@ from napari_intseg.ui.prefetch import Prefetch
 from napari_intseg.ui.shelf import Shelf
 from napari_intseg.ui.spread import Spread
 from napari_intseg.ui.starting import layers_for
+from napari_intseg.ui.tools import offered, use
 from napari_intseg.ui.voice import Voice
 from napari_intseg.ui.window import window_now
 from napari_intseg.ui.worker import Post, Worker
@@ -46,6 +47,7 @@ class Workbench:
         load_with: Callable[..., Segmenter | None] = load,
     ) -> None:
         self.viewer = viewer
+        self.post = post
         self.voice = Voice()
         self.worker = Worker(post)
         self.loader = Loader(
@@ -254,7 +256,7 @@ class Workbench:
         if binder is not None and not binder.is_closed:
             self.viewer.layers.selection.active = binder.points
             if not isinstance(binder.viewed, str):
-                binder.points.mode = "add"
+                use(self, offered(self)[0])
 
     def _go(self, action: str) -> None:
         title = self.binder.go(action) if self.binder is not None else None

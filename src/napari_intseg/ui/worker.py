@@ -62,6 +62,7 @@ class Worker:
         self._name = name
         self._wake = threading.Condition()
         self._waiting: deque[Job[Any]] = deque()
+        self._idle: deque[Job[Any]] = deque()
         self._running: Job[Any] | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -70,7 +71,7 @@ class Worker:
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
         with self._wake:
-            return self._running is None and not self._waiting
+            return self._running is None and not self._waiting and not self._idle
 
     @property
     def is_closed(self) -> bool:
@@ -84,6 +85,7 @@ class Worker:
         *,
         key: Hashable = None,
         first: bool = False,
+        idle: bool = False,
     ) -> Job[T]:
         """Have something done in the thread.
 
@@ -97,6 +99,8 @@ class Worker:
             A waiting job of the same key is dropped: the newest wins.
         first : bool, default False
             Go before everything that waits.
+        idle : bool, default False
+            Go after everything else, whenever it comes: only while nothing else waits.
         """
         job = Job(work, done, key)
         with self._wake:
@@ -104,13 +108,13 @@ class Worker:
                 job.dropped = True
                 return job
             if key is not None:
-                for old in [w for w in self._waiting if w.key == key]:
-                    old.dropped = True
-                    self._waiting.remove(old)
+                for queue in (self._waiting, self._idle):
+                    _drop(queue, key)
+            queue = self._idle if idle else self._waiting
             if first:
-                self._waiting.appendleft(job)
+                queue.appendleft(job)
             else:
-                self._waiting.append(job)
+                queue.append(job)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -122,6 +126,7 @@ class Worker:
         with self._wake:
             self._closed = True
             self._waiting.clear()
+            self._idle.clear()
             if self._running is not None:
                 self._running.cancel()
             self._wake.notify()
@@ -142,16 +147,22 @@ class Worker:
 
     def _next(self) -> Job[Any] | None:
         with self._wake:
-            while not self._waiting and not self._closed:
+            while not self._waiting and not self._idle and not self._closed:
                 self._wake.wait()
             if self._closed:
                 return None
-            self._running = self._waiting.popleft()
+            self._running = (self._waiting or self._idle).popleft()
             return self._running
 
     def _deliver(self, job: Job[Any], outcome: Outcome[Any]) -> None:
         if not self._closed and not job.dropped:
             job.done(outcome)
+
+
+def _drop(queue: deque[Job[Any]], key: Hashable) -> None:
+    for old in [job for job in queue if job.key == key]:
+        old.dropped = True
+        queue.remove(old)
 
 
 def _attempt(job: Job[T]) -> Outcome[T]:

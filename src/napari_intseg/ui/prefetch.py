@@ -1,0 +1,106 @@
+"""Planes near the one in view are prepared while nobody waits for anything."""
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_intseg.core.volume import Plane
+from napari_intseg.session.ahead import Ahead, prepare, to_prepare
+from napari_intseg.ui.viewed import Viewed
+from napari_intseg.ui.worker import Outcome, Post, ShouldStop
+
+if TYPE_CHECKING:
+    from napari_intseg.ui.workbench import Workbench
+
+REACH = (0, 1, -1, 2, -2)
+"""Which planes, counted from the one in view, in this order."""
+
+REST_MS = 300
+"""So long a plane must be in view: those that are scrolled past are not prepared."""
+
+_log = logging.getLogger(__name__)
+
+
+class Prefetch:
+    """Has the idle inference thread prepare what the next click will need.
+
+    Only for models whose preparation is the slow part (`Traits.embeds`), only near the plane in
+    view, and one plane at a time: a click that comes meanwhile waits for one plane at most.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Whose image, model and plane in view.
+    post : callable
+        Has the GUI thread look again after a while.
+    """
+
+    def __init__(self, bench: "Workbench", post: Post) -> None:
+        self._bench, self._post = bench, post
+        self._tried: set[tuple[int, Plane]] = set()
+        self._near: Viewed | None = None
+        self._looks = 0
+        self._under_way = self._closed = False
+        dims = bench.viewer.dims.events
+        dims.point.connect(self._look_soon)
+        dims.order.connect(self._look_soon)
+        bench.voice.changed.connect(self._look_soon)
+
+    def close(self) -> None:
+        """Prepare nothing any more."""
+        self._closed = True
+        dims = self._bench.viewer.dims.events
+        dims.point.disconnect(self._look_soon)
+        dims.order.disconnect(self._look_soon)
+        self._bench.voice.changed.disconnect(self._look_soon)
+
+    def _look_soon(self, _event: Any = None) -> None:
+        model = self._bench.loader.model
+        if model is not None and model.traits.embeds and not self._closed:
+            self._looks += 1
+            self._post(partial(self._look, self._looks), REST_MS)
+
+    def _look(self, number: int) -> None:
+        if number == self._looks and not self._under_way and not self._closed:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        ahead = self._next()
+        if ahead is None:
+            return
+        self._under_way = True
+
+        def work(_: ShouldStop) -> None:
+            prepare(ahead)
+
+        self._bench.worker.submit(work, self._done, idle=True)
+
+    def _done(self, outcome: Outcome[None]) -> None:
+        self._under_way = False
+        if outcome.error is not None:  # a click there will tell, if it fails again
+            _log.info("a plane could not be prepared ahead: %s", outcome.error)
+        if not self._closed:
+            self._go_on()
+
+    def _next(self) -> Ahead | None:
+        """Return the next plane to prepare; None if there is none, or others need the thread."""
+        bench = self._bench
+        binder = bench.binder
+        if binder is None or binder.is_closed or bench.is_propagating or binder.is_waiting:
+            return None
+        now = binder.viewed
+        if isinstance(now, str):
+            return None
+        if now != self._near:
+            self._near, self._tried = now, set()
+        binder.drawer.set_window()
+        session = binder.drawer.session(now.time)
+        if session is None:
+            return None
+        for step in REACH if session.volume.ndim == 3 else REACH[:1]:
+            plane = Plane(now.plane.axis, now.plane.index + step)
+            ahead = to_prepare(session, plane)
+            if ahead is not None and (id(ahead.setup), plane) not in self._tried:
+                self._tried.add((id(ahead.setup), plane))
+                return ahead
+        return None
