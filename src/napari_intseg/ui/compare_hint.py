@@ -115,7 +115,7 @@ class Hint:
         self._mark = Points(
             np.array([voxel], float),
             name=NAME,
-            symbol="ring",
+            symbol="disc",
             face_color="transparent",
             border_color=COLOUR,
             border_width=0.12,

@@ -47,11 +47,12 @@ class Change:
 
 
 def make_second(frame: Frame, name: str) -> Labels:
-    """Return an empty layer for the answers of a second model, drawn as outlines."""
+    """Return an empty layer for the answers of a second model, outlined in its colour."""
     layer = Labels(
         np.zeros(frame.shape, LABEL_DTYPE),
         name=f"{frame.image.name} {name}",
         opacity=0.9,
+        colormap=DirectLabelColormap(color_dict={None: COLOURS[ONLY_B], 0: "transparent"}),
         **geometry(frame),
     )
     layer.contour = 2

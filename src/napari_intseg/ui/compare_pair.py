@@ -46,6 +46,8 @@ from napari_intseg.ui.worker import Job, Outcome, ShouldStop
 
 Course = dict[int, SliceAnswer]
 
+_NO_MASKS = (id(None), id(None))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
@@ -324,6 +326,8 @@ class Pair:
         else:
             compared, second, agree = outcome.value
             self.compared[place] = compared
+            if self._seen.get(place) == _NO_MASKS:
+                del self.compared[place]
             where, post = self.binder.frame.index(place.time, place.plane), self.binder.tools.post
             for layer, change in ((self.labels, second), (self.agreement, agree)):
                 if change.values.size:

@@ -39,7 +39,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._comparison = comparison
         self.model = combo("A second model that gets the same clicks, after the first.")
         self.truth = combo("Labels on the same grid, to measure both models by.")
-        self.legend, self.numbers = QLabel(), QLabel()
+        self.numbers = QLabel()
         self.clicks = Plot("IoU over clicks", fraction=True)
         self.planes = Plot("pixels in disagreement over planes", on_pick=comparison.go_to_plane)
         self.worst = QPushButton("Go to the plane that disagrees most")
@@ -70,10 +70,9 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QGridLayout(self.inside)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for label in (self.legend, self.numbers):
-            label.setWordWrap(True)
-            label.setTextFormat(Qt.TextFormat.RichText)
-        for row, widget in enumerate((self.legend, self.numbers, self.clicks, self.planes)):
+        self.numbers.setWordWrap(True)
+        self.numbers.setTextFormat(Qt.TextFormat.RichText)
+        for row, widget in enumerate((self.numbers, self.clicks, self.planes), start=1):
             layout.addWidget(widget, row, 0, 1, 4)
         layout.addWidget(self.worst, 4, 0, 1, 4)
         for column, (which, _, tip) in enumerate(_KEEP):
@@ -123,7 +122,6 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         for widget in (self._truth_label, self.truth):
             widget.setVisible(state is not None and bool(truths))
         if state is not None:
-            self.legend.setText(_legend(state))
             self.numbers.setText(_numbers(state))
             self._show_curves(state)
             self._show_buttons(state)
@@ -163,28 +161,24 @@ def _models() -> list[tuple[str, str | None]]:
     return [("none", None), *((spec.title, name) for name, spec in available_models().items())]
 
 
-def _legend(state: State) -> str:
-    a, b = state.names
-    parts = ((BOTH, "both"), (ONLY_A, f"only A: {a}"), (ONLY_B, f"only B: {b}"))
-    return " &nbsp; ".join(
-        f'<span style="color:{COLOURS[value]}">■</span> {words}' for value, words in parts
-    )
-
-
 def _numbers(state: State) -> str:
+    """Return both masks in numbers, and what the colours of the agreement layer mean."""
     lines = []
-    if state.overlap is not None:
-        found = state.overlap
+    found = state.overlap
+    if found is not None:
         lines.append(
             f"IoU <b>{found.iou:.3f}</b>, Dice <b>{found.dice:.3f}</b>, "
             f"<b>{found.disagreeing:,}</b> px differ"
         )
+    counts = (None,) * 3 if found is None else (found.both, found.only_a, found.only_b)
+    names = ("both", f"only A, {state.names[0]}", f"only B, {state.names[1]}")
+    for value, name, count in zip((BOTH, ONLY_A, ONLY_B), names, counts, strict=True):
+        words = name if count is None else f"{name}: {count:,} px"
+        lines.append(f'<span style="color:{COLOURS[value]}">■</span> {words}')
     for i, letter in enumerate("AB"):
         seconds = state.seconds[i]
-        words = "–" if seconds is None else f"{1000 * seconds:.0f} ms"
+        words = [] if seconds is None else [f"answered in {1000 * seconds:.0f} ms"]
         if state.truth is not None:
-            words += f", IoU with the truth {state.truth[i]:.3f}"
-        lines.append(f"{letter}: {words}")
-    if state.is_waiting:
-        lines.append("B is still at work …")
-    return "<br>".join(lines)
+            words.append(f"IoU with the truth <b>{state.truth[i]:.3f}</b>")
+        lines += [f"{letter}: {', '.join(words)}"] * bool(words)
+    return "<br>".join([*lines, "B is at work …"] if state.is_waiting else lines)

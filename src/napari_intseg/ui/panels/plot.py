@@ -169,7 +169,7 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
             told = f"{value:.1f}" if self._fraction else _short(value)
             painter.drawText(QRectF(0, y - 8, _LEFT - 5, 16), right_of, told)
         if self.series:
-            box = QRectF(area.left() - 10, area.bottom() + 2, area.width() + 14, _BOTTOM - 2)
+            box = QRectF(area.left() - 3, area.bottom() + 3, area.width() + 6, _BOTTOM - 3)
             first, last = math.ceil(left), math.floor(right)
             painter.drawText(box, Qt.AlignmentFlag.AlignLeft, f"{first:d}")
             if last > first:
