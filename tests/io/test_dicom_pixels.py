@@ -88,8 +88,7 @@ def test_monochrome1_is_turned_over_with_its_window(tmp_path, dicom, grey):
     np.testing.assert_array_equal(volume.data[0], 4095 - grey)
     np.testing.assert_array_equal(volume.data, by_simpleitk(path))
     assert volume.window == (2845, 3345)
-    # what was black, 1250 and more, is what is black now
-    assert 4095 - 1250 == volume.window[0]
+    assert volume.window[0] == 4095 - 1250  # what was black is black
 
 
 def test_hounsfield_units_are_never_turned_over(tmp_path, dicom, grey):
@@ -266,7 +265,7 @@ def test_compression_that_is_not_known_is_named(tmp_path, dicom, grey):
     data.PixelData = encapsulate([b"\xff\x4f" + bytes(200)])
     data["PixelData"].is_undefined_length = True
     data.save_as(tmp_path / "j")
-    with pytest.raises(FileError, match="pixels cannot be decoded: .*High-Throughput JPEG 2000"):
+    with pytest.raises(FileError, match=r"pixels cannot be decoded: .*High-Throughput JPEG 2000"):
         read_volume(tmp_path / "j")
 
 

@@ -134,7 +134,7 @@ def test_a_missing_path_and_an_empty_folder_are_named(tmp_path):
     with pytest.raises(FileError, match=r"file is missing: expected DICOM, got .*nowhere"):
         list_series(tmp_path / "nowhere")
     assert list_series(tmp_path) == []
-    with pytest.raises(FileError, match="folder does not hold one image: .* got 0"):
+    with pytest.raises(FileError, match=r"folder does not hold one image: .* got 0"):
         choose_series(tmp_path)
 
 

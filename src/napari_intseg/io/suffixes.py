@@ -6,7 +6,8 @@ from typing import Literal
 from napari_intseg.errors import FileError
 
 Kind = Literal[
-    "itk", "tiff", "picture", "npy", "dicom", "zarr", "hdf5", "coco", "geojson"
+    "itk", "tiff", "picture", "npy", "dicom", "rtstruct", "zarr", "hdf5", "coco",
+    "geojson",
 ]  # fmt: skip
 
 KINDS: dict[str, Kind] = {
@@ -24,6 +25,7 @@ KINDS: dict[str, Kind] = {
     ".jpg": "picture",
     ".jpeg": "picture",
     ".npy": "npy",
+    "rtstruct.dcm": "rtstruct",
     ".dcm": "dicom",
     ".zarr": "zarr",
     ".h5": "hdf5",
@@ -34,8 +36,8 @@ KINDS: dict[str, Kind] = {
 }
 """By ending, longer ones first. DICOM is also known by its content, whatever the name."""
 
-READABLE = tuple(e for e, k in KINDS.items() if k not in ("coco", "geojson"))
-WRITABLE = tuple(e for e, k in KINDS.items() if k != "dicom" and not e.startswith(".jp"))
+READABLE = tuple(e for e, k in KINDS.items() if k not in ("coco", "geojson", "rtstruct"))
+WRITABLE = tuple(e for e in KINDS if not e.startswith(".jp"))
 
 
 def ending_of(path: Path) -> str | None:
@@ -64,7 +66,7 @@ def kind_of(path: Path) -> Kind:
         If the ending is unknown.
     """
     ending = ending_of(path)
-    if ending is None and _is_dicom(path):
+    if KINDS.get(ending or "") == "rtstruct" or (ending is None and _is_dicom(path)):
         return "dicom"
     if ending not in READABLE:
         raise FileError(

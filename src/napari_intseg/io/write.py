@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,10 +12,13 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.coco import write_coco
+from napari_intseg.io.dicom_reference import origin_of
+from napari_intseg.io.dicom_seg import PRODUCT, write_dicom_seg
 from napari_intseg.io.geojson import write_geojson
 from napari_intseg.io.hdf5 import write_hdf5
 from napari_intseg.io.itk import write_itk
 from napari_intseg.io.ome_zarr_write import check_zarr, enlist, image_of, write_ome_zarr
+from napari_intseg.io.rtstruct import write_rtstruct
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
 
@@ -58,6 +61,18 @@ def check_target(path: str | Path, *, overwrite: bool = False) -> Path:
     return path
 
 
+def check_fits(path: str | Path, like: Volume) -> None:
+    """Ask whether labels of an image can be written to a path: before slow work, like the above.
+
+    Raises
+    ------
+    FileError
+        If the path is for DICOM, and the image was not read from it.
+    """
+    if KINDS.get(ending_of(Path(path)) or "") in _DICOM:
+        origin_of(like)
+
+
 def write_labels(
     path: str | Path,
     labels: Array,
@@ -65,6 +80,8 @@ def write_labels(
     *,
     overwrite: bool = False,
     ome_zarr: str | None = None,
+    names: Mapping[int, str] | None = None,
+    algorithm: str = PRODUCT,
 ) -> None:
     """Write labels, or a mask, onto the grid of an image.
 
@@ -79,7 +96,8 @@ def write_labels(
     path : path
         By its ending: NIfTI, NRRD, MetaImage, TIFF, ``.npy``, HDF5, PNG (2-D; one a plane if the
         name holds ``%03d``), COCO ``.json`` (2-D), QuPath's ``.geojson``; OME-Zarr as ``NAME.zarr``
-        or, beside its image, as ``IMAGE.zarr/labels/NAME``.
+        or, beside its image, as ``IMAGE.zarr/labels/NAME``. ``.dcm`` is DICOM-SEG, and RT-STRUCT
+        if the name ends in ``rtstruct.dcm``; both for images that were read from DICOM.
     labels : ndarray of integers or bool
         Of `like`'s shape, not negative; written in the smallest unsigned type that holds them.
     like : Volume
@@ -88,6 +106,10 @@ def write_labels(
         Whether an existing file may be replaced.
     ome_zarr : "0.4" or "0.5", optional
         Version of OME-Zarr; by default that of the image, else 0.4.
+    names : mapping of int to str, optional
+        What the objects are called, for DICOM.
+    algorithm : str
+        What made them, for DICOM.
 
     Raises
     ------
@@ -107,6 +129,8 @@ def write_labels(
             made = Path(folder) / path.name
             if kind == "zarr":
                 write_ome_zarr(made, smallest, like, image=image, version=ome_zarr)
+            elif kind in _DICOM:
+                _DICOM[kind](made, smallest, like, names=names, algorithm=algorithm)
             else:
                 _WRITERS[kind](made, smallest, like)
             _move(Path(folder), path, overwrite)
@@ -147,7 +171,7 @@ def write_array(path: str | Path, array: Array, like: Volume, *, overwrite: bool
     """
     path = check_target(path, overwrite=overwrite)
     kind = KINDS[ending_of(path) or ""]
-    if kind in ("picture", "coco", "geojson"):
+    if kind in ("picture", "coco", "geojson", *_DICOM):
         raise FileError(
             "pictures hold no probability: expected a volume format or .npy, got "
             f"{str(path)!r}. Choose another name."
@@ -239,6 +263,8 @@ def _move(folder: Path, path: Path, overwrite: bool) -> None:
             target.replace(folder / f"{one.name}.old")
         one.replace(target)
 
+
+_DICOM: dict[str, Callable[..., None]] = {"dicom": write_dicom_seg, "rtstruct": write_rtstruct}
 
 _WRITERS: dict[str, Callable[[Path, Array, Volume], None]] = {
     "itk": write_itk,
