@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_intseg.core.affine import FloatMatrix, from_napari
-from napari_intseg.core.volume import Volume
+from napari_intseg.core.affine import FloatMatrix, from_napari, from_spacing
 from napari_intseg.errors import FileError
 from napari_intseg.io.source import FileVolume, Source
 
@@ -43,18 +42,15 @@ def spatial_part(data: Any, meta: Mapping[str, Any]) -> Any:
     return data[(0,) * outer]
 
 
-def file_grid(array: Any, meta: Mapping[str, Any]) -> tuple[Any, Volume]:
-    """Return a layer's array, its axes as in the file, and its grid as a volume.
-
-    The grid has the file's own geometry if the layer's metadata tell it and the layer still lies
-    where it was read.
+def layer_grid(array: Any, meta: Mapping[str, Any]) -> FileVolume:
+    """Return a layer's array as a volume, in millimetres, its axes as the layer has them.
 
     Parameters
     ----------
     array : array-like
-        Of `spatial_part`.
+        Of `spatial_part`, or with channels last.
     meta : mapping
-        The layer's, as in a layer data tuple.
+        The layer's, as in a layer data tuple; "rgb" tells of channels.
     """
     colours = bool(meta.get("rgb"))
     n = array.ndim - colours
@@ -65,19 +61,36 @@ def file_grid(array: Any, meta: Mapping[str, Any]) -> tuple[Any, Volume]:
     outer = range(len(world) - 1 - n)
     world = np.delete(np.delete(world, outer, 0), outer, 1)
     world[:n] *= mm
-    affine = from_napari(world)
+    word = "pixel" if unit not in MM_PER_UNIT else "µm" if mm < 1.0 else "mm"
+    source = Source(Path(str(meta.get("name", "layer"))), unit=word)
+    return FileVolume(array, source, affine=from_napari(world), channels=colours)
+
+
+def file_grid(array: Any, meta: Mapping[str, Any]) -> tuple[Any, FileVolume]:
+    """Return a layer's array, its axes as in the file, and its grid as a volume.
+
+    The grid has the file's own geometry if the layer's metadata tell it and the layer still lies
+    where it was read.
+
+    Parameters
+    ----------
+    array, meta
+        As for `layer_grid`.
+    """
+    like = layer_grid(array, meta)
+    n = like.ndim
     known = dict(meta.get("metadata") or {}).get(KEY) or {}
     source, stated = known.get("source"), known.get("affine")
-    if isinstance(source, Source) and stated is not None:
-        order = tuple(known.get("order") or range(n))
-        seen = reordered(stated, order) if n == 3 else stated
-        if np.abs(affine - seen).max() <= _SAME * np.abs(stated).max():
-            back = (*np.argsort(order).tolist(), *range(n, array.ndim))
-            array = array.transpose(back)
-            return array, FileVolume(array, source, affine=stated, channels=colours)
-    word = "pixel" if unit not in MM_PER_UNIT else "µm" if mm < 1.0 else "mm"
-    path = Path(str(meta.get("name", "layer")))
-    return array, FileVolume(array, Source(path, unit=word), affine=affine, channels=colours)
+    if not isinstance(source, Source):
+        return array, like
+    stated = from_spacing((1.0,) * n) if stated is None else stated
+    order = tuple(known.get("order") or range(3))[:n]
+    seen = reordered(stated, order) if n == 3 else stated
+    if np.abs(like.affine - seen).max() > _SAME * np.abs(stated).max():
+        return array, like
+    back = (*np.argsort(order).tolist(), *range(n, array.ndim))
+    array = array.transpose(back)
+    return array, FileVolume(array, source, affine=stated, channels=like.n_channels > 0)
 
 
 def nearest_order(affine: FloatMatrix) -> tuple[int, int, int]:

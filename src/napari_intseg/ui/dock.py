@@ -2,21 +2,26 @@
 
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_intseg.ui import alternatives, tools
 from napari_intseg.ui.actions import Keys
 from napari_intseg.ui.bridge import Bridge
 from napari_intseg.ui.comparison import Comparison
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.click_panel import ClickPanel
 from napari_intseg.ui.panels.compare_panel import ComparePanel
+from napari_intseg.ui.panels.embeddings_panel import EmbeddingsPanel
+from napari_intseg.ui.panels.export_panel import ExportPanel
 from napari_intseg.ui.panels.image_panel import ImagePanel
 from napari_intseg.ui.panels.model_panel import ModelPanel
 from napari_intseg.ui.panels.object_panel import ObjectPanel
+from napari_intseg.ui.panels.prompt_panel import PromptPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
 from napari_intseg.ui.workbench import Workbench
@@ -50,13 +55,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.image_panel = ImagePanel(bench)
         self.model_panel = ModelPanel(bench)
         self.object_panel = ObjectPanel(bench, buttons)
+        self.prompt_panel = PromptPanel(bench, buttons)
         self.click_panel = ClickPanel(bench, buttons)
         self.volume_panel = VolumePanel(bench, buttons)
+        self.embeddings_panel = EmbeddingsPanel(bench)
         self.compare_panel = ComparePanel(self.comparison, buttons)
+        self.export_panel = ExportPanel(bench)
         self._arrange()
-        self._shut: Callable[[], None] = _Shut(
-            bench, self._keys, self.image_panel, self.comparison
-        )
+        self._shut: Callable[[], None] = _Shut(bench, self._keys, self.image_panel, self.comparison)
         # a window that is destroyed sends its children no close event
         self.destroyed.connect(self._shut)
         app = QApplication.instance()
@@ -92,6 +98,12 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "propagate": propagate,
             "cancel": bench.cancel,
             "suggest_click": self.comparison.suggest,
+            "click_tool": partial(tools.use, bench, "click"),
+            "box_tool": partial(tools.use, bench, "box"),
+            "scribble_tool": partial(tools.use, bench, "scribble"),
+            "next_answer": partial(alternatives.step, bench),
+            "previous_answer": partial(alternatives.step, bench, -1),
+            "edit_outline": bench.outliner.begin,
         }
 
     def _arrange(self) -> None:
@@ -103,9 +115,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self.image_panel,
             self.model_panel,
             self.object_panel,
+            self.prompt_panel,
             self.click_panel,
             self.volume_panel,
             self.compare_panel,
+            self.export_panel,
             self.status_panel,
         )
         for i, panel in enumerate(panels):

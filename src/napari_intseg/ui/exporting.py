@@ -1,0 +1,91 @@
+"""Labels and measurements out of the window, in the worker's thread; without Qt."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.segmenter import Array
+from napari_intseg.io.layer_grid import KEY, file_grid, layer_grid
+from napari_intseg.io.measure import measure, write_measurements
+from napari_intseg.io.source import FileVolume
+from napari_intseg.io.write import write_labels
+from napari_intseg.ui.binder import Binder
+from napari_intseg.ui.voice import told
+from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.worker import Outcome
+
+
+def export_labels(bench: Workbench, path: Path) -> None:
+    """Write the labels of the time point in the window; a file that is there is replaced.
+
+    They get the geometry of the image's file, bit for bit, where the image was read from one by
+    our readers; else that of the layer.
+    """
+    binder = _binder(bench)
+    if binder is None:
+        return
+    labels, meta = _labels(binder)
+    array, like = file_grid(labels, meta)
+
+    def work(_should_stop: Callable[[], bool]) -> str:
+        write_labels(path, array, like, overwrite=True)
+        return f"Wrote {path.name}{_which(binder)}."
+
+    bench.worker.submit(work, lambda outcome: _tell(bench, outcome))
+    bench.voice.message.emit(f"Writing {path.name} …")
+
+
+def export_measurements(bench: Workbench, path: Path) -> None:
+    """Write a table of all objects at the time point in the window, with the image's values."""
+    binder = _binder(bench)
+    if binder is None:
+        return
+    labels, meta = _labels(binder)
+    grid = layer_grid(labels, meta)
+    volume = binder.frame.volume(binder.time)
+    like = FileVolume(volume.data, grid.source, affine=grid.affine, channels=volume.n_channels > 0)
+
+    def work(_should_stop: Callable[[], bool]) -> str:
+        rows = measure(labels, like)
+        write_measurements(path, rows, like, overwrite=True)
+        count = f"{len(rows)} object{'' if len(rows) == 1 else 's'}"
+        return f"Measured {count}: {path.name}{_which(binder)}."
+
+    bench.worker.submit(work, lambda outcome: _tell(bench, outcome))
+    bench.voice.message.emit("Measuring …")
+
+
+def own_file(bench: Workbench) -> Path | None:
+    """Return the file that the image was read from; None if it is not known."""
+    known = {} if bench.image is None else bench.image.metadata.get(KEY) or {}
+    return known["source"].path if "source" in known else None
+
+
+def _binder(bench: Workbench) -> Binder | None:
+    if bench.binder is None:
+        bench.voice.failed.emit("There are no labels yet. Begin an object and click on it first.")
+    return bench.binder
+
+
+def _labels(binder: Binder) -> tuple[Array, dict[str, Any]]:
+    """Return a copy of the labels at the time point in the window, and where they lie."""
+    layer, image = binder.labels, binder.frame.image
+    grid = binder.frame.grid
+    where = tuple(binder.time if axis == "t" else slice(None) for axis in grid)
+    meta = layer.as_layer_data_tuple()[1]
+    meta["metadata"] = {KEY: image.metadata.get(KEY)}
+    return np.array(layer.data[where]), meta
+
+
+def _which(binder: Binder) -> str:
+    count = binder.frame.n_times or 1
+    return f", time point {binder.time} of {count}" if count > 1 else ""
+
+
+def _tell(bench: Workbench, outcome: Outcome[str]) -> None:
+    if outcome.error is not None:
+        bench.voice.failed.emit(told(outcome.error))
+    else:
+        bench.voice.message.emit(str(outcome.value))

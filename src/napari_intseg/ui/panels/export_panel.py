@@ -1,0 +1,96 @@
+"""Buttons that write the labels and a table of measurements."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QMessageBox, QPushButton, QWidget
+
+from napari_intseg.io.suffixes import WRITABLE, ending_of
+from napari_intseg.ui.exporting import export_labels, export_measurements, own_file
+from napari_intseg.ui.workbench import Workbench
+
+FORMATS = (
+    ("NIfTI", ".nii.gz"),
+    ("NRRD", ".nrrd"),
+    ("MetaImage", ".mha"),
+    ("DICOM-SEG", ".dcm"),
+    ("OME-Zarr", ".zarr"),
+    ("OME-TIFF", ".ome.tif"),
+    ("ImageJ TIFF", ".tif"),
+    ("HDF5", ".h5"),
+    ("QuPath GeoJSON", ".geojson"),
+    ("COCO JSON", ".json"),
+    ("PNG", ".png"),
+    ("numpy", ".npy"),
+)
+_TABLE = (("CSV table", ".csv"),)
+
+
+class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Export and measure; both ask for a file first, and before one is replaced."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self._bench = bench
+        self.export = QPushButton("Export…")
+        self.export.setToolTip("Write the labels to a file, with the geometry of the image.")
+        self.measure = QPushButton("Measure…")
+        self.measure.setToolTip(
+            "Write a table of all objects: volume or area, largest diameter, mean and standard "
+            "deviation of the image, in physical units."
+        )
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.export, 0, 0)
+        layout.addWidget(self.measure, 0, 1)
+        self.export.clicked.connect(self._export)
+        self.measure.clicked.connect(self._measure)
+        bench.voice.changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        for button in (self.export, self.measure):
+            button.setEnabled(self._bench.binder is not None)
+
+    def _export(self) -> None:
+        formats = [one for one in FORMATS if one[1] in WRITABLE]
+        file = own_file(self._bench)
+        own = None if file is None else ending_of(file)
+        formats.sort(key=lambda one: one[1] != own)  # that of the image comes first
+        path = self._ask("Export labels", "labels", formats)
+        if path is not None:
+            export_labels(self._bench, path)
+
+    def _measure(self) -> None:
+        path = self._ask("Export measurements", "measurements", _TABLE)
+        if path is not None:
+            export_measurements(self._bench, path)
+
+    def _ask(self, title: str, what: str, formats: Sequence[tuple[str, str]]) -> Path | None:
+        """Return the file to write to; None if the person changed their mind."""
+        file, image = own_file(self._bench), self._bench.image
+        name = "image" if image is None else str(image.name)
+        folder = Path.home() if file is None else file.parent
+        start = folder / f"{name}_{what}{formats[0][1]}"
+        filters = {f"{name} (*{ending})": ending for name, ending in formats}
+        chosen, kind = QFileDialog.getSaveFileName(
+            self,
+            title,
+            str(start),
+            ";;".join(filters),
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )
+        if not chosen:
+            return None
+        path = Path(chosen)
+        known = [ending for _, ending in formats]
+        if not path.name.lower().endswith((*known, *(WRITABLE if what == "labels" else ()))):
+            path = path.with_name(path.name + filters.get(kind, known[0]))
+        return path if not path.exists() or self._may_replace(path) else None
+
+    def _may_replace(self, path: Path) -> bool:
+        answer = QMessageBox.question(
+            self, "Replace the file?", f"{path.name} exists already. Replace it?"
+        )
+        return bool(answer == QMessageBox.StandardButton.Yes)
