@@ -14,6 +14,7 @@ from napari_intseg.errors import DataError
 from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.document import SETUP, Change
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache
@@ -202,6 +203,10 @@ class Desk(Objects):
         question = self._question(plane, self.document.state(self.object, plane))
         answered, prev = self._memory.before(question)
         return Request(self.revision, self.object, question, answered, prev, self.cache)
+
+    def course(self, plane: Plane, label: int) -> dict[int, SliceAnswer]:
+        """Return the model's answers to an object on a plane, by number of clicks."""
+        return self._memory.course(self._question(plane, self.document.state(label, plane)))
 
     def accept(self, result: Result) -> bool:
         """Take over a result.
