@@ -9,7 +9,7 @@ from typing import Any
 from napari_intseg.errors import WeightsError
 
 
-def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = ()) -> Any:
+def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = (), shapes_only: bool = False) -> Any:
     """Return what a checkpoint file holds: tensors and plain values, nothing that runs code.
 
     Parameters
@@ -19,6 +19,8 @@ def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = ()) -> Any:
     stand_ins : sequence of str
         Full names of classes that the file may mention; an object without behaviour takes the
         place of each. Nothing is imported by these names.
+    shapes_only : bool, default False
+        Tensors of a torch file come without their values, and take no memory.
 
     Raises
     ------
@@ -36,7 +38,8 @@ def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = ()) -> Any:
         if path.suffix == ".safetensors":
             return load_file(path)
         with torch.serialization.safe_globals([_stand_in(name) for name in stand_ins]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            place = "meta" if shapes_only else "cpu"
+            return torch.load(path, map_location=place, weights_only=True)
     except pickle.UnpicklingError as err:
         # torch's text goes on to advise loading it unsafely; only what it found is told
         found = re.search(r"WeightsUnpickler error: ([^\n]*?)(?:\. |\n|$)", str(err))

@@ -379,8 +379,11 @@ def load_model(
 
         path = locate(spec.weights, weights)
     wait_quietly()
+    from napari_intseg.models.recognise import foreign_files_named
+
     module, function = spec.builder.split(":")
     build = getattr(import_module(module), function)
-    model: Segmenter = build(name, path, device=device, precision=precision, **options)
+    with foreign_files_named(name, path):
+        model: Segmenter = build(name, path, device=device, precision=precision, **options)
     remember(model, name, path, {"device": device, "precision": precision}, options)
     return model

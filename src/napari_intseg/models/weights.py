@@ -10,6 +10,7 @@ from napari_intseg.errors import WeightsError
 from napari_intseg.models.catalogue import CATALOGUE, WeightFile, find_entry
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.fetch import fetch
+from napari_intseg.models.recognise import recognise_file
 from napari_intseg.models.store import (
     FOLDERS_VARIABLE,
     Stored,
@@ -206,9 +207,11 @@ def _recognise(source: Path, checksum: str) -> WeightFile:
     for entry in CATALOGUE.values():
         if source.name == entry.file or checksum == entry.sha256:
             return entry
+    found = recognise_file(source)
     raise WeightsError(
         f"weights are unknown: expected a file name of the catalogue, got {source.name!r}. "
         f"Say what it is with --key, one of {', '.join(sorted(CATALOGUE))}."
+        + (f" {found.advice}" if found else "")
     )
 
 
