@@ -14,6 +14,7 @@ from napari_intseg.errors import IntSegError
 COMMANDS = (
     "segment",
     "start",
+    "series",
     "models",
     "weights",
     "demo",
@@ -21,6 +22,7 @@ COMMANDS = (
     "evaluate",
     "compare",
     "train",
+    "replay",
 )
 """Sub-commands, each a module of this package with `HELP`, `DESCRIPTION`, `add_arguments(parser)`
 and `run(args) -> int`; heavy imports belong into `run`. Adding one is one file and one line."""

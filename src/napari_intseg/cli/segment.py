@@ -40,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    parser.add_argument(
+        "--no-journal", action="store_true",
+        help="do not write LABELS.journal.jsonl, from which `replay` makes the labels again",
+    )  # fmt: skip
     _add_prompts(parser.add_argument_group("prompts"))
     model = parser.add_argument_group("model")
     model.add_argument("--model", metavar="ID", help="one that `napari-intseg models` lists")
@@ -123,7 +127,15 @@ def run(args: argparse.Namespace) -> int:
         _prompt(session, args, label, initial)
         if args.propagate and not interrupted:
             interrupted = _propagate(session, args)
-    write_labels(args.output, session.labels, volume, overwrite=args.overwrite)
+    with scans.told():
+        write_labels(
+            args.output, session.labels, volume, overwrite=args.overwrite,
+            names=dict(args.name), algorithm=args.model or DEFAULT_MODEL,
+        )  # fmt: skip
+    if not args.no_journal:
+        from napari_intseg.session.replay import save_beside
+
+        save_beside(session, args.output)
     if args.probability is not None:
         write_array(args.probability, _probability(session), volume, overwrite=args.overwrite)
     if not args.quiet:

@@ -4,18 +4,21 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.errors import IntSegError, JournalError
+from napari_intseg.errors import FileError, IntSegError, JournalError
 from napari_intseg.propagation.walk import Step, Walk, walk
 from napari_intseg.session.canvas import Labels
 from napari_intseg.session.codec import LoadModel, decode
 from napari_intseg.session.journal import Line
-from napari_intseg.session.journal_read import Written
+from napari_intseg.session.journal_file import save_journal
+from napari_intseg.session.journal_read import SUFFIX, Written
 from napari_intseg.session.session import Session
+from napari_intseg.session.signature import image_signature
 
 Progress = Callable[[int, int], None]
 
@@ -95,6 +98,40 @@ def note_labels(session: Session) -> None:
     values, counts = np.unique(labels[labels > 0], return_counts=True)
     voxels = {str(int(v)): int(n) for v, n in zip(values, counts, strict=True)}
     session.recorder.note("labels", sha256=labels_checksum(labels), voxels=voxels)
+
+
+def save_beside(session: Session, path: str | Path) -> Path:
+    """Write a session's journal beside the file that its labels were written to.
+
+    Parameters
+    ----------
+    session : Session
+        Its journal is described and ends with the labels' checksum.
+    path : path
+        Of the labels; the journal's name is the same and ends in ``.journal.jsonl``.
+
+    Returns
+    -------
+    Path
+        Of the journal.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
+    path = Path(path)
+    target = path.with_name(path.name + SUFFIX)
+    session.recorder.journal.describe(image=image_signature(session.volume))
+    note_labels(session)
+    try:
+        save_journal(session.recorder.journal, target)
+    except OSError as err:
+        raise FileError(
+            f"journal cannot be written: expected a folder that allows it, got {str(target)!r} "
+            f"({err.strerror or err}). Choose another folder, or --no-journal."
+        ) from err
+    return target
 
 
 @dataclass(slots=True, eq=False)
