@@ -102,7 +102,6 @@ def test_the_rim_of_the_array_counts_as_outline():
         (disc(8), disc(8), [200], 1.0, None),
         (disc(8) & False, disc(8), [200], 1.0, "faded"),
         (disc(1), disc(2), [2000], 1.0, "faded"),
-        (disc(12), disc(8), [200], 1.0, "leaked"),
         (disc(6), disc(5), [200, 60, 81], 1.0, "regrown"),
         (disc(8, (20, 31)), disc(8), [200], 1.0, "jumped"),
         (disc(8), disc(8), [200], 0.2, "unlike"),
@@ -110,6 +109,18 @@ def test_the_rim_of_the_array_counts_as_outline():
 )
 def test_why_a_walk_stops(mask, neighbour, areas, likeness, reason):
     assert Ending().reason(mask, neighbour, areas, likeness) == reason
+
+
+def test_a_leak_and_a_reach_end_a_walk():
+    assert Ending().reason(disc(8), disc(8), [200], 1.0, growth=2.5) == "leaked"
+    assert Ending(max_growth=3).reason(disc(8), disc(8), [200], 1.0, growth=2.5) is None
+    assert not Ending().is_beyond(1e6)
+    assert Ending(reach_mm=10).is_beyond(10.5)
+    assert not Ending(reach_mm=10).is_beyond(10)
+
+
+def test_a_mask_that_only_shrinks_has_not_jumped():
+    assert Ending().reason(disc(3), disc(8), [200], 1.0) is None
 
 
 def test_likeness_is_one_on_the_object_and_zero_around_it(rng):

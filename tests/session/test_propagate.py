@@ -5,6 +5,7 @@ from napari_intseg import Plane, Session, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.evaluation.metrics import dice
 from napari_intseg.propagation.ending import Ending
+from napari_intseg.propagation.restraint import Restraint
 from napari_intseg.propagation.walk import WalkSettings, walk
 
 
@@ -178,8 +179,9 @@ def test_answers_from_two_sides_pass_into_each_other(bright):
     assert (np.diff(areas[5:15]) >= 0).all()
     assert (session.mask[6] == half).all()
     assert (session.mask[13] == (data[10] > 0)).all()
+    agreement = half.sum() / (data[10] > 0).sum()
     confidences = [session.confidence(Plane(0, i)) for i in range(6, 14)]
-    assert all(c == pytest.approx(half.sum() / (data[10] > 0).sum()) for c in confidences)
+    assert all(0.8 * agreement < c <= agreement for c in confidences)
 
 
 def test_where_both_walks_lose_the_object_its_shape_is_interpolated(bright):
@@ -195,7 +197,7 @@ def test_where_both_walks_lose_the_object_its_shape_is_interpolated(bright):
     session.propagate()
     np.testing.assert_array_equal(session.mask[6:13], data[6:13] > 0)
     assert planes_of(session.mask) == list(range(6, 13))
-    assert session.confidence(Plane(0, 9)) == 0.0
+    assert session.confidence(Plane(0, 9)) == 0.5  # lost, between masks that are alike
     session.undo()
     session.propagate(settings=WalkSettings(fill="nothing"))
     assert planes_of(session.mask) == [6, 12]
@@ -208,8 +210,12 @@ def test_a_leak_is_stopped(bright):
     session.click((8, 12, 12))
     session.propagate()
     assert planes_of(session.mask) == list(range(4, 12))
-    session.propagate(settings=WalkSettings(Ending(max_growth=99, max_regrowth=99, min_iou=0)))
+    session.propagate(settings=WalkSettings(Ending(max_growth=99)))
     assert planes_of(session.mask) == list(range(4, 20))
+    # what looks like the object is followed then, but by so many millimetres a plane alone
+    assert session.mask[12].sum() < 1.8 * session.mask[11].sum()
+    session.propagate(settings=WalkSettings(Ending(max_growth=99), restraint=Restraint(99.0)))
+    assert session.mask[12].sum() == 26 * 26
 
 
 def test_it_is_one_entry_of_the_history(bright):
@@ -285,3 +291,78 @@ def test_other_objects_are_left_alone(bright, two_balls):
     session.propagate()
     np.testing.assert_array_equal(session.labels == 1, first)
     assert (session.labels == 2).any(axis=(1, 2)).sum() > 5
+
+
+@pytest.mark.parametrize("spacing_mm", [1.0, 3.0])
+def test_the_reach_is_in_millimetres(bright, spacing_mm):
+    session = Session(bright(), Volume(box(), spacing=(spacing_mm, 1.0, 1.0)))
+    session.click((10, 12, 12))
+    session.propagate(settings=WalkSettings(Ending(reach_mm=3.5)))
+    reach = int(3.5 // spacing_mm)
+    assert planes_of(session.mask) == list(range(10 - reach, 11 + reach))
+
+
+def test_thick_planes_let_an_outline_move_farther(bright):
+    """The same voxels: a box that widens by 4 pixels at once."""
+    data = box()
+    data[11:16, 4:24, 5:26] = 200
+    for spacing_mm, is_followed in ((1.0, False), (5.0, True)):
+        session = Session(bright(), Volume(data, spacing=(spacing_mm, 1.0, 1.0)))
+        session.click((8, 12, 12))
+        session.propagate()
+        assert bool(session.mask[11].sum() == (data[11] > 0).sum()) is is_followed
+
+
+def test_a_ball_keeps_its_last_plane(bright):
+    z, y, x = np.indices((26, 40, 40))
+    ball = (z - 12) ** 2 + (y - 20) ** 2 + (x - 20) ** 2 <= 81
+    ball &= abs(z - 12) < 9  # its poles, a single pixel each, are no plane worth the name
+    session = Session(bright(), Volume(np.where(ball, 200, 20).astype(np.uint8)))
+    session.click((12, 20, 20))
+    session.propagate()
+    assert planes_of(session.mask) == planes_of(ball)
+
+
+def test_shapes_are_interpolated_without_a_model(bright):
+    data = box()
+    model = bright()
+    session = Session(model, Volume(data))
+    for plane in (5, 14):
+        session.set_initial_mask(data[10] > 0, Plane(0, plane))
+    session.propagate(settings=WalkSettings(method="interpolate"))
+    assert model.calls == 0
+    np.testing.assert_array_equal(session.mask[5:15], data[5:15] > 0)
+    assert planes_of(session.mask) == list(range(5, 15))
+    assert session.confidences == {Plane(0, i): 1.0 for i in range(6, 14)}
+
+
+def test_every_propagated_plane_has_a_confidence_and_the_worst_come_first(bright):
+    data = box()
+    data[11, 8:20, 16:22] = 0  # half of it is missing on one plane
+    session = Session(bright(), Volume(data))
+    session.click((6, 12, 12))
+    session.propagate()
+    found = session.confidences
+    assert set(found) == set(session.propagated_planes(0))
+    assert all(0 <= c <= 1 for c in found.values())
+    worst = session.to_check()
+    assert worst[0].index in (11, 12)
+    assert [found[p] for p in worst] == sorted(found.values())
+    session.click((11, 12, 12))
+    assert Plane(0, 11) not in session.confidences  # a person has settled it
+
+
+def test_two_time_points_apart_an_object_is_followed_though_it_moves(bright):
+    """Axis 0 is time: a disc that moves by most of its radius from frame to frame."""
+    frames = np.zeros((8, 40, 90), np.uint8)
+    rows, cols = np.indices((40, 90))
+    for time in range(8):
+        frames[time][(rows - 20) ** 2 + (cols - 12 - 6 * time) ** 2 <= 64] = 200
+    session = Session(bright(False, ("click",)), Volume(frames))
+    session.click((0, 20, 12))
+    session.propagate(settings=WalkSettings.through_time())
+    assert all(dice(session.mask[time], frames[time] > 0) > 0.95 for time in range(8))
+    apart = Session(bright(False, ("click",)), Volume(frames))
+    apart.click((0, 20, 12))
+    apart.propagate()  # as if it were a volume: an outline does not move so far
+    assert planes_of(apart.mask) != list(range(8)) or dice(apart.mask, frames > 0) < 0.9

@@ -12,36 +12,54 @@ from napari_intseg.core.segmenter import BoolArray, FloatArray
 _BINS = 32
 _TELLING = 0.15  # less difference between object and surroundings says nothing
 _NOISE = 0.02  # grey values that are all alike may still change by this
+_OF_CONTRAST = 0.3  # so may those of an object that stands out, by this share of the difference
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
     """When a walk stops; the plane at which it does is left as it was.
 
+    Nothing here counts planes: what may change between two of them is measured against how far the
+    outline may move over their distance, see `Restraint`.
+
     Parameters
     ----------
-    min_area : float, default 0.02
+    min_area : float, default 0.004
         The mask is smaller than this share of the anchor's: the object has faded away.
-    min_iou : float, default 0.5
-        It overlaps less with its neighbour's: the model has jumped to something else.
+    min_overlap : float, default 0.5
+        Of the smaller of this mask and its neighbour's, less than this share lies in the other:
+        the model has jumped to something else.
     max_growth : float, default 2.0
-        It is more than so many times its neighbour's area: it has leaked.
+        The model's answer, before it is restrained, is more than so many times the area that the
+        outline can have reached, and what is beyond looks like the object: it has leaked.
     max_regrowth : float, default 1.3
         After it had shrunk to less than half of the anchor's area, it is more than so many times
         its smallest area: behind a neck begins something else that touches it.
-    min_likeness : float, default 0.7
+    min_likeness : float, default 0.5
         Its grey values are less like those of the anchor's mask than this, see `Appearance`. It is
         what ends an object for models that follow a mask wherever it leads; 0 never stops.
+    reach_mm : float or None, default None
+        It is farther from the anchor than this; None: wherever it is.
     """
 
-    min_area: float = 0.02
-    min_iou: float = 0.5
+    min_area: float = 0.004
+    min_overlap: float = 0.5
     max_growth: float = 2.0
     max_regrowth: float = 1.3
-    min_likeness: float = 0.7
+    min_likeness: float = 0.5
+    reach_mm: float | None = None
+
+    def is_beyond(self, distance_mm: float) -> bool:
+        """Whether a plane so far from the anchor is not walked to any more."""
+        return self.reach_mm is not None and distance_mm > self.reach_mm + 1e-6
 
     def reason(
-        self, mask: BoolArray, neighbour: BoolArray, areas: Sequence[int], likeness: float
+        self,
+        mask: BoolArray,
+        neighbour: BoolArray,
+        areas: Sequence[int],
+        likeness: float,
+        growth: float = 1.0,
     ) -> str | None:
         """Return why a walk stops at a mask; None if it goes on.
 
@@ -53,15 +71,17 @@ class Ending:
             Pixels on the planes so far, the anchor first.
         likeness : float
             See `Appearance.likeness`.
+        growth : float, default 1.0
+            See `max_growth`; 1 if what is beyond does not look like the object.
         """
         area = int(np.count_nonzero(mask))
         if area == 0 or area < self.min_area * areas[0]:
             return "faded"
-        if area > self.max_growth * areas[-1]:
+        if growth > self.max_growth:
             return "leaked"
-        if min(areas) < 0.5 * areas[0] and area > self.max_regrowth * min(areas):
+        if min(areas) < 0.5 * areas[0] and area > self.max_regrowth * max(8, min(areas)):
             return "regrown"
-        if overlap(mask, neighbour) < self.min_iou:
+        if contained(mask, neighbour) < self.min_overlap:
             return "jumped"
         return "unlike" if likeness < self.min_likeness else None
 
@@ -77,7 +97,8 @@ class Appearance:
     inside, around : float
         Its mean over the anchor's mask, and over what surrounds it.
     mean, spread : float
-        Of the grey values in the anchor's mask.
+        Of the grey values in the anchor's mask; the spread is at least what noise and the mixed
+        pixels of an outline may shift the mean by.
     """
 
     belonging: NDArray[np.float64]
@@ -95,23 +116,37 @@ class Appearance:
         belonging = smooth[0] / (smooth[0] + smooth[1])
         means = [float(belonging[_bins(image[m])].mean()) if m.any() else 0.5 for m in (mask, rim)]
         grey = image[mask].mean(axis=-1)
-        return cls(belonging, means[0], means[1], float(grey.mean()), float(grey.std()))
+        contrast = abs(float(grey.mean() - image[rim].mean())) if rim.any() else 0.0
+        spread = max(float(grey.std()) + _NOISE, _OF_CONTRAST * contrast)
+        return cls(belonging, means[0], means[1], float(grey.mean()), spread)
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether grey values tell the object from its surroundings."""
+        return self.inside - self.around >= _TELLING
+
+    def belongs(self, image: FloatArray) -> NDArray[np.float64]:
+        """Return for each pixel, (H, W), how much it is like the object: 1 as inside, 0 around.
+
+        Zeros where grey values do not tell, see `is_telling`.
+        """
+        if not self.is_telling:
+            return np.zeros(image.shape[:-1])
+        raw = (self.belonging[_bins(image)] - self.around) / (self.inside - self.around)
+        return np.asarray(raw)
 
     def likeness(self, image: FloatArray, mask: BoolArray) -> float:
         """Return how much a mask looks like the object, 0 to 1; 1 for an empty mask.
 
         It is the smaller of two. Against the surroundings: 1 as inside the anchor's mask, 0 as
         around it; not asked where those look alike. On its own: 1 while the mean grey value
-        stays within half the anchor's spread, falling to 0 at one and a half.
+        stays within a third of the anchor's spread, falling to 0 at four thirds.
         """
         if not mask.any():
             return 1.0
-        shift = abs(float(image[mask].mean()) - self.mean) / (self.spread + _NOISE)
-        own = 1.5 - shift
-        against = 1.0
-        if self.inside - self.around >= _TELLING:
-            mean = float(self.belonging[_bins(image[mask])].mean())
-            against = (mean - self.around) / (self.inside - self.around)
+        shift = abs(float(image[mask].mean()) - self.mean) / self.spread
+        own = 1.3 - shift
+        against = float(self.belongs(image[mask]).mean()) if self.is_telling else 1.0
         return float(np.clip(min(own, against), 0.0, 1.0))
 
 
@@ -134,6 +169,12 @@ def overlap(one: BoolArray, other: BoolArray) -> float:
     """Return intersection over union; 1 if both are empty."""
     union = int(np.count_nonzero(one | other))
     return float(np.count_nonzero(one & other) / union) if union else 1.0
+
+
+def contained(one: BoolArray, other: BoolArray) -> float:
+    """Return which share of the smaller of two masks lies in the other; 1 if one is empty."""
+    least = min(int(np.count_nonzero(one)), int(np.count_nonzero(other)))
+    return float(np.count_nonzero(one & other) / least) if least else 1.0
 
 
 def _bins(pixels: FloatArray) -> NDArray[np.intp]:

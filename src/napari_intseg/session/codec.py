@@ -21,8 +21,9 @@ VALUES: dict[str, str] = {
     "Ending": "propagation.ending",
     "GraphCut": "inference.graph_cut",
     "Prompts": "core.prompts",
+    "Restraint": "propagation.restraint",
     "Scribble": "core.prompts",
-    "WalkSettings": "propagation.walk",
+    "WalkSettings": "propagation.plan",
     "Window": "inference.intensity",
     "ZoomIn": "core.settings",
 }

@@ -80,6 +80,26 @@ class Propagating(GoingBack):
             self.recorder.began(request, self.axis, planes)
         return request
 
+    @property
+    def confidences(self) -> dict[Plane, float]:
+        """How sure propagation was of the current object, 0 to 1, on each plane of `axis`.
+
+        Planes a person worked on are not among them. See `propagation.confidence`.
+        """
+        found = ((p, self.confidence(p)) for p in self.propagated_planes(self.axis))
+        return {plane: sure for plane, sure in found if sure is not None}
+
+    def to_check(self, below: float = 1.0) -> tuple[Plane, ...]:
+        """Return the planes a person should look at, the least sure first.
+
+        Parameters
+        ----------
+        below : float, default 1.0
+            Only planes whose confidence is at most this.
+        """
+        ranked = sorted(self.confidences.items(), key=lambda pair: (pair[1], pair[0]))
+        return tuple(plane for plane, sure in ranked if sure <= below)
+
     def accept_step(self, step: Step) -> bool:
         """Take over one step of a walk; all steps of a walk are one entry of the history.
 

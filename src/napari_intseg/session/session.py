@@ -12,13 +12,14 @@ from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.propagation.walk import WalkSettings, walk
 from napari_intseg.session.alternatives import Alternatives
+from napari_intseg.session.cleaning import Cleaning
 from napari_intseg.session.document import Change
 from napari_intseg.session.positions import place
 from napari_intseg.session.propagating import TITLE
 from napari_intseg.session.request import Result, run
 
 
-class Session(Alternatives):
+class Session(Alternatives, Cleaning):
     """One person's (or robot's) work on one volume.
 
     Examples

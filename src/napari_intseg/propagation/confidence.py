@@ -1,0 +1,71 @@
+"""How sure an answer of propagation is, so that people look at the doubtful planes first.
+
+For a plane answered by one walk it is the geometric mean of four numbers between 0 and 1:
+
+- *edge*: how sharply the model draws the outline, the mean of ``|2 p - 1|`` (hence of ``|logit|``)
+  over the pixels on either side of it;
+- *change*: the overlap (IoU) with the neighbour's mask it came from;
+- *likeness*: how far the grey values are still those of the anchor, see `Appearance`;
+- *kept*: the share of the answer that was left after it had been restrained, see `Restraint`.
+
+Between two anchors, where walks from both sides met, the mean of both is multiplied by their
+agreement (IoU). An interpolated plane has the overlap of the two masks it lies between in the
+middle, rising to 1 beside them; half of that where the model had lost the object.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from napari_intseg.core.segmenter import FloatArray, logit
+from napari_intseg.inference.patch import Patch
+
+_CROSS = ndimage.generate_binary_structure(2, 1)
+
+
+def walked(edge: float, change: float, likeness: float, kept: float) -> float:
+    """Return the confidence of one walk's answer from its four parts, all 0 to 1."""
+    parts = np.clip([edge, change, likeness, kept], 0.0, 1.0)
+    return float(np.prod(parts) ** (1 / len(parts)))
+
+
+def met(first: float, second: float, agreement: float) -> float:
+    """Return the confidence where two walks met; `agreement` is the IoU of their masks."""
+    return float(np.clip((first + second) / 2 * agreement, 0.0, 1.0))
+
+
+def interpolated(overlap: float, weight: float, *, lost: bool) -> float:
+    """Return the confidence of an interpolated mask.
+
+    Parameters
+    ----------
+    overlap : float
+        IoU of the two masks it lies between.
+    weight : float
+        Of one of them, 0 to 1.
+    lost : bool
+        Whether a model was asked and lost the object.
+    """
+    sure = 1 - (1 - overlap) * 4 * weight * (1 - weight)
+    return float(np.clip(sure * (0.5 if lost else 1.0), 0.0, 1.0))
+
+
+def edge_certainty(patch: Patch, threshold: float) -> float:
+    """Return how sharply an answer's outline is drawn, 0 to 1; 0 without a mask.
+
+    Parameters
+    ----------
+    patch : Patch
+        The answer.
+    threshold : float
+        Probability above which a pixel belongs to the object.
+    """
+    inside = patch.inside(threshold)
+    if not inside.any():
+        return 0.0
+    rim = (ndimage.binary_dilation(inside, _CROSS) & ~inside) | (
+        inside & ~ndimage.binary_erosion(inside, _CROSS, border_value=1)
+    )
+    if not rim.any():
+        return 1.0
+    middle: FloatArray = logit(np.array(threshold, np.float32))
+    return float(np.abs(np.tanh((patch.logits[rim] - middle) / 2)).mean())

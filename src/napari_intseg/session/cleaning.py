@@ -1,0 +1,143 @@
+"""Clean-up as part of a session: one entry of the history, never over what others hold."""
+
+import math
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import PromptError
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.propagation.cleanup import fill_holes, largest_part, smooth
+from napari_intseg.session.document import Change
+from napari_intseg.session.journal import recorded
+from napari_intseg.session.propagating import Propagating
+from napari_intseg.session.state import PlaneKey, PlaneState, Window
+
+
+class Cleaning(Propagating):
+    """A session that tidies masks."""
+
+    @recorded
+    def clean_up(
+        self,
+        *,
+        holes: bool = False,
+        largest: bool = False,
+        smooth_mm: float = 0.0,
+        label: int | None = None,
+    ) -> Change:
+        """Tidy an object on the planes of `axis`, as one entry of the history.
+
+        Pixels of other objects, and of planes without a mask, stay as they are. Only as much
+        memory is used as the object's box holds.
+
+        Parameters
+        ----------
+        holes : bool, default False
+            Fill holes, plane by plane.
+        largest : bool, default False
+            Keep the largest connected part of the volume only.
+        smooth_mm : float, default 0.0
+            Let the outline pass smoothly across planes, by so many millimetres; planes that a
+            person worked on stay as they are. 0: not.
+        label : int, optional
+            Of the object; the current one by default.
+
+        Returns
+        -------
+        Change
+            Without planes if there was nothing to tidy; then there is no entry either.
+
+        Raises
+        ------
+        PromptError
+            If the object is finished, nothing is chosen, or the millimetres are below 0.
+        """
+        chosen = self._check_open(label)
+        if not (holes or largest or smooth_mm) or not 0 <= smooth_mm < math.inf:
+            raise PromptError(
+                "nothing to clean up by: expected holes, largest or smooth_mm above 0, got "
+                f"{holes!r}, {largest!r} and {smooth_mm!r}. Choose at least one."
+            )
+        title = "Clean up"
+        states = [
+            (p, s) for p, s in self.document.canvas.states(chosen, self.axis) if s.shown is not None
+        ]
+        window = self._window_of(chosen, [plane for plane, _ in states])
+        if window is None:
+            return Change(title, (), (chosen,))
+        first = states[0][0].index
+        before = np.zeros((states[-1][0].index - first + 1, *_size(window)), bool)
+        for plane, _ in states:
+            before[plane.index - first] = self.document.canvas.mask_on(chosen, plane, window)
+        after = before
+        if largest:
+            after = largest_part(after)
+        if holes:
+            after = fill_holes(after)
+        if smooth_mm:
+            given = {plane.index - first for plane, state in states if state.is_given}
+            after = smooth(after, smooth_mm, self._spacing(), given)
+        changes: dict[Hashable, Any] = {
+            PlaneKey(chosen, plane): self._cleaned(state, before[at], after[at], window)
+            for plane, state in states
+            if (after[at := plane.index - first] != before[at]).any()
+        }
+        if not changes:
+            return Change(title, (), (chosen,))
+        return self.document.do(title, changes)
+
+    def _spacing(self) -> tuple[float, float, float]:
+        """Return mm between planes, rows and columns of the axis."""
+        if self.volume.ndim == 2:
+            return 1.0, *self.volume.slice_spacing(0)
+        return self.volume.spacing[self.axis], *self.volume.slice_spacing(self.axis)
+
+    def _window_of(self, label: int, planes: list[Plane]) -> Window | None:
+        """Return rows and columns that hold an object on planes; None if it has no pixel there."""
+        boxes = [bounding_box(self.document.canvas.mask_on(label, plane)) for plane in planes]
+        found = np.array([box for box in boxes if box is not None])
+        if not found.size:
+            return None
+        low, high = found.min(axis=0), found.max(axis=0)
+        return slice(int(low[0]), int(high[1])), slice(int(low[2]), int(high[3]))
+
+    def _cleaned(
+        self, state: PlaneState, before: BoolArray, after: BoolArray, window: Window
+    ) -> PlaneState:
+        """Return a state whose mask is `after` in a window; what was asked and given stays."""
+        old = state.shown
+        assert old is not None
+        rows, cols = (
+            np.arange(min(w.start, s.start), max(w.stop, s.stop))
+            for w, s in zip(window, old.patch.slices, strict=True)
+        )
+        logits = old.patch.at(rows, cols)
+        where = (
+            slice(window[0].start - int(rows[0]), window[0].stop - int(rows[0])),
+            slice(window[1].start - int(cols[0]), window[1].stop - int(cols[0])),
+        )
+        limit = np.where(after, np.float32(LOGIT_LIMIT), np.float32(-LOGIT_LIMIT))
+        logits[where] = np.where(after != before, limit, logits[where])
+        patch = Patch(int(rows[0]), int(cols[0]), logits, old.patch.shape)
+        inside = old.window(
+            slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
+        )
+        inside[where] = after
+        rank = (old.rank[0], self.document.next_serial())
+        shown = replace(old, patch=patch, inside=inside, rank=rank, at=None)
+        is_propagated = state.propagated is not None and not state.is_given
+        return replace(
+            state,
+            shown=shown,
+            initial=patch if old.patch is state.initial else state.initial,
+            propagated=shown if is_propagated else state.propagated,
+        )
+
+
+def _size(window: Window) -> tuple[int, int]:
+    return window[0].stop - window[0].start, window[1].stop - window[1].start
