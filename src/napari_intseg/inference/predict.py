@@ -255,13 +255,18 @@ class _Asking:
         logits = _finite(answers[0].logits)
         if len(answers) > 1:
             logits = Flip(view.out_shape[1]).average(logits, _finite(answers[1].logits))
+        patch = view.put_back(logits, resample)
         return SliceAnswer(
-            patch=view.put_back(logits, resample),
+            patch=patch,
             kept=choice.kept,
             seen=view,
             state=tuple(answer.state for answer in answers),
+            # the one that is the answer stays the same object, so that it can be told by that
             alternatives=tuple(
-                view.put_back(_finite(other), resample) for other in answers[0].alternatives
+                patch
+                if len(answers) == 1 and np.may_share_memory(other, answers[0].logits)
+                else view.put_back(_finite(other), resample)
+                for other in answers[0].alternatives
             ),
             scores=answers[0].scores,
             info=answers[0].info,

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
@@ -103,13 +101,5 @@ def _order(answer: SliceAnswer) -> list[int]:
 
 def _chosen(answer: SliceAnswer) -> int:
     """Return the index of the mask in place, -1 if it is none of them."""
-    patches = answer.alternatives
-    for i, patch in enumerate(patches):
-        if patch is answer.patch:
-            return i
-    for i, patch in enumerate(patches):
-        if patch.slices == answer.patch.slices and np.array_equal(
-            patch.logits, answer.patch.logits
-        ):
-            return i
-    return -1
+    at = (i for i, patch in enumerate(answer.alternatives) if patch is answer.patch)
+    return next(at, -1)

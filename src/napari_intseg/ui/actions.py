@@ -57,6 +57,22 @@ ACTIONS: tuple[Action, ...] = (
         "Mark where the two models disagree most; with one model, where its answer and that on "
         "the mirrored image do. The mark is no click.",
     ),
+    Action("click_tool", "Shift-C", "Clicks", "Give clicks."),
+    Action("box_tool", "Shift-B", "Box", "Drag a box round the object, from corner to corner."),
+    Action(
+        "scribble_tool",
+        "Shift-S",
+        "Scribble",
+        "Draw a line on the object; with Shift, or after Swap signs, beside it.",
+    ),
+    Action("next_answer", "J", "Next", "Put the model's next answer in place."),
+    Action("previous_answer", "Shift-J", "Previous", "Put the answer before it in place."),
+    Action(
+        "edit_outline",
+        "Shift-E",
+        "Edit as polygon",
+        "Correct the object on the plane in view by moving the vertices of its outline.",
+    ),
     Action("cancel", "Shift-G", "Cancel", "Stop propagating; planes that are done are kept."),
 )
 """Keys that mean nothing to napari's viewer or any of its layers."""

@@ -248,7 +248,7 @@ class Boxes:
         self._seen = layer.features.copy()
 
     def _layer_removed(self, event: Any) -> None:
-        if self.layer is not None and event.value is self.layer:
+        if self.layer is not None and event.value == self.layer:
             self._unwatch()
             self._on_change()
 

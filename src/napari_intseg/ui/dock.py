@@ -62,7 +62,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.compare_panel = ComparePanel(self.comparison, buttons)
         self.export_panel = ExportPanel(bench)
         self._arrange()
-        self._shut: Callable[[], None] = _Shut(bench, self._keys, self.image_panel, self.comparison)
+        self._shut: Callable[[], None] = _Shut(
+            bench, self._keys, (self.image_panel, self.prompt_panel), self.comparison
+        )
         # a window that is destroyed sends its children no close event
         self.destroyed.connect(self._shut)
         app = QApplication.instance()
@@ -118,6 +120,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self.prompt_panel,
             self.click_panel,
             self.volume_panel,
+            self.embeddings_panel,
             self.compare_panel,
             self.export_panel,
             self.status_panel,
@@ -137,17 +140,22 @@ class _Shut:
     """Closes the parts once; knows nothing of the widget, so that it can go."""
 
     def __init__(
-        self, bench: Workbench, keys: Keys, image_panel: ImagePanel, comparison: Comparison
+        self,
+        bench: Workbench,
+        keys: Keys,
+        panels: tuple[ImagePanel, PromptPanel],
+        comparison: Comparison,
     ) -> None:
-        self._parts: tuple[Workbench, Keys, ImagePanel, Comparison] | None
-        self._parts = bench, keys, image_panel, comparison
+        self._parts: tuple[Workbench, Keys, tuple[ImagePanel, PromptPanel], Comparison] | None
+        self._parts = bench, keys, panels, comparison
 
     def __call__(self, *_: object) -> None:
         parts, self._parts = self._parts, None
         if parts is not None:
-            bench, keys, image_panel, comparison = parts
+            bench, keys, panels, comparison = parts
             keys.close()
-            image_panel.close_panel()
+            for panel in panels:
+                panel.close_panel()
             comparison.close()
             bench.close()
             comparison.release()

@@ -213,7 +213,7 @@ class Outliner:
         return session.mask_on(place.plane, place.object)
 
     def _layer_removed(self, event: Any) -> None:
-        if self.layer is not None and event.value is self.layer:
+        if self.layer is not None and event.value == self.layer:
             self._forget()
             self._bench.voice.changed.emit()
 

@@ -26,11 +26,11 @@ def in_use(bench: "Workbench") -> Tool | None:
     binder = bench.binder
     if binder is None or binder.is_closed:
         return None
-    active = bench.viewer.layers.selection.active
-    if active is binder.points and str(binder.points.mode) == "add":
+    active = bench.viewer.layers.selection.active  # in a window a stand-in, which is equal
+    if active == binder.points and str(binder.points.mode) == "add":
         return "click"
     shapes = binder.boxes.layer
-    if shapes is not None and active is shapes:
+    if shapes is not None and active == shapes:
         return next((tool for tool, mode in MODES.items() if str(shapes.mode) == mode), None)
     return None
 

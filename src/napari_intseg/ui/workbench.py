@@ -170,9 +170,7 @@ class Workbench:
             self.voice.failed.emit("Propagation needs clicks in a volume. Choose a 3-D image.")
             return
         self.planes = planes
-        self._spread = Spread(
-            binder, planes, settings=self.settings, on_end=self._spread_ended
-        )
+        self._spread = Spread(binder, planes, settings=self.settings, on_end=self._spread_ended)
         self._spread.start()
         self.voice.changed.emit()
 

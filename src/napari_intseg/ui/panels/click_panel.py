@@ -31,6 +31,10 @@ class ClickPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._show()
 
     def _show(self) -> None:
+        model = self._bench.loader.model
+        kinds = {"click"} if model is None else model.traits.prompts
+        for widget in (self.left, self.right, self.swap):
+            widget.setVisible(bool({"click", "scribble"} & set(kinds)))
         positive = self._bench.positive
         self.left.setText(f"{_sign(positive)} left click")
         self.right.setText(f"{_sign(not positive)} right click, or {MODIFIER} + left click")

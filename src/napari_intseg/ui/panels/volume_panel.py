@@ -1,9 +1,18 @@
 """Propagation through a volume: which planes, start, progress, cancel."""
 
+from dataclasses import replace
+
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QProgressBar, QSpinBox, QWidget
 
+from napari_intseg.core.segmenter import MemorySegmenter
 from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.panels.form import combo, fill
 from napari_intseg.ui.workbench import Workbench
+
+_METHODS = (
+    ("from each plane to its neighbour", "neighbour"),
+    ("by the model's memory of all planes", "memory"),
+)
 
 
 class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -22,6 +31,8 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
             box.setEnabled(False)
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.last.setPrefix("to ")
+        self.method = combo("How the object is carried from plane to plane.")
+        fill(self.method, _METHODS, bench.settings.method)
         self.bar = QProgressBar()
         self.bar.setVisible(False)
         layout = QGridLayout(self)
@@ -32,12 +43,14 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.limit, 0, 0, 1, 2)
         layout.addWidget(self.first, 0, 2)
         layout.addWidget(self.last, 0, 3)
-        layout.addWidget(self.propagate, 1, 0, 1, 2)
-        layout.addWidget(self.cancel, 1, 2, 1, 2)
-        layout.addWidget(self.bar, 2, 0, 1, 4)
+        layout.addWidget(self.method, 1, 0, 1, 4)
+        layout.addWidget(self.propagate, 2, 0, 1, 2)
+        layout.addWidget(self.cancel, 2, 2, 1, 2)
+        layout.addWidget(self.bar, 3, 0, 1, 4)
         self._count = 0
         self.limit.toggled.connect(self.first.setEnabled)
         self.limit.toggled.connect(self.last.setEnabled)
+        self.method.currentIndexChanged.connect(self._method_chosen)
         bench.voice.changed.connect(self._show)
         bench.voice.progressed.connect(self._progress)
         self._show()
@@ -64,10 +77,22 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
             self.last.setValue(max(0, count - 1))
         for widget in (self.limit, self.first, self.last, self.propagate):
             widget.setVisible(count > 0)
+        self._show_method(count > 0)
         self.propagate.setEnabled(not self._bench.is_propagating)
         busy = self._bench.is_propagating or self._bench.loader.is_fetching
         self.cancel.setEnabled(busy)
         self.cancel.setVisible(count > 0 or busy)
+
+    def _show_method(self, is_volume: bool) -> None:
+        """Offer the model's memory only while there is one."""
+        can_follow = isinstance(self._bench.loader.model, MemorySegmenter)
+        self.method.setVisible(is_volume and can_follow)
+        if not can_follow and self.method.currentIndex() != 0:
+            self.method.setCurrentIndex(0)
+
+    def _method_chosen(self, _index: int) -> None:
+        method = self.method.currentData()
+        self._bench.settings = replace(self._bench.settings, method=method)
 
     def _progress(self, done: int, total: int, of: str) -> None:
         self.bar.setVisible(bool(of))

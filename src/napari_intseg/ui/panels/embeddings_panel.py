@@ -1,0 +1,107 @@
+"""Embeddings on disk: whether, where, how much; shown for models that have them."""
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QLabel, QPushButton, QWidget
+
+from napari_intseg.session.embeddings import LIMIT_BYTES, EmbeddingFiles
+from napari_intseg.ui.shelf import usual_folder
+from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.worker import Outcome, ShouldStop
+
+
+class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """A tick, and what is on the disk."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self._bench = bench
+        self.folder = usual_folder()
+        self.keep = QCheckBox("Keep embeddings on disk")
+        self.keep.setToolTip(
+            "A plane that was looked at once is then ready on another day too, for the same data, "
+            f"window and model. At most {_megabytes(LIMIT_BYTES)}; the oldest go first."
+        )
+        self.used = QLabel()
+        self.used.setWordWrap(True)
+        self.choose, self.clear = QPushButton("Folder …"), QPushButton("Clear")
+        self.clear.setToolTip("Remove all embeddings in the folder; nothing else is touched.")
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.keep, 0, 0, 1, 2)
+        layout.addWidget(self.used, 1, 0, 1, 2)
+        layout.addWidget(self.choose, 2, 0)
+        layout.addWidget(self.clear, 2, 1)
+        self._was_shown = False
+        self.keep.toggled.connect(self._toggled)
+        self.choose.clicked.connect(self._choose)
+        self.clear.clicked.connect(self._clear)
+        bench.voice.changed.connect(self._show)
+        bench.voice.answered.connect(self._count)
+        self._show()
+
+    def _show(self, *_: object) -> None:
+        model, files = self._bench.loader.model, self._bench.shelf.files
+        # not isVisible: a panel in a dock that is hidden is shown all the same
+        self.setVisible(model is not None and model.traits.embeds)
+        for widget in (self.used, self.choose, self.clear):
+            widget.setVisible(files is not None)
+
+    def _toggled(self, keep: bool) -> None:
+        self._bench.keep_embeddings(EmbeddingFiles(self.folder) if keep else None)
+        self._count()
+
+    def _choose(self) -> None:
+        start = str(self.folder if self.folder.exists() else self.folder.parent)
+        name = QFileDialog.getExistingDirectory(self, "Where to keep embeddings", start)
+        if name:
+            self.folder = Path(name)
+            self._toggled(True)
+
+    def _clear(self) -> None:
+        files = self._bench.shelf.files
+        if files is None:
+            return
+
+        def work(_: ShouldStop) -> str:
+            files.clear()
+            return _told(files)
+
+        self._bench.worker.submit(work, self._counted, key="count embeddings")
+
+    def _count(self, *_: object) -> None:
+        files = self._bench.shelf.files
+        if files is None:
+            return
+
+        def work(_: ShouldStop) -> str:
+            return _told(files)
+
+        # the disk is looked at when nobody waits for an answer
+        self._bench.worker.submit(work, self._counted, key="count embeddings", idle=True)
+
+    def _counted(self, outcome: Outcome[str]) -> None:
+        if outcome.error is not None:
+            self._bench.voice.failed.emit(
+                f"The folder cannot be used: {outcome.error}. Choose another."
+            )
+        elif outcome.value is not None:
+            self.used.setText(outcome.value)
+            self.used.setToolTip(str(self.folder))
+
+
+def _told(files: EmbeddingFiles) -> str:
+    return (
+        f"{_megabytes(files.nbytes())} of {_megabytes(files.limit_bytes)} "
+        f"in {_shortened(files.folder)}"
+    )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e9:g} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _shortened(folder: Path, most: int = 36) -> str:
+    text = str(folder)
+    return text if len(text) <= most else f"… {text[-most:]}"
