@@ -42,7 +42,8 @@ def fresh(sop_class=CTImageStorage, **tags):
     data.SOPClassUID, data.SOPInstanceUID = sop_class, generate_uid()
     data.PatientName, data.PatientID = PATIENT, PATIENT_ID
     data.PatientBirthDate, data.PatientSex = "19481224", "F"
-    data.StudyInstanceUID = data.SeriesInstanceUID = data.FrameOfReferenceUID = generate_uid()
+    for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+        setattr(data, name, generate_uid())
     data.StudyDate, data.StudyTime, data.StudyID, data.AccessionNumber = "20200101", "1200", "7", ""
     data.ReferringPhysicianName = "Doctor^Who"
     data.Modality, data.SeriesDescription, data.SeriesNumber = "CT", "phantom", 3
@@ -121,7 +122,7 @@ class Scan:
         return folder
 
 
-def enhanced(path, n=6, times=1, order=None, **tags):
+def enhanced(path, n=6, times=1, order=None, first=0, **tags):
     """One enhanced CT file, its frames out of order, each with its own intercept and window."""
     data = fresh(EnhancedCTImageStorage, NumberOfFrames=n * times, **tags)
     shared, data.PerFrameFunctionalGroupsSequence = Dataset(), []
@@ -135,6 +136,7 @@ def enhanced(path, n=6, times=1, order=None, **tags):
     order = np.random.default_rng(1).permutation(n * times) if order is None else order
     for number in order:
         time, plane = divmod(int(number), n)
+        plane += first
         position = (10.0 - 3.0 * plane, -5.0, 40.0)
         group, intercept = Dataset(), -100.0 * plane
         group.PlanePositionSequence = [Dataset()]

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import values
+from napari_intseg.cli import boxes, scans, values
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 from napari_intseg.errors import PromptError
 
@@ -19,14 +19,18 @@ DESCRIPTION = """Turn clicks into a file of labels with the geometry of the imag
 
 A click is PLANE,ROW,COL in a volume and ROW,COL in a flat image, counted from 0 along the axes of
 the data, whatever --axis is. Behind it, ":-" makes it negative and "@N" gives it to object N.
-Reads NIfTI, NRRD, MetaImage, TIFF, PNG, JPEG, .npy, DICOM; writes all but JPEG and DICOM.
+Reads NIfTI, NRRD, MetaImage, TIFF, PNG, JPEG, .npy, DICOM; writes all but JPEG. Labels of DICOM are
+written as DICOM-SEG (.dcm) or RT-STRUCT (a name that ends in rtstruct.dcm), too.
 
 examples:
   napari-intseg segment cells.png -o cells_labels.png --click 120,200 --click 90,180:-
   napari-intseg segment ct.nii.gz -o liver.nii.gz --window abdomen \\
       --click 40,120,200 --click 55,118,190 --propagate --planes 20:70
   napari-intseg segment mr.nrrd -o two.nrrd --click 12,80,90@1 --click 12,80,140@2
-  napari-intseg segment ct.nii.gz -o better.nii.gz --init liver.nii.gz --click 40,90,180:-"""
+  napari-intseg segment ct.nii.gz -o liver.nii.gz --model sam2.1-tiny --box 90,80,180,220@40 \\
+      --propagate --method memory --embeddings ~/embeddings
+  napari-intseg segment ct.nii.gz -o better.nii.gz --init liver.nii.gz --click 40,90,180:-
+  napari-intseg segment disc/ -o liver.dcm --series 2 --name 1=liver --click 40,120,200"""
 INTERRUPTED = 130
 
 
@@ -53,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
     )
     model.add_argument(
+        "--embeddings", type=Path, metavar="FOLDER",
+        help="keep what the model prepares (SAM's embeddings) here, for the next time",
+    )  # fmt: skip
+    model.add_argument(
         "--refine", choices=("graph-cut",), help="move every answer's contour onto the edges nearby"
     )
     image = parser.add_argument_group("image")
@@ -63,12 +71,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     image.add_argument("--channels", type=values.channels, metavar="N,…", help="which to look at")
     image.add_argument("--time", type=int, metavar="N", help="time point of a series, from 0")
+    scans.add_arguments(parser.add_argument_group("DICOM"))
 
 
 def _add_prompts(prompts: Any) -> None:
     prompts.add_argument(
         "--click", type=values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
         help="a click; repeat for more, they are made in this order",
+    )  # fmt: skip
+    prompts.add_argument(
+        "--box", type=boxes.box, action="append", default=[], metavar="R0,C0,R1,C1[@P]",
+        help=boxes.HELP,
     )  # fmt: skip
     prompts.add_argument(
         "--label", type=int, default=1, metavar="N", help="object of clicks without @N; default 1"
@@ -86,6 +99,10 @@ def _add_prompts(prompts: Any) -> None:
         "--planes", type=values.planes, metavar="A:B", help="propagate from plane A to B - 1 only"
     )
     prompts.add_argument(
+        "--method", choices=("neighbour", "memory"), default="neighbour",
+        help="how to propagate: each mask guides the next plane (default), or the model's memory",
+    )  # fmt: skip
+    prompts.add_argument(
         "--probability", type=Path, metavar="FILE", help="also write the object's probability"
     )
 
@@ -99,9 +116,11 @@ def run(args: argparse.Namespace) -> int:
         0; 130 when propagation was interrupted, with what was done by then written.
     """
     from napari_intseg.inference.graph_cut import GraphCut
-    from napari_intseg.io.read import read_mask, read_volume
-    from napari_intseg.io.write import check_target, write_array, write_labels
+    from napari_intseg.io.read import read_mask
+    from napari_intseg.io.write import check_fits, check_target, write_array, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
+    from napari_intseg.propagation.walk import with_memory
+    from napari_intseg.session.embeddings import EmbeddingFiles
     from napari_intseg.session.session import Session
 
     labels = _check(args)
@@ -109,16 +128,21 @@ def run(args: argparse.Namespace) -> int:
     for target in (args.output, args.probability):
         if target is not None:
             check_target(target, overwrite=args.overwrite)
-    volume = read_volume(args.image, time=args.time)
+    volume = scans.read_image(args)
+    check_fits(args.output, volume)
     initial = None if args.init is None else read_mask(args.init, volume)
     model = load_model(
         args.model or DEFAULT_MODEL,
         weights=args.weights, device=args.device, precision=args.precision,
     )  # fmt: skip
     session = Session(
-        model, volume, axis=args.axis, window=args.window, channels=args.channels,
+        model, volume, axis=args.axis, window=scans.window_of(args, volume), channels=args.channels,
         graph_cut=GraphCut() if args.refine else None,
     )  # fmt: skip
+    if args.embeddings is not None:
+        session.keep_embeddings(EmbeddingFiles(args.embeddings))
+    if args.method == "memory":
+        with_memory(model)
     interrupted = False
     for label in labels:
         if label not in session.objects:
@@ -145,11 +169,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> tuple[int, ...]:
     """Return the labels of the objects, in the order they are worked on."""
-    named = dict.fromkeys(args.label if c.label is None else c.label for c in args.click)
+    given = (*args.box, *args.click)
+    named = dict.fromkeys(args.label if one.label is None else one.label for one in given)
     labels = tuple(named) or (args.label,)
-    if not args.click and args.init is None:
+    if not given and args.init is None:
         raise PromptError(
-            "nothing says where the object is: expected --click or --init, got neither. "
+            "nothing says where the object is: expected --click, --box or --init, got none. "
             "Add --click PLANE,ROW,COL."
         )
     if min(labels) < 1:
@@ -157,9 +182,10 @@ def _check(args: argparse.Namespace) -> tuple[int, ...]:
             f"label cannot be used: expected at least 1, got {min(labels)!r}. "
             "0 is the background; choose another."
         )
-    if args.planes is not None and not args.propagate:
+    alone = "--planes" if args.planes is not None else "--method"
+    if (args.planes is not None or args.method == "memory") and not args.propagate:
         raise PromptError(
-            "--planes has no effect: expected it with --propagate, got it alone. Add --propagate."
+            f"{alone} has no effect: expected it with --propagate, got it alone. Add --propagate."
         )
     if args.probability is not None and len(labels) > 1:
         raise PromptError(
@@ -170,8 +196,8 @@ def _check(args: argparse.Namespace) -> tuple[int, ...]:
 
 
 def _check_kinds(args: argparse.Namespace) -> None:
-    """Refuse clicks that the model does not take, before anything is read."""
-    from napari_intseg.core.prompts import Click, Prompts
+    """Refuse prompts that the model does not take, before anything is read."""
+    from napari_intseg.core.prompts import Box, Click, Prompts
     from napari_intseg.core.segmenter import Traits
     from napari_intseg.core.taking import refused
     from napari_intseg.models.registry import DEFAULT_MODEL, find_model
@@ -179,11 +205,13 @@ def _check_kinds(args: argparse.Namespace) -> None:
     name = args.model or DEFAULT_MODEL
     kinds = find_model(name).prompts
     clicks = tuple(Click(0, 0, click.positive) for click in args.click)
-    kind = refused(Prompts(clicks), Traits(name, kinds))
+    drawn = Box(0, 0, 0, 0) if args.box else None
+    kind = refused(Prompts(clicks, drawn), Traits(name, kinds))
     if kind:
         raise PromptError(
-            f"{name} takes no {kind}: expected {', '.join(sorted(kinds))}, got --click. "
-            "Choose a model that takes clicks; `napari-intseg models` tells."
+            f"{name} takes no {kind}: expected {', '.join(sorted(kinds))}, got "
+            f"{'--box' if kind == 'box' else '--click'}. "
+            f"Choose a model that takes it; `napari-intseg models` tells."
         )
 
 
@@ -195,9 +223,14 @@ def _prompt(
         chosen = initial == label if several else initial > 0
         if several or label == args.label or len(session.objects) == 1:
             session.set_initial_mask(chosen)
-    for click in args.click:
-        if (args.label if click.label is None else click.label) == label:
-            session.click(click.position, positive=click.positive)
+    def is_ours(one: boxes.BoxOption | values.ClickOption) -> bool:
+        return bool((args.label if one.label is None else one.label) == label)
+
+    results = boxes.draw(session, filter(is_ours, args.box))
+    for click in filter(is_ours, args.click):
+        results.append(session.click(click.position, positive=click.positive))
+    for note in [] if args.quiet else boxes.notes_of(results[-1:]):
+        print(f"object {label}: {note}", file=sys.stderr)
 
 
 def _propagate(session: "Session", args: argparse.Namespace) -> bool:
@@ -227,8 +260,7 @@ def _tell(session: "Session", args: argparse.Namespace, labels: tuple[int, ...])
         session.select_object(label)
         count = int((written == label).sum())
         size = _size(session.volume, count)
-        clicks = len(session.clicks)
-        print(f"object {label}: {clicks} click{'' if clicks == 1 else 's'}, {count} {size}")
+        print(f"object {label}: {boxes.counted(session)}, {count} {size}")
     for target in (args.output, args.probability):
         if target is not None:
             print(f"wrote {target}", file=sys.stdout)

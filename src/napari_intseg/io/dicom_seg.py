@@ -86,11 +86,16 @@ def write_dicom_seg(
             zip(found, names_of(found, names), strict=True), start=1
         )
     ]
-    pixels, placing = _placed(numbered, origin, sources, like)
+    is_multi = "PerFrameFunctionalGroupsSequence" in sources[0]
+    placing = {}
+    if origin.is_resampled or (is_multi and len(sources) > 1):
+        placing, sources = _placing(origin, like), sources[:1] if is_multi else sources
+    elif is_multi:
+        sources = [_selected(sources[0], origin)]
     with quiet():
         made = highdicom.seg.Segmentation(
-            source_images=sources[:1] if placing and "NumberOfFrames" in sources[0] else sources,
-            pixel_array=pixels,
+            source_images=sources,
+            pixel_array=numbered,
             segmentation_type="BINARY",
             segment_descriptions=segments,
             series_instance_uid=highdicom.UID(),
@@ -106,6 +111,8 @@ def write_dicom_seg(
             series_description="Segmentation",
             **placing,
         )
+        if is_multi and not placing:
+            _refer_to_frames(made, origin)
         made.save_as(path)
 
 
@@ -157,22 +164,23 @@ def _codes(name: str) -> tuple[Any, Any]:
     return codes.SCT.Tissue, codes.SCT.Tissue
 
 
-def _placed(
-    numbered: Array, origin: DicomOrigin, sources: list[Any], like: Volume
-) -> tuple[Array, dict[str, Any]]:
-    """Return the pixels in the order of the source's frames, and where they lie if they have none.
+def _selected(source: Any, origin: DicomOrigin) -> Any:
+    """Return a multi-frame source as if it held the volume's planes alone, in their order."""
+    from pydicom.sequence import Sequence
 
-    Slices are in the order of `sources`; the frames of one multi-frame file in the order of
-    that file, of which the volume may be a part.
-    """
-    frames = origin.frames
-    if not origin.is_resampled and all(frame.header.frames == 1 for frame in frames):
-        return numbered, {}
-    if not origin.is_resampled and len(sources) == 1:
-        whole = np.zeros((frames[0].header.frames, *numbered.shape[1:]), numbered.dtype)
-        whole[[frame.number for frame in frames]] = numbered
-        return whole, {}
-    return numbered, _placing(origin, like)
+    groups = source.PerFrameFunctionalGroupsSequence
+    source.PerFrameFunctionalGroupsSequence = Sequence([groups[f.number] for f in origin.frames])
+    source.NumberOfFrames = len(origin.frames)
+    return source
+
+
+def _refer_to_frames(made: Any, origin: DicomOrigin) -> None:
+    """Put the numbers that frames have in their file for those that they have as planes."""
+    for group in made.PerFrameFunctionalGroupsSequence:
+        for derivation in group.get("DerivationImageSequence", []):
+            for image in derivation.SourceImageSequence:
+                plane = int(image.ReferencedFrameNumber) - 1
+                image.ReferencedFrameNumber = origin.frames[plane].number + 1
 
 
 def _placing(origin: DicomOrigin, like: Volume) -> dict[str, Any]:

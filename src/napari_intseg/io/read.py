@@ -12,6 +12,7 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError
 from napari_intseg.io.arrays import read_npy
 from napari_intseg.io.dicom import Series, choose_series, read_dicom, read_series
+from napari_intseg.io.dicom_seg_read import is_segmentation, read_segmentation
 from napari_intseg.io.hdf5 import read_hdf5, split_path
 from napari_intseg.io.itk import read_itk
 from napari_intseg.io.ome_zarr import is_zarr, read_ome_zarr
@@ -148,7 +149,7 @@ def read_mask(path: str | Path, like: Volume) -> Array:
     Parameters
     ----------
     path : path
-        Any file that `read_volume` reads.
+        Any file that `read_volume` reads, or DICOM-SEG.
     like : Volume
         The image; the mask must be on its grid.
 
@@ -164,6 +165,8 @@ def read_mask(path: str | Path, like: Volume) -> Array:
     DataError
         If it holds no labels, or is on another grid than the image.
     """
+    if is_segmentation(Path(path)):
+        return read_segmentation(Path(path), like)
     mask = read_volume(path)
     data = mask.data
     if mask.n_channels or data.dtype.kind not in "bui":

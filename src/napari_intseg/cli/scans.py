@@ -1,0 +1,72 @@
+"""Options for DICOM, and its remarks told in one line each."""
+
+import argparse
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_intseg.io.source import FileVolume
+
+
+def add_arguments(group: Any) -> None:
+    """Declare the options that only DICOM has."""
+    group.add_argument(
+        "--series", metavar="N", help="which series of a folder: a number of the list, or a uid"
+    )
+    group.add_argument(
+        "--resample", action="store_true",
+        help="interpolate tilted or unevenly spaced slices onto a regular grid",
+    )  # fmt: skip
+    group.add_argument(
+        "--name", type=_name, action="append", default=[], metavar="N=NAME",
+        help="what object N is called in DICOM, such as 1=liver; repeat for more",
+    )  # fmt: skip
+    group.add_argument(
+        "--keep-patient", action="store_true",
+        help="write the patient's name and number into DICOM; they are left out otherwise",
+    )  # fmt: skip
+
+
+def read_image(args: argparse.Namespace) -> "FileVolume":
+    """Read the image of a command line, and tell what a person should know of it."""
+    from napari_intseg.io.read import read_volume
+
+    with told():
+        return read_volume(
+            args.image,
+            time=args.time,
+            series=args.series,
+            resample=args.resample,
+            anonymous=not args.keep_patient,
+        )
+
+
+def window_of(args: argparse.Namespace, volume: "FileVolume") -> Any:
+    """Return the window of a command line; that of the file where none is given."""
+    if args.window is None and not volume.n_channels:
+        return volume.window
+    return args.window
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Print warnings as one line each on the standard error."""
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for remark in remarks:
+        text = " ".join(str(remark.message).split())
+        print(f"napari-intseg: note: {text}", file=sys.stderr)
+
+
+def _name(text: str) -> tuple[int, str]:
+    found = re.fullmatch(r"\s*(\d+)=(.+)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"name is not understood: expected N=NAME, such as 1=liver, got {text!r}"
+        )
+    return int(found[1]), found[2].strip()
