@@ -1,0 +1,637 @@
+"""Two models on the same clicks: without Qt, then in a real window."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Labels, Points
+
+from napari_intseg.core.segmenter import Answer, Query, Traits
+from napari_intseg.core.volume import Plane
+from napari_intseg.session.compare import BOTH, ONLY_A, Overlap
+from napari_intseg.ui.compare_hint import NAME
+from napari_intseg.ui.comparison import Comparison
+from napari_intseg.ui.loading import Choice
+
+
+def make_second(toy: Any) -> Any:
+    """A model like the toy whose answers lack their left half."""
+
+    class Half(type(toy)):  # type: ignore[misc]
+        traits = Traits("half", prompts=toy.traits.prompts)
+
+        def predict(self, query: Query) -> Answer:
+            answer = super().predict(query)
+            logits = answer.logits.copy()
+            cols = np.flatnonzero((logits > 0).any(axis=0))
+            if cols.size:
+                logits[:, : (int(cols[0]) + int(cols[-1]) + 1) // 2] = -8
+            return Answer(logits)
+
+    return Half()
+
+
+@pytest.fixture
+def second(toy):
+    return make_second(toy)
+
+
+@pytest.fixture
+def comparison(bench, pump, second):
+    made = Comparison(bench, pump.post, load_with=lambda _choice, _old, _stop: second)
+    yield made
+    second.gate.set()
+    made.close()
+    made.release()
+
+
+@pytest.fixture
+def ready(bench, pump, comparison):
+    """Wait until both models have answered, and all is compared and drawn."""
+
+    def wait() -> None:
+        pump.until(
+            lambda: (
+                bench.worker.is_idle
+                and (bench.binder is None or bench.binder.is_idle)
+                and comparison.is_idle
+                and not bench.is_propagating
+            )
+        )
+        pump.drain()
+
+    return wait
+
+
+@pytest.fixture
+def clicked(bench, comparison, ready, squares):
+    """One click on the first square, with both models."""
+    bench.viewer.add_image(squares, name="squares")
+    bench.choose_image(bench.viewer.layers[0])
+    comparison.choose(Choice("half"))
+    bench.new_object()
+    bench.binder.points.add((20, 20))
+    ready()
+    return bench.binder
+
+
+FIRST = np.zeros((60, 80), bool)
+FIRST[10:30, 10:30] = True
+RIGHT = FIRST & (np.arange(80) >= 20)
+
+
+class TestBothModels:
+    def test_a_click_goes_to_both_and_each_has_a_layer(self, comparison, clicked, second):
+        np.testing.assert_array_equal(clicked.labels.data > 0, FIRST)
+        pair = comparison.pair
+        np.testing.assert_array_equal(pair.labels.data == 1, RIGHT)
+        assert pair.labels.name == "squares half"
+        expected = np.where(RIGHT, BOTH, np.where(FIRST, ONLY_A, 0))
+        np.testing.assert_array_equal(pair.agreement.data, expected)
+        assert second.threads == {"napari-intseg inference"}
+        assert comparison.bench.viewer.layers.selection.active is clicked.points
+
+    @pytest.mark.usefixtures("clicked")
+    def test_the_numbers_are_those_of_the_masks(self, comparison):
+        state = comparison.state
+        assert state.names == (comparison.bench.loader.choice.name, "half")
+        assert state.overlap == Overlap(200, 200, 0)
+        assert state.overlap.iou == 0.5
+        assert [m.clicks for m in state.moments] == [1]
+        assert all(s > 0 for s in state.seconds)
+        assert not state.is_waiting
+
+    def test_the_first_answer_does_not_wait_for_the_second_model(
+        self, toy, comparison, clicked, second, pump, ready
+    ):
+        second.entered.clear()
+        second.gate.clear()
+        clicked.points.add((20, 25))
+        pump.until(lambda: second.entered.is_set() and not clicked.is_waiting)
+        assert len(toy.queries) == 2, "the first has answered while the second still works"
+        pump.drain()
+        assert comparison.state.is_waiting
+        second.gate.set()
+        ready()
+        assert [m.clicks for m in comparison.state.moments] == [1, 2]
+
+    def test_an_overtaken_answer_is_dropped_and_the_newest_is_drawn(
+        self, comparison, clicked, second, pump, ready
+    ):
+        second.entered.clear()
+        second.gate.clear()
+        clicked.points.add((20, 25))
+        pump.until(second.entered.is_set)
+        clicked.points.add((45, 60))  # the other square, while the second model works
+        pump.drain()
+        second.gate.set()
+        ready()
+        state = comparison.state
+        assert max(m.clicks for m in state.moments) == 3
+        assert (comparison.pair.labels.data > 0).sum() == state.overlap.both + state.overlap.only_b
+        own, other = comparison.pair.masks(next(iter(comparison.pair.compared)))
+        np.testing.assert_array_equal(own, clicked.labels.data > 0)
+        np.testing.assert_array_equal(other, comparison.pair.labels.data > 0)
+
+    def test_undo_and_redo_are_followed(self, bench, comparison, clicked, ready, second):
+        clicked.points.add((45, 60))
+        ready()
+        both = comparison.pair.labels.data.copy()
+        asked = len(second.queries)
+        bench.undo()
+        ready()
+        np.testing.assert_array_equal(comparison.pair.labels.data > 0, RIGHT)
+        assert [m.clicks for m in comparison.state.moments] == [1]
+        bench.undo()
+        ready()
+        assert not comparison.pair.labels.data.any()
+        assert not comparison.pair.agreement.data.any()
+        assert comparison.state.overlap is None
+        bench.redo()
+        bench.redo()
+        ready()
+        np.testing.assert_array_equal(comparison.pair.labels.data, both)
+        assert len(second.queries) == asked, "known answers are not asked for again"
+
+    def test_objects_keep_their_own_labels_and_maps(self, bench, comparison, clicked, ready):
+        bench.new_object()
+        clicked.points.add((45, 60))
+        ready()
+        assert set(np.unique(comparison.pair.labels.data)) == {0, 1, 2}
+        agree = comparison.pair.agreement.data
+        assert (agree[FIRST] > 0).all()
+        assert comparison.state.overlap.both + comparison.state.overlap.only_a == 20 * 25
+        bench.select_object(1)
+        assert comparison.state.overlap == Overlap(200, 200, 0)
+
+    def test_a_second_model_chosen_later_answers_what_was_clicked(
+        self, bench, comparison, ready, squares
+    ):
+        bench.viewer.add_image(squares)
+        bench.choose_image(bench.viewer.layers[0])
+        bench.new_object()
+        bench.binder.points.add((20, 20))
+        ready()
+        assert comparison.state is None
+        comparison.choose(Choice("half"))
+        ready()
+        assert comparison.state.overlap == Overlap(200, 200, 0)
+
+    def test_another_window_is_for_both(self, bench, comparison, clicked, ready):
+        bench.choose_window((0.0, 400.0))
+        clicked.points.add((20, 25))
+        ready()
+        session = clicked.drawer.sessions[0]
+        assert session.window == (0.0, 400.0)
+        assert comparison.pair.follower(0).window == (0.0, 400.0)
+
+    @pytest.mark.usefixtures("comparison")
+    def test_a_second_model_that_fails_is_told_and_the_first_works_on(
+        self, clicked, second, ready, said
+    ):
+        second.error = RuntimeError("out of luck")
+        clicked.points.add((45, 60))
+        ready()
+        assert any("half: The model failed" in text for text in said.failures)
+        assert (clicked.labels.data > 0).sum() == 400 + 500
+
+    def test_a_second_model_that_cannot_be_loaded_is_told(self, bench, pump, said):
+        def fail(*_):
+            raise RuntimeError("no such file")
+
+        other = Comparison(bench, pump.post, load_with=fail)
+        other.choose(Choice("half"))
+        pump.until(lambda: not other.loader.is_loading)
+        assert "no such file" in said.failures[-1]
+        assert other.state is None
+        other.close()
+
+
+class TestTruth:
+    @pytest.mark.usefixtures("clicked")
+    def test_each_model_is_measured_click_by_click(self, bench, comparison, ready):
+        truth = np.zeros((60, 80), np.uint8)
+        truth[10:30, 10:30], truth[40:50, 40:50] = 3, 7
+        layer = bench.viewer.add_labels(truth, name="truth")
+        bench.viewer.add_labels(np.zeros((9, 9), np.uint8))
+        assert comparison.possible_truths() == (layer,)
+        comparison.choose_truth(layer)
+        ready()
+        assert comparison.state.truth == (1.0, 0.5), "of the label under the first click"
+        assert comparison.state.moments[0].truth == (1.0, 0.5)
+        comparison.choose_truth(None)
+        ready()
+        assert comparison.state.truth is None
+        assert comparison.state.moments[0].truth is None
+
+    @pytest.mark.usefixtures("clicked")
+    def test_a_removed_truth_is_forgotten(self, bench, comparison, ready):
+        layer = bench.viewer.add_labels(FIRST.astype(np.uint8))
+        comparison.choose_truth(layer)
+        ready()
+        bench.viewer.layers.remove(layer)
+        ready()
+        assert comparison.truth is None
+        assert comparison.state.truth is None
+
+
+class TestKeep:
+    @pytest.mark.parametrize(
+        ("which", "mask"), [("A", FIRST), ("B", RIGHT), ("both", RIGHT), ("either", FIRST)]
+    )
+    def test_what_is_kept_is_in_the_labels_and_can_be_undone(
+        self, bench, comparison, clicked, ready, which, mask
+    ):
+        comparison.keep(which)
+        ready()
+        np.testing.assert_array_equal(clicked.labels.data > 0, mask)
+        np.testing.assert_array_equal(comparison.pair.labels.data > 0, mask)
+        assert comparison.state.overlap.disagreeing == 0
+        assert bench.can("undo")
+        bench.undo()
+        ready()
+        np.testing.assert_array_equal(clicked.labels.data > 0, FIRST)
+        np.testing.assert_array_equal(comparison.pair.labels.data > 0, RIGHT)
+
+    def test_other_objects_are_never_overwritten(self, bench, comparison, clicked, ready):
+        labels = clicked.labels
+        comparison.keep("B")
+        ready()
+        bench.new_object()
+        clicked.points.add((15, 12))  # on what the first object has let go
+        ready()
+        painted = labels.data.copy()
+        assert (painted == 2).any()
+        assert not (painted[RIGHT] == 2).any()
+        bench.select_object(1)
+        bench.undo()
+        bench.undo()
+        ready()
+        bench.redo()
+        bench.redo()
+        ready()
+        bench.select_object(2)
+        comparison.keep("either")
+        ready()
+        np.testing.assert_array_equal(labels.data[RIGHT], 1)
+
+    def test_clicks_that_follow_correct_what_was_kept(self, comparison, clicked, ready):
+        comparison.keep("B")
+        ready()
+        clicked.points.feature_defaults = {
+            "sign": "negative", "object": 1, "order": 0, "axis": 0}  # fmt: skip
+        clicked.points.add((20, 25))
+        ready()
+        assert [m.clicks for m in comparison.state.moments] == [2]
+        assert not clicked.labels.data[20, 25]
+
+    def test_nothing_to_keep_is_told(self, comparison, said):
+        comparison.keep("A")
+        assert "nothing to keep yet" in said.failures[-1]
+        comparison.swap()
+        assert "nothing to hand over yet" in said.failures[-1]
+        comparison.suggest()
+        assert "nothing to suggest yet" in said.failures[-1]
+        comparison.go_to_worst()
+        assert len(said.failures) == 3
+
+    @pytest.mark.usefixtures("clicked")
+    def test_an_empty_mask_is_not_kept(self, comparison, said, bench):
+        bench.new_object()
+        comparison.keep("both")
+        assert "that mask is empty here" in said.failures[-1]
+
+    def test_a_locked_object_is_left_alone(self, bench, comparison, clicked, ready, said):
+        bench.set_finished(1, True)
+        comparison.keep("B")
+        ready()
+        assert "finished" in said.failures[-1]
+        np.testing.assert_array_equal(clicked.labels.data > 0, FIRST)
+
+
+class TestHandingOver:
+    def test_the_second_goes_on_from_the_firsts_mask_and_they_change_places(
+        self, bench, toy, comparison, clicked, second, ready, said
+    ):
+        name = bench.loader.choice.name
+        comparison.swap()
+        ready()
+        assert bench.loader.model is second
+        assert bench.loader.choice.name == "half"
+        assert comparison.loader.model is toy
+        assert comparison.state.names == ("half", name)
+        np.testing.assert_array_equal(clicked.labels.data > 0, FIRST)
+        assert f"half goes on from the mask of {name}" in said.messages[-1]
+        asked = len(second.queries)
+        clicked.points.add((45, 60))
+        ready()
+        assert len(second.queries) == asked + 1
+        assert bench.viewer.layers[f"{clicked.frame.image.name} {name}"].data.any()
+        assert not toy.released
+        assert not second.released
+
+    def test_it_can_be_undone(self, bench, comparison, clicked, ready, second):
+        comparison.swap()
+        ready()
+        bench.undo()
+        ready()
+        assert bench.loader.model is second, "which model answers is no step of undo"
+        np.testing.assert_array_equal(clicked.labels.data > 0, RIGHT)
+
+
+class TestSuggesting:
+    def mark(self, bench):
+        return [layer for layer in bench.viewer.layers if layer.name == NAME]
+
+    def test_the_mark_is_where_the_two_disagree_most_and_is_no_prompt(
+        self, bench, comparison, clicked, ready, toy
+    ):
+        asked = len(toy.queries)
+        comparison.suggest()
+        ready()
+        (mark,) = self.mark(bench)
+        assert isinstance(mark, Points)
+        ((row, col),) = mark.data
+        assert comparison.pair.agreement.data[int(row), int(col)] == ONLY_A
+        assert (row, col) == (14, 14), "the middle of the left half, the first in reading order"
+        assert len(clicked.points.data) == 1
+        assert len(toy.queries) == asked
+        assert bench.viewer.layers.selection.active is clicked.points
+
+    def test_it_goes_with_the_next_click(self, bench, comparison, clicked, ready):
+        comparison.suggest()
+        ready()
+        assert self.mark(bench)
+        bench.voice.changed.emit()
+        assert self.mark(bench), "nothing has been given yet"
+        clicked.points.add((20, 12))
+        ready()
+        assert not self.mark(bench)
+        assert comparison.hint.mark is None
+
+    @pytest.mark.usefixtures("clicked")
+    def test_a_new_suggestion_takes_its_place(self, bench, comparison, ready):
+        comparison.suggest()
+        comparison.suggest()
+        ready()
+        assert len(self.mark(bench)) == 1
+
+    @pytest.mark.usefixtures("clicked")
+    def test_a_mark_that_a_person_removes_is_forgotten(self, bench, comparison, ready):
+        comparison.suggest()
+        ready()
+        bench.viewer.layers.remove(NAME)
+        ready()
+        bench.voice.changed.emit()
+        assert comparison.hint.mark is None
+        comparison.suggest()
+        ready()
+        assert self.mark(bench)
+
+    @pytest.mark.usefixtures("clicked")
+    def test_models_that_agree_suggest_nothing(self, bench, comparison, ready, said):
+        comparison.keep("A")
+        ready()
+        comparison.suggest()
+        ready()
+        assert not self.mark(bench)
+        assert "no click to suggest" in said.messages[-1]
+
+    def test_with_one_model_the_mirrored_answer_is_asked(
+        self, bench, toy, comparison, ready, squares, said
+    ):
+        bench.viewer.add_image(squares)
+        bench.choose_image(bench.viewer.layers[0])
+        bench.new_object()
+        comparison.suggest()
+        assert "no answer to doubt yet" in said.failures[-1]
+        bench.binder.points.add((20, 20))
+        ready()
+        comparison.suggest()
+        ready()
+        assert toy.queries[-1].clicks[0].col == 79 - 20
+        assert "no click to suggest" in said.messages[-1], "the toy is symmetric"
+
+    def test_with_one_model_the_mark_is_where_it_doubts_its_answer(
+        self, bench, pump, second, squares
+    ):
+        bench.loader.put(Choice("half"), second)
+        bench.viewer.add_image(squares)
+        bench.choose_image(bench.viewer.layers[0])
+        comparison = Comparison(bench, pump.post)
+        bench.new_object()
+        bench.binder.points.add((20, 20))
+        pump.until(lambda: bench.worker.is_idle and bench.binder.is_idle)
+        comparison.suggest()
+        pump.until(lambda: bench.worker.is_idle and comparison.hint.mark is not None)
+        ((row, col),) = comparison.hint.mark.data
+        assert FIRST[int(row), int(col)]
+        comparison.close()
+        assert not self.mark(bench)
+
+
+class TestVolumes:
+    @pytest.fixture
+    def volume(self, bench, comparison, ready, boxes):
+        bench.viewer.add_image(boxes, scale=(5, 1, 1))
+        bench.choose_image(bench.viewer.layers[0])
+        comparison.choose(Choice("half"))
+        bench.viewer.dims.set_point(0, 5 * 5)
+        bench.new_object()
+        bench.binder.points.add((5, 12, 20))
+        ready()
+        return bench.binder
+
+    def test_the_second_propagates_after_the_first(self, bench, comparison, volume, ready, boxes):
+        bench.propagate()
+        ready()
+        first = boxes == 200
+        np.testing.assert_array_equal(volume.labels.data > 0, first)
+        planes = dict(comparison.state.planes)
+        assert len(planes) >= 6
+        follower = comparison.pair.follower(0)
+        np.testing.assert_array_equal(comparison.pair.labels.data > 0, follower.mask)
+        for index, count in planes.items():
+            differs = first[index] ^ follower.mask_on(Plane(0, index))
+            assert count == differs.sum()
+        bench.undo()
+        ready()
+        assert [p for p, _ in comparison.state.planes] == [5]
+        assert not comparison.pair.labels.data[4].any()
+
+    @pytest.mark.usefixtures("volume")
+    def test_the_plane_that_disagrees_most_is_shown(self, bench, comparison, ready):
+        bench.propagate(range(3, 8))
+        ready()
+        planes = comparison.state.planes
+        worst = max(planes, key=lambda pair: pair[1])[1]
+        bench.viewer.dims.set_point(0, 0)
+        comparison.go_to_worst()
+        here = bench.viewer.dims.current_step[0]
+        assert dict(planes)[here] == worst
+        assert comparison.state.here == here
+        comparison.go_to_plane(4)
+        assert bench.viewer.dims.current_step[0] == 4
+        assert all(3 <= plane < 8 for plane, _ in planes), "the second keeps to the same planes"
+
+    def test_all_planes_are_kept_in_one_step(self, bench, comparison, volume, ready):
+        bench.propagate()
+        ready()
+        before = volume.labels.data.copy()
+        follower = comparison.pair.follower(0).mask
+        comparison.keep("B", everywhere=True)
+        ready()
+        np.testing.assert_array_equal(volume.labels.data > 0, follower)
+        bench.undo()
+        ready()
+        np.testing.assert_array_equal(volume.labels.data, before)
+
+
+class TestEnding:
+    @pytest.mark.parametrize("which", ["labels", "agreement"])
+    def test_a_removed_layer_ends_the_comparison(
+        self, bench, comparison, clicked, ready, said, which
+    ):
+        bench.viewer.layers.remove(getattr(comparison.pair, which))
+        ready()
+        assert comparison.state is None
+        assert comparison.choice is None
+        assert "the comparison has ended" in said.messages[-1]
+        assert len([x for x in bench.viewer.layers if isinstance(x, Labels)]) == 1
+        clicked.points.add((45, 60))
+        ready()
+        assert (clicked.labels.data > 0).sum() == 900
+        comparison.choose(Choice("half"))
+        ready()
+        assert comparison.state.overlap is not None
+
+    def test_a_layer_removed_in_the_middle_leaves_no_error(
+        self, bench, comparison, clicked, second, pump, ready, said
+    ):
+        second.entered.clear()
+        second.gate.clear()
+        clicked.points.add((45, 60))
+        pump.until(second.entered.is_set)
+        bench.viewer.layers.remove(comparison.pair.labels)
+        second.gate.set()
+        ready()
+        assert not said.failures
+
+    def test_closing_in_the_middle_leaves_no_error_and_no_callbacks(
+        self, bench, comparison, clicked, second, pump
+    ):
+        second.entered.clear()
+        second.gate.clear()
+        clicked.points.add((45, 60))
+        pump.until(second.entered.is_set)
+        events = bench.viewer.layers.events
+        assert [c for c in events.removed.callbacks if "Comparison" in repr(c)]
+        comparison.close()
+        assert not [c for c in events.removed.callbacks if "Comparison" in repr(c)]
+        second.gate.set()
+        pump.until(lambda: bench.worker.is_idle)
+        pump.drain()
+        comparison.close()
+        comparison.release()
+        assert second.released
+
+    def test_another_image_is_compared_by_itself(self, bench, comparison, clicked, ready, boxes):
+        other = bench.viewer.add_image(boxes, name="boxes")
+        bench.choose_image(other)
+        assert comparison.state is None
+        bench.new_object()
+        bench.viewer.dims.set_point(0, 5)
+        bench.binder.points.add((5, 12, 20))
+        ready()
+        assert comparison.state.overlap.only_a > 0
+        assert comparison.pair.labels.name == "boxes half"
+        bench.choose_image(clicked.frame.image)
+        ready()
+        assert comparison.pair.labels.name == "squares half"
+        np.testing.assert_array_equal(comparison.pair.labels.data > 0, RIGHT)
+
+    @pytest.mark.usefixtures("clicked")
+    def test_no_second_model_takes_its_layers_away(self, bench, comparison, second, pump):
+        comparison.choose(None)
+        pump.until(lambda: bool(second.released))
+        assert len([x for x in bench.viewer.layers if isinstance(x, Labels)]) == 1
+
+
+def test_time_points_are_compared_each_by_itself(bench, comparison, ready, squares):
+    series = np.stack([squares, squares[::-1], squares])
+    bench.viewer.add_image(series, axis_labels=("t", "y", "x"))
+    bench.choose_image(bench.viewer.layers[0])
+    comparison.choose(Choice("half"))
+    bench.new_object()
+    bench.binder.points.add((0, 20, 20))
+    bench.viewer.dims.set_point(0, 1)
+    bench.binder.points.add((1, 40, 20))
+    ready()
+    data = comparison.pair.labels.data
+    np.testing.assert_array_equal(data[0] > 0, RIGHT)
+    np.testing.assert_array_equal(data[1] > 0, RIGHT[::-1])
+    assert not data[2].any()
+    assert comparison.state.overlap == Overlap(200, 200, 0)
+
+
+def test_a_waiting_second_answer_lets_the_next_click_go_first(
+    toy, comparison, clicked, second, pump, ready
+):
+    order = []
+    for model in (toy, second):
+        plain = model.predict
+
+        def noted(query, plain=plain, model=model):
+            order.append((model.traits.name, len(query.prompts.clicks)))
+            return plain(query)
+
+        model.predict = noted
+    toy.entered.clear()
+    toy.gate.clear()
+    clicked.points.add((20, 25))
+    pump.until(toy.entered.is_set)
+    comparison.pair.follow()  # the second model hears of the click while the first is at work
+    clicked.points.add((20, 27))
+    pump.drain()
+    toy.gate.set()
+    ready()
+    assert order[:2] == [("toy", 2), ("toy", 3)]
+    assert order[-1] == ("half", 3)
+
+
+def test_layers_lie_where_the_image_lies(bench, comparison, ready, squares):
+    affine = np.array([[0, -2, 5], [3, 0, 7], [0, 0, 1]], float)
+    image = bench.viewer.add_image(squares, scale=(0.5, 2), affine=affine)
+    bench.choose_image(image)
+    comparison.choose(Choice("half"))
+    bench.new_object()
+    bench.binder.points.add((20, 20))
+    ready()
+    comparison.suggest()
+    ready()
+    for layer in (comparison.pair.labels, comparison.pair.agreement, comparison.hint.mark):
+        np.testing.assert_allclose(layer.data_to_world((3, 4)), image.data_to_world((3, 4)))
+    assert not comparison.pair.labels.editable
+
+
+def test_large_changes_are_written_in_pieces(monkeypatch):
+    from napari_intseg.ui import compare_layers
+
+    monkeypatch.setattr(compare_layers, "_BAND_PX", 60)
+    layer = Labels(np.zeros((3, 20, 30), np.uint8))
+    values = np.arange(100, dtype=np.uint8).reshape(10, 10)
+    change = compare_layers.Change((slice(4, 14), slice(7, 17)), values)
+    waiting, wanted = [], [True]
+    writing = compare_layers.Writing(
+        layer, (1, slice(None), slice(None)), change, waiting.append, lambda: wanted[0]
+    )
+    writing()
+    assert len(waiting) == 1
+    assert not layer.data[1, 10:].any()
+    waiting.pop()()
+    np.testing.assert_array_equal(layer.data[1, 4:14, 7:17], values)
+    assert not layer.data[[0, 2]].any()
+    wanted[0] = False
+    layer.data[1] = 0
+    writing()
+    assert not layer.data.any(), "nobody wants it any more"
