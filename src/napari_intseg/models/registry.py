@@ -186,6 +186,10 @@ MODELS: dict[str, ModelSpec] = {
     "ritm-hrnet18s-fbrs-b": _ritm_refined("ritm-hrnet18s", "RITM HRNet-18s, refined by f-BRS-B"),
     "ritm-hrnet18-fbrs-b": _ritm_refined("ritm-hrnet18", "RITM HRNet-18, refined by f-BRS-B"),
     "ritm-hrnet32-fbrs-b": _ritm_refined("ritm-hrnet32", "RITM HRNet-32, refined by f-BRS-B"),
+    "ritm-hrnet18s-adapting": ModelSpec(
+        "napari_intseg.models.adaptation:build", "RITM HRNet-18s, learning from corrections",
+        "ritm", CLICKS_MASK, "ritm-hrnet18s", "MIT", "arXiv:1911.12709",
+        note="built from the paper, without a reference output to compare with: unproven"),
     "fbrs-resnet34": _fbrs("fbrs-resnet34", "f-BRS ResNet-34 (SBD)"),
     "fbrs-resnet50": _fbrs("fbrs-resnet50", "f-BRS ResNet-50 (COCO+LVIS)"),
     "fbrs-resnet50-sbd": _fbrs("fbrs-resnet50-sbd", "f-BRS ResNet-50 (SBD)"),
