@@ -22,8 +22,10 @@ from napari_intseg.ui.panels.image_panel import ImagePanel
 from napari_intseg.ui.panels.model_panel import ModelPanel
 from napari_intseg.ui.panels.object_panel import ObjectPanel
 from napari_intseg.ui.panels.prompt_panel import PromptPanel
+from napari_intseg.ui.panels.review_panel import ReviewPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
+from napari_intseg.ui.review import Review
 from napari_intseg.ui.workbench import Workbench
 
 
@@ -48,6 +50,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self._bridge = Bridge()
         self.bench = bench = Workbench(napari_viewer, self._bridge.post)
         self.comparison = Comparison(bench, self._bridge.post)
+        self.review = Review(bench)
         calls = self._calls()
         self._keys = Keys(napari_viewer, calls)
         buttons = Buttons(calls, self._keys.taken)
@@ -58,6 +61,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.prompt_panel = PromptPanel(bench, buttons)
         self.click_panel = ClickPanel(bench, buttons)
         self.volume_panel = VolumePanel(bench, buttons)
+        self.review_panel = ReviewPanel(bench, self.review, buttons)
         self.embeddings_panel = EmbeddingsPanel(bench)
         self.compare_panel = ComparePanel(self.comparison, buttons)
         self.export_panel = ExportPanel(bench)
@@ -98,6 +102,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "undo": bench.undo,
             "redo": bench.redo,
             "propagate": propagate,
+            "next_plane": self.review.next,
             "cancel": bench.cancel,
             "suggest_click": self.comparison.suggest,
             "click_tool": partial(tools.use, bench, "click"),
@@ -120,6 +125,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self.prompt_panel,
             self.click_panel,
             self.volume_panel,
+            self.review_panel,
             self.embeddings_panel,
             self.compare_panel,
             self.export_panel,

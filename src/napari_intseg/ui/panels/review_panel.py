@@ -1,0 +1,114 @@
+"""After propagation: planes to look at, worst first; how far it goes; tidying."""
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QGridLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QWidget,
+)
+
+from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.review import Review
+from napari_intseg.ui.workbench import Workbench
+
+_PLANE = Qt.ItemDataRole.UserRole
+_MOST = 30
+
+
+class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Shown for volumes.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Whose work.
+    review : Review
+        What the controls do.
+    buttons : Buttons
+        Makes those that have a key.
+    """
+
+    def __init__(self, bench: Workbench, review: Review, buttons: Buttons) -> None:
+        super().__init__()
+        self._bench, self.review = bench, review
+        self.interpolate = QCheckBox("between clicked planes only, by shape")
+        self.interpolate.setToolTip("Interpolate shapes between clicked planes, without the model.")
+        self.reach = QDoubleSpinBox()
+        self.reach.setRange(0.0, 1e6)
+        self.reach.setSuffix(" mm")
+        self.reach.setSpecialValueText("as far as it goes")
+        self.reach.setToolTip("Propagate at most so far from a clicked plane; 0: no limit.")
+        self.reach.setKeyboardTracking(False)
+        self.next = buttons.make("next_plane")
+        self.list = QListWidget()
+        self.list.setMaximumHeight(90)
+        self.list.setToolTip("Planes to look at, the least sure first. Choose one to see it.")
+        self.holes, self.largest = QPushButton("Fill holes"), QPushButton("Largest part")
+        self.holes.setToolTip("Fill holes of the object, plane by plane. Undo takes it back.")
+        self.largest.setToolTip("Keep only the largest connected part. Undo takes it back.")
+        self.smooth = QPushButton("Smooth")
+        self.smooth.setToolTip(
+            "Let the outline pass smoothly across planes. Planes with clicks stay as they are."
+        )
+        self.smooth_mm = QDoubleSpinBox()
+        self.smooth_mm.setRange(0.1, 1000.0)
+        self.smooth_mm.setValue(2.0)
+        self.smooth_mm.setSuffix(" mm")
+        self._arrange()
+        self._shown: list[tuple[object, ...]] = []
+        self.interpolate.toggled.connect(self._interpolate_toggled)
+        self.reach.valueChanged.connect(self._reach_changed)
+        self.list.itemClicked.connect(self._chosen)
+        self.holes.clicked.connect(lambda _on: review.clean_up(holes=True))
+        self.largest.clicked.connect(lambda _on: review.clean_up(largest=True))
+        self.smooth.clicked.connect(
+            lambda _on: review.clean_up(smooth_mm=float(self.smooth_mm.value()))
+        )
+        bench.voice.changed.connect(self._show)
+        self._show()
+
+    def _arrange(self) -> None:
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.interpolate, 0, 0, 1, 2)
+        layout.addWidget(QLabel("Reach"), 1, 0)
+        layout.addWidget(self.reach, 1, 1)
+        layout.addWidget(self.next, 2, 0, 1, 2)
+        layout.addWidget(self.list, 3, 0, 1, 2)
+        layout.addWidget(self.holes, 4, 0)
+        layout.addWidget(self.largest, 4, 1)
+        layout.addWidget(self.smooth, 5, 0)
+        layout.addWidget(self.smooth_mm, 5, 1)
+
+    def _show(self) -> None:
+        binder = self._bench.binder
+        is_volume = binder is not None and len(binder.frame.spatial) == 3
+        self.setVisible(is_volume)
+        rows = list(self.review.planes[:_MOST]) if is_volume else []
+        self.next.setEnabled(bool(rows))
+        with QSignalBlocker(self.interpolate):
+            self.interpolate.setChecked(self.review.is_interpolating)
+        if rows == self._shown or binder is None:
+            return
+        self._shown = list(rows)
+        self.list.clear()
+        for plane, sure in rows:
+            axis = binder.frame.grid[binder.frame.spatial[plane.axis]]
+            item = QListWidgetItem(f"{axis} = {plane.index}: {100 * sure:.0f} % sure")
+            item.setData(_PLANE, plane)
+            self.list.addItem(item)
+
+    def _chosen(self, item: QListWidgetItem) -> None:
+        self.review.show(item.data(_PLANE))
+
+    def _interpolate_toggled(self, on: bool) -> None:
+        self.review.is_interpolating = on
+
+    def _reach_changed(self, reach_mm: float) -> None:
+        self.review.reach_mm = reach_mm or None
