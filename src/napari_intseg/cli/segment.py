@@ -10,8 +10,9 @@ from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 from napari_intseg.errors import PromptError
 
 if TYPE_CHECKING:
-    from napari_intseg.core.segmenter import Array
+    from napari_intseg.core.segmenter import Array, Segmenter
     from napari_intseg.core.volume import Volume
+    from napari_intseg.io.source import FileVolume
     from napari_intseg.session.session import Session
 
 HELP = "segment an image or a volume by clicks"
@@ -115,13 +116,9 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 130 when propagation was interrupted, with what was done by then written.
     """
-    from napari_intseg.inference.graph_cut import GraphCut
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.write import check_fits, check_target, write_array, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
-    from napari_intseg.propagation.walk import with_memory
-    from napari_intseg.session.embeddings import EmbeddingFiles
-    from napari_intseg.session.session import Session
 
     labels = _check(args)
     _check_kinds(args)
@@ -135,14 +132,7 @@ def run(args: argparse.Namespace) -> int:
         args.model or DEFAULT_MODEL,
         weights=args.weights, device=args.device, precision=args.precision,
     )  # fmt: skip
-    session = Session(
-        model, volume, axis=args.axis, window=scans.window_of(args, volume), channels=args.channels,
-        graph_cut=GraphCut() if args.refine else None,
-    )  # fmt: skip
-    if args.embeddings is not None:
-        session.keep_embeddings(EmbeddingFiles(args.embeddings))
-    if args.method == "memory":
-        with_memory(model)
+    session = _begin(model, volume, args)
     interrupted = False
     for label in labels:
         if label not in session.objects:
@@ -165,6 +155,23 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         _tell(session, args, labels)
     return INTERRUPTED if interrupted else 0
+
+
+def _begin(model: "Segmenter", volume: "FileVolume", args: argparse.Namespace) -> "Session":
+    from napari_intseg.inference.graph_cut import GraphCut
+    from napari_intseg.propagation.walk import with_memory
+    from napari_intseg.session.embeddings import EmbeddingFiles
+    from napari_intseg.session.session import Session
+
+    if args.method == "memory":
+        with_memory(model)
+    session = Session(
+        model, volume, axis=args.axis, window=scans.window_of(args, volume), channels=args.channels,
+        graph_cut=GraphCut() if args.refine else None,
+    )  # fmt: skip
+    if args.embeddings is not None:
+        session.keep_embeddings(EmbeddingFiles(args.embeddings))
+    return session
 
 
 def _check(args: argparse.Namespace) -> tuple[int, ...]:
@@ -223,6 +230,7 @@ def _prompt(
         chosen = initial == label if several else initial > 0
         if several or label == args.label or len(session.objects) == 1:
             session.set_initial_mask(chosen)
+
     def is_ours(one: boxes.BoxOption | values.ClickOption) -> bool:
         return bool((args.label if one.label is None else one.label) == label)
 
@@ -235,12 +243,19 @@ def _prompt(
 
 def _propagate(session: "Session", args: argparse.Namespace) -> bool:
     """Propagate the current object; return whether it was interrupted."""
+    from napari_intseg.propagation.walk import WalkSettings
+
     length = session.volume.shape[session.axis]
     first, end = args.planes or (None, None)
     chosen = range(first or 0, length if end is None else end)
     title = f"object {session.object}"
     with stop_on_interrupt() as stopped, progress_bar(title, "plane", quiet=args.quiet) as show:
-        session.propagate(chosen, on_progress=show, should_stop=stopped)
+        session.propagate(
+            chosen,
+            settings=WalkSettings(method=args.method),
+            on_progress=show,
+            should_stop=stopped,
+        )
         return stopped()
 
 

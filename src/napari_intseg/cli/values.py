@@ -21,7 +21,7 @@ class ClickOption:
 def click(text: str) -> ClickOption:
     """Return what ``40,120,200``, ``40,90,180:-`` or ``40,90,180:-@2`` means."""
     found = _CLICK.fullmatch(text.strip())
-    numbers = _numbers(found["at"]) if found else ()
+    numbers = numbers_of(found["at"]) if found else ()
     if found is None or len(numbers) not in (2, 3):
         raise argparse.ArgumentTypeError(
             f"click is not understood: expected PLANE,ROW,COL (ROW,COL in 2-D), then :- for a "
@@ -57,7 +57,7 @@ def window(text: str) -> Any:
 
     for sign in ",/":
         if sign in text:
-            numbers = _numbers(text.replace(sign, ","))
+            numbers = numbers_of(text.replace(sign, ","))
             if len(numbers) != 2:
                 raise argparse.ArgumentTypeError(
                     f"window is not understood: expected LOW,HIGH or LEVEL/WIDTH or a name, "
@@ -67,7 +67,8 @@ def window(text: str) -> Any:
     return text
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def numbers_of(text: str) -> tuple[float, ...]:
+    """Return finite numbers with commas between them, none if one cannot be read."""
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
