@@ -79,8 +79,7 @@ def test_what_it_said_itself_holds_the_rest():
         before = play(model, picture(), BRIGHT).logits > 0
         return float(np.mean((play(model, picture(), BRIGHT, IGNORED).logits > 0) != before))
 
-    assert changed(0.5) < 0.1
-    assert changed(0.5) < changed(0.0)
+    assert changed(5.0) < changed(0.5) < changed(0.0)
 
 
 def test_learning_goes_on_from_what_was_learnt():
