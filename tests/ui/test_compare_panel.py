@@ -1,0 +1,275 @@
+"""The comparison in a real window: two models, mouse clicks, and what the panel says."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtGui import QImage
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_intseg.ui.compare_hint import NAME
+from napari_intseg.ui.panels.plot import Plot, Series
+
+pytestmark = pytest.mark.gui
+THREAD = "napari-intseg inference"
+
+
+def turn(condition, timeout_s=60.0):
+    """Let the event loop run until something is true."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        QApplication.processEvents()
+        time.sleep(0.002)
+
+
+def breathe(seconds=0.05):
+    end = time.monotonic() + seconds
+    turn(lambda: time.monotonic() > end)
+
+
+class Window:
+    """A viewer with the widget, the bundled network and the random walker beside it."""
+
+    def __init__(self, viewer, image):
+        self.viewer = viewer
+        self.image = viewer.add_image(image, name="cell")
+        self.dock, self.widget = viewer.window.add_plugin_dock_widget("napari-intseg")
+        self.bench, self.comparison = self.widget.bench, self.widget.comparison
+        self.panel = self.widget.compare_panel
+        turn(lambda: self.bench.loader.model is not None)
+        self.choose("random-walker")
+        self.widget.object_panel.new.click()
+        breathe()
+
+    def choose(self, name):
+        self.panel.model.setCurrentIndex(self.panel.model.findData(name))
+        turn(lambda: not self.comparison.loader.is_loading)
+
+    def click(self, world, button=Qt.MouseButton.LeftButton):
+        canvas = self.viewer.window._qt_viewer.canvas
+        x, y = canvas.view.scene.transform.map([world[1], world[0], 0, 1])[:2]
+        at = QPoint(round(x), round(y))
+        QTest.mouseMove(canvas.native, at)
+        breathe()
+        QTest.mouseClick(canvas.native, button, Qt.KeyboardModifier.NoModifier, at)
+        breathe()
+
+    def press(self, key):
+        QTest.keyClick(self.viewer.window._qt_viewer.canvas.native, key)
+        breathe()
+
+    def settle(self):
+        bench = self.bench
+        turn(
+            lambda: (
+                bench.worker.is_idle
+                and not bench.is_propagating
+                and (bench.binder is None or bench.binder.is_idle)
+                and self.comparison.is_idle
+            )
+        )
+        breathe()
+
+    @property
+    def told(self):
+        return self.panel.numbers.text()
+
+
+@pytest.fixture
+def picture():
+    """A bright disc with a less bright half on a dark ground, uint8 (120, 140)."""
+    rows, cols = np.indices((120, 140))
+    disc = np.hypot(rows - 60, cols - 70) < 28
+    noise = np.random.default_rng(0).normal(0, 6, disc.shape)
+    values = np.where(disc, np.where(cols > 70, 200, 150), 40) + noise
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def window(make_napari_viewer, picture):
+    made = Window(make_napari_viewer(show=True), picture)
+    yield made
+    if made.widget is not None:
+        made.widget.close()
+    assert THREAD not in {t.name for t in threading.enumerate()}
+
+
+def test_clicks_go_to_both_models_and_the_panel_tells(window):
+    assert window.panel.inside.isHidden() or window.comparison.state is not None
+    window.click((60, 85))
+    window.click((10, 10), Qt.MouseButton.RightButton)
+    window.settle()
+    state = window.comparison.state
+    assert state.names == ("bundled", "random-walker")
+    assert f"IoU <b>{state.overlap.iou:.3f}</b>" in window.told
+    assert f"Dice <b>{state.overlap.dice:.3f}</b>" in window.told
+    assert f"<b>{state.overlap.disagreeing:,}</b> px differ" in window.told
+    assert f"only A, bundled: {state.overlap.only_a:,} px" in window.told
+    assert window.told.count("answered in") == 2
+    first = window.bench.binder.labels.data > 0
+    second = window.comparison.pair.labels.data > 0
+    assert state.overlap.both == np.count_nonzero(first & second)
+    assert state.overlap.disagreeing == np.count_nonzero(first ^ second)
+    assert window.panel.clicks.limits()[:2] == (1, 2)
+    assert not window.panel.clicks.isHidden()
+    assert window.panel.planes.isHidden(), "one plane has no curve over planes"
+    assert {"cell labels", "cell random-walker", "cell agreement"} <= {
+        layer.name for layer in window.viewer.layers
+    }
+
+
+def test_a_truth_is_measured_and_drawn_as_curves(window, picture):
+    truth = (picture > 100).astype(np.uint8)
+    layer = window.viewer.add_labels(truth, name="truth")
+    window.viewer.layers.selection.active = window.bench.binder.points
+    window.click((60, 85))
+    window.settle()
+    window.panel.truth.setCurrentIndex(window.panel.truth.findText("truth"))
+    window.settle()
+    assert window.comparison.truth is layer
+    for value in window.comparison.state.truth:
+        assert f"IoU with the truth <b>{value:.3f}</b>" in window.told
+    names = [s.name for s in window.panel.clicks.series]
+    assert names == ["A and B", "bundled and truth", "random-walker and truth"]
+
+
+def test_the_buttons_keep_hand_over_and_undo(window):
+    window.click((60, 85))
+    window.settle()
+    first = window.bench.binder.labels.data.copy()
+    second = window.comparison.pair.labels.data > 0
+    window.panel.keep["B"].click()
+    window.settle()
+    np.testing.assert_array_equal(window.bench.binder.labels.data > 0, second)
+    assert "<b>0</b> px differ" in window.told
+    window.press(Qt.Key.Key_U)
+    window.settle()
+    np.testing.assert_array_equal(window.bench.binder.labels.data, first)
+    window.panel.swap.click()
+    window.settle()
+    assert window.widget.model_panel.model.currentData() == "random-walker"
+    assert window.panel.model.currentData() == "bundled"
+    np.testing.assert_array_equal(window.bench.binder.labels.data, first)
+    window.click((60, 60))
+    window.settle()
+    assert window.comparison.state.names == ("random-walker", "bundled")
+    assert not window.widget.status_panel.error.text()
+
+
+def test_the_key_marks_the_next_click(window):
+    window.click((60, 85))
+    window.settle()
+    if not window.comparison.state.overlap.disagreeing:
+        pytest.fail("the two models should differ on this picture")
+    window.press(Qt.Key.Key_H)
+    turn(lambda: NAME in window.viewer.layers)
+    ((row, col),) = window.viewer.layers[NAME].data
+    assert window.comparison.pair.agreement.data[int(row), int(col)] > 1
+    assert "yellow ring" in window.widget.status_panel.message.text()
+    window.click((row, col))
+    window.settle()
+    assert NAME not in window.viewer.layers
+    assert len(window.bench.binder.points.data) == 2
+
+
+def test_disagreement_over_planes_is_drawn_and_a_click_goes_there(make_napari_viewer, picture):
+    volume = np.stack([picture] * 9)
+    window = Window(make_napari_viewer(show=True), volume)
+    for plane in (1, 3):
+        window.viewer.dims.set_point(0, plane)
+        window.click((60, 85 if plane == 1 else 60))
+        window.settle()
+    plot = window.panel.planes
+    assert not plot.isHidden()
+    assert [x for x, _ in plot.series[0].points] == [1, 3]
+    assert plot.mark == 3
+    window.panel.worst.click()
+    breathe()
+    counts = dict(window.comparison.state.planes)
+    assert counts[window.viewer.dims.current_step[0]] == max(counts.values())
+    for x, plane in ((plot.width() - 9, 3), (41, 1)):
+        QTest.mouseClick(plot, Qt.MouseButton.LeftButton, pos=QPoint(x, 40))
+        breathe()
+        assert window.viewer.dims.current_step[0] == plane
+    window.panel.everywhere.setChecked(True)
+    window.panel.keep["either"].click()
+    window.settle()
+    assert sum(count for _, count in window.comparison.state.planes) == 0
+    window.widget.close()
+
+
+@pytest.mark.parametrize("how", ["layer", "none", "widget", "viewer"])
+def test_ending_in_the_middle_leaves_no_error(make_napari_viewer, picture, how):
+    window = Window(make_napari_viewer(show=True), picture)
+    window.bench.binder.points.add((60, 85))
+    turn(lambda: window.comparison.pair is not None)
+    if how == "layer":
+        window.viewer.layers.remove(window.comparison.pair.labels)
+        window.settle()
+        assert window.panel.model.currentIndex() == 0
+    elif how == "none":
+        window.panel.model.setCurrentIndex(0)
+        window.settle()
+        assert window.panel.inside.isHidden()
+    if how == "viewer":
+        window.viewer.close()
+    else:
+        assert not window.widget.status_panel.error.text()
+        window.widget.close()
+    breathe(0.2)
+    assert THREAD not in {t.name for t in threading.enumerate()}
+
+
+class TestPlot:
+    def make(self, qtbot, **options):
+        plot = Plot("IoU", **options)
+        qtbot.addWidget(plot)
+        plot.resize(300, 112)
+        return plot
+
+    def colours(self, plot):
+        image = plot.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
+        return {
+            image.pixelColor(x, y).name()
+            for x in range(image.width())
+            for y in range(image.height())
+        }
+
+    def test_each_curve_has_its_colour(self, qtbot):
+        plot = self.make(qtbot, fraction=True)
+        assert not {"#ff0000", "#0000ff"} & self.colours(plot)
+        plot.set_series(
+            [
+                Series("a", "#ff0000", ((1, 0.2), (2, 0.9))),
+                Series("b", "#0000ff", ((1, 0.9), (2, 0.3)), dashed=True),
+                Series("nothing", "#00ff00", ()),
+            ]
+        )
+        found = self.colours(plot)
+        assert {"#ff0000", "#0000ff"} <= found
+        assert "#00ff00" not in found
+        assert plot.limits() == (1, 2, 0.2, 1.0)
+
+    def test_values_show_under_the_mouse(self, qtbot):
+        plot = self.make(qtbot, fraction=True)
+        assert plot.told_at(100) == ""
+        plot.set_series(
+            [Series("a", "red", ((1, 0.25), (2, 1.0))), Series("b", "blue", ((2, 0.5),))]
+        )
+        assert plot.told_at(291) == "2\na: 1.000\nb: 0.500"
+        assert plot.told_at(40) == "1\na: 0.250"
+        assert plot.told_at(160) == ""
+
+    def test_counts_begin_at_nothing_and_one_point_is_in_the_middle(self, qtbot):
+        picked = []
+        plot = self.make(qtbot, on_pick=picked.append)
+        plot.set_series([Series("pixels", "red", ((7.0, 4200.0),))], 7)
+        assert plot.limits() == (6.5, 7.5, 0.0, 4200.0)
+        self.colours(plot)
+        QTest.mouseClick(plot, Qt.MouseButton.LeftButton, pos=QPoint(60, 50))
+        assert picked == [7]
+        assert plot.minimumSizeHint().height() == plot.sizeHint().height()
