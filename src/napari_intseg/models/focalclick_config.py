@@ -14,6 +14,7 @@ _SHARED: Known = COMMON | {
     "feature_stride": (lambda v: v == 4, 4),
     "use_rgb_conv": (lambda v: v is False, False),
     "use_disks": (lambda v: v is True, True),
+    "click_maps": (lambda v: v in (None, "disk"), None),
     "conv_extend": (lambda v: v is False, False),
     "with_prev_mask": (lambda v: v is True, True),
 }

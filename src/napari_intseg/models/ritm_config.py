@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
+from napari_intseg.models.nets.click_maps import MapKind
 from napari_intseg.models.nets.click_net import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -55,6 +56,8 @@ COMMON: Known = {
     "norm_radius": (lambda v: _is_number(v) and v > 0, 260),
     "use_disks": (_is_flag, False),
     "cpu_dist_maps": (_is_flag, False),
+    # ours, for networks trained on the encodings of other papers; it goes before `use_disks`
+    "click_maps": (lambda v: v is None or v in get_args(MapKind), None),
     "clicks_groups": (lambda v: v is None, None),
     "with_prev_mask": (_is_flag, False),
     "use_leaky_relu": (_is_flag, False),
@@ -194,7 +197,7 @@ def click_input(values: dict[str, Any]) -> ClickInput:
         with_prev=values["with_prev_mask"],
         binary_prev=values["binary_prev_mask"],
         radius=float(values["norm_radius"]),
-        maps="disk" if values["use_disks"] else "distance",
+        maps=values["click_maps"] or ("disk" if values["use_disks"] else "distance"),
         entry="mixer" if values["use_rgb_conv"] else inner,
         leaky=values["use_leaky_relu"],
         mean=(mean[0], mean[1], mean[2]),

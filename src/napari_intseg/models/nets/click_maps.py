@@ -5,28 +5,36 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+MapKind = Literal["disk", "distance", "truncated", "gaussian"]
+
 FAR = 1e6
 """Squared distance in pixels where there is no click at all, as RITM has it."""
 
 
 class ClickMaps(nn.Module):
-    """Draw clicks as disks, or as a saturating distance.
+    """Draw clicks as disks, distances or Gaussians.
 
     Parameters
     ----------
     radius : float, default 5
-        Pixels. Disks are 1 within it (rim included) and 0 elsewhere; distances d become
-        ``tanh(2 d / radius)``, 1 far from any click.
-    kind : {"disk", "distance"}, default "disk"
-        Disks [1]_, or distances as in BRS and f-BRS [2]_.
+        Pixels. Disks are 1 within it (rim included) and 0 elsewhere; saturating distances d
+        become ``tanh(2 d / radius)``, truncated ones ``min(d / radius, 1)``, both 1 far from any
+        click; Gaussians are ``exp(-d² / 2 radius²)``.
+    kind : {"disk", "distance", "truncated", "gaussian"}, default "disk"
+        Disks as in RITM [1]_; saturating distances as in BRS and f-BRS [2]_; distances cut at a
+        limit (255 pixels) as in the first deep method [3]_; Gaussians as in ITIS [4]_. No
+        published network with the last two is at hand: they are drawn after the papers.
 
     References
     ----------
     .. [1] Sofiiuk, K., Petrov, I., Konushin, A. arXiv:2102.06583, section 3.1.
     .. [2] Sofiiuk, K., Petrov, I., Barinova, O., Konushin, A. arXiv:2001.10331.
+    .. [3] Xu, N. et al. "Deep interactive object selection", arXiv:1603.04042.
+    .. [4] Mahadevan, S., Voigtlaender, P., Leibe, B. "Iteratively trained interactive
+           segmentation", BMVC 2018, arXiv:1805.04398.
     """
 
-    def __init__(self, radius: float = 5.0, kind: Literal["disk", "distance"] = "disk") -> None:
+    def __init__(self, radius: float = 5.0, kind: MapKind = "disk") -> None:
         super().__init__()
         self.radius = radius
         self.kind = kind
@@ -50,6 +58,10 @@ class ClickMaps(nn.Module):
         squared = squared_distances(points, shape)
         if self.kind == "disk":
             return (squared <= self.radius**2).float()
+        if self.kind == "gaussian":
+            return torch.exp(squared / (-2 * self.radius**2))
+        if self.kind == "truncated":
+            return (squared.sqrt() / self.radius).clamp(max=1)
         return torch.tanh(2.0 / self.radius * squared.sqrt())
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_intseg.models.nets.click_maps import ClickMaps, map_branch
+from napari_intseg.models.nets.click_maps import ClickMaps, MapKind, map_branch
 from napari_intseg.models.nets.deeplab import DeepLab, SeparableHead
 from napari_intseg.models.nets.hrnet import HRNet
 from napari_intseg.models.nets.resnet import Backbone
@@ -30,8 +30,8 @@ class ClickInput:
         Whether it is thresholded at 0.5 first.
     radius : float
         Of the click maps, in pixels of the network's input.
-    maps : {"disk", "distance"}
-        How clicks are drawn.
+    maps : {"disk", "distance", "truncated", "gaussian"}
+        How clicks are drawn, see `ClickMaps`.
     entry : {"branch", "mixer", "convolution"}
         Through layers of their own, added after the image's first convolution (RITM); mixed
         with the colours into three channels first (BRS); or as "branch", with one convolution.
@@ -46,7 +46,7 @@ class ClickInput:
     with_prev: bool = False
     binary_prev: bool = False
     radius: float = 5.0
-    maps: Literal["disk", "distance"] = "disk"
+    maps: MapKind = "disk"
     entry: Literal["branch", "mixer", "convolution"] = "branch"
     leaky: bool = True
     norm_last: bool = False
