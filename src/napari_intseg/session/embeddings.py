@@ -151,9 +151,13 @@ class LayeredCache:
         return found
 
     def put(self, key: Hashable, prepared: Prepared) -> None:
-        """Keep something in both layers."""
+        """Keep something in both layers; in memory only what was prepared with less than usual.
+
+        A model says so by a "note" in the payload, e.g. that memory ran out.
+        """
         self.memory.put(key, prepared)
-        name = self._name(key)
+        is_lesser = isinstance(prepared.payload, dict) and "note" in prepared.payload
+        name = None if is_lesser else self._name(key)
         if name is not None:
             self.files.put(name, prepared)
 
@@ -175,7 +179,7 @@ class LayeredCache:
 
     def _told(self, setup: Setup, plane: Plane) -> str | None:
         model = getattr(setup.model, "signature", None)
-        if model is None:
+        if model is None or setup.context:  # of neighbouring planes nothing is hashed
             return None
         with self._lock:
             if (setup, plane) not in self._planes:
