@@ -85,7 +85,7 @@ def test_8_bit_values_are_taken_as_they_are(bench, start, settle, squares):
     np.testing.assert_array_equal(bench.binder.labels.data > 0, squares > 0)
 
 
-def test_a_change_of_contrast_is_no_step_of_undo(bench, start, settle, squares):
+def test_a_change_of_contrast_is_a_step_of_undo(bench, start, settle, squares):
     start(squares)
     bench.binder.points.add((20, 20))
     settle()
@@ -93,10 +93,16 @@ def test_a_change_of_contrast_is_no_step_of_undo(bench, start, settle, squares):
     bench.binder.points.add((45, 55))
     settle()
     bench.undo()
+    settle()
+    assert (len(bench.binder.points.data), setup_of(bench).window) == (1, "full")
+    bench.undo()
+    assert setup_of(bench).window is None
     bench.undo()
     settle()
     assert len(bench.binder.points.data) == 0
-    assert setup_of(bench).window == "full"
+    bench.binder.points.add((20, 20))
+    settle()
+    assert setup_of(bench).window is None  # it stays until another one is chosen
 
 
 def test_work_on_two_images_goes_side_by_side(bench, start, settle, squares):
@@ -174,9 +180,9 @@ def test_only_what_differs_is_written_and_nothing_foreign():
     current = np.array([[0, 0, 1, 1, 2, 1]], np.uint16)
     ours = np.array([[0, 0, 1, 1, 0, 0]], bool)
     mask = np.array([[0, 1, 1, 0, 1, 0]], bool)
-    ((rows, cols, added),) = find_changes(current, ours, mask, 1)
-    assert (rows.tolist(), cols.tolist(), added.tolist()) == ([0, 0], [1, 3], [True, False])
-    (piece,) = find_pieces(current, ours, mask, 1, (4, slice(None), slice(None)))
+    ((rows, cols, values),) = find_changes(current, ours, {1: mask})
+    assert (rows.tolist(), cols.tolist(), values.tolist()) == ([0, 0], [1, 3], [1, 0])
+    (piece,) = find_pieces(current, ours, {1: mask}, (4, slice(None), slice(None)))
     assert [i.tolist() for i in piece.indices] == [[4, 4], [0, 0], [1, 3]]
     assert (piece.expected.tolist(), piece.values.tolist()) == ([0, 1], [1, 0])
 

@@ -116,9 +116,13 @@ def test_one_click_is_one_step_of_napari_s_undo(bench, settle, squares):
     binder.points.add((20, 20))
     settle()
     binder.labels.undo()
+    settle()
     assert not binder.labels.data.any()
+    assert len(binder.points.data) == 0
     binder.labels.redo()
+    settle()
     assert binder.labels.data[20, 20] == 1
+    assert len(binder.points.data) == 1
 
 
 def test_a_large_mask_is_written_in_pieces_yet_is_one_step(bench, settle):
@@ -127,6 +131,7 @@ def test_a_large_mask_is_written_in_pieces_yet_is_one_step(bench, settle):
     settle()
     assert binder.labels.data.all()
     binder.labels.undo()
+    settle()
     assert not binder.labels.data.any()
 
 

@@ -132,6 +132,12 @@ class Recorder:
         self._walks: deque[tuple[int, Walk]] = deque(maxlen=_WALKS)
         self._number = 0
 
+    def join(self, journal: Journal, time: int = 0) -> None:
+        """Go on in another journal, with what was written so far, as the session of a time."""
+        lines, self.journal, self.time = self.journal.lines[1:], journal, time
+        for line in lines:
+            journal.write({**line, "time": time} if time else line)
+
     def note(self, do: str, /, **what: Any) -> None:
         """Write down something that was done; what it says is plain JSON already."""
         line: Line = {"t": now(), "do": do}

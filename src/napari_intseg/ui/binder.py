@@ -14,12 +14,13 @@ from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.session.document import Change
 from napari_intseg.ui.asking import Asking
 from napari_intseg.ui.boxes import Boxes
+from napari_intseg.ui.brush import Brush
 from napari_intseg.ui.clicking import Clicking
 from napari_intseg.ui.drawer import Drawer
 from napari_intseg.ui.frame import Frame
+from napari_intseg.ui.given import Given
 from napari_intseg.ui.layers import Place, as_prompts, read_marks
 from napari_intseg.ui.painter import Painter
-from napari_intseg.ui.rewrite import rewrite_points
 from napari_intseg.ui.shelf import Shelf
 from napari_intseg.ui.viewed import Viewed, viewed
 from napari_intseg.ui.voice import Voice
@@ -37,7 +38,7 @@ class Tools:
     shelf: Shelf = field(default_factory=Shelf)
 
 
-class Binder:
+class Binder(Given):
     """Work on one image: keep it as long as the layers are in use, then `close` it.
 
     Parameters
@@ -69,6 +70,7 @@ class Binder:
         channels: tuple[int, ...] | None = None,
         first_label: int = 1,
     ) -> None:
+        super().__init__()
         self.tools, self.frame, self.points, self.labels = tools, frame, points, labels
         self.drawer = Drawer(frame, window=window, channels=channels, shelf=tools.shelf)
         self.painter = Painter(frame, labels, tools.worker, tools.post, self.drawer.mask)
@@ -82,7 +84,6 @@ class Binder:
         )
         self.is_closed = False
         self._was_adding = False
-        self._given: dict[Place, Prompts] = {}
         self._asking = Asking(
             self.drawer,
             tools.worker,
@@ -92,6 +93,16 @@ class Binder:
             on_answer=self._paint,
         )
         self._changes: list[tuple[int, Change]] = []
+        self.brush = Brush(
+            labels,
+            frame,
+            self.drawer,
+            self.painter,
+            post=tools.post,
+            go=self.go,
+            on_change=self._was_painted,
+            on_refused=tools.voice.failed.emit,
+        )
         self.clicking.complete()
         self.boxes = Boxes(
             tools.viewer,
@@ -116,12 +127,8 @@ class Binder:
     @property
     def is_idle(self) -> bool:
         """Whether everything has been answered and is in the layer."""
-        return not (self.is_waiting or self._changes) and self.painter.is_idle
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a click still waits for its answer."""
-        return self._asking.is_waiting
+        idle = self.painter.is_idle and self.brush.is_idle
+        return idle and not (self.is_waiting or self._changes)
 
     @property
     def viewed(self) -> Viewed | str:
@@ -138,19 +145,12 @@ class Binder:
         """Answer with a model from now on; the plane in the window is answered anew."""
         self.drawer.set_model(model)
         self.sync()
+        self.brush.hand_over_early()
         self.tools.voice.changed.emit()
         now = self.viewed
         if not isinstance(now, str):
             self._asking.add([Place(now.time, self.drawer.object, now.plane)])
         self._asking.ask()
-
-    def clicks_of(self, label: int) -> int:
-        """Return how many clicks an object has."""
-        return sum(len(p.clicks) for place, p in self._given.items() if place.object == label)
-
-    def is_begun(self, label: int) -> bool:
-        """Whether anything is given for an object: clicks, boxes or scribbles."""
-        return any(place.object == label for place in self._given)
 
     def select_object(self, label: int) -> None:
         """Make an object the one that new points belong to."""
@@ -166,6 +166,7 @@ class Binder:
             return
         marks, outside = read_marks(self.points, self.frame, self.labels)
         wanted, shapes_outside = self.boxes.with_drawn(as_prompts(marks))
+        self.drawer.set_window()
         changes = [] if self.drawer.model is None else self._adopt(wanted)
         self._asking.ask()
         if changes:
@@ -185,11 +186,6 @@ class Binder:
         self.select_object(label)
         return label
 
-    def can(self, action: str) -> bool:
-        """Whether there is something to "undo" or "redo" at the time point in the window."""
-        session = self.drawer.session(self.time)
-        return session is not None and bool(getattr(session, f"can_{action}"))
-
     def go(self, action: str) -> str | None:
         """Undo or redo; points and labels follow. Return what it was, None if there is nothing."""
         time = self.time
@@ -200,6 +196,7 @@ class Binder:
         if change is None:
             return None
         current = session.object
+        self.drawer.went_back(session)
         self.drawer.know_again(session, {*change.objects, current})
         places = [Place(time, o, p) for o in change.objects for p in change.planes]
         self._follow(places)
@@ -209,12 +206,6 @@ class Binder:
         self._asking.ask()
         return str(change.title)
 
-    def draw(self, time: int, change: Change) -> None:
-        """Draw what an action of a session changed."""
-        for label in change.objects:
-            for plane in change.planes:
-                self.painter.paint(Place(time, label, plane))
-
     def close(self) -> None:
         """Let go of the viewer and all layers."""
         if self.is_closed:
@@ -223,6 +214,7 @@ class Binder:
         self._asking.close()
         self.clicking.close()
         self.boxes.close()
+        self.brush.close()
         self.painter.close()
         dims = self.tools.viewer.dims.events
         dims.order.disconnect(self._view_changed)
@@ -255,25 +247,14 @@ class Binder:
             self.drawer.session(time)
         return changes
 
+    def _was_painted(self, time: int, change: Change) -> None:
+        self.draw(time, change)
+        self.tools.voice.changed.emit()
+
     def _draw_changes(self) -> None:
         changes, self._changes = self._changes, []
         for time, change in changes:
             self.draw(time, change)
-
-    def _note(self, place: Place, prompts: Prompts) -> None:
-        if prompts.is_empty:
-            self._given.pop(place, None)
-        else:
-            self._given[place] = prompts
-
-    def _follow(self, places: list[Place]) -> None:
-        held = {place: self.drawer.given(place) for place in places}
-        with self.clicking.quiet():
-            rewrite_points(self.points, self.frame, self.labels, held)
-        self.boxes.follow(held)
-        for place, prompts in held.items():
-            self._note(place, prompts)
-        self._asking.add(held)
 
     def _paint(self, place: Place, is_new: bool) -> None:
         self.painter.paint(place, first=is_new)

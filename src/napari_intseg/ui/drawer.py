@@ -1,15 +1,15 @@
 """Sessions by time point, and the objects they share."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.session.document import SETUP
+from napari_intseg.session.journal import Journal
 from napari_intseg.session.session import Session
-from napari_intseg.session.setup import Setup
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.shelf import Shelf
@@ -47,6 +47,8 @@ class Drawer:
         self._window = window
         self.channels = channels
         self._sessions: dict[int, Session] = {}
+        self._looked: dict[int, WindowChoice] = {}
+        self.journal = Journal()
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -79,7 +81,9 @@ class Drawer:
                 window=self._window(),
                 channels=self.channels,
             )
+            self._looked[time] = self._sessions[time].window
             self._sessions[time].keep_embeddings(self.shelf.files)
+            self._sessions[time].recorder.join(self.journal, time)
         session = self._sessions[time]
         wanted = self.object if label is None else label
         if wanted in session.objects:
@@ -91,16 +95,34 @@ class Drawer:
         return session
 
     def set_model(self, model: Segmenter) -> None:
-        """Have everything answered by a model from now on."""
+        """Have everything answered by a model from now on; one step of undo in each session."""
         self.model = model
-        for session in self._sessions.values():
-            _look_through(session, model, self._window())
+        for time in self._sessions:
+            self._look(time, model)
 
     def set_window(self) -> None:
-        """Look through the window that is chosen now."""
-        for session in self._sessions.values():
-            if session.window != self._window():
-                _look_through(session, session.model, self._window())
+        """Look through the window that is chosen now, if that is another than before.
+
+        One step of undo; a window that undo brought back stays until another one is chosen.
+        """
+        for time, session in self._sessions.items():
+            if self._looked.get(time) != self._window():
+                self._look(time, session.model)
+
+    def went_back(self, session: Session) -> None:
+        """Take note that undo or redo may have brought another model back."""
+        self.model = session.model
+
+    def _look(self, time: int, model: Segmenter) -> None:
+        session, window = self._sessions[time], self._window()
+        changes: dict[str, Any] = {}
+        if model is not session.model:
+            changes["model"] = model
+        if window != self._looked.get(time):
+            changes["window"] = window
+        self._looked[time] = window
+        if changes:
+            session.change_setup(**changes)
 
     def new_label(self, least: int = 1) -> int:
         """Return a label that nobody has, and make it the current object."""
@@ -143,15 +165,3 @@ class Drawer:
                     session.finish_object(label)
                 else:
                     session.reopen_object(label)
-
-
-def _look_through(session: Session, model: Segmenter, window: WindowChoice) -> None:
-    """Change how a session's questions are answered; what the widget shows is no step of undo."""
-    old = session.setup
-    if model is not old.model:
-        session.cache.clear()
-    setup = Setup(
-        model, old.volume, window, old.channels, old.zoom_in, old.flip, old.longer_side_px,
-        old.graph_cut,
-    )  # fmt: skip
-    session.document.history.amend(SETUP, setup)

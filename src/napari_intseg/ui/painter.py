@@ -1,12 +1,10 @@
 """Masks become label pixels: what changed is found off the GUI thread, and written in small pieces.
 
-One mask is one step of napari's undo. A pixel of another label is never touched, nor one that a
-person painted.
+A pixel of a label that no session knows is never touched.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -36,8 +34,8 @@ class Piece:
 
 
 def find_changes(
-    current: Array, ours: BoolArray, mask: BoolArray, label: int
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], BoolArray]]:
+    current: Array, ours: BoolArray, masks: Mapping[int, BoolArray]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Array]]:
     """Yield what has to change on a slice, a band of rows at a time.
 
     Parameters
@@ -45,42 +43,45 @@ def find_changes(
     current : ndarray of int, shape (H, W)
         The labels now.
     ours : ndarray of bool, shape (H, W)
-        Pixels that were written here before; only those are taken back.
-    mask : ndarray of bool, shape (H, W)
-        The object.
-    label : int
-        Its label.
+        Pixels that were written here before, or painted by a person; only those are taken back.
+    masks : mapping of int to ndarray of bool, shape (H, W)
+        Objects by label; no two hold the same pixel.
 
     Yields
     ------
     rows, cols : ndarray of int
-        Pixels of background to become the object, and of the object to become background.
-    added : ndarray of bool
-        Which of the two.
+        Pixels of background, or of these objects, to become something else.
+    values : ndarray of int
+        What.
     """
-    height, width = mask.shape
+    height, width = current.shape
     band = max(1, _BAND_PX // max(1, width))
+    labels = list(masks)
     for start in range(0, height, band):
         part = slice(start, start + band)
         now = current[part]
-        added = mask[part] & (now == 0)
-        removed = ours[part] & ~mask[part] & (now == label)
-        rows, cols = np.nonzero(added | removed)
+        wanted = np.zeros(now.shape, now.dtype)
+        for label, mask in masks.items():
+            wanted[mask[part]] = label
+        known = now == labels[0] if len(labels) == 1 else np.isin(now, labels)
+        rows, cols = np.nonzero(((now == 0) | (ours[part] & known)) & (now != wanted))
         if rows.size:
-            yield rows + start, cols, added[rows, cols]
+            yield rows + start, cols, wanted[rows, cols]
 
 
 def find_pieces(
-    current: Array, ours: BoolArray, mask: BoolArray, label: int, where: tuple[int | slice, ...]
+    current: Array,
+    ours: BoolArray,
+    masks: Mapping[int, BoolArray],
+    where: tuple[int | slice, ...],
 ) -> list[Piece]:
     """Return what has to change on a slice of the labels, in pieces of at most `PIECE_PX`."""
     pieces = []
-    for rows, cols, added in find_changes(current, ours, mask, label):
+    for rows, cols, values in find_changes(current, ours, masks):
         for start in range(0, rows.size, PIECE_PX):
             part = slice(start, start + PIECE_PX)
-            values = np.where(added[part], current.dtype.type(label), current.dtype.type(0))
-            expected = np.where(added[part], current.dtype.type(0), current.dtype.type(label))
-            pieces.append(Piece(_whole(rows[part], cols[part], where), expected, values))
+            expected = current[rows[part], cols[part]]
+            pieces.append(Piece(_whole(rows[part], cols[part], where), expected, values[part]))
     return pieces
 
 
@@ -123,11 +124,10 @@ class Painter:
         self._post = post
         self._mask_of = mask_of
         self._ours = np.zeros(frame.shape, bool)
-        self._wanted: dict[Place, None] = {}
+        self._wanted: dict[Place, set[int]] = {}
         self._busy = False
         self._closed = False
-        self._step: ExitStack | None = None
-        self._pixels = 0
+        self.is_writing = False
 
     @property
     def is_idle(self) -> bool:
@@ -135,30 +135,47 @@ class Painter:
         return not self._busy and not self._wanted
 
     def paint(self, place: Place, *, first: bool = False) -> None:
-        """Have the mask of a place written; `first`: before all that waits."""
-        self._wanted.pop(place, None)
-        self._wanted = {place: None, **self._wanted} if first else {**self._wanted, place: None}
-        self._next()
+        """Have the mask of a place written; `first`: before all that waits.
+
+        Objects that wait on the same plane are written together, so that a pixel that passes from
+        one to the other does so at once.
+        """
+        plane = replace(place, object=0)
+        labels = self._wanted.pop(plane, set()) | {place.object}
+        if first:
+            self._wanted = {plane: labels, **self._wanted}
+        else:
+            self._wanted[plane] = labels
+        if not self._busy:
+            self._busy = True
+            self._post(self._next)
+
+    def own(self, indices: Indices) -> None:
+        """Count pixels as written here, because a person painted them for a session."""
+        self._ours[indices] = True
+
+    def put_back(self, indices: Indices, values: Array) -> None:
+        """Write pixels as they were before a person painted where nothing may be painted."""
+        self._set(indices, values, refresh=True)
 
     def close(self) -> None:
         """Write nothing any more."""
         self._closed = True
         self._wanted.clear()
-        self._end_step()
 
     def _next(self) -> None:
-        if self._busy or self._closed or not self._wanted:
+        if self._closed or not self._wanted:
+            self._busy = False
             return
         place = next(iter(self._wanted))
-        del self._wanted[place]
-        self._busy = True
+        labels = self._wanted.pop(place)
         where = self._frame.index(place.time, place.plane)
         # a view: nothing is copied, and each pixel is looked at again before it is written
         current, ours = np.asarray(self._labels.data)[where], self._ours[where]
-        mask = self._mask_of(place)
+        masks = {label: self._mask_of(replace(place, object=label)) for label in sorted(labels)}
 
         def work(_: ShouldStop) -> list[Piece]:
-            return find_pieces(current, ours, mask, place.object, where)
+            return find_pieces(current, ours, masks, where)
 
         self._worker.submit(work, self._found, first=True)
 
@@ -167,14 +184,10 @@ class Painter:
             self._busy = False
             raise outcome.error
         pieces = outcome.value or []
-        if not pieces:
-            self._busy = False
+        if pieces:
+            self._write(pieces, 0)
+        else:
             self._next()
-            return
-        self._step = ExitStack()
-        if len(pieces) > 1:
-            self._step.enter_context(self._labels.block_history())
-        self._write(pieces, 0)
 
     def _write(self, pieces: list[Piece], number: int) -> None:
         if self._closed:
@@ -188,18 +201,18 @@ class Painter:
         else:
             indices, values = tuple(i[still] for i in piece.indices), piece.values[still]
         if values.size:
-            self._labels.data_setitem(indices, values, refresh=is_last)
+            self._set(indices, values, refresh=is_last)
             self._ours[indices] = True
         elif is_last:
             self._labels.refresh()
         if is_last:
-            self._end_step()
-            self._busy = False
             self._next()
         else:
             self._post(partial(self._write, pieces, number + 1))
 
-    def _end_step(self) -> None:
-        if self._step is not None:
-            self._step.close()
-            self._step = None
+    def _set(self, indices: Indices, values: Array, *, refresh: bool) -> None:
+        self.is_writing = True
+        try:
+            self._labels.data_setitem(indices, values, refresh=refresh)
+        finally:
+            self.is_writing = False

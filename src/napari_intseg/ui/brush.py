@@ -1,0 +1,217 @@
+"""Strokes in the Labels layer become actions of a session, and napari's undo becomes ours."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from napari_intseg.core.segmenter import Array, BoolArray
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import IntSegError
+from napari_intseg.session.document import Change
+from napari_intseg.session.session import Session
+from napari_intseg.ui.drawer import Drawer
+from napari_intseg.ui.frame import Frame
+from napari_intseg.ui.painter import Painter
+from napari_intseg.ui.worker import Post
+
+Indices = tuple[NDArray[np.intp], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Pixels of one time point and plane: where on the grid, what they were and what they become.
+
+    napari tells of a stroke before or after it is in the layer's data, so that is not looked at.
+    """
+
+    time: int
+    plane: Plane
+    indices: Indices
+    old: Array
+    new: Array
+
+
+class Brush:
+    """Hands what a person paints, fills and erases to the sessions, one entry of history a stroke.
+
+    What may not be painted is put back at once. Ctrl+Z in the Labels layer, and `labels.undo()`,
+    are our undo, so that there is one history and not two that contradict each other.
+
+    Parameters
+    ----------
+    labels : Labels
+        The layer.
+    frame : Frame
+        Gives the grid.
+    drawer : Drawer
+        Holds the sessions.
+    painter : Painter
+        Writes to the same layer; what it writes is not a stroke.
+    post : callable
+        Has the GUI thread put pixels back, when napari has written them.
+    go : callable
+        Does "undo" or "redo".
+    on_change : callable
+        Given the time point and what a stroke changed.
+    on_refused : callable
+        Told why pixels were put back.
+    """
+
+    def __init__(
+        self,
+        labels: Labels,
+        frame: Frame,
+        drawer: Drawer,
+        painter: Painter,
+        *,
+        post: Post,
+        go: Callable[[str], object],
+        on_change: Callable[[int, Change], None],
+        on_refused: Callable[[str], None],
+    ) -> None:
+        self._labels, self._frame, self._drawer, self._painter = labels, frame, drawer, painter
+        self._on_change, self._on_refused = on_change, on_refused
+        self._post = post
+        self._early: list[list[Any]] = []
+        self._backs: list[tuple[Indices, Array]] = []
+        labels.events.paint.connect(self._painted)
+        # the layer's own keys and buttons call these by name
+        labels.undo = lambda: go("undo")
+        labels.redo = lambda: go("redo")
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was refused has been put back."""
+        return not self._backs
+
+    def close(self) -> None:
+        """Let go of the layer; its own undo is as it was."""
+        self._labels.events.paint.disconnect(self._painted)
+        for name in ("undo", "redo"):
+            vars(self._labels).pop(name, None)
+        self._backs.clear()
+
+    def hand_over_early(self) -> None:
+        """Hand over strokes that came before there was a model, hence a session."""
+        early, self._early = self._early, []
+        for atoms in early:
+            self._take(atoms)
+
+    def _painted(self, event: Any) -> None:
+        if self._painter.is_writing:
+            return
+        if self._drawer.model is None:
+            self._early.append(event.value)
+        else:
+            self._take(event.value)
+
+    def _take(self, atoms: Iterable[Any]) -> None:
+        parts = self._parts(atoms)
+        for time in sorted({part.time for part in parts}):
+            session, there = self._drawer.session(time), [p for p in parts if p.time == time]
+            if session is None:
+                continue
+            try:
+                for label in np.unique(np.concatenate([part.new for part in there])):
+                    self._paint(session, there, int(label))
+            except IntSegError as err:
+                self._on_refused(str(err))
+            self._settle(session, there)
+
+    def _paint(self, session: Session, parts: list[_Part], label: int) -> None:
+        """Have a session take over the pixels that have become one label, as one entry."""
+        olds = np.unique(np.concatenate([part.old[part.new == label] for part in parts]))
+        for other in (int(old) for old in olds):
+            if other and other != label and other not in session.objects:
+                # of an object that came from elsewhere: known from now on, where it was painted
+                foreign = {p.plane: self._mask(session, p, p.old == other) for p in parts}
+                self._drawer.know([other])
+                session.paint(foreign, other)
+        strokes = {part.plane: self._mask(session, part, part.new == label) for part in parts}
+        change = session.paint(strokes, label)
+        if label:
+            self._drawer.know([label])
+        self._on_change(parts[0].time, change)
+
+    def _settle(self, session: Session, parts: list[_Part]) -> None:
+        """Put back what was not taken over, and count the rest as ours."""
+        refused = 0
+        for part in parts:
+            rows, cols = self._on_slice(part)
+            held = session.labels_on(part.plane)[rows, cols]
+            self._painter.own(tuple(i[held == part.new] for i in part.indices))
+            wrong = held != part.new
+            refused += int(np.count_nonzero(wrong))
+            if wrong.any():
+                back = np.where(held[wrong] > 0, held[wrong], part.old[wrong])
+                where = tuple(i[wrong] for i in part.indices)
+                self._backs.append((where, back.astype(part.old.dtype)))
+        if refused:
+            self._post(self._put_back)
+            self._on_refused(
+                f"{refused} pixel{'s are' if refused > 1 else ' is'} protected and put back: "
+                "locked objects keep theirs, and nothing is written outside a region. Unlock the "
+                "object, or switch the limit off."
+            )
+
+    def _put_back(self) -> None:
+        backs, self._backs = self._backs, []
+        for where, values in backs:
+            self._painter.put_back(where, values)
+
+    def _parts(self, atoms: Iterable[Any]) -> list[_Part]:
+        """Return the pixels that changed, by time point and plane of the first axis."""
+        shape = self._labels.data.shape
+        seen = [pixels for pixels in (_pixels(atom, shape) for atom in atoms) if pixels[1].size]
+        if not seen:
+            return []
+        flat = np.concatenate([np.ravel_multi_index(i, shape) for i, _, _ in seen])
+        olds, news = (np.concatenate([one[n] for one in seen]) for n in (1, 2))
+        # a pixel may be painted over several times: before the first, and after the last, counts
+        pixels, first = np.unique(flat, return_index=True)
+        last = flat.size - 1 - np.unique(flat[::-1], return_index=True)[1]
+        changed = olds[first] != news[last]
+        indices = np.unravel_index(pixels[changed], shape)
+        old, new = olds[first][changed], news[last][changed]
+        times, planes = self._keys(indices)
+        found = []
+        for time, plane in sorted(set(zip(times.tolist(), planes.tolist(), strict=True))):
+            on = (times == time) & (planes == plane)
+            where = tuple(i[on] for i in indices)
+            found.append(_Part(time, Plane(0, plane), where, old[on], new[on]))
+        return found
+
+    def _keys(self, indices: Indices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        nothing = np.zeros(indices[0].size, np.intp)
+        time = indices[self._frame.grid.index("t")] if "t" in self._frame.grid else nothing
+        flat = len(self._frame.spatial) == 2
+        return time, nothing if flat else indices[self._frame.spatial[0]]
+
+    def _on_slice(self, part: _Part) -> Indices:
+        return tuple(part.indices[axis] for axis in self._frame.spatial[-2:])
+
+    def _mask(self, session: Session, part: _Part, chosen: BoolArray) -> BoolArray:
+        mask = np.zeros(session.volume.slice_shape(0), bool)
+        rows, cols = self._on_slice(part)
+        mask[rows[chosen], cols[chosen]] = True
+        return mask
+
+
+def _pixels(atom: Any, shape: tuple[int, ...]) -> tuple[Indices, Array, Array]:
+    """Return which pixels an entry of napari's history changes, what they were and become."""
+    if not hasattr(atom, "slice_key"):  # indices, old values, new values
+        indices = tuple(i.ravel() for i in np.broadcast_arrays(*map(np.asarray, atom[0])))
+        old = np.asarray(atom[1]).ravel()
+        return indices, old, np.broadcast_to(np.asarray(atom[2], old.dtype).ravel(), old.shape)
+    bounds = [part.indices(size) for part, size in zip(atom.slice_key, shape, strict=True)]
+    box = tuple(stop - start for start, stop, _ in bounds)
+    mask = np.ones(box, bool) if atom.mask is None else np.broadcast_to(atom.mask, box)
+    within = np.nonzero(mask)
+    kept = np.asarray(atom.old_values)
+    old = kept.reshape(box)[within] if atom.mask is None else kept.ravel()
+    new = np.full(old.shape, atom.new_value, old.dtype)
+    return tuple(i + b[0] for i, b in zip(within, bounds, strict=True)), old, new
