@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import numpy as np
@@ -5,7 +6,15 @@ import pytest
 
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError
-from napari_intseg.inference.intensity import CT_WINDOWS, Intensity, Window, resolve_intensity
+from napari_intseg.inference.intensity import (
+    CT_WINDOWS,
+    Intensity,
+    Percentiles,
+    PerChannel,
+    Window,
+    check_window,
+    resolve_intensity,
+)
 
 
 def test_eight_bit_becomes_exactly_a_255th() -> None:
@@ -124,6 +133,57 @@ def test_gamma_bends_the_scale() -> None:
 def test_what_does_not_exist_is_refused(kwargs: dict[str, Any], match: str) -> None:
     with pytest.raises(DataError, match=match):
         resolve_intensity(Volume(np.zeros((20, 30, 3), np.uint8)), **kwargs)
+
+
+def test_percentiles_can_be_chosen(rng: np.random.Generator) -> None:
+    volume = Volume(rng.uniform(0, 100, (60, 70)))
+    found = resolve_intensity(volume, Percentiles(10, 80))
+    assert found.low[0] == pytest.approx(10, abs=3)
+    assert found.high[0] == pytest.approx(80, abs=3)
+    assert resolve_intensity(volume, Percentiles()) == resolve_intensity(volume, "percentile")
+    assert resolve_intensity(volume, Percentiles(0, 100)) == resolve_intensity(volume, "full")
+
+
+def test_each_channel_can_have_its_own_window_and_colour(rng: np.random.Generator) -> None:
+    data = (rng.random((40, 50, 3)) * [1, 10, 1000]).astype(np.float32)
+    volume = Volume(data, channels=True)
+    window = PerChannel(((0, 2), Percentiles(0, 100)))
+    found = resolve_intensity(volume, window, (0, 2), ("magenta", (0.0, 1.0, 0.0)))
+    assert (found.low[0], found.high[0]) == (0, 2)
+    assert found.high[1] == pytest.approx(data[..., 2].max())
+    rgb = found.to_rgb(data)
+    np.testing.assert_allclose(rgb[..., 0], data[..., 0] / 2, atol=1e-6)
+    np.testing.assert_array_equal(rgb[..., 0], rgb[..., 2])
+    scaled = (data[..., 2] - found.low[1]) / (found.high[1] - found.low[1])
+    np.testing.assert_allclose(rgb[..., 1], scaled, atol=1e-6)
+
+
+def test_what_was_seen_is_kept_as_plain_json() -> None:
+    found = resolve_intensity(Volume(np.zeros((20, 30, 4), np.uint8)), "bone", (0, 3))
+    written = json.loads(json.dumps(found.written()))
+    assert written["low"] == [-500.0]
+    assert written["channels"] == [0, 3]
+    assert written["colours"] == [[1, 0, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "match"),
+    [
+        ({"window": Percentiles(50, 50)}, "percentiles are not in order"),
+        ({"window": PerChannel(((0, 1),))}, "windows do not fit the channels"),
+        ({"window": PerChannel(("none", (0, 1), (0, 1)))}, "window is unknown"),
+        ({"colours": ("red",)}, "colours do not fit the channels"),
+        ({"colours": ("red", "green", "pink")}, "colour is unknown"),
+        ({"colours": ("red", "green", (0, 0, 2))}, "colour is unknown"),
+    ],
+)
+def test_choices_that_do_not_fit_are_refused(kwargs: dict[str, Any], match: str) -> None:
+    volume = Volume(np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(DataError, match=match):
+        resolve_intensity(volume, **kwargs)
+    if "window" in kwargs:  # and without reading
+        with pytest.raises(DataError, match=match):
+            check_window(kwargs["window"], 3)
 
 
 class Counting:

@@ -15,7 +15,6 @@ Colour = tuple[float, float, float]
 
 _GREY: Colour = (1.0, 1.0, 1.0)
 _RGB: tuple[Colour, ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-_PERCENTILES = (0.5, 99.5)
 _SAMPLE_PLANES = 9
 _SAMPLE_SIDE = 256
 _STRIDED_SIDE = 4096
@@ -50,7 +49,43 @@ CT_WINDOWS: dict[str, Window] = {
 """Level and width by name, after "Windowing (CT)", radiopaedia.org/articles/windowing-ct;
 where it gives a range the middle is taken."""
 
-WindowChoice = str | tuple[float, float] | Window | None
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Limits measured on a sample of the data, for each channel.
+
+    Parameters
+    ----------
+    low, high : float
+        So many per cent of the values are below what is shown black, or white; 0 to 100.
+    """
+
+    low: float = 0.5
+    high: float = 99.5
+
+
+OneWindow = str | tuple[float, float] | Window | Percentiles | None
+
+
+@dataclass(frozen=True, slots=True)
+class PerChannel:
+    """A window of its own for each channel that is shown, in their order."""
+
+    windows: tuple[OneWindow, ...]
+
+
+WindowChoice = OneWindow | PerChannel
+
+NAMED_COLOURS: dict[str, Colour] = {
+    "grey": _GREY,
+    "red": (1.0, 0.0, 0.0),
+    "green": (0.0, 1.0, 0.0),
+    "blue": (0.0, 0.0, 1.0),
+    "cyan": (0.0, 1.0, 1.0),
+    "magenta": (1.0, 0.0, 1.0),
+    "yellow": (1.0, 1.0, 0.0),
+}
+"""Colours that a channel can be mapped to, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +136,16 @@ class Intensity:
                     out[..., target] += value if weight == 1 else value * np.float32(weight)
         return np.minimum(out, 1.0, out=out)
 
+    def written(self) -> dict[str, Any]:
+        """Return what it is as plain JSON, to be kept with a result."""
+        return {
+            "low": list(self.low),
+            "high": list(self.high),
+            "channels": None if self.channels is None else list(self.channels),
+            "colours": [list(colour) for colour in self.colours],
+            "gamma": self.gamma,
+        }
+
     def _colour(self, i: int, count: int) -> Colour:
         return self.colours[i] if len(self.colours) == count else default_colours(count)[i]
 
@@ -127,7 +172,10 @@ def default_colours(count: int) -> tuple[Colour, ...]:
 
 
 def resolve_intensity(
-    volume: Volume, window: WindowChoice = None, channels: tuple[int, ...] | None = None
+    volume: Volume,
+    window: WindowChoice = None,
+    channels: tuple[int, ...] | None = None,
+    colours: tuple[str | Colour, ...] | None = None,
 ) -> Intensity:
     """Choose how a volume's values become RGB.
 
@@ -137,33 +185,126 @@ def resolve_intensity(
         Lazy data is sampled, never read whole.
     window : optional
         None: 8-bit values and bool as they are, all others "percentile". "percentile": from the
-        0.5th to the 99.5th, for each channel. "full": from the smallest to the largest value of
-        the sample. A name of `CT_WINDOWS`; a pair (low, high); or a `Window` of level and width.
+        0.5th to the 99.5th, for each channel; or `Percentiles`. "full": from the smallest to the
+        largest value of the sample. A name of `CT_WINDOWS`; a pair (low, high); a `Window` of
+        level and width; or `PerChannel`, one of these for each channel.
     channels : tuple of int, optional
         Which channels are shown, mixed to RGB. By default the first three, so that the alpha of
         RGBA is left out.
+    colours : tuple of str or (float, float, float), optional
+        What each channel is shown in, names of `NAMED_COLOURS` or red, green and blue from 0 to 1;
+        see `default_colours`.
 
     Raises
     ------
     DataError
-        If the name is unknown, the limits are not in order, or a channel does not exist.
+        If the name is unknown, the limits are not in order, a channel does not exist, or there is
+        not one window or colour for each channel.
     """
     shown = _check_channels(volume, channels)
-    colours = default_colours(len(shown) if shown else 1)
-    if isinstance(window, Window):
-        window = window.limits
-    if isinstance(window, str) and window.lower() in CT_WINDOWS:
-        window = CT_WINDOWS[window.lower()].limits
+    count = len(shown) if shown else 1
+    chosen = default_colours(count) if colours is None else _check_colours(colours, count)
+    if not isinstance(window, PerChannel):
+        low, high = _limits_of(volume, window, shown)
+        return Intensity(low, high, shown, chosen)
+    _check_count("window", len(window.windows), count)
+    parts = [
+        _limits_of(volume, one, None if shown is None else (shown[i],))
+        for i, one in enumerate(window.windows)
+    ]
+    lows, highs = tuple(low[0] for low, _ in parts), tuple(high[0] for _, high in parts)
+    return Intensity(lows, highs, shown, chosen)
+
+
+def is_measured(window: WindowChoice) -> bool:
+    """Whether the data has to be read to know a window's limits."""
+    if isinstance(window, PerChannel):
+        return any(is_measured(one) for one in window.windows)
+    return isinstance(window, Percentiles) or window in (None, "percentile", "full")
+
+
+def check_window(window: WindowChoice, count: int) -> None:
+    """Refuse a window that does not exist, without reading data; see `resolve_intensity`.
+
+    Parameters
+    ----------
+    window : optional
+        As in `resolve_intensity`.
+    count : int
+        Channels that are shown; 1 without a channel axis.
+    """
+    if isinstance(window, PerChannel):
+        _check_count("window", len(window.windows), count)
+        for one in window.windows:
+            check_window(one, count)
+    elif isinstance(window, Percentiles):
+        _check_percentiles(window)
+    elif not is_measured(window):
+        _fixed(window)
+
+
+def _limits_of(
+    volume: Volume, window: OneWindow, channels: tuple[int, ...] | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if window is None:
         fixed = {"b": 1.0, "u": 255.0}.get(volume.dtype.kind)
         if fixed is not None and volume.dtype.itemsize == 1:
-            return Intensity((0.0,), (fixed,), shown, colours)
-        window = "percentile"
+            return (0.0,), (fixed,)
+        window = Percentiles()
+    if window == "percentile":
+        window = Percentiles()
+    if window == "full":
+        window = Percentiles(0.0, 100.0)
+    if isinstance(window, Percentiles):
+        return _measured(volume, _check_percentiles(window), channels)
+    low, high = _fixed(window)
+    return (low,), (high,)
+
+
+def _fixed(window: OneWindow) -> tuple[float, float]:
+    """Return the limits of a window that needs no data."""
     if isinstance(window, str):
-        low, high = _measured(volume, window, shown)
-        return Intensity(low, high, shown, colours)
-    low_one, high_one = _check_limits(window)
-    return Intensity((low_one,), (high_one,), shown, colours)
+        if window.lower() not in CT_WINDOWS:
+            raise DataError(
+                "window is unknown: expected 'percentile', 'full' or one of "
+                f"{', '.join(CT_WINDOWS)}, got {window!r}. Choose one, or give (low, high)."
+            )
+        window = CT_WINDOWS[window.lower()]
+    if isinstance(window, Window):
+        window = window.limits
+    assert isinstance(window, tuple)
+    return _check_limits(window)
+
+
+def _check_percentiles(window: Percentiles) -> Percentiles:
+    if not 0 <= window.low < window.high <= 100:
+        raise DataError(
+            "percentiles are not in order: expected 0 <= low < high <= 100, got "
+            f"{(window.low, window.high)!r}. Give per cent, e.g. Percentiles(1, 99)."
+        )
+    return window
+
+
+def _check_colours(colours: tuple[str | Colour, ...], count: int) -> tuple[Colour, ...]:
+    _check_count("colour", len(colours), count)
+    found: list[Colour] = []
+    for colour in colours:
+        value = NAMED_COLOURS.get(colour.lower()) if isinstance(colour, str) else colour
+        if value is None or len(value) != 3 or not all(0 <= v <= 1 for v in value):
+            raise DataError(
+                f"colour is unknown: expected one of {', '.join(NAMED_COLOURS)}, or red, green "
+                f"and blue from 0 to 1, got {colour!r}. Choose another."
+            )
+        found.append((float(value[0]), float(value[1]), float(value[2])))
+    return tuple(found)
+
+
+def _check_count(what: str, given: int, count: int) -> None:
+    if given != count:
+        raise DataError(
+            f"{what}s do not fit the channels: expected {count}, one for each channel that is "
+            f"shown, got {given!r}. Give as many as channels."
+        )
 
 
 def _check_channels(volume: Volume, channels: tuple[int, ...] | None) -> tuple[int, ...] | None:
@@ -189,25 +330,20 @@ def _check_limits(window: tuple[float, float]) -> tuple[float, float]:
 
 
 def _measured(
-    volume: Volume, kind: str, channels: tuple[int, ...] | None
+    volume: Volume, window: Percentiles, channels: tuple[int, ...] | None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    if kind not in ("percentile", "full"):
-        raise DataError(
-            f"window is unknown: expected 'percentile', 'full' or one of {', '.join(CT_WINDOWS)}, "
-            f"got {kind!r}. Choose one, or give (low, high)."
-        )
     sample = _sample(volume)
     columns = [sample] if channels is None else [sample[:, c] for c in channels]
-    limits = [_limits(column, kind) for column in columns]
+    limits = [_limits(column, window) for column in columns]
     return tuple(low for low, _ in limits), tuple(high for _, high in limits)
 
 
-def _limits(values: Array, kind: str) -> tuple[float, float]:
+def _limits(values: Array, window: Percentiles) -> tuple[float, float]:
     finite = values[np.isfinite(values)].astype(np.float64)
     if finite.size == 0:
         return 0.0, 1.0
-    low, high = np.percentile(finite, _PERCENTILES) if kind == "percentile" else (0.0, 0.0)
-    if not low < high:  # the whole range, or an image that is nearly constant
+    low, high = np.percentile(finite, (window.low, window.high))
+    if not low < high:  # an image that is nearly constant
         low, high = finite.min(), finite.max()
     return (float(low), float(high)) if low < high else (float(low), float(low) + 1.0)
 

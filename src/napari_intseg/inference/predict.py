@@ -24,6 +24,7 @@ from napari_intseg.inference.graph_cut import GraphCut, cut
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.refine import keep_elsewhere
+from napari_intseg.inference.tiling import Tiles, in_tiles
 from napari_intseg.inference.view import Read, View
 from napari_intseg.inference.zoom_in import Look, look, should_look_again
 
@@ -60,6 +61,8 @@ class Options:
         The last click changes only the region it is about; see `refine.keep_elsewhere`.
     graph_cut : GraphCut or None, default None
         Move the answer's contour onto edges of the image; see `graph_cut.cut`.
+    tiles : Tiles or None, default None
+        Draw the outline of objects larger than the view at full resolution; see `in_tiles`.
     """
 
     intensity: Intensity = field(default_factory=Intensity)
@@ -68,6 +71,7 @@ class Options:
     longer_side_px: int | Model | None = "model"
     local: bool = False
     graph_cut: GraphCut | None = None
+    tiles: Tiles | None = None
 
     def resolved(self, traits: Traits) -> "Resolved":
         """Return the options with every "model" replaced by the model's own."""
@@ -78,6 +82,7 @@ class Options:
             traits.longer_side_px if self.longer_side_px == "model" else self.longer_side_px,
             self.local,
             self.graph_cut,
+            self.tiles,
         )
 
 
@@ -91,6 +96,7 @@ class Resolved:
     longer_side_px: int | None
     local: bool
     graph_cut: GraphCut | None
+    tiles: Tiles | None = None
 
     @property
     def mirrored(self) -> tuple[bool, ...]:
@@ -194,6 +200,13 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     if zoom and should_look_again(zoom, answer.patch, choice.kept):
         answer = ask(look(zoom, shape, prompts, answer.patch, None))
     patch = answer.patch
+    if chosen.tiles is not None:
+        patch = in_tiles(
+            lambda view, given, first: replace(ask, prompts=given, prev=None, guide=first)(
+                Look(view, None)
+            ).patch,
+            patch, answer.seen, prompts, chosen.tiles, threshold=model.traits.threshold,
+        )  # fmt: skip
     if chosen.graph_cut is not None:
         patch = cut(
             patch,

@@ -93,12 +93,15 @@ class View:
         Returns
         -------
         ndarray of float32, shape (h, w, 3)
-            In [0, 1]. Rectangles of more than 64 million pixels are first thinned out to at
-            least two samples a pixel of the view, so that a huge lazy slice is never held whole.
+            In [0, 1]. Where `read` has `factors`, it is read at the coarsest level that still has
+            a sample for each pixel of the view. Rectangles of more than 64 million pixels are
+            first thinned out to at least two, so that a huge lazy slice is never held whole.
         """
         size, step = self.box_shape, 1
         if size[0] * size[1] > _EXACT_PX:
             step = max(1, min(s // (2 * o) for s, o in zip(size, self.out_shape, strict=True)))
+        shrunk = min(s / o for s, o in zip(size, self.out_shape, strict=True))
+        step = max([step, *(f for f in getattr(read, "factors", (1,)) if f <= shrunk)])
         plans, used = _plans((-(-size[0] // step), -(-size[1] // step)), self.out_shape)
         return _interpolated(intensity.to_rgb(self._gather(read, step, *used)), plans)
 

@@ -80,6 +80,8 @@ class Walk:
         What the model prepared earlier.
     key : Any
         Names model and intensity in `prepared`.
+    context : int
+        Neighbouring planes that the model sees as channels, see `SliceReader`.
     """
 
     label: int
@@ -90,6 +92,7 @@ class Walk:
     settings: WalkSettings = field(default_factory=WalkSettings)
     prepared: PreparedStore | None = None
     key: Any = None
+    context: int = 0
 
     def work(self, stretch: Stretch) -> int:
         """Return how many times something is computed at most on one stretch."""

@@ -6,10 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from napari_intseg.core.segmenter import Array, BoolArray, FloatArray
+from napari_intseg.core.segmenter import BoolArray, FloatArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.inference.predict import predict_slice
+from napari_intseg.inference.reading import SliceReader
 from napari_intseg.inference.view import View
 from napari_intseg.propagation import confidence
 from napari_intseg.propagation.blend import Shapes, blend, trimmed
@@ -138,10 +139,8 @@ class Worker:
         shape = request.volume.slice_shape(axis)
 
         def read(index: int) -> FloatArray:
-            plane = Plane(axis, index)
-            return View.whole(shape).read(
-                lambda rows, cols: request.volume.take(plane, rows, cols), self.options.intensity
-            )
+            reader = SliceReader(request.volume, Plane(axis, index), request.context)
+            return View.whole(shape).read(reader, self.options.intensity)
 
         masks = {anchor.index: anchor.patch.mask(self.threshold)}
         walked = model.follow(read, indices, masks=masks)
@@ -151,12 +150,9 @@ class Worker:
         request, plane = self.request, Plane(self.stretch.axis, index)
         prompts, initial = guidance(neighbour, request.model.traits)
 
-        def read(rows: slice, cols: slice) -> Array:
-            return request.volume.take(plane, rows, cols)
-
         return predict_slice(
             request.model,
-            read,
+            SliceReader(request.volume, plane, request.context),
             request.volume.slice_shape(plane.axis),
             prompts,
             self.options,

@@ -6,10 +6,10 @@ import numpy as np
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Array
-from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.flip import Flip
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import PreparedStore, SliceAnswer, predict_slice
+from napari_intseg.inference.reading import SliceReader
 from napari_intseg.session.compare import joint_window, mask_in
 from napari_intseg.session.setup import Question
 
@@ -62,8 +62,10 @@ def _asked(question: Question, prepared: PreparedStore | None, flip: Flip | None
         initial = flipped(initial)
     prev: SliceAnswer | None = None
 
+    read_plain = SliceReader(setup.volume, plane, setup.context)
+
     def read(rows: slice, cols: slice) -> Array:
-        return _window(setup.volume, plane, rows, cols, flip)
+        return _window(read_plain, rows, cols, flip)
 
     for count in question.counts:
         prompts: Prompts = question.after(count).prompts
@@ -82,12 +84,12 @@ def _asked(question: Question, prepared: PreparedStore | None, flip: Flip | None
     return prev
 
 
-def _window(volume: Volume, plane: Plane, rows: slice, cols: slice, flip: Flip | None) -> Array:
+def _window(read: SliceReader, rows: slice, cols: slice, flip: Flip | None) -> Array:
     """Read a window of the slice, or of its mirror image."""
     if flip is None:
-        return volume.take(plane, rows, cols)
+        return read(rows, cols)
     wanted = range(*cols.indices(flip.width))
     if not wanted:
-        return volume.take(plane, rows, slice(0, 0))
+        return read(rows, slice(0, 0))
     there = slice(flip.width - 1 - wanted[-1], flip.width - wanted[0], wanted.step)
-    return np.ascontiguousarray(volume.take(plane, rows, there)[:, ::-1])
+    return np.ascontiguousarray(read(rows, there)[:, ::-1])

@@ -103,9 +103,7 @@ class Desk(Objects):
             If the window or a channel does not exist.
         """
         old = self.setup
-        names = ("model", "window", "channels", "zoom_in", "flip", "longer_side_px", "graph_cut")
-        values = {name: getattr(old, name) for name in names} | changes
-        setup = Setup(volume=self.volume, **values)
+        setup = old.changed(**changes)
         if setup.model is not old.model:
             self.cache.clear()
         return self.document.do(f"Change {' and '.join(changes)}", {SETUP: setup})

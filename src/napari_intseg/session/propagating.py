@@ -75,6 +75,7 @@ class Propagating(GoingBack):
             how,
             self.cache,
             setup,
+            setup.context,
         )
         if todo:
             self.recorder.began(request, self.axis, planes)

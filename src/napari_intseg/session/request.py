@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.core.segmenter import Array, Segmenter
+from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.taking import missing
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import PreparedStore, SliceAnswer, predict_slice
+from napari_intseg.inference.reading import SliceReader
 from napari_intseg.session.setup import Question
 
 
@@ -144,9 +145,7 @@ def run(request: Request, should_stop: Callable[[], bool] | None = None) -> Resu
     """
     question, volume = request.question, request.volume
 
-    def read(rows: slice, cols: slice) -> Array:
-        return volume.take(question.plane, rows, cols)
-
+    read = SliceReader(volume, question.plane, question.setup.context)
     options, prev = question.setup.options, request.prev
     answers: list[tuple[int, SliceAnswer]] = []
     for count in request.counts:

@@ -11,9 +11,17 @@ from napari_intseg.core.settings import ZoomIn
 from napari_intseg.core.taking import missing
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.graph_cut import GraphCut
-from napari_intseg.inference.intensity import Intensity, WindowChoice, resolve_intensity
+from napari_intseg.inference.intensity import (
+    Colour,
+    Intensity,
+    WindowChoice,
+    check_window,
+    resolve_intensity,
+)
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer
+from napari_intseg.inference.reading import check_context
+from napari_intseg.inference.tiling import Tiles
 from napari_intseg.session.codec import encode
 
 T = TypeVar("T")
@@ -51,8 +59,12 @@ class Setup:
         See `resolve_intensity`; statistics are read when first needed, not before.
     channels : tuple of int or None
         Which are shown; None: the first three.
-    zoom_in, flip, longer_side_px, graph_cut
+    zoom_in, flip, longer_side_px, graph_cut, tiles
         See `Options`.
+    colours : tuple of str or (float, float, float), or None
+        What each channel is shown in; see `resolve_intensity`.
+    context : int
+        Planes before and behind that the model sees as channels; see `SliceReader`.
     """
 
     model: Segmenter
@@ -63,22 +75,32 @@ class Setup:
     flip: bool | Literal["model"] = "model"
     longer_side_px: int | Literal["model"] | None = "model"
     graph_cut: GraphCut | None = None
+    tiles: Tiles | None = None
+    colours: tuple[str | Colour, ...] | None = None
+    context: int = 0
     _intensity: Once[Intensity] = field(default_factory=Once)
 
     def __post_init__(self) -> None:
-        """Refuse a window or channels that do not exist, without reading statistics."""
-        measured = self.window in (None, "percentile", "full")
-        resolve_intensity(self.volume, (0, 1) if measured else self.window, self.channels)
+        """Refuse a window, channels or planes that do not exist, without reading statistics."""
+        shown = resolve_intensity(self.volume, (0, 1), self.channels, self.colours)
+        check_window(self.window, len(shown.channels) if shown.channels else 1)
+        check_context(self.volume, self.context)
 
     @property
     def options(self) -> Options:
         """How slices are shown to the model; the first call may read from the data."""
         intensity = self._intensity.get(
-            lambda: resolve_intensity(self.volume, self.window, self.channels)
+            lambda: resolve_intensity(self.volume, self.window, self.channels, self.colours)
         )
         return Options(
-            intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut
-        )
+            intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut,
+            tiles=self.tiles,
+        )  # fmt: skip
+
+    def changed(self, **changes: Any) -> "Setup":
+        """Return another setup with some fields changed; see the parameters above."""
+        names = [f.name for f in fields(self) if f.name != "_intensity"]
+        return Setup(**{name: getattr(self, name) for name in names} | changes)
 
     def written(self) -> dict[str, Any]:
         """Return all that the journal needs of it: everything but the data."""
