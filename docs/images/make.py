@@ -12,7 +12,7 @@ import napari
 import numpy as np
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QScrollArea
 
 from napari_intseg.core.phantom import ct_phantom
 from napari_intseg.evaluation.robot import RobotUser
@@ -166,17 +166,68 @@ def picture_3d(args):
     person.viewer.close()
 
 
+def picture_compare():
+    """Show two models on the same clicks in a volume, with truth, curves and a suggestion."""
+    person = Person("bundled")
+    person.viewer.window._qt_window.resize(1500, 1130)
+    person.viewer.open_sample("napari-intseg", "ct_phantom")
+    _, organs = ct_phantom()
+    image, truth = person.viewer.layers[0], organs == 3
+    layer = person.viewer.add_labels(
+        organs,
+        name="organs",
+        affine=image.affine.affine_matrix,
+        units=image.units,
+        axis_labels=image.axis_labels,
+        visible=False,
+    )
+    person.open_widget()
+    comparison, panel = person.widget.comparison, person.widget.compare_panel
+    panel.model.setCurrentIndex(panel.model.findData("random-walker"))
+    run_until(lambda: not comparison.loader.is_loading)
+
+    def settle():
+        person.settle()
+        run_until(lambda: comparison.is_idle)
+        pause(0.3)
+
+    plane = int(truth.sum(axis=(1, 2)).argmax())
+    person.go_to(plane)
+    rows, cols = (float(np.mean(p)) for p in np.nonzero(truth[plane]))
+    person.viewer.camera.center = layer.data_to_world((plane, rows, cols))
+    person.viewer.camera.zoom *= 3
+    pause(0.3)
+    person.outline(plane, truth[plane], 4)
+    settle()
+    panel.truth.setCurrentIndex(panel.truth.findText("organs"))
+    person.bench.propagate(range(plane - 4, plane + 6))
+    settle()
+    panel.suggest.click()
+    settle()
+    area = person.widget.findChild(QScrollArea)
+    area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
+    person.take("compare.png")
+    person.viewer.close()
+
+
 def main():
-    """Take both."""
+    """Take all, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="random-walker")
     parser.add_argument("--ct", type=Path)
     parser.add_argument("--organs", type=Path)
     parser.add_argument("--label", type=int, action="append")
     parser.add_argument("--clicks", type=int, default=6)
+    pictures = {
+        "2d": lambda: picture_2d(args.model),
+        "3d": lambda: picture_3d(args),
+        "compare": picture_compare,
+    }
+    parser.add_argument("--only", choices=pictures, help="take this one alone")
     args = parser.parse_args()
-    picture_2d(args.model)
-    picture_3d(args)
+    for name, take in pictures.items():
+        if args.only in (None, name):
+            take()
 
 
 if __name__ == "__main__":

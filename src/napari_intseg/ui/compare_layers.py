@@ -17,6 +17,9 @@ from napari_intseg.ui.worker import Post
 COLOURS = {BOTH: "#00b487", ONLY_A: "#56b4e9", ONLY_B: "#f0a202"}
 """Green, blue and orange that the colour-blind can tell apart, too (after Okabe and Ito, 2008)."""
 
+OUTLINE = "white"
+"""Of the second model's mask: none of the colours above, which fill."""
+
 _BAND_PX = 1 << 21
 
 Index = tuple[int | slice, ...]
@@ -47,15 +50,15 @@ class Change:
 
 
 def make_second(frame: Frame, name: str) -> Labels:
-    """Return an empty layer for the answers of a second model, outlined in its colour."""
+    """Return an empty layer for the answers of a second model, which are outlined."""
     layer = Labels(
         np.zeros(frame.shape, LABEL_DTYPE),
         name=f"{frame.image.name} {name}",
         opacity=0.9,
-        colormap=DirectLabelColormap(color_dict={None: COLOURS[ONLY_B], 0: "transparent"}),
+        colormap=DirectLabelColormap(color_dict={None: OUTLINE, 0: "transparent"}),
         **geometry(frame),
     )
-    layer.contour = 2
+    layer.contour = 1
     layer.editable = False
     return layer
 
