@@ -8,7 +8,7 @@ from scipy import ndimage
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.models.raw import raw_logits
-from napari_intseg.testing import SegmenterContract, phantom_image, phantom_volume
+from napari_intseg.testing import SegmenterContract, phantom_image, phantom_volume, prompts_for
 from napari_intseg.testing import raw_logits as offered
 
 
@@ -129,3 +129,36 @@ def test_raw_logits_is_offered_here() -> None:
 def test_importing_it_loads_no_torch() -> None:
     code = "import sys, napari_intseg.testing; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_contract_notices_a_half_precision_that_says_something_else() -> None:
+    class Suite(SegmenterContract):
+        def make(self) -> Threshold:
+            return Threshold()
+
+        def make_half(self) -> Threshold:
+            return Skewed()
+
+    with pytest.raises(AssertionError):
+        Suite().test_bfloat16_on_the_cpu_gives_the_same_answer_roughly()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "needs", "clicks", "has_box"),
+    [
+        ({"click", "mask"}, set(), 1, False),
+        ({"click", "box"}, set(), 1, False),
+        ({"click", "box"}, {"click", "box"}, 1, True),
+        ({"box"}, set(), 0, True),
+        ({"extreme_points"}, {"extreme_points"}, 4, False),
+    ],
+)
+def test_a_model_is_asked_by_the_prompts_it_needs(
+    kinds: set[str], needs: set[str], clicks: int, has_box: bool
+) -> None:
+    _, truth = phantom_image()
+    traits = Traits("x", frozenset(kinds), needs=frozenset(needs))
+    prompts = prompts_for(traits, truth)
+    assert len(prompts.clicks) == clicks
+    assert all(truth[round(c.row), round(c.col)] for c in prompts.clicks)
+    assert (prompts.box is not None) == has_box

@@ -5,10 +5,11 @@ A model is tested by two lines, in a test file of its own::
     from napari_intseg.testing import SegmenterContract
 
     class TestMine(SegmenterContract):
-        model_name = "mine"           # as registered; or override make()
+        model_name = "mine"           # as registered; or override make() and make_half()
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -22,13 +23,14 @@ from napari_intseg.core.segmenter import (
     FloatArray,
     Query,
     Segmenter,
+    Traits,
     mask_to_logits,
     sigmoid,
 )
 from napari_intseg.core.volume import Volume
 from napari_intseg.models.raw import raw_logits
 
-__all__ = ["SegmenterContract", "phantom_image", "phantom_volume", "raw_logits"]
+__all__ = ["SegmenterContract", "phantom_image", "phantom_volume", "prompts_for", "raw_logits"]
 
 
 def phantom_image(
@@ -110,14 +112,16 @@ def phantom_volume(
 class SegmenterContract:
     """Tests that every model passes; inherit in a pytest class and say which model.
 
-    Set `model_name` to a registered name, or override `make`. `shape` is the image's size, for
-    models that take some sizes only; `mirror_tolerance` how far the probability on the mirrored
-    image may differ on average (networks with strides are not exactly symmetric).
+    Set `model_name` to a registered name, or override `make` and `make_half`. `shape` is the
+    image's size, for models that take some sizes only; `mirror_tolerance` how far the probability
+    on the mirrored image may differ on average (networks with strides are not exactly symmetric);
+    `half_tolerance` how far that in bfloat16 may differ on average from that in float32.
     """
 
     model_name: ClassVar[str] = ""
     shape: ClassVar[tuple[int, int]] = (96, 128)
     mirror_tolerance: ClassVar[float] = 0.1
+    half_tolerance: ClassVar[float] = 0.05
 
     def make(self) -> Segmenter:
         """Return the model to test; by default the registered one on the CPU."""
@@ -125,18 +129,37 @@ class SegmenterContract:
 
         return load_model(self.model_name, device="cpu", precision="float32")
 
+    def make_half(self) -> Segmenter | None:
+        """Return the model in bfloat16; None where `make` is overridden and this is not."""
+        if not self.model_name:
+            return None
+        from napari_intseg.models.registry import load_model
+
+        return load_model(self.model_name, device="cpu", precision="bfloat16")
+
     def ask(
         self, prompts: Prompts | None = None, prev: FloatArray | None = None
     ) -> tuple[Segmenter, Query]:
-        """Return the model and a query on the phantom; by default one click on the disc."""
+        """Return the model and a query on the phantom; by default the disc is asked for."""
         model = self.make()
         image, truth = phantom_image(shape=self.shape)
-        return model, Query(model.prepare(image), prompts or _click_on(truth), prev)
+        given = prompts or prompts_for(model.traits, truth)
+        return model, Query(model.prepare(image), given, prev)
 
     def test_logits_are_float32_finite_and_on_the_image(self) -> None:
         """Logits are float32 finite and on the image."""
         model, query = self.ask()
         _check(model.predict(query), query.prepared.shape)
+
+    def test_probabilities_lie_between_0_and_1_and_name_an_object_or_none(self) -> None:
+        """Probabilities lie between 0 and 1 and name an object or none."""
+        model, query = self.ask()
+        answer = model.predict(query)
+        prob = sigmoid(answer.logits)
+        assert prob.min() >= 0
+        assert prob.max() <= 1
+        assert (prob > model.traits.threshold).dtype == bool
+        assert all(np.isfinite(score) for score in answer.scores)
 
     def test_the_same_query_gives_the_same_answer(self) -> None:
         """The same query gives the same answer."""
@@ -151,7 +174,7 @@ class SegmenterContract:
         prev = mask_to_logits(truth)
         before = image.copy(), prev.copy()
         image.flags.writeable = prev.flags.writeable = False
-        model.predict(Query(model.prepare(image), _click_on(truth), prev))
+        model.predict(Query(model.prepare(image), prompts_for(model.traits, truth), prev))
         np.testing.assert_array_equal(image, before[0])
         np.testing.assert_array_equal(prev, before[1])
 
@@ -161,7 +184,7 @@ class SegmenterContract:
         first = model.predict(query)
         kept = first.logits.copy()
         image, truth = phantom_image(1, shape=self.shape)
-        model.predict(Query(model.prepare(image), _click_on(truth)))
+        model.predict(Query(model.prepare(image), prompts_for(model.traits, truth)))
         np.testing.assert_array_equal(first.logits, kept)
         np.testing.assert_array_equal(model.predict(query).logits, kept)
 
@@ -179,15 +202,24 @@ class SegmenterContract:
             Click(i * (height - 1) / 24, (i * 7 % 25) * (width - 1) / 24, i % 2 == 0)
             for i in range(25)
         )
-        model, query = self.ask(Prompts(clicks))
-        _check(model.predict(query), query.prepared.shape)
+        model, query = self.ask()
+        given = query.prompts
+        if "click" in model.traits.prompts:
+            given = replace(given, clicks=given.clicks + clicks)
+        elif "extreme_points" in model.traits.prompts:
+            given = replace(given, clicks=given.clicks + clicks[::2])
+        _check(model.predict(replace(query, prompts=given)), query.prepared.shape)
 
     def test_clicks_outside_the_view_are_taken(self) -> None:
         """Clicks outside the view are taken."""
-        _, truth = phantom_image(shape=self.shape)
         far = (Click(-40.0, 10.0), Click(10.0, 1e4, False), Click(-3.0, -3.0))
-        model, query = self.ask(Prompts(_click_on(truth).clicks + far))
-        _check(model.predict(query), query.prepared.shape)
+        model, query = self.ask()
+        given = query.prompts
+        if "click" in model.traits.prompts:
+            given = replace(given, clicks=given.clicks + far)
+        else:  # a view may cut a box, or the points on an outline
+            given = given.moved(lambda row, col: (row - 30, col + 30))
+        _check(model.predict(replace(query, prompts=given)), query.prepared.shape)
 
     def test_every_kind_of_prompt_it_names_is_taken(self) -> None:
         """Every kind of prompt it names is taken."""
@@ -201,7 +233,8 @@ class SegmenterContract:
             self._takes(Prompts(scribbles=(line,)))
         if "mask" in model.traits.prompts:
             image, truth = phantom_image(shape=self.shape)
-            query = Query(model.prepare(image), _click_on(truth), mask_to_logits(truth))
+            given = prompts_for(model.traits, truth)
+            query = Query(model.prepare(image), given, mask_to_logits(truth))
             _check(model.predict(query), self.shape)
         assert model.traits.prompts
 
@@ -209,7 +242,7 @@ class SegmenterContract:
         """A batch equals one by one."""
         model, query = self.ask()
         image, truth = phantom_image(1, shape=self.shape)
-        queries = [query, Query(model.prepare(image), _click_on(truth))]
+        queries = [query, Query(model.prepare(image), prompts_for(model.traits, truth))]
         one_by_one = [model.predict(q) for q in queries]
         if isinstance(model, BatchSegmenter):
             _agree(model.predict_batch(queries), one_by_one)
@@ -220,20 +253,34 @@ class SegmenterContract:
         model = self.make()
         image, truth = phantom_image(shape=self.shape)
         width = self.shape[1]
-        mirrored = _click_on(truth).moved(lambda row, col: (row, width - 1 - col))
-        plain = model.predict(Query(model.prepare(image), _click_on(truth))).logits
+        given = prompts_for(model.traits, truth)
+        mirrored = given.moved(lambda row, col: (row, width - 1 - col))
+        plain = model.predict(Query(model.prepare(image), given)).logits
         other = model.predict(
             Query(model.prepare(np.ascontiguousarray(image[:, ::-1])), mirrored)
         ).logits
         difference = np.abs(sigmoid(plain) - sigmoid(np.ascontiguousarray(other[:, ::-1])))
         assert difference.mean() <= self.mirror_tolerance
 
+    def test_bfloat16_on_the_cpu_gives_the_same_answer_roughly(self) -> None:
+        """Bfloat16 on the CPU gives the same answer roughly."""
+        half = self.make_half()
+        if half is None:
+            return
+        model, query = self.ask()
+        image, _ = phantom_image(shape=self.shape)
+        answer = half.predict(Query(half.prepare(image), query.prompts))
+        _check(answer, self.shape)
+        difference = np.abs(sigmoid(answer.logits) - sigmoid(model.predict(query).logits))
+        assert difference.mean() <= self.half_tolerance
+
     def test_constant_images_are_answered(self) -> None:
         """Constant images are answered."""
         model = self.make()
+        _, truth = phantom_image(shape=self.shape)
         for value in (0.0, 1.0):
             image = np.full((*self.shape, 3), value, np.float32)
-            answer = model.predict(Query(model.prepare(image), Prompts((Click(20, 20),))))
+            answer = model.predict(Query(model.prepare(image), prompts_for(model.traits, truth)))
             _check(answer, self.shape)
 
     def test_traits_agree_with_each_other(self) -> None:
@@ -248,10 +295,33 @@ class SegmenterContract:
         _check(model.predict(query), query.prepared.shape)
 
 
-def _click_on(truth: BoolArray) -> Prompts:
-    """Return one click at the centre of a mask."""
-    row, col = (float(np.mean(p)) for p in np.nonzero(truth))
-    return Prompts((Click(row, col),))
+def prompts_for(traits: Traits, truth: BoolArray) -> Prompts:
+    """Return the prompts by which a model is asked for a known object.
+
+    Parameters
+    ----------
+    traits : Traits
+        Of the model.
+    truth : ndarray of bool, shape (H, W)
+        The object; not empty.
+
+    Returns
+    -------
+    Prompts
+        The four extreme points, or the box round the object, where the model needs them; a click
+        at its centre of mass where it takes clicks.
+    """
+    rows, cols = np.nonzero(truth)
+    kinds = traits.needs or traits.prompts & {"click"} or traits.prompts
+    clicks: tuple[Click, ...] = ()
+    if "extreme_points" in kinds:
+        ends = (rows.argmin(), rows.argmax(), cols.argmin(), cols.argmax())
+        clicks = tuple(Click(float(rows[i]), float(cols[i])) for i in ends)
+    elif "click" in kinds:
+        clicks = (Click(float(rows.mean()), float(cols.mean())),)
+    corners = (rows.min(), cols.min(), rows.max(), cols.max())
+    box = Box(*(float(v) for v in corners)) if "box" in kinds else None
+    return Prompts(clicks, box)
 
 
 def _check(answer: Answer, shape: tuple[int, int]) -> None:
