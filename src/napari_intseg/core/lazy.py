@@ -55,3 +55,8 @@ class Lazy:
             return out
         before = sum(isinstance(outer[a], slice) for a in range(self._channel))
         return np.moveaxis(out, before, -1)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Read all of it; called by numpy."""
+        whole = self[()]
+        return whole if dtype is None else whole.astype(dtype, copy=bool(copy))

@@ -12,7 +12,8 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.arrays import guessed_axes
-from napari_intseg.io.extra import hdf5_extra, lazy_extra
+from napari_intseg.io.extra import hdf5_extra
+from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import ORDER, Raster, known_axes, ordered
 from napari_intseg.io.source import FileVolume, Source
 
@@ -57,8 +58,7 @@ def read_hdf5(path: Path) -> Raster:
         data = np.asarray(dataset[()])
         data = data.astype(data.dtype.newbyteorder("="))
     else:
-        chunks = dataset.chunks or "auto"
-        data = lazy_extra("dask.array").from_array(dataset, chunks=chunks)
+        data = in_pieces(dataset, path)
     data, axes = ordered(data, axes)
     spacing, affine, unit = _place(dataset, axes)
     if affine is None:

@@ -10,9 +10,9 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix, to_napari
 from napari_intseg.errors import FileError
 from napari_intseg.io.dicom_header import looks_like_dicom
-from napari_intseg.io.extra import lazy_extra
 from napari_intseg.io.layer_grid import KEY, file_grid, nearest_order, reordered, spatial_part
 from napari_intseg.io.ome_zarr import is_zarr, label_names
+from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Channel, Raster, ordered
 from napari_intseg.io.read import read_raster
 from napari_intseg.io.suffixes import READABLE, ending_of
@@ -86,7 +86,7 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
         Of the layers; the file's by default.
     """
     name = name or _name(raster)
-    levels = [_napari_array(level, raster.axes) for level in raster.levels]
+    levels = [_napari_array(level, raster.axes, raster.source.path) for level in raster.levels]
     axes = levels[0][1]
     arrays = [level for level, _ in levels]
     order = (0, 1, 2)
@@ -195,10 +195,10 @@ def _placed(raster: Raster, grid: str, order: Sequence[int]) -> dict[str, Any]:
     return placed
 
 
-def _napari_array(level: Any, axes: str) -> tuple[Any, str]:
+def _napari_array(level: Any, axes: str, path: Path) -> tuple[Any, str]:
     """Return an array that napari slices by itself, lazy if it was, axes in order."""
     if not isinstance(level, np.ndarray) and not hasattr(level, "dask"):
-        level = lazy_extra("dask.array").from_zarr(level)
+        level = in_pieces(level, path)
     return ordered(level, axes)
 
 

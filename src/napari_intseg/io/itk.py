@@ -15,6 +15,7 @@ import SimpleITK
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
+from napari_intseg.io.metaimage import check_metaimage
 from napari_intseg.io.nifti import LABELS_INTENT, NiftiHeader, put_sheared, straightened
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.sizes import all_bytes, check_size, itk_ratio
@@ -29,6 +30,7 @@ from napari_intseg.io.source import (
 
 sitk: Any = SimpleITK  # most of it has no annotations
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
+_META_ENDINGS = (".mha", ".mhd")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
 
 
@@ -42,6 +44,8 @@ def read_itk(path: Path) -> Raster:
     """
     header = NiftiHeader.read(path) if path.name.lower().endswith(_NIFTI_ENDINGS) else None
     sheared = header.sheared() if header else None
+    if path.name.lower().endswith(_META_ENDINGS):
+        check_metaimage(path)
     if header:
         check_size(path, header.declared_bytes, itk_ratio(path))
     with _quiet(), tempfile.TemporaryDirectory(prefix="intseg-") as folder:

@@ -12,6 +12,7 @@ from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.errors import FileError
 from napari_intseg.io.arrays import guessed_axes
 from napari_intseg.io.extra import lazy_extra
+from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import ORDER, Channel, Raster, known_axes, ordered
 from napari_intseg.io.source import Source, ZarrScale
 
@@ -90,8 +91,7 @@ def read_ome_zarr(path: Path) -> Raster:
     levels = [_shown(node[name], path) for name in about.paths]
     axes = about.axes
     if axes != "".join(sorted(axes, key=ORDER.index)):
-        da = lazy_extra("dask.array")
-        levels = [ordered(da.from_zarr(level), axes)[0] for level in levels]
+        levels = [ordered(in_pieces(level, path), axes)[0] for level in levels]
     source, affine = _placed(about, path)
     step = 0.0
     if "t" in axes:

@@ -9,7 +9,7 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.core.lazy import Lazy
 from napari_intseg.core.segmenter import Array
-from napari_intseg.errors import FileError
+from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.times import check_time
 
@@ -48,6 +48,11 @@ class Raster:
         Seconds between time points; 0 if the file does not tell.
     is_labels : bool
         Whether the values are labels.
+
+    Raises
+    ------
+    DataError
+        If it holds no pixel, or no numbers.
     """
 
     levels: tuple[Any, ...]
@@ -57,6 +62,19 @@ class Raster:
     channels: tuple[Channel, ...] = ()
     time_step_s: float = 0.0
     is_labels: bool = False
+
+    def __post_init__(self) -> None:
+        for level in self.levels:
+            if 0 in level.shape:
+                raise DataError(
+                    "data is empty: expected at least one pixel along each axis, got shape "
+                    f"{tuple(level.shape)} in {str(self.source.path)!r}. Open another image."
+                )
+            if np.dtype(level.dtype).kind not in "buif":
+                raise DataError(
+                    f"data is not numeric: expected bool, integer or float, got {level.dtype} in "
+                    f"{str(self.source.path)!r}. Convert it first."
+                )
 
     def volume(self, time: int | None = None) -> FileVolume:
         """Return one time point, ``(plane, row, col)`` with channels last.

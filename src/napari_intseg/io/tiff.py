@@ -1,6 +1,7 @@
 """TIFF, with the resolution that ImageJ, OME and plain files state."""
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,9 @@ import tifffile
 from napari_intseg.core.affine import from_spacing, spacing_of
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
+from napari_intseg.errors import FileError
 from napari_intseg.io.extra import lazy_extra
+from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Raster, known_axes, ordered
 from napari_intseg.io.sizes import check_size
 from napari_intseg.io.source import FileVolume, Source, check_perpendicular
@@ -97,6 +100,11 @@ def _check_pages(series: tifffile.TiffPageSeries, path: Path) -> None:
     size = path.stat().st_size
     for page in (p for p in (series.pages[0], series.pages[-1]) if p is not None):
         kept: Any = page.keyframe
+        if math.prod(kept.chunked) > len(page.dataoffsets):
+            raise FileError(
+                f"file cannot be read: expected a place for each of {math.prod(kept.chunked)} "
+                f"pieces, got {len(page.dataoffsets)} in {str(path)!r}. Check that it is complete."
+            )
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
         if max(ends, default=0) > size:
             check_size(path, max(ends))
@@ -108,10 +116,10 @@ def _check_pages(series: tifffile.TiffPageSeries, path: Path) -> None:
 
 def _lazy(path: Path) -> list[Any]:
     """Return dask arrays, one a level, whose pieces are decoded when they are needed."""
-    da, zarr = lazy_extra("dask.array"), lazy_extra("zarr")
+    zarr = lazy_extra("zarr")
     series = tifffile.TiffFile(path).series[0]
     levels = range(len(series.levels))
-    return [da.from_zarr(zarr.open_array(series.aszarr(level=n), mode="r")) for n in levels]
+    return [in_pieces(zarr.open_array(series.aszarr(level=n), mode="r"), path) for n in levels]
 
 
 @contextmanager
