@@ -65,6 +65,13 @@ def weights_key(name: str) -> str | None:
     return weights_key(lacking[0]) if lacking else spec.weights
 
 
+def keys_here() -> frozenset[str]:
+    """Return the catalogue keys of all weights that are at hand."""
+    from napari_intseg.models.weights import list_weights
+
+    return frozenset(found.entry.key for found in list_weights() if found.path is not None)
+
+
 def has_weights(name: str) -> bool:
     """Whether a model's weights are at hand, or it needs none."""
     from napari_intseg.models.weights import list_weights

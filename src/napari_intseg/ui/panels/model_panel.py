@@ -6,9 +6,9 @@ from typing import Any
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_intseg.models.catalogue import find_entry
+from napari_intseg.models.catalogue import CATALOGUE, find_entry
 from napari_intseg.models.registry import ModelSpec, available_models
-from napari_intseg.ui.loading import Choice, devices, has_weights, weights_key
+from napari_intseg.ui.loading import Choice, devices, has_weights, keys_here, weights_key
 from napari_intseg.ui.panels.form import combo, fill, form
 from napari_intseg.ui.workbench import Workbench
 from napari_intseg.ui.worker import Outcome
@@ -28,6 +28,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._bench = bench
         self._loader = bench.loader
+        self._picked: dict[str, Path] = {}
+        self._was_fetching = False
         self.model = combo("The model that answers clicks.")
         self.device = combo("Where it runs; automatic takes a GPU if there is one.")
         self.precision = combo("Number format; automatic takes half precision on a GPU.")
@@ -70,8 +72,9 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.missing.setVisible(False)
 
     def _fill_models(self) -> None:
-        models = available_models()
-        fill(self.model, [(m.title, name) for name, m in models.items()], self._loader.choice.name)
+        models, here = available_models(), keys_here()
+        entries = [(_listed(name, spec, here), name) for name, spec in models.items()]
+        fill(self.model, entries, self._loader.choice.name)
         items: Any = self.model.model()
         for row, (name, spec) in enumerate(models.items()):
             self.model.setItemData(row, _tip(name, spec), Qt.ItemDataRole.ToolTipRole)
@@ -82,7 +85,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         entries = [("automatic" if name == "auto" else name, name) for name in names]
         fill(self.device, entries, self._loader.choice.device)
 
-    def _chosen(self, _index: int = 0, weights: Path | None = None) -> None:
+    def _chosen(self, _index: int = 0) -> None:
+        weights = self._picked.get(self.model.currentData())
         choice = Choice(
             self.model.currentData(),
             self.device.currentData() or "auto",
@@ -100,6 +104,9 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         choice = self._loader.choice
         with QSignalBlocker(self.model):  # two models may have changed places
             self.model.setCurrentIndex(self.model.findData(choice.name))
+        if self._was_fetching and not self._loader.is_fetching:
+            self._fill_models()  # what has arrived is no longer marked as missing
+        self._was_fetching = self._loader.is_fetching
         key = weights_key(choice.name)
         is_missing = key is not None and choice.weights is None and not has_weights(choice.name)
         self.missing.setVisible(is_missing)
@@ -128,8 +135,19 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
             "Checkpoints (*.pth *.pt *.safetensors);;All files (*)",
         )
         if name:
-            with QSignalBlocker(self.model):
-                self._chosen(weights=Path(name))
+            self._picked[self._loader.choice.name] = Path(name)
+            self._chosen()
+
+
+def _listed(name: str, spec: ModelSpec, here: frozenset[str]) -> str:
+    """Return how a model is listed: its title, and what it takes to use it."""
+    if not spec.is_installed:
+        return f"{spec.title} – needs the extra {spec.extra!r}"
+    key = weights_key(name)
+    if key is None or key in here or key not in CATALOGUE:
+        return spec.title
+    size = find_entry(key).size_mb
+    return f"{spec.title} – {f'{size:g} MB' if size else 'weights'} to fetch or add"
 
 
 def _tip(name: str, spec: ModelSpec) -> str:
@@ -139,5 +157,8 @@ def _tip(name: str, spec: ModelSpec) -> str:
             f"Install it with: pip install 'napari-intseg[{spec.extra}]'"
         )
     lines = [name, f"Licence: {spec.licence}"]
+    entry = CATALOGUE.get(spec.weights or "")
+    if entry is not None and entry.size_mb:
+        lines.append(f"Weights: {entry.size_mb:g} MB, licence {entry.licence}")
     lines += [f"Paper: {spec.paper}"] * bool(spec.paper) + [spec.note] * bool(spec.note)
     return "\n".join(lines)

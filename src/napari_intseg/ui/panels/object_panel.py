@@ -7,6 +7,7 @@ from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QPushButton, QWidget
 
+from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.workbench import Workbench
 
@@ -44,7 +45,7 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if binder is not None:
             drawer = binder.drawer
             rows = [
-                (label, binder.clicks_of(label), drawer.is_finished(label), label == drawer.object)
+                (label, _given(binder, label), drawer.is_finished(label), label == drawer.object)
                 for label in drawer.labels
             ]
         self.accept.setEnabled(binder is not None)
@@ -53,8 +54,8 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._shown = rows
         with QSignalBlocker(self.list):
             self.list.clear()
-            for label, clicks, finished, current in rows:
-                item = QListWidgetItem(_words(label, clicks, finished))
+            for label, given, finished, current in rows:
+                item = QListWidgetItem(_words(label, given, finished))
                 item.setData(_LABEL, label)
                 item.setIcon(self._icon(label))
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
@@ -81,6 +82,19 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._bench.set_finished(int(item.data(_LABEL)), finished)
 
 
-def _words(label: int, clicks: int, finished: bool) -> str:
-    words = f"Object {label}: {clicks} click{'' if clicks == 1 else 's'}"
+def _given(binder: Binder, label: int) -> str:
+    """Return in words what was given for an object."""
+    prompts = binder.given_for(label)
+    counts = {
+        "click": sum(len(p.clicks) for p in prompts),
+        "box": sum(p.box is not None for p in prompts),
+        "scribble": sum(len(p.scribbles) for p in prompts),
+    }
+    plural = {"click": "clicks", "box": "boxes", "scribble": "scribbles"}
+    shown = [kind for kind, count in counts.items() if count] or ["click"]
+    return ", ".join(f"{counts[k]} {k if counts[k] == 1 else plural[k]}" for k in shown)
+
+
+def _words(label: int, given: str, finished: bool) -> str:
+    words = f"Object {label}: {given}"
     return f"{words}, accepted" if finished else words
