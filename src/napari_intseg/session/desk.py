@@ -15,11 +15,12 @@ from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
+from napari_intseg.inference.squeezed import squeeze
+from napari_intseg.propagation.blend import trimmed
 from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.document import SETUP, Change
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache
 from napari_intseg.session.journal import on_paper, recorded
-from napari_intseg.session.memory import Memory
 from napari_intseg.session.objects import Objects
 from napari_intseg.session.positions import check_plane, check_prompts
 from napari_intseg.session.request import Request, Result
@@ -72,7 +73,6 @@ class Desk(Objects):
         setup = Setup(model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut)
         super().__init__(setup, axis)
         self.cache: PreparedCache | LayeredCache = PreparedCache(cache_bytes)
-        self._memory = Memory()
         self.recorder.note("begin", axis=self._axis, setup=setup.written())
 
     def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
@@ -249,8 +249,7 @@ class Desk(Objects):
             answer = self._memory.get(asked)
             if answer is None or (state.shown is not None and state.shown.question == asked):
                 return state
-            shown = self._shown(answer.patch)
-            return replace(state, shown=replace(shown, question=asked, answer=answer))
+            return replace(state, shown=replace(self._kept(answer.patch), question=asked))
         if state.initial is not None:
             if state.shown is not None and state.shown.patch is state.initial:
                 return state
@@ -262,6 +261,11 @@ class Desk(Objects):
             if state.propagated is None
             else PlaneState(propagated=state.propagated, shown=state.propagated)
         )
+
+    def _kept(self, patch: Patch, given: bool = True) -> Shown:
+        """Return what is kept for ever of an answer: its mask, and its logits near it, packed."""
+        threshold = self.model.traits.threshold
+        return self._shown(squeeze(trimmed(patch, threshold), threshold), given)
 
     def _shown(self, patch: Patch, given: bool = True) -> Shown:
         inside = patch.inside(self.model.traits.threshold)

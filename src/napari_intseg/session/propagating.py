@@ -122,7 +122,7 @@ class Propagating(GoingBack):
 
     def _stepped(self, step: Step, plane: Plane) -> dict[Hashable, Any]:
         assert step.patch is not None
-        shown = self._shown(step.patch, given=False)
+        shown = self._kept(step.patch, given=False)
         shown = replace(shown, confidence=step.confidence, stretch=step.stretch)
         return {PlaneKey(step.walk.label, plane): PlaneState(propagated=shown, shown=shown)}
 

@@ -8,7 +8,6 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.session.setup import Drawn, Question
 
@@ -65,7 +64,7 @@ class Shown:
     Parameters
     ----------
     patch : Patch
-        The answer, as the model gave it.
+        The answer near its mask, packed; as it came where it was given.
     inside : ndarray of bool
         The object's own pixels: the answer less what other objects hold or protection forbids.
     rank : (bool, int)
@@ -73,8 +72,6 @@ class Shown:
         a propagated one, and among equals the later.
     question : Question or None
         What the answer answers; None if it was propagated or given.
-    answer : SliceAnswer or None
-        In full, where a model gave it to prompts.
     confidence : float or None
         Of a propagated answer.
     stretch : Stretch or None
@@ -87,7 +84,6 @@ class Shown:
     inside: BoolArray
     rank: tuple[bool, int]
     question: Question | None = None
-    answer: SliceAnswer | None = None
     confidence: float | None = None
     stretch: Stretch | None = None
     at: Window | None = None

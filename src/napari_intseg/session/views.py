@@ -9,9 +9,11 @@ from napari_intseg.core.segmenter import BoolArray, FloatArray, Segmenter, sigmo
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.predict import SliceAnswer
+from napari_intseg.inference.squeezed import Squeezed
 from napari_intseg.session.canvas import Labels
 from napari_intseg.session.document import Document
 from napari_intseg.session.journal import Recorder
+from napari_intseg.session.memory import Memory
 from napari_intseg.session.positions import check_plane
 from napari_intseg.session.setup import Setup
 from napari_intseg.session.state import PlacedClick
@@ -32,6 +34,7 @@ class Views:
         self.document = Document(setup)
         self._axis = setup.volume.check_plane(Plane(axis, 0)).axis
         self._last: Plane | None = None
+        self._memory = Memory()
         self.recorder = Recorder()
 
     @property
@@ -100,10 +103,16 @@ class Views:
         """Return what was given for the current object on a plane."""
         return self.document.state(self.object, plane).prompts
 
-    def answer(self, plane: Plane) -> SliceAnswer | None:
-        """Return the model's last answer to the current object's prompts on a plane, in full."""
-        shown = self.document.state(self.object, plane).shown
-        return None if shown is None else shown.answer
+    def answer(self, plane: Plane, label: int | None = None) -> SliceAnswer | None:
+        """Return the model's last answer to an object's prompts on a plane, in full.
+
+        None if there is none, or so much came after it that all but its mask was forgotten; the
+        current object by default.
+        """
+        shown = self.document.state(self.object if label is None else label, plane).shown
+        if shown is None or shown.question is None:
+            return None
+        return self._memory.get(shown.question)
 
     def confidence(self, plane: Plane) -> float | None:
         """Return how sure propagation was on a plane, 0 to 1; None where it did not answer."""
@@ -126,7 +135,9 @@ class Views:
         out = np.zeros(self.volume.slice_shape(plane.axis), np.float32)
         shown = self.document.state(self.object, plane).shown
         if shown is not None:
-            out[shown.patch.slices] = sigmoid(shown.patch.logits)
+            answer = self.answer(plane) if isinstance(shown.patch, Squeezed) else None
+            patch = shown.patch if answer is None else answer.patch
+            out[patch.slices] = sigmoid(patch.logits)
         return out
 
     @property
