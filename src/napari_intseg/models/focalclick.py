@@ -218,7 +218,8 @@ class FocalClick:
         points = self._points(clicks, (0, shape[0], 0, shape[1]))
         prev = enlarge(before.sigmoid(), (side, side))
         self._return_to_device()
-        coarse: Coarse = self.net(image.to(self.device), points, prev.to(self.device))
+        image = image.to(self.device, memory_format=torch.channels_last)
+        coarse: Coarse = self.net(image, points, prev.to(self.device))
         return coarse
 
     def _fine(
@@ -232,7 +233,8 @@ class FocalClick:
         """Return the refined logits of a window, (row1 - row0, col1 - col0)."""
         row0, row1, col0, col1 = window
         side = self.infer_size_px
-        crop = enlarge(image[..., row0:row1, col0:col1], (side, side)).to(self.device)
+        crop = enlarge(image[..., row0:row1, col0:col1], (side, side))
+        crop = crop.to(self.device, memory_format=torch.channels_last)
         box: FocusBox = (
             col0 * side / shape[1],
             row0 * side / shape[0],
