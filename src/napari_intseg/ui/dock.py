@@ -23,6 +23,7 @@ from napari_intseg.ui.panels.model_panel import ModelPanel
 from napari_intseg.ui.panels.object_panel import ObjectPanel
 from napari_intseg.ui.panels.prompt_panel import PromptPanel
 from napari_intseg.ui.panels.review_panel import ReviewPanel
+from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
 from napari_intseg.ui.review import Review
@@ -58,6 +59,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.image_panel = ImagePanel(bench)
         self.model_panel = ModelPanel(bench)
         self.object_panel = ObjectPanel(bench, buttons)
+        self.start_panel = StartPanel(bench)
         self.prompt_panel = PromptPanel(bench, buttons)
         self.click_panel = ClickPanel(bench, buttons)
         self.volume_panel = VolumePanel(bench, buttons)
@@ -67,7 +69,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.export_panel = ExportPanel(bench)
         self._arrange()
         self._shut: Callable[[], None] = _Shut(
-            bench, self._keys, (self.image_panel, self.prompt_panel), self.comparison
+            bench,
+            self._keys,
+            (self.image_panel, self.prompt_panel, self.start_panel),
+            self.comparison,
         )
         # a window that is destroyed sends its children no close event
         self.destroyed.connect(self._shut)
@@ -122,6 +127,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self.image_panel,
             self.model_panel,
             self.object_panel,
+            self.start_panel,
             self.prompt_panel,
             self.click_panel,
             self.volume_panel,
@@ -149,10 +155,12 @@ class _Shut:
         self,
         bench: Workbench,
         keys: Keys,
-        panels: tuple[ImagePanel, PromptPanel],
+        panels: tuple[ImagePanel, PromptPanel, StartPanel],
         comparison: Comparison,
     ) -> None:
-        self._parts: tuple[Workbench, Keys, tuple[ImagePanel, PromptPanel], Comparison] | None
+        self._parts: (
+            tuple[Workbench, Keys, tuple[ImagePanel, PromptPanel, StartPanel], Comparison] | None
+        )
         self._parts = bench, keys, panels, comparison
 
     def __call__(self, *_: object) -> None:

@@ -54,8 +54,13 @@ class Given:
         return [prompts for place, prompts in self._given.items() if place.object == label]
 
     def is_begun(self, label: int) -> bool:
-        """Whether anything is given for an object: clicks, boxes or scribbles."""
-        return bool(self.given_for(label))
+        """Whether anything is given for an object: prompts, a mask to start from, or paint."""
+        states = (
+            state
+            for session in self.drawer.sessions.values()
+            for _, state in session.document.canvas.states(label)
+        )
+        return bool(self.given_for(label)) or any(state.is_given for state in states)
 
     def can(self, action: str) -> bool:
         """Whether there is something to "undo" or "redo" at the time point in the window."""
