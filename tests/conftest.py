@@ -22,6 +22,12 @@ def _ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def _journals(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the journals of tests out of the user's data folder, each test's for itself."""
+    monkeypatch.setenv("NAPARI_INTSEG_JOURNALS", str(tmp_path_factory.mktemp("journals")))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with fixtures and data beside the checkout (or named by NAPARI_INTSEG_SHARED)."""

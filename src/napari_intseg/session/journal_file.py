@@ -62,16 +62,20 @@ class JournalFile:
         self._waiting: list[bytes] = []
         self._size = 0
         self._file: int | None = None
+        self._has_begun = False
         self._tried = self._synced = -_SYNC_S
 
     @property
     def is_behind(self) -> bool:
         """Whether lines wait because they could not be written."""
-        return bool(self._waiting)
+        return self._has_begun and bool(self._waiting)
 
     def write(self, line: Line) -> None:
         """Append a line; if that cannot be done, keep it for later."""
         self._waiting.append(as_text(line).encode())
+        self._has_begun = self._has_begun or line.get("do", "begin") != "begin"
+        if not self._has_begun:  # no file as long as nothing was done
+            return
         if self.trouble is None or time.monotonic() - self._tried > _RETRY_S:
             self.flush()
 
@@ -88,7 +92,7 @@ class JournalFile:
 
     def close(self) -> None:
         """Force everything to the disk, and let go of the file."""
-        if self._waiting:
+        if self.is_behind:
             self.flush()
         if self._file is not None:
             try:

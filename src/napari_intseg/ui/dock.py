@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_intseg.session.journal_file import journals_folder
 from napari_intseg.ui import alternatives, tools
 from napari_intseg.ui.actions import Keys
 from napari_intseg.ui.bridge import Bridge
@@ -22,12 +23,17 @@ from napari_intseg.ui.panels.image_panel import ImagePanel
 from napari_intseg.ui.panels.model_panel import ModelPanel
 from napari_intseg.ui.panels.object_panel import ObjectPanel
 from napari_intseg.ui.panels.prompt_panel import PromptPanel
+from napari_intseg.ui.panels.protect_panel import ProtectPanel
+from napari_intseg.ui.panels.recovery_panel import RecoveryPanel
 from napari_intseg.ui.panels.review_panel import ReviewPanel
 from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
+from napari_intseg.ui.recovery import Recovery
 from napari_intseg.ui.review import Review
 from napari_intseg.ui.workbench import Workbench
+
+_Closing = tuple[ImagePanel, PromptPanel, RecoveryPanel, StartPanel]
 
 
 class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
@@ -67,11 +73,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.embeddings_panel = EmbeddingsPanel(bench)
         self.compare_panel = ComparePanel(self.comparison, buttons)
         self.export_panel = ExportPanel(bench)
+        self.protect_panel = ProtectPanel(bench)
+        self.recovery = Recovery(bench, journals_folder())
+        self.recovery_panel = RecoveryPanel(bench, self.recovery)
         self._arrange()
         self._shut: Callable[[], None] = _Shut(
             bench,
             self._keys,
-            (self.image_panel, self.prompt_panel, self.start_panel),
+            (self.image_panel, self.prompt_panel, self.recovery_panel, self.start_panel),
             self.comparison,
         )
         # a window that is destroyed sends its children no close event
@@ -127,6 +136,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self.image_panel,
             self.model_panel,
             self.object_panel,
+            self.protect_panel,
             self.start_panel,
             self.prompt_panel,
             self.click_panel,
@@ -137,6 +147,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self.export_panel,
             self.status_panel,
         )
+        layout.addWidget(self.recovery_panel)
         for i, panel in enumerate(panels):
             if i:
                 layout.addWidget(_line())
@@ -155,12 +166,10 @@ class _Shut:
         self,
         bench: Workbench,
         keys: Keys,
-        panels: tuple[ImagePanel, PromptPanel, StartPanel],
+        panels: _Closing,
         comparison: Comparison,
     ) -> None:
-        self._parts: (
-            tuple[Workbench, Keys, tuple[ImagePanel, PromptPanel, StartPanel], Comparison] | None
-        )
+        self._parts: tuple[Workbench, Keys, _Closing, Comparison] | None
         self._parts = bench, keys, panels, comparison
 
     def __call__(self, *_: object) -> None:

@@ -1,6 +1,6 @@
 """Sessions by time point, and the objects they share."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -108,6 +108,17 @@ class Drawer:
         for time, session in self._sessions.items():
             if self._looked.get(time) != self._window():
                 self._look(time, session.model)
+
+    def take(self, sessions: Mapping[int, Session], journal: Journal) -> None:
+        """Go on with sessions that were made elsewhere, in place of those that are here."""
+        self._sessions, self.journal = dict(sessions), journal
+        self._looked = {time: self._window() for time in sessions}
+        for time, session in self._sessions.items():
+            session.keep_embeddings(self.shelf.files)
+            session.recorder.journal, session.recorder.time = journal, time
+            self.model = session.model
+            self.know(session.objects)
+            self.object = session.object
 
     def went_back(self, session: Session) -> None:
         """Take note that undo or redo may have brought another model back."""

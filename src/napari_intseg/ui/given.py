@@ -3,6 +3,7 @@
 from napari.layers import Labels, Points
 
 from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.volume import Plane
 from napari_intseg.session.document import Change
 from napari_intseg.ui.asking import Asking
 from napari_intseg.ui.boxes import Boxes
@@ -72,6 +73,20 @@ class Given:
         for label in change.objects:
             for plane in change.planes:
                 self.painter.paint(Place(time, label, plane))
+
+    def show_all(self) -> None:
+        """Have points, shapes and labels show all that the sessions hold."""
+        places = []
+        for time, session in self.drawer.sessions.items():
+            canvas = session.document.canvas
+            for label in session.objects:
+                planes = {plane for plane, _ in canvas.states(label)}
+                planes |= {Plane(0, index) for index in canvas.painted(label)}
+                places += [Place(time, label, plane) for plane in sorted(planes)]
+        self._follow(places)
+        for place in places:
+            self.painter.paint(place)
+        self._asking.ask()
 
     def _note(self, place: Place, prompts: Prompts) -> None:
         if prompts.is_empty:

@@ -135,14 +135,17 @@ class Loader:
         self.is_loading = True
         self._voice.message.emit(f"Loading {choice.name} …")
         self._voice.changed.emit()
-        self._worker.submit(
-            partial(self._load_with, choice, self.model), self._loaded, key=self
-        )
+        self._worker.submit(partial(self._load_with, choice, self.model), self._loaded, key=self)
 
     def put(self, choice: Choice, model: Segmenter) -> None:
         """Use a model that has been loaded already."""
         self.choice, self.model = choice, model
         self._on_model(model)
+        self._voice.changed.emit()
+
+    def adopt(self, model: Segmenter, choice: Choice) -> None:
+        """Take a model that was loaded elsewhere, or used before, as the one in use."""
+        self.model, self.choice = model, choice
         self._voice.changed.emit()
 
     def fetch(self, key: str) -> None:
