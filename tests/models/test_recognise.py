@@ -188,10 +188,19 @@ def test_adding_a_file_by_a_name_of_no_meaning_tells_its_key(foreign, tmp_path):
     assert stored.path.name == "focalclick_segformerB3_S2_cclvs.pth"
 
 
-def test_a_damaged_file_of_the_right_model_is_not_called_another(shared, tmp_path):
-    checkpoint = published(shared, "focalclick_hrnet18s_s2")
-    del checkpoint["state_dict"]["refiner.refine_pred.weight"]
+@pytest.mark.parametrize(
+    ("name", "fixture", "lost"),
+    [
+        ("focalclick-hrnet18s-s2", "focalclick_hrnet18s_s2", "refiner.refine_pred.weight"),
+        ("ritm-hrnet18s-adapting", "ritm_hrnet18s_itermask", "feature_extractor.cls_head.bias"),
+    ],
+)
+def test_a_damaged_file_of_the_right_model_is_not_called_another(
+    shared, tmp_path, name, fixture, lost
+):
+    checkpoint = published(shared, fixture)
+    del checkpoint["state_dict"][lost]
     torch.save(checkpoint, tmp_path / "cut.pth")
     with pytest.raises(WeightsError, match="1 missing") as raised:
-        load_model("focalclick-hrnet18s-s2", weights=tmp_path / "cut.pth", device="cpu")
+        load_model(name, weights=tmp_path / "cut.pth", device="cpu")
     assert "This is" not in str(raised.value)

@@ -1,7 +1,7 @@
 """Tell from a checkpoint's names and shapes which published network it is."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,13 +73,13 @@ def recognise_file(path: Path) -> Recognised | None:
 
 
 @contextmanager
-def foreign_files_named(name: str, path: Path | None) -> Iterator[None]:
+def foreign_files_named(names: Collection[str | None], path: Path | None) -> Iterator[None]:
     """Add to an error about weights which model the file belongs to.
 
     Parameters
     ----------
-    name : str
-        The model that is loaded inside.
+    names : collection of str
+        The model that is loaded inside, and the one whose weights it takes.
     path : Path or None
         Its file.
 
@@ -92,7 +92,7 @@ def foreign_files_named(name: str, path: Path | None) -> Iterator[None]:
         yield
     except WeightsError as err:
         found = None if path is None else recognise_file(path)
-        if found is None or name in found.models:
+        if found is None or any(model in names for model in found.models):
             raise
         raise WeightsError(f"{err} {found.advice}") from err
 

@@ -387,7 +387,7 @@ def load_model(
 
     module, function = spec.builder.split(":")
     build = getattr(import_module(module), function)
-    with foreign_files_named(name, path):
+    with foreign_files_named((name, spec.weights), path):
         model: Segmenter = build(name, path, device=device, precision=precision, **options)
     remember(model, name, path, {"device": device, "precision": precision}, options)
     return model
