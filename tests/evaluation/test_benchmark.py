@@ -154,11 +154,11 @@ def test_an_unknown_model_is_refused_before_anything_runs(folder):
         evaluate(open_datasets(folder), [*WALKER, ModelChoice("nonesuch")])
 
 
-def test_a_model_that_takes_no_clicks_is_refused(folder, monkeypatch):
-    boxes = ModelSpec("nowhere:build", "Boxes", "boxes", frozenset({"box"}))
-    monkeypatch.setitem(MODELS, "boxes-only", boxes)
-    with pytest.raises(PromptError, match=r"model takes no clicks.*'boxes-only'"):
-        evaluate(open_datasets(folder), [ModelChoice("boxes-only")])
+def test_a_model_that_takes_nothing_the_robot_gives_is_refused(folder, monkeypatch):
+    lines = ModelSpec("nowhere:build", "Lines", "lines", frozenset({"scribble"}))
+    monkeypatch.setitem(MODELS, "lines-only", lines)
+    with pytest.raises(PromptError, match=r"nothing the robot user gives.*'lines-only'"):
+        evaluate(open_datasets(folder), [ModelChoice("lines-only")])
 
 
 def test_no_workers_are_refused(folder):

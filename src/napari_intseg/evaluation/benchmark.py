@@ -19,6 +19,7 @@ from napari_intseg.evaluation.jobs import (
     run_in_processes,
     run_on_cluster,
 )
+from napari_intseg.evaluation.opening import OPENERS
 from napari_intseg.evaluation.run import Protocol
 from napari_intseg.models.registry import find_model
 
@@ -108,7 +109,7 @@ def evaluate(
     UnknownModelError
         If there is no such model.
     PromptError
-        If a model takes no clicks.
+        If a model takes neither clicks nor a box nor extreme points.
     WeightsError, MissingExtraError, DeviceError
         If a model cannot be loaded.
     DataError
@@ -116,10 +117,10 @@ def evaluate(
     """
     protocol = protocol or Protocol()
     for choice in models:
-        if "click" not in find_model(choice.name).prompts:
+        if not find_model(choice.name).prompts & OPENERS:
             raise PromptError(
-                f"model takes no clicks: expected a model that the robot user can click for, got "
-                f"{choice.name!r}. Choose another."
+                f"model takes nothing the robot user gives: expected one that takes "
+                f"{', '.join(sorted(OPENERS))}, got {choice.name!r}. Choose another."
             )
     jobs = [
         Job(choice, entry, protocol, seed)

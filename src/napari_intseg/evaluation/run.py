@@ -12,6 +12,7 @@ from napari_intseg.core.segmenter import Array, BoolArray, Prepared, Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
 from napari_intseg.evaluation.metrics import SurfaceDistance, dice, iou, surface_distance
+from napari_intseg.evaluation.opening import opening
 from napari_intseg.evaluation.robot import RobotUser, Rule, Truth
 from napari_intseg.inference.intensity import resolve_intensity
 from napari_intseg.inference.predict import Options, PreparedStore, SliceAnswer, predict_slice
@@ -183,7 +184,8 @@ def segment_slice(
     Parameters
     ----------
     model : Segmenter
-        Any model; it is asked through `predict_slice`, as people's clicks are.
+        Any that takes clicks, or a box or extreme points, which are then given first and
+        counted as clicks; it is asked through `predict_slice`, as people's clicks are.
     volume : Volume
         A 2-D image, or a volume of which one plane is used.
     truth : ndarray of int8, shape (H, W)
@@ -213,27 +215,38 @@ def segment_slice(
     options = Options(resolve_intensity(volume))
     spacing = volume.slice_spacing(where.axis) if plane else None
     notes = Notes(truth, protocol, spacing)
-    clicks: tuple[Click, ...] = ()
-    answer: SliceAnswer | None = None
+    start = opening(truth == 1, model.traits)
+    clicks, index = start.clicks, plane.index if plane else None
     mask = np.zeros(shape, bool)
 
     def read(rows: slice, cols: slice) -> Array:
         return volume.take(where, rows, cols)
 
-    while not notes.is_over and (click := robot.next_click(mask, clicks)) is not None:
-        clicks = (*clicks, click)
-        answer = predict_slice(
+    def ask(answer: SliceAnswer | None) -> SliceAnswer:
+        return predict_slice(
             model,
             read,
             shape,
-            Prompts(clicks),
+            Prompts(clicks, start.box),
             options,
             prev=answer,
             prepared=shelf or Shelf(),
             key=(model.traits.name, where),
         )
+
+    answer = ask(None) if start.is_enough else None
+    for number, mark in enumerate(start.marks, start=1):
+        if answer is not None and number == len(start.marks):
+            mask = answer.patch.mask(model.traits.threshold)
+        notes.take(index, mark, mask, answer.seconds if answer is not None and mask.any() else 0.0)
+    while start.goes_on and not notes.is_over:
+        click = robot.next_click(mask, clicks)
+        if click is None:
+            break
+        clicks = (*clicks, click)
+        answer = ask(answer)
         mask = answer.patch.mask(model.traits.threshold)
-        notes.take(plane.index if plane else None, click, mask, answer.seconds)
+        notes.take(index, click, mask, answer.seconds)
     return notes.course()
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from napari_intseg.core.prompts import Click
-from napari_intseg.core.segmenter import BoolArray, Segmenter
-from napari_intseg.core.volume import Volume
+from napari_intseg.core.segmenter import BoolArray, Segmenter, Traits
+from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
+from napari_intseg.evaluation.opening import opening
 from napari_intseg.evaluation.robot import RobotUser, Truth
 from napari_intseg.evaluation.run import Course, Notes, Protocol
 from napari_intseg.session.session import Session
@@ -56,18 +57,49 @@ def segment_volume(
     mask = np.zeros(truth.shape, bool)
     made: dict[int, list[Click]] = {}
     while not notes.is_over:
-        found = _next_click(mask, truth, protocol, seed, made)
-        if found is None:
+        plane, click = _next(mask, truth, protocol, seed=seed, made=made, traits=model.traits)
+        if plane is None:
             break
-        plane, click = found
         start = time.perf_counter()
-        session.click((plane, click.row, click.col), positive=click.positive)
-        session.propagate()
+        marks = _open(session, truth, plane) if plane not in made else ()
+        if click is not None:
+            session.click((plane, click.row, click.col), positive=click.positive)
+        if any(session.mask_on(p).any() for p in session.clicked_planes(0)):
+            session.propagate()
         seconds = time.perf_counter() - start
-        made.setdefault(plane, []).append(click)
+        given = (*marks, click) if click is not None else marks
+        made.setdefault(plane, []).extend(given)
+        for mark in given[:-1]:
+            notes.take(plane, mark, mask, 0.0)
         mask = np.array(session.mask)
-        notes.take(plane, click, mask, seconds)
+        notes.take(plane, given[-1], mask, seconds)
     return notes.course()
+
+
+def _open(session: Session, truth: Truth, plane: int) -> tuple[Click, ...]:
+    """Give what the model needs before a click on a plane; return what that costs."""
+    begin = opening(truth[plane] == 1, session.model.traits)
+    if begin.box is not None:
+        session.set_box(begin.box, Plane(0, plane))
+    for point in begin.clicks:
+        session.click((plane, point.row, point.col))
+    return begin.marks
+
+
+def _next(
+    mask: BoolArray,
+    truth: Truth,
+    protocol: Protocol,
+    *,
+    seed: Sequence[int],
+    made: dict[int, list[Click]],
+    traits: Traits,
+) -> tuple[int | None, Click | None]:
+    """Return the plane to go on with and the click there, None where the model takes none."""
+    if "click" in traits.prompts:
+        return _next_click(mask, truth, protocol, seed, made) or (None, None)
+    left = (p for p in planes_by_error(mask, truth) if p not in made and (truth[p] == 1).any())
+    return next(left, None), None
 
 
 def _next_click(
