@@ -132,7 +132,7 @@ class TestMoments:
         a = Patch(3, 4, rng.normal(size=(10, 12)).astype(np.float32), shape)
         b = Patch(8, 20, rng.normal(size=(15, 9)).astype(np.float32), shape)
         truth = rng.random(shape) > 0.5
-        window = joint_window(a, b, Patch.empty(shape))
+        window = joint_window(a.slices, b.slices, Patch.empty(shape).slices)
         assert window == (slice(3, 23), slice(4, 29))
         whole = np.zeros(shape, bool)
         whole[window] = mask_in(a, 0.5, window)
@@ -148,10 +148,10 @@ class TestMoments:
 
     def test_two_empty_answers_have_an_empty_window(self) -> None:
         empty = Patch.empty((5, 6))
-        assert joint_window(empty, empty) == (slice(0, 0), slice(0, 0))
+        assert joint_window(empty.slices, empty.slices) == (slice(0, 0), slice(0, 0))
         nothing = np.zeros((0, 0), bool)
         truth = np.zeros((5, 6), bool)
-        assert iou_with(nothing, joint_window(empty), truth, 0) == 1.0
+        assert iou_with(nothing, joint_window(empty.slices), truth, 0) == 1.0
 
     def test_the_curve_holds_clicks_that_both_have_answered(self) -> None:
         one, other = flat(Square("a", 5)), flat(Square("b", 3))
@@ -315,6 +315,21 @@ class TestFollower:
         assert follower.forget_propagated(1)
         assert not follower.propagated_planes()
         assert not follower.forget_propagated(1)
+
+    def test_strokes_are_followed_whatever_the_model_says(self) -> None:
+        session, follower, _ = self.pair()
+        session.click((2, 20, 20))
+        follower.follow(session, 1, Plane(0, 2))
+        follower.predict(Plane(0, 2))
+        stroke = np.zeros((40, 50), bool)
+        stroke[30:33, 30:33] = True
+        session.paint({Plane(0, 2): stroke}, 1)
+        assert follower.follow_strokes(session, 1)
+        assert not follower.follow_strokes(session, 1), "nothing new"
+        assert follower.mask_on(Plane(0, 2)).sum() == 49 + 9
+        session.undo()
+        assert follower.follow_strokes(session, 1)
+        assert follower.mask_on(Plane(0, 2)).sum() == 49
 
     def test_prompts_that_the_second_does_not_take_are_left_out(self) -> None:
         session, follower, second = self.pair()

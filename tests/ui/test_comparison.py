@@ -164,6 +164,12 @@ class TestBothModels:
         bench.select_object(1)
         assert comparison.state.overlap == Overlap(200, 200, 0)
 
+    def test_brush_strokes_count_for_both(self, comparison, clicked, ready):
+        clicked.labels.data_setitem((np.array([50, 51]), np.array([3, 3])), 1)
+        ready()
+        assert (comparison.pair.labels.data[50:52, 3] == 1).all()
+        assert comparison.state.overlap == Overlap(202, 200, 0)
+
     def test_a_second_model_chosen_later_answers_what_was_clicked(
         self, bench, comparison, ready, squares
     ):
@@ -330,13 +336,27 @@ class TestHandingOver:
         assert not toy.released
         assert not second.released
 
-    def test_it_can_be_undone(self, bench, comparison, clicked, ready, second):
+    def test_undo_brings_both_models_back_to_their_places(
+        self, bench, toy, comparison, clicked, ready, second
+    ):
+        name = bench.loader.choice.name
         comparison.swap()
         ready()
         bench.undo()
         ready()
-        assert bench.loader.model is second, "which model answers is no step of undo"
-        np.testing.assert_array_equal(clicked.labels.data > 0, RIGHT)
+        assert bench.loader.model is toy
+        assert comparison.loader.model is second
+        assert comparison.state.names == (name, "half")
+        bench.undo()
+        ready()
+        np.testing.assert_array_equal(clicked.labels.data > 0, FIRST)
+        np.testing.assert_array_equal(comparison.pair.labels.data > 0, RIGHT)
+        assert comparison.state.overlap == Overlap(200, 200, 0)
+        bench.redo()
+        bench.redo()
+        ready()
+        assert comparison.state.names == ("half", name)
+        assert comparison.state.overlap.disagreeing == 0
 
 
 class TestSuggesting:

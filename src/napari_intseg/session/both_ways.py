@@ -42,7 +42,7 @@ def both_ways(question: Question, prepared: PreparedStore | None = None) -> tupl
 
 def differing(question: Question, patches: tuple[Patch, Patch]) -> tuple[Array, tuple[int, int]]:
     """Return where two answers to a question differ, bool, and the slice's pixel it begins at."""
-    window = joint_window(*patches)
+    window = joint_window(*(patch.slices for patch in patches))
     threshold = question.setup.model.traits.threshold
     one, other = (mask_in(patch, threshold, window) for patch in patches)
     return one ^ other, (window[0].start, window[1].start)

@@ -153,9 +153,9 @@ def deepest(differs: BoolArray) -> Spot | None:
     return Spot(int(row) - 1 + row0, int(col) - 1 + col0, float(depth[row, col]))
 
 
-def joint_window(*patches: Patch) -> Window:
-    """Return the smallest window of the slice that holds all patches; empty if they are."""
-    found = [p.slices for p in patches if p.logits.size]
+def joint_window(*windows: Window) -> Window:
+    """Return the smallest window of the slice that holds all that are not empty."""
+    found = [(r, c) for r, c in windows if r.start < r.stop and c.start < c.stop]
     if not found:
         return slice(0, 0), slice(0, 0)
     rows, cols = zip(*found, strict=True)
@@ -170,11 +170,12 @@ def mask_in(patch: Patch, threshold: float, window: Window) -> BoolArray:
     rows, cols = window
     out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
     own_rows, own_cols = patch.slices
-    if patch.logits.size:
+    inside = patch.inside(threshold)
+    if inside.size:
         out[
             own_rows.start - rows.start : own_rows.stop - rows.start,
             own_cols.start - cols.start : own_cols.stop - cols.start,
-        ] = patch.inside(threshold)
+        ] = inside
     return out
 
 
@@ -215,7 +216,7 @@ def moment(
         The object.
     """
     patches = answers[0].patch, answers[1].patch
-    window = joint_window(*patches)
+    window = joint_window(*(patch.slices for patch in patches))
     masks = [mask_in(p, t, window) for p, t in zip(patches, thresholds, strict=True)]
     told = None
     if truth is not None:

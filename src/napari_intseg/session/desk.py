@@ -202,9 +202,13 @@ class Desk(Objects):
         answered, prev = self._memory.before(question)
         return Request(self.revision, self.object, question, answered, prev, self.cache)
 
+    def asked(self, plane: Plane, label: int) -> Question:
+        """Return what the model is asked about an object on a plane."""
+        return self._question(plane, self.document.state(label, plane))
+
     def course(self, plane: Plane, label: int) -> dict[int, SliceAnswer]:
-        """Return the model's answers to an object on a plane, by number of clicks."""
-        return self._memory.course(self._question(plane, self.document.state(label, plane)))
+        """Return the model's answers to it that are still remembered, by number of clicks."""
+        return self._memory.course(self.asked(plane, label))
 
     def accept(self, result: Result) -> bool:
         """Take over a result.

@@ -59,6 +59,14 @@ class Follower(Session):
         self.document.amend(PlaneKey(label, plane), self._answered(plane, new))
         return True
 
+    def follow_strokes(self, other: Views, label: int) -> bool:
+        """Take over what was painted for an object; say whether that was anything new."""
+        theirs, own = other.document.canvas.painted(label), self.document.canvas.painted(label)
+        changed = [i for i in {*theirs, *own} if theirs.get(i) is not own.get(i)]
+        for index in changed:
+            self.document.canvas.put_painted(label, index, theirs.get(index))
+        return bool(changed)
+
     def forget_propagated(self, label: int) -> bool:
         """Take propagated masks of an object away; say whether there were any."""
         found = [

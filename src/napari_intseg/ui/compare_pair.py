@@ -26,8 +26,8 @@ from napari_intseg.session.document import SETUP
 from napari_intseg.session.follow import Follower
 from napari_intseg.session.request import Result, run
 from napari_intseg.session.session import Session
-from napari_intseg.session.setup import Setup
-from napari_intseg.session.state import Shown
+from napari_intseg.session.setup import Question, Setup
+from napari_intseg.session.state import PlaneState, Shown
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_layers import (
     NOTHING,
@@ -46,7 +46,8 @@ from napari_intseg.ui.worker import Job, Outcome, ShouldStop
 
 Course = dict[int, SliceAnswer]
 
-_NO_MASKS = (id(None), id(None))
+_States = tuple[PlaneState | None, PlaneState | None]
+"""What the two sessions know of an object on a plane."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +78,7 @@ class _Work:
 
     window: Window
     masks: tuple[BoolArray, BoolArray]
+    questions: tuple[Question, Question]
     courses: tuple[Course, Course]
     thresholds: tuple[float, float]
     truth: Array | None
@@ -105,7 +107,8 @@ class _Work:
     def _moments(self, truth: BoolArray | None) -> Iterator[Moment]:
         one, other = self.courses
         for count in sorted(one.keys() & other.keys()):
-            key = id(one[count]), id(other[count]), id(self.truth), self.seed
+            # equal questions have equal answers
+            key = (*(question.after(count) for question in self.questions), self.seed)
             if key not in self.known:
                 answers = one[count], other[count]
                 self.known[key] = moment(count, answers, self.thresholds, truth)
@@ -138,7 +141,7 @@ class Pair:
         self._followers: dict[int, Follower] = {}
         self._open: dict[Place, None] = {}
         self._dirty: dict[Place, None] = {}
-        self._seen: dict[Place, tuple[int, int]] = {}
+        self._seen: dict[tuple[int, int], dict[Plane, _States]] = {}
         self._known: dict[Any, Moment] = {}
         self._current: Place | None = None
         self._job: Job[Result] | None = None
@@ -191,7 +194,8 @@ class Pair:
         if truth is not self.truth:
             self.truth = truth
             self._known.clear()
-            self._dirty.update(dict.fromkeys(self._seen))
+            for (time, label), planes in self._seen.items():
+                self._dirty.update((Place(time, label, plane), None) for plane in planes)
             self._compare()
 
     def masks(self, place: Place) -> tuple[BoolArray, BoolArray]:
@@ -220,19 +224,25 @@ class Pair:
         states = dict(session.document.canvas.states(label))
         if all(state.is_given for state in states.values()):
             follower.forget_propagated(label)
-        seen_before = {p.plane for p in self._seen if (p.time, p.object) == (time, label)}
-        known = {plane for plane, _ in follower.document.canvas.states(label)}
-        for plane in {*states, *known, *seen_before}:
+        own = dict(follower.document.canvas.states(label))
+        seen = self._seen.setdefault((time, label), {})
+        for plane in {*states, *own, *seen}:
+            if seen.get(plane) == (states.get(plane), own.get(plane)):
+                continue  # states are compared by identity: nothing has changed
             place = Place(time, label, plane)
             if follower.follow(session, label, plane):
                 self._open.pop(place, None)
                 self._open[place] = None
                 if place == self._current and self._job is not None:
                     self._job.cancel()
-            seen = tuple(id(one.document.state(label, plane).shown) for one in (session, follower))
-            if self._seen.get(place) != seen:
-                self._seen[place] = (seen[0], seen[1])
+            now = states.get(plane), follower.document.canvas.get(label, plane)
+            if _shown(seen.get(plane)) != _shown(now):
                 self._dirty[place] = None
+            seen[plane] = now
+            if now == (None, None):
+                del seen[plane]
+        if follower.follow_strokes(session, label):
+            self._dirty.update((Place(time, label, plane), None) for plane in seen)
 
     def _ask(self) -> None:
         """Have the next answer computed: after the first model's, which goes before all."""
@@ -289,6 +299,7 @@ class Pair:
         return _Work(
             window,
             (one, other),
+            (session.asked(plane, label), follower.asked(plane, label)),
             (session.course(plane, label), follower.course(plane, label)),
             (session.model.traits.threshold, follower.model.traits.threshold),
             None if self.truth is None else self.truth.data,
@@ -305,9 +316,11 @@ class Pair:
     ) -> Window:
         """Return the part of the slice outside which neither mask has a pixel."""
         for session in both:
-            if any(True for _ in session.document.canvas.crossing(place.object, place.plane)):
-                return session.document.canvas.whole(place.plane)
-        return joint_window(*(one.patch for one in shown if one is not None))
+            canvas = session.document.canvas
+            crossing = any(True for _ in canvas.crossing(place.object, place.plane))
+            if crossing or canvas.painted(place.object):
+                return canvas.whole(place.plane)
+        return joint_window(*(one.slices for one in shown if one is not None))
 
     def _seed(self, session: Session, place: Place) -> tuple[int, ...] | None:
         """Return the voxel of the object's first positive click: the truth there is meant."""
@@ -326,8 +339,8 @@ class Pair:
         else:
             compared, second, agree = outcome.value
             self.compared[place] = compared
-            if self._seen.get(place) == _NO_MASKS:
-                del self.compared[place]
+            if place.plane not in self._seen.get((place.time, place.object), {}):
+                del self.compared[place]  # nothing is given there any more
             where, post = self.binder.frame.index(place.time, place.plane), self.binder.tools.post
             for layer, change in ((self.labels, second), (self.agreement, agree)):
                 if change.values.size:
@@ -343,6 +356,10 @@ class Pair:
             if here:
                 return here[-1]
         return next(reversed(places))
+
+
+def _shown(states: _States | None) -> tuple[Shown | None, ...]:
+    return tuple(None if state is None else state.shown for state in states or (None, None))
 
 
 def grid_voxel(binder: Binder, time: int, plane: Plane, row: float, col: float) -> tuple[int, ...]:

@@ -1,10 +1,13 @@
 """The second model propagates after the first: the same object, planes and way."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+from napari_intseg.core.segmenter import MemorySegmenter
 from napari_intseg.errors import IntSegError
-from napari_intseg.propagation.walk import Step, walk
+from napari_intseg.propagation.walk import Step, WalkSettings, walk
 from napari_intseg.ui.compare_pair import Pair
+from napari_intseg.ui.layers import Place
 from napari_intseg.ui.voice import told
 from napari_intseg.ui.worker import Outcome, ShouldStop
 
@@ -16,32 +19,40 @@ class Echo:
     ----------
     pair : Pair
         Whose second model propagates.
-    time, label : int
-        Which object, at which time point.
-    planes : range or None
-        Only to these; None: as far as the object goes.
+    place : Place
+        The object, its time point, and a plane of the axis.
     on_end : callable
         Called once, unless it is closed before.
     """
 
-    def __init__(
-        self, pair: Pair, time: int, label: int, planes: range | None, on_end: Callable[[], None]
-    ) -> None:
-        self._pair, self._time, self._label, self._planes = pair, time, label, planes
+    def __init__(self, pair: Pair, place: Place, *, on_end: Callable[[], None]) -> None:
+        self._pair, self._place = pair, place
         self._on_end = on_end
         self._steps: Iterator[Step] | None = None
         self.is_running = False
 
-    def start(self, axis: int) -> None:
-        """Propagate across the planes of an axis, as far as there is anything new to do."""
-        follower = self._pair.follower(self._time)
-        if follower is None or self._label not in follower.objects:
+    def start(self, planes: range | None, settings: WalkSettings | None) -> None:
+        """Propagate as the first model has done, as far as there is anything new to do.
+
+        Parameters
+        ----------
+        planes : range or None
+            Only to these; None: as far as the object goes.
+        settings : WalkSettings or None
+            How; by memory only if the second model has one.
+        """
+        follower, label = self._pair.follower(self._place.time), self._place.object
+        if follower is None or label not in follower.objects:
             self._on_end()
             return
+        if settings is not None and settings.method == "memory":
+            has_memory = isinstance(follower.model, MemorySegmenter)
+            settings = settings if has_memory else replace(settings, method="neighbour")
         self.is_running = True
         try:
-            follower.set_axis(axis)
-            self._steps = walk(follower.propagation_request(self._planes, label=self._label))
+            follower.set_axis(self._place.plane.axis)
+            request = follower.propagation_request(planes, settings=settings, label=label)
+            self._steps = walk(request)
         except IntSegError:  # it has no mask to start from; the panel shows that it has none
             self._end()
             return
@@ -65,7 +76,7 @@ class Echo:
         if outcome.error is not None:
             voice = self._pair.binder.tools.voice
             voice.failed.emit(f"{self._pair.name}: {told(outcome.error)}")
-        follower, step = self._pair.follower(self._time), outcome.value
+        follower, step = self._pair.follower(self._place.time), outcome.value
         if step is None or follower is None or not follower.accept_step(step):
             self._end()  # done, or overtaken by a click
             return

@@ -1,22 +1,26 @@
 """Two models on the same clicks: what the panel does, without Qt."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.compare import Moment, Overlap
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_hint import Hint
-from napari_intseg.ui.compare_pair import Compared, Pair
+from napari_intseg.ui.compare_pair import Pair
 from napari_intseg.ui.compare_spread import Echo
+from napari_intseg.ui.compare_state import (
+    State,
+    of_object,
+    possible_truths,
+    show_plane,
+    state_of,
+)
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.loading import Choice, Loader, load
 from napari_intseg.ui.workbench import Workbench
@@ -29,40 +33,6 @@ KEEP: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
     "either": lambda a, b: a | b,
 }
 """What can be kept of two masks."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What there is to show now, of the current object on the plane in the window.
-
-    Parameters
-    ----------
-    names : (str, str)
-        Of the two models.
-    overlap : Overlap or None
-        Of their masks; None until both have been compared.
-    seconds : (float or None, float or None)
-        What each took for its last answer.
-    moments : tuple of Moment
-        Click by click.
-    truth : (float, float) or None
-        IoU of each with the truth.
-    planes : tuple of (int, int)
-        Plane and pixels in disagreement, in volumes.
-    here : int
-        The plane in the window.
-    is_waiting : bool
-        Whether the second model has still to answer.
-    """
-
-    names: tuple[str, str]
-    overlap: Overlap | None = None
-    seconds: tuple[float | None, float | None] = (None, None)
-    moments: tuple[Moment, ...] = ()
-    truth: tuple[float, float] | None = None
-    planes: tuple[tuple[int, int], ...] = ()
-    here: int = 0
-    is_waiting: bool = False
 
 
 class Comparison:
@@ -127,16 +97,7 @@ class Comparison:
         binder = self.bench.binder
         if binder is None:
             return ()
-        own = {binder.labels}
-        if self.pair is not None:
-            own |= {self.pair.labels, self.pair.agreement}
-        return tuple(
-            layer
-            for layer in self.bench.viewer.layers
-            if isinstance(layer, Labels)
-            and layer not in own
-            and tuple(layer.data.shape) == binder.frame.shape
-        )
+        return possible_truths(self.bench.viewer, binder, self.pair)
 
     def choose_truth(self, layer: Labels | None) -> None:
         """Measure both models by a layer, or by none."""
@@ -151,23 +112,8 @@ class Comparison:
         pair, place = self.pair, self._place()
         if pair is None or place is None:
             return None
-        names = self.bench.loader.choice.name, pair.name
-        found = pair.compared.get(place)
-        planes: tuple[tuple[int, int], ...] = ()
-        if len(pair.binder.frame.spatial) == 3:
-            planes = tuple(
-                (p.plane.index, c.overlap.disagreeing) for p, c in sorted(self._of_object(place))
-            )
-        return State(
-            names,
-            None if found is None else found.overlap,
-            self._seconds(place),
-            () if found is None else found.moments,
-            None if found is None else found.truth,
-            planes,
-            place.plane.index,
-            pair.is_waiting or (self._echo is not None and self._echo.is_running),
-        )
+        echoes = self._echo is not None and self._echo.is_running
+        return state_of(pair, place, self.bench.loader.choice.name, is_waiting=echoes)
 
     def keep(self, which: str, *, everywhere: bool = False) -> None:
         """Go on from one of the masks, or both together, as one step of undo.
@@ -183,7 +129,7 @@ class Comparison:
         if place is None or pair is None:
             self._fail("There is nothing to keep yet. Choose a second model, then click.")
             return
-        places = [p for p, _ in self._of_object(place)] if everywhere else [place]
+        places = [p for p, _ in of_object(pair, place)] if everywhere else [place]
         masks = {p.plane: KEEP[which](*pair.masks(p)) for p in places}
         if not any(mask.any() for mask in masks.values()):
             self._fail("There is nothing to keep: that mask is empty here.")
@@ -204,11 +150,7 @@ class Comparison:
         mask, _ = pair.masks(place)
         if mask.any() and not self._put(place, {place.plane: mask}):
             return
-        self._end_pair()
-        self.choice = self.loader.choice = choice
-        self.loader.model = model
-        self.bench.loader.put(its_choice, second)
-        self._follow()
+        self._trade()
         self.bench.voice.message.emit(
             f"{its_choice.name} goes on from the mask of {choice.name}. The next click corrects it."
         )
@@ -225,16 +167,16 @@ class Comparison:
         place, pair = self._place(), self.pair
         if pair is None or place is None:
             return
-        found = self._of_object(place)
+        found = of_object(pair, place)
         if found:
             worst, _ = max(found, key=lambda entry: entry[1].overlap.disagreeing)
-            _show_plane(pair.binder, worst.plane)
+            show_plane(pair.binder, worst.plane)
 
     def go_to_plane(self, index: int) -> None:
         """Show a plane of the axis in the window."""
         place = self._place()
         if self.pair is not None and place is not None:
-            _show_plane(self.pair.binder, Plane(place.plane.axis, index))
+            show_plane(self.pair.binder, Plane(place.plane.axis, index))
 
     def close(self) -> None:
         """Let go of the viewer; layers stay as they are, but the mark."""
@@ -261,28 +203,6 @@ class Comparison:
             return None
         return Place(now.time, binder.drawer.object, now.plane)
 
-    def _of_object(self, place: Place) -> list[tuple[Place, Compared]]:
-        """Return what was compared of an object on planes of the same axis."""
-        if self.pair is None:
-            return []
-        wanted = place.time, place.object, place.plane.axis
-        return [
-            (p, compared)
-            for p, compared in self.pair.compared.items()
-            if (p.time, p.object, p.plane.axis) == wanted
-        ]
-
-    def _seconds(self, place: Place) -> tuple[float | None, float | None]:
-        assert self.pair is not None
-        session = self.pair.binder.drawer.sessions.get(place.time)
-        follower = self.pair.follower(place.time)
-        found = []
-        for one in (session, follower):
-            shown = None if one is None else one.document.state(place.object, place.plane).shown
-            answer = None if shown is None else shown.answer
-            found.append(None if answer is None else answer.seconds)
-        return found[0], found[1]
-
     def _put(self, place: Place, masks: dict[Plane, BoolArray]) -> bool:
         """Let the current object start from masks, in its session; say whether it was allowed."""
         binder = self.bench.binder
@@ -305,11 +225,25 @@ class Comparison:
         self._end_pair()
         self._follow()
 
+    def _trade(self) -> None:
+        """Have the two models change places."""
+        main, model, choice = self.bench.loader, self.loader.model, self.choice
+        if main.model is None or model is None or choice is None:
+            return
+        self._end_pair()
+        self.choice, self.loader.model = main.choice, main.model
+        self.loader.choice = main.choice
+        main.put(choice, model)
+        self._follow()
+
     def _follow(self, *_: Any) -> None:
         """Answer to whatever has happened."""
         if self._is_closed:
             return
         binder = self.bench.binder
+        if self._is_traded_back(binder):
+            self._trade()
+            return
         if self.pair is not None and (self.pair.binder is not binder or self.pair.binder.is_closed):
             self._end_pair()
         if self.pair is None and binder is not None and not binder.is_closed:
@@ -319,6 +253,13 @@ class Comparison:
         self.hint.check()
         self._spread()
         self.changed.emit()
+
+    def _is_traded_back(self, binder: Binder | None) -> bool:
+        """Whether undo has brought back what is now the second model."""
+        second = self.loader.model
+        if binder is None or second is None:
+            return False
+        return binder.drawer.model is second and self.bench.loader.model is not second
 
     def _begin_pair(self, binder: Binder) -> None:
         if self.loader.model is None or self.choice is None or self.loader.is_loading:
@@ -345,8 +286,8 @@ class Comparison:
             return
         if self._echo is not None:
             self._echo.close()
-        self._echo = Echo(self.pair, place.time, place.object, self.bench.planes, self.changed.emit)
-        self._echo.start(place.plane.axis)
+        self._echo = Echo(self.pair, place, on_end=self.changed.emit)
+        self._echo.start(self.bench.planes, self.bench.settings)
 
     def _plane_changed(self, _event: Any = None) -> None:
         self.changed.emit()
@@ -363,17 +304,6 @@ class Comparison:
                 f"The layer {event.value.name!r} was removed, so the comparison has ended. Choose "
                 "a second model to begin again."
             )
-
-
-def _show_plane(binder: Binder, plane: Plane) -> None:
-    """Move the sliders to a plane of the axis that is not displayed."""
-    dims, labels = binder.tools.viewer.dims, binder.labels
-    offset = dims.ndim - len(binder.frame.grid)
-    axis = binder.frame.spatial[plane.axis]
-    at = np.asarray(labels.world_to_data(dims.point), float)
-    at[axis] = plane.index
-    world = labels.data_to_world(at)
-    dims.set_point(offset + axis, float(world[axis]))
 
 
 def _release(model: Any, _should_stop: Callable[[], bool]) -> None:

@@ -18,7 +18,8 @@ from qtpy.QtWidgets import (
 from napari_intseg.models.registry import available_models
 from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B
 from napari_intseg.ui.compare_layers import COLOURS
-from napari_intseg.ui.comparison import Comparison, State
+from napari_intseg.ui.compare_state import State
+from napari_intseg.ui.comparison import Comparison
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.form import combo, fill
 from napari_intseg.ui.panels.plot import Plot, Series
@@ -177,8 +178,8 @@ def _numbers(state: State) -> str:
         lines.append(f'<span style="color:{COLOURS[value]}">■</span> {words}')
     for i, letter in enumerate("AB"):
         seconds = state.seconds[i]
-        words = [] if seconds is None else [f"answered in {1000 * seconds:.0f} ms"]
+        told = [] if seconds is None else [f"answered in {1000 * seconds:.0f} ms"]
         if state.truth is not None:
-            words.append(f"IoU with the truth <b>{state.truth[i]:.3f}</b>")
-        lines += [f"{letter}: {', '.join(words)}"] * bool(words)
+            told.append(f"IoU with the truth <b>{state.truth[i]:.3f}</b>")
+        lines += [f"{letter}: {', '.join(told)}"] * bool(told)
     return "<br>".join([*lines, "B is at work …"] if state.is_waiting else lines)
