@@ -34,6 +34,11 @@ class Lazy:
         self.ndim = len(self.shape)
         self.dtype = np.result_type(*(p.dtype for p in parts))
 
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """Steps at which the parts have a coarser level to read from; 1 first."""
+        return tuple(getattr(self._parts[0], "factors", (1,)))
+
     def __getitem__(self, index: int | slice | tuple[int | slice, ...]) -> Array:
         """Read with basic indices; axes left out are read whole."""
         given = list(index) if isinstance(index, tuple) else [index]

@@ -10,6 +10,7 @@ from napari_intseg.core.lazy import Lazy
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
+from napari_intseg.inference.pyramid import Pyramid
 from napari_intseg.io.layer_grid import MM_PER_UNIT
 
 AXES: dict[int, tuple[str, ...]] = {
@@ -64,7 +65,7 @@ class Frame:
 
     def volume(self, time: int = 0) -> Volume:
         """Return the volume at a time point, without copying or reading it."""
-        parts = [level_0(layer) for layer in (self.image, *self.others)]
+        parts = [source(layer) for layer in (self.image, *self.others)]
         fixed = {self.axes.index("t"): time} if "t" in self.axes else {}
         channel = self.axes.index("c") if "c" in self.axes else None
         whole = len(parts) == 1 and not fixed and channel is None
@@ -88,6 +89,11 @@ class Frame:
         if len(self.spatial) == 3:
             where[self.spatial[plane.axis]] = plane.index
         return tuple(where)
+
+
+def source(image: Image) -> Any:
+    """Return what is read of a layer: of a multiscale image the level that suits."""
+    return Pyramid(image.data) if image.multiscale else image.data
 
 
 def level_0(image: Image) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.volume import Plane
+from napari_intseg.ui.big import zeros
 from napari_intseg.ui.frame import Frame
 
 POSITIVE, NEGATIVE = "positive", "negative"
@@ -85,7 +86,7 @@ def _point_size(frame: Frame) -> float:
 
 def make_labels(frame: Frame, name: str) -> Labels:
     """Return an empty Labels layer on a frame's grid."""
-    return Labels(np.zeros(frame.shape, LABEL_DTYPE), name=name, opacity=0.45, **geometry(frame))
+    return Labels(zeros(frame.shape, LABEL_DTYPE), name=name, opacity=0.45, **geometry(frame))
 
 
 def geometry(frame: Frame) -> dict[str, Any]:

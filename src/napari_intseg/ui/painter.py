@@ -12,6 +12,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import Array, BoolArray
+from napari_intseg.ui.big import marks, window_of
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.worker import Outcome, Post, ShouldStop, Worker
@@ -123,7 +124,7 @@ class Painter:
         self._worker = worker
         self._post = post
         self._mask_of = mask_of
-        self._ours = np.zeros(frame.shape, bool)
+        self._ours = marks(frame.shape)
         self._wanted: dict[Place, set[int]] = {}
         self._busy = False
         self._closed = False
@@ -171,7 +172,7 @@ class Painter:
         labels = self._wanted.pop(place)
         where = self._frame.index(place.time, place.plane)
         # a view: nothing is copied, and each pixel is looked at again before it is written
-        current, ours = np.asarray(self._labels.data)[where], self._ours[where]
+        current, ours = window_of(self._labels.data, where), self._ours[where]
         masks = {label: self._mask_of(replace(place, object=label)) for label in sorted(labels)}
 
         def work(_: ShouldStop) -> list[Piece]:

@@ -1,5 +1,6 @@
 """The layers of an image: those that were made for it before, else new ones."""
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points
 
@@ -22,13 +23,20 @@ def layers_for(viewer: ViewerModel, frame: Frame) -> tuple[Points, Labels, int]:
         labels.metadata[MADE_FOR] = frame.image.name
         viewer.add_layer(labels)
     else:
-        free = int(labels.data.max()) + 1
+        free = _free_label(labels)
     points = next((x for x in viewer.layers if isinstance(x, Points) and _is_for(x, frame)), None)
     if points is None:
         points = make_points(frame, f"{frame.image.name} clicks")
         points.metadata[MADE_FOR] = frame.image.name
         viewer.add_layer(points)
     return points, labels, free
+
+
+def _free_label(labels: Labels) -> int:
+    """Return a label that is not in a layer; of one that is not in memory the chosen one."""
+    if isinstance(labels.data, np.ndarray):
+        return int(labels.data.max()) + 1
+    return int(labels.selected_label) + 1
 
 
 def _is_for(layer: Layer, frame: Frame) -> bool:
