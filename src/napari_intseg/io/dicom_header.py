@@ -15,6 +15,8 @@ from napari_intseg.core.affine import FloatMatrix
 _MAGIC_AT, _MAGIC = 128, b"DICM"
 _NO_IMAGES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}  # segmentations
 _NO_GRIDS = {"RTDOSE", "SEG"}
+_PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
+_FRAGMENT_BYTES = 8  # at least, of a compressed frame
 _CENTIMETRES = 3  # of an ultrasound region
 
 _TAGS = [
@@ -197,6 +199,7 @@ def _header(data: Any, path: Path) -> Header | None:
     count = _whole(data, "NumberOfFrames", 1)
     if min(shape) < 1 or count < 1 or (per_frame and per_frame != count):
         raise ValueError(f"{count} frames of {shape[0]}x{shape[1]} pixels, {per_frame} described")
+    _check_length(data, _text(meta, "TransferSyntaxUID"), shape, count, path)
     return Header(
         file=path,
         uid=_text(data, "SOPInstanceUID") or _text(meta, "MediaStorageSOPInstanceUID"),
@@ -220,6 +223,19 @@ def _header(data: Any, path: Path) -> Header | None:
         step_mm=_step_mm(data),
         has_lut=bool(data.get("ModalityLUTSequence")),
     )
+
+
+def _check_length(data: Any, syntax: str, shape: tuple[int, int], count: int, path: Path) -> None:
+    """Refuse a header that promises more frames than the file has room for."""
+    bits = 8 * _FRAGMENT_BYTES
+    if syntax in _PLAIN:
+        samples = max(_whole(data, "SamplesPerPixel", 1), 1)
+        bits = shape[0] * shape[1] * samples * _whole(data, "BitsAllocated", 8)
+        if _text(data, "PhotometricInterpretation").endswith("_422"):
+            bits = bits * 2 // 3  # two pixels share a colour
+    wanted, held = count * bits // 8, path.stat().st_size
+    if wanted > held:
+        raise ValueError(f"{held} bytes for {count} frames of {shape[0]}x{shape[1]} pixels")
 
 
 def _frame(data: Any, header: Header, number: int) -> Frame:

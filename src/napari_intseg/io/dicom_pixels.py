@@ -1,6 +1,7 @@
 """Pixels of DICOM frames: decompressed, rescaled to real values, colour as RGB."""
 
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
+from napari_intseg.io.dicom_decoder import Decoder
 from napari_intseg.io.dicom_header import Frame, Header, quiet
+from napari_intseg.io.dicom_sizes import check_remarks, check_size
 
 _PHYSICAL = {"CT", "PT"}
 """Modalities whose values mean something by themselves, so that they are never inverted."""
@@ -18,7 +21,6 @@ _PHYSICAL = {"CT", "PT"}
 _BY_GDCM = "1.2.840.10008.1.2.4."  # the JPEG family; pydicom itself reads the rest
 _NOT_INVERTED = "MONOCHROME2"
 _WRAPPER = "1.2.840.10008.5.1.4.1.1.7"  # secondary capture, of which little is required
-_LARGE_BYTES, _RATIO = 1 << 28, 5_000
 _IMAGE_TAGS = [
     "TransferSyntaxUID",
     "SamplesPerPixel",
@@ -68,27 +70,32 @@ def read_pixels(
         If a file's pixels are damaged, fewer than its header says, or compressed in a way that
         is not known.
     """
-    stored: Array | None = None
     places: dict[Path, list[int]] = {}
     for plane, frame in enumerate(frames):
         places.setdefault(frame.header.file, []).append(plane)
+    stored: Array | None = None
     done = 0
-    for planes in places.values():
-        header = frames[planes[0]].header
-        image = _decode(header)
-        if stored is None:
-            stored = np.empty((len(frames), *image.shape[1:]), image.dtype)
-        elif image.shape[1:] != stored.shape[1:]:
-            raise _damaged(header, f"an image of shape {image.shape[1:]}")
-        elif image.dtype != stored.dtype:
-            stored = stored.astype(np.result_type(stored, image))
-        for plane in planes:
-            stored[plane] = image[frames[plane].number]
-        done += len(planes)
-        if on_progress:
-            on_progress(done, len(frames))
+    with Decoder() as decoder:
+        for planes in places.values():
+            header = frames[planes[0]].header
+            image = _decode(header, decoder)
+            stored = _room(stored, image, header, len(frames))
+            for plane in planes:
+                stored[plane] = image[frames[plane].number]
+            done += len(planes)
+            if on_progress:
+                on_progress(done, len(frames))
     assert stored is not None
     return stored if stored.ndim == 4 else _rescaled(stored, frames)
+
+
+def _room(stored: Array | None, image: Array, header: Header, count: int) -> Array:
+    """Return an array that can take the image's planes beside those that it has."""
+    if stored is None:
+        return np.empty((count, *image.shape[1:]), image.dtype)
+    if image.shape[1:] != stored.shape[1:]:
+        raise _damaged(header, f"an image of shape {image.shape[1:]}")
+    return stored.astype(np.result_type(stored, image), copy=False)
 
 
 def limits_of(frame: Frame) -> tuple[float, float] | None:
@@ -107,18 +114,20 @@ def is_turned(header: Header) -> bool:
     return header.photometric == "MONOCHROME1" and header.modality not in _PHYSICAL
 
 
-def _decode(header: Header) -> Array:
+def _decode(header: Header, decoder: Decoder) -> Array:
     """Return stored values, ``(frames, rows, cols)``, or RGB with channels last."""
     import pydicom
 
     try:
-        with quiet():
+        with quiet(), warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
             data = pydicom.dcmread(header.file, force=True, specific_tags=_IMAGE_TAGS)
-            _check_size(data, header)
+            check_size(data, header)
             if header.syntax.startswith(_BY_GDCM):
-                image = _by_gdcm(data, header)
+                image = _by_gdcm(data, header, decoder)
             else:
                 image = _by_pydicom(data)
+            check_remarks(remarks)
     except Exception as err:
         # pydicom and GDCM have many errors for a damaged file; all mean the same to a person
         reason = " ".join(str(err).split())[-200:] or type(err).__name__
@@ -145,17 +154,6 @@ def _syntax(header: Header) -> str:
     return UID(header.syntax).name or "no named transfer syntax"
 
 
-def _check_size(data: Any, header: Header) -> None:
-    """Refuse a header that promises far more than the file can hold, before space is made."""
-    held = len(data.get("PixelData") or b"") or len(data.get("FloatPixelData") or b"")
-    wanted = header.frames * header.shape[0] * header.shape[1] * max(header.samples, 1)
-    wanted *= max(int(data.get("BitsAllocated") or 8), 8) // 8
-    if not held and "DoubleFloatPixelData" not in data:
-        raise ValueError("no pixels")
-    if wanted > _LARGE_BYTES and wanted > _RATIO * held:
-        raise ValueError(f"{held} bytes for {wanted}")
-
-
 def _by_pydicom(data: Any) -> Array:
     from pydicom.pixels.processing import apply_color_lut, convert_color_space
     from pydicom.pixels.utils import pixel_array
@@ -175,13 +173,11 @@ def _by_pydicom(data: Any) -> Array:
     return np.asarray(image if several else image[np.newaxis])
 
 
-def _by_gdcm(data: Any, header: Header) -> Array:
+def _by_gdcm(data: Any, header: Header, decoder: Decoder) -> Array:
     """Decompress by GDCM, which knows all JPEGs; it is given pixels alone, without a person."""
-    import SimpleITK
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import UID
 
-    sitk: Any = SimpleITK
     bare = Dataset()
     for element in data:
         bare.add(element)
@@ -193,13 +189,7 @@ def _by_gdcm(data: Any, header: Header) -> Array:
     with tempfile.TemporaryDirectory(prefix="intseg-") as folder:
         path = Path(folder) / "pixels.dcm"
         bare.save_as(path, enforce_file_format=True)
-        before = sitk.ProcessObject.GetGlobalWarningDisplay()
-        sitk.ProcessObject.SetGlobalWarningDisplay(False)
-        try:
-            image = sitk.ReadImage(str(path), imageIO="GDCMImageIO")
-        finally:
-            sitk.ProcessObject.SetGlobalWarningDisplay(before)
-    array = np.asarray(sitk.GetArrayFromImage(image))
+        array = decoder.decode(path)
     colour = header.samples == 3 or header.photometric == "PALETTE COLOR"
     return array if array.ndim == 3 + colour else array[np.newaxis]
 
