@@ -9,7 +9,7 @@ import numpy as np
 from napari_intseg.core.segmenter import Array
 from napari_intseg.io.layer_grid import KEY, file_grid, layer_grid
 from napari_intseg.io.measure import measure, write_measurements
-from napari_intseg.io.source import FileVolume
+from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.write import write_labels
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.voice import told
@@ -57,10 +57,11 @@ def export_measurements(bench: Workbench, path: Path) -> None:
     bench.voice.message.emit("Measuring …")
 
 
-def own_file(bench: Workbench) -> Path | None:
-    """Return the file that the image was read from; None if it is not known."""
+def own_source(bench: Workbench) -> Source | None:
+    """Return what is known of the file that the image was read from; None if nothing is."""
     known = {} if bench.image is None else bench.image.metadata.get(KEY) or {}
-    return known["source"].path if "source" in known else None
+    source = known.get("source")
+    return source if isinstance(source, Source) else None
 
 
 def _binder(bench: Workbench) -> Binder | None:

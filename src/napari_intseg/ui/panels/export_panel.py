@@ -6,14 +6,13 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QMessageBox, QPushButton, QWidget
 
 from napari_intseg.io.suffixes import WRITABLE, ending_of
-from napari_intseg.ui.exporting import export_labels, export_measurements, own_file
+from napari_intseg.ui.exporting import export_labels, export_measurements, own_source
 from napari_intseg.ui.workbench import Workbench
 
 FORMATS = (
     ("NIfTI", ".nii.gz"),
     ("NRRD", ".nrrd"),
     ("MetaImage", ".mha"),
-    ("DICOM-SEG", ".dcm"),
     ("OME-Zarr", ".zarr"),
     ("OME-TIFF", ".ome.tif"),
     ("ImageJ TIFF", ".tif"),
@@ -23,6 +22,7 @@ FORMATS = (
     ("PNG", ".png"),
     ("numpy", ".npy"),
 )
+_DICOM = (("DICOM-SEG", ".seg.dcm"), ("DICOM RT-STRUCT", ".rtstruct.dcm"))
 _TABLE = (("CSV table", ".csv"),)
 
 
@@ -54,10 +54,13 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
             button.setEnabled(self._bench.binder is not None)
 
     def _export(self) -> None:
-        formats = [one for one in FORMATS if one[1] in WRITABLE]
-        file = own_file(self._bench)
-        own = None if file is None else ending_of(file)
-        formats.sort(key=lambda one: one[1] != own)  # that of the image comes first
+        source = own_source(self._bench)
+        formats = list(FORMATS)
+        if source is not None:
+            own = ending_of(source.path)
+            formats.sort(key=lambda one: one[1] != own)  # that of the image comes first
+            if source.dicom is not None:
+                formats = [*_DICOM, *formats]
         path = self._ask("Export labels", "labels", formats)
         if path is not None:
             export_labels(self._bench, path)
@@ -69,11 +72,13 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _ask(self, title: str, what: str, formats: Sequence[tuple[str, str]]) -> Path | None:
         """Return the file to write to; None if the person changed their mind."""
-        file, image = own_file(self._bench), self._bench.image
+        source, image = own_source(self._bench), self._bench.image
         name = "image" if image is None else str(image.name)
-        folder = Path.home() if file is None else file.parent
+        folder = Path.home()
+        if source is not None:
+            folder = next((p for p in source.path.parents if p.is_dir()), folder)
         start = folder / f"{name}_{what}{formats[0][1]}"
-        filters = {f"{name} (*{ending})": ending for name, ending in formats}
+        filters = {f"{kind} (*{ending})": ending for kind, ending in formats}
         chosen, kind = QFileDialog.getSaveFileName(
             self,
             title,
@@ -84,9 +89,9 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if not chosen:
             return None
         path = Path(chosen)
-        known = [ending for _, ending in formats]
-        if not path.name.lower().endswith((*known, *(WRITABLE if what == "labels" else ()))):
-            path = path.with_name(path.name + filters.get(kind, known[0]))
+        known = WRITABLE if what == "labels" else (".csv",)
+        if ending_of(path) not in known and not path.name.lower().endswith(known):
+            path = path.with_name(path.name + filters.get(kind, formats[0][1]))
         return path if not path.exists() or self._may_replace(path) else None
 
     def _may_replace(self, path: Path) -> bool:
