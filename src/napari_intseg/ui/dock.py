@@ -131,32 +131,31 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         inside = QWidget()
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(8)
+        layout.setSpacing(14)
         panels = (
             self.image_panel,
             self.model_panel,
             self.object_panel,
-            self.protect_panel,
-            self.start_panel,
             self.prompt_panel,
             self.click_panel,
             self.volume_panel,
             self.review_panel,
+            self.start_panel,
+            self.protect_panel,
             self.embeddings_panel,
             self.compare_panel,
             self.export_panel,
-            self.status_panel,
         )
         layout.addWidget(self.recovery_panel)
-        for i, panel in enumerate(panels):
-            if i:
-                layout.addWidget(_line())
+        for panel in panels:
             layout.addWidget(panel)
         layout.addStretch(1)
-        area = _Column(inside)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(area)
+        outside.addWidget(_Column(inside), 1)
+        # what is going on stays in sight, however far the column is scrolled
+        self.status_panel.setContentsMargins(6, 0, 6, 6)
+        outside.addWidget(self.status_panel)
 
 
 class _Shut:
@@ -212,9 +211,3 @@ class _Column(QScrollArea):  # type: ignore[misc, unused-ignore]
         inside = self.widget()
         height = 0 if inside is None else inside.sizeHint().height()
         return QSize(self.minimumSizeHint().width(), height)
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    return line

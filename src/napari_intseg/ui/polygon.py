@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_intseg.ui.workbench import Workbench
 
 TITLE = "Edit outline"
+_SHARE_OF_DIAGONAL = 0.012
 _DONE = ("added", "removed", "changed")
 
 Rings = tuple[FloatMatrix, ...]
@@ -53,8 +54,14 @@ class Outliner:
         """Whether polygons are being edited."""
         return self.layer is not None
 
-    def begin(self, tolerance_px: float = TOLERANCE_PX) -> None:
-        """Show the current object on the plane in view as polygons."""
+    def begin(self, tolerance_px: float | None = None) -> None:
+        """Show the current object on the plane in view as polygons.
+
+        Parameters
+        ----------
+        tolerance_px : float, optional
+            See `outline`; by default so much that a hand can hold the vertices of a large object.
+        """
         bench = self._bench
         self.finish()
         binder = bench.binder
@@ -64,7 +71,8 @@ class Outliner:
             return
         place = Place(now.time, binder.drawer.object, now.plane)
         session = binder.drawer.session(now.time, place.object)
-        if session is None or not self._own_mask(session, place).any():
+        mask = None if session is None else self._own_mask(session, place)
+        if session is None or mask is None or not mask.any():
             bench.voice.failed.emit(
                 f"Object {place.object} has no pixels on this plane. Click on it first."
             )
@@ -74,7 +82,8 @@ class Outliner:
                 "The object is accepted. Untick it in the list to go on with it."
             )
             return
-        self._binder, self._place, self._tolerance_px = binder, place, tolerance_px
+        self._binder, self._place = binder, place
+        self._tolerance_px = _coarseness(mask) if tolerance_px is None else tolerance_px
         self._open(binder, place, session)
         bench.voice.message.emit(
             "Drag a vertex to correct the outline; add and remove vertices with napari's tools. "
@@ -222,3 +231,10 @@ class Outliner:
             self.layer.events.data.disconnect(self._edited)
         self.layer = self._binder = self._place = None
         self._rings = ()
+
+
+def _coarseness(mask: BoolArray) -> float:
+    """Return a tolerance that leaves an object some dozens of vertices, whatever its size."""
+    rows, cols = np.nonzero(mask)
+    diagonal_px = float(np.hypot(np.ptp(rows) + 1, np.ptp(cols) + 1))
+    return max(TOLERANCE_PX, _SHARE_OF_DIAGONAL * diagonal_px)

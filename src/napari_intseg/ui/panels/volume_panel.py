@@ -82,6 +82,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         busy = self._bench.is_propagating or self._bench.loader.is_fetching
         self.cancel.setEnabled(busy)
         self.cancel.setVisible(count > 0 or busy)
+        self.setVisible(count > 0 or busy)
 
     def _show_method(self, is_volume: bool) -> None:
         """Offer the model's memory only while there is one."""
