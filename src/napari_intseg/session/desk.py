@@ -183,7 +183,7 @@ class Desk(Objects):
 
     def is_pending(self, plane: Plane) -> bool:
         """Whether the current object's prompts on a plane still wait for their answer."""
-        if self.is_finished(self.object):
+        if self._is_shut(self.object):
             return False
         state = self.document.state(self.object, plane)
         question = self._question(plane, state)
@@ -221,7 +221,7 @@ class Desk(Objects):
             kept all the same, and the next request starts from the last that still holds.
         """
         self._memory.keep(result.question, result.answers)
-        if not result.is_complete or self.is_finished(result.object):
+        if not result.is_complete or self._is_shut(result.object):
             return False
         state = self.document.state(result.object, result.plane)
         if self._question(result.plane, state) != result.question:

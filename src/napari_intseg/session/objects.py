@@ -108,9 +108,10 @@ class Objects(Painting):
 
     def _check_open(self, label: int | None = None) -> int:
         chosen = self.object if label is None else self._checked(label)
-        if self.is_finished(chosen):
+        if self.is_finished(chosen) or self.is_locked(chosen):
+            is_what = "finished" if self.is_finished(chosen) else "locked"
             raise PromptError(
-                f"object is finished: expected one that takes prompts, got {chosen!r}. "
-                "Reopen it, or begin a new object."
+                f"object is {is_what}: expected one that takes prompts, got {chosen!r}. "
+                "Reopen or unlock it, or begin a new object."
             )
         return chosen

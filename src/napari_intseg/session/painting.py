@@ -226,6 +226,10 @@ class Painting(Views):
         title = f"{'Lock' if locked else 'Unlock'} object"
         return self.document.do(title, {PROTECTION: changed})
 
+    def _is_shut(self, label: int) -> bool:
+        """Whether an object takes no answers: it is finished, locked or gone."""
+        return self.is_finished(label) or self.is_locked(label)
+
     def _check_free(self, label: int) -> None:
         """Refuse what would change all of an object while some of it must stay as it is."""
         if self.is_locked(label) or self.protection.is_limited:

@@ -111,7 +111,7 @@ class Propagating(GoingBack):
             an anchor, the model or the window has changed, or the object is gone or finished.
         """
         label, stretch = step.walk.label, step.stretch
-        if self.is_finished(label) or step.walk.key is not self.setup:
+        if self._is_shut(label) or step.walk.key is not self.setup:
             return False
         if not self._holds(label, stretch):
             return False
