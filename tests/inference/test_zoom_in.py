@@ -9,7 +9,13 @@ from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.view import View
-from napari_intseg.inference.zoom_in import interval_iou, look, propose, should_look_again
+from napari_intseg.inference.zoom_in import (
+    interval_iou,
+    look,
+    overview,
+    propose,
+    should_look_again,
+)
 
 SHAPE = (400, 500)
 
@@ -131,3 +137,18 @@ def test_overlap_of_intervals() -> None:
     assert interval_iou((0, 10, 0, 10), (0, 10, 0, 10)) == 1
     assert interval_iou((0, 10, 0, 10), (0, 5, 0, 5)) == 0.25
     assert interval_iou((0, 10, 0, 10), (20, 30, 0, 10)) == 0
+
+
+def test_a_slice_too_large_to_be_seen_whole_is_seen_round_its_clicks() -> None:
+    assert overview((4096, 3000), Prompts((Click(5, 5),)), None) == View.whole((4096, 3000))
+    shape = (40_000, 50_000)
+    assert overview(shape, Prompts(), None) == View.whole(shape)
+    view = overview(shape, Prompts((Click(20_000, 49_900),)), None)
+    assert view.box_shape == view.out_shape == (4096, 4096)
+    assert view.row0 < 19_000
+    assert view.col1 == 50_000
+    assert overview(shape, Prompts((Click(20_200, 49_800),)), None) == view
+    far = overview(shape, Prompts((Click(10_000, 100), Click(20_000, 200))), None)
+    assert far.row0 < 9_500
+    assert far.row1 > 20_500
+    assert (far.col0, far.col1) == (0, 4096)

@@ -26,7 +26,7 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.refine import keep_elsewhere
 from napari_intseg.inference.tiling import Tiles, in_tiles
 from napari_intseg.inference.view import Read, View
-from napari_intseg.inference.zoom_in import Look, look, should_look_again
+from napari_intseg.inference.zoom_in import Look, is_seen_whole, look, overview, should_look_again
 
 Model = Literal["model"]
 
@@ -195,7 +195,11 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
         return _nothing(shape, kept, start)
     ask = _Asking(model, read, prompts, chosen, prev, guide, prepared, key)
     zoom = chosen.zoom_in
-    choice = look(zoom, shape, prompts, guide, kept) if zoom else Look(View.whole(shape), None)
+    choice = (
+        look(zoom, shape, prompts, guide, kept)
+        if zoom
+        else Look(overview(shape, prompts, guide), None)
+    )
     answer = ask(choice)
     if zoom and should_look_again(zoom, answer.patch, choice.kept):
         answer = ask(look(zoom, shape, prompts, answer.patch, None))
@@ -231,8 +235,11 @@ def prepare_slice(
 ) -> None:
     """Have a whole slice prepared before anything is asked about it; see `predict_slice`.
 
-    It is of use for models without zoom-in, which look at the whole slice whatever is asked.
+    It is of use for models without zoom-in, which look at the whole slice whatever is asked. One
+    so large that they look at a window of it is left alone.
     """
+    if not is_seen_whole(shape):
+        return
     chosen = (options or Options()).resolved(model.traits)
     ask = _Asking(model, read, Prompts(), chosen, None, None, prepared, key)
     ask.prepare(View.whole(shape).limited(chosen.longer_side_px))
@@ -242,6 +249,8 @@ def whole_keys(
     traits: Traits, shape: tuple[int, int], options: Options, key: Hashable
 ) -> list[Hashable]:
     """Return under which keys `prepare_slice` keeps a slice."""
+    if not is_seen_whole(shape):
+        return []
     chosen = options.resolved(traits)
     view = View.whole(shape).limited(chosen.longer_side_px)
     return [(key, view, mirrored) for mirrored in chosen.mirrored]

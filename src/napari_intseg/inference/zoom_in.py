@@ -9,6 +9,8 @@ from napari_intseg.inference.view import View, longer_side
 
 Box = tuple[int, int, int, int]
 
+_MOST_PX = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -54,7 +56,7 @@ def look(
     .. [1] Sofiiuk, K., Petrov, I., Konushin, A. "Reviving iterative training with mask guidance
        for interactive segmentation", arXiv:2102.06583.
     """
-    whole = View.whole(shape)
+    whole = overview(shape, prompts, prev)
     if 0 < len(prompts.clicks) <= zoom.skip_clicks:
         return Look(whole, kept)
     box = propose(zoom, shape, prompts, prev)
@@ -67,13 +69,49 @@ def look(
     return Look(kept, kept)
 
 
+def overview(shape: tuple[int, int], prompts: Prompts, prev: Patch | None) -> View:
+    """Return the view of a whole slice, or of a window of one too large to be seen as a whole.
+
+    Slices up to 4096 pixels a side are seen whole. Of a larger one nobody could tell what a click
+    is about from a picture of some hundred pixels, and all of it would have to be read: so the view
+    is a window of 4096 round what is known of the object, or larger if that is. It moves by
+    quarters, so that clicks near each other share it.
+    """
+    if is_seen_whole(shape):
+        return View.whole(shape)
+    points = _positive_points(prompts, shape)
+    found = None if prev is None else prev.box()
+    rows, cols = [r for r, _ in points], [c for _, c in points]
+    if found is not None:
+        rows += [found[0], found[1] - 1]
+        cols += [found[2], found[3] - 1]
+    if not rows:
+        return View.whole(shape)
+    box = (*_window(rows, shape[0]), *_window(cols, shape[1]))
+    return View(*box, (box[1] - box[0], box[3] - box[2]), shape)
+
+
+def is_seen_whole(shape: tuple[int, int]) -> bool:
+    """Whether a slice is small enough to be seen as a whole; see `overview`."""
+    return max(shape) <= _MOST_PX
+
+
+def _window(positions: list[int], length: int) -> tuple[int, int]:
+    first, last = min(positions), max(positions)
+    size = min(length, max(_MOST_PX, round(1.4 * (last - first + 1))))
+    quarter = _MOST_PX // 4
+    start = round(((first + last) / 2 - size / 2) / quarter) * quarter
+    start = min(max(0, start), length - size)
+    return start, start + size
+
+
 def should_look_again(zoom: ZoomIn, patch: Patch, kept: View | None) -> bool:
     """Return whether a first answer on the whole slice is so small that zooming in pays."""
     if kept is not None or zoom.skip_clicks > 0:
         return False
     box = propose(zoom, patch.shape, Prompts(), patch)
     # one half is RITM's own constant, whatever `recompute_iou` is
-    return box is not None and interval_iou(box, View.whole(patch.shape).box) < 0.5
+    return box is not None and interval_iou(box, overview(patch.shape, Prompts(), patch).box) < 0.5
 
 
 def propose(
