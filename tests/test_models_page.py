@@ -1,0 +1,41 @@
+"""`docs/models.md` says what the registry says."""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_intseg.models.automatic_families import FAMILIES
+from napari_intseg.models.registry import MODELS
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def script() -> Any:
+    spec = importlib.util.spec_from_file_location("make_models", DOCS / "make_models.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_current(script: Any) -> None:
+    # otherwise: python docs/make_models.py
+    assert (DOCS / "models.md").read_text("utf-8") == script.render()
+
+
+def test_every_model_and_family_stands_in_it_once() -> None:
+    page = (DOCS / "models.md").read_text("utf-8")
+    for name in (*MODELS, *FAMILIES):
+        assert page.count(f"| `{name}`") == 1
+
+
+def test_every_picture_it_shows_is_there() -> None:
+    shown = re.findall(r"\]\((images/models/[^)]+)\)", (DOCS / "models.md").read_text("utf-8"))
+    assert len(shown) == 10
+    for file in shown:
+        assert (DOCS / file).stat().st_size < 100_000
