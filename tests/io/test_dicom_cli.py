@@ -27,9 +27,8 @@ def folder(tmp_path, dicom):
 
 def segment(folder, out, *words):
     clicks = ("--click", "10,20,22", "--click", "10,3,3:-")
-    return main(
-        ["segment", str(folder), "-o", str(out), "--model", "random-walker", *clicks, *words]
-    )
+    words = ("--model", "random-walker", "--quiet", *clicks, *words)
+    return main(["segment", str(folder), "-o", str(out), *words])
 
 
 def test_series_are_listed_and_one_is_chosen(folder, tmp_path, capsys):

@@ -35,19 +35,24 @@ class Window:
 
 CT_WINDOWS: dict[str, Window] = {
     "abdomen": Window(50, 400),
+    "angio": Window(300, 600),
     "bone": Window(400, 1800),
     "brain": Window(40, 80),
+    "early stroke": Window(32, 8),
     "liver": Window(30, 150),
     "lung": Window(-600, 1500),
     "mediastinum": Window(50, 350),
+    "neck": Window(40, 375),
     "soft tissue": Window(50, 400),
     "spine": Window(50, 250),
     "stroke": Window(40, 40),
     "subdural": Window(75, 215),
     "temporal bone": Window(600, 2800),
 }
-"""Level and width by name, after "Windowing (CT)", radiopaedia.org/articles/windowing-ct;
-where it gives a range the middle is taken."""
+"""Level and width by name, after "Windowing (CT)", radiopaedia.org/articles/windowing-ct; where it
+gives a range the middle is taken. "neck" is its soft tissue of head and neck. It gives two windows
+for stroke; the narrow one is also in radiopaedia.org/cases/19148. "angio" is not in it: level and
+width are those of the preset "CT Angio" of clinical viewers."""
 
 
 @dataclass(frozen=True, slots=True)
