@@ -73,7 +73,7 @@ ACTIONS: tuple[Action, ...] = (
         "Edit as polygon",
         "Correct the object on the plane in view by moving the vertices of its outline.",
     ),
-    Action("next_plane", "Y", "Next plane to check", "Show the plane that is least sure."),
+    Action("next_plane", "Q", "Next plane to check", "Show the plane that is least sure."),
     Action("cancel", "Shift-G", "Cancel", "Stop propagating; planes that are done are kept."),
 )
 """Keys that mean nothing to napari's viewer or any of its layers."""
