@@ -2,7 +2,9 @@
 
 import json
 import re
+import shlex
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -268,3 +270,29 @@ def test_a_truth_on_another_grid_or_without_the_object_is_refused(picture, tmp_p
     assert "truth does not hold the object: expected one of its labels [1, 3], got 2" in (
         capsys.readouterr().err
     )
+
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "compare.md"
+
+
+def test_the_python_of_the_guide_runs(capsys):
+    (block,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), flags=re.DOTALL)
+    exec(compile(block, str(GUIDE), "exec"), {})
+    told = capsys.readouterr().out.split()
+    assert 0.5 < float(told[0]) <= 1
+    assert 0.5 < float(told[1]) <= 1
+
+
+def test_the_shell_lines_of_the_guide_are_understood(capsys):
+    blocks = re.findall(r"```console\n(.*?)```", GUIDE.read_text("utf-8"), flags=re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        assert main(shlex.split(line)[1:]) == 2, "the file is not there"
+        err = capsys.readouterr().err
+        assert re.search(r"cells|ct\.nii\.gz", err), err
+
+
+def test_the_picture_of_the_guide_is_there():
+    (name,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", GUIDE.read_text("utf-8"))
+    assert Image.open(GUIDE.parent / name).size[0] > 1000

@@ -273,3 +273,36 @@ class TestPlot:
         QTest.mouseClick(plot, Qt.MouseButton.LeftButton, pos=QPoint(60, 50))
         assert picked == [7]
         assert plot.minimumSizeHint().height() == plot.sizeHint().height()
+
+
+def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture, monkeypatch):
+    """Random weights: what it answers is of no interest, that it answers is."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers", reason="needs the extra 'sam'")
+    from napari_intseg.models import mobile_sam, registry
+    from napari_intseg.models.registry import ModelSpec
+    from napari_intseg.models.sam_adapter import SamSegmenter
+    from napari_intseg.models.sam_decoder import PromptedNet
+
+    def make(name, _weights, **_options):
+        torch.manual_seed(0)
+        net = PromptedNet(mobile_sam.TinyEncoder())
+        net.eval().requires_grad_(False)
+        net.finish()
+        return SamSegmenter(net, name, device=torch.device("cpu"))
+
+    monkeypatch.setattr("napari_intseg.testing.make_sam", make, raising=False)
+    spec = ModelSpec("napari_intseg.testing:make_sam", "A SAM", "sam", registry.CLICKS_BOX_MASK)
+    monkeypatch.setitem(registry.MODELS, "random-sam", spec)
+    window = Window(make_napari_viewer(show=True), picture)
+    window.choose("random-sam")
+    window.click((60, 85))
+    window.click((10, 10), Qt.MouseButton.RightButton)
+    window.settle()
+    state = window.comparison.state
+    assert state.names == ("bundled", "random-sam")
+    assert all(seconds > 0 for seconds in state.seconds)
+    assert [m.clicks for m in state.moments] == [1, 2]
+    assert "only B, random-sam" in window.told
+    assert not window.widget.status_panel.error.text()
+    window.widget.close()

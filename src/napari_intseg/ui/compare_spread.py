@@ -9,6 +9,7 @@ from napari_intseg.propagation.walk import Step, WalkSettings, walk
 from napari_intseg.ui.compare_pair import Pair
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.voice import told
+from napari_intseg.ui.workbench import Workbench
 from napari_intseg.ui.worker import Outcome, ShouldStop
 
 
@@ -87,3 +88,50 @@ class Echo:
         self.close()
         self._pair.follow()
         self._on_end()
+
+
+class Echoes:
+    """Has the second model propagate whenever the first has done so.
+
+    Parameters
+    ----------
+    on_end : callable
+        Called at the end of each propagation of the second model.
+    """
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
+        self._heard: Place | None = None
+        self._echo: Echo | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the second model propagates."""
+        return self._echo is not None and self._echo.is_running
+
+    def listen(self, bench: Workbench, pair: Pair | None, place: Place | None) -> None:
+        """Take note of a propagation of the first model, and follow it once it has ended.
+
+        Parameters
+        ----------
+        bench : Workbench
+            Where the first model works.
+        pair : Pair or None
+            The second model.
+        place : Place or None
+            The object, and the plane in the window.
+        """
+        if bench.is_propagating:
+            self._heard = self._heard or place
+            return
+        heard, self._heard = self._heard, None
+        if heard is not None and pair is not None:
+            self.close()
+            self._echo = Echo(pair, heard, on_end=self._on_end)
+            self._echo.start(bench.planes, bench.settings)
+
+    def close(self) -> None:
+        """Stop, and tell nobody."""
+        echo, self._echo = self._echo, None
+        if echo is not None:
+            echo.close()

@@ -1,16 +1,20 @@
 """What a comparison shows: read from the sessions, and from what was compared."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels
 
+from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
+from napari_intseg.errors import IntSegError
 from napari_intseg.session.compare import Moment, Overlap
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_pair import Compared, Pair
 from napari_intseg.ui.layers import Place
+from napari_intseg.ui.workbench import Workbench
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,22 @@ def show_plane(binder: Binder, plane: Plane) -> None:
     at[axis] = plane.index
     world = labels.data_to_world(at)
     dims.set_point(offset + axis, float(world[axis]))
+
+
+def put_masks(bench: Workbench, place: Place, masks: Mapping[Plane, BoolArray]) -> bool:
+    """Let an object start from masks, as one step of undo; return whether it was allowed."""
+    binder = bench.binder
+    session = None if binder is None else binder.drawer.session(place.time, place.object)
+    if binder is None or session is None:
+        return False
+    try:
+        change = session.set_initial(masks)
+    except IntSegError as err:
+        bench.voice.failed.emit(str(err))
+        return False
+    binder.draw(place.time, change)
+    bench.voice.changed.emit()
+    return True
 
 
 def _seconds(pair: Pair, place: Place) -> tuple[float | None, float | None]:

@@ -9,15 +9,15 @@ from psygnal import Signal
 
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.core.volume import Plane
-from napari_intseg.errors import IntSegError
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_hint import Hint
 from napari_intseg.ui.compare_pair import Pair
-from napari_intseg.ui.compare_spread import Echo
+from napari_intseg.ui.compare_spread import Echoes
 from napari_intseg.ui.compare_state import (
     State,
     of_object,
     possible_truths,
+    put_masks,
     show_plane,
     state_of,
 )
@@ -66,8 +66,7 @@ class Comparison:
         self.truth: Labels | None = None
         self.pair: Pair | None = None
         self.hint = Hint(self.changed.emit)
-        self._echo: Echo | None = None
-        self._spreading: Place | None = None
+        self._echoes = Echoes(self.changed.emit)
         self._is_closed = False
         bench.voice.changed.connect(self._follow)
         bench.voice.answered.connect(self._follow)
@@ -78,8 +77,7 @@ class Comparison:
     @property
     def is_idle(self) -> bool:
         """Whether all is answered, propagated and compared."""
-        echoes = self._echo is not None and self._echo.is_running
-        return not echoes and (self.pair is None or self.pair.is_idle)
+        return not self._echoes.is_running and (self.pair is None or self.pair.is_idle)
 
     def choose(self, choice: Choice | None) -> None:
         """Compare with a model from now on, or with none."""
@@ -112,8 +110,8 @@ class Comparison:
         pair, place = self.pair, self._place()
         if pair is None or place is None:
             return None
-        echoes = self._echo is not None and self._echo.is_running
-        return state_of(pair, place, self.bench.loader.choice.name, is_waiting=echoes)
+        name, echoes = self.bench.loader.choice.name, self._echoes.is_running
+        return state_of(pair, place, name, is_waiting=echoes)
 
     def keep(self, which: str, *, everywhere: bool = False) -> None:
         """Go on from one of the masks, or both together, as one step of undo.
@@ -123,18 +121,21 @@ class Comparison:
         which : str
             A key of `KEEP`.
         everywhere : bool, default False
-            On all planes of the axis in the window; else on the plane in the window alone.
+            On all planes of the axis in the window that differ; else on the plane in the window.
         """
         place, pair = self._place(), self.pair
         if place is None or pair is None:
             self._fail("There is nothing to keep yet. Choose a second model, then click.")
             return
-        places = [p for p, _ in of_object(pair, place)] if everywhere else [place]
+        places = [place]
+        if everywhere:  # elsewhere all masks are the same
+            found = of_object(pair, place)
+            places = [p for p, c in found if c.overlap.disagreeing] or places
         masks = {p.plane: KEEP[which](*pair.masks(p)) for p in places}
         if not any(mask.any() for mask in masks.values()):
             self._fail("There is nothing to keep: that mask is empty here.")
             return
-        if self._put(place, masks):
+        if put_masks(self.bench, place, masks):
             on = f"{len(masks)} planes" if everywhere and len(masks) > 1 else "this plane"
             what = {"A": "A's mask", "B": "B's mask"}.get(which, f"what {which} say")
             self.bench.voice.message.emit(f"Kept {what} on {on}. Clicks that follow correct it.")
@@ -148,7 +149,7 @@ class Comparison:
             self._fail("There is nothing to hand over yet. Choose a second model, then click.")
             return
         mask, _ = pair.masks(place)
-        if mask.any() and not self._put(place, {place.plane: mask}):
+        if mask.any() and not put_masks(self.bench, place, {place.plane: mask}):
             return
         self._trade()
         self.bench.voice.message.emit(
@@ -203,21 +204,6 @@ class Comparison:
             return None
         return Place(now.time, binder.drawer.object, now.plane)
 
-    def _put(self, place: Place, masks: dict[Plane, BoolArray]) -> bool:
-        """Let the current object start from masks, in its session; say whether it was allowed."""
-        binder = self.bench.binder
-        session = None if binder is None else binder.drawer.session(place.time, place.object)
-        if binder is None or session is None:
-            return False
-        try:
-            change = session.set_initial(masks)
-        except IntSegError as err:
-            self._fail(str(err))
-            return False
-        binder.draw(place.time, change)
-        self.bench.voice.changed.emit()
-        return True
-
     def _fail(self, text: str) -> None:
         self.bench.voice.failed.emit(text)
 
@@ -251,7 +237,7 @@ class Comparison:
         if self.pair is not None:
             self.pair.follow()
         self.hint.check()
-        self._spread()
+        self._echoes.listen(self.bench, self.pair, self._place())
         self.changed.emit()
 
     def _is_traded_back(self, binder: Binder | None) -> bool:
@@ -270,24 +256,9 @@ class Comparison:
 
     def _end_pair(self, *, remove: bool = True) -> None:
         pair, self.pair = self.pair, None
-        if self._echo is not None:
-            self._echo.close()
-            self._echo = None
+        self._echoes.close()
         if pair is not None:
             pair.close(remove=remove)
-
-    def _spread(self) -> None:
-        """Have the second model propagate once the first has."""
-        if self.bench.is_propagating:
-            self._spreading = self._spreading or self._place()
-            return
-        place, self._spreading = self._spreading, None
-        if place is None or self.pair is None:
-            return
-        if self._echo is not None:
-            self._echo.close()
-        self._echo = Echo(self.pair, place, on_end=self.changed.emit)
-        self._echo.start(self.bench.planes, self.bench.settings)
 
     def _plane_changed(self, _event: Any = None) -> None:
         self.changed.emit()

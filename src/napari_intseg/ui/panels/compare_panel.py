@@ -46,7 +46,9 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.worst = QPushButton("Go to the plane that disagrees most")
         self.keep = {which: QPushButton(title) for which, title, _ in _KEEP}
         self.everywhere = QCheckBox("on all planes")
-        self.everywhere.setToolTip("Keep on every plane that both know, not only on this one.")
+        self.everywhere.setToolTip(
+            "Keep on every plane on which the two differ, not only on this one."
+        )
         self.swap = QPushButton("Go on with B from A's mask")
         self.swap.setToolTip("B becomes the model that answers, and its first mask is A's.")
         self.suggest = buttons.make("suggest_click")
