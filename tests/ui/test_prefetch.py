@@ -157,6 +157,32 @@ def test_embeddings_in_memory_stay_within_their_bound():
     assert to_prepare(session, Plane(0, 12)) is None
 
 
+class Seeing(Slow):
+    """Keeps the images it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.images = []
+
+    def prepare(self, image):
+        self.images.append(image)
+        return Prepared(image.shape[:2], 0, 1000)
+
+
+@pytest.mark.parametrize("context", [0, 1])
+def test_what_is_prepared_ahead_is_what_a_click_would_have_prepared(context):
+    volume = Volume(np.random.default_rng(0).integers(0, 255, (5, 6, 8)).astype(np.uint8))
+    model = Seeing()
+    session, other = Session(model, volume), Session(model, volume)
+    for one in (session, other):
+        one.change_setup(context=context)
+    prepare(to_prepare(session, Plane(0, 2)))
+    other.click((2, 1, 1))
+    np.testing.assert_array_equal(*model.images)
+    session.click((2, 1, 1))
+    assert len(model.images) == 2
+
+
 def test_nothing_is_prepared_after_closing(bench, toy, begin, pump):
     toy.is_free = False
     begin()

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.predict import Options, PreparedStore, prepare_slice, whole_keys
+from napari_intseg.inference.reading import SliceReader
 from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.desk import Desk
 from napari_intseg.session.embeddings import LayeredCache
@@ -54,13 +54,9 @@ def to_prepare(session: Desk, plane: Plane) -> Ahead | None:
 def prepare(ahead: Ahead) -> None:
     """Prepare a plane, in whichever one thread models are used."""
     volume, plane = ahead.setup.volume, ahead.plane
-
-    def read(rows: slice, cols: slice) -> Array:
-        return volume.take(plane, rows, cols)
-
     prepare_slice(
         ahead.setup.model,
-        read,
+        SliceReader(volume, plane, ahead.setup.context),
         volume.slice_shape(plane.axis),
         ahead.setup.options,
         prepared=ahead.store,

@@ -105,14 +105,7 @@ class Binder(Given):
         )
         self.clicking.complete()
         self.boxes = Boxes(
-            tools.viewer,
-            frame,
-            labels,
-            post=tools.post,
-            defaults=lambda: self.clicking.defaults,
-            on_change=self.sync,
-            on_drawn=tools.voice.drawn.emit,
-            on_refused=tools.voice.failed.emit,
+            tools, frame, labels, defaults=lambda: self.clicking.defaults, on_change=self.sync
         )
         used = [int(label) for label in points.features["object"]] or [first_label]
         self.drawer.know(used)

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from napari.components import ViewerModel
 from napari.layers import Labels, Shapes
 
 from napari_intseg.core.prompts import Prompts
@@ -18,7 +17,9 @@ from napari_intseg.ui.shapes_in import (
     with_drawn,
 )
 from napari_intseg.ui.starting import MADE_FOR
-from napari_intseg.ui.worker import Post
+
+if TYPE_CHECKING:
+    from napari_intseg.ui.binder import Tools
 
 MODES: dict[Literal["box", "scribble"], str] = {"box": "add_rectangle", "scribble": "add_path"}
 _DONE = ("added", "removed", "changed")
@@ -31,47 +32,38 @@ class Boxes:
 
     Parameters
     ----------
-    viewer : ViewerModel
-        The layer is added to it.
+    tools : Tools
+        The viewer that the layer is added to, and where to speak.
     frame : Frame
         The grid.
     labels : Labels
         On the grid.
-    post : callable
-        Has the GUI thread tidy up when napari is done with drawing.
     defaults : callable
         Returns "object", "axis" and "sign" of a shape that is drawn now.
     on_change : callable
         Called when shapes were added, moved, deleted or given other features.
-    on_drawn : callable
-        Called a little later when the mouse has drawn a shape, with what it is.
-    on_refused : callable
-        Told why a shape was taken back.
     """
 
     def __init__(
         self,
-        viewer: ViewerModel,
+        tools: "Tools",
         frame: Frame,
         labels: Labels,
         *,
-        post: Post,
         defaults: Callable[[], Mapping[str, Any]],
         on_change: Callable[[], None],
-        on_drawn: Callable[[str], None],
-        on_refused: Callable[[str], None],
     ) -> None:
         self.layer: Shapes | None = None
-        self._viewer, self._frame, self._labels = viewer, frame, labels
-        self._post, self._defaults = post, defaults
-        self._on_change, self._on_drawn, self._on_refused = on_change, on_drawn, on_refused
+        self._viewer, self._frame, self._labels = tools.viewer, frame, labels
+        self._post, self._voice = tools.post, tools.voice
+        self._defaults, self._on_change = defaults, on_change
         self._quiet = self._closed = self._untidy = False
         self._pressed: str | None = None
         self._dragged = self._was_drawn = False
         self._seen: Any = None
         self._held: dict[Place, Prompts] = {}
-        viewer.layers.events.removed.connect(self._layer_removed)
-        found = next((x for x in viewer.layers if self._is_ours(x)), None)
+        tools.viewer.layers.events.removed.connect(self._layer_removed)
+        found = next((x for x in tools.viewer.layers if self._is_ours(x)), None)
         if found is not None:
             self._watch(found)
 
@@ -185,7 +177,7 @@ class Boxes:
         with self._silent():
             layer.selected_data = set()
             layer.remove([len(layer.data) - 1])
-        self._on_refused("Hold the mouse button down and drag from corner to corner.")
+        self._voice.failed.emit("Hold the mouse button down and drag from corner to corner.")
 
     def _features_changed(self, _event: Any = None) -> None:
         layer = self.layer
@@ -234,7 +226,7 @@ class Boxes:
         self._seen = layer.features.copy()
         self.set_defaults()
         if drawn and len(layer.data):
-            self._on_drawn("scribble" if layer.shape_type[-1] == "path" else "box")
+            self._voice.drawn.emit("scribble" if layer.shape_type[-1] == "path" else "box")
 
     def _follow(self) -> None:
         held, self._held = self._held, {}

@@ -1,11 +1,13 @@
 """Where embeddings are kept beyond the day: one choice for all images of a window."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 from napari_intseg.session.embeddings import EmbeddingFiles
+from napari_intseg.session.session import Session
 
 
 @dataclass(slots=True)
@@ -19,6 +21,13 @@ class Shelf:
     """
 
     files: EmbeddingFiles | None = None
+
+    def put(self, files: EmbeddingFiles | None, begun: Iterable[Iterable[Session]]) -> None:
+        """Choose anew, for sessions that have begun as well, given image by image."""
+        self.files = files
+        for sessions in begun:
+            for session in sessions:
+                session.keep_embeddings(files)
 
 
 def usual_folder() -> Path:

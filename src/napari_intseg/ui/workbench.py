@@ -199,10 +199,7 @@ class Workbench:
 
     def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
         """Keep embeddings on disk from now on, or not any more with None."""
-        self.shelf.files = files
-        for binder in self._binders.values():
-            for session in binder.drawer.sessions.values():
-                session.keep_embeddings(files)
+        self.shelf.put(files, (b.drawer.sessions.values() for b in self._binders.values()))
         self.voice.changed.emit()
 
     def close(self) -> None:
