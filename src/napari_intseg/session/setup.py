@@ -102,6 +102,15 @@ class Setup:
         names = [f.name for f in fields(self) if f.name != "_intensity"]
         return Setup(**{name: getattr(self, name) for name in names} | changes)
 
+    def seen(self) -> dict[str, Any]:
+        """Return the model and how it sees the image as plain JSON; may read from the data."""
+        return {
+            "model": self.model.traits.name,
+            "intensity": self.options.intensity.written(),
+            "window": encode(self.window),
+            "context": self.context,
+        }
+
     def written(self) -> dict[str, Any]:
         """Return all that the journal needs of it: everything but the data."""
         names = [f.name for f in fields(self) if f.name not in ("volume", "_intensity")]

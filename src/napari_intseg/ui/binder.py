@@ -1,7 +1,7 @@
 """Joins a Points and a Labels layer to sessions: clicks in, masks out, nobody waits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from napari.components import ViewerModel
@@ -185,10 +185,14 @@ class Binder(Given):
         session = self.drawer.session(time)
         if session is None:
             return None
+        before = session.setup
         change = session.undo() if action == "undo" else session.redo()
         if change is None:
             return None
         current = session.object
+        if session.setup is not before:  # what was clicked is answered as it was then
+            change = replace(change, objects=tuple(sorted({*change.objects, current})))
+            self._asking.add(list(self._given))
         self.drawer.went_back(session)
         self.drawer.know_again(session, {*change.objects, current})
         places = [Place(time, o, p) for o in change.objects for p in change.planes]

@@ -14,6 +14,7 @@ from napari_intseg.ui import alternatives, tools
 from napari_intseg.ui.actions import Keys
 from napari_intseg.ui.bridge import Bridge
 from napari_intseg.ui.comparison import Comparison
+from napari_intseg.ui.looking import Looking
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.click_panel import ClickPanel
 from napari_intseg.ui.panels.compare_panel import ComparePanel
@@ -62,7 +63,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self._keys = Keys(napari_viewer, calls)
         buttons = Buttons(calls, self._keys.taken)
         self.status_panel = StatusPanel(bench)
-        self.image_panel = ImagePanel(bench)
+        self.image_panel = ImagePanel(bench, Looking(bench, self._bridge.post))
         self.model_panel = ModelPanel(bench)
         self.object_panel = ObjectPanel(bench, buttons)
         self.start_panel = StartPanel(bench)

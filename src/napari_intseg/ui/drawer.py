@@ -47,6 +47,7 @@ class Drawer:
         self._window = window
         self.channels = channels
         self._sessions: dict[int, Session] = {}
+        self._shown: dict[str, Any] = {}
         self._looked: dict[int, WindowChoice] = {}
         self.journal = Journal()
 
@@ -81,6 +82,8 @@ class Drawer:
                 window=self._window(),
                 channels=self.channels,
             )
+            if self._shown:
+                self._sessions[time].change_setup(**self._shown)
             self._looked[time] = self._sessions[time].window
             self._sessions[time].keep_embeddings(self.shelf.files)
             self._sessions[time].recorder.join(self.journal, time)
@@ -108,6 +111,12 @@ class Drawer:
         for time, session in self._sessions.items():
             if self._looked.get(time) != self._window():
                 self._look(time, session.model)
+
+    def look(self, **changes: Any) -> None:
+        """Change further fields of every session's `Setup`, here and at other time points."""
+        for session in self._sessions.values():
+            session.change_setup(**changes)
+        self._shown.update(changes)
 
     def take(self, sessions: Mapping[int, Session], journal: Journal) -> None:
         """Go on with sessions that were made elsewhere, in place of those that are here."""

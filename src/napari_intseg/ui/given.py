@@ -46,6 +46,12 @@ class Given:
         """Whether a click still waits for its answer."""
         return self._asking.is_waiting
 
+    def answer_again(self) -> None:
+        """Have everything answered that a change of window or channels left unanswered."""
+        self.drawer.set_window()
+        self._asking.add(list(self._given))
+        self._asking.ask()
+
     def clicks_of(self, label: int) -> int:
         """Return how many clicks an object has."""
         return sum(len(prompts.clicks) for prompts in self.given_for(label))

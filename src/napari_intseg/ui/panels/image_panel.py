@@ -8,7 +8,10 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QWidget
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import CT_WINDOWS, default_colours
 from napari_intseg.ui.frame import can_mix, level_0, possible_axes
+from napari_intseg.ui.looking import Looking
 from napari_intseg.ui.panels.form import combo, fill, form
+from napari_intseg.ui.panels.look_panel import LEVEL, PER_CENT, RANGE, LookPanel
+from napari_intseg.ui.panels.preview import Preview
 from napari_intseg.ui.window import AS_SHOWN
 from napari_intseg.ui.workbench import Workbench
 
@@ -25,15 +28,23 @@ _MEANINGS = {
 
 
 class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """Follows the image layers of the viewer."""
+    """Follows the image layers of the viewer.
 
-    def __init__(self, bench: Workbench) -> None:
+    Parameters
+    ----------
+    bench : Workbench
+        Whose work.
+    looking : Looking
+        Takes the choice of window; closed with the panel.
+    """
+
+    def __init__(self, bench: Workbench, looking: Looking) -> None:
         super().__init__()
-        self._bench = bench
+        self._bench, self._looking = bench, looking
         self.image = combo("The image layer to segment. It is never changed.")
         self.axes = combo("What the leading axes of the image are.")
         self.contrast = combo(
-            "How values are shown to the model, from the next click on.\n"
+            "How values are shown to the model; what is clicked is answered anew.\n"
             "Automatic: 8-bit and RGB values as they are, all others as displayed."
         )
         self.channels = QWidget()
@@ -46,11 +57,15 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addRow(self._axes_label, self.axes)
         layout.addRow(self._channels_label, self.channels)
         layout.addRow("Contrast", self.contrast)
+        self.look, self.preview = LookPanel(bench, looking), Preview(bench, looking)
+        layout.addRow(self.look)
+        layout.addRow(self.preview)
         entries: list[tuple[str, Any]] = [
             ("automatic", None),
             (AS_SHOWN, AS_SHOWN),
             ("percentiles", "percentile"),
             ("full range", "full"),
+            *((f"{kind} …", kind) for kind in (LEVEL, PER_CENT, RANGE)),
         ]
         for name, window in CT_WINDOWS.items():
             entries.append((f"CT {name}: level {window.level:g}, width {window.width:g} HU", name))
@@ -58,6 +73,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.image.currentIndexChanged.connect(self._image_chosen)
         self.axes.currentIndexChanged.connect(self._axes_chosen)
         self.contrast.currentIndexChanged.connect(self._window_chosen)
+        self.look.changed.connect(self._window_chosen)
         layers = bench.viewer.layers.events
         layers.inserted.connect(self._layers_changed)
         layers.removed.connect(self._layers_changed)
@@ -67,6 +83,8 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def close_panel(self) -> None:
         """Let go of the viewer."""
+        self.preview.close_panel()
+        self._looking.close()
         layers = self._bench.viewer.layers.events
         layers.inserted.disconnect(self._layers_changed)
         layers.removed.disconnect(self._layers_changed)
@@ -103,8 +121,12 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._bench.choose_axes(self.axes.currentData())
         self._show_choices()
 
-    def _window_chosen(self, _index: int) -> None:
-        self._bench.choose_window(self.contrast.currentData())
+    def _window_chosen(self, index: int | None = None) -> None:
+        chosen = self.contrast.currentData()
+        if index is not None:
+            self.look.ask(chosen)
+        asked = chosen in (LEVEL, PER_CENT, RANGE)
+        self._looking.choose_window(self.look.chosen() if asked else chosen)
 
     def _channels_chosen(self, _on: bool) -> None:
         on = [what for box, what in self._boxes if box.isChecked()]

@@ -1,0 +1,157 @@
+"""How the model sees the image: choices that answer anew, a small picture of it, and a record."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from numpy.typing import NDArray
+
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import IntSegError
+from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.inference.reading import SliceReader
+from napari_intseg.inference.zoom_in import is_seen_whole
+from napari_intseg.session.setup import Setup
+from napari_intseg.ui.window import window_now
+from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.worker import Outcome, Post, ShouldStop
+
+RECORD = "napari-intseg seen"
+"""Key of the labels' metadata: the model, and how it saw the image, as plain JSON."""
+
+REST_MS = 250
+PREVIEW_PX = 128
+
+Picture = NDArray[np.uint8]
+
+
+class Looking:
+    """What the model sees of the chosen image.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Whose work.
+    post : callable
+        Calls back in the GUI thread after a while.
+    """
+
+    def __init__(self, bench: Workbench, post: Post) -> None:
+        self._bench, self._post = bench, post
+        self._image: Image | None = None
+        self._rests = 0
+        self._closed = False
+        bench.voice.changed.connect(self._follow)
+        bench.voice.answered.connect(self._record)
+        self._follow()
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._closed = True
+        self._bench.voice.changed.disconnect(self._follow)
+        self._bench.voice.answered.disconnect(self._record)
+        self._watch(None)
+
+    def choose_window(self, window: WindowChoice) -> None:
+        """Choose how values become grey; what was clicked is answered anew, as a step of undo."""
+        self._bench.choose_window(window)
+        self._again()
+
+    def choose(self, **changes: Any) -> None:
+        """Change `context` or `colours` of the `Setup`; what was clicked is answered anew."""
+        binder = self._bench.binder
+        if binder is None or binder.drawer.model is None:
+            self._bench.voice.failed.emit("There is nothing to look at yet. Begin an object first.")
+            return
+        try:
+            binder.drawer.look(**changes)
+        except IntSegError as err:
+            self._bench.voice.failed.emit(str(err))
+        self._again()
+
+    @property
+    def setup(self) -> Setup | None:
+        """Model, window, channels and planes at the time point in the window."""
+        binder = self._bench.binder
+        if binder is None or binder.is_closed:
+            return None
+        session = binder.drawer.sessions.get(binder.time)
+        return None if session is None else session.setup
+
+    def picture(self, then: Callable[[Picture | None], None]) -> None:
+        """Make a small picture of what the model sees of the slice in view, as RGB.
+
+        Parameters
+        ----------
+        then : callable
+            Given it in the GUI thread, uint8 (h, w, 3); None if there is none.
+        """
+        binder, setup = self._bench.binder, self.setup
+        now = None if binder is None else binder.viewed
+        if setup is None or now is None or isinstance(now, str):
+            then(None)
+            return
+        plane = now.plane
+
+        def work(_: ShouldStop) -> Picture:
+            return small(setup, plane)
+
+        def done(outcome: Outcome[Picture]) -> None:
+            if not self._closed:
+                then(outcome.value)
+
+        self._bench.worker.submit(work, done, key="preview", idle=True)
+
+    def _follow(self) -> None:
+        self._watch(self._bench.image)
+
+    def _watch(self, image: Image | None) -> None:
+        if image is self._image:
+            return
+        if self._image is not None:
+            self._image.events.contrast_limits.disconnect(self._limits_changed)
+        if image is not None:
+            image.events.contrast_limits.connect(self._limits_changed)
+        self._image = image
+
+    def _limits_changed(self, _event: Any = None) -> None:
+        """Answer anew when the limits have come to rest, if the model follows the display."""
+        self._rests += 1
+        self._post(partial(self._rested, self._rests), REST_MS)
+
+    def _rested(self, number: int) -> None:
+        setup = self.setup
+        if self._closed or number != self._rests or setup is None:
+            return
+        bench = self._bench
+        if window_now(bench.window, bench.image, mixed=bool(bench.others)) != setup.window:
+            self._again()
+
+    def _again(self) -> None:
+        binder = self._bench.binder
+        if binder is not None and not binder.is_closed and binder.drawer.model is not None:
+            binder.answer_again()
+        self._bench.voice.changed.emit()
+
+    def _record(self, _where: str, _seconds: float) -> None:
+        """Keep with the labels how they came about."""
+        binder, setup = self._bench.binder, self.setup
+        if binder is not None and setup is not None:
+            binder.labels.metadata[RECORD] = setup.seen()
+
+
+def small(setup: Setup, plane: Plane) -> Picture:
+    """Return a slice as a setup's model sees it, its longer side 128 pixels, uint8 (h, w, 3)."""
+    shape = setup.volume.slice_shape(plane.axis)
+    read = SliceReader(setup.volume, plane, setup.context)
+    step = max(1, -(-max(shape) // PREVIEW_PX))
+    if step > 1 and not is_seen_whole(shape) and len(read.factors) == 1:
+        first = [
+            max(0, n // 2 - PREVIEW_PX) for n in shape
+        ]  # the middle: all would be much to read
+        raw = read(*(slice(f, f + 2 * PREVIEW_PX, 2) for f in first))
+    else:
+        raw = read(slice(0, shape[0], step), slice(0, shape[1], step))
+    return np.asarray(np.rint(setup.options.intensity.to_rgb(raw) * 255), np.uint8)

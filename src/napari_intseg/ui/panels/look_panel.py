@@ -1,0 +1,121 @@
+"""Windows by numbers, colours of channels, neighbouring planes."""
+
+from psygnal import Signal
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from napari_intseg.inference.intensity import NAMED_COLOURS, Percentiles, Window, WindowChoice
+from napari_intseg.ui.looking import Looking
+from napari_intseg.ui.panels.form import combo, fill
+from napari_intseg.ui.workbench import Workbench
+
+LEVEL, PER_CENT, RANGE = "level and width", "percentiles from to", "fixed range"
+"""Entries of the list of windows for which two numbers are asked."""
+
+_STARTS = {LEVEL: (50.0, 400.0), PER_CENT: (0.5, 99.5), RANGE: (0.0, 255.0)}
+_PREFIXES = {LEVEL: ("level ", "width "), PER_CENT: ("", ""), RANGE: ("from ", "to ")}
+
+
+class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Below the list of windows.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Whose work.
+    looking : Looking
+        Takes the choices.
+    """
+
+    changed = Signal()
+    """The numbers of a window have changed."""
+
+    def __init__(self, bench: Workbench, looking: Looking) -> None:
+        super().__init__()
+        self._bench, self._looking = bench, looking
+        self._kind = ""
+        self.first, self.second = QDoubleSpinBox(), QDoubleSpinBox()
+        self.numbers = QWidget()
+        row = QHBoxLayout(self.numbers)
+        for box in (self.first, self.second):
+            box.setRange(-1e9, 1e9)
+            box.setDecimals(2)
+            box.setKeyboardTracking(False)
+            box.valueChanged.connect(self._number_changed)
+            row.addWidget(box)
+        self.neighbours = QCheckBox("neighbouring planes as colours")
+        self.neighbours.setToolTip(
+            "The model sees the plane before in red, this one in green, the next in blue (2.5-D)."
+        )
+        self.neighbours.toggled.connect(lambda on: looking.choose(context=int(on)))
+        self.colours = QWidget()
+        self._row = QHBoxLayout(self.colours)
+        for inside in (row, self._row):
+            inside.setContentsMargins(0, 0, 0, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        for widget in (self.numbers, self.colours, self.neighbours):
+            layout.addWidget(widget)
+        self.numbers.setVisible(False)
+        self._count = -1
+        bench.voice.changed.connect(self._show)
+        self._show()
+
+    def ask(self, kind: object) -> None:
+        """Show the two numbers of a kind of window; none for any other choice."""
+        self._kind = kind if isinstance(kind, str) and kind in _STARTS else ""
+        self.numbers.setVisible(bool(self._kind))
+        if self._kind:
+            pairs = zip(_PREFIXES[self._kind], _STARTS[self._kind], strict=True)
+            for box, (prefix, start) in zip((self.first, self.second), pairs, strict=True):
+                with QSignalBlocker(box):
+                    box.setPrefix(prefix)
+                    box.setSuffix(" %" if self._kind == PER_CENT else "")
+                    box.setValue(start)
+
+    def chosen(self) -> WindowChoice:
+        """Return the window that the numbers make; None while they make none."""
+        one, two = float(self.first.value()), float(self.second.value())
+        if self._kind == LEVEL and two > 0:
+            return Window(one, two)
+        if self._kind == PER_CENT and 0 <= one < two <= 100:
+            return Percentiles(one, two)
+        return (one, two) if self._kind == RANGE and one < two else None
+
+    def _number_changed(self, _value: float) -> None:
+        if self.chosen() is not None:
+            self.changed.emit()
+
+    def _show(self) -> None:
+        setup = self._looking.setup
+        volume = None if setup is None else setup.volume
+        is_grey = volume is not None and volume.ndim == 3 and not volume.n_channels
+        self.neighbours.setVisible(is_grey)
+        if setup is not None:
+            with QSignalBlocker(self.neighbours):
+                self.neighbours.setChecked(setup.context > 0)
+        shown = None if setup is None or setup.channels is None else len(setup.channels)
+        count = shown or (0 if volume is None else min(3, volume.n_channels))
+        if count != self._count:
+            self._count = count
+            self._show_colours(count)
+
+    def _show_colours(self, count: int) -> None:
+        while (item := self._row.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        self.colours.setVisible(count > 1)
+        first = ("red", "green", "blue") if count <= 3 else tuple(NAMED_COLOURS)
+        boxes = []
+        for i in range(count if count > 1 else 0):
+            box = combo(f"The colour in which the model sees channel {i + 1} of those chosen.")
+            box.setMinimumContentsLength(3)
+            fill(box, [(name, name) for name in NAMED_COLOURS], first[i % len(first)])
+            self._row.addWidget(box)
+            boxes.append(box)
+        for box in boxes:
+            box.currentIndexChanged.connect(
+                lambda _i: self._looking.choose(colours=tuple(b.currentData() for b in boxes))
+            )

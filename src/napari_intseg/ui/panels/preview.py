@@ -1,0 +1,70 @@
+"""A small picture of what the model sees."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
+
+from napari_intseg.ui.looking import REST_MS, Looking, Picture
+from napari_intseg.ui.workbench import Workbench
+
+
+class Preview(QWidget):  # type: ignore[misc, unused-ignore]
+    """Follows the slice in view and the choice of window, while it is switched on.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Whose work.
+    looking : Looking
+        Makes the picture.
+    """
+
+    def __init__(self, bench: Workbench, looking: Looking) -> None:
+        super().__init__()
+        self._bench, self._looking = bench, looking
+        self._rests = 0
+        self._closed = False
+        self.shown = QCheckBox("show what the model sees")
+        self.shown.setToolTip("A small picture of the slice as the model gets it.")
+        self.picture = QLabel()
+        self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.picture.setVisible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.shown)
+        layout.addWidget(self.picture)
+        self.shown.toggled.connect(self._changed)
+        bench.voice.changed.connect(self._changed)
+        bench.viewer.dims.events.point.connect(self._changed)
+
+    def close_panel(self) -> None:
+        """Let go of the viewer."""
+        self._closed = True
+        self._bench.voice.changed.disconnect(self._changed)
+        self._bench.viewer.dims.events.point.disconnect(self._changed)
+
+    def _changed(self, _event: Any = None) -> None:
+        if not self.shown.isChecked():
+            self.picture.setVisible(False)
+            return
+        self._rests += 1
+        self._bench.post(partial(self._rested, self._rests), REST_MS)
+
+    def _rested(self, number: int) -> None:
+        if not self._closed and number == self._rests:
+            self._looking.picture(self._show)
+
+    def _show(self, picture: Picture | None) -> None:
+        if self._closed:
+            return
+        self.picture.setVisible(picture is not None)
+        if picture is not None:
+            height, width = picture.shape[:2]
+            pixels = np.ascontiguousarray(picture).tobytes()
+            image = QImage(pixels, width, height, 3 * width, QImage.Format.Format_RGB888)
+            self.picture.setPixmap(QPixmap.fromImage(image.copy()))
