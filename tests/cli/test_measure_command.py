@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import tifffile
 
 from napari_intseg.cli.main import main
 from napari_intseg.core.volume import Volume
@@ -45,3 +46,21 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, capsys):
     assert main(["measure", image, "-o", str(tmp_path / "m.txt")]) == 2
     assert "expected a name ending in .csv" in capsys.readouterr().err
     assert main(["measure", labels, "-o", out, "--overwrite", "--quiet"]) == 0
+
+
+def test_segment_tells_sizes_in_the_unit_of_the_image(tmp_path, capsys):
+    image = np.zeros((3, 30, 40), np.uint8)
+    image[1, 8:20, 8:22] = 200
+    for unit, factor in (("mm", 1.0), ("um", 1e3)):
+        path = tmp_path / f"{unit}.tif"
+        tifffile.imwrite(
+            path, image, imagej=True, resolution=(1 / factor, 1 / factor),
+            metadata={"axes": "ZYX", "spacing": factor, "unit": unit},
+        )  # fmt: skip
+        out = str(tmp_path / f"{unit}.npy")
+        words = ["--click", "1,14,15", "--model", "random-walker"]
+        assert main(["segment", str(path), "-o", out, *words]) == 0
+        (line,) = (row for row in capsys.readouterr().out.splitlines() if row.startswith("object"))
+        count = np.count_nonzero(np.load(out))
+        told = {"mm": f"({count:.4g} mm³)", "um": f"({count * factor**3:.4g} µm³)"}[unit]
+        assert line.endswith(f"{count} voxels {told}")

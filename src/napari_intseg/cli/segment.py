@@ -1,6 +1,7 @@
 """`napari-intseg segment`: clicks on a file become a file of labels."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,6 @@ from napari_intseg.errors import PromptError
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, Segmenter
-    from napari_intseg.core.volume import Volume
     from napari_intseg.io.source import FileVolume
     from napari_intseg.session.session import Session
 
@@ -153,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
     if args.probability is not None:
         write_array(args.probability, _probability(session), volume, overwrite=args.overwrite)
     if not args.quiet:
-        _tell(session, args, labels)
+        _tell(session, volume, args, labels)
     return INTERRUPTED if interrupted else 0
 
 
@@ -269,22 +269,26 @@ def _probability(session: "Session") -> "Array":
     return out
 
 
-def _tell(session: "Session", args: argparse.Namespace, labels: tuple[int, ...]) -> None:
+def _tell(
+    session: "Session", volume: "FileVolume", args: argparse.Namespace, labels: tuple[int, ...]
+) -> None:
     written = session.labels
     for label in labels:
         session.select_object(label)
         count = int((written == label).sum())
-        size = _size(session.volume, count)
+        size = _size(volume, count)
         print(f"object {label}: {boxes.counted(session)}, {count} {size}")
     for target in (args.output, args.probability):
         if target is not None:
             print(f"wrote {target}", file=sys.stdout)
 
 
-def _size(volume: "Volume", count: int) -> str:
+def _size(volume: "FileVolume", count: int) -> str:
+    unit = volume.source.unit
     if volume.ndim == 2:
         return "pixels"
-    voxel_mm3 = 1.0
-    for spacing_mm in volume.spacing:
-        voxel_mm3 *= spacing_mm
-    return f"voxels ({count * voxel_mm3:.4g} mm³)"
+    if unit == "pixel":
+        return "voxels"
+    per_mm = 1e3 if unit == "µm" else 1.0
+    one = math.prod(spacing_mm * per_mm for spacing_mm in volume.spacing)
+    return f"voxels ({count * one:.4g} {unit}³)"
