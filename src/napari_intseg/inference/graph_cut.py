@@ -37,13 +37,13 @@ class GraphCut:
 
     Parameters
     ----------
-    strength : float, default 3
+    strength : float, default 2
         Weight of the contrast term; 0 leaves the answer as it is.
     band_px : float, default 8
         Pixels further from the contour, in pixels of the slice, are left alone.
     """
 
-    strength: float = 3.0
+    strength: float = 2.0
     band_px: float = 8.0
 
 

@@ -4,12 +4,21 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_intseg.models.catalogue import CATALOGUE, find_entry
 from napari_intseg.models.registry import ModelSpec, available_models
 from napari_intseg.ui.loading import Choice, devices, has_weights, keys_here, weights_key
 from napari_intseg.ui.panels.form import combo, fill, form
+from napari_intseg.ui.refinement import Refinement
 from napari_intseg.ui.workbench import Workbench
 from napari_intseg.ui.worker import Outcome
 
@@ -33,6 +42,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.model = combo("The model that answers clicks.")
         self.device = combo("Where it runs; automatic takes a GPU if there is one.")
         self.precision = combo("Number format; automatic takes half precision on a GPU.")
+        self.refine = QCheckBox("Refine by graph cut")
+        self.refine.setToolTip("Move the contour of every answer onto edges of the image nearby.")
         self.missing = QWidget()
         self.text = QLabel()
         self.text.setWordWrap(True)
@@ -48,6 +59,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.precision.currentIndexChanged.connect(self._chosen)
         self.fetch.clicked.connect(self._fetch)
         self.pick.clicked.connect(self._pick)
+        self._refinement = Refinement(bench)
+        self.refine.toggled.connect(self._refinement.choose)
         bench.voice.changed.connect(self._show_missing)
         self._chosen()
         bench.worker.submit(lambda _: devices(), self._devices_known)
@@ -61,6 +74,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = form(self)
         layout.addRow("Model", self.model)
         layout.addRow("Device", side)
+        layout.addRow(self.refine)
         layout.addRow(self.missing)
         lines = QVBoxLayout(self.missing)
         lines.setContentsMargins(0, 0, 0, 0)
