@@ -28,7 +28,7 @@ class Counting:
 
     def prepare(self, image: FloatArray) -> Prepared:
         self.prepared += 1
-        payload = {"image": image[..., 0].copy(), "note": np.array("grey")}
+        payload = {"image": image[..., 0].copy(), "colour": np.array("grey")}
         return Prepared(image.shape[:2], payload, image.nbytes)
 
     def predict(self, query: Query) -> Answer:
@@ -36,7 +36,7 @@ class Counting:
 
 
 def make(rng: np.random.Generator, count: int = 1000) -> Prepared:
-    payload = {"a": rng.normal(size=(2, count)).astype(np.float32), "note": np.array("half")}
+    payload = {"a": rng.normal(size=(2, count)).astype(np.float32), "colour": np.array("half")}
     return Prepared((30, 40), payload, count * 8)
 
 
