@@ -15,11 +15,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_intseg.models.catalogue import CATALOGUE
 from napari_intseg.models.registry import available_models
 from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B
 from napari_intseg.ui.compare_layers import COLOURS
 from napari_intseg.ui.compare_state import State
 from napari_intseg.ui.comparison import Comparison
+from napari_intseg.ui.loading import keys_here, weights_key
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.form import combo, fill
 from napari_intseg.ui.panels.plot import Plot, Series
@@ -38,7 +40,10 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, comparison: Comparison, buttons: Buttons) -> None:
         super().__init__()
         self._comparison = comparison
-        self.model = combo("A second model that gets the same clicks, after the first.")
+        self.model = combo(
+            "A second model that gets the same clicks, after the first.\n"
+            "Missing weights are fetched or added where the first model is chosen."
+        )
         self.truth = combo("Labels on the same grid, to measure both models by.")
         self.numbers = QLabel()
         self.clicks = Plot("IoU over clicks", fraction=True)
@@ -161,7 +166,14 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
 
 def _models() -> list[tuple[str, str | None]]:
-    return [("none", None), *((spec.title, name) for name, spec in available_models().items())]
+    """Return all models by what they are listed as; the panel above fetches missing weights."""
+    here = keys_here()
+    entries: list[tuple[str, str | None]] = [("none", None)]
+    for name, spec in available_models().items():
+        key = weights_key(name)
+        is_here = key is None or key in here or key not in CATALOGUE
+        entries.append((spec.title if is_here else f"{spec.title} – weights missing", name))
+    return entries
 
 
 def _numbers(state: State) -> str:
