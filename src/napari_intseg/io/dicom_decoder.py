@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array
 
-COMMAND = (sys.executable, "-m", "napari_intseg.io.dicom_decoder")
+COMMAND = (sys.executable, "-X", "utf8", "-m", "napari_intseg.io.dicom_decoder")
 TIMEOUT_S = 300.0
 _DONE, _FAILED = "done", "failed "
 
