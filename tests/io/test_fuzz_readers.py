@@ -16,7 +16,7 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.io.hooks import get_reader, read_layers
 from napari_intseg.io.ome_zarr_write import write_ome_zarr
-from napari_intseg.io.read import read_raster, read_volume
+from napari_intseg.io.read import read_mask, read_raster, read_volume
 from napari_intseg.io.write import write_array, write_labels, write_picture
 
 VOLUME = Volume(np.zeros((4, 12, 10)), spacing=(5.0, 0.7, 0.7))
@@ -238,3 +238,18 @@ def test_sizes_that_lie_make_no_endless_list_of_pieces(tmp_path):
     (path / "0" / "zarr.json").write_text(about.replace(shape, '"shape": [4000000000000, 12, 10]'))
     with pytest.raises(FileError, match=r"got shape \(4000000000000, 12, 10\) in pieces of"):
         read_layers(str(path))
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_damaged_piece_is_told_when_it_is_read(tmp_path, version):
+    path = make(tmp_path, f"{version}.zarr")
+    files = [p for p in (path / "0").rglob("*") if p.is_file()]
+    (piece,) = (p for p in files if not p.name.startswith((".z", "zarr")))
+    piece.write_bytes(b"rubbish" * 9)
+    volume = read_volume(path)
+    with pytest.raises(FileError, match=r"got a damaged piece in .*\.zarr"):
+        volume.take(volume.planes(0)[0])
+    with pytest.raises(FileError, match="got a damaged piece"):
+        np.asarray(read_raster(path).levels[0])
+    with pytest.raises(FileError, match="got a damaged piece"):
+        read_mask(path, VOLUME)

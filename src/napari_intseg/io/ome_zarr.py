@@ -12,7 +12,7 @@ from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.errors import FileError
 from napari_intseg.io.arrays import guessed_axes
 from napari_intseg.io.extra import lazy_extra
-from napari_intseg.io.pieces import in_pieces
+from napari_intseg.io.pieces import OnDisk, in_pieces
 from napari_intseg.io.raster import ORDER, Channel, Raster, known_axes, ordered
 from napari_intseg.io.source import Source, ZarrScale
 
@@ -192,7 +192,7 @@ def _shown(array: Any, path: Path) -> Any:
             f"file does not hold an image: expected an array of numbers, got {array!r} in "
             f"{str(path)!r}. Name another part of it."
         )
-    return array
+    return OnDisk(array, path)
 
 
 def _images(path: Path) -> list[str]:

@@ -1,12 +1,58 @@
-"""Arrays on disk as dask arrays, piece by piece."""
+"""Arrays on disk, read piece by piece when they are indexed."""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
 from napari_intseg.io.extra import lazy_extra
 
 _MOST_ALONG_AXIS = 1 << 20
+
+
+class OnDisk:
+    """An array whose damaged pieces are told in one clear error, whenever they are read.
+
+    Parameters
+    ----------
+    array : zarr array or HDF5 dataset
+    path : Path
+        Where it is stored, for the message.
+    """
+
+    def __init__(self, array: Any, path: Path) -> None:
+        self._array, self._path = array, path
+        self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
+        self.ndim = len(self.shape)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.chunks = array.chunks
+
+    def __getitem__(self, index: Any) -> Array:
+        """Read with basic indices.
+
+        Raises
+        ------
+        FileError
+            If a piece that is needed is damaged.
+        """
+        try:
+            return np.asarray(self._array[index])
+        except IndexError:
+            raise
+        except Exception as err:
+            # each codec has its own errors; all mean the same to a person
+            reason = " ".join(str(err).split())[-300:] or type(err).__name__
+            raise FileError(
+                f"file cannot be read: expected pixels, got a damaged piece in {str(self._path)!r} "
+                f"({reason}). Check that it is complete."
+            ) from err
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Read all of it; called by numpy."""
+        whole = self[()]
+        return whole if dtype is None else whole.astype(dtype, copy=bool(copy))
 
 
 def in_pieces(array: Any, path: Path) -> Any:
@@ -22,11 +68,11 @@ def in_pieces(array: Any, path: Path) -> Any:
     da = lazy_extra("dask.array")
     chunks = array.chunks
     if chunks is None:
-        return da.from_array(array)
+        return da.from_array(OnDisk(array, path))
     counts = [n / max(1, size) for n, size in zip(array.shape, chunks, strict=True)]
     if max(counts) > _MOST_ALONG_AXIS:
         raise FileError(
             f"file cannot be read: expected an image, got shape {tuple(array.shape)} in pieces of "
             f"{tuple(chunks)} in {str(path)!r}. Check its metadata."
         )
-    return da.from_array(array, chunks=chunks)
+    return da.from_array(OnDisk(array, path), chunks=chunks)
