@@ -1,0 +1,36 @@
+"""Short versions of `benchmarks/soak.py`, which says what they are for."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.usefixtures("qapp")]
+FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "soak.py"
+
+
+@pytest.fixture
+def soak():
+    spec = importlib.util.spec_from_file_location("intseg_soak", FILE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["intseg_soak"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["intseg_soak"]
+
+
+def test_random_actions_raise_leak_and_lose_nothing(soak):
+    report = soak.soak(150, seed=3, every=75)
+    assert report.errors == []
+    assert report.replays > 0
+    assert report.different == 0
+    assert (report.leaked, report.threads) == (0, 0)
+
+
+def test_clicks_faster_than_the_model_are_all_kept_and_the_last_is_answered(soak, record_property):
+    came = soak.rush(2.0, delay_s=0.1)
+    assert came.clicks > 10
+    assert came.held == came.clicks
+    assert came.is_last
+    record_property("longest stall of the window, ms", round(came.stall_ms))
