@@ -15,7 +15,7 @@ from napari_intseg.propagation.walk import Step, Walk, WalkSettings, with_memory
 from napari_intseg.session.going_back import GoingBack
 from napari_intseg.session.positions import len_along
 from napari_intseg.session.setup import Setup
-from napari_intseg.session.state import PlaneKey, PlaneState, WalkKey
+from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneState, WalkKey
 from napari_intseg.session.strokes import Painted
 
 TITLE = "Propagate"
@@ -118,6 +118,38 @@ class Propagating(GoingBack):
         changes = self._finished(step) if step.plane is None else self._stepped(step, step.plane)
         self.document.do(TITLE, changes, token=step.walk)
         self.recorder.stepped(step)
+        return True
+
+    def accept_followed(self, label: int, plane: Plane, step: Step, token: Hashable = None) -> bool:
+        """Take over a mask that was followed here from another time point.
+
+        Parameters
+        ----------
+        label : int
+            Of the object; it is begun if need be.
+        plane : Plane
+            Of this session's volume.
+        step : Step
+            From `Follow.steps`.
+        token : hashable, optional
+            Steps with the same token are one entry of the history.
+
+        Returns
+        -------
+        bool
+            False where a person has given something, or the object is finished.
+        """
+        state = self.document.state(label, plane)
+        is_new = label not in self.objects
+        if step.patch is None or state.is_given or (not is_new and self.is_finished(label)):
+            return False
+        shown = replace(self._kept(step.patch, given=False), confidence=step.confidence)
+        changes: dict[Hashable, Any] = {
+            PlaneKey(label, plane): PlaneState(propagated=shown, shown=shown)
+        }
+        if is_new:
+            changes[ObjectKey(label)] = ObjectInfo(label)
+        self.document.do("Follow through time", changes, token=token)
         return True
 
     def _stepped(self, step: Step, plane: Plane) -> dict[Hashable, Any]:

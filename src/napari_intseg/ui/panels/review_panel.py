@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.review import Review
+from napari_intseg.ui.through_time import ThroughTime
 from napari_intseg.ui.workbench import Workbench
 
 _PLANE = Qt.ItemDataRole.UserRole
@@ -59,6 +60,13 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.smooth_mm.setRange(0.1, 1000.0)
         self.smooth_mm.setValue(2.0)
         self.smooth_mm.setSuffix(" mm")
+        self.through = ThroughTime(bench)
+        self.follow = QPushButton("Follow through time")
+        self.follow.setToolTip(
+            "Carry the object from the time point in view to the others, until it is lost.\n"
+            "Time points with clicks stay as they are. Press again to stop."
+        )
+        self.follow.clicked.connect(self._follow_pressed)
         self._arrange()
         self._shown: list[tuple[object, ...]] = []
         self.interpolate.toggled.connect(self._interpolate_toggled)
@@ -77,7 +85,12 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.interpolate, 0, 0, 1, 2)
-        layout.addWidget(QLabel("Reach"), 1, 0)
+        label = QLabel("Reach")
+        self._for_volumes = (
+            self.interpolate, label, self.reach, self.next, self.list, self.holes, self.largest,
+            self.smooth, self.smooth_mm,
+        )  # fmt: skip
+        layout.addWidget(label, 1, 0)
         layout.addWidget(self.reach, 1, 1)
         layout.addWidget(self.next, 2, 0, 1, 2)
         layout.addWidget(self.list, 3, 0, 1, 2)
@@ -85,11 +98,17 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.largest, 4, 1)
         layout.addWidget(self.smooth, 5, 0)
         layout.addWidget(self.smooth_mm, 5, 1)
+        layout.addWidget(self.follow, 6, 0, 1, 2)
 
     def _show(self) -> None:
         binder = self._bench.binder
         is_volume = binder is not None and len(binder.frame.spatial) == 3
-        self.setVisible(is_volume)
+        has_times = self.through.is_possible
+        self.setVisible(is_volume or has_times)
+        for widget in self._for_volumes:
+            widget.setVisible(is_volume)
+        self.follow.setVisible(has_times)
+        self.follow.setText("Stop following" if self.through.is_running else "Follow through time")
         rows = list(self.review.planes[:_MOST]) if is_volume else []
         self.next.setEnabled(bool(rows))
         with QSignalBlocker(self.interpolate):
@@ -103,6 +122,12 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
             item = QListWidgetItem(f"{axis} = {plane.index}: {100 * sure:.0f} % sure")
             item.setData(_PLANE, plane)
             self.list.addItem(item)
+
+    def _follow_pressed(self, _on: bool = False) -> None:
+        if self.through.is_running:
+            self.through.cancel()
+        else:
+            self.through.start()
 
     def _chosen(self, item: QListWidgetItem) -> None:
         self.review.show(item.data(_PLANE))
