@@ -331,6 +331,17 @@ class TestFollower:
         assert follower.follow_strokes(session, 1)
         assert follower.mask_on(Plane(0, 2)).sum() == 49
 
+    def test_it_keeps_to_the_same_region(self) -> None:
+        session, follower, _ = self.pair()
+        region = np.zeros(session.volume.shape, bool)
+        region[:, :20] = True
+        session.protect(region=region)
+        session.click((2, 20, 20))
+        follower.follow(session, 1, Plane(0, 2))
+        follower.predict(Plane(0, 2))
+        assert follower.mask.sum() == 3 * 7
+        assert not (follower.mask & ~region).any()
+
     def test_prompts_that_the_second_does_not_take_are_left_out(self) -> None:
         session, follower, second = self.pair()
         second.traits = replace(second.traits, prompts=frozenset({"click", "mask"}))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError
+from napari_intseg.session.protection import PROTECTION, Protection
 from napari_intseg.session.session import Session
 from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneState
 from napari_intseg.session.views import Views
@@ -43,6 +44,9 @@ class Follower(Session):
                 f"the two models look at different data: expected one grid, got shapes "
                 f"{other.volume.shape!r} and {self.volume.shape!r}. Give both the same image."
             )
+        region = other.document.protection.region
+        if self.document.protection.region is not region:  # answers from now on keep to it
+            self.document.history.amend(PROTECTION, Protection(region=region))
         if label not in self.objects:
             self.document.history.amend(ObjectKey(label), ObjectInfo(label))
         if self.object != label:
