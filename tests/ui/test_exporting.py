@@ -141,3 +141,15 @@ def test_a_layer_that_was_moved_is_written_where_it_is_now(bench, said, pump, sc
     image = sitk.ReadImage(str(tmp_path / "l.mha"))
     np.testing.assert_allclose(image.GetSpacing(), (4.0, 1.0, 1.0))
     assert read_volume(scan).spacing != read_volume(Path(tmp_path / "l.mha")).spacing
+
+
+def test_a_pyramid_is_measured_at_its_finest_level(bench, said, pump, tmp_path, rng):
+    fine = rng.integers(0, 900, (64, 80)).astype(np.uint16)
+    layer = bench.viewer.add_image([fine, fine[::2, ::2]], multiscale=True)
+    bench.choose_image(layer)
+    draw(bench, (slice(5, 9), slice(6, 12)))
+    export_measurements(bench, tmp_path / "m.csv")
+    pump.until(lambda: "Measured 1 object: m.csv." in said.messages)
+    with (tmp_path / "m.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["mean_intensity"]) == pytest.approx(fine[5:9, 6:12].mean())
