@@ -55,9 +55,7 @@ def test_axes_are_brought_in_order(rng):
 
 def test_two_kinds_of_channels_are_no_volume():
     raster = Raster((np.zeros((2, 5, 6, 3)),), "cyxs", Source("i.tif"))
-    with pytest.raises(
-        FileError, match="rows, columns and channels, got axes cyx"
-    ):
+    with pytest.raises(FileError, match="rows, columns and channels, got axes cyx"):
         raster.volume()
 
 
