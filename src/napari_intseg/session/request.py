@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from napari_intseg.core.prompts import Prompts
@@ -11,6 +12,7 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import PreparedStore, SliceAnswer, predict_slice
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.session.memory_ladder import answer_within_memory
 from napari_intseg.session.setup import Question
 
 
@@ -152,17 +154,18 @@ def run(request: Request, should_stop: Callable[[], bool] | None = None) -> Resu
         if should_stop is not None and should_stop():
             return Result(request.revision, request.object, question, tuple(answers), False)
         asked = question.after(count)
-        answer = predict_slice(
+        ask = partial(
+            predict_slice,
             request.model,
             read,
             volume.slice_shape(question.plane.axis),
             asked.prompts,
-            options,
             prev=prev,
             initial=question.initial,
             prepared=request.prepared,
             key=(question.setup, question.plane),
         )
+        answer = answer_within_memory(ask, options)
         prev = asked.chosen(answer)
         answers.append((count, prev))
     return Result(request.revision, request.object, question, tuple(answers))
