@@ -128,13 +128,13 @@ def test_first_ctrl_c_keeps_what_is_done(scan, tmp_path, monkeypatch):
 
     propagate = Session.propagate
 
-    def interrupted(self, planes, *, on_progress, should_stop):
+    def interrupted(self, planes, *, on_progress, should_stop, **settings):
         def progress(done, total):
             on_progress(done, total)
             if done == 2:
                 os.kill(os.getpid(), signal.SIGINT)
 
-        return propagate(self, planes, on_progress=progress, should_stop=should_stop)
+        return propagate(self, planes, on_progress=progress, should_stop=should_stop, **settings)
 
     monkeypatch.setattr(Session, "propagate", interrupted)
     out = tmp_path / "l.mha"

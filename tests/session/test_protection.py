@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -15,7 +14,7 @@ from hypothesis.stateful import (
 )
 
 from napari_intseg import Plane, Session, Volume
-from napari_intseg.errors import DataError, PromptError
+from napari_intseg.errors import PromptError
 from napari_intseg.session.journal_read import parse_journal
 from napari_intseg.session.replay import replay
 
