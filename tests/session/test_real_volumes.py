@@ -1,7 +1,8 @@
 """The main job on real volumes: a robot clicks on two planes, propagation does the rest.
 
 The floors are a little below what was measured with the random walker (0.859, 0.841, 0.827, 0.775
-and 0.763 or more; the nucleus runs on into one of the same grey below it); the masks of the CT and the MR were made by a model, so 1 is out of reach.
+and 0.763 or more; the nucleus runs on into one of the same grey below it); the masks of the CT and
+the MR were made by a model, so 1 is out of reach.
 """
 
 import numpy as np
