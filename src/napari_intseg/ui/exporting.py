@@ -11,6 +11,9 @@ from napari_intseg.io.layer_grid import KEY, file_grid, layer_grid
 from napari_intseg.io.measure import measure, write_measurements
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.write import write_labels
+from napari_intseg.session.journal import Journal
+from napari_intseg.session.journal_file import save_journal
+from napari_intseg.session.journal_read import SUFFIX
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.voice import told
 from napari_intseg.ui.workbench import Workbench
@@ -28,9 +31,12 @@ def export_labels(bench: Workbench, path: Path) -> None:
         return
     labels, meta = _labels(binder)
     array, like = file_grid(labels, meta)
+    journal = Journal()
+    journal.lines = list(binder.drawer.journal.lines)
 
     def work(_should_stop: Callable[[], bool]) -> str:
         write_labels(path, array, like, overwrite=True)
+        save_journal(journal, path.with_name(path.name + SUFFIX))
         return f"Wrote {path.name}{_which(binder)}."
 
     bench.worker.submit(work, lambda outcome: _tell(bench, outcome))
