@@ -12,6 +12,7 @@ is everything round it.
 import argparse
 import gc
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -28,7 +29,6 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Query, Traits
-from napari_intseg.models.identity import ModelIdentity
 from napari_intseg.session.journal_file import FOLDER_VARIABLE
 from napari_intseg.session.journal_read import parse_journal
 from napari_intseg.session.replay import replay
@@ -181,10 +181,7 @@ class Soak:
         shown, session = np.asarray(binder.labels.data), binder.drawer.sessions[0]
         written = parse_journal([json.dumps(line) for line in binder.drawer.journal.lines])
 
-        def load(identity: ModelIdentity) -> Any:
-            return MODELS[identity.name]
-
-        again = replay(written, binder.frame.volume, load)
+        again = replay(written, binder.frame.volume, lambda identity: MODELS[identity.name])
         self.report.replays += 1
         same = np.array_equal(again.sessions[0].labels, session.labels)
         if not same or not np.array_equal(shown, session.labels):
@@ -197,7 +194,7 @@ class Soak:
         name = str(self.rng.choice(names, p=share / share.sum()))
         self.report.actions += 1
         self.report.kinds[name] = self.report.kinds.get(name, 0) + 1
-        getattr(self, f"do_{name}")()
+        self.bench.redo() if name == "redo" else getattr(self, f"do_{name}")()
         for _ in range(int(self.rng.integers(0, 4))):
             QApplication.processEvents()
 
@@ -247,10 +244,6 @@ class Soak:
     def do_undo(self) -> None:
         """Undo by the button, or by Ctrl+Z in the Labels layer."""
         self.bench.undo() if self.rng.random() < 0.5 else self.binder.labels.undo()
-
-    def do_redo(self) -> None:
-        """Redo."""
-        self.bench.redo()
 
     def do_plane(self) -> None:
         """Go to another plane."""
@@ -395,8 +388,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rush", type=float, default=0.0, metavar="SECONDS")
     args = parser.parse_args()
-    import os
-
     with tempfile.TemporaryDirectory() as folder:
         os.environ[FOLDER_VARIABLE] = str(Path(folder) / "journals")
         report = soak(args.actions, args.seed)
