@@ -9,6 +9,10 @@ from pydicom import dcmread
 from napari_intseg.cli.main import main
 from napari_intseg.cli.scans import window_of
 from napari_intseg.io.read import read_mask, read_volume
+from napari_intseg.io.write import write_labels
+from napari_intseg.models import automatic
+from napari_intseg.models.automatic import Finding
+from napari_intseg.models.automatic_families import find_family
 
 
 @pytest.fixture
@@ -96,3 +100,44 @@ def test_the_window_of_the_file_is_what_the_model_sees(folder):
 def test_a_name_that_is_not_understood_is_quoted(folder, capsys):
     assert segment(folder, "l.dcm", "--name", "liver") == 2
     assert "expected N=NAME" in capsys.readouterr().err
+
+
+def test_every_command_that_reads_an_image_chooses_a_series(folder, tmp_path, capsys, monkeypatch):
+    labels, table = tmp_path / "l.dcm", tmp_path / "l.csv"
+    assert segment(folder, labels, "--series", "1") == 0
+    journal = str(labels) + ".journal.jsonl"
+    clicks = ("--click", "10,20,22", "--click", "10,3,3:-")
+    models = ("--model", "random-walker", "--model", "region-growing")
+
+    class Blank:
+        family = find_family("mask2former")
+
+        def find(self, image, *_args, **_kwargs):
+            return [Finding(image[..., 0] > 0.5, "ball", 0.9)]
+
+    monkeypatch.setattr(automatic, "load_automatic", lambda *_a, **_k: Blank())
+    start = ("--automatic", "mask2former", "--weights", "w", "--planes", "10:11")
+    commands = {
+        "measure": ("measure", str(labels), "--image", str(folder), "-o", str(table)),
+        "compare": ("compare", str(folder), *clicks, *models),
+        "replay": ("replay", journal, str(folder), "-o", str(tmp_path / "again.dcm")),
+        "start": ("start", str(folder), "-o", str(tmp_path / "s.nii.gz"), *start),
+    }
+    for words in commands.values():
+        assert main([*words, "--quiet"]) == 2, words
+        assert "--series" in capsys.readouterr().err
+        assert main([*words, "--quiet", "--series", "1"]) == 0, words
+    volume = read_volume(folder, series=1)
+    kept, again = (read_mask(tmp_path / name, volume) for name in ("l.dcm", "again.dcm"))
+    np.testing.assert_array_equal(again, kept)
+    assert read_volume(tmp_path / "s.nii.gz").shape == volume.shape
+    assert len(table.read_text().splitlines()) == 2
+
+
+def test_measuring_interpolates_tilted_slices_where_asked(tmp_path, dicom):
+    folder = dicom.Scan(n=8, shape=(40, 44), shear=(0, -0.3, 0)).write(tmp_path / "s")
+    straight = read_volume(folder, resample=True)
+    write_labels(tmp_path / "l.nii.gz", np.ones(straight.shape, np.uint8), straight)
+    words = ["measure", str(tmp_path / "l.nii.gz"), "--image", str(folder), "--quiet"]
+    assert main([*words, "-o", str(tmp_path / "a.csv")]) == 2
+    assert main([*words, "-o", str(tmp_path / "b.csv"), "--resample"]) == 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import values
+from napari_intseg.cli import scans, values
 from napari_intseg.cli.evaluate import parse_weights
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, FileError, PromptError
@@ -67,9 +67,7 @@ class Found:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
-    parser.add_argument(
-        "image", type=Path, metavar="IMAGE", help="file, or folder of one DICOM series"
-    )
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="file, or folder of DICOM files")
     parser.add_argument(
         "--click", type=values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
         help="a click; repeat for more, they are made in this order",
@@ -102,6 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--propagate", action="store_true", help="every model goes on through the volume"
     )
+    scans.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -112,11 +111,11 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 130 when propagation was interrupted, with what was done by then told and written.
     """
-    from napari_intseg.io.read import read_mask, read_volume
+    from napari_intseg.io.read import read_mask
     from napari_intseg.session.side_by_side import SideBySide
 
     _check(args)
-    volume = read_volume(args.image, time=args.time)
+    volume = scans.read_image(args)
     truth = None if args.truth is None else read_mask(args.truth, volume)
     labels = tuple(dict.fromkeys(c.label or 1 for c in args.click))
     truths = {} if truth is None else {label: _truth_of(truth, label) for label in labels}

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from napari_intseg.cli import scans
 from napari_intseg.cli.progress import progress_bar
 
 HELP = "measure the objects of a file of labels"
@@ -27,15 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a table that exists")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    scans.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and write; returns 0."""
     from napari_intseg.io.measure import check_csv, measure, write_measurements
-    from napari_intseg.io.read import read_mask, read_volume
+    from napari_intseg.io.read import read_mask
 
     check_csv(args.output, overwrite=args.overwrite)
-    like = read_volume(args.labels if args.image is None else args.image, time=args.time)
+    like = scans.read_image(args, args.labels if args.image is None else args.image)
     labels = read_mask(args.labels, like)
     with progress_bar("measuring", "object", quiet=args.quiet) as show:
         rows = measure(labels, like, intensity=args.image is not None, on_progress=show)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_intseg.cli import scans
 from napari_intseg.cli.progress import progress_bar
 from napari_intseg.errors import FileError
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
     parser.add_argument("journal", type=Path, metavar="JOURNAL", help="file to replay")
     parser.add_argument(
-        "image", type=Path, nargs="?", metavar="IMAGE", help="file, or folder of one DICOM series"
+        "image", type=Path, nargs="?", metavar="IMAGE", help="file, or folder of DICOM files"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="LABELS", help="file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the model's weight file")
     parser.add_argument("--device", help="instead of the one of the session")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    scans.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,13 +65,13 @@ def run(args: argparse.Namespace) -> int:
     written = read_journal(args.journal)
     image = args.image or _beside(args.journal, written)
     told: list[str] = []
-    volume = _read(image, args.time)
+    volume = scans.read_image(args, image)
     told += _image_differences(written, volume)
     if written.torn:
         told.append(f"{written.torn} line{'s' * (written.torn > 1)} at the end could not be read")
 
     def volume_of(time: int) -> "Volume":
-        return volume if time == (args.time or 0) else _read(image, time)
+        return volume if time == (args.time or 0) else scans.read_image(args, image, time=time)
 
     loader = _Loader(args.weights, args.device)
     with progress_bar("replaying", "line", quiet=args.quiet) as show:
@@ -120,15 +122,10 @@ class _Loader:
         return self._loaded[key]
 
 
-def _read(image: Path, time: int | None) -> "Volume":
-    from napari_intseg.io.read import read_volume
-
-    return read_volume(image, time=time)
-
-
 def _beside(journal: Path, written: "Written") -> Path:
     """Return the image that belongs to a journal, if it lies beside it."""
     from napari_intseg.errors import IntSegError
+    from napari_intseg.io.read import read_volume
 
     folder = journal.resolve().parent
     named = folder / journal.name.removesuffix(_SUFFIX)
@@ -137,7 +134,7 @@ def _beside(journal: Path, written: "Written") -> Path:
         if not path.is_file() or path.name.endswith(_SUFFIX):
             continue
         try:
-            if not _image_differences(written, _read(path, None)):
+            if not _image_differences(written, read_volume(path)):
                 return path
         except IntSegError:
             continue

@@ -6,14 +6,15 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_intseg.io.source import FileVolume
 
 
-def add_arguments(group: Any) -> None:
-    """Declare the options that only DICOM has."""
+def add_reading(group: Any) -> None:
+    """Declare the options for reading DICOM."""
     group.add_argument(
         "--series", metavar="N", help="which series of a folder: a number of the list, or a uid"
     )
@@ -21,6 +22,11 @@ def add_arguments(group: Any) -> None:
         "--resample", action="store_true",
         help="interpolate tilted or unevenly spaced slices onto a regular grid",
     )  # fmt: skip
+
+
+def add_arguments(group: Any) -> None:
+    """Declare the options for reading and writing DICOM."""
+    add_reading(group)
     group.add_argument(
         "--name", type=_name, action="append", default=[], metavar="N=NAME",
         help="what object N is called in DICOM, such as 1=liver; repeat for more",
@@ -31,17 +37,29 @@ def add_arguments(group: Any) -> None:
     )  # fmt: skip
 
 
-def read_image(args: argparse.Namespace) -> "FileVolume":
-    """Read the image of a command line, and tell what a person should know of it."""
+def read_image(
+    args: argparse.Namespace, image: Path | None = None, *, time: int | None = None
+) -> "FileVolume":
+    """Read the image of a command line, and tell what a person should know of it.
+
+    Parameters
+    ----------
+    args : Namespace
+        With the options of `add_reading`.
+    image : Path, optional
+        Another than `args.image`.
+    time : int, optional
+        Another time point than `args.time`.
+    """
     from napari_intseg.io.read import read_volume
 
     with told():
         return read_volume(
-            args.image,
-            time=args.time,
+            args.image if image is None else image,
+            time=args.time if time is None else time,
             series=args.series,
             resample=args.resample,
-            anonymous=not args.keep_patient,
+            anonymous=not getattr(args, "keep_patient", False),
         )
 
 

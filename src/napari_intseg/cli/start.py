@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_intseg.cli import values
+from napari_intseg.cli import scans, values
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, PromptError
 
@@ -32,9 +32,7 @@ INTERRUPTED = 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
-    parser.add_argument(
-        "image", type=Path, metavar="IMAGE", help="file, or folder of one DICOM series"
-    )
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="file, or folder of DICOM files")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="LABELS", help="file to write"
     )
@@ -63,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image.add_argument("--window", type=values.window, metavar="W", help="as for `segment`")
     image.add_argument("--channels", type=values.channels, metavar="N,…", help="which to look at")
     image.add_argument("--time", type=int, metavar="N", help="time point of a series, from 0")
+    scans.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,14 +72,13 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 130 when interrupted, with what was done by then written.
     """
-    from napari_intseg.io.read import read_volume
     from napari_intseg.io.write import check_target, write_labels
     from napari_intseg.models.automatic_families import find_family
 
     family = find_family(args.automatic)
     _check(args, family)
     check_target(args.output, overwrite=args.overwrite)
-    volume = read_volume(args.image, time=args.time)
+    volume = scans.read_image(args)
     planes = _planes(args, volume)
     if not args.quiet:
         print(f"{family.title}: published under {family.licence}", end="")
