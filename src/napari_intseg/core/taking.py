@@ -15,7 +15,9 @@ def takes_click(traits: Traits, click: Click) -> bool:
 def taken(prompts: Prompts, traits: Traits) -> Prompts:
     """Return what a model takes of some prompts; the rest was given to another model."""
     return Prompts(
-        tuple(click for click in prompts.clicks if takes_click(traits, click)),
+        prompts.clicks
+        if "click" in traits.prompts
+        else tuple(click for click in prompts.clicks if takes_click(traits, click)),
         prompts.box if "box" in traits.prompts else None,
         prompts.scribbles if "scribble" in traits.prompts else (),
     )
@@ -34,9 +36,11 @@ def refused(prompts: Prompts, traits: Traits, held: Prompts | None = None) -> st
         What had been given before, perhaps to another model; that is not new.
     """
     held = held or Prompts()
-    for click in prompts.clicks:
-        if click not in held.clicks and not takes_click(traits, click):
-            return "negative click" if "extreme_points" in traits.prompts else "click"
+    if "click" not in traits.prompts:
+        known = frozenset(held.clicks)
+        for click in prompts.clicks:
+            if click not in known and not takes_click(traits, click):
+                return "negative click" if "extreme_points" in traits.prompts else "click"
     if prompts.box not in (None, held.box) and "box" not in traits.prompts:
         return "box"
     if set(prompts.scribbles) - set(held.scribbles) and "scribble" not in traits.prompts:

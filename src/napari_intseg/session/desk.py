@@ -22,7 +22,7 @@ from napari_intseg.session.document import SETUP, Change
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache
 from napari_intseg.session.journal import on_paper, recorded
 from napari_intseg.session.objects import Objects
-from napari_intseg.session.positions import check_plane, check_prompts
+from napari_intseg.session.positions import added_clicks, check_plane, check_prompts
 from napari_intseg.session.request import Request, Result
 from napari_intseg.session.setup import Question, Setup
 from napari_intseg.session.state import PlaneKey, PlaneState, Shown
@@ -107,26 +107,6 @@ class Desk(Objects):
         if setup.model is not old.model:
             self.cache.clear()
         return self.document.do(f"Change {' and '.join(changes)}", {SETUP: setup})
-
-    def set_prompts(self, plane: Plane, prompts: Prompts) -> Change:
-        """Replace everything given for the current object on a plane.
-
-        The mask follows at once if it is known already, or else when a `Result` is accepted.
-
-        Parameters
-        ----------
-        plane : Plane
-            Any that exists, of any axis.
-        prompts : Prompts
-            In pixels of its slice, clicks in the order they were made.
-
-        Raises
-        ------
-        PromptError
-            If the plane does not exist, a position is NaN or outside, the model does not take such
-            a prompt, or the object is finished.
-        """
-        return self.change_prompts({plane: prompts})
 
     @recorded
     def change_prompts(
@@ -290,7 +270,9 @@ def _with_prompts(
     elif initial is None and state.propagated is not None:
         initial = state.propagated.patch
     serials = state.serials
-    if len(old) != len(new):
+    if added := added_clicks(old, new):
+        serials = (*state.serials, *(next_serial() for _ in added))
+    elif len(old) != len(new):
         serials = _serials(dict(zip(old, state.serials, strict=True)), new, next_serial)
     state = replace(state, choices=still_chosen(state, prompts))
     return replace(state, prompts=prompts, serials=serials, initial=initial, start=start)

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from napari_intseg.session.desk import Desk
 from napari_intseg.session.document import Change
+from napari_intseg.session.giving import Giving
 from napari_intseg.session.journal import on_paper, recorded
 
 
-class GoingBack(Desk):
+class GoingBack(Giving):
     """A session whose actions can be taken back, at once and without the model."""
 
     @recorded

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Traits
 from napari_intseg.core.taking import refused
 from napari_intseg.core.volume import Plane, Volume
@@ -56,7 +56,7 @@ def check_prompts(
     traits : Traits
         Of the model.
     held : Prompts, optional
-        What was given before, perhaps to another model; it may stay.
+        What was given before, perhaps to another model; it may stay, and was looked at then.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def check_prompts(
     """
     check_plane(volume, plane)
     shape = volume.slice_shape(plane.axis)
-    for position in _positions(prompts):
+    for position in _positions(prompts, held or Prompts()):
         _check_inside(position, shape)
     kind = refused(prompts, traits, held)
     if kind:
@@ -93,13 +93,18 @@ def check_plane(volume: Volume, plane: Plane) -> Plane:
     return plane
 
 
+def added_clicks(old: tuple[Click, ...], new: tuple[Click, ...]) -> tuple[Click, ...]:
+    """Return the clicks that came after the old ones; none if those are not all there before."""
+    return new[len(old) :] if new[: len(old)] == old else ()
+
+
 def len_along(volume: Volume, axis: int) -> int:
     """Return the number of planes perpendicular to an axis; 1 in 2-D."""
     return volume.shape[axis] if volume.ndim == 3 else 1
 
 
-def _positions(prompts: Prompts) -> Iterable[tuple[float, float]]:
-    yield from ((c.row, c.col) for c in prompts.clicks)
+def _positions(prompts: Prompts, held: Prompts) -> Iterable[tuple[float, float]]:
+    yield from ((c.row, c.col) for c in added_clicks(held.clicks, prompts.clicks) or prompts.clicks)
     if prompts.box is not None:
         yield prompts.box.row0, prompts.box.col0
         yield prompts.box.row1, prompts.box.col1

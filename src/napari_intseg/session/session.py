@@ -246,7 +246,7 @@ class Session(Alternatives, Cleaning):
         return Change(TITLE, tuple(sorted(changed)), (request.label,))
 
     def _ask(self, plane: Plane, prompts: Prompts, title: str) -> Result:
-        self.change_prompts({plane: prompts}, title)
+        self.give({plane: prompts}, title)
         result = self.predict(plane)
         if result is not None:
             return result
@@ -259,7 +259,7 @@ class Session(Alternatives, Cleaning):
 
     def _change(self, clicks: dict[Plane, tuple[Click, ...]], title: str) -> Change:
         changes = {p: replace(self.prompts(p), clicks=given) for p, given in clicks.items()}
-        change = self.change_prompts(changes, title)
+        change = self.give(changes, title)
         for plane in changes:
             self.predict(plane)
         return change

@@ -53,7 +53,7 @@ def handed_over(state: PlaneState, prompts: Prompts, traits: Traits) -> PlaneSta
 def still_chosen(state: PlaneState, prompts: Prompts) -> tuple[tuple[int, int], ...]:
     """Return the choices among masks that other prompts leave valid: nothing before has changed."""
     old = state.prompts
-    if (old.box, old.scribbles) != (prompts.box, prompts.scribbles):
+    if not state.choices or (old.box, old.scribbles) != (prompts.box, prompts.scribbles):
         return ()
     same = 0
     for before, after in zip(old.clicks, prompts.clicks, strict=False):

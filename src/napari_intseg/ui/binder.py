@@ -19,7 +19,8 @@ from napari_intseg.ui.clicking import Clicking
 from napari_intseg.ui.drawer import Drawer
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.given import Given
-from napari_intseg.ui.layers import Place, as_prompts, read_marks
+from napari_intseg.ui.layers import Place, as_prompts
+from napari_intseg.ui.marks import MarkReader
 from napari_intseg.ui.painter import Painter
 from napari_intseg.ui.shelf import Shelf
 from napari_intseg.ui.viewed import Viewed, viewed
@@ -83,6 +84,7 @@ class Binder(Given):
             on_refused=tools.voice.failed.emit,
         )
         self.is_closed = False
+        self._marks = MarkReader(points, frame, labels)
         self._was_adding = False
         self._asking = Asking(
             self.drawer,
@@ -157,7 +159,7 @@ class Binder(Given):
         """Hand every change of the points to the sessions, and ask for what is unanswered."""
         if self.is_closed:
             return
-        marks, outside = read_marks(self.points, self.frame, self.labels)
+        marks, outside = self._marks.read()
         wanted, shapes_outside = self.boxes.with_drawn(as_prompts(marks))
         self.drawer.set_window()
         changes = [] if self.drawer.model is None else self._adopt(wanted)
@@ -232,7 +234,7 @@ class Binder(Given):
                 continue
             given = {place.plane: wanted.get(place, Prompts()) for place in group}
             try:
-                change = session.change_prompts(given)
+                change = session.give(given)
             except IntSegError as err:
                 self._follow(group)
                 self.tools.voice.failed.emit(str(err))

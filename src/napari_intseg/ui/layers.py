@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from napari.layers import Image, Labels, Layer, Points
+from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Click, Prompts
@@ -19,6 +20,7 @@ SYMBOLS = {True: "cross", False: "hbar"}
 """A plus and a minus: the sign can be told without colours."""
 
 COLOURS = {True: "#27d17f", False: "#ff4d4d"}
+_RGBA = {sign: transform_color(colour)[0] for sign, colour in COLOURS.items()}
 LABEL_DTYPE = np.uint16
 NAMES = ("sign", "object", "order", "axis")
 
@@ -146,26 +148,37 @@ def read_marks(points: Points, frame: Frame, labels: Labels) -> tuple[list[Mark]
     """Return all points that lie in the data, in order, and how many lie outside."""
     if not len(points.data):
         return [], 0
-    marks = []
     features = points.features
-    columns = zip(
-        to_grid(points, frame, labels),
-        features["sign"],
-        features["object"],
-        features["order"],
-        features["axis"],
-        strict=True,
-    )
-    for row, (position, sign, label, order, axis) in enumerate(columns):
-        place = _place(position, frame, int(label), int(axis))
-        if place is not None:
-            spatial = [float(position[axis]) for axis in frame.spatial]
-            flat = len(spatial) == 2
-            on_slice = (spatial[0], spatial[1]) if flat else place.plane.on_slice(spatial)
-            click = Click(*on_slice, is_positive(sign))
-            marks.append(Mark(place, int(order), click, row))
+    columns = (features[name] for name in NAMES)
+    rows = zip(to_grid(points, frame, labels), *columns, strict=True)
+    found = (read_mark(frame, row, position, given) for row, (position, *given) in enumerate(rows))
+    marks = [mark for mark in found if mark is not None]
     marks.sort(key=lambda mark: (mark.order, mark.row))
     return marks, len(points.data) - len(marks)
+
+
+def read_mark(frame: Frame, row: int, position: FloatMatrix, given: Sequence[Any]) -> Mark | None:
+    """Return a point understood; None if it lies outside the data.
+
+    Parameters
+    ----------
+    frame : Frame
+        The grid.
+    row : int
+        Of the point in its layer.
+    position : ndarray, shape (D,)
+        On the grid, in pixels.
+    given : sequence
+        Its features, in the order of `NAMES`.
+    """
+    sign, label, order, axis = given
+    place = _place(position, frame, int(label), int(axis))
+    if place is None:
+        return None
+    spatial = [float(position[axis]) for axis in frame.spatial]
+    flat = len(spatial) == 2
+    on_slice = (spatial[0], spatial[1]) if flat else place.plane.on_slice(spatial)
+    return Mark(place, int(order), Click(*on_slice, is_positive(sign)), row)
 
 
 def _place(position: FloatMatrix, frame: Frame, label: int, axis: int) -> Place | None:
@@ -185,8 +198,12 @@ def _place(position: FloatMatrix, frame: Frame, label: int, axis: int) -> Place 
 def as_prompts(marks: Iterable[Mark]) -> dict[Place, Prompts]:
     """Return what is given at each place; clicks in their order."""
     clicks: dict[Place, list[Click]] = {}
+    last: Place | None = None
+    here: list[Click] = []
     for mark in marks:
-        clicks.setdefault(mark.place, []).append(mark.click)
+        if mark.place is not last:
+            last, here = mark.place, clicks.setdefault(mark.place, [])
+        here.append(mark.click)
     return {place: Prompts(tuple(given)) for place, given in clicks.items()}
 
 
@@ -259,8 +276,12 @@ def show_signs(points: Points) -> None:
     """Show each point's sign by symbol and colour."""
     if len(points.data):
         positive = [is_positive(sign) for sign in points.features["sign"]]
-        points.symbol = [SYMBOLS[p] for p in positive]
-        points.face_color = [COLOURS[p] for p in positive]
+        symbols = [SYMBOLS[p] for p in positive]
+        if [symbol.value for symbol in points.symbol] != symbols:
+            points.symbol = symbols
+        wanted = np.where(np.array(positive)[:, None], _RGBA[True], _RGBA[False])
+        if not np.allclose(points.face_color, wanted):
+            points.face_color = wanted
 
 
 def show_next(points: Points, positive: bool) -> None:
