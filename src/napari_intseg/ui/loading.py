@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.models.identity import identity_of
 from napari_intseg.models.registry import DEFAULT_MODEL, find_model, load_model
 from napari_intseg.ui.voice import Voice, told
 from napari_intseg.ui.worker import Job, Outcome, Post, ShouldStop, Worker
@@ -123,6 +124,7 @@ class Loader:
         self._on_model = on_model
         self._load_with = load_with
         self._fetching: Job[bool] | None = None
+        self._choices: dict[int, Choice] = {}  # by id of what was brought, for the way back
 
     @property
     def is_fetching(self) -> bool:
@@ -135,18 +137,37 @@ class Loader:
         self.is_loading = True
         self._voice.message.emit(f"Loading {choice.name} …")
         self._voice.changed.emit()
-        self._worker.submit(partial(self._load_with, choice, self.model), self._loaded, key=self)
+        self._worker.submit(
+            partial(self._load_with, choice, self.model), partial(self._loaded, choice), key=self
+        )
 
     def put(self, choice: Choice, model: Segmenter) -> None:
         """Use a model that has been loaded already."""
         self.choice, self.model = choice, model
+        self._choices[id(model)] = choice
         self._on_model(model)
         self._voice.changed.emit()
 
     def adopt(self, model: Segmenter, choice: Choice) -> None:
         """Take a model that was loaded elsewhere, or used before, as the one in use."""
         self.model, self.choice = model, choice
+        self._choices[id(model)] = choice
         self._voice.changed.emit()
+
+    def follow(self, model: Segmenter | None) -> None:
+        """Go back to a model that was in use before, as undo did; the other gives back its memory.
+
+        Nothing happens while another one is on its way, which will be the one in use.
+        """
+        old = self.model
+        if model is None or model is old or self.is_loading:
+            return
+        choice = self._choices.get(id(model))
+        if choice is None:
+            who = identity_of(model)
+            choice = Choice(who.name, who.device, who.precision)
+        self.adopt(model, choice)
+        self._worker.submit(lambda _: _call(old, "release"), lambda _: None)
 
     def fetch(self, key: str) -> None:
         """Fetch weights, then load the model that is chosen."""
@@ -169,14 +190,15 @@ class Loader:
         model, self.model = self.model, None
         _call(model, "release")
 
-    def _loaded(self, outcome: Outcome[Segmenter | None]) -> None:
+    def _loaded(self, choice: Choice, outcome: Outcome[Segmenter | None]) -> None:
         self.is_loading = False
         if outcome.error is not None:
             self._voice.failed.emit(told(outcome.error))
         elif outcome.value is not None:
             self.model = outcome.value
+            self._choices[id(self.model)] = choice
             self._on_model(self.model)
-            self._voice.message.emit(f"{self.choice.name} is ready.")
+            self._voice.message.emit(f"{choice.name} is ready.")
         self._voice.changed.emit()
 
     def _fetched(self, outcome: Outcome[bool]) -> None:

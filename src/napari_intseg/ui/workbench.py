@@ -81,6 +81,7 @@ class Workbench:
             self.axes, self.others = frame.axes, frame.others
             self.channels = self.binder.drawer.channels
             self._activate()
+            self.loader.follow(self.binder.drawer.model)
         elif image is not None:
             try:
                 self.axes = possible_axes(image)[0]
@@ -258,6 +259,8 @@ class Workbench:
         what = f"{action.capitalize()}: {title}" if title else f"There is nothing to {action}"
         self.voice.message.emit(f"{what}.")
         self.voice.changed.emit()
+        if self.binder is not None:  # after a comparison, which may have traded its models back
+            self.loader.follow(self.binder.drawer.model)
 
     def _model_ready(self, model: Segmenter) -> None:
         for binder in self._binders.values():

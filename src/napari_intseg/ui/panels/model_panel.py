@@ -6,6 +6,7 @@ from typing import Any
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -116,8 +117,10 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _show_missing(self) -> None:
         choice = self._loader.choice
-        with QSignalBlocker(self.model):  # two models may have changed places
-            self.model.setCurrentIndex(self.model.findData(choice.name))
+        # two models may have changed places, or undo has brought one back
+        _show(self.model, choice.name)
+        _show(self.device, choice.device)
+        _show(self.precision, choice.precision)
         if self._was_fetching and not self._loader.is_fetching:
             self._fill_models()  # what has arrived is no longer marked as missing
         self._was_fetching = self._loader.is_fetching
@@ -151,6 +154,14 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if name:
             self._picked[self._loader.choice.name] = Path(name)
             self._chosen()
+
+
+def _show(box: QComboBox, value: str) -> None:
+    """Show a value, if it is one of those listed, without choosing it anew."""
+    row = box.findData(value)
+    if row >= 0:
+        with QSignalBlocker(box):
+            box.setCurrentIndex(row)
 
 
 def _listed(name: str, spec: ModelSpec, here: frozenset[str]) -> str:
