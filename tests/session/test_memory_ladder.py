@@ -66,12 +66,25 @@ def test_propagation_ends_with_the_message_and_keeps_what_is_done(bright):
     session.model.room_px = 10_000
     session.predict(session.clicks[0].plane)
     session.model.room_px = 10
-    with pytest.raises(DeviceError, match="out of memory"):
+    with pytest.raises(DeviceError, match="memory is too small for one answer"):
         session.propagate()
     np.testing.assert_array_equal(session.mask, before)
     session.model.room_px = 10_000
     session.propagate()
     assert session.mask[:, 200, 200].all()
+
+
+@pytest.mark.parametrize("stage", ["prepare", "predict"])
+@pytest.mark.parametrize("error", [FULL, MemoryError(), DeviceError("device is out of memory: x")])
+def test_propagation_goes_on_with_smaller_views(bright, stage, error):
+    model = Short(bright(), stage, 10_000, error)
+    session = Session(model, Volume(DATA))
+    session.click((1, 200, 200))
+    model.room_px = 512
+    session.propagate()
+    truth = DATA > 0
+    for mask, right in zip(session.mask, truth, strict=True):
+        assert (mask & right).sum() / (mask | right).sum() > 0.95
 
 
 def test_other_errors_are_not_taken_for_it(bright):

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from napari_intseg.core.segmenter import BoolArray, FloatArray
 from napari_intseg.core.volume import Plane
+from napari_intseg.inference.memory_ladder import answer_within_memory
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.inference.predict import predict_slice
 from napari_intseg.inference.reading import SliceReader
@@ -149,17 +151,17 @@ class Worker:
     def _ask(self, index: int, neighbour: BoolArray) -> Patch:
         request, plane = self.request, Plane(self.stretch.axis, index)
         prompts, initial = guidance(neighbour, request.model.traits)
-
-        return predict_slice(
+        ask = partial(
+            predict_slice,
             request.model,
             SliceReader(request.volume, plane, request.context),
             request.volume.slice_shape(plane.axis),
             prompts,
-            self.options,
             initial=initial,
             prepared=request.prepared,
             key=(request.key, plane),
-        ).patch
+        )
+        return answer_within_memory(ask, self.options).patch
 
     def _around(self, index: int, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Return the image round a mask as RGB, and the mask there."""

@@ -9,10 +9,10 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.taking import missing
 from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.inference.memory_ladder import answer_within_memory
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import PreparedStore, SliceAnswer, predict_slice
 from napari_intseg.inference.reading import SliceReader
-from napari_intseg.session.memory_ladder import answer_within_memory
 from napari_intseg.session.setup import Question
 
 
