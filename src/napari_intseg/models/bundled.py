@@ -20,8 +20,8 @@ from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
 from napari_intseg.models.own import ARCHITECTURE, read_metadata
 from napari_intseg.models.weights import load_checkpoint, load_strict
 
-TARGET_PX = 320
-"""Longer side of a view; between the sizes trained on and what fine edges ask for."""
+TARGET_PX = 384
+"""Longer side of a view; the best of those measured (docs/results.md)."""
 
 NARROW = 0.35
 """Views whose values cover less than this are spread."""

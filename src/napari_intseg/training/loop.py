@@ -332,9 +332,10 @@ class _Run:
 
     def _write(self) -> None:
         names = ", ".join(source.name for source in self.sources)
+        views = self.options.batch * self.options.processes
         card = (
-            f"Click pyramid, {self.progress.step} steps of {self.options.batch} views from "
-            f"{self.options.start}, trained on: {names}."
+            f"Click pyramid, {self.progress.step} steps of {views} views from "
+            f"{Path(self.options.start).name}, trained on: {names}."
         )
         write_weights(self.file, self.average.state_dict(), card=card)
 
