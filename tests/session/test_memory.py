@@ -105,3 +105,10 @@ def test_a_squeezed_patch_keeps_its_mask_exactly(rng, threshold):
     assert small.nbytes < logits.nbytes / 3
     assert squeeze(small) is small
     assert squeeze(Patch.empty((9, 9))).mask().sum() == 0
+
+
+def test_no_more_answers_are_kept_than_allowed_however_small(question):
+    memory = Memory(limit_answers=2)
+    memory.keep(question, [(n, answer()) for n in (1, 2, 3)])
+    assert [memory.get(question.after(n)) is not None for n in (1, 2, 3)] == [False, True, True]
+    assert memory.nbytes == 2 * size_of(answer())

@@ -7,6 +7,7 @@ from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.session.setup import Question
 
 LIMIT_BYTES = 256 << 20
+LIMIT_ANSWERS = 256
 
 
 class Memory:
@@ -14,16 +15,18 @@ class Memory:
 
     It lets a click be removed at the price of those after it. Beyond a limit the answers that were
     not asked for longest are forgotten, and computed again if need be; undo does not depend on
-    them, since masks are kept elsewhere.
+    them, since masks are kept elsewhere. So memory does not grow with the work.
 
     Parameters
     ----------
     limit_bytes : int
         For all answers together; the newest is kept whatever its size.
+    limit_answers : int
+        How many at most.
     """
 
-    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
-        self.limit_bytes = limit_bytes
+    def __init__(self, limit_bytes: int = LIMIT_BYTES, limit_answers: int = LIMIT_ANSWERS) -> None:
+        self.limit_bytes, self.limit_answers = limit_bytes, limit_answers
         self.nbytes = 0
         self._answers: dict[Question, tuple[SliceAnswer, int]] = {}
 
@@ -37,7 +40,9 @@ class Memory:
             self._drop(key)
             self._answers[key] = answer, size
             self.nbytes += size
-        while self.nbytes > self.limit_bytes and len(self._answers) > 1:
+        while len(self._answers) > 1 and (
+            self.nbytes > self.limit_bytes or len(self._answers) > self.limit_answers
+        ):
             self._drop(next(iter(self._answers)))
 
     def get(self, question: Question) -> SliceAnswer | None:
