@@ -122,9 +122,9 @@ class Scan:
         return folder
 
 
-def enhanced(path, n=6, times=1, order=None, first=0, **tags):
-    """One enhanced CT file, its frames out of order, each with its own intercept and window."""
-    data = fresh(EnhancedCTImageStorage, NumberOfFrames=n * times, **tags)
+def enhanced(path, n=6, times=1, order=None, first=0, *, sop_class=EnhancedCTImageStorage, **tags):
+    """One enhanced file, CT by default: frames out of order, each with its intercept and window."""
+    data = fresh(sop_class, NumberOfFrames=n * times, **tags)
     shared, data.PerFrameFunctionalGroupsSequence = Dataset(), []
     shared.PixelMeasuresSequence = [Dataset()]
     shared.PixelMeasuresSequence[0].PixelSpacing = [0.8, 0.7]

@@ -12,6 +12,8 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import convert_color_space
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
+    EnhancedCTImageStorage,
+    EnhancedMRImageStorage,
     JPEGBaseline8Bit,
     JPEGLSLossless,
     PositronEmissionTomographyImageStorage,
@@ -106,9 +108,15 @@ def test_window_of_the_file_is_what_is_shown(tmp_path, dicom, grey):
     assert read_volume(zero).window is None
 
 
-def test_frames_of_an_enhanced_file_are_ordered_and_rescaled_one_by_one(tmp_path, dicom):
-    path = dicom.enhanced(tmp_path / "e.dcm")
+@pytest.mark.parametrize(
+    ("sop_class", "modality"), [(EnhancedCTImageStorage, "CT"), (EnhancedMRImageStorage, "MR")]
+)
+def test_frames_of_an_enhanced_file_are_ordered_and_rescaled_one_by_one(
+    tmp_path, dicom, sop_class, modality
+):
+    path = dicom.enhanced(tmp_path / "e.dcm", sop_class=sop_class, Modality=modality)
     (series,) = list_series(path)
+    assert series.modality == modality
     assert (series.slices, series.times, series.problems) == (6, 1, ())
     volume = read_volume(path)
     assert volume.spacing == pytest.approx((3.0, 0.8, 0.7))
