@@ -134,6 +134,7 @@ def test_every_command_that_reads_an_image_chooses_a_series(folder, tmp_path, ca
     assert len(table.read_text().splitlines()) == 2
 
 
+@pytest.mark.filterwarnings("default::napari_intseg.io.dicom.DicomWarning")
 def test_measuring_interpolates_tilted_slices_where_asked(tmp_path, dicom):
     folder = dicom.Scan(n=8, shape=(40, 44), shear=(0, -0.3, 0)).write(tmp_path / "s")
     straight = read_volume(folder, resample=True)
