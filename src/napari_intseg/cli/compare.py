@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import scans, values
+from napari_intseg.cli import looking, scans, values
 from napari_intseg.cli.evaluate import parse_weights
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, FileError, PromptError
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, BoolArray
-    from napari_intseg.core.volume import Plane, Volume
+    from napari_intseg.core.volume import Plane
+    from napari_intseg.io.source import FileVolume
     from napari_intseg.session.compare import Overlap, Spot
     from napari_intseg.session.side_by_side import Pair, Round, SideBySide
 
@@ -87,12 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
     )
-    parser.add_argument(
-        "--window", type=values.window, metavar="W",
-        help="LOW,HIGH or LEVEL/WIDTH, a CT window such as abdomen, percentile or full",
-    )  # fmt: skip
-    parser.add_argument("--channels", type=values.channels, metavar="N,…", help="which to look at")
-    parser.add_argument("--time", type=int, metavar="N", help="time point of a series, from 0")
+    looking.add_init(parser)
     parser.add_argument(
         "--axis", type=int, action="append", default=[], metavar="N",
         help="planes across axis N, for all models alike",
@@ -100,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--propagate", action="store_true", help="every model goes on through the volume"
     )
+    looking.add_arguments(parser.add_argument_group("image"))
     scans.add_reading(parser.add_argument_group("DICOM"))
 
 
@@ -117,12 +114,16 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     volume = scans.read_image(args)
     truth = None if args.truth is None else read_mask(args.truth, volume)
+    initial = None if args.init is None else read_mask(args.init, volume)
     labels = tuple(dict.fromkeys(c.label or 1 for c in args.click))
     truths = {} if truth is None else {label: _truth_of(truth, label) for label in labels}
     both = SideBySide(_sessions(args, volume))
     found, interrupted = [], False
     for label in labels:
         both.select(label)
+        if initial is not None:
+            for session in both.sessions.values():
+                looking.start_from(session, initial, label, alone=label == labels[0])
         clicks = [c for c in args.click if (c.label or 1) == label]
         one = Found(label)
         for click in clicks:
@@ -244,10 +245,9 @@ def _check_output(path: Path | None, overwrite: bool) -> None:
         )
 
 
-def _sessions(args: argparse.Namespace, volume: "Volume") -> dict[str, Any]:
+def _sessions(args: argparse.Namespace, volume: "FileVolume") -> dict[str, Any]:
     """Return a session for each model; an axis given for each is for the model in its place."""
     from napari_intseg.models.registry import load_model
-    from napari_intseg.session.session import Session
 
     weights = parse_weights(args.weights, args.model)
     axes = args.axis or [0]
@@ -257,7 +257,7 @@ def _sessions(args: argparse.Namespace, volume: "Volume") -> dict[str, Any]:
             name, weights=weights.get(name), device=args.device, precision=args.precision
         )
         axis = axes[min(i, len(axes) - 1)]
-        made[name] = Session(model, volume, axis=axis, window=args.window, channels=args.channels)
+        made[name] = looking.begin(model, volume, args, axis=axis)
     return made
 
 

@@ -63,13 +63,6 @@ def read_image(
         )
 
 
-def window_of(args: argparse.Namespace, volume: "FileVolume") -> Any:
-    """Return the window of a command line; that of the file where none is given."""
-    if args.window is None and not volume.n_channels:
-        return volume.window
-    return args.window
-
-
 @contextmanager
 def told() -> Iterator[None]:
     """Print warnings as one line each on the standard error."""

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import boxes, scans, values
+from napari_intseg.cli import boxes, looking, scans, values
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 from napari_intseg.errors import PromptError
 
@@ -62,17 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--embeddings", type=Path, metavar="FOLDER",
         help="keep what the model prepares (SAM's embeddings) here, for the next time",
     )  # fmt: skip
-    model.add_argument(
-        "--refine", choices=("graph-cut",), help="move every answer's contour onto the edges nearby"
-    )
-    image = parser.add_argument_group("image")
-    image.add_argument(
-        "--window", type=values.window, metavar="W",
-        help="what is shown black and white: LOW,HIGH or LEVEL/WIDTH, a CT window such as "
-        "abdomen, lung or bone, percentile or full",
-    )  # fmt: skip
-    image.add_argument("--channels", type=values.channels, metavar="N,…", help="which to look at")
-    image.add_argument("--time", type=int, metavar="N", help="time point of a series, from 0")
+    looking.add_arguments(parser.add_argument_group("image"))
     scans.add_arguments(parser.add_argument_group("DICOM"))
 
 
@@ -88,10 +78,7 @@ def _add_prompts(prompts: Any) -> None:
     prompts.add_argument(
         "--label", type=int, default=1, metavar="N", help="object of clicks without @N; default 1"
     )
-    prompts.add_argument(
-        "--init", type=Path, metavar="MASK",
-        help="start from this mask; where it holds several labels, each object from its own",
-    )  # fmt: skip
+    looking.add_init(prompts)
     prompts.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
     prompts.add_argument(
         "--propagate", action="store_true",
@@ -150,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_journal:
         from napari_intseg.session.replay import save_beside
 
-        save_beside(session, args.output)
+        save_beside(session, args.output, time=args.time or 0)
     if args.probability is not None:
         write_array(args.probability, _probability(session), volume, overwrite=args.overwrite)
     if not args.quiet:
@@ -159,17 +146,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _begin(model: "Segmenter", volume: "FileVolume", args: argparse.Namespace) -> "Session":
-    from napari_intseg.inference.graph_cut import GraphCut
     from napari_intseg.propagation.walk import with_memory
     from napari_intseg.session.embeddings import EmbeddingFiles
-    from napari_intseg.session.session import Session
 
     if args.method == "memory":
         with_memory(model)
-    session = Session(
-        model, volume, axis=args.axis, window=scans.window_of(args, volume), channels=args.channels,
-        graph_cut=GraphCut() if args.refine else None,
-    )  # fmt: skip
+    session = looking.begin(model, volume, args, axis=args.axis)
     if args.embeddings is not None:
         session.keep_embeddings(EmbeddingFiles(args.embeddings))
     return session
@@ -227,10 +209,8 @@ def _prompt(
     session: "Session", args: argparse.Namespace, label: int, initial: "Array | None"
 ) -> None:
     if initial is not None:
-        several = len(set(initial[initial > 0].tolist())) > 1
-        chosen = initial == label if several else initial > 0
-        if several or label == args.label or len(session.objects) == 1:
-            session.set_initial_mask(chosen)
+        alone = label == args.label or len(session.objects) == 1
+        looking.start_from(session, initial, label, alone=alone)
 
     def is_ours(one: boxes.BoxOption | values.ClickOption) -> bool:
         return bool((args.label if one.label is None else one.label) == label)

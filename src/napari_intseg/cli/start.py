@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_intseg.cli import scans, values
+from napari_intseg.cli import looking, scans, values
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, PromptError
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, Segmenter
     from napari_intseg.core.volume import Volume
+    from napari_intseg.io.source import FileVolume
     from napari_intseg.models.automatic import Automatic
     from napari_intseg.models.automatic_families import Family
 
@@ -58,9 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image.add_argument(
         "--planes", type=values.planes, metavar="A:B", help="only planes A to B - 1 of a volume"
     )
-    image.add_argument("--window", type=values.window, metavar="W", help="as for `segment`")
-    image.add_argument("--channels", type=values.channels, metavar="N,…", help="which to look at")
-    image.add_argument("--time", type=int, metavar="N", help="time point of a series, from 0")
+    looking.add_seeing(image)
     scans.add_reading(parser.add_argument_group("DICOM"))
 
 
@@ -148,7 +147,7 @@ def _load(args: argparse.Namespace) -> "tuple[Automatic, Segmenter | None]":
 
 def _find(
     args: argparse.Namespace,
-    volume: "Volume",
+    volume: "FileVolume",
     planes: range,
     model: "Automatic",
     masks_by: "Segmenter | None",
@@ -158,9 +157,13 @@ def _find(
 
     from napari_intseg.core.volume import Plane
     from napari_intseg.inference.intensity import resolve_intensity
+    from napari_intseg.inference.reading import SliceReader, check_context
     from napari_intseg.models.automatic_labels import Numbering
 
-    intensity = resolve_intensity(volume, args.window, args.channels)
+    window = looking.window_of(args, volume)
+    intensity = resolve_intensity(volume, window, args.channels, args.colours)
+    context = int(args.neighbours)
+    check_context(volume, context)
     numbering = Numbering(by_name=model.family.gives in ("classes", "texts"))
     out = np.zeros(volume.shape, np.int32)
     quiet = args.quiet or len(planes) == 1
@@ -170,7 +173,7 @@ def _find(
     ):
         for done, index in enumerate(planes, start=1):
             plane = Plane(args.axis, index)
-            image = intensity.to_rgb(volume.take(plane))
+            image = intensity.to_rgb(SliceReader(volume, plane, context)(slice(None), slice(None)))
             found = model.find(image, args.text, threshold=args.threshold, masks_by=masks_by)
             volume.put(out, plane, numbering.labels(found, volume.slice_shape(args.axis)))
             show(done, len(planes))

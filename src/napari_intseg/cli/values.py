@@ -51,6 +51,19 @@ def channels(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
+def colours(text: str) -> tuple[str, ...]:
+    """Return the names of ``magenta,green``."""
+    from napari_intseg.inference.intensity import NAMED_COLOURS
+
+    names = tuple(part.strip().lower() for part in text.split(","))
+    if not set(names) <= set(NAMED_COLOURS):
+        raise argparse.ArgumentTypeError(
+            f"colours are not understood: expected some of {', '.join(NAMED_COLOURS)} with commas "
+            f"between them, got {text!r}"
+        )
+    return names
+
+
 def window(text: str) -> Any:
     """Return a name as it is, ``-160,240`` as limits, ``40/400`` as level and width."""
     from napari_intseg.inference.intensity import Window
