@@ -67,6 +67,18 @@ class _Tally:
         if self.on_progress:
             self.on_progress(self.done, self.total)
 
+    def outcome(self, jobs: Sequence[Job], seconds: float) -> Outcome:
+        """Return all of it in the order of the jobs."""
+        order = {id(job): i for i, job in enumerate(jobs)}
+        scores = sorted(self.scores, key=lambda pair: order[id(pair[0])])
+        skipped = sorted(self.skipped, key=lambda pair: order[id(pair[0])])
+        return Outcome(
+            tuple(score for _, score in scores),
+            tuple(told for _, told in skipped),
+            self.done < self.total,
+            seconds,
+        )
+
 
 def evaluate(
     datasets: Sequence[Dataset],
@@ -115,20 +127,7 @@ def evaluate(
     DataError
         If there are fewer than one worker, or no cluster at the address.
     """
-    protocol = protocol or Protocol()
-    for choice in models:
-        if not find_model(choice.name).prompts & OPENERS:
-            raise PromptError(
-                f"model takes nothing the robot user gives: expected one that takes "
-                f"{', '.join(sorted(OPENERS))}, got {choice.name!r}. Choose another."
-            )
-    jobs = [
-        Job(choice, entry, protocol, seed)
-        for choice in models
-        for dataset in datasets
-        for entry in dataset.entries
-        for seed in protocol.seed_range
-    ]
+    jobs = _jobs(models, datasets, protocol or Protocol())
     tally = _Tally(sum(len(job.entry.objects) for job in jobs), on_progress)
     start = time.perf_counter()
     results = _spread(jobs, workers, dask, should_stop or (lambda: False))
@@ -139,15 +138,26 @@ def evaluate(
         _logger.info("interrupted after %d of %d objects", tally.done, tally.total)
     finally:
         results.close()
-    order = {id(job): i for i, job in enumerate(jobs)}
-    tally.scores.sort(key=lambda pair: order[id(pair[0])])
-    tally.skipped.sort(key=lambda pair: order[id(pair[0])])
-    return Outcome(
-        tuple(score for _, score in tally.scores),
-        tuple(skipped for _, skipped in tally.skipped),
-        tally.done < tally.total,
-        time.perf_counter() - start,
-    )
+    return tally.outcome(jobs, time.perf_counter() - start)
+
+
+def _jobs(
+    models: Sequence[ModelChoice], datasets: Sequence[Dataset], protocol: Protocol
+) -> list[Job]:
+    """Return what is to be done, in order; refuse models that the robot user cannot work with."""
+    for choice in models:
+        if not find_model(choice.name).prompts & OPENERS:
+            raise PromptError(
+                f"model takes nothing the robot user gives: expected one that takes "
+                f"{', '.join(sorted(OPENERS))}, got {choice.name!r}. Choose another."
+            )
+    return [
+        Job(choice, entry, protocol, seed)
+        for choice in models
+        for dataset in datasets
+        for entry in dataset.entries
+        for seed in protocol.seed_range
+    ]
 
 
 def _spread(jobs: Sequence[Job], workers: int, dask: str | None, stop: Stop) -> Results:

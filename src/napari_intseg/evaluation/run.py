@@ -8,7 +8,7 @@ from zlib import crc32
 import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Array, BoolArray, Prepared, Segmenter
+from napari_intseg.core.segmenter import BoolArray, Prepared, Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
 from napari_intseg.evaluation.metrics import SurfaceDistance, dice, iou, surface_distance
@@ -205,36 +205,14 @@ def segment_slice(
         If the truth is not on the slice's grid.
     """
     protocol, where = protocol or Protocol(), plane or Plane(0, 0)
-    shape = volume.slice_shape(where.axis)
-    if truth.shape != shape:
-        raise DataError(
-            f"truth is on another grid: expected {shape}, as the slice, got {truth.shape}. "
-            "Resample one onto the other's grid first."
-        )
+    check_grid(truth, volume.slice_shape(where.axis), "slice")
     robot = RobotUser(truth, protocol.rule, seed)
-    options = Options(resolve_intensity(volume))
-    spacing = volume.slice_spacing(where.axis) if plane else None
-    notes = Notes(truth, protocol, spacing)
+    notes = Notes(truth, protocol, volume.slice_spacing(where.axis) if plane else None)
+    asked = _Slice(model, volume, where, Options(resolve_intensity(volume)), shelf or Shelf())
     start = opening(truth == 1, model.traits)
     clicks, index = start.clicks, plane.index if plane else None
-    mask = np.zeros(shape, bool)
-
-    def read(rows: slice, cols: slice) -> Array:
-        return volume.take(where, rows, cols)
-
-    def ask(answer: SliceAnswer | None) -> SliceAnswer:
-        return predict_slice(
-            model,
-            read,
-            shape,
-            Prompts(clicks, start.box),
-            options,
-            prev=answer,
-            prepared=shelf or Shelf(),
-            key=(model.traits.name, where),
-        )
-
-    answer = ask(None) if start.is_enough else None
+    mask = np.zeros(truth.shape, bool)
+    answer = asked.answer(Prompts(clicks, start.box)) if start.is_enough else None
     for number, mark in enumerate(start.marks, start=1):
         if answer is not None and number == len(start.marks):
             mask = answer.patch.mask(model.traits.threshold)
@@ -244,10 +222,48 @@ def segment_slice(
         if click is None:
             break
         clicks = (*clicks, click)
-        answer = ask(answer)
+        answer = asked.answer(Prompts(clicks, start.box), answer)
         mask = answer.patch.mask(model.traits.threshold)
         notes.take(index, click, mask, answer.seconds)
     return notes.course()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Slice:
+    """A model on one slice, to be asked again and again."""
+
+    model: Segmenter
+    volume: Volume
+    plane: Plane
+    options: Options
+    shelf: PreparedStore
+
+    def answer(self, prompts: Prompts, prev: SliceAnswer | None = None) -> SliceAnswer:
+        return predict_slice(
+            self.model,
+            lambda rows, cols: self.volume.take(self.plane, rows, cols),
+            self.volume.slice_shape(self.plane.axis),
+            prompts,
+            self.options,
+            prev=prev,
+            prepared=self.shelf,
+            key=(self.model.traits.name, self.plane),
+        )
+
+
+def check_grid(truth: Truth, shape: tuple[int, ...], name: str) -> None:
+    """Refuse a truth that has not the shape of the slice or volume it is of.
+
+    Raises
+    ------
+    DataError
+        If it has another.
+    """
+    if truth.shape != shape:
+        raise DataError(
+            f"truth is on another grid: expected {shape}, as the {name}, got {truth.shape}. "
+            "Resample one onto the other's grid first."
+        )
 
 
 def seed_of(seed: int, *names: str) -> tuple[int, int]:

@@ -8,10 +8,9 @@ import numpy as np
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import BoolArray, Segmenter, Traits
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.errors import DataError
 from napari_intseg.evaluation.opening import opening
 from napari_intseg.evaluation.robot import RobotUser, Truth
-from napari_intseg.evaluation.run import Course, Notes, Protocol
+from napari_intseg.evaluation.run import Course, Notes, Protocol, check_grid
 from napari_intseg.session.session import Session
 
 
@@ -47,11 +46,7 @@ def segment_volume(
         If the truth is not on the volume's grid.
     """
     protocol = protocol or Protocol()
-    if truth.shape != volume.shape:
-        raise DataError(
-            f"truth is on another grid: expected {volume.shape}, as the volume, got "
-            f"{truth.shape}. Resample one onto the other's grid first."
-        )
+    check_grid(truth, volume.shape, "volume")
     notes = Notes(truth, protocol, volume.spacing)
     session = Session(model, volume)
     mask = np.zeros(truth.shape, bool)

@@ -63,33 +63,49 @@ class Cleaning(Propagating):
                 "nothing to clean up by: expected holes, largest or smooth_mm above 0, got "
                 f"{holes!r}, {largest!r} and {smooth_mm!r}. Choose at least one."
             )
-        title = "Clean up"
         states = [
             (p, s) for p, s in self.document.canvas.states(chosen, self.axis) if s.shown is not None
         ]
-        window = self._window_of(chosen, [plane for plane, _ in states])
+        changes = self._tidied(chosen, states, holes=holes, largest=largest, smooth_mm=smooth_mm)
+        if not changes:
+            return Change("Clean up", (), (chosen,))
+        return self.document.do("Clean up", changes)
+
+    def _tidied(
+        self,
+        label: int,
+        states: list[tuple[Plane, PlaneState]],
+        *,
+        holes: bool,
+        largest: bool,
+        smooth_mm: float,
+    ) -> dict[Hashable, Any]:
+        """Return the states of the planes that tidying changes."""
+        window = self._window_of(label, [plane for plane, _ in states])
         if window is None:
-            return Change(title, (), (chosen,))
+            return {}
         first = states[0][0].index
-        before = np.zeros((states[-1][0].index - first + 1, *_size(window)), bool)
-        for plane, _ in states:
-            before[plane.index - first] = self.document.canvas.mask_on(chosen, plane, window)
-        after = before
-        if largest:
-            after = largest_part(after)
-        if holes:
-            after = fill_holes(after)
+        before = self._stacked(label, states, window)
+        after = largest_part(before) if largest else before
+        after = fill_holes(after) if holes else after
         if smooth_mm:
             given = {plane.index - first for plane, state in states if state.is_given}
             after = smooth(after, smooth_mm, self._spacing(), given)
-        changes: dict[Hashable, Any] = {
-            PlaneKey(chosen, plane): self._cleaned(state, before[at], after[at], window)
+        return {
+            PlaneKey(label, plane): self._cleaned(state, before[at], after[at], window)
             for plane, state in states
             if (after[at := plane.index - first] != before[at]).any()
         }
-        if not changes:
-            return Change(title, (), (chosen,))
-        return self.document.do(title, changes)
+
+    def _stacked(
+        self, label: int, states: list[tuple[Plane, PlaneState]], window: Window
+    ) -> BoolArray:
+        """Return an object's masks in a window, from the first plane with a state to the last."""
+        first, last = states[0][0].index, states[-1][0].index
+        out = np.zeros((last - first + 1, *_size(window)), bool)
+        for plane, _ in states:
+            out[plane.index - first] = self.document.canvas.mask_on(label, plane, window)
+        return out
 
     def _spacing(self) -> tuple[float, float, float]:
         """Return mm between planes, rows and columns of the axis."""
