@@ -6,13 +6,16 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from napari_intseg.errors import FileError
 from napari_intseg.io.dicom_header import Frame, looks_like_dicom, read_frames
+from napari_intseg.io.dicom_lazy import lazy_slices
 from napari_intseg.io.dicom_origin import DicomOrigin, read_patient
-from napari_intseg.io.dicom_pixels import limits_of, read_pixels
+from napari_intseg.io.dicom_pixels import read_pixels
 from napari_intseg.io.dicom_resample import resample as resampled_stack
 from napari_intseg.io.dicom_stack import Stack, affine_of, heights, sort_stacks
+from napari_intseg.io.dicom_values import windows_of
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.times import check_time
 
@@ -80,13 +83,18 @@ class Series:
         )
 
 
-def list_series(path: str | Path) -> list[Series]:
+def list_series(
+    path: str | Path, on_progress: Callable[[int, int], None] | None = None
+) -> list[Series]:
     """List the images and volumes among DICOM files, never mixed.
 
     Parameters
     ----------
     path : path
         A file; or a folder, and the folders in it if it holds no DICOM file itself.
+    on_progress : callable, optional
+        Told how many of how many files have been read, 0 of 0 while they are looked for; what it
+        raises ends the listing.
 
     Returns
     -------
@@ -109,7 +117,10 @@ def list_series(path: str | Path) -> list[Series]:
         raise FileError(f"file is missing: expected DICOM, got {str(path)!r}. Check the path.")
     found: dict[str, list[Frame]] = {}
     damaged: list[tuple[Path, str]] = []
-    for file in [path] if path.is_file() else _dicom_files(path):
+    tell = on_progress or _untold
+    files = [path] if path.is_file() else _dicom_files(path, tell)
+    for done, file in enumerate(files):
+        tell(done, len(files))
         if not looks_like_dicom(file):
             damaged.append((file, "it does not begin as DICOM does"))
             continue
@@ -184,6 +195,7 @@ def read_series(
     anonymous: bool = True,
     time: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    lazy: bool | None = None,
 ) -> FileVolume:
     """Read a series, its slices in order of position.
 
@@ -202,12 +214,17 @@ def read_series(
         Which time point, from 0; needed when there are several.
     on_progress : callable, optional
         Told how many of how many slices are read.
+    lazy : bool, optional
+        Whether a slice is read when it is asked for, and only headers now; by default where the
+        series takes more than `dicom_lazy.LAZY_BYTES`. Resampling, palettes and values of more than
+        16 bits need all slices at once.
 
     Returns
     -------
     FileVolume
         Indexed ``(plane, row, col)``, the affine in LPS millimetres; of real values (Hounsfield
-        units for CT), or RGB. Its `window` is what the file wants shown black and white.
+        units for CT), or RGB. Its `window` is what the file wants shown black and white, by the
+        first window of the middle slice; all of that slice's are in its `windows`.
 
     Warns
     -----
@@ -217,13 +234,18 @@ def read_series(
     Raises
     ------
     FileError
-        If pixels are damaged, or there are several time points and none is chosen.
+        If pixels are damaged (of a lazy series when they are asked for), or there are several time
+        points and none is chosen.
     """
     stack = series.stack
     frames = stack.times[check_time(time, series.times, series.folder)]
-    data = read_pixels(frames, on_progress)
     affine, geometry = affine_of(stack)
     is_resampled = resample and not stack.is_regular
+    data: Any = None if is_resampled else lazy_slices([frames], lazy=lazy)
+    if data is None:
+        data = read_pixels(frames, on_progress)
+    elif on_progress is not None:
+        on_progress(len(frames), len(frames))
     if is_resampled:
         data, affine, geometry = resampled_stack(data, stack)
     for problem in series.problems:
@@ -232,9 +254,8 @@ def read_series(
     origin = DicomOrigin(
         frames, is_resampled, {} if anonymous else read_patient(frames[0].header.file)
     )
-    source = Source(
-        series.folder, itk=geometry, dicom=origin, window=limits_of(frames[len(frames) // 2])
-    )
+    windows = windows_of(frames[len(frames) // 2])
+    source = Source(series.folder, itk=geometry, dicom=origin, windows=windows)
     return FileVolume(data, source, affine=affine, channels=data.ndim == 4)
 
 
@@ -265,11 +286,19 @@ def _listed(every: Sequence[Series]) -> str:
     return "; ".join(f"{one} [{one.uid}]" for one in every)
 
 
-def _dicom_files(folder: Path) -> list[Path]:
+def _untold(_done: int, _total: int) -> None:
+    pass
+
+
+def _dicom_files(folder: Path, tell: Callable[[int, int], None]) -> list[Path]:
     """Return the DICOM files of a folder; of the folders in it if it has none."""
 
+    def is_one(path: Path) -> bool:
+        tell(0, 0)
+        return path.is_file() and path.name != _INDEX and looks_like_dicom(path)
+
     def found(paths: Iterator[Path]) -> list[Path]:
-        return sorted(p for p in paths if p.is_file() and p.name != _INDEX and looks_like_dicom(p))
+        return sorted(filter(is_one, paths))
 
     if direct := found(folder.iterdir()):
         return direct

@@ -1,7 +1,7 @@
 """GDCM in a process of its own: a damaged image can end that process, never the window.
 
-Run as a module it is that process: it reads paths, a line each, and saves what they hold beside
-them.
+Run as a module it is that process: it reads who is to decode and a path, a line each, and saves
+what the files hold beside them.
 """
 
 import subprocess
@@ -18,6 +18,7 @@ from napari_intseg.core.segmenter import Array
 COMMAND = (sys.executable, "-X", "utf8", "-m", "napari_intseg.io.dicom_decoder")
 TIMEOUT_S = 300.0
 _DONE, _FAILED = "done", "failed "
+_GDCM, _PYDICOM = "gdcm", "pydicom"
 
 
 class Decoder:
@@ -38,17 +39,22 @@ class Decoder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; it is started anew when a file is to be decoded."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
+            self._process = None
 
-    def decode(self, path: Path) -> Array:
-        """Return the pixels of a file as SimpleITK reads them.
+    def decode(self, path: Path, *, by_pydicom: bool = False) -> Array:
+        """Return the pixels of a file as SimpleITK reads them, or as pydicom and its plugins do.
 
         Raises
         ------
         RuntimeError
-            If GDCM refuses the file, crashes over it, or does not come to an end.
+            If the library refuses the file, crashes over it, or does not come to an end.
         """
         if self._process is None:
             self._process = subprocess.Popen(
@@ -60,22 +66,23 @@ class Decoder:
         watch.daemon = True
         watch.start()
         try:
-            answer = _ask(process, path)
+            answer = _ask(process, f"{_PYDICOM if by_pydicom else _GDCM} {path}")
         finally:
             watch.cancel()
         if answer.startswith(_FAILED):
             raise RuntimeError(answer.removeprefix(_FAILED))
         if answer != _DONE:
+            self.close()
             raise RuntimeError("the decoder crashed over it")
         return np.asarray(np.load(_beside(path), allow_pickle=False))
 
 
-def _ask(process: "subprocess.Popen[str]", path: Path) -> str:
-    """Return the answer for a path; nothing if the process ended over it."""
+def _ask(process: "subprocess.Popen[str]", task: str) -> str:
+    """Return the answer for a task; nothing if the process ended over it."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        process.stdin.write(f"{path}\n")
+        process.stdin.write(f"{task}\n")
         process.stdin.flush()
     except OSError:
         return ""
@@ -91,21 +98,34 @@ def _beside(path: Path) -> Path:
 
 def serve() -> None:
     """Decode the files that are named on the standard input."""
+    for line in sys.stdin:
+        who, _, name = line.rstrip("\n").partition(" ")
+        path = Path(name)
+        try:
+            np.save(_beside(path), _READERS[who](path))
+            answer = _DONE
+        except Exception as err:
+            # whatever a library says, the one who asked turns it into an error about the file
+            answer = _FAILED + " ".join(str(err).split())[-200:]
+        sys.stdout.write(answer + "\n")
+        sys.stdout.flush()
+
+
+def _by_gdcm(path: Path) -> Array:
     import SimpleITK
 
     sitk: Any = SimpleITK
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    for line in sys.stdin:
-        path = Path(line.rstrip("\n"))
-        try:
-            image = sitk.ReadImage(str(path), imageIO="GDCMImageIO")
-            np.save(_beside(path), sitk.GetArrayFromImage(image))
-            answer = _DONE
-        except Exception as err:
-            # whatever ITK says, the one who asked turns it into an error about the file
-            answer = _FAILED + " ".join(str(err).split())[-200:]
-        sys.stdout.write(answer + "\n")
-        sys.stdout.flush()
+    return np.asarray(sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO")))
+
+
+def _by_pydicom(path: Path) -> Array:
+    from pydicom.pixels.utils import pixel_array
+
+    return np.asarray(pixel_array(path))
+
+
+_READERS = {_GDCM: _by_gdcm, _PYDICOM: _by_pydicom}
 
 
 if __name__ == "__main__":

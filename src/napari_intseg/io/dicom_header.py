@@ -1,6 +1,5 @@
 """What the headers of DICOM files say of their frames; nothing that names a person is looked at."""
 
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix
+from napari_intseg.io.dicom_elements import Vector, find, numbers, real, several, text, unit, whole
+from napari_intseg.io.dicom_table import ValueTable, read_table
+from napari_intseg.io.dicom_windows import Window, read_windows
 
 _MAGIC_AT, _MAGIC = 128, b"DICM"
 _NO_IMAGES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}  # segmentations
@@ -54,6 +56,7 @@ _TAGS = [
     "RescaleIntercept",
     "WindowCenter",
     "WindowWidth",
+    "WindowCenterWidthExplanation",
     "ModalityLUTSequence",
     "TemporalPositionIdentifier",
     "TriggerTime",
@@ -62,8 +65,6 @@ _TAGS = [
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 ]
-
-Vector = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class Frame:
         Millimetres between rows and between columns.
     slope, intercept : float
         Stored values become real ones by ``slope * value + intercept``.
-    window : tuple of float, optional
-        Centre and width.
+    windows : tuple of Window
+        What the file wants shown black and white; the first one counts.
     order : tuple of float
         What tells frames at the same place apart: time, echo, b-value, number.
     """
@@ -96,7 +97,7 @@ class Frame:
     spacing: tuple[float, float] | None = None
     slope: float = 1.0
     intercept: float = 0.0
-    window: tuple[float, float] | None = None
+    windows: tuple[Window, ...] = ()
     order: Vector = ()
 
     @property
@@ -123,8 +124,12 @@ class Header:
         Rows and columns.
     bits : (int, bool)
         How many are stored, and whether values have a sign.
+    allocated : int
+        Bits that a stored value takes.
     step_mm : float
         Between planes, as told; 0 where nothing is told.
+    table : ValueTable, optional
+        What stored values stand for, where the file tells no slope.
     """
 
     file: Path = field(repr=False)
@@ -142,9 +147,10 @@ class Header:
     samples: int
     photometric: str
     bits: tuple[int, bool]
+    allocated: int
     syntax: str
     step_mm: float
-    has_lut: bool
+    table: ValueTable | None = None
 
     @property
     def is_localizer(self) -> bool:
@@ -190,38 +196,39 @@ def read_frames(path: Path) -> tuple[Frame, ...]:
 
 def _header(data: Any, path: Path) -> Header | None:
     meta = data.file_meta
-    sop_class = _text(data, "SOPClassUID") or _text(meta, "MediaStorageSOPClassUID")
-    modality = _text(data, "Modality")
-    shape = _whole(data, "Rows"), _whole(data, "Columns")
+    sop_class = text(data, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
+    modality = text(data, "Modality")
+    shape = whole(data, "Rows"), whole(data, "Columns")
     if sop_class in _NO_IMAGES or modality in _NO_GRIDS or ("Rows" not in data):
         return None
     per_frame = len(data.get("PerFrameFunctionalGroupsSequence") or ())
-    count = _whole(data, "NumberOfFrames", 1)
+    count = whole(data, "NumberOfFrames", 1)
     if min(shape) < 1 or count < 1 or (per_frame and per_frame != count):
         raise ValueError(f"{count} frames of {shape[0]}x{shape[1]} pixels, {per_frame} described")
-    _check_length(data, _text(meta, "TransferSyntaxUID"), shape, count, path)
+    _check_length(data, text(meta, "TransferSyntaxUID"), shape, count, path)
     return Header(
         file=path,
-        uid=_text(data, "SOPInstanceUID") or _text(meta, "MediaStorageSOPInstanceUID"),
+        uid=text(data, "SOPInstanceUID") or text(meta, "MediaStorageSOPInstanceUID"),
         sop_class=sop_class,
-        study=_text(data, "StudyInstanceUID"),
-        series=_text(data, "SeriesInstanceUID"),
-        reference=_text(data, "FrameOfReferenceUID"),
+        study=text(data, "StudyInstanceUID"),
+        series=text(data, "SeriesInstanceUID"),
+        reference=text(data, "FrameOfReferenceUID"),
         modality=modality,
-        description=_text(data, "SeriesDescription"),
-        number=_whole(data, "SeriesNumber"),
-        kinds=tuple(str(kind) for kind in _several(data.get("ImageType"))),
+        description=text(data, "SeriesDescription"),
+        number=whole(data, "SeriesNumber"),
+        kinds=tuple(str(kind) for kind in several(data.get("ImageType"))),
         shape=shape,
         frames=count,
-        samples=_whole(data, "SamplesPerPixel", 1),
-        photometric=_text(data, "PhotometricInterpretation"),
+        samples=whole(data, "SamplesPerPixel", 1),
+        photometric=text(data, "PhotometricInterpretation"),
         bits=(
-            _whole(data, "BitsStored", _whole(data, "BitsAllocated", 16)),
-            _whole(data, "PixelRepresentation", 0) == 1,
+            whole(data, "BitsStored", whole(data, "BitsAllocated", 16)),
+            whole(data, "PixelRepresentation", 0) == 1,
         ),
-        syntax=_text(meta, "TransferSyntaxUID"),
+        allocated=whole(data, "BitsAllocated", 16),
+        syntax=text(meta, "TransferSyntaxUID"),
         step_mm=_step_mm(data),
-        has_lut=bool(data.get("ModalityLUTSequence")),
+        table=read_table(data),
     )
 
 
@@ -229,9 +236,9 @@ def _check_length(data: Any, syntax: str, shape: tuple[int, int], count: int, pa
     """Refuse a header that promises more frames than the file has room for."""
     bits = 8 * _FRAGMENT_BYTES
     if syntax in _PLAIN:
-        samples = max(_whole(data, "SamplesPerPixel", 1), 1)
-        bits = shape[0] * shape[1] * samples * _whole(data, "BitsAllocated", 8)
-        if _text(data, "PhotometricInterpretation").endswith("_422"):
+        samples = max(whole(data, "SamplesPerPixel", 1), 1)
+        bits = shape[0] * shape[1] * samples * whole(data, "BitsAllocated", 8)
+        if text(data, "PhotometricInterpretation").endswith("_422"):
             bits = bits * 2 // 3  # two pixels share a colour
     wanted, held = count * bits // 8, path.stat().st_size
     if wanted > held:
@@ -244,25 +251,25 @@ def _frame(data: Any, header: Header, number: int) -> Frame:
         sequence = data.get(f"{name}Sequence")
         if sequence and at < len(sequence):
             groups.insert(0, sequence[at])  # what is said of one frame comes first
-    cols_rows = _numbers(_find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
-    spacing = _numbers(_find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2)
-    spacing = spacing or _numbers(data.get("ImagerPixelSpacing"), 2) or _region_spacing(data)
+    cols_rows = numbers(find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
+    spacing = numbers(find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2)
+    spacing = spacing or numbers(data.get("ImagerPixelSpacing"), 2) or _region_spacing(data)
     values = "PixelValueTransformationSequence"
     slope, intercept = (
-        _numbers(_find(groups, values, name), 1) for name in ("RescaleSlope", "RescaleIntercept")
+        numbers(find(groups, values, name), 1) for name in ("RescaleSlope", "RescaleIntercept")
     )
-    cols, rows = _unit(cols_rows[:3] if cols_rows else None), _unit(cols_rows and cols_rows[3:])
+    cols, rows = unit(cols_rows[:3] if cols_rows else None), unit(cols_rows and cols_rows[3:])
     directed = cols and rows and abs(np.dot(cols, rows)) < 1e-2
     return Frame(
         header,
         number,
-        position=_numbers(_find(groups, "PlanePositionSequence", "ImagePositionPatient"), 3),
+        position=numbers(find(groups, "PlanePositionSequence", "ImagePositionPatient"), 3),
         rows=rows if directed else None,
         cols=cols if directed else None,
         spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
         slope=(slope[0] if slope else 1.0) or 1.0,
         intercept=intercept[0] if intercept else 0.0,
-        window=_window(groups),
+        windows=read_windows(groups),
         order=_order(groups, number),
     )
 
@@ -281,34 +288,15 @@ _ORDER = (
 
 
 def _order(groups: list[Any], number: int) -> Vector:
-    found = [_numbers(_find(groups, sequence, name), 1) for sequence, name in _ORDER]
+    found = [numbers(find(groups, sequence, name), 1) for sequence, name in _ORDER]
     return (*(value[0] if value else 0.0 for value in found), float(number))
-
-
-def _find(groups: list[Any], sequence: str, name: str) -> Any:
-    """Return an element of the first functional group that has it, or of the data set itself."""
-    for group in groups:
-        items = group.get(sequence) if sequence else None
-        holder = items[0] if items else group
-        if holder.get(name) is not None:
-            return holder.get(name)
-    return None
-
-
-def _window(groups: list[Any]) -> tuple[float, float] | None:
-    centre, width = (
-        _several(_find(groups, "FrameVOILUTSequence", name))[:1]
-        for name in ("WindowCenter", "WindowWidth")
-    )
-    numbers = _numbers([*centre, *width], 2)
-    return (numbers[0], numbers[1]) if numbers and numbers[1] > 0 else None
 
 
 def _step_mm(data: Any) -> float:
     shared = data.get("SharedFunctionalGroupsSequence") or []
     groups = [*shared[:1], *(data.get("PerFrameFunctionalGroupsSequence") or [])[:1], data]
     for name in ("SpacingBetweenSlices", "SliceThickness"):
-        found = _numbers(_find(groups, "PixelMeasuresSequence", name), 1)
+        found = numbers(find(groups, "PixelMeasuresSequence", name), 1)
         if found and found[0] != 0:
             return abs(found[0])
     return 0.0
@@ -316,49 +304,7 @@ def _step_mm(data: Any) -> float:
 
 def _region_spacing(data: Any) -> Vector | None:
     regions = data.get("SequenceOfUltrasoundRegions")
-    if not regions or _whole(regions[0], "PhysicalUnitsXDirection") != _CENTIMETRES:
+    if not regions or whole(regions[0], "PhysicalUnitsXDirection") != _CENTIMETRES:
         return None
-    cm = [abs(_real(regions[0].get(f"PhysicalDelta{axis}"))) for axis in "YX"]
+    cm = [abs(real(regions[0].get(f"PhysicalDelta{axis}"))) for axis in "YX"]
     return (cm[0] * 10, cm[1] * 10) if min(cm) > 0 else None
-
-
-def _text(data: Any, name: str) -> str:
-    value = data.get(name)
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
-    return "" if value is None else " ".join(str(value).replace("\0", "").split())
-
-
-def _whole(data: Any, name: str, missing: int = 0) -> int:
-    value = data.get(name)
-    return missing if value is None or value == "" else int(value)
-
-
-def _several(value: Any) -> list[Any]:
-    if value is None or isinstance(value, (str, int, float)):
-        return [] if value is None else [value]
-    try:
-        return list(value)
-    except TypeError:
-        return [value]
-
-
-def _real(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _numbers(value: Any, count: int) -> Vector | None:
-    """Return so many finite numbers, or None if they are not there."""
-    numbers = tuple(_real(one) for one in _several(value))
-    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
-
-
-def _unit(vector: Vector | None) -> Vector | None:
-    length = math.hypot(*vector) if vector else 0.0
-    if vector is None or abs(length - 1) > 1e-2:
-        return None
-    # numbers of full precision stay as they are, bit for bit
-    return vector if abs(length - 1) < 1e-9 else tuple(v / length for v in vector)

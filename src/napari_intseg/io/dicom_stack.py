@@ -214,8 +214,6 @@ def _told_of_header(frames: Sequence[Frame]) -> list[str]:
         told.append("pixels have no size; 1 mm is taken")
     if first.position is not None and first.cols is None:
         told.append("slices have no valid orientation; axial is taken")
-    if any(frame.header.has_lut for frame in frames):
-        told.append("a lookup table of values is not applied")
     return told
 
 

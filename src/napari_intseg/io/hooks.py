@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix, to_napari
 from napari_intseg.errors import FileError
+from napari_intseg.io.beside import METADATA, write_beside
 from napari_intseg.io.dicom_header import looks_like_dicom
 from napari_intseg.io.layer_grid import KEY, file_grid, nearest_order, reordered, spatial_part
 from napari_intseg.io.ome_zarr import is_zarr, label_names
@@ -119,13 +120,18 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
 def write_labels_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     """Write a Labels layer, placed as it is in the viewer; return the path in a list.
 
+    The journal of the work on it, if its metadata hold one, is written along: see `write_beside`.
+
     Raises
     ------
     FileError, DataError
-        As for `write_labels`; also if there are several time points.
+        As for `write_labels` and `write_beside`; also if there are several time points.
     """
     array, like = file_grid(spatial_part(data, meta), meta)
     write_labels(path, np.asarray(array), like, overwrite=True)
+    lines = dict(meta.get("metadata") or {}).get(METADATA)
+    if lines:
+        write_beside(path, list(lines))
     return [path]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.segmenter import Array
-from napari_intseg.errors import FileError
+from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.io.extra import lazy_extra
 
 _MOST_ALONG_AXIS = 1 << 20
@@ -39,7 +39,7 @@ class OnDisk:
         """
         try:
             return np.asarray(self._array[index])
-        except IndexError:
+        except (IndexError, IntSegError):
             raise
         except Exception as err:
             # each codec has its own errors; all mean the same to a person

@@ -12,6 +12,7 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError
 from napari_intseg.io.arrays import read_npy
 from napari_intseg.io.dicom import Series, choose_series, read_dicom, read_series
+from napari_intseg.io.dicom_lazy import lazy_slices
 from napari_intseg.io.dicom_seg_read import is_segmentation, read_segmentation
 from napari_intseg.io.hdf5 import read_hdf5, split_path
 from napari_intseg.io.itk import read_itk
@@ -96,15 +97,46 @@ def read_raster(path: str | Path) -> Raster:
     return _told(path, lambda: _open(path))
 
 
-def series_raster(series: Series, *, resample: bool = False) -> Raster:
+def series_raster(
+    series: Series,
+    *,
+    resample: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Raster:
     """Return a DICOM series with all its time points.
+
+    Parameters
+    ----------
+    series : Series
+        As listed.
+    resample : bool, default False
+        See `read_series` of DICOM.
+    on_progress : callable, optional
+        Told how many of how many slices of all time points are read; what it raises ends the
+        reading.
 
     Raises
     ------
     FileError
         As for `read_series` of DICOM.
     """
-    volumes = [read_series(series, resample=resample, time=t) for t in range(series.times)]
+
+    def told(time: int) -> Callable[[int, int], None] | None:
+        if on_progress is None:
+            return None
+        return lambda done, total: on_progress(time * total + done, series.times * total)
+
+    is_resampled = resample and not series.stack.is_regular
+    lazy = None if is_resampled else lazy_slices(series.stack.times)
+    if lazy is not None and series.times > 1:
+        first = raster_of(read_series(series, time=0, lazy=True))
+        if on_progress is not None:
+            on_progress(1, 1)
+        return replace(first, levels=(lazy,), axes="t" + first.axes)
+    volumes = [
+        read_series(series, resample=resample, time=t, on_progress=told(t))
+        for t in range(series.times)
+    ]
     one = raster_of(volumes[0])
     if len(volumes) == 1:
         return one

@@ -4,6 +4,7 @@ import gzip
 import math
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -232,8 +233,8 @@ class Source:
         Affines are in millimetres all the same (or in pixels).
     dicom : DicomOrigin, optional
         The frames of DICOM files that became planes.
-    window : tuple of float, optional
-        The values that the file wants shown black and white.
+    windows : mapping of str to (float, float)
+        By name, the values that the file wants shown black and white; the first one counts.
     """
 
     path: Path
@@ -244,7 +245,12 @@ class Source:
     zarr: ZarrScale | None = None
     unit: str = "mm"
     dicom: DicomOrigin | None = None
-    window: tuple[float, float] | None = None
+    windows: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """The values that the file wants shown black and white, if it tells any."""
+        return next(iter(self.windows.values()), None)
 
 
 class FileVolume(Volume):
@@ -272,3 +278,8 @@ class FileVolume(Volume):
     def window(self) -> tuple[float, float] | None:
         """The values that the file wants shown black and white, if it tells any."""
         return self.source.window
+
+    @property
+    def windows(self) -> Mapping[str, tuple[float, float]]:
+        """All windows that the file offers, by their names or as "centre/width"."""
+        return self.source.windows
