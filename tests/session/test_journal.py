@@ -1,6 +1,11 @@
 """Journals: written as things are done, read for ever, and enough to do them again."""
 
+import errno
 import json
+import os
+import shutil
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +18,10 @@ from napari_intseg.inference.intensity import Window
 from napari_intseg.models.identity import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
 from napari_intseg.propagation.walk import WalkSettings
+from napari_intseg.session import journal_disk, journal_file
 from napari_intseg.session.codec import decode, encode
 from napari_intseg.session.journal import VERSION, recorded
+from napari_intseg.session.journal_disk import THREAD
 from napari_intseg.session.journal_file import (
     JournalFile,
     as_text,
@@ -260,6 +267,125 @@ def test_a_file_is_there_line_by_line_and_its_lock_goes_with_it(session, tmp_pat
     assert (found, written.count) == (path, 1)
     prune(path.parent, keep=0)
     assert path.exists()  # work that did not end well is not removed
+
+
+@pytest.fixture
+def saved(session, tmp_path):
+    """A session whose journal is saved, and what the file tells of trouble."""
+    told = []
+    signature = image_signature(session.volume)
+    file = JournalFile(new_path(tmp_path / "journals", signature), told.append, patience_s=0.05)
+    session.recorder.journal.attach(file)
+    session.click((2, 10, 10))
+    yield session, file, told
+    file.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith(THREAD)]
+
+
+def until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def test_a_line_is_forced_to_the_disk_elsewhere_while_others_are_written(saved, monkeypatch):
+    session, file, _ = saved
+    forced, go, threads = threading.Event(), threading.Event(), []
+
+    def slow(_file):
+        threads.append(threading.current_thread().name)
+        forced.set()
+        assert go.wait(30)
+
+    until(lambda: not file._power._is_busy)  # what the first line began
+    monkeypatch.setattr(journal_disk.os, "fsync", slow)
+    session.finish_object(1)  # is forced at once
+    assert forced.wait(30)
+    session.new_object()
+    for i in range(10):
+        session.click((3, i, i))
+        until(lambda: not file.is_behind)
+        assert read_journal(file.path).lines == json.loads(
+            json.dumps(session.recorder.journal.lines)
+        )
+    go.set()
+    file.close()
+    assert set(threads) == {f"{THREAD} to disk"}
+
+
+def test_a_disk_that_does_not_answer_is_waited_for_once(saved, monkeypatch):
+    session, file, told = saved
+    go, write, waited = threading.Event(), os.write, []
+
+    def slow(to, content):
+        assert go.wait(30)
+        return write(to, content)
+
+    wait_for = file._change.wait_for
+
+    def noted(condition, timeout=None):
+        if threading.current_thread() is threading.main_thread():
+            waited.append(timeout)
+        return wait_for(condition, timeout)
+
+    monkeypatch.setattr(journal_disk.os, "write", slow)
+    monkeypatch.setattr(file._change, "wait_for", noted)
+    for i in range(5):
+        session.click((3, i, i))
+    assert waited == [0.05]
+    assert file.is_behind
+    assert session.mask.any()
+    go.set()
+    until(lambda: not file.is_behind)
+    session.click((4, 1, 1))
+    until(lambda: not file.is_behind)
+    assert len(waited) > 1  # it has caught up, and is waited for again
+    assert read_journal(file.path).lines == json.loads(json.dumps(session.recorder.journal.lines))
+    assert told == []
+
+
+def test_a_folder_that_is_taken_away_is_told_and_everything_is_written_when_it_can_be(
+    saved, monkeypatch
+):
+    session, file, told = saved
+    monkeypatch.setattr(journal_file, "_RETRY_S", 0.05)
+    folder = file.path.parent
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    session.click((3, 3, 3))
+    until(lambda: told)
+    assert "work cannot be saved" in told[0]
+    assert str(folder) in file.trouble
+    session.click((3, 5, 5))
+    folder.unlink()
+    until(lambda: file.trouble is None)
+    until(lambda: not file.is_behind)
+    assert read_journal(file.path).lines == json.loads(json.dumps(session.recorder.journal.lines))
+    assert len(told) == 1
+
+
+def test_a_disk_that_loses_what_it_was_given_is_told_and_asked_again(saved, monkeypatch):
+    session, file, told = saved
+    fsync, calls = os.fsync, []
+
+    def failing(to):
+        calls.append(to)
+        if len(calls) == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(to)
+
+    until(lambda: not file._power._is_busy)
+    monkeypatch.setattr(journal_file, "_RETRY_S", 0.05)
+    monkeypatch.setattr(journal_disk.os, "fsync", failing)
+    session.finish_object(1)
+    until(lambda: calls)
+    session.new_object()
+    until(lambda: told)
+    until(lambda: file.trouble is None)
+    file.close()
+    assert len(calls) > 1
+    assert read_journal(file.path).lines == json.loads(json.dumps(session.recorder.journal.lines))
 
 
 def test_the_name_of_a_journal_tells_nothing_of_the_image_s_file(tmp_path, session):

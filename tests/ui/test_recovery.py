@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_intseg.io.beside import METADATA
 from napari_intseg.session import journal_file
 from napari_intseg.session.journal_read import read_journal
-from napari_intseg.ui.recovery import METADATA, Recovery
+from napari_intseg.ui.recovery import Recovery
 from napari_intseg.ui.workbench import Workbench
 
 
@@ -62,11 +63,10 @@ def work(bench, settle, image):
 
 
 def crash(recovery):
-    """Let go of the files as a killed process does: nothing more is written."""
+    """Let go of the files as a killed process does: nothing says that work has ended."""
     for file in recovery._files.values():
-        os.close(file._file)
-        file._file = None
-        file.write = lambda _line: None
+        file.close()
+        file.close = lambda _last=None: None
 
 
 def test_interrupted_work_is_offered_and_brought_back(

@@ -25,7 +25,7 @@ import inspect
 import logging
 import platform
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
@@ -54,8 +54,12 @@ _log = logging.getLogger(__name__)
 class Sink(Protocol):
     """Where lines go besides memory."""
 
-    def write(self, line: Line) -> None:
-        """Keep a line; trouble is the sink's own to tell."""
+    def follow(self, lines: Sequence[Line]) -> None:
+        """Keep these lines; more will be added to them. Trouble is the sink's own to tell."""
+        ...
+
+    def added(self) -> None:
+        """Keep the line that was added last as well."""
         ...
 
 
@@ -100,7 +104,7 @@ class Journal:
         """Add a line."""
         self.lines.append(line)
         if self._sink is not None:
-            self._sink.write(line)
+            self._sink.added()
 
     def describe(self, **about: Any) -> None:
         """Add to the header, before it goes to a sink."""
@@ -110,8 +114,7 @@ class Journal:
         """Have all lines so far, and those to come, go to a sink as well; None: to none."""
         self._sink = sink
         if sink is not None:
-            for line in self.lines:
-                sink.write(line)
+            sink.follow(self.lines)
 
 
 class Recorder:
