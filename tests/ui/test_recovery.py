@@ -63,10 +63,11 @@ def work(bench, settle, image):
 
 
 def crash(recovery):
-    """Let go of the files as a killed process does: nothing says that work has ended."""
+    """Let go of the files as a killed process does: nothing more is written."""
     for file in recovery._files.values():
-        file.close()
-        file.close = lambda _last=None: None
+        os.close(file._file)
+        file._file = None
+        file.write = lambda _line: None
 
 
 def test_interrupted_work_is_offered_and_brought_back(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from napari_intseg.cli import scans
 from napari_intseg.cli.progress import progress_bar
-from napari_intseg.errors import FileError
 
 if TYPE_CHECKING:
+    from napari_intseg.cli.replay_image import Scan
     from napari_intseg.core.segmenter import Segmenter
     from napari_intseg.core.volume import Volume
     from napari_intseg.models.identity import ModelIdentity
@@ -18,29 +18,34 @@ if TYPE_CHECKING:
     from napari_intseg.session.replay import Replayed
 
 HELP = "do again what a journal of a session says"
-DESCRIPTION = """Make the labels of a session again from its journal and the image.
+DESCRIPTION = """Make the labels of a session again from their journal and the image.
 
-On the machine and device of the session they are equal bit for bit; where they are not, the
+JOURNAL is a journal, or labels that were exported with one: they are then compared with what comes
+out. On the machine and device of the session both are equal bit for bit; where they are not, the
 difference is reported. Without IMAGE, the file that the journal's name begins with is taken, else
-one in the journal's folder with the same content. See docs/reference/journal.md.
+one in the same folder with the same content. See docs/reference/journal.md.
 
 examples:
+  napari-intseg replay liver.nii.gz ct.nii.gz
   napari-intseg replay cells_labels.tif.journal.jsonl cells.tif -o again.tif
-  napari-intseg replay liver.nii.gz.journal.jsonl ct.nii.gz --compare liver.nii.gz"""
+  napari-intseg replay ct.zarr/labels/liver"""
 
 DIFFERENT = 1
-_SUFFIX = ".journal.jsonl"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
-    parser.add_argument("journal", type=Path, metavar="JOURNAL", help="file to replay")
+    parser.add_argument(
+        "journal", type=Path, metavar="JOURNAL", help="journal to replay, or labels that have one"
+    )
     parser.add_argument(
         "image", type=Path, nargs="?", metavar="IMAGE", help="file, or folder of DICOM files"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="LABELS", help="file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    parser.add_argument("--compare", type=Path, metavar="LABELS", help="labels to compare with")
+    parser.add_argument(
+        "--compare", type=Path, metavar="LABELS", help="other labels to compare with"
+    )
     parser.add_argument("--time", type=int, metavar="N", help="time point to write, from 0")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the model's weight file")
     parser.add_argument("--device", help="instead of the one of the session")
@@ -56,32 +61,25 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 1 if the outcome differs from what the journal says.
     """
+    from napari_intseg.cli.replay_image import find_scan
     from napari_intseg.io.write import check_target, write_labels
-    from napari_intseg.session.journal_read import read_journal
     from napari_intseg.session.replay import replay
 
     if args.output is not None:
         check_target(args.output, overwrite=args.overwrite)
-    written = read_journal(args.journal)
-    image = args.image or _beside(args.journal, written)
-    told: list[str] = []
-    volume = scans.read_image(args, image)
-    told += _image_differences(written, volume)
+    written, wanted = _journal(args.journal)
+    scan, told = find_scan(args, written)
     if written.torn:
         told.append(f"{written.torn} line{'s' * (written.torn > 1)} at the end could not be read")
-
-    def volume_of(time: int) -> "Volume":
-        return volume if time == (args.time or 0) else scans.read_image(args, image, time=time)
-
     loader = _Loader(args.weights, args.device)
     with progress_bar("replaying", "line", quiet=args.quiet) as show:
-        replayed = replay(written, volume_of, loader, on_progress=show)
+        replayed = replay(written, scan.seen, loader, on_progress=show)
     told += [*loader.differences, *replayed.differences]
-    labels = _labels(replayed, args.time or 0, volume)
-    if args.compare is not None:
-        told += _compared(labels, args.compare, volume)
+    labels = _labels(replayed, scan)
+    for path in (wanted, args.compare):
+        told += [] if path is None else _compared(labels, path, scan.volume)
     if args.output is not None:
-        write_labels(args.output, labels, volume, overwrite=args.overwrite)
+        write_labels(args.output, labels, scan.volume, overwrite=args.overwrite)
     if not args.quiet:
         objects = len(set(labels[labels > 0].tolist()))
         print(f"{written.count} actions replayed; {objects} object{'s' * (objects != 1)}")
@@ -90,6 +88,17 @@ def run(args: argparse.Namespace) -> int:
     for one in told:
         print(f"difference: {one}", file=sys.stderr)
     return DIFFERENT if told else 0
+
+
+def _journal(path: Path) -> "tuple[Written, Path | None]":
+    """Return what a journal says, and the labels it stays with if those were given and are read."""
+    from napari_intseg.io.suffixes import READABLE, ending_of
+    from napari_intseg.session.journal_read import read_journal, read_journal_of
+
+    ending = ending_of(path)
+    if ending is None:
+        return read_journal(path), None
+    return read_journal_of(path), path if ending in READABLE and path.exists() else None
 
 
 class _Loader:
@@ -122,50 +131,14 @@ class _Loader:
         return self._loaded[key]
 
 
-def _beside(journal: Path, written: "Written") -> Path:
-    """Return the image that belongs to a journal, if it lies beside it."""
-    from napari_intseg.errors import IntSegError
-    from napari_intseg.io.read import read_volume
-
-    folder = journal.resolve().parent
-    named = folder / journal.name.removesuffix(_SUFFIX)
-    others = sorted(p for p in folder.iterdir() if p.is_file() and p != named)
-    for path in [named, *others][:_MOST_TRIED]:
-        if not path.is_file() or path.name.endswith(_SUFFIX):
-            continue
-        try:
-            if not _image_differences(written, read_volume(path)):
-                return path
-        except IntSegError:
-            continue
-    raise FileError(
-        f"image is not beside the journal: expected one that it was made on, got none in "
-        f"{str(folder)!r}. Name it: napari-intseg replay JOURNAL IMAGE."
-    )
-
-
-_MOST_TRIED = 50
-
-
-def _image_differences(written: "Written", volume: "Volume") -> list[str]:
-    from napari_intseg.session.signature import image_signature, is_same_image
-
-    wanted = written.header.get("image")
-    if wanted is None:
-        return []
-    found = image_signature(volume)
-    if is_same_image(wanted, found):
-        return []
-    if wanted.get("shape") != found["shape"]:
-        return [f"image: shape {wanted.get('shape')} then, {found['shape']} now"]
-    return ["image: other values than then"]
-
-
-def _labels(replayed: "Replayed", time: int, volume: "Volume") -> "Labels":
+def _labels(replayed: "Replayed", scan: "Scan") -> "Labels":
+    """Return labels on the grid of the file."""
     import numpy as np
 
-    session = replayed.sessions.get(time)
-    return np.zeros(volume.shape, np.int32) if session is None else session.labels
+    session = replayed.sessions.get(scan.time)
+    if session is None:
+        return np.zeros(scan.volume.shape, np.int32)
+    return scan.look.back(session.labels)
 
 
 def _compared(labels: "Labels", path: Path, volume: "Volume") -> list[str]:

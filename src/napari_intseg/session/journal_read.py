@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.errors import FileError, JournalError
+from napari_intseg.io.beside import SUFFIX, journal_texts
 from napari_intseg.session.journal import FORMAT, VERSION, Line
-
-SUFFIX = ".journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +34,13 @@ class Written:
     def lines(self) -> list[Line]:
         """All of it, the header first."""
         return [self.header, *self.actions]
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """Time points that were worked on; the one that labels were written of comes last."""
+        begun = [line.get("time", 0) for line in self.actions if line["do"] == "begin"]
+        written = [line.get("time", 0) for line in self.actions if line["do"] == "labels"]
+        return tuple(dict.fromkeys(reversed([*begun, *written])))[::-1]
 
     @property
     def is_closed(self) -> bool:
@@ -73,6 +79,19 @@ def read_journal(path: str | Path) -> Written:
             f"({err.strerror or err}). Check the path."
         ) from err
     return parse_journal(content.decode("utf-8", errors="replace").splitlines())
+
+
+def read_journal_of(labels: str | Path) -> Written:
+    """Read the journal that stays with a file of labels; see `write_beside`.
+
+    Raises
+    ------
+    FileError
+        If there is none, or it cannot be read.
+    JournalError
+        As for `read_journal`.
+    """
+    return parse_journal(journal_texts(labels))
 
 
 def parse_journal(texts: Iterable[str]) -> Written:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.errors import FileError, IntSegError, JournalError
+from napari_intseg.errors import IntSegError, JournalError
+from napari_intseg.io.beside import write_beside
 from napari_intseg.propagation.walk import Step, Walk, walk
 from napari_intseg.session.canvas import Labels
 from napari_intseg.session.codec import LoadModel, decode
-from napari_intseg.session.journal import Line
-from napari_intseg.session.journal_file import save_journal
-from napari_intseg.session.journal_read import SUFFIX, Written
+from napari_intseg.session.journal import Journal, Line
+from napari_intseg.session.journal_read import Written
 from napari_intseg.session.session import Session
 from napari_intseg.session.signature import image_signature
 
@@ -92,46 +92,45 @@ def labels_checksum(labels: Labels) -> str:
     return hashlib.sha256(np.ascontiguousarray(labels, "<i4").tobytes()).hexdigest()
 
 
-def note_labels(session: Session) -> None:
-    """Write down what the labels are now, so that a replay can tell whether it gets the same."""
-    labels = session.labels
+def about_labels(labels: Labels) -> dict[str, Any]:
+    """Return what a journal says of labels, so that a replay can tell whether it gets the same."""
     values, counts = np.unique(labels[labels > 0], return_counts=True)
     voxels = {str(int(v)): int(n) for v, n in zip(values, counts, strict=True)}
-    session.recorder.note("labels", sha256=labels_checksum(labels), voxels=voxels)
+    return {"sha256": labels_checksum(labels), "voxels": voxels}
 
 
-def save_beside(session: Session, path: str | Path) -> Path:
-    """Write a session's journal beside the file that its labels were written to.
+def note_labels(session: Session) -> None:
+    """Write down what the labels are now."""
+    session.recorder.note("labels", **about_labels(session.labels))
+
+
+def save_beside(session: Session, path: str | Path, *, time: int = 0) -> Path:
+    """Write a session's journal where it stays with the labels that were written to a file.
 
     Parameters
     ----------
     session : Session
         Its journal is described and ends with the labels' checksum.
     path : path
-        Of the labels; the journal's name is the same and ends in ``.journal.jsonl``.
+        Of the labels; see `write_beside`.
+    time : int, default 0
+        The time point that the session is about.
 
     Returns
     -------
     Path
-        Of the journal.
+        What was written to.
 
     Raises
     ------
     FileError
         If it cannot be written.
     """
-    path = Path(path)
-    target = path.with_name(path.name + SUFFIX)
+    if time != session.recorder.time:
+        session.recorder.join(Journal(), time)
     session.recorder.journal.describe(image=image_signature(session.volume))
     note_labels(session)
-    try:
-        save_journal(session.recorder.journal, target)
-    except OSError as err:
-        raise FileError(
-            f"journal cannot be written: expected a folder that allows it, got {str(target)!r} "
-            f"({err.strerror or err}). Choose another folder, or --no-journal."
-        ) from err
-    return target
+    return write_beside(path, session.recorder.journal.lines)
 
 
 @dataclass(slots=True, eq=False)

@@ -11,6 +11,7 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.io.beside import METADATA
 from napari_intseg.session.document import Change
 from napari_intseg.ui.asking import Asking
 from napari_intseg.ui.boxes import Boxes
@@ -74,6 +75,7 @@ class Binder(Given):
         super().__init__()
         self.tools, self.frame, self.points, self.labels = tools, frame, points, labels
         self.drawer = Drawer(frame, window=window, channels=channels, shelf=tools.shelf)
+        labels.metadata[METADATA] = self.drawer.journal.lines  # grows as things are done
         self.painter = Painter(frame, labels, tools.worker, tools.post, self.drawer.mask)
         self.clicking = Clicking(
             points,

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.segmenter import Array
+from napari_intseg.io.beside import write_beside
 from napari_intseg.io.layer_grid import KEY, file_grid, layer_grid
 from napari_intseg.io.measure import measure, write_measurements
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.write import write_labels
-from napari_intseg.session.journal import Journal
-from napari_intseg.session.journal_file import save_journal
-from napari_intseg.session.journal_read import SUFFIX
+from napari_intseg.session.journal import Line, now
+from napari_intseg.session.replay import about_labels
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.voice import told
 from napari_intseg.ui.workbench import Workbench
@@ -24,19 +24,18 @@ def export_labels(bench: Workbench, path: Path) -> None:
     """Write the labels of the time point in the window; a file that is there is replaced.
 
     They get the geometry of the image's file, bit for bit, where the image was read from one by
-    our readers; else that of the layer.
+    our readers; else that of the layer. The journal is written along.
     """
     binder = _binder(bench)
     if binder is None:
         return
     labels, meta = _labels(binder)
     array, like = file_grid(labels, meta)
-    journal = Journal()
-    journal.lines = list(binder.drawer.journal.lines)
+    lines, time = list(binder.drawer.journal.lines), binder.time
 
     def work(_should_stop: Callable[[], bool]) -> str:
         write_labels(path, array, like, overwrite=True)
-        save_journal(journal, path.with_name(path.name + SUFFIX))
+        write_beside(path, [*lines, _about(labels, time)])
         return f"Wrote {path.name}{_which(binder)}."
 
     bench.worker.submit(work, lambda outcome: _tell(bench, outcome))
@@ -82,8 +81,14 @@ def _labels(binder: Binder) -> tuple[Array, dict[str, Any]]:
     grid = binder.frame.grid
     where = tuple(binder.time if axis == "t" else slice(None) for axis in grid)
     meta = layer.as_layer_data_tuple()[1]
-    meta["metadata"] = {KEY: image.metadata.get(KEY)}
+    meta["metadata"] = {KEY: {**(image.metadata.get(KEY) or {}), "time": binder.time}}
     return np.array(layer.data[where]), meta
+
+
+def _about(labels: Array, time: int) -> Line:
+    """Return the journal's line on labels that are written."""
+    at = {"time": time} if time else {}
+    return {"t": now(), "do": "labels", **at, **about_labels(labels)}
 
 
 def _which(binder: Binder) -> str:
