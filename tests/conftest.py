@@ -1,6 +1,10 @@
+import importlib.util
+import json
 import os
 import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -69,3 +73,61 @@ def ritm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "coco_lvis_h18s_itermask.pth"
     torch.save({"state_dict": state_dict, "config": config}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def det_state_dict(shared: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Make the deterministic weights of a fixture's JSON, its overrides applied."""
+    path = shared / "parity" / "det_weights.py"
+    spec = importlib.util.spec_from_file_location("det_weights", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def make(info: dict[str, Any]) -> dict[str, Any]:
+        state_dict = module.det_state_dict(info["shapes"])
+        for name, factor in info.get("overrides", {}).items():
+            state_dict[name] = state_dict[name] * factor
+        return state_dict
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ritm_predictor_file(shared: Path, det_state_dict, tmp_path_factory) -> Path:
+    """HRNet-18s of RITM with the weights of the fixture of its predictor."""
+    import torch
+
+    parity = shared / "parity"
+    info = json.loads((parity / "ritm_hrnet18s_itermask.json").read_text())
+    fixture = np.load(parity / "ritm_hrnet18s_predictor.npz")
+    state_dict = det_state_dict(info)
+    state_dict["maps_transform.3.scale"] = torch.tensor(fixture["maps_scale"])
+    for part in ("weight", "bias"):
+        name = f"feature_extractor.cls_head.{part}"
+        state_dict[name] = torch.tensor(fixture[f"cls_head_{part}"])
+    path = tmp_path_factory.mktemp("weights") / "det.pth"
+    torch.save({"state_dict": state_dict, "config": info["config"]}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def play() -> Callable[..., Iterator[Any]]:
+    """Give ``play(model, image, clicks, options)``: ask one click after another, as a person does.
+
+    Clicks are rows of (positive, row, col); what comes is the `SliceAnswer` to each.
+    """
+    from napari_intseg.core.prompts import Click, Prompts
+    from napari_intseg.inference.predict import predict_slice
+
+    def answers(model: Any, image: np.ndarray, clicks: np.ndarray, options: Any) -> Iterator[Any]:
+        given: tuple[Click, ...] = ()
+        prev = None
+        for positive, row, col in clicks:
+            given = (*given, Click(float(row), float(col), bool(positive)))
+            prev = predict_slice(
+                model, lambda rows, cols: image[rows, cols], image.shape[:2], Prompts(given),
+                options, prev=prev,
+            )  # fmt: skip
+            yield prev
+
+    return answers

@@ -49,3 +49,16 @@ def test_what_is_picked_equals_that_of_the_whole(
     patch = Patch(2, 3, rng.normal(size=(4, 6)).astype(np.float32), (10, 12))
     crossing = np.arange(*rows, 2), np.arange(*cols)
     np.testing.assert_array_equal(patch.at(*crossing), patch.full()[np.ix_(*crossing)])
+
+
+def test_an_answer_laid_over_another_leaves_the_rest_of_it() -> None:
+    below = Patch(2, 3, np.arange(12, dtype=np.float32).reshape(3, 4), (20, 30))
+    above = Patch(4, 5, np.full((5, 2), 7, np.float32), (20, 30))
+    both = above.over(below)
+    expected = below.full()
+    expected[4:9, 5:7] = 7
+    np.testing.assert_array_equal(both.full(), expected)
+    assert both.logits.shape == (7, 4)
+    nothing = Patch.empty((20, 30))
+    assert nothing.over(below) is below
+    assert below.over(nothing) is below

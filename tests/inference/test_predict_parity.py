@@ -1,19 +1,14 @@
 """The published predictor, repeated with a network that is a formula (parity README, section 3)."""
 
-import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Segmenter, Traits, sigmoid
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.inference.predict import Options
 from napari_intseg.models.ritm import build
 
 SETTINGS = {
@@ -56,27 +51,8 @@ class FormulaNetwork:
         return distance
 
 
-def play(
-    model: Segmenter, image: np.ndarray, clicks: np.ndarray, options: Options
-) -> Iterator[SliceAnswer]:
-    """Give the clicks, rows of (positive, row, col), one after another."""
-    given: tuple[Click, ...] = ()
-    prev = None
-    for positive, row, col in clicks:
-        given = (*given, Click(float(row), float(col), bool(positive)))
-        prev = predict_slice(
-            model,
-            lambda rows, cols: image[rows, cols],
-            image.shape[:2],
-            Prompts(given),
-            options,
-            prev=prev,
-        )
-        yield prev
-
-
 @pytest.mark.parametrize("name", SETTINGS)
-def test_click_sequence_equals_the_published_predictor(shared: Path, name: str) -> None:
+def test_click_sequence_equals_the_published_predictor(shared: Path, play, name: str) -> None:
     fixture = np.load(shared / "parity" / "ritm_pipeline.npz")
     options = Options(Intensity(), zoom_in=SETTINGS[name], longer_side_px=None)
     answers = play(FormulaNetwork(), fixture["image"], fixture["clicks"], options)
@@ -88,29 +64,14 @@ def test_click_sequence_equals_the_published_predictor(shared: Path, name: str) 
 
 
 @pytest.fixture(scope="module")
-def hrnet18s(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
+def hrnet18s(ritm_predictor_file: Path) -> Segmenter:
     """RITM HRNet-18s with the fixtures' deterministic weights, loaded from a file."""
-    parity = shared / "parity"
-    sys.path.insert(0, str(parity))
-    try:
-        from det_weights import det_state_dict
-    finally:
-        sys.path.remove(str(parity))
-    info = json.loads((parity / "ritm_hrnet18s_itermask.json").read_text())
-    fixture = np.load(parity / "ritm_hrnet18s_predictor.npz")
-    state_dict = det_state_dict(info["shapes"])
-    state_dict["maps_transform.3.scale"] = torch.tensor(fixture["maps_scale"])
-    for part in ("weight", "bias"):
-        name = f"feature_extractor.cls_head.{part}"
-        state_dict[name] = torch.tensor(fixture[f"cls_head_{part}"])
-    path = tmp_path_factory.mktemp("weights") / "det.pth"
-    torch.save({"state_dict": state_dict, "config": info["config"]}, path)
-    return build("ritm-hrnet18s", path, device="cpu", precision="float32")
+    return build("ritm-hrnet18s", ritm_predictor_file, device="cpu", precision="float32")
 
 
 @pytest.mark.parametrize("name", ["NoBRS", "NoBRS_noflip", "NoBRS_nozoom"])
 def test_ritm_clicks_equal_the_published_predictor(
-    shared: Path, hrnet18s: Segmenter, name: str
+    shared: Path, play, hrnet18s: Segmenter, name: str
 ) -> None:
     fixture = np.load(shared / "parity" / "ritm_hrnet18s_predictor.npz")
     zoom = None if name == "NoBRS_nozoom" else ZoomIn(target_size=256, min_crop_size=128)

@@ -3,6 +3,7 @@ import pytest
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.segmenter import logit, sigmoid
+from napari_intseg.inference.flip import Flip
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.resize import resize
@@ -119,3 +120,11 @@ def resized(logits: np.ndarray, resample: str) -> np.ndarray:
     if resample == "logits":
         return resize(logits, (6000, 6000))
     return logit(resize(sigmoid(logits), (6000, 6000)))
+
+
+def test_a_view_knows_the_frame_of_its_slice() -> None:
+    assert View.whole((40, 60)).frame == (0, 40, 0, 60)
+    view = View(10, 30, 20, 50, (10, 15), (40, 60))
+    assert view.frame == (-5, 15, -10, 20)
+    assert Flip(15).frame(view.frame) == (-5, 15, -5, 25)
+    assert Flip(15).frame(Flip(15).frame(view.frame)) == view.frame

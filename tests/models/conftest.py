@@ -1,21 +1,39 @@
-import importlib.util
-
 import pytest
+import torch
+
+from napari_intseg.models.nets.click_maps import squared_distances
+from napari_intseg.models.nets.focal_click import Coarse
+from napari_intseg.models.nets.focal_refiner import Refined, roi_align
 
 
-@pytest.fixture(scope="session")
-def det_state_dict(shared):
-    """Make the deterministic weights of a fixture's JSON, its overrides applied."""
-    spec = importlib.util.spec_from_file_location(
-        "det_weights", shared / "parity" / "det_weights.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+class FocalFormula(torch.nn.Module):
+    """The formula of FocalClick's fixture in place of both networks; notes boxes asked about."""
 
-    def make(info: dict) -> dict:
-        state_dict = module.det_state_dict(info["shapes"])
-        for name, factor in info.get("overrides", {}).items():
-            state_dict[name] = state_dict[name] * factor
-        return state_dict
+    def __init__(self) -> None:
+        super().__init__()
+        self.boxes: list[tuple[float, ...]] = []
 
-    return make
+    @staticmethod
+    def distances(points: torch.Tensor, shape: tuple[int, int]) -> list[torch.Tensor]:
+        squared = squared_distances(points, shape)
+        far = torch.where(squared == 1e6, 1000.0, squared.sqrt())
+        return [far[:, :1], far[:, 1:]]
+
+    def forward(self, image: torch.Tensor, points: torch.Tensor, prev: torch.Tensor) -> Coarse:
+        near, far = self.distances(points, (image.shape[-2], image.shape[-1]))
+        logits = 3 - 0.08 * near - 4 * torch.exp(-far / 15) + 3 * (prev - 0.25)
+        logits = logits + 3 * (image[:, :1] - image[:, 2:])
+        return Coarse(logits, None, image[:, :1])
+
+    def refine(self, image, points, features, logits, box) -> Refined:  # noqa: ARG002
+        self.boxes.append((0.0, *box))
+        near, far = self.distances(points, (image.shape[-2], image.shape[-1]))
+        coarse = roi_align(logits, box)
+        fine = coarse + 2 * torch.exp(-near / 20) - 2 * torch.exp(-far / 20)
+        return Refined(fine + 4 * (image[:, :1] - image[:, 1:2] - 0.1), coarse, coarse)
+
+
+@pytest.fixture
+def focal_formula() -> FocalFormula:
+    """A new one."""
+    return FocalFormula()

@@ -1,7 +1,6 @@
 """FocalClick against the published predictor (fixtures, section 4)."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +10,13 @@ import torch
 
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Answer, Query, Traits, sigmoid
-from napari_intseg.core.settings import ZoomIn
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.inference.predict import Options
 from napari_intseg.inference.zoom_in import look
 from napari_intseg.models.focalclick import PUBLISHED_ZOOM_IN, FocalClick, build
 from napari_intseg.models.focalclick_config import net_of_config
 from napari_intseg.models.focalclick_crop import progressive_merge
-from napari_intseg.models.nets.click_maps import squared_distances
-from napari_intseg.models.nets.focal_click import Coarse
-from napari_intseg.models.nets.focal_refiner import Refined, roi_align
 
 SIZES = ("hrnet18s_s1", "hrnet18s_s2", "hrnet32_s2", "segformer_b0_s1", "segformer_b0_s2",
          "segformer_b3_s2")  # fmt: skip
@@ -63,52 +58,6 @@ def test_both_networks_equal_the_reference(shared: Path, det_state_dict, size: s
         assert (np.abs(tensor.numpy() - expected) <= allowed).all(), name
 
 
-class Formula(torch.nn.Module):
-    """The fixture's formula in the place of both networks; notes the boxes it is asked about."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.boxes: list[tuple[float, ...]] = []
-
-    @staticmethod
-    def distances(points: torch.Tensor, shape: tuple[int, int]) -> list[torch.Tensor]:
-        squared = squared_distances(points, shape)
-        far = torch.where(squared == 1e6, 1000.0, squared.sqrt())
-        return [far[:, :1], far[:, 1:]]
-
-    def forward(self, image: torch.Tensor, points: torch.Tensor, prev: torch.Tensor) -> Coarse:
-        near, far = self.distances(points, (image.shape[-2], image.shape[-1]))
-        logits = 3 - 0.08 * near - 4 * torch.exp(-far / 15) + 3 * (prev - 0.25)
-        logits = logits + 3 * (image[:, :1] - image[:, 2:])
-        return Coarse(logits, None, image[:, :1])
-
-    def refine(self, image, points, features, logits, box) -> Refined:  # noqa: ARG002
-        self.boxes.append((0.0, *box))
-        near, far = self.distances(points, (image.shape[-2], image.shape[-1]))
-        coarse = roi_align(logits, box)
-        fine = coarse + 2 * torch.exp(-near / 20) - 2 * torch.exp(-far / 20)
-        return Refined(fine + 4 * (image[:, :1] - image[:, 1:2] - 0.1), coarse, coarse)
-
-
-def play(
-    model: FocalClick, image: np.ndarray, clicks: np.ndarray, zoom: ZoomIn
-) -> Iterator[SliceAnswer]:
-    """Give the clicks, rows of (positive, row, col), one after another, as the window does."""
-    given: tuple[Click, ...] = ()
-    prev = None
-    for positive, row, col in clicks:
-        given = (*given, Click(float(row), float(col), bool(positive)))
-        prev = predict_slice(
-            model,
-            lambda rows, cols: image[rows, cols],
-            image.shape[:2],
-            Prompts(given),
-            Options(Intensity(), zoom_in=zoom),
-            prev=prev,
-        )
-        yield prev
-
-
 def on_slice(window: tuple[int, ...], target: tuple[int, ...]) -> list[int]:
     """Return a window of the view in pixels of the slice; the view is not scaled."""
     row, col = target[0], target[2]
@@ -122,12 +71,15 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_pipeline_equals_the_published_one(shared: Path, case: str) -> None:
+def test_the_pipeline_equals_the_published_one(
+    shared: Path, play, focal_formula, case: str
+) -> None:
     fixture = np.load(shared / "parity" / "focalclick_pipeline.npz")
     side, expansion, zoom = CASES[case]
-    net = Formula()
-    model = FocalClick(TRAITS, net, device="cpu", infer_size_px=side, focus_expansion=expansion)  # type: ignore[arg-type]
-    answers = play(model, fixture["image"], fixture["clicks"], zoom)
+    net = focal_formula
+    model = FocalClick(TRAITS, net, device="cpu", infer_size_px=side, focus_expansion=expansion)
+    options = Options(Intensity(), zoom_in=zoom)
+    answers = play(model, fixture["image"], fixture["clicks"], options)
     for k, answer in enumerate(answers):
         target = answer.seen.box
         assert list(target) == list(fixture[f"target_roi_{case}"][k])
@@ -138,12 +90,12 @@ def test_the_pipeline_equals_the_published_one(shared: Path, case: str) -> None:
     assert k == 12
 
 
-def test_an_initial_mask_is_merged_progressively_as_published(shared: Path) -> None:
+def test_an_initial_mask_is_merged_progressively_as_published(shared: Path, focal_formula) -> None:
     """The merged mask says where to look; the network goes on from its own probability."""
     fixture = np.load(shared / "parity" / "focalclick_pipeline.npz")
     image, shape = fixture["image"], fixture["image"].shape[:2]
-    net = Formula()
-    model = FocalClick(TRAITS, net, device="cpu")  # type: ignore[arg-type]
+    net = focal_formula
+    model = FocalClick(TRAITS, net, device="cpu")
     merged, own = fixture["init_mask"] > 0, Patch.from_mask(fixture["init_mask"])
     given: tuple[Click, ...] = ()
     for k, (positive, row, col) in enumerate(fixture["clicks"][:6]):
@@ -162,7 +114,9 @@ def test_an_initial_mask_is_merged_progressively_as_published(shared: Path) -> N
         assert np.mean(merged != fixture["mask_init"][k]) <= 5e-4
 
 
-def test_clicks_equal_the_published_predictor(shared: Path, det_state_dict, tmp_path: Path) -> None:
+def test_clicks_equal_the_published_predictor(
+    shared: Path, play, det_state_dict, tmp_path: Path
+) -> None:
     fixture = np.load(shared / "parity" / "focalclick_hrnet18s_s2_predictor.npz")
     info = json.loads((shared / "parity" / "focalclick_hrnet18s_s2.json").read_text())
     state_dict = det_state_dict(info)
@@ -172,7 +126,7 @@ def test_clicks_equal_the_published_predictor(shared: Path, det_state_dict, tmp_
     path = tmp_path / "last_checkpoint.pth"
     torch.save({"state_dict": state_dict, "config": info["config"]}, path)
     model = build("focalclick-hrnet18s-s2", path, device="cpu")
-    answers = play(model, fixture["image"], fixture["clicks"], PUBLISHED_ZOOM_IN)
+    answers = play(model, fixture["image"], fixture["clicks"], Options(Intensity()))
     for k, answer in enumerate(answers):
         target = answer.seen.box
         assert list(target) == list(fixture["target_roi"][k])

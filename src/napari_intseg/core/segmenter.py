@@ -19,6 +19,8 @@ FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 Array = NDArray[Any]
 
+Frame = tuple[float, float, float, float]
+
 CLICKS: frozenset[PromptKind] = frozenset({"click"})
 
 
@@ -102,12 +104,16 @@ class Query:
         grid; None when there is none. Finite everywhere.
     state : Any
         `Answer.state` of the previous answer if the view is the same, else None.
+    frame : tuple of float or None
+        ``(row0, row1, col0, col1)`` of the slice that the image is a view of, half-open, in
+        pixels of the image; None: the image is all there is.
     """
 
     prepared: Prepared
     prompts: Prompts
     prev_logits: FloatArray | None = None
     state: Any = None
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +132,9 @@ class Answer:
         The model's own estimate of quality for each of `alternatives`.
     info : mapping
         Anything worth showing or testing, e.g. the focus box of FocalClick.
+    keeps_rest : bool
+        Whether the previous answer stays on the slice outside the image; otherwise there is no
+        object.
     """
 
     logits: FloatArray
@@ -133,6 +142,7 @@ class Answer:
     alternatives: tuple[FloatArray, ...] = ()
     scores: tuple[float, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
+    keeps_rest: bool = False
 
 
 class Segmenter(Protocol):

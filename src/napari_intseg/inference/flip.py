@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Array, FloatArray
+from napari_intseg.core.segmenter import Array, FloatArray, Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class Flip:
     def prompts(self, prompts: Prompts) -> Prompts:
         """Mirror all prompts."""
         return prompts.moved(lambda row, col: (row, self.width - 1 - col))
+
+    def frame(self, frame: Frame) -> Frame:
+        """Mirror the frame of a view's slice."""
+        row0, row1, col0, col1 = frame
+        return row0, row1, self.width - col1, self.width - col0
 
     def average(self, logits: FloatArray, mirrored: FloatArray) -> FloatArray:
         """Return the mean of logits and of those on the mirrored image, mirrored back."""

@@ -101,6 +101,21 @@ class Patch:
         out[np.ix_(on_rows, on_cols)] = self.logits[np.ix_(row[on_rows], col[on_cols])]
         return out
 
+    def over(self, rest: "Patch") -> "Patch":
+        """Return this answer where it was given, and another one on the rest of the slice."""
+        if not rest.logits.size:
+            return self
+        if not self.logits.size:
+            return rest
+        rows, cols = (
+            np.arange(min(a.start, b.start), max(a.stop, b.stop))
+            for a, b in zip(self.slices, rest.slices, strict=True)
+        )
+        logits = rest.at(rows, cols)
+        row, col = self.row0 - int(rows[0]), self.col0 - int(cols[0])
+        logits[row : row + self.logits.shape[0], col : col + self.logits.shape[1]] = self.logits
+        return Patch(int(rows[0]), int(cols[0]), logits, self.shape)
+
 
 def bounding_box(mask: BoolArray) -> tuple[int, int, int, int] | None:
     """Return ``(row0, row1, col0, col1)`` of a mask's pixels, half-open; None if it has none."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.saving import NOTHING
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
     Answer,
@@ -22,6 +23,7 @@ from napari_intseg.core.settings import ZoomIn
 from napari_intseg.inference.flip import Flip
 from napari_intseg.inference.graph_cut import GraphCut, cut
 from napari_intseg.inference.intensity import Intensity
+from napari_intseg.inference.memory_ladder import memory_note, saving_of
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.refine import keep_elsewhere
 from napari_intseg.inference.tiling import Tiles, in_tiles
@@ -188,40 +190,16 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
        for interactive segmentation", arXiv:2102.06583.
     """
     start = time.perf_counter()
-    chosen = (options or Options()).resolved(model.traits)
+    chosen = _chosen(model, options)
     guide = prev.patch if prev is not None else initial
     kept = prev.kept if prev is not None else None
     if not prompts.has_positive and (guide is None or guide.box(model.traits.threshold) is None):
         return _nothing(shape, kept, start)
     ask = _Asking(model, read, prompts, chosen, prev, guide, prepared, key)
-    zoom = chosen.zoom_in
-    choice = (
-        look(zoom, shape, prompts, guide, kept)
-        if zoom
-        else Look(overview(shape, prompts, guide), None)
-    )
-    answer = ask(choice)
-    if zoom and should_look_again(zoom, answer.patch, choice.kept):
-        answer = ask(look(zoom, shape, prompts, answer.patch, None))
-    patch = answer.patch
-    if chosen.tiles is not None:
-        patch = in_tiles(
-            lambda view, given, first: replace(ask, prompts=given, prev=None, guide=first)(
-                Look(view, None)
-            ).patch,
-            patch, answer.seen, prompts, chosen.tiles, threshold=model.traits.threshold,
-        )  # fmt: skip
-    if chosen.graph_cut is not None:
-        patch = cut(
-            patch,
-            lambda rows, cols: chosen.intensity.to_rgb(read(rows, cols)),
-            prompts.clicks,
-            threshold=model.traits.threshold,
-            settings=chosen.graph_cut,
-        )
-    if chosen.local and guide is not None and prompts.clicks:
-        patch = keep_elsewhere(patch, guide, prompts.clicks[-1], model.traits.threshold)
-    return replace(answer, patch=patch, seconds=time.perf_counter() - start)
+    answer = ask.looked(shape, kept)
+    patch = ask.finished(answer)
+    info = _noted(answer.info, memory_note(model))
+    return replace(answer, patch=patch, info=info, seconds=time.perf_counter() - start)
 
 
 def prepare_slice(
@@ -240,20 +218,32 @@ def prepare_slice(
     """
     if not is_seen_whole(shape):
         return
-    chosen = (options or Options()).resolved(model.traits)
+    chosen = _chosen(model, options)
     ask = _Asking(model, read, Prompts(), chosen, None, None, prepared, key)
     ask.prepare(View.whole(shape).limited(chosen.longer_side_px))
 
 
 def whole_keys(
-    traits: Traits, shape: tuple[int, int], options: Options, key: Hashable
+    model: Segmenter, shape: tuple[int, int], options: Options, key: Hashable
 ) -> list[Hashable]:
     """Return under which keys `prepare_slice` keeps a slice."""
     if not is_seen_whole(shape):
         return []
-    chosen = options.resolved(traits)
+    chosen = _chosen(model, options)
     view = View.whole(shape).limited(chosen.longer_side_px)
-    return [(key, view, mirrored) for mirrored in chosen.mirrored]
+    return [_prepared_key(model, key, view, mirrored) for mirrored in chosen.mirrored]
+
+
+def largest_view_px(model: Segmenter, shape: tuple[int, int], options: Options) -> int:
+    """Return a limit of the longer side of what a model is shown of a slice."""
+    chosen = _chosen(model, options)
+    sides = [max(shape), *([chosen.longer_side_px] if chosen.longer_side_px else [])]
+    zoom = chosen.zoom_in
+    if zoom is not None and zoom.target_size is not None and zoom.skip_clicks < 0:
+        size = zoom.target_size
+        shown = max(size) if isinstance(size, tuple) else size
+        sides[0] = shown if chosen.tiles is None else max(shown, chosen.tiles.size_px)
+    return min(sides)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -269,6 +259,39 @@ class _Asking:
     store: PreparedStore | None
     key: Hashable
 
+    def looked(self, shape: tuple[int, int], kept: View | None) -> SliceAnswer:
+        """Return the answer on the view that zoom-in chooses, which may be a second one."""
+        zoom, guide = self.options.zoom_in, self.guide
+        if zoom is None:
+            return self(Look(overview(shape, self.prompts, guide), None))
+        choice = look(zoom, shape, self.prompts, guide, kept)
+        answer = self(choice)
+        if should_look_again(zoom, answer.patch, choice.kept):
+            answer = self(look(zoom, shape, self.prompts, answer.patch, None))
+        return answer
+
+    def finished(self, answer: SliceAnswer) -> Patch:
+        """Return an answer drawn in tiles, on edges and in one place, as far as that is wanted."""
+        patch, options, threshold = answer.patch, self.options, self.model.traits.threshold
+        if options.tiles is not None:
+            patch = in_tiles(
+                self._in_tile, patch, answer.seen, self.prompts, options.tiles, threshold=threshold
+            )
+        if options.graph_cut is not None:
+            patch = cut(
+                patch,
+                lambda rows, cols: options.intensity.to_rgb(self.read(rows, cols)),
+                self.prompts.clicks,
+                threshold=threshold,
+                settings=options.graph_cut,
+            )
+        if options.local and self.guide is not None and self.prompts.clicks:
+            patch = keep_elsewhere(patch, self.guide, self.prompts.clicks[-1], threshold)
+        return patch
+
+    def _in_tile(self, view: View, given: Prompts, first: Patch) -> Patch:
+        return replace(self, prompts=given, prev=None, guide=first)(Look(view, None)).patch
+
     def __call__(self, choice: Look) -> SliceAnswer:
         view = choice.seen.limited(self.options.longer_side_px)
         resample = self.model.traits.resample
@@ -278,6 +301,8 @@ class _Asking:
         if len(answers) > 1:
             logits = Flip(view.out_shape[1]).average(logits, _finite(answers[1].logits))
         patch = view.put_back(logits, resample)
+        if answers[0].keeps_rest and self.guide is not None:
+            patch = patch.over(self.guide)
         return SliceAnswer(
             patch=patch,
             kept=choice.kept,
@@ -303,11 +328,12 @@ class _Asking:
         if self.prev is not None and self.prev.seen == view and self.prev.state is not None:
             states = (*self.prev.state, None)
         images = self.prepare(view)
-        queries = [Query(images[0], prompts, logits, states[0])]
+        queries = [Query(images[0], prompts, logits, states[0], view.frame)]
         if self.options.flip:
             flip = Flip(view.out_shape[1])
             mirrored = None if logits is None else flip.image(logits)
-            queries.append(Query(images[1], flip.prompts(prompts), mirrored, states[1]))
+            frame = flip.frame(view.frame)
+            queries.append(Query(images[1], flip.prompts(prompts), mirrored, states[1], frame))
         return queries
 
     def prepare(self, view: View) -> list[Prepared]:
@@ -315,7 +341,7 @@ class _Asking:
         image: list[FloatArray] = []
 
         def one(mirrored: bool) -> Prepared:
-            key = (self.key, view, mirrored)
+            key = _prepared_key(self.model, self.key, view, mirrored)
             found = None if self.store is None else self.store.get(key)
             if found is None:
                 if not image:
@@ -327,6 +353,28 @@ class _Asking:
             return found
 
         return [one(mirrored) for mirrored in self.options.mirrored]
+
+
+def _chosen(model: Segmenter, options: Options | None) -> Resolved:
+    """Return the options for a model, with views no larger than memory has room for."""
+    chosen = (options or Options()).resolved(model.traits)
+    limit = saving_of(model).view_px
+    if limit is None:
+        return chosen
+    return replace(chosen, longer_side_px=min(limit, chosen.longer_side_px or limit))
+
+
+def _prepared_key(model: Segmenter, key: Hashable, view: View, mirrored: bool) -> Hashable:
+    """Return a key; what was prepared for want of memory is neither shared nor kept on disk."""
+    saving = saving_of(model)
+    return (key, view, mirrored) if saving == NOTHING else (key, view, mirrored, saving)
+
+
+def _noted(info: Mapping[str, Any], note: str) -> Mapping[str, Any]:
+    """Return what a model told, with one more thing that people should know."""
+    if not note:
+        return info
+    return {**info, "note": "; ".join(str(n) for n in (info.get("note"), note) if n)}
 
 
 def _predict(model: Segmenter, queries: list[Query]) -> list[Answer]:

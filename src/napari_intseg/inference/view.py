@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Array, FloatArray, logit, sigmoid
+from napari_intseg.core.segmenter import Array, FloatArray, Frame, logit, sigmoid
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.inference.resize import Indices, Plan, interpolate, resize, taps
@@ -64,6 +64,12 @@ class View:
     def box_shape(self) -> tuple[int, int]:
         """Rows and columns of the rectangle."""
         return self.row1 - self.row0, self.col1 - self.col0
+
+    @property
+    def frame(self) -> Frame:
+        """``(row0, row1, col0, col1)`` of the slice in pixels of the view, half-open."""
+        (row0, col0), (row1, col1) = self.position(0, 0), self.position(*self.shape)
+        return row0, row1, col0, col1
 
     @property
     def slices(self) -> tuple[slice, slice]:

@@ -35,6 +35,7 @@ from napari_intseg.models.nets.click_net import enlarge
 from napari_intseg.models.nets.focal_click import Coarse, FocalClickNet
 from napari_intseg.models.nets.focal_refiner import FocusBox
 from napari_intseg.models.ritm import pack_clicks
+from napari_intseg.models.saving import OnDevice
 
 PUBLISHED_ZOOM_IN = ZoomIn(
     skip_clicks=1,
@@ -113,12 +114,12 @@ def build(
     )
 
 
-class FocalClick:
+class FocalClick(OnDevice):
     """A coarse network and its refiner, as a `Segmenter`.
 
     The engine's zoom-in is the target crop. On it, the coarse answer says what the last click
     changed; that window is refined at full resolution. From the eleventh click on everything
-    outside the window stays as it was.
+    outside the window stays as it was, on the slice outside the crop, too.
 
     Parameters
     ----------
@@ -132,11 +133,10 @@ class FocalClick:
     Notes
     -----
     `Answer.info` tells the window, ``"focus"``: ``(row0, row1, col0, col1)``, half-open, in
-    pixels of the view. Two corners of the published predictor need the slice round the target
-    crop, which a model does not see; here the crop takes its place. They are the size that a
-    coarse mask of fewer than 10 pixels stands for, and, from the eleventh click on, probabilities
-    below the threshold outside the crop, which here are 0.
+    pixels of the view.
     """
+
+    net: FocalClickNet
 
     def __init__(
         self,
@@ -151,9 +151,8 @@ class FocalClick:
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device)
         self.net = quicken(net)
-        for child in self.net.children():  # settings on the network itself stay float32
-            child.to(self.dtype)
-        self.net.to(self.device)
+        self.cast(self.dtype)
+        self.settle()
         self.infer_size_px = infer_size_px
         self.focus_expansion = focus_expansion
         self._traits = traits
@@ -204,12 +203,14 @@ class FocalClick:
             before.sigmoid()[0, 0].numpy() > _THRESHOLD,
             clicks[-1] if clicks else None,
             self.focus_expansion,
+            frame=query.frame,
         )
         keep = len(clicks) > _PROGRESSIVE_AFTER
         answer = np.array(before[0, 0].numpy() if keep else found)
         inside = self._fine(images.whole, clicks, coarse, window, shape)
         answer[window[0] : window[1], window[2] : window[3]] = inside
-        return Answer(np.clip(answer, -LOGIT_LIMIT, LOGIT_LIMIT), info={"focus": window})
+        logits = np.clip(answer, -LOGIT_LIMIT, LOGIT_LIMIT)
+        return Answer(logits, info={"focus": window}, keeps_rest=keep)
 
     def _coarse(
         self, image: Tensor, clicks: Sequence[Click], before: Tensor, shape: tuple[int, int]
@@ -217,7 +218,7 @@ class FocalClick:
         side = self.infer_size_px
         points = self._points(clicks, (0, shape[0], 0, shape[1]))
         prev = enlarge(before.sigmoid(), (side, side))
-        self._return_to_device()
+        self.bring()
         image = image.to(self.device, memory_format=torch.channels_last)
         coarse: Coarse = self.net(image, points, prev.to(self.device))
         return coarse
@@ -258,11 +259,6 @@ class FocalClick:
         ]
         return torch.from_numpy(pack_clicks([moved])).to(self.device)
 
-    def _return_to_device(self) -> None:
-        first = next(self.net.parameters(), None)
-        if first is not None and first.device.type != self.device.type:
-            self.net.to(self.device)  # it was released
-
     def warm_up(self, shape: tuple[int, int] = (400, 400)) -> None:
         """Answer once on an empty image, in the thread that will predict.
 
@@ -274,11 +270,10 @@ class FocalClick:
         centre = Prompts((Click(shape[0] / 2, shape[1] / 2),))
         self.predict(Query(self.prepare(np.zeros((*shape, 3), np.float32)), centre))
 
-    def release(self) -> None:
-        """Return the device's memory; the next query would take it again."""
-        self.net.to("cpu")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+    def cast(self, dtype: torch.dtype) -> None:
+        """Have the layers in a number format."""
+        for child in self.net.children():  # settings on the network itself stay float32
+            child.to(dtype)
 
 
 class _Images(NamedTuple):

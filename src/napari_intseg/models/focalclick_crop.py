@@ -7,10 +7,11 @@ References
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Click
-from napari_intseg.core.segmenter import BoolArray
+from napari_intseg.core.segmenter import BoolArray, Frame
 
 Window = tuple[int, int, int, int]
 """``(row0, row1, col0, col1)`` in pixels, half-open."""
@@ -21,7 +22,12 @@ _REACH = 0.2
 
 
 def focus_crop(
-    now: BoolArray, before: BoolArray, click: Click | None, expansion: float = 1.4
+    now: BoolArray,
+    before: BoolArray,
+    click: Click | None,
+    expansion: float = 1.4,
+    *,
+    frame: Frame | None = None,
 ) -> Window:
     """Return the window that the refiner looks at, never empty.
 
@@ -36,10 +42,17 @@ def focus_crop(
         The last one, in pixels of the masks; it may lie outside.
     expansion : float, default 1.4
         The window is enlarged by this factor.
+    frame : tuple of float, optional
+        Of the slice round the masks, see `Query`; by default they are all there is. Outside them
+        there is no object, but a mask of a few pixels stands for the whole slice, and what lies
+        outside has not changed.
     """
-    box = _box(now)
+    around = frame or (0, now.shape[0], 0, now.shape[1])
+    box = _box(now, around)
     if click is not None and before.any():
-        change = _box(_change_at(now ^ before, click))
+        changed = now ^ before
+        under = _change_at(changed, click)
+        change = _box(under, around, beyond=not (under & changed).any())
         if any(_length(change, axis) < _length(box, axis) / 3 for axis in (0, 1)):
             reach = _REACH * max(_length(box, 0), _length(box, 1))
             box = (click.row - reach, click.row + reach, click.col - reach, click.col + reach)
@@ -83,15 +96,40 @@ def _change_at(changed: BoolArray, click: Click) -> BoolArray:
     return found
 
 
-def _box(mask: BoolArray) -> tuple[float, float, float, float]:
-    """Return first and last row and column, as published: the shape itself for a few pixels."""
-    if np.count_nonzero(mask) < _FEW_PX:
-        return 0, mask.shape[0], 0, mask.shape[1]
-    rows, cols = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    return int(rows[0]), int(rows[-1]), int(cols[0]), int(cols[-1])
+def _box(mask: BoolArray, frame: Frame, *, beyond: bool = False) -> Frame:
+    """Return first and last row and column, as published: the slice itself for a few pixels.
+
+    `beyond`: the mask goes on all over the slice outside its own rectangle.
+    """
+    row0, row1, col0, col1 = frame
+    (height, width), count = mask.shape, np.count_nonzero(mask)
+    if beyond:
+        count += (row1 - row0) * (col1 - col0) - height * width
+    if count < _FEW_PX:
+        return frame
+    used = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not beyond:
+        return float(used[0][0]), float(used[0][-1]), float(used[1][0]), float(used[1][-1])
+    on_rows, on_cols = row0 < 0 or row1 > height, col0 < 0 or col1 > width
+    rows = _going_on(used[0], height, (row0, row1), across=on_cols)
+    return *rows, *_going_on(used[1], width, (col0, col1), across=on_rows)
 
 
-def _length(box: tuple[float, float, float, float], axis: int) -> float:
+def _going_on(
+    used: NDArray[np.intp], size: int, span: tuple[float, float], *, across: bool
+) -> tuple[float, float]:
+    """Return the first and last position of a mask that goes on outside its rectangle.
+
+    `across`: it does so along the other axis, where it takes all positions of the span.
+    """
+    start, end = span
+    places = [float(place) for place in used]
+    places += [start, -1] * (start < 0) + [size, end - 1] * (end > size)
+    places += [start, end - 1] * across
+    return min(places), max(places)
+
+
+def _length(box: Frame, axis: int) -> float:
     return box[2 * axis + 1] - box[2 * axis]
 
 

@@ -31,6 +31,7 @@ from napari_intseg.core.segmenter import (
 )
 from napari_intseg.errors import PromptError
 from napari_intseg.models.registry import DEFAULT_PAIR, THEN, load_model
+from napari_intseg.models.saving import MadeOf
 
 LONGER_SIDE_PX = 1024
 """Of the whole slice at the first click: what SAM's encoder sees."""
@@ -99,7 +100,7 @@ def build(
     return Handover(name, one, other, first_clicks=first_clicks)
 
 
-class Handover:
+class Handover(MadeOf):
     """Two models as one: `first` answers while there is no mask, `then` goes on from it.
 
     The first sees the whole slice, the second what its own zoom-in shows it. A mask that was there
@@ -171,10 +172,10 @@ class Handover:
         for model in (self.first, self.then):
             _call(model, "warm_up")
 
-    def release(self) -> None:
-        """Give the device's memory back; the next call takes it again."""
-        for model in (self.first, self.then):
-            _call(model, "release")
+    @property
+    def parts(self) -> tuple[Segmenter, Segmenter]:
+        """The two models."""
+        return self.first, self.then
 
     def _is_for_first(self, query: Query, state: HandoverState | None) -> bool:
         clicks, prev = query.prompts.clicks, query.prev_logits
@@ -190,7 +191,7 @@ class Handover:
         prev = query.prev_logits if goes_on else None
         prepared = query.prepared.payload.prepared(self.first)
         prompts = _taken(query.prompts, self.first.traits)
-        answer = self.first.predict(Query(prepared, prompts, prev, inner))
+        answer = self.first.predict(Query(prepared, prompts, prev, inner, query.frame))
         shift = np.float32(self._shift)
         return replace(
             answer,
@@ -206,7 +207,7 @@ class Handover:
         if prev is not None and len(prompts.clicks) <= self.first_clicks + 1:
             prev = mask_to_logits(prev > self._limit)  # a mask is handed over, not how sure it was
         image: _Image = query.prepared.payload
-        queries = [Query(image.prepared(self.then), prompts, prev, inner[0])]
+        queries = [Query(image.prepared(self.then), prompts, prev, inner[0], query.frame)]
         if self._mirrored:
             last = query.prepared.shape[1] - 1
             queries.append(
