@@ -1,11 +1,10 @@
 """Journals on disk: a line is there as soon as its action is done, and trouble loses nothing."""
 
-import importlib
 import json
 import logging
 import os
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from platformdirs import user_data_path
 from napari_intseg.errors import IntSegError
 from napari_intseg.io.beside import SUFFIX
 from napari_intseg.session.journal import Journal, Line
+from napari_intseg.session.journal_disk import THREAD, Appended, Forced, lock
 from napari_intseg.session.journal_read import Written, read_journal
 from napari_intseg.session.signature import is_same_image
 
@@ -24,8 +24,14 @@ FOLDER_VARIABLE = "NAPARI_INTSEG_JOURNALS"
 KEPT = 50
 """Journals of finished work that stay in the folder; the oldest go first."""
 
-_SYNC_S = 10.0
+SYNC_S = 10.0
+"""So long after it was written a line is forced to the disk, at the latest."""
+
+PATIENCE_S = 0.25
+"""So long an action waits for a disk that does not answer; once."""
+
 _RETRY_S = 5.0
+_CLOSE_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -41,90 +47,129 @@ def as_text(line: Line) -> str:
 
 
 class JournalFile:
-    """A file that every line is appended to.
+    """A file that every line of a journal is appended to, by a thread of its own.
 
-    A line is given to the operating system before the next action can begin, so killing the
-    process loses no action that was done; every ten seconds at most it is also forced to the disk,
-    against a loss of power. If the disk is full, read-only or gone, lines wait in memory, and are
-    written when it is back or when another place is chosen.
+    Whoever adds a line waits until the operating system has it, a few tenths of a millisecond, so
+    that killing the process loses no action that was done. A disk that takes longer than
+    `patience_s` is not waited for again until it has caught up: the thread reads from the lines
+    that the journal keeps in memory anyway. Another thread forces them to the disk against a loss
+    of power: ten seconds after a line at the latest, and at once when an object is accepted.
+
+    If the disk is full, read-only or gone, lines wait in memory, and are written when it is back
+    or when another place is chosen; if the file was taken away, all of them are.
 
     Parameters
     ----------
     path : path
         Its folder is made.
     on_trouble : callable
-        Told once when writing fails: what is wrong, and what to do.
+        Told once when writing fails, in the file's thread: what is wrong, and what to do.
+    patience_s : float
+        How long an action may wait for the disk.
     """
 
-    def __init__(self, path: str | Path, on_trouble: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        on_trouble: Callable[[str], None],
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self.path = Path(path)
         self.trouble: str | None = None
-        self._on_trouble = on_trouble
-        self._waiting: list[bytes] = []
-        self._size = 0
-        self._file: int | None = None
-        self._has_begun = False
-        self._tried = self._synced = -_SYNC_S
+        self._on_trouble, self._patience_s = on_trouble, patience_s
+        self._disk, self._power = Appended(self.path), Forced(SYNC_S)
+        self._change = threading.Condition()
+        self._lines: Sequence[Line] = ()
+        self._last: Line | None = None
+        self._written = 0
+        self._is_late = self._is_closed = False
+        self._thread: threading.Thread | None = None
 
     @property
     def is_behind(self) -> bool:
         """Whether lines wait because they could not be written."""
-        return self._has_begun and bool(self._waiting)
+        return self._thread is not None and self._written < len(self._lines)
 
-    def write(self, line: Line) -> None:
-        """Append a line; if that cannot be done, keep it for later."""
-        self._waiting.append(as_text(line).encode())
-        self._has_begun = self._has_begun or line.get("do", "begin") != "begin"
-        if not self._has_begun:  # no file as long as nothing was done
-            return
-        if self.trouble is None or time.monotonic() - self._tried > _RETRY_S:
-            self.flush()
+    def follow(self, lines: Sequence[Line]) -> None:
+        """Write these lines, and those that are added to them: `added` tells of each."""
+        self._lines = lines
+        if any(_is_work(line) for line in lines):
+            self._wait_for(len(lines))
 
-    def flush(self) -> bool:
-        """Try to write what waits; return whether nothing does any more."""
-        self._tried = time.monotonic()
+    def added(self) -> None:
+        """Have the line that was added last written."""
+        if self._thread is not None or _is_work(self._lines[-1]):
+            self._wait_for(len(self._lines))
+
+    def close(self, last: Line | None = None) -> None:
+        """Write what waits, and one more line; force all to the disk, and let go of the file."""
+        thread = self._thread
+        with self._change:
+            self._is_closed, self._last = True, last
+            self._change.notify_all()
+        if thread is not None:
+            thread.join(_CLOSE_S)
+            if thread.is_alive():
+                _log.warning("journal %s was left to a disk that does not answer", self.path)
+        self._thread = None
+
+    def _wait_for(self, count: int) -> None:
+        """Wait until so many lines are with the operating system, or that takes too long."""
+        with self._change:
+            if self._is_closed:
+                return
+            if self._thread is None:  # there is no file as long as nothing was done
+                self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+                self._thread.start()
+            self._change.notify_all()
+            if self.trouble is None and not self._is_late and _is_waited_for(self._lines[-1]):
+                self._is_late = not self._change.wait_for(
+                    lambda: self._written >= count or self.trouble is not None, self._patience_s
+                )
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._write()
+            with self._change:
+                self._change.wait_for(self._is_wanted, self._pause())
+        self._write()
+        self._disk.close()
+
+    def _is_wanted(self) -> bool:
+        return self._is_closed or (self.trouble is None and self._written < len(self._lines))
+
+    def _pause(self) -> float | None:
+        """Return how long there is nothing to do; None: until there is."""
+        return _RETRY_S if self.trouble is not None else self._power.pause()
+
+    def _write(self) -> None:
+        """Append what is missing, and have it forced to the disk when it is time."""
+        closing = self._is_closed
         try:
-            self._append()
+            lines = self._append(closing)
+            self._power.force(self._disk.twin, urgent=any(map(_is_urgent, lines)), wait=closing)
         except OSError as err:
+            self._disk.close()
             self._failed(err)
-            return False
-        self.trouble = None
-        return True
+            return
+        with self._change:
+            self._is_late, self.trouble = False, None
+            self._change.notify_all()
 
-    def close(self) -> None:
-        """Force everything to the disk, and let go of the file."""
-        if self.is_behind:
-            self.flush()
-        if self._file is not None:
-            try:
-                os.fsync(self._file)
-            except OSError as err:
-                _log.warning("journal %s could not be forced to the disk: %s", self.path, err)
-            os.close(self._file)
-            self._file = None
-
-    def remove(self) -> None:
-        """Close it and take the file away."""
-        self.close()
-        self.path.unlink(missing_ok=True)
-
-    def _append(self) -> None:
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-            lock(self._file)
-            self._size = os.fstat(self._file).st_size
-        content = b"".join(self._waiting)
-        os.ftruncate(self._file, self._size)  # what a write that failed left behind
-        os.lseek(self._file, self._size, os.SEEK_SET)
-        done = 0
-        while done < len(content):
-            done += os.write(self._file, content[done:])
-        self._size += len(content)
-        self._waiting.clear()
-        if time.monotonic() - self._synced > _SYNC_S:
-            os.fsync(self._file)
-            self._synced = time.monotonic()
+    def _append(self, closing: bool) -> Sequence[Line]:
+        if not (self._disk.is_open or self._disk.is_there()):
+            self._disk.begin_again()
+            self._written = 0
+        lines = self._lines[self._written :]
+        last = [self._last] if closing and self._last is not None else []
+        if lines or last:
+            self._disk.append("".join(map(as_text, (*lines, *last))).encode())
+            self._power.is_due = True
+        with self._change:
+            self._written += len(lines)
+            self._change.notify_all()
+        return lines
 
     def _failed(self, err: OSError) -> None:
         told = (
@@ -132,16 +177,24 @@ class JournalFile:
             f"{err.strerror or err} in {str(self.path.parent)!r}. It goes on in memory; free some "
             "space, or choose another folder to save to."
         )
-        is_new = self.trouble is None
-        self.trouble = told
-        if self._file is not None:
-            try:
-                os.close(self._file)
-            except OSError as closing:
-                _log.info("journal %s could not be closed: %s", self.path, closing)
-            self._file = None
+        with self._change:
+            is_new = self.trouble is None
+            self.trouble = told
+            self._change.notify_all()
         if is_new:
             self._on_trouble(told)
+
+
+def _is_work(line: Line) -> bool:
+    return bool(line.get("do", "begin") != "begin")
+
+
+def _is_waited_for(line: Line) -> bool:
+    return bool(line.get("do") != "step")  # of a propagation, which is the action under way
+
+
+def _is_urgent(line: Line) -> bool:
+    return line.get("do") in ("finish_object", "close")
 
 
 def save_journal(journal: Journal, path: str | Path) -> None:
@@ -200,19 +253,6 @@ def prune(folder: Path, keep: int = KEPT) -> None:
                 path.unlink()
     except OSError as err:
         _log.info("old journals could not be removed: %s", err)
-
-
-def lock(file: int) -> bool:
-    """Take a file for this process as long as it lives; False if another one has it."""
-    try:
-        fcntl: Any = importlib.import_module("fcntl")
-    except ImportError:  # not on Windows; there every journal counts as free
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _is_held(path: Path) -> bool:

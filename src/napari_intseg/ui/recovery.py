@@ -189,25 +189,27 @@ class Recovery:
         journal = binder.drawer.journal
         journal.describe(image=known[1])
         binder.labels.metadata[METADATA] = journal.lines
-        file = JournalFile(new_path(self._folder, known[1]), self._failed)
+        post = self._bench.post
+        file = JournalFile(
+            new_path(self._folder, known[1]), lambda text: post(partial(self._failed, file, text))
+        )
         self._files[binder] = file
         journal.attach(file)
         self.trouble = file.trouble
 
-    def _failed(self, text: str) -> None:
-        self.trouble = text
-        self._bench.voice.failed.emit(text)
+    def _failed(self, file: JournalFile, text: str) -> None:
+        if file in self._files.values():
+            self.trouble = text
+            self._bench.voice.failed.emit(text)
 
     def _end(self, binder: Binder) -> None:
         """Let go of a file; work whose layers were removed by hand stays on offer."""
         file = self._files.pop(binder)
         binder.drawer.journal.attach(None)
-        layers = self._bench.viewer.layers
-        if not binder.is_closed or binder.labels in layers:
-            file.write({"t": now(), "do": "close"})
-        elif self._looked_at is binder.frame.image:
+        has_ended = not binder.is_closed or binder.labels in self._bench.viewer.layers
+        if not has_ended and self._looked_at is binder.frame.image:
             self._looked_at = None
-        file.close()
+        file.close({"t": now(), "do": "close"} if has_ended else None)
 
     def _has_begun(self, image: Image) -> bool:
         binder = self._bench.binder
