@@ -239,13 +239,9 @@ def read_series(
     """
     stack = series.stack
     frames = stack.times[check_time(time, series.times, series.folder)]
-    affine, geometry = affine_of(stack)
     is_resampled = resample and not stack.is_regular
-    data: Any = None if is_resampled else lazy_slices([frames], lazy=lazy)
-    if data is None:
-        data = read_pixels(frames, on_progress)
-    elif on_progress is not None:
-        on_progress(len(frames), len(frames))
+    data = _values(frames, on_progress, lazy=False if is_resampled else lazy)
+    affine, geometry = affine_of(stack)
     if is_resampled:
         data, affine, geometry = resampled_stack(data, stack)
     for problem in series.problems:
@@ -276,6 +272,17 @@ def read_dicom(
     """
     chosen = choose_series(path, series)
     return read_series(chosen, resample=resample, anonymous=anonymous, time=time)
+
+
+def _values(
+    frames: Sequence[Frame], on_progress: Callable[[int, int], None] | None, *, lazy: bool | None
+) -> Any:
+    found = lazy_slices([frames], lazy=lazy)
+    if found is None:
+        return read_pixels(frames, on_progress)
+    if on_progress is not None:
+        on_progress(len(frames), len(frames))
+    return found
 
 
 def _warn(text: str) -> None:

@@ -38,7 +38,8 @@ def origin_of(like: Volume) -> DicomOrigin:
     if origin is None:
         raise FileError(
             "labels cannot be written as DICOM: expected an image that was read from DICOM, got "
-            "one of another format. Write .nii.gz or .nrrd instead."
+            "one of another format, or labels that do not say which image or time point they are "
+            "for. Draw on the labels that the widget made, or write .nii.gz or .nrrd instead."
         )
     return origin
 

@@ -1,6 +1,8 @@
 """Labels as DICOM-SEG, by highdicom."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ from napari_intseg.io.dicom_reference import (
 
 PRODUCT = "napari-intseg"
 _SERIES_STEP = 1000
+_ALWAYS = {
+    "segmentation_type": "BINARY", "instance_number": 1, "manufacturer": PRODUCT,
+    "manufacturer_model_name": PRODUCT, "device_serial_number": "1",
+    "content_label": "SEGMENTATION", "content_description": "Objects segmented by clicks",
+    "series_description": "Segmentation",
+}  # fmt: skip
 _ORGANS = frozenset(
     """adrenal_gland aorta artery bladder bone brain breast clavicle colon duodenum esophagus eye
     femur gallbladder heart hippocampus inferior_vena_cava kidney larynx liver lung lymph_node
@@ -77,43 +85,47 @@ def write_dicom_seg(
     origin = origin_of(like)
     found = check_labels(labels)
     highdicom = _highdicom()
-    sources = read_sources(origin)
     numbered = np.searchsorted(np.array([0, *found]), labels).astype(np.uint16)
     numbered = numbered[np.newaxis] if numbered.ndim == 2 else numbered
-    segments = [
-        _segment(number, label, name, algorithm)
-        for number, (label, name) in enumerate(
-            zip(found, names_of(found, names), strict=True), start=1
-        )
-    ]
-    is_multi = "PerFrameFunctionalGroupsSequence" in sources[0]
-    placing = {}
-    if origin.is_resampled or (is_multi and len(sources) > 1):
-        placing, sources = _placing(origin, like), sources[:1] if is_multi else sources
-    elif is_multi:
-        sources = [_selected(sources[0], origin)]
+    placed = _place(read_sources(origin), origin, like)
     with quiet():
         made = highdicom.seg.Segmentation(
-            source_images=sources,
+            source_images=placed.sources,
             pixel_array=numbered,
-            segmentation_type="BINARY",
-            segment_descriptions=segments,
+            segment_descriptions=[
+                _segment(number, label, name, algorithm)
+                for number, label, name in zip(
+                    count(1), found, names_of(found, names), strict=False
+                )
+            ],
             series_instance_uid=highdicom.UID(),
-            series_number=int(sources[0].get("SeriesNumber") or 0) + _SERIES_STEP,
+            series_number=int(placed.sources[0].get("SeriesNumber") or 0) + _SERIES_STEP,
             sop_instance_uid=highdicom.UID(),
-            instance_number=1,
-            manufacturer=PRODUCT,
-            manufacturer_model_name=PRODUCT,
             software_versions=napari_intseg.__version__,
-            device_serial_number="1",
-            content_label="SEGMENTATION",
-            content_description="Objects segmented by clicks",
-            series_description="Segmentation",
-            **placing,
+            **_ALWAYS,
+            **placed.measures,
         )
-        if is_multi and not placing:
+        if placed.by_frame:
             _refer_to_frames(made, origin)
         made.save_as(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """What a segmentation refers to, and where its planes lie if not on the frames of that."""
+
+    sources: list[Any]
+    measures: dict[str, Any]
+    by_frame: bool
+
+
+def _place(sources: list[Any], origin: DicomOrigin, like: Volume) -> _Placed:
+    is_multi = "PerFrameFunctionalGroupsSequence" in sources[0]
+    if origin.is_resampled or (is_multi and len(sources) > 1):
+        return _Placed(sources[:1] if is_multi else sources, _placing(origin, like), False)
+    if is_multi:
+        sources = [_selected(sources[0], origin)]
+    return _Placed(sources, {}, is_multi)
 
 
 def _highdicom() -> Any:

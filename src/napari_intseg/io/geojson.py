@@ -16,7 +16,9 @@ from napari_intseg.io.outlines import Ring, outlines
 _GOLDEN = 0.618033988749895  # hues that follow one another differ most
 
 
-def write_geojson(path: Path, labels: Array, _like: Volume) -> None:
+def write_geojson(
+    path: Path, labels: Array, like: Volume, time_step_s: float | None = None
+) -> None:
     """Write labels as polygons with holes along pixel edges; planes go into QuPath's `plane`.
 
     Parameters
@@ -24,22 +26,30 @@ def write_geojson(path: Path, labels: Array, _like: Volume) -> None:
     path : Path
         A ``.geojson`` file.
     labels : ndarray of integers, shape (H, W) or (D, H, W)
+        With time before these if `time_step_s` is given.
+    like : Volume
+        The image.
+    time_step_s : float, optional
+        That there is time; the format holds numbers of time points, not their distance.
 
     References
     ----------
     .. [1] RFC 7946, and https://qupath.readthedocs.io, "Exporting annotations".
     """
-    planes = labels if labels.ndim == 3 else labels[np.newaxis]
+    timed = time_step_s is not None
+    is_flat = like.ndim == 2 and not timed
+    times = labels if timed else labels[np.newaxis]
     features = [
         feature
-        for z, plane in enumerate(planes)
-        for feature in _features(plane, z if labels.ndim == 3 else None)
+        for t, time in enumerate(times)
+        for z, plane in enumerate(time if like.ndim == 3 else time[np.newaxis])
+        for feature in _features(plane, None if is_flat else {"c": -1, "z": z, "t": t})
     ]
     content = {"type": "FeatureCollection", "features": features}
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def _features(plane: Array, z: int | None) -> list[dict[str, Any]]:
+def _features(plane: Array, where: dict[str, int] | None) -> list[dict[str, Any]]:
     numbers = [int(n) for n in np.unique(plane) if n]
     ranks = np.searchsorted(numbers, plane) + 1
     ranks[plane == 0] = 0
@@ -55,12 +65,12 @@ def _features(plane: Array, z: int | None) -> list[dict[str, Any]]:
             "type": "MultiPolygon" if several else "Polygon",
             "coordinates": parts if several else parts[0],
         }
-        if z is not None:
-            geometry["plane"] = {"c": -1, "z": z, "t": 0}
+        if where is not None:
+            geometry["plane"] = where
         found.append(
             {
                 "type": "Feature",
-                "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{number}/{z}")),
+                "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{number}/{where}")),
                 "geometry": geometry,
                 "properties": {
                     "objectType": "annotation",

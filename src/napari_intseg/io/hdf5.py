@@ -19,7 +19,7 @@ from napari_intseg.io.source import FileVolume, Source
 
 ENDINGS = (".h5", ".hdf5", ".hdf")
 EAGER_BYTES = 2**26
-AFFINE, UNIT, AXES = "affine_lps_mm", "unit", "axes"
+AFFINE, UNIT, AXES, STEP = "affine_lps_mm", "unit", "axes", "time_step_s"
 _MICRONS = "element_size_um"
 _MANY = 20
 
@@ -64,11 +64,26 @@ def read_hdf5(path: Path) -> Raster:
     if affine is None:
         affine = from_spacing(spacing[-sum(a in "zyx" for a in axes) :])
     is_labels = bool(dataset.attrs.get("is_labels", False))
-    return Raster((data,), axes, Source(path, unit=unit), affine, is_labels=is_labels)
+    step = float(dataset.attrs.get(STEP, 0.0))
+    return Raster(
+        (data,), axes, Source(path, unit=unit), affine, is_labels=is_labels,
+        time_step_s=step if math.isfinite(step) and step > 0 else 0.0,
+    )  # fmt: skip
 
 
-def write_hdf5(path: Path, labels: Array, like: Volume, *, is_labels: bool = True) -> None:
-    """Write labels, or an image, into a new file, compressed, with the whole affine."""
+def write_hdf5(
+    path: Path,
+    labels: Array,
+    like: Volume,
+    time_step_s: float | None = None,
+    *,
+    is_labels: bool = True,
+) -> None:
+    """Write labels, or an image, into a new file, compressed, with the whole affine.
+
+    A last axis that `like` does not have holds colours, the first one is time if a step is given,
+    0 if it is not known.
+    """
     h5py = hdf5_extra()
     with h5py.File(path, "w") as file:
         name = "labels" if is_labels else "image"
@@ -76,7 +91,9 @@ def write_hdf5(path: Path, labels: Array, like: Volume, *, is_labels: bool = Tru
             name, data=labels, compression="gzip", compression_opts=4, shuffle=True,
             track_times=False,
         )  # fmt: skip
-        axes = "zyx"[-like.ndim :] + "s" * (labels.ndim - like.ndim)
+        timed = time_step_s is not None
+        colours = labels.ndim - timed - like.ndim
+        axes = "t" * timed + "zyx"[-like.ndim :] + "s" * colours
         for dim, axis in zip(dataset.dims, axes, strict=True):
             dim.label = axis
         unit = like.source.unit if isinstance(like, FileVolume) else "mm"
@@ -84,6 +101,8 @@ def write_hdf5(path: Path, labels: Array, like: Volume, *, is_labels: bool = Tru
         dataset.attrs[AFFINE] = like.affine
         dataset.attrs[UNIT] = unit
         dataset.attrs["is_labels"] = is_labels
+        if time_step_s:
+            dataset.attrs[STEP] = time_step_s
         if unit != "pixel":
             sizes = [1e3 * s for s in like.spacing]
             dataset.attrs[_MICRONS] = [1.0] * (3 - len(sizes)) + sizes

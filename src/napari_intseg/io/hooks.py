@@ -11,7 +11,7 @@ from napari_intseg.core.affine import FloatMatrix, to_napari
 from napari_intseg.errors import FileError
 from napari_intseg.io.beside import METADATA, write_beside
 from napari_intseg.io.dicom_header import looks_like_dicom
-from napari_intseg.io.layer_grid import KEY, file_grid, nearest_order, reordered, spatial_part
+from napari_intseg.io.layer_grid import KEY, file_grid, nearest_order, reordered, time_part
 from napari_intseg.io.ome_zarr import is_zarr, label_names
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Channel, Raster, ordered
@@ -125,10 +125,11 @@ def write_labels_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[st
     Raises
     ------
     FileError, DataError
-        As for `write_labels` and `write_beside`; also if there are several time points.
+        As for `write_labels` and `write_beside`; also if there are more axes than time and space.
     """
-    array, like = file_grid(spatial_part(data, meta), meta)
-    write_labels(path, np.asarray(array), like, overwrite=True)
+    array, step = time_part(data, meta)
+    array, like = file_grid(array, meta, timed=step is not None)
+    write_labels(path, np.asarray(array), like, overwrite=True, time_step_s=step or 0.0)
     lines = dict(meta.get("metadata") or {}).get(METADATA)
     if lines:
         write_beside(path, list(lines))
@@ -141,14 +142,15 @@ def write_image_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str
     Raises
     ------
     FileError, DataError
-        As for `write_array`; also if there are several time points.
+        As for `write_array`; also if there are more axes than time, space and colours.
     """
-    array, like = file_grid(np.asarray(spatial_part(data, meta)), meta)
+    part, step = time_part(data, meta)
+    array, like = file_grid(np.asarray(part), meta, timed=step is not None)
     if array.dtype == np.float16:
         array = array.astype(np.float32)
     if array.dtype == bool:
         array = array.astype(np.uint8)
-    write_array(path, array, like, overwrite=True)
+    write_array(path, array, like, overwrite=True, time_step_s=step)
     return [path]
 
 

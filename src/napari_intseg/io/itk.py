@@ -16,7 +16,13 @@ import SimpleITK
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.io.metaimage import check_metaimage
-from napari_intseg.io.nifti import LABELS_INTENT, NiftiHeader, put_sheared, straightened
+from napari_intseg.io.nifti import (
+    LABELS_INTENT,
+    NiftiHeader,
+    put_seconds,
+    put_sheared,
+    straightened,
+)
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.sizes import all_bytes, check_size, itk_ratio
 from napari_intseg.io.source import (
@@ -26,6 +32,7 @@ from napari_intseg.io.source import (
     NrrdFrame,
     Source,
     geometry_of,
+    put_time,
 )
 
 sitk: Any = SimpleITK  # most of it has no annotations
@@ -35,7 +42,7 @@ _NRRD_ENDINGS = (".nrrd", ".nhdr")
 
 
 def read_itk(path: Path) -> Raster:
-    """Read one file; a fourth axis is time.
+    """Read one file; a fourth axis is time, in seconds where the format does not tell.
 
     Raises
     ------
@@ -69,26 +76,55 @@ def read_itk(path: Path) -> Raster:
     )
 
 
-def write_itk(path: Path, labels: Array, like: Volume) -> None:
+def write_itk(path: Path, labels: Array, like: Volume, time_step_s: float | None = None) -> None:
     """Write labels on the grid of `like`, the geometry bit for bit that of its file.
 
-    A last axis that `like` does not have holds colours.
+    A last axis that `like` does not have holds colours. The first one is time if a step is given,
+    0 if it is not known; a flat series gets one plane, since these formats have time as a fourth
+    axis only.
     """
     source = like.source if isinstance(like, FileVolume) else None
-    geometry = (source and source.itk) or geometry_of(like.affine, like.ndim)
+    ndim = like.ndim
+    if time_step_s is not None and ndim == 2:
+        labels, ndim = labels[:, np.newaxis], 3
+    geometry = source.itk if source and source.itk and len(source.itk.origin) == ndim else None
+    geometry = geometry or geometry_of(like.affine, ndim)
     is_nifti = path.name.lower().endswith(_NIFTI_ENDINGS)
     sheared = not geometry.is_orthogonal()
-    image = sitk.GetImageFromArray(labels, isVector=labels.ndim > like.ndim)
-    image.SetSpacing(geometry.spacing)
-    image.SetOrigin(geometry.origin)
-    if not (is_nifti and sheared):
-        image.SetDirection(geometry.direction)
-    if not is_nifti:
-        with _quiet():
-            sitk.WriteImage(image, str(path), useCompression=True)
-        if source and source.nrrd and path.name.lower().endswith(_NRRD_ENDINGS):
-            source.nrrd.put(path)
+    image = _placed(labels, geometry, time_step_s, straight=is_nifti and sheared)
+    if is_nifti:
+        _write_nifti(path, image, like, time_step_s)
         return
+    with _quiet():
+        sitk.WriteImage(image, str(path), useCompression=True)
+    if path.name.lower().endswith(_NRRD_ENDINGS):
+        if time_step_s is not None:
+            put_time(path)
+        elif source and source.nrrd:
+            source.nrrd.put(path)
+
+
+def _placed(
+    labels: Array, geometry: ItkGeometry, time_step_s: float | None, *, straight: bool
+) -> Any:
+    """Return labels as an ITK image; `straight` leaves the directions out."""
+    n = len(geometry.origin)
+    spacing, origin, direction = geometry.spacing, geometry.origin, np.eye(n + 1)
+    direction[:n, :n] = np.reshape(geometry.direction, (n, n))
+    if time_step_s is None:
+        direction = direction[:n, :n]
+    else:
+        spacing, origin, n = (*spacing, time_step_s or 1.0), (*origin, 0.0), n + 1
+    image = sitk.GetImageFromArray(labels, isVector=labels.ndim > n)
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    if not straight:
+        image.SetDirection(direction.ravel().tolist())
+    return image
+
+
+def _write_nifti(path: Path, image: Any, like: Volume, time_step_s: float | None) -> None:
+    source = like.source if isinstance(like, FileVolume) else None
     plain = path.with_name("plain.nii")
     with _quiet():
         sitk.WriteImage(image, str(plain))
@@ -96,8 +132,10 @@ def write_itk(path: Path, labels: Array, like: Volume) -> None:
     plain.unlink()
     if source and source.nifti:
         source.nifti.put(content)
-    elif sheared:
+    elif not geometry_of(like.affine, 3).is_orthogonal():
         put_sheared(content, like.affine)
+    if time_step_s is not None:
+        put_seconds(content, is_known=time_step_s > 0)
     if path.name.lower().endswith(".gz"):
         # without a time stamp, so that the same labels make the same file
         path.write_bytes(gzip.compress(content, compresslevel=6, mtime=0))
@@ -131,7 +169,10 @@ def _raster(image: Any, path: Path) -> Raster:
     if image.GetNumberOfComponentsPerPixel() > 1:
         axes += "s" if data.dtype == np.uint8 and data.shape[-1] in (3, 4) else "c"
     source = Source(path, itk=geometry, nifti=nifti, nrrd=nrrd)
-    return Raster((data,), axes, source, geometry.affine())
+    # only NIfTI tells in which unit steps are; 1 is what ITK puts where nothing is known
+    step = float(image.GetSpacing()[3]) if whole == 4 else 1.0
+    known = math.isfinite(step) and step > 0 and step != 1.0
+    return Raster((data,), axes, source, geometry.affine(), time_step_s=step if known else 0.0)
 
 
 @contextmanager

@@ -18,28 +18,53 @@ MM_PER_UNIT = {
     "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3,
     "inch": 25.4, "nm": 1e-6, "um": 1e-3, "µm": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3,
 }  # fmt: skip
+_SECONDS = {
+    "s": 1.0, "second": 1.0, "ms": 1e-3, "millisecond": 1e-3, "us": 1e-6, "µs": 1e-6,
+    "microsecond": 1e-6, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0,
+}  # fmt: skip
 _SAME = 1e-6
 
 
-def spatial_part(data: Any, meta: Mapping[str, Any]) -> Any:
-    """Return a layer's array without its leading axes of one: ``(z, y, x)`` or ``(y, x)``.
+def time_part(data: Any, meta: Mapping[str, Any]) -> tuple[Any, float | None]:
+    """Return a layer's array with one axis before the spatial ones at most, and its step if so.
+
+    Parameters
+    ----------
+    data : array-like
+        The layer's, or its levels.
+    meta : mapping
+        As for `layer_grid`.
+
+    Returns
+    -------
+    array
+        ``(t, z, y, x)``, ``(t, y, x)``, or without time; axes of one are left out.
+    step_s : float or None
+        Seconds between time points, 0 if the layer does not tell; None: there is no time.
 
     Raises
     ------
     FileError
-        If there are several time points.
+        If there are more axes, or those before the spatial ones are channels by their name.
     """
     if meta.get("multiscale") or isinstance(data, (list, tuple)):
         data = data[0]
-    colours = bool(meta.get("rgb"))
-    n = _spatial(data, meta)
-    outer = data.ndim - colours - n
-    if any(size > 1 for size in data.shape[:outer]):
+    outer = data.ndim - bool(meta.get("rgb")) - _spatial(data, meta)
+    several = [axis for axis in range(outer) if data.shape[axis] > 1]
+    names = [str(name)[:1].lower() for name in meta.get("axis_labels") or ()]
+    if len(several) > 1 or any(names[axis : axis + 1] == ["c"] for axis in several):
         raise FileError(
-            "layer holds several time points: expected an image or a volume, got shape "
+            "layer has more axes than a series: expected time, planes, rows and columns, got shape "
             f"{tuple(data.shape)}. Split it first (Layers › Split stack), and save one at a time."
         )
-    return data[(0,) * outer]
+    data = data[tuple(slice(None) if axis in several else 0 for axis in range(outer))]
+    if not several:
+        return data, None
+    (at,) = several
+    units = [str(unit) for unit in meta.get("units") or ()]
+    unit = _SECONDS.get(units[at], 0.0) if at < len(units) else 0.0
+    scale = meta.get("scale")
+    return data, (1.0 if scale is None else abs(float(scale[at]))) * unit
 
 
 def layer_grid(array: Any, meta: Mapping[str, Any]) -> FileVolume:
@@ -48,7 +73,7 @@ def layer_grid(array: Any, meta: Mapping[str, Any]) -> FileVolume:
     Parameters
     ----------
     array : array-like
-        Of `spatial_part`, or with channels last.
+        ``(z, y, x)`` or ``(y, x)``, or with channels last.
     meta : mapping
         The layer's, as in a layer data tuple; "rgb" tells of channels.
     """
@@ -66,31 +91,38 @@ def layer_grid(array: Any, meta: Mapping[str, Any]) -> FileVolume:
     return FileVolume(array, source, affine=from_napari(world), channels=colours)
 
 
-def file_grid(array: Any, meta: Mapping[str, Any]) -> tuple[Any, FileVolume]:
+def file_grid(
+    array: Any, meta: Mapping[str, Any], *, timed: bool = False
+) -> tuple[Any, FileVolume]:
     """Return a layer's array, its axes as in the file, and its grid as a volume.
 
     The grid has the file's own geometry if the layer's metadata tell it and the layer still lies
-    where it was read.
+    where it was read. Of a DICOM series with several time points it knows the slices if the number
+    of the time point is under "time" in what the metadata hold under `KEY`.
 
     Parameters
     ----------
     array, meta
         As for `layer_grid`.
+    timed : bool, default False
+        Whether there is time before the other axes; the volume is the first time point then.
     """
-    like = layer_grid(array, meta)
+    like = layer_grid(array[0] if timed else array, meta)
     n = like.ndim
     known = dict(meta.get("metadata") or {}).get(KEY) or {}
     source, stated = known.get("source"), known.get("affine")
     if not isinstance(source, Source):
         return array, like
+    source = source.at_time(known.get("time"))
     stated = from_spacing((1.0,) * n) if stated is None else stated
     order = tuple(known.get("order") or range(3))[:n]
     seen = reordered(stated, order) if n == 3 else stated
     if np.abs(like.affine - seen).max() > _SAME * np.abs(stated).max():
         return array, like
-    back = (*np.argsort(order).tolist(), *range(n, array.ndim))
-    array = array.transpose(back)
-    return array, FileVolume(array, source, affine=stated, channels=like.n_channels > 0)
+    back = (*np.argsort(order).tolist(), *range(n, array.ndim - timed))
+    array = array.transpose((0, *(axis + 1 for axis in back)) if timed else back)
+    one = array[0] if timed else array
+    return array, FileVolume(one, source, affine=stated, channels=like.n_channels > 0)
 
 
 def nearest_order(affine: FloatMatrix) -> tuple[int, int, int]:

@@ -15,7 +15,8 @@ from napari_intseg.core.affine import FloatMatrix, index_reversed, lps_to_ras, s
 HEADER_BYTES = 348
 LABELS_INTENT = 1002
 _UNITS_MM = {1: 1e3, 2: 1.0, 3: 1e-3}
-_MICRON, _SECONDS = 3, {8: 1.0, 16: 1e-3, 24: 1e-6}
+_IN_SECONDS = 8
+_MICRON, _SECONDS = 3, {_IN_SECONDS: 1.0, 16: 1e-3, 24: 1e-6}
 _CODES, _SROWS, _PIXDIM = 252, 280, 76
 
 
@@ -128,6 +129,11 @@ def put_sheared(content: bytearray, affine: FloatMatrix) -> None:
     struct.pack_into("<2h", content, _CODES, 0, 1)
     rows = lps_to_ras(index_reversed(affine))[:3]
     struct.pack_into("<12f", content, _SROWS, *rows.ravel().tolist())
+
+
+def put_seconds(content: bytearray, *, is_known: bool) -> None:
+    """Say that steps of time are seconds, or that their unit is not known, in place."""
+    content[123] = content[123] & 7 | (_IN_SECONDS if is_known else 0)
 
 
 def _opener(path: Path) -> Any:

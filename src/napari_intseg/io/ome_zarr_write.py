@@ -12,6 +12,7 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.extra import lazy_extra
 from napari_intseg.io.ome_zarr import MM, Multiscale, is_zarr, multiscale_of
+from napari_intseg.io.raster import ORDER
 from napari_intseg.io.source import FileVolume, ZarrScale
 
 VERSIONS = ("0.4", "0.5")
@@ -54,6 +55,7 @@ def write_ome_zarr(
     path: Path,
     labels: Array,
     like: Volume,
+    time_step_s: float | None = None,
     *,
     image: Path | None = None,
     version: str | None = None,
@@ -65,9 +67,12 @@ def write_ome_zarr(
     ----------
     path : Path
         The folder to make.
-    labels : ndarray, shape of `like`, or with colours last
+    labels : ndarray, shape of `like`, or with time first or colours last
     like : Volume
         Gives scale, translation and unit; those of OME-Zarr are kept bit for bit.
+    time_step_s : float, optional
+        That time comes first, and its step; 0 if it is not known. Beside an image it is the
+        image's.
     image : Path, optional
         The OME-Zarr image that the labels are for: they get its axes and version.
     version : "0.4" or "0.5", optional
@@ -78,7 +83,7 @@ def write_ome_zarr(
     Raises
     ------
     FileError
-        If the axes of `like` are turned, flipped or sheared, the image has several time points, or
+        If the axes of `like` are turned, flipped or sheared, the image has other time points, or
         the version is unknown.
     """
     zarr = lazy_extra("zarr")
@@ -90,22 +95,25 @@ def write_ome_zarr(
             f"version cannot be written: expected one of {', '.join(VERSIONS)}, got {version!r}. "
             "Write a .zarr of its own."
         )
-    axes = "zyx"[-like.ndim :]
-    if labels.ndim > like.ndim:
-        labels, axes = np.moveaxis(labels, -1, 0), "c" + axes
+    timed = time_step_s is not None
+    axes = "t" * timed + "zyx"[-like.ndim :]
+    if labels.ndim > len(axes):
+        labels = np.moveaxis(labels, -1, int(timed))
+        axes = "".join(sorted(axes + "c", key=ORDER.index))
+    step: tuple[float, str] = (time_step_s or 1.0, "second" if time_step_s else "")
     if target is not None:
-        axes = _extended(axes, target.axes, zarr.open_group(str(image), mode="r"), target, path)
-    labels = labels.reshape((1,) * (len(axes) - labels.ndim) + labels.shape)
+        labels = _extended(labels, axes, zarr.open_group(str(image), mode="r"), target, path)
+        axes = target.axes
+        if "t" in axes:
+            step = target.scale[axes.index("t")], target.units[axes.index("t")]
     group = zarr.create_group(str(path), zarr_format=2 if version == "0.4" else 3)
     shapes = _put_levels(group, labels, axes, like.ndim, version)
-    attributes = _attributes(axes, stated, shapes, version)
+    about = _attributes(axes, stated, step, shapes, version)
     if is_labels:
-        attributes["image-label"] = {"version": version}
+        about["image-label"] = {"version": version}
         if image is not None:
-            attributes["image-label"]["source"] = {"image": "../../"}
-    group.attrs.update(
-        attributes if version == "0.4" else {"ome": {"version": version, **attributes}}
-    )
+            about["image-label"]["source"] = {"image": "../../"}
+    group.attrs.update(about if version == "0.4" else {"ome": {"version": version, **about}})
 
 
 def enlist(path: Path) -> None:
@@ -165,16 +173,19 @@ def _stated(like: Volume) -> ZarrScale:
     )
 
 
-def _extended(axes: str, wanted: str, group: Any, target: Multiscale, path: Path) -> str:
-    """Return the axes of labels beside an image: its own, with one channel and one time point."""
+def _extended(labels: Array, axes: str, group: Any, target: Multiscale, path: Path) -> Array:
+    """Return labels with the axes of their image, one channel, and one time point if it has one."""
     shape = dict(zip(target.axes, group[target.paths[0]].shape, strict=True))
-    outside = {a for a in wanted if a not in axes and a != "c"}
-    if not set(axes) <= set(wanted) or any(shape[a] > 1 for a in outside):
+    outside = {a for a in target.axes if a not in axes and a != "c"}
+    fits = set(axes) <= set(target.axes) and all(shape[a] == 1 for a in outside)
+    if not fits or ("t" in axes and shape["t"] != labels.shape[0]):
         raise FileError(
-            f"labels do not fit the image: expected its axes {wanted} with one time point, got "
-            f"{axes} for shape {tuple(shape.values())} at {str(path)!r}. Write a .zarr of its own."
+            f"labels do not fit the image: expected its axes {target.axes} with one time point, or "
+            f"all of its time points, got {axes} for shape {tuple(shape.values())} at "
+            f"{str(path)!r}. Write a .zarr of its own."
         )
-    return wanted
+    missing = [i for i, axis in enumerate(target.axes) if axis not in axes]
+    return np.expand_dims(labels, missing)
 
 
 def _put_levels(
@@ -202,10 +213,15 @@ def _put_levels(
 
 
 def _attributes(
-    axes: str, stated: ZarrScale, shapes: Sequence[tuple[int, ...]], version: str
+    axes: str,
+    stated: ZarrScale,
+    step: tuple[float, str],
+    shapes: Sequence[tuple[int, ...]],
+    version: str,
 ) -> dict[str, Any]:
-    outer = len(axes) - len(stated.scale)
-    units = (*("",) * outer, *stated.units)
+    outer = axes[: len(axes) - len(stated.scale)]
+    units = (*(step[1] if a == "t" else "" for a in outer), *stated.units)
+    steps_outer = [step[0] if a == "t" else 1.0 for a in outer]
     kinds = {"t": "time", "c": "channel"}
     told = [
         {"name": a, "type": kinds.get(a, "space"), **({"unit": unit} if unit else {})}
@@ -220,10 +236,10 @@ def _attributes(
             {
                 "path": str(number),
                 "coordinateTransformations": [
-                    {"type": "scale", "scale": [1.0] * outer + scale},
+                    {"type": "scale", "scale": steps_outer + scale},
                     {
                         "type": "translation",
-                        "translation": [0.0] * outer + list(stated.translation),
+                        "translation": [0.0] * len(outer) + list(stated.translation),
                     },
                 ],
             }

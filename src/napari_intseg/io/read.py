@@ -127,21 +127,28 @@ def series_raster(
         return lambda done, total: on_progress(time * total + done, series.times * total)
 
     is_resampled = resample and not series.stack.is_regular
-    lazy = None if is_resampled else lazy_slices(series.stack.times)
-    if lazy is not None and series.times > 1:
-        first = raster_of(read_series(series, time=0, lazy=True))
+    lazy = None if is_resampled or series.times == 1 else lazy_slices(series.stack.times)
+    if lazy is not None:
+        volumes = [read_series(series, time=0, lazy=True)]
         if on_progress is not None:
             on_progress(1, 1)
-        return replace(first, levels=(lazy,), axes="t" + first.axes)
-    volumes = [
-        read_series(series, resample=resample, time=t, on_progress=told(t))
-        for t in range(series.times)
-    ]
+    else:
+        volumes = [
+            read_series(series, resample=resample, time=t, on_progress=told(t))
+            for t in range(series.times)
+        ]
     one = raster_of(volumes[0])
-    if len(volumes) == 1:
+    if series.times == 1:
         return one
-    stacked = np.stack([volume.data for volume in volumes])
-    return replace(one, levels=(stacked,), axes="t" + one.axes)
+    origin = one.source.dicom
+    assert origin is not None
+    origins = tuple(replace(origin, frames=frames) for frames in series.stack.times)
+    return replace(
+        one,
+        levels=(np.stack([volume.data for volume in volumes]) if lazy is None else lazy,),
+        axes="t" + one.axes,
+        source=replace(one.source, dicom=None, dicom_times=origins),
+    )
 
 
 def _holds_dicom(path: Path) -> bool:

@@ -5,7 +5,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,20 @@ class NrrdFrame:
         path.write_bytes(b"\n".join(lines) + end + data)
 
 
+def put_time(path: Path) -> None:
+    """Say in the header of a series that ITK wrote as NRRD what its four axes are, in place.
+
+    ITK itself leaves out that the space is LPS.
+    """
+    header, end, data = path.read_bytes().partition(b"\n\n")
+    for old, new in (
+        (b"space dimension: 4", b"space: left-posterior-superior-time"),
+        (b"kinds: domain domain domain domain", b"kinds: domain domain domain time"),
+    ):
+        header = header.replace(old, new)
+    path.write_bytes(header + end + data)
+
+
 @dataclass(frozen=True, slots=True)
 class TiffScale:
     """Resolution as a TIFF states it.
@@ -233,6 +247,8 @@ class Source:
         Affines are in millimetres all the same (or in pixels).
     dicom : DicomOrigin, optional
         The frames of DICOM files that became planes.
+    dicom_times : tuple of DicomOrigin
+        Those of each time point, of a series that has several.
     windows : mapping of str to (float, float)
         By name, the values that the file wants shown black and white; the first one counts.
     """
@@ -245,12 +261,24 @@ class Source:
     zarr: ZarrScale | None = None
     unit: str = "mm"
     dicom: DicomOrigin | None = None
+    dicom_times: tuple[DicomOrigin, ...] = ()
     windows: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def window(self) -> tuple[float, float] | None:
         """The values that the file wants shown black and white, if it tells any."""
         return next(iter(self.windows.values()), None)
+
+    @property
+    def is_dicom(self) -> bool:
+        """Whether it was read from DICOM."""
+        return self.dicom is not None or bool(self.dicom_times)
+
+    def at_time(self, time: int | None) -> "Source":
+        """Return what one time point came from; of no DICOM if it is not known which it is."""
+        if not self.dicom_times:
+            return self
+        return replace(self, dicom=None if time is None else self.dicom_times[time], dicom_times=())
 
 
 class FileVolume(Volume):

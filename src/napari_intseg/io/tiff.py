@@ -18,7 +18,7 @@ from napari_intseg.io.extra import lazy_extra
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Raster, known_axes, ordered
 from napari_intseg.io.sizes import check_size
-from napari_intseg.io.source import FileVolume, Source, check_perpendicular
+from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
 from napari_intseg.io.tiff_scale import read_scale
 
 LAZY_BYTES = 2**29
@@ -55,11 +55,12 @@ def read_tiff(path: Path) -> Raster:
     )
 
 
-def write_tiff(path: Path, labels: Array, like: Volume) -> None:
+def write_tiff(path: Path, labels: Array, like: Volume, time_step_s: float | None = None) -> None:
     """Write labels with the resolution of `like`: ImageJ's kind of TIFF, or OME's.
 
     OME is taken for a name ending in ``.ome.tif`` and for what ImageJ's kind cannot hold (more
-    than 16 bits, more than 2 GiB). A last axis that `like` does not have holds colours.
+    than 16 bits, more than 2 GiB). A last axis that `like` does not have holds colours, the first
+    one is time if a step is given, 0 if it is not known.
 
     Raises
     ------
@@ -68,31 +69,37 @@ def write_tiff(path: Path, labels: Array, like: Volume) -> None:
     """
     check_perpendicular(like.affine, like.ndim)
     scale = like.source.tiff if isinstance(like, FileVolume) else None
-    colours = labels.ndim > like.ndim
-    axes = "ZYX"[-like.ndim :] + "S" * colours
-    photometric = "rgb" if colours else "minisblack"
+    timed = time_step_s is not None
+    colours = labels.ndim - timed > like.ndim
+    axes = "T" * timed + "ZYX"[-like.ndim :] + "S" * colours
     is_ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
     small = labels.dtype in (np.uint8, np.uint16) and labels.nbytes < _IMAGEJ_LIMIT_BYTES
     if is_ome or not small or (colours and labels.dtype != np.uint8):
         sizes = dict(scale.ome) if scale and scale.ome else _ome_sizes(like)
+        if time_step_s:
+            sizes |= {"TimeIncrement": time_step_s, "TimeIncrementUnit": "s"}
         tifffile.imwrite(
-            path, labels, ome=True, photometric=photometric, metadata={"axes": axes, **sizes}
-        )
-        return
-    photo: Any = {"photometric": "rgb"} if colours else {}
-    if scale and not scale.ome:
-        metadata = {"axes": axes, **scale.imagej}
-        tifffile.imwrite(
-            path, labels, imagej=True, resolution=scale.resolution,
-            resolutionunit=scale.unit, metadata=metadata, **photo,
+            path, labels, ome=True, photometric="rgb" if colours else "minisblack",
+            metadata={"axes": axes, **sizes},
         )  # fmt: skip
         return
+    told, metadata = _imagej(like, scale)
+    if time_step_s:
+        metadata["finterval"] = time_step_s
+    if colours:
+        told["photometric"] = "rgb"
+    tifffile.imwrite(path, labels, imagej=True, metadata={"axes": axes, **metadata}, **told)
+
+
+def _imagej(like: Volume, scale: TiffScale | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the tags and the words of ImageJ that tell sizes: those of the file if it has some."""
+    if scale and not scale.ome:
+        return {
+            "resolution": scale.resolution, "resolutionunit": scale.unit,
+        }, dict(scale.imagej)  # fmt: skip
     unit, (z, y, x) = _in_unit(like, spacing_of(like.affine))
-    tifffile.imwrite(
-        path, labels, imagej=True, resolution=(1 / x, 1 / y),
-        metadata={"axes": axes, "unit": unit, **({"spacing": z} if like.ndim == 3 else {})},
-        **photo,
-    )  # fmt: skip
+    depth = {"spacing": z} if like.ndim == 3 else {}
+    return {"resolution": (1 / x, 1 / y)}, {"unit": unit, **depth}
 
 
 def _check_pages(series: tifffile.TiffPageSeries, path: Path) -> None:

@@ -82,58 +82,59 @@ def write_labels(
     ome_zarr: str | None = None,
     names: Mapping[int, str] | None = None,
     algorithm: str = PRODUCT,
+    time_step_s: float = 0.0,
 ) -> None:
     """Write labels, or a mask, onto the grid of an image.
 
     The file appears whole or not at all. Spacing, origin and direction are those of the file that
     `like` was read from, bit for bit, as far as the format holds them: PNG, ``.npy``, COCO and
     GeoJSON hold none, NIfTI holds 32-bit numbers, TIFF spacing alone, OME-Zarr no turned axes.
-    What TIFF and OME-Zarr cannot hold is refused if it changes distances between voxels (TIFF) or
-    places (OME-Zarr).
+    What changes distances between voxels (TIFF) or places (OME-Zarr) is refused.
 
     Parameters
     ----------
     path : path
         By its ending: NIfTI, NRRD, MetaImage, TIFF, ``.npy``, HDF5, PNG (2-D; one a plane if the
         name holds ``%03d``), COCO ``.json`` (2-D), QuPath's ``.geojson``; OME-Zarr as ``NAME.zarr``
-        or, beside its image, as ``IMAGE.zarr/labels/NAME``. ``.dcm`` is DICOM-SEG, and RT-STRUCT
-        if the name ends in ``rtstruct.dcm``; both for images that were read from DICOM.
+        or, beside its image, as ``IMAGE.zarr/labels/NAME``. For images that were read from DICOM
+        ``.dcm`` is DICOM-SEG, and RT-STRUCT if the name ends in ``rtstruct.dcm``.
     labels : ndarray of integers or bool
-        Of `like`'s shape, not negative; written in the smallest unsigned type that holds them.
+        Of `like`'s shape, or with several time points before it; not negative. The smallest
+        unsigned type that holds them is written.
     like : Volume
-        The image.
+        The image, or one time point of it.
     overwrite : bool, default False
         Whether an existing file may be replaced.
     ome_zarr : "0.4" or "0.5", optional
         Version of OME-Zarr; by default that of the image, else 0.4.
-    names : mapping of int to str, optional
-        What the objects are called, for DICOM.
-    algorithm : str
-        What made them, for DICOM.
+    names, algorithm
+        What the objects are called and what made them, for DICOM.
+    time_step_s : float, default 0.0
+        Seconds between the time points; 0 if it is not known.
 
     Raises
     ------
     FileError
-        As for `check_target`, or if the format cannot hold the labels.
+        As for `check_target`, or if the format cannot hold the labels or several time points.
     DataError
         If the labels do not fit the image, or are not whole numbers from 0 on.
     """
     path = check_target(path, overwrite=overwrite)
     smallest = _smallest(labels, like)
+    step = time_step_s if smallest.ndim > like.ndim else None
+    _check_times(path, smallest, step)
     kind = KINDS[ending_of(path) or ""]
+    image = image_of(path) if kind == "zarr" else None
     with _told(path):
-        image = image_of(path) if kind == "zarr" else None
         if image is not None:
             path.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
-            made = Path(folder) / path.name
+        with _place(path, overwrite=overwrite) as made:
             if kind == "zarr":
-                write_ome_zarr(made, smallest, like, image=image, version=ome_zarr)
+                write_ome_zarr(made, smallest, like, step, image=image, version=ome_zarr)
             elif kind in _DICOM:
                 _DICOM[kind](made, smallest, like, names=names, algorithm=algorithm)
             else:
-                _WRITERS[kind](made, smallest, like)
-            _move(Path(folder), path, overwrite)
+                _WRITERS[kind](made, smallest, like, step)
         if image is not None:
             enlist(path)
 
@@ -156,13 +157,28 @@ def write_picture(path: str | Path, picture: Array, *, overwrite: bool = False) 
         As for `check_target`.
     """
     path = check_target(path, overwrite=overwrite)
-    with _told(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
-        _imwrite(Path(folder) / path.name, picture)
-        _move(Path(folder), path, overwrite)
+    with _told(path), _place(path, overwrite=overwrite) as made:
+        _imwrite(made, picture)
 
 
-def write_array(path: str | Path, array: Array, like: Volume, *, overwrite: bool = False) -> None:
+def write_array(
+    path: str | Path,
+    array: Array,
+    like: Volume,
+    *,
+    overwrite: bool = False,
+    time_step_s: float | None = None,
+) -> None:
     """Write an array of numbers of any type, for instance a probability, like `write_labels`.
+
+    Parameters
+    ----------
+    path, like, overwrite
+        As for `write_labels`.
+    array : ndarray
+        Of `like`'s shape, or with time before it or channels behind it.
+    time_step_s : float, optional
+        That the first axis is time, and its step; 0 if it is not known.
 
     Raises
     ------
@@ -176,15 +192,13 @@ def write_array(path: str | Path, array: Array, like: Volume, *, overwrite: bool
             "pictures hold no probability: expected a volume format or .npy, got "
             f"{str(path)!r}. Choose another name."
         )
-    with _told(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
-        made = Path(folder) / path.name
+    with _told(path), _place(path, overwrite=overwrite) as made:
         if kind == "zarr":
-            write_ome_zarr(made, array, like, is_labels=False)
+            write_ome_zarr(made, array, like, time_step_s, is_labels=False)
         elif kind == "hdf5":
-            write_hdf5(made, array, like, is_labels=False)
+            write_hdf5(made, array, like, time_step_s, is_labels=False)
         else:
-            _WRITERS[kind](made, array, like)
-        _move(Path(folder), path, overwrite)
+            _WRITERS[kind](made, array, like, time_step_s)
 
 
 @contextmanager
@@ -201,12 +215,29 @@ def _told(path: Path) -> Iterator[None]:
         ) from err
 
 
+@contextmanager
+def _place(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a place to write to; what was written there is moved to the path at the end."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
+        yield Path(folder) / path.name
+        _move(Path(folder), path, overwrite)
+
+
+def _check_times(path: Path, labels: Array, time_step_s: float | None) -> None:
+    if time_step_s is not None and KINDS[ending_of(path) or ""] in _ONE_TIME:
+        raise FileError(
+            f"file type holds one time point: expected labels of one, got {len(labels)} for "
+            f"{str(path)!r}. Write a file for each, or all of them as .nii.gz, .nrrd, .mha, .tif, "
+            ".zarr or .h5."
+        )
+
+
 def _smallest(labels: Array, like: Volume) -> Array:
     labels = np.asarray(labels)
-    if labels.shape != like.shape:
+    if like.shape not in (labels.shape, labels.shape[1:]):
         raise DataError(
-            f"labels are on another grid: expected shape {like.shape}, got {labels.shape}. "
-            "Give labels of the image's shape."
+            f"labels are on another grid: expected shape {like.shape}, or time points of it, got "
+            f"{labels.shape}. Give labels of the image's shape."
         )
     if labels.dtype.kind not in "bui" or (labels.size and labels.min() < 0):
         raise DataError(
@@ -223,10 +254,10 @@ def _smallest(labels: Array, like: Volume) -> Array:
     return np.ascontiguousarray(labels, kind)
 
 
-def _write_png(path: Path, labels: Array, _like: Volume) -> None:
+def _write_png(path: Path, labels: Array, like: Volume, _step: None = None) -> None:
     if _PER_PLANE.search(path.name):
         for number, plane in enumerate(labels if labels.ndim == 3 else labels[np.newaxis]):
-            _write_png(path.with_name(path.name % number), plane, _like)
+            _write_png(path.with_name(path.name % number), plane, like)
         return
     if labels.ndim != 2 or labels.dtype.itemsize > 2:
         raise FileError(
@@ -243,8 +274,12 @@ def _imwrite(path: Path, picture: Array) -> None:
     iio.imwrite(path, picture, plugin="pillow", extension=".png")
 
 
-def _write_npy(path: Path, labels: Array, _like: Volume) -> None:
+def _write_npy(path: Path, labels: Array, _like: Volume, _step: float | None = None) -> None:
     np.save(path, labels, allow_pickle=False)
+
+
+def _write_coco(path: Path, labels: Array, like: Volume, _step: None = None) -> None:
+    write_coco(path, labels, like)
 
 
 def _move(folder: Path, path: Path, overwrite: bool) -> None:
@@ -266,12 +301,14 @@ def _move(folder: Path, path: Path, overwrite: bool) -> None:
 
 _DICOM: dict[str, Callable[..., None]] = {"dicom": write_dicom_seg, "rtstruct": write_rtstruct}
 
-_WRITERS: dict[str, Callable[[Path, Array, Volume], None]] = {
+_ONE_TIME = ("picture", "coco", *_DICOM)
+
+_WRITERS: dict[str, Callable[..., None]] = {
     "itk": write_itk,
     "tiff": write_tiff,
     "picture": _write_png,
     "npy": _write_npy,
     "hdf5": write_hdf5,
-    "coco": write_coco,
+    "coco": _write_coco,
     "geojson": write_geojson,
 }

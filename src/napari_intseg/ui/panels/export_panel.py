@@ -59,7 +59,7 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if source is not None:
             own = ending_of(source.path)
             formats.sort(key=lambda one: one[1] != own)  # that of the image comes first
-            if source.dicom is not None:
+            if source.is_dicom:
                 formats = [*_DICOM, *formats]
         path = self._ask("Export labels", "labels", formats)
         if path is not None:
