@@ -15,6 +15,7 @@ from napari_intseg import Box, Plane, Scribble, Session, Volume
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.inference.intensity import Window
+from napari_intseg.io.beside import as_text
 from napari_intseg.models.identity import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
 from napari_intseg.propagation.walk import WalkSettings
@@ -24,11 +25,9 @@ from napari_intseg.session.journal import VERSION, recorded
 from napari_intseg.session.journal_disk import THREAD
 from napari_intseg.session.journal_file import (
     JournalFile,
-    as_text,
     find_unfinished,
     new_path,
     prune,
-    save_journal,
 )
 from napari_intseg.session.journal_read import parse_journal, read_journal
 from napari_intseg.session.replay import note_labels, replay, save_beside
@@ -399,5 +398,5 @@ def test_a_journal_that_cannot_be_saved_is_told(tmp_path, session):
         save_beside(session, tmp_path / "missing" / "labels.tif")
     with pytest.raises(FileError, match="journal cannot be read"):
         read_journal(tmp_path / "missing.journal.jsonl")
-    save_journal(session.recorder.journal, tmp_path / "a.jsonl")
-    assert [p.name for p in tmp_path.iterdir()] == ["a.jsonl"]
+    path = save_beside(session, tmp_path / "labels.tif")
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,6 +1,5 @@
 """Journals on disk: a line is there as soon as its action is done, and trouble loses nothing."""
 
-import json
 import logging
 import os
 import threading
@@ -12,8 +11,8 @@ from typing import Any
 from platformdirs import user_data_path
 
 from napari_intseg.errors import IntSegError
-from napari_intseg.io.beside import SUFFIX
-from napari_intseg.session.journal import Journal, Line
+from napari_intseg.io.beside import SUFFIX, as_text
+from napari_intseg.session.journal import Line
 from napari_intseg.session.journal_disk import THREAD, Appended, Forced, lock
 from napari_intseg.session.journal_read import Written, read_journal
 from napari_intseg.session.signature import is_same_image
@@ -39,11 +38,6 @@ def journals_folder() -> Path:
     """Return where journals are kept: the user's data folder, unless another is named."""
     named = os.environ.get(FOLDER_VARIABLE)
     return Path(named) if named else Path(user_data_path("napari-intseg")) / "journals"
-
-
-def as_text(line: Line) -> str:
-    """Return a line as it stands in a file."""
-    return json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 class JournalFile:
@@ -195,27 +189,6 @@ def _is_waited_for(line: Line) -> bool:
 
 def _is_urgent(line: Line) -> bool:
     return line.get("do") in ("finish_object", "close")
-
-
-def save_journal(journal: Journal, path: str | Path) -> None:
-    """Write a whole journal; it appears whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(as_text(line) for line in journal.lines)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def new_path(folder: Path, signature: dict[str, Any]) -> Path:
