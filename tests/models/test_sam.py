@@ -1,6 +1,5 @@
 """SAM as a segmenter: which masks it offers, what it is fed, and what it says of bad weights."""
 
-import logging
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +11,7 @@ from safetensors.torch import save_file
 
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import Prepared, Query, mask_to_logits
-from napari_intseg.errors import DeviceError, MissingExtraError, WeightsError
+from napari_intseg.errors import MissingExtraError, WeightsError
 from napari_intseg.models import registry
 from napari_intseg.models.registry import load_model
 from napari_intseg.testing import SegmenterContract, phantom_image
@@ -22,7 +21,7 @@ pytest.importorskip("transformers", reason="needs the extra 'sam'")
 from transformers.models.sam.configuration_sam import SamConfig
 from transformers.models.sam.modeling_sam import SamModel
 
-from napari_intseg.models import mobile_sam, sam, sam2, sam_memory, sam_sizes
+from napari_intseg.models import mobile_sam, sam, sam2, sam_sizes
 from napari_intseg.models.efficient_sam import EfficientSamNet
 from napari_intseg.models.sam_adapter import SamSegmenter, SamState
 from napari_intseg.models.sam_attention import FewTokens, FewTokens2
@@ -30,7 +29,6 @@ from napari_intseg.models.sam_decoder import Asked, PromptedNet, decoder_config
 from napari_intseg.models.sam_files import file_in, load_into, read_weights
 from napari_intseg.models.sam_frame import MASK_LOGIT, Frame
 from napari_intseg.models.sam_keys import SAM_RULES, unwrapped
-from napari_intseg.models.sam_memory import embed, is_memory_error
 
 CPU = torch.device("cpu")
 ONE = Prompts((Click(48, 60),))
@@ -186,106 +184,6 @@ def test_the_signature_is_that_of_the_weights(net: PromptedNet, model: SamSegmen
     other = SamSegmenter(net, "mobile-sam", device=CPU, dtype=torch.bfloat16)
     assert len({model.signature, other.signature}) == 2
     assert model.signature == SamSegmenter(net, "other-name", device=CPU).signature
-
-
-class TestShortOfMemory:
-    """The ladder, with a network that has no room above a step of it."""
-
-    @pytest.fixture
-    def tried(self, net: PromptedNet, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, int]]:
-        """Record what is tried; `self.room` says what fits."""
-        tried: list[tuple[Any, int]] = []
-        real = net.encode
-
-        def encode(pixels: torch.Tensor) -> Any:
-            half = torch.is_autocast_enabled("cpu")
-            tried.append((half, pixels.shape[-1]))
-            if tried[-1] not in self.room:
-                raise self.error
-            return real(pixels)
-
-        monkeypatch.setattr(net, "encode", encode)
-        return tried
-
-    error: Exception = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-    room: Any = ()
-
-    def test_with_room_nothing_is_said(self, model: SamSegmenter, image: Any, tried: Any) -> None:
-        self.room = {(False, 1024)}
-        assert "note" not in model.prepare(image).payload
-        assert tried == [(False, 1024)]
-
-    @pytest.mark.parametrize(
-        "error",
-        [
-            torch.OutOfMemoryError("CUDA out of memory"),
-            MemoryError(),
-            RuntimeError(
-                "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte"
-            ),
-            RuntimeError("MPS backend out of memory (MPS allocated: 18 GB)"),
-        ],
-    )
-    def test_half_precision_comes_first(
-        self, model: SamSegmenter, image: Any, tried: Any, error: Exception, caplog: Any
-    ) -> None:
-        self.error = error
-        self.room = {(True, 1024)}
-        with caplog.at_level(logging.WARNING):
-            prepared = model.prepare(image)
-        assert tried == [(False, 1024), (True, 1024)]
-        note = model.predict(Query(prepared, ONE)).info["note"]
-        assert (
-            note
-            == "memory ran out on cpu; the image was embedded in bfloat16 at 1024 px on cpu instead"
-        )
-        assert note in caplog.text
-
-    def test_then_a_smaller_side_with_an_embedding_of_the_usual_size(
-        self, model: SamSegmenter, image: Any, tried: Any
-    ) -> None:
-        self.room = {(True, 512)}
-        prepared = model.prepare(image)
-        assert tried == [(False, 1024), (True, 1024), (True, 768), (True, 512)]
-        assert prepared.payload["image"].shape == (1, 256, 64, 64)
-        answer = model.predict(Query(prepared, ONE))
-        assert "512 px" in answer.info["note"]
-        assert np.isfinite(answer.logits).all()
-
-    def test_then_it_says_that_there_is_no_room(
-        self, model: SamSegmenter, image: Any, tried: Any
-    ) -> None:
-        with pytest.raises(DeviceError, match="memory is too small to embed an image"):
-            model.prepare(image)
-        assert len(tried) == 4
-
-    def test_other_errors_are_not_taken_for_it(
-        self, model: SamSegmenter, image: Any, tried: Any
-    ) -> None:
-        self.error = RuntimeError("shapes cannot be multiplied")
-        self.room = {(True, 1024)}
-        with pytest.raises(RuntimeError, match="multiplied"):
-            model.prepare(image)
-        assert len(tried) == 1
-        assert not is_memory_error(RuntimeError("shapes cannot be multiplied"))
-
-
-def test_a_device_gives_way_to_the_cpu_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    device = torch.device("meta")  # stands for one that never has room
-    monkeypatch.setattr(sam_memory, "_try", _no_room_but_on_the_cpu)
-    embedding, note = embed(object(), np.zeros((4, 4, 3), np.float32), device, torch.float32)  # type: ignore[arg-type]
-    assert embedding == {"where": "cpu"}
-    assert (
-        note
-        == "memory ran out on meta; the image was embedded in float32 at 1024 px on cpu instead"
-    )
-
-
-def _no_room_but_on_the_cpu(*given: Any) -> Any:
-    rung, home = given[2:]
-    if rung[0] == home:
-        raise torch.OutOfMemoryError("out of memory")
-    return {"where": rung[0].type}
 
 
 @pytest.mark.parametrize("side", [512, 768])

@@ -1,68 +1,166 @@
-"""When memory runs out: a smaller view instead of no answer, and a plain word of it."""
+"""When memory runs out: step by step with less of it instead of no answer, and a word about it.
+
+The steps are half precision, smaller views, and the CPU, as far as a model can take them. A step
+that was taken is kept for what comes next, so that memory does not run out at every click. It
+belongs to the model: one that is loaded anew begins at the top, and so does one that was released.
+"""
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
+from typing import Any, TypeGuard, TypeVar
+from weakref import ref
 
+from napari_intseg.core.saving import NOTHING, Saving, SavingSegmenter, is_out_of_memory
+from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import DeviceError
-from napari_intseg.inference.predict import Options, SliceAnswer
 
 SMALLER_PX = (768, 512, 256)
-"""Longer sides of the view that are tried in turn."""
+"""Longer sides of the view that are tried in turn, where a model does not say what it can do."""
 
+_VIEWS = (NOTHING, *(Saving(view_px=side) for side in SMALLER_PX))
+_limits: dict[int, tuple[Callable[[], Any], Saving]] = {}
+"""What is given up for models that do not see to it themselves, by their id, while they live."""
 _log = logging.getLogger(__name__)
 
-
-def is_out_of_memory(err: BaseException) -> bool:
-    """Tell whether an error says that memory ran out, on whichever device."""
-    if isinstance(err, MemoryError):
-        return True
-    said = str(err).lower()
-    return isinstance(err, RuntimeError) and ("out of memory" in said or "memory is too" in said)
+T = TypeVar("T")
 
 
-def answer_within_memory(ask: Callable[..., SliceAnswer], options: Options) -> SliceAnswer:
-    """Ask a model; where memory runs out, ask again with smaller views.
+def saving_of(model: Segmenter) -> Saving:
+    """Return what a model gives up now because memory ran out."""
+    if _is_able(model):
+        return model.saving
+    kept, saving = _limits.get(id(model), (None, NOTHING))
+    return saving if kept is not None and kept() is model else NOTHING
 
-    Models that can do more by themselves (SAM computes in half precision, then on the CPU) have
-    done so before.
+
+def memory_note(model: Segmenter) -> str:
+    """Return what to tell people of an answer that a model gives now; empty: nothing."""
+    told = saving_of(model).told
+    return f"memory ran out: computed {told}" if told else ""
+
+
+def within_memory(
+    model: Segmenter,
+    attempt: Callable[[], T],
+    *,
+    store: object = None,
+    seen_px: float = float("inf"),
+) -> T:
+    """Do something with a model; where memory runs out, do it again with less of it.
 
     Parameters
     ----------
-    ask : callable
-        Asks; takes `options` by name.
-    options : Options
-        As they are wanted.
+    model : Segmenter
+        What it gives up is changed, and stays so.
+    attempt : callable
+        Asks the model; called again from the start after each step.
+    store : PreparedStore, optional
+        Emptied after each step if it has ``clear``: it may hold memory of the device, and what the
+        model prepared before is of no use any more.
+    seen_px : float
+        Longer side of what the model sees; views that are not smaller are not tried.
 
     Returns
     -------
-    SliceAnswer
-        Its `info` holds a note if the view was smaller than wanted.
+    Any
+        What `attempt` returned.
 
     Raises
     ------
     DeviceError
-        If there is no room even for the smallest.
+        If there is no room whatever is given up. The next attempt then begins at the top.
     """
-    failed: Exception
-    try:
-        return ask(options=options)
-    except (MemoryError, RuntimeError) as err:
-        if not is_out_of_memory(err):
-            raise
-        failed = err
-    for side in SMALLER_PX:
+    while True:
         try:
-            answer = ask(options=replace(options, longer_side_px=side))
+            return attempt()
         except (MemoryError, RuntimeError) as err:
             if not is_out_of_memory(err):
                 raise
-            failed = err
+            failed = _bare(err)
+        if not _step_down(model, seen_px):
+            raise _no_room(model, failed) from failed
+        clear = getattr(store, "clear", None)
+        if clear is not None:
+            clear()
+        _log.warning("%s: %s (%s)", model.traits.name, memory_note(model), failed)
+
+
+def warm_up(model: Segmenter) -> None:
+    """Have a model answer once, if it knows how to, with less memory if it must.
+
+    Raises
+    ------
+    DeviceError
+        If there is no room for it at all.
+    """
+    call: Callable[[], None] | None = getattr(model, "warm_up", None)
+    if call is not None:
+        within_memory(model, call, seen_px=0)
+
+
+def _step_down(model: Segmenter, seen_px: float) -> bool:
+    """Give up more; False, and nothing given up, if there is no more to give up."""
+    steps = _steps(model)
+    now = saving_of(model)
+    left = list(steps[steps.index(now) + 1 :] if now in steps else steps[1:])
+    while left:
+        step = left.pop(0)
+        if step.view_px is not None and step.view_px >= seen_px:
             continue
-        note = f"memory ran out; the view was limited to {side} px"
-        _log.warning(note)
-        return replace(answer, info={**answer.info, "note": note})
-    raise DeviceError(
-        f"memory is too small for one answer: expected room for a view of {SMALLER_PX[-1]} px, "
-        f"got none ({failed}). Close other programs, choose a smaller model, or device='cpu'."
-    ) from failed
+        try:
+            _save(model, step)
+        except (MemoryError, RuntimeError) as err:
+            if not is_out_of_memory(err):
+                raise
+            continue
+        return True
+    _save(model, NOTHING)
+    return False
+
+
+def _steps(model: Segmenter) -> tuple[Saving, ...]:
+    return model.savings if _is_able(model) else _VIEWS
+
+
+def _save(model: Segmenter, saving: Saving) -> None:
+    if _is_able(model):
+        model.save_memory(saving)
+        return
+    key = id(model)
+    if saving == NOTHING:
+        _limits.pop(key, None)
+        return
+    kept: Callable[[], Any]
+    try:
+        kept = ref(model, lambda _: _limits.pop(key, None))
+    except TypeError:  # it cannot be referred to weakly: it stays alive
+        kept = partial(_same, model)
+    _limits[key] = kept, saving
+
+
+def _same(model: Any) -> Any:
+    return model
+
+
+def _is_able(model: Any) -> TypeGuard[SavingSegmenter]:
+    return isinstance(model, SavingSegmenter) and bool(model.savings)
+
+
+def _bare(err: BaseException) -> BaseException:
+    """Return an error without its frames, which would keep alive what filled the memory."""
+    found: BaseException | None = err
+    while found is not None:
+        found.__traceback__ = None
+        found = found.__cause__ or found.__context__
+    return err
+
+
+def _no_room(model: Segmenter, failed: BaseException) -> DeviceError:
+    steps = _steps(model)
+    cpu = "" if _is_able(model) else ", or device='cpu'"
+    return DeviceError(
+        f"memory is too small for {model.traits.name!r}: expected room for an answer computed "
+        f"{steps[-1].told or 'as it was loaded'}, got none ({failed}). Close other programs, "
+        f"choose a smaller model{cpu}."
+    )

@@ -27,9 +27,10 @@ from torch.func import functional_call
 
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.errors import DeviceError
-from napari_intseg.models import ritm
 from napari_intseg.models.brs_objective import click_windows
-from napari_intseg.models.device import Precision, choose_precision, memory_guard
+from napari_intseg.models.device import Precision, memory_guard
+from napari_intseg.models.ritm import build_exact
+from napari_intseg.models.saving import MadeOf
 
 
 class Trainable(Protocol):
@@ -124,18 +125,10 @@ def build(
 
     Parameters
     ----------
-    name : str
-        The name it is registered under.
-    weights : Path
-        A checkpoint of RITM.
-    device : str, default "auto"
-        See `choose_device`.
-    precision : {"auto", "float32", "bfloat16", "float16"}
-        Taken, and float32 all the same: half precision has no gradient that is exact enough.
+    name, weights, device, precision, **options
+        See `ritm.build_exact`.
     schedule : Schedule
         How it learns.
-    **options
-        Of `ritm.build`, e.g. ``zoom_in=``.
 
     Raises
     ------
@@ -144,12 +137,11 @@ def build(
     DeviceError
         If the device or precision does not exist.
     """
-    model = ritm.build(name, weights, device=device, precision="float32", **options)
-    choose_precision(precision, model.device)
+    model = build_exact(name, weights, device=device, precision=precision, **options)
     return Adapting(model, schedule)
 
 
-class Adapting:
+class Adapting(MadeOf):
     """A click model that learns from corrections.
 
     Parameters
@@ -165,6 +157,8 @@ class Adapting:
     DeviceError
         If the model computes in half precision.
     """
+
+    saves_by_half = False  # it has no gradient that is exact enough
 
     def __init__(self, model: Trainable, schedule: Schedule = DEFAULT_SCHEDULE) -> None:
         dtype = getattr(model, "dtype", torch.float32)
@@ -251,9 +245,10 @@ class Adapting:
             done += 1
         return best_logits, best, done
 
-    def release(self) -> None:
-        """Return the device's memory; the next query would take it again."""
-        self.model.release()
+    @property
+    def parts(self) -> tuple[Trainable]:
+        """The wrapped model."""
+        return (self.model,)
 
 
 class _Image(NamedTuple):

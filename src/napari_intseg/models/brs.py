@@ -23,10 +23,11 @@ import torch
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.errors import DeviceError, UnknownModelError
-from napari_intseg.models import ritm
 from napari_intseg.models.brs_objective import PUBLISHED_SEARCH, Search, click_windows, search
 from napari_intseg.models.brs_places import AddedToInput, Differentiable, Place, ScaleAndBias
-from napari_intseg.models.device import Precision, choose_precision, memory_guard
+from napari_intseg.models.device import Precision, memory_guard
+from napari_intseg.models.ritm import build_exact
+from napari_intseg.models.saving import MadeOf
 
 Mode = Literal["f-BRS-A", "f-BRS-B", "f-BRS-C", "RGB-BRS", "DistMap-BRS"]
 
@@ -100,18 +101,10 @@ def build(
 
     Parameters
     ----------
-    name : str
-        The name it is registered under.
-    weights : Path
-        A checkpoint of RITM.
-    device : str, default "auto"
-        See `choose_device`.
-    precision : {"auto", "float32", "bfloat16", "float16"}
-        Taken, and float32 all the same: half precision has no gradient that is exact enough.
+    name, weights, device, precision, **options
+        See `ritm.build_exact`.
     mode : str, default "f-BRS-B"
         One of `MODES`.
-    **options
-        Of `ritm.build`, e.g. ``zoom_in=``.
 
     Raises
     ------
@@ -123,12 +116,11 @@ def build(
         If the device or precision does not exist.
     """
     _check_mode(mode)
-    model = ritm.build(name, weights, device=device, precision="float32", **options)
-    choose_precision(precision, model.device)
+    model = build_exact(name, weights, device=device, precision=precision, **options)
     return Brs(model, mode)
 
 
-class Brs:
+class Brs(MadeOf):
     """A click model whose answer is refined until it obeys the clicks.
 
     Plain and mirrored view are refined together, with the same parameters, so that the engine
@@ -153,6 +145,8 @@ class Brs:
     DeviceError
         If the model computes in half precision.
     """
+
+    saves_by_half = False  # it has no gradient that is exact enough
 
     def __init__(
         self,
@@ -250,9 +244,10 @@ class Brs:
         prev = None if told is None else np.ascontiguousarray(told[:, ::-1])
         return [plain, Query(prepared[1], mirrored, prev)]
 
-    def release(self) -> None:
-        """Return the device's memory; the next query would take it again."""
-        self.model.release()
+    @property
+    def parts(self) -> tuple[ClickModel]:
+        """The wrapped model."""
+        return (self.model,)
 
 
 def _first_clicks(query: Query, count: int) -> Query:

@@ -18,6 +18,7 @@ from napari_intseg.errors import WeightsError
 from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
 from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
 from napari_intseg.models.own import ARCHITECTURE, read_metadata
+from napari_intseg.models.saving import OnDevice
 from napari_intseg.models.weights import load_checkpoint, load_strict
 
 TARGET_PX = 384
@@ -114,7 +115,7 @@ def read_traits(name: str, metadata: Any) -> Traits:
     )
 
 
-class Bundled:
+class Bundled(OnDevice):
     """A click pyramid as a `Segmenter` that answers several queries in one pass.
 
     Parameters
@@ -126,6 +127,8 @@ class Bundled:
     device, precision : str
         See `build`.
     """
+
+    net: ClickPyramid
 
     def __init__(
         self,
@@ -139,7 +142,8 @@ class Bundled:
         self.dtype = choose_precision(precision, self.device)
         self._traits = traits
         net = net.eval().fold()
-        self.net = net.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = net.to(self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.settle()
 
     @property
     def traits(self) -> Traits:
@@ -160,8 +164,8 @@ class Bundled:
             If the device runs out of memory.
         """
         h, w = image.shape[:2]
-        self._come_back()
         with memory_guard(self.device), torch.inference_mode():
+            self.bring()
             values = torch.from_numpy(spread_narrow(image)).permute(2, 0, 1)[None]
             padded = F.pad(values, (0, -w % STRIDE, 0, -h % STRIDE), value=0.5)
             padded = padded.to(self.device, self.dtype, memory_format=torch.channels_last)
@@ -182,8 +186,8 @@ class Bundled:
             If the device runs out of memory.
         """
         h, w = queries[0].prepared.shape
-        self._come_back()
         with memory_guard(self.device), torch.inference_mode():
+            self.bring()
             kept = _stack([query.prepared.payload for query in queries])
             clicks = torch.from_numpy(pack_clicks([q.prompts.clicks for q in queries]))
             prev = torch.from_numpy(np.stack([_prev(query) for query in queries]))
@@ -195,16 +199,6 @@ class Bundled:
     def warm_up(self, shape: tuple[int, int] = (TARGET_PX, TARGET_PX)) -> None:
         """Answer once on an empty image, in the thread that will predict."""
         self.predict(Query(self.prepare(np.zeros((*shape, 3), np.float32)), _CENTRE))
-
-    def release(self) -> None:
-        """Return the device's memory; the next query would take it again."""
-        self.net.to("cpu")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def _come_back(self) -> None:
-        if next(self.net.parameters()).device.type != self.device.type:
-            self.net.to(self.device)
 
 
 def spread_narrow(image: FloatArray) -> FloatArray:

@@ -27,7 +27,7 @@ from napari_intseg.models.dextr import THRESHOLD, load_psp, prepare_bytes
 from napari_intseg.models.guidance import answer, empty_answer
 from napari_intseg.models.nets.bottleneck import resize as resize_corners
 from napari_intseg.models.opencv import load_opencv, resize
-from napari_intseg.models.runner import Runner
+from napari_intseg.models.runner import Runner, WithRunner
 
 SIDE_PX = 450
 FRAME = (SIDE_PX, SIDE_PX)
@@ -49,8 +49,10 @@ def build(
     return DeepGrabCut(name, Runner(load_psp(required(weights, name)), device, precision))
 
 
-class DeepGrabCut:
+class DeepGrabCut(WithRunner):
     """A box; the whole slice is seen at 450x450 pixels."""
+
+    saves_by_views = False  # the network sees one size
 
     def __init__(self, name: str, run: Runner) -> None:
         self._run = run
@@ -83,10 +85,6 @@ class DeepGrabCut:
             lambda net, x: resize_corners(net(x).float(), FRAME).sigmoid(),
         )[0]
         return prob
-
-    def release(self) -> None:
-        """Return the device's memory."""
-        self._run.release()
 
 
 def box_outline(box: Box, shape: tuple[int, int]) -> BoolArray:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from napari_intseg.core.saving import is_out_of_memory
 from napari_intseg.errors import DeviceError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -76,7 +77,9 @@ def memory_guard(device: torch.device) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as err:
+    except (RuntimeError, MemoryError) as err:
+        if isinstance(err, DeviceError) or not is_out_of_memory(err):
+            raise
         if device.type == "cuda":
             torch.cuda.empty_cache()
         raise DeviceError(

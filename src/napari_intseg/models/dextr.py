@@ -27,7 +27,7 @@ from napari_intseg.models.guidance import (
 from napari_intseg.models.nets.bottleneck import resize as resize_corners
 from napari_intseg.models.nets.psp_resnet import PspResNet
 from napari_intseg.models.opencv import load_opencv, resize
-from napari_intseg.models.runner import Runner
+from napari_intseg.models.runner import Runner, WithRunner
 
 SIDE_PX = 512
 PAD_PX = 50
@@ -61,8 +61,10 @@ def load_psp(path: Path) -> PspResNet:
     return net
 
 
-class Dextr:
+class Dextr(WithRunner):
     """Four extreme points, in any order, as positive clicks; further ones refine them."""
+
+    saves_by_views = False  # the network sees one size
 
     def __init__(self, name: str, run: Runner) -> None:
         self._run = run
@@ -117,10 +119,6 @@ class Dextr:
             lambda net, x: resize_corners(net(x).float(), (SIDE_PX, SIDE_PX)).sigmoid(),
         )[0]
         return paste(resize(prob, (height, width), "bicubic"), extent, image.shape[:2])
-
-    def release(self) -> None:
-        """Return the device's memory."""
-        self._run.release()
 
 
 def prepare_bytes(image: FloatArray) -> Prepared:

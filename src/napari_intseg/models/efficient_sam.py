@@ -183,6 +183,6 @@ def build(
         net = EfficientSamNet(name.rsplit("-", 1)[-1])
     load_into(net, state_dict, path)
     return SamSegmenter(
-        net.to(chosen), name, device=chosen, dtype=dtype,
+        net, name, device=chosen, dtype=dtype,
         prompts=frozenset({"click", "box"}), multimask=multimask,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from napari_intseg.models.dextr import prepare_bytes
 from napari_intseg.models.guidance import answer, empty_answer
 from napari_intseg.models.nets.fcanet import FcaNet
 from napari_intseg.models.opencv import load_opencv, resize
-from napari_intseg.models.runner import Runner
+from napari_intseg.models.runner import Runner, WithRunner
 
 SHORTER_PX = 512
 FAR_PX = 255.0
@@ -58,8 +58,10 @@ def build(
     return FcaNetModel(name, Runner(net, device, precision), connected=connected)
 
 
-class FcaNetModel:
+class FcaNetModel(WithRunner):
     """Clicks, the first of which is positive; the slice is seen with a shorter side of 512."""
+
+    saves_by_views = False  # the network sees one size
 
     def __init__(self, name: str, run: Runner, *, connected: bool = True) -> None:
         self._run = run
@@ -107,10 +109,6 @@ class FcaNetModel:
     def probability(self, resized: FloatArray, maps: Sequence[FloatArray]) -> FloatArray:
         """Return the probability, see `logits`."""
         return np.asarray(1 / (1 + np.exp(-self.logits(resized, maps))), np.float32)
-
-    def release(self) -> None:
-        """Return the device's memory."""
-        self._run.release()
 
 
 def distances(clicks: Sequence[Click], shape: tuple[int, int], size: tuple[int, int]) -> FloatArray:

@@ -31,7 +31,7 @@ from napari_intseg.models.fcanet import clicked_parts
 from napari_intseg.models.nets.click_net import IMAGENET_MEAN, IMAGENET_STD
 from napari_intseg.models.nets.forte import ForteNet
 from napari_intseg.models.opencv import load_opencv, resize
-from napari_intseg.models.runner import Runner
+from napari_intseg.models.runner import Runner, WithRunner
 
 STEP_PX = 32
 """Both sides of what the network sees are multiples of it."""
@@ -61,7 +61,7 @@ def build(
     return Forte(name, Runner(net, device, precision))
 
 
-class Forte:
+class Forte(WithRunner):
     """Clicks and the previous answer; slices above 1,024 pixels are seen smaller."""
 
     def __init__(self, name: str, run: Runner) -> None:
@@ -96,10 +96,6 @@ class Forte:
         alpha[given[..., 0]], alpha[given[..., 1]] = 0.0, 1.0
         alpha[_dropped(alpha, clicks)] = 0.0
         return Answer(logit(np.asarray(alpha, np.float32)), state=alpha)
-
-    def release(self) -> None:
-        """Return the device's memory."""
-        self._run.release()
 
     @staticmethod
     def _previous(query: Query) -> Array:

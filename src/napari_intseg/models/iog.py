@@ -27,7 +27,7 @@ from napari_intseg.models.guidance import (
 )
 from napari_intseg.models.nets.iog_net import SIDE_PX, IogNet
 from napari_intseg.models.opencv import load_opencv, resize
-from napari_intseg.models.runner import Runner
+from napari_intseg.models.runner import Runner, WithRunner
 
 PAD_PX = 30
 MARGIN_PX = 10
@@ -57,13 +57,15 @@ def build(
     return Iog(name, Runner(net, device, precision))
 
 
-class Iog:
+class Iog(WithRunner):
     """A box and a click inside it; further clicks correct.
 
     The published networks differ: without the refinement branch, corrections are drawn beside
     the first points; with it they enter through the branch. The branch has no reference output
     to compare with: it is built from the paper, unproven.
     """
+
+    saves_by_views = False  # the network sees one size
 
     def __init__(self, name: str, run: Runner) -> None:
         self._run = run
@@ -126,10 +128,6 @@ class Iog:
         prob = self._run(x, lambda net, x: net(x)[0].float().sigmoid())[0]
         size = (extent[2] - extent[0] + 1, extent[3] - extent[1] + 1)
         return paste(resize(prob, size, "bicubic"), extent, image.shape[:2])
-
-    def release(self) -> None:
-        """Return the device's memory."""
-        self._run.release()
 
 
 def padded(box: Box) -> Extent:

@@ -79,5 +79,5 @@ def build(
     net = make_net(hq="hq" in name, hq_only=hq_only)
     load_into(net, state_dict, path)
     return SamSegmenter(
-        net.to(chosen), name, device=chosen, dtype=dtype, multimask=multimask, feed_back=feed_back
+        net, name, device=chosen, dtype=dtype, multimask=multimask, feed_back=feed_back
     )

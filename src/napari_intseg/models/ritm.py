@@ -8,21 +8,24 @@ References
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from napari_intseg.core.prompts import Click, PromptKind, Prompts
-from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import CLICKS, Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.core.settings import ZoomIn
-from napari_intseg.errors import WeightsError
+from napari_intseg.models.checkpoint import required
 from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
 from napari_intseg.models.fold import quicken
 from napari_intseg.models.nets.click_net import ClickNet, Logits
 from napari_intseg.models.nets.simpleclick import SimpleClickNet
 from napari_intseg.models.nets.taps import NO_TAPS, Taps
 from napari_intseg.models.ritm_config import load_ritm
+from napari_intseg.models.saving import OnDevice
+from napari_intseg.models.spec import CLICKS_MASK
 
 PUBLISHED_ZOOM_IN = ZoomIn(skip_clicks=-1, target_size=400)
 """Of the published evaluation ("cvpr" mode); the authors take 600 on DAVIS alone."""
@@ -76,16 +79,10 @@ def build(
     ----------
     .. [1] arXiv:2102.06583, and its repository's ``scripts/evaluate_model.py``.
     """
-    if weights is None:
-        raise WeightsError(
-            f"weights are missing: expected a checkpoint for {name!r}, got None. "
-            "Give its path as `weights`."
-        )
-    net = load_ritm(weights)
-    prompts: set[PromptKind] = {"click", "mask"} if net.clicks.with_prev else {"click"}
+    net = load_ritm(required(weights, name))
     traits = Traits(
         name,
-        frozenset(prompts),
+        CLICKS_MASK if net.clicks.with_prev else CLICKS,
         resample="probability",
         threshold=0.49,
         zoom_in=zoom_in,
@@ -96,7 +93,20 @@ def build(
     return Ritm(traits, net, device=device, precision=precision, plain=plain)
 
 
-class Ritm:
+def build_exact(
+    name: str, weights: Path | None, *, device: str, precision: Precision, **options: Any
+) -> "Ritm":
+    """Return RITM in float32 whatever precision is asked for, for what needs its gradient.
+
+    Half precision has none that is exact enough. A precision that does not exist is refused, as
+    `build` does; its other parameters and errors are the same.
+    """
+    model = build(name, weights, device=device, precision="float32", **options)
+    choose_precision(precision, model.device)
+    return model
+
+
+class Ritm(OnDevice):
     """A network of clicks, as a `Segmenter` that answers several queries in one pass.
 
     Parameters
@@ -116,6 +126,8 @@ class Ritm:
         Folded unless `plain`; `logits` runs it, with gradients if the caller wants them.
     """
 
+    net: ClickNet | SimpleClickNet
+
     def __init__(
         self,
         traits: Traits,
@@ -128,9 +140,8 @@ class Ritm:
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device)
         self.net = quicken(net, fold=not plain, channels_last=not plain)
-        for child in self.net.children():  # settings on the network itself stay float32
-            child.to(self.dtype)
-        self.net.to(self.device)
+        self.cast(self.dtype)
+        self.settle()
         self._traits = traits
         self._layout = torch.contiguous_format if plain else torch.channels_last
 
@@ -181,8 +192,7 @@ class Ritm:
         Tensor of float32, shape (B, 1, H, W)
             On the model's device.
         """
-        if next(self.net.parameters()).device.type != self.device.type:
-            self.net.to(self.device)  # it was released
+        self.bring()
         image = torch.cat([query.prepared.payload for query in queries])
         points = torch.from_numpy(pack_clicks([query.prompts.clicks for query in queries]))
         prev = torch.from_numpy(np.stack([_prev(query) for query in queries]))
@@ -207,11 +217,10 @@ class Ritm:
         query = Query(self.prepare(np.zeros((*shape, 3), np.float32)), _CENTRE)
         self.predict_batch([query, query] if self._traits.flip else [query])
 
-    def release(self) -> None:
-        """Return the device's memory; the next query would take it again."""
-        self.net.to("cpu")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+    def cast(self, dtype: torch.dtype) -> None:
+        """Have the layers in a number format."""
+        for child in self.net.children():  # settings on the network itself stay float32
+            child.to(dtype)
 
 
 def pack_clicks(clicks: Sequence[Sequence[Click]]) -> FloatArray:

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from napari_intseg.core.segmenter import Array, FloatArray
 from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
 from napari_intseg.models.fold import quicken
+from napari_intseg.models.saving import MadeOf, OnDevice
 
 
-class Runner:
+class Runner(OnDevice):
     """A network on its device: numpy in, numpy out.
 
     Parameters
@@ -22,10 +23,13 @@ class Runner:
         See `choose_device` and `choose_precision`.
     """
 
+    net: nn.Module
+
     def __init__(self, net: nn.Module, device: str, precision: Precision) -> None:
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device)
-        self.net = quicken(net).to(self.device, self.dtype)
+        self.net = quicken(net).to(self.dtype)
+        self.settle()
 
     def __call__(
         self, image: Array, forward: Callable[[nn.Module, Tensor], Tensor] | None = None
@@ -50,14 +54,18 @@ class Runner:
         """
         with memory_guard(self.device), torch.inference_mode():
             x = torch.from_numpy(np.array(image, np.float32)).permute(2, 0, 1)[None]
-            if next(self.net.parameters()).device.type != self.device.type:
-                self.net.to(self.device)  # it was released
+            self.bring()
             x = x.to(self.device, self.dtype, memory_format=torch.channels_last)
             out = self.net(x) if forward is None else forward(self.net, x)
             return np.ascontiguousarray(out.float().cpu().numpy()[0])
 
-    def release(self) -> None:
-        """Return the device's memory; the next call would take it again."""
-        self.net.to("cpu")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+
+class WithRunner(MadeOf):
+    """An adapter whose network is in a `Runner`."""
+
+    _run: Runner
+
+    @property
+    def parts(self) -> tuple[Runner]:
+        """The network on its device."""
+        return (self._run,)

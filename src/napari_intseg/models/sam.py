@@ -104,7 +104,7 @@ def build(
     """
     chosen = choose_device(device)
     dtype = choose_precision(precision, chosen)
-    net = load_net(name, weights, hq_only=hq_only).to(chosen)
+    net = load_net(name, weights, hq_only=hq_only)
     return SamSegmenter(
         net, name, device=chosen, dtype=dtype, multimask=multimask, feed_back=feed_back
     )

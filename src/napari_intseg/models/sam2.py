@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig, Sam2VisionConfig
 from transformers.models.sam2_video.configuration_sam2_video import Sam2VideoConfig
@@ -101,7 +102,10 @@ class Sam2Net(nn.Module):
             "high0": to_grid(decoder.conv_s0(fine), 4 * GRID),
             "high1": to_grid(decoder.conv_s1(middle), 2 * GRID),
         }
-        return features, out.fpn_position_encoding[2].flatten(2).permute(2, 0, 1)
+        # of the full square, whatever the side of the image is
+        whole: Any = self.body.vision_encoder.neck.position_encoding
+        place = whole(features["image"].shape, coarse.device, torch.float32)
+        return features, place.flatten(2).permute(2, 0, 1)
 
     def encode(self, pixels: Tensor) -> Embedding:
         """Return the embedding of a single image: one without memory."""
@@ -211,6 +215,6 @@ def build(
     chosen = choose_device(device)
     dtype = choose_precision(precision, chosen)
     return Sam2Segmenter(
-        load_net(name, weights).to(chosen), name,
+        load_net(name, weights), name,
         device=chosen, dtype=dtype, multimask=multimask, feed_back=feed_back,
     )  # fmt: skip

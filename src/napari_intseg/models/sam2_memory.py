@@ -16,6 +16,7 @@ from napari_intseg.models.sam2 import LIMIT, Sam2Net
 from napari_intseg.models.sam_adapter import SamSegmenter, asked_in
 from napari_intseg.models.sam_decoder import SIDE_PX, Asked, Embedding
 from napari_intseg.models.sam_frame import LOW_PX, imagenet
+from napari_intseg.models.sam_memory import computing_in, side_for
 
 _ABSENT = -1024.0  # logits of an object that is out of sight
 _POINTERS = 16  # at most so many object pointers are attended to
@@ -82,23 +83,40 @@ class Tracker:
     keep_corrections : bool, default True
         Whether a plane that was followed and then corrected counts as prompted from then on.
         The reference's default is not: following once more forgets the correction.
+    side_px : int
+        Of the square that the image encoder sees.
+    dtype : torch.dtype
+        What the image encoder computes in.
 
     References
     ----------
     .. [1] Ravi, N. et al. "SAM 2: Segment Anything in Images and Videos", arXiv:2408.00714.
     """
 
-    def __init__(self, net: Sam2Net, count: int, *, keep_corrections: bool = True) -> None:
+    def __init__(
+        self,
+        net: Sam2Net,
+        count: int,
+        *,
+        keep_corrections: bool = True,
+        side_px: int = SIDE_PX,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.net, self.count, self.keep_corrections = net, count, keep_corrections
+        self.side_px, self.dtype = side_px, dtype
         self.memory = Memory()
 
     def look(self, image: FloatArray) -> Seen:
         """Return a plane as the network sees it; `image` is (H, W, 3) in [0, 1]."""
         grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-        square = Image.fromarray(grey).resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC)
+        side = (self.side_px, self.side_px)
+        square = Image.fromarray(grey).resize(side, Image.Resampling.BICUBIC)
         planes = np.array(square, np.float32).transpose(2, 0, 1) / 255
-        pixels = imagenet(torch.from_numpy(planes)[None]).to(self.net.grid.device)
-        return Seen(*self.net.maps(pixels))
+        device = self.net.grid.device
+        pixels = imagenet(torch.from_numpy(planes)[None]).to(device)
+        with computing_in(self.dtype, device):
+            features, place = self.net.maps(pixels)
+        return Seen({name: value.float() for name, value in features.items()}, place)
 
     def ask(self, index: int, seen: Seen, asked: Asked, *, reverse: bool = False) -> Tensor:
         """Answer prompts on a plane, and remember the answer.
@@ -263,11 +281,16 @@ class Sam2Segmenter(SamSegmenter):
     ) -> Iterator[tuple[int, FloatArray]]:
         """Follow one object; see `napari_intseg.core.segmenter.MemorySegmenter`."""
         assert isinstance(self.net, Sam2Net)
-        self._bring()
+        self.bring()
         given, asked = dict(masks or {}), dict(prompts or {})
         reverse = len(planes) > 1 and planes[1] < planes[0]
         known = [*planes, *given, *asked]
-        tracker = Tracker(self.net, max(known, default=0) - min(known, default=0) + 1)
+        tracker = Tracker(
+            self.net,
+            max(known, default=0) - min(known, default=0) + 1,
+            side_px=side_for(self.saving.view_px),
+            dtype=self.dtype,
+        )
         for index, mask in given.items():
             with torch.inference_mode():
                 tracker.take(index, tracker.look(read(index)), mask)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from napari_intseg import __version__
 from napari_intseg.core.prompts import Box, Click, PromptKind, Prompts
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
+from napari_intseg.models.device import memory_guard
 from napari_intseg.models.sam_decoder import Asked, SamNet
 from napari_intseg.models.sam_frame import Frame
-from napari_intseg.models.sam_memory import embed
+from napari_intseg.models.sam_memory import SMALLER_PX, embed, side_for
+from napari_intseg.models.saving import OnDevice
 
 SAM_PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "mask"})
 _LONGER_SIDE_PX = 4096  # four times what SAM sees; beyond it an image only costs memory
@@ -36,13 +38,13 @@ class SamState:
     chosen: int
 
 
-class SamSegmenter:
+class SamSegmenter(OnDevice):
     """A SAM: an embedding once an image, then a decoder for each question.
 
     Parameters
     ----------
     net : SamNet
-        A network, loaded and in evaluation mode, on `device`.
+        A network, loaded and in evaluation mode.
     name : str
         The name it is registered under.
     device, dtype : torch.device, torch.dtype
@@ -60,6 +62,10 @@ class SamSegmenter:
     ----------
     .. [1] Kirillov, A. et al. "Segment Anything", arXiv:2304.02643.
     """
+
+    net: SamNet
+    views_px = SMALLER_PX
+    casts = False  # the decoder computes in float32
 
     def __init__(
         self,
@@ -83,6 +89,7 @@ class SamSegmenter:
             uses_prev="mask" in prompts,
             embeds=True,
         )
+        self.settle()
 
     @property
     def traits(self) -> Traits:
@@ -105,20 +112,26 @@ class SamSegmenter:
         Raises
         ------
         DeviceError
-            If there is no room for it on any device.
+            If the device runs out of memory.
         """
-        self._bring()
-        embedding, note = embed(self.net, image, self.device, self.dtype)
+        with memory_guard(self.device):
+            self.bring()
+            side = side_for(self.saving.view_px)
+            embedding = embed(self.net, image, self.device, self.dtype, side)
         payload: dict[str, Array] = {name: value.numpy() for name, value in embedding.items()}
-        if note:
-            payload["note"] = np.array(note)
         size = sum(array.nbytes for array in payload.values())
         return Prepared((image.shape[0], image.shape[1]), payload, size)
 
     def predict(self, query: Query) -> Answer:
-        """Decode the answer to one query; several masks when a single click leaves it open."""
-        low, scores = self.decode(query)
-        with torch.inference_mode():
+        """Decode the answer to one query; several masks when a single click leaves it open.
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+        """
+        with memory_guard(self.device), torch.inference_mode():
+            low, scores = self.decode(query)
             full = self.net.frame.back(low, query.prepared.shape).cpu().numpy()
         told = tuple(float(score) for score in scores)
         chosen = int(np.argmax(told))
@@ -128,14 +141,14 @@ class SamSegmenter:
             state=SamState(low.cpu().numpy(), chosen) if self.traits.uses_prev else None,
             alternatives=tuple(full) if several else (),
             scores=told if several else (),
-            info=_info(query.prepared.payload, told[chosen]),
+            info={"score": told[chosen]},
         )
 
     def decode(self, query: Query) -> tuple[Tensor, Tensor]:
         """Return the low-resolution logits (n, 256, 256) of a query, and the score of each."""
-        self._bring()
+        self.bring()
         payload: Mapping[str, Array] = query.prepared.payload
-        embedding = {n: self._tensor(array) for n, array in payload.items() if n != "note"}
+        embedding = {name: self._tensor(array) for name, array in payload.items()}
         asked = self._asked(query)
         multimask = self.multimask
         if multimask == "auto":
@@ -159,19 +172,6 @@ class SamSegmenter:
         """Answer once on a small image, so that the first real question does not wait."""
         prepared = self.prepare(np.zeros((64, 64, 3), np.float32))
         self.predict(Query(prepared, Prompts((Click(32, 32),))))
-
-    def release(self) -> None:
-        """Give the device's memory back; the next call takes it again."""
-        if isinstance(self.net, nn.Module):
-            self.net.to("cpu")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def _bring(self) -> None:
-        if isinstance(self.net, nn.Module):
-            here = next(iter(self.net.parameters())).device
-            if here.type != self.device.type or here.index != (self.device.index or here.index):
-                self.net.to(self.device)
 
     def _tensor(self, array: Array) -> Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -228,10 +228,3 @@ def _box_of(logits: FloatArray) -> Box | None:
     if not rows.size:
         return None
     return Box(float(rows.min()), float(cols.min()), float(rows.max()), float(cols.max()))
-
-
-def _info(payload: Mapping[str, Array], score: float) -> dict[str, Any]:
-    info: dict[str, Any] = {"score": score}
-    if "note" in payload:
-        info["note"] = str(payload["note"])
-    return info

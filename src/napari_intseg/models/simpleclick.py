@@ -9,14 +9,14 @@ References
 from pathlib import Path
 from typing import Any
 
-from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import Traits
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.checkpoint import load_checkpoint, load_strict
+from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
 from napari_intseg.models.nets.simpleclick import SimpleClickNet, SimpleClickSizes
 from napari_intseg.models.ritm import Ritm
+from napari_intseg.models.spec import CLICKS_MASK
 
 STAND_INS = (
     "isegm.model.modeling.transformer_helper.cross_entropy_loss.CrossEntropyLoss",
@@ -25,8 +25,6 @@ STAND_INS = (
     "isegm.model.modeling.transformer_helper.cross_entropy_loss.mask_cross_entropy",
 )
 """What the published files name besides tensors and plain values; read as empty objects."""
-
-_PROMPTS: frozenset[PromptKind] = frozenset({"click", "mask"})
 
 
 def build(
@@ -57,22 +55,19 @@ def build(
     DeviceError
         If the device or precision does not exist.
     """
-    if weights is None:
-        raise WeightsError(
-            f"weights are missing: expected a checkpoint for {name!r}, got None. "
-            "Give its path as `weights`."
-        )
-    net, side = load_simpleclick(weights)
+    net, side = load_simpleclick(required(weights, name))
     traits = Traits(
         name,
-        _PROMPTS,
+        CLICKS_MASK,
         resample="probability",
         threshold=0.49,
         zoom_in=ZoomIn(skip_clicks=-1, target_size=(side, side)),
         flip=flip,
         uses_prev=True,
     )
-    return Ritm(traits, net, device=device, precision=precision)
+    model = Ritm(traits, net, device=device, precision=precision)
+    model.views_px = ()  # it takes one size only
+    return model
 
 
 def load_simpleclick(path: Path) -> tuple[SimpleClickNet, int]:

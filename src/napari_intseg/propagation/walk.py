@@ -33,6 +33,8 @@ class Step:
         Of the work.
     answered : frozenset of int
         At the end of a stretch, all planes that have an answer.
+    note : str
+        What the model told people with the answer, e.g. that memory ran out; empty: nothing.
     """
 
     walk: Walk
@@ -43,6 +45,7 @@ class Step:
     done: int
     total: int
     answered: frozenset[int] = frozenset()
+    note: str = ""
 
 
 def walk(request: Walk) -> Iterator[Step]:
@@ -65,10 +68,11 @@ def walk(request: Walk) -> Iterator[Step]:
     done = 0
     for stretch in request.stretches:
         worker = Worker(request, stretch)
-        for plane, patch, confidence, seconds_pass in worker.run():
+        for plane, patch, confidence, passed in worker.run():
             yield Step(
-                request, stretch, plane, patch, confidence, done + seconds_pass, request.total
-            )
+                request, stretch, plane, patch, confidence, done + passed, request.total,
+                note=worker.note,
+            )  # fmt: skip
         done += request.work(stretch)
         yield Step(
             request, stretch, None, None, 1.0, done, request.total, frozenset(worker.answers)

@@ -9,16 +9,16 @@ import numpy as np
 
 from napari_intseg.core.segmenter import BoolArray, FloatArray
 from napari_intseg.core.volume import Plane
-from napari_intseg.inference.memory_ladder import answer_within_memory
+from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch, bounding_box
-from napari_intseg.inference.predict import predict_slice
+from napari_intseg.inference.predict import largest_view_px, predict_slice
 from napari_intseg.inference.reading import SliceReader
-from napari_intseg.inference.view import View
 from napari_intseg.propagation import confidence
 from napari_intseg.propagation.blend import Shapes, blend, trimmed
 from napari_intseg.propagation.ending import Appearance, overlap, ring_reach
 from napari_intseg.propagation.guide import guidance
-from napari_intseg.propagation.plan import Walk, with_memory
+from napari_intseg.propagation.memory import follow
+from napari_intseg.propagation.plan import Walk
 from napari_intseg.propagation.restraint import cut
 from napari_intseg.propagation.stretch import Anchor, Stretch
 
@@ -51,6 +51,8 @@ class Worker:
     ----------
     answers : dict of int to Patch
         By plane, so far.
+    note : str
+        What the model told people with its last answer; empty: nothing.
     """
 
     def __init__(self, request: Walk, stretch: Stretch) -> None:
@@ -60,6 +62,7 @@ class Worker:
         self.spacing = request.volume.slice_spacing(stretch.axis)
         self.step_mm = float(request.volume.spacing[stretch.axis])
         self.answers: dict[int, Patch] = {}
+        self.note = ""
         self._sure: dict[int, float] = {}
 
     def run(self) -> Iterator[Answered]:
@@ -95,7 +98,10 @@ class Worker:
         for index in indices:
             if ending.is_beyond(abs(index - anchor.index) * self.step_mm):
                 return
-            patch = self._ask(index, neighbour) if followed is None else next(followed)
+            if followed is None:
+                patch = self._ask(index, neighbour)
+            else:
+                patch, self.note = next(followed)
             held = self._held(index, patch, neighbour, appearance)
             why = ending.reason(held.mask, neighbour, areas, held.likeness, held.growth)
             if why is not None:
@@ -132,36 +138,32 @@ class Worker:
         )
         return _Held(held, whole, likeness, growth, sure)
 
-    def _followed(self, anchor: Anchor, indices: range) -> Iterator[Patch] | None:
+    def _followed(self, anchor: Anchor, indices: range) -> Iterator[tuple[Patch, str]] | None:
         """Return the model's own walk from an anchor's mask, None if it has none to make."""
-        request, axis = self.request, self.stretch.axis
-        if request.settings.method == "neighbour":
+        if self.request.settings.method == "neighbour":
             return None
-        model = with_memory(request.model)
-        shape = request.volume.slice_shape(axis)
-
-        def read(index: int) -> FloatArray:
-            reader = SliceReader(request.volume, Plane(axis, index), request.context)
-            return View.whole(shape).read(reader, self.options.intensity)
-
-        masks = {anchor.index: anchor.patch.mask(self.threshold)}
-        walked = model.follow(read, indices, masks=masks)
-        return (Patch(0, 0, logits, shape) for _, logits in walked)
+        mask = anchor.patch.mask(self.threshold)
+        return follow(self.request, self.options, self.stretch.axis, (anchor.index, mask), indices)
 
     def _ask(self, index: int, neighbour: BoolArray) -> Patch:
         request, plane = self.request, Plane(self.stretch.axis, index)
         prompts, initial = guidance(neighbour, request.model.traits)
+        shape = request.volume.slice_shape(plane.axis)
         ask = partial(
             predict_slice,
             request.model,
             SliceReader(request.volume, plane, request.context),
-            request.volume.slice_shape(plane.axis),
+            shape,
             prompts,
+            self.options,
             initial=initial,
             prepared=request.prepared,
             key=(request.key, plane),
         )
-        return answer_within_memory(ask, self.options).patch
+        seen_px = largest_view_px(request.model, shape, self.options)
+        answer = within_memory(request.model, ask, store=request.prepared, seen_px=seen_px)
+        self.note = str(answer.info.get("note", ""))
+        return answer.patch
 
     def _around(self, index: int, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Return the image round a mask as RGB, and the mask there."""
@@ -193,6 +195,7 @@ class Worker:
         left, right = self.stretch.left, self.stretch.right
         if left is None or right is None or left.is_empty or right.is_empty:
             return
+        self.note = ""
         known = {left.index: left.patch, **self.answers, right.index: right.patch}
         for low, high in pairwise(sorted(known)):
             wanted = [i for i in range(low + 1, high) if i in self.stretch]

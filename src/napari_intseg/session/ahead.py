@@ -1,9 +1,17 @@
 """Planes prepared before anyone clicks on them."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.inference.predict import Options, PreparedStore, prepare_slice, whole_keys
+from napari_intseg.inference.memory_ladder import within_memory
+from napari_intseg.inference.predict import (
+    Options,
+    PreparedStore,
+    largest_view_px,
+    prepare_slice,
+    whole_keys,
+)
 from napari_intseg.inference.reading import SliceReader
 from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.desk import Desk
@@ -45,20 +53,24 @@ def to_prepare(session: Desk, plane: Plane) -> Ahead | None:
         return None
     memory: PreparedCache = store.memory if isinstance(store, LayeredCache) else store
     shape = session.volume.slice_shape(plane.axis)
-    keys = whole_keys(traits, shape, options, (setup, plane))
+    keys = whole_keys(setup.model, shape, options, (setup, plane))
     if all(memory.get(key) is not None for key in keys):
         return None
     return Ahead(setup, plane, store)
 
 
 def prepare(ahead: Ahead) -> None:
-    """Prepare a plane, in whichever one thread models are used."""
-    volume, plane = ahead.setup.volume, ahead.plane
-    prepare_slice(
-        ahead.setup.model,
-        SliceReader(volume, plane, ahead.setup.context),
-        volume.slice_shape(plane.axis),
-        ahead.setup.options,
+    """Prepare a plane, in whichever one thread models are used; with less memory if need be."""
+    setup, plane = ahead.setup, ahead.plane
+    shape = setup.volume.slice_shape(plane.axis)
+    work = partial(
+        prepare_slice,
+        setup.model,
+        SliceReader(setup.volume, plane, setup.context),
+        shape,
+        setup.options,
         prepared=ahead.store,
-        key=(ahead.setup, plane),
+        key=(setup, plane),
     )
+    seen_px = largest_view_px(setup.model, shape, setup.options)
+    within_memory(setup.model, work, store=ahead.store, seen_px=seen_px)

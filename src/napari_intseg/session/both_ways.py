@@ -1,12 +1,14 @@
 """One model asked twice, about a slice and its mirror image: where the two differ, it is unsure."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Array
 from napari_intseg.inference.flip import Flip
+from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import PreparedStore, SliceAnswer, predict_slice
 from napari_intseg.inference.reading import SliceReader
@@ -69,7 +71,8 @@ def _asked(question: Question, prepared: PreparedStore | None, flip: Flip | None
 
     for count in question.counts:
         prompts: Prompts = question.after(count).prompts
-        prev = predict_slice(
+        ask = partial(
+            predict_slice,
             setup.model,
             read,
             shape,
@@ -80,6 +83,7 @@ def _asked(question: Question, prepared: PreparedStore | None, flip: Flip | None
             prepared=prepared,
             key=(setup, plane) if flip is None else (setup, plane, "mirrored"),
         )
+        prev = within_memory(setup.model, ask, store=prepared)
     assert prev is not None
     return prev
 

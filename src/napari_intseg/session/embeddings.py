@@ -151,13 +151,9 @@ class LayeredCache:
         return found
 
     def put(self, key: Hashable, prepared: Prepared) -> None:
-        """Keep something in both layers; in memory only what was prepared with less than usual.
-
-        A model says so by a "note" in the payload, e.g. that memory ran out.
-        """
+        """Keep something in both layers; what was made with less memory has no name on disk."""
         self.memory.put(key, prepared)
-        is_lesser = isinstance(prepared.payload, dict) and "note" in prepared.payload
-        name = None if is_lesser else self._name(key)
+        name = self._name(key)
         if name is not None:
             self.files.put(name, prepared)
 

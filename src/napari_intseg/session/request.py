@@ -9,9 +9,14 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.taking import missing
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.inference.memory_ladder import answer_within_memory
+from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.predict import PreparedStore, SliceAnswer, predict_slice
+from napari_intseg.inference.predict import (
+    PreparedStore,
+    SliceAnswer,
+    largest_view_px,
+    predict_slice,
+)
 from napari_intseg.inference.reading import SliceReader
 from napari_intseg.session.setup import Question
 
@@ -149,6 +154,8 @@ def run(request: Request, should_stop: Callable[[], bool] | None = None) -> Resu
 
     read = SliceReader(volume, question.plane, question.setup.context)
     options, prev = question.setup.options, request.prev
+    shape = volume.slice_shape(question.plane.axis)
+    seen_px = largest_view_px(request.model, shape, options)
     answers: list[tuple[int, SliceAnswer]] = []
     for count in request.counts:
         if should_stop is not None and should_stop():
@@ -158,14 +165,15 @@ def run(request: Request, should_stop: Callable[[], bool] | None = None) -> Resu
             predict_slice,
             request.model,
             read,
-            volume.slice_shape(question.plane.axis),
+            shape,
             asked.prompts,
+            options,
             prev=prev,
             initial=question.initial,
             prepared=request.prepared,
             key=(question.setup, question.plane),
         )
-        answer = answer_within_memory(ask, options)
+        answer = within_memory(request.model, ask, store=request.prepared, seen_px=seen_px)
         prev = asked.chosen(answer)
         answers.append((count, prev))
     return Result(request.revision, request.object, question, tuple(answers))

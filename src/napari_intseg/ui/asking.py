@@ -8,7 +8,7 @@ from napari_intseg.ui.drawer import Drawer
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.viewed import Viewed
-from napari_intseg.ui.voice import Voice, told
+from napari_intseg.ui.voice import Voice, sentence, told
 from napari_intseg.ui.worker import Outcome, Worker
 
 
@@ -109,7 +109,7 @@ class Asking:
             self._voice.answered.emit(where_is(place, self._drawer.frame), result.seconds)
             note = result.info.get("note")
             if note:
-                self._voice.message.emit(f"{str(note)[:1].upper()}{str(note)[1:]}.")
+                self._voice.message.emit(sentence(str(note)))
         else:
             self.add([place])  # overtaken: what has come meanwhile is asked next
         self._drawer.session(place.time)

@@ -8,7 +8,7 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.propagation.walk import Step, WalkSettings, walk
 from napari_intseg.ui.compare_pair import Pair
 from napari_intseg.ui.layers import Place
-from napari_intseg.ui.voice import told
+from napari_intseg.ui.voice import sentence, told
 from napari_intseg.ui.workbench import Workbench
 from napari_intseg.ui.worker import Outcome, ShouldStop
 
@@ -81,6 +81,9 @@ class Echo:
         if step is None or follower is None or not follower.accept_step(step):
             self._end()  # done, or overtaken by a click
             return
+        if step.note:
+            told_by = f"{self._pair.name}: {sentence(step.note)}"
+            self._pair.binder.tools.voice.message.emit(told_by)
         self._pair.follow()
         self._next()
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.inference.memory_ladder import memory_note, warm_up
 from napari_intseg.models.identity import identity_of
 from napari_intseg.models.registry import DEFAULT_MODEL, find_model, load_model
-from napari_intseg.ui.voice import Voice, told
+from napari_intseg.ui.voice import Voice, sentence, told
 from napari_intseg.ui.worker import Job, Outcome, Post, ShouldStop, Worker
 
 
@@ -36,6 +37,8 @@ class Choice:
 def load(choice: Choice, old: Segmenter | None, should_stop: ShouldStop) -> Segmenter | None:
     """Return the chosen model, warmed up, after the old one has given back its memory.
 
+    Where memory runs out, it is warmed up with less.
+
     None if it was cancelled before it began. Runs in the inference thread: plans of cuDNN belong
     to the thread that made them.
     """
@@ -45,7 +48,7 @@ def load(choice: Choice, old: Segmenter | None, should_stop: ShouldStop) -> Segm
         choice.name, weights=choice.weights, device=choice.device, precision=choice.precision
     )
     _call(old, "release")
-    _call(model, "warm_up")
+    warm_up(model)
     return model
 
 
@@ -198,7 +201,9 @@ class Loader:
             self.model = outcome.value
             self._choices[id(self.model)] = choice
             self._on_model(self.model)
-            self._voice.message.emit(f"{choice.name} is ready.")
+            note = memory_note(self.model)
+            ready = f"{choice.name} is ready."
+            self._voice.message.emit(f"{ready} {sentence(note)}" if note else ready)
         self._voice.changed.emit()
 
     def _fetched(self, outcome: Outcome[bool]) -> None:

@@ -12,7 +12,7 @@ from napari_intseg.propagation.walk import Step, WalkSettings, walk
 from napari_intseg.session.session import Session
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place
-from napari_intseg.ui.voice import told
+from napari_intseg.ui.voice import sentence, told
 from napari_intseg.ui.worker import Outcome, ShouldStop
 
 
@@ -48,6 +48,7 @@ class Spread:
         self._bar: Any = None
         self._cancelled = False
         self._done: set[Plane] = set()
+        self._note = ""
         self.is_running = False
 
     def start(self) -> None:
@@ -140,6 +141,7 @@ class Spread:
         if step.plane is not None:
             self._done.add(step.plane)
             self._paint(step.plane)
+            self._tell(step.note)
         for plane in before:  # what an earlier propagation left beyond the object's end
             if plane.index in step.stretch and plane.index not in step.answered:
                 self._paint(plane)
@@ -147,6 +149,12 @@ class Spread:
             self._bar.update(step.done - self._bar.n)
         self._binder.tools.voice.progressed.emit(step.done, max(1, step.total), "planes")
         return True
+
+    def _tell(self, note: str) -> None:
+        """Tell what an answer says of itself, once; at the end it is told again."""
+        if note and note != self._note:
+            self._note = note
+            self._binder.tools.voice.message.emit(sentence(note))
 
     def _paint(self, plane: Plane) -> None:
         self._binder.painter.paint(Place(self._time, self._label, plane))
@@ -159,7 +167,7 @@ class Spread:
 
     def _end(self, text: str) -> None:
         self._stop()
-        self._on_end(text)
+        self._on_end(f"{text} {sentence(self._note)}" if text and self._note else text)
 
     def _stop(self) -> None:
         if self.is_running:

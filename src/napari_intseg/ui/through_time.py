@@ -7,7 +7,7 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.propagation.walk import Step
 from napari_intseg.session.following import Follow, follow_request
 from napari_intseg.ui.layers import Place
-from napari_intseg.ui.voice import told
+from napari_intseg.ui.voice import sentence, told
 from napari_intseg.ui.workbench import Workbench
 from napari_intseg.ui.worker import Outcome, ShouldStop
 
@@ -31,6 +31,7 @@ class ThroughTime:
         self._token: object = None
         self._label = 0
         self._times: set[int] = set()
+        self._note = ""
         self.is_running = False
 
     @property
@@ -56,7 +57,7 @@ class ThroughTime:
         except IntSegError as err:
             voice.failed.emit(str(err))
             return
-        self.is_running, self._token, self._times = True, object(), set()
+        self.is_running, self._token, self._times, self._note = True, object(), set(), ""
         self._steps = _all(found)
         voice.changed.emit()
         self._next()
@@ -83,11 +84,14 @@ class ThroughTime:
                 self._next()
                 return
         self.is_running, self._steps = False, None
-        count = len(self._times)
-        self._bench.voice.message.emit(
-            f"Object {self._label} followed to {count} time point{'' if count == 1 else 's'}."
-        )
+        if outcome.error is None:  # else the error stays to be read
+            self._bench.voice.message.emit(self._ended())
         self._bench.voice.changed.emit()
+
+    def _ended(self) -> str:
+        count = len(self._times)
+        ended = f"Object {self._label} followed to {count} time point{'' if count == 1 else 's'}."
+        return f"{ended} {sentence(self._note)}" if self._note else ended
 
     def _take(self, plane: Plane, step: Step) -> None:
         binder = self._bench.binder
@@ -97,6 +101,7 @@ class ThroughTime:
         session = binder.drawer.session(time, self._label, make=True)
         if session is not None and session.accept_followed(self._label, plane, step, self._token):
             self._times.add(time)
+            self._note = step.note or self._note
             binder.painter.paint(Place(time, self._label, plane))
 
 

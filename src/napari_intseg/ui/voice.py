@@ -2,6 +2,7 @@
 
 from psygnal import Signal
 
+from napari_intseg.core.saving import is_out_of_memory
 from napari_intseg.errors import IntSegError
 
 
@@ -30,10 +31,20 @@ class Voice:
     """A layer was removed and work on the image has ended; says what to do."""
 
 
+def sentence(note: str) -> str:
+    """Return a note as a sentence."""
+    return f"{note[:1].upper()}{note[1:]}."
+
+
 def told(error: Exception | None) -> str:
     """Return an error in words that a person can act on."""
     if isinstance(error, IntSegError):
         return str(error)
+    if error is not None and is_out_of_memory(error):
+        return (
+            f"Memory ran out: {str(error) or type(error).__name__}. Close other programs, or "
+            "choose a smaller model or image."
+        )
     return (
         f"The model failed: {type(error).__name__}: {error}. Choose another model or device; if "
         "it persists, please report it with this text."
