@@ -13,10 +13,11 @@ from napari_intseg.models.own import find_own, keep_own
 from napari_intseg.training import extra, loop
 from napari_intseg.training.batches import StepSampler
 from napari_intseg.training.export import write_weights
-from napari_intseg.training.log import read_log
+from napari_intseg.training.log import measurements, read_log
 from napari_intseg.training.loop import choose_training_precision, train
 from napari_intseg.training.options import TrainOptions
 from napari_intseg.training.parallel import Peers
+from napari_intseg.training.validate import Measured
 
 
 @pytest.fixture
@@ -46,10 +47,11 @@ def test_200_steps_on_tiny_data_lower_the_loss(options):
     assert len(losses) == 200
     assert np.mean(losses[-30:]) < 0.85 * np.mean(losses[:30])
     assert np.mean(ious[-30:]) > np.mean(ious[:30]) + 0.2
-    assert [row["step"] for row in read_log(trained.weights.parent) if row["noc85"]] == [
-        "100", "200",
-    ]  # fmt: skip
-    assert trained.measured is not None
+    found = measurements(trained.weights.parent)
+    assert list(found) == [0, 100, 200]
+    assert trained.before == found[0]
+    assert trained.measured == found[trained.kept_step]
+    assert trained.measured.rank < trained.before.rank
 
 
 def test_a_run_that_was_killed_and_resumed_gives_the_same_weights(options, make_folder):
@@ -97,6 +99,27 @@ def test_the_file_of_a_run_is_a_model_by_its_name(options, tmp_path):
     model = build("mine", kept, device="cpu")
     assert model.traits.name == "mine"
     assert model.prepare(np.zeros((40, 50, 3), np.float32)).shape == (40, 50)
+
+
+def test_weights_that_got_worse_are_not_kept(options, start, monkeypatch):
+    told = iter([Measured(4, 6, 0.6, 0.7, 0.8), Measured(4, 7, 0.6, 0.7, 0.8)])
+    monkeypatch.setattr(loop, "validate", lambda *_, **__: next(told))
+    trained = train(options(steps=2, held_out=0.2, validate_every=9))
+    assert (trained.step, trained.kept_step) == (2, 0)
+    assert trained.measured == trained.before == Measured(4, 6, 0.6, 0.7, 0.8)
+    first, kept = load_file(start), load_file(trained.weights)
+    assert all(torch.equal(value, first[name]) for name, value in kept.items())
+
+
+def test_a_run_that_goes_on_knows_what_was_measured_before(options, monkeypatch):
+    told = iter([Measured(9, 9, 0.1, 0.2, 0.3), Measured(2, 3, 0.8, 0.9, 0.9)])
+    monkeypatch.setattr(loop, "validate", lambda *_, **__: next(told, Measured(5, 5, 0, 0, 0)))
+    asked = options(steps=4, held_out=0.2, validate_every=2, checkpoint_s=0)
+    calls = iter([False, False, True])
+    assert train(asked, should_stop=lambda: next(calls)).step == 3
+    resumed = train(asked, resume=True)
+    assert (resumed.step, resumed.kept_step) == (4, 2)
+    assert (resumed.before.noc85, resumed.measured.noc85) == (9, 2)
 
 
 def test_stopping_leaves_a_checkpoint_to_go_on_from(options):

@@ -125,11 +125,13 @@ def run(args: argparse.Namespace) -> int:
         print(f"stopped after step {trained.step}: --resume goes on", file=sys.stderr)
         return INTERRUPTED
     kept = keep_own(trained.weights, args.keep_in or cache_folder())
-    if trained.measured is not None:
-        found = trained.measured
-        print(
-            f"held-out objects: NoC@85 {found.noc85:.2f}, NoC@90 {found.noc90:.2f}, mean IoU "
-            f"{found.iou1:.3f} after one click and {found.iou3:.3f} after three"
-        )
+    for when, found in (("before", trained.before), ("after", trained.measured)):
+        if found is not None:
+            print(
+                f"held-out objects {when}: NoC@85 {found.noc85:.2f}, NoC@90 {found.noc90:.2f}, "
+                f"mean IoU {found.iou1:.3f} after one click and {found.iou3:.3f} after three"
+            )
+    if trained.kept_step == 0:
+        print("nothing learnt was better: the weights it began with are kept", file=sys.stderr)
     print(f"weights: {trained.weights}\nmodel {args.name!r}: {kept}")
     return 0

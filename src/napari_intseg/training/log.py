@@ -2,14 +2,15 @@
 
 import csv
 from collections.abc import Mapping
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-COLUMNS = (
-    "step", "seconds", "size_px", "rate", "loss", "first_iou", "last_iou",
-    "noc85", "noc90", "iou1", "iou3", "iou5",
-)  # fmt: skip
+from napari_intseg.training.validate import Measured
+
+_MEASURED = tuple(field.name for field in fields(Measured))
+COLUMNS = ("step", "seconds", "size_px", "rate", "loss", "first_iou", "last_iou", *_MEASURED)
 
 
 class Log:
@@ -58,3 +59,12 @@ def read_log(output: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as stream:
         return [dict(row) for row in csv.DictReader(stream)]
+
+
+def measurements(output: Path) -> dict[int, Measured]:
+    """Return what was measured so far, by step."""
+    return {
+        int(row["step"]): Measured(*(float(row[name]) for name in _MEASURED))
+        for row in read_log(output)
+        if row[_MEASURED[0]]
+    }

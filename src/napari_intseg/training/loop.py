@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from napari_intseg.models.weights import locate
 from napari_intseg.training.batches import StepSampler, make_loader, step_rng
 from napari_intseg.training.checkpoint import FILE, Progress, restore_state, save_state
 from napari_intseg.training.export import write_weights
-from napari_intseg.training.log import Log
+from napari_intseg.training.log import Log, measurements
 from napari_intseg.training.options import TrainOptions
 from napari_intseg.training.parallel import Peers, run_with_peers
 from napari_intseg.training.sources import Source, Task, hold_out, read_source
@@ -47,14 +47,20 @@ class Trained:
         The file, which is a model by its name.
     step : int
         Steps done, those before resuming included.
+    kept_step : int
+        After which the weights in the file were; 0: nothing learnt was better.
+    before : Measured or None
+        Of the weights it began with; None when nothing was held out, and from ImageNet.
     measured : Measured or None
-        Of the weights in the file; None when nothing was held out.
+        Of the weights in the file; None when nothing was held out. Never worse than `before`.
     stopped : bool
         Whether it was asked to stop before the end; the checkpoint then goes on from here.
     """
 
     weights: Path
     step: int
+    kept_step: int
+    before: Measured | None
     measured: Measured | None
     stopped: bool
 
@@ -193,7 +199,6 @@ class _Run:
         groups = parameter_groups(self.net, lr=options.full_rate, decay=0.01)
         self.optimiser = torch.optim.AdamW(groups)
         self.progress = Progress()
-        self.measured: Measured | None = None
         self.parts = {"net": self.net, "average": self.average, "optimiser": self.optimiser}
         self.file = options.output / f"{options.name}.safetensors"
 
@@ -216,6 +221,8 @@ class _Run:
         self._clock = time.monotonic() - self.progress.spent_s
         self._tenths = int(10 * self._share(self.progress.step))
         saved = time.monotonic()
+        if log is not None and self._is_first() and self.tasks:
+            self._measure(log, should_stop)
         while self.peers.agree(self._is_over() or stopped) == 0:
             result = self._step(next(batches))
             if log is None:
@@ -230,7 +237,18 @@ class _Run:
                 saved = time.monotonic()
         if log is not None:
             self._end(log, should_stop, stopped=stopped)
-        return Trained(self.file, self.progress.step, self.measured, stopped)
+        return self._trained(stopped)
+
+    def _trained(self, stopped: bool) -> Trained:
+        found = measurements(self.options.output)
+        # of equals the later: so `_measure` keeps them
+        kept = min(reversed(found.items()), key=lambda pair: pair[1].rank, default=None)
+        step, measured = kept or (self.progress.step, None)
+        return Trained(self.file, self.progress.step, step, found.get(0), measured, stopped)
+
+    def _is_first(self) -> bool:
+        """Whether nothing was learnt yet by weights that answer already."""
+        return self.progress.step == 0 and self.options.start != "imagenet"
 
     def _end(self, log: Log, should_stop: Callable[[], bool], *, stopped: bool) -> None:
         if not stopped:
@@ -319,14 +337,12 @@ class _Run:
             self.average, self.tasks, device=str(self.device), should_stop=should_stop
         )
         if measured is not None:
-            names = ("noc85", "noc90", "iou1", "iou3", "iou5")
-            log.write(self.progress.step, {name: getattr(measured, name) for name in names})
+            log.write(self.progress.step, asdict(measured))
         if measured is None and self.tasks:
             return
         rank = measured.rank if measured is not None else None
         best = self.progress.best
         if rank is None or best is None or rank <= best:
-            self.measured = measured
             self.progress = replace(self.progress, best=rank)
             self._write()
 
