@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Labels, Points
+from scipy import ndimage
 
 from napari_intseg.core.segmenter import Answer, Query, Traits
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.compare import BOTH, ONLY_A, Overlap
+from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B, Overlap
+from napari_intseg.session.follow import Follower
+from napari_intseg.ui import alternatives, protecting
 from napari_intseg.ui.compare_hint import NAME
 from napari_intseg.ui.comparison import Comparison
 from napari_intseg.ui.loading import Choice
@@ -655,3 +658,307 @@ def test_large_changes_are_written_in_pieces(monkeypatch):
     layer.data[1] = 0
     writing()
     assert not layer.data.any(), "nobody wants it any more"
+
+
+class TestKeepingManyPlanes:
+    """One plane in each turn of the event loop, and one step of undo."""
+
+    PLANES = 24
+
+    @pytest.fixture
+    def volume(self, bench, comparison, ready):
+        data = np.zeros((self.PLANES, 24, 30), np.uint8)
+        data[:, 6:18, 8:22] = 200
+        bench.viewer.add_image(data)
+        bench.choose_image(bench.viewer.layers[0])
+        comparison.choose(Choice("half"))
+        bench.viewer.dims.set_point(0, 12)
+        bench.new_object()
+        bench.binder.points.add((12, 12, 18))
+        ready()
+        bench.propagate()
+        ready()
+        assert len(comparison.state.planes) == self.PLANES
+        return bench.binder
+
+    def test_each_turn_writes_one_plane_and_all_are_one_step(
+        self, bench, comparison, volume, pump, ready
+    ):
+        before, follower = volume.labels.data.copy(), comparison.pair.follower(0).mask
+        session, turns, progress = volume.drawer.sessions[0], [], []
+        steps, count = len(session.document.history), [0]
+        keep = session.set_initial
+
+        def noted(masks, *args):
+            count[0] += len(masks)
+            return keep(masks, *args)
+
+        session.set_initial = noted
+        bench.voice.progressed.connect(lambda done, total, _: progress.append((done, total)))
+        plain = pump._calls.get
+
+        def turn(*args, **options):
+            turns.append(count[0])
+            return plain(*args, **options)
+
+        pump._calls.get = turn
+        comparison.keep("B", everywhere=True)
+        assert count == [0], "nothing is done in the turn of the button"
+        assert comparison.is_keeping
+        ready()
+        assert count == [self.PLANES]
+        assert max(np.diff(turns)) == 1
+        assert progress[0] == (1, self.PLANES)
+        assert (self.PLANES, self.PLANES) in progress
+        assert progress[-1][0] == progress[-1][1], "the bar goes"
+        np.testing.assert_array_equal(volume.labels.data > 0, follower)
+        assert comparison.state.overlap.disagreeing == 0
+        assert len(session.document.history) == steps + 1
+        bench.undo()
+        ready()
+        np.testing.assert_array_equal(volume.labels.data, before)
+        bench.redo()
+        ready()
+        np.testing.assert_array_equal(volume.labels.data > 0, follower)
+
+    @pytest.mark.usefixtures("volume")
+    def test_the_second_model_follows_a_few_planes_in_each_turn(
+        self, bench, comparison, pump, ready, monkeypatch
+    ):
+        followed, turns = [0], []
+        plain, get = Follower.follow, pump._calls.get
+
+        def noted(self, *args):
+            followed[0] += 1
+            return plain(self, *args)
+
+        def turn(*args, **options):
+            turns.append(followed[0])
+            return get(*args, **options)
+
+        monkeypatch.setattr(Follower, "follow", noted)
+        comparison.keep("both", everywhere=True)
+        ready()
+        pump._calls.get = turn
+        bench.undo()  # all planes have changed at once
+        ready()
+        assert followed[0] >= self.PLANES
+        assert max(np.diff(turns)) <= 2 * 3, "two a turn, and the window tells it thrice at most"
+
+    def test_cancelled_in_the_middle_keeps_what_is_done_as_one_step(
+        self, bench, comparison, volume, ready, said
+    ):
+        before, follower = volume.labels.data.copy(), comparison.pair.follower(0).mask
+        comparison.keep("B", everywhere=True)
+        bench.voice.progressed.connect(lambda done, *_: done == 9 and comparison.cancel())
+        ready()
+        assert not comparison.is_keeping
+        assert "Cancelled; B's mask kept on 9 planes." in said.messages
+        now = volume.labels.data
+        changed = np.flatnonzero((now != before).any(axis=(1, 2)))
+        np.testing.assert_array_equal(changed, range(9))
+        np.testing.assert_array_equal(now[:9] > 0, follower[:9])
+        bench.undo()
+        ready()
+        np.testing.assert_array_equal(volume.labels.data, before)
+
+    def test_undo_in_the_middle_ends_it(self, bench, comparison, volume, ready, said):
+        before = volume.labels.data.copy()
+        comparison.keep("B", everywhere=True)
+        done = []
+
+        def undo(count, *_):
+            if count == 7 and not done:
+                done.append(count)
+                bench.undo()
+
+        bench.voice.progressed.connect(undo)
+        ready()
+        assert "something else was done meanwhile" in said.failures[-1]
+        np.testing.assert_array_equal(volume.labels.data, before)
+        comparison.keep("B", everywhere=True)
+        ready()
+        assert comparison.state.overlap.disagreeing == 0
+
+    @pytest.mark.usefixtures("volume")
+    def test_one_at_a_time(self, comparison, ready, said):
+        comparison.keep("B", everywhere=True)
+        comparison.keep("A", everywhere=True)
+        assert "being kept already" in said.failures[-1]
+        ready()
+
+    @pytest.mark.parametrize("what", ["comparison", "layer", "image"])
+    def test_closing_in_the_middle_is_safe(self, bench, comparison, volume, pump, said, what):
+        comparison.keep("either", everywhere=True)
+        acts = {
+            "comparison": comparison.close,
+            "layer": lambda: bench.viewer.layers.remove(comparison.pair.labels),
+            "image": lambda: bench.viewer.layers.remove(volume.frame.image),
+        }
+        done = []
+
+        def act(count, *_):
+            if count == 5 and not done:
+                done.append(count)
+                acts[what]()
+
+        bench.voice.progressed.connect(act)
+        pump.until(lambda: bool(done))
+        pump.until(lambda: bench.worker.is_idle)
+        pump.drain()
+        assert not comparison.is_keeping
+        kept = [c for c in said.messages if c.startswith("Kept")]
+        assert not kept
+
+
+class TestProtection:
+    """The second model's labels keep to the rules of the first's."""
+
+    @pytest.fixture
+    def two(self, bench, comparison, ready):
+        """Object 1 on the left of one bright field, object 2 about to claim all of it."""
+        image = np.zeros((40, 60), np.uint8)
+        image[5:35, 5:55] = 200
+        bench.viewer.add_image(image)
+        bench.choose_image(bench.viewer.layers[0])
+        comparison.choose(Choice("half"))
+        bench.new_object()
+        bench.binder.points.add((20, 50))
+        ready()
+        return bench.binder
+
+    def second_says(self, comparison, label):
+        return comparison.pair.labels.data == label
+
+    def test_by_default_the_first_come_keeps_its_pixels(self, bench, comparison, two, ready):
+        one = self.second_says(comparison, 1).copy()
+        bench.new_object()
+        two.points.add((20, 10))
+        ready()
+        np.testing.assert_array_equal(self.second_says(comparison, 1), one)
+
+    @pytest.mark.parametrize("is_locked", [False, True])
+    def test_overlaps_go_by_the_policy_but_never_over_a_locked_object(
+        self, bench, comparison, two, ready, is_locked
+    ):
+        one = self.second_says(comparison, 1).copy()
+        assert one.any()
+        assert protecting.protect(bench, policy="overwrite")
+        if is_locked:
+            bench.set_finished(1, True)
+        bench.new_object()
+        two.points.add((20, 10))
+        ready()
+        now = self.second_says(comparison, 1)
+        follower = comparison.pair.follower(0)
+        if is_locked:
+            np.testing.assert_array_equal(now, one)
+            assert not self.second_says(comparison, 2)[one].any()
+        else:
+            assert not now.any()
+            np.testing.assert_array_equal(self.second_says(comparison, 2), one)
+        for label in (1, 2):  # the layer and the numbers say the same
+            np.testing.assert_array_equal(
+                self.second_says(comparison, label), follower.mask_on(Plane(0, 0), label)
+            )
+        taken = [follower.mask_on(Plane(0, 0), label) for label in (1, 2)]
+        assert not (taken[0] & taken[1]).any()
+
+    def test_an_answer_that_was_asked_for_before_the_lock_still_comes(
+        self, bench, comparison, two, second, pump, ready
+    ):
+        second.entered.clear()
+        second.gate.clear()
+        two.points.add((20, 48))
+        pump.until(lambda: second.entered.is_set() and not two.is_waiting)
+        bench.set_finished(1, True)
+        second.gate.set()
+        ready()
+        assert [m.clicks for m in comparison.state.moments] == [1, 2]
+
+    def test_painted_pixels_belong_to_one_object_only(self, bench, comparison, two, ready):
+        bench.new_object()
+        two.points.add((20, 10))
+        ready()
+        one = np.argwhere(self.second_says(comparison, 1))[:3].T
+        two.labels.data_setitem((one[0], one[1]), 2)
+        ready()
+        follower = comparison.pair.follower(0)
+        both = follower.mask_on(Plane(0, 0), 1) & follower.mask_on(Plane(0, 0), 2)
+        assert not both.any()
+
+
+def make_offering(toy: Any, scores: tuple[float, ...] = (0.9, 0.6)) -> Any:
+    """A model like the toy that offers its mask, and one three pixels smaller all round."""
+
+    class Offering(type(toy)):  # type: ignore[misc]
+        traits = Traits("offering", prompts=toy.traits.prompts, embeds=False)
+
+        def predict(self, query: Query) -> Answer:
+            logits = super().predict(query).logits
+            small = np.where(ndimage.binary_erosion(logits > 0, iterations=3), 8, -8)
+            return Answer(logits, alternatives=(logits, small.astype(np.float32)), scores=scores)
+
+    return Offering()
+
+
+SMALL = np.zeros((60, 80), bool)
+SMALL[13:27, 13:27] = True
+
+
+class TestAlternatives:
+    """Stepping through the masks of either model is seen in the agreement and the numbers."""
+
+    @pytest.fixture
+    def second(self, toy):
+        return make_offering(toy)
+
+    def test_the_seconds_masks_are_stepped_through(self, comparison, clicked, second, ready, said):
+        assert comparison.state.overlap == Overlap(400, 0, 0)
+        assert comparison.state.offered == "1 of 2 · score 0.90"
+        asked = len(second.queries)
+        comparison.step_second()
+        ready()
+        np.testing.assert_array_equal(comparison.pair.labels.data > 0, SMALL)
+        expected = np.where(SMALL, BOTH, np.where(FIRST, ONLY_A, 0))
+        np.testing.assert_array_equal(comparison.pair.agreement.data, expected)
+        assert comparison.state.overlap == Overlap(196, 204, 0)
+        assert comparison.state.moments[-1].overlap == Overlap(196, 204, 0)
+        assert comparison.state.offered == "2 of 2 · score 0.60"
+        assert len(second.queries) == asked, "it is known already"
+        np.testing.assert_array_equal(clicked.labels.data > 0, FIRST)
+        comparison.step_second(-1)
+        ready()
+        assert comparison.state.overlap == Overlap(400, 0, 0)
+        assert not said.failures
+
+    def test_clicks_that_follow_go_on_from_the_one_in_place(self, comparison, clicked, ready):
+        comparison.step_second()
+        ready()
+        clicked.points.add((45, 60))
+        ready()
+        follower = comparison.pair.follower(0)
+        state = follower.document.state(1, Plane(0, 0))
+        assert state.choices == ((1, 1),)
+
+    def test_the_firsts_masks_are_stepped_through(self, bench, comparison, toy, clicked, ready):
+        first = make_offering(toy)
+        bench.loader.put(Choice("offering"), first)
+        ready()
+        assert comparison.state.overlap == Overlap(400, 0, 0)
+        alternatives.step(bench)
+        ready()
+        np.testing.assert_array_equal(clicked.labels.data > 0, SMALL)
+        assert comparison.state.overlap == Overlap(196, 0, 204)
+        expected = np.where(SMALL, BOTH, np.where(FIRST, ONLY_B, 0))
+        np.testing.assert_array_equal(comparison.pair.agreement.data, expected)
+        bench.undo()
+        ready()
+        assert comparison.state.overlap == Overlap(400, 0, 0)
+
+
+@pytest.mark.usefixtures("clicked")
+def test_a_second_model_with_one_answer_says_so(comparison, said):
+    assert comparison.state.offered == ""
+    comparison.step_second()
+    assert "gave one answer here" in said.failures[-1]

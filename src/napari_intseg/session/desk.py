@@ -15,15 +15,15 @@ from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
-from napari_intseg.inference.squeezed import squeeze
-from napari_intseg.propagation.blend import trimmed
 from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.document import SETUP, Change
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache
 from napari_intseg.session.journal import on_paper, recorded
 from napari_intseg.session.objects import Objects
+from napari_intseg.session.packing import Packed, pack
 from napari_intseg.session.positions import added_clicks, check_plane, check_prompts
 from napari_intseg.session.request import Request, Result
+from napari_intseg.session.seen import Seen
 from napari_intseg.session.setup import Question, Setup
 from napari_intseg.session.state import PlaneKey, PlaneState, Shown
 from napari_intseg.session.taking import handed_over, question, still_chosen
@@ -73,6 +73,7 @@ class Desk(Objects):
         setup = Setup(model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut)
         super().__init__(setup, axis)
         self.cache: PreparedCache | LayeredCache = PreparedCache(cache_bytes)
+        self.seen = Seen()
         self.recorder.note("begin", axis=self._axis, setup=setup.written())
 
     def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
@@ -126,7 +127,10 @@ class Desk(Objects):
 
     @recorded
     def set_initial(
-        self, masks: Mapping[Plane, BoolArray], title: str = "Set initial mask"
+        self,
+        masks: Mapping[Plane, BoolArray],
+        title: str = "Set initial mask",
+        token: str | None = None,
     ) -> Change:
         """Start planes from given masks, shown at once; clicks that follow correct them.
 
@@ -136,6 +140,8 @@ class Desk(Objects):
             On the slices' grids; of any other dtype, non-zero is the object.
         title : str
             What people read beside Undo.
+        token : str, optional
+            Calls with the same token, with nothing done between them, are one step of undo.
 
         Raises
         ------
@@ -159,7 +165,7 @@ class Desk(Objects):
             new = replace(old, initial=patch, start=start, drawn=drawn, is_painted=True)
             states[PlaneKey(label, plane)] = self._answered(plane, new)
             self._last = plane
-        return self.document.do(title, states)
+        return self.document.do(title, states, token)
 
     def is_pending(self, plane: Plane) -> bool:
         """Whether the current object's prompts on a plane still wait for their answer."""
@@ -206,18 +212,23 @@ class Desk(Objects):
         state = self.document.state(result.object, result.plane)
         if self._question(result.plane, state) != result.question:
             return False
-        self._place(result.object, result.plane)
+        self._place(result.object, result.plane, result.packed)
         self._last = result.plane
-        self.recorder.note("answer", object=result.object, plane=on_paper(result.plane))
+        self.recorder.note(
+            "answer",
+            object=result.object,
+            plane=on_paper(result.plane),
+            **self.seen.once(self.setup),
+        )
         return True
 
-    def _place(self, label: int, plane: Plane) -> bool:
+    def _place(self, label: int, plane: Plane, packed: Packed | None = None) -> bool:
         """Put a plane's answer in place if it is known and not there; say whether it was done."""
         state = self.document.state(label, plane)
         asked = self._question(plane, state)
         if not asked.is_answerable and not state.prompts.is_empty and state.initial is None:
             return False  # they are for another model, and the mask they led to stays
-        answered = self._answered(plane, state)
+        answered = self._answered(plane, state, packed)
         if answered is None or answered is state:
             return False
         self.document.amend(PlaneKey(label, plane), answered)
@@ -226,14 +237,17 @@ class Desk(Objects):
     def _question(self, plane: Plane, state: PlaneState) -> Question:
         return question(self.setup, plane, state)
 
-    def _answered(self, plane: Plane, state: PlaneState) -> PlaneState | None:
+    def _answered(
+        self, plane: Plane, state: PlaneState, packed: Packed | None = None
+    ) -> PlaneState | None:
         """Return a state with the mask that belongs to it, if that is known without the model."""
         asked = self._question(plane, state)
         if asked.is_answerable:
             answer = self._memory.get(asked)
             if answer is None or (state.shown is not None and state.shown.question == asked):
                 return state
-            return replace(state, shown=replace(self._kept(answer.patch), question=asked))
+            ready = packed or pack(answer.patch, self.model.traits.threshold)
+            return replace(state, shown=self._packed(ready, question=asked))
         if state.initial is not None:
             if state.shown is not None and state.shown.patch is state.initial:
                 return state
@@ -248,8 +262,12 @@ class Desk(Objects):
 
     def _kept(self, patch: Patch, given: bool = True) -> Shown:
         """Return what is kept for ever of an answer: its mask, and its logits near it, packed."""
-        threshold = self.model.traits.threshold
-        return self._shown(squeeze(trimmed(patch, threshold), threshold), given)
+        return self._packed(pack(patch, self.model.traits.threshold), given)
+
+    def _packed(
+        self, packed: Packed, given: bool = True, question: Question | None = None
+    ) -> Shown:
+        return Shown(packed.patch, packed.inside, (given, self.document.next_serial()), question)
 
     def _shown(self, patch: Patch, given: bool = True) -> Shown:
         inside = patch.inside(self.model.traits.threshold)

@@ -1,13 +1,18 @@
 """A second model beside a session: given what a person gives, it keeps answers of its own."""
 
+from collections.abc import Hashable
 from dataclasses import replace
 
-from napari_intseg.core.volume import Plane
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
 from napari_intseg.session.protection import PROTECTION, Protection
 from napari_intseg.session.session import Session
 from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneState
+from napari_intseg.session.strokes import Painted, PaintedKey
+from napari_intseg.session.taking import still_chosen
 from napari_intseg.session.views import Views
+from napari_intseg.session.writing import settle
 
 
 class Follower(Session):
@@ -16,6 +21,10 @@ class Follower(Session):
     It has no history of its own. Clicks after propagation start from its own propagated mask, a
     painted mask is that of the session it follows.
     """
+
+    def __init__(self, model: Segmenter, volume: Volume, *, axis: int = 0) -> None:
+        super().__init__(model, volume, axis=axis)
+        self._strokes: dict[int, dict[int, Painted]] = {}
 
     def follow(self, other: Views, label: int, plane: Plane) -> bool:
         """Take over what an object was given on a plane.
@@ -44,9 +53,7 @@ class Follower(Session):
                 f"the two models look at different data: expected one grid, got shapes "
                 f"{other.volume.shape!r} and {self.volume.shape!r}. Give both the same image."
             )
-        region = other.document.protection.region
-        if self.document.protection.region is not region:  # answers from now on keep to it
-            self.document.history.amend(PROTECTION, Protection(region=region))
+        self.follow_protection(other)
         if label not in self.objects:
             self.document.history.amend(ObjectKey(label), ObjectInfo(label))
         if self.object != label:
@@ -63,12 +70,27 @@ class Follower(Session):
         self.document.amend(PlaneKey(label, plane), self._answered(plane, new))
         return True
 
+    def follow_protection(self, other: Views) -> None:
+        """Keep to the rules of another session from now on: overlaps, regions and locks.
+
+        What is locked there is locked here against other objects. What was asked about it before
+        is still answered.
+        """
+        theirs, now = other.document.protection, self.document.protection
+        locked = frozenset(label for label in other.objects if other.document.is_locked(label))
+        rules = replace(theirs, locked=locked, unlocked=frozenset())
+        if _rules(rules) != _rules(now):
+            self.document.history.amend(PROTECTION, rules)
+
     def follow_strokes(self, other: Views, label: int) -> bool:
         """Take over what was painted for an object; say whether that was anything new."""
-        theirs, own = other.document.canvas.painted(label), self.document.canvas.painted(label)
-        changed = [i for i in {*theirs, *own} if theirs.get(i) is not own.get(i)]
-        for index in changed:
-            self.document.canvas.put_painted(label, index, theirs.get(index))
+        theirs, taken = other.document.canvas.painted(label), self._strokes.setdefault(label, {})
+        changed = {i: theirs.get(i) for i in {*theirs, *taken} if theirs.get(i) is not taken.get(i)}
+        if changed:
+            strokes: dict[Hashable, Painted | None]
+            strokes = {PaintedKey(label, index): one for index, one in changed.items()}
+            settle(self.document.canvas, strokes, self.document.rules(exact=True))
+            self._strokes[label] = dict(theirs)
         return bool(changed)
 
     def forget_propagated(self, label: int) -> bool:
@@ -81,6 +103,9 @@ class Follower(Session):
         for plane, _ in found:
             self.document.amend(PlaneKey(label, plane), None)
         return bool(found)
+
+    def _is_shut(self, _label: int) -> bool:
+        return False  # what it is asked was given while the object was open
 
 
 def _following(old: PlaneState, given: PlaneState) -> PlaneState:
@@ -95,10 +120,14 @@ def _following(old: PlaneState, given: PlaneState) -> PlaneState:
         initial=initial,
         start=given.start,
         drawn=given.drawn,
-        choices=(),
+        choices=still_chosen(old, given.prompts),
         is_painted=given.is_painted,
     )
 
 
 def _given(state: PlaneState) -> tuple[object, ...]:
     return state.prompts, id(state.initial), state.start, state.drawn, state.is_painted
+
+
+def _rules(protection: Protection) -> tuple[object, ...]:
+    return protection.policy, protection.inside, id(protection.region), protection.locked

@@ -18,6 +18,7 @@ from napari_intseg.inference.predict import (
     predict_slice,
 )
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.session.packing import Packed, pack
 from napari_intseg.session.setup import Question
 
 
@@ -99,6 +100,8 @@ class Result:
         How many clicks each answers, in order; those of the request that were computed.
     is_complete : bool
         False if it was stopped before the last one.
+    packed : Packed or None
+        The last answer, ready to be kept; None: whoever keeps it packs it.
     """
 
     revision: int
@@ -106,6 +109,7 @@ class Result:
     question: Question
     answers: tuple[tuple[int, SliceAnswer], ...]
     is_complete: bool = True
+    packed: Packed | None = None
 
     @property
     def plane(self) -> Plane:
@@ -176,4 +180,5 @@ def run(request: Request, should_stop: Callable[[], bool] | None = None) -> Resu
         answer = within_memory(request.model, ask, store=request.prepared, seen_px=seen_px)
         prev = asked.chosen(answer)
         answers.append((count, prev))
-    return Result(request.revision, request.object, question, tuple(answers))
+    packed = pack(answers[-1][1].patch, request.model.traits.threshold) if answers else None
+    return Result(request.revision, request.object, question, tuple(answers), packed=packed)

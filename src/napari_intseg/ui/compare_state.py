@@ -11,8 +11,10 @@ from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.compare import Moment, Overlap
+from napari_intseg.ui.alternatives import told
 from napari_intseg.ui.binder import Binder
-from napari_intseg.ui.compare_pair import Compared, Pair
+from napari_intseg.ui.compare_pair import Pair
+from napari_intseg.ui.compare_work import Compared
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.workbench import Workbench
 
@@ -39,6 +41,8 @@ class State:
         The plane in the window.
     is_waiting : bool
         Whether the second model has still to answer.
+    offered : str
+        Which of the second model's masks is in place, if it offers several.
     """
 
     names: tuple[str, str]
@@ -49,6 +53,7 @@ class State:
     planes: tuple[tuple[int, int], ...] = ()
     here: int = 0
     is_waiting: bool = False
+    offered: str = ""
 
 
 def state_of(pair: Pair, place: Place, name: str, *, is_waiting: bool) -> State:
@@ -79,7 +84,17 @@ def state_of(pair: Pair, place: Place, name: str, *, is_waiting: bool) -> State:
         planes,
         place.plane.index,
         is_waiting or pair.is_waiting,
+        told(pair.offered(place)),
     )
+
+
+def place_of(bench: Workbench) -> Place | None:
+    """Return the current object and the plane in the window; None while there is none."""
+    binder = bench.binder
+    now = None if binder is None else binder.viewed
+    if binder is None or now is None or isinstance(now, str):
+        return None
+    return Place(now.time, binder.drawer.object, now.plane)
 
 
 def of_object(pair: Pair, place: Place) -> list[tuple[Place, Compared]]:
@@ -115,6 +130,14 @@ def show_plane(binder: Binder, plane: Plane) -> None:
     at[axis] = plane.index
     world = labels.data_to_world(at)
     dims.set_point(offset + axis, float(world[axis]))
+
+
+def show_worst(pair: Pair, place: Place) -> None:
+    """Move the sliders to the plane on which two masks of an object differ most."""
+    found = of_object(pair, place)
+    if found:
+        worst, _ = max(found, key=lambda entry: entry[1].overlap.disagreeing)
+        show_plane(pair.binder, worst.plane)
 
 
 def put_masks(bench: Workbench, place: Place, masks: Mapping[Plane, BoolArray]) -> bool:

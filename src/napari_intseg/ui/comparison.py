@@ -7,32 +7,26 @@ from typing import Any
 from napari.layers import Labels
 from psygnal import Signal
 
-from napari_intseg.core.segmenter import BoolArray, Segmenter
+from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_hint import Hint
+from napari_intseg.ui.compare_keep import Keeping, wish_of
 from napari_intseg.ui.compare_pair import Pair
 from napari_intseg.ui.compare_spread import Echoes
 from napari_intseg.ui.compare_state import (
     State,
-    of_object,
+    place_of,
     possible_truths,
     put_masks,
     show_plane,
+    show_worst,
     state_of,
 )
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.loading import Choice, Loader, load
 from napari_intseg.ui.workbench import Workbench
 from napari_intseg.ui.worker import Post
-
-KEEP: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
-    "A": lambda a, _b: a,
-    "B": lambda _a, b: b,
-    "both": lambda a, b: a & b,
-    "either": lambda a, b: a | b,
-}
-"""What can be kept of two masks."""
 
 
 class Comparison:
@@ -67,17 +61,23 @@ class Comparison:
         self.pair: Pair | None = None
         self.hint = Hint(self.changed.emit)
         self._echoes = Echoes(self.changed.emit)
+        self._keeping: Keeping | None = None
         self._is_closed = False
-        bench.voice.changed.connect(self._follow)
-        bench.voice.answered.connect(self._follow)
-        bench.voice.progressed.connect(self._follow)
+        for signal in (bench.voice.changed, bench.voice.answered, bench.voice.progressed):
+            signal.connect(self._follow)
         bench.viewer.layers.events.removed.connect(self._layer_removed)
         bench.viewer.dims.events.current_step.connect(self._plane_changed)
 
     @property
     def is_idle(self) -> bool:
         """Whether all is answered, propagated and compared."""
-        return not self._echoes.is_running and (self.pair is None or self.pair.is_idle)
+        is_busy = self._echoes.is_running or self.is_keeping
+        return not is_busy and (self.pair is None or self.pair.is_idle)
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether masks are being kept, plane by plane."""
+        return self._keeping is not None and self._keeping.is_running
 
     def choose(self, choice: Choice | None) -> None:
         """Compare with a model from now on, or with none."""
@@ -93,9 +93,7 @@ class Comparison:
     def possible_truths(self) -> tuple[Labels, ...]:
         """Return the Labels layers that lie on the grid of the image and are not ours."""
         binder = self.bench.binder
-        if binder is None:
-            return ()
-        return possible_truths(self.bench.viewer, binder, self.pair)
+        return () if binder is None else possible_truths(self.bench.viewer, binder, self.pair)
 
     def choose_truth(self, layer: Labels | None) -> None:
         """Measure both models by a layer, or by none."""
@@ -116,6 +114,8 @@ class Comparison:
     def keep(self, which: str, *, everywhere: bool = False) -> None:
         """Go on from one of the masks, or both together, as one step of undo.
 
+        It takes a turn of the event loop a plane, see `Keeping`.
+
         Parameters
         ----------
         which : str
@@ -126,19 +126,24 @@ class Comparison:
         place, pair = self._place(), self.pair
         if place is None or pair is None:
             self._fail("There is nothing to keep yet. Choose a second model, then click.")
-            return
-        places = [place]
-        if everywhere:  # elsewhere all masks are the same
-            found = of_object(pair, place)
-            places = [p for p, c in found if c.overlap.disagreeing] or places
-        masks = {p.plane: KEEP[which](*pair.masks(p)) for p in places}
-        if not any(mask.any() for mask in masks.values()):
+        elif self.is_keeping:
+            self._fail("Masks are being kept already. Wait for them, or cancel.")
+        elif (wish := wish_of(pair, place, which, everywhere=everywhere)) is None:
             self._fail("There is nothing to keep: that mask is empty here.")
-            return
-        if put_masks(self.bench, place, masks):
-            on = f"{len(masks)} planes" if everywhere and len(masks) > 1 else "this plane"
-            what = {"A": "A's mask", "B": "B's mask"}.get(which, f"what {which} say")
-            self.bench.voice.message.emit(f"Kept {what} on {on}. Clicks that follow correct it.")
+        else:
+            self._keeping = Keeping(pair, wish, on_end=self._kept)
+            self._keeping.start()
+
+    def cancel(self) -> None:
+        """Keep no more planes; what is kept stays so."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+
+    def step_second(self, by: int = 1) -> None:
+        """Put the second model's next mask in place, or the one before with -1."""
+        place, pair = self._place(), self.pair
+        if pair is None or place is None or not pair.step(place, by):
+            self._fail("The second model gave one answer here. SAM and its kin give several.")
 
     def swap(self) -> None:
         """Go on with the second model from the first one's mask; the two change places."""
@@ -166,12 +171,8 @@ class Comparison:
     def go_to_worst(self) -> None:
         """Show the plane on which the two disagree most."""
         place, pair = self._place(), self.pair
-        if pair is None or place is None:
-            return
-        found = of_object(pair, place)
-        if found:
-            worst, _ = max(found, key=lambda entry: entry[1].overlap.disagreeing)
-            show_plane(pair.binder, worst.plane)
+        if pair is not None and place is not None:
+            show_worst(pair, place)
 
     def go_to_plane(self, index: int) -> None:
         """Show a plane of the axis in the window."""
@@ -185,9 +186,8 @@ class Comparison:
             return
         self._is_closed = True
         voice, viewer = self.bench.voice, self.bench.viewer
-        voice.changed.disconnect(self._follow)
-        voice.answered.disconnect(self._follow)
-        voice.progressed.disconnect(self._follow)
+        for signal in (voice.changed, voice.answered, voice.progressed):
+            signal.disconnect(self._follow)
         viewer.layers.events.removed.disconnect(self._layer_removed)
         viewer.dims.events.current_step.disconnect(self._plane_changed)
         self.hint.clear()
@@ -198,14 +198,14 @@ class Comparison:
         self.loader.release()
 
     def _place(self) -> Place | None:
-        binder = self.bench.binder
-        now = None if binder is None else binder.viewed
-        if binder is None or now is None or isinstance(now, str):
-            return None
-        return Place(now.time, binder.drawer.object, now.plane)
+        return place_of(self.bench)
 
     def _fail(self, text: str) -> None:
         self.bench.voice.failed.emit(text)
+
+    def _kept(self, text: str, is_wrong: bool) -> None:
+        (self.bench.voice.failed if is_wrong else self.bench.voice.message).emit(text)
+        self.bench.voice.changed.emit()
 
     def _model_ready(self, _model: Segmenter) -> None:
         self._end_pair()
@@ -243,9 +243,8 @@ class Comparison:
     def _is_traded_back(self, binder: Binder | None) -> bool:
         """Whether undo has brought back what is now the second model."""
         second = self.loader.model
-        if binder is None or second is None:
-            return False
-        return binder.drawer.model is second and self.bench.loader.model is not second
+        is_first = binder is not None and second is not None and binder.drawer.model is second
+        return is_first and self.bench.loader.model is not second
 
     def _begin_pair(self, binder: Binder) -> None:
         if self.loader.model is None or self.choice is None or self.loader.is_loading:
@@ -257,6 +256,8 @@ class Comparison:
     def _end_pair(self, *, remove: bool = True) -> None:
         pair, self.pair = self.pair, None
         self._echoes.close()
+        if self._keeping is not None:
+            self._keeping.close()
         if pair is not None:
             pair.close(remove=remove)
 

@@ -110,6 +110,12 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             widget = here()
             bench.propagate(None if widget is None else widget.volume_panel.planes())
 
+        def cancel() -> None:
+            bench.cancel()
+            widget = here()
+            if widget is not None:
+                widget.comparison.cancel()
+
         return {
             "new_object": bench.new_object,
             "accept_object": bench.accept_object,
@@ -118,7 +124,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "redo": bench.redo,
             "propagate": propagate,
             "next_plane": self.review.next,
-            "cancel": bench.cancel,
+            "cancel": cancel,
             "suggest_click": self.comparison.suggest,
             "click_tool": partial(tools.use, bench, "click"),
             "box_tool": partial(tools.use, bench, "box"),

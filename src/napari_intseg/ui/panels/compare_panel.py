@@ -54,6 +54,11 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.everywhere.setToolTip(
             "Keep on every plane on which the two differ, not only on this one."
         )
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("Keep no more planes; those that are done stay so.")
+        self.offered = QLabel()
+        self.offered.setToolTip("Which of the second model's answers is in place.")
+        self.steps = {-1: QPushButton("‹"), 1: QPushButton("›")}
         self.swap = QPushButton("Go on with B from A's mask")
         self.swap.setToolTip("B becomes the model that answers, and its first mask is A's.")
         self.suggest = buttons.make("suggest_click")
@@ -80,14 +85,19 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.setSpacing(4)
         self.numbers.setWordWrap(True)
         self.numbers.setTextFormat(Qt.TextFormat.RichText)
-        for row, widget in enumerate((self.numbers, self.clicks, self.planes), start=1):
+        layout.addWidget(self.numbers, 1, 0, 1, 4)
+        layout.addWidget(self.offered, 2, 0, 1, 2)
+        for column, (by, which) in enumerate(((-1, "previous"), (1, "next")), start=2):
+            self.steps[by].setToolTip(f"Put B's {which} answer in place.")
+            layout.addWidget(self.steps[by], 2, column)
+        for row, widget in enumerate((self.clicks, self.planes, self.worst), start=3):
             layout.addWidget(widget, row, 0, 1, 4)
-        layout.addWidget(self.worst, 4, 0, 1, 4)
         for column, (which, _, tip) in enumerate(_KEEP):
             self.keep[which].setToolTip(tip)
-            layout.addWidget(self.keep[which], 5, column)
-        layout.addWidget(self.everywhere, 6, 0, 1, 4)
-        layout.addWidget(self.swap, 7, 0, 1, 4)
+            layout.addWidget(self.keep[which], 6, column)
+        layout.addWidget(self.everywhere, 7, 0, 1, 3)
+        layout.addWidget(self.cancel, 7, 3)
+        layout.addWidget(self.swap, 8, 0, 1, 4)
 
     def _connect(self) -> None:
         comparison = self._comparison
@@ -99,6 +109,9 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.truth.currentIndexChanged.connect(self._truth_chosen)
         self.worst.clicked.connect(lambda _: comparison.go_to_worst())
         self.swap.clicked.connect(lambda _: comparison.swap())
+        self.cancel.clicked.connect(lambda _: comparison.cancel())
+        for by, button in self.steps.items():
+            button.clicked.connect(lambda _, by=by: comparison.step_second(by))
         for which, button in self.keep.items():
             button.clicked.connect(lambda _, which=which: self._keep(which))
         comparison.changed.connect(self._show)
@@ -118,7 +131,8 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self) -> None:
         comparison, state = self._comparison, self._comparison.state
         truths = comparison.possible_truths()
-        now = (comparison.choice, state, tuple((t, t.name) for t in truths), comparison.truth)
+        busy = comparison.is_keeping
+        now = (comparison.choice, state, tuple((t, t.name) for t in truths), comparison.truth, busy)
         if now == self._shown:
             return
         self._shown = now
@@ -132,7 +146,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         if state is not None:
             self.numbers.setText(_numbers(state))
             self._show_curves(state)
-            self._show_buttons(state)
+            self._show_buttons(state, busy)
 
     def _show_truths(self, truths: tuple[Labels, ...]) -> None:
         entries: list[tuple[str, Labels | None]] = [("none", None)]
@@ -157,11 +171,15 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         for widget in (self.planes, self.worst):
             widget.setVisible(bool(planes))
 
-    def _show_buttons(self, state: State) -> None:
+    def _show_buttons(self, state: State, is_busy: bool) -> None:
         has_masks = state.overlap is not None
         for button in (*self.keep.values(), self.worst):
-            button.setEnabled(has_masks)
-        self.swap.setEnabled(has_masks)
+            button.setEnabled(has_masks and not is_busy)
+        self.swap.setEnabled(has_masks and not is_busy)
+        self.cancel.setVisible(is_busy)
+        self.offered.setText(f"B: {state.offered}")
+        for widget in (self.offered, *self.steps.values()):
+            widget.setVisible(bool(state.offered))
         self.everywhere.setVisible(len(state.planes) > 1)
 
 
