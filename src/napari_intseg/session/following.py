@@ -1,24 +1,29 @@
-"""An object followed through the sessions of a time series, plane by plane."""
+"""An object followed through the sessions of a time series: slices as they are, volumes whole."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
+from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.frames import as_volume
-from napari_intseg.propagation.stretch import Anchor, stretches
+from napari_intseg.propagation.moment import Before, Moment, appearance_of
+from napari_intseg.propagation.stretch import Anchor, Stretch, stretches
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk
 from napari_intseg.session.session import Session
+
+Followed = tuple[Plane, Step]
+"""A plane of the volume at a time point, and the step on it; its plane's index is the time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Follow:
-    """One plane of an object to be followed; frozen, so that it can go to another thread.
+    """A slice to be followed; frozen, so that it can go to another thread.
 
     Parameters
     ----------
     plane : Plane
-        In the volumes of all time points.
+        In the slices of all time points.
     walk : Walk
         Through time: the index of its planes is the time point.
     """
@@ -26,9 +31,74 @@ class Follow:
     plane: Plane
     walk: Walk
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[Followed]:
         """Yield a step for each time point answered; the model is asked here."""
-        return (step for step in walk(self.walk) if step.plane is not None)
+        return ((self.plane, step) for step in walk(self.walk) if step.plane is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FollowVolume:
+    """A volume to be followed from one time point to all others; frozen likewise.
+
+    Parameters
+    ----------
+    walk : Walk
+        Its volume is that of time point `start`.
+    axis : int
+        Masks lie on planes perpendicular to it.
+    start, n_times : int
+        Where it begins, and how many time points there are.
+    volume_at : callable
+        Returns the volume at any of them.
+    known : mapping of int to mapping of int to Patch
+        Masks that stay, by time point and plane: at `start` all of them.
+    stale : mapping of int to frozenset of int
+        Planes with masks that came from an earlier following; what is not found again goes.
+    """
+
+    walk: Walk
+    axis: int
+    start: int
+    n_times: int
+    volume_at: Callable[[int], Volume]
+    known: Mapping[int, Mapping[int, Patch]]
+    stale: Mapping[int, frozenset[int]]
+
+    def steps(self) -> Iterator[Followed]:
+        """Yield a step for each plane answered at each time point; the model is asked here.
+
+        First forward in time, then backward, each until the object is lost.
+        """
+        first = self.known[self.start]
+        threshold = self.walk.model.traits.threshold
+        largest = max(first, key=lambda i: int(first[i].inside(threshold).sum()))
+        seen = appearance_of(self.walk, self.axis, largest, first[largest])
+        passed, total = 0, max(1, len(first) * (self.n_times - 1))
+        for times in (range(self.start + 1, self.n_times), range(self.start - 1, -1, -1)):
+            masks: Mapping[int, Patch] = first
+            for time in times:
+                moment = self._moment(time, Before(masks, seen))
+                passed += len(first)
+                for index, patch, sure in moment.find():
+                    step = self._step(time, index, patch, sure, (passed, total))
+                    yield step[0], replace(step[1], note=moment.note)
+                for index in self.stale.get(time, frozenset()) - set(moment.found):
+                    nothing = Patch.empty(moment.request.volume.slice_shape(self.axis))
+                    yield self._step(time, index, nothing, 1.0, (passed, total))
+                masks = moment.found
+                if not masks:
+                    break
+
+    def _moment(self, time: int, before: Before) -> Moment:
+        request = replace(self.walk, volume=self.volume_at(time), key=(self.walk.key, time))
+        return Moment(request, self.axis, before, self.known.get(time, {}))
+
+    def _step(
+        self, time: int, index: int, patch: Patch, sure: float, work: tuple[int, int]
+    ) -> Followed:
+        stretch = Stretch(0, None, None, 0, self.n_times - 1)
+        step = Step(self.walk, stretch, Plane(0, time), patch, sure, *work)
+        return Plane(self.axis, index), step
 
 
 def follow_request(
@@ -39,18 +109,19 @@ def follow_request(
     volume_at: Callable[[int], Volume],
     *,
     settings: WalkSettings | None = None,
-) -> list[Follow]:
+) -> list[Follow | FollowVolume]:
     """Return what there is to follow of an object, from the time points where it was settled.
 
-    Every plane of the object at `start` is followed by itself: the mask at one time point is the
-    question at the next. Time points at which a person gave something on that plane are anchors.
+    The mask of a slice at one time point is the question at the next; time points at which a
+    person gave something are anchors. A volume is followed as a whole, see `Moment`: from `start`
+    outward; planes on which a person gave something stay, and it goes on from them.
 
     Parameters
     ----------
     sessions : mapping of int to Session
         By time point, those that exist.
     start : Session
-        Whose planes are followed; one of them.
+        Whose masks are followed; one of them.
     label : int
         Of the object.
     n_times : int
@@ -75,24 +146,54 @@ def follow_request(
             "nothing to follow through time: expected a mask and at least 2 time points, got "
             f"{len(planes)} planes of object {label} and {n_times!r}. Click on the object first."
         )
-    setup, how = start.setup, settings or WalkSettings.through_time()
-    found = []
-    for plane in planes:
-        volume = as_volume(volume_at, n_times, plane)
-        anchors = _anchors(sessions, start, label, plane)
-        todo = tuple(stretches(0, anchors, range(n_times)))
-        request = Walk(label, setup.model, volume, lambda: setup.options, todo, how, None, setup)
-        found.append(Follow(plane, request))
-    return found
+    how = settings or WalkSettings.through_time()
+    if start.volume.ndim == 2:
+        return [_slice(sessions, start, label, as_volume(volume_at, n_times, planes[0]), how)]
+    time = next(time for time, session in sessions.items() if session is start)
+    return [
+        FollowVolume(
+            replace(_walk(start, label, start.volume, how), context=start.setup.context),
+            axis,
+            time,
+            n_times,
+            volume_at,
+            {t: _masks(session, label, axis, session is start) for t, session in sessions.items()},
+            {t: _stale(session, label, axis) for t, session in sessions.items() if t != time},
+        )
+        for axis in sorted({plane.axis for plane in planes})
+    ]
 
 
-def _anchors(
-    sessions: Mapping[int, Session], start: Session, label: int, plane: Plane
-) -> list[Anchor]:
-    anchors = []
+def _slice(
+    sessions: Mapping[int, Session], start: Session, label: int, frames: Volume, how: WalkSettings
+) -> Follow:
+    anchors, plane = [], Plane(0, 0)
     for time, session in sessions.items():
         state = session.document.state(label, plane)
         if state.shown is not None and (session is start or state.is_given):
             shown = state.shown
             anchors.append(Anchor(time, shown.patch, not shown.inside.any(), shown.patch))
-    return anchors
+    todo = tuple(stretches(0, anchors, range(frames.shape[0])))
+    return Follow(plane, replace(_walk(start, label, frames, how), stretches=todo))
+
+
+def _walk(start: Session, label: int, volume: Volume, how: WalkSettings) -> Walk:
+    setup = start.setup
+    return Walk(label, setup.model, volume, lambda: setup.options, (), how, None, setup)
+
+
+def _masks(session: Session, label: int, axis: int, every: bool) -> dict[int, Patch]:
+    """Return an object's masks, or only those on planes where a person gave something."""
+    return {
+        plane.index: state.shown.patch
+        for plane, state in session.document.canvas.states(label)
+        if plane.axis == axis and state.shown is not None and (every or state.is_given)
+    }
+
+
+def _stale(session: Session, label: int, axis: int) -> frozenset[int]:
+    return frozenset(
+        plane.index
+        for plane, state in session.document.canvas.states(label)
+        if plane.axis == axis and not state.is_given
+    )

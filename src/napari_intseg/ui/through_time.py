@@ -1,11 +1,12 @@
 """Following an object through time from the window, a time point at a time."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.propagation.walk import Step
-from napari_intseg.session.following import Follow, follow_request
+from napari_intseg.session.following import follow_request
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.voice import sentence, told
 from napari_intseg.ui.workbench import Workbench
@@ -58,7 +59,7 @@ class ThroughTime:
             voice.failed.emit(str(err))
             return
         self.is_running, self._token, self._times, self._note = True, object(), set(), ""
-        self._steps = _all(found)
+        self._steps = chain.from_iterable(one.steps() for one in found)
         voice.changed.emit()
         self._next()
 
@@ -84,6 +85,7 @@ class ThroughTime:
                 self._next()
                 return
         self.is_running, self._steps = False, None
+        self._bench.voice.progressed.emit(0, 0, "")
         if outcome.error is None:  # else the error stays to be read
             self._bench.voice.message.emit(self._ended())
         self._bench.voice.changed.emit()
@@ -98,14 +100,9 @@ class ThroughTime:
         assert binder is not None
         assert step.plane is not None
         time = step.plane.index
+        self._bench.voice.progressed.emit(step.done, max(1, step.total), "planes")
         session = binder.drawer.session(time, self._label, make=True)
         if session is not None and session.accept_followed(self._label, plane, step, self._token):
             self._times.add(time)
             self._note = step.note or self._note
             binder.painter.paint(Place(time, self._label, plane))
-
-
-def _all(found: list[Follow]) -> Iterator[tuple[Plane, Step]]:
-    for follow in found:
-        for step in follow.steps():
-            yield follow.plane, step
