@@ -21,6 +21,7 @@ from napari_intseg.ui.panels.compare_panel import ComparePanel
 from napari_intseg.ui.panels.embeddings_panel import EmbeddingsPanel
 from napari_intseg.ui.panels.export_panel import ExportPanel
 from napari_intseg.ui.panels.image_panel import ImagePanel
+from napari_intseg.ui.panels.keep_panel import KeepPanel
 from napari_intseg.ui.panels.model_panel import ModelPanel
 from napari_intseg.ui.panels.object_panel import ObjectPanel
 from napari_intseg.ui.panels.prompt_panel import PromptPanel
@@ -74,6 +75,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.embeddings_panel = EmbeddingsPanel(bench)
         self.compare_panel = ComparePanel(self.comparison, buttons)
         self.export_panel = ExportPanel(bench)
+        self.keep_panel = KeepPanel(bench)
         self.protect_panel = ProtectPanel(bench)
         self.recovery = Recovery(bench, journals_folder())
         self.recovery_panel = RecoveryPanel(bench, self.recovery)
@@ -152,6 +154,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self.embeddings_panel,
             self.compare_panel,
             self.export_panel,
+            self.keep_panel,
         )
         layout.addWidget(self.recovery_panel)
         for panel in panels:

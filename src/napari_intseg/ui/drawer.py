@@ -7,7 +7,7 @@ import numpy as np
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import BoolArray, Segmenter
-from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.inference.intensity import PerChannel, WindowChoice
 from napari_intseg.session.journal import Journal
 from napari_intseg.session.session import Session
 from napari_intseg.ui.frame import Frame
@@ -79,7 +79,7 @@ class Drawer:
             self._sessions[time] = Session(
                 self.model,
                 self.frame.volume(time),
-                window=self._window(),
+                window=self._seen(),
                 channels=self.channels,
             )
             if self._shown:
@@ -109,7 +109,7 @@ class Drawer:
         One step of undo; a window that undo brought back stays until another one is chosen.
         """
         for time, session in self._sessions.items():
-            if self._looked.get(time) != self._window():
+            if self._looked.get(time) != self._seen():
                 self._look(time, session.model)
 
     def look(self, **changes: Any) -> None:
@@ -121,7 +121,7 @@ class Drawer:
     def take(self, sessions: Mapping[int, Session], journal: Journal) -> None:
         """Go on with sessions that were made elsewhere, in place of those that are here."""
         self._sessions, self.journal = dict(sessions), journal
-        self._looked = {time: self._window() for time in sessions}
+        self._looked = {time: self._seen() for time in sessions}
         for time, session in self._sessions.items():
             session.keep_embeddings(self.shelf.files)
             session.recorder.journal, session.recorder.time = journal, time
@@ -133,8 +133,16 @@ class Drawer:
         """Take note that undo or redo may have brought another model back."""
         self.model = session.model
 
+    def _seen(self) -> WindowChoice:
+        """Return the window that is chosen; ranges for another number of channels do not count."""
+        window = self._window()
+        if not isinstance(window, PerChannel):
+            return window
+        count = len(self.channels) if self.channels else min(3, self.frame.volume().n_channels)
+        return window if len(window.windows) == max(1, count) else None
+
     def _look(self, time: int, model: Segmenter) -> None:
-        session, window = self._sessions[time], self._window()
+        session, window = self._sessions[time], self._seen()
         changes: dict[str, Any] = {}
         if model is not session.model:
             changes["model"] = model

@@ -63,6 +63,12 @@ class Frame:
         """Number of time points; None if there is no time axis."""
         return self.shape[self.grid.index("t")] if "t" in self.grid else None
 
+    @property
+    def unit(self) -> str:
+        """What lengths are shown in: "mm", "µm" for what has micrometres or less, or "px"."""
+        mm = MM_PER_UNIT.get(str(self.image.units[-1]))
+        return "px" if mm is None else "µm" if mm < 1 else "mm"
+
     def volume(self, time: int = 0) -> Volume:
         """Return the volume at a time point, without copying or reading it."""
         parts = [source(layer) for layer in (self.image, *self.others)]

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.volume import Plane
-from napari_intseg.ui.big import zeros
+from napari_intseg.ui.big import is_large
 from napari_intseg.ui.frame import Frame
+from napari_intseg.ui.kept import default_path, keep
 
 POSITIVE, NEGATIVE = "positive", "negative"
 SYMBOLS = {True: "cross", False: "hbar"}
@@ -87,8 +88,21 @@ def _point_size(frame: Frame) -> float:
 
 
 def make_labels(frame: Frame, name: str) -> Labels:
-    """Return an empty Labels layer on a frame's grid."""
-    return Labels(zeros(frame.shape, LABEL_DTYPE), name=name, opacity=0.45, **geometry(frame))
+    """Return a Labels layer on a frame's grid; if it does not fit in memory it lives on disk.
+
+    It is empty, or holds what was kept on disk before.
+
+    Raises
+    ------
+    FileError
+        If it has to live on disk and no place for it can be written to.
+    """
+    data = (
+        keep(frame, LABEL_DTYPE, default_path(frame, LABEL_DTYPE)).array
+        if is_large(frame.shape, LABEL_DTYPE)
+        else np.zeros(frame.shape, LABEL_DTYPE)
+    )
+    return Labels(data, name=name, opacity=0.45, **geometry(frame))
 
 
 def geometry(frame: Frame) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How the model sees the image: choices that answer anew, a small picture of it, and a record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -60,7 +60,10 @@ class Looking:
         self._again()
 
     def choose(self, **changes: Any) -> None:
-        """Change `context` or `colours` of the `Setup`; what was clicked is answered anew."""
+        """Change further fields of the `Setup`; what was clicked is answered anew.
+
+        `context`, `colours` or `tiles`; one step of undo, and a line of the journal.
+        """
         binder = self._bench.binder
         if binder is None or binder.drawer.model is None:
             self._bench.voice.failed.emit("There is nothing to look at yet. Begin an object first.")
@@ -79,6 +82,33 @@ class Looking:
             return None
         session = binder.drawer.sessions.get(binder.time)
         return None if session is None else session.setup
+
+    def limits(self, then: Callable[[Sequence[tuple[float, float]]], None]) -> None:
+        """Find what the model sees dark and bright now, channel by channel.
+
+        Parameters
+        ----------
+        then : callable
+            Given a pair for each channel that is shown, in the GUI thread; one for grey images.
+            Not called before there is anything to look at.
+        """
+        setup = self.setup
+        if setup is None:
+            self._bench.voice.failed.emit("There is nothing to look at yet. Begin an object first.")
+            return
+
+        def work(_: ShouldStop) -> list[tuple[float, float]]:
+            seen = setup.options.intensity  # may read from the data
+            count = len(seen.channels) if seen.channels else 1
+            return [
+                (seen.low[i % len(seen.low)], seen.high[i % len(seen.high)]) for i in range(count)
+            ]
+
+        def done(outcome: Outcome[list[tuple[float, float]]]) -> None:
+            if not self._closed and outcome.value is not None:
+                then(outcome.value)
+
+        self._bench.worker.submit(work, done, key="limits")
 
     def picture(self, then: Callable[[Picture | None], None]) -> None:
         """Make a small picture of what the model sees of the slice in view, as RGB.

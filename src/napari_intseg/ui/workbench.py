@@ -219,11 +219,11 @@ class Workbench:
         try:
             frame = Frame(image, self.axes or possible_axes(image)[0], self.others)
             frame.volume(0)
+            points, labels, free = layers_for(self.viewer, frame)
         except IntSegError as err:
             self.voice.failed.emit(str(err))
             return
         self.axes = frame.axes
-        points, labels, free = layers_for(self.viewer, frame)
         binder = Binder(
             self._tools,
             frame,

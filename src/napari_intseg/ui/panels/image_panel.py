@@ -10,7 +10,7 @@ from napari_intseg.inference.intensity import CT_WINDOWS, default_colours
 from napari_intseg.ui.frame import can_mix, level_0, possible_axes
 from napari_intseg.ui.looking import Looking
 from napari_intseg.ui.panels.form import combo, fill, form
-from napari_intseg.ui.panels.look_panel import LEVEL, PER_CENT, RANGE, LookPanel
+from napari_intseg.ui.panels.look_panel import CHANNELS, LEVEL, PER_CENT, RANGE, LookPanel
 from napari_intseg.ui.panels.preview import Preview
 from napari_intseg.ui.window import AS_SHOWN
 from napari_intseg.ui.workbench import Workbench
@@ -65,7 +65,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
             (AS_SHOWN, AS_SHOWN),
             ("percentiles", "percentile"),
             ("full range", "full"),
-            *((f"{kind} …", kind) for kind in (LEVEL, PER_CENT, RANGE)),
+            *((f"{kind} …", kind) for kind in (LEVEL, PER_CENT, RANGE, CHANNELS)),
         ]
         for name, window in CT_WINDOWS.items():
             entries.append((f"CT {name}: level {window.level:g}, width {window.width:g} HU", name))
@@ -125,8 +125,10 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         chosen = self.contrast.currentData()
         if index is not None:
             self.look.ask(chosen)
-        asked = chosen in (LEVEL, PER_CENT, RANGE)
-        self._looking.choose_window(self.look.chosen() if asked else chosen)
+        asked = chosen in (LEVEL, PER_CENT, RANGE, CHANNELS)
+        window = self.look.chosen() if asked else chosen
+        if window is not None or chosen != CHANNELS:  # its numbers are being found
+            self._looking.choose_window(window)
 
     def _channels_chosen(self, _on: bool) -> None:
         on = [what for box, what in self._boxes if box.isChecked()]

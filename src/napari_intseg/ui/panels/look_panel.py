@@ -1,16 +1,23 @@
-"""Windows by numbers, colours of channels, neighbouring planes."""
+"""Windows by numbers, colours of channels, neighbouring planes, tiles."""
+
+from collections.abc import Sequence
 
 from psygnal import Signal
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_intseg.inference.intensity import NAMED_COLOURS, Percentiles, Window, WindowChoice
+from napari_intseg.inference.tiling import Tiles
 from napari_intseg.ui.looking import Looking
+from napari_intseg.ui.panels.channel_ranges import ChannelRanges, Limits
 from napari_intseg.ui.panels.form import combo, fill
 from napari_intseg.ui.workbench import Workbench
 
 LEVEL, PER_CENT, RANGE = "level and width", "percentiles from to", "fixed range"
 """Entries of the list of windows for which two numbers are asked."""
+
+CHANNELS = "fixed range for each channel"
+"""The entry for which two numbers a channel are asked."""
 
 _STARTS = {LEVEL: (50.0, 400.0), PER_CENT: (0.5, 99.5), RANGE: (0.0, 255.0)}
 _PREFIXES = {LEVEL: ("level ", "width "), PER_CENT: ("", ""), RANGE: ("from ", "to ")}
@@ -48,6 +55,15 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             "The model sees the plane before in red, this one in green, the next in blue (2.5-D)."
         )
         self.neighbours.toggled.connect(lambda on: looking.choose(context=int(on)))
+        self.tiles = QCheckBox("full resolution for large objects")
+        self.tiles.setToolTip(
+            "Draw the outline of an object that is larger than the model's view tile by tile, at\n"
+            "full resolution, blended; smaller ones stay as they are. A click on a large object\n"
+            "then takes as many times longer as there are tiles. Undo takes it back."
+        )
+        self.tiles.toggled.connect(lambda on: looking.choose(tiles=Tiles() if on else None))
+        self.ranges = ChannelRanges()
+        self.ranges.changed.connect(lambda: self._number_changed(0.0))
         self.colours = QWidget()
         self._row = QHBoxLayout(self.colours)
         for inside in (row, self._row):
@@ -55,18 +71,24 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        for widget in (self.numbers, self.colours, self.neighbours):
+        for widget in (self.numbers, self.ranges, self.colours, self.neighbours, self.tiles):
             layout.addWidget(widget)
         self.numbers.setVisible(False)
+        self.ranges.setVisible(False)
         self._count = -1
         bench.voice.changed.connect(self._show)
         self._show()
 
     def ask(self, kind: object) -> None:
-        """Show the two numbers of a kind of window; none for any other choice."""
-        self._kind = kind if isinstance(kind, str) and kind in _STARTS else ""
-        self.numbers.setVisible(bool(self._kind))
-        if self._kind:
+        """Show the numbers of a kind of window; none for any other choice."""
+        known = (*_STARTS, CHANNELS)
+        self._kind = kind if isinstance(kind, str) and kind in known else ""
+        self.numbers.setVisible(self._kind in _STARTS)
+        self.ranges.setVisible(self._kind == CHANNELS)
+        if self._kind == CHANNELS:
+            self.ranges.show_limits([])
+            self._looking.limits(self._begin_ranges)
+        elif self._kind:
             pairs = zip(_PREFIXES[self._kind], _STARTS[self._kind], strict=True)
             for box, (prefix, start) in zip((self.first, self.second), pairs, strict=True):
                 with QSignalBlocker(box):
@@ -76,12 +98,19 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def chosen(self) -> WindowChoice:
         """Return the window that the numbers make; None while they make none."""
+        if self._kind == CHANNELS:
+            return self.ranges.chosen()
         one, two = float(self.first.value()), float(self.second.value())
         if self._kind == LEVEL and two > 0:
             return Window(one, two)
         if self._kind == PER_CENT and 0 <= one < two <= 100:
             return Percentiles(one, two)
         return (one, two) if self._kind == RANGE and one < two else None
+
+    def _begin_ranges(self, limits: Sequence[Limits]) -> None:
+        """Begin with what is seen now."""
+        if self._kind == CHANNELS and not self.ranges.rows:
+            self.ranges.show_limits(limits)
 
     def _number_changed(self, _value: float) -> None:
         if self.chosen() is not None:
@@ -92,14 +121,19 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         volume = None if setup is None else setup.volume
         is_grey = volume is not None and volume.ndim == 3 and not volume.n_channels
         self.neighbours.setVisible(is_grey)
+        self.tiles.setVisible(setup is not None)
         if setup is not None:
-            with QSignalBlocker(self.neighbours):
-                self.neighbours.setChecked(setup.context > 0)
+            boxes = ((self.neighbours, setup.context > 0), (self.tiles, setup.tiles is not None))
+            for box, on in boxes:
+                with QSignalBlocker(box):
+                    box.setChecked(on)
         shown = None if setup is None or setup.channels is None else len(setup.channels)
         count = shown or (0 if volume is None else min(3, volume.n_channels))
         if count != self._count:
             self._count = count
             self._show_colours(count)
+            if self._kind == CHANNELS:  # a row for each of the channels there are now
+                self.ask(CHANNELS)
 
     def _show_colours(self, count: int) -> None:
         while (item := self._row.takeAt(0)) is not None:

@@ -13,7 +13,7 @@ from napari_intseg.ui.workbench import Workbench
 
 
 class Preview(QWidget):  # type: ignore[misc, unused-ignore]
-    """Follows the slice in view and the choice of window, while it is switched on.
+    """Follows the slice in view and the choice of window, unless it is switched off.
 
     Parameters
     ----------
@@ -29,7 +29,10 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
         self._rests = 0
         self._closed = False
         self.shown = QCheckBox("show what the model sees")
-        self.shown.setToolTip("A small picture of the slice as the model gets it.")
+        self.shown.setToolTip(
+            "A small picture of the slice as the model gets it, made when nothing else is to do."
+        )
+        self.shown.setChecked(True)
         self.picture = QLabel()
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.picture.setVisible(False)

@@ -3,7 +3,6 @@
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
-    QDoubleSpinBox,
     QGridLayout,
     QLabel,
     QListWidget,
@@ -12,7 +11,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.panels.length import Length
 from napari_intseg.ui.review import Review
 from napari_intseg.ui.through_time import ThroughTime
 from napari_intseg.ui.workbench import Workbench
@@ -39,12 +40,9 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._bench, self.review = bench, review
         self.interpolate = QCheckBox("between clicked planes only, by shape")
         self.interpolate.setToolTip("Interpolate shapes between clicked planes, without the model.")
-        self.reach = QDoubleSpinBox()
-        self.reach.setRange(0.0, 1e6)
-        self.reach.setSuffix(" mm")
+        self.reach = Length()
         self.reach.setSpecialValueText("as far as it goes")
         self.reach.setToolTip("Propagate at most so far from a clicked plane; 0: no limit.")
-        self.reach.setKeyboardTracking(False)
         self.next = buttons.make("next_plane")
         self.list = QListWidget()
         self.list.setMaximumHeight(90)
@@ -56,10 +54,9 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.smooth.setToolTip(
             "Let the outline pass smoothly across planes. Planes with clicks stay as they are."
         )
-        self.smooth_mm = QDoubleSpinBox()
-        self.smooth_mm.setRange(0.1, 1000.0)
-        self.smooth_mm.setValue(2.0)
-        self.smooth_mm.setSuffix(" mm")
+        self.smoothing = Length(least=0.01)
+        self.smoothing.setToolTip("How far; at first as far as two planes are apart.")
+        self._smoothed: Binder | None = None
         self.through = ThroughTime(bench)
         self.follow = QPushButton("Follow through time")
         self.follow.setToolTip(
@@ -70,13 +67,11 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._arrange()
         self._shown: list[tuple[object, ...]] = []
         self.interpolate.toggled.connect(self._interpolate_toggled)
-        self.reach.valueChanged.connect(self._reach_changed)
+        self.reach.chosen.connect(self._reach_changed)
         self.list.itemClicked.connect(self._chosen)
         self.holes.clicked.connect(lambda _on: review.clean_up(holes=True))
         self.largest.clicked.connect(lambda _on: review.clean_up(largest=True))
-        self.smooth.clicked.connect(
-            lambda _on: review.clean_up(smooth_mm=float(self.smooth_mm.value()))
-        )
+        self.smooth.clicked.connect(lambda _on: review.clean_up(smooth_mm=self.smoothing.mm))
         bench.voice.changed.connect(self._show)
         self._show()
 
@@ -88,7 +83,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         label = QLabel("Reach")
         self._for_volumes = (
             self.interpolate, label, self.reach, self.next, self.list, self.holes, self.largest,
-            self.smooth, self.smooth_mm,
+            self.smooth, self.smoothing,
         )  # fmt: skip
         layout.addWidget(label, 1, 0)
         layout.addWidget(self.reach, 1, 1)
@@ -97,7 +92,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.holes, 4, 0)
         layout.addWidget(self.largest, 4, 1)
         layout.addWidget(self.smooth, 5, 0)
-        layout.addWidget(self.smooth_mm, 5, 1)
+        layout.addWidget(self.smoothing, 5, 1)
         layout.addWidget(self.follow, 6, 0, 1, 2)
 
     def _show(self) -> None:
@@ -113,7 +108,10 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.next.setEnabled(bool(rows))
         with QSignalBlocker(self.interpolate):
             self.interpolate.setChecked(self.review.is_interpolating)
-        if rows == self._shown or binder is None:
+        if binder is None:
+            return
+        self._show_lengths(binder)
+        if rows == self._shown:
             return
         self._shown = list(rows)
         self.list.clear()
@@ -122,6 +120,13 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
             item = QListWidgetItem(f"{axis} = {plane.index}: {100 * sure:.0f} % sure")
             item.setData(_PLANE, plane)
             self.list.addItem(item)
+
+    def _show_lengths(self, binder: Binder) -> None:
+        frame = binder.frame
+        self.reach.show_mm(self.review.reach_mm or 0.0, frame.unit)
+        if self._smoothed is not binder and len(frame.spatial) == 3:
+            self._smoothed = binder
+            self.smoothing.show_mm(max(frame.volume().spacing), frame.unit)
 
     def _follow_pressed(self, _on: bool = False) -> None:
         if self.through.is_running:

@@ -1,0 +1,236 @@
+"""Labels that live on disk: in a folder that a person can find, and that is there the next day."""
+
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from numpy.typing import DTypeLike
+from platformdirs import user_data_path
+
+from napari_intseg.core.segmenter import Array
+from napari_intseg.errors import FileError
+from napari_intseg.io.layer_grid import KEY
+from napari_intseg.io.source import Source
+from napari_intseg.ui.frame import Frame
+
+OURS = "napari-intseg kept"
+"""Key of the attributes of a zarr group that was made here: the shape it was made for."""
+
+_CHUNK_PX = 256
+_UNITS = {"mm": "millimeter", "µm": "micrometer"}
+_open: "weakref.WeakValueDictionary[Path, Any]" = weakref.WeakValueDictionary()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """Labels on disk.
+
+    Parameters
+    ----------
+    path : Path
+        The OME-Zarr folder; without zarr a sparse ``.npy``.
+    array : zarr.Array or numpy.memmap
+        Of the grid's shape; written as it is changed.
+    is_old : bool
+        Whether it was there already, with what it holds.
+    """
+
+    path: Path
+    array: Any
+    is_old: bool
+
+
+def default_folder(image: Image) -> Path:
+    """Return the folder of an image's file if it can be written to, else one of the user's data."""
+    file = file_of(image)
+    if file is not None and file.parent.is_dir() and os.access(file.parent, os.W_OK):
+        return file.parent
+    return Path(user_data_path("napari-intseg")) / "labels"
+
+
+def file_of(image: Image) -> Path | None:
+    """Return the file or folder that an image layer was read from, None if there is none."""
+    known = (image.metadata.get(KEY) or {}).get("source")
+    path = known.path if isinstance(known, Source) else image.source.path
+    found = None if path is None else Path(path)
+    return found if found is not None and found.exists() else None
+
+
+def ending() -> str:
+    """Return what the names of kept labels end in: ".zarr", without zarr ".npy"."""
+    return ".npy" if find_spec("zarr") is None else ".zarr"
+
+
+def default_path(frame: Frame, dtype: DTypeLike) -> Path:
+    """Return where labels of an image are kept unless another place is chosen.
+
+    Labels of the same grid that are there already, and that nobody has open, are gone on with;
+    anything else of that name is left alone.
+    """
+    file, folder = file_of(frame.image), default_folder(frame.image)
+    stem = (frame.image.name if file is None else file.name.split(".")[0]) or "image"
+    safe = "".join(c if c.isalnum() or c in " -_" else "_" for c in stem)
+    for number in count(1):
+        path = folder / f"{safe}_labels{'' if number == 1 else f'-{number}'}{ending()}"
+        if not path.exists() or (path not in _open and _fits(path, frame.shape, dtype)):
+            return path
+    raise AssertionError  # numbers do not end
+
+
+def keep(frame: Frame, dtype: DTypeLike, path: Path) -> Kept:
+    """Open labels on disk, or make a place for them.
+
+    Parameters
+    ----------
+    frame : Frame
+        Gives the grid.
+    dtype : dtype
+        Of the labels.
+    path : Path
+        A folder that is not there yet, or one made here for the same grid.
+
+    Raises
+    ------
+    FileError
+        If something else is there, or nothing can be written there.
+    """
+    is_old = path.exists()
+    if is_old and (path in _open or not _fits(path, frame.shape, dtype)):
+        raise FileError(
+            "labels have no place there: expected a new folder, or one with labels of this image "
+            f"that nobody has open, got {str(path)!r}. Choose another name."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        array = _opened(path) if is_old else _made(path, frame, np.dtype(dtype))
+    except OSError as err:
+        raise FileError(
+            f"labels cannot be kept there: expected a folder that can be written to, got "
+            f"{str(path)!r} ({err}). Choose another folder."
+        ) from err
+    _open[path] = array
+    if not is_old and path.suffix == ".zarr":
+        weakref.finalize(array, _tidy, path)
+    return Kept(path, array, is_old)
+
+
+def place_of(array: Any) -> Path | None:
+    """Return where an array of `keep` lives on disk; None for any other."""
+    return next((path for path, one in _open.items() if one is array), None)
+
+
+def held_pieces(array: Any) -> Iterator[tuple[slice, ...]]:
+    """Go through the parts of labels in which something has been written.
+
+    Of zarr arrays these are the chunks there are; of others every plane of the first axis.
+    """
+    path = place_of(array)
+    if path is None or path.suffix != ".zarr":
+        for index in range(array.shape[0]) if array.ndim > 2 else (slice(None),):
+            yield (slice(index, index + 1) if isinstance(index, int) else index,)
+        return
+    for file in (path / "0").rglob("*"):
+        at = file.relative_to(path / "0").parts
+        if file.is_file() and all(part.isdigit() for part in at):
+            yield tuple(
+                slice(int(i) * n, min((int(i) + 1) * n, size))
+                for i, n, size in zip(at, array.chunks, array.shape, strict=True)
+            )
+
+
+def largest_label(array: Any) -> int:
+    """Return the largest label; only what has been written is read."""
+    return max((int(np.max(array[where])) for where in held_pieces(array)), default=0)
+
+
+def copy(source: Any, target: Any) -> None:
+    """Make a target of the same shape, empty at first or a copy of earlier, hold the same."""
+    seen = set()
+    for array in (source, target):
+        for where in held_pieces(array):
+            key = tuple((part.start, part.stop) for part in where)
+            if key not in seen:
+                seen.add(key)
+                block: Array = np.asarray(source[where])
+                if block.any() or np.any(target[where]):
+                    target[where] = block
+
+
+def _made(path: Path, frame: Frame, dtype: "np.dtype[Any]") -> Any:
+    shape = frame.shape
+    if path.suffix == ".npy":
+        return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    import zarr
+
+    group = zarr.create_group(str(path), zarr_format=2)
+    group.attrs.update({**_about(frame), OURS: list(shape)})
+    chunks = tuple(1 for _ in shape[:-2]) + tuple(min(_CHUNK_PX, n) for n in shape[-2:])
+    return group.create_array(
+        "0", shape=shape, dtype=dtype, chunks=chunks,
+        chunk_key_encoding={"name": "v2", "separator": "/"},
+    )  # fmt: skip
+
+
+def _about(frame: Frame) -> dict[str, Any]:
+    """Return what OME-Zarr 0.4 says of labels on a grid; of turned axes their lengths only."""
+    spacing = dict(zip("zyx"[-len(frame.spatial) :], _lengths(frame), strict=True))
+    unit = _UNITS.get(frame.unit)
+    axes = [
+        {"name": a, "type": "time"}
+        if a == "t"
+        else {"name": a, "type": "space", **({"unit": unit} if unit else {})}
+        for a in frame.grid
+    ]
+    scale = [float(spacing.get(a, 1.0)) for a in frame.grid]
+    steps = [{"type": "scale", "scale": scale}]
+    datasets = [{"path": "0", "coordinateTransformations": steps}]
+    image = {"version": "0.4", "axes": axes, "datasets": datasets}
+    return {"multiscales": [image], "image-label": {"version": "0.4"}}
+
+
+def _lengths(frame: Frame) -> list[float]:
+    per_mm = {"mm": 1.0, "µm": 1e3}.get(frame.unit, 1.0)
+    return [length * per_mm for length in frame.volume().spacing]
+
+
+def _opened(path: Path) -> Any:
+    if path.suffix == ".npy":
+        return np.lib.format.open_memmap(path, "r+")
+    import zarr
+
+    return zarr.open_group(str(path), mode="r+", zarr_format=2)["0"]
+
+
+def _fits(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> bool:
+    """Whether labels that were kept here before, for such a grid, are there."""
+    try:
+        if path.suffix == ".npy":
+            there = np.load(path, mmap_mode="r")
+            return bool(there.shape == shape and there.dtype == np.dtype(dtype))
+        import zarr
+
+        group = zarr.open_group(str(path), mode="r", zarr_format=2)
+        array: Any = group["0"]
+        held: Any = dict(group.attrs).get(OURS)
+        return bool(held == list(shape) and array.dtype == np.dtype(dtype))
+    except (ImportError, OSError, KeyError, ValueError):  # whatever it is, it is not ours
+        return False
+
+
+def _tidy(path: Path) -> None:
+    """Take a folder away again in which nobody has ever written a label."""
+    with suppress(OSError):
+        if any(f.is_file() and not f.name.startswith(".") for f in (path / "0").rglob("*")):
+            return
+        for file in (*(path / "0").glob(".*"), *path.glob(".*")):
+            file.unlink()
+        (path / "0").rmdir()
+        path.rmdir()

@@ -1,0 +1,152 @@
+"""Controls of what the model sees, in the panel: ranges a channel, tiles, units, the preview."""
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QApplication
+
+from napari_intseg.core.volume import Plane
+from napari_intseg.inference.intensity import PerChannel
+from napari_intseg.inference.tiling import Tiles
+from napari_intseg.ui.actions import ACTIONS, Keys
+from napari_intseg.ui.looking import Looking
+from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.panels.image_panel import ImagePanel
+from napari_intseg.ui.panels.look_panel import CHANNELS
+from napari_intseg.ui.panels.review_panel import ReviewPanel
+from napari_intseg.ui.review import Review
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def panel(bench, qtbot):
+    made = ImagePanel(bench, Looking(bench, bench.post))
+    qtbot.addWidget(made)
+    yield made
+    made.close_panel()
+
+
+@pytest.fixture
+def two(squares):
+    """The squares in the first of two channels, 12 bit; something else in the second."""
+    return np.stack([squares.astype(np.uint16) * 10, np.full_like(squares, 7).astype(np.uint16)])
+
+
+def begin(bench, panel, data, **options):
+    bench.viewer.add_image(data, **options)
+    panel._image_chosen(0)
+    bench.new_object()
+    return bench.binder
+
+
+def choose(box, what):
+    box.setCurrentIndex(next(i for i in range(box.count()) if box.itemData(i) == what))
+
+
+def test_each_channel_has_a_range_and_it_is_undone(bench, panel, settle, pump, two):
+    bench.viewer.add_image(two)
+    bench.choose_axes("cyx")
+    bench.new_object()
+    binder = bench.binder
+    binder.points.add((20, 20))
+    settle()
+    answered = binder.labels.data.copy()
+    before = binder.drawer.sessions[0].setup
+    choose(panel.contrast, CHANNELS)
+    pump.until(lambda: len(panel.look.ranges.rows) == 2)
+    low, high = panel.look.ranges.rows[0]
+    assert (low.value(), high.value()) == (
+        before.options.intensity.low[0],
+        before.options.intensity.high[0],
+    )
+    assert low.toolTip()
+    for row, pair in zip(panel.look.ranges.rows, ((-90_000, 90_000), (0, 14)), strict=True):
+        for box, value in zip(row, pair, strict=True):
+            box.setValue(value)
+    settle()
+    setup = binder.drawer.sessions[0].setup
+    assert setup.window == PerChannel(((-90_000, 90_000), (0, 14)))
+    assert (setup.options.intensity.low, setup.options.intensity.high) == (
+        (-90_000, 0),
+        (90_000, 14),
+    )
+    assert (binder.labels.data != answered).any()  # all is the same grey now
+    for _ in range(4):
+        if binder.drawer.sessions[0].setup is not before:
+            bench.undo()
+            settle()
+    np.testing.assert_array_equal(binder.labels.data, answered)
+    bench.choose_channels((0,))  # two ranges do not fit one channel
+    settle()
+    assert bench.binder.drawer.session(0, 1, make=True).window is None
+
+
+def test_tiles_are_a_choice_a_step_of_undo_and_a_line_of_the_journal(
+    bench, panel, settle, toy, squares
+):
+    large = np.kron(squares, np.ones((30, 30), np.uint8))  # the square has 600 pixels a side
+    binder = begin(bench, panel, large)
+    binder.points.add((600, 600))
+    settle()
+    assert not panel.look.tiles.isChecked()
+    assert "larger than the model's view" in panel.look.tiles.toolTip()
+    bench.voice.changed.emit()
+    asked = len(toy.queries)
+    panel.look.tiles.setChecked(True)
+    settle()
+    session = binder.drawer.sessions[0]
+    assert session.setup.tiles == Tiles()
+    assert len(toy.queries) > asked
+    assert any('"Tiles"' in str(line).replace("'", '"') for line in binder.drawer.journal.lines)
+    bench.undo()
+    settle()
+    bench.voice.changed.emit()
+    assert session.setup.tiles is None
+    assert not panel.look.tiles.isChecked()
+
+
+def test_the_preview_is_on_and_made_beside_the_clicks(bench, panel, settle, pump, toy, squares):
+    binder = begin(bench, panel, squares)
+    binder.points.add((20, 20))
+    settle()
+    assert panel.preview.shown.isChecked()
+    pump.until(lambda: panel.preview.picture.pixmap() and not panel.preview.picture.isHidden())
+    picture = panel.preview.picture.pixmap().toImage()
+    assert (picture.width(), picture.height()) == (80, 60)
+    assert picture.pixelColor(20, 20).red() == 200
+    assert len(toy.queries) == 1  # nobody asks the model for it
+    panel.preview.shown.setChecked(False)
+    QApplication.processEvents()
+    assert panel.preview.picture.isHidden()
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "suffix", "shown", "mm"),
+    [
+        ("mm", (3, 1, 1), " mm", 3, 3),
+        ("um", (2, 0.5, 0.5), " µm", 2, 0.002),
+        ("pixel", (1, 1, 1), " px", 1, 1),
+    ],
+)
+def test_lengths_are_in_the_unit_of_the_image(
+    bench, qtbot, settle, boxes, unit, scale, suffix, shown, mm
+):
+    calls = {action.name: bench.cancel for action in ACTIONS}
+    keys, review = Keys(bench.viewer, calls), Review(bench)
+    panel = ReviewPanel(bench, review, Buttons(calls, keys.taken))
+    qtbot.addWidget(panel)
+    layer = bench.viewer.add_image(boxes, scale=scale, units=(unit,) * 3)
+    bench.choose_image(layer)
+    bench.new_object()
+    bench.binder.points.add((4, 12, 20))
+    settle()
+    bench.voice.changed.emit()
+    assert (panel.reach.suffix(), panel.smoothing.suffix()) == (suffix, suffix)
+    assert panel.smoothing.value() == shown
+    assert panel.smoothing.mm == pytest.approx(mm)
+    panel.reach.setValue(6 * shown)
+    assert review.reach_mm == pytest.approx(6 * mm)
+    bench.voice.changed.emit()
+    assert panel.reach.value() == pytest.approx(6 * shown)
+    assert bench.binder.drawer.session(0).volume.of(boxes, Plane(0, 4)).any()
+    keys.close()
