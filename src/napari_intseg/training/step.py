@@ -11,6 +11,12 @@ from napari_intseg.models.nets.click_pyramid import ClickPyramid
 from napari_intseg.training.clicks import add_clicks
 from napari_intseg.training.loss import IGNORED, click_loss
 
+LATE_SHARE = 0.5
+"""Share of steps that begin in the middle of a person's work."""
+
+LATE_CLICKS = 9
+"""They begin after at most as many clicks, less one, on the network's own answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
@@ -41,13 +47,16 @@ def click_step(
 
     Every view is encoded once. Then it is answered `passes` times; between two answers each
     view gets one click on its deepest error, and the probability goes back in. All passes are
-    supervised: their number buys clicks, not passes of the encoder.
+    supervised: their number buys clicks, not passes of the encoder. Half of the steps begin after
+    a few answers and clicks that are not: without these a network knows the first clicks only,
+    and wavers when it is corrected for the tenth time.
     """
-    image, truth, clicks, prev = batch
+    image, truth = batch[:2]
     half = precision != torch.float32
     with torch.autocast(image.device.type, dtype=precision, enabled=half):
         image = image.float().div(255).contiguous(memory_format=torch.channels_last)
         kept = net.encode(image)
+        clicks, prev = _begin(net, kept, batch, rng)
         losses, ious = [], []
         for number in range(passes):
             logits = net.answer(kept, clicks, prev)
@@ -55,12 +64,32 @@ def click_step(
             prev = torch.sigmoid(logits.detach())
             ious.append(batch_iou(prev, truth))
             if number + 1 < passes:
-                table = add_clicks(
-                    clicks.cpu().numpy(), prev[:, 0].cpu().numpy(), truth[:, 0].cpu().numpy(), rng
-                )
-                clicks = torch.from_numpy(table).to(image.device)
+                clicks = _clicked(clicks, prev, truth, rng)
     loss = torch.stack(losses).mean()
     return loss, StepResult(float(loss.detach()), ious[0], ious[-1])
+
+
+def _begin(
+    net: ClickPyramid, kept: list[Tensor], batch: tuple[Tensor, ...], rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return the clicks and the answer that a step begins with."""
+    _, truth, clicks, prev = batch
+    count = int(rng.integers(1, LATE_CLICKS)) if rng.random() < LATE_SHARE else 0
+    # weights that autocast keeps from here would have no gradient in the passes that follow
+    kind, half = prev.device.type, torch.is_autocast_enabled(prev.device.type)
+    with torch.no_grad(), torch.autocast(kind, enabled=half, cache_enabled=False):
+        for _ in range(count):
+            prev = torch.sigmoid(net.answer(kept, clicks, prev))
+            clicks = _clicked(clicks, prev, truth, rng)
+    return clicks, prev
+
+
+def _clicked(clicks: Tensor, prob: Tensor, truth: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return the click tables with one more click each, on the deepest error of an answer."""
+    table = add_clicks(
+        clicks.cpu().numpy(), prob[:, 0].cpu().numpy(), truth[:, 0].cpu().numpy(), rng
+    )
+    return torch.from_numpy(table).to(clicks.device)
 
 
 def parameter_groups(net: ClickPyramid, *, lr: float, decay: float) -> list[dict[str, Any]]:

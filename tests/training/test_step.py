@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+
+from napari_intseg.models.nets.click_pyramid import ClickPyramid
+from napari_intseg.training import step
+from napari_intseg.training.step import click_step
+
+
+@pytest.fixture
+def batch():
+    truth = torch.zeros(2, 1, 64, 64, dtype=torch.uint8)
+    truth[:, :, 20:40, 20:40] = 1
+    clicks = torch.zeros(2, 24, 3)
+    clicks[:, 0] = torch.tensor((30.0, 30.0, 1.0))
+    image = torch.from_numpy(
+        np.random.default_rng(0).integers(0, 255, (2, 3, 64, 64), dtype=np.uint8)
+    )
+    return image, truth, clicks, torch.zeros(2, 1, 64, 64)
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Return the number of clicks of every supervised or free answer, in order."""
+    counts = []
+    answer = ClickPyramid.answer
+
+    def listening(self, kept, clicks, prev):
+        counts.append((torch.is_grad_enabled(), int((clicks[0, :, 2] != 0).sum())))
+        return answer(self, kept, clicks, prev)
+
+    monkeypatch.setattr(ClickPyramid, "answer", listening)
+    return counts
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_step_that_begins_late_reaches_every_weight(batch, monkeypatch, precision):
+    monkeypatch.setattr(step, "LATE_SHARE", 1.0)
+    torch.manual_seed(0)
+    net = ClickPyramid().train()
+    loss, _ = click_step(net, batch, passes=2, rng=np.random.default_rng(0), precision=precision)
+    loss.backward()
+    assert not [name for name, p in net.named_parameters() if p.grad is None]
+
+
+def test_late_steps_begin_after_clicks_on_answers_that_are_not_supervised(batch, monkeypatch, seen):
+    monkeypatch.setattr(step, "LATE_SHARE", 1.0)
+    net = ClickPyramid().train()
+    click_step(net, batch, passes=2, rng=np.random.default_rng(3), precision=torch.float32)
+    free = [clicks for supervised, clicks in seen if not supervised]
+    supervised = [clicks for supervised, clicks in seen if supervised]
+    assert free == list(range(1, len(free) + 1))
+    assert 1 <= len(free) < step.LATE_CLICKS
+    assert supervised == [len(free) + 1, len(free) + 2]
+
+
+def test_other_steps_begin_with_the_first_click(batch, monkeypatch, seen):
+    monkeypatch.setattr(step, "LATE_SHARE", 0.0)
+    net = ClickPyramid().train()
+    click_step(net, batch, passes=2, rng=np.random.default_rng(3), precision=torch.float32)
+    assert seen == [(True, 1), (True, 2)]
