@@ -33,7 +33,7 @@ FIXTURES = {
         "FocalClick SegFormer-B0-S2", ("focalclick-segformer-b0-s2",)),
     "focalclick_segformer_b3_s2": (
         "FocalClick SegFormer-B3-S2", ("focalclick-segformer-b3-s2",)),
-    "simpleclick_vit_xtiny": ("SimpleClick ViT-xtiny", ("simpleclick-vit-b",)),
+    "simpleclick_vit_xtiny": ("SimpleClick ViT-xtiny", ("simpleclick-vit-xtiny",)),
     "simpleclick_vit_b": ("SimpleClick ViT-B", ("simpleclick-vit-b",)),
     "simpleclick_vit_l": ("SimpleClick ViT-L", ("simpleclick-vit-l",)),
     "simpleclick_vit_h": ("SimpleClick ViT-H", ("simpleclick-vit-h",)),

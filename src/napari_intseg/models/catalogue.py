@@ -56,10 +56,11 @@ def _fbrs(key: str, file: str, size_mb: float) -> WeightFile:
     )  # fmt: skip
 
 
-def _simpleclick(size: str, file: str, size_mb: float) -> WeightFile:
+def _simpleclick(size: str, file: str, size_mb: float, note: str = "") -> WeightFile:
+    by_hand = "published on a file host that wants a browser: fetch by hand and add"
     return WeightFile(
         f"simpleclick-vit-{size}", "simpleclick", file, None, None, "MIT", size_mb,
-        "arXiv:2210.11006", "published on a file host that wants a browser: fetch by hand and add",
+        "arXiv:2210.11006", by_hand + note,
     )  # fmt: skip
 
 
@@ -165,6 +166,8 @@ _FILES = (
     _fbrs("fbrs-hrnet18", "hrnet18_ocr64_sbd.pth", 41.0),
     _fbrs("fbrs-hrnet32", "hrnet32_ocr128_lvis.pth", 125.0),
     _fbrs("fbrs-hrnet32-sbd", "hrnet32_ocr128_sbd.pth", 125.0),
+    _simpleclick("xtiny", "cocolvis_vit_xtiny.pth", 16.2,
+                 " with its key, as its name there may be another"),
     _simpleclick("b", "cocolvis_vit_base.pth", 387.0),
     _simpleclick("l", "cocolvis_vit_large.pth", 1291.0),
     _simpleclick("h", "cocolvis_vit_huge.pth", 2638.0),

@@ -4,10 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.nets.focal_click import FocalClickNet, FocalHRNet, FocalSegFormer
 from napari_intseg.models.nets.segformer import SIZES
-from napari_intseg.models.ritm_config import COMMON, HRNET, Known, click_input, read_params
+from napari_intseg.models.ritm_config import (
+    COMMON,
+    HRNET,
+    Known,
+    click_input,
+    load_published,
+    read_params,
+)
 
 _SHARED: Known = COMMON | {
     "pipeline_version": (lambda v: v in ("s1", "s2"), "s1"),
@@ -15,6 +21,7 @@ _SHARED: Known = COMMON | {
     "use_rgb_conv": (lambda v: v is False, False),
     "use_disks": (lambda v: v is True, True),
     "click_maps": (lambda v: v in (None, "disk"), None),
+    "prev_map": (lambda v: v in (None, "probability"), None),
     "conv_extend": (lambda v: v is False, False),
     "with_prev_mask": (lambda v: v is True, True),
 }
@@ -29,29 +36,8 @@ _CLASSES: dict[str, Known] = {
 
 
 def load_focalclick(path: Path) -> FocalClickNet:
-    """Return the network of a published checkpoint, loaded, in evaluation mode.
-
-    Parameters
-    ----------
-    path : Path
-        A file that holds ``{"state_dict": ..., "config": {"class": ..., "params": ...}}``.
-
-    Raises
-    ------
-    WeightsError
-        If the file cannot be read safely, has no such entries, names a class, parameter or value
-        that is not known, or its weights do not fit the network it describes.
-    """
-    loaded = load_checkpoint(path)
-    if not isinstance(loaded, dict) or not {"state_dict", "config"} <= loaded.keys():
-        raise WeightsError(
-            "weights are of another model: expected the entries 'state_dict' and 'config' of a "
-            f"FocalClick checkpoint, got {type(loaded).__name__} without them in {str(path)!r}. "
-            "Choose the model that this file belongs to."
-        )
-    net = net_of_config(loaded["config"], path)
-    load_strict(net, loaded["state_dict"], path)
-    return net.eval()
+    """Return the network of a published checkpoint; see `load_published`."""
+    return load_published(path, "FocalClick", net_of_config)
 
 
 def net_of_config(config: Any, path: Path) -> FocalClickNet:

@@ -39,16 +39,10 @@ def build(
     precision: str = "auto",
     iterations: int = 5,
 ) -> "GrabCut":
-    """Return the model; there are no weights, and it runs on the CPU whatever the device.
+    """Return the model; it has no weights and runs on the CPU, whatever is asked.
 
     Parameters
     ----------
-    name : str
-        The name it is registered under.
-    weights : None
-        It takes none.
-    device, precision : str
-        Not used.
     iterations : int, default 5
         How often colours are learnt and cut anew.
 

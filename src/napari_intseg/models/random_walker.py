@@ -49,16 +49,10 @@ def build(
     beta: float = 400.0,
     solve_px: int = 160,
 ) -> "RandomWalker":
-    """Return the model; there are no weights, and it runs on the CPU whatever the device.
+    """Return the model; it has no weights and runs on the CPU, whatever is asked.
 
     Parameters
     ----------
-    name : str
-        The name it is registered under.
-    weights : None
-        It takes none.
-    device, precision : str
-        Not used.
     beta : float, default 400
         The larger, the harder it is to cross an edge.
     solve_px : int, default 160

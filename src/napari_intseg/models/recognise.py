@@ -177,7 +177,7 @@ def _mixed(shapes: Shapes, config: Any) -> Recognised:
 
 def _simpleclick(shapes: Shapes, _: Any) -> Recognised:
     width = _first(shapes, "patch_embed_coords.proj.weight")
-    sizes = {160: ("xtiny", "b"), 768: ("B", "b"), 1024: ("L", "l"), 1280: ("H", "h")}
+    sizes = {160: ("xtiny", "xtiny"), 768: ("B", "b"), 1024: ("L", "l"), 1280: ("H", "h")}
     title, name = sizes.get(width, (f"of width {width}", "b"))
     return Recognised(f"SimpleClick ViT-{title}", (f"simpleclick-vit-{name}",))
 

@@ -36,16 +36,10 @@ def build(
     iterations: int = 4,
     radius_px: int = 2,
 ) -> "RegionGrowing":
-    """Return the model; there are no weights, and it runs on the CPU whatever the device.
+    """Return the model; it has no weights and runs on the CPU, whatever is asked.
 
     Parameters
     ----------
-    name : str
-        The name it is registered under.
-    weights : None
-        It takes none.
-    device, precision : str
-        Not used.
     multiplier, iterations, radius_px
         See `grow`.
     """

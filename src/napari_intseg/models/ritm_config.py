@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
+
+from torch import nn
 
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
@@ -15,6 +17,7 @@ from napari_intseg.models.nets.click_net import (
     DeepLabClicks,
     HRNetClicks,
 )
+from napari_intseg.models.nets.prev_maps import PrevKind
 from napari_intseg.models.nets.resnet import BACKBONES
 
 _NORMS = (
@@ -48,6 +51,7 @@ def _is_mean_std(value: Any) -> bool:
     )
 
 
+Net = TypeVar("Net", bound=nn.Module)
 Known = dict[str, tuple[Callable[[Any], bool], Any]]
 # name: (what is allowed, value where the file does not say)
 COMMON: Known = {
@@ -58,6 +62,8 @@ COMMON: Known = {
     "cpu_dist_maps": (_is_flag, False),
     # ours, for networks trained on the encodings of other papers; it goes before `use_disks`
     "click_maps": (lambda v: v is None or v in get_args(MapKind), None),
+    # ours too: how a network after ITIS is told the previous mask
+    "prev_map": (lambda v: v is None or v in get_args(PrevKind), None),
     "clicks_groups": (lambda v: v is None, None),
     "with_prev_mask": (_is_flag, False),
     "use_leaky_relu": (_is_flag, False),
@@ -86,12 +92,21 @@ _CLASSES = {
 
 
 def load_ritm(path: Path) -> ClickNet:
-    """Return the network of a published checkpoint, loaded, in evaluation mode.
+    """Return the network of a published checkpoint; see `load_published`."""
+    return load_published(path, "RITM", net_of_config)
+
+
+def load_published(path: Path, family: str, net_of_config: Callable[[Any, Path], Net]) -> Net:
+    """Return the network that a checkpoint describes, loaded, in evaluation mode.
 
     Parameters
     ----------
     path : Path
         A file that holds ``{"state_dict": ..., "config": {"class": ..., "params": ...}}``.
+    family : str
+        Whose checkpoint is expected, for messages.
+    net_of_config : callable
+        Makes the network of the configuration and the path.
 
     Raises
     ------
@@ -105,12 +120,13 @@ def load_ritm(path: Path) -> ClickNet:
         told = ", ".join(entries[:3]) + (", …" if len(entries) > 3 else "")
         raise WeightsError(
             f"weights are of another model: expected the entries 'state_dict' and 'config' of a "
-            f"RITM checkpoint, got {told or type(checkpoint).__name__} in {str(path)!r}. "
+            f"{family} checkpoint, got {told or type(checkpoint).__name__} in {str(path)!r}. "
             "Choose the model that this file belongs to."
         )
     net = net_of_config(checkpoint["config"], path)
     load_strict(net, checkpoint["state_dict"], path)
-    return net.eval()
+    net.eval()
+    return net
 
 
 def net_of_config(config: Any, path: Path) -> ClickNet:
@@ -196,6 +212,7 @@ def click_input(values: dict[str, Any]) -> ClickInput:
     return ClickInput(
         with_prev=values["with_prev_mask"],
         binary_prev=values["binary_prev_mask"],
+        prev=values["prev_map"] or "probability",
         radius=float(values["norm_radius"]),
         maps=values["click_maps"] or ("disk" if values["use_disks"] else "distance"),
         entry="mixer" if values["use_rgb_conv"] else inner,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from napari_intseg.models.nets.click_maps import ClickMaps, MapKind, map_branch
 from napari_intseg.models.nets.deeplab import DeepLab, SeparableHead
 from napari_intseg.models.nets.hrnet import HRNet
+from napari_intseg.models.nets.prev_maps import PrevKind, distance_map
 from napari_intseg.models.nets.resnet import Backbone
 from napari_intseg.models.nets.taps import NO_TAPS, Taps, tap
 
@@ -28,6 +29,8 @@ class ClickInput:
         Whether the previous probability is an input.
     binary_prev : bool
         Whether it is thresholded at 0.5 first.
+    prev : {"probability", "distance", "signed_distance"}
+        How it is given: as it is, or as distances to the mask (see `distance_map`).
     radius : float
         Of the click maps, in pixels of the network's input.
     maps : {"disk", "distance", "truncated", "gaussian"}
@@ -45,6 +48,7 @@ class ClickInput:
 
     with_prev: bool = False
     binary_prev: bool = False
+    prev: PrevKind = "probability"
     radius: float = 5.0
     maps: MapKind = "disk"
     entry: Literal["branch", "mixer", "convolution"] = "branch"
@@ -144,6 +148,8 @@ class ClickNet(nn.Module, ABC):
     def _prev(self, prev: Tensor | None, maps: Tensor) -> Tensor:
         if prev is None:
             return torch.zeros_like(maps[:, :1])
+        if self.clicks.prev != "probability":
+            return distance_map(prev, signed=self.clicks.prev == "signed_distance")
         return (prev > 0.5).float() if self.clicks.binary_prev else prev
 
 
