@@ -55,7 +55,7 @@ def write_beside(labels: str | Path, lines: Iterable[Mapping[str, Any]]) -> Path
             replace_text(target, "".join(as_text(line) for line in lines))
         else:
             replace_text(target, _with_journal(target, list(lines)))
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, TypeError, AttributeError) as err:
         reason = getattr(err, "strerror", None) or err
         raise FileError(
             f"journal cannot be written: expected a folder that allows it, got {str(target)!r} "

@@ -149,19 +149,29 @@ class Document:
         entry = self.history.redo()
         return None if entry is None else self._restored(entry.title, entry.after)
 
+    def last_of(self, label: int) -> Entry | None:
+        """Return what `revert` would take back; None if there is nothing."""
+        entry = self.history.last_of(_belongs_to(label))
+        is_begin = entry is not None and entry.before.get(ObjectKey(label), entry) is None
+        return None if is_begin else entry
+
+    def last_reverted(self, label: int) -> Entry | None:
+        """Return the entry that `bring_back` would take back in turn; None if there is none."""
+        return self.history.last_reverted(_belongs_to(label))
+
     def revert(self, label: int) -> Change | None:
         """Take back the last action for one object alone, as an action of its own.
 
         None if there is none; that the object was begun is not taken back.
         """
-        entry = self.history.last_of(_belongs_to(label))
-        if entry is None or entry.before.get(ObjectKey(label), entry) is None:
+        entry = self.last_of(label)
+        if entry is None:
             return None
         return self._reverted(f"Undo {entry.title} of object {label}", entry, label)
 
     def bring_back(self, label: int) -> Change | None:
         """Bring back what `revert` took back last; None if something was done since."""
-        entry = self.history.last_reverted(_belongs_to(label))
+        entry = self.last_reverted(label)
         if entry is None or entry.reverts is None:
             return None
         return self._reverted(f"Redo {entry.reverts.title} of object {label}", entry, label)

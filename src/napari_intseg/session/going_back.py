@@ -44,6 +44,12 @@ class GoingBack(Giving):
         self._check_free(object)
         return self._refreshed(self.document.bring_back(object))
 
+    def can_go(self, action: str, object: int) -> bool:
+        """Whether "undo" or "redo" of one object alone would do something."""
+        document = self.document
+        found = document.last_of(object) if action == "undo" else document.last_reverted(object)
+        return object in self.objects and found is not None
+
     def _revert(self, label: int) -> Change | None:
         if not self.is_finished(label) or label in self.protection.locked:
             self._check_free(label)

@@ -159,11 +159,11 @@ class Recorder:
         given = {"planes": encode(planes), "settings": encode(walk.settings)}
         self.note("walk", number=self._number, object=walk.label, axis=axis, args=given)
 
-    def stepped(self, step: Step) -> None:
-        """Write down that a step of a propagation was taken over."""
+    def stepped(self, step: Step, **more: Any) -> None:
+        """Write down that a step of a propagation was taken over, and what else is known."""
         number = next((n for n, walk in self._walks if walk is step.walk), 0)
         plane = None if step.plane is None else on_paper(step.plane)
-        self.note("step", walk=number, plane=plane, done=step.done)
+        self.note("step", walk=number, plane=plane, done=step.done, **more)
 
     @contextmanager
     def outer(self) -> Iterator[list[Line]]:

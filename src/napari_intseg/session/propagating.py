@@ -117,7 +117,7 @@ class Propagating(GoingBack):
             return False
         changes = self._finished(step) if step.plane is None else self._stepped(step, step.plane)
         self.document.do(TITLE, changes, token=step.walk)
-        self.recorder.stepped(step)
+        self.recorder.stepped(step, **self.seen.once(self.setup))
         return True
 
     def accept_followed(self, label: int, plane: Plane, step: Step, token: Hashable = None) -> bool:

@@ -17,6 +17,7 @@ from napari_intseg.session.canvas import Labels
 from napari_intseg.session.codec import LoadModel, decode
 from napari_intseg.session.journal import Journal, Line
 from napari_intseg.session.journal_read import Written
+from napari_intseg.session.seen import see_again
 from napari_intseg.session.session import Session
 from napari_intseg.session.signature import image_signature
 
@@ -188,6 +189,7 @@ class _Player:
             _answer(session, label, Plane(axis, index))
 
     def answer(self, session: Session, line: Line) -> None:
+        self._see(session, line)
         _answer(session, line["object"], Plane(*line["plane"]))
 
     def walk(self, session: Session, line: Line) -> None:
@@ -197,6 +199,7 @@ class _Player:
         self.walks[session.recorder.time, line["number"]] = (request, walk(request))
 
     def step(self, session: Session, line: Line) -> None:
+        self._see(session, line)
         _, steps = self.walks[session.recorder.time, line["walk"]]
         plane = None if line["plane"] is None else Plane(*line["plane"])
         for step in steps:
@@ -205,6 +208,11 @@ class _Player:
                 return
         where = "the end of a stretch" if plane is None else f"plane {plane.index}"
         self.differences.append(f"propagation did not come to {where}")
+
+    def _see(self, session: Session, line: Line) -> None:
+        told = see_again(session.setup, line)
+        if told is not None:
+            self.differences.append(told)
 
     def labels(self, session: Session, line: Line) -> None:
         labels = session.labels

@@ -37,6 +37,11 @@ class Once(Generic[T]):
         self._lock = threading.Lock()
         self._values: list[T] = []
 
+    @property
+    def known(self) -> T | None:
+        """The value; None if nobody has asked for it."""
+        return self._values[0] if self._values else None
+
     def get(self, compute: Callable[[], T]) -> T:
         """Return the value, computing it if nobody has."""
         with self._lock:
@@ -115,6 +120,15 @@ class Setup:
         """Return all that the journal needs of it: everything but the data."""
         names = [f.name for f in fields(self) if f.name not in ("volume", "_intensity")]
         return {name: encode(getattr(self, name)) for name in names}
+
+    @property
+    def known_intensity(self) -> Intensity | None:
+        """How slices are shown to the model if that is known yet; nothing is read."""
+        return self._intensity.known
+
+    def look_through(self, intensity: Intensity) -> Intensity:
+        """Show slices like this, unless it is known how already; return how they are shown."""
+        return self._intensity.get(lambda: intensity)
 
     @property
     def is_sequential(self) -> bool:

@@ -45,6 +45,18 @@ ACTIONS: tuple[Action, ...] = (
     Action("undo", "U", "Undo", "Take back the last click, propagation or object."),
     Action("redo", "Shift-U", "Redo", "Bring back what was undone last."),
     Action(
+        "undo_object",
+        "Shift-Z",
+        "Undo this object",
+        "Take back the last action for the current object alone; others stay as they are.",
+    ),
+    Action(
+        "redo_object",
+        "Shift-Y",
+        "Redo this object",
+        "Bring back what was undone last for the current object alone.",
+    ),
+    Action(
         "propagate",
         "G",
         "Propagate",

@@ -183,14 +183,26 @@ class Binder(Given):
         self.select_object(label)
         return label
 
-    def go(self, action: str) -> str | None:
-        """Undo or redo; points and labels follow. Return what it was, None if there is nothing."""
+    def go(self, action: str, label: int | None = None) -> str | None:
+        """Undo or redo; points and labels follow. Return what it was, None if there is nothing.
+
+        Parameters
+        ----------
+        action : {"undo", "redo"}
+        label : int, optional
+            Of this object alone.
+
+        Raises
+        ------
+        PromptError
+            If that object is locked.
+        """
         time = self.time
         session = self.drawer.session(time)
         if session is None:
             return None
         before = session.setup
-        change = session.undo() if action == "undo" else session.redo()
+        change = session.undo(label) if action == "undo" else session.redo(label)
         if change is None:
             return None
         current = session.object

@@ -10,7 +10,7 @@ from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_intseg.session.journal_file import journals_folder
-from napari_intseg.ui import alternatives, tools
+from napari_intseg.ui import alternatives, one_object, tools
 from napari_intseg.ui.actions import Keys
 from napari_intseg.ui.bridge import Bridge
 from napari_intseg.ui.comparison import Comparison
@@ -124,6 +124,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "toggle_sign": bench.toggle_sign,
             "undo": bench.undo,
             "redo": bench.redo,
+            "undo_object": partial(one_object.step, bench, "undo"),
+            "redo_object": partial(one_object.step, bench, "redo"),
             "propagate": propagate,
             "next_plane": self.review.next,
             "cancel": cancel,

@@ -2,6 +2,7 @@
 
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
+from napari_intseg.ui import one_object
 from napari_intseg.ui.clicking import MODIFIER
 from napari_intseg.ui.layers import COLOURS
 from napari_intseg.ui.panels.buttons import Buttons
@@ -17,6 +18,8 @@ class ClickPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.left, self.right = QLabel(), QLabel()
         self.swap = buttons.make("toggle_sign")
         self.undo, self.redo = buttons.make("undo"), buttons.make("redo")
+        self.undo_object = buttons.make("undo_object")
+        self.redo_object = buttons.make("redo_object")
         self.left.setWordWrap(True)
         self.right.setWordWrap(True)
         layout = QGridLayout(self)
@@ -27,6 +30,8 @@ class ClickPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.swap, 2, 0, 1, 2)
         layout.addWidget(self.undo, 3, 0)
         layout.addWidget(self.redo, 3, 1)
+        layout.addWidget(self.undo_object, 4, 0, 1, 2)
+        layout.addWidget(self.redo_object, 5, 0, 1, 2)
         bench.voice.changed.connect(self._show)
         self._show()
 
@@ -40,6 +45,8 @@ class ClickPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.right.setText(f"{_sign(not positive)} right click, or {MODIFIER} + left click")
         self.undo.setEnabled(self._bench.can("undo"))
         self.redo.setEnabled(self._bench.can("redo"))
+        self.undo_object.setEnabled(one_object.can(self._bench, "undo"))
+        self.redo_object.setEnabled(one_object.can(self._bench, "redo"))
 
 
 def _sign(positive: bool) -> str:
