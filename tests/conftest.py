@@ -28,8 +28,10 @@ def _ctrl_c() -> None:
 
 @pytest.fixture(autouse=True)
 def _journals(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the journals of tests out of the user's data folder, each test's for itself."""
-    monkeypatch.setenv("NAPARI_INTSEG_JOURNALS", str(tmp_path_factory.mktemp("journals")))
+    """Keep what tests write out of the user's folders, each test's for itself."""
+    folder = tmp_path_factory.mktemp("journals")
+    monkeypatch.setenv("NAPARI_INTSEG_JOURNALS", str(folder))
+    monkeypatch.setenv("NAPARI_INTSEG_SETTINGS", str(folder / "settings" / "settings.json"))
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,13 @@ from pathlib import Path
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_intseg.session.embeddings import LIMIT_BYTES, EmbeddingFiles
+from napari_intseg.ui.remembered import remember, remembered
 from napari_intseg.ui.shelf import usual_folder
 from napari_intseg.ui.workbench import Workbench
 from napari_intseg.ui.worker import Outcome, ShouldStop
+
+_KEEP, _FOLDER = "keep embeddings", "embeddings folder"
+"""What is remembered for the next session."""
 
 
 class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -16,11 +20,14 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self._bench = bench
-        self.folder = usual_folder()
+        known = remembered()
+        named = known.get(_FOLDER)
+        self.folder = Path(named) if isinstance(named, str) and named else usual_folder()
         self.keep = QCheckBox("Keep embeddings on disk")
         self.keep.setToolTip(
             "A plane that was looked at once is then ready on another day too, for the same data, "
-            f"window and model. At most {_megabytes(LIMIT_BYTES)}; the oldest go first."
+            f"window and model. At most {_megabytes(LIMIT_BYTES)}; the oldest go first. "
+            "The choice is remembered."
         )
         self.used = QLabel()
         self.used.setWordWrap(True)
@@ -34,11 +41,14 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.choose, 2, 0)
         layout.addWidget(self.clear, 2, 1)
         self._was_shown = False
-        self.keep.toggled.connect(self._toggled)
         self.choose.clicked.connect(self._choose)
         self.clear.clicked.connect(self._clear)
         bench.voice.changed.connect(self._show)
         bench.voice.answered.connect(self._count)
+        if known.get(_KEEP) is True:
+            self.keep.setChecked(True)
+            self._use(True)
+        self.keep.toggled.connect(self._toggled)
         self._show()
 
     def _show(self, *_: object) -> None:
@@ -49,6 +59,11 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
             widget.setVisible(files is not None)
 
     def _toggled(self, keep: bool) -> None:
+        self._use(keep)
+        chosen = None if self.folder == usual_folder() else str(self.folder)
+        remember(**{_KEEP: keep, _FOLDER: chosen})
+
+    def _use(self, keep: bool) -> None:
         self._bench.keep_embeddings(EmbeddingFiles(self.folder) if keep else None)
         self._count()
 
