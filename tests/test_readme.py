@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -25,27 +27,9 @@ def lines(command: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in found if line.startswith(command)]
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
-    """A file as RITM publishes it, with random weights."""
-    import torch
-
-    from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
-
-    torch.manual_seed(0)
-    net = HRNetClicks(ClickInput(with_prev=True), width=18, ocr_width=48, small=True)
-    given = {"width": 18, "ocr_width": 48, "small": True, "with_aux_output": True}
-    given |= {"use_leaky_relu": True, "use_rgb_conv": False, "use_disks": True}
-    given |= {"norm_radius": 5, "with_prev_mask": True}
-    params = {k: {"type": "builtin", "value": v, "specified": True} for k, v in given.items()}
-    config = {"class": "isegm.model.is_hrnet_model.HRNetModel", "params": params}
-    path = tmp_path / "coco_lvis_h18s_itermask.pth"
-    torch.save({"state_dict": net.state_dict(), "config": config}, path)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("checkpoint")
-def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+def test_the_python_of_the_readme_runs(ritm_file, tmp_path, monkeypatch, capsys):
+    shutil.copy(ritm_file, tmp_path)
     monkeypatch.chdir(tmp_path)
     given: dict[str, object] = {}
     for block in blocks("python"):
@@ -93,7 +77,9 @@ def test_the_two_commands_and_the_links_of_the_readme_exist():
 
 
 def test_the_extras_of_the_readme_exist():
-    from importlib.metadata import metadata
-
-    extras = metadata("napari-intseg").get_all("Provides-Extra")
-    assert {"gui", "sam", "lazy"} <= set(extras)
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = set(project["optional-dependencies"])
+    named = {name for group in re.findall(r"\.\[([a-z,]+)\]", TEXT) for name in group.split(",")}
+    (told,) = re.findall(r"\*\*A model is grey\.\*\*(.*?)\n- ", TEXT, flags=re.DOTALL)
+    named |= set(re.findall(r"`([a-z]+)`", told))
+    assert {"gui", "sam", "train"} <= named <= extras
