@@ -3,6 +3,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,8 @@ def _ctrl_c() -> None:
 
 @pytest.fixture(autouse=True)
 def _journals(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what tests write out of the user's folders, each test's for itself."""
-    folder = tmp_path_factory.mktemp("journals")
-    monkeypatch.setenv("NAPARI_INTSEG_JOURNALS", str(folder))
-    monkeypatch.setenv("NAPARI_INTSEG_SETTINGS", str(folder / "settings" / "settings.json"))
+    """Keep the journals of tests out of the user's data folder, each test's for itself."""
+    monkeypatch.setenv("NAPARI_INTSEG_JOURNALS", str(tmp_path_factory.mktemp("journals")))
 
 
 @pytest.fixture(scope="session")
@@ -133,3 +132,45 @@ def play() -> Callable[..., Iterator[Any]]:
             yield prev
 
     return answers
+
+
+class Page(HTMLParser):
+    """A page: checks that what is opened is closed, and collects tags and attributes."""
+
+    VOID = frozenset({"meta", "img", "br", "circle", "line", "polyline"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[dict[str, str | None]] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes.append(dict(attributes))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    @property
+    def is_self_contained(self) -> bool:
+        """Whether all it shows is in it: pictures, no script, nothing from elsewhere."""
+        names = ("src", "href", "xlink:href")
+        links = [a[name] for a in self.attributes for name in names if name in a]
+        inside = all(str(link).startswith("data:image/") for link in links)
+        return bool(links) and inside and not {"script", "link", "iframe"} & set(self.tags)
+
+
+@pytest.fixture(scope="session")
+def read_page() -> Callable[[str], Page]:
+    """Return a function that reads a page and checks that it is whole."""
+    return Page

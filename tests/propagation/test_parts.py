@@ -5,7 +5,7 @@ import pytest
 
 from napari_intseg.core.segmenter import LOGIT_LIMIT, Traits
 from napari_intseg.inference.patch import Patch
-from napari_intseg.propagation.blend import between, blend, trimmed
+from napari_intseg.propagation.blend import Shapes, blend, trimmed
 from napari_intseg.propagation.ending import Appearance, Ending, overlap, ring, ring_reach
 from napari_intseg.propagation.guide import deepest, guidance
 from napari_intseg.propagation.stretch import Anchor, stretches
@@ -167,9 +167,9 @@ def test_a_blend_weighs_probabilities():
 
 def test_between_two_discs_lies_a_disc_of_the_radius_between():
     for weight, radius in ((1, 12), (0.5, 9), (0, 6)):
-        mask = between(disc(12), disc(6), weight).mask()
+        mask = Shapes(disc(12), disc(6)).at(weight).mask()
         assert abs(mask.sum() - disc(radius).sum()) < 0.1 * disc(radius).sum()
-    assert between(disc(5) & False, disc(5) & False, 0.5).mask().sum() == 0
+    assert Shapes(disc(5) & False, disc(5) & False).at(0.5).mask().sum() == 0
 
 
 def test_trimming_keeps_the_mask():

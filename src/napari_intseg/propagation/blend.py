@@ -95,11 +95,6 @@ class Shapes:
         )  # fmt: skip
 
 
-def between(left: BoolArray, right: BoolArray, weight: float) -> Patch:
-    """Return the mask between two masks of shape (H, W); `weight` of the left. See `Shapes`."""
-    return Shapes(left, right).at(weight)
-
-
 def trimmed(patch: Patch, threshold: float, margin: int = 8) -> Patch:
     """Return a patch without what lies far from the mask, so that many planes fit in memory."""
     box = patch.box(threshold)
