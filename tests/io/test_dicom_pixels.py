@@ -266,17 +266,6 @@ def test_a_file_from_before_the_preamble_is_read(tmp_path, dicom, grey):
     np.testing.assert_array_equal(read_volume(tmp_path / "old.dcm").data[0], grey)
 
 
-def test_compression_that_is_not_known_is_named(tmp_path, dicom, grey):
-    path = dicom.picture(tmp_path / "i", grey)
-    data = dcmread(path)
-    data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.201"
-    data.PixelData = encapsulate([b"\xff\x4f" + bytes(200)])
-    data["PixelData"].is_undefined_length = True
-    data.save_as(tmp_path / "j")
-    with pytest.raises(FileError, match=r"pixels cannot be decoded: .*High-Throughput JPEG 2000"):
-        read_volume(tmp_path / "j")
-
-
 def test_slices_of_which_one_is_colour_are_apart(tmp_path, dicom, colour):
     scan = dicom.Scan(n=3, shape=(10, 12))
     slices = scan.slices()

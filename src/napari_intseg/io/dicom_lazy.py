@@ -34,8 +34,8 @@ class LazySlices:
         Of `type_ahead`.
     times : int, default 0
         How many time points there are; 0: there is no such axis.
-    cache_bytes : int
-        How much is kept.
+    cache_bytes : int, optional
+        How much is kept; `CACHE_BYTES` by default.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class LazySlices:
         dtype: np.dtype[Any],
         *,
         times: int = 0,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: int | None = None,
     ) -> None:
         self._frames = tuple(frames)
         header = self._frames[0].header
@@ -52,7 +52,7 @@ class LazySlices:
         outer = (times, len(frames) // times) if times else (len(frames),)
         self._numbers = np.arange(len(frames)).reshape(outer)
         self._kept: OrderedDict[int, Array] = OrderedDict()
-        self._cache_bytes = cache_bytes
+        self._cache_bytes = CACHE_BYTES if cache_bytes is None else cache_bytes
         self._lock = threading.Lock()
         self._decoder = Decoder()
         weakref.finalize(self, self._decoder.close)

@@ -79,7 +79,9 @@ class NiftiHeader:
 
     @property
     def declared_bytes(self) -> int:
-        """How long the header says that the file is, unpacked."""
+        """How long the header says that the file is, unpacked; 0 if it has no voxel."""
+        if min(self.sizes, default=0) < 1:
+            return 0
         return self.start + math.prod(self.sizes) * self.bits // 8
 
     @property
