@@ -70,8 +70,9 @@ def test_a_dask_cluster_gives_the_same_scores(folder):
     distributed = pytest.importorskip("distributed")
     data, protocol = open_datasets(folder), Protocol(2)
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=1, dashboard_address=None
     ) as cluster:
+        assert cluster.scheduler_address.startswith("tcp://"), "jobs and scores are sent"
         spread = evaluate(data, WALKER, protocol, dask=cluster.scheduler_address)
     assert told(spread) == told(evaluate(data, WALKER, protocol))
 

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -120,6 +121,16 @@ def test_a_run_that_goes_on_knows_what_was_measured_before(options, monkeypatch)
     resumed = train(asked, resume=True)
     assert (resumed.step, resumed.kept_step) == (4, 2)
     assert (resumed.before.noc85, resumed.measured.noc85) == (9, 2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_colleagues_can_read_the_weights(tmp_path):
+    before = os.umask(0o022)
+    try:
+        path = write_weights(tmp_path / "a.safetensors", {"a": torch.zeros(1)})
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_stopping_leaves_a_checkpoint_to_go_on_from(options):

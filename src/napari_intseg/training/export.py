@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from napari_intseg.models.own import ARCHITECTURE
@@ -43,7 +42,6 @@ def write_weights(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    with torch.no_grad():
-        save_file(values, part, metadata)
+    part.write_bytes(save(values, metadata))  # its own writer makes files only their owner reads
     part.replace(path)
     return path
