@@ -1,0 +1,214 @@
+"""Every registered model without a checkpoint: small networks with weights made from names.
+
+No file is read: networks are built by their adapters from a configuration, at a size that a test
+can pay for, and filled with weights that follow from the parameters' names. What is made smaller
+is said below; that the published sizes have the published shapes, the parity tests show. The
+contract runs on it, and the pictures of `docs/models.md` are drawn with it.
+"""
+
+import importlib
+import math
+import pkgutil
+import re
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from napari_intseg.models import catalogue
+from napari_intseg.models.weights import FOLDERS_VARIABLE
+
+SIDE_PX = 128
+"""Of the square that a network with a fixed input sees, in place of 450 to 1024."""
+
+RITM_HRNET = {
+    "width": 8, "ocr_width": 8, "small": True, "use_leaky_relu": True, "use_rgb_conv": False,
+    "use_disks": True, "norm_radius": 5,
+}  # fmt: skip
+RITM_DEEPLAB = {"backbone": "resnet34", "deeplab_ch": 16, "norm_radius": 5, "use_disks": True}
+FOCAL = {"use_disks": True, "norm_radius": 5, "with_prev_mask": True, "use_rgb_conv": False}
+SIMPLECLICK = {
+    "backbone_params": {
+        "img_size": [224, 224], "patch_size": [16, 16], "in_chans": 3, "embed_dim": 32, "depth": 4,
+        "num_heads": 2, "mlp_ratio": 4, "qkv_bias": True,
+    },
+    "neck_params": {"in_dim": 32, "out_dims": [16, 16, 32, 32]},
+    "head_params": {"channels": 32, "upsample": "x1", "loss_decode": None},
+}  # fmt: skip
+SAM_SIZE = {
+    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "global_attn_indexes": [1],
+}  # fmt: skip
+
+
+def fill(net: nn.Module) -> None:
+    """Set every parameter by its name; convolutions are even in columns, as a mirror asks for."""
+    for name, values in [*net.named_parameters(), *net.named_buffers()]:
+        if not values.is_floating_point():
+            values.data.zero_()
+            continue
+        made = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+        noise = torch.randn(values.shape, generator=made)
+        if values.ndim >= 2:
+            noise = noise / math.sqrt(max(1, math.prod(values.shape[1:])))
+            if values.ndim == 4:
+                noise = (noise + noise.flip(-1)) / 2
+        elif name.endswith(("running_var", "weight", "gamma", "scale")):
+            noise = 1 + 0.1 * noise.abs()
+        else:
+            noise = 0.1 * noise
+        values.data.copy_(noise)
+
+
+def published(params: dict[str, Any], kind: str) -> dict[str, Any]:
+    told = {name: {"type": "builtin", "value": v} for name, v in params.items()}
+    return {"state_dict": {}, "config": {"class": kind, "params": told}}
+
+
+def ritm_checkpoint(path: Path) -> dict[str, Any]:
+    with_prev = "baseline" not in path.name
+    if path.name.startswith("r34"):
+        return published(RITM_DEEPLAB, "isegm.model.is_deeplab_model.DeeplabModel")
+    params = {**RITM_HRNET, "with_prev_mask": with_prev}
+    return published(params, "isegm.model.is_hrnet_model.HRNetModel")
+
+
+def focal_checkpoint(name: str) -> dict[str, Any]:
+    version = {"pipeline_version": name[-2:]}
+    size = re.search(r"segformer-(b\d)", name)
+    if size:
+        params = {**FOCAL, **version, "model_version": "b0"}
+        return published(params, "isegm.model.is_segformer_model.SegFormerModel")
+    params = {**FOCAL, **version, "width": 8, "ocr_width": 8, "small": True}
+    return published(params, "isegm.model.is_hrnet_model.HRNetModel")
+
+
+def config_checkpoint(path: Path) -> dict[str, Any]:
+    if path.name.startswith("focalclick_"):
+        return focal_checkpoint(_focal_name(path))
+    return ritm_checkpoint(path)
+
+
+def fbrs_checkpoint(path: Path) -> dict[str, Any]:
+    from napari_intseg.models.fbrs import _CLICKS
+    from napari_intseg.models.nets.click_net import DeepLabClicks, HRNetClicks
+
+    if path.name.startswith("hrnet"):
+        return dict(HRNetClicks(_CLICKS, width=8, ocr_width=8, small=True).state_dict())
+    depth = re.match(r"resnet\d+", path.name)
+    assert depth is not None
+    # depth is told from the number of parameters, so it cannot be made smaller
+    with torch.device("meta"):
+        return dict(DeepLabClicks(_CLICKS, backbone=depth[0], width=16).state_dict())
+
+
+@contextmanager
+def small_zoo(folder: Path) -> Iterator[None]:
+    """Let every name of the registry be built without a checkpoint, small.
+
+    Parameters
+    ----------
+    folder : Path
+        Where empty files are put in the place of checkpoints.
+    """
+    import napari_intseg.models as room
+
+    for module in pkgutil.iter_modules(room.__path__, "napari_intseg.models."):
+        importlib.import_module(module.name)
+    for key, entry in catalogue.CATALOGUE.items():
+        if key != "bundled":  # that one is real
+            (folder / entry.file).touch()
+    with pytest.MonkeyPatch.context() as change:
+        change.setenv(FOLDERS_VARIABLE, str(folder))
+        _patch_files(change)
+        _patch_sizes(change)
+        yield
+
+
+def _patch_files(patch: pytest.MonkeyPatch) -> None:
+    room = "napari_intseg.models."
+    here = {n.removeprefix(room): m for n, m in sys.modules.items() if n.startswith(room)}
+
+    def load_strict(net: nn.Module, _state_dict: Any, _path: Path) -> None:
+        fill(net)
+
+    for name, module in here.items():
+        if hasattr(module, "load_strict") and name not in ("bundled", "checkpoint", "weights"):
+            patch.setattr(module, "load_strict", load_strict)
+    reads: dict[str, Callable[..., Any]] = {
+        "ritm_config": config_checkpoint,
+        "fbrs": fbrs_checkpoint,
+        "simpleclick": lambda _path, **_: {"state_dict": {}, "config": SIMPLECLICK},
+        **dict.fromkeys(("dextr", "iog", "fcanet", "forte"), lambda _path: {}),
+    }
+    for name, read in reads.items():
+        patch.setattr(here[name], "load_checkpoint", read)
+    code = {"vision_encoder.pos_embed": torch.empty(1, 1, 1, SAM_SIZE["hidden_size"])}
+    for name in ("sam", "mobile_sam", "efficient_sam", "sam2"):
+        patch.setattr(here[name], "read_weights", lambda _name, path, _rules: (dict(code), path))
+    asked: list[str] = []
+    load_net = here["sam2"].load_net
+
+    def named(name: str, weights: Path | None) -> Any:
+        asked.append(name.removeprefix("sam2.1-"))
+        return load_net(name, weights)
+
+    patch.setattr(here["sam2"], "load_net", named)
+    patch.setattr(here["sam2"], "library_names", lambda state_dict: state_dict)
+    patch.setattr(here["sam2"], "find_size", lambda _state_dict: asked[-1])
+
+
+def _focal_name(path: Path) -> str:
+    return next(k for k, e in catalogue.CATALOGUE.items() if e.file == path.name)
+
+
+def _patch_sizes(patch: pytest.MonkeyPatch) -> None:
+    """Make networks small whose files do not say how large they are."""
+    from napari_intseg.models import (  # fmt: skip
+        deepgrabcut,
+        dextr,
+        efficient_sam,
+        fcanet,
+        iog,
+        sam2,
+        sam_memory,
+        sam_sizes,
+    )
+    from napari_intseg.models.nets import fcanet as fcanet_net
+    from napari_intseg.models.nets import forte, iog_net, psp_resnet
+    from napari_intseg.models.nets.bottleneck import bottleneck_layer
+
+    def one_block(channels: int, width: int, dilations: Any, **how: Any) -> nn.Sequential:
+        return bottleneck_layer(channels, width, list(dilations)[:1], **how)
+
+    for net in (psp_resnet, iog_net, fcanet_net):
+        patch.setattr(net, "bottleneck_layer", one_block)
+    stage = forte._stage
+    patch.setattr(forte, "_stage", lambda i, width, d, stride=1: stage(i, width, d[:1], stride))
+    for module in (dextr, deepgrabcut, iog, iog_net):
+        patch.setattr(module, "SIDE_PX", SIDE_PX)
+        if hasattr(module, "FRAME"):
+            patch.setattr(module, "FRAME", (SIDE_PX, SIDE_PX))
+    patch.setattr(iog_net, "_FINE_PX", SIDE_PX // 4)
+    patch.setattr(fcanet, "SHORTER_PX", SIDE_PX)
+    for size in ("vit-b", "vit-l", "vit-h"):
+        patch.setitem(sam_sizes.SIZES, size, SAM_SIZE)
+    # the ways of SAM to do with less memory: its encoder sees a smaller square
+    patch.setattr(sam_memory, "SIDE_PX", 256)
+    patch.setattr(efficient_sam, "SmallViT", partial(efficient_sam.SmallViT, depth=2))
+    for size, told in dict(sam2.SIZES).items():
+        small = {**told, "width": 16 * told.get("heads", 1), "blocks": [1, 1, 2, 1], "whole": [3]}
+        patch.setitem(sam2.SIZES, size, small)
+    wanted: list[str] = []
+
+    def check_size(_name: str, size: str | None, *_rest: Any) -> str:
+        wanted.append(size or "vit-b")
+        return wanted[-1]
+
+    patch.setattr(sys.modules["napari_intseg.models.sam"], "check_size", check_size)
