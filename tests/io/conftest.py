@@ -16,6 +16,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from napari_intseg.io.read import read_volume
+
 PATIENT = "Zyxwv^Qwertz"
 PATIENT_ID = "PID-7781234"
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -162,6 +164,39 @@ def picture(path, image, photometric="MONOCHROME2", sop_class=SecondaryCaptureIm
     data = fresh(sop_class, **{"Modality": "OT", "PixelSpacing": [0.5, 0.25], **tags})
     del data.FrameOfReferenceUID
     return save(put_pixels(data, image, photometric), Path(path))
+
+
+ANGLE = np.deg2rad(20)
+SCANS = {
+    "axial": {},
+    "sagittal": {"cosines": (0, 1, 0, 0, 0, -1)},
+    "flipped": {"cosines": (-1, 0, 0, 0, 1, 0)},
+    "oblique": {"cosines": (np.cos(ANGLE), np.sin(ANGLE), 0, 0, 0, -1)},
+    "tilted": {"shear": (0.0, -0.3, 0.0)},
+    "gap": {"heights": [0, 2.5, 5, 10, 12.5]},
+}
+
+
+@pytest.fixture(params=SCANS)
+def scanned(request, tmp_path):
+    """A series of each kind, read: its volume, and its slices in order of the planes."""
+    scan = Scan(**SCANS[request.param])
+    slices = scan.slices()
+    volume = read_volume(scan.write(tmp_path / "s", slices))
+    order = {frame.header.uid: i for i, frame in enumerate(volume.source.dicom.frames)}
+    slices.sort(key=lambda one: order[one.SOPInstanceUID])
+    return SimpleNamespace(volume=volume, slices=slices)
+
+
+@pytest.fixture
+def drawn(rng):
+    """Labels for it: a ring with an island, specks of another object, planes that hold neither."""
+    labels = np.zeros((5, 12, 14), np.uint8)
+    labels[1:4, 1:11, 1:12] = 3
+    labels[1:4, 3:9, 3:10] = 0
+    labels[2, 5:7, 5:8] = 3
+    labels[3][(rng.random((12, 14)) > 0.7) & (labels[3] == 0)] = 8
+    return labels
 
 
 @pytest.fixture(scope="session")

@@ -12,27 +12,6 @@ from napari_intseg.io.dicom_reference import colour_of
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_labels
 
-ANGLE = np.deg2rad(20)
-SCANS = {
-    "axial": {},
-    "sagittal": {"cosines": (0, 1, 0, 0, 0, -1)},
-    "flipped": {"cosines": (-1, 0, 0, 0, 1, 0)},
-    "oblique": {"cosines": (np.cos(ANGLE), np.sin(ANGLE), 0, 0, 0, -1)},
-    "tilted": {"shear": (0.0, -0.3, 0.0)},
-    "gap": {"heights": [0, 2.5, 5, 10, 12.5]},
-}
-
-
-@pytest.fixture
-def drawn(rng):
-    """A ring with an island, and specks of another object."""
-    labels = np.zeros((5, 12, 14), np.uint8)
-    labels[1:4, 1:11, 1:12] = 3
-    labels[1:4, 3:9, 3:10] = 0
-    labels[2, 5:7, 5:8] = 3
-    labels[3:][(rng.random((2, 12, 14)) > 0.7) & (labels[3:] == 0)] = 8
-    return labels
-
 
 def rasterised(data, number, slices, shape):
     """A region's voxels, from the contours and the source slices' own headers alone."""
@@ -55,17 +34,11 @@ def rasterised(data, number, slices, shape):
 
 
 @pytest.mark.filterwarnings("ignore::napari_intseg.io.dicom.DicomWarning")
-@pytest.mark.parametrize("kind", SCANS)
-def test_rasterising_the_contours_gives_the_labels_back(tmp_path, dicom, drawn, kind):
-    scan = dicom.Scan(**SCANS[kind])
-    slices = scan.slices()
-    volume = read_volume(scan.write(tmp_path / "s", slices))
-    order = {frame.header.uid: i for i, frame in enumerate(volume.source.dicom.frames)}
-    slices.sort(key=lambda one: order[one.SOPInstanceUID])
-    write_labels(tmp_path / "rtstruct.dcm", drawn, volume, names={3: "kidney"})
+def test_rasterising_the_contours_gives_the_labels_back(tmp_path, scanned, drawn):
+    write_labels(tmp_path / "rtstruct.dcm", drawn, scanned.volume, names={3: "kidney"})
     data = dcmread(tmp_path / "rtstruct.dcm")
     for number in (3, 8):
-        seen = rasterised(data, number, slices, drawn.shape)
+        seen = rasterised(data, number, scanned.slices, drawn.shape)
         np.testing.assert_array_equal(seen, drawn == number)
 
 

@@ -1,19 +1,24 @@
 """Damaged files of every kind: one clear error or an image, never a crash, hang or greed."""
 
 import gzip
+import json
 import re
 import shutil
 import struct
-import warnings
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
+import h5py
 import nibabel
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from napari_intseg.core.volume import Volume
-from napari_intseg.errors import FileError, IntSegError
+from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import get_reader, read_layers
 from napari_intseg.io.ome_zarr_write import write_ome_zarr
 from napari_intseg.io.read import read_mask, read_raster, read_volume
@@ -22,11 +27,13 @@ from napari_intseg.io.write import write_array, write_labels, write_picture
 VOLUME = Volume(np.zeros((4, 12, 10)), spacing=(5.0, 0.7, 0.7))
 FLAT = Volume(np.zeros((12, 10)))
 HEADER_BYTES = 700  # where the formats keep their sizes
-LARGEST_BYTES = 1 << 26
+LIMIT_S = 120.0  # a hang, not a slow machine
+GROWTH_KIB = 300_000
 LIES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 FILES = (
     "i.nii", "i.nii.gz", "i.nrrd", "i.nhdr", "i.mha", "i.mhd", "i.tif", "i.ome.tif", "z.tif",
-    "i.png", "i.jpg", "i.npy", "i.h5", "0.4.zarr", "0.5.zarr",
+    "i.png", "i.jpg", "i.npy", "i.h5", "0.4.zarr", "0.5.zarr", "t.nii", "t.mha", "t.nrrd",
+    "t.ome.tif", "t.h5",
 )  # fmt: skip
 
 
@@ -46,24 +53,55 @@ def make(folder: Path, name: str) -> Path:
         import imageio.v3 as iio
 
         iio.imwrite(path, rng.integers(0, 255, (12, 10, 3)).astype(np.uint8))
+    elif name.startswith("t."):
+        moving = rng.integers(0, 900, (3, *VOLUME.shape)).astype(np.int16)
+        write_array(path, moving, VOLUME, time_step_s=2.0)
     else:
         write_array(path, rng.integers(0, 900, VOLUME.shape).astype(np.int16), VOLUME)
     return path
 
 
-def look(path: Path) -> str:
-    """Open a file and read all of it that is small; say what is wrong with it, "" if nothing."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+class Child:
+    """Reads files in a process of its own, within a time and without greed for memory."""
+
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("child_reader.py")
+        self._process = subprocess.Popen(
+            [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._peak_kib = 0
+
+    def look(self, path: Path) -> str:
+        """Return what is wrong with a file, "" if nothing."""
+        watch = threading.Timer(LIMIT_S, self._process.kill)
+        watch.start()
         try:
-            raster = read_raster(path)
-            raster.volume(0 if "t" in raster.axes else None)
-        except IntSegError as err:
-            return str(err)
-    for level in raster.levels:
-        if isinstance(level, np.ndarray):
-            assert level.nbytes <= LARGEST_BYTES
-    return ""
+            self._process.stdin.write(f"{path}\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        finally:
+            watch.cancel()
+        if not line:
+            _, trace = self._process.communicate()
+            pytest.fail(f"reading ended with {self._process.returncode}: {trace[-2000:]}")
+        answer = json.loads(line)
+        before, self._peak_kib = self._peak_kib, max(self._peak_kib, answer["peak_kib"])
+        assert not before or self._peak_kib - before < GROWTH_KIB
+        return answer["told"]
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def look():
+    """What is wrong with a file, "" if nothing."""
+    pytest.importorskip("resource", reason="memory is bounded on Unix")
+    child = Child()
+    yield child.look
+    child.close()
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:
@@ -91,7 +129,7 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_damage_is_told_in_one_line(tmp_path, name):
+def test_damage_is_told_in_one_line(tmp_path, look, name):
     rng = np.random.default_rng(FILES.index(name))
     good = make(tmp_path, name)
     assert look(good) == ""
@@ -111,6 +149,8 @@ def test_damage_is_told_in_one_line(tmp_path, name):
         refused += bool(told)
         assert not told or ": expected " in told
         assert "\n" not in told
+        assert "allocate" not in told
+        assert "MemoryError" not in told
     assert refused
     assert look(good) == ""
 
@@ -167,24 +207,119 @@ def test_a_tiff_that_lies_asks_for_no_memory(tmp_path):
         read_volume(tmp_path / "i.tif")
 
 
-def test_no_slices_are_no_image(tmp_path):
-    np.save(tmp_path / "i.npy", np.zeros((0, 12, 10)))
-    with pytest.raises(IntSegError, match="data is empty"):
-        read_layers(str(tmp_path / "i.npy"))
-    header = nibabel.Nifti1Header()
-    header.set_data_shape((10, 12, 0))
-    (tmp_path / "i.nii").write_bytes(header.binaryblock + bytes(100))
-    with pytest.raises(FileError, match="file cannot be read"):
-        read_volume(tmp_path / "i.nii")
-    import h5py
-
-    with h5py.File(tmp_path / "i.h5", "w") as file:
-        file["empty"] = np.zeros((0, 12, 10))
-    with pytest.raises(IntSegError, match="data is empty"):
-        read_volume(tmp_path / "i.h5")
+def with_tag(path, name, value):
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags[name].overwrite(value)
 
 
-def test_content_of_another_type_is_told_or_read_as_what_it_is(tmp_path):
+def no_rows(folder: Path, name: str) -> Path:
+    """Write an image of a kind that has no rows or planes by its header."""
+    path = make(folder, name) if name != "i.npy" else folder / name
+    if name == "i.npy":
+        np.save(path, np.zeros((0, 12, 10)))
+    elif name == "i.h5":
+        with h5py.File(path, "w") as file:
+            file["empty"] = np.zeros((0, 12, 10))
+    elif name.endswith(".tif"):
+        with_tag(path, "ImageLength", 0)
+    elif path.is_dir():
+        about = path / "0" / (".zarray" if name == "0.4.zarr" else "zarr.json")
+        about.write_text(re.sub(r'("shape":\s*\[\s*)\d+', r"\g<1>0", about.read_text(), count=1))
+    else:
+        old, new = {
+            "i.nii": (struct.pack("<4h", 3, 10, 12, 4), struct.pack("<4h", 3, 10, 12, 0)),
+            "i.nrrd": (b"sizes: 10 12 4", b"sizes: 10 12 0"),
+            "i.mha": (b"DimSize = 10 12 4", b"DimSize = 10 12 0"),
+            "i.png": (struct.pack(">2I", 10, 12), struct.pack(">2I", 10, 0)),
+            "i.jpg": (struct.pack(">2H", 12, 10), struct.pack(">2H", 0, 10)),
+        }[name]
+        content = path.read_bytes()
+        assert old in content
+        path.write_bytes(content.replace(old, new, 1))
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "i.nii", "i.nrrd", "i.mha", "i.tif", "i.ome.tif", "i.png", "i.jpg", "i.npy", "i.h5",
+        "0.4.zarr", "0.5.zarr",
+    ],
+)  # fmt: skip
+def test_no_slices_are_no_image(tmp_path, look, name):
+    told = look(no_rows(tmp_path, name))
+    assert "data is empty: expected" in told or "file cannot be read: expected" in told
+
+
+def of_wrong_type(folder: Path, name: str) -> Path:
+    """Write a file of a kind whose values are no real numbers."""
+    path = folder / name.replace("text ", "").replace("records ", "")
+    complex_ = np.zeros((4, 12, 10), np.complex64)
+    records = np.zeros((12, 10), [("a", "i4"), ("b", "f4")])
+    if name == "text i.npy":
+        np.save(path, np.full((12, 10), "text"))
+    elif name.endswith(".npy"):
+        np.save(path, records if "records" in name else complex_)
+    elif name.endswith(".h5"):
+        with h5py.File(path, "w") as file:
+            file["data"] = records if "records" in name else complex_
+    elif name.endswith(".nii"):
+        nibabel.save(nibabel.Nifti1Image(complex_, np.eye(4)), path)
+    elif name.endswith(".tif"):
+        tifffile.imwrite(path, complex_)
+    elif name.endswith(".zarr"):
+        group = zarr.create_array(path, shape=(12, 10), dtype="complex64", zarr_format=2)
+        group[...] = 1j
+    else:
+        content = make(folder, path.name).read_bytes()
+        old, new = {".nrrd": (b"type: short", b"type: block"), ".mha": (b"_SHORT", b"_OTHER")}[
+            path.suffix
+        ]
+        assert old in content
+        path.write_bytes(content.replace(old, new, 1))
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "i.npy", "text i.npy", "records i.npy", "i.h5", "records i.h5", "i.nii", "i.tif", "i.zarr",
+        "i.nrrd", "i.mha",
+    ],
+)  # fmt: skip
+def test_values_that_are_no_real_numbers_are_refused(tmp_path, look, name):
+    assert ": expected " in look(of_wrong_type(tmp_path, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("i.png", struct.pack(">2I", 10, 12), struct.pack(">2I", 2**31 - 1, 2**31 - 1)),
+        ("i.png", struct.pack(">2I", 10, 12), struct.pack(">2I", 60000, 60000)),
+        ("i.jpg", struct.pack(">2H", 12, 10), struct.pack(">2H", 65500, 65500)),
+    ],
+)
+def test_a_picture_that_lies_about_its_size_is_refused(tmp_path, look, name, old, new):
+    path = make(tmp_path, name)
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+    assert "file cannot be read: expected" in look(path)
+
+
+def test_the_child_tells_a_crash_and_a_hang(monkeypatch):
+    child = Child()
+    child._process.kill()
+    with pytest.raises(pytest.fail.Exception, match="reading ended with -9"):
+        child.look(Path("anything"))
+    monkeypatch.setattr(sys.modules[__name__], "LIMIT_S", 0.1)
+    child = Child()
+    # it has not even come to the question by then
+    with pytest.raises(pytest.fail.Exception, match="reading ended with -9"):
+        child.look(Path("anything"))
+
+
+def test_content_of_another_type_is_told_or_read_as_what_it_is(tmp_path, look):
     sources = [make(tmp_path, name) for name in ("i.nii", "i.tif", "i.png", "i.npy", "i.h5")]
     for source in sources:
         for ending in (".nii", ".nii.gz", ".nrrd", ".mha", ".tif", ".jpg", ".npy", ".h5", ".dcm"):

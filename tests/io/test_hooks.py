@@ -8,13 +8,16 @@ import SimpleITK as sitk
 import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
+from pydicom import dcmread
 
 from napari_intseg.core.volume import Volume
+from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import get_reader, layers_of, read_layers, write_labels_layer
 from napari_intseg.io.raster import ORDER
-from napari_intseg.io.read import read_raster, read_volume
+from napari_intseg.io.read import read_mask, read_raster, read_volume
 from napari_intseg.io.write import write_array, write_labels, write_picture
 from napari_intseg.ui.frame import Frame, possible_axes
+from napari_intseg.ui.starting import layers_for
 
 PLUGIN = "napari-intseg"
 SIZES = {"t": 3, "c": 2, "z": 4, "y": 16, "x": 20}
@@ -41,6 +44,7 @@ def test_the_manifest_is_valid_and_names_what_exists(manifest):
     assert not {"*.png", "*.jpg", "*.npy"} & set(reader.filename_patterns)
     for writer in manifest.contributions.writers:
         assert ".nii.gz" in writer.filename_extensions
+        assert (".dcm" in writer.filename_extensions) == (writer.layer_types == ["labels"])
 
 
 def test_napari_opens_and_saves_through_the_manifest(tmp_path, rng):
@@ -224,3 +228,28 @@ def test_labels_of_an_rgb_image_have_no_colour_axis(tmp_path, rng):
     data, meta, _ = labels.as_layer_data_tuple()
     write_labels_layer(str(tmp_path / "l.tif"), data, meta)
     assert read_volume(tmp_path / "l.tif").shape == (16, 20)
+
+
+def test_napari_saves_labels_of_a_dicom_image_as_dicom(tmp_path, dicom):
+    npe2.PluginManager.instance().discover()
+    folder = dicom.Scan(cosines=(0, 1, 0, 0, 0, -1)).write(tmp_path / "s")
+    viewer = ViewerModel()
+    (image,) = viewer.open(str(folder), plugin=PLUGIN)
+    _, labels, _ = layers_for(viewer, Frame(image, "zyx"))
+    labels.data[3, 2, 1] = 4
+    for name in ("l.dcm", "rtstruct.dcm"):
+        path = str(tmp_path / name)
+        assert labels.save(path, plugin=PLUGIN) == [path]
+        assert dicom.PATIENT.encode() not in (tmp_path / name).read_bytes()
+    assert dicom.PATIENT not in repr(labels.metadata)
+    volume = read_volume(folder)
+    mask = read_mask(tmp_path / "l.dcm", volume)
+    (index,) = np.argwhere(mask == 4)
+    assert mask.sum() == 4
+    world = volume.affine @ [*index, 1]
+    np.testing.assert_allclose(world[2::-1], labels.data_to_world((3, 2, 1)), atol=1e-6)
+    assert dcmread(tmp_path / "rtstruct.dcm").Modality == "RTSTRUCT"
+    other = viewer.add_labels(np.ones((4, 5, 6), int))
+    with pytest.raises(FileError, match=r"labels cannot be written as DICOM: .*the widget made"):
+        other.save(str(tmp_path / "other.dcm"), plugin=PLUGIN)
+    assert not (tmp_path / "other.dcm").exists()

@@ -23,15 +23,22 @@ SPACING = np.array((5.0, 0.7, 0.71))
 TURN = Rotation.from_euler("xyz", [0.3, -0.2, 0.4]).as_matrix()
 SHEAR = np.array([[1.0, 0.2, 0.0], [0.0, 1.0, -0.1], [0.3, 0.0, 1.0]])
 STRAIGHT = np.eye(3)[::-1]  # plane to z, row to y, column to x
+MIRROR = np.diag([1.0, 1.0, -1.0])
+PERMUTED = np.array([[0.0, 0, 1], [-1, 0, 0], [0, 1, 0]])
 AXES = {
     "anisotropic": STRAIGHT,
     "flipped": np.diag([-1.0, 1.0, -1.0]) @ STRAIGHT,
-    "swapped": np.array([[0.0, 0, 1], [-1, 0, 0], [0, 1, 0]]),
+    "left-handed": MIRROR @ STRAIGHT,
+    "permuted": PERMUTED,
+    "permuted, left-handed": PERMUTED @ MIRROR,
     "oblique": TURN @ STRAIGHT,
-    "oblique and flipped": TURN @ np.diag([-1.0, -1.0, 1.0]) @ STRAIGHT,
+    "oblique, flipped": TURN @ np.diag([-1.0, -1.0, 1.0]) @ STRAIGHT,
+    "oblique, left-handed": TURN @ MIRROR @ STRAIGHT,
     "sheared": TURN @ SHEAR @ STRAIGHT,
+    "sheared, left-handed": TURN @ SHEAR @ MIRROR @ STRAIGHT,
 }
 INDICES = [(0, 0, 0), (3, 4, 5), (1, 0, 2), (0, 3, 0)]
+WHAT = ["labels", "image"]
 SINGLE = {".nii", ".nii.gz"}  # numbers of 32 bits
 
 
@@ -60,27 +67,46 @@ def expected(affine):
     return np.array([affine @ [*i, 1] for i in INDICES])[:, :3]
 
 
+def put(path, rng, affine, what, **kwargs):
+    """Write labels or an image, and return what was written."""
+    volume = Volume(np.zeros(SHAPE), affine=affine)
+    if what == "labels":
+        data = labels_of(rng)
+        write_labels(path, data, volume, **kwargs)
+    else:
+        data = rng.integers(-1000, 1000, SHAPE).astype(np.int16)
+        write_array(path, data, volume)
+    return data
+
+
+def test_the_cases_are_of_both_hands():
+    left = {case for case, axes in AXES.items() if np.linalg.det(axes[:, ::-1]) < 0}
+    assert left == {case for case in AXES if "left-handed" in case}
+
+
+@pytest.mark.parametrize("what", WHAT)
 @pytest.mark.parametrize("case", AXES)
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".h5"])
-def test_formats_that_hold_an_affine_hold_every_one(tmp_path, rng, ending, case):
-    affine, labels = affine_of(case), labels_of(rng)
-    path = tmp_path / f"l{ending}"
-    write_labels(path, labels, Volume(np.zeros(SHAPE), affine=affine))
+def test_formats_that_hold_an_affine_hold_every_one(tmp_path, rng, ending, case, what):
+    affine, path = affine_of(case), tmp_path / f"l{ending}"
+    data = put(path, rng, affine, what)
     again = read_volume(path)
-    np.testing.assert_array_equal(again.data, labels)
+    np.testing.assert_array_equal(again.data, data)
     limit = 2e-4 if ending in SINGLE else 1e-9
     np.testing.assert_allclose(again.affine, affine, atol=limit)
     if ending in SINGLE:
         np.testing.assert_allclose(nibabel_positions(path), expected(affine), atol=2e-4)
-    elif ending != ".h5":
-        np.testing.assert_allclose(itk_positions(path), expected(affine), atol=1e-9)
-    else:
+        np.testing.assert_array_equal(np.asarray(nibabel.load(path).dataobj), data.T)
+    if ending == ".h5":
         with h5py.File(path) as file:
-            np.testing.assert_array_equal(file["labels"].attrs["affine_lps_mm"], affine)
+            (dataset,) = file.values()
+            np.testing.assert_array_equal(dataset.attrs["affine_lps_mm"], affine)
             np.testing.assert_allclose(
-                file["labels"].attrs["element_size_um"],
-                1e3 * np.linalg.norm(affine[:3, :3], axis=0),
+                dataset.attrs["element_size_um"], 1e3 * np.linalg.norm(affine[:3, :3], axis=0)
             )
+    elif ending not in SINGLE or "sheared" not in case:  # ITK has no sheared NIfTI
+        np.testing.assert_allclose(itk_positions(path), expected(affine), atol=limit)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), data)
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
@@ -117,37 +143,38 @@ def test_a_sheared_scan_goes_to_other_formats_with_its_shear(tmp_path, rng, case
     )
 
 
+@pytest.mark.parametrize("what", WHAT)
+@pytest.mark.parametrize("case", AXES)
 @pytest.mark.parametrize("name", ["l.tif", "l.ome.tif"])
-def test_tiff_holds_spacing_and_refuses_shear(tmp_path, rng, name):
-    labels = labels_of(rng)
-    for case in ("anisotropic", "flipped", "oblique"):
-        path = tmp_path / f"{case}{name}"
-        write_labels(path, labels, Volume(np.zeros(SHAPE), affine=affine_of(case)))
-        again = read_volume(path)
-        np.testing.assert_array_equal(tifffile.imread(path), labels)
-        np.testing.assert_allclose(again.spacing, SPACING, rtol=1e-6)
-    with pytest.raises(FileError, match=r"axes are not perpendicular: .*\.nii\.gz"):
-        write_labels(tmp_path / name, labels, Volume(np.zeros(SHAPE), affine=affine_of("sheared")))
-    assert not (tmp_path / name).exists()
+def test_tiff_holds_spacing_and_refuses_shear(tmp_path, rng, name, case, what):
+    affine, path = affine_of(case), tmp_path / name
+    if "sheared" in case:
+        with pytest.raises(FileError, match=r"axes are not perpendicular: .*\.nii\.gz"):
+            put(path, rng, affine, what)
+        assert not path.exists()
+        return
+    data = put(path, rng, affine, what)
+    np.testing.assert_array_equal(tifffile.imread(path), data)
+    np.testing.assert_allclose(read_volume(path).spacing, SPACING, rtol=1e-6)
 
 
+@pytest.mark.parametrize("what", WHAT)
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_ome_zarr_holds_scale_and_translation_and_refuses_the_rest(tmp_path, rng, version):
-    labels = labels_of(rng)
+def test_ome_zarr_holds_scale_and_translation_and_refuses_the_rest(tmp_path, rng, version, what):
+    told = {"ome_zarr": version} if what == "labels" else {}
     for case in AXES:
-        path = tmp_path / f"{case}.zarr"
-        volume = Volume(np.zeros(SHAPE), affine=affine_of(case))
+        path, affine = tmp_path / f"{case}.zarr", affine_of(case)
         if case != "anisotropic":
             with pytest.raises(FileError, match="axes are turned, flipped or sheared"):
-                write_labels(path, labels, volume, ome_zarr=version)
+                put(path, rng, affine, what, **told)
             assert not path.exists()
             continue
-        write_labels(path, labels, volume, ome_zarr=version)
-        np.testing.assert_array_equal(read_volume(path).affine, volume.affine)
-        np.testing.assert_array_equal(np.asarray(read_volume(path).data), labels)
-        text = (path / (".zattrs" if version == "0.4" else "zarr.json")).read_text()
-        about = json.loads(text)
-        about = about if version == "0.4" else about["attributes"]["ome"]
+        data = put(path, rng, affine, what, **told)
+        np.testing.assert_array_equal(read_volume(path).affine, affine)
+        np.testing.assert_array_equal(np.asarray(read_volume(path).data), data)
+        is_old = version == "0.4" or what == "image"
+        about = json.loads((path / (".zattrs" if is_old else "zarr.json")).read_text())
+        about = about if is_old else about["attributes"]["ome"]
         (scale, translation) = about["multiscales"][0]["datasets"][0]["coordinateTransformations"]
         assert scale == {"type": "scale", "scale": SPACING.tolist()}
         assert translation == {"type": "translation", "translation": [1000.1, 8.9, -123.4567]}
@@ -181,7 +208,7 @@ def test_labels_drawn_in_the_viewer_go_back_onto_the_grid_of_the_file(tmp_path, 
     image = sitk.GetImageFromArray(np.zeros(SHAPE, np.int16))
     image.SetSpacing(SPACING[::-1].tolist())
     image.SetOrigin((-123.4567, 8.9, 1000.1))
-    if case != "sheared" or ending != ".nii.gz":  # ITK writes none into NIfTI
+    if "sheared" not in case or ending != ".nii.gz":  # ITK writes none into NIfTI
         image.SetDirection((AXES[case] / np.linalg.norm(AXES[case], axis=0))[:, ::-1].ravel())
     sitk.WriteImage(image, str(tmp_path / f"i{ending}"))
     ((data, meta, _),) = read_layers(str(tmp_path / f"i{ending}"))
@@ -212,12 +239,3 @@ def test_a_layer_without_a_file_is_written_where_it_lies(tmp_path, rng):
     np.testing.assert_allclose(itk_positions(tmp_path / "l.nrrd"), world, atol=1e-12)
     write_image_layer(str(tmp_path / "i.nrrd"), drawn.astype(np.float16), {**meta, "rgb": False})
     assert read_volume(tmp_path / "i.nrrd").dtype == np.float32
-
-
-def test_several_time_points_are_refused_and_one_is_written(tmp_path):
-    layer = Labels(np.ones((2, *SHAPE), np.uint8), axis_labels=("t", "z", "y", "x"))
-    data, meta, _ = layer.as_layer_data_tuple()
-    with pytest.raises(FileError, match="layer holds several time points"):
-        write_labels_layer(str(tmp_path / "l.nii.gz"), data, meta)
-    write_labels_layer(str(tmp_path / "l.nii.gz"), data[:1], meta)
-    assert read_volume(tmp_path / "l.nii.gz").shape == SHAPE
