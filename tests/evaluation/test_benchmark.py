@@ -1,9 +1,11 @@
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +135,17 @@ def test_random_clicks_are_run_with_every_seed(folder):
     outcome = evaluate(data, WALKER, Protocol(2, rule="random", seeds=3))
     assert [s.seed for s in outcome.scores] == [0, 1, 2, 0, 1, 2]
     assert len({s.course.clicks for s in outcome.scores}) == 6
+
+
+def test_the_python_of_the_guide_runs(folder, monkeypatch, capsys):
+    guide = Path(__file__).resolve().parents[2] / "docs" / "guides" / "evaluate.md"
+    (block,) = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), flags=re.DOTALL)
+    monkeypatch.chdir(folder.parent)
+    folder.rename("cells")
+    exec(compile(block, str(guide), "exec"), {})
+    name, model, noc85, noc90 = capsys.readouterr().out.split()
+    assert (name, model) == ("cells", "random-walker")
+    assert 1 <= float(noc85.strip("(,")) <= float(noc90.strip(")")) <= 10
 
 
 def test_the_deepest_rule_has_one_seed(folder):
