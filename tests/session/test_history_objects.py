@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_intseg import Box, Plane, Session, Volume
+from napari_intseg import Box, Plane, Scribble, Session, Volume
 from napari_intseg.errors import DataError, PromptError
 
 PLANE = Plane(0, 2)
@@ -26,39 +26,69 @@ def square(row, col, size=4):
     return mask
 
 
-def test_every_kind_of_action_is_one_entry_and_comes_back_without_the_model(session, model, bright):
-    other = bright()
+def table(session, other):
+    """Every action that a person can take, by name: those of one object, then those of all."""
+    flat = session.volume.ndim == 2
 
-    def change_model():
+    def at(row, col):
+        return (row, col) if flat else (2, row, col)
+
+    here = Plane(0, 0) if flat else PLANE
+    there = here if flat else Plane(0, 4)
+
+    def set_model():
         session.model = other
 
-    def change_window():
-        session.change_setup(window=(0, 100))
+    of_one = {
+        "click": lambda: session.click(at(10, 10)),
+        "negative click": lambda: session.click(at(20, 6), positive=False),
+        "move": lambda: session.move_click(0, at(12, 10)),
+        "box": lambda: session.set_box(Box(2, 2, 9, 9), here),
+        "scribble": lambda: session.add_scribble(Scribble(((3.0, 3.0), (4.0, 8.0))), here),
+        "delete": lambda: session.remove_click(1),
+        "initial mask": lambda: session.set_initial_mask(square(3, 3), there),
+        "brush stroke": lambda: session.paint({here: square(20, 20)}, 1),
+        "eraser": lambda: session.paint({here: square(20, 20, 2)}, 0),
+        "propagate": session.propagate,
+        "post-processing": lambda: session.clean_up(largest=True),
+        "accept": session.finish_object,
+        "reopen": session.reopen_object,
+    }
+    if flat:
+        del of_one["propagate"]
+    of_all = {
+        "window change": lambda: session.change_setup(window=(0, 100)),
+        "model change": set_model,
+        "policy": lambda: session.protect(policy="overwrite"),
+        "lock": lambda: session.lock_object(1),
+        "unlock": lambda: session.unlock_object(1),
+        "drop painted": session.clear_painted,
+        "new object": session.new_object,
+        "remove object": session.remove_object,
+    }
+    return of_one, of_all
 
-    actions = [
-        lambda: session.click((2, 10, 10)),
-        lambda: session.move_click(0, (2, 12, 10)),
-        lambda: session.set_box(Box(2, 2, 9, 9), Plane(0, 3)),
-        lambda: session.set_initial_mask(square(3, 3), Plane(0, 4)),
-        lambda: session.paint({PLANE: square(20, 20)}, 1),
-        lambda: session.paint({PLANE: square(20, 20, 2)}, 0),
-        session.propagate,
-        lambda: session.remove_click(0),
-        change_window,
-        change_model,
-        session.finish_object,
-        session.reopen_object,
-        lambda: session.protect(policy="overwrite"),
-        lambda: session.lock_object(1),
-        lambda: session.unlock_object(1),
-    ]
+
+@pytest.fixture(params=["2-D", "3-D"])
+def work(request, session, bright):
+    """A session, a second model, and the table of actions on it."""
+    if request.param == "2-D":
+        session = Session(session.model, Volume(session.volume.data[2]))
+    other = bright(kinds=("click", "mask", "box", "scribble"))
+    return session, other, *table(session, other)
+
+
+def test_every_kind_of_action_is_one_entry_and_comes_back_without_the_model(work):
+    session, other, of_one, of_all = work
+    model = session.model
     seen, models = [session.labels], [session.model]
-    for act in actions:
+    for name, act in {**of_one, **of_all}.items():
         before = len(session.document.history)
         act()
-        assert len(session.document.history) == before + 1
+        assert len(session.document.history) == before + 1, name
         seen.append(session.labels)
         models.append(session.model)
+    assert len({labels.tobytes() for labels in seen}) > 6
     asked = model.calls + other.calls
     for labels, used in zip(reversed(seen[:-1]), reversed(models[:-1]), strict=True):
         assert session.undo() is not None
@@ -68,7 +98,37 @@ def test_every_kind_of_action_is_one_entry_and_comes_back_without_the_model(sess
     for labels in seen[1:]:
         assert session.redo() is not None
         np.testing.assert_array_equal(session.labels, labels)
+    assert session.redo() is None
     assert model.calls + other.calls == asked
+
+
+def test_every_action_of_one_object_is_taken_back_for_it_alone_without_the_model(work):
+    session, _, of_one, _ = work
+    here = Plane(0, 0) if session.volume.ndim == 2 else Plane(0, 5)
+    assert not session.can_go("undo", 1)
+    seen = [session.labels == 1]
+    for number, act in enumerate(of_one.values()):
+        session.select_object(1)
+        act()
+        seen.append(session.labels == 1)
+        # something for another object after each
+        session.paint({here: square(26, min(2 * number, 28), 1)}, 2)
+        np.testing.assert_array_equal(session.labels == 1, seen[-1])
+    theirs, asked = session.labels == 2, session.model.calls
+    assert not session.can_go("redo", 1)
+    for labels in reversed(seen[:-1]):
+        assert session.can_go("undo", 1)
+        assert session.undo(object=1) is not None
+        np.testing.assert_array_equal(session.labels == 1, labels)
+    assert not session.can_go("undo", 1)
+    assert session.undo(object=1) is None
+    for labels in seen[1:]:
+        assert session.can_go("redo", 1)
+        assert session.redo(object=1) is not None
+        np.testing.assert_array_equal(session.labels == 1, labels)
+    assert not session.can_go("redo", 1)
+    np.testing.assert_array_equal(session.labels == 2, theirs)
+    assert session.model.calls == asked
 
 
 def test_one_object_goes_back_while_others_stay(session):

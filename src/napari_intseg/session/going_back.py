@@ -28,7 +28,10 @@ class GoingBack(Giving):
             If that object is locked other than by being finished, or pixels outside a region must
             stay as they are.
         """
-        return self._refreshed(self.document.undo() if object is None else self._revert(object))
+        if object is None:
+            return self._refreshed(self.document.undo())
+        self._check_may_go(object)
+        return self._refreshed(self.document.revert(object))
 
     @recorded
     def redo(self, object: int | None = None) -> Change | None:
@@ -41,7 +44,7 @@ class GoingBack(Giving):
         """
         if object is None:
             return self._refreshed(self.document.redo())
-        self._check_free(object)
+        self._check_may_go(object)
         return self._refreshed(self.document.bring_back(object))
 
     def can_go(self, action: str, object: int) -> bool:
@@ -50,10 +53,10 @@ class GoingBack(Giving):
         found = document.last_of(object) if action == "undo" else document.last_reverted(object)
         return object in self.objects and found is not None
 
-    def _revert(self, label: int) -> Change | None:
+    def _check_may_go(self, label: int) -> None:
+        """Refuse an object that is locked; what was last done to a finished one is finishing it."""
         if not self.is_finished(label) or label in self.protection.locked:
             self._check_free(label)
-        return self.document.revert(label)
 
     def answered_planes(self, result: object) -> list[list[int]]:
         """Return [label, axis, index] of planes that an action changed and that are answered."""
