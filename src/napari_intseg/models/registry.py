@@ -103,6 +103,9 @@ def find_model(name: str) -> ModelSpec:
     UnknownModelError
         If there is none of that name.
     """
+    known = {**third_party_models(), **MODELS}
+    if name in known:  # one's own cannot have that name: no file is looked at, a window asks often
+        return known[name]
     models = available_models()
     if name not in models and THEN in name:
         return _pair(*name.split(THEN, 1))

@@ -9,6 +9,7 @@ from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.stretch import Stretch
+from napari_intseg.session.bits import packed
 from napari_intseg.session.setup import Drawn, Question
 
 Window = tuple[slice, slice]
@@ -57,7 +58,8 @@ class PlacedClick:
     click: Click
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@packed("inside")
+@dataclass(frozen=True, eq=False)
 class Shown:
     """A mask in place.
 
@@ -67,6 +69,7 @@ class Shown:
         The answer near its mask, packed; as it came where it was given.
     inside : ndarray of bool
         The object's own pixels: the answer less what other objects hold or protection forbids.
+        Kept packed; read-only.
     rank : (bool, int)
         Where planes of different axes cross, the higher rank decides: a person's answer outranks
         a propagated one, and among equals the later.

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.session.bits import packed
 from napari_intseg.session.state import Window
 
 
@@ -22,7 +23,8 @@ class PaintedKey:
     index: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@packed("added", "removed")
+@dataclass(frozen=True, eq=False)
 class Painted:
     """Pixels that were painted, and erased, on one plane; no pixel is both.
 
@@ -31,7 +33,7 @@ class Painted:
     row0, col0 : int
         The slice's pixel under the first of both masks.
     added, removed : ndarray of bool, shape (h, w)
-        Belongs to the object; does not.
+        Belongs to the object; does not. Kept packed; read-only.
     """
 
     row0: int

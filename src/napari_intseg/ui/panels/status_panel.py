@@ -1,9 +1,9 @@
 """The last answer's time, what is going on, and what went wrong."""
 
-from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from napari_intseg.ui.panels.notices import show_notice
 from napari_intseg.ui.workbench import Workbench
 
 
@@ -33,7 +33,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _failed(self, text: str) -> None:
         _put(self.error, text)
-        show_error(text)
+        show_notice(text)
 
     def _lost(self, text: str) -> None:
         _put(self.error, text)

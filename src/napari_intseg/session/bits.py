@@ -1,0 +1,116 @@
+"""Masks that history keeps for ever are kept small: a bit a pixel, deflated."""
+
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from napari_intseg.core.segmenter import BoolArray
+
+LIMIT_BYTES = 64 << 20
+"""Of masks that are at hand unpacked, all sessions together."""
+
+
+T = TypeVar("T")
+
+
+class Bits:
+    """A mask, packed.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        Is copied.
+    """
+
+    __slots__ = ("_packed", "shape")
+
+    def __init__(self, mask: BoolArray) -> None:
+        self.shape = mask.shape
+        self._packed = zlib.compress(np.packbits(mask).tobytes(), 1)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it holds."""
+        return len(self._packed)
+
+    def unpacked(self) -> BoolArray:
+        """Return the mask, read-only."""
+        packed = np.frombuffer(zlib.decompress(self._packed), np.uint8)
+        count = int(np.prod(self.shape))
+        mask: BoolArray = np.unpackbits(packed, count=count).view(bool).reshape(self.shape)
+        mask.flags.writeable = False
+        return mask
+
+
+class AtHand:
+    """Masks that were used last, unpacked; safe with several threads.
+
+    Parameters
+    ----------
+    limit_bytes : int
+        For all together; the newest is kept whatever its size.
+    """
+
+    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
+        self.limit_bytes = limit_bytes
+        self.nbytes = 0
+        self._lock = threading.Lock()
+        self._masks: OrderedDict[Bits, BoolArray] = OrderedDict()
+        self._packed: dict[int, Bits] = {}
+
+    def pack(self, mask: BoolArray) -> Bits:
+        """Return a mask packed; one that came from here need not be packed again."""
+        with self._lock:
+            known = self._packed.get(id(mask))
+        return Bits(mask) if known is None else known
+
+    def unpack(self, bits: Bits) -> BoolArray:
+        """Return a mask, read-only; the same array as before as long as it is at hand."""
+        with self._lock:
+            mask = self._masks.get(bits)
+            if mask is not None:
+                self._masks.move_to_end(bits)
+                return mask
+            mask = self._masks[bits] = bits.unpacked()
+            self._packed[id(mask)] = bits
+            self.nbytes += mask.nbytes
+            while self.nbytes > self.limit_bytes and len(self._masks) > 1:
+                old = self._masks.popitem(last=False)[1]
+                del self._packed[id(old)]
+                self.nbytes -= old.nbytes
+            return mask
+
+
+_at_hand = AtHand()  # one for all: what is in it can be unpacked anew at any time
+
+
+def packed(*names: str) -> Callable[[type[T]], type[T]]:
+    """Have fields of a frozen dataclass take and give masks, and keep them packed.
+
+    Parameters
+    ----------
+    *names : str
+        Of the fields. The class must not have slots.
+    """
+
+    def changed(owner: type[T]) -> type[T]:
+        for name in names:
+            setattr(owner, name, _Field(name))
+        return owner
+
+    return changed
+
+
+class _Field:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, one: Any, owner: type | None = None) -> BoolArray:
+        return _at_hand.unpack(one.__dict__[self._name])
+
+    def __set__(self, one: Any, mask: BoolArray) -> None:
+        one.__dict__[self._name] = _at_hand.pack(mask)
