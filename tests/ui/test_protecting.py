@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Shapes
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton
 
 from napari_intseg.errors import DataError
 from napari_intseg.session.journal_read import read_journal
 from napari_intseg.ui.exporting import export_labels
+from napari_intseg.ui.panels.protect_panel import ProtectPanel
 from napari_intseg.ui.protecting import (
     drop_painted,
     overlap,
@@ -86,3 +90,115 @@ def test_exported_labels_have_their_journal_beside_them(bench, binder, settle, t
     settle()
     assert read_journal(tmp_path / "labels.tif.journal.jsonl").count == 1
     assert binder.labels.data.any()
+
+
+@pytest.fixture
+def panel(qapp, bench):
+    assert qapp is not None
+    made = ProtectPanel(bench)
+    made.show()
+    yield made
+    made.close_panel()
+    made.close()
+    made.deleteLater()
+
+
+def choose(box, text):
+    """Choose an entry with the keys, as a person does."""
+    box.setFocus()
+    for _ in range(box.count()):
+        QTest.keyClick(box, Qt.Key.Key_Up)
+    for _ in range(box.findText(text)):
+        QTest.keyClick(box, Qt.Key.Key_Down)
+    assert box.currentText() == text
+
+
+def press(button):
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton, pos=button.rect().center())
+
+
+@pytest.mark.gui
+def test_the_panel_asks_and_waits_for_nobody(bench, panel, settle, squares, said):
+    assert not panel.isEnabled()
+    bench.choose_image(bench.viewer.add_image(squares))
+    bench.new_object()
+    bench.binder.points.add((20, 20))
+    settle()
+    assert panel.isEnabled()
+    assert panel.policy.currentText() == "keep theirs"
+    choose(panel.policy, "ask me")
+    assert session_now(bench).protection.policy == "ask"
+    bench.new_object()
+    assert not panel.question.isVisible()
+    bench.binder.points.add((21, 21))
+    settle()
+    assert panel.question.isVisible()
+    assert "400 pixels of object 1" in panel.question.text()
+    assert "reaches into 400 pixels of object 1; they stay" in " ".join(said.messages)
+    assert (bench.binder.labels.data[10:30, 10:30] == 1).all()  # until it is answered
+    press(panel.leave)
+    assert not panel.question.isVisible()
+    bench.binder.points.add((22, 22))  # the same pixels: asked and answered
+    settle()
+    assert not panel.take.isVisible()
+    bench.binder.points.feature_defaults = {
+        "sign": "negative", "object": 2, "order": 0, "axis": 0,
+    }  # fmt: skip
+    bench.binder.points.add((12, 12))
+    settle()
+    assert panel.take.isVisible()  # other pixels, another question
+    press(panel.take)
+    settle()
+    assert bench.binder.labels.data[20, 20] == 2
+    assert bench.binder.labels.data[12, 12] == 1
+    assert not panel.question.isVisible()
+    bench.undo()
+    settle()
+    assert (bench.binder.labels.data[10:30, 10:30] == 1).all()
+
+
+@pytest.mark.gui
+def test_accepted_objects_are_locked_and_the_panel_shows_it(bench, panel, binder, settle):
+    choose(panel.policy, "give way, unless locked")
+    assert not panel.lock.isChecked()
+    bench.accept_object()
+    bench.select_object(1)
+    assert panel.lock.isChecked()
+    bench.select_object(2)
+    binder.points.add((21, 21))
+    settle()
+    assert (binder.labels.data[10:30, 10:30] == 1).all()
+    bench.select_object(1)
+    panel.lock.setFocus()
+    QTest.keyClick(panel.lock, Qt.Key.Key_Space)
+    assert not session_now(bench).is_locked(1)
+    press(panel.lock)
+    assert session_now(bench).is_locked(1)
+
+
+@pytest.mark.gui
+@pytest.mark.usefixtures("binder")
+def test_regions_follow_the_layers_there_are(bench, panel, said):
+    shape = [np.array([[0, 0], [0, 79], [40, 79], [40, 0]])]
+    drawn = bench.viewer.add_shapes(shape, shape_type="polygon", name="liver")
+    choose(panel.region, "liver")
+    assert session_now(bench).protection.region is not None
+    bench.viewer.layers.remove(drawn)
+    assert panel.region.currentText() == "as chosen earlier"  # it still holds
+    assert panel.region.findText("liver") < 0
+    choose(panel.region, "everywhere")
+    assert session_now(bench).protection.region is None
+    assert panel.region.findText("as chosen earlier") < 0
+    bench.undo()
+    assert panel.region.currentText() == "as chosen earlier"
+    bench.redo()
+    choose(panel.inside, "object 1")
+    assert session_now(bench).protection.inside == 1
+    assert not said.failures
+
+
+@pytest.mark.gui
+def test_all_that_can_be_chosen_is_explained(panel):
+    for kind in (QComboBox, QCheckBox, QPushButton):
+        for widget in panel.findChildren(kind):
+            assert widget.toolTip(), widget

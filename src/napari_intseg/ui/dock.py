@@ -35,7 +35,7 @@ from napari_intseg.ui.recovery import Recovery
 from napari_intseg.ui.review import Review
 from napari_intseg.ui.workbench import Workbench
 
-_Closing = tuple[ImagePanel, PromptPanel, RecoveryPanel, StartPanel]
+_Closing = tuple[ImagePanel, PromptPanel, RecoveryPanel, StartPanel, ProtectPanel]
 
 
 class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
@@ -83,7 +83,13 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self._shut: Callable[[], None] = _Shut(
             bench,
             self._keys,
-            (self.image_panel, self.prompt_panel, self.recovery_panel, self.start_panel),
+            (
+                self.image_panel,
+                self.prompt_panel,
+                self.recovery_panel,
+                self.start_panel,
+                self.protect_panel,
+            ),
             self.comparison,
         )
         # a window that is destroyed sends its children no close event

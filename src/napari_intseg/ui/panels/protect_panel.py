@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from napari.layers import Labels, Shapes
-from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QWidget
+from napari.layers import Labels, Layer, Shapes
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_intseg.ui.panels.form import combo, fill, form
 from napari_intseg.ui.protecting import (
@@ -22,17 +22,29 @@ _POLICIES = (
     ("give way, unless locked", "overwrite"),
     ("ask me", "ask"),
 )
+_EARLIER = "earlier"  # a region whose layer is gone, or that undo brought back
 
 
 class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """Three choices, a lock, and a question when there is one."""
+    """Three choices, a lock, and a question when there is one; it waits, and nothing waits for it.
+
+    Attributes
+    ----------
+    take, leave : QPushButton
+        The two answers.
+    """
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self._bench = bench
         self._region: Any = None
         self._shown: Any = None
-        self.policy = combo("What happens to pixels of other objects that an answer reaches into.")
+        self._asked: Any = None
+        self._left: Any = None
+        self.policy = combo(
+            "What happens to pixels of other objects that an answer reaches into. Locked objects "
+            "keep theirs in any case."
+        )
         self.inside = combo("Write only where this object is: its pixels are taken from it.")
         self.region = combo("Write only inside the shapes or labels of this layer.")
         self.lock = QCheckBox("Lock the current object")
@@ -41,44 +53,84 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self.question = QLabel()
         self.question.setWordWrap(True)
-        self.take = QPushButton("Give them to the current object")
+        self.take = QPushButton("Take them")
+        self.take.setToolTip("Give these pixels to the current object; one step of undo.")
+        self.leave = QPushButton("Leave them")
+        self.leave.setToolTip("The other objects keep these pixels, as they do until you answer.")
         self.drop = QPushButton("Drop painted pixels")
         self.drop.setToolTip(
             "What you painted or erased by hand is kept when further clicks come. This lets the "
             "model's answers count again there."
         )
+        self._arrange()
+        self.policy.activated.connect(lambda _: protect(bench, policy=self.policy.currentData()))
+        self.inside.activated.connect(lambda _: protect(bench, inside=self.inside.currentData()))
+        self.region.activated.connect(self._choose_region)
+        self.lock.clicked.connect(lambda on: set_locked(bench, bool(on)))
+        self.take.clicked.connect(lambda _: take_over(bench))
+        self.leave.clicked.connect(self._leave)
+        self.drop.clicked.connect(lambda _: drop_painted(bench))
+        bench.voice.changed.connect(self._show)
+        bench.viewer.layers.events.inserted.connect(self._show)
+        bench.viewer.layers.events.removed.connect(self._show)
+        bench.viewer.dims.events.current_step.connect(self._ask)
+        self._show()
+
+    def close_panel(self) -> None:
+        """Let go of the viewer."""
+        self._bench.viewer.layers.events.inserted.disconnect(self._show)
+        self._bench.viewer.layers.events.removed.disconnect(self._show)
+        self._bench.viewer.dims.events.current_step.disconnect(self._ask)
+        self._region = None
+
+    def _arrange(self) -> None:
         layout = form(self)
         layout.addRow("Others' pixels", self.policy)
         layout.addRow("Only inside", self.inside)
         layout.addRow("Only in region", self.region)
         layout.addRow(self.lock)
         layout.addRow(self.question)
-        layout.addRow(self.take)
+        answers = QHBoxLayout()
+        answers.setSpacing(4)
+        answers.addWidget(self.take)
+        answers.addWidget(self.leave)
+        layout.addRow(answers)
         layout.addRow(self.drop)
-        self.policy.activated.connect(lambda _: protect(bench, policy=self.policy.currentData()))
-        self.inside.activated.connect(lambda _: protect(bench, inside=self.inside.currentData()))
-        self.region.activated.connect(self._choose_region)
-        self.lock.clicked.connect(lambda on: set_locked(bench, bool(on)))
-        self.take.clicked.connect(lambda _: take_over(bench))
-        self.drop.clicked.connect(lambda _: drop_painted(bench))
-        bench.voice.changed.connect(self._show)
-        self._show()
 
     def _choose_region(self, _index: int) -> None:
         layer = self.region.currentData()
-        if protect_region(self._bench, layer):
+        if layer is not _EARLIER and protect_region(self._bench, layer):
             self._region = layer
         self._shown = None
         self._show()
 
-    def _show(self) -> None:
-        session, binder = session_now(self._bench), self._bench.binder
+    def _leave(self) -> None:
+        self._left = self._asked
+        self._ask()
+
+    def _ask(self, _event: Any = None) -> None:
+        """Show a question on the plane in view if there is one, and tell of a new one."""
         contested = overlap(self._bench)
-        self.question.setVisible(bool(contested))
-        self.take.setVisible(bool(contested))
-        if contested:
-            named = ", ".join(f"{n} of object {label}" for label, n in contested.items())
-            self.question.setText(f"The answer reaches into others' pixels: {named}.")
+        binder = self._bench.binder
+        label = 0 if binder is None else binder.drawer.object
+        asked = (label, binder and binder.viewed, tuple(contested.items())) if contested else None
+        is_open = asked is not None and asked != self._left
+        for widget in (self.question, self.take, self.leave):
+            widget.setVisible(is_open)
+        if asked == self._asked:
+            return
+        self._asked = asked
+        if is_open:
+            named = ", ".join(f"{n} pixels of object {other}" for other, n in contested.items())
+            self.question.setText(f"The answer reaches into {named}.")
+            self._bench.voice.message.emit(
+                f"Object {label} reaches into {named}; they stay. Take them or leave them, below "
+                "Others' pixels."
+            )
+
+    def _show(self, _event: Any = None) -> None:
+        self._ask()
+        session, binder = session_now(self._bench), self._bench.binder
         layers = [
             layer
             for layer in self._bench.viewer.layers
@@ -96,7 +148,15 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         fill(self.policy, _POLICIES, "keep" if rules is None else rules.policy)
         inside = [("everywhere", None), *((f"object {one}", one) for one in objects)]
         fill(self.inside, inside, None if rules is None else rules.inside)
-        limited = rules is not None and rules.region is not None
-        regions = [("everywhere", None), *((layer.name, layer) for layer in layers)]
-        fill(self.region, regions, self._region if limited else None)
+        self._show_regions(layers, is_limited=rules is not None and rules.region is not None)
         self.lock.setChecked(locked)
+
+    def _show_regions(self, layers: list[Layer], *, is_limited: bool) -> None:
+        if self._region not in layers:
+            self._region = None
+        regions = [("everywhere", None), *((layer.name, layer) for layer in layers)]
+        chosen = self._region if is_limited else None
+        if is_limited and self._region is None:
+            regions.append(("as chosen earlier", _EARLIER))
+            chosen = _EARLIER
+        fill(self.region, regions, chosen)
