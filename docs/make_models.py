@@ -1,20 +1,24 @@
 """Write `docs/models.md` from the registry: ``python docs/make_models.py [--pictures]``.
 
 With ``--pictures`` the answers on one image are drawn anew, by the models whose weights ship or
-that need none; of the others, what they are given.
+that need none; of the others, what they are given and, by `model_flows.py`, what they make of it.
 """
 
 import argparse
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_intseg.cli.models import badge
 from napari_intseg.models.automatic_families import FAMILIES
 from napari_intseg.models.catalogue import CATALOGUE
+from napari_intseg.models.licences import badge
 from napari_intseg.models.registry import DEFAULT_MODEL, MODELS, ModelSpec
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+import model_flows  # noqa: E402
+
 PAGE, PICTURES = HERE / "models.md", HERE / "images" / "models"
 
 HEAD = """# Models
@@ -39,6 +43,17 @@ ANSWERS = (
     ("region-growing", "region-growing"),
     ("grabcut", "grabcut, from a box"),
 )
+FLOW_HEAD = """
+## What each network receives
+
+The same coin once more, as each network is asked about it: on the left what a person gives, in the
+middle what the network receives (what guides it in green, and in red for negative clicks), on the
+right what it answers, stretched from black to white. **These weights are untrained**, made from the
+parameters' names, and the networks are small ones of the same kind: the pictures show the way
+through each adapter, and no skill. Other sizes of a network, and what is wrapped round it, receive
+the same.
+
+"""
 GIVEN = (
     ("given-clicks", "RITM, f-BRS, FocalClick, SimpleClick, FCANet, Forte et al., SAM"),
     ("given-box", "DeepGrabCut, MedSAM, SAM"),
@@ -56,6 +71,14 @@ TAIL = """
 - **An initial mask** from anywhere: `segment --init LABELS`, *Start from* in the window, or an
   automatic model below.
 
+## Encodings of other papers
+
+A network of one's own in RITM's form may be trained on other inputs; its checkpoint's configuration
+names them. `click_maps`: `disk`, `distance` (BRS), `truncated` (Xu et al. 2016) or `gaussian`
+(ITIS). `prev_map`: `probability`, or ITIS's distances to the previous mask, `distance` or
+`signed_distance`. Those of Xu et al. and ITIS (arXiv:1603.04042, arXiv:1805.04398) are drawn after
+papers and code, without a published network at hand: **unproven**.
+
 ## Automatic models, to start from
 
 `napari-intseg start IMAGE --automatic FAMILY --weights FOLDER -o LABELS` reads a folder as the
@@ -70,7 +93,9 @@ def render() -> str:
     families: dict[str, dict[str, ModelSpec]] = {}
     for name, spec in MODELS.items():
         families.setdefault(spec.family, {})[name] = spec
-    parts = [HEAD, _pictures(ANSWERS), "\n", _pictures(GIVEN), "\n## All models\n"]
+    flows = [(model_flows.file_of(name), f"`{name}`: {words}") for name, words in model_flows.FLOWS]
+    parts = [HEAD, _pictures(ANSWERS), "\n", _pictures(GIVEN), FLOW_HEAD, _in_rows(flows, 3)]
+    parts.append("\n## All models\n")
     for family, specs in families.items():
         parts.append(f"\n### {family}\n\n{_family(specs)}")
     return "".join((*parts, TAIL, _automatic()))
@@ -79,9 +104,14 @@ def render() -> str:
 def _pictures(pictures: Iterable[tuple[str, str]]) -> str:
     shown = list(pictures)
     return _table(
-        [f"![{words}](images/models/{file}.png)" for file, words in shown],
+        [f"![{words.replace('`', '')}](images/models/{file}.png)" for file, words in shown],
         [[words for _, words in shown]],
     )
+
+
+def _in_rows(pictures: list[tuple[str, str]], wide: int) -> str:
+    rows = [pictures[i : i + wide] for i in range(0, len(pictures), wide)]
+    return "\n".join(map(_pictures, rows))
 
 
 def _family(specs: dict[str, ModelSpec]) -> str:
@@ -201,6 +231,7 @@ def main() -> None:
     if parser.parse_args().pictures:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         draw()
+        model_flows.draw(PICTURES)
     PAGE.write_text(render(), "utf-8")
 
 

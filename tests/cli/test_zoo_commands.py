@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from napari_intseg.cli.main import main
-from napari_intseg.cli.models import badge
 from napari_intseg.core.prompts import Box
 from napari_intseg.models import automatic, weights
 from napari_intseg.models.automatic import Finding
 from napari_intseg.models.automatic_families import FAMILIES
 from napari_intseg.models.catalogue import CATALOGUE
+from napari_intseg.models.licences import badge
 from napari_intseg.models.registry import MODELS
 
 
@@ -74,16 +74,25 @@ def test_automatic_families_are_listed_with_their_licences(capsys):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("key", "said"),
-    [
-        ("fcanet", "research"),
-        ("fbrs-resnet34", "MPL-2.0"),
-        ("dextr", "GPL-3.0"),
-        ("ritm-hrnet18s", "MIT"),
-    ],
-)
-def test_the_licence_is_told_before_a_download_begins(monkeypatch, capsys, key, said):
+TOLD = {
+    # key: what the shell says of its weights, the badge, and what it says of the model besides
+    "fcanet": ("research and education only", "research only", ""),
+    "focalclick-segformer-b0-s1": ("NVIDIA Source Code License", "research only", "SegFormer"),
+    "focalclick-segformer-b0-s2": ("NVIDIA Source Code License", "research only", "SegFormer"),
+    "focalclick-segformer-b3-s2": ("NVIDIA Source Code License", "research only", "SegFormer"),
+    "dextr": ("GPL-3.0", "copyleft", "GPL-3.0 (the authors' code)"),
+    "iog": ("none stated", "no licence", "no licence stated: ask the authors"),
+    "fbrs-resnet34": ("MPL-2.0", "copyleft by file", ""),
+    "fbrs-hrnet32": ("MPL-2.0", "copyleft by file", ""),
+    "ritm-hrnet18s": ("MIT", "", ""),
+    "sam-vit-b": ("Apache-2.0", "", ""),
+    "mobile-sam": ("Apache-2.0", "", ""),
+    "sam2.1-tiny": ("Apache-2.0", "", ""),
+}
+
+
+@pytest.mark.parametrize("key", TOLD)
+def test_the_licence_is_told_before_a_download_begins(monkeypatch, capsys, key):
     before = []
 
     def fetch(_key, **_options):
@@ -92,8 +101,13 @@ def test_the_licence_is_told_before_a_download_begins(monkeypatch, capsys, key, 
 
     monkeypatch.setattr(weights, "fetch", fetch)
     assert main(["weights", "fetch", key]) == 0
-    assert said in before[0]
-    assert CATALOGUE[key].file in before[0]
+    licence, badge, besides = TOLD[key]
+    first = before[0].splitlines()[0]
+    assert first.startswith(f"{CATALOGUE[key].file}: licence of the weights: ")
+    assert licence in first
+    assert first.endswith(f"[{badge}]") == bool(badge)
+    assert ("[" in first) == bool(badge)
+    assert besides in before[0]
 
 
 def test_an_unknown_key_has_no_licence_to_tell(capsys):

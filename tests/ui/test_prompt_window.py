@@ -362,6 +362,37 @@ def test_the_memory_of_a_model_is_offered_where_there_is_one(open_window):
     assert window.bench.settings.method == "neighbour"
 
 
+@pytest.mark.parametrize(
+    ("name", "told", "how"),
+    [
+        ("fcanet", "research and education only", "[research only]"),
+        ("focalclick-segformer-b0-s1", "NVIDIA Source Code License", "[research only]"),
+        ("dextr", "GPL-3.0", "[copyleft]"),
+        ("iog", "none stated", "[no licence]"),
+        ("fbrs-resnet34", "MPL-2.0", "[copyleft by file]"),
+        ("ritm-hrnet18s", "MIT", ""),
+        ("sam-vit-b", "Apache-2.0", ""),
+    ],
+)
+def test_a_licence_is_told_with_its_badge_before_a_download(
+    open_window, monkeypatch, tmp_path, name, told, how
+):
+    from napari_intseg.models import weights
+
+    monkeypatch.setenv(weights.FOLDERS_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(weights, "cache_folder", lambda: tmp_path / "cache")
+    panel = open_window().widget.model_panel
+    row = panel.model.findData(name)
+    tip = panel.model.itemData(row, Qt.ItemDataRole.ToolTipRole)
+    panel.model.setCurrentIndex(row)
+    breathe()
+    assert panel.missing.isVisible()
+    for text in (panel.text.text(), tip):
+        assert told in text
+        assert how in text
+        assert ("[" in text) == bool(how)
+
+
 def test_models_say_what_they_take_to_use(open_window, monkeypatch, tmp_path):
     from dataclasses import replace
 
@@ -382,7 +413,7 @@ def test_models_say_what_they_take_to_use(open_window, monkeypatch, tmp_path):
     box.setCurrentIndex(row)
     breathe()
     assert panel.missing.isVisible()
-    assert "Licence: Apache-2.0" in panel.text.text()
+    assert "Licence of the weights: Apache-2.0" in panel.text.text()
     assert panel.fetch.text().startswith("Fetch (")
     file = tmp_path / "mine.pth"
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("", ""))

@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
 def model_rows() -> list[dict[str, Any]]:
     """Return what is known of every model, as plain values."""
     from napari_intseg.models.catalogue import CATALOGUE
+    from napari_intseg.models.licences import badge
     from napari_intseg.models.registry import DEFAULT_MODEL, available_models
 
     rows, specs = [], available_models()
@@ -71,6 +72,7 @@ def model_rows() -> list[dict[str, Any]]:
 def automatic_rows() -> list[dict[str, Any]]:
     """Return what is known of every family of automatic models, as plain values."""
     from napari_intseg.models.automatic_families import FAMILIES, is_installed
+    from napari_intseg.models.licences import badge
 
     state = "ready with a folder" if is_installed() else "needs napari-intseg[automatic]"
     return [
@@ -90,34 +92,6 @@ def automatic_rows() -> list[dict[str, Any]]:
         }
         for family in FAMILIES.values()
     ]
-
-
-_FREE = ("MIT", "BSD", "Apache", "your own")
-
-
-def badge(licence: str, note: str = "") -> str:
-    """Return in a word or two how a licence binds; empty if it hardly does.
-
-    Parameters
-    ----------
-    licence : str
-        Of a model: an SPDX name or words.
-    note : str
-        What the registry says besides.
-    """
-    told = f"{licence} {note}".lower()
-    for part, words in (
-        ("research", "research only"),
-        ("nvidia", "research only"),
-        ("-nc-", "not commercial"),
-        ("gpl", "copyleft"),
-        ("mpl", "copyleft by file"),
-        ("none stated", "no licence"),
-        ("not stated", "no licence"),
-    ):
-        if part in told:
-            return words
-    return "" if any(free in licence for free in _FREE) else "read it"
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from napari_intseg.cli.models import badge, table
+from napari_intseg.cli.models import table
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 
 HELP = "list, fetch, add or verify weight files"
@@ -99,18 +99,10 @@ def _verify(args: argparse.Namespace) -> int:
 def _tell_licence(key: str) -> None:
     """Say what binds before the first byte comes; nothing is asked, so that scripts run on."""
     from napari_intseg.models.catalogue import find_entry
-    from napari_intseg.models.registry import available_models
+    from napari_intseg.models.licences import licence_lines
 
-    entry = find_entry(key)
-    specs = [spec for spec in available_models().values() if spec.weights == key]
-    notes = dict.fromkeys(note for note in (entry.note, *(s.note for s in specs)) if note)
-    how = badge(entry.licence) or next((b for s in specs if (b := badge(s.licence, s.note))), "")
-    print(f"{entry.file}: licence of the weights: {entry.licence}" + (f" [{how}]" if how else ""))
-    for licence in dict.fromkeys(spec.licence for spec in specs):
-        if licence != entry.licence:
-            print(f"licence of the model: {licence}")
-    for note in notes:
-        print(f"note: {note}")
+    first, *others = licence_lines(key)
+    print(f"{find_entry(key).file}: {first}", *others, sep="\n")
     sys.stdout.flush()
 
 

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_intseg.models.catalogue import CATALOGUE, find_entry
+from napari_intseg.models.licences import badge, licence_lines
 from napari_intseg.models.registry import ModelSpec, available_models
 from napari_intseg.ui.loading import Choice, devices, has_weights, keys_here, weights_key
 from napari_intseg.ui.panels.form import combo, fill, form
@@ -131,10 +132,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
             return
         entry = find_entry(key)
         size = f" ({entry.size_mb:g} MB)" if entry.size_mb else ""
-        self.text.setText(
-            f"The weights {entry.file} are not here yet. Licence: {entry.licence}. "
-            f"{entry.note}".strip()
-        )
+        told = "\n".join(line[0].upper() + line[1:] for line in licence_lines(key))
+        self.text.setText(f"The weights {entry.file} are not here yet.\n{told}")
         self.fetch.setText(f"Fetch{size}")
         self.fetch.setToolTip(entry.address or "It cannot be fetched; choose a file.")
         self.fetch.setEnabled(entry.address is not None and not self._loader.is_fetching)
@@ -181,7 +180,8 @@ def _tip(name: str, spec: ModelSpec) -> str:
             f"{name} needs {', '.join(spec.needs)}, which is not installed.\n"
             f"Install it with: pip install 'napari-intseg[{spec.extra}]'"
         )
-    lines = [name, f"Licence: {spec.licence}"]
+    how = badge(spec.licence, spec.note)
+    lines = [name, f"Licence: {spec.licence}" + (f" [{how}]" if how else "")]
     entry = CATALOGUE.get(spec.weights or "")
     if entry is not None and entry.size_mb:
         lines.append(f"Weights: {entry.size_mb:g} MB, licence {entry.licence}")
