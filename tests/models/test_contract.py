@@ -150,6 +150,7 @@ def is_what_the_registry_says(model: Any, name: str) -> None:
 def is_mirrored_exactly_when_averaged(model: Any, name: str) -> None:
     """With both views averaged, the mirrored image has the mirrored answer to a rounding."""
     image, truth = image_for(name)
+    image = (image * 255).astype(np.uint8)
     flip = Flip(image.shape[1])
     answers = []
     for seen, prompts in (

@@ -195,14 +195,18 @@ class Tracker:
 
     def _features(self, seen: Seen, prob: Tensor, score: Tensor) -> Tensor:
         """Return image and mask (1, 1, 1024, 1024) together, as they are remembered."""
+        # in bfloat16, as the published predictor keeps them: rounded here and nowhere else
+        fused = self._fused(seen, prob, score)
+        return fused.to(torch.bfloat16)[0].flatten(1).T.contiguous()
+
+    def _fused(self, seen: Seen, prob: Tensor, score: Tensor) -> Tensor:
+        """Return image and mask together (1, 64, 64, 64), in the network's own precision."""
         body: Any = self.net.body
         mask = prob * _MASK_SCALE + _MASK_SHIFT
-        features = body.memory_encoder(seen.features["image"], mask)[0]
+        features: Tensor = body.memory_encoder(seen.features["image"], mask)[0]
         if bool(score <= 0):
             features = features + body.occlusion_spatial_embedding_parameter[..., None, None]
-        # in bfloat16, as the published predictor keeps them
-        kept: Tensor = features.to(torch.bfloat16)[0].flatten(1).T.contiguous()
-        return kept
+        return features
 
     def _with_memory(self, index: int, seen: Seen, *, reverse: bool) -> Tensor:
         """Return a plane's coarse features after they attended to the memory."""
