@@ -3,7 +3,10 @@
     python benchmarks/sam.py [--models mobile-sam sam-vit-b …] [--repeat 20] [--threads 2]
 
 Weights are random, as time does not depend on them; so nothing has to be fetched. The best of
-`--repeat` answers is told, which on a busy machine is the one that was disturbed least.
+`--repeat` answers is told, which on a busy machine is the one that was disturbed least. Beside it
+stands the work of all threads: where the clock shows many times that, the machine had other
+things to do, and the time says nothing. Threads that wait for each other count as work, so on such
+a machine ask with `--threads 1`.
 """
 
 import argparse
@@ -30,6 +33,7 @@ def mobile_tiny_hq() -> torch.nn.Module:
 
 
 LIMIT_MS = 60.0
+BUSY = 1.5  # times the work: the clock counts what others do
 SHAPE = (512, 512)
 ASKED = {
     "one click, three masks": Prompts((Click(250, 240),)),
@@ -44,6 +48,9 @@ NETS: dict[str, Callable[[], torch.nn.Module]] = {
     "sam-hq-vit-tiny": mobile_tiny_hq,
     "sam-vit-b": lambda: PromptedNet(sam.ViT("vit-b")),
 }
+
+SMALL = ["mobile-sam", "efficient-sam-vitt", "sam-hq-vit-tiny", "sam2.1-tiny"]
+"""Those that are meant for a CPU."""
 
 
 def best_ms(work: Callable[[], object], repeat: int) -> tuple[float, float]:
@@ -67,19 +74,22 @@ def measure(name: str, device: str, repeat: int) -> bool:
     prepared = model.prepare(image)
     embedding, _ = best_ms(lambda: model.prepare(image), 1 if device == "cpu" else 5)
     print(f"{name}: embedding {embedding:.0f} ms, {prepared.nbytes / 1e6:.0f} MB")
-    in_time = True
+    in_time, most = True, 0.0
     for what, prompts in ASKED.items():
         query = Query(prepared, prompts)
         took, worked = best_ms(lambda: model.predict(query), repeat)  # noqa: B023 - run at once
         in_time &= took < LIMIT_MS
+        most = max(most, took / max(worked, 1e-3))
         print(f"    {what}: {took:.1f} ms ({worked:.1f} ms of work on all cores)")
+    if most > BUSY:
+        print(f"    the machine was busy: the clock shows {most:.0f} times the work")
     return in_time
 
 
 def main() -> None:
     """Measure the models named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", choices=NETS, default=["mobile-sam"])
+    parser.add_argument("--models", nargs="+", choices=NETS, default=SMALL)
     parser.add_argument("--repeat", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")

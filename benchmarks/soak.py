@@ -27,6 +27,7 @@ import numpy as np
 import psutil
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
+from vispy.gloo.glir import _GlirQueueShare as GlirQueueShare
 
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Query, Traits
 from napari_intseg.session.journal_file import FOLDER_VARIABLE
@@ -37,6 +38,8 @@ from napari_intseg.ui.loading import Choice
 
 THREAD = "napari-intseg inference"
 SHAPE = (12, 48, 56)
+WINDOW_PX = (700, 500)  # Qt paints in software here, at the price of its area
+EVERY = 1000  # actions between two looks at memory
 A, B = "random-walker", "region-growing"  # names that need no weights; the toys stand for them
 
 
@@ -86,6 +89,7 @@ class Report:
     leaked: int = 0
     threads: int = 0
     memory_mb: list[tuple[int, float]] = field(default_factory=list)
+    growth_kb: float = float("nan")
     seconds: float = 0.0
 
 
@@ -123,6 +127,7 @@ class Soak:
     def open(self) -> None:
         """Open a viewer with the widget and the image."""
         self.viewer = napari.Viewer(show=True)
+        self.viewer.window.resize(*WINDOW_PX)
         # napari alone crashes in Mesa's software OpenGL when layers are removed and added quickly
         # (no plugin needed); all but the drawing itself goes on without the canvas
         self.viewer.window._qt_viewer.canvas.native.hide()
@@ -311,8 +316,21 @@ ACTIONS = {
 }  # fmt: skip
 
 
-def soak(actions: int, seed: int = 0, every: int = 250) -> Report:
-    """Act for so many times; return what came of it."""
+def drop_drawing() -> int:
+    """Forget drawing commands that wait for the hidden canvas; return how many there were."""
+    dropped = 0
+    for one in gc.get_objects():
+        if type(one) is GlirQueueShare:
+            dropped += len(one._commands)
+            one._commands.clear()
+    gc.collect()
+    return dropped
+
+
+def soak(
+    actions: int, seed: int = 0, every: int = EVERY, minutes: float = np.inf, loud: bool = False
+) -> Report:
+    """Act for so many times, or so long; return what came of it."""
     report, process, start = Report(), psutil.Process(), time.monotonic()
 
     def caught(kind: Any, value: Any, _trace: Any) -> None:
@@ -328,14 +346,31 @@ def soak(actions: int, seed: int = 0, every: int = 250) -> Report:
                 report.errors.append(f"{type(err).__name__}: {err} (action {number})")
             if number % every == 0:
                 run.settle()
-                gc.collect()
+                dropped = drop_drawing()
                 report.memory_mb.append((number, process.memory_info().rss / 1e6))
+                if loud:
+                    print(
+                        f"{number} actions: {report.memory_mb[-1][1]:.1f} MB; "
+                        f"{dropped} drawing commands, {time.monotonic() - start:.0f} s, "
+                        f"{time.process_time():.0f} s of processor, {report.replays} replays, "
+                        f"{report.different} different, errors: {report.errors}",
+                        flush=True,
+                    )
+            if time.monotonic() - start > 60 * minutes:
+                break
         run.close()
         report.leaked = run.leaks()
     finally:
         sys.excepthook = before
+    report.growth_kb = growth_kb(report.memory_mb)
     report.seconds = time.monotonic() - start
     return report
+
+
+def growth_kb(memory_mb: list[tuple[int, float]]) -> float:
+    """Return by how many kB an action memory grew after the first look: the slope of a line."""
+    after = np.array(memory_mb)
+    return float(1000 * np.polyfit(*after.T, 1)[0]) if len(after) > 1 else float("nan")
 
 
 @dataclass
@@ -386,11 +421,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--actions", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=np.inf, help="end after so long")
     parser.add_argument("--rush", type=float, default=0.0, metavar="SECONDS")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ[FOLDER_VARIABLE] = str(Path(folder) / "journals")
-        report = soak(args.actions, args.seed)
+        report = soak(args.actions, args.seed, minutes=args.minutes, loud=True)
         print(json.dumps(vars(report), indent=1))
         if args.rush:
             print(json.dumps(vars(rush(args.rush))))

@@ -1,8 +1,7 @@
 """The main job on real volumes: a robot clicks on two planes, propagation does the rest.
 
-The floors are a little below what was measured with the random walker (0.859, 0.841, 0.827, 0.775
-and 0.763 or more; the nucleus runs on into one of the same grey below it); the masks of the CT and
-the MR were made by a model, so 1 is out of reach.
+The floors are a little below what was measured with the random walker (0.883, 0.900, 0.846, 0.821
+and 0.763); the masks of the CT and the MR were made by a model, so 1 is out of reach.
 """
 
 import numpy as np
@@ -29,10 +28,10 @@ def click_like_a_robot(session, plane, truth, clicks):
 @pytest.mark.parametrize(
     ("image", "labels", "label", "window", "floor"),
     [
-        ("ct.nii.gz", "ct_organs.nii.gz", 1, "soft tissue", 0.80),
-        ("ct.nii.gz", "ct_organs.nii.gz", 21, "soft tissue", 0.78),
-        ("mr_sm.nii.gz", "mr_sm_organs.nii.gz", 6, None, 0.77),
-        ("nuclei_3d.tif", "nuclei_3d_labels.tif", 5, None, 0.72),
+        ("ct.nii.gz", "ct_organs.nii.gz", 1, "soft tissue", 0.84),
+        ("ct.nii.gz", "ct_organs.nii.gz", 21, "soft tissue", 0.85),
+        ("mr_sm.nii.gz", "mr_sm_organs.nii.gz", 6, None, 0.80),
+        ("nuclei_3d.tif", "nuclei_3d_labels.tif", 5, None, 0.77),
         ("ovule_cells.tif", "ovule_cells_labels.tif", 525, None, 0.70),
     ],
 )
@@ -46,5 +45,5 @@ def test_clicks_on_two_planes_become_an_object(shared, image, labels, label, win
         click_like_a_robot(session, Plane(0, index), truth[index], 4)
     clicked = dice(session.mask, truth)
     session.propagate()
-    assert dice(session.mask, truth) > max(floor, 1.8 * clicked)
+    assert dice(session.mask, truth) > max(floor, 2 * clicked)
     assert session.propagated_planes(0)

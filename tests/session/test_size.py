@@ -53,6 +53,60 @@ def test_a_click_in_300_gb_reads_its_plane_at_most(tmp_path, bright):
     del bright
 
 
+class Chunked:
+    """An array that notes which chunks of a store are read, as (plane, row, column) of chunks."""
+
+    def __init__(self, data, chunk):
+        self.data, self.shape, self.dtype = data, data.shape, data.dtype
+        self.chunk, self.read = chunk, set()
+
+    def __getitem__(self, index):
+        spans = []
+        for one, size, step in zip(index, self.shape, self.chunk, strict=True):
+            at = range(*one.indices(size)) if isinstance(one, slice) else range(one, one + 1)
+            spans.append(range(at[0] // step, at[-1] // step + 1) if len(at) else ())
+        self.read.update((a, b, c) for a in spans[0] for b in spans[1] for c in spans[2])
+        return np.asarray(self.data[index])
+
+
+def test_only_chunks_under_the_view_are_read(bright):
+    """Of a lazy volume: none to open it, those of one plane for a click, fewer when zoomed in."""
+    shape, chunk, at = (36_000, 2048, 2048), (1, 256, 256), (1500, 600)
+    data = Chunked(Squares(shape, at, 61), chunk)
+    zoom = ZoomIn(skip_clicks=0, target_size=128)
+    session = Session(bright(), Volume(data), window=(0, 50_000), zoom_in=zoom)
+    assert data.read == set()
+    session.click((700, *at))
+    assert {plane for plane, _, _ in data.read} == {700}
+    assert len(data.read) <= 64
+    data.read.clear()
+    session.click((700, at[0] + 10, at[1]))
+    assert data.read == set()  # it is seen in the view that was read before
+    session.propagate(range(698, 703))
+    assert {plane for plane, _, _ in data.read} == {698, 699, 700, 701, 702}
+    assert abs(np.count_nonzero(session.mask_on(Plane(0, 702))) / 61**2 - 1) < 0.1
+    data.read.clear()
+    begun = np.zeros(shape[1:], bool)
+    begun[at[0] - 20 : at[0] + 20, at[1] - 20 : at[1] + 20] = True
+    session.set_initial_mask(begun, Plane(0, 900))
+    session.click((900, *at))
+    seen = session.answer(Plane(0, 900)).seen
+    under = {
+        (900, row, col)
+        for row in range(seen.row0 // 256, (seen.row1 - 1) // 256 + 1)
+        for col in range(seen.col0 // 256, (seen.col1 - 1) // 256 + 1)
+    }
+    assert len(under) <= 4  # the object has 61 pixels: a view of it lies on few chunks
+    assert data.read == under
+
+
+def test_statistics_read_a_bounded_number_of_planes(bright):
+    data = Chunked(Squares((36_000, 2048, 2048), (1500, 600), 61), (1, 256, 256))
+    session = Session(bright(), Volume(data))
+    session.click((700, 1500, 600))
+    assert len({plane for plane, _, _ in data.read} - {700}) <= 9
+
+
 @pytest.mark.parametrize("zoom", [None, ZoomIn(skip_clicks=-1, target_size=200)])
 def test_a_click_in_40_000_pixels_squared_reads_a_window(bright, zoom):
     data = Counting(Squares((40_000, 40_000), (31_000, 7_000), 301))

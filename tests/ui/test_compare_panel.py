@@ -10,8 +10,12 @@ from qtpy.QtGui import QImage
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Traits
+from napari_intseg.ui.bridge import Bridge
 from napari_intseg.ui.compare_hint import NAME
+from napari_intseg.ui.comparison import Comparison
 from napari_intseg.ui.panels.plot import Plot, Series
+from napari_intseg.ui.workbench import Workbench
 
 pytestmark = pytest.mark.gui
 THREAD = "napari-intseg inference"
@@ -62,7 +66,7 @@ class Window:
         QTest.keyClick(self.viewer.window._qt_viewer.canvas.native, key)
         breathe()
 
-    def settle(self):
+    def settle(self, timeout_s=60.0):
         bench = self.bench
         turn(
             lambda: (
@@ -70,7 +74,8 @@ class Window:
                 and not bench.is_propagating
                 and (bench.binder is None or bench.binder.is_idle)
                 and self.comparison.is_idle
-            )
+            ),
+            timeout_s,
         )
         breathe()
 
@@ -306,3 +311,74 @@ def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture,
     assert "only B, random-sam" in window.told
     assert not window.widget.status_panel.error.text()
     window.widget.close()
+
+
+class Whole:
+    """Answers with what is brighter than half, less the left of it if it is asked to."""
+
+    def __init__(self, name, cut=0):
+        self.traits, self._cut = Traits(name, prompts=CLICKS | {"mask"}), cut
+
+    def prepare(self, image):
+        return Prepared(image.shape[:2], image.mean(axis=2), image.nbytes)
+
+    def predict(self, query):
+        inside = query.prepared.payload > 0.5
+        inside[:, : self._cut] = False
+        return Answer(np.where(inside, 8, -8).astype(np.float32))
+
+
+@pytest.fixture
+def deep(make_napari_viewer, monkeypatch):
+    """Two hundred planes, propagated by two models that differ on all of them."""
+    models = {"bundled": Whole("whole"), "random-walker": Whole("cut", cut=15)}
+    for kind in (Workbench, Comparison):
+        monkeypatch.setitem(
+            kind.__init__.__kwdefaults__, "load_with", lambda choice, *_: models[choice.name]
+        )
+    volume = np.zeros((200, 24, 30), np.uint8)
+    volume[:, 6:18, 8:22] = 200
+    window = Window(make_napari_viewer(show=True), volume)
+    window.viewer.dims.set_point(0, 100)
+    window.click((12, 18))
+    window.settle()
+    window.widget.volume_panel.propagate.click()
+    window.settle(600)
+    assert len(window.comparison.state.planes) == 200
+    yield window
+    window.widget.close()
+
+
+@pytest.mark.slow
+def test_two_hundred_planes_are_kept_one_in_each_turn_of_the_event_loop(deep, monkeypatch):
+    panel, session = deep.panel, deep.bench.binder.drawer.sessions[0]
+    before, steps = deep.bench.binder.labels.data.copy(), len(session.document.history)
+    keep, call, kept, turns = session.set_initial, Bridge._call, [], []
+
+    def set_initial(masks, *args):
+        kept.append(len(masks))
+        return keep(masks, *args)
+
+    def counted(bridge, posted):
+        count = len(kept)
+        call(bridge, posted)
+        turns.append(len(kept) - count)
+
+    monkeypatch.setattr(session, "set_initial", set_initial)
+    monkeypatch.setattr(Bridge, "_call", counted)
+    panel.everywhere.setChecked(True)
+    panel.keep["B"].click()
+    assert not kept, "nothing is done in the turn of the button"
+    assert not panel.cancel.isHidden()
+    assert not panel.keep["A"].isEnabled()
+    deep.settle(600)
+    assert kept == [1] * 200
+    assert max(turns) == 1
+    assert panel.cancel.isHidden()
+    assert deep.widget.volume_panel.bar.isHidden()
+    expected = np.where(np.arange(30) >= 15, before, 0)
+    np.testing.assert_array_equal(deep.bench.binder.labels.data, expected)
+    assert len(session.document.history) == steps + 1
+    deep.widget.click_panel.undo.click()
+    deep.settle(600)
+    np.testing.assert_array_equal(deep.bench.binder.labels.data, before)

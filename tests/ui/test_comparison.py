@@ -787,6 +787,15 @@ class TestKeepingManyPlanes:
         assert "being kept already" in said.failures[-1]
         ready()
 
+    def test_not_while_masks_are_propagated(self, bench, comparison, volume, ready, said):
+        volume.points.add((3, 12, 18))
+        ready()
+        bench.propagate()
+        comparison.keep("A", everywhere=True)
+        assert "still being propagated" in said.failures[-1]
+        assert not comparison.is_keeping
+        ready()
+
     @pytest.mark.parametrize("what", ["comparison", "layer", "image"])
     def test_closing_in_the_middle_is_safe(self, bench, comparison, volume, pump, said, what):
         comparison.keep("either", everywhere=True)

@@ -120,6 +120,41 @@ def test_the_preview_is_on_and_made_beside_the_clicks(bench, panel, settle, pump
     assert panel.preview.picture.isHidden()
 
 
+@pytest.fixture
+def review_panel(bench, qtbot):
+    calls = {action.name: bench.cancel for action in ACTIONS}
+    keys, review = Keys(bench.viewer, calls), Review(bench)
+    made = ReviewPanel(bench, review, Buttons(calls, keys.taken))
+    qtbot.addWidget(made)
+    yield made
+    keys.close()
+
+
+def test_the_plane_that_a_key_went_to_is_marked_in_the_list(
+    bench, review_panel, settle, pump, boxes
+):
+    boxes[7, 8:20, 10:14] = 0
+    bench.choose_image(bench.viewer.add_image(boxes, scale=(3, 1, 1)))
+    bench.new_object()
+    bench.binder.points.add((4, 12, 20))
+    settle()
+    bench.propagate()
+    pump.until(lambda: not bench.is_propagating)
+    settle()
+    bench.voice.changed.emit()
+    assert review_panel.list.currentRow() == -1
+    for row in range(2):
+        plane = review_panel.review.next()
+        assert review_panel.list.currentRow() == row
+        assert f"= {plane.index}:" in review_panel.list.currentItem().text()
+    bench.binder.points.add((plane.index, 12, 20))  # corrected: it is an anchor now
+    settle()
+    bench.voice.changed.emit()
+    texts = [review_panel.list.item(i).text() for i in range(review_panel.list.count())]
+    assert not any(f"= {plane.index}:" in text for text in texts)
+    assert review_panel.list.currentRow() == -1
+
+
 @pytest.mark.parametrize(
     ("unit", "scale", "suffix", "shown", "mm"),
     [
@@ -129,12 +164,9 @@ def test_the_preview_is_on_and_made_beside_the_clicks(bench, panel, settle, pump
     ],
 )
 def test_lengths_are_in_the_unit_of_the_image(
-    bench, qtbot, settle, boxes, unit, scale, suffix, shown, mm
+    bench, review_panel, settle, boxes, unit, scale, suffix, shown, mm
 ):
-    calls = {action.name: bench.cancel for action in ACTIONS}
-    keys, review = Keys(bench.viewer, calls), Review(bench)
-    panel = ReviewPanel(bench, review, Buttons(calls, keys.taken))
-    qtbot.addWidget(panel)
+    panel = review_panel
     layer = bench.viewer.add_image(boxes, scale=scale, units=(unit,) * 3)
     bench.choose_image(layer)
     bench.new_object()
@@ -145,8 +177,7 @@ def test_lengths_are_in_the_unit_of_the_image(
     assert panel.smoothing.value() == shown
     assert panel.smoothing.mm == pytest.approx(mm)
     panel.reach.setValue(6 * shown)
-    assert review.reach_mm == pytest.approx(6 * mm)
+    assert panel.review.reach_mm == pytest.approx(6 * mm)
     bench.voice.changed.emit()
     assert panel.reach.value() == pytest.approx(6 * shown)
     assert bench.binder.drawer.session(0).volume.of(boxes, Plane(0, 4)).any()
-    keys.close()

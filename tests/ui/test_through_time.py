@@ -64,7 +64,32 @@ def test_a_corrected_time_point_is_an_anchor(bench, follow, settle, frames):
     assert binder.labels.data[3].any()
 
 
-def test_a_volume_is_followed_plane_by_plane(bench, follow, settle, pump, frames):
+def test_a_volume_is_followed_with_progress_and_can_be_stopped(bench, settle, pump, said, frames):
+    data = np.zeros((6, 5, 40, 60), np.uint8)
+    data[:, 1:4] = frames[:, None]
+    binder = begin(bench, data, "tzyx")
+    bench.viewer.dims.set_point([0, 1], [0, 2])
+    binder.points.add((0, 2, 17, 15))
+    settle()
+    bench.propagate()
+    pump.until(lambda: not bench.is_propagating)
+    settle()
+    told = []
+    bench.voice.progressed.connect(lambda done, total, what: told.append((done, total, what)))
+    through = ThroughTime(bench)
+    through.start()
+    pump.until(lambda: len(through._times) == 2)
+    through.cancel()
+    pump.until(lambda: not through.is_running)
+    settle()
+    assert told[0] == (3, 15, "planes")
+    assert told[-1] == (0, 0, "")
+    assert "followed to 2 time points" in said.messages[-1]
+    there = [bool(volume.any()) for volume in binder.labels.data]
+    assert there == [True, True, True, False, False, False]
+
+
+def test_a_volume_is_followed_as_a_whole(bench, follow, settle, pump, frames):
     data = np.zeros((6, 5, 40, 60), np.uint8)
     data[:, 1:4] = frames[:, None]
     binder = begin(bench, data, "tzyx")

@@ -10,6 +10,8 @@ _SAYINGS = (
     "alloc_failed",  # cuDNN and cuBLAS
     "memory is too",  # our own
 )
+# oneDNN on the CPU says no more than this, and with a "descriptor" behind it means something else
+_VAGUE = ("could not create a primitive", "could not execute a primitive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +75,6 @@ def is_out_of_memory(err: BaseException) -> bool:
     if isinstance(err, MemoryError) or type(err).__name__ == "OutOfMemoryError":
         return True
     said = str(err).lower()
-    return isinstance(err, RuntimeError) and any(saying in said for saying in _SAYINGS)
+    return isinstance(err, RuntimeError) and (
+        said in _VAGUE or any(saying in said for saying in _SAYINGS)
+    )

@@ -5,6 +5,7 @@ that was taken is kept for what comes next, so that memory does not run out at e
 belongs to the model: one that is loaded anew begins at the top, and so does one that was released.
 """
 
+import gc
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -78,11 +79,12 @@ def within_memory(
             if not is_out_of_memory(err):
                 raise
             failed = _bare(err)
-        if not _step_down(model, seen_px):
-            raise _no_room(model, failed) from failed
         clear = getattr(store, "clear", None)
         if clear is not None:
             clear()
+        gc.collect()  # cycles round the error may hold what filled the memory
+        if not _step_down(model, seen_px):
+            raise _no_room(model, failed) from failed
         _log.warning("%s: %s (%s)", model.traits.name, memory_note(model), failed)
 
 

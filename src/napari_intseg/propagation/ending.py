@@ -13,6 +13,8 @@ _BINS = 32
 _TELLING = 0.15  # less difference between object and surroundings says nothing
 _NOISE = 0.02  # grey values that are all alike may still change by this
 _OF_CONTRAST = 0.3  # so may those of an object that stands out, by this share of the difference
+_SMALL = 0.5  # of the anchor's area: what grows again behind such a neck is something else
+_TAPERED = 0.7  # of the largest area: an object so small is about to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ class Ending:
     max_regrowth : float, default 1.3
         After it had shrunk to less than half of the anchor's area, it is more than so many times
         its smallest area: behind a neck begins something else that touches it.
+    min_nested : float, default 0.9
+        After its area had fallen below seven tenths of the largest, less than this share of the
+        mask lies in its neighbour's: sections of an object that tapers off lie inside each other,
+        those of something else that touches it do not.
     min_likeness : float, default 0.5
         Its grey values are less like those of the anchor's mask than this, see `Appearance`. It is
         what ends an object for models that follow a mask wherever it leads; 0 never stops.
@@ -46,6 +52,7 @@ class Ending:
     min_overlap: float = 0.5
     max_growth: float = 2.0
     max_regrowth: float = 1.3
+    min_nested: float = 0.9
     min_likeness: float = 0.5
     reach_mm: float | None = None
 
@@ -79,11 +86,19 @@ class Ending:
             return "faded"
         if growth > self.max_growth:
             return "leaked"
-        if min(areas) < 0.5 * areas[0] and area > self.max_regrowth * max(8, min(areas)):
-            return "regrown"
+        if self._is_another(mask, neighbour, areas):
+            return "another"
         if contained(mask, neighbour) < self.min_overlap:
             return "jumped"
         return "unlike" if likeness < self.min_likeness else None
+
+    def _is_another(self, mask: BoolArray, neighbour: BoolArray, areas: Sequence[int]) -> bool:
+        """Whether the object had become small, and something else that touches it begins."""
+        low, area = min(areas), int(np.count_nonzero(mask))
+        if low < _SMALL * areas[0] and area > self.max_regrowth * max(8, low):
+            return True
+        inside = int(np.count_nonzero(mask & neighbour))
+        return areas[-1] < _TAPERED * max(areas) and inside < self.min_nested * area
 
 
 @dataclass(frozen=True, slots=True, eq=False)

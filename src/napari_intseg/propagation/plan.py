@@ -52,7 +52,12 @@ class WalkSettings:
             As above.
         """
         ending = Ending(
-            min_area=0.1, min_overlap=0.1, max_growth=3.0, max_regrowth=1e9, min_likeness=0.3
+            min_area=0.1,
+            min_overlap=0.1,
+            max_growth=3.0,
+            max_regrowth=1e9,
+            min_nested=0.0,
+            min_likeness=0.3,
         )
         restraint = Restraint(steepness=0.0, motion_mm=motion_mm, share=0.7)
         return cls(ending, method, restraint=restraint)

@@ -128,6 +128,8 @@ class Comparison:
             self._fail("There is nothing to keep yet. Choose a second model, then click.")
         elif self.is_keeping:
             self._fail("Masks are being kept already. Wait for them, or cancel.")
+        elif self.bench.is_propagating or self._echoes.is_running:
+            self._fail("Masks are still being propagated. Wait for them, or cancel.")
         elif (wish := wish_of(pair, place, which, everywhere=everywhere)) is None:
             self._fail("There is nothing to keep: that mask is empty here.")
         else:

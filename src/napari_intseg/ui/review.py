@@ -22,11 +22,17 @@ class Review:
     ----------
     bench : Workbench
         Whose work.
+
+    Attributes
+    ----------
+    shown : Plane or None
+        Where `next` or `show` went last.
     """
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
         self._seen: set[Seen] = set()
+        self.shown: Plane | None = None
 
     @property
     def planes(self) -> tuple[tuple[Plane, float], ...]:
@@ -58,6 +64,7 @@ class Review:
         if binder is None or session is None:
             return
         bring(binder, plane)
+        self.shown = plane
         sure = session.confidences.get(plane)
         if sure is not None:
             self._seen.add((binder.time, session.object, plane, sure))
@@ -67,6 +74,7 @@ class Review:
                 f"Plane {axis} = {plane.index}, {100 * sure:.0f} % sure; {left} more to check. "
                 "Click to correct it, then propagate again."
             )
+        self._bench.voice.changed.emit()
 
     def clean_up(self, **options: Any) -> None:
         """Tidy the current object at the time point in the window; see `Session.clean_up`."""

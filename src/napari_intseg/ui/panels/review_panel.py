@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_intseg.core.volume import Plane
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.length import Length
@@ -65,7 +66,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self.follow.clicked.connect(self._follow_pressed)
         self._arrange()
-        self._shown: list[tuple[object, ...]] = []
+        self._shown: list[tuple[Plane, float]] = []
         self.interpolate.toggled.connect(self._interpolate_toggled)
         self.reach.chosen.connect(self._reach_changed)
         self.list.itemClicked.connect(self._chosen)
@@ -111,8 +112,13 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if binder is None:
             return
         self._show_lengths(binder)
-        if rows == self._shown:
-            return
+        if rows != self._shown:
+            self._fill(binder, rows)
+        planes = [plane for plane, _ in rows]
+        at = planes.index(self.review.shown) if self.review.shown in planes else -1
+        self.list.setCurrentRow(at)
+
+    def _fill(self, binder: Binder, rows: list[tuple[Plane, float]]) -> None:
         self._shown = list(rows)
         self.list.clear()
         for plane, sure in rows:

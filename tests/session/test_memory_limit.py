@@ -1,0 +1,63 @@
+"""Memory that really runs out: the process may take only so much more than it has."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import json, resource
+import numpy as np, torch
+from napari_intseg import Session, Volume, load_model
+from napari_intseg.core.saving import Saving
+from napari_intseg.errors import DeviceError
+
+torch.set_num_threads(1)
+data = np.zeros((1280, 1280), np.uint8)
+data[320:960, 320:960] = 255
+model = load_model("bundled", device="cpu")
+for saving in (Saving(), Saving(half=True)):  # what is loaded late is loaded now
+    model.save_memory(saving)
+    Session(model, Volume(data[:128, :128])).click((64, 64))
+unlimited = resource.getrlimit(resource.RLIMIT_AS)
+
+
+def ask(room_mb):
+    model.release()
+    session = Session(model, Volume(data), zoom_in=None)
+    session.change_setup(longer_side_px=None)
+    pages = int(open("/proc/self/statm").read().split()[0])
+    if room_mb is not None:
+        room = pages * resource.getpagesize() + (room_mb << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (room, unlimited[1]))
+    try:
+        result = session.click((640, 640))
+    except DeviceError as err:
+        resource.setrlimit(resource.RLIMIT_AS, unlimited)
+        again = session.predict(session.clicks[0].plane)
+        return {"told": str(err), "again": int((session.mask == (data > 0)).sum()),
+                "note": again.info.get("note", "")}
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, unlimited)
+    return {"note": result.info.get("note", ""), "right": int((session.mask == (data > 0)).sum())}
+
+
+print(json.dumps({str(room): ask(room) for room in (160, 8, None)}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory so")
+def test_a_network_answers_with_the_memory_that_is_left() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    short, none, roomy = json.loads(done.stdout.splitlines()[-1]).values()
+    size = 1280 * 1280
+    assert short["note"].startswith("memory ran out: computed in half precision")
+    assert short["right"] > 0.9 * size
+    assert "memory is too small for 'bundled'" in none["told"]
+    assert none["again"] > 0.9 * size  # the session goes on, from the top
+    assert none["note"] == roomy["note"] == ""
+    assert roomy["right"] > 0.9 * size
