@@ -1,0 +1,78 @@
+import sys
+from types import ModuleType
+
+import pytest
+
+from napari_intseg.training import log
+from napari_intseg.training.log import Log, measurements, read_log
+from napari_intseg.training.validate import Measured
+
+MEASURED = {"noc85": 2.5, "noc90": 4.0, "iou1": 0.8, "iou3": 0.9, "iou5": 0.92}
+
+
+def write(output, step=0):
+    one = Log(output, step)
+    for number in range(step + 1, 4):
+        one.write(number, {"loss": 1 / number})
+    one.write(3, MEASURED)
+    one.close()
+
+
+def test_rows_are_read_back_with_what_was_measured(tmp_path):
+    assert read_log(tmp_path) == []
+    write(tmp_path)
+    rows = read_log(tmp_path)
+    assert [row["step"] for row in rows] == ["1", "2", "3", "3"]
+    assert [row["loss"] for row in rows] == ["1", "0.5", "0.333333", ""]
+    assert measurements(tmp_path) == {3: Measured(2.5, 4.0, 0.8, 0.9, 0.92)}
+
+
+def test_a_run_that_goes_on_forgets_what_it_will_do_again(tmp_path):
+    write(tmp_path)
+    Log(tmp_path, 2).close()
+    assert [row["step"] for row in read_log(tmp_path)] == ["1", "2"]
+    assert measurements(tmp_path) == {}
+
+
+class Writer:
+    """Writes down what TensorBoard's own writer is told."""
+
+    def __init__(self, folder, purge_step=None):
+        self.told = [("begin", folder, purge_step)]
+        BOARDS.append(self.told)
+
+    def add_scalar(self, name, value, step):
+        self.told.append((name, value, step))
+
+    def close(self):
+        self.told.append("end")
+
+
+BOARDS: list[list[object]] = []
+
+
+def test_tensorboard_gets_the_same_numbers_where_it_is_installed(tmp_path, monkeypatch):
+    BOARDS.clear()
+    module = ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = Writer
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    monkeypatch.setattr(log, "find_spec", lambda name: name == "tensorboard")
+    write(tmp_path)
+    write(tmp_path, 2)
+    first, second = BOARDS
+    assert first[:2] == [("begin", str(tmp_path / "tensorboard"), None), ("loss", 1.0, 1)]
+    assert first[-2:] == [("iou5", 0.92, 3), "end"]
+    assert second[0] == ("begin", str(tmp_path / "tensorboard"), 2)
+
+
+def test_without_tensorboard_the_file_is_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "find_spec", lambda _: None)
+    write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
+def test_tensorboard_reads_what_was_written(tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    write(tmp_path)
+    found = events.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in found.Scalars("loss")] == [1, 2, 3]
