@@ -1,9 +1,17 @@
+import json
+
 import numpy as np
 import pytest
 
 from napari_intseg.cli.main import main
-from napari_intseg.io.read import read_volume
+from napari_intseg.cli.replay_image import find_look
+from napari_intseg.core.volume import Volume
+from napari_intseg.inference.intensity import resolve_intensity
+from napari_intseg.io.layer_grid import nearest_order
+from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.write import write_array, write_labels
+from napari_intseg.session import setup
+from napari_intseg.session.signature import image_signature
 from napari_intseg.testing import phantom_volume
 
 
@@ -89,9 +97,9 @@ def replay_labels(path, *words):
 def test_labels_that_were_changed_since_are_told(folder, capsys):
     volume = read_volume(folder / "scan.nrrd")
     labels = read_mask(folder / "labels.nrrd", volume)
-    write_labels(folder / "labels.nrrd", np.where(labels == 2, 0, labels), volume, overwrite=True)
+    write_labels(folder / "labels.nrrd", np.where(labels == 1, 0, labels), volume, overwrite=True)
     assert replay_labels(folder / "labels.nrrd") == 1
-    count = int((labels == 2).sum())
+    count = int((labels == 1).sum())
     assert f"difference: {count} of {labels.size} labels are not" in capsys.readouterr().err
 
 

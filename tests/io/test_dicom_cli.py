@@ -6,8 +6,8 @@ import pytest
 import SimpleITK as sitk
 from pydicom import dcmread
 
+from napari_intseg.cli.looking import window_of
 from napari_intseg.cli.main import main
-from napari_intseg.cli.scans import window_of
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.write import write_labels
 from napari_intseg.models import automatic
@@ -93,7 +93,7 @@ def test_the_window_of_the_file_is_what_the_model_sees(folder):
 
     volume = read_volume(folder, series=1)
     assert window_of(Args, volume) == (-40, 120)
-    Args.window = "lung"
+    Args.window = ["lung"]
     assert window_of(Args, volume) == "lung"
 
 

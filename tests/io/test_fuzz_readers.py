@@ -80,11 +80,13 @@ class Child:
             self._process.stdin.write(f"{path}\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
+        except BrokenPipeError:  # it has ended before the question came
+            line = ""
         finally:
             watch.cancel()
         if not line:
-            _, trace = self._process.communicate()
-            pytest.fail(f"reading ended with {self._process.returncode}: {trace[-2000:]}")
+            code, trace = self._process.wait(), self._process.stderr.read()
+            pytest.fail(f"reading ended with {code}: {trace[-2000:]}")
         answer = json.loads(line)
         before, self._peak_kib = self._peak_kib, max(self._peak_kib, answer["peak_kib"])
         assert not before or self._peak_kib - before < GROWTH_KIB
@@ -92,7 +94,7 @@ class Child:
 
     def close(self) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
 
 
 @pytest.fixture(scope="module")

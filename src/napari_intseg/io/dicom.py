@@ -125,14 +125,12 @@ def list_series(
             damaged.append((file, "it does not begin as DICOM does"))
             continue
         try:
-            frames = read_frames(file)
+            for frame in read_frames(file):
+                found.setdefault(frame.header.series, []).append(frame)
         except Exception as err:
             # pydicom has many errors for a damaged header; all mean the same to a person
             _log.debug("no header", exc_info=True)
             damaged.append((file, " ".join(str(err).split())[-200:] or type(err).__name__))
-            continue
-        for frame in frames:
-            found.setdefault(frame.header.series, []).append(frame)
     if damaged and not found:
         file, reason = damaged[0]
         raise FileError(
