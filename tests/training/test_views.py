@@ -50,6 +50,34 @@ def test_the_first_click_lies_on_the_object(source):
             assert view.truth[int(row), int(col)] == (1 if sign > 0 else 0)
 
 
+def test_a_pasted_object_ends_where_its_picture_does(monkeypatch):
+    monkeypatch.setattr(views, "change_intensity", lambda image, _: image)
+    monkeypatch.setattr(views, "PASTED_SHARE", 1.0)
+    labels = np.zeros((80, 80), np.int32)
+    labels[25:55, 25:55] = 1
+    red, blue = np.zeros((2, 80, 80, 3), np.uint8)
+    red[...] = np.where(labels[..., None] == 1, (250, 0, 0), (120, 0, 0))
+    blue[...] = np.where(labels[..., None] == 1, (0, 0, 250), (0, 0, 120))
+    source = Source("both", (make_picture("a", red, labels), make_picture("b", blue, labels)))
+    mixed = 0
+    for n in range(40):
+        view = draw_view([source], 3, n, 64)
+        inside, outside = view.truth == 1, view.truth == 0
+        assert inside.sum() >= 12
+        kind = view.image.argmax(2)  # 0 on the red picture, 2 on the blue
+        if len({*kind[inside], *kind[outside]} - {1}) == 2 and (view.truth != 255).all():
+            mixed += 1
+            own = np.bincount(kind[inside], minlength=3).argmax()
+            assert (kind[inside] == own).mean() > 0.8  # all but its blended rim
+    assert mixed
+
+
+def test_grey_views_are_never_pasted(source, monkeypatch):
+    monkeypatch.setattr(views, "_paste", None)
+    monkeypatch.setattr(views, "PASTED_SHARE", 1.0)
+    assert draw_view([source], 1, 5, 64).image.shape == (64, 64, 3)
+
+
 def test_views_are_shared_out_by_weight(monkeypatch):
     monkeypatch.setattr(views, "change_intensity", lambda image, _: image)
     labels = np.ones((50, 50), np.int32)

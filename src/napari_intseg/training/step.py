@@ -11,7 +11,7 @@ from napari_intseg.models.nets.click_pyramid import ClickPyramid
 from napari_intseg.training.clicks import add_clicks
 from napari_intseg.training.loss import IGNORED, click_loss
 
-LATE_SHARE = 0.5
+LATE_SHARE = 0.25
 """Share of steps that begin in the middle of a person's work."""
 
 LATE_CLICKS = 9
@@ -47,9 +47,9 @@ def click_step(
 
     Every view is encoded once. Then it is answered `passes` times; between two answers each
     view gets one click on its deepest error, and the probability goes back in. All passes are
-    supervised: their number buys clicks, not passes of the encoder. Half of the steps begin after
-    a few answers and clicks that are not: without these a network knows the first clicks only,
-    and wavers when it is corrected for the tenth time.
+    supervised: their number buys clicks, not passes of the encoder. A quarter of the steps
+    begins after a few answers and clicks that are not: without these a network knows the first
+    clicks only, and wavers when it is corrected for the tenth time.
     """
     image, truth = batch[:2]
     half = precision != torch.float32

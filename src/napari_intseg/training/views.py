@@ -15,6 +15,10 @@ from napari_intseg.training.loss import IGNORED
 from napari_intseg.training.sources import IGNORED_LABEL, Picture, Source
 
 
+PASTED_SHARE = 0.2
+"""Share of colour views that are put together from two pictures."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingView:
     """What one example is.
@@ -46,16 +50,42 @@ def draw_view(sources: list[Source], seed: int, index: int, size: int) -> Traini
     weights = np.array([source.weight for source in sources])
     source = sources[rng.choice(len(sources), p=weights / weights.sum())]
     for _ in range(4):
-        picture = source.pictures[rng.integers(len(source.pictures))]
-        mask = _choose_object(picture, rng)
-        image, truth = _warp(picture, mask, rng, size)
+        image, truth = _draw_object(source, rng, size)
         if np.count_nonzero(truth == 1) >= 12:
             break
+    if rng.random() < PASTED_SHARE and _is_colour(image):
+        image, truth = _paste(image, truth, *_draw_object(source, rng, size), rng)
     values = change_intensity(spread_narrow(image), rng)
     prev = rough_mask(truth, rng) if rng.random() < 0.1 else np.zeros(truth.shape, np.float32)
     return TrainingView(
         np.asarray(np.rint(values * 255), np.uint8), truth, first_clicks(truth, rng), prev
     )
+
+
+def _draw_object(source: Source, rng: Generator, size: int) -> tuple[FloatArray, Truth]:
+    """Return an object of some picture in its surroundings, and its truth."""
+    picture = source.pictures[rng.integers(len(source.pictures))]
+    return _warp(picture, _choose_object(picture, rng), rng, size)
+
+
+def _is_colour(image: FloatArray) -> bool:
+    return not np.array_equal(image[..., 0], image[..., 1])
+
+
+def _paste(
+    image: FloatArray, truth: Truth, other: FloatArray, others: Truth, rng: Generator
+) -> tuple[FloatArray, Truth]:
+    """Return the object on the ground of another picture, or behind the other's object.
+
+    Outlines drawn by people are coarse; that of a pasted object lies exactly where the image
+    changes (Ghiasi et al., CVPR 2021, arXiv:2012.07177).
+    """
+    in_front = np.asarray(others == 1) if rng.random() < 0.4 else np.asarray(truth != 1)
+    behind = np.where(in_front, 0, truth)
+    if np.count_nonzero(behind == 1) < max(12, np.count_nonzero(truth == 1) // 4):
+        return image, truth
+    alpha = cv2.GaussianBlur(in_front.astype(np.float32), (0, 0), rng.uniform(0.4, 1.0))[..., None]
+    return np.asarray(image * (1 - alpha) + other * alpha, np.float32), np.asarray(behind, np.uint8)
 
 
 def _choose_object(picture: Picture, rng: Generator) -> BoolArray:
