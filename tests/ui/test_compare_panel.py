@@ -285,9 +285,9 @@ def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture,
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers", reason="needs the extra 'sam'")
     from napari_intseg.models import mobile_sam, registry
-    from napari_intseg.models.registry import ModelSpec
     from napari_intseg.models.sam_adapter import SamSegmenter
     from napari_intseg.models.sam_decoder import PromptedNet
+    from napari_intseg.models.spec import CLICKS_BOX_MASK, ModelSpec
 
     def make(name, _weights, **_options):
         torch.manual_seed(0)
@@ -297,7 +297,7 @@ def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture,
         return SamSegmenter(net, name, device=torch.device("cpu"))
 
     monkeypatch.setattr("napari_intseg.testing.make_sam", make, raising=False)
-    spec = ModelSpec("napari_intseg.testing:make_sam", "A SAM", "sam", registry.CLICKS_BOX_MASK)
+    spec = ModelSpec("napari_intseg.testing:make_sam", "A SAM", "sam", CLICKS_BOX_MASK)
     monkeypatch.setitem(registry.MODELS, "random-sam", spec)
     window = Window(make_napari_viewer(show=True), picture)
     window.choose("random-sam")

@@ -26,7 +26,7 @@ def test_choices_come_back_and_others_stay(path):
 
 
 def test_without_the_variable_it_is_the_users_own_folder(monkeypatch):
-    monkeypatch.delenv("NAPARI_INTSEG_SETTINGS")
+    monkeypatch.delenv("NAPARI_INTSEG_SETTINGS", raising=False)
     assert settings_file().parts[-2:] == ("napari-intseg", "settings.json")
 
 
