@@ -5,13 +5,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from napari._qt._qapp_model.qactions import init_qactions
+from napari.plugins import _initialize_plugins
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.usefixtures("qapp")]
 FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "soak.py"
 
 
 @pytest.fixture
-def soak():
+def soak(mock_app_model):
+    """The script, with menus of its own: it opens viewers as a person does."""
+    _initialize_plugins.cache_clear()
+    init_qactions.cache_clear()
     spec = importlib.util.spec_from_file_location("intseg_soak", FILE)
     module = importlib.util.module_from_spec(spec)
     sys.modules["intseg_soak"] = module

@@ -14,7 +14,6 @@ from napari_intseg.training.clicks import Truth, first_clicks, rough_mask
 from napari_intseg.training.loss import IGNORED
 from napari_intseg.training.sources import IGNORED_LABEL, Picture, Source
 
-
 PASTED_SHARE = 0.2
 """Share of colour views that are put together from two pictures."""
 

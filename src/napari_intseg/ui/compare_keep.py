@@ -121,6 +121,7 @@ class Keeping:
                 cancel_callback=self.cancel,
                 file=StringIO(),  # the window shows it; nothing is printed
             )
+            self._voice.progressed.emit(0, len(self._wish.places), "planes")
         self._next()
 
     def cancel(self) -> None:

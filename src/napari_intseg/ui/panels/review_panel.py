@@ -1,5 +1,7 @@
 """After propagation: planes to look at, worst first; how far it goes; tidying."""
 
+from weakref import ref
+
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -57,7 +59,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self.smoothing = Length(least=0.01)
         self.smoothing.setToolTip("How far; at first as far as two planes are apart.")
-        self._smoothed: Binder | None = None
+        self._smoothed: ref[Binder] | None = None
         self.through = ThroughTime(bench)
         self.follow = QPushButton("Follow through time")
         self.follow.setToolTip(
@@ -130,8 +132,9 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show_lengths(self, binder: Binder) -> None:
         frame = binder.frame
         self.reach.show_mm(self.review.reach_mm or 0.0, frame.unit)
-        if self._smoothed is not binder and len(frame.spatial) == 3:
-            self._smoothed = binder
+        known = self._smoothed is not None and self._smoothed() is binder
+        if not known and len(frame.spatial) == 3:
+            self._smoothed = ref(binder)
             self.smoothing.show_mm(max(frame.volume().spacing), frame.unit)
 
     def _follow_pressed(self, _on: bool = False) -> None:
