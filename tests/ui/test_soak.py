@@ -13,7 +13,7 @@ FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "soak.py"
 
 
 @pytest.fixture
-def soak(mock_app_model):
+def soak(mock_app_model):  # noqa: ARG001
     """The script, with menus of its own: it opens viewers as a person does."""
     _initialize_plugins.cache_clear()
     init_qactions.cache_clear()
