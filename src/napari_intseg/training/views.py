@@ -81,7 +81,7 @@ def _paste(
     """
     in_front = np.asarray(others == 1) if rng.random() < 0.4 else np.asarray(truth != 1)
     behind = np.where(in_front, 0, truth)
-    if np.count_nonzero(behind == 1) < max(12, np.count_nonzero(truth == 1) // 4):
+    if int((behind == 1).sum()) < max(12, int((truth == 1).sum()) // 4):
         return image, truth
     alpha = cv2.GaussianBlur(in_front.astype(np.float32), (0, 0), rng.uniform(0.4, 1.0))[..., None]
     return np.asarray(image * (1 - alpha) + other * alpha, np.float32), np.asarray(behind, np.uint8)
