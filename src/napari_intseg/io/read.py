@@ -18,6 +18,7 @@ from napari_intseg.io.hdf5 import read_hdf5, split_path
 from napari_intseg.io.itk import read_itk
 from napari_intseg.io.ome_zarr import is_zarr, read_ome_zarr
 from napari_intseg.io.raster import Raster, raster_of
+from napari_intseg.io.reorient import reorient
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.suffixes import Kind, kind_of
 from napari_intseg.io.tiff import read_tiff
@@ -190,7 +191,7 @@ def read_mask(path: str | Path, like: Volume) -> Array:
     path : path
         Any file that `read_volume` reads, or DICOM-SEG.
     like : Volume
-        The image; the mask must be on its grid.
+        The image; the mask must have its pixels, if in another order of axes.
 
     Returns
     -------
@@ -214,17 +215,20 @@ def read_mask(path: str | Path, like: Volume) -> Array:
             f"mask does not hold labels: expected one integer a pixel, got {what} {data.dtype} in "
             f"{str(path)!r}. Save it as integers, 0 for the background."
         )
+    placed = isinstance(like, FileVolume) and like.source.itk is not None and mask.source.itk
+    if placed and len(mask.shape) == len(like.shape):
+        found = reorient(np.asarray(data), mask.affine, like.affine, like.shape)
+        if found is None:
+            raise DataError(
+                f"mask is on another grid: expected shape {like.shape} with the image's spacing, "
+                f"origin and direction {like.affine.round(4).tolist()!r}, got {mask.shape} with "
+                f"{mask.affine.round(4).tolist()!r} in {str(path)!r}. Resample it onto the image "
+                "first."
+            )
+        return found
     if mask.shape != like.shape:
         raise DataError(
             f"mask is on another grid: expected shape {like.shape}, got {mask.shape} in "
-            f"{str(path)!r}. Resample it onto the image first."
-        )
-    placed = isinstance(like, FileVolume) and like.source.itk is not None
-    tolerance_mm = 1e-2 * min(like.spacing)
-    if placed and mask.source.itk and abs(mask.affine - like.affine).max() > tolerance_mm:
-        raise DataError(
-            "mask is on another grid: expected the image's spacing, origin and direction "
-            f"{like.affine.round(4).tolist()!r}, got {mask.affine.round(4).tolist()!r} in "
             f"{str(path)!r}. Resample it onto the image first."
         )
     return np.asarray(data)
