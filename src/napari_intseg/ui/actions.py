@@ -47,13 +47,13 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "undo_object",
         "Shift-Z",
-        "Undo this object",
+        "Undo object",
         "Take back the last action for the current object alone; others stay as they are.",
     ),
     Action(
         "redo_object",
         "Shift-Y",
-        "Redo this object",
+        "Redo object",
         "Bring back what was undone last for the current object alone.",
     ),
     Action(

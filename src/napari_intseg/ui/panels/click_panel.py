@@ -30,8 +30,8 @@ class ClickPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.swap, 2, 0, 1, 2)
         layout.addWidget(self.undo, 3, 0)
         layout.addWidget(self.redo, 3, 1)
-        layout.addWidget(self.undo_object, 4, 0, 1, 2)
-        layout.addWidget(self.redo_object, 5, 0, 1, 2)
+        layout.addWidget(self.undo_object, 4, 0)
+        layout.addWidget(self.redo_object, 4, 1)
         bench.voice.changed.connect(self._show)
         self._show()
 
