@@ -416,6 +416,35 @@ def rush(seconds: float, delay_s: float = 0.3, per_second: int = 20) -> Rush:
     return out
 
 
+def viewers(count: int, with_widget: bool) -> float:
+    """Return by how many MB memory grows a viewer that is opened, used a little and closed.
+
+    Without the widget it is napari alone, with the same three layers.
+    """
+    process, memory_mb = psutil.Process(), []
+    for number in range(count):
+        if with_widget:
+            run = Soak(1, Report())
+            run.binder.points.add((3, 10, 10))
+            run.close()
+        else:
+            viewer = napari.Viewer(show=True)
+            viewer.window.resize(*WINDOW_PX)
+            viewer.window._qt_viewer.canvas.native.hide()
+            viewer.add_image(volume(1))
+            viewer.add_labels(np.zeros(SHAPE, np.int32))
+            viewer.add_points(np.zeros((0, 3)), ndim=3).add((3, 10, 10))
+            QApplication.processEvents()
+            viewer.close()
+            del viewer
+        for _ in range(5):
+            QApplication.processEvents()
+            gc.collect()
+        drop_drawing()
+        memory_mb.append((number, process.memory_info().rss / 1e6))
+    return growth_kb(memory_mb[count // 3 :]) / 1000
+
+
 def main() -> None:
     """Soak, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -423,11 +452,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=np.inf, help="end after so long")
     parser.add_argument("--rush", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--one-viewer", action="store_true", help="never close it, remove no layer")
+    parser.add_argument("--viewers", type=int, default=0, help="open and close so many of each")
     args = parser.parse_args()
+    if args.one_viewer:
+        ACTIONS.update(remove=0, reopen=0)
     with tempfile.TemporaryDirectory() as folder:
         os.environ[FOLDER_VARIABLE] = str(Path(folder) / "journals")
-        report = soak(args.actions, args.seed, minutes=args.minutes, loud=True)
-        print(json.dumps(vars(report), indent=1))
+        if args.actions:
+            report = soak(args.actions, args.seed, minutes=args.minutes, loud=True)
+            print(json.dumps(vars(report), indent=1))
+        if args.viewers:
+            for name, with_widget in (("napari alone", False), ("with the widget", True)):
+                grown = viewers(args.viewers, with_widget)
+                print(f"{name}: {grown:.1f} MB more a viewer that was opened and closed")
         if args.rush:
             print(json.dumps(vars(rush(args.rush))))
 

@@ -192,5 +192,5 @@ def test_mask_must_hold_labels_on_the_grid_of_the_image(tmp_path):
     image = sitk.GetImageFromArray(np.zeros((4, 5, 6), np.int16))
     image.SetSpacing((0.7, 0.7, 4.0))
     sitk.WriteImage(image, str(tmp_path / "i.mha"))
-    with pytest.raises(DataError, match="mask is on another grid: .* the image's spacing"):
+    with pytest.raises(DataError, match=r"mask is on another grid: .* the image's spacing"):
         read_mask(tmp_path / "m.mha", read_volume(tmp_path / "i.mha"))

@@ -139,6 +139,32 @@ def test_the_sign_of_a_left_click_can_be_swapped_by_key(window, picture):
     assert list(window.bench.binder.points.features["sign"]) == ["positive", "negative"]
 
 
+def test_each_click_can_begin_an_object(window, toy):
+    cells = np.full((100, 130), 30, np.uint8)
+    for (row, col), level in (((25, 30), 110), ((70, 30), 180), ((45, 95), 255)):
+        cells[row - 14 : row + 14, col - 14 : col + 14] = level
+    window.viewer.add_image(cells)
+    window.press(Qt.Key.Key_N)
+    breathe()
+    window.bench.binder.set_model(toy)
+    window.widget.object_panel.each.click()
+    for row, col in ((25, 30), (70, 30), (45, 95)):
+        window.click((row, col))
+        window.settle()
+    right = Qt.MouseButton.RightButton
+    window.click((72, 33))  # inside the second
+    window.settle()
+    window.click((5, 5), right)  # in no object: of the current one
+    window.settle()
+    objects = list(window.bench.binder.points.features["object"])
+    assert objects == [1, 2, 3, 2, 2]
+    found = window.labels
+    assert [int(found[at]) for at in ((25, 30), (70, 30), (45, 95))] == [1, 2, 3]
+    window.widget.object_panel.each.click()
+    window.click((8, 120))
+    assert list(window.bench.binder.points.features["object"])[-1] == 2
+
+
 def test_keys_do_what_the_buttons_do(window):
     volume = np.zeros((9, 60, 60), np.uint8)
     volume[2:7, 20:40, 20:40] = 200

@@ -59,6 +59,9 @@ class Binder(Given):
         Which are shown.
     first_label : int, default 1
         Of the object to begin with, if there are no points.
+    each_begins : callable
+        Whether a click of the mouse outside of all objects begins one, and one inside belongs to
+        the object that is there.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Binder(Given):
         window: Callable[[], WindowChoice] = lambda: None,
         channels: tuple[int, ...] | None = None,
         first_label: int = 1,
+        each_begins: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
         self.tools, self.frame, self.points, self.labels = tools, frame, points, labels
@@ -84,8 +88,10 @@ class Binder(Given):
             on_tidied=tools.voice.changed.emit,
             can_click=lambda: _refusal(viewed(tools.viewer, frame, labels)),
             on_refused=tools.voice.failed.emit,
+            aim=self._aim,
         )
         self.is_closed = False
+        self._each_begins = each_begins
         self._marks = MarkReader(points, frame, labels)
         self._was_adding = False
         self._asking = Asking(
@@ -234,6 +240,19 @@ class Binder(Given):
         dims.ndisplay.disconnect(self._view_changed)
         self.tools.viewer.layers.events.removed.disconnect(self._layer_removed)
         self.frame.image.events.data.disconnect(self._image_changed)
+
+    def _aim(self, index: tuple[int, ...], positive: bool) -> None:
+        """Have a click belong to the object it lies in; or to a new one, if each begins one."""
+        shape = self.labels.data.shape
+        inside = all(0 <= i < size for i, size in zip(index, shape, strict=True))
+        if not (inside and self._each_begins()):
+            return
+        found = int(self.labels.data[index])
+        if found:
+            if found in self.drawer.labels:
+                self.select_object(found)
+        elif positive and self.is_begun(self.drawer.object):
+            self.new_object()
 
     def _adopt(self, wanted: dict[Place, Prompts]) -> list[tuple[int, Change]]:
         """Give the sessions what differs from what they were given, one step of undo each."""

@@ -42,6 +42,9 @@ class Clicking:
         Asked when the mouse adds a point; returns None, or why it is refused.
     on_refused : callable
         Told why.
+    aim : callable
+        Called before a click of the mouse is given to an object, with its index in the data and
+        whether it is positive; may choose another object by `set_defaults`.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Clicking:
         on_tidied: Callable[[], None],
         can_click: Callable[[], str | None],
         on_refused: Callable[[str], None],
+        aim: Callable[[tuple[int, ...], bool], None],
     ) -> None:
         self.points = points
         self._post = post
@@ -60,6 +64,7 @@ class Clicking:
         self._on_tidied = on_tidied
         self._can_click = can_click
         self._on_refused = on_refused
+        self._aim = aim
         self._defaults: dict[str, Any] = {"sign": POSITIVE, "object": 1, "axis": 0, "order": 0}
         self._pressed: str | None = None
         self._by_mouse = False
@@ -136,6 +141,7 @@ class Clicking:
             return
         count = len(self.points.data)
         new = [int(i) % count for i in event.data_indices] if action == "added" else []
+        label = None
         if new and self._pressed is not None:
             refusal = self._can_click()
             if refusal is not None:
@@ -143,10 +149,13 @@ class Clicking:
                 self._on_refused(refusal)
                 return
             self._by_mouse = True
+            at = tuple(int(i) for i in np.rint(self.points.data[new[-1]]))
+            self._aim(at, self._pressed == POSITIVE)
+            label = int(self._defaults["object"])
         if action == "changed":
             new = list(range(len(self._seen), count))
         if new:
-            number_new(self.points, self._defaults, new, self._pressed)
+            number_new(self.points, self._defaults, new, self._pressed, label)
         self._on_change()
         self._expected = True  # napari tells of features right after
         self._tidy_soon()

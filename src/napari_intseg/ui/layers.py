@@ -232,7 +232,11 @@ def is_sign(value: object) -> bool:
 
 
 def number_new(
-    points: Points, defaults: Mapping[str, Any], rows: Iterable[int], sign: str | None = None
+    points: Points,
+    defaults: Mapping[str, Any],
+    rows: Iterable[int],
+    sign: str | None = None,
+    label: int | None = None,
 ) -> None:
     """Make new points ready to be read: in place, quickly, and without an event.
 
@@ -247,6 +251,8 @@ def number_new(
         The new points: they get the next numbers in the order.
     sign : str, optional
         Their sign, likewise.
+    label : int, optional
+        Their object, likewise.
     """
     table = points.features
     if any(name not in table for name in NAMES):
@@ -262,8 +268,8 @@ def number_new(
         table.iat[row, at["sign"]] = POSITIVE if is_positive(given) else NEGATIVE
         table.iat[row, at["order"]] = number
         table.iat[row, at["axis"]] = int(defaults["axis"])
-        (label,) = _whole([table.iat[row, at["object"]]], 1, int(defaults["object"]))
-        table.iat[row, at["object"]] = label
+        asked = table.iat[row, at["object"]] if label is None else label
+        (table.iat[row, at["object"]],) = _whole([asked], 1, int(defaults["object"]))
 
 
 def complete_features(points: Points, defaults: Mapping[str, Any]) -> None:

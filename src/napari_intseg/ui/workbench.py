@@ -59,6 +59,7 @@ class Workbench:
         self.others: tuple[Image, ...] = ()
         self.channels: tuple[int, ...] | None = None
         self.window: WindowChoice = None
+        self.each_click_begins = False  # an object, where there is none yet
         self.planes: range | None = None  # that the last propagation was limited to
         self.settings = WalkSettings()
         self.shelf = Shelf()
@@ -232,6 +233,7 @@ class Workbench:
             window=self._window,
             channels=self.channels,
             first_label=free,
+            each_begins=lambda: self.each_click_begins,
         )
         self._binders[image] = self.binder = binder
         if self.loader.model is not None:

@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QWidget,
+)
 
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.panels.buttons import Buttons
@@ -27,15 +34,22 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             "Choose the object that clicks belong to. A ticked object is accepted: it is locked."
         )
         self.list.setMaximumHeight(120)
+        self.each = QCheckBox("each click begins an object")
+        self.each.setToolTip(
+            "For many objects: a left click where there is none begins the next one.\n"
+            "A click inside an object belongs to that one; a right click elsewhere to the current."
+        )
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.new, 0, 0)
         layout.addWidget(self.accept, 0, 1)
-        layout.addWidget(self.list, 1, 0, 1, 2)
+        layout.addWidget(self.each, 1, 0, 1, 2)
+        layout.addWidget(self.list, 2, 0, 1, 2)
         self._shown: list[Any] = []
         self.list.currentItemChanged.connect(self._chosen)
         self.list.itemChanged.connect(self._ticked)
+        self.each.toggled.connect(self._each_toggled)
         bench.voice.changed.connect(self._show)
         self._show()
 
@@ -76,6 +90,9 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _chosen(self, item: QListWidgetItem | None, _before: object = None) -> None:
         if item is not None:
             self._bench.select_object(int(item.data(_LABEL)))
+
+    def _each_toggled(self, on: bool) -> None:
+        self._bench.each_click_begins = on
 
     def _ticked(self, item: QListWidgetItem) -> None:
         finished = item.checkState() == Qt.CheckState.Checked
