@@ -40,6 +40,7 @@ THREAD = "napari-intseg inference"
 SHAPE = (12, 48, 56)
 WINDOW_PX = (700, 500)  # Qt paints in software here, at the price of its area
 EVERY = 1000  # actions between two looks at memory
+KEEP: Path | None = None  # where to put the journal of a session that differed
 A, B = "random-walker", "region-growing"  # names that need no weights; the toys stand for them
 
 
@@ -85,7 +86,7 @@ class Report:
     kinds: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     replays: int = 0
-    different: int = 0
+    differences: list[str] = field(default_factory=list)
     leaked: int = 0
     threads: int = 0
     memory_mb: list[tuple[int, float]] = field(default_factory=list)
@@ -188,9 +189,16 @@ class Soak:
 
         again = replay(written, binder.frame.volume, lambda identity: MODELS[identity.name])
         self.report.replays += 1
-        same = np.array_equal(again.sessions[0].labels, session.labels)
-        if not same or not np.array_equal(shown, session.labels):
-            self.report.different += 1
+        kept = session.labels
+        for what, other in (("replayed", again.sessions[0].labels), ("shown", shown)):
+            if not np.array_equal(other, kept):
+                at = np.argwhere(other != kept)
+                told = f"{len(at)} pixels from {at[0].tolist()}: {other[tuple(at[0])]} {what}, "
+                self.report.differences.append(f"{told}{kept[tuple(at[0])]} in the session")
+                if KEEP is not None:
+                    lines = "\n".join(json.dumps(line) for line in binder.drawer.journal.lines)
+                    file = KEEP / f"different-{self.seed}-{self.report.actions}-{what}.jsonl"
+                    file.write_text(lines + "\n")
 
     def act(self) -> None:
         """Do one thing at random."""
@@ -353,7 +361,7 @@ def soak(
                         f"{number} actions: {report.memory_mb[-1][1]:.1f} MB; "
                         f"{dropped} drawing commands, {time.monotonic() - start:.0f} s, "
                         f"{time.process_time():.0f} s of processor, {report.replays} replays, "
-                        f"{report.different} different, errors: {report.errors}",
+                        f"different: {report.differences}, errors: {report.errors}",
                         flush=True,
                     )
             if time.monotonic() - start > 60 * minutes:
@@ -452,9 +460,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=np.inf, help="end after so long")
     parser.add_argument("--rush", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--keep", type=Path, help="folder for journals of what differed")
     parser.add_argument("--one-viewer", action="store_true", help="never close it, remove no layer")
     parser.add_argument("--viewers", type=int, default=0, help="open and close so many of each")
     args = parser.parse_args()
+    global KEEP  # noqa: PLW0603
+    KEEP = args.keep
     if args.one_viewer:
         ACTIONS.update(remove=0, reopen=0)
     with tempfile.TemporaryDirectory() as folder:

@@ -29,7 +29,7 @@ def test_random_actions_raise_leak_and_lose_nothing(soak):
     report = soak.soak(150, seed=3, every=75)
     assert report.errors == []
     assert report.replays > 0
-    assert report.different == 0
+    assert report.differences == []
     assert (report.leaked, report.threads) == (0, 0)
 
 

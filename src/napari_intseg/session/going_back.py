@@ -77,7 +77,9 @@ class GoingBack(Giving):
         if change is None:
             return None
         placed = [plane for plane in self.clicked_planes() if self._place(self.object, plane)]
-        planes = tuple(sorted({*change.planes, *placed}))
         if len(change.planes) == 1:
             self._last = change.planes[0]
-        return replace(change, planes=planes)
+        if not placed:
+            return change
+        objects = tuple(sorted({*change.objects, self.object}))
+        return replace(change, objects=objects, planes=tuple(sorted({*change.planes, *placed})))
