@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from napari_intseg import Box, Plane, Scribble, Session, Volume
+from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.inference.intensity import Window
@@ -31,6 +32,7 @@ from napari_intseg.session.journal_file import (
 )
 from napari_intseg.session.journal_read import parse_journal, read_journal
 from napari_intseg.session.replay import note_labels, replay, save_beside
+from napari_intseg.session.request import run
 from napari_intseg.session.signature import image_signature, is_same_image
 
 FIRST = Path(__file__).with_name("journal_version_1.jsonl")
@@ -99,6 +101,30 @@ def test_a_replayed_session_goes_on_like_the_first(session, bright):
     assert other.undo() is None
 
 
+@pytest.mark.parametrize("about", ["the window", "another object"])
+def test_an_answer_that_came_late_is_noted_where_undo_puts_it_in_place(session, bright, about):
+    plane, at = Plane(0, 2), np.argwhere(DATA[2])[40]
+    session.new_object()
+    session.give({Plane(0, 4): Prompts((Click(3, 3, positive=True),))})
+    session.select_object(1)
+    session.give({plane: Prompts((Click(*at, positive=True),))})
+    late = run(session.request(plane))
+    if about == "the window":
+        session.change_setup(window=(0, 20))
+    else:
+        session.select_object(2)
+        session.give({Plane(0, 4): Prompts()})
+        session.select_object(1)
+        session.give({plane: Prompts()})
+    assert not session.accept(late)
+    if about == "another object":
+        session.undo()
+    change = session.undo()
+    assert session.labels[plane.index][tuple(at)] == 1
+    assert (1 in change.objects) == (plane in change.planes)
+    np.testing.assert_array_equal(again(session, bright).sessions[0].labels, session.labels)
+
+
 def test_what_came_out_differently_is_told(session, bright):
     session.click((2, *np.argwhere(DATA[2])[40]))
     note_labels(session)
@@ -109,9 +135,6 @@ def test_what_came_out_differently_is_told(session, bright):
 
 
 def test_an_answer_that_came_too_late_is_brought_back_by_redo_in_the_replay(session, bright):
-    from napari_intseg.core.prompts import Click, Prompts
-    from napari_intseg.session.request import run
-
     plane = Plane(0, 2)
     session.set_prompts(plane, Prompts((Click(10, 10),)))
     result = run(session.request(plane))
