@@ -25,6 +25,11 @@ class ZoomIn:
         False proposes the crop anew at every click (FocalClick).
     threshold : float, default 0.5
         Probability above which a pixel counts as object when a crop is proposed.
+    fine_size : int or None, default None
+        Longer side of the view from `fine_clicks` clicks on, instead of `target_size`: what is left
+        to correct by then is detail.
+    fine_clicks : int, default 4
+        See `fine_size`.
 
     References
     ----------
@@ -39,3 +44,5 @@ class ZoomIn:
     recompute_iou: float = 0.5
     keep_crop: bool = True
     threshold: float = 0.5
+    fine_size: int | None = None
+    fine_clicks: int = 4

@@ -241,7 +241,7 @@ def largest_view_px(model: Segmenter, shape: tuple[int, int], options: Options) 
     zoom = chosen.zoom_in
     if zoom is not None and zoom.target_size is not None and zoom.skip_clicks < 0:
         size = zoom.target_size
-        shown = max(size) if isinstance(size, tuple) else size
+        shown = max(size) if isinstance(size, tuple) else max(size, zoom.fine_size or 0)
         sides[0] = shown if chosen.tiles is None else max(shown, chosen.tiles.size_px)
     return min(sides)
 

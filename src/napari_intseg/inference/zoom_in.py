@@ -66,6 +66,9 @@ def look(
         box = whole.box
     if kept is None or not zoom.keep_crop or _is_outdated(zoom, kept.box, box, prompts):
         kept = View(*box, target_shape(zoom, box), shape)
+    if zoom.fine_size is not None and len(prompts.clicks) >= zoom.fine_clicks:
+        fine = (kept.box[1] - kept.box[0], kept.box[3] - kept.box[2])
+        kept = View(*kept.box, longer_side(fine, zoom.fine_size), shape)
     return Look(kept, kept)
 
 

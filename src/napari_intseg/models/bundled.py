@@ -102,6 +102,8 @@ def read_traits(name: str, metadata: Any) -> Traits:
         target_size=int(told.get("target_size", TARGET_PX)),
         min_crop_size=int(told.get("min_crop_size", 128)),
         expansion=float(told.get("expansion", 1.4)),
+        fine_size=int(told["fine_size"]) if "fine_size" in told else None,
+        fine_clicks=int(told.get("fine_clicks", 4)),
     )
     return Traits(
         name,
