@@ -90,6 +90,18 @@ def test_a_crop_is_kept_until_it_no_longer_fits() -> None:
     assert anew.kept != kept
 
 
+def test_later_clicks_see_the_same_crop_finer() -> None:
+    zoom = ZoomIn(min_crop_size=50, fine_size=512, fine_clicks=3)
+    prev, given = square(100, 100, 100), ((150, 150), (160, 160), (110, 110))
+    kept = look(zoom, SHAPE, clicks(*given[:2]), prev, None).kept
+    assert kept is not None
+    assert max(kept.out_shape) == 400
+    fine = look(zoom, SHAPE, clicks(*given), prev, kept)
+    assert fine.seen == fine.kept
+    assert (fine.seen.box, max(fine.seen.out_shape)) == (kept.box, 512)
+    assert look(zoom, SHAPE, clicks(*given[:2]), prev, fine.kept).seen == kept
+
+
 def test_the_last_row_of_a_crop_counts_as_outside() -> None:
     zoom = ZoomIn(min_crop_size=50)
     prev = square(100, 100, 100)

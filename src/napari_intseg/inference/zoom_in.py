@@ -1,6 +1,6 @@
 """Which view a model gets, from the clicks and its previous answer: a pure function."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.settings import ZoomIn
@@ -66,9 +66,10 @@ def look(
         box = whole.box
     if kept is None or not zoom.keep_crop or _is_outdated(zoom, kept.box, box, prompts):
         kept = View(*box, target_shape(zoom, box), shape)
-    if zoom.fine_size is not None and len(prompts.clicks) >= zoom.fine_clicks:
-        fine = (kept.box[1] - kept.box[0], kept.box[3] - kept.box[2])
-        kept = View(*kept.box, longer_side(fine, zoom.fine_size), shape)
+    if zoom.fine_size is not None:
+        if len(prompts.clicks) >= zoom.fine_clicks:
+            zoom = replace(zoom, target_size=zoom.fine_size)
+        kept = View(*kept.box, target_shape(zoom, kept.box), shape)
     return Look(kept, kept)
 
 
