@@ -76,7 +76,8 @@ class GoingBack(Giving):
         """Put answers in place that are known, but came when nobody asked for them any more."""
         if change is None:
             return None
-        placed = [plane for plane in self.clicked_planes() if self._place(self.object, plane)]
+        open_planes = [] if self._is_shut(self.object) else self.clicked_planes()
+        placed = [plane for plane in open_planes if self._place(self.object, plane)]
         if len(change.planes) == 1:
             self._last = change.planes[0]
         if not placed:
