@@ -86,6 +86,12 @@ def find_pieces(
     return pieces
 
 
+def find_barred(current: Array, masks: Mapping[int, BoolArray]) -> set[int]:
+    """Return the objects that cannot be written whole, because others hold pixels of theirs."""
+    others = (current != 0) & ~np.isin(current, list(masks))
+    return {label for label, mask in masks.items() if (others & mask).any()}
+
+
 def _whole(
     rows: NDArray[np.intp], cols: NDArray[np.intp], where: tuple[int | slice, ...]
 ) -> Indices:
@@ -126,6 +132,7 @@ class Painter:
         self._mask_of = mask_of
         self._ours = marks(frame.shape)
         self._wanted: dict[Place, set[int]] = {}
+        self._barred: dict[Place, set[int]] = {}  # written again when pixels become free
         self._busy = False
         self._closed = False
         self.is_writing = False
@@ -163,6 +170,7 @@ class Painter:
         """Write nothing any more."""
         self._closed = True
         self._wanted.clear()
+        self._barred.clear()
 
     def _next(self) -> None:
         if self._closed or not self._wanted:
@@ -175,16 +183,21 @@ class Painter:
         current, ours = window_of(self._labels.data, where), self._ours[where]
         masks = {label: self._mask_of(replace(place, object=label)) for label in sorted(labels)}
 
-        def work(_: ShouldStop) -> list[Piece]:
-            return find_pieces(current, ours, masks, where)
+        def work(_: ShouldStop) -> tuple[list[Piece], set[int]]:
+            return find_pieces(current, ours, masks, where), find_barred(current, masks)
 
-        self._worker.submit(work, self._found, first=True)
+        self._worker.submit(work, partial(self._found, place, labels), first=True)
 
-    def _found(self, outcome: Outcome[list[Piece]]) -> None:
+    def _found(
+        self, place: Place, labels: set[int], outcome: Outcome[tuple[list[Piece], set[int]]]
+    ) -> None:
         if outcome.error is not None:
             self._busy = False
             raise outcome.error
-        pieces = outcome.value or []
+        pieces, barred = outcome.value or ([], set())
+        left = (self._barred.pop(place, set()) - labels) | barred
+        if left:
+            self._barred[place] = left
         if pieces:
             self._write(pieces, 0)
         else:
@@ -204,12 +217,21 @@ class Painter:
         if values.size:
             self._set(indices, values, refresh=is_last)
             self._ours[indices] = True
+            if self._barred and not values.all():
+                self._write_barred()
         elif is_last:
             self._labels.refresh()
         if is_last:
             self._next()
         else:
             self._post(partial(self._write, pieces, number + 1))
+
+    def _write_barred(self) -> None:
+        """Have what could not be written tried again, since pixels became free."""
+        barred, self._barred = self._barred, {}
+        for plane, labels in barred.items():
+            for label in labels:
+                self.paint(replace(plane, object=label))
 
     def _set(self, indices: Indices, values: Array, *, refresh: bool) -> None:
         self.is_writing = True
