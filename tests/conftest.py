@@ -29,8 +29,10 @@ def _ctrl_c() -> None:
 
 @pytest.fixture(autouse=True)
 def _journals(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the journals of tests out of the user's data folder, each test's for itself."""
+    """Keep journals and settings of tests out of the user's folders, each test's for itself."""
     monkeypatch.setenv("NAPARI_INTSEG_JOURNALS", str(tmp_path_factory.mktemp("journals")))
+    settings = tmp_path_factory.mktemp("settings") / "settings.json"
+    monkeypatch.setenv("NAPARI_INTSEG_SETTINGS", str(settings))
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ def test_a_network_answers_with_the_memory_that_is_left() -> None:
     short, none, roomy = json.loads(done.stdout.splitlines()[-1]).values()
     size = 1280 * 1280
     assert short["note"].startswith("memory ran out: computed in half precision")
-    assert short["right"] > 0.9 * size
+    assert short["right"] > 0.8 * size  # all background would be 0.75
     assert "memory is too small for 'bundled'" in none["told"]
     assert none["again"] > 0.9 * size  # the session goes on, from the top
     assert none["note"] == roomy["note"] == ""
