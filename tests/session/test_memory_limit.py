@@ -16,7 +16,7 @@ from napari_intseg.errors import DeviceError
 
 torch.set_num_threads(1)
 data = np.zeros((1280, 1280), np.uint8)
-data[320:960, 320:960] = 255
+data[560:720, 560:720] = 255  # as large as objects in a view are
 model = load_model("bundled", device="cpu")
 for saving in (Saving(), Saving(half=True)):  # what is loaded late is loaded now; and oneDNN,
     model.save_memory(saving)  # once it found no room for a layer of some size, never tries again
@@ -25,6 +25,10 @@ for saving in (Saving(), Saving(half=True)):  # what is loaded late is loaded no
     whole.click((640, 640))
 del whole
 unlimited = resource.getrlimit(resource.RLIMIT_AS)
+
+
+def iou(mask):
+    return float((mask & (data > 0)).sum() / (mask | (data > 0)).sum())
 
 
 def ask(room_mb):
@@ -40,11 +44,11 @@ def ask(room_mb):
     except DeviceError as err:
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
         again = session.predict(session.clicks[0].plane)
-        return {"told": str(err), "again": int((session.mask == (data > 0)).sum()),
+        return {"told": str(err), "again": iou(session.mask),
                 "note": again.info.get("note", "")}
     finally:
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
-    return {"note": result.info.get("note", ""), "right": int((session.mask == (data > 0)).sum())}
+    return {"note": result.info.get("note", ""), "right": iou(session.mask)}
 
 
 print(json.dumps({str(room): ask(room) for room in (160, 8, None)}))
@@ -64,10 +68,9 @@ def test_a_network_answers_with_the_memory_that_is_left() -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     short, none, roomy = json.loads(done.stdout.splitlines()[-1]).values()
-    size = 1280 * 1280
     assert short["note"].startswith("memory ran out: computed in half precision")
-    assert short["right"] > 0.8 * size  # all background would be 0.75
+    assert short["right"] > 0.7
     assert "memory is too small for 'bundled'" in none["told"]
-    assert none["again"] > 0.9 * size  # the session goes on, from the top
+    assert none["again"] > 0.9  # the session goes on, from the top
     assert none["note"] == roomy["note"] == ""
-    assert roomy["right"] > 0.9 * size
+    assert roomy["right"] > 0.9
