@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 import napari
 import numpy as np
 import psutil
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 from vispy.gloo.glir import _GlirQueueShare as GlirQueueShare
 
@@ -335,43 +336,93 @@ def drop_drawing() -> int:
     return dropped
 
 
+class Loop:
+    """Does one thing a turn of Qt's event loop, which also deletes what napari left for later."""
+
+    def __init__(self, step: Callable[[], bool]) -> None:
+        self.step = step
+        self.timer = QTimer()
+        self.timer.timeout.connect(self.tick)
+        self.loop = QEventLoop()
+
+    def run(self) -> None:
+        """Go on until a step returns False."""
+        app = QApplication.instance()
+        app.setQuitOnLastWindowClosed(False)  # a viewer is closed, another opened
+        self.timer.start(0)
+        self.loop.exec()
+        app.setQuitOnLastWindowClosed(True)
+
+    def tick(self) -> None:
+        """Take a step; the timer waits meanwhile, since a step lets the window live."""
+        self.timer.stop()
+        if self.step():
+            self.timer.start(0)
+        else:
+            self.loop.quit()
+
+
+@dataclass
+class Soaking:
+    """Random actions, looked at now and then."""
+
+    run: Soak
+    actions: int
+    every: int
+    minutes: float
+    loud: bool
+    start: float = field(default_factory=time.monotonic)
+
+    def step(self) -> bool:
+        """Do one action; return whether there shall be another."""
+        report = self.run.report
+        try:
+            self.run.act()
+        except Exception as err:
+            report.errors.append(f"{type(err).__name__}: {err} (action {report.actions})")
+        if report.actions % self.every == 0:
+            self.look()
+        return report.actions < self.actions and self.seconds < 60 * self.minutes
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been going on."""
+        return time.monotonic() - self.start
+
+    def look(self) -> None:
+        """Note how much memory is taken when everything is at rest."""
+        self.run.settle()
+        dropped, report = drop_drawing(), self.run.report
+        report.memory_mb.append((report.actions, psutil.Process().memory_info().rss / 1e6))
+        if self.loud:
+            print(
+                f"{report.actions} actions: {report.memory_mb[-1][1]:.1f} MB; "
+                f"{dropped} drawing commands, {self.seconds:.0f} s, "
+                f"{time.process_time():.0f} s of processor, {report.replays} replays, "
+                f"different: {report.differences}, errors: {report.errors}",
+                flush=True,
+            )
+
+
 def soak(
     actions: int, seed: int = 0, every: int = EVERY, minutes: float = np.inf, loud: bool = False
 ) -> Report:
     """Act for so many times, or so long; return what came of it."""
-    report, process, start = Report(), psutil.Process(), time.monotonic()
+    report = Report()
 
     def caught(kind: Any, value: Any, _trace: Any) -> None:
         report.errors.append(f"{kind.__name__}: {value}")
 
     before, sys.excepthook = sys.excepthook, caught
-    run = Soak(seed, report)
+    soaking = Soaking(Soak(seed, report), actions, every, minutes, loud)
     try:
-        for number in range(1, actions + 1):
-            try:
-                run.act()
-            except Exception as err:
-                report.errors.append(f"{type(err).__name__}: {err} (action {number})")
-            if number % every == 0:
-                run.settle()
-                dropped = drop_drawing()
-                report.memory_mb.append((number, process.memory_info().rss / 1e6))
-                if loud:
-                    print(
-                        f"{number} actions: {report.memory_mb[-1][1]:.1f} MB; "
-                        f"{dropped} drawing commands, {time.monotonic() - start:.0f} s, "
-                        f"{time.process_time():.0f} s of processor, {report.replays} replays, "
-                        f"different: {report.differences}, errors: {report.errors}",
-                        flush=True,
-                    )
-            if time.monotonic() - start > 60 * minutes:
-                break
-        run.close()
-        report.leaked = run.leaks()
+        Loop(soaking.step).run()
+        soaking.run.close()
+        report.leaked = soaking.run.leaks()
     finally:
         sys.excepthook = before
     report.growth_kb = growth_kb(report.memory_mb)
-    report.seconds = time.monotonic() - start
+    report.seconds = soaking.seconds
     return report
 
 

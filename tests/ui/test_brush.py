@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from napari_intseg.core.volume import Plane
+
 
 @pytest.fixture
 def binder(bench, settle, squares):
@@ -97,6 +99,26 @@ def test_a_locked_object_cannot_be_painted(bench, binder, said, settle):
     settle()
     assert not binder.labels.data[2:5, 2:5].any()
     assert any("cannot be painted" in text for text in said.failures)
+
+
+def test_what_is_put_back_is_what_is_there_by_now(bench, binder, settle):
+    bench.accept_object()
+    brush(binder, range(2, 5), range(2, 5), 1)  # refused, and put back a moment later
+    taken = np.zeros(binder.labels.data.shape, bool)
+    taken[2:5, 2:4] = True
+    session_of(binder).paint({Plane(0, 0): taken}, 2)
+    settle()
+    assert (binder.labels.data[2:5, 2:4] == 2).all()
+    assert not binder.labels.data[2:5, 4].any()
+    np.testing.assert_array_equal(session_of(binder).labels, binder.labels.data)
+
+
+def test_what_is_refused_is_put_back_though_the_widget_closes(bench, binder):
+    bench.accept_object()
+    before = binder.labels.data.copy()
+    brush(binder, range(8, 20), range(8, 20), 0)
+    binder.close()
+    np.testing.assert_array_equal(binder.labels.data, before)
 
 
 def test_strokes_before_the_model_is_there_count_too(bench, settle, squares):

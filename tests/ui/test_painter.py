@@ -28,3 +28,32 @@ def test_pixels_that_one_object_leaves_go_to_the_other_in_either_order(bench, pu
     assert (labels.data[left] == 2).all()
     assert not labels.data[~left].any()
     assert not painter._barred
+
+
+def test_what_waited_for_refused_pixels_is_written_when_they_are_put_back(bench, pump, squares):
+    bench.choose_image(bench.viewer.add_image(squares))
+    bench.new_object()
+    painter, labels = bench.binder.painter, bench.binder.labels
+    mask = np.zeros(squares.shape, bool)
+    mask[5:20, 5:30] = True
+    painter._mask_of = lambda _place: mask
+    refused = tuple(i.ravel() for i in np.mgrid[5:8, 5:8])
+    labels.data[refused] = 7  # a person paints; not yet put back
+    painter.paint(Place(0, 1, Plane(0, 0)))
+    pump.until(lambda: painter.is_idle)
+    assert (labels.data[refused] == 7).all()
+    nothing = np.zeros(refused[0].size, labels.data.dtype)
+    painter.put_back(refused, nothing, nothing)
+    pump.until(lambda: painter.is_idle)
+    assert (labels.data[mask] == 1).all()
+
+
+def test_a_foreign_label_is_put_back_and_a_label_of_ours_that_is_gone_is_not(bench, squares):
+    bench.choose_image(bench.viewer.add_image(squares))
+    bench.new_object()
+    painter, labels = bench.binder.painter, bench.binder.labels
+    where = (np.array([3, 3, 3]), np.array([4, 5, 6]))
+    painter.own((where[0][:1], where[1][:1]))
+    held, old = np.array([0, 0, 2]), np.array([9, 9, 9])
+    painter.put_back(where, held, old)
+    assert labels.data[where].tolist() == [0, 9, 2]

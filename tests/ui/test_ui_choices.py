@@ -180,11 +180,27 @@ def test_only_what_differs_is_written_and_nothing_foreign():
     current = np.array([[0, 0, 1, 1, 2, 1]], np.uint16)
     ours = np.array([[0, 0, 1, 1, 0, 0]], bool)
     mask = np.array([[0, 1, 1, 0, 1, 0]], bool)
-    ((rows, cols, values),) = find_changes(current, ours, {1: mask})
+    ((rows, cols, expected, values),) = find_changes(current, ours, {1: mask})
     assert (rows.tolist(), cols.tolist(), values.tolist()) == ([0, 0], [1, 3], [1, 0])
+    assert expected.tolist() == [0, 1]
     (piece,) = find_pieces(current, ours, {1: mask}, (4, slice(None), slice(None)))
     assert [i.tolist() for i in piece.indices] == [[4, 4], [0, 0], [1, 3]]
     assert (piece.expected.tolist(), piece.values.tolist()) == ([0, 1], [1, 0])
+
+
+def test_pixels_that_are_put_back_while_a_plane_is_looked_at_are_not_written_over(monkeypatch):
+    current = np.full((1, 4), 2, np.uint16)
+    look = np.nonzero
+
+    def looked_at(where):
+        found = look(where)
+        current[:] = 1  # another thread
+        return found
+
+    monkeypatch.setattr(np, "nonzero", looked_at)
+    masks = {2: np.zeros((1, 4), bool)}
+    (piece,) = find_pieces(current, np.ones((1, 4), bool), masks, (slice(None), slice(None)))
+    assert piece.expected.tolist() == [2, 2, 2, 2]
 
 
 def test_a_stroke_painted_while_an_answer_is_written_stays(bench, start, pump, settle):

@@ -1,7 +1,7 @@
 """Strokes in the Labels layer become actions of a session, and napari's undo becomes ours."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,11 @@ class _Part:
     indices: Indices
     old: Array
     new: Array
+
+    def where(self, chosen: BoolArray) -> "_Part":
+        """Return some of the pixels."""
+        indices = tuple(i[chosen] for i in self.indices)
+        return replace(self, indices=indices, old=self.old[chosen], new=self.new[chosen])
 
 
 class Brush:
@@ -77,7 +82,7 @@ class Brush:
         self._on_change, self._on_refused = on_change, on_refused
         self._post = post
         self._early: list[list[Any]] = []
-        self._backs: list[tuple[Indices, Array]] = []
+        self._backs: list[_Part] = []
         labels.events.paint.connect(self._painted)
         # the layer's own keys and buttons call these by name
         labels.undo = lambda: go("undo")
@@ -93,7 +98,7 @@ class Brush:
         self._labels.events.paint.disconnect(self._painted)
         for name in ("undo", "redo"):
             vars(self._labels).pop(name, None)
-        self._backs.clear()
+        self._put_back()
 
     def hand_over_early(self) -> None:
         """Hand over strokes that came before there was a model, hence a session."""
@@ -141,15 +146,11 @@ class Brush:
         """Put back what was not taken over, and count the rest as ours."""
         refused = 0
         for part in parts:
-            rows, cols = self._on_slice(part)
-            held = session.labels_on(part.plane)[rows, cols]
-            self._painter.own(tuple(i[held == part.new] for i in part.indices))
-            wrong = held != part.new
-            refused += int(np.count_nonzero(wrong))
-            if wrong.any():
-                back = np.where(held[wrong] > 0, held[wrong], part.old[wrong])
-                where = tuple(i[wrong] for i in part.indices)
-                self._backs.append((where, back.astype(part.old.dtype)))
+            taken = self._held(session, part) == part.new
+            self._painter.own(tuple(i[taken] for i in part.indices))
+            refused += int(np.count_nonzero(~taken))
+            if not taken.all():
+                self._backs.append(part.where(~taken))
         if refused:
             self._post(self._put_back)
             self._on_refused(
@@ -159,9 +160,12 @@ class Brush:
             )
 
     def _put_back(self) -> None:
+        """Have refused pixels show what the sessions hold by now."""
         backs, self._backs = self._backs, []
-        for where, values in backs:
-            self._painter.put_back(where, values)
+        for part in backs:
+            session = self._drawer.session(part.time)
+            if session is not None:
+                self._painter.put_back(part.indices, self._held(session, part), part.old)
 
     def _parts(self, atoms: Iterable[Any]) -> list[_Part]:
         """Return the pixels that changed, by time point and plane of the first axis."""
@@ -190,6 +194,9 @@ class Brush:
         time = indices[self._frame.grid.index("t")] if "t" in self._frame.grid else nothing
         flat = len(self._frame.spatial) == 2
         return time, nothing if flat else indices[self._frame.spatial[0]]
+
+    def _held(self, session: Session, part: _Part) -> Array:
+        return session.labels_on(part.plane)[self._on_slice(part)]
 
     def _on_slice(self, part: _Part) -> Indices:
         return tuple(part.indices[axis] for axis in self._frame.spatial[-2:])

@@ -36,8 +36,10 @@ class Piece:
 
 def find_changes(
     current: Array, ours: BoolArray, masks: Mapping[int, BoolArray]
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Array]]:
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]]:
     """Yield what has to change on a slice, a band of rows at a time.
+
+    The slice may be written to meanwhile: each band is looked at once.
 
     Parameters
     ----------
@@ -52,22 +54,24 @@ def find_changes(
     ------
     rows, cols : ndarray of int
         Pixels of background, or of these objects, to become something else.
+    expected : ndarray of int
+        What they were when they were looked at.
     values : ndarray of int
-        What.
+        What they shall be.
     """
     height, width = current.shape
     band = max(1, _BAND_PX // max(1, width))
     labels = list(masks)
     for start in range(0, height, band):
         part = slice(start, start + band)
-        now = current[part]
+        now = current[part].copy()
         wanted = np.zeros(now.shape, now.dtype)
         for label, mask in masks.items():
             wanted[mask[part]] = label
         known = now == labels[0] if len(labels) == 1 else np.isin(now, labels)
         rows, cols = np.nonzero(((now == 0) | (ours[part] & known)) & (now != wanted))
         if rows.size:
-            yield rows + start, cols, wanted[rows, cols]
+            yield rows + start, cols, now[rows, cols], wanted[rows, cols]
 
 
 def find_pieces(
@@ -78,11 +82,11 @@ def find_pieces(
 ) -> list[Piece]:
     """Return what has to change on a slice of the labels, in pieces of at most `PIECE_PX`."""
     pieces = []
-    for rows, cols, values in find_changes(current, ours, masks):
+    for rows, cols, expected, values in find_changes(current, ours, masks):
         for start in range(0, rows.size, PIECE_PX):
             part = slice(start, start + PIECE_PX)
-            expected = current[rows[part], cols[part]]
-            pieces.append(Piece(_whole(rows[part], cols[part], where), expected, values[part]))
+            indices = _whole(rows[part], cols[part], where)
+            pieces.append(Piece(indices, expected[part], values[part]))
     return pieces
 
 
@@ -133,6 +137,7 @@ class Painter:
         self._ours = marks(frame.shape)
         self._wanted: dict[Place, set[int]] = {}
         self._barred: dict[Place, set[int]] = {}  # written again when pixels become free
+        self._looked_at: tuple[Place, set[int]] | None = None
         self._busy = False
         self._closed = False
         self.is_writing = False
@@ -162,9 +167,27 @@ class Painter:
         """Count pixels as written here, because a person painted them for a session."""
         self._ours[indices] = True
 
-    def put_back(self, indices: Indices, values: Array) -> None:
-        """Write pixels as they were before a person painted where nothing may be painted."""
+    def put_back(self, indices: Indices, held: Array, old: Array) -> None:
+        """Write pixels that a person painted where nothing may be painted.
+
+        Parameters
+        ----------
+        indices : tuple of ndarray
+            Which.
+        held : ndarray of int
+            What the sessions hold there now; 0 if nothing.
+        old : ndarray of int
+            What was there before; that of pixels that were written here may be out of date.
+        """
+        before = np.where(self._ours[indices], 0, old)
+        values = np.where(held > 0, held, before).astype(self._labels.data.dtype)
         self._set(indices, values, refresh=True)
+        self._ours[indices] |= held > 0
+        self._write_barred()
+        if self._looked_at is not None:  # and may have been seen as they were painted
+            plane, labels = self._looked_at
+            for label in labels:
+                self.paint(replace(plane, object=label))
 
     def close(self) -> None:
         """Write nothing any more."""
@@ -186,11 +209,13 @@ class Painter:
         def work(_: ShouldStop) -> tuple[list[Piece], set[int]]:
             return find_pieces(current, ours, masks, where), find_barred(current, masks)
 
+        self._looked_at = place, labels
         self._worker.submit(work, partial(self._found, place, labels), first=True)
 
     def _found(
         self, place: Place, labels: set[int], outcome: Outcome[tuple[list[Piece], set[int]]]
     ) -> None:
+        self._looked_at = None
         if outcome.error is not None:
             self._busy = False
             raise outcome.error
