@@ -2,6 +2,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,6 +140,38 @@ def settle(bench: Workbench, pump: Pump) -> Callable[[], None]:
         )
 
     return wait
+
+
+@pytest.fixture
+def closing_bar(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], list[Any]]:
+    """Have napari's bar of a module close the window when it is "made" or "moved on".
+
+    napari lets the window live while it draws a bar. Returns the bars that are made.
+    """
+    bars: list[Any] = []
+
+    def put(module: str, when: str) -> list[Any]:
+        class Bar:
+            n, is_canceled = 0, False
+
+            def __init__(self, **_given: object) -> None:
+                self.is_open = True
+                bars.append(self)
+                if when == "made":
+                    bench.close()
+
+            def update(self, _by: int) -> None:
+                bench.close()
+
+            def close(self) -> None:
+                self.is_open = False
+
+        monkeypatch.setattr(f"napari_intseg.ui.{module}.cancelable_progress", Bar)
+        return bars
+
+    return put
 
 
 @pytest.fixture

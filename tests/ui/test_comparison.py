@@ -762,6 +762,22 @@ class TestKeepingManyPlanes:
         ready()
         np.testing.assert_array_equal(volume.labels.data, before)
 
+    @pytest.mark.usefixtures("volume")
+    @pytest.mark.parametrize("when", ["made", "moved on"])
+    def test_the_window_may_close_while_napari_draws_a_bar(
+        self, bench, comparison, pump, closing_bar, when
+    ):
+        bars = closing_bar("compare_keep", when)
+        told = []
+        bench.voice.progressed.connect(
+            lambda done, *_: done and told.append(bench.worker.is_closed)
+        )
+        comparison.keep("B", everywhere=True)
+        pump.until(lambda: bench.worker.is_closed)
+        pump.drain()
+        assert not any(told), "what shows progress is gone by then"
+        assert len(bars) == 1
+
     def test_undo_in_the_middle_ends_it(self, bench, comparison, volume, ready, said):
         before = volume.labels.data.copy()
         comparison.keep("B", everywhere=True)

@@ -168,3 +168,19 @@ def test_removing_the_labels_on_the_way_ends_it(bench, binder, toy, said, pump, 
     pump.until(lambda: bench.worker.is_idle)
     assert not bench.is_propagating
     assert "was removed" in said.failures[-1]
+
+
+@pytest.mark.parametrize("when", ["made", "moved on"])
+def test_the_window_may_close_while_napari_draws_a_bar(
+    bench, binder, pump, settle, closing_bar, when
+):
+    bars = closing_bar("spread", when)
+    told = []
+    bench.voice.progressed.connect(lambda *_: told.append(bench.worker.is_closed))
+    binder.points.add((5, 12, 15))
+    settle()
+    bench.propagate()
+    pump.until(lambda: bench.worker.is_closed)
+    pump.drain()
+    assert not any(told), "what shows progress is gone by then"
+    assert [bar.is_open for bar in bars] == [False]

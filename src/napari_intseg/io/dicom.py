@@ -115,22 +115,8 @@ def list_series(
     path = Path(path)
     if not path.exists():
         raise FileError(f"file is missing: expected DICOM, got {str(path)!r}. Check the path.")
-    found: dict[str, list[Frame]] = {}
-    damaged: list[tuple[Path, str]] = []
     tell = on_progress or _untold
-    files = [path] if path.is_file() else _dicom_files(path, tell)
-    for done, file in enumerate(files):
-        tell(done, len(files))
-        if not looks_like_dicom(file):
-            damaged.append((file, "it does not begin as DICOM does"))
-            continue
-        try:
-            for frame in read_frames(file):
-                found.setdefault(frame.header.series, []).append(frame)
-        except Exception as err:
-            # pydicom has many errors for a damaged header; all mean the same to a person
-            _log.debug("no header", exc_info=True)
-            damaged.append((file, " ".join(str(err).split())[-200:] or type(err).__name__))
+    found, damaged = _headers([path] if path.is_file() else _dicom_files(path, tell), tell)
     if damaged and not found:
         file, reason = damaged[0]
         raise FileError(
@@ -145,6 +131,27 @@ def list_series(
     if damaged:
         _warn(f"{len(damaged)} files cannot be read, such as {damaged[0][0].name!r}")
     return _numbered(found, path)
+
+
+def _headers(
+    files: Sequence[Path], tell: Callable[[int, int], None]
+) -> tuple[dict[str, list[Frame]], list[tuple[Path, str]]]:
+    """Return frames by series, and which files cannot be read and why."""
+    found: dict[str, list[Frame]] = {}
+    damaged: list[tuple[Path, str]] = []
+    for done, file in enumerate(files):
+        tell(done, len(files))
+        if not looks_like_dicom(file):
+            damaged.append((file, "it does not begin as DICOM does"))
+            continue
+        try:
+            for frame in read_frames(file):
+                found.setdefault(frame.header.series, []).append(frame)
+        except Exception as err:
+            # pydicom has many errors for a damaged header; all mean the same to a person
+            _log.debug("no header", exc_info=True)
+            damaged.append((file, " ".join(str(err).split())[-200:] or type(err).__name__))
+    return found, damaged
 
 
 def choose_series(path: str | Path, series: int | str | None = None) -> Series:
@@ -242,15 +249,18 @@ def read_series(
     affine, geometry = affine_of(stack)
     if is_resampled:
         data, affine, geometry = resampled_stack(data, stack)
-    for problem in series.problems:
-        remedy = "" if stack.is_regular or is_resampled else ". Ask for resampling if that matters"
-        _warn(f"{series.modality} {series.description!r}: {problem}{remedy}")
-    origin = DicomOrigin(
-        frames, is_resampled, {} if anonymous else read_patient(frames[0].header.file)
-    )
+    _tell_problems(series, can_resample=not (stack.is_regular or is_resampled))
+    patient = {} if anonymous else read_patient(frames[0].header.file)
+    origin = DicomOrigin(frames, is_resampled, patient)
     windows = windows_of(frames[len(frames) // 2])
     source = Source(series.folder, itk=geometry, dicom=origin, windows=windows)
     return FileVolume(data, source, affine=affine, channels=data.ndim == 4)
+
+
+def _tell_problems(series: Series, *, can_resample: bool) -> None:
+    remedy = ". Ask for resampling if that matters" if can_resample else ""
+    for problem in series.problems:
+        _warn(f"{series.modality} {series.description!r}: {problem}{remedy}")
 
 
 def read_dicom(

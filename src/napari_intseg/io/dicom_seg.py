@@ -1,6 +1,6 @@
 """Labels as DICOM-SEG, by highdicom."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -92,12 +92,7 @@ def write_dicom_seg(
         made = highdicom.seg.Segmentation(
             source_images=placed.sources,
             pixel_array=numbered,
-            segment_descriptions=[
-                _segment(number, label, name, algorithm)
-                for number, label, name in zip(
-                    count(1), found, names_of(found, names), strict=False
-                )
-            ],
+            segment_descriptions=_segments(found, names_of(found, names), algorithm),
             series_instance_uid=highdicom.UID(),
             series_number=int(placed.sources[0].get("SeriesNumber") or 0) + _SERIES_STEP,
             sop_instance_uid=highdicom.UID(),
@@ -137,6 +132,11 @@ def _highdicom() -> Any:
             'Install it with: pip install "napari-intseg[dicom]".'
         ) from err
     return highdicom
+
+
+def _segments(labels: Iterable[int], names: Iterable[str], algorithm: str) -> list[Any]:
+    numbered = zip(count(1), labels, names, strict=False)
+    return [_segment(number, label, name, algorithm) for number, label, name in numbered]
 
 
 def _segment(number: int, label: int, name: str, algorithm: str) -> Any:

@@ -89,12 +89,7 @@ def write_ome_zarr(
     zarr = lazy_extra("zarr")
     target = None if image is None else _about(image)
     stated = _stated(like)
-    version = version or (target.version if target else stated.version)
-    if version not in VERSIONS:
-        raise FileError(
-            f"version cannot be written: expected one of {', '.join(VERSIONS)}, got {version!r}. "
-            "Write a .zarr of its own."
-        )
+    version = _checked(version or (target.version if target else stated.version))
     timed = time_step_s is not None
     axes = "t" * timed + "zyx"[-like.ndim :]
     if labels.ndim > len(axes):
@@ -114,6 +109,15 @@ def write_ome_zarr(
         if image is not None:
             about["image-label"]["source"] = {"image": "../../"}
     group.attrs.update(about if version == "0.4" else {"ome": {"version": version, **about}})
+
+
+def _checked(version: str) -> str:
+    if version not in VERSIONS:
+        raise FileError(
+            f"version cannot be written: expected one of {', '.join(VERSIONS)}, got {version!r}. "
+            "Write a .zarr of its own."
+        )
+    return version
 
 
 def enlist(path: Path) -> None:

@@ -125,18 +125,13 @@ def write_labels(
     _check_times(path, smallest, step)
     kind = KINDS[ending_of(path) or ""]
     image = image_of(path) if kind == "zarr" else None
-    with _told(path):
-        if image is not None:
-            path.parent.mkdir(exist_ok=True)
-        with _place(path, overwrite=overwrite) as made:
-            if kind == "zarr":
-                write_ome_zarr(made, smallest, like, step, image=image, version=ome_zarr)
-            elif kind in _DICOM:
-                _DICOM[kind](made, smallest, like, names=names, algorithm=algorithm)
-            else:
-                _WRITERS[kind](made, smallest, like, step)
-        if image is not None:
-            enlist(path)
+    with _told(path), _listed(path, image), _place(path, overwrite=overwrite) as made:
+        if kind == "zarr":
+            write_ome_zarr(made, smallest, like, step, image=image, version=ome_zarr)
+        elif kind in _DICOM:
+            _DICOM[kind](made, smallest, like, names=names, algorithm=algorithm)
+        else:
+            _WRITERS[kind](made, smallest, like, step)
 
 
 def write_picture(path: str | Path, picture: Array, *, overwrite: bool = False) -> None:
@@ -199,6 +194,16 @@ def write_array(
             write_hdf5(made, array, like, time_step_s, is_labels=False)
         else:
             _WRITERS[kind](made, array, like, time_step_s)
+
+
+@contextmanager
+def _listed(path: Path, image: Path | None) -> Iterator[None]:
+    """Enter labels of an OME-Zarr image into its list, when they are there."""
+    if image is not None:
+        path.parent.mkdir(exist_ok=True)
+    yield
+    if image is not None:
+        enlist(path)
 
 
 @contextmanager

@@ -84,14 +84,9 @@ def build(
         )
     net = load_fbrs(required(weights, name))
     traits = Traits(
-        name,
-        CLICKS,
-        resample="probability",
-        threshold=0.49,
-        zoom_in=zoom_in,
-        longer_side_px=longer_side_px,
-        flip=flip,
-    )
+        name, CLICKS, resample="probability", threshold=0.49,
+        zoom_in=zoom_in, longer_side_px=longer_side_px, flip=flip,
+    )  # fmt: skip
     if mode == "NoBRS":
         return Ritm(traits, net, device=device, precision=precision)
     model = Ritm(traits, net, device=device, precision="float32")

@@ -136,11 +136,8 @@ def follow_request(
     PromptError
         If the object has no mask at `start`, or there is but one time point.
     """
-    planes = [
-        plane
-        for plane, state in start.document.canvas.states(label)
-        if state.shown is not None and state.shown.inside.any()
-    ]
+    states = start.document.canvas.states(label)
+    planes = [plane for plane, s in states if s.shown is not None and s.shown.inside.any()]
     if not planes or n_times < 2:
         raise PromptError(
             "nothing to follow through time: expected a mask and at least 2 time points, got "
@@ -150,9 +147,10 @@ def follow_request(
     if start.volume.ndim == 2:
         return [_slice(sessions, start, label, as_volume(volume_at, n_times, planes[0]), how)]
     time = next(time for time, session in sessions.items() if session is start)
+    whole = replace(_walk(start, label, start.volume, how), context=start.setup.context)
     return [
         FollowVolume(
-            replace(_walk(start, label, start.volume, how), context=start.setup.context),
+            whole,
             axis,
             time,
             n_times,

@@ -119,11 +119,7 @@ class Binder(Given):
         )
         used = [int(label) for label in points.features["object"]] or [first_label]
         self.drawer.know(used)
-        dims = tools.viewer.dims.events
-        dims.order.connect(self._view_changed)
-        dims.ndisplay.connect(self._view_changed)
-        tools.viewer.layers.events.removed.connect(self._layer_removed)
-        frame.image.events.data.connect(self._image_changed)
+        self._watch()
         self._view_changed()
         self.select_object(max(used))
 
@@ -240,6 +236,13 @@ class Binder(Given):
         dims.ndisplay.disconnect(self._view_changed)
         self.tools.viewer.layers.events.removed.disconnect(self._layer_removed)
         self.frame.image.events.data.disconnect(self._image_changed)
+
+    def _watch(self) -> None:
+        dims = self.tools.viewer.dims.events
+        dims.order.connect(self._view_changed)
+        dims.ndisplay.connect(self._view_changed)
+        self.tools.viewer.layers.events.removed.connect(self._layer_removed)
+        self.frame.image.events.data.connect(self._image_changed)
 
     def _aim(self, index: tuple[int, ...], positive: bool) -> None:
         """Have a click belong to the object it lies in; or to a new one, if each begins one."""

@@ -121,6 +121,9 @@ class Keeping:
                 cancel_callback=self.cancel,
                 file=StringIO(),  # the window shows it; nothing is printed
             )
+            if not self.is_running:  # napari has let the window live, which may have been closed
+                self._bar.close()
+                return
             self._voice.progressed.emit(0, len(self._wish.places), "planes")
         self._next()
 
@@ -179,11 +182,12 @@ class Keeping:
         self._mark = _mark(session)
         self._done += 1
         self._pair.binder.draw(place.time, change)
-        if self._bar is not None:
-            self._bar.update(1)
+        if len(self._wish.places) > 1:
             self._voice.progressed.emit(self._done, len(self._wish.places), "planes")
         else:
             self._voice.changed.emit()
+        if self._bar is not None:  # last: napari lets the window live here, which may be closed
+            self._bar.update(1)
         self._pair.binder.tools.post(self._next)
 
     @property

@@ -103,7 +103,10 @@ class Spread:
             cancel_callback=self.cancel,
             file=StringIO(),  # the window shows it; nothing is printed
         )
-        self._next()
+        if self.is_running:  # napari has let the window live, which may have been closed
+            self._next()
+        else:
+            self._close_bar()
 
     def _next(self) -> None:
         steps = self._steps
@@ -126,7 +129,8 @@ class Spread:
                 self._take(step)
             self._begin()
         elif self._take(step):
-            self._next()
+            if self.is_running:
+                self._next()
         else:  # overtaken by a click: once that is answered, begin anew where it matters
             self._steps = None
             self._begin()
@@ -145,9 +149,9 @@ class Spread:
         for plane in before:  # what an earlier propagation left beyond the object's end
             if plane.index in step.stretch and plane.index not in step.answered:
                 self._paint(plane)
-        if self._bar is not None:
-            self._bar.update(step.done - self._bar.n)
         self._binder.tools.voice.progressed.emit(step.done, max(1, step.total), "planes")
+        if self._bar is not None:  # last: napari lets the window live here, which may be closed
+            self._bar.update(step.done - self._bar.n)
         return True
 
     def _tell(self, note: str) -> None:
