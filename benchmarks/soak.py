@@ -178,7 +178,18 @@ class Soak:
             )
         )
         if not done:
-            self.report.errors.append("it did not come to rest within a minute")
+            binder = self.bench.binder
+            still = {
+                "the worker": not self.bench.worker.is_idle,
+                "a propagation": self.bench.is_propagating,
+                "answers": binder is not None and binder.is_waiting,
+                "drawing": binder is not None and not binder.painter.is_idle,
+                "strokes": binder is not None and not binder.brush.is_idle,
+            }
+            busy = ", ".join(what for what, is_busy in still.items() if is_busy)
+            self.report.errors.append(
+                f"it did not come to rest within a minute: {busy or 'changes'} (action {self.report.actions})"
+            )
 
     def check(self) -> None:
         """Compare the labels on the screen with the session's, and with a replay."""
