@@ -186,9 +186,9 @@ class Soak:
                 "drawing": binder is not None and not binder.painter.is_idle,
                 "strokes": binder is not None and not binder.brush.is_idle,
             }
-            busy = ", ".join(what for what, is_busy in still.items() if is_busy)
+            busy = ", ".join(what for what, is_busy in still.items() if is_busy) or "changes"
             self.report.errors.append(
-                f"it did not come to rest within a minute: {busy or 'changes'} (action {self.report.actions})"
+                f"it did not come to rest within a minute: {busy} (action {self.report.actions})"
             )
 
     def check(self) -> None:

@@ -51,13 +51,8 @@ def draw(folder: Path) -> None:
 
 
 def _small_zoo() -> Any:
-    path = HERE.parent / "tests" / "models" / "small_zoo.py"
-    spec = importlib.util.spec_from_file_location("small_zoo", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.append(str(HERE.parent / "tests" / "helpers"))
+    return importlib.import_module("small_zoo")
 
 
 def _panels(name: str) -> Any:

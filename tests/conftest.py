@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import os
 import signal
@@ -12,6 +11,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
 
 import numpy as np
 import pytest
+
+from scripts import load_script
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -82,9 +83,7 @@ def ritm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def det_state_dict(shared: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Make the deterministic weights of a fixture's JSON, its overrides applied."""
     path = shared / "parity" / "det_weights.py"
-    spec = importlib.util.spec_from_file_location("det_weights", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(path)
 
     def make(info: dict[str, Any]) -> dict[str, Any]:
         state_dict = module.det_state_dict(info["shapes"])

@@ -1,6 +1,5 @@
 """`docs/models.md` says what the registry says."""
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -9,18 +8,14 @@ import pytest
 
 from napari_intseg.models.automatic_families import FAMILIES
 from napari_intseg.models.registry import MODELS
+from scripts import load_script
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 @pytest.fixture(scope="module")
 def script() -> Any:
-    spec = importlib.util.spec_from_file_location("make_models", DOCS / "make_models.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(DOCS / "make_models.py")
 
 
 def test_the_page_is_current(script: Any) -> None:

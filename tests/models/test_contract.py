@@ -3,7 +3,6 @@
 `small_zoo.py` says how they are made.
 """
 
-import importlib.util
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,19 +25,7 @@ from napari_intseg.inference.predict import Options, predict_slice
 from napari_intseg.models.registry import MODELS, load_model
 from napari_intseg.session.session import Session
 from napari_intseg.testing import SegmenterContract, phantom_image, prompts_for
-
-
-def _helper(name: str) -> Any:
-    """Return a module beside this one; tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-ZOO = _helper("small_zoo")
+from small_zoo import small_zoo as made_small
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,7 +33,7 @@ def small_zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let every name of the registry be built without a checkpoint, small."""
     pytest.importorskip("cv2", reason="needs the extra 'zoo'")
     pytest.importorskip("transformers", reason="needs the extra 'sam'")
-    with ZOO.small_zoo(tmp_path_factory.mktemp("weights")):
+    with made_small(tmp_path_factory.mktemp("weights")):
         yield
     BUILT.clear()
 

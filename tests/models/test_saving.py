@@ -1,8 +1,6 @@
 """Every network of the registry with less and less memory: small ones with made weights."""
 
-import importlib.util
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from napari_intseg.models.registry import MODELS, load_model
 from napari_intseg.models.saving import OnDevice
 from napari_intseg.session.session import Session
 from napari_intseg.testing import phantom_image, prompts_for
+from small_zoo import small_zoo as made_small
 
 NAMES = tuple({spec.builder: name for name, spec in reversed(MODELS.items())}.values())
 """One name of each adapter."""
@@ -29,14 +28,7 @@ def small_zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let every name of the registry be built without a checkpoint, small."""
     pytest.importorskip("cv2", reason="needs the extra 'zoo'")
     pytest.importorskip("transformers", reason="needs the extra 'sam'")
-    spec = importlib.util.spec_from_file_location(
-        "small_zoo", Path(__file__).with_name("small_zoo.py")
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    zoo = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(zoo)
-    with zoo.small_zoo(tmp_path_factory.mktemp("weights")):
+    with made_small(tmp_path_factory.mktemp("weights")):
         yield
 
 

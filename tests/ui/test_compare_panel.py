@@ -1,14 +1,12 @@
 """The comparison in a real window: two models, mouse clicks, and what the panel says."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QImage
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
 
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Traits
 from napari_intseg.ui.bridge import Bridge
@@ -16,35 +14,18 @@ from napari_intseg.ui.compare_hint import NAME
 from napari_intseg.ui.comparison import Comparison
 from napari_intseg.ui.panels.plot import Plot, Series
 from napari_intseg.ui.workbench import Workbench
+from real_window import THREAD, Window, breathe, turn
 
 pytestmark = pytest.mark.gui
-THREAD = "napari-intseg inference"
 
 
-def turn(condition, timeout_s=60.0):
-    """Let the event loop run until something is true."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        QApplication.processEvents()
-        time.sleep(0.002)
-
-
-def breathe(seconds=0.05):
-    end = time.monotonic() + seconds
-    turn(lambda: time.monotonic() > end)
-
-
-class Window:
+class Compared(Window):
     """A viewer with the widget, the bundled network and the random walker beside it."""
 
     def __init__(self, viewer, image):
-        self.viewer = viewer
         self.image = viewer.add_image(image, name="cell")
-        self.dock, self.widget = viewer.window.add_plugin_dock_widget("napari-intseg")
-        self.bench, self.comparison = self.widget.bench, self.widget.comparison
-        self.panel = self.widget.compare_panel
-        turn(lambda: self.bench.loader.model is not None)
+        super().__init__(viewer)
+        self.comparison, self.panel = self.widget.comparison, self.widget.compare_panel
         self.choose("random-walker")
         self.widget.object_panel.new.click()
         breathe()
@@ -53,30 +34,12 @@ class Window:
         self.panel.model.setCurrentIndex(self.panel.model.findData(name))
         turn(lambda: not self.comparison.loader.is_loading)
 
-    def click(self, world, button=Qt.MouseButton.LeftButton):
-        canvas = self.viewer.window._qt_viewer.canvas
-        x, y = canvas.view.scene.transform.map([world[1], world[0], 0, 1])[:2]
-        at = QPoint(round(x), round(y))
-        QTest.mouseMove(canvas.native, at)
-        breathe()
-        QTest.mouseClick(canvas.native, button, Qt.KeyboardModifier.NoModifier, at)
-        breathe()
-
-    def press(self, key):
-        QTest.keyClick(self.viewer.window._qt_viewer.canvas.native, key)
-        breathe()
+    @property
+    def is_idle(self):
+        return super().is_idle and self.comparison.is_idle
 
     def settle(self, timeout_s=60.0):
-        bench = self.bench
-        turn(
-            lambda: (
-                bench.worker.is_idle
-                and not bench.is_propagating
-                and (bench.binder is None or bench.binder.is_idle)
-                and self.comparison.is_idle
-            ),
-            timeout_s,
-        )
+        super().settle(timeout_s)
         breathe()
 
     @property
@@ -96,11 +59,9 @@ def picture():
 
 @pytest.fixture
 def window(make_napari_viewer, picture):
-    made = Window(make_napari_viewer(show=True), picture)
+    made = Compared(make_napari_viewer(show=True), picture)
     yield made
-    if made.widget is not None:
-        made.widget.close()
-    assert THREAD not in {t.name for t in threading.enumerate()}
+    made.close()
 
 
 def test_clicks_go_to_both_models_and_the_panel_tells(window):
@@ -183,7 +144,7 @@ def test_the_key_marks_the_next_click(window):
 
 def test_disagreement_over_planes_is_drawn_and_a_click_goes_there(make_napari_viewer, picture):
     volume = np.stack([picture] * 9)
-    window = Window(make_napari_viewer(show=True), volume)
+    window = Compared(make_napari_viewer(show=True), volume)
     for plane in (1, 3):
         window.viewer.dims.set_point(0, plane)
         window.click((60, 85 if plane == 1 else 60))
@@ -209,7 +170,7 @@ def test_disagreement_over_planes_is_drawn_and_a_click_goes_there(make_napari_vi
 
 @pytest.mark.parametrize("how", ["layer", "none", "widget", "viewer"])
 def test_ending_in_the_middle_leaves_no_error(make_napari_viewer, picture, how):
-    window = Window(make_napari_viewer(show=True), picture)
+    window = Compared(make_napari_viewer(show=True), picture)
     window.bench.binder.points.add((60, 85))
     turn(lambda: window.comparison.pair is not None)
     if how == "layer":
@@ -299,7 +260,7 @@ def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture,
     monkeypatch.setattr("napari_intseg.testing.make_sam", make, raising=False)
     spec = ModelSpec("napari_intseg.testing:make_sam", "A SAM", "sam", CLICKS_BOX_MASK)
     monkeypatch.setitem(registry.MODELS, "random-sam", spec)
-    window = Window(make_napari_viewer(show=True), picture)
+    window = Compared(make_napari_viewer(show=True), picture)
     window.choose("random-sam")
     window.click((60, 85))
     window.click((10, 10), Qt.MouseButton.RightButton)
@@ -338,7 +299,7 @@ def deep(make_napari_viewer, monkeypatch):
         )
     volume = np.zeros((50, 24, 30), np.uint8)
     volume[:, 6:18, 8:22] = 200
-    window = Window(make_napari_viewer(show=True), volume)
+    window = Compared(make_napari_viewer(show=True), volume)
     window.viewer.dims.set_point(0, 25)
     window.click((12, 18))
     window.settle()

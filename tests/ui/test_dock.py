@@ -2,7 +2,6 @@
 
 import gc
 import threading
-import time
 import weakref
 
 import numpy as np
@@ -13,67 +12,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_intseg.ui.actions import ACTIONS
 from napari_intseg.ui.dock import SegmentWidget
+from real_window import THREAD, Window, breathe, turn
 
 pytestmark = pytest.mark.gui
-THREAD = "napari-intseg inference"
-
-
-def turn(condition=lambda: False, timeout_s=20.0):
-    """Let the event loop run until something is true."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        QApplication.processEvents()
-        time.sleep(0.002)
-
-
-def breathe(seconds=0.05):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-
-
-class Window:
-    """A viewer with the widget docked, used with mouse and keys."""
-
-    def __init__(self, viewer):
-        self.viewer = viewer
-        self.dock, self.widget = viewer.window.add_plugin_dock_widget("napari-intseg")
-        self.bench = self.widget.bench
-        turn(lambda: self.bench.loader.model is not None)
-
-    @property
-    def canvas(self):
-        return self.viewer.window._qt_viewer.canvas
-
-    def at(self, world):
-        """Where a position of the two displayed axes is on the canvas."""
-        x, y = self.canvas.view.scene.transform.map([world[1], world[0], 0, 1])[:2]
-        return QPoint(round(x), round(y))
-
-    def click(self, world, button=Qt.MouseButton.LeftButton, keys=Qt.KeyboardModifier.NoModifier):
-        native = self.canvas.native
-        QTest.mouseMove(native, self.at(world))
-        breathe()
-        QTest.mouseClick(native, button, keys, self.at(world))
-        breathe()
-
-    def press(self, key, keys=Qt.KeyboardModifier.NoModifier):
-        QTest.keyClick(self.canvas.native, key, keys)
-        breathe()
-
-    def settle(self):
-        turn(
-            lambda: (
-                self.bench.worker.is_idle
-                and not self.bench.is_propagating
-                and (self.bench.binder is None or self.bench.binder.is_idle)
-            )
-        )
-
-    @property
-    def labels(self):
-        return self.bench.binder.labels.data
 
 
 @pytest.fixture
@@ -81,9 +22,7 @@ def window(make_napari_viewer):
     viewer = make_napari_viewer(show=True)
     made = Window(viewer)
     yield made
-    if made.widget is not None:
-        made.widget.close()
-    assert THREAD not in {t.name for t in threading.enumerate()}
+    made.close()
 
 
 @pytest.fixture

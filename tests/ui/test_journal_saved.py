@@ -1,14 +1,11 @@
 """Labels saved from a real window, by napari's own Save too, are made again from their journal."""
 
 import json
-import threading
-import time
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
 
 from napari_intseg.cli.main import main
 from napari_intseg.core.volume import Volume
@@ -18,28 +15,16 @@ from napari_intseg.io.write import write_array
 from napari_intseg.session.journal_read import read_journal_of
 from napari_intseg.ui.exporting import export_labels
 from napari_intseg.ui.loading import Choice
+from real_window import PLUGIN, Window, turn
 
 pytestmark = pytest.mark.gui
-PLUGIN = "napari-intseg"
 
 
-def turn(condition, timeout_s=60.0):
-    """Let the event loop run until something is true."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        QApplication.processEvents()
-        time.sleep(0.002)
-
-
-class Window:
+class Walked(Window):
     """A viewer with the widget docked, and a model that needs no weights."""
 
     def __init__(self, viewer):
-        self.viewer = viewer
-        _, self.widget = viewer.window.add_plugin_dock_widget(PLUGIN)
-        self.bench = self.widget.bench
-        turn(lambda: self.bench.loader.model is not None)
+        super().__init__(viewer)
         self.bench.loader.choose(Choice("random-walker"))
         turn(lambda: self.bench.loader.model.traits.name == "random-walker")
 
@@ -57,15 +42,6 @@ class Window:
             points.add(position)
             self.settle()
 
-    def settle(self):
-        turn(
-            lambda: (
-                self.bench.worker.is_idle
-                and not self.bench.is_propagating
-                and (self.bench.binder is None or self.bench.binder.is_idle)
-            )
-        )
-
     @property
     def layer(self):
         return self.bench.binder.labels
@@ -73,10 +49,9 @@ class Window:
 
 @pytest.fixture
 def window(make_napari_viewer):
-    made = Window(make_napari_viewer(show=True))
+    made = Walked(make_napari_viewer(show=True))
     yield made
-    made.widget.close()
-    assert "napari-intseg inference" not in {t.name for t in threading.enumerate()}
+    made.close()
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """Boxes, scribbles, outlines and further answers in the real window, by mouse and keys."""
 
-import time
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog
@@ -17,10 +16,11 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.ui.loading import Choice
 from napari_intseg.ui.panels import embeddings_panel
 from napari_intseg.ui.workbench import Workbench
+from real_window import LEFT, PLAIN, Window, breathe, turn
 
 pytestmark = pytest.mark.gui
-LEFT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-SHIFT, PLAIN = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.NoModifier
+NONE = Qt.MouseButton.NoButton
+SHIFT = Qt.KeyboardModifier.ShiftModifier
 ALL = frozenset({"click", "box", "scribble", "mask"})
 
 
@@ -74,38 +74,14 @@ class Following(Fake):
             yield index, np.where(mask, np.float32(5), np.float32(-5))
 
 
-def turn(condition, timeout_s=30.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        QApplication.processEvents()
-        time.sleep(0.002)
-
-
-def breathe(seconds=0.12):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-
-
-class Window:
+class Prompted(Window):
     """A viewer with the widget docked and a fake model in it."""
 
     def __init__(self, viewer, image):
-        self.viewer = viewer
         self.layer = viewer.add_image(image)
-        _, self.widget = viewer.window.add_plugin_dock_widget("napari-intseg")
-        self.bench, self.panel = self.widget.bench, self.widget.prompt_panel
-        turn(lambda: self.bench.loader.model is not None)
+        super().__init__(viewer)
+        self.panel = self.widget.prompt_panel
         breathe()
-
-    @property
-    def canvas(self):
-        return self.viewer.window._qt_viewer.canvas
-
-    def at(self, position):
-        x, y = self.canvas.view.scene.transform.map([position[1], position[0], 0, 1])[:2]
-        return QPoint(round(x), round(y))
 
     def send(self, kind, point, button, buttons, keys=PLAIN):
         native = self.canvas.native
@@ -128,24 +104,16 @@ class Window:
         self.settle()
 
     def click(self, place, keys=PLAIN):
-        QTest.mouseMove(self.canvas.native, self.at(place))
-        breathe()
-        QTest.mouseClick(self.canvas.native, LEFT, keys, self.at(place))
+        super().click(place, keys=keys)
         self.settle()
 
     def press(self, key, keys=PLAIN):
-        QTest.keyClick(self.canvas.native, key, keys)
+        super().press(key, keys)
         self.settle()
 
-    def settle(self):
+    def settle(self, timeout_s=60.0):
         breathe()
-        turn(
-            lambda: (
-                self.bench.worker.is_idle
-                and not self.bench.is_propagating
-                and (self.bench.binder is None or self.bench.binder.is_idle)
-            )
-        )
+        super().settle(timeout_s)
         breathe()
 
     def in_use(self):
@@ -165,7 +133,7 @@ def open_window(make_napari_viewer, monkeypatch, tmp_path):
             Workbench.__init__.__kwdefaults__, "load_with", lambda *_: model or Fake()
         )
         picture = np.full((100, 120), 90, np.uint8) if image is None else image
-        made.append(Window(make_napari_viewer(show=True), picture))
+        made.append(Prompted(make_napari_viewer(show=True), picture))
         return made[-1]
 
     yield make

@@ -1,7 +1,6 @@
 """Open scan…: several series are never mixed, one is chosen from a list, and nobody waits."""
 
 import threading
-import time
 import warnings
 
 import numpy as np
@@ -15,18 +14,11 @@ from napari_intseg.io.hooks import get_reader, read_layers
 from napari_intseg.ui import opening
 from napari_intseg.ui.series_chooser import choose_and_add, open_scan
 from napari_intseg.ui.series_dialog import COLUMNS, SeriesDialog
+from real_window import turn
 
 pytestmark = pytest.mark.gui
 
 THREAD = "napari-intseg opening"
-
-
-def turn(condition, timeout_s=30.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        QApplication.processEvents()
-        time.sleep(0.005)
 
 
 def threads():

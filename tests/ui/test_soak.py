@@ -1,12 +1,12 @@
 """Short versions of `benchmarks/soak.py`, which says what they are for."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 from napari._qt._qapp_model.qactions import init_qactions
 from napari.plugins import _initialize_plugins
+
+from scripts import load_script
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.usefixtures("qapp")]
 FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "soak.py"
@@ -17,12 +17,7 @@ def soak(mock_app_model):  # noqa: ARG001
     """The script, with menus of its own: it opens viewers as a person does."""
     _initialize_plugins.cache_clear()
     init_qactions.cache_clear()
-    spec = importlib.util.spec_from_file_location("intseg_soak", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["intseg_soak"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["intseg_soak"]
+    return load_script(FILE, "intseg_soak")
 
 
 def test_random_actions_raise_leak_and_lose_nothing(soak):

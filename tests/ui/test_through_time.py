@@ -64,7 +64,9 @@ def test_a_corrected_time_point_is_an_anchor(bench, follow, settle, frames):
     assert binder.labels.data[3].any()
 
 
-def test_a_volume_is_followed_with_progress_and_can_be_stopped(bench, settle, pump, said, frames):
+@pytest.fixture
+def propagated(bench, settle, pump, frames):
+    """A series of volumes, the object propagated through the first of them."""
     data = np.zeros((6, 5, 40, 60), np.uint8)
     data[:, 1:4] = frames[:, None]
     binder = begin(bench, data, "tzyx")
@@ -74,6 +76,13 @@ def test_a_volume_is_followed_with_progress_and_can_be_stopped(bench, settle, pu
     bench.propagate()
     pump.until(lambda: not bench.is_propagating)
     settle()
+    return binder, data
+
+
+def test_a_volume_is_followed_with_progress_and_can_be_stopped(
+    bench, propagated, settle, pump, said
+):
+    binder, _ = propagated
     told = []
     bench.voice.progressed.connect(lambda done, total, what: told.append((done, total, what)))
     through = ThroughTime(bench)
@@ -89,16 +98,8 @@ def test_a_volume_is_followed_with_progress_and_can_be_stopped(bench, settle, pu
     assert there == [True, True, True, False, False, False]
 
 
-def test_a_volume_is_followed_as_a_whole(bench, follow, settle, pump, frames):
-    data = np.zeros((6, 5, 40, 60), np.uint8)
-    data[:, 1:4] = frames[:, None]
-    binder = begin(bench, data, "tzyx")
-    bench.viewer.dims.set_point([0, 1], [0, 2])
-    binder.points.add((0, 2, 17, 15))
-    settle()
-    bench.propagate()
-    pump.until(lambda: not bench.is_propagating)
-    settle()
+def test_a_volume_is_followed_as_a_whole(propagated, follow):
+    binder, data = propagated
     follow()
     np.testing.assert_array_equal(binder.labels.data > 0, data > 0)
     assert binder.drawer.sessions[3].confidences

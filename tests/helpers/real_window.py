@@ -1,0 +1,88 @@
+"""A real window, used as a person does: with mouse and keys."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+PLUGIN = "napari-intseg"
+THREAD = "napari-intseg inference"
+PLAIN = Qt.KeyboardModifier.NoModifier
+LEFT = Qt.MouseButton.LeftButton
+
+
+def turn(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+    """Let the event loop run until something is true."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        QApplication.processEvents()
+        time.sleep(0.002)
+
+
+def breathe(seconds: float = 0.05) -> None:
+    """Let the event loop run for a while."""
+    end = time.monotonic() + seconds
+    turn(lambda: time.monotonic() > end)
+
+
+class Window:
+    """A viewer with the widget docked, its model loaded; `close` it at the end."""
+
+    def __init__(self, viewer: Any) -> None:
+        self.viewer = viewer
+        self.dock, self.widget = viewer.window.add_plugin_dock_widget(PLUGIN)
+        self.bench = self.widget.bench
+        turn(lambda: self.bench.loader.model is not None)
+
+    @property
+    def canvas(self) -> Any:
+        """What the layers are drawn on."""
+        return self.viewer.window._qt_viewer.canvas
+
+    @property
+    def labels(self) -> Any:
+        """The pixels of the Labels layer."""
+        return self.bench.binder.labels.data
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything is answered and drawn."""
+        bench = self.bench
+        return (
+            bench.worker.is_idle
+            and not bench.is_propagating
+            and (bench.binder is None or bench.binder.is_idle)
+        )
+
+    def at(self, world: Any) -> QPoint:
+        """Return where a position of the two displayed axes is on the canvas."""
+        x, y = self.canvas.view.scene.transform.map([world[1], world[0], 0, 1])[:2]
+        return QPoint(round(x), round(y))
+
+    def click(self, world: Any, button: Any = LEFT, keys: Any = PLAIN) -> None:
+        """Click with the mouse."""
+        native = self.canvas.native
+        QTest.mouseMove(native, self.at(world))
+        breathe()
+        QTest.mouseClick(native, button, keys, self.at(world))
+        breathe()
+
+    def press(self, key: Any, keys: Any = PLAIN) -> None:
+        """Press a key on the canvas."""
+        QTest.keyClick(self.canvas.native, key, keys)
+        breathe()
+
+    def settle(self, timeout_s: float = 60.0) -> None:
+        """Wait until everything is answered and drawn."""
+        turn(lambda: self.is_idle, timeout_s)
+
+    def close(self) -> None:
+        """Close the widget, and see that its thread is gone."""
+        if self.widget is not None:
+            self.widget.close()
+        assert THREAD not in {t.name for t in threading.enumerate()}
