@@ -38,6 +38,20 @@ def test_what_is_at_hand_is_bounded_and_the_rest_is_unpacked_anew(rng):
     assert at_hand.pack(again) is kept[1]  # it is packed already
 
 
+def test_masks_go_with_what_holds_them(rng):
+    at_hand = AtHand(limit_bytes=10_000)
+    kept = [at_hand.pack(rng.random((10, 10)) > 0.5) for _ in range(3)]
+    masks = [at_hand.unpack(bits) for bits in kept]
+    assert at_hand.nbytes == 300
+    del kept[0]
+    assert at_hand.nbytes == 200
+    assert at_hand.pack(masks[0]) not in kept  # it is packed anew
+    assert at_hand.pack(masks[1]) is kept[0]
+    kept.clear()
+    assert at_hand.nbytes == 0
+    assert not at_hand._packed
+
+
 def test_a_shown_mask_is_a_copy_that_cannot_be_changed(rng):
     mask = rng.random((6, 8)) > 0.5
     shown = Shown(Patch.empty((6, 8)), mask, (True, 1))

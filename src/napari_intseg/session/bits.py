@@ -5,6 +5,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
+from weakref import ref
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Bits:
         Is copied.
     """
 
-    __slots__ = ("_packed", "shape")
+    __slots__ = ("__weakref__", "_packed", "shape")
 
     def __init__(self, mask: BoolArray) -> None:
         self.shape = mask.shape
@@ -49,6 +50,8 @@ class Bits:
 class AtHand:
     """Masks that were used last, unpacked; safe with several threads.
 
+    A mask goes with the last thing that holds it packed: a session that is closed leaves nothing.
+
     Parameters
     ----------
     limit_bytes : int
@@ -58,31 +61,39 @@ class AtHand:
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self.limit_bytes = limit_bytes
         self.nbytes = 0
-        self._lock = threading.Lock()
-        self._masks: OrderedDict[Bits, BoolArray] = OrderedDict()
-        self._packed: dict[int, Bits] = {}
+        # garbage may be collected, and so masks forgotten, while this thread holds the lock
+        self._lock = threading.RLock()
+        self._masks: OrderedDict[ref[Bits], BoolArray] = OrderedDict()
+        self._packed: dict[int, ref[Bits]] = {}
 
     def pack(self, mask: BoolArray) -> Bits:
         """Return a mask packed; one that came from here need not be packed again."""
         with self._lock:
             known = self._packed.get(id(mask))
-        return Bits(mask) if known is None else known
+            bits = None if known is None else known()
+        return Bits(mask) if bits is None else bits
 
     def unpack(self, bits: Bits) -> BoolArray:
         """Return a mask, read-only; the same array as before as long as it is at hand."""
+        key = ref(bits, self._forget)
         with self._lock:
-            mask = self._masks.get(bits)
+            mask = self._masks.get(key)
             if mask is not None:
-                self._masks.move_to_end(bits)
+                self._masks.move_to_end(key)
                 return mask
-            mask = self._masks[bits] = bits.unpacked()
-            self._packed[id(mask)] = bits
+            mask = self._masks[key] = bits.unpacked()
+            self._packed[id(mask)] = key
             self.nbytes += mask.nbytes
             while self.nbytes > self.limit_bytes and len(self._masks) > 1:
-                old = self._masks.popitem(last=False)[1]
-                del self._packed[id(old)]
-                self.nbytes -= old.nbytes
+                self._forget(next(iter(self._masks)))
             return mask
+
+    def _forget(self, key: "ref[Bits]") -> None:
+        with self._lock:
+            mask = self._masks.pop(key, None)
+            if mask is not None:
+                del self._packed[id(mask)]
+                self.nbytes -= mask.nbytes
 
 
 _at_hand = AtHand()  # one for all: what is in it can be unpacked anew at any time

@@ -199,6 +199,9 @@ class _Shut:
             comparison.close()
             bench.close()
             comparison.release()
+            app = QApplication.instance()
+            if app is not None:
+                app.aboutToQuit.disconnect(self)
 
 
 class _Column(QScrollArea):  # type: ignore[misc, unused-ignore]
