@@ -15,9 +15,7 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,339 +26,11 @@ import numpy as np
 import psutil
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
-from vispy.gloo.glir import _GlirQueueShare as GlirQueueShare
 
-from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Query, Traits
 from napari_intseg.session.journal_file import FOLDER_VARIABLE
-from napari_intseg.session.journal_read import parse_journal
-from napari_intseg.session.replay import replay
-from napari_intseg.ui.dock import SegmentWidget
-from napari_intseg.ui.loading import Choice
+from soak_window import ACTIONS, MODELS, SHAPE, WINDOW_PX, A, Report, Soak, drop_drawing, volume
 
-THREAD = "napari-intseg inference"
-SHAPE = (12, 48, 56)
-WINDOW_PX = (700, 500)  # Qt paints in software here, at the price of its area
 EVERY = 1000  # actions between two looks at memory
-KEEP: Path | None = None  # where to put the journal of a session that differed
-A, B = "random-walker", "region-growing"  # names that need no weights; the toys stand for them
-
-
-class Toy:
-    """Answers with what is about as bright as the positive clicks, less discs round negatives."""
-
-    def __init__(self, name: str, near: float, delay_s: float = 0.0) -> None:
-        self.traits = Traits(name, prompts=CLICKS | {"mask"})
-        self.near, self.delay_s, self.asked = near, delay_s, 0
-
-    def prepare(self, image: Any) -> Prepared:
-        """Keep the brightness."""
-        return Prepared(image.shape[:2], image.mean(axis=2), image.nbytes)
-
-    def predict(self, query: Query) -> Answer:
-        """Answer from the clicks alone."""
-        time.sleep(self.delay_s)
-        self.asked += 1
-        grey = query.prepared.payload
-        rows, cols = np.indices(grey.shape)
-        inside = np.zeros(grey.shape, bool)
-        for click in query.prompts.clicks:
-            row, col = (
-                int(np.clip(round(at), 0, n - 1))
-                for at, n in zip((click.row, click.col), grey.shape, strict=True)
-            )
-            if click.positive:
-                inside |= np.abs(grey - grey[row, col]) < self.near
-        for click in query.prompts.clicks:
-            if not click.positive:
-                inside &= np.hypot(rows - click.row, cols - click.col) > 4
-        return Answer(np.where(inside, 8, -8).astype(np.float32))
-
-
-MODELS = {name: Toy(name, near) for name, near in ((A, 0.1), (B, 0.25))}
-
-
-@dataclass
-class Report:
-    """What came of it."""
-
-    actions: int = 0
-    kinds: dict[str, int] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-    replays: int = 0
-    differences: list[str] = field(default_factory=list)
-    leaked: int = 0
-    threads: int = 0
-    memory_mb: list[tuple[int, float]] = field(default_factory=list)
-    growth_kb: float = float("nan")
-    seconds: float = 0.0
-
-
-def turn(condition: Any, timeout_s: float = 60.0) -> bool:
-    """Let the window live until something is true; return whether it became so."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        QApplication.processEvents()
-        time.sleep(0.0002)
-    return True
-
-
-def is_inside() -> bool:
-    """Whether the widget's own code is under way: napari lets the window live while it draws a bar.
-
-    A person may click and close then, but what is under way cannot end before.
-    """
-    frame = sys._getframe()
-    while frame is not None:
-        if "napari_intseg" in Path(frame.f_code.co_filename).parts:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def volume(seed: int) -> Any:
-    """Return boxes of several brightnesses in the dark, uint8."""
-    rng = np.random.default_rng(seed)
-    data = np.zeros(SHAPE, np.uint8)
-    for grey in (80, 120, 160, 200, 240):
-        at = [int(rng.integers(0, n - n // 3)) for n in SHAPE]
-        data[tuple(slice(a, a + n // 3) for a, n in zip(at, SHAPE, strict=True))] = grey
-    return data
-
-
-class Soak:
-    """One viewer after another, used at random."""
-
-    def __init__(self, seed: int, report: Report) -> None:
-        self.rng, self.report, self.seed = np.random.default_rng(seed), report, seed
-        self.data = volume(seed)
-        self.viewer: Any = None
-        self.kept: list[weakref.ref[Any]] = []
-        self.open()
-
-    def open(self) -> None:
-        """Open a viewer with the widget and the image."""
-        self.viewer = napari.Viewer(show=True)
-        self.viewer.window.resize(*WINDOW_PX)
-        # napari alone crashes in Mesa's software OpenGL when layers are removed and added quickly
-        # (no plugin needed); all but the drawing itself goes on without the canvas
-        self.viewer.window._qt_viewer.canvas.native.hide()
-        self.widget = SegmentWidget(self.viewer)
-        self.viewer.window.add_dock_widget(self.widget, name="napari-intseg")
-        self.bench = self.widget.bench
-        self.bench.loader._load_with = lambda choice, _old, _stop: MODELS[choice.name]
-        self.bench.loader.choose(Choice(A))
-        turn(lambda: self.bench.loader.model in MODELS.values())
-        self.bench.choose_image(self.viewer.add_image(self.data, name="boxes"))
-        self.bench.new_object()
-
-    def close(self) -> None:
-        """Replay what was done, close everything, and see what stays."""
-        if self.settle():
-            self.check()
-        layers = [weakref.ref(layer) for layer in self.viewer.layers]
-        self.kept.extend(layers)
-        self.widget.close()
-        self.viewer.close()
-        self.viewer = self.widget = self.bench = None
-        QApplication.processEvents()
-        self.report.threads += sum(t.name == THREAD for t in threading.enumerate())
-
-    def leaks(self) -> int:
-        """Return how many layers of closed viewers are still referred to."""
-        for _ in range(5):
-            QApplication.processEvents()
-            gc.collect()
-        return sum(ref() is not None for ref in self.kept)
-
-    @property
-    def binder(self) -> Any:
-        """The binder; a new one if its layers were removed."""
-        if self.bench.binder is None:
-            self.bench.new_object()
-        return self.bench.binder
-
-    def settle(self) -> bool:
-        """Wait until everything is answered and drawn; return whether that can be waited for."""
-        if is_inside():
-            return False
-        done = turn(
-            lambda: (
-                self.bench.worker.is_idle
-                and not self.bench.is_propagating
-                and (self.bench.binder is None or self.bench.binder.is_idle)
-            )
-        )
-        if not done:
-            binder = self.bench.binder
-            still = {
-                "the worker": not self.bench.worker.is_idle,
-                "a propagation": self.bench.is_propagating,
-                "answers": binder is not None and binder.is_waiting,
-                "drawing": binder is not None and not binder.painter.is_idle,
-                "strokes": binder is not None and not binder.brush.is_idle,
-            }
-            busy = ", ".join(what for what, is_busy in still.items() if is_busy) or "changes"
-            self.report.errors.append(
-                f"it did not come to rest within a minute: {busy} (action {self.report.actions})"
-            )
-        return True
-
-    def check(self) -> None:
-        """Compare the labels on the screen with the session's, and with a replay."""
-        binder = self.bench.binder
-        if binder is None or not binder.drawer.sessions:
-            return
-        shown, session = np.asarray(binder.labels.data), binder.drawer.sessions[0]
-        written = parse_journal([json.dumps(line) for line in binder.drawer.journal.lines])
-
-        again = replay(written, binder.frame.volume, lambda identity: MODELS[identity.name])
-        self.report.replays += 1
-        kept = session.labels
-        for what, other in (("replayed", again.sessions[0].labels), ("shown", shown)):
-            if not np.array_equal(other, kept):
-                at = np.argwhere(other != kept)
-                told = f"{len(at)} pixels from {at[0].tolist()}: {other[tuple(at[0])]} {what}, "
-                self.report.differences.append(f"{told}{kept[tuple(at[0])]} in the session")
-                if KEEP is not None:
-                    lines = "\n".join(json.dumps(line) for line in binder.drawer.journal.lines)
-                    file = KEEP / f"different-{self.seed}-{self.report.actions}-{what}.jsonl"
-                    file.write_text(lines + "\n")
-
-    def act(self) -> None:
-        """Do one thing at random."""
-        names, weights = zip(*ACTIONS.items(), strict=True)
-        share = np.array(weights, float)
-        name = str(self.rng.choice(names, p=share / share.sum()))
-        self.report.actions += 1
-        self.report.kinds[name] = self.report.kinds.get(name, 0) + 1
-        self.bench.redo() if name == "redo" else getattr(self, f"do_{name}")()
-        for _ in range(int(self.rng.integers(0, 4))):
-            QApplication.processEvents()
-
-    def where(self) -> tuple[float, ...]:
-        """Return a place in the plane that is displayed."""
-        at = [float(self.rng.integers(n)) for n in SHAPE]
-        viewed = self.binder.viewed
-        if not isinstance(viewed, str):
-            at[viewed.plane.axis] = float(viewed.plane.index)
-        return tuple(at)
-
-    def do_click(self) -> None:
-        """Add a point of either sign."""
-        binder = self.binder
-        sign = "positive" if self.rng.random() < 0.7 else "negative"
-        binder.clicking.set_defaults(sign=sign)
-        binder.points.add(self.where())
-
-    def do_move(self) -> None:
-        """Move a point within its plane."""
-        points = self.binder.points
-        if len(points.data):
-            data = np.array(points.data)
-            i = int(self.rng.integers(len(data)))
-            data[i, 1:] = np.clip(
-                data[i, 1:] + self.rng.normal(0, 3, 2), 0, np.array(SHAPE[1:]) - 1
-            )
-            points.data = data
-
-    def do_delete(self) -> None:
-        """Delete a point."""
-        points = self.binder.points
-        if len(points.data):
-            points.selected_data = {int(self.rng.integers(len(points.data)))}
-            points.remove_selected()
-
-    def do_stroke(self) -> None:
-        """Paint, or erase, with the brush of the Labels layer."""
-        binder = self.binder
-        binder.labels.brush_size = int(self.rng.integers(1, 5))
-        label = int(self.rng.choice([0, binder.drawer.object]))
-        with binder.labels.block_history():
-            for _ in range(3):
-                binder.labels.paint(self.where(), label, refresh=False)
-        binder.labels.refresh()
-
-    def do_undo(self) -> None:
-        """Undo by the button, or by Ctrl+Z in the Labels layer."""
-        self.bench.undo() if self.rng.random() < 0.5 else self.binder.labels.undo()
-
-    def do_plane(self) -> None:
-        """Go to another plane."""
-        for axis, size in enumerate(SHAPE):
-            self.viewer.dims.set_point(axis, int(self.rng.integers(size)))
-
-    def do_axis(self) -> None:
-        """Look along another axis."""
-        order = [(0, 1, 2), (1, 0, 2), (2, 0, 1)]
-        self.viewer.dims.order = order[int(self.rng.integers(3))]
-
-    def do_new(self) -> None:
-        """Begin an object, unless there are many."""
-        if len(self.binder.drawer.labels) < 12:
-            self.bench.new_object()
-
-    def do_select(self) -> None:
-        """Choose an object, or lock or unlock it."""
-        label = int(self.rng.choice(self.binder.drawer.labels or (1,)))
-        if self.rng.random() < 0.3:
-            self.bench.set_finished(label, not self.binder.drawer.is_finished(label))
-        else:
-            self.bench.select_object(label)
-
-    def do_model(self) -> None:
-        """Choose another model."""
-        self.bench.loader.choose(Choice(str(self.rng.choice(list(MODELS)))))
-
-    def do_window(self) -> None:
-        """Choose how values are shown to the model."""
-        self.bench.choose_window([None, "full", (0.0, 200.0)][int(self.rng.integers(3))])
-
-    def do_propagate(self) -> None:
-        """Propagate, and sometimes cancel on the way."""
-        self.bench.propagate()
-        if self.rng.random() < 0.3:
-            QApplication.processEvents()
-            self.bench.cancel()
-
-    def do_rename(self) -> None:
-        """Rename a layer."""
-        layer = self.viewer.layers[int(self.rng.integers(len(self.viewer.layers)))]
-        layer.name = f"{layer.name[:12]} {int(self.rng.integers(100))}"
-
-    def do_remove(self) -> None:
-        """Remove the Labels and the Points layer; the next action begins anew."""
-        if self.settle():
-            self.check()
-        binder = self.binder
-        self.kept += [weakref.ref(binder.labels), weakref.ref(binder.points)]
-        for layer in (binder.labels, binder.points):
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
-
-    def do_reopen(self) -> None:
-        """Close the viewer, and open another."""
-        self.close()
-        self.open()
-
-
-ACTIONS = {
-    "click": 30, "move": 8, "delete": 4, "stroke": 8, "undo": 12, "redo": 8, "plane": 8, "axis": 3,
-    "new": 3, "select": 6, "model": 2, "window": 2, "propagate": 2, "rename": 1, "remove": 0.2,
-    "reopen": 0.1,
-}  # fmt: skip
-
-
-def drop_drawing() -> int:
-    """Forget drawing commands that wait for the hidden canvas; return how many there were."""
-    dropped = 0
-    for one in gc.get_objects():
-        if type(one) is GlirQueueShare:
-            dropped += len(one._commands)
-            one._commands.clear()
-    gc.collect()
-    return dropped
 
 
 class Loop:
@@ -433,7 +103,13 @@ class Soaking:
 
 
 def soak(
-    actions: int, seed: int = 0, every: int = EVERY, minutes: float = np.inf, loud: bool = False
+    actions: int,
+    seed: int = 0,
+    every: int = EVERY,
+    *,
+    minutes: float = np.inf,
+    keep: Path | None = None,
+    loud: bool = False,
 ) -> Report:
     """Act for so many times, or so long; return what came of it."""
     report = Report()
@@ -442,7 +118,7 @@ def soak(
         report.errors.append(f"{kind.__name__}: {value}")
 
     before, sys.excepthook = sys.excepthook, caught
-    soaking = Soaking(Soak(seed, report), actions, every, minutes, loud)
+    soaking = Soaking(Soak(seed, report, keep), actions, every, minutes, loud)
     try:
         Loop(soaking.step).run()
         soaking.run.close()
@@ -543,14 +219,12 @@ def main() -> None:
     parser.add_argument("--one-viewer", action="store_true", help="never close it, remove no layer")
     parser.add_argument("--viewers", type=int, default=0, help="open and close so many of each")
     args = parser.parse_args()
-    global KEEP  # noqa: PLW0603
-    KEEP = args.keep
     if args.one_viewer:
         ACTIONS.update(remove=0, reopen=0)
     with tempfile.TemporaryDirectory() as folder:
         os.environ[FOLDER_VARIABLE] = str(Path(folder) / "journals")
         if args.actions:
-            report = soak(args.actions, args.seed, minutes=args.minutes, loud=True)
+            report = soak(args.actions, args.seed, minutes=args.minutes, keep=args.keep, loud=True)
             print(json.dumps(vars(report), indent=1))
         if args.viewers:
             for name, with_widget in (("napari alone", False), ("with the widget", True)):

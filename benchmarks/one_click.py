@@ -3,7 +3,7 @@
 The ways are run in turn, so that whatever else the machine does meets all alike; ratios are those
 of the medians. Random weights are as good as trained ones for this.
 
-    python benchmarks/click.py --device cuda --model ritm-hrnet18s --repeats 20
+    python benchmarks/one_click.py --device cuda --model ritm-hrnet18s --repeats 20
 """
 
 import argparse
