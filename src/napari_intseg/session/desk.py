@@ -150,7 +150,12 @@ class Desk(Objects):
         DataError
             If a mask is on another grid.
         """
-        label = self._check_open()
+        states = self._started(self._check_open(), masks)
+        self._last = list(masks)[-1] if masks else self._last
+        return self.document.do(title, states, token)
+
+    def _started(self, label: int, masks: Mapping[Plane, BoolArray]) -> dict[Hashable, Any]:
+        """Return the planes of an object as they start from masks."""
         states: dict[Hashable, Any] = {}
         for plane, mask in masks.items():
             shape = self.volume.slice_shape(check_plane(self.volume, plane).axis)
@@ -164,8 +169,7 @@ class Desk(Objects):
             drawn = (old.prompts.box, old.prompts.scribbles)
             new = replace(old, initial=patch, start=start, drawn=drawn, is_painted=True)
             states[PlaneKey(label, plane)] = self._answered(plane, new)
-            self._last = plane
-        return self.document.do(title, states, token)
+        return states
 
     def is_pending(self, plane: Plane) -> bool:
         """Whether the current object's prompts on a plane still wait for their answer."""

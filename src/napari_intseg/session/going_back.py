@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from napari_intseg.session.document import Change
-from napari_intseg.session.giving import Giving
+from napari_intseg.session.finding import Finding
 from napari_intseg.session.journal import on_paper, recorded
 
 
-class GoingBack(Giving):
+class GoingBack(Finding):
     """A session whose actions can be taken back, at once and without the model."""
 
     @recorded

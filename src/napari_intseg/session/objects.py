@@ -33,13 +33,7 @@ class Objects(Painting):
         PromptError
             If the label is in use or below 1.
         """
-        largest = max(self.objects, default=0)
-        chosen = largest + 1 if label is None else int(label)
-        if chosen < 1 or chosen in self.objects:
-            raise PromptError(
-                f"label cannot be used: expected at least 1 and none of {self.objects}, "
-                f"got {label!r}. Leave it out for {largest + 1}."
-            )
+        chosen = self._new_label(label)
         self.document.do("New object", {ObjectKey(chosen): ObjectInfo(chosen), OBJECT: chosen})
         return chosen
 
@@ -97,6 +91,16 @@ class Objects(Painting):
     def _set_finished(self, label: int | None, finished: bool, title: str) -> Change:
         chosen = self._checked(self.object if label is None else label)
         return self.document.do(title, {ObjectKey(chosen): ObjectInfo(chosen, finished)})
+
+    def _new_label(self, label: int | None) -> int:
+        largest = max(self.objects, default=0)
+        chosen = largest + 1 if label is None else int(label)
+        if chosen < 1 or chosen in self.objects:
+            raise PromptError(
+                f"label cannot be used: expected at least 1 and none of {self.objects}, "
+                f"got {label!r}. Leave it out for {largest + 1}."
+            )
+        return chosen
 
     def _checked(self, label: int) -> int:
         if label not in self.objects:

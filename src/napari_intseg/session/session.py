@@ -11,6 +11,8 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.propagation.walk import WalkSettings, walk
+from napari_intseg.session.alike import TITLE as TITLE_ALIKE
+from napari_intseg.session.alike import search
 from napari_intseg.session.alternatives import Alternatives
 from napari_intseg.session.cleaning import Cleaning
 from napari_intseg.session.document import Change
@@ -244,6 +246,46 @@ class Session(Alternatives, Cleaning):
             if should_stop is not None and should_stop():
                 break
         return Change(TITLE, tuple(sorted(changed)), (request.label,))
+
+    def find_alike(
+        self,
+        plane: Plane | None = None,
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> tuple[int, ...]:
+        """Find more objects like those on a plane, and begin each; one step of undo for all.
+
+        Parameters
+        ----------
+        plane : Plane, optional
+            May be left out in 2-D.
+        on_progress : callable, optional
+            Called with places looked at and places in all.
+        should_stop : callable, optional
+            Asked between two places; what has been found by then stays.
+
+        Returns
+        -------
+        tuple of int
+            Their labels. The current object stays the current one.
+
+        Raises
+        ------
+        PromptError
+            If there is no object on the plane, see also `search_request` and `search`.
+        """
+        where = _plane(self, plane)
+        request = self.search_request(where)
+        token, before = f"{TITLE_ALIKE} {self.document.next_serial()}", self.objects
+        for sought in search(request):
+            if sought.found is not None:
+                self.begin_with({where: sought.found}, token=token)
+            if on_progress is not None:
+                on_progress(sought.done, sought.total)
+            if should_stop is not None and should_stop():
+                break
+        return tuple(label for label in self.objects if label not in before)
 
     def _ask(self, plane: Plane, prompts: Prompts, title: str) -> Result:
         self.give({plane: prompts}, title)

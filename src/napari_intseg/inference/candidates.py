@@ -1,0 +1,255 @@
+"""Where an image looks like the objects a person has drawn: places to ask a model about.
+
+Pixels of the objects and of their surroundings are told apart by a linear discriminant [1]_ of
+smoothed brightness, edges and blobs at the objects' own scale, as interactive pixel classifiers do
+[2]_; what looks like an object is cut apart along the ridges of its distance map [3]_.
+
+References
+----------
+.. [1] Fisher, R. A. "The use of multiple measurements in taxonomic problems", Annals of Eugenics
+   7, 1936.
+.. [2] Berg, S. et al. "ilastik: interactive machine learning for (bio)image analysis", Nature
+   Methods 16, 2019.
+.. [3] Beucher, S., Meyer, F. "The morphological approach to segmentation: the watershed
+   transformation", Mathematical Morphology in Image Processing, 1993.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import (
+    distance_transform_edt,
+    find_objects,
+    gaussian_filter,
+    gaussian_gradient_magnitude,
+    gaussian_laplace,
+)
+
+from napari_intseg.core.prompts import Click
+from napari_intseg.core.segmenter import BoolArray, FloatArray, mask_to_logits
+from napari_intseg.errors import PromptError
+from napari_intseg.inference.patch import Patch
+
+LIMIT_PX = 1 << 24
+"""Of a slice, after objects have been brought down to `_DIAMETER_PX`."""
+
+_DIAMETER_PX = 24.0
+_SCALES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # of the diameter
+_RING = 0.6  # surroundings reach so many diameters
+_LEAST, _MOST = 0.25, 4.0  # of the smallest and largest example's area
+_KNOWN = 0.3  # a part of which so much is an object already is none of its own
+_SHRINKAGE = 1e-3  # of the mean variance, so that features that say the same do no harm
+_UNLIKE = 0.5  # surroundings that are as like objects as this are none
+_FINEST_PX = 0.7  # of an edge
+_SMOOTHING = 0.1  # of the distance map, of the diameter
+_APART = 0.25  # middles of two objects, of the diameter
+
+Labels = NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A place that may hold one more object.
+
+    Parameters
+    ----------
+    click : Click
+        In its middle, in pixels of the slice.
+    patch : Patch
+        Roughly what belongs to it, on the slice's grid.
+    likeness : float
+        How much its pixels are like those of objects; above 0, around 1 for the objects themselves.
+    """
+
+    click: Click
+    patch: Patch
+    likeness: float
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large objects are.
+
+    Parameters
+    ----------
+    least_px, most_px : int
+        Pixels of the smallest and of the largest.
+    diameter_px : float
+        Of a disc as large as the median.
+    """
+
+    least_px: int
+    most_px: int
+    diameter_px: float
+
+    @classmethod
+    def of(cls, labels: Labels) -> "Size":
+        """Return the size of all objects of a slice.
+
+        Raises
+        ------
+        PromptError
+            If there is none.
+        """
+        areas = np.bincount(labels.ravel())[1:]
+        areas = areas[areas > 0]
+        if not areas.size:
+            raise PromptError(
+                "nothing to look for: expected an object on this plane, got none. "
+                "Click on an object or two first, then ask for more like them."
+            )
+        diameter = 2 * float(np.sqrt(np.median(areas) / np.pi))
+        return cls(int(areas.min()), int(areas.max()), diameter)
+
+    def fits(self, area: float, least: float, most: float) -> bool:
+        """Whether an area lies between shares of the smallest and of the largest object."""
+        return least * self.least_px <= area <= most * self.most_px
+
+
+def find_candidates(image: FloatArray, labels: Labels) -> list[Candidate]:
+    """Find places that look like the objects of a slice, the likest first.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W, 3)
+        As the model sees it, RGB in [0, 1].
+    labels : ndarray of int, shape (H, W)
+        The objects there are; 0 is what nobody has looked at.
+
+    Returns
+    -------
+    list of Candidate
+        None of them where objects are already.
+
+    Raises
+    ------
+    PromptError
+        If there is no object to go by, or the slice is too large to be looked at as a whole.
+    """
+    size = Size.of(labels)
+    step = max(1, int(size.diameter_px / _DIAMETER_PX))
+    small, known = _means(image, step), _every(labels, step)
+    if known.size > LIMIT_PX:
+        raise PromptError(
+            f"slice is too large to look for objects: expected at most {LIMIT_PX} pixels, got "
+            f"{known.size}. Crop it, or choose a coarser level."
+        )
+    likeness = _likeness(small, known > 0, size.diameter_px / step)
+    found = []
+    for part in _parts(likeness > 0, size.diameter_px / step):
+        count = int(np.count_nonzero(part.inside))
+        taken = int(np.count_nonzero(known[part.where][part.inside]))
+        if size.fits(count * step**2, _LEAST, _MOST) and taken <= _KNOWN * count:
+            row, col = ((at + 0.5) * step - 0.5 for at in part.middle)
+            likely = float(likeness[part.where][part.inside].mean())
+            found.append(Candidate(Click(row, col), part.enlarged(step, labels.shape), likely))
+    return sorted(found, key=lambda one: -one.likeness)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A part of what looks like objects, on the coarse grid."""
+
+    where: tuple[slice, slice]
+    inside: BoolArray
+    middle: tuple[int, int]
+
+    def enlarged(self, step: int, shape: tuple[int, ...]) -> Patch:
+        """Return it on the slice's grid."""
+        fine = self.inside.repeat(step, 0).repeat(step, 1)
+        row0, col0 = (part.start * step for part in self.where)
+        return Patch(row0, col0, mask_to_logits(fine), (shape[0], shape[1]))
+
+
+def _means(image: FloatArray, step: int) -> FloatArray:
+    """Return the means of blocks, float32; what is left at the rim is left out."""
+    rows, cols = (n // step for n in image.shape[:2])
+    blocks = image[: rows * step, : cols * step].reshape(rows, step, cols, step, -1)
+    means: FloatArray = blocks.mean((1, 3), dtype=np.float32)
+    return means
+
+
+def _every(labels: Labels, step: int) -> Labels:
+    """Return the pixel in the middle of each of these blocks."""
+    rows, cols = (n // step * step for n in labels.shape)
+    return labels[step // 2 : rows : step, step // 2 : cols : step]
+
+
+def _likeness(image: FloatArray, objects: BoolArray, diameter_px: float) -> FloatArray:
+    """Return how much each pixel is like those of objects: 0 between them and what is round them.
+
+    Surroundings that look like objects, since some there may not be labelled, are left out when
+    the two are told apart a second time.
+    """
+    reach = max(3.0, _RING * diameter_px)
+    ring = (distance_transform_edt(~objects) <= reach) & ~objects
+    samples = [(one[objects], one[ring]) for one in _features(image, diameter_px)]
+    inside, outside = (np.stack(side) for side in zip(*samples, strict=True))
+    told = _discriminant(inside, outside)
+    unlike = told.of(outside) < _UNLIKE
+    if np.count_nonzero(unlike) > len(outside):
+        told = _discriminant(inside, outside[:, unlike])
+    likeness = np.full(objects.shape, told.offset, np.float32)
+    for weight, one in zip(told.weights, _features(image, diameter_px), strict=True):
+        likeness += weight * one
+    return likeness
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Discriminant:
+    """Tells two kinds of pixels apart by a weighted sum."""
+
+    weights: FloatArray
+    offset: float
+
+    def of(self, features: FloatArray) -> FloatArray:
+        """Return the sum for pixels, (n,), of their features, (k, n)."""
+        values: FloatArray = self.weights @ features + np.float32(self.offset)
+        return values
+
+
+def _discriminant(inside: FloatArray, outside: FloatArray) -> _Discriminant:
+    """Return what is 0 between two kinds of pixels, and about 1 apart from the middle of each."""
+    spread = np.cov(inside) + np.cov(outside)
+    spread += np.eye(len(spread)) * (_SHRINKAGE * np.trace(spread) / len(spread) + 1e-9)
+    weights = np.linalg.solve(spread, inside.mean(1) - outside.mean(1))
+    one, other = weights @ inside, weights @ outside
+    widths = one.std() + other.std() + 1e-9
+    level = (one.mean() * other.std() + other.mean() * one.std()) / widths
+    return _Discriminant((weights / widths).astype(np.float32), float(-level / widths))
+
+
+def _features(image: FloatArray, diameter_px: float) -> Iterator[FloatArray]:
+    """Go through what tells objects from surroundings, one picture at a time, each (h, w)."""
+    is_grey = bool((image[..., :1] == image).all())
+    for channel in range(1 if is_grey else image.shape[2]):
+        grey = np.ascontiguousarray(image[..., channel])
+        yield grey
+        for scale in _SCALES:
+            sigma = scale * diameter_px
+            yield gaussian_filter(grey, sigma)
+            yield gaussian_gradient_magnitude(grey, max(sigma, _FINEST_PX))
+            if _SCALES[0] < scale < _SCALES[-1]:
+                yield gaussian_laplace(grey, sigma) * np.float32(sigma**2)
+
+
+def _parts(likely: BoolArray, diameter_px: float) -> Iterator[_Part]:
+    """Cut what looks like objects apart where it is narrow."""
+    from skimage.feature import peak_local_max
+    from skimage.segmentation import watershed
+
+    depth = distance_transform_edt(likely).astype(np.float32)
+    hills = gaussian_filter(depth, diameter_px * _SMOOTHING)
+    apart = max(2, round(diameter_px * _APART))
+    peaks = peak_local_max(  # type: ignore[no-untyped-call]
+        hills, min_distance=apart, labels=likely, exclude_border=False
+    )
+    seeds = np.zeros(likely.shape, np.int32)
+    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    parts = watershed(-hills, seeds, mask=likely)  # type: ignore[no-untyped-call]
+    for number, where in enumerate(find_objects(parts), 1):
+        if where is not None:
+            row, col = (int(at) for at in peaks[number - 1])
+            yield _Part((where[0], where[1]), parts[where] == number, (row, col))

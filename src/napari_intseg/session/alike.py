@@ -1,0 +1,151 @@
+"""More objects like those there are: the model is asked wherever the image looks like them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_intseg.core.prompts import Box, Click, Prompts
+from napari_intseg.core.segmenter import BoolArray, Traits, mask_to_logits
+from napari_intseg.core.taking import missing
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import PromptError
+from napari_intseg.inference.candidates import Candidate, Size, find_candidates
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.predict import PreparedStore
+from napari_intseg.inference.reading import SliceReader
+from napari_intseg.session.request import Request, run
+from napari_intseg.session.setup import Question, Setup
+from napari_intseg.session.state import Window
+
+TITLE = "Find more"
+
+ROUNDS = 2
+
+_LEAST, _MOST = 0.3, 3.0  # of the smallest and largest object's area
+_FREE = 0.6  # so much of an answer must not belong to another object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """What there is to look for on one plane; a value, to be computed anywhere.
+
+    Parameters
+    ----------
+    setup : Setup
+        Who answers, and how the image is seen.
+    plane : Plane
+        Where.
+    window : (slice, slice)
+        The rows and columns of it that are looked at.
+    labels : ndarray of int, shape of the window
+        The objects there are; what they have is left alone.
+    prepared : PreparedStore or None
+        What the model prepared earlier.
+    """
+
+    setup: Setup
+    plane: Plane
+    window: Window
+    labels: NDArray[np.integer]
+    prepared: PreparedStore | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sought:
+    """How far a search is.
+
+    Parameters
+    ----------
+    done, total : int
+        Places.
+    found : ndarray of bool, shape (H, W), or None
+        The object at the last one, on the whole slice; None if there is none.
+    """
+
+    done: int
+    total: int
+    found: BoolArray | None = None
+
+
+def search(request: Search) -> Iterator[Sought]:
+    """Look for objects, the likest places first; depends on the request alone.
+
+    It looks twice: the second time what was found shows what objects look like, too.
+
+    Yields
+    ------
+    Sought
+        Once before the places of each round, and after each place. Objects do not overlap.
+
+    Raises
+    ------
+    PromptError
+        If there is no object to go by, or the model cannot be asked by a click or a box.
+    """
+    setup, plane, window = request.setup, request.plane, request.window
+    seen = SliceReader(setup.volume, plane, setup.context)(*window)
+    image = setup.options.intensity.to_rgb(seen)
+    known = np.zeros(setup.volume.slice_shape(plane.axis), np.int32)
+    there = request.labels > 0
+    values = np.unique(request.labels[there])
+    known[window][there] = np.searchsorted(values, request.labels[there]) + 1
+    total, done = 0, 0
+    for _ in range(ROUNDS):
+        candidates = find_candidates(image, known[window])
+        size, total = Size.of(known[window]), total + len(candidates)
+        yield Sought(done, total)
+        for one in candidates:
+            found = _ask(request, _moved(one, window, known.shape), size, known)
+            done += 1
+            if found is not None:
+                known[found] = values.size + done
+            yield Sought(done, total, found)
+
+
+def _ask(
+    request: Search, candidate: Candidate, size: Size, known: NDArray[np.int32]
+) -> BoolArray | None:
+    """Return the object at a place, without what others have; None if it is like none."""
+    click, traits = candidate.click, request.setup.model.traits
+    if known[round(click.row), round(click.col)]:
+        return None
+    prompts = _prompts(candidate, traits)
+    question = Question(request.setup, request.plane, prompts, initial=candidate.patch)
+    patch = run(Request(0, 0, question, prepared=request.prepared)).patch
+    inside = patch.inside(traits.threshold)
+    free = inside & (known[patch.slices] == 0)
+    area = int(np.count_nonzero(inside))
+    if not size.fits(area, _LEAST, _MOST) or np.count_nonzero(free) < _FREE * area:
+        return None
+    return replace(patch, logits=mask_to_logits(free)).mask()
+
+
+def _moved(candidate: Candidate, window: Window, shape: tuple[int, int]) -> Candidate:
+    """Return a candidate of a window in the pixels of the slice."""
+    row0, col0 = window[0].start, window[1].start
+    click, patch = candidate.click, candidate.patch
+    return replace(
+        candidate,
+        click=Click(click.row + row0, click.col + col0),
+        patch=Patch(patch.row0 + row0, patch.col0 + col0, patch.logits, shape),
+    )
+
+
+def _prompts(candidate: Candidate, traits: Traits) -> Prompts:
+    """Return what a model can be asked a candidate by: its middle, or the box round it, or both."""
+    rows, cols = candidate.patch.slices
+    box = Box(rows.start, cols.start, rows.stop - 1, cols.stop - 1)
+    for prompts in (
+        Prompts((candidate.click,)),
+        Prompts(box=box),
+        Prompts((candidate.click,), box),
+    ):
+        kinds = ({"click"} if prompts.clicks else set()) | ({"box"} if prompts.box else set())
+        if kinds <= traits.prompts and not missing(prompts, traits):
+            return prompts
+    raise PromptError(
+        "model cannot look for objects: expected one that takes a click or a box, got "
+        f"{traits.name!r}. Choose another model."
+    )
