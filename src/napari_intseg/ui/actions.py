@@ -41,6 +41,18 @@ ACTIONS: tuple[Action, ...] = (
         "Accept object",
         "Lock the object against further clicks, and begin the next one.",
     ),
+    Action(
+        "find_more",
+        "Shift-N",
+        "Find more like these",
+        "Look for more objects like those on this plane; each becomes an object to correct.",
+    ),
+    Action(
+        "remove_object",
+        "Shift-K",
+        "Remove object",
+        "Remove the current object with its clicks and its mask. Undo brings it back.",
+    ),
     Action("toggle_sign", "W", "Swap signs", "Swap what a left and a right click say."),
     Action("undo", "U", "Undo", "Take back the last click, propagation or object."),
     Action("redo", "Shift-U", "Redo", "Bring back what was undone last."),
@@ -86,7 +98,7 @@ ACTIONS: tuple[Action, ...] = (
         "Correct the object on the plane in view by moving the vertices of its outline.",
     ),
     Action("next_plane", "Q", "Next plane to check", "Show the plane that is least sure."),
-    Action("cancel", "Shift-G", "Cancel", "Stop propagating; planes that are done are kept."),
+    Action("cancel", "Shift-G", "Cancel", "Stop what is under way; what is done is kept."),
 )
 """Keys that mean nothing to napari's viewer or any of its layers."""
 

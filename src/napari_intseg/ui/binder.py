@@ -13,6 +13,7 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.io.beside import METADATA
 from napari_intseg.session.document import Change
+from napari_intseg.session.session import Session
 from napari_intseg.ui.asking import Asking
 from napari_intseg.ui.boxes import Boxes
 from napari_intseg.ui.brush import Brush
@@ -185,6 +186,24 @@ class Binder(Given):
         self.select_object(label)
         return label
 
+    def remove_object(self, label: int) -> bool:
+        """Remove an object at all time points, and make another the current one.
+
+        Returns
+        -------
+        bool
+            Whether it was there.
+
+        Raises
+        ------
+        PromptError
+            If it is locked.
+        """
+        there = [(t, s) for t, s in self.drawer.sessions.items() if label in s.objects]
+        for time, session in there:
+            self._show_change(time, session, session.remove_object(label))
+        return bool(there)
+
     def go(self, action: str, label: int | None = None) -> str | None:
         """Undo or redo; points and labels follow. Return what it was, None if there is nothing.
 
@@ -207,11 +226,16 @@ class Binder(Given):
         change = session.undo(label) if action == "undo" else session.redo(label)
         if change is None:
             return None
-        current = session.object
         if session.setup is not before:  # what was clicked is answered as it was then
-            change = replace(change, objects=tuple(sorted({*change.objects, current})))
+            change = replace(change, objects=tuple(sorted({*change.objects, session.object})))
             self._asking.add(list(self._given))
         self.drawer.went_back(session)
+        self._show_change(time, session, change)
+        return str(change.title)
+
+    def _show_change(self, time: int, session: Session, change: Change) -> None:
+        """Have points, labels and the list of objects follow what a session did."""
+        current = session.object
         self.drawer.know_again(session, {*change.objects, current})
         places = [Place(time, o, p) for o in change.objects for p in change.planes]
         self._follow(places)
@@ -219,7 +243,6 @@ class Binder(Given):
         self._asking.add(places)
         self.select_object(current)
         self._asking.ask()
-        return str(change.title)
 
     def close(self) -> None:
         """Let go of the viewer and all layers."""

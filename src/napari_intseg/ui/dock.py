@@ -127,6 +127,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         return {
             "new_object": bench.new_object,
             "accept_object": bench.accept_object,
+            "find_more": bench.searching.start,
+            "remove_object": partial(one_object.remove, bench),
             "toggle_sign": bench.toggle_sign,
             "undo": bench.undo,
             "redo": bench.redo,

@@ -1,4 +1,4 @@
-"""Undo and redo of the current object alone, whatever was done to others since."""
+"""What concerns the current object alone: its own undo and redo, and removing it."""
 
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.session import Session
@@ -22,6 +22,22 @@ def step(bench: Workbench, action: str) -> None:
             return
     bench.voice.message.emit(f"{title or f'There is nothing to {action} of object {label}'}.")
     bench.voice.changed.emit()
+
+
+def remove(bench: Workbench) -> None:
+    """Remove the current object at all time points; one step of undo at each."""
+    binder = bench.binder
+    if binder is None:
+        bench.voice.failed.emit("There is no object to remove yet.")
+        return
+    label = binder.drawer.object
+    try:
+        is_gone = binder.remove_object(label)
+    except IntSegError as err:
+        bench.voice.failed.emit(str(err))
+        return
+    told = "is removed. Undo brings it back" if is_gone else "has not been begun"
+    bench.voice.message.emit(f"Object {label} {told}.")
 
 
 def _label(bench: Workbench) -> int:

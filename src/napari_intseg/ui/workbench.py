@@ -17,6 +17,7 @@ from napari_intseg.ui.layers import NEGATIVE, POSITIVE
 from napari_intseg.ui.loading import Loader, load
 from napari_intseg.ui.polygon import Outliner
 from napari_intseg.ui.prefetch import Prefetch
+from napari_intseg.ui.searching import Searching
 from napari_intseg.ui.shelf import Shelf
 from napari_intseg.ui.spread import Spread
 from napari_intseg.ui.starting import layers_for
@@ -68,6 +69,7 @@ class Workbench:
         self._binders: dict[Image, Binder] = {}
         self.prefetch = Prefetch(self, post)
         self.outliner = Outliner(self)
+        self.searching = Searching(self)
         self.voice.lost.connect(self._lost)
 
     def choose_image(self, image: Image | None) -> None:
@@ -182,8 +184,9 @@ class Workbench:
         return self._spread is not None and self._spread.is_running
 
     def cancel(self) -> None:
-        """Stop propagation or a download; what is done is kept."""
+        """Stop propagation, a search or a download; what is done is kept."""
         self.loader.cancel()
+        self.searching.cancel()
         if self._spread is not None:
             self._spread.cancel()
 
@@ -208,6 +211,7 @@ class Workbench:
         """Stop the thread, let go of all layers; nothing is left behind."""
         self.prefetch.close()
         self.outliner.close()
+        self.searching.close()
         self._stop_spread()
         for binder in self._binders.values():
             binder.close()

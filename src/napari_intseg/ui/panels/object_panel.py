@@ -34,6 +34,8 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             "Choose the object that clicks belong to. A ticked object is accepted: it is locked."
         )
         self.list.setMaximumHeight(120)
+        self.more: QPushButton = buttons.make("find_more")
+        self.remove: QPushButton = buttons.make("remove_object")
         self.each = QCheckBox("each click begins an object")
         self.each.setToolTip(
             "For many objects: a left click where there is none begins the next one.\n"
@@ -46,6 +48,8 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.accept, 0, 1)
         layout.addWidget(self.each, 1, 0, 1, 2)
         layout.addWidget(self.list, 2, 0, 1, 2)
+        layout.addWidget(self.more, 3, 0)
+        layout.addWidget(self.remove, 3, 1)
         self._shown: list[Any] = []
         self.list.currentItemChanged.connect(self._chosen)
         self.list.itemChanged.connect(self._ticked)
@@ -62,7 +66,9 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
                 (label, _given(binder, label), drawer.is_finished(label), label == drawer.object)
                 for label in drawer.labels
             ]
-        self.accept.setEnabled(binder is not None)
+        for button in (self.accept, self.remove):
+            button.setEnabled(binder is not None)
+        self.more.setEnabled(binder is not None and not self._bench.searching.is_running)
         if rows == self._shown:
             return
         self._shown = rows

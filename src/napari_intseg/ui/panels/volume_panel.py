@@ -79,7 +79,8 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
             widget.setVisible(count > 0)
         self._show_method(count > 0)
         self.propagate.setEnabled(not self._bench.is_propagating)
-        busy = self._bench.is_propagating or self._bench.loader.is_fetching
+        bench = self._bench
+        busy = bench.is_propagating or bench.loader.is_fetching or bench.searching.is_running
         self.cancel.setEnabled(busy)
         self.cancel.setVisible(count > 0 or busy)
         self.setVisible(count > 0 or busy)
@@ -99,4 +100,4 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.bar.setVisible(bool(of))
         self.bar.setMaximum(max(0, total))
         self.bar.setValue(min(done, total) if total else done)
-        self.bar.setFormat(f"%v of %m {of}" if of == "planes" else "%p %")
+        self.bar.setFormat(f"%v of %m {of}" if of in ("planes", "places") else "%p %")

@@ -1,0 +1,201 @@
+"""`napari-intseg more`: a few labelled objects become many."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_intseg.cli import looking, scans
+from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+from napari_intseg.errors import DataError, PromptError
+
+if TYPE_CHECKING:
+    from napari_intseg.core.segmenter import Array
+    from napari_intseg.session.session import Session
+
+HELP = "find more objects like the few in a file of labels"
+DESCRIPTION = """Find more objects like those that are labelled, and write all of them as labels.
+
+LABELS holds a few typical objects on the grid of the image, three to six for instance, each with a
+number of its own: outlines that were drawn, or clicks that `napari-intseg segment` has turned into
+labels. They stay as they are; what is found is numbered after the largest of them.
+
+In a volume this is done on each plane that holds a labelled pixel, or on --plane alone, and each
+object that is found lies on its one plane: the same cell on two planes gets two numbers.
+
+examples:
+  napari-intseg segment cells.png -o few.tif --click 120,200 --click 60,90@2 --click 210,40@3
+  napari-intseg more cells.png few.tif -o all.tif
+  napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --plane 12 --channels 0"""
+INTERRUPTED = 130
+
+LARGEST = 1 << 30
+"""Label that can be gone on from, in the 32 bits that labels have."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Labels of what was found, by the index of the plane, and whether all was looked at."""
+
+    by_plane: dict[int, tuple[int, ...]]
+    interrupted: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the sub-command."""
+    parser.add_argument(
+        "image", type=Path, metavar="IMAGE", help="file, or folder of one DICOM series"
+    )
+    parser.add_argument(
+        "labels", type=Path, metavar="LABELS", help="file with a few objects, on the image's grid"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="file to write"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    parser.add_argument(
+        "--no-journal", action="store_true",
+        help="do not write OUT.journal.jsonl, from which `replay` makes the labels again",
+    )  # fmt: skip
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", metavar="ID", help="one that `napari-intseg models` lists")
+    model.add_argument("--weights", type=Path, metavar="FILE", help="its weight file")
+    model.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, …")
+    model.add_argument(
+        "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
+    )
+    image = parser.add_argument_group("image")
+    image.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
+    image.add_argument(
+        "--plane", type=int, metavar="N", help="only this plane; by default all with an object"
+    )
+    looking.add_arguments(image)
+    scans.add_arguments(parser.add_argument_group("DICOM"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take over what is labelled, find more, write.
+
+    Returns
+    -------
+    int
+        0; 130 when interrupted, with what was found by then written.
+    """
+    from napari_intseg.io.read import read_mask
+    from napari_intseg.io.write import check_fits, check_target, write_labels
+    from napari_intseg.models.registry import DEFAULT_MODEL, load_model
+
+    check_target(args.output, overwrite=args.overwrite)
+    volume = scans.read_image(args)
+    check_fits(args.output, volume)
+    given = read_mask(args.labels, volume)
+    _check(given, args.labels)
+    name = args.model or DEFAULT_MODEL
+    model = load_model(name, weights=args.weights, device=args.device, precision=args.precision)
+    session = looking.begin(model, volume, args, axis=args.axis)
+    held = _held(session, given)
+    planes = _planes(args, held)
+    _take_over(session, given, held)
+    found = _find(session, planes, quiet=args.quiet)
+    with scans.told():
+        write_labels(
+            args.output, session.labels, volume,
+            overwrite=args.overwrite, names=dict(args.name), algorithm=name,
+        )  # fmt: skip
+    if not args.no_journal:
+        from napari_intseg.session.replay import save_beside
+
+        save_beside(session, args.output, time=args.time or 0)
+    if not args.quiet:
+        _tell(found, args.output, flat=volume.ndim == 2)
+    return INTERRUPTED if found.interrupted else 0
+
+
+def _check(given: "Array", path: Path) -> None:
+    """Refuse labels that nothing can be looked for by."""
+    largest = int(given.max(initial=0))
+    if largest < 1:
+        raise PromptError(
+            f"labels are empty: expected a few objects to go by, got none in {str(path)!r}. "
+            "Draw some, or click on them with `napari-intseg segment`."
+        )
+    if largest > LARGEST:
+        raise DataError(
+            f"label is too large: expected at most {LARGEST}, got {largest!r} in {str(path)!r}. "
+            "Number the objects from 1 on."
+        )
+
+
+def _held(session: "Session", given: "Array") -> dict[int, list[int]]:
+    """Return the labels on each plane of the session's axis that holds some, by its index."""
+    import numpy as np
+
+    held: dict[int, list[int]] = {}
+    for plane in session.volume.planes(session.axis):
+        values = np.unique(session.volume.of(given, plane))
+        if values[-1] > 0:
+            held[plane.index] = values[values > 0].tolist()
+    return held
+
+
+def _planes(args: argparse.Namespace, held: dict[int, list[int]]) -> tuple[int, ...]:
+    """Return the indices of the planes to look at."""
+    if args.plane is None:
+        return tuple(held)
+    if args.plane not in held:
+        raise PromptError(
+            f"plane has no object to go by: expected one of {', '.join(map(str, held))} on axis "
+            f"{args.axis}, got {args.plane!r}. Label an object on it, or choose another plane."
+        )
+    return (args.plane,)
+
+
+def _take_over(session: "Session", given: "Array", held: dict[int, list[int]]) -> None:
+    """Begin each labelled object with its masks on all planes, and keep it from being changed."""
+    from napari_intseg.core.volume import Plane
+
+    places: dict[int, list[Plane]] = {}
+    for index, labels in held.items():
+        for label in labels:
+            places.setdefault(label, []).append(Plane(session.axis, index))
+    for label, planes in sorted(places.items()):
+        masks = {plane: session.volume.of(given, plane) == label for plane in planes}
+        if label in session.objects:  # a session begins with one
+            session.set_initial(masks)
+        else:
+            session.begin_with(masks, label, title="Set initial mask")
+        session.finish_object(label)
+
+
+def _find(session: "Session", planes: tuple[int, ...], *, quiet: bool) -> _Found:
+    from napari_intseg.core.volume import Plane
+
+    by_plane: dict[int, tuple[int, ...]] = {}
+    with stop_on_interrupt() as stopped:
+        for index in planes:
+            title = "find more" if session.volume.ndim == 2 else f"plane {index}"
+            with progress_bar(title, "place", quiet=quiet) as show:
+                by_plane[index] = session.find_alike(
+                    Plane(session.axis, index), on_progress=show, should_stop=stopped
+                )
+            if stopped():
+                break
+        return _Found(by_plane, stopped())
+
+
+def _tell(found: _Found, output: Path, *, flat: bool) -> None:
+    for index, labels in found.by_plane.items():
+        print(_counted(labels) if flat else f"plane {index}: {_counted(labels)}")
+    if len(found.by_plane) > 1:
+        every = tuple(label for labels in found.by_plane.values() for label in labels)
+        print(f"in all: {_counted(every)}")
+    print(f"wrote {output}")
+
+
+def _counted(labels: tuple[int, ...]) -> str:
+    if not labels:
+        return "nothing was found"
+    if len(labels) == 1:
+        return f"1 object found, {labels[0]}"
+    return f"{len(labels)} objects found, {min(labels)} to {max(labels)}"
