@@ -50,6 +50,7 @@ class Document:
         self.canvas = Canvas(setup.volume)
         self.revision = 0
         self._serial = 0
+        self._objects: tuple[int, Mapping[int, ObjectInfo]] = (-1, {})
 
     @property
     def setup(self) -> Setup:
@@ -68,10 +69,14 @@ class Document:
         self.history.amend(OBJECT, label)
 
     @property
-    def objects(self) -> dict[int, ObjectInfo]:
+    def objects(self) -> Mapping[int, ObjectInfo]:
         """All objects by label, in order."""
-        infos = (v for v in self.history.values.values() if isinstance(v, ObjectInfo))
-        return {info.label: info for info in sorted(infos, key=lambda info: info.label)}
+        version = self.history.version
+        if self._objects[0] != version:  # there may be thousands, and they are asked for often
+            infos = [v for v in self.history.values.values() if isinstance(v, ObjectInfo)]
+            infos.sort(key=lambda info: info.label)
+            self._objects = version, {info.label: info for info in infos}
+        return self._objects[1]
 
     def next_serial(self) -> int:
         """Return a number larger than all before."""

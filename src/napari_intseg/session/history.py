@@ -37,10 +37,13 @@ class History:
     ----------
     values : dict
         What holds now. Change it through the methods only.
+    version : int
+        Grows with every change of a value.
     """
 
     def __init__(self, values: Mapping[Hashable, Any]) -> None:
         self.values: dict[Hashable, Any] = dict(values)
+        self.version = 0
         self._entries: list[Entry] = []
         self._done = 0
 
@@ -158,6 +161,7 @@ class History:
         return next((n for n in numbers if key in self._entries[n].after), None)
 
     def _put(self, changes: Mapping[Hashable, Any]) -> None:
+        self.version += 1
         for key, value in changes.items():
             if value is None:
                 self.values.pop(key, None)

@@ -183,7 +183,10 @@ class Drawer:
 
     def is_finished(self, label: int) -> bool:
         """Whether an object has been accepted, at any time point."""
-        return any(label in s.objects and s.is_finished(label) for s in self._sessions.values())
+        return any(
+            (info := s.document.objects.get(label)) is not None and info.finished
+            for s in self._sessions.values()
+        )
 
     def set_finished(self, label: int, finished: bool) -> None:
         """Lock an object against further prompts at all time points, or unlock it."""

@@ -71,19 +71,28 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.more.setEnabled(binder is not None and not self._bench.searching.is_running)
         if rows == self._shown:
             return
-        self._shown = rows
         with QSignalBlocker(self.list):
-            self.list.clear()
-            for label, given, finished, current in rows:
-                item = QListWidgetItem(_words(label, given, finished))
-                item.setData(_LABEL, label)
-                item.setIcon(self._icon(label))
-                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-                state = Qt.CheckState.Checked if finished else Qt.CheckState.Unchecked
-                item.setCheckState(state)
-                self.list.addItem(item)
-                if current:
-                    self.list.setCurrentItem(item)
+            while self.list.count() > len(rows):
+                self.list.takeItem(self.list.count() - 1)
+            for at, row in enumerate(rows):  # there may be hundreds, of which one has changed
+                if at >= len(self._shown) or self._shown[at] != row:
+                    self._fill(at, *row)
+        self._shown = rows
+
+    def _fill(self, at: int, label: int, given: str, finished: bool, current: bool) -> None:
+        """Have a row of the list show an object."""
+        item = self.list.item(at)
+        if item is None:
+            item = QListWidgetItem()
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+            self.list.addItem(item)
+        if item.data(_LABEL) != label:
+            item.setData(_LABEL, label)
+            item.setIcon(self._icon(label))
+        item.setText(_words(label, given, finished))
+        item.setCheckState(Qt.CheckState.Checked if finished else Qt.CheckState.Unchecked)
+        if current:
+            self.list.setCurrentItem(item)
 
     def _icon(self, label: int) -> QIcon:
         pixmap = QPixmap(14, 14)
@@ -108,6 +117,8 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
 def _given(binder: Binder, label: int) -> str:
     """Return in words what was given for an object."""
     prompts = binder.given_for(label)
+    if not prompts and binder.is_begun(label):
+        return "mask"
     counts = {
         "click": sum(len(p.clicks) for p in prompts),
         "box": sum(p.box is not None for p in prompts),
