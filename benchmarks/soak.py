@@ -3,10 +3,10 @@
 Run it on a display, or with ``xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/soak.py``.
 
 Clicks, moves, strokes, undo, redo, planes, axes, models, windows, propagation, renamed and removed
-layers, and a viewer that is closed and opened again, in a random order that a seed fixes. At each
-closing the journal is replayed and must give the labels that were on the screen. ``--rush`` adds
-clicks at 20 a second on a slow model. The model is a toy that looks at brightness: what is tested
-is everything round it.
+layers, objects that are found and removed, and a viewer that is closed and opened again, in a
+random order that a seed fixes. At each closing the journal is replayed and must give the labels
+that were on the screen. ``--rush`` adds clicks at 20 a second on a slow model. The model is a toy
+that looks at brightness: what is tested is everything round it.
 """
 
 import argparse

@@ -21,6 +21,7 @@ from vispy.gloo.glir import _GlirQueueShare as GlirQueueShare
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Query, Traits
 from napari_intseg.session.journal_read import parse_journal
 from napari_intseg.session.replay import replay
+from napari_intseg.ui import one_object
 from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.loading import Choice
 
@@ -175,6 +176,7 @@ class Soak:
             lambda: (
                 self.bench.worker.is_idle
                 and not self.bench.is_propagating
+                and not self.bench.searching.is_running
                 and (self.bench.binder is None or self.bench.binder.is_idle)
             )
         )
@@ -183,6 +185,7 @@ class Soak:
             still = {
                 "the worker": not self.bench.worker.is_idle,
                 "a propagation": self.bench.is_propagating,
+                "a search": self.bench.searching.is_running,
                 "answers": binder is not None and binder.is_waiting,
                 "drawing": binder is not None and not binder.painter.is_idle,
                 "strokes": binder is not None and not binder.brush.is_idle,
@@ -310,6 +313,19 @@ class Soak:
             QApplication.processEvents()
             self.bench.cancel()
 
+    def do_find(self) -> None:
+        """Find more objects, unless there are many, and sometimes cancel on the way."""
+        if len(self.binder.drawer.labels) < 12:
+            self.bench.searching.start()
+        if self.rng.random() < 0.3:
+            QApplication.processEvents()
+            self.bench.cancel()
+
+    def do_discard(self) -> None:
+        """Remove an object."""
+        self.bench.select_object(int(self.rng.choice(self.binder.drawer.labels or (1,))))
+        one_object.remove(self.bench)
+
     def do_rename(self) -> None:
         """Rename a layer."""
         layer = self.viewer.layers[int(self.rng.integers(len(self.viewer.layers)))]
@@ -333,7 +349,8 @@ class Soak:
 
 ACTIONS = {
     "click": 30, "move": 8, "delete": 4, "stroke": 8, "undo": 12, "redo": 8, "plane": 8, "axis": 3,
-    "new": 3, "select": 6, "model": 2, "window": 2, "propagate": 2, "rename": 1, "remove": 0.2,
+    "new": 3, "select": 6, "model": 2, "window": 2, "propagate": 2, "find": 1, "discard": 2,
+    "rename": 1, "remove": 0.2,
     "reopen": 0.1,
 }  # fmt: skip
 

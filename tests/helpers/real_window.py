@@ -56,6 +56,7 @@ class Window:
         return (
             bench.worker.is_idle
             and not bench.is_propagating
+            and not bench.searching.is_running
             and (bench.binder is None or bench.binder.is_idle)
         )
 
