@@ -30,12 +30,16 @@ from scipy.ndimage import (
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import BoolArray, FloatArray, mask_to_logits
 from napari_intseg.errors import PromptError
+from napari_intseg.inference.contrast import Contrast
 from napari_intseg.inference.patch import Patch
 
 LIMIT_PX = 1 << 24
 """Of a slice, after objects have been brought down to `_DIAMETER_PX`."""
 
 _DIAMETER_PX = 24.0
+LEAST_CONTRAST = 0.3
+"""So much of the typical contrast is asked of an object."""
+
 _SCALES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # of the diameter
 _RING = 0.6  # surroundings reach so many diameters
 _LEAST, _MOST = 0.25, 4.0  # of the smallest and largest example's area
@@ -137,11 +141,14 @@ def find_candidates(image: FloatArray, labels: Labels) -> list[Candidate]:
             f"{known.size}. Crop it, or choose a coarser level."
         )
     likeness = _likeness(small, known > 0, size.diameter_px / step)
+    contrast = Contrast.of(small, known, size.diameter_px / step)
     found = []
     for part in _parts(likeness > 0, size.diameter_px / step):
         count = int(np.count_nonzero(part.inside))
         taken = int(np.count_nonzero(known[part.where][part.inside]))
-        if size.fits(count * step**2, _LEAST, _MOST) and taken <= _KNOWN * count:
+        if not size.fits(count * step**2, _LEAST, _MOST) or taken > _KNOWN * count:
+            continue
+        if contrast.share(small, known, part.where, part.inside) > LEAST_CONTRAST:
             row, col = ((at + 0.5) * step - 0.5 for at in part.middle)
             likely = float(likeness[part.where][part.inside].mean())
             found.append(Candidate(Click(row, col), part.enlarged(step, labels.shape), likely))

@@ -7,12 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Box, Click, Prompts
-from napari_intseg.core.segmenter import BoolArray, Traits, mask_to_logits
+from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, mask_to_logits
 from napari_intseg.core.taking import missing
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
-from napari_intseg.inference.candidates import Candidate, Size, find_candidates
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.candidates import (
+    LEAST_CONTRAST,
+    Candidate,
+    Size,
+    find_candidates,
+)
+from napari_intseg.inference.contrast import Contrast
+from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.inference.predict import PreparedStore
 from napari_intseg.inference.reading import SliceReader
 from napari_intseg.session.request import Request, run
@@ -94,18 +100,44 @@ def search(request: Search) -> Iterator[Sought]:
     total, done = 0, 0
     for _ in range(ROUNDS):
         candidates = find_candidates(image, known[window])
-        size, total = Size.of(known[window]), total + len(candidates)
+        total += len(candidates)
+        like = _Like.of(image, known[window], window)
         yield Sought(done, total)
         for one in candidates:
-            found = _ask(request, _moved(one, window, known.shape), size, known)
+            found = _ask(request, _moved(one, window, known.shape), like, known)
             done += 1
             if found is not None:
                 known[found] = values.size + done
             yield Sought(done, total, found)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Like:
+    """What objects are like."""
+
+    image: FloatArray
+    window: Window
+    size: Size
+    contrast: Contrast
+
+    @classmethod
+    def of(cls, image: FloatArray, labels: NDArray[np.integer], window: Window) -> "_Like":
+        size = Size.of(labels)
+        return cls(image, window, size, Contrast.of(image, labels, size.diameter_px))
+
+    def stands_out(self, found: BoolArray, known: NDArray[np.integer]) -> bool:
+        """Whether a mask of the slice stands out as they do."""
+        inside = found[self.window]
+        box = bounding_box(inside)
+        if box is None:
+            return False
+        where = slice(box[0], box[1]), slice(box[2], box[3])
+        share = self.contrast.share(self.image, known[self.window], where, inside[where])
+        return share > LEAST_CONTRAST
+
+
 def _ask(
-    request: Search, candidate: Candidate, size: Size, known: NDArray[np.int32]
+    request: Search, candidate: Candidate, like: _Like, known: NDArray[np.int32]
 ) -> BoolArray | None:
     """Return the object at a place, without what others have; None if it is like none."""
     click, traits = candidate.click, request.setup.model.traits
@@ -117,9 +149,10 @@ def _ask(
     inside = patch.inside(traits.threshold)
     free = inside & (known[patch.slices] == 0)
     area = int(np.count_nonzero(inside))
-    if not size.fits(area, _LEAST, _MOST) or np.count_nonzero(free) < _FREE * area:
+    if not like.size.fits(area, _LEAST, _MOST) or np.count_nonzero(free) < _FREE * area:
         return None
-    return replace(patch, logits=mask_to_logits(free)).mask()
+    found = replace(patch, logits=mask_to_logits(free)).mask()
+    return found if like.stands_out(found, known) else None
 
 
 def _moved(candidate: Candidate, window: Window, shape: tuple[int, int]) -> Candidate:
