@@ -211,3 +211,21 @@ class TestRemove:
         from napari_intseg.ui.one_object import remove
 
         return lambda: remove(bench)
+
+    def test_while_it_propagates_nothing_of_it_comes_back(self, bench, boxes, pump, settle, press):
+        bench.choose_image(bench.viewer.add_image(np.where(boxes > 0, 200, 0).astype(np.uint8)))
+        bench.new_object()
+        bench.binder.points.add((5, 12, 15))
+        settle()
+        bench.new_object()
+        bench.binder.points.add((5, 30, 35))
+        settle()
+        before = bench.binder.labels.data.copy()
+        bench.propagate()
+        pump.until(lambda: not np.array_equal(bench.binder.labels.data, before))
+        press()
+        settle()
+        labels = bench.binder.labels.data
+        np.testing.assert_array_equal(labels, np.where(before == 1, 1, 0))
+        np.testing.assert_array_equal(bench.binder.drawer.sessions[0].labels, labels)
+        assert not bench.is_propagating

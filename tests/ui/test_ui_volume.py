@@ -184,3 +184,20 @@ def test_the_window_may_close_while_napari_draws_a_bar(
     pump.drain()
     assert not any(told), "what shows progress is gone by then"
     assert [bar.is_open for bar in bars] == [False]
+
+
+def test_an_object_that_an_undo_takes_away_spreads_no_further(bench, binder, pump, settle, said):
+    binder.points.add((5, 12, 15))
+    settle()
+    bench.new_object()
+    binder.points.add((5, 25, 30))
+    settle()
+    bench.propagate()
+    session = binder.drawer.sessions[0]
+    while 2 in session.objects:
+        bench.undo()
+    pump.until(lambda: not bench.is_propagating)
+    settle()
+    assert "object 2 was removed" in said.messages[-1]
+    np.testing.assert_array_equal(session.labels, binder.labels.data)
+    assert np.unique(np.nonzero(binder.labels.data)[0]).tolist() == [5]

@@ -43,6 +43,7 @@ LEAST_CONTRAST = 0.3
 _SCALES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # of the diameter
 _RING = 0.6  # surroundings reach so many diameters
 _LEAST, _MOST = 0.25, 4.0  # of the smallest and largest example's area
+_LEAST_LIKENESS = 0.1  # noise of the ground is as like objects as half of this
 _KNOWN = 0.3  # a part of which so much is an object already is none of its own
 _SHRINKAGE = 1e-3  # of the mean variance, so that features that say the same do no harm
 _UNLIKE = 0.5  # surroundings that are as like objects as this are none
@@ -148,9 +149,10 @@ def find_candidates(image: FloatArray, labels: Labels) -> list[Candidate]:
         taken = int(np.count_nonzero(known[part.where][part.inside]))
         if not size.fits(count * step**2, _LEAST, _MOST) or taken > _KNOWN * count:
             continue
-        if contrast.share(small, known, part.where, part.inside) > LEAST_CONTRAST:
+        likely = float(likeness[part.where][part.inside].mean())
+        share = contrast.share(small, known, part.where, part.inside)
+        if likely >= _LEAST_LIKENESS and share > LEAST_CONTRAST:
             row, col = ((at + 0.5) * step - 0.5 for at in part.middle)
-            likely = float(likeness[part.where][part.inside].mean())
             found.append(Candidate(Click(row, col), part.enlarged(step, labels.shape), likely))
     return sorted(found, key=lambda one: -one.likeness)
 

@@ -31,6 +31,7 @@ def remove(bench: Workbench) -> None:
         bench.voice.failed.emit("There is no object to remove yet.")
         return
     label = binder.drawer.object
+    bench.let_go(label)
     try:
         is_gone = binder.remove_object(label)
     except IntSegError as err:

@@ -29,6 +29,11 @@ class Spread:
         How.
     on_end : callable
         Called once, with what to tell.
+
+    Attributes
+    ----------
+    label : int
+        Of the object that spreads.
     """
 
     def __init__(
@@ -42,7 +47,7 @@ class Spread:
         self._binder = binder
         self._planes, self._settings = planes, settings
         self._on_end = on_end
-        self._label = binder.drawer.object
+        self.label = binder.drawer.object
         self._time = binder.time
         self._steps: Iterator[Step] | None = None
         self._bar: Any = None
@@ -82,6 +87,9 @@ class Spread:
         session = self._session()
         if session is None:
             return  # the model is being loaded, and `changed` will tell when it is there
+        if self.label not in session.objects:
+            self._end(f"Propagation ended because object {self.label} was removed.")
+            return
         now = self._binder.viewed
         if not isinstance(now, str) and not self._done:
             session.axis = now.plane.axis
@@ -93,13 +101,13 @@ class Spread:
             return
         if not request.stretches:
             done = f"propagated to {_planes(self._done)}" if self._done else "is up to date"
-            self._end(f"Object {self._label} {done}.")
+            self._end(f"Object {self.label} {done}.")
             return
         self._steps = walk(request)
         self._close_bar()
         self._bar = cancelable_progress(
             total=max(1, request.total),
-            desc=f"Propagating object {self._label}",
+            desc=f"Propagating object {self.label}",
             cancel_callback=self.cancel,
             file=StringIO(),  # the window shows it; nothing is printed
         )
@@ -161,10 +169,10 @@ class Spread:
             self._binder.tools.voice.message.emit(sentence(note))
 
     def _paint(self, plane: Plane) -> None:
-        self._binder.painter.paint(Place(self._time, self._label, plane))
+        self._binder.painter.paint(Place(self._time, self.label, plane))
 
     def _session(self) -> Session | None:
-        return self._binder.drawer.session(self._time, self._label)
+        return self._binder.drawer.session(self._time, self.label)
 
     def _is_cancelled(self) -> bool:
         return self._cancelled or (self._bar is not None and self._bar.is_canceled)

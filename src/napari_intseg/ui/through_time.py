@@ -7,6 +7,7 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.propagation.walk import Step
 from napari_intseg.session.following import follow_request
+from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.voice import sentence, told
 from napari_intseg.ui.workbench import Workbench
@@ -79,7 +80,7 @@ class ThroughTime:
         binder, found = self._bench.binder, outcome.value
         if outcome.error is not None:
             self._bench.voice.failed.emit(told(outcome.error))
-        elif found is not None and binder is not None and not binder.is_closed:
+        elif found is not None and binder is not None and self._can_go_on(binder):
             self._take(*found)
             if self._steps is not None:
                 self._next()
@@ -89,6 +90,9 @@ class ThroughTime:
         if outcome.error is None:  # else the error stays to be read
             self._bench.voice.message.emit(self._ended())
         self._bench.voice.changed.emit()
+
+    def _can_go_on(self, binder: Binder) -> bool:
+        return not binder.is_closed and self._label in binder.drawer.labels
 
     def _ended(self) -> str:
         count = len(self._times)

@@ -190,6 +190,11 @@ class Workbench:
         if self._spread is not None:
             self._spread.cancel()
 
+    def let_go(self, label: int) -> None:
+        """Stop propagating an object that is about to be removed."""
+        if self._spread is not None and self._spread.label == label:
+            self._stop_spread()
+
     def undo(self) -> None:
         """Take back the last action at the time point in the window."""
         self._go("undo")
