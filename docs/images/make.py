@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication, QScrollArea
 
 from napari_intseg.core.phantom import ct_phantom
 from napari_intseg.evaluation.robot import RobotUser
+from napari_intseg.models.registry import DEFAULT_MODEL
 from napari_intseg.ui.loading import Choice
 
 HERE = Path(__file__).parent
@@ -213,7 +214,7 @@ def picture_compare():
 def main():
     """Take all, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="random-walker")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--ct", type=Path)
     parser.add_argument("--organs", type=Path)
     parser.add_argument("--label", type=int, action="append")
