@@ -44,6 +44,16 @@ def add_arguments(group: Any) -> None:
     )
 
 
+def add_model(group: Any) -> None:
+    """Declare the model that takes clicks, and where it runs."""
+    group.add_argument("--model", metavar="ID", help="one that `napari-intseg models` lists")
+    group.add_argument("--weights", type=Path, metavar="FILE", help="its weight file")
+    group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, …")
+    group.add_argument(
+        "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
+    )
+
+
 def add_init(group: Any) -> None:
     """Declare a mask to start from."""
     group.add_argument(

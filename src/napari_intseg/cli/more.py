@@ -58,13 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-journal", action="store_true",
         help="do not write OUT.journal.jsonl, from which `replay` makes the labels again",
     )  # fmt: skip
-    model = parser.add_argument_group("model")
-    model.add_argument("--model", metavar="ID", help="one that `napari-intseg models` lists")
-    model.add_argument("--weights", type=Path, metavar="FILE", help="its weight file")
-    model.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, …")
-    model.add_argument(
-        "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
-    )
+    looking.add_model(parser.add_argument_group("model"))
     image = parser.add_argument_group("image")
     image.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
     image.add_argument(

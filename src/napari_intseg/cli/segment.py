@@ -52,12 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     _add_prompts(parser.add_argument_group("prompts"))
     model = parser.add_argument_group("model")
-    model.add_argument("--model", metavar="ID", help="one that `napari-intseg models` lists")
-    model.add_argument("--weights", type=Path, metavar="FILE", help="its weight file")
-    model.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, …")
-    model.add_argument(
-        "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
-    )
+    looking.add_model(model)
     model.add_argument(
         "--embeddings", type=Path, metavar="FOLDER",
         help="keep what the model prepares (SAM's embeddings) here, for the next time",
