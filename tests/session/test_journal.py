@@ -81,6 +81,8 @@ def everything(session):
     session.select_object(1)
     session.click((0, 6, 6))
     session.remove_click(-1)
+    session.begin_with({Plane(0, 5): np.indices((30, 32))[1] > 20}, token="found")
+    session.begin_with({Plane(0, 5): np.indices((30, 32))[1] < 6}, token="found")
 
 
 def test_every_kind_of_action_is_done_again_exactly(session, bright):

@@ -96,6 +96,12 @@ class Protected(RuleBasedStateMachine):
             self._do(lambda: self.session.set_initial_mask(mask, Plane(0, position[0])))
 
     @rule(position=POSITIONS, label=LABELS)
+    def begin_with(self, position, label):
+        mask = np.zeros(SHAPE[1:], bool)
+        mask[: position[1] + 1, position[2] :] = True
+        self._do(lambda: self.session.begin_with({Plane(0, position[0]): mask}, label), by=label)
+
+    @rule(position=POSITIONS, label=LABELS)
     def take_over(self, position, label):
         self._do(lambda: self.session.take_over(Plane(0, position[0]), label), by=label)
 
