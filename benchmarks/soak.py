@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,8 +116,9 @@ def soak(
     """Act for so many times, or so long; return what came of it."""
     report = Report()
 
-    def caught(kind: Any, value: Any, _trace: Any) -> None:
-        report.errors.append(f"{kind.__name__}: {value}")
+    def caught(kind: Any, value: Any, trace: Any) -> None:
+        where = " < ".join(f"{f.name} ({f.lineno})" for f in traceback.extract_tb(trace)[:-9:-1])
+        report.errors.append(f"{kind.__name__}: {value} in {where}")
 
     before, sys.excepthook = sys.excepthook, caught
     soaking = Soaking(Soak(seed, report, keep), actions, every, minutes, loud)

@@ -86,3 +86,14 @@ def test_the_size_is_that_of_the_objects():
     assert size.fits(2, 0.5, 1)
     assert not size.fits(1.9, 0.5, 1)
     assert not size.fits(82, 0.5, 1)
+
+
+@pytest.mark.parametrize("labels", [np.ones((30, 40), np.int32), np.eye(30, 40, dtype=np.int32)])
+def test_where_there_is_next_to_nothing_to_tell_apart_nothing_is_found(labels, recwarn):
+    image = np.random.default_rng(0).random((30, 40, 3)).astype(np.float32)
+    labels[0, 0] = 2
+    assert isinstance(find_candidates(image, labels), list)
+    single = np.zeros_like(labels)
+    single[3, 3] = 1
+    assert find_candidates(image, single) == []
+    assert not recwarn.list

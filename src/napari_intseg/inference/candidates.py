@@ -46,6 +46,7 @@ _LEAST, _MOST = 0.25, 4.0  # of the smallest and largest example's area
 _LEAST_LIKENESS = 0.1  # noise of the ground is as like objects as half of this
 _KNOWN = 0.3  # a part of which so much is an object already is none of its own
 _SHRINKAGE = 1e-3  # of the mean variance, so that features that say the same do no harm
+_FEWEST = 2  # pixels of either kind that can be told apart
 _UNLIKE = 0.5  # surroundings that are as like objects as this are none
 _FINEST_PX = 0.7  # of an edge
 _SMOOTHING = 0.1  # of the distance map, of the diameter
@@ -194,6 +195,8 @@ def _likeness(image: FloatArray, objects: BoolArray, diameter_px: float) -> Floa
     """
     reach = max(3.0, _RING * diameter_px)
     ring = (distance_transform_edt(~objects) <= reach) & ~objects
+    if min(np.count_nonzero(objects), np.count_nonzero(ring)) < _FEWEST:
+        return np.full(objects.shape, -1, np.float32)
     samples = [(one[objects], one[ring]) for one in _features(image, diameter_px)]
     inside, outside = (np.stack(side) for side in zip(*samples, strict=True))
     told = _discriminant(inside, outside)
