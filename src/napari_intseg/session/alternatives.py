@@ -85,7 +85,8 @@ class Alternatives(Propagating):
         state = self.document.state(label, where)
         clicks = len(self._question(where, state).prompts.clicks)
         kept = tuple(choice for choice in state.choices if choice[0] != clicks)
-        state = replace(state, choices=(*kept, (clicks, index)))
+        serial = self.document.next_serial()
+        state = replace(state, choices=(*kept, (clicks, index)), serial=serial)
         asked = self._question(where, state)
         self._memory.keep(asked, [(clicks, asked.chosen(answer))])
         self._last = where

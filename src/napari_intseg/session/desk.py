@@ -167,7 +167,10 @@ class Desk(Objects):
             old = self.document.state(label, plane)
             patch, start = Patch.from_mask(mask), len(old.prompts.clicks)
             drawn = (old.prompts.box, old.prompts.scribbles)
-            new = replace(old, initial=patch, start=start, drawn=drawn, is_painted=True)
+            new = replace(
+                old, initial=patch, start=start, drawn=drawn, is_painted=True,
+                serial=self.document.next_serial(),
+            )  # fmt: skip
             states[PlaneKey(label, plane)] = self._answered(plane, new)
         return states
 
@@ -251,11 +254,12 @@ class Desk(Objects):
             if answer is None or (state.shown is not None and state.shown.question == asked):
                 return state
             ready = packed or pack(answer.patch, self.model.traits.threshold)
-            return replace(state, shown=self._packed(ready, question=asked))
+            return replace(state, shown=_shown(ready, (True, state.serial), asked))
         if state.initial is not None:
             if state.shown is not None and state.shown.patch is state.initial:
                 return state
-            return replace(state, shown=self._shown(state.initial))
+            inside = state.initial.inside(self.model.traits.threshold)
+            return replace(state, shown=Shown(state.initial, inside, (True, state.serial)))
         if not state.prompts.is_empty:  # they say too little, or are for another model
             return replace(state, shown=state.propagated)
         return (
@@ -264,18 +268,14 @@ class Desk(Objects):
             else PlaneState(propagated=state.propagated, shown=state.propagated)
         )
 
-    def _kept(self, patch: Patch, given: bool = True) -> Shown:
-        """Return what is kept for ever of an answer: its mask, and its logits near it, packed."""
-        return self._packed(pack(patch, self.model.traits.threshold), given)
+    def _propagated(self, patch: Patch) -> Shown:
+        """Return what is kept for ever of a propagated answer: its mask, and its logits near it."""
+        packed = pack(patch, self.model.traits.threshold)
+        return _shown(packed, (False, self.document.next_serial()))
 
-    def _packed(
-        self, packed: Packed, given: bool = True, question: Question | None = None
-    ) -> Shown:
-        return Shown(packed.patch, packed.inside, (given, self.document.next_serial()), question)
 
-    def _shown(self, patch: Patch, given: bool = True) -> Shown:
-        inside = patch.inside(self.model.traits.threshold)
-        return Shown(patch, inside, (given, self.document.next_serial()))
+def _shown(packed: Packed, rank: tuple[bool, int], question: Question | None = None) -> Shown:
+    return Shown(packed.patch, packed.inside, rank, question)
 
 
 def _with_prompts(
@@ -297,7 +297,10 @@ def _with_prompts(
     elif len(old) != len(new):
         serials = _serials(dict(zip(old, state.serials, strict=True)), new, next_serial)
     state = replace(state, choices=still_chosen(state, prompts))
-    return replace(state, prompts=prompts, serials=serials, initial=initial, start=start)
+    return replace(
+        state, prompts=prompts, serials=serials, initial=initial, start=start,
+        serial=next_serial(),
+    )  # fmt: skip
 
 
 def _serials(

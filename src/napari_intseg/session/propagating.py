@@ -143,7 +143,7 @@ class Propagating(GoingBack):
         is_new = label not in self.objects
         if step.patch is None or state.is_given or (not is_new and self.is_finished(label)):
             return False
-        shown = replace(self._kept(step.patch, given=False), confidence=step.confidence)
+        shown = replace(self._propagated(step.patch), confidence=step.confidence)
         changes: dict[Hashable, Any] = {
             PlaneKey(label, plane): PlaneState(propagated=shown, shown=shown)
         }
@@ -154,7 +154,7 @@ class Propagating(GoingBack):
 
     def _stepped(self, step: Step, plane: Plane) -> dict[Hashable, Any]:
         assert step.patch is not None
-        shown = self._kept(step.patch, given=False)
+        shown = self._propagated(step.patch)
         shown = replace(shown, confidence=step.confidence, stretch=step.stretch)
         return {PlaneKey(step.walk.label, plane): PlaneState(propagated=shown, shown=shown)}
 

@@ -72,7 +72,8 @@ class Shown:
         Kept packed; read-only.
     rank : (bool, int)
         Where planes of different axes cross, the higher rank decides: a person's answer outranks
-        a propagated one, and among equals the later.
+        a propagated one; of two answers that of the plane where something was given later, however
+        late they came, and of two propagated ones the later.
     question : Question or None
         What the answer answers; None if it was propagated or given.
     confidence : float or None
@@ -132,6 +133,8 @@ class PlaneState:
         See `Question`.
     is_painted : bool
         Whether a person gave `initial`.
+    serial : int
+        When something was last given or chosen there, among all of the session.
     propagated : Shown or None
         What propagation said; clicks start from it, and it comes back when all are removed.
     shown : Shown or None
@@ -145,6 +148,7 @@ class PlaneState:
     drawn: Drawn = (None, ())
     choices: tuple[tuple[int, int], ...] = ()
     is_painted: bool = False
+    serial: int = 0
     propagated: Shown | None = None
     shown: Shown | None = None
 
