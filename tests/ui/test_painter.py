@@ -1,13 +1,20 @@
 import numpy as np
+import pytest
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.layers import Place
 
 
-def test_pixels_that_one_object_leaves_go_to_the_other_in_either_order(bench, pump, squares):
+@pytest.fixture
+def begun(bench, squares):
+    """Painter and labels of an image on which work has begun."""
     bench.choose_image(bench.viewer.add_image(squares))
     bench.new_object()
-    painter, labels = bench.binder.painter, bench.binder.labels
+    return bench.binder.painter, bench.binder.labels
+
+
+def test_pixels_that_one_object_leaves_go_to_the_other_in_either_order(begun, pump, squares):
+    painter, labels = begun
     left = np.zeros(squares.shape, bool)
     left[5:20, 5:30] = True
     none = np.zeros(squares.shape, bool)
@@ -30,10 +37,8 @@ def test_pixels_that_one_object_leaves_go_to_the_other_in_either_order(bench, pu
     assert not painter._barred
 
 
-def test_what_waited_for_refused_pixels_is_written_when_they_are_put_back(bench, pump, squares):
-    bench.choose_image(bench.viewer.add_image(squares))
-    bench.new_object()
-    painter, labels = bench.binder.painter, bench.binder.labels
+def test_what_waited_for_refused_pixels_is_written_when_they_are_put_back(begun, pump, squares):
+    painter, labels = begun
     mask = np.zeros(squares.shape, bool)
     mask[5:20, 5:30] = True
     painter._mask_of = lambda _place: mask
@@ -48,10 +53,8 @@ def test_what_waited_for_refused_pixels_is_written_when_they_are_put_back(bench,
     assert (labels.data[mask] == 1).all()
 
 
-def test_a_foreign_label_is_put_back_and_a_label_of_ours_that_is_gone_is_not(bench, squares):
-    bench.choose_image(bench.viewer.add_image(squares))
-    bench.new_object()
-    painter, labels = bench.binder.painter, bench.binder.labels
+def test_a_foreign_label_is_put_back_and_a_label_of_ours_that_is_gone_is_not(begun):
+    painter, labels = begun
     where = (np.array([3, 3, 3]), np.array([4, 5, 6]))
     painter.own((where[0][:1], where[1][:1]))
     held, old = np.array([0, 0, 2]), np.array([9, 9, 9])

@@ -16,7 +16,7 @@ from napari_intseg.io.dicom_pixels import read_pixels
 from napari_intseg.io.dicom_resample import resample as resampled_stack
 from napari_intseg.io.dicom_stack import Stack, affine_of, heights, sort_stacks
 from napari_intseg.io.dicom_values import windows_of
-from napari_intseg.io.source import FileVolume, Source
+from napari_intseg.io.source import FileVolume, ItkGeometry, Source
 from napari_intseg.io.times import check_time
 
 _log = logging.getLogger(__name__)
@@ -252,9 +252,13 @@ def read_series(
     _tell_problems(series, can_resample=not (stack.is_regular or is_resampled))
     patient = {} if anonymous else read_patient(frames[0].header.file)
     origin = DicomOrigin(frames, is_resampled, patient)
-    windows = windows_of(frames[len(frames) // 2])
-    source = Source(series.folder, itk=geometry, dicom=origin, windows=windows)
+    source = _source(series, geometry, origin)
     return FileVolume(data, source, affine=affine, channels=data.ndim == 4)
+
+
+def _source(series: Series, geometry: ItkGeometry | None, origin: DicomOrigin) -> Source:
+    windows = windows_of(origin.frames[len(origin.frames) // 2])
+    return Source(series.folder, itk=geometry, dicom=origin, windows=windows)
 
 
 def _tell_problems(series: Series, *, can_resample: bool) -> None:

@@ -93,10 +93,7 @@ def write_dicom_seg(
             source_images=placed.sources,
             pixel_array=numbered,
             segment_descriptions=_segments(found, names_of(found, names), algorithm),
-            series_instance_uid=highdicom.UID(),
-            series_number=int(placed.sources[0].get("SeriesNumber") or 0) + _SERIES_STEP,
-            sop_instance_uid=highdicom.UID(),
-            software_versions=napari_intseg.__version__,
+            **_identity(highdicom, placed.sources[0]),
             **_ALWAYS,
             **placed.measures,
         )
@@ -132,6 +129,16 @@ def _highdicom() -> Any:
             'Install it with: pip install "napari-intseg[dicom]".'
         ) from err
     return highdicom
+
+
+def _identity(highdicom: Any, source: Any) -> dict[str, Any]:
+    """Return what tells the series and the object from all others."""
+    return {
+        "series_instance_uid": highdicom.UID(),
+        "series_number": int(source.get("SeriesNumber") or 0) + _SERIES_STEP,
+        "sop_instance_uid": highdicom.UID(),
+        "software_versions": napari_intseg.__version__,
+    }
 
 
 def _segments(labels: Iterable[int], names: Iterable[str], algorithm: str) -> list[Any]:

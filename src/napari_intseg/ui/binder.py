@@ -162,8 +162,8 @@ class Binder(Given):
 
     def sync(self) -> None:
         """Hand every change of the points to the sessions, and ask for what is unanswered."""
-        if self.is_closed or len(self.points.features) != len(self.points.data):
-            return  # napari is about to tell that both have changed
+        if self.is_closed:
+            return
         marks, outside = self._marks.read()
         wanted, shapes_outside = self.boxes.with_drawn(as_prompts(marks))
         self.drawer.set_window()
