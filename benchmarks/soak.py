@@ -10,7 +10,6 @@ that looks at brightness: what is tested is everything round it.
 """
 
 import argparse
-import ctypes
 import gc
 import json
 import os
@@ -19,17 +18,17 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import napari
 import numpy as np
-import psutil
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_intseg.session.journal_file import FOLDER_VARIABLE
+from soak_memory import growth_kb, memory
 from soak_window import ACTIONS, MODELS, SHAPE, WINDOW_PX, A, Report, Soak, drop_drawing, volume
 
 EVERY = 1000  # actions between two looks at memory
@@ -93,10 +92,10 @@ class Soaking:
         if not self.run.settle():
             return
         dropped, report = drop_drawing(), self.run.report
-        report.memory_mb.append((report.actions, memory_mb()))
+        report.memory.append((report.actions, memory()))
         if self.loud:
             print(
-                f"{report.actions} actions: {report.memory_mb[-1][1]:.1f} MB; "
+                f"{report.actions} actions: {report.memory[-1][1]}; "
                 f"{dropped} drawing commands, {self.seconds:.0f} s, "
                 f"{time.process_time():.0f} s of processor, {report.replays} replays, "
                 f"different: {report.differences}, errors: {report.errors}",
@@ -128,22 +127,9 @@ def soak(
         report.leaked = soaking.run.leaks()
     finally:
         sys.excepthook = before
-    report.growth_kb = growth_kb(report.memory_mb)
+    report.growth_kb = growth_kb(report.memory)
     report.seconds = soaking.seconds
     return report
-
-
-def memory_mb() -> float:
-    """Return how much memory is in use: what was freed goes back to the system first, on Linux."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)
-    return float(psutil.Process().memory_info().rss / 1e6)
-
-
-def growth_kb(taken: list[tuple[int, float]]) -> float:
-    """Return by how many kB an action memory grew after the first look: the slope of a line."""
-    after = np.array(taken)
-    return float(1000 * np.polyfit(*after.T, 1)[0]) if len(after) > 1 else float("nan")
 
 
 @dataclass
@@ -214,7 +200,7 @@ def viewers(count: int, with_widget: bool) -> float:
             QApplication.processEvents()
             gc.collect()
         drop_drawing()
-        taken.append((number, memory_mb()))
+        taken.append((number, memory()))
     return growth_kb(taken[count // 3 :]) / 1000
 
 
@@ -235,7 +221,7 @@ def main() -> None:
         os.environ[FOLDER_VARIABLE] = str(Path(folder) / "journals")
         if args.actions:
             report = soak(args.actions, args.seed, minutes=args.minutes, keep=args.keep, loud=True)
-            print(json.dumps(vars(report), indent=1))
+            print(json.dumps(asdict(report), indent=1))
         if args.viewers:
             for name, with_widget in (("napari alone", False), ("with the widget", True)):
                 grown = viewers(args.viewers, with_widget)

@@ -24,6 +24,7 @@ from napari_intseg.session.replay import replay
 from napari_intseg.ui import one_object
 from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.loading import Choice
+from soak_memory import Memory, memory
 
 THREAD = "napari-intseg inference"
 SHAPE = (12, 48, 56)
@@ -76,7 +77,8 @@ class Report:
     differences: list[str] = field(default_factory=list)
     leaked: int = 0
     threads: int = 0
-    memory_mb: list[tuple[int, float]] = field(default_factory=list)
+    memory: list[tuple[int, Memory]] = field(default_factory=list)
+    closed: list[tuple[int, Memory]] = field(default_factory=list)  # with no viewer open
     growth_kb: float = float("nan")
     seconds: float = 0.0
 
@@ -153,6 +155,9 @@ class Soak:
         self.viewer = self.widget = self.bench = None
         QApplication.processEvents()
         self.report.threads += sum(t.name == THREAD for t in threading.enumerate())
+        if not is_inside():
+            drop_drawing()
+            self.report.closed.append((self.report.actions, memory()))
 
     def leaks(self) -> int:
         """Return how many layers of closed viewers are still referred to."""

@@ -17,7 +17,8 @@ def soak(mock_app_model):  # noqa: ARG001
     """The script, with menus of its own: it opens viewers as a person does."""
     _initialize_plugins.cache_clear()
     init_qactions.cache_clear()
-    load_script(FOLDER / "soak_window.py")
+    for name in ("soak_memory.py", "soak_window.py"):
+        load_script(FOLDER / name)
     return load_script(FOLDER / "soak.py")
 
 
