@@ -10,7 +10,7 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from click import NETWORKS, build
+from one_click import NETWORKS, build
 
 from napari_intseg.core.segmenter import Answer, Query
 from napari_intseg.core.volume import Plane

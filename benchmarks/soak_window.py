@@ -312,8 +312,8 @@ class Soak:
         self.bench.choose_window([None, "full", (0.0, 200.0)][int(self.rng.integers(3))])
 
     def do_propagate(self) -> None:
-        """Propagate, and sometimes cancel on the way."""
-        self.bench.propagate()
+        """Propagate one object or all, and sometimes cancel on the way."""
+        self.bench.propagate(every=bool(self.rng.random() < 0.3))
         if self.rng.random() < 0.3:
             QApplication.processEvents()
             self.bench.cancel()

@@ -8,7 +8,7 @@ import pytest
 from napari_intseg.cli.main import main
 from napari_intseg.core.volume import Volume
 from napari_intseg.evaluation.metrics import iou
-from napari_intseg.io.read import read_volume
+from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.write import write_array, write_labels
 
 RADII = (9, 10, 11)
@@ -168,6 +168,34 @@ def test_first_ctrl_c_keeps_what_is_done(stack, tmp_path, monkeypatch):
     labels, given = (read_volume(path).data for path in (tmp_path / "all.nrrd", stack[1]))
     assert 0 < np.setdiff1d(labels[1], given).size <= 3
     np.testing.assert_array_equal(labels[2], given[2])
+
+
+def test_what_is_found_is_carried_through_the_volume(stack, tmp_path, capsys):
+    assert more(stack, tmp_path / "all.nrrd", "--propagate") == 0
+    labels, given = (read_volume(path).data for path in (tmp_path / "all.nrrd", stack[1]))
+    np.testing.assert_array_equal(labels[given > 0], given[given > 0])
+    assert np.unique(labels).tolist() == [0, *range(5, 17)]
+    truth = discs()[1]
+    for n in range(1, 13):  # each disc is one object on all four planes
+        found = labels[:, truth == n]
+        assert len({np.bincount(plane[plane > 0]).argmax() for plane in found}) == 1
+    assert "propagate" in capsys.readouterr().err
+
+
+def test_a_flat_image_has_nothing_to_propagate_through(flat, tmp_path, capsys):
+    assert more(flat, tmp_path / "all.tif", "--propagate") == 2
+    assert "expected a volume with --propagate, got a flat image" in told_error(capsys)
+
+
+def test_a_dicom_series_gives_a_segmentation_object(tmp_path, shared, capsys):
+    series = str(shared / "data" / "samples" / "ct_dicom_series")
+    few = tmp_path / "few.nii.gz"
+    words = ("--window", "abdomen", "--model", "random-walker", "--quiet")
+    assert main(["segment", series, "-o", str(few), "--click", "10,250,170", *words]) == 0
+    assert more((series, str(few)), tmp_path / "all.dcm", "--name", "1=liver", *words[:2]) == 0
+    written, given = read_mask(tmp_path / "all.dcm", read_volume(series)), read_volume(few).data
+    np.testing.assert_array_equal(written == 1, given == 1)
+    assert "wrote" in capsys.readouterr().out
 
 
 def told_error(capsys) -> str:

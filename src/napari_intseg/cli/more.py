@@ -21,12 +21,15 @@ number of its own: outlines that were drawn, or clicks that `napari-intseg segme
 labels. They stay as they are; what is found is numbered after the largest of them.
 
 In a volume this is done on each plane that holds a labelled pixel, or on --plane alone, and each
-object that is found lies on its one plane: the same cell on two planes gets two numbers.
+object that is found lies on its one plane: the same cell on two planes gets two numbers. With
+--propagate the given objects are first carried to the other planes, as far as they go, and what a
+plane's search finds is before the next is searched. What is given stays as it is.
 
 examples:
   napari-intseg segment cells.png -o few.tif --click 120,200 --click 60,90@2 --click 210,40@3
   napari-intseg more cells.png few.tif -o all.tif
-  napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --plane 12 --channels 0"""
+  napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --plane 12 --channels 0
+  napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --propagate"""
 INTERRUPTED = 130
 
 LARGEST = 1 << 30
@@ -64,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image.add_argument(
         "--plane", type=int, metavar="N", help="only this plane; by default all with an object"
     )
+    image.add_argument(
+        "--propagate", action="store_true", help="carry all objects through the volume"
+    )
     looking.add_arguments(image)
     scans.add_arguments(parser.add_argument_group("DICOM"))
 
@@ -85,13 +91,18 @@ def run(args: argparse.Namespace) -> int:
     check_fits(args.output, volume)
     given = read_mask(args.labels, volume)
     _check(given, args.labels)
+    if args.propagate and volume.ndim == 2:
+        raise PromptError(
+            "nothing to propagate through: expected a volume with --propagate, got a flat image. "
+            "Leave --propagate out."
+        )
     name = args.model or DEFAULT_MODEL
     model = load_model(name, weights=args.weights, device=args.device, precision=args.precision)
     session = looking.begin(model, volume, args, axis=args.axis)
     held = _held(session, given)
     planes = _planes(args, held)
-    _take_over(session, given, held)
-    found = _find(session, planes, quiet=args.quiet)
+    _take_over(session, given, held, finish=not args.propagate)
+    found = _find(session, planes, propagate=args.propagate, quiet=args.quiet)
     with scans.told():
         write_labels(
             args.output, session.labels, volume,
@@ -145,8 +156,10 @@ def _planes(args: argparse.Namespace, held: dict[int, list[int]]) -> tuple[int, 
     return (args.plane,)
 
 
-def _take_over(session: "Session", given: "Array", held: dict[int, list[int]]) -> None:
-    """Begin each labelled object with its masks on all planes, and keep it from being changed."""
+def _take_over(
+    session: "Session", given: "Array", held: dict[int, list[int]], *, finish: bool
+) -> None:
+    """Begin each labelled object with its masks on all planes, which stay as they are."""
     from napari_intseg.core.volume import Plane
 
     places: dict[int, list[Plane]] = {}
@@ -159,20 +172,29 @@ def _take_over(session: "Session", given: "Array", held: dict[int, list[int]]) -
             session.set_initial(masks)
         else:
             session.begin_with(masks, label, title="Set initial mask")
-        session.finish_object(label)
+        if finish:
+            session.finish_object(label)
 
 
-def _find(session: "Session", planes: tuple[int, ...], *, quiet: bool) -> _Found:
+def _find(session: "Session", planes: tuple[int, ...], *, propagate: bool, quiet: bool) -> _Found:
     from napari_intseg.core.volume import Plane
 
     by_plane: dict[int, tuple[int, ...]] = {}
+
+    def carry() -> None:
+        if propagate and not stopped():
+            with progress_bar("propagate", "object", quiet=quiet) as show:
+                session.propagate_all(on_progress=show, should_stop=stopped)
+
     with stop_on_interrupt() as stopped:
+        carry()
         for index in planes:
             title = "find more" if session.volume.ndim == 2 else f"plane {index}"
             with progress_bar(title, "place", quiet=quiet) as show:
                 by_plane[index] = session.find_alike(
                     Plane(session.axis, index), on_progress=show, should_stop=stopped
                 )
+            carry()
             if stopped():
                 break
         return _Found(by_plane, stopped())

@@ -87,6 +87,8 @@ class Walk:
         Names model and intensity in `prepared`.
     context : int
         Neighbouring planes that the model sees as channels, see `SliceReader`.
+    together : str or None
+        Walks with the same word, with nothing done between them, are one step of undo.
     """
 
     label: int
@@ -98,6 +100,7 @@ class Walk:
     prepared: PreparedStore | None = None
     key: Any = None
     context: int = 0
+    together: str | None = None
 
     def work(self, stretch: Stretch) -> int:
         """Return how many times something is computed at most on one stretch."""

@@ -71,9 +71,10 @@ class History:
         del self._entries[self._done :]
         before = {key: self.values.get(key) for key in changes}
         if token is not None and self._done and self._entries[-1].token == token:
-            joined = self._entries.pop()
-            before = {**before, **joined.before}
-            self._entries.append(Entry(title, before, {**joined.after, **changes}, token))
+            joined = self._entries[-1]  # it may be large: what joins it is added in place
+            for key, value in before.items():
+                joined.before.setdefault(key, value)
+            joined.after.update(changes)
         else:
             self._entries.append(Entry(title, before, dict(changes), token, reverts))
         self._done = len(self._entries)

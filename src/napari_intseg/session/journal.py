@@ -157,6 +157,8 @@ class Recorder:
         self._number += 1
         self._walks.append((self._number, walk))
         given = {"planes": encode(planes), "settings": encode(walk.settings)}
+        if walk.together is not None:
+            given["together"] = walk.together
         self.note("walk", number=self._number, object=walk.label, axis=axis, args=given)
 
     def stepped(self, step: Step, **more: Any) -> None:

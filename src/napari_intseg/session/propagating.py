@@ -19,6 +19,7 @@ from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneSt
 from napari_intseg.session.strokes import Painted
 
 TITLE = "Propagate"
+TITLE_ALL = "Propagate all"
 
 
 class Propagating(GoingBack):
@@ -30,6 +31,7 @@ class Propagating(GoingBack):
         *,
         settings: WalkSettings | None = None,
         label: int | None = None,
+        together: str | None = None,
     ) -> Walk:
         """Return what there is to propagate, from every plane of `axis` a person worked on.
 
@@ -44,6 +46,8 @@ class Propagating(GoingBack):
             When to stop.
         label : int, optional
             Of the object; the current one by default.
+        together : str, optional
+            Propagations with the same word, with nothing done between them, are one step of undo.
 
         Raises
         ------
@@ -76,10 +80,20 @@ class Propagating(GoingBack):
             self.cache,
             setup,
             setup.context,
+            together,
         )
         if todo:
             self.recorder.began(request, self.axis, planes)
         return request
+
+    def can_propagate(self, label: int) -> bool:
+        """Whether an object is not finished, and has a mask on a plane of `axis` to start from.
+
+        Only planes a person worked on count, as in `propagation_request`.
+        """
+        if label not in self.objects or self.is_finished(label):
+            return False
+        return any(self._has_mask(label, plane) for plane in self._given(self.axis, label))
 
     @property
     def confidences(self) -> dict[Plane, float]:
@@ -116,7 +130,9 @@ class Propagating(GoingBack):
         if not self._holds(label, stretch):
             return False
         changes = self._finished(step) if step.plane is None else self._stepped(step, step.plane)
-        self.document.do(TITLE, changes, token=step.walk)
+        together = step.walk.together
+        title, token = (TITLE, step.walk) if together is None else (TITLE_ALL, together)
+        self.document.do(title, changes, token=token)
         self.recorder.stepped(step, **self.seen.once(self.setup))
         return True
 
@@ -230,6 +246,12 @@ class Propagating(GoingBack):
         shown = self.document.state(label, plane).shown
         painted = self.document.canvas.painted(label).get(plane.index)
         return None if shown is None else shown.patch, painted if plane.axis == 0 else None
+
+    def _has_mask(self, label: int, plane: Plane) -> bool:
+        shown, (_, painted) = self.document.state(label, plane).shown, self._source(label, plane)
+        if painted is not None:
+            return bool(self._own(label, plane).inside(self.model.traits.threshold).any())
+        return shown is not None and bool(shown.inside.any())
 
     def _own(self, label: int, plane: Plane) -> Patch:
         """Return an answer as it is in place: less what others hold, and with what was painted."""

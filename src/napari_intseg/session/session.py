@@ -10,14 +10,14 @@ from napari_intseg.core.segmenter import Array, Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.propagation.walk import WalkSettings, walk
+from napari_intseg.propagation.walk import Walk, WalkSettings, walk
 from napari_intseg.session.alike import TITLE as TITLE_ALIKE
 from napari_intseg.session.alike import search
 from napari_intseg.session.alternatives import Alternatives
 from napari_intseg.session.cleaning import Cleaning
 from napari_intseg.session.document import Change
 from napari_intseg.session.positions import place
-from napari_intseg.session.propagating import TITLE
+from napari_intseg.session.propagating import TITLE, TITLE_ALL
 from napari_intseg.session.request import Result, run
 
 
@@ -233,19 +233,61 @@ class Session(Alternatives, Cleaning):
         PromptError
             See `propagation_request`.
         """
-        for plane in self.clicked_planes(self.axis):
-            self.predict(plane)
+        self._answer_all(self.object)
         request = self.propagation_request(planes, settings=settings)
-        changed = set()
-        for step in walk(request):
-            self.accept_step(step)
-            if step.plane is not None:
-                changed.add(step.plane)
-            if on_progress is not None:
-                on_progress(step.done, step.total)
+        return self._walk(request, on_progress, should_stop)
+
+    def propagate_all(
+        self,
+        planes: range | None = None,
+        *,
+        settings: WalkSettings | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Change:
+        """Carry every object that is not finished to its neighbouring planes; one step of undo.
+
+        Objects come in the order of their labels; where two would overlap, the overlap rule
+        decides, so by default the first has the pixel.
+
+        Parameters
+        ----------
+        planes, settings
+            As in `propagate`.
+        on_progress : callable, optional
+            Called with objects done and objects in all.
+        should_stop : callable, optional
+            Asked between two planes; what has been done by then stays.
+
+        Raises
+        ------
+        PromptError
+            If no object can be propagated, see `can_propagate` and `propagation_request`.
+        """
+        for label in self.objects:
+            self._answer_all(label)
+        chosen = [label for label in self.objects if self.can_propagate(label)]
+        if not chosen:
+            raise PromptError(
+                f"nothing to propagate: expected an object that is not finished, with a mask on a "
+                f"plane of axis {self.axis} that a person worked on, got none. Click on one first."
+            )
+        together = f"{TITLE_ALL} {self.document.next_serial()}"
+        changes = []
+        for number, label in enumerate(chosen):
             if should_stop is not None and should_stop():
                 break
-        return Change(TITLE, tuple(sorted(changed)), (request.label,))
+            request = self.propagation_request(
+                planes, settings=settings, label=label, together=together
+            )
+            changes.append(self._walk(request, None, should_stop))
+            if on_progress is not None:
+                on_progress(number + 1, len(chosen))
+        return Change(
+            TITLE_ALL,
+            tuple(sorted({plane for change in changes for plane in change.planes})),
+            tuple(label for change in changes for label in change.objects),
+        )
 
     def find_alike(
         self,
@@ -286,6 +328,31 @@ class Session(Alternatives, Cleaning):
             if should_stop is not None and should_stop():
                 break
         return tuple(label for label in self.objects if label not in before)
+
+    def _answer_all(self, label: int) -> None:
+        """Have an object answered on every plane of the axis that waits for it."""
+        current = self.object
+        self.select_object(label)
+        for plane in self.clicked_planes(self.axis):
+            self.predict(plane)
+        self.select_object(current)
+
+    def _walk(
+        self,
+        request: Walk,
+        on_progress: Callable[[int, int], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> Change:
+        changed = set()
+        for step in walk(request):
+            self.accept_step(step)
+            if step.plane is not None:
+                changed.add(step.plane)
+            if on_progress is not None:
+                on_progress(step.done, step.total)
+            if should_stop is not None and should_stop():
+                break
+        return Change(TITLE, tuple(sorted(changed)), (request.label,))
 
     def _ask(self, plane: Plane, prompts: Prompts, title: str) -> Result:
         self.give({plane: prompts}, title)

@@ -124,9 +124,11 @@ class Views:
         states = self.document.canvas.states(self.object, axis)
         return tuple(plane for plane, state in states if state.is_given)
 
-    def propagated_planes(self, axis: int | None = None) -> tuple[Plane, ...]:
-        """Return the planes whose mask of the current object came from propagation."""
-        states = self.document.canvas.states(self.object, axis)
+    def propagated_planes(
+        self, axis: int | None = None, label: int | None = None
+    ) -> tuple[Plane, ...]:
+        """Return the planes whose mask of an object, the current one, came from propagation."""
+        states = self.document.canvas.states(self.object if label is None else label, axis)
         return tuple(plane for plane, state in states if not state.is_given)
 
     def probability_on(self, plane: Plane) -> FloatArray:

@@ -75,6 +75,12 @@ ACTIONS: tuple[Action, ...] = (
         "Carry the object from the planes with clicks to their neighbours, until it ends.",
     ),
     Action(
+        "propagate_all",
+        "Shift-M",
+        "Propagate all",
+        "Carry every object that is not accepted, those found by Find more as well; one undo.",
+    ),
+    Action(
         "suggest_click",
         "H",
         "Suggest next click",

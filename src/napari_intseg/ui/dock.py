@@ -114,9 +114,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     def _calls(self) -> dict[str, Callable[[], object]]:
         bench, here = self.bench, weakref.ref(self)
 
-        def propagate() -> None:
+        def propagate(every: bool = False) -> None:
             widget = here()
-            bench.propagate(None if widget is None else widget.volume_panel.planes())
+            planes = None if widget is None else widget.volume_panel.planes()
+            bench.propagate(planes, every=every)
 
         def cancel() -> None:
             bench.cancel()
@@ -135,6 +136,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "undo_object": partial(one_object.step, bench, "undo"),
             "redo_object": partial(one_object.step, bench, "redo"),
             "propagate": propagate,
+            "propagate_all": partial(propagate, every=True),
             "next_plane": self.review.next,
             "cancel": cancel,
             "suggest_click": self.comparison.suggest,

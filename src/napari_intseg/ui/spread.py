@@ -1,6 +1,6 @@
 """Propagation from the window: a plane at a time, so that clicks go in between."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from io import StringIO
 from typing import Any
 
@@ -8,7 +8,7 @@ from napari.utils import cancelable_progress
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.propagation.walk import Step, WalkSettings, walk
+from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk
 from napari_intseg.session.session import Session
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place
@@ -22,39 +22,49 @@ class Spread:
     Parameters
     ----------
     binder : Binder
-        Whose current object spreads, at the time point in the window.
+        Whose objects spread, at the time point in the window.
+    labels : sequence of int
+        Of the objects, one after the other.
     planes : range or None
-        Only to these; None: as far as the object goes.
+        Only to these; None: as far as the objects go.
     settings : WalkSettings, optional
         How.
+    together : str, optional
+        As in `Session.propagation_request`.
     on_end : callable
         Called once, with what to tell.
 
     Attributes
     ----------
-    label : int
-        Of the object that spreads.
+    labels : tuple of int
+        As given.
     """
 
     def __init__(
         self,
         binder: Binder,
+        labels: Sequence[int],
         planes: range | None,
         *,
         settings: WalkSettings | None = None,
+        together: str | None = None,
         on_end: Callable[[str], None],
     ) -> None:
         self._binder = binder
-        self._planes, self._settings = planes, settings
+        self.labels, self._at = tuple(labels), 0
+        self._planes, self._settings, self._together = planes, settings, together
         self._on_end = on_end
-        self.label = binder.drawer.object
-        self._time = binder.time
+        self._time, self._axis = binder.time, _axis(binder)
         self._steps: Iterator[Step] | None = None
         self._bar: Any = None
         self._cancelled = False
-        self._done: set[Plane] = set()
+        self._done: set[tuple[int, Plane]] = set()
         self._note = ""
         self.is_running = False
+
+    @property
+    def _is_of_many(self) -> bool:
+        return len(self.labels) > 1
 
     def start(self) -> None:
         """Begin as soon as all clicks are answered."""
@@ -87,30 +97,57 @@ class Spread:
         session = self._session()
         if session is None:
             return  # the model is being loaded, and `changed` will tell when it is there
-        if self.label not in session.objects:
-            self._end(f"Propagation ended because object {self.label} was removed.")
-            return
-        now = self._binder.viewed
-        if not isinstance(now, str) and not self._done:
-            session.axis = now.plane.axis
+        if self._axis is not None and not self._done:
+            session.axis = self._axis
         try:
-            request = session.propagation_request(self._planes, settings=self._settings)
+            request = self._request(session)
         except IntSegError as err:
             self._binder.tools.voice.failed.emit(str(err))
             self._end("")
             return
-        if not request.stretches:
+        if request is not None:
+            self._walk(request)
+        elif self.labels[-1] not in session.objects and not self._is_of_many:
+            self._end(f"Propagation ended because object {self.labels[-1]} was removed.")
+        else:
+            self._end(self._told())
+
+    def _request(self, session: Session) -> Walk | None:
+        """Return what is left to do for the first object for which something is."""
+        while self._at < len(self.labels):
+            label = self.labels[self._at]
+            can = session.can_propagate(label) if self._is_of_many else label in session.objects
+            if can:
+                request = session.propagation_request(
+                    self._planes, settings=self._settings, label=label, together=self._together
+                )
+                if request.stretches:
+                    return request
+            self._at += 1
+        return None
+
+    def _told(self) -> str:
+        """Return what has been done, in words."""
+        if not self._is_of_many:
             done = f"propagated to {_planes(self._done)}" if self._done else "is up to date"
-            self._end(f"Object {self.label} {done}.")
-            return
+            return f"Object {self.labels[0]} {done}."
+        if not self._done:
+            return f"All {len(self.labels)} objects are up to date."
+        count = len({label for label, _ in self._done})
+        many = f"{count} of {len(self.labels)} objects propagated"
+        return f"{many}, {_planes(self._done)} in all."
+
+    def _walk(self, request: Walk) -> None:
         self._steps = walk(request)
-        self._close_bar()
-        self._bar = cancelable_progress(
-            total=max(1, request.total),
-            desc=f"Propagating object {self.label}",
-            cancel_callback=self.cancel,
-            file=StringIO(),  # the window shows it; nothing is printed
-        )
+        if self._bar is None or not self._is_of_many:
+            self._close_bar()
+            many = f"{len(self.labels)} objects" if self._is_of_many else f"object {request.label}"
+            self._bar = cancelable_progress(
+                total=len(self.labels) if self._is_of_many else max(1, request.total),
+                desc=f"Propagating {many}",
+                cancel_callback=self.cancel,
+                file=StringIO(),  # the window shows it; nothing is printed
+            )
         if self.is_running:  # napari has let the window live, which may have been closed
             self._next()
         else:
@@ -147,19 +184,23 @@ class Spread:
         session = self._session()
         if session is None:
             return False
-        before = session.propagated_planes(step.stretch.axis) if step.plane is None else ()
+        label = step.walk.label
+        before = session.propagated_planes(step.stretch.axis, label) if step.plane is None else ()
         if not session.accept_step(step):
             return False
         if step.plane is not None:
-            self._done.add(step.plane)
-            self._paint(step.plane)
+            self._done.add((label, step.plane))
+            self._paint(label, step.plane)
             self._tell(step.note)
         for plane in before:  # what an earlier propagation left beyond the object's end
             if plane.index in step.stretch and plane.index not in step.answered:
-                self._paint(plane)
-        self._binder.tools.voice.progressed.emit(step.done, max(1, step.total), "planes")
+                self._paint(label, plane)
+        done, total, of = step.done, max(1, step.total), "planes"
+        if self._is_of_many:
+            done, total, of = self._at + (done >= total), len(self.labels), "objects"
+        self._binder.tools.voice.progressed.emit(done, total, of)
         if self._bar is not None:  # last: napari lets the window live here, which may be closed
-            self._bar.update(step.done - self._bar.n)
+            self._bar.update(done - self._bar.n)
         return True
 
     def _tell(self, note: str) -> None:
@@ -168,11 +209,11 @@ class Spread:
             self._note = note
             self._binder.tools.voice.message.emit(sentence(note))
 
-    def _paint(self, plane: Plane) -> None:
-        self._binder.painter.paint(Place(self._time, self.label, plane))
+    def _paint(self, label: int, plane: Plane) -> None:
+        self._binder.painter.paint(Place(self._time, label, plane))
 
     def _session(self) -> Session | None:
-        return self._binder.drawer.session(self._time, self.label)
+        return self._binder.drawer.session(self._time)
 
     def _is_cancelled(self) -> bool:
         return self._cancelled or (self._bar is not None and self._bar.is_canceled)
@@ -194,5 +235,11 @@ class Spread:
             self._bar = None
 
 
-def _planes(done: set[Plane]) -> str:
+def _axis(binder: Binder) -> int | None:
+    """Return the axis that is looked along; None in 3-D."""
+    now = binder.viewed
+    return None if isinstance(now, str) else now.plane.axis
+
+
+def _planes(done: Collection[object]) -> str:
     return f"{len(done)} plane{'' if len(done) == 1 else 's'}"

@@ -11,6 +11,7 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.embeddings import EmbeddingFiles
+from napari_intseg.session.propagating import TITLE_ALL
 from napari_intseg.ui.binder import Binder, Tools
 from napari_intseg.ui.frame import Frame, can_mix, possible_axes
 from napari_intseg.ui.layers import NEGATIVE, POSITIVE
@@ -65,6 +66,7 @@ class Workbench:
         self.settings = WalkSettings()
         self.shelf = Shelf()
         self._spread: Spread | None = None
+        self._spreads = 0
         self._tools = Tools(viewer, self.worker, post, self.voice, self.shelf)
         self._binders: dict[Image, Binder] = {}
         self.prefetch = Prefetch(self, post)
@@ -162,21 +164,49 @@ class Workbench:
         """The sign of a plain left click."""
         return self.binder is None or self.binder.clicking.positive
 
-    def propagate(self, planes: range | None = None) -> None:
-        """Carry the current object from its clicked planes to their neighbours."""
+    def propagate(self, planes: range | None = None, *, every: bool = False) -> None:
+        """Carry an object from its clicked planes to their neighbours.
+
+        Parameters
+        ----------
+        planes : range, optional
+            Only to these; as far as the object goes by default.
+        every : bool, default False
+            Every object that is not finished, as one step of undo; else the current one.
+        """
         binder = self.binder
         if self.is_propagating:
             return
-        if binder is not None and not binder.is_begun(binder.drawer.object):
+        labels = self._to_propagate(every)
+        if binder is not None and not labels:
             self.voice.failed.emit("Nothing to propagate yet. Click on the object first.")
             return
         if binder is None or len(binder.frame.spatial) < 3:
             self.voice.failed.emit("Propagation needs clicks in a volume. Choose a 3-D image.")
             return
-        self.planes = planes
-        self._spread = Spread(binder, planes, settings=self.settings, on_end=self._spread_ended)
+        self.planes, self._spreads = planes, self._spreads + 1
+        self._spread = Spread(
+            binder,
+            labels,
+            planes,
+            settings=self.settings,
+            together=f"{TITLE_ALL} {self._spreads}" if every else None,
+            on_end=self._spread_ended,
+        )
         self._spread.start()
         self.voice.changed.emit()
+
+    def _to_propagate(self, every: bool) -> list[int]:
+        """Return the labels of what shall spread."""
+        if self.binder is None:
+            return []
+        drawer = self.binder.drawer
+        labels = drawer.labels if every else (drawer.object,)
+        return [
+            label
+            for label in labels
+            if self.binder.is_begun(label) and not (every and drawer.is_finished(label))
+        ]
 
     @property
     def is_propagating(self) -> bool:
@@ -192,7 +222,7 @@ class Workbench:
 
     def let_go(self, label: int) -> None:
         """Stop propagating an object that is about to be removed."""
-        if self._spread is not None and self._spread.label == label:
+        if self._spread is not None and self._spread.labels == (label,):
             self._stop_spread()
 
     def undo(self) -> None:

@@ -22,6 +22,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._bench = bench
         self.propagate = buttons.make("propagate")
+        self.propagate_all = buttons.make("propagate_all")
         self.cancel = buttons.make("cancel")
         self.limit = QCheckBox("only planes")
         self.limit.setToolTip("Propagate within these planes only, both included.")
@@ -45,8 +46,9 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.last, 0, 3)
         layout.addWidget(self.method, 1, 0, 1, 4)
         layout.addWidget(self.propagate, 2, 0, 1, 2)
-        layout.addWidget(self.cancel, 2, 2, 1, 2)
-        layout.addWidget(self.bar, 3, 0, 1, 4)
+        layout.addWidget(self.propagate_all, 2, 2, 1, 2)
+        layout.addWidget(self.cancel, 3, 0, 1, 2)
+        layout.addWidget(self.bar, 4, 0, 1, 4)
         self._count = 0
         self.limit.toggled.connect(self.first.setEnabled)
         self.limit.toggled.connect(self.last.setEnabled)
@@ -75,10 +77,11 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
                 box.setMaximum(max(0, count - 1))
             self.first.setValue(0)
             self.last.setValue(max(0, count - 1))
-        for widget in (self.limit, self.first, self.last, self.propagate):
+        for widget in (self.limit, self.first, self.last, self.propagate, self.propagate_all):
             widget.setVisible(count > 0)
         self._show_method(count > 0)
-        self.propagate.setEnabled(not self._bench.is_propagating)
+        for button in (self.propagate, self.propagate_all):
+            button.setEnabled(not self._bench.is_propagating)
         bench = self._bench
         busy = bench.is_propagating or bench.loader.is_fetching or bench.searching.is_running
         self.cancel.setEnabled(busy)
@@ -100,4 +103,4 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.bar.setVisible(bool(of))
         self.bar.setMaximum(max(0, total))
         self.bar.setValue(min(done, total) if total else done)
-        self.bar.setFormat(f"%v of %m {of}" if of in ("planes", "places") else "%p %")
+        self.bar.setFormat(f"%v of %m {of}" if of in ("planes", "places", "objects") else "%p %")

@@ -1,0 +1,114 @@
+import json
+
+import numpy as np
+import pytest
+
+from napari_intseg import Plane, Session, Volume
+from napari_intseg.errors import PromptError
+from napari_intseg.propagation.walk import WalkSettings
+from napari_intseg.session.journal_read import parse_journal
+from napari_intseg.session.replay import replay
+
+BOXES = (((4, 16), (3, 12), (3, 12)), ((2, 9), (3, 12), (18, 28)), ((8, 19), (17, 27), (4, 14)))
+
+
+@pytest.fixture
+def boxes():
+    """Three boxes, each on other planes, as labels 1 to 3."""
+    out = np.zeros((20, 30, 30), np.int32)
+    for label, box in enumerate(BOXES, 1):
+        out[tuple(slice(*part) for part in box)] = label
+    return out
+
+
+@pytest.fixture
+def session(bright, boxes):
+    session = Session(bright(), Volume((boxes > 0) * np.uint8(200)))
+    for label, box in enumerate(BOXES, 1):
+        if label not in session.objects:
+            session.new_object(label)
+        session.click(tuple(sum(part) / 2 // 1 for part in box))
+    return session
+
+
+def test_every_object_goes_as_far_as_it_goes_alone(session, boxes):
+    change = session.propagate_all()
+    np.testing.assert_array_equal(session.labels, boxes)
+    assert change.objects == (1, 2, 3)
+    assert session.object == 3
+
+
+def test_it_is_one_step_of_undo(session, boxes):
+    before = session.labels
+    session.propagate_all()
+    assert session.undo().title == "Propagate all"
+    np.testing.assert_array_equal(session.labels, before)
+    session.redo()
+    np.testing.assert_array_equal(session.labels, boxes)
+
+
+def test_one_object_can_be_taken_back_alone(session, boxes):
+    session.propagate_all()
+    session.undo(object=2)
+    np.testing.assert_array_equal(session.labels == 1, boxes == 1)
+    assert np.flatnonzero((session.labels == 2).any(axis=(1, 2))).tolist() == [5]
+
+
+def test_twice_are_two_steps(session, boxes):
+    session.propagate_all(range(3, 10))
+    between = session.labels
+    session.propagate_all()
+    np.testing.assert_array_equal(session.labels, boxes)
+    session.undo()
+    np.testing.assert_array_equal(session.labels, between)
+
+
+def test_finished_and_empty_objects_are_left_out(session, boxes):
+    session.finish_object(1)
+    session.new_object(4)
+    session.click((0, 0, 0), positive=False)
+    assert [label for label in session.objects if session.can_propagate(label)] == [2, 3]
+    session.propagate_all()
+    assert np.flatnonzero((session.labels == 1).any(axis=(1, 2))).tolist() == [10]
+    np.testing.assert_array_equal(session.labels == 3, boxes == 3)
+
+
+def test_what_was_found_or_painted_counts_as_clicked(session, boxes):
+    session.begin_with({Plane(0, 10): boxes[10] == 1}, 7, token="one")
+    assert not session.can_propagate(7), "all its pixels are another object's"
+    session.remove_object(1)
+    session.begin_with({Plane(0, 10): boxes[10] == 1}, 8, token="two")
+    assert session.can_propagate(8)
+    session.propagate_all()
+    np.testing.assert_array_equal(session.labels == 8, boxes == 1)
+
+
+def test_progress_counts_objects_and_it_can_be_stopped(session):
+    told = []
+    session.propagate_all(on_progress=lambda *now: told.append(now))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    session.undo()
+    session.propagate_all(
+        on_progress=lambda *now: told.append(now), should_stop=lambda: len(told) > 3
+    )
+    assert told[3:] == [(1, 3)]
+    assert np.flatnonzero((session.labels == 2).any(axis=(1, 2))).tolist() == [5]
+
+
+def test_a_replay_makes_the_same_labels_and_the_same_steps(session, boxes):
+    session.propagate_all()
+    written = parse_journal([json.dumps(line) for line in session.recorder.journal.lines])
+    again = replay(written, lambda _: session.volume, lambda _: session.model)
+    assert again.differences == ()
+    other = again.sessions[0]
+    np.testing.assert_array_equal(other.labels, boxes)
+    assert len(other.document.history) == len(session.document.history)
+
+
+def test_without_an_object_it_says_what_to_do(bright, session):
+    with pytest.raises(PromptError, match="Click on one first"):
+        Session(bright(), session.volume).propagate_all()
+    with pytest.raises(PromptError, match="within 0 to 19"):
+        session.propagate_all(range(30))
+    with pytest.raises(PromptError, match="no memory"):
+        session.propagate_all(settings=WalkSettings(method="memory"))
