@@ -17,7 +17,7 @@ demo: $(VENV)/.demo
 test: lint
 	@if [ "$$(uname)" = Linux ] && [ -z '$(XVFB)$(DISPLAY)$(WAYLAND_DISPLAY)' ]; then \
 		echo "no display and no xvfb-run: install the packages that .ci/run lists" >&2; exit 1; fi
-	$(XVFB) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+	$(XVFB) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

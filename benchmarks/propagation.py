@@ -10,13 +10,12 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from one_click import NETWORKS, build
-
 from napari_intseg.core.segmenter import Answer, Query
 from napari_intseg.core.volume import Plane
 from napari_intseg.models.ritm import Ritm
 from napari_intseg.session.session import Session
 from napari_intseg.testing import phantom_volume
+from one_click import NETWORKS, build
 
 
 class PassingOn(Ritm):

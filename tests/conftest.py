@@ -17,10 +17,17 @@ from scripts import load_script
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file in one process, for its fixtures, and all windows in one, for the focus."""
+    """Keep a file in one process, for its fixtures, and all windows in one, for the focus.
+
+    What takes longest comes first, so that the processes end together: windows, then slow files.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    ranks: dict[pytest.Item, int] = {}
     for item in items:
-        group = "window" if item.get_closest_marker("gui") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        is_window = item.get_closest_marker("gui") is not None
+        item.add_marker(pytest.mark.xdist_group("window" if is_window else str(item.path)))
+        ranks[item] = 0 if is_window else 1 if item.path in slow else 2
+    items.sort(key=ranks.__getitem__)
 
 
 def pytest_collection_finish() -> None:

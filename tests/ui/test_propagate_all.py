@@ -7,6 +7,7 @@ import pytest
 
 from napari_intseg.session.journal_read import parse_journal
 from napari_intseg.session.replay import replay
+from napari_intseg.ui.review import Review
 
 PLACES = ((5, 12, 15), (5, 26, 15), (3, 12, 30))
 
@@ -134,6 +135,24 @@ def test_a_click_on_another_object_is_answered_in_between(bench, binder, toy, pu
     again = replay(written, binder.frame.volume, lambda _: toy)
     assert again.differences == ()
     np.testing.assert_array_equal(again.sessions[0].labels, session.labels)
+
+
+def test_planes_to_check_go_from_object_to_object(bench, binder, said, finish):
+    bench.propagate(every=True)
+    finish()
+    bench.set_finished(2, True)
+    bench.select_object(1)
+    review, session, shown = Review(bench), binder.drawer.sessions[0], []
+    for _ in range(6 + 4):  # all but the clicked ones of objects 1 and 3
+        plane = review.next()
+        assert binder.viewed.plane == plane
+        shown.append((binder.drawer.object, plane))
+        assert said.messages[-1].startswith(f"Object {binder.drawer.object}, plane")
+    assert [label for label, _ in shown] == [1] * 6 + [3] * 4
+    sure = [session.confidences_of(label)[plane] for label, plane in shown]
+    assert sure[:6] == sorted(sure[:6])
+    assert sure[6:] == sorted(sure[6:])
+    assert review.next() == shown[6][1], "all have been seen: from the beginning"
 
 
 def test_with_nothing_begun_it_says_what_to_do(bench, image, said):

@@ -101,18 +101,26 @@ class Propagating(GoingBack):
 
         Planes a person worked on are not among them. See `propagation.confidence`.
         """
-        found = ((p, self.confidence(p)) for p in self.propagated_planes(self.axis))
+        return self.confidences_of(self.object)
+
+    def confidences_of(self, label: int) -> dict[Plane, float]:
+        """Return the same of any object."""
+        planes = self.propagated_planes(self.axis, label)
+        found = ((plane, self.confidence(plane, label)) for plane in planes)
         return {plane: sure for plane, sure in found if sure is not None}
 
-    def to_check(self, below: float = 1.0) -> tuple[Plane, ...]:
+    def to_check(self, below: float = 1.0, *, label: int | None = None) -> tuple[Plane, ...]:
         """Return the planes a person should look at, the least sure first.
 
         Parameters
         ----------
         below : float, default 1.0
             Only planes whose confidence is at most this.
+        label : int, optional
+            Of the object; the current one by default.
         """
-        ranked = sorted(self.confidences.items(), key=lambda pair: (pair[1], pair[0]))
+        found = self.confidences_of(self.object if label is None else label)
+        ranked = sorted(found.items(), key=lambda pair: (pair[1], pair[0]))
         return tuple(plane for plane, sure in ranked if sure <= below)
 
     def accept_step(self, step: Step) -> bool:

@@ -114,9 +114,12 @@ class Views:
             return None
         return self._memory.get(shown.question)
 
-    def confidence(self, plane: Plane) -> float | None:
-        """Return how sure propagation was on a plane, 0 to 1; None where it did not answer."""
-        shown = self.document.state(self.object, plane).shown
+    def confidence(self, plane: Plane, label: int | None = None) -> float | None:
+        """Return how sure propagation was on a plane, 0 to 1; None where it did not answer.
+
+        Of the current object by default.
+        """
+        shown = self.document.state(self.object if label is None else label, plane).shown
         return None if shown is None else shown.confidence
 
     def clicked_planes(self, axis: int | None = None) -> tuple[Plane, ...]:

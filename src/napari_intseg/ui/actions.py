@@ -103,7 +103,12 @@ ACTIONS: tuple[Action, ...] = (
         "Edit as polygon",
         "Correct the object on the plane in view by moving the vertices of its outline.",
     ),
-    Action("next_plane", "Q", "Next plane to check", "Show the plane that is least sure."),
+    Action(
+        "next_plane",
+        "Q",
+        "Next plane to check",
+        "Show the plane that is least sure: of the object, then of the others not accepted.",
+    ),
     Action("cancel", "Shift-G", "Cancel", "Stop what is under way; what is done is kept."),
 )
 """Keys that mean nothing to napari's viewer or any of its layers."""

@@ -38,25 +38,45 @@ class Review:
     def planes(self) -> tuple[tuple[Plane, float], ...]:
         """Planes that were propagated to, the least sure first, and how sure they are, 0 to 1."""
         session = self._session()
-        if session is None:
-            return ()
-        found = session.confidences
-        return tuple((plane, found[plane]) for plane in session.to_check())
+        return () if session is None else _planes(session, session.object)
 
     def next(self) -> Plane | None:
-        """Show the least sure plane that has not been shown yet; begin again after the last."""
+        """Show the least sure plane that has not been shown yet.
+
+        After the last of the current object comes that of another which is not accepted, the least
+        sure first; after the last of all, it begins again.
+        """
         binder, session = self._bench.binder, self._session()
-        rows = self.planes
-        if binder is None or session is None or not rows:
+        if binder is None or session is None:
             self._bench.voice.failed.emit("There is no plane to check yet. Propagate first.")
             return None
-        marks = [(binder.time, session.object, *row) for row in rows]
-        left = [mark for mark in marks if mark not in self._seen]
-        if not left:
-            self._seen.difference_update(marks)
-            left = marks
-        self.show(left[0][2])
-        return left[0][2]
+        objects = {label: self._marks(binder.time, label) for label in self._objects(session)}
+        if not any(objects.values()):
+            self._bench.voice.failed.emit("There is no plane to check yet. Propagate first.")
+            return None
+        left = {
+            label: [mark for mark in marks if mark not in self._seen]
+            for label, marks in objects.items()
+        }
+        if not any(left.values()):
+            left = objects
+            self._seen.difference_update(mark for marks in objects.values() for mark in marks)
+        first = left[session.object] or min((m for m in left.values() if m), key=_sureness)
+        _, label, plane, _ = first[0]
+        if label != session.object:
+            self._bench.select_object(label)
+        self.show(plane)
+        return plane
+
+    def _objects(self, session: Session) -> list[int]:
+        """Return the current object, and those that are not accepted."""
+        current = session.object
+        others = (label for label in session.objects if not session.is_finished(label))
+        return [current, *(label for label in others if label != current)]
+
+    def _marks(self, time: int, label: int) -> list[Seen]:
+        session = self._session()
+        return [] if session is None else [(time, label, *row) for row in _planes(session, label)]
 
     def show(self, plane: Plane) -> None:
         """Bring a plane into the window."""
@@ -71,8 +91,8 @@ class Review:
             axis = binder.frame.grid[binder.frame.spatial[plane.axis]]
             left = sum((binder.time, session.object, *r) not in self._seen for r in self.planes)
             self._bench.voice.message.emit(
-                f"Plane {axis} = {plane.index}, {100 * sure:.0f} % sure; {left} more to check. "
-                "Click to correct it, then propagate again."
+                f"Object {session.object}, plane {axis} = {plane.index}, {100 * sure:.0f} % sure; "
+                f"{left} more to check. Click to correct it, then propagate again."
             )
         self._bench.voice.changed.emit()
 
@@ -127,6 +147,15 @@ class Review:
         session = binder.drawer.session(binder.time)
         label = binder.drawer.object
         return session if session is not None and label in session.objects else None
+
+
+def _planes(session: Session, label: int) -> tuple[tuple[Plane, float], ...]:
+    found = session.confidences_of(label)
+    return tuple((plane, found[plane]) for plane in session.to_check(label=label))
+
+
+def _sureness(marks: list[Seen]) -> float:
+    return marks[0][3]
 
 
 def bring(binder: Binder, plane: Plane, time: int | None = None) -> None:

@@ -108,7 +108,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.follow.setVisible(has_times)
         self.follow.setText("Stop following" if self.through.is_running else "Follow through time")
         rows = list(self.review.planes[:_MOST]) if is_volume else []
-        self.next.setEnabled(bool(rows))
+        has_others = binder is not None and len(binder.drawer.labels) > 1
+        self.next.setEnabled(bool(rows) or has_others)
         with QSignalBlocker(self.interpolate):
             self.interpolate.setChecked(self.review.is_interpolating)
         if binder is None:
