@@ -97,7 +97,7 @@ class Spread:
         session = self._session()
         if session is None:
             return  # the model is being loaded, and `changed` will tell when it is there
-        if self._axis is not None and not self._done:
+        if self._axis is not None:
             session.axis = self._axis
         try:
             request = self._request(session)
@@ -107,24 +107,23 @@ class Spread:
             return
         if request is not None:
             self._walk(request)
+        elif self._at + 1 < len(self.labels):  # the window lives between two objects
+            self._at += 1
+            self._binder.tools.post(self._begin)
         elif self.labels[-1] not in session.objects and not self._is_of_many:
             self._end(f"Propagation ended because object {self.labels[-1]} was removed.")
         else:
             self._end(self._told())
 
     def _request(self, session: Session) -> Walk | None:
-        """Return what is left to do for the first object for which something is."""
-        while self._at < len(self.labels):
-            label = self.labels[self._at]
-            can = session.can_propagate(label) if self._is_of_many else label in session.objects
-            if can:
-                request = session.propagation_request(
-                    self._planes, settings=self._settings, label=label, together=self._together
-                )
-                if request.stretches:
-                    return request
-            self._at += 1
-        return None
+        """Return what is left to do for the object whose turn it is; None if nothing is."""
+        label = self.labels[self._at]
+        if not (session.can_propagate(label) if self._is_of_many else label in session.objects):
+            return None
+        request = session.propagation_request(
+            self._planes, settings=self._settings, label=label, together=self._together
+        )
+        return request if request.stretches else None
 
     def _told(self) -> str:
         """Return what has been done, in words."""
