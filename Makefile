@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# tests run in so many processes; those that open windows share one
+# tests run in so many processes, of one thread each; those that open windows share one
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # GUI tests open a real window; without a display they get a virtual one when there is Xvfb.
@@ -17,7 +17,7 @@ demo: $(VENV)/.demo
 test: lint
 	@if [ "$$(uname)" = Linux ] && [ -z '$(XVFB)$(DISPLAY)$(WAYLAND_DISPLAY)' ]; then \
 		echo "no display and no xvfb-run: install the packages that .ci/run lists" >&2; exit 1; fi
-	$(XVFB) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

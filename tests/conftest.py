@@ -7,9 +7,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 import pytest
 

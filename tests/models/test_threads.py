@@ -3,6 +3,9 @@ import subprocess
 import sys
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from napari_intseg.models.threads import one_thread_of_blas
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, "passive"), ("active", "active")])
@@ -18,3 +21,15 @@ def test_threads_wait_quietly_unless_the_user_says_otherwise(given, expected):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == expected
+
+
+def test_blas_computes_with_one_thread_meanwhile_and_as_before_afterwards():
+    def threads():
+        return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        assert before
+        with one_thread_of_blas():
+            assert set(threads()) == {1}
+        assert threads() == before

@@ -23,6 +23,7 @@ from napari_intseg.core.segmenter import (
 )
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.models.seeds import discs, is_inside, seed_points
+from napari_intseg.models.threads import one_thread_of_blas
 
 Box = tuple[int, int, int, int]
 Labels = NDArray[np.int32]
@@ -292,8 +293,8 @@ def _walk(image: FloatArray, labels: Labels, beta: float) -> FloatArray:
     if spread < _FLAT:  # all ways are alike; a mark on the rim, since scikit-image divides by it
         image, spread, beta = np.zeros_like(image), 1.0, 0.0
         image[0, 0] = 1.0
-    with warnings.catch_warnings():  # on rounding and on seeds that leave nothing to solve
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(), one_thread_of_blas():
+        warnings.simplefilter("ignore")  # on rounding and on seeds that leave nothing to solve
         prob = random_walker(
             image / spread,
             labels,

@@ -1,6 +1,10 @@
-"""How PyTorch's threads wait for each other."""
+"""How threads of the libraries below wait for each other."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 
 def wait_quietly() -> None:
@@ -11,3 +15,22 @@ def wait_quietly() -> None:
     works before PyTorch is imported.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@contextmanager
+def one_thread_of_blas() -> Iterator[None]:
+    """Compute with one thread of BLAS inside, for many small vectors.
+
+    Its threads spin between them: with two, equations of 25,000 unknowns took twice as long as with
+    one, and several times as long on a machine that did something else besides.
+    """
+    with _blas().limit(limits=1, user_api="blas"):
+        yield
+
+
+@cache
+def _blas() -> Any:
+    """Return what holds the libraries' threads; they are looked for once, when all are loaded."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
