@@ -17,13 +17,13 @@ from napari_intseg.io.dicom_seg_read import is_segmentation, read_segmentation
 from napari_intseg.io.hdf5 import read_hdf5, split_path
 from napari_intseg.io.itk import read_itk
 from napari_intseg.io.ome_zarr import is_zarr, read_ome_zarr
+from napari_intseg.io.pictures import read_picture
 from napari_intseg.io.raster import Raster, raster_of
 from napari_intseg.io.reorient import reorient
-from napari_intseg.io.source import FileVolume, Source
+from napari_intseg.io.source import FileVolume
 from napari_intseg.io.suffixes import Kind, kind_of
 from napari_intseg.io.tiff import read_tiff
 
-_ALPHA_PAIR = 2
 T = TypeVar("T")
 
 
@@ -207,7 +207,7 @@ def read_mask(path: str | Path, like: Volume) -> Array:
     """
     if is_segmentation(Path(path)):
         return read_segmentation(Path(path), like)
-    mask = read_volume(path)
+    mask = _read_indexed(Path(path))
     data = mask.data
     if mask.n_channels or data.dtype.kind not in "bui":
         what = f"{mask.n_channels} channels of" if mask.n_channels else "values of type"
@@ -234,19 +234,17 @@ def read_mask(path: str | Path, like: Volume) -> Array:
     return np.asarray(data)
 
 
-def _read_picture(path: Path) -> Raster:
-    import imageio.v3 as iio
-
-    data = np.asarray(iio.imread(path, plugin="pillow", index=0))
-    if data.ndim == 3 and data.shape[-1] == _ALPHA_PAIR:
-        data = data[..., 0]
-    return Raster((data,), "yxs"[: data.ndim], Source(path, unit="pixel"))
+def _read_indexed(path: Path) -> FileVolume:
+    """Read a file of labels: of a picture with a palette the numbers, not their colours."""
+    if not path.is_file() or kind_of(path) != "picture":
+        return read_volume(path)
+    return _told(path, lambda: read_picture(path, indices=True).volume())
 
 
 _READERS: dict[Kind, Callable[[Path], Raster]] = {
     "itk": read_itk,
     "tiff": read_tiff,
-    "picture": _read_picture,
+    "picture": read_picture,
     "hdf5": read_hdf5,
     "zarr": read_ome_zarr,
 }

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,36 +14,50 @@ import tifffile
 from napari_intseg.core.affine import from_spacing, spacing_of
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
-from napari_intseg.errors import FileError
+from napari_intseg.errors import FileError, MissingExtraError
 from napari_intseg.io.extra import lazy_extra
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Raster, known_axes, ordered
+from napari_intseg.io.remarks import remark
 from napari_intseg.io.sizes import check_size
 from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
 from napari_intseg.io.tiff_scale import read_scale
 
 LAZY_BYTES = 2**29
 _IMAGEJ_LIMIT_BYTES = 2**31
+_INKS = 4
+_LISTED = 3
+"""So many names are listed in what is told."""
 
 
 def read_tiff(path: Path) -> Raster:
-    """Read the first series of a file; one of more than `LAZY_BYTES` when it is indexed.
+    """Read the largest image of a file; one of more than `LAZY_BYTES` when it is indexed.
+
+    Colours by four inks (CMYK) become red, green and blue. The numbers of a palette are values.
+
+    Warns
+    -----
+    FileWarning
+        If there are other images in the file, pages are missing, or a unit is not known.
 
     Raises
     ------
     FileError
         If it has axes of unknown meaning, or is too short for what it declares.
+    MissingExtraError
+        If what unpacks its pixels is not installed.
     """
     with _strict(), tifffile.TiffFile(path) as file:
-        series = file.series[0]
+        number = _chosen(file, path)
+        series = file.series[number]
         keep = [i for i, a in enumerate(series.axes) if a in "TCZYXS" or series.shape[i] > 1]
         axes = known_axes([series.axes[i] for i in keep], series.shape, path)
         _check_pages(series, path)
-        told = read_scale(file)
-        if series.nbytes <= LAZY_BYTES:
-            arrays = [np.asarray(level.asarray()) for level in series.levels]
-        else:
-            arrays = _lazy(path)
+        told = read_scale(file, path, number)
+        arrays = _arrays(series) if series.nbytes <= LAZY_BYTES else _lazy(path, number)
+        if series.keyframe.photometric == tifffile.PHOTOMETRIC.SEPARATED and "s" in axes:
+            at = series.axes.index("S")
+            arrays = [without_inks(array, at) for array in arrays]
     where = tuple(slice(None) if i in keep else 0 for i in range(len(series.axes)))
     levels = [ordered(array[where], axes) for array in arrays]
     return Raster(
@@ -102,11 +117,50 @@ def _imagej(like: Volume, scale: TiffScale | None) -> tuple[dict[str, Any], dict
     return {"resolution": (1 / x, 1 / y)}, {"unit": unit, **depth}
 
 
+def without_inks(array: Any, axis: int) -> Any:
+    """Return red, green and blue of cyan, magenta, yellow and black; what is not inks as it is."""
+    if array.shape[axis] < _INKS or array.dtype.kind != "u":
+        return array
+    most = float(np.iinfo(array.dtype).max)
+    inks = np.moveaxis(array, axis, -1)[..., :_INKS].astype(np.float32) / most
+    light = (1.0 - inks[..., :3]) * (1.0 - inks[..., 3:])
+    return np.moveaxis(np.round(light * most).astype(array.dtype), -1, axis)
+
+
+def _chosen(file: tifffile.TiffFile, path: Path) -> int:
+    """Return which image of a file is read: the largest, the first of several alike."""
+    sizes = [math.prod(series.shape) for series in file.series]
+    number = max(range(len(sizes)), key=lambda i: (sizes[i], -i))
+    others = [series.shape for i, series in enumerate(file.series) if i != number]
+    if others:
+        shapes = ", ".join("x".join(map(str, shape)) for shape in others[:_LISTED])
+        more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
+        remark(
+            path,
+            f"file holds {len(sizes)} images: number {number + 1}, the largest, is read, not those "
+            f"of {shapes}{more}. Save them to files of their own to read them",
+        )
+    return number
+
+
+def _arrays(series: tifffile.TiffPageSeries) -> list[Array]:
+    try:
+        return [np.asarray(level.asarray()) for level in series.levels]
+    except (ValueError, ImportError) as err:
+        if "imagecodecs" not in str(err):
+            raise
+        raise MissingExtraError(
+            f"compressed TIFF needs imagecodecs: expected it to be installed, got {err}. Install "
+            "it: pip install imagecodecs"
+        ) from err
+
+
 def _check_pages(series: tifffile.TiffPageSeries, path: Path) -> None:
-    """Ask for files that are as long as their first pages say."""
-    size = path.stat().st_size
-    for page in (p for p in (series.pages[0], series.pages[-1]) if p is not None):
+    """Ask for files that are as long as their first pages say, and tell of pages without pixels."""
+    pages = [page for page in series.pages if page is not None]
+    for page in (pages[0], pages[-1]):
         kept: Any = page.keyframe
+        size = page.parent.filehandle.size
         if math.prod(kept.chunked) > len(page.dataoffsets):
             raise FileError(
                 f"file cannot be read: expected a place for each of {math.prod(kept.chunked)} "
@@ -114,17 +168,55 @@ def _check_pages(series: tifffile.TiffPageSeries, path: Path) -> None:
             )
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
         if max(ends, default=0) > size:
-            check_size(path, max(ends))
+            check_size(path, max(ends), present=size)
         if kept.compression == 1 and any(page.dataoffsets):
-            check_size(path, int(kept.nbytes))
+            # several values may share a byte: masks of 1 bit, cameras of 12
+            check_size(path, max(1, int(kept.size) * _bits(kept) // 8), present=size)
     if series.dataoffset is not None:
-        check_size(path, int(series.dataoffset) + int(series.nbytes))
+        bits = int(series.size) * _bits(series.keyframe)
+        check_size(path, int(series.dataoffset) + bits // 8)
+        return
+    _check_count(series, pages, path)
 
 
-def _lazy(path: Path) -> list[Any]:
+def _bits(page: Any) -> int:
+    """Return the bits of a value, the fewest where they differ."""
+    bits = page.bitspersample
+    return int(min(bits)) if isinstance(bits, tuple) else int(bits)
+
+
+def _check_count(series: tifffile.TiffPageSeries, pages: list[Any], path: Path) -> None:
+    wanted = math.prod(series.shape) // max(math.prod(series.keyframe.shape), 1)
+    if len(series.pages) < wanted:
+        raise FileError(
+            f"file cannot be read: expected {wanted} pages, got {len(series.pages)} in "
+            f"{str(path)!r}. Check that it is complete."
+        )
+    lost = [number for number, page in enumerate(series.pages) if page is None]
+    if lost:
+        files = ", ".join(_absent(pages[0].parent, path)[:_LISTED])
+        remark(
+            path,
+            f"{len(lost)} of {wanted} pages are missing and read as 0, the first is number "
+            f"{lost[0]}{': there is no ' + files if files else ''}",
+        )
+    empty = sum(1 for page in pages if 0 in page.databytecounts)
+    if empty:
+        remark(path, f"{empty} of {wanted} pages lack pixels, which are read as 0")
+
+
+def _absent(file: Any, path: Path) -> list[str]:
+    """Return the files that OME's description names and that are not beside this one."""
+    if not file.ome_metadata:
+        return []
+    found = re.findall(r'FileName="([^"]+)"', file.ome_metadata)
+    return [name for name in dict.fromkeys(found) if not (path.parent / Path(name).name).exists()]
+
+
+def _lazy(path: Path, number: int) -> list[Any]:
     """Return dask arrays, one a level, whose pieces are decoded when they are needed."""
     zarr = lazy_extra("zarr")
-    series = tifffile.TiffFile(path).series[0]
+    series = tifffile.TiffFile(path).series[number]
     levels = range(len(series.levels))
     return [in_pieces(zarr.open_array(series.aszarr(level=n), mode="r"), path) for n in levels]
 

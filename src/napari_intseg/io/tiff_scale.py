@@ -4,6 +4,7 @@ import math
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,12 @@ import tifffile
 
 from napari_intseg.io.raster import Channel
 from napari_intseg.io.source import TiffScale
+from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit
 
-_MM = {
-    "nm": 1e-6, "µm": 1e-3, "μm": 1e-3, "um": 1e-3, "micron": 1e-3, "microns": 1e-3,
-    "\\u00b5m": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3, "inch": 25.4, "in": 25.4,
-}  # fmt: skip
-_SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0, "µs": 1e-6}
-_TIFF_UNITS = {2: 25.4, 3: 10.0}
+_TIFF_UNITS = {2: "inch", 3: "cm"}
+_NOT_CALIBRATED = 72
+"""Dots an inch that programs state where nothing is known; ImageJ takes them for that, too
+(ij.io.TiffDecoder)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,64 +43,94 @@ class Told:
     time_step_s: float = 0.0
 
 
-def read_scale(file: tifffile.TiffFile) -> Told:
-    """Return what a file tells; OME counts first, then ImageJ, then the plain tags."""
+def read_scale(file: tifffile.TiffFile, path: Path, image: int = 0) -> Told:
+    """Return what a file tells; OME counts first, then ImageJ, then the plain tags.
+
+    Parameters
+    ----------
+    file : TiffFile
+        Open.
+    path : Path
+        Its name.
+    image : int, default 0
+        Which of OME's images is meant, where there are several.
+
+    Warns
+    -----
+    FileWarning
+        If a unit is not known.
+    """
     tags = file.pages.first.tags
     x, y = (tuple(tags[n].value) if n in tags else (1, 1) for n in ("XResolution", "YResolution"))
     unit = int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 1
     about = dict(file.imagej_metadata or {})
-    imagej = {k: v for k, v in about.items() if k in ("spacing", "unit")}
+    imagej = {k: v for k, v in about.items() if k in ("spacing", "unit", "yunit", "zunit")}
     pixels = None
     if file.is_ome and file.ome_metadata:
-        pixels = ET.fromstring(file.ome_metadata).find(".//{*}Pixels")
+        every = ET.fromstring(file.ome_metadata).findall(".//{*}Image/{*}Pixels")
+        pixels = every[min(image, len(every) - 1)] if every else None
     if pixels is None:
         scale = TiffScale((x, y), unit, imagej)
-        step = _positive(about.get("finterval"))
-        return Told(scale, _spacing(scale), _unit(scale), _imagej_channels(about), step)
+        spacing, word = _by_tags(scale, path)
+        step = _length(about.get("finterval")) * (seconds_per_unit(about.get("tunit")) or 1.0)
+        return Told(scale, spacing, word, _imagej_channels(about), step)
     ome = {
         key: value if key.endswith("Unit") else float(value)
         for key, value in pixels.attrib.items()
         if key.startswith("PhysicalSize")
     }
     scale = TiffScale((x, y), unit, imagej, ome)
-    step = _positive(pixels.get("TimeIncrement")) * _SECONDS.get(
-        pixels.get("TimeIncrementUnit", "s"), 1.0
-    )
-    return Told(scale, _spacing(scale), _unit(scale), _ome_channels(pixels), step)
+    # a size without a unit is in micrometres, a step in seconds: so says the schema of OME
+    step = _length(pixels.get("TimeIncrement"))
+    step *= seconds_per_unit(pixels.get("TimeIncrementUnit", "s"))
+    spacing, word = _by_ome(scale, path)
+    return Told(scale, spacing, word, _ome_channels(pixels), step)
 
 
-def _spacing(scale: TiffScale) -> tuple[float, float, float]:
-    """Return millimetres ``(z, y, x)``; pixels without a known unit count as 1 mm."""
-    if scale.ome:
-        z, y, x = (
-            (_positive(scale.ome.get(f"PhysicalSize{a}", 1.0)) or 1.0)
-            * _MM.get(str(scale.ome.get(f"PhysicalSize{a}Unit", "µm")), 1.0)
-            for a in "ZYX"
-        )
-        return z, y, x
-    unit = _MM.get(str(scale.imagej.get("unit", "")), _TIFF_UNITS.get(scale.unit, 1.0))
-    x, y = (unit * below / above if above and below else 1.0 for above, below in scale.resolution)
-    z = _positive(scale.imagej.get("spacing")) * unit
-    return z if z > 0 else x, y, x
+Spacing = tuple[float, float, float]
 
 
-def _unit(scale: TiffScale) -> str:
-    """Return in which unit lengths are spoken of."""
-    if scale.ome:
-        mm = _MM.get(str(scale.ome.get("PhysicalSizeXUnit", "µm")))
-    else:
-        mm = _MM.get(str(scale.imagej.get("unit", "")), _TIFF_UNITS.get(scale.unit))
-    if mm is None:
-        return "pixel"
-    return "µm" if mm < 1.0 else "mm"
+def _by_ome(scale: TiffScale, path: Path) -> tuple[Spacing, str]:
+    """Return millimetres ``(z, y, x)``, and the unit."""
+    sizes = [_length(scale.ome.get(f"PhysicalSize{a}")) for a in "ZYX"]
+    if not any(sizes):
+        return (1.0, 1.0, 1.0), PIXEL
+    # an axis of no size has that of the columns, so that voxels are not drawn out
+    sizes = [size or sizes[2] or 1.0 for size in sizes]
+    words = [
+        scale.ome.get(f"PhysicalSize{a}Unit", "µm" if f"PhysicalSize{a}" in scale.ome else None)
+        for a in "ZYX"
+    ]
+    words = [words[2] if word is None else word for word in words]
+    (z, y, x), word = factors_mm(words, path)
+    return (z * sizes[0], y * sizes[1], x * sizes[2]), word
 
 
-def _positive(value: Any) -> float:
+def _by_tags(scale: TiffScale, path: Path) -> tuple[Spacing, str]:
+    """Return millimetres ``(z, y, x)``, and the unit; pixels without a known one count as 1 mm.
+
+    ImageJ's word counts before the tag's; what it says of rows and planes counts for these alone.
+    """
+    tag = _TIFF_UNITS.get(scale.unit)
+    word = scale.imagej.get("unit")
+    x, y = (below / above if above and below else 1.0 for above, below in scale.resolution)
+    if word is None and scale.unit == 2 and round(1 / x, 3) == _NOT_CALIBRATED:
+        tag, x, y = None, 1.0, 1.0
+    word = tag if word is None else word
+    words = [scale.imagej.get("zunit", word), scale.imagej.get("yunit", word), word]
+    (z_mm, y_mm, x_mm), name = factors_mm(words, path)
+    depth = _length(scale.imagej.get("spacing"))
+    z = depth * z_mm if depth else x * x_mm
+    return (z, y * y_mm, x * x_mm), name
+
+
+def _length(value: Any) -> float:
+    """Return a length without its sign, as ImageJ takes it; 0 where there is none."""
     try:
-        number = float(value)
+        number = abs(float(value))
     except (TypeError, ValueError):
         return 0.0
-    return number if math.isfinite(number) and number > 0 else 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _ome_channels(pixels: ET.Element) -> tuple[Channel, ...]:

@@ -1,0 +1,119 @@
+"""Words for units of length and time, as files and viewers write them: one table for all readers."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_intseg.io.remarks import remark
+
+_PREFIXES = {
+    "": 1.0, "k": 1e3, "h": 1e2, "da": 1e1, "d": 1e-1, "c": 1e-2, "m": 1e-3, "u": 1e-6,
+    "n": 1e-9, "p": 1e-12, "f": 1e-15, "M": 1e6, "G": 1e9,
+}  # fmt: skip
+_LONG_PREFIXES = {
+    "": 1.0, "kilo": 1e3, "hecto": 1e2, "deca": 1e1, "deci": 1e-1, "centi": 1e-2, "milli": 1e-3,
+    "micro": 1e-6, "nano": 1e-9, "pico": 1e-12, "femto": 1e-15, "mega": 1e6, "giga": 1e9,
+}  # fmt: skip
+_SYMBOLS = {
+    **{f"{prefix}m": 1e3 * size for prefix, size in _PREFIXES.items()},
+    "Å": 1e-7, "in": 25.4, '"': 25.4, "ft": 304.8, "yd": 914.4, "mi": 1609344.0, "li": 25.4 / 12,
+    "thou": 0.0254, "mil": 0.0254, "pt": 25.4 / 72,
+}  # fmt: skip
+"""Millimetres, the ones that OME lists included; "Mm" is not "mm"."""
+
+_WORDS = {
+    **{f"{p}{stem}": 1e3 * s for p, s in _LONG_PREFIXES.items() for stem in ("meter", "metre")},
+    "micron": 1e-3, "mu": 1e-3, "u": 1e-3, "angstrom": 1e-7, "ångström": 1e-7, "angström": 1e-7,
+    "inch": 25.4, "inche": 25.4, "foot": 304.8, "feet": 304.8, "yard": 914.4, "mile": 1609344.0,
+    "point": 25.4 / 72,
+}  # fmt: skip
+_NONE = {
+    "", "pixel", "pixels", "px", "pix", "voxel", "voxels", "reference frame", "arbitrary", "a.u.",
+    "au", "none", "null", "unknown", "unitless", "dimensionless", "?", "???",
+}  # fmt: skip
+"""Words by which a file says that it tells no length."""
+
+_SECONDS = {
+    "d": 86400.0, "h": 3600.0, "hr": 3600.0, "hrs": 3600.0, "min": 60.0, "mins": 60.0, "s": 1.0,
+    "sec": 1.0, "secs": 1.0, "msec": 1e-3, "usec": 1e-6, "ms": 1e-3, "us": 1e-6, "ns": 1e-9,
+    "ps": 1e-12, "day": 86400.0, "hour": 3600.0, "minute": 60.0,
+    **{f"{prefix}second": size for prefix, size in _LONG_PREFIXES.items()},
+}  # fmt: skip
+MICROMETRE, MILLIMETRE, PIXEL = "µm", "mm", "pixel"
+
+
+def mm_per_unit(word: object) -> float | None:
+    """Return how many millimetres a unit of length is; None if it is none, or not known.
+
+    Parameters
+    ----------
+    word : object
+        Symbols (``µm``, ``um``, ``Å``) and names, British or American, one or several
+        (``micrometers``); also as ImageJ escapes them (``\\u00B5m``). None counts as "".
+    """
+    text = _plain(word)
+    name = text.casefold()
+    for table, key in (
+        (_SYMBOLS, text), (_SYMBOLS, name), (_WORDS, name), (_WORDS, name.removesuffix("s")),
+    ):  # fmt: skip
+        if key in table:
+            return table[key]
+    return None
+
+
+def seconds_per_unit(word: object) -> float:
+    """Return how many seconds a unit of time is; 0 if it is none, or not known."""
+    name = _plain(word).casefold()
+    return _SECONDS.get(name, _SECONDS.get(name.removesuffix("s"), 0.0))
+
+
+def unit_of(mm: float | None) -> str:
+    """Return in which unit lengths are spoken of that a file states in one of so many mm."""
+    if mm is None:
+        return PIXEL
+    return MICROMETRE if mm < 1.0 else MILLIMETRE
+
+
+def factors_mm(words: Sequence[object], path: Path) -> tuple[tuple[float, ...], str]:
+    """Return millimetres a unit for each axis, and the unit that lengths are spoken of in.
+
+    An axis without a unit has that of the others; where none has one, lengths are pixels. Words
+    that are not known, and units that are taken from other axes, are told.
+
+    Parameters
+    ----------
+    words : sequence of object
+        One an axis, as the file writes them; the last is that of columns.
+    path : Path
+        The file, for what is told.
+    """
+    found = [mm_per_unit(word) for word in words]
+    known = [mm for mm in found if mm is not None]
+    strange = sorted({str(w) for w, mm in zip(words, found, strict=True) if mm is None and _is(w)})
+    taken = f"as {unit_of(known[-1])}" if known else "as pixels: the file tells no size that counts"
+    if strange:
+        quoted = ", ".join(map(repr, strange))
+        remark(path, f"unit of length is not known: got {quoted}; lengths are taken {taken}")
+    elif known and None in found:
+        remark(path, f"some axes have no unit of length; their lengths are taken {taken}")
+    if not known:
+        return (1.0,) * len(found), PIXEL
+    return tuple(known[-1] if mm is None else mm for mm in found), unit_of(known[-1])
+
+
+def _is(word: object) -> bool:
+    """Whether a word is there, and means more than that nothing is known."""
+    return _plain(word).casefold() not in _NONE
+
+
+def _plain(word: object) -> str:
+    """Return a word in one writing: any micro sign as "u", escapes and quotes undone."""
+    text = "" if word is None else str(word).replace("\0", "")
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), text)
+    # "Âµ" is the sign in UTF-8, read as Latin-1
+    text = text.replace("Âµ", "µ").replace("Ã…", "Å").replace("&micro;", "µ")
+    # of two micro signs and two of Ångström this makes one each
+    text = unicodedata.normalize("NFKC", text).replace("μ", "u")
+    bare = text.strip().strip("'\"").strip()
+    return bare if bare else text.strip()
