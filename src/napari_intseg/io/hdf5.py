@@ -16,6 +16,7 @@ from napari_intseg.io.extra import hdf5_extra
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import ORDER, Raster, known_axes, ordered
 from napari_intseg.io.source import FileVolume, Source
+from napari_intseg.io.units import mm_per_unit, unit_of
 
 ENDINGS = (".h5", ".hdf5", ".hdf")
 EAGER_BYTES = 2**26
@@ -154,11 +155,11 @@ def _place(dataset: Any, axes: str) -> tuple[tuple[float, float, float], Any, st
     if AFFINE in dataset.attrs:
         affine = check_affine(np.asarray(dataset.attrs[AFFINE], float))
         unit = _text(dataset.attrs.get(UNIT, "mm"))
-        return (1.0, 1.0, 1.0), affine, unit if unit in ("mm", "µm", "pixel") else "mm"
+        return (1.0, 1.0, 1.0), affine, unit_of(mm_per_unit(unit)) if unit else "mm"
     sizes = np.atleast_1d(np.asarray(dataset.attrs.get(_MICRONS, ()), float))
     spatial = sum(a in "zyx" for a in axes)
-    if len(sizes) >= spatial and all(math.isfinite(s) and s > 0 for s in sizes):
-        z, y, x = (1e-3 * float(s) for s in (1.0, *sizes)[-3:])
+    if len(sizes) >= spatial and all(math.isfinite(s) and s for s in sizes):
+        z, y, x = (1e-3 * abs(float(s)) for s in (1.0, *sizes)[-3:])
         return (z, y, x), None, "µm"
     return (1.0, 1.0, 1.0), None, "pixel"
 

@@ -13,17 +13,19 @@ from typing import Any
 import numpy as np
 import SimpleITK
 
+from napari_intseg.core.affine import spacing_of
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.io.metaimage import check_metaimage
 from napari_intseg.io.nifti import (
     LABELS_INTENT,
     NiftiHeader,
+    plain_copy,
     put_seconds,
     put_sheared,
-    straightened,
 )
 from napari_intseg.io.raster import Raster
+from napari_intseg.io.remarks import remark
 from napari_intseg.io.sizes import all_bytes, check_size, itk_ratio
 from napari_intseg.io.source import (
     FileVolume,
@@ -34,15 +36,22 @@ from napari_intseg.io.source import (
     geometry_of,
     put_time,
 )
+from napari_intseg.io.space_units import SpaceUnits, metaimage_units, scaled
 
 sitk: Any = SimpleITK  # most of it has no annotations
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
 _META_ENDINGS = (".mha", ".mhd")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
+_ROUNDED_PX = 1e-3
 
 
 def read_itk(path: Path) -> Raster:
     """Read one file; a fourth axis is time, in seconds where the format does not tell.
+
+    Warns
+    -----
+    FileWarning
+        If the header contradicts itself, or a unit is not known.
 
     Raises
     ------
@@ -50,30 +59,61 @@ def read_itk(path: Path) -> Raster:
         If its header declares more than the file can hold.
     """
     header = NiftiHeader.read(path) if path.name.lower().endswith(_NIFTI_ENDINGS) else None
-    sheared = header.sheared() if header else None
     if path.name.lower().endswith(_META_ENDINGS):
         check_metaimage(path)
     if header:
         check_size(path, header.declared_bytes, itk_ratio(path))
     with _quiet(), tempfile.TemporaryDirectory(prefix="intseg-") as folder:
-        if header and sheared is not None:
-            image = sitk.ReadImage(str(straightened(path, header, Path(folder))))
+        if header and header.needs_copy:
+            image = sitk.ReadImage(str(plain_copy(path, header, Path(folder))))
         else:
-            check_size(path, _declared(path), itk_ratio(path), all_bytes(path))
+            if header is None:
+                check_size(path, _declared(path), itk_ratio(path), all_bytes(path))
             image = sitk.ReadImage(str(path))
     raster = _raster(image, path)
     if header is None:
-        return raster
+        return _in_mm(raster)
     source = replace(raster.source, unit="µm" if header.is_micron else "mm")
-    if sheared is not None:
-        source = replace(source, itk=geometry_of(sheared, 3))
+    if told := header.contradiction():
+        remark(path, told)
     return replace(
-        raster,
-        affine=raster.affine if sheared is None else sheared,
-        source=source,
+        _as_stated(replace(raster, source=source), header),
         time_step_s=header.time_step_s,
         is_labels=header.intent == LABELS_INTENT,
     )
+
+
+def _as_stated(raster: Raster, header: NiftiHeader) -> Raster:
+    """Return an image where its header says, if ITK has put it elsewhere."""
+    affine, found = header.affine(), raster.affine
+    n = sum(a in "zyx" for a in raster.axes)
+    if affine is None or found is None or (n == 2 and affine[2, 1:3].any()):
+        return raster
+    if n == 2:  # of a flat image nothing is told across it
+        affine = np.column_stack([found[:, 0], affine[:, 1:]])
+        affine[2, 3] = found[2, 3]
+    corner = np.array([*(size - 1 for size in (*header.sizes, 1, 1)[:n]), *(1,) * (4 - n)], float)
+    far = np.abs((affine - found) * np.array([*corner[:3][::-1], 1.0])).sum(axis=1).max()
+    # numbers that ITK has only rounded stay as it has them, bit for bit
+    if far <= _ROUNDED_PX * min(spacing_of(affine)):
+        return raster
+    return replace(raster, affine=affine, source=replace(raster.source, itk=geometry_of(affine, n)))
+
+
+def _in_mm(raster: Raster) -> Raster:
+    """Return an image with the lengths that its header's units make, which ITK passes over."""
+    path, affine = raster.source.path, raster.affine
+    assert affine is not None
+    is_nrrd = path.name.lower().endswith(_NRRD_ENDINGS)
+    units = SpaceUnits.read(path) if is_nrrd else metaimage_units(path)
+    n = sum(a in "zyx" for a in raster.axes)
+    if raster.time_step_s and units.step_s:
+        raster = replace(raster, time_step_s=raster.time_step_s * units.step_s)
+    stated = scaled(affine, units, n, path)
+    if stated is None:
+        return raster
+    source = replace(raster.source, itk=geometry_of(stated[0], n), unit=stated[1])
+    return replace(raster, affine=stated[0], source=source)
 
 
 def write_itk(path: Path, labels: Array, like: Volume, time_step_s: float | None = None) -> None:

@@ -10,18 +10,11 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix, from_napari, from_spacing
 from napari_intseg.errors import FileError
 from napari_intseg.io.source import FileVolume, Source
+from napari_intseg.io.units import factors_mm, seconds_per_unit
 
 KEY = "napari_intseg"
 """Under this key a layer's metadata keep its file's own words, for labels to be written like it."""
 
-MM_PER_UNIT = {
-    "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3,
-    "inch": 25.4, "nm": 1e-6, "um": 1e-3, "µm": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3,
-}  # fmt: skip
-_SECONDS = {
-    "s": 1.0, "second": 1.0, "ms": 1e-3, "millisecond": 1e-3, "us": 1e-6, "µs": 1e-6,
-    "microsecond": 1e-6, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0,
-}  # fmt: skip
 _SAME = 1e-6
 
 
@@ -62,7 +55,7 @@ def time_part(data: Any, meta: Mapping[str, Any]) -> tuple[Any, float | None]:
         return data, None
     (at,) = several
     units = [str(unit) for unit in meta.get("units") or ()]
-    unit = _SECONDS.get(units[at], 0.0) if at < len(units) else 0.0
+    unit = seconds_per_unit(units[at]) if at < len(units) else 0.0
     scale = meta.get("scale")
     return data, (1.0 if scale is None else abs(float(scale[at]))) * unit
 
@@ -79,15 +72,15 @@ def layer_grid(array: Any, meta: Mapping[str, Any]) -> FileVolume:
     """
     colours = bool(meta.get("rgb"))
     n = array.ndim - colours
-    unit = str(tuple(meta.get("units") or ("pixel",))[-1])
-    mm = MM_PER_UNIT.get(unit, 1.0)
+    path = Path(str(meta.get("name", "layer")))
+    units = tuple(meta.get("units") or ())[-n:]
+    factors, word = factors_mm(units if len(units) == n else ("",) * n, path)
     scale = meta.get("scale")
     world = world_of(meta, n if scale is None else len(scale))
     outer = range(len(world) - 1 - n)
     world = np.delete(np.delete(world, outer, 0), outer, 1)
-    world[:n] *= mm
-    word = "pixel" if unit not in MM_PER_UNIT else "µm" if mm < 1.0 else "mm"
-    source = Source(Path(str(meta.get("name", "layer"))), unit=word)
+    world[:n] *= np.array(factors)[:, np.newaxis]
+    source = Source(path, unit=word)
     return FileVolume(array, source, affine=from_napari(world), channels=colours)
 
 

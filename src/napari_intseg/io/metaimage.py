@@ -5,7 +5,9 @@ from pathlib import Path
 
 from napari_intseg.errors import FileError
 
-_HEADER_BYTES = 1 << 16
+_HEADER_BYTES = 1 << 24
+"""PLUS keeps a transformation of each frame in the header; 100,000 frames fit."""
+
 _VALUE_CHARS = 4096
 _BYTES = {
     "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 8, "ULONG": 8,
@@ -54,14 +56,23 @@ def _fields(path: Path) -> dict[str, str]:
         head = file.read(_HEADER_BYTES)
     found: dict[str, str] = {}
     for line in head.split(b"\n"):
-        name, sign, value = line.partition(b"=")
-        text = line.decode("latin-1").strip()
-        if text and (not sign or not text.isprintable() or len(value) > _VALUE_CHARS):
+        text = _text(line).strip()
+        name, sign, value = text.partition("=")
+        readable = text.replace("\t", " ").isprintable()
+        if text and (not sign or not readable or len(value) > _VALUE_CHARS):
             raise _wrong(path, "header", "lines of NAME = VALUE", text[:40])
-        found[name.decode("latin-1").strip()] = value.decode("latin-1").strip()
-        if name.strip() == b"ElementDataFile":
+        found[name.strip()] = value.strip()
+        if name.strip() == "ElementDataFile":
             return found
     raise _wrong(path, "header", "a line ElementDataFile", ", ".join(found)[:80])
+
+
+def _text(line: bytes) -> str:
+    """Return a line that is UTF-8, or Latin-1 as older programs write it."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
 
 
 def _check_numbers(path: Path, name: str, value: str, count: int) -> None:

@@ -1,6 +1,7 @@
-"""What a NIfTI-1 header says, where ITK says it otherwise or not at all."""
+"""What a NIfTI header says, where ITK says it otherwise or not at all."""
 
 import gzip
+import itertools
 import math
 import shutil
 import struct
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix, index_reversed, lps_to_ras, spacing_of
+from napari_intseg.errors import FileError
 
 HEADER_BYTES = 348
 LABELS_INTENT = 1002
@@ -18,6 +20,23 @@ _UNITS_MM = {1: 1e3, 2: 1.0, 3: 1e-3}
 _IN_SECONDS = 8
 _MICRON, _SECONDS = 3, {_IN_SECONDS: 1.0, 16: 1e-3, 24: 1e-6}
 _CODES, _SROWS, _PIXDIM = 252, 280, 76
+_LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
+    348: {
+        "intent": ("h", 68), "dim": ("8h", 40), "kind": ("h", 70), "bits": ("h", 72),
+        "pixdim": ("8f", _PIXDIM), "start": ("f", 108), "scale": ("2f", 112), "units": ("B", 123),
+        "codes": ("2h", _CODES), "quatern": ("6f", 256), "srows": ("12f", _SROWS),
+    },
+    540: {
+        "intent": ("i", 504), "dim": ("8q", 16), "kind": ("h", 12), "bits": ("h", 14),
+        "pixdim": ("8d", 104), "start": ("q", 168), "scale": ("2d", 176), "units": ("i", 500),
+        "codes": ("2i", 344), "quatern": ("6d", 352), "srows": ("12d", 400),
+    },
+}  # fmt: skip
+"""Where NIfTI-1 and NIfTI-2 hold their fields, by the length of the header."""
+
+_LONGEST, _MAGIC_AT, _HEADER_AND_MORE = 32767, 344, 352
+_TOLD_PX = 0.5
+"""So many voxels apart the two forms of a header may place one before it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,53 +47,70 @@ class NiftiHeader:
     ----------
     order : str
         "<" or ">", as `struct` takes it.
+    length : int
+        Of the header: 348 is NIfTI-1, 540 NIfTI-2.
     sizes : tuple of int
         Along columns, rows, planes, time.
-    bits, start : int
-        Of one voxel; where the voxels begin, in bytes.
+    kind, bits, start : int
+        Type and bits of one voxel; where the voxels begin, in bytes.
+    scale : (float, float)
+        Slope and intercept.
     qform, sform : int
         Codes; 0: not given.
+    pixdim : tuple of float
+        The handedness of the qform, then lengths of voxels and the time step, in the file's units.
+    quatern : tuple of float
+        The qform: three numbers of its rotation, three of its offset.
     matrix : ndarray of float, shape (3, 4)
         The sform, in the file's own unit.
     units, intent : int
         Codes of the format.
-    time_step : float
-        In the file's own unit.
     """
 
     order: str
+    length: int
     sizes: tuple[int, ...]
+    kind: int
     bits: int
     start: int
+    scale: tuple[float, float]
     qform: int
     sform: int
+    pixdim: tuple[float, ...]
+    quatern: tuple[float, ...]
     matrix: FloatMatrix
     units: int
     intent: int
-    time_step: float
 
     @classmethod
     def read(cls, path: Path) -> "NiftiHeader | None":
-        """Return the header of a ``.nii`` or ``.nii.gz``; None if it is not NIfTI-1."""
+        """Return the header of a ``.nii`` or ``.nii.gz``; None if it is neither NIfTI-1 nor -2."""
         with _opener(path)(path, "rb") as file:
-            raw = file.read(HEADER_BYTES)
-        order = next((o for o in "<>" if raw[:4] == struct.pack(o + "i", HEADER_BYTES)), None)
-        if order is None or len(raw) < HEADER_BYTES:
+            raw = file.read(max(_LAYOUTS))
+        for order, length in ((o, n) for o in "<>" for n in _LAYOUTS):
+            if raw[:4] == struct.pack(order + "i", length) and len(raw) >= length:
+                break
+        else:
             return None
-        dim = struct.unpack_from(order + "8h", raw, 40)
-        offset = struct.unpack_from(order + "f", raw, 108)[0]
-        qform, sform = struct.unpack_from(order + "2h", raw, _CODES)
+        told = {
+            name: struct.unpack_from(order + kind, raw, at)
+            for name, (kind, at) in _LAYOUTS[length].items()
+        }
+        dim, start = told["dim"], told["start"][0]
         return cls(
             order,
+            length,
             tuple(dim[1 : 1 + min(max(dim[0], 0), 7)]),
-            struct.unpack_from(order + "h", raw, 72)[0],
-            int(offset) if math.isfinite(offset) else 0,
-            qform,
-            sform,
-            np.array(struct.unpack_from(order + "12f", raw, _SROWS), float).reshape(3, 4),
-            raw[123],
-            struct.unpack_from(order + "h", raw, 68)[0],
-            float(struct.unpack_from(order + "f", raw, _PIXDIM + 16)[0]),
+            told["kind"][0],
+            told["bits"][0],
+            int(start) if math.isfinite(start) else 0,
+            told["scale"],
+            *told["codes"],
+            told["pixdim"],
+            told["quatern"],
+            np.array(told["srows"], float).reshape(3, 4),
+            told["units"][0],
+            told["intent"][0],
         )
 
     @property
@@ -92,34 +128,119 @@ class NiftiHeader:
     @property
     def time_step_s(self) -> float:
         """Seconds between time points; 0 if the file does not tell."""
-        step = self.time_step * _SECONDS.get(self.units & 56, 0.0)
+        step = self.pixdim[4] * _SECONDS.get(self.units & 56, 0.0)
         return step if math.isfinite(step) and step > 0 else 0.0
 
-    def sheared(self) -> FloatMatrix | None:
-        """Return index ``(plane, row, col)`` to LPS mm if the axes are not perpendicular.
+    def affine(self) -> FloatMatrix | None:
+        """Return index ``(plane, row, col)`` to LPS mm; None where no form is given.
 
-        Such an sform is refused by ITK, or passed over in favour of the qform; every other reader
-        takes it.
+        The sform counts where both are there, as nibabel, FSL, SPM and ANTs take it. ITK takes
+        lengths from `pixdim`, and refuses what is not perpendicular.
         """
-        axes = self.matrix[:, :3]
-        lengths = np.linalg.norm(axes, axis=0)
-        if self.sform <= 0 or not np.isfinite(self.matrix).all() or not lengths.all():
+        forms = [form for form in (self._by_sform(), self._by_qform()) if form is not None]
+        return forms[0] if forms else None
+
+    def is_sheared(self) -> bool:
+        """Whether the axes are not perpendicular, which ITK refuses or passes over."""
+        affine = self.affine()
+        if affine is None:
+            return False
+        cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+        return not np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-4)
+
+    @property
+    def needs_copy(self) -> bool:
+        """Whether ITK would refuse the file, or make other places or values of it.
+
+        It reads no NIfTI-2, no axes that are not perpendicular, and adds an intercept where a slope
+        of 0 says that nothing is rescaled.
+        """
+        slope, intercept = self.scale
+        adds = slope == 0 and math.isfinite(intercept) and intercept != 0
+        return self.length != HEADER_BYTES or self.is_sheared() or adds
+
+    def contradiction(self) -> str:
+        """Return in words how the two forms differ; nothing if they agree, or one is not given."""
+        one, two = self._by_sform(), self._by_qform()
+        if one is None or two is None:
+            return ""
+        ends = [(0, max(n - 1, 0)) for n in (*self.sizes, 1, 1, 1)[:3]][::-1]
+        corners = np.array([(*corner, 1) for corner in itertools.product(*ends)], float)
+        apart = float(np.linalg.norm((corners @ (one - two).T), axis=1).max())
+        mirrored = np.linalg.det(one[:3, :3]) * np.linalg.det(two[:3, :3]) < 0
+        # a qform cannot hold a shear: it comes as near as it can, which contradicts nothing
+        if apart <= _TOLD_PX * min(spacing_of(one)) or (self.is_sheared() and not mirrored):
+            return ""
+        return (
+            f"sform and qform place voxels up to {apart:.4g} mm apart"
+            f"{', one mirrored against the other' if mirrored else ''}; the sform is taken, and "
+            "programs that take the qform will show it elsewhere"
+        )
+
+    def _by_sform(self) -> FloatMatrix | None:
+        return self._in_lps(self.matrix) if self.sform > 0 else None
+
+    def _by_qform(self) -> FloatMatrix | None:
+        """Return the matrix of the quaternion, as the format defines it (method 2)."""
+        if self.qform <= 0:
             return None
-        cosines = axes / lengths
-        if np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-4):
+        b, c, d = self.quatern[:3]
+        a = math.sqrt(max(0.0, 1.0 - (b * b + c * c + d * d)))
+        turned = np.array(
+            [
+                [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+                [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+                [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+            ]
+        )
+        lengths = np.abs(self.pixdim[1:4]) * (1, 1, -1 if self.pixdim[0] < 0 else 1)
+        return self._in_lps(np.column_stack([turned * lengths, self.quatern[3:]]))
+
+    def _in_lps(self, rows: FloatMatrix) -> FloatMatrix | None:
+        """Return index ``(plane, row, col)`` to LPS mm of three rows; None if they are no place."""
+        affine = np.vstack([rows * _UNITS_MM.get(self.units & 7, 1.0), (0, 0, 0, 1)])
+        if not np.isfinite(affine).all() or not np.linalg.norm(affine[:3, :3], axis=0).all():
             return None
-        affine = np.vstack([self.matrix * _UNITS_MM.get(self.units & 7, 1.0), (0, 0, 0, 1)])
+        if np.linalg.matrix_rank(affine[:3, :3]) < 3:
+            return None
         return index_reversed(lps_to_ras(affine))
 
 
-def straightened(path: Path, header: NiftiHeader, folder: Path) -> Path:
-    """Copy a file, unpacked, without its sform and qform, so that ITK reads the voxels."""
-    copy = folder / "straight.nii"
+def plain_copy(path: Path, header: NiftiHeader, folder: Path) -> Path:
+    """Copy a file as NIfTI-1, unpacked, without sform and qform, so that ITK reads the voxels.
+
+    Raises
+    ------
+    FileError
+        If it is longer along an axis than NIfTI-1 can say.
+    EOFError
+        If it is cut off.
+    """
+    if max(header.sizes) > _LONGEST:
+        raise FileError(
+            f"file is too large: expected at most {_LONGEST} voxels along an axis, got "
+            f"{header.sizes} in {str(path)!r}. Cut it into parts, or save it as OME-Zarr or HDF5."
+        )
+    raw = bytearray(_HEADER_AND_MORE)
+    dim = (len(header.sizes), *header.sizes, *(1,) * (7 - len(header.sizes)))
+    values: dict[str, tuple[float, ...]] = {
+        "dim": dim, "kind": (header.kind,), "bits": (header.bits,), "intent": (header.intent,),
+        "pixdim": (1.0, 1.0, 1.0, 1.0, *header.pixdim[4:]), "start": (len(raw),),
+        "scale": header.scale if header.scale[0] else (1.0, 0.0), "units": (header.units,),
+    }  # fmt: skip
+    struct.pack_into(header.order + "i", raw, 0, HEADER_BYTES)
+    for name, numbers in values.items():
+        kind, at = _LAYOUTS[HEADER_BYTES][name]
+        struct.pack_into(header.order + kind, raw, at, *numbers)
+    raw[_MAGIC_AT : _MAGIC_AT + 4] = b"n+1\0"
+    copy = folder / "plain.nii"
     with _opener(path)(path, "rb") as source, copy.open("wb") as target:
-        raw = bytearray(source.read(HEADER_BYTES))
-        struct.pack_into(header.order + "2h", raw, _CODES, 0, 0)
         target.write(raw)
+        source.seek(max(header.start, header.length))
         shutil.copyfileobj(source, target)
+    wanted = len(raw) + math.prod(header.sizes) * header.bits // 8
+    if copy.stat().st_size < wanted:
+        raise EOFError(f"cut off: {copy.stat().st_size} of {wanted} bytes")
     return copy
 
 

@@ -1,6 +1,7 @@
 """Reading OME-Zarr 0.4 and 0.5 (and bare zarr arrays), without reading what is not asked for."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,10 @@ from napari_intseg.io.extra import lazy_extra
 from napari_intseg.io.pieces import OnDisk, in_pieces
 from napari_intseg.io.raster import ORDER, Channel, Raster, known_axes, ordered
 from napari_intseg.io.source import Source, ZarrScale
+from napari_intseg.io.units import factors_mm, seconds_per_unit
 
 MARKS = (".zgroup", ".zattrs", ".zarray", "zarr.json")
 """One of these files is in every folder that is a zarr."""
-
-MM = {
-    "angstrom": 1e-7, "nanometer": 1e-6, "micrometer": 1e-3, "millimeter": 1.0,
-    "centimeter": 10.0, "meter": 1e3, "inch": 25.4,
-}  # fmt: skip
-_SECONDS = {"millisecond": 1e-3, "second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +92,7 @@ def read_ome_zarr(path: Path) -> Raster:
     step = 0.0
     if "t" in axes:
         at = axes.index("t")
-        step = about.scale[at] * _SECONDS.get(about.units[at], 0.0)
+        step = about.scale[at] * seconds_per_unit(about.units[at])
     return Raster(
         tuple(levels), "".join(sorted(axes, key=ORDER.index)), source, affine,
         channels=about.channels, time_step_s=step, is_labels=about.is_labels,
@@ -121,20 +117,19 @@ def multiscale_of(attributes: Mapping[str, Any], path: Path) -> Multiscale:
     names = [str(a["name"]) for a in told]
     axes = known_axes(names, (), path)
     datasets = image["datasets"]
-    parts = [datasets[0].get("coordinateTransformations", ())]
-    parts.append(image.get("coordinateTransformations", ()))
+    parts = [one.get("coordinateTransformations") or () for one in (datasets[0], image)]
     scale, translation = [1.0] * len(axes), [0.0] * len(axes)
     for transforms in parts:
         scale, translation = _after(scale, translation, transforms, path)
-    channels = about.get("omero", {}).get("channels", ())
+    channels = (about.get("omero") or {}).get("channels") or ()
     return Multiscale(
         version,
         axes,
-        tuple(str(a.get("unit", "")) for a in told),
+        tuple(str(a.get("unit") or "") for a in told),
         tuple(str(d["path"]) for d in datasets),
         tuple(scale),
         tuple(translation),
-        tuple(_channel(c) for c in channels),
+        tuple(_channel(c or {}) for c in channels),
         "image-label" in about,
     )
 
@@ -172,7 +167,7 @@ def _placed(about: Multiscale, path: Path) -> tuple[Source, FloatMatrix]:
         tuple(about.translation[i] for i in spatial),
         tuple(about.units[i] for i in spatial),
     )
-    factors = [MM.get(unit, 1.0) for unit in stated.units]
+    factors, unit = factors_mm(stated.units, path)
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3)[::-1]
     for at, size, start, mm in zip(
@@ -181,8 +176,6 @@ def _placed(about: Multiscale, path: Path) -> tuple[Source, FloatMatrix]:
         axis = 3 - len(spatial) + at
         affine[2 - axis, axis] = size * mm
         affine[2 - axis, 3] = start * mm
-    known = stated.units[-1] in MM
-    unit = "pixel" if not known else "µm" if factors[-1] < 1.0 else "mm"
     return Source(path, zarr=stated, unit=unit), affine
 
 
@@ -214,9 +207,21 @@ def _is_image(path: Path) -> bool:
 
 
 def _channel(told: Mapping[str, Any]) -> Channel:
+    """Return what is told of a channel; any part of it may be null."""
     window = told.get("window") or {}
-    limits = None
-    if {"start", "end"} <= window.keys() and float(window["start"]) < float(window["end"]):
-        limits = (float(window["start"]), float(window["end"]))
-    colour = str(told.get("color", "")).lstrip("#")
-    return Channel(str(told.get("label", "")), f"#{colour[:6]}" if len(colour) >= 6 else "", limits)
+    low, high = (_number(window.get(end)) for end in ("start", "end"))
+    colour = str(told.get("color") or "").lstrip("#")
+    return Channel(
+        str(told.get("label") or ""),
+        f"#{colour[:6]}" if re.fullmatch(r"[0-9a-fA-F]{6,8}", colour) else "",
+        (low, high) if low < high else None,
+    )
+
+
+def _number(value: Any) -> float:
+    """Return a number; not a number where it is none, so that nothing is less or more."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return math.nan
+    return found if math.isfinite(found) else math.nan

@@ -11,9 +11,10 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.extra import lazy_extra
-from napari_intseg.io.ome_zarr import MM, Multiscale, is_zarr, multiscale_of
+from napari_intseg.io.ome_zarr import Multiscale, is_zarr, multiscale_of
 from napari_intseg.io.raster import ORDER
 from napari_intseg.io.source import FileVolume, ZarrScale
+from napari_intseg.io.units import mm_per_unit
 
 VERSIONS = ("0.4", "0.5")
 _CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}
@@ -160,7 +161,7 @@ def _stated(like: Volume) -> ZarrScale:
         return source.zarr
     n = like.ndim
     unit = _UNITS[source.unit if source else "mm"]
-    mm = MM.get(unit, 1.0)
+    mm = mm_per_unit(unit) or 1.0
     matrix = like.affine[2::-1][3 - n :, 3 - n : 3]
     if np.abs(matrix - np.diag(spacing_of(like.affine)[3 - n :])).max() > _FLAT_MM * mm:
         raise FileError(

@@ -12,7 +12,7 @@ _BZIP2_RATIO = 1 << 17
 _TEXT_RATIO = 8
 """A digit and a space may stand for a number of 16 bytes."""
 
-_HEADER_BYTES = 1 << 16
+_HEADER_BYTES = 1 << 22
 
 
 def check_size(path: Path, declared: int, ratio: int = 1, present: int | None = None) -> None:

@@ -144,6 +144,7 @@ class NrrdFrame:
     space: bytes
     directions: bytes
     origin: bytes
+    units: bytes = b""
 
     @classmethod
     def read(cls, path: Path, ndim: int) -> "NrrdFrame | None":
@@ -158,7 +159,10 @@ class NrrdFrame:
         vectors = _VECTOR.findall(found.get(b"space directions", b""))
         if len(vectors) != ndim or not found.keys() >= {b"space", b"space origin"}:
             return None
-        return cls(found[b"space"], b" ".join(vectors), found[b"space origin"])
+        return cls(
+            found[b"space"], b" ".join(vectors), found[b"space origin"],
+            found.get(b"space units", b""),
+        )  # fmt: skip
 
     def put(self, path: Path) -> None:
         """Write the lines into a header that ITK wrote, in place."""
@@ -173,6 +177,8 @@ class NrrdFrame:
             name = line.partition(b":")[0].strip().lower()
             if name in new:
                 lines[i] = name + b": " + new[name]
+                if name == b"space" and self.units:
+                    lines[i] += b"\nspace units: " + self.units
         path.write_bytes(b"\n".join(lines) + end + data)
 
 

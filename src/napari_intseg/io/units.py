@@ -1,4 +1,4 @@
-"""Words for units of length and time, as files and viewers write them: one table for all readers."""
+"""Words for units of length and time, as files and viewers write them; all readers ask here."""
 
 import re
 import unicodedata
@@ -44,13 +44,13 @@ MICROMETRE, MILLIMETRE, PIXEL = "µm", "mm", "pixel"
 
 
 def mm_per_unit(word: object) -> float | None:
-    """Return how many millimetres a unit of length is; None if it is none, or not known.
+    r"""Return how many millimetres a unit of length is; None if it is none, or not known.
 
     Parameters
     ----------
     word : object
         Symbols (``µm``, ``um``, ``Å``) and names, British or American, one or several
-        (``micrometers``); also as ImageJ escapes them (``\\u00B5m``). None counts as "".
+        (``micrometers``); also as ImageJ escapes them (``\u00B5m``). None counts as "".
     """
     text = _plain(word)
     name = text.casefold()

@@ -11,7 +11,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
 from napari_intseg.inference.pyramid import Pyramid
-from napari_intseg.io.layer_grid import MM_PER_UNIT
+from napari_intseg.io.units import mm_per_unit
 
 AXES: dict[int, tuple[str, ...]] = {
     2: ("yx",),
@@ -66,7 +66,7 @@ class Frame:
     @property
     def unit(self) -> str:
         """What lengths are shown in: "mm", "µm" for what has micrometres or less, or "px"."""
-        mm = MM_PER_UNIT.get(str(self.image.units[-1]))
+        mm = mm_per_unit(self.image.units[-1])
         return "px" if mm is None else "µm" if mm < 1 else "mm"
 
     def volume(self, time: int = 0) -> Volume:
@@ -79,7 +79,7 @@ class Frame:
         corners = _corners(self.image)
         steps = np.linalg.norm(corners[1:] - corners[0], axis=1)
         lengths = [
-            float(step) * MM_PER_UNIT.get(str(unit), 1.0)
+            float(step) * (mm_per_unit(unit) or 1.0)
             for step, unit, axis in zip(steps, self.image.units, self.axes, strict=True)
             if axis in "zyx"
         ]
