@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.io.dicom_elements import Vector, find, numbers, real, several, text, unit, whole
+from napari_intseg.io.dicom_layout import TAGS as LAYOUT_TAGS
+from napari_intseg.io.dicom_layout import Layout, read_layout
 from napari_intseg.io.dicom_table import ValueTable, read_table
 from napari_intseg.io.dicom_windows import Window, read_windows
 
@@ -64,6 +66,7 @@ _TAGS = [
     "DiffusionBValue",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
+    *LAYOUT_TAGS,
 ]
 
 
@@ -130,6 +133,8 @@ class Header:
         Between planes, as told; 0 where nothing is told.
     table : ValueTable, optional
         What stored values stand for, where the file tells no slope.
+    is_assumed : bool
+        Whether frames are taken for planes though the file tells one position for all of them.
     """
 
     file: Path = field(repr=False)
@@ -151,6 +156,7 @@ class Header:
     syntax: str
     step_mm: float
     table: ValueTable | None = None
+    is_assumed: bool = False
 
     @property
     def is_localizer(self) -> bool:
@@ -191,7 +197,9 @@ def read_frames(path: Path) -> tuple[Frame, ...]:
         header = _header(data, path)
         if header is None:
             return ()
-        return tuple(_frame(data, header, i) for i in range(header.frames))
+        layout = read_layout(data, header.frames, _step_mm(data))
+        header = replace(header, is_assumed=layout.is_assumed)
+        return tuple(_frame(data, header, i, layout) for i in range(header.frames))
 
 
 def _header(data: Any, path: Path) -> Header | None:
@@ -227,7 +235,7 @@ def _header(data: Any, path: Path) -> Header | None:
         ),
         allocated=whole(data, "BitsAllocated", 16),
         syntax=text(meta, "TransferSyntaxUID"),
-        step_mm=_step_mm(data),
+        step_mm=abs(_step_mm(data)),
         table=read_table(data),
     )
 
@@ -245,13 +253,14 @@ def _check_length(data: Any, syntax: str, shape: tuple[int, int], count: int, pa
         raise ValueError(f"{held} bytes for {count} frames of {shape[0]}x{shape[1]} pixels")
 
 
-def _frame(data: Any, header: Header, number: int) -> Frame:
+def _frame(data: Any, header: Header, number: int, layout: Layout) -> Frame:
     groups = [data]
     for name, at in (("SharedFunctionalGroups", 0), ("PerFrameFunctionalGroups", number)):
         sequence = data.get(f"{name}Sequence")
         if sequence and at < len(sequence):
             groups.insert(0, sequence[at])  # what is said of one frame comes first
     cols_rows = numbers(find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
+    cols_rows = cols_rows or layout.cosines
     spacing = numbers(find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2)
     spacing = spacing or numbers(data.get("ImagerPixelSpacing"), 2) or _region_spacing(data)
     values = "PixelValueTransformationSequence"
@@ -260,17 +269,24 @@ def _frame(data: Any, header: Header, number: int) -> Frame:
     )
     cols, rows = unit(cols_rows[:3] if cols_rows else None), unit(cols_rows and cols_rows[3:])
     directed = cols and rows and abs(np.dot(cols, rows)) < 1e-2
+    position = numbers(find(groups, "PlanePositionSequence", "ImagePositionPatient"), 3)
+    position = position or layout.position
+    if not directed:
+        rows, cols = None, None
+    if position and layout.offsets:
+        normal = np.cross(cols or (1, 0, 0), rows or (0, 1, 0))
+        position = tuple((position + normal * layout.offsets[number]).tolist())
     return Frame(
         header,
         number,
-        position=numbers(find(groups, "PlanePositionSequence", "ImagePositionPatient"), 3),
-        rows=rows if directed else None,
-        cols=cols if directed else None,
+        position=position,
+        rows=rows,
+        cols=cols,
         spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
         slope=(slope[0] if slope else 1.0) or 1.0,
         intercept=intercept[0] if intercept else 0.0,
         windows=read_windows(groups),
-        order=_order(groups, number),
+        order=_order(groups, layout.order[number] if layout.order else (), number),
     )
 
 
@@ -287,18 +303,19 @@ _ORDER = (
 )
 
 
-def _order(groups: list[Any], number: int) -> Vector:
+def _order(groups: list[Any], further: Vector, number: int) -> Vector:
     found = [numbers(find(groups, sequence, name), 1) for sequence, name in _ORDER]
-    return (*(value[0] if value else 0.0 for value in found), float(number))
+    return (*(value[0] if value else 0.0 for value in found), *further, float(number))
 
 
 def _step_mm(data: Any) -> float:
+    """Return the distance of planes with its sign; 0 where nothing is told."""
     shared = data.get("SharedFunctionalGroupsSequence") or []
     groups = [*shared[:1], *(data.get("PerFrameFunctionalGroupsSequence") or [])[:1], data]
     for name in ("SpacingBetweenSlices", "SliceThickness"):
         found = numbers(find(groups, "PixelMeasuresSequence", name), 1)
         if found and found[0] != 0:
-            return abs(found[0])
+            return found[0]
     return 0.0
 
 

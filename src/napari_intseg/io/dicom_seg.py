@@ -113,7 +113,14 @@ class _Placed:
 
 def _place(sources: list[Any], origin: DicomOrigin, like: Volume) -> _Placed:
     is_multi = "PerFrameFunctionalGroupsSequence" in sources[0]
-    if origin.is_resampled or (is_multi and len(sources) > 1):
+    # frames of a classic file have no places of their own for highdicom to go by
+    is_classic = not is_multi and any(frame.header.frames > 1 for frame in origin.frames)
+    first = origin.frames[0]
+    if is_classic and first.position and first.cols and first.rows:
+        # in nuclear medicine they stand with the detector, where highdicom does not look
+        sources[0].ImagePositionPatient = list(first.position)
+        sources[0].ImageOrientationPatient = [*first.cols, *first.rows]
+    if origin.is_resampled or is_classic or (is_multi and len(sources) > 1):
         return _Placed(sources[:1] if is_multi else sources, _placing(origin, like), False)
     if is_multi:
         sources = [_selected(sources[0], origin)]

@@ -1,8 +1,13 @@
 """Frames of DICOM files, sorted into stacks that share one grid, in order of position."""
 
+import hashlib
+import itertools
+import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +16,9 @@ from napari_intseg.io.dicom_header import Frame
 from napari_intseg.io.source import ItkGeometry
 
 _SAME_PLACE_MM = 1e-3
+_NEAR, _NEAR_MM = 0.02, 0.1
+"""Part of the slices' distance by which rounded positions of one place may differ, and the most."""
+
 _UNEVEN = 0.02  # of a step
 _DRIFT_PX = 0.1  # over the whole stack, beyond rounded numbers in headers
 _TOLD = 8
@@ -127,12 +135,16 @@ def _belongs(frame: Frame, other: Frame) -> bool:
 
 def _stack(frames: list[Frame]) -> Stack:
     problems: list[str] = []
-    seen: dict[tuple[str, int], Frame] = {}
-    for frame in sorted(frames, key=lambda f: (f.order, f.header.file.name)):
-        seen.setdefault((frame.header.uid or str(frame.header.file), frame.number), frame)
-    if len(seen) < len(frames):
-        problems.append(f"{len(frames) - len(seen)} slices are there twice; one of each is taken")
-    ordered = list(seen.values())
+    ordered = _once(sorted(frames, key=lambda f: (f.order, f.header.file.name)))
+    if len(ordered) < len(frames):
+        twice = len(frames) - len(ordered)
+        problems.append(f"{twice} slices are there twice; one of each is taken")
+    ordered, unnamed = _with_own_uids(ordered)
+    if unnamed:
+        problems.append(
+            f"{unnamed} slices share one SOPInstanceUID or lack it; they are told apart by their "
+            "places, and DICOM made of them refers to uids that were made up"
+        )
     if ordered[0].position is None:
         return _unplaced(ordered, problems)
     normal = ordered[0].normal
@@ -158,16 +170,72 @@ def _unplaced(frames: list[Frame], problems: list[str]) -> Stack:
 
 
 def _places(ordered: list[Frame]) -> list[list[Frame]]:
-    """Return the frames at each position, the earliest first."""
+    """Return the frames at each position, the earliest first.
+
+    Positions that differ by rounding count as one if as many frames lie at each of them then: the
+    phases of a series whose headers were rounded, or computed anew.
+    """
     at = heights(ordered)
-    places: list[list[Frame]] = []
-    last = -np.inf
-    for height, frame in zip(at, ordered, strict=True):
-        if height - last > _SAME_PLACE_MM:
-            places.append([])
-        places[-1].append(frame)
-        last = height
+    gaps = np.diff(at)
+    step = ordered[0].header.step_mm or float(gaps.max(initial=0.0))
+    near = min(_NEAR * step, _NEAR_MM)
+    strict, loose = (_split(ordered, at, mm) for mm in (_SAME_PLACE_MM, max(near, _SAME_PLACE_MM)))
+    is_even = len({len(place) for place in loose}) == 1 and len(loose[0]) > 1
+    apart = np.diff([heights(place).mean() for place in loose])
+    is_clear = len(loose) > 1 and float(apart.min()) > 2 * near
+    places = loose if is_even and is_clear else strict
     return [sorted(place, key=lambda f: f.order) for place in places]
+
+
+def _split(ordered: list[Frame], at: FloatMatrix, apart_mm: float) -> list[list[Frame]]:
+    """Return frames in order of height, cut where the next lies further on."""
+    cuts = [0, *(np.flatnonzero(np.diff(at) > apart_mm) + 1).tolist(), len(ordered)]
+    return [ordered[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+def _once(frames: Sequence[Frame]) -> list[Frame]:
+    """Return frames without those that are there twice.
+
+    Frames of one uid are the same if they lie at one place and have one number; where neither is
+    told, if their files are equal to the byte. Programs that take names away give whole series one
+    uid, or none.
+    """
+    seen: dict[Any, Frame] = {}
+    for frame in frames:
+        key = (frame.header.uid, frame.number, frame.position, frame.order)
+        if key in seen and not (frame.header.uid and frame.position):
+            key = (*key, _digest(frame.header.file))
+            first = seen[key[:4]]
+            seen.setdefault((*key[:4], _digest(first.header.file)), first)
+        seen.setdefault(key, frame)
+    return list({id(frame): frame for frame in seen.values()}.values())
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _with_own_uids(frames: list[Frame]) -> tuple[list[Frame], int]:
+    """Return frames whose files have each a uid of its own, and of how many it was made up.
+
+    Those made up are the same whenever the same slices are read.
+    """
+    headers = {id(frame.header): frame for frame in frames}
+    counts = Counter(frame.header.uid for frame in headers.values())
+    new = {
+        key: replace(frame.header, uid=_made_up(frame))
+        for key, frame in headers.items()
+        if not frame.header.uid or counts[frame.header.uid] > 1
+    }
+    if len(headers) == 1:
+        return frames, 0
+    return [replace(f, header=new.get(id(f.header), f.header)) for f in frames], len(new)
+
+
+def _made_up(frame: Frame) -> str:
+    told = (frame.header.series, frame.header.uid, frame.position, frame.order)
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, repr(told)).int}"
 
 
 def _tilt(frames: Sequence[Frame]) -> tuple[float, float]:
@@ -214,6 +282,16 @@ def _told_of_header(frames: Sequence[Frame]) -> list[str]:
         told.append("pixels have no size; 1 mm is taken")
     if first.position is not None and first.cols is None:
         told.append("slices have no valid orientation; axial is taken")
+    if first.header.is_assumed:
+        step = (
+            f"{first.header.step_mm:.4g} mm"
+            if first.header.step_mm
+            else "1 mm, since none is told,"
+        )
+        told.append(
+            f"the file tells one position for {first.header.frames} frames; they are taken as "
+            f"planes {step} apart, in their order"
+        )
     return told
 
 
