@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli.values import numbers_of
+from napari_intseg.cli.values import label, numbers_of
 
 if TYPE_CHECKING:
     from napari_intseg.session.request import Result
@@ -41,7 +41,7 @@ def box(text: str) -> BoxOption:
     r0, c0, r1, c1 = numbers[-4:]
     corners = (min(r0, r1), min(c0, c1), max(r0, r1), max(c0, c1))
     if len(numbers) == 5:
-        return BoxOption(corners, int(numbers[0]), behind)
+        return BoxOption(corners, int(numbers[0]), label(found["behind"]) if behind else behind)
     return BoxOption(corners, behind)
 
 

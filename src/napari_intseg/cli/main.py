@@ -1,6 +1,7 @@
 """The command `napari-intseg`: finds the sub-command and turns errors into one line."""
 
 import argparse
+import io
 import logging
 import re
 import sys
@@ -53,6 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 2 bad input, 130 interrupted.
     """
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        # a name with letters that the console lacks is told in their numbers, not by a traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if argv is None else argv)
     try:
         args = _parser().parse_args(_joined(given))

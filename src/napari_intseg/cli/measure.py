@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
     check_csv(args.output, overwrite=args.overwrite)
     like = scans.read_image(args, args.labels if args.image is None else args.image)
-    labels = read_mask(args.labels, like)
+    with scans.told():
+        labels = read_mask(args.labels, like)
     with progress_bar("measuring", "object", quiet=args.quiet) as show:
         rows = measure(labels, like, intensity=args.image is not None, on_progress=show)
     write_measurements(args.output, rows, like, overwrite=args.overwrite)

@@ -89,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     check_target(args.output, overwrite=args.overwrite)
     volume = scans.read_image(args)
     check_fits(args.output, volume)
-    given = read_mask(args.labels, volume)
+    with scans.told():
+        given = read_mask(args.labels, volume)
     _check(given, args.labels)
     if args.propagate and volume.ndim == 2:
         raise PromptError(

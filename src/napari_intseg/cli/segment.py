@@ -260,11 +260,12 @@ def _tell(
 
 
 def _size(volume: "FileVolume", count: int) -> str:
+    from napari_intseg.core.affine import voxel_size
+
     unit = volume.source.unit
     if volume.ndim == 2:
         return "pixels"
     if unit == "pixel":
         return "voxels"
     per_mm = 1e3 if unit == "µm" else 1.0
-    one = math.prod(spacing_mm * per_mm for spacing_mm in volume.spacing)
-    return f"voxels ({count * one:.4g} {unit}³)"
+    return f"voxels ({count * voxel_size(volume.affine) * math.pow(per_mm, 3):.4g} {unit}³)"

@@ -27,8 +27,8 @@ def click(text: str) -> ClickOption:
             f"click is not understood: expected PLANE,ROW,COL (ROW,COL in 2-D), then :- for a "
             f"negative one and @N for object N, got {text!r}"
         )
-    label = int(found["object"]) if found["object"] else None
-    return ClickOption(numbers, found["sign"] != "-", label)
+    number = label(found["object"]) if found["object"] else None
+    return ClickOption(numbers, found["sign"] != "-", number)
 
 
 def planes(text: str) -> tuple[int | None, int | None]:
@@ -78,6 +78,19 @@ def window(text: str) -> Any:
                 )
             return numbers if sign == "," else Window(*numbers)
     return text
+
+
+LARGEST_LABEL = (1 << 31) - 1
+"""Labels have 32 bits, signed: those that napari draws as they are."""
+
+
+def label(text: str) -> int:
+    """Return the number of an object, from 0 to `LARGEST_LABEL`."""
+    if not text.strip().isdecimal() or int(text) > LARGEST_LABEL:
+        raise argparse.ArgumentTypeError(
+            f"label cannot be used: expected 1 to {LARGEST_LABEL}, got {text!r}"
+        )
+    return int(text)
 
 
 def numbers_of(text: str) -> tuple[float, ...]:

@@ -33,6 +33,16 @@ def spacing_of(affine: FloatMatrix) -> tuple[float, float, float]:
     return float(z), float(y), float(x)
 
 
+def voxel_size(affine: FloatMatrix, ndim: int = 3) -> float:
+    """Return the volume of a voxel in mm³, or for 2 axes the area of a pixel in mm².
+
+    The root of Gram's determinant: of sheared axes (gantry tilt) it is less than the product of the
+    spacings.
+    """
+    axes = np.asarray(affine, float)[:3, 3 - ndim : 3]
+    return float(np.sqrt(np.linalg.det(axes.T @ axes)))
+
+
 def lps_to_ras(affine: FloatMatrix) -> FloatMatrix:
     """Return the affine with its millimetres in RAS instead of LPS; its own inverse."""
     return np.asarray(_LPS_RAS @ affine)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
+from napari_intseg.core.affine import voxel_size
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
@@ -224,8 +225,7 @@ def _measured(
 ) -> Measured:
     ndim = inside.ndim
     axes = affine[:3, 3 - ndim : 3]
-    # what a voxel takes: the root of Gram's determinant is an area or a volume in any direction
-    one = float(np.sqrt(np.linalg.det(axes.T @ axes)))
+    one = voxel_size(affine, ndim)
     count = int(np.count_nonzero(inside))
     centre = [float(at.mean()) + s for at, s in zip(np.nonzero(inside), start, strict=True)]
     means: tuple[float, ...] = ()
