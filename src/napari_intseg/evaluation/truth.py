@@ -14,7 +14,9 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.evaluation.robot import Truth
+from napari_intseg.io.pictures import has_deep_colours, picture_of
 from napari_intseg.io.read import read_volume
+from napari_intseg.io.tiff import read_series
 
 Labels = NDArray[np.int64]
 Kind = Literal["auto", "binary", "instances", "classes"]
@@ -246,6 +248,8 @@ def _read(path: Path, *, palette: bool = False) -> Array:
     try:
         if suffix in VOLUME_SUFFIXES:
             return np.asarray(read_volume(path).data)
+        if has_deep_colours(path):
+            return picture_of(path)
         return _READERS.get(suffix, _read_picture)(path, palette)
     except FileError:
         raise
@@ -266,9 +270,7 @@ def _read_picture(path: Path, palette: bool) -> Array:
 
 
 def _read_tiff(path: Path, _: bool) -> Array:
-    import tifffile
-
-    return np.asarray(tifffile.imread(path))
+    return read_series(path)
 
 
 def _read_numpy(path: Path, _: bool) -> Array:

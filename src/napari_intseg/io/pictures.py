@@ -33,7 +33,7 @@ def picture_of(path: Path, *, indices: bool = False) -> Array:
     from PIL import Image
 
     with Image.open(path, formats=_FORMATS) as picture:
-        if _has_deep_colours(path):
+        if has_deep_colours(path):
             import imagecodecs
 
             # Pillow cuts colours of 16 bits to 8
@@ -48,7 +48,7 @@ def picture_of(path: Path, *, indices: bool = False) -> Array:
         return np.asarray(picture.convert(plain[mode]) if mode in plain else picture)
 
 
-def _has_deep_colours(path: Path) -> bool:
+def has_deep_colours(path: Path) -> bool:
     """Return whether a file is a PNG of colours, or grey with opacity, of 16 bits each."""
     with path.open("rb") as file:
         head = file.read(_KIND_AT + 1)

@@ -55,9 +55,7 @@ def read_tiff(path: Path) -> Raster:
         _check_pages(series, path)
         told = read_scale(file, path, number)
         arrays = _arrays(series) if series.nbytes <= LAZY_BYTES else _lazy(path, number)
-        if series.keyframe.photometric == tifffile.PHOTOMETRIC.SEPARATED and "s" in axes:
-            at = series.axes.index("S")
-            arrays = [without_inks(array, at) for array in arrays]
+        arrays = _coloured(arrays, series)
     where = tuple(slice(None) if i in keep else 0 for i in range(len(series.axes)))
     levels = [ordered(array[where], axes) for array in arrays]
     return Raster(
@@ -109,12 +107,41 @@ def write_tiff(path: Path, labels: Array, like: Volume, time_step_s: float | Non
 def _imagej(like: Volume, scale: TiffScale | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the tags and the words of ImageJ that tell sizes: those of the file if it has some."""
     if scale and not scale.ome:
-        return {
-            "resolution": scale.resolution, "resolutionunit": scale.unit,
-        }, dict(scale.imagej)  # fmt: skip
+        words = {name: _escaped(value) for name, value in scale.imagej.items()}
+        return {"resolution": scale.resolution, "resolutionunit": scale.unit}, words
     unit, (z, y, x) = _in_unit(like, spacing_of(like.affine))
     depth = {"spacing": z} if like.ndim == 3 else {}
     return {"resolution": (1 / x, 1 / y)}, {"unit": unit, **depth}
+
+
+def _escaped(value: Any) -> Any:
+    """Return a word in the letters that a TIFF's description can have, as ImageJ writes others."""
+    if not isinstance(value, str):
+        return value
+    return "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in value)
+
+
+def read_series(path: Path) -> Array:
+    """Read the largest image of a file as it is stored, with the axes in the file's order.
+
+    Raises
+    ------
+    FileError, MissingExtraError
+        As for `read_tiff`; axes may be of any meaning.
+    ValueError
+        If tifffile finds the file damaged.
+    """
+    with _strict(), tifffile.TiffFile(path) as file:
+        series = file.series[_chosen(file, path)]
+        _check_pages(series, path)
+        return np.asarray(_coloured(_arrays(series), series)[0])
+
+
+def _coloured(arrays: list[Any], series: tifffile.TiffPageSeries) -> list[Any]:
+    """Return the levels of an image with red, green and blue for inks."""
+    if series.keyframe.photometric != tifffile.PHOTOMETRIC.SEPARATED or "S" not in series.axes:
+        return arrays
+    return [without_inks(array, series.axes.index("S")) for array in arrays]
 
 
 def without_inks(array: Any, axis: int) -> Any:
