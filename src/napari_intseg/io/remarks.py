@@ -17,4 +17,4 @@ def remark(path: Path, text: str) -> None:
     level = 2
     while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] == _PACKAGE:
         frame, level = frame.f_back, level + 1
-    warnings.warn(FileWarning(f"{path.name!r}: {text}"), stacklevel=level - 1)
+    warnings.warn(FileWarning(f"{path.name!r}: {text}"), stacklevel=level)
