@@ -15,6 +15,8 @@ import SimpleITK
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
+from napari_intseg.io.child import check_in_child
+from napari_intseg.io.detached import named_files
 from napari_intseg.io.metaimage import check_metaimage
 from napari_intseg.io.nifti import (
     LABELS_INTENT,
@@ -23,6 +25,7 @@ from napari_intseg.io.nifti import (
     put_sheared,
     straightened,
 )
+from napari_intseg.io.nifti_check import check_nifti
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.sizes import all_bytes, check_size, itk_ratio
 from napari_intseg.io.source import (
@@ -49,10 +52,9 @@ def read_itk(path: Path) -> Raster:
     FileError
         If its header declares more than the file can hold.
     """
+    check_itk(path)
     header = NiftiHeader.read(path) if path.name.lower().endswith(_NIFTI_ENDINGS) else None
     sheared = header.sheared() if header else None
-    if path.name.lower().endswith(_META_ENDINGS):
-        check_metaimage(path)
     if header:
         check_size(path, header.declared_bytes, itk_ratio(path))
     with _quiet(), tempfile.TemporaryDirectory(prefix="intseg-") as folder:
@@ -74,6 +76,23 @@ def read_itk(path: Path) -> Raster:
         time_step_s=header.time_step_s,
         is_labels=header.intent == LABELS_INTENT,
     )
+
+
+def check_itk(path: Path) -> None:
+    """Ask for a header that ITK can be given: see `check_nifti` and `named_files`.
+
+    Raises
+    ------
+    FileError
+        If something is wrong, or a data file lies elsewhere.
+    """
+    if path.name.lower().endswith(_META_ENDINGS):
+        check_metaimage(path)
+    if path.name.lower().endswith(_NIFTI_ENDINGS):
+        check_nifti(path)
+    else:
+        named_files(path)
+    check_in_child("itk", path)
 
 
 def write_itk(path: Path, labels: Array, like: Volume, time_step_s: float | None = None) -> None:

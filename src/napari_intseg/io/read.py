@@ -17,6 +17,8 @@ from napari_intseg.io.dicom_seg_read import is_segmentation, read_segmentation
 from napari_intseg.io.hdf5 import read_hdf5, split_path
 from napari_intseg.io.itk import read_itk
 from napari_intseg.io.ome_zarr import is_zarr, read_ome_zarr
+from napari_intseg.io.paths import check_regular
+from napari_intseg.io.picture_check import picture_format
 from napari_intseg.io.raster import Raster, raster_of
 from napari_intseg.io.reorient import reorient
 from napari_intseg.io.source import FileVolume, Source
@@ -158,6 +160,7 @@ def _holds_dicom(path: Path) -> bool:
         if split_path(path)[1]:
             return False
         raise FileError(f"file is missing: expected an image, got {str(path)!r}. Check the path.")
+    check_regular(path)
     return not is_zarr(path) if path.is_dir() else kind_of(path) == "dicom"
 
 
@@ -237,6 +240,7 @@ def read_mask(path: str | Path, like: Volume) -> Array:
 def _read_picture(path: Path) -> Raster:
     import imageio.v3 as iio
 
+    picture_format(path)
     data = np.asarray(iio.imread(path, plugin="pillow", index=0))
     if data.ndim == 3 and data.shape[-1] == _ALPHA_PAIR:
         data = data[..., 0]

@@ -19,6 +19,7 @@ from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Raster, known_axes, ordered
 from napari_intseg.io.sizes import check_size
 from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
+from napari_intseg.io.tiff_check import check_packed, check_tiff
 from napari_intseg.io.tiff_scale import read_scale
 
 LAZY_BYTES = 2**29
@@ -33,6 +34,7 @@ def read_tiff(path: Path) -> Raster:
     FileError
         If it has axes of unknown meaning, or is too short for what it declares.
     """
+    check_tiff(path)
     with _strict(), tifffile.TiffFile(path) as file:
         series = file.series[0]
         keep = [i for i, a in enumerate(series.axes) if a in "TCZYXS" or series.shape[i] > 1]
@@ -115,6 +117,7 @@ def _check_pages(series: tifffile.TiffPageSeries, path: Path) -> None:
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
         if max(ends, default=0) > size:
             check_size(path, max(ends))
+        check_packed(kept, path)
         if kept.compression == 1 and any(page.dataoffsets):
             check_size(path, int(kept.nbytes))
     if series.dataoffset is not None:
