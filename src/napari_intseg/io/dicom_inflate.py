@@ -59,6 +59,7 @@ def _inflated(path: Path, tags: list[str] | None, limit: int, *, pixels: bool) -
     """Return the data set of a deflated file, of which so many bytes are unpacked."""
     from pydicom import filereader
     from pydicom.dataset import FileDataset
+    from pydicom.tag import BaseTag, Tag
 
     with path.open("rb") as file:
         preamble = filereader.read_preamble(file, True)
@@ -69,7 +70,7 @@ def _inflated(path: Path, tags: list[str] | None, limit: int, *, pixels: bool) -
             )
         content = _unpacked(file, limit, whole=pixels)
     stop = None if pixels else _at_pixels
-    keep = None if tags is None else [filereader.Tag(tag) for tag in tags]
+    keep: list[BaseTag | int] | None = None if tags is None else [Tag(tag) for tag in tags]
     data = filereader.read_dataset(
         io.BytesIO(content), False, True, stop_when=stop, specific_tags=keep
     )

@@ -16,7 +16,7 @@ from napari_intseg.io.zarr_store import (
 )
 
 
-class CheckedStore(LocalStore):  # type: ignore[misc]
+class CheckedStore(LocalStore):
     """Reads files of one folder only, of arrays whose codecs are known, that hold what they say.
 
     Every way in zarr to read (`get`, `get_sync`, `get_partial_values`) passes here before it
