@@ -14,6 +14,9 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.evaluation.robot import Truth
+from napari_intseg.io.arrays import read_npy
+from napari_intseg.io.paths import check_regular
+from napari_intseg.io.picture_check import opened_picture
 from napari_intseg.io.pictures import has_deep_colours, picture_of
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.tiff import read_series
@@ -244,7 +247,7 @@ def _suffix(path: Path) -> str:
 
 
 def _read(path: Path, *, palette: bool = False) -> Array:
-    suffix = _suffix(path)
+    suffix = _suffix(check_regular(path))
     try:
         if suffix in VOLUME_SUFFIXES:
             return np.asarray(read_volume(path).data)
@@ -261,9 +264,7 @@ def _read(path: Path, *, palette: bool = False) -> Array:
 
 
 def _read_picture(path: Path, palette: bool) -> Array:
-    from PIL import Image
-
-    with Image.open(path) as picture:
+    with opened_picture(path) as picture:
         plain = {"P": None if palette else "RGB", "1": "L", "LA": "L", "CMYK": "RGB"}
         mode = plain.get(picture.mode)
         return np.asarray(picture.convert(mode) if mode else picture)
@@ -274,7 +275,7 @@ def _read_tiff(path: Path, _: bool) -> Array:
 
 
 def _read_numpy(path: Path, _: bool) -> Array:
-    return np.asarray(np.load(path, allow_pickle=False))
+    return np.asarray(read_npy(path).levels[0])
 
 
 def _read_matlab(path: Path, _: bool) -> Array:

@@ -10,6 +10,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.dicom_header import looks_like_dicom, quiet
+from napari_intseg.io.dicom_inflate import read_data_set
 from napari_intseg.io.source import FileVolume
 
 _BINARY, _LABELMAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
@@ -19,15 +20,11 @@ _NEAR = 0.05  # of a step: a place is stated with few digits
 
 def is_segmentation(path: Path) -> bool:
     """Return whether a file is a DICOM segmentation."""
-    import pydicom
-
     if not path.is_file() or not looks_like_dicom(path):
         return False
     try:
         with quiet():
-            data = pydicom.dcmread(
-                path, stop_before_pixels=True, force=True, specific_tags=["SOPClassUID"]
-            )
+            data = read_data_set(path, ["SOPClassUID"])
             return data.get("SOPClassUID") in (_BINARY, _LABELMAP)
     except Exception:
         # damaged: whoever reads it next will say so
@@ -58,11 +55,9 @@ def read_segmentation(path: Path, like: Volume) -> Array:
     DataError
         If it is on another grid than the image.
     """
-    import pydicom
-
     try:
         with quiet():
-            data = pydicom.dcmread(path)
+            data = read_data_set(path, pixels=True)
             frames = np.asarray(data.pixel_array)
             frames = frames[np.newaxis] if frames.ndim == 2 else frames
             placed = [_placed(data, i) for i in range(len(frames))]

@@ -12,7 +12,10 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.arrays import guessed_axes
+from napari_intseg.io.child import check_in_child
 from napari_intseg.io.extra import hdf5_extra
+from napari_intseg.io.hdf5_check import check_dataset, linked
+from napari_intseg.io.paths import check_regular
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import ORDER, Raster, known_axes, ordered
 from napari_intseg.io.source import FileVolume, Source
@@ -51,8 +54,11 @@ def read_hdf5(path: Path) -> Raster:
     """
     h5py = hdf5_extra()
     file_path, name = split_path(path)
+    check_regular(file_path)
+    check_in_child("hdf5", file_path)
     file = h5py.File(file_path, "r")
     dataset = _chosen(file, file_path, name)
+    check_dataset(dataset, Path(dataset.file.filename))
     axes = _axes(dataset, path)
     data: Any
     if dataset.nbytes <= EAGER_BYTES:
@@ -118,7 +124,7 @@ def _chosen(file: Any, path: Path, name: str) -> Any:
             found[key] = item
 
     if name:
-        item = file.get(name)
+        item = linked(file, path, name)
         if isinstance(item, h5py.Dataset):
             return item
     file.visititems(visit)

@@ -16,6 +16,8 @@ import SimpleITK
 from napari_intseg.core.affine import spacing_of
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
+from napari_intseg.io.child import check_in_child
+from napari_intseg.io.detached import named_files
 from napari_intseg.io.metaimage import check_metaimage
 from napari_intseg.io.nifti import (
     LABELS_INTENT,
@@ -24,6 +26,7 @@ from napari_intseg.io.nifti import (
     put_seconds,
     put_sheared,
 )
+from napari_intseg.io.nifti_check import check_nifti
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.remarks import remark
 from napari_intseg.io.sizes import all_bytes, check_size, itk_ratio
@@ -58,9 +61,8 @@ def read_itk(path: Path) -> Raster:
     FileError
         If its header declares more than the file can hold.
     """
+    check_itk(path)
     header = NiftiHeader.read(path) if path.name.lower().endswith(_NIFTI_ENDINGS) else None
-    if path.name.lower().endswith(_META_ENDINGS):
-        check_metaimage(path)
     if header:
         check_size(path, header.declared_bytes, itk_ratio(path))
     with _quiet(), tempfile.TemporaryDirectory(prefix="intseg-") as folder:
@@ -114,6 +116,23 @@ def _in_mm(raster: Raster) -> Raster:
         return raster
     source = replace(raster.source, itk=geometry_of(stated[0], n), unit=stated[1])
     return replace(raster, affine=stated[0], source=source)
+
+
+def check_itk(path: Path) -> None:
+    """Ask for a header that ITK can be given: see `check_nifti` and `named_files`.
+
+    Raises
+    ------
+    FileError
+        If something is wrong, or a data file lies elsewhere.
+    """
+    if path.name.lower().endswith(_META_ENDINGS):
+        check_metaimage(path)
+    if path.name.lower().endswith(_NIFTI_ENDINGS):
+        check_nifti(path)
+    else:
+        named_files(path)
+    check_in_child("itk", path)
 
 
 def write_itk(path: Path, labels: Array, like: Volume, time_step_s: float | None = None) -> None:

@@ -15,6 +15,7 @@ from napari_intseg.io.ome_zarr import Multiscale, is_zarr, multiscale_of
 from napari_intseg.io.raster import ORDER
 from napari_intseg.io.source import FileVolume, ZarrScale
 from napari_intseg.io.units import mm_per_unit
+from napari_intseg.io.zarr_store import open_zarr
 
 VERSIONS = ("0.4", "0.5")
 _CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}
@@ -98,7 +99,7 @@ def write_ome_zarr(
         axes = "".join(sorted(axes + "c", key=ORDER.index))
     step: tuple[float, str] = (time_step_s or 1.0, "second" if time_step_s else "")
     if target is not None:
-        labels = _extended(labels, axes, zarr.open_group(str(image), mode="r"), target, path)
+        labels = _extended(labels, axes, open_zarr(image), target, path)
         axes = target.axes
         if "t" in axes:
             step = target.scale[axes.index("t")], target.units[axes.index("t")]
