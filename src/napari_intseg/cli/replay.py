@@ -62,13 +62,16 @@ def run(args: argparse.Namespace) -> int:
         0; 1 if the outcome differs from what the journal says.
     """
     from napari_intseg.cli.replay_image import find_scan
-    from napari_intseg.io.write import check_target, write_labels
+    from napari_intseg.io.write import check_fits, check_target, write_labels
     from napari_intseg.session.replay import replay
 
     if args.output is not None:
-        check_target(args.output, overwrite=args.overwrite)
+        inputs = args.journal, args.image, args.compare, args.weights
+        check_target(args.output, *inputs, overwrite=args.overwrite)
     written, wanted = _journal(args.journal)
     scan, told = find_scan(args, written)
+    if args.output is not None:
+        check_fits(args.output, scan.volume)
     if written.torn:
         told.append(f"{written.torn} line{'s' * (written.torn > 1)} at the end could not be read")
     loader = _Loader(args.weights, args.device)

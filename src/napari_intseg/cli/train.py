@@ -101,11 +101,13 @@ def run(args: argparse.Namespace) -> int:
     MissingExtraError
         If OpenCV is not installed.
     """
+    from napari_intseg.io.apart import check_apart
     from napari_intseg.models.own import keep_own
     from napari_intseg.models.weights import cache_folder
     from napari_intseg.training.extra import check_extra
 
     check_extra(args.start)
+    check_apart(args.output / f"{args.name}.safetensors", args.start)
     from napari_intseg.training.loop import train
     from napari_intseg.training.options import TrainOptions
 

@@ -1,5 +1,6 @@
 """HDF5: one dataset of a file, with the geometry that ImageJ, ilastik, h5py or we put there."""
 
+import io
 import json
 import math
 from pathlib import Path
@@ -92,7 +93,8 @@ def write_hdf5(
     0 if it is not known.
     """
     h5py = hdf5_extra()
-    with h5py.File(path, "w") as file:
+    content = io.BytesIO()  # HDF5 itself ends the process where a disk is full
+    with h5py.File(content, "w") as file:
         name = "labels" if is_labels else "image"
         dataset = file.create_dataset(
             name, data=labels, compression="gzip", compression_opts=4, shuffle=True,
@@ -113,6 +115,7 @@ def write_hdf5(
         if unit != "pixel":
             sizes = [1e3 * s for s in like.spacing]
             dataset.attrs[_MICRONS] = [1.0] * (3 - len(sizes)) + sizes
+    path.write_bytes(content.getbuffer())
 
 
 def _chosen(file: Any, path: Path, name: str) -> Any:

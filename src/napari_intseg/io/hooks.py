@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ from napari_intseg.io.ome_zarr import is_zarr, label_names
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Channel, Raster, ordered
 from napari_intseg.io.read import read_raster
+from napari_intseg.io.source import FileVolume
 from napari_intseg.io.suffixes import READABLE, ending_of
 from napari_intseg.io.write import write_array, write_labels
 
 LayerData = tuple[Any, dict[str, Any], str]
+OWN = "is_labels"
+"""Under this key, what a layer's metadata hold under `KEY` tell that its file holds labels."""
+
 Reader = Callable[[str], list[LayerData]]
 
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
@@ -100,6 +105,8 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
         axes = axes.replace("s", "c")  # napari shows colours of 8 bits only
     grid = axes.replace("c", "").replace("s", "")
     about = {"source": raster.source, "affine": raster.affine, "order": order}
+    if raster.is_labels:
+        about[OWN] = True
     base = {"name": name, "metadata": {KEY: about}, **_placed(raster, grid, order)}
     if "c" not in axes:
         channel = raster.channels[0] if raster.channels else Channel()
@@ -129,8 +136,12 @@ def write_labels_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[st
     """
     array, step = time_part(data, meta)
     array, like = file_grid(array, meta, timed=step is not None)
+    metadata = dict(meta.get("metadata") or {})
+    if (metadata.get(KEY) or {}).get(OWN):  # the layer's own file is replaced, as in any program
+        like = FileVolume(like.data, replace(like.source, path=Path()), affine=like.affine,
+                          channels=like.n_channels > 0)  # fmt: skip
     write_labels(path, np.asarray(array), like, overwrite=True, time_step_s=step or 0.0)
-    lines = dict(meta.get("metadata") or {}).get(METADATA)
+    lines = metadata.get(METADATA)
     if lines:
         write_beside(path, list(lines))
     return [path]

@@ -1,8 +1,11 @@
 """NIfTI, NRRD and MetaImage through SimpleITK."""
 
+import errno
 import gzip
 import math
+import os
 import re
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +46,7 @@ from napari_intseg.io.space_units import SpaceUnits, metaimage_units, scaled
 
 sitk: Any = SimpleITK  # most of it has no annotations
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
+_HEADER, _OFFSET = 348, 108  # of NIfTI-1: its size, and where it says where the voxels begin
 _META_ENDINGS = (".mha", ".mhd")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
 _ROUNDED_PX = 1e-3
@@ -154,13 +158,51 @@ def write_itk(path: Path, labels: Array, like: Volume, time_step_s: float | None
     if is_nifti:
         _write_nifti(path, image, like, time_step_s)
         return
-    with _quiet():
-        sitk.WriteImage(image, str(path), useCompression=True)
+    _write(image, path)
     if path.name.lower().endswith(_NRRD_ENDINGS):
         if time_step_s is not None:
             put_time(path)
         elif source and source.nrrd:
             source.nrrd.put(path)
+    _check_written(path, image)
+
+
+def _write(image: Any, path: Path) -> None:
+    """Have ITK write an image.
+
+    Raises
+    ------
+    OSError
+        If it tells that it cannot; on a full disk it often does not, see `_check_written`.
+    """
+    try:
+        with _quiet():
+            sitk.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError as err:
+        raise OSError(errno.EIO, "it cannot be written whole") from err
+
+
+def _check_written(path: Path, image: Any) -> None:
+    """Read back what ITK wrote: it does not tell of a write that failed.
+
+    Raises
+    ------
+    OSError
+        If it is not what was given.
+    """
+    try:
+        with _quiet():
+            found = sitk.ReadImage(str(path))
+        now, given = (sitk.GetArrayViewFromImage(one) for one in (found, image))
+        same = np.array_equal(now, given, equal_nan=given.dtype.kind == "f")
+    except RuntimeError:
+        same = False
+    if not same:
+        raise _short()
+
+
+def _short() -> OSError:
+    return OSError(errno.ENOSPC, f"it was not written whole: {os.strerror(errno.ENOSPC)}?")
 
 
 def _placed(
@@ -185,10 +227,18 @@ def _placed(
 def _write_nifti(path: Path, image: Any, like: Volume, time_step_s: float | None) -> None:
     source = like.source if isinstance(like, FileVolume) else None
     plain = path.with_name("plain.nii")
-    with _quiet():
-        sitk.WriteImage(image, str(plain))
-    content = bytearray(plain.read_bytes())
-    plain.unlink()
+    try:
+        with _quiet():
+            sitk.WriteImage(image, str(plain))
+        content = bytearray(plain.read_bytes())
+    except (RuntimeError, FileNotFoundError) as err:
+        raise _short() from err
+    finally:
+        plain.unlink(missing_ok=True)
+    # ITK does not tell of a write that failed
+    offset = int(struct.unpack_from("<f", content, _OFFSET)[0]) if len(content) > _HEADER else 0
+    if len(content) < max(_HEADER, offset) + sitk.GetArrayViewFromImage(image).nbytes:
+        raise _short()
     if source and source.nifti:
         source.nifti.put(content)
     elif not geometry_of(like.affine, 3).is_orthogonal():

@@ -1,5 +1,6 @@
 """Writing OME-Zarr 0.4 and 0.5: labels of their own, or beside the image that they belong to."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.affine import spacing_of
+from napari_intseg.core.files import write_text
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
@@ -123,21 +125,25 @@ def _checked(version: str) -> str:
 
 
 def enlist(path: Path) -> None:
-    """Enter labels into the list that their image keeps."""
-    zarr = lazy_extra("zarr")
+    """Enter labels into the list that their image keeps, in one step."""
     image = image_of(path)
     target = None if image is None else _about(image)
     if target is None:
         return
     is_old = target.version == "0.4"
-    group = zarr.open_group(str(path.parent), mode="a", zarr_format=2 if is_old else 3)
-    about = dict(group.attrs)
-    names = list((about if is_old else about.get("ome", {})).get("labels", ()))
+    file = path.parent / (".zattrs" if is_old else "zarr.json")
+    content: dict[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
+    if is_old:
+        about = content
+        if not (path.parent / ".zgroup").is_file():
+            write_text(path.parent / ".zgroup", json.dumps({"zarr_format": 2}))
+    else:
+        content = {"zarr_format": 3, "node_type": "group"} | content
+        about = content.setdefault("attributes", {}).setdefault("ome", {"version": target.version})
+    names = list(about.get("labels", ()))
     if path.name not in names:
-        names.append(path.name)
-    group.attrs.update(
-        {"labels": names} if is_old else {"ome": {"version": target.version, "labels": names}}
-    )
+        about["labels"] = [*names, path.name]
+        write_text(file, json.dumps(content, indent=2))
 
 
 def _about(path: Path | None) -> Multiscale | None:

@@ -1,13 +1,13 @@
 """Where weight files are kept, and how one gets there: checked, and in one step."""
 
 import hashlib
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from napari_intseg.core import files
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.catalogue import CATALOGUE, WeightFile
 
@@ -82,14 +82,11 @@ def store(entry: WeightFile, source: Path, folder: Path, checksum: str) -> Store
         If the folder cannot be written.
     """
     target = folder / entry.file
-    part = folder / f".{entry.file}.{os.getpid()}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(source, part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        with files.hidden_folder(folder) as beside:
+            shutil.copyfile(source, beside / entry.file)
+            files.put(beside / entry.file, target)
         _record(folder, entry.file, checksum)
     except OSError as err:
         raise unwritable(folder, err) from err
@@ -126,6 +123,5 @@ def recorded_sums(folder: Path) -> dict[str, str]:
 
 def _record(folder: Path, file: str, checksum: str) -> None:
     sums = recorded_sums(folder) | {file: checksum}
-    part = folder / f".{_SUMS}.{os.getpid()}.part"
-    part.write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)), "utf-8")
-    part.replace(folder / _SUMS)
+    text = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+    files.write_text(folder / _SUMS, text)

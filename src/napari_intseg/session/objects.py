@@ -10,6 +10,9 @@ from napari_intseg.session.painting import Painting
 from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey
 from napari_intseg.session.strokes import PaintedKey
 
+LARGEST_LABEL = (1 << 31) - 1
+"""Labels have 32 bits, signed: those that napari draws as they are."""
+
 
 class Objects(Painting):
     """Several objects in one volume, each with its label; prompts are for the current one."""
@@ -31,7 +34,7 @@ class Objects(Painting):
         Raises
         ------
         PromptError
-            If the label is in use or below 1.
+            If the label is in use, below 1 or beyond 32 bits.
         """
         chosen = self._new_label(label)
         self.document.do("New object", {ObjectKey(chosen): ObjectInfo(chosen), OBJECT: chosen})
@@ -95,10 +98,10 @@ class Objects(Painting):
     def _new_label(self, label: int | None) -> int:
         largest = max(self.objects, default=0)
         chosen = largest + 1 if label is None else int(label)
-        if chosen < 1 or chosen in self.objects:
+        if not 1 <= chosen <= LARGEST_LABEL or chosen in self.objects:
             raise PromptError(
-                f"label cannot be used: expected at least 1 and none of {self.objects}, "
-                f"got {label!r}. Leave it out for {largest + 1}."
+                f"label cannot be used: expected 1 to {LARGEST_LABEL} and none of {self.objects}, "
+                f"got {chosen!r}. Choose another."
             )
         return chosen
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from napari_intseg.core import files
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.training.options import TrainOptions
@@ -62,9 +63,9 @@ def save_state(
     state = {name: part.state_dict() for name, part in parts.items()}
     state["progress"] = asdict(progress)
     state["options"] = fingerprint(options)
-    part = output / f".{FILE}.part"
-    torch.save(state, part)
-    part.replace(output / FILE)
+    with files.hidden_folder(output) as folder:
+        torch.save(state, folder / FILE)
+        files.put(folder / FILE, output / FILE)
 
 
 def restore_state(output: Path, options: TrainOptions, parts: dict[str, Any]) -> Progress:

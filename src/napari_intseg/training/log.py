@@ -1,12 +1,14 @@
 """Numbers of a run: a CSV file, and TensorBoard where it is installed."""
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from napari_intseg.core.files import write_text
 from napari_intseg.training.validate import Measured
 
 _MEASURED = tuple(field.name for field in fields(Measured))
@@ -27,10 +29,11 @@ class Log:
     def __init__(self, output: Path, step: int = 0) -> None:
         self._path = output / "log.csv"
         kept = [row for row in read_log(output) if int(row["step"]) <= step] if step else []
-        with self._path.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, COLUMNS)
-            writer.writeheader()
-            writer.writerows(kept)
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(kept)
+        write_text(self._path, stream.getvalue())
         self._board: Any = None
         if find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
