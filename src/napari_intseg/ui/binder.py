@@ -168,6 +168,8 @@ class Binder(Given):
         wanted, shapes_outside = self.boxes.with_drawn(as_prompts(marks))
         self.drawer.set_window()
         changes = [] if self.drawer.model is None else self._adopt(wanted)
+        if changes:
+            self.tools.voice.given.emit()
         self._asking.ask()
         if changes:
             self._changes.extend(changes)

@@ -79,6 +79,7 @@ class Workbench:
         if image is self.image:
             return
         self._stop_spread()
+        self.prefetch.go_on()
         self.image, self.others, self.channels, self.axes = image, (), None, ""
         self.binder = self._binders.get(image) if image is not None else None
         if self.binder is not None:
@@ -304,6 +305,7 @@ class Workbench:
             self.loader.follow(self.binder.drawer.model)
 
     def _model_ready(self, model: Segmenter) -> None:
+        self.prefetch.go_on()
         for binder in self._binders.values():
             binder.set_model(model)
 
