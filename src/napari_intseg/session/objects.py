@@ -10,6 +10,9 @@ from napari_intseg.session.painting import Painting
 from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey
 from napari_intseg.session.strokes import PaintedKey
 
+LARGEST_LABEL = 2**31 - 1
+"""Labels are put together as int32: signed, which SimpleITK and napari take, and half of int64."""
+
 
 class Objects(Painting):
     """Several objects in one volume, each with its label; prompts are for the current one."""
@@ -31,7 +34,7 @@ class Objects(Painting):
         Raises
         ------
         PromptError
-            If the label is in use or below 1.
+            If the label is in use, below 1 or above 2147483647.
         """
         chosen = self._new_label(label)
         self.document.do("New object", {ObjectKey(chosen): ObjectInfo(chosen), OBJECT: chosen})
@@ -95,6 +98,11 @@ class Objects(Painting):
     def _new_label(self, label: int | None) -> int:
         largest = max(self.objects, default=0)
         chosen = largest + 1 if label is None else int(label)
+        if chosen > LARGEST_LABEL:
+            raise PromptError(
+                f"label is too large: expected at most {LARGEST_LABEL}, got {chosen!r}. "
+                "Choose a smaller number for the object."
+            )
         if chosen < 1 or chosen in self.objects:
             raise PromptError(
                 f"label cannot be used: expected at least 1 and none of {self.objects}, "
