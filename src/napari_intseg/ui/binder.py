@@ -11,6 +11,7 @@ from napari.layers import Labels, Layer, Points
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.io.beside import METADATA
@@ -31,7 +32,7 @@ from napari_intseg.ui.made import Work, hold, let_go, put_aside, take_up
 from napari_intseg.ui.marks import MarkReader
 from napari_intseg.ui.painter import Painter
 from napari_intseg.ui.shelf import Shelf
-from napari_intseg.ui.viewed import Viewed, viewed
+from napari_intseg.ui.viewed import Viewed, index_on_grid, number_on_slider, viewed
 from napari_intseg.ui.voice import Voice
 from napari_intseg.ui.worker import Post, Worker
 
@@ -125,6 +126,7 @@ class Binder(Given):
             viewed=lambda: viewed(tools.viewer, frame, labels),
             is_wanted=self._given.__contains__,
             on_answer=self._paint,
+            where_is=self.where_is,
         )
         self._changes: list[tuple[int, Change]] = []
         self.brush = Brush(
@@ -185,6 +187,29 @@ class Binder(Given):
         """The time point in the window; 0 if there is no time axis."""
         now = self.viewed
         return 0 if isinstance(now, str) else now.time
+
+    def plane_number(self, plane: Plane) -> int:
+        """Return the number of a plane on the slider, which is what a person reads."""
+        axis = self.frame.spatial[plane.axis]
+        return number_on_slider(self.tools.viewer, self.frame, self.labels, axis, plane.index)
+
+    def plane_at(self, axis: int, number: int) -> Plane:
+        """Return the plane of a spatial axis that the slider shows at a number."""
+        on_grid = self.frame.spatial[axis]
+        index = index_on_grid(self.tools.viewer, self.frame, self.labels, on_grid, number)
+        return Plane(axis, index)
+
+    def where_is(self, place: Place) -> str:
+        """Return a place in words, counted as the sliders do."""
+        words = [f"object {place.object}"]
+        if len(self.frame.spatial) == 3:
+            axis = self.frame.grid[self.frame.spatial[place.plane.axis]]
+            words.append(f"plane {axis} = {self.plane_number(place.plane)}")
+        if self.frame.n_times is not None:
+            at, viewer = self.frame.grid.index("t"), self.tools.viewer
+            time = number_on_slider(viewer, self.frame, self.labels, at, place.time)
+            words.append(f"time {time}")
+        return ", ".join(words)
 
     def set_model(self, model: Segmenter) -> None:
         """Answer with a model from now on; the plane in the window is answered anew."""
@@ -439,7 +464,7 @@ class Binder(Given):
 
     def _image_moved(self, what: str) -> None:
         name = self.frame.image.name
-        told = f"The {what.replace('_', ' ')} of {name!r} has changed; labels and clicks follow."
+        told = f"New {what.replace('_', ' ')} of {name!r}: labels and clicks follow."
         if not self._measure():
             told += (
                 " Propagation and smoothing keep the spacing with which they were begun here; "
@@ -450,8 +475,8 @@ class Binder(Given):
 
     def _layer_put_back(self, layer: Layer, what: str) -> None:
         self.tools.voice.message.emit(
-            f"{layer.name!r} lies where {self.frame.image.name!r} does, so its "
-            f"{what.replace('_', ' ')} was put back. Set that of the image, and all layers follow."
+            f"New {what.replace('_', ' ')} of {layer.name!r} taken back: it lies where "
+            f"{self.frame.image.name!r} does. Set that of the image, and all its layers follow."
         )
 
     def _measure(self) -> bool:
@@ -468,6 +493,10 @@ class Binder(Given):
             return False
         for time, session in sessions.items():
             session.volume.affine = new[time].affine
+            known = self.drawer.journal.lines[0].get("image")
+            if known is not None:
+                spacing = [float(mm) for mm in new[time].spacing]
+                self.drawer.journal.describe(image={**known, "spacing": spacing})
         return True
 
     def _lose(self, why: str) -> None:

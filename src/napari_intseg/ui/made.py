@@ -20,6 +20,7 @@ L = TypeVar("L", bound=Layer)
 @dataclass(slots=True, eq=False)
 class _Made:
     image: "weakref.ref[Image]"
+    data: Any  # of the image, when the layer was made for it
     role: str
     user: "weakref.ref[Any] | None" = None  # whoever works in it now
     laid: dict[str, Any] | None = None  # where it was put last
@@ -53,7 +54,7 @@ _works: "weakref.WeakKeyDictionary[Labels, Work]" = weakref.WeakKeyDictionary()
 
 def note_made(layer: L, image: Image, role: str) -> L:
     """Note that a layer was made for an image, and what it is there for; return the layer."""
-    _made[layer] = _Made(weakref.ref(image), role)
+    _made[layer] = _Made(weakref.ref(image), _weak(image.data), role)
     return layer
 
 
@@ -69,10 +70,14 @@ def layers_of(viewer: ViewerModel, image: Image) -> list[Layer]:
 
 
 def find_free(viewer: ViewerModel, image: Image, role: str, kind: type[L]) -> L | None:
-    """Return a layer that was made for an image and that nobody works in; None if there is none."""
+    """Return a layer that was made for an image and that nobody works in; None if there is none.
+
+    What was made for data that the image layer held before is not for the data that it holds now.
+    """
     for layer in layers_of(viewer, image):
         made = _made[layer]
-        if isinstance(layer, kind) and made.role == role and _user(made) is None:
+        is_for = made.role == role and made.data() is image.data
+        if isinstance(layer, kind) and is_for and _user(made) is None:
             return layer
     return None
 
@@ -119,6 +124,14 @@ def take_up(labels: Labels, points: Points, seen: tuple[Any, ...]) -> Work | Non
     if work is None or work.points() is not points or not _same(work.seen, seen):
         return None
     return work
+
+
+def _weak(data: Any) -> Any:
+    """Return a reference to an array that does not keep it, where that is possible."""
+    try:
+        return weakref.ref(data)
+    except TypeError:
+        return lambda: data
 
 
 def _user(made: _Made) -> Any:
