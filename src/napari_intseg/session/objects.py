@@ -10,8 +10,8 @@ from napari_intseg.session.painting import Painting
 from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey
 from napari_intseg.session.strokes import PaintedKey
 
-LARGEST_LABEL = (1 << 31) - 1
-"""Labels have 32 bits, signed: those that napari draws as they are."""
+LARGEST_LABEL = 2**31 - 1
+"""Labels are put together as int32: signed, which SimpleITK and napari take, and half of int64."""
 
 
 class Objects(Painting):
@@ -34,7 +34,7 @@ class Objects(Painting):
         Raises
         ------
         PromptError
-            If the label is in use, below 1 or beyond 32 bits.
+            If the label is in use, below 1 or above 2147483647.
         """
         chosen = self._new_label(label)
         self.document.do("New object", {ObjectKey(chosen): ObjectInfo(chosen), OBJECT: chosen})
@@ -98,10 +98,15 @@ class Objects(Painting):
     def _new_label(self, label: int | None) -> int:
         largest = max(self.objects, default=0)
         chosen = largest + 1 if label is None else int(label)
-        if not 1 <= chosen <= LARGEST_LABEL or chosen in self.objects:
+        if chosen > LARGEST_LABEL:
             raise PromptError(
-                f"label cannot be used: expected 1 to {LARGEST_LABEL} and none of {self.objects}, "
-                f"got {chosen!r}. Choose another."
+                f"label is too large: expected at most {LARGEST_LABEL}, got {chosen!r}. "
+                "Choose a smaller number for the object."
+            )
+        if chosen < 1 or chosen in self.objects:
+            raise PromptError(
+                f"label cannot be used: expected at least 1 and none of {self.objects}, "
+                f"got {label!r}. Leave it out for {largest + 1}."
             )
         return chosen
 

@@ -15,6 +15,7 @@ from napari_intseg.session.setup import Question
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_pair import Pair, grid_voxel
 from napari_intseg.ui.layers import Place, geometry
+from napari_intseg.ui.made import note_made
 from napari_intseg.ui.voice import told
 from napari_intseg.ui.worker import Outcome, ShouldStop
 
@@ -124,6 +125,7 @@ class Hint:
             **geometry(binder.frame),
         )
         self._mark.editable = False
+        note_made(self._mark, binder.frame.image, "hint")
         layers = self._layers()
         active = layers.selection.active
         layers.append(self._mark)

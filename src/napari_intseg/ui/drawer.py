@@ -162,6 +162,10 @@ class Drawer:
         """Take note of objects that are in the layers."""
         self._labels.update(labels)
 
+    def know_no_more(self, labels: Iterable[int]) -> None:
+        """Forget objects that were never begun."""
+        self._labels.difference_update(labels)
+
     def know_again(self, session: Session, labels: Iterable[int]) -> None:
         """Take note of which objects a session has, after undo."""
         for label in labels:

@@ -14,6 +14,7 @@ from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.reading import SliceReader
 from napari_intseg.inference.zoom_in import is_seen_whole
 from napari_intseg.session.setup import Setup
+from napari_intseg.ui.viewed import as_displayed
 from napari_intseg.ui.window import window_now
 from napari_intseg.ui.workbench import Workbench
 from napari_intseg.ui.worker import Outcome, Post, ShouldStop
@@ -123,14 +124,17 @@ class Looking:
         if setup is None or now is None or isinstance(now, str):
             then(None)
             return
-        plane = now.plane
+        plane, frame, labels = now.plane, binder.frame, binder.labels
 
         def work(_: ShouldStop) -> Picture:
             return small(setup, plane)
 
         def done(outcome: Outcome[Picture]) -> None:
-            if not self._closed:
-                then(outcome.value)
+            picture, there = outcome.value, self._bench.binder is binder and binder.viewed == now
+            if picture is not None and there:
+                picture = as_displayed(self._bench.viewer, frame, labels, picture)
+            if not self._closed and there:
+                then(picture)
 
         self._bench.worker.submit(work, done, key="preview", idle=True)
 

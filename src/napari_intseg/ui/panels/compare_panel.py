@@ -166,8 +166,9 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
             curves.append(Series(f"{name} and truth", colour, points))
         self.clicks.set_series(curves)
         self.clicks.setVisible(bool(moments))
-        planes = tuple((float(plane), float(count)) for plane, count in state.planes)
-        self.planes.set_series([Series("pixels", COLOURS[ONLY_B], planes)], state.here)
+        number = self._comparison.plane_number
+        planes = tuple(sorted((float(number(p)), float(count)) for p, count in state.planes))
+        self.planes.set_series([Series("pixels", COLOURS[ONLY_B], planes)], number(state.here))
         for widget in (self.planes, self.worst):
             widget.setVisible(bool(planes))
 
