@@ -12,7 +12,9 @@ from napari_intseg.training.options import TrainOptions
 
 FILE = "checkpoint.pt"
 
-_MAY_CHANGE = frozenset({"output", "minutes", "device", "workers", "threads", "checkpoint_s"})
+_MAY_CHANGE = frozenset(
+    {"output", "minutes", "device", "workers", "threads", "checkpoint_s", "keep_every"}
+)
 """Options with which a run may go on differently."""
 
 

@@ -201,6 +201,7 @@ class _Run:
         self.progress = Progress()
         self.parts = {"net": self.net, "average": self.average, "optimiser": self.optimiser}
         self.file = options.output / f"{options.name}.safetensors"
+        self._clock = time.monotonic()
 
     def go(
         self, on_progress: Callable[[int, int], None], should_stop: Callable[[], bool]
@@ -210,6 +211,8 @@ class _Run:
         workers = options.workers
         if workers is None:
             workers = 1 if self.device.type != "cuda" else max(1, torch.get_num_threads())
+        # the first batches are asked for, and with them the clock, when the loader is begun
+        self._clock = time.monotonic() - self.progress.spent_s
         loader = make_loader(
             self.sources,
             StepSampler(self.progress.step, options.batch, self._size_at, self.peers),
@@ -218,7 +221,6 @@ class _Run:
             pin=self.device.type == "cuda",
         )
         batches, stopped = iter(loader), False
-        self._clock = time.monotonic() - self.progress.spent_s
         self._tenths = int(10 * self._share(self.progress.step))
         saved = time.monotonic()
         if log is not None and self._is_first() and self.tasks:
@@ -232,6 +234,8 @@ class _Run:
             stopped = should_stop()
             if self._is_due() and not self._is_over():
                 self._measure(log, should_stop)
+            if options.keep_every and self.progress.step % options.keep_every == 0:
+                self._write(options.output / f"{options.name}-{self.progress.step:06}.safetensors")
             if time.monotonic() - saved > options.checkpoint_s:
                 self._save()
                 saved = time.monotonic()
@@ -256,7 +260,7 @@ class _Run:
         self._save()
         log.close()
         if not self.file.is_file():
-            self._write()
+            self._write(self.file)
 
     def _share(self, step: int) -> float:
         """Return how much of the run is over when a step begins."""
@@ -344,16 +348,17 @@ class _Run:
         best = self.progress.best
         if rank is None or best is None or rank <= best:
             self.progress = replace(self.progress, best=rank)
-            self._write()
+            self._write(self.file)
 
-    def _write(self) -> None:
+    def _write(self, path: Path) -> None:
+        """Write the running average as it is now."""
         names = ", ".join(source.name for source in self.sources)
         views = self.options.batch * self.options.processes
         card = (
             f"Click pyramid, {self.progress.step} steps of {views} views from "
             f"{Path(self.options.start).name}, trained on: {names}."
         )
-        write_weights(self.file, self.average.state_dict(), card=card)
+        write_weights(path, self.average.state_dict(), card=card)
 
     def _save(self) -> None:
         save_state(self.options.output, self.options, self.progress, self.parts)

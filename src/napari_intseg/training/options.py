@@ -61,6 +61,9 @@ class TrainOptions:
         Processes that make views; None: as many as cores on CUDA, one elsewhere.
     threads : int or None
         Of torch on a CPU; None: torch's own choice. The same number gives the same bits.
+    keep_every : int or None
+        Steps between two files of the running average as it is, ``NAME-000200.safetensors``,
+        measured or not; None: none.
 
     Raises
     ------
@@ -88,6 +91,7 @@ class TrainOptions:
     masks: tuple[tuple[str, Kind], ...] = ()
     workers: int | None = None
     threads: int | None = None
+    keep_every: int | None = None
 
     def __post_init__(self) -> None:
         if not self.folders or any(weight <= 0 for _, weight in self.folders):
@@ -102,6 +106,8 @@ class TrainOptions:
             )
         numbers = {"steps": self.steps, "batch": self.batch, "passes": self.passes}
         numbers["processes"] = self.processes
+        if self.keep_every is not None:
+            numbers["keep_every"] = self.keep_every
         wrong = {name: number for name, number in numbers.items() if number < 1}
         if self.minutes is not None and self.minutes <= 0:
             wrong["minutes"] = self.minutes  # type: ignore[assignment]
