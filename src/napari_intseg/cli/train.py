@@ -54,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--validate-every", type=int, metavar="N", help="steps; default: a tenth")
     how.add_argument("--checkpoint-s", type=float, default=120, metavar="S", help="default 120")
     how.add_argument(
+        "--synthetic", type=float, default=0.0, metavar="WEIGHT",
+        help="of invented pictures: organs, cell walls, phase contrast, relief, tubes; default 0",
+    )  # fmt: skip
+    how.add_argument(
         "--keep-every", type=int, metavar="N",
         help="steps between files of the weights as they are, NAME-000200.safetensors and so on",
     )  # fmt: skip
@@ -118,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
         args.batch, args.size, args.passes, args.rate, args.held_out, args.validate_every,
         args.checkpoint_s, args.seed, args.device, args.precision, args.processes,
         kinds(args.masks), args.workers, args.threads, args.keep_every,
+        args.synthetic,
     )  # fmt: skip
     unit = "s" if args.minutes else "step"
     with (

@@ -17,6 +17,9 @@ _MAY_CHANGE = frozenset(
 )
 """Options with which a run may go on differently."""
 
+_LATER = {"synthetic": "0.0"}
+"""Options that came later, and what a run that does not name them had."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -79,7 +82,7 @@ def restore_state(output: Path, options: TrainOptions, parts: dict[str, Any]) ->
     """
     state = load_checkpoint(output / FILE)
     wanted = fingerprint(options)
-    told = state.get("options", {})
+    told = _LATER | state.get("options", {})
     differ = [name for name in wanted if told.get(name) != wanted[name]]
     if differ:
         first = differ[0]

@@ -64,6 +64,8 @@ class TrainOptions:
     keep_every : int or None
         Steps between two files of the running average as it is, ``NAME-000200.safetensors``,
         measured or not; None: none.
+    synthetic : float, default 0
+        Weight, beside those of the folders, of invented pictures: see `make_worlds`.
 
     Raises
     ------
@@ -92,6 +94,7 @@ class TrainOptions:
     workers: int | None = None
     threads: int | None = None
     keep_every: int | None = None
+    synthetic: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.folders or any(weight <= 0 for _, weight in self.folders):
@@ -114,6 +117,11 @@ class TrainOptions:
         if wrong:
             raise DataError(
                 f"training cannot be done: expected numbers above 0, got {wrong!r}. Ask for more."
+            )
+        if self.synthetic < 0:
+            raise DataError(
+                "weight of invented pictures is out of range: expected 0 or more, got "
+                f"{self.synthetic!r}. Take a tenth of the other weights, for example."
             )
         if not 0 <= self.held_out < 1:
             raise DataError(
