@@ -141,10 +141,32 @@ def test_stopping_leaves_a_checkpoint_to_go_on_from(options):
     assert (done.stopped, done.step) == (False, 6)
 
 
-def test_a_run_by_the_clock_ends(options):
-    trained = train(options(minutes=0.02))
+@pytest.mark.parametrize("workers", [0, 1])  # a worker is given its first batches at once
+def test_a_run_by_the_clock_ends(options, workers):
+    trained = train(options(minutes=0.02, workers=workers, sizes=(64, 96)))
     assert trained.step >= 1
     assert not trained.stopped
+
+
+def test_several_processes_run_by_the_clock(options):
+    trained = train(options(minutes=0.02, workers=1, processes=2, sizes=(64, 96)))
+    assert trained.step >= 1
+    assert not trained.stopped
+
+
+def test_the_weights_are_kept_as_they_are_every_few_steps(options):
+    asked = options(steps=5, keep_every=2, checkpoint_s=0)
+    trained = train(asked)
+    names = ["mine-000002.safetensors", "mine-000004.safetensors", "mine.safetensors"]
+    files = sorted(asked.output.glob("*.safetensors"))
+    assert [path.name for path in files] == names
+    assert build("mine", files[0], device="cpu").traits.name == "mine"
+    first, last = load_file(files[0]), load_file(trained.weights)
+    assert any(not torch.equal(value, first[name]) for name, value in last.items())
+    resumed = train(replace(asked, keep_every=None), resume=True)  # may change in between
+    assert resumed.step == 5
+    with pytest.raises(DataError, match="keep_every"):
+        replace(asked, keep_every=0)
 
 
 def test_bfloat16_trains(options):

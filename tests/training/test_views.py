@@ -153,6 +153,18 @@ def test_every_change_keeps_the_shape_and_does_something(step):
     assert np.array_equal(image, before)
 
 
+def test_the_changes_are_functions_of_their_generator():
+    image = np.random.default_rng(0).random((32, 48, 3), np.float32)
+    for step, *_ in STEPS:
+        first, again = (step(image, np.random.default_rng(4)) for _ in range(2))
+        assert np.array_equal(first, again), step
+
+
+def test_sensor_noise_is_common_on_grey_and_rare_on_colour():
+    shares = {step.__name__: shares for step, *shares in STEPS}
+    assert shares["_sensor"] == [0.12, 0.40]
+
+
 def test_changed_views_stay_in_range():
     image = np.random.default_rng(0).random((32, 48, 3), np.float32)
     for seed in range(30):

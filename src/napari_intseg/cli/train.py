@@ -53,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="default 0.1")
     how.add_argument("--validate-every", type=int, metavar="N", help="steps; default: a tenth")
     how.add_argument("--checkpoint-s", type=float, default=120, metavar="S", help="default 120")
+    how.add_argument(
+        "--synthetic", type=float, default=0.0, metavar="WEIGHT",
+        help="of invented pictures: organs, cell walls, phase contrast, relief, tubes; default 0",
+    )  # fmt: skip
+    how.add_argument(
+        "--keep-every", type=int, metavar="N",
+        help="steps between files of the weights as they are, NAME-000200.safetensors and so on",
+    )  # fmt: skip
     how.add_argument("--seed", type=int, default=0)
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
@@ -115,7 +123,8 @@ def run(args: argparse.Namespace) -> int:
         tuple(args.folders), args.output, args.name, args.start, args.steps, args.minutes,
         args.batch, args.size, args.passes, args.rate, args.held_out, args.validate_every,
         args.checkpoint_s, args.seed, args.device, args.precision, args.processes,
-        kinds(args.masks), args.workers, args.threads,
+        kinds(args.masks), args.workers, args.threads, args.keep_every,
+        args.synthetic,
     )  # fmt: skip
     unit = "s" if args.minutes else "step"
     with (

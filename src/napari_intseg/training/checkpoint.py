@@ -13,8 +13,13 @@ from napari_intseg.training.options import TrainOptions
 
 FILE = "checkpoint.pt"
 
-_MAY_CHANGE = frozenset({"output", "minutes", "device", "workers", "threads", "checkpoint_s"})
+_MAY_CHANGE = frozenset(
+    {"output", "minutes", "device", "workers", "threads", "checkpoint_s", "keep_every"}
+)
 """Options with which a run may go on differently."""
+
+_LATER = {"synthetic": "0.0"}
+"""Options that came later, and what a run that does not name them had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def restore_state(output: Path, options: TrainOptions, parts: dict[str, Any]) ->
     """
     state = load_checkpoint(output / FILE)
     wanted = fingerprint(options)
-    told = state.get("options", {})
+    told = _LATER | state.get("options", {})
     differ = [name for name in wanted if told.get(name) != wanted[name]]
     if differ:
         first = differ[0]

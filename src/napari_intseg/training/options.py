@@ -61,6 +61,11 @@ class TrainOptions:
         Processes that make views; None: as many as cores on CUDA, one elsewhere.
     threads : int or None
         Of torch on a CPU; None: torch's own choice. The same number gives the same bits.
+    keep_every : int or None
+        Steps between two files of the running average as it is, ``NAME-000200.safetensors``,
+        measured or not; None: none.
+    synthetic : float, default 0
+        Weight, beside those of the folders, of invented pictures: see `make_worlds`.
 
     Raises
     ------
@@ -88,6 +93,8 @@ class TrainOptions:
     masks: tuple[tuple[str, Kind], ...] = ()
     workers: int | None = None
     threads: int | None = None
+    keep_every: int | None = None
+    synthetic: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.folders or any(weight <= 0 for _, weight in self.folders):
@@ -102,12 +109,19 @@ class TrainOptions:
             )
         numbers = {"steps": self.steps, "batch": self.batch, "passes": self.passes}
         numbers["processes"] = self.processes
+        if self.keep_every is not None:
+            numbers["keep_every"] = self.keep_every
         wrong = {name: number for name, number in numbers.items() if number < 1}
         if self.minutes is not None and self.minutes <= 0:
             wrong["minutes"] = self.minutes  # type: ignore[assignment]
         if wrong:
             raise DataError(
                 f"training cannot be done: expected numbers above 0, got {wrong!r}. Ask for more."
+            )
+        if self.synthetic < 0:
+            raise DataError(
+                "weight of invented pictures is out of range: expected 0 or more, got "
+                f"{self.synthetic!r}. Take a tenth of the other weights, for example."
             )
         if not 0 <= self.held_out < 1:
             raise DataError(

@@ -1,8 +1,10 @@
 """Measure a network as people will use it: by clicks needed on held-out objects."""
 
 import copy
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +47,7 @@ def validate(
     net: ClickPyramid,
     tasks: Sequence[Task],
     *,
+    traits: Mapping[str, Any] | None = None,
     device: str,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Measured | None:
@@ -55,6 +58,8 @@ def validate(
     net : ClickPyramid
         Stays as it is: a folded copy answers.
     tasks : sequence of Task
+    traits : mapping, optional
+        Settings it is used with other than the network's own, see `models.bundled.read_traits`.
     device : str
         See `choose_device`.
     should_stop : callable
@@ -65,7 +70,8 @@ def validate(
     Measured or None
         None without tasks, or when it was stopped.
     """
-    model = Bundled(read_traits("validated", {}), copy.deepcopy(net), device=device)
+    told = {"traits": json.dumps(dict(traits or {}))}
+    model = Bundled(read_traits("validated", told), copy.deepcopy(net), device=device)
     protocol = Protocol(MAX_CLICKS, TARGETS, stop_early=True)
     rows = []
     for task in tasks:
