@@ -5,7 +5,8 @@ from scipy import ndimage
 
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import BoolArray, Traits
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.propagation.distance import depth_in
 
 _MAX_PARTS = 3
 _SMALL_PART = 0.1  # of the largest one's area
@@ -57,7 +58,7 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
 
 def deepest(mask: BoolArray) -> tuple[int, int]:
     """Return the pixel of a mask that is farthest from its outline; the array's rim is outline."""
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    depth = depth_in(mask)
     row, col = np.unravel_index(int(np.argmax(depth)), mask.shape)
     return int(row), int(col)
 
@@ -98,8 +99,9 @@ def _around(mask: BoolArray) -> list[Click]:
 
 
 def _box(mask: BoolArray) -> tuple[int, int, int, int]:
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
+    box = bounding_box(mask)
+    assert box is not None
+    return box
 
 
 def _shifted(point: tuple[int, int], row0: int, col0: int) -> Click:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.propagation.distance import distance_to
 
 _SLACK_PX = 1.5  # an outline is not known better than this
 _LIKE = 0.3  # less like the object than this, on a scale from surroundings to object, is not it
@@ -83,8 +84,7 @@ class Restraint:
             Area of the answer over the area that the outline can have reached; 1 if what is
             beyond does not look like the object.
         """
-        distance = ndimage.distance_transform_edt(~neighbour, sampling=spacing)
-        near = distance <= allowance_mm
+        near = distance_to(neighbour, spacing) <= allowance_mm
         beyond = mask & ~near
         growth = 1.0
         if beyond.any() and (belongs is None or float(belongs[beyond].mean()) > 0.5):
@@ -92,8 +92,25 @@ class Restraint:
         kept = mask & near
         if belongs is not None and self.trim:
             alike = kept & (ndimage.gaussian_filter(belongs, 1.0) >= _LIKE)
-            kept = ndimage.binary_fill_holes(alike) & kept  # what lies inside the object is its own
+            kept = filled(alike) & kept  # what lies inside the object is its own
         return np.asarray(kept), growth
+
+
+def filled(mask: BoolArray) -> BoolArray:
+    """Return a mask with its holes filled: background that edge neighbours do not join to the rim.
+
+    The same as `scipy.ndimage.binary_fill_holes`, which grows the background pixel by pixel.
+    """
+    box = bounding_box(mask)
+    if box is None:
+        return mask
+    window = slice(box[0], box[1]), slice(box[2], box[3])
+    parts, count = ndimage.label(np.pad(~mask[window], 1, constant_values=True))
+    if count < 2:
+        return mask
+    out = mask.copy()
+    out[window] = (parts != parts[0, 0])[1:-1, 1:-1]
+    return out
 
 
 def cut(patch: Patch, kept: BoolArray, window: tuple[slice, slice], threshold: float) -> Patch:
@@ -110,11 +127,27 @@ def cut(patch: Patch, kept: BoolArray, window: tuple[slice, slice], threshold: f
     threshold : float
         Probability above which a pixel belongs to the object.
     """
-    whole = np.zeros(patch.shape, bool)
-    whole[window] = kept
-    inside = patch.inside(threshold)
-    gone = inside & ~whole[patch.slices]
+    gone = patch.inside(threshold)
+    stays = _within(kept, window, patch.slices)
+    gone &= ~stays
     if not gone.any():
         return patch
     logits = np.where(gone, np.float32(-LOGIT_LIMIT), patch.logits)
     return Patch(patch.row0, patch.col0, logits, patch.shape)
+
+
+def _within(mask: BoolArray, at: tuple[slice, slice], wanted: tuple[slice, slice]) -> BoolArray:
+    """Return a mask that lies at a window of the slice on another window."""
+    out = np.zeros([w.stop - w.start for w in wanted], bool)
+    common = [
+        slice(max(a.start, w.start), min(a.stop, w.stop)) for a, w in zip(at, wanted, strict=True)
+    ]
+    if all(c.start < c.stop for c in common):
+        there = tuple(
+            slice(c.start - w.start, c.stop - w.start) for c, w in zip(common, wanted, strict=True)
+        )
+        here = tuple(
+            slice(c.start - a.start, c.stop - a.start) for c, a in zip(common, at, strict=True)
+        )
+        out[there] = mask[here]
+    return out

@@ -22,6 +22,8 @@ from napari_intseg.propagation.plan import Walk
 from napari_intseg.propagation.restraint import cut
 from napari_intseg.propagation.stretch import Anchor, Stretch
 
+_SMOOTHED_PX = 5  # grey values are smoothed over four pixels, see `Restraint.apply`
+
 Answered = tuple[Plane, Patch, float, int]
 """Plane, answer, confidence, and how much of the work has been done."""
 
@@ -116,11 +118,11 @@ class Worker:
         """Restrain an answer by its neighbour's mask and the anchor's grey values."""
         restraint = self.request.settings.restraint
         allowance = restraint.allowance_mm(neighbour, self.step_mm, self.spacing)
-        window = self._window(neighbour, allowance)
         mask = patch.mask(self.threshold)
+        window = self._window(neighbour, mask, allowance)
         if not mask[window].any():
             return _Held(patch, mask & False, 0.0, 1.0, 0.0)
-        image = self._rgb(index, window)
+        image = self._grey(index, window)
         belongs = appearance.belongs(image) if appearance.is_telling else None
         kept, growth = restraint.apply(
             mask[window], neighbour[window], belongs, allowance, self.spacing
@@ -166,20 +168,30 @@ class Worker:
         return answer.patch
 
     def _around(self, index: int, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
-        """Return the image round a mask as RGB, and the mask there."""
+        """Return the image round a mask in grey, and the mask there."""
         window = _grown(mask, ring_reach(mask))
-        return self._rgb(index, window), mask[window]
+        return self._grey(index, window), mask[window]
 
-    def _window(self, neighbour: BoolArray, allowance_mm: float) -> tuple[slice, slice]:
-        """Return a window round a mask in which a leak can be seen."""
+    def _window(
+        self, neighbour: BoolArray, mask: BoolArray, allowance_mm: float
+    ) -> tuple[slice, slice]:
+        """Return a window that holds where a mask may be, and of a leak as much as is measured."""
         box = bounding_box(neighbour)
         assert box is not None
         side = max(box[1] - box[0], box[3] - box[2])
-        return _grown(neighbour, int(np.ceil(max(allowance_mm / min(self.spacing), side / 2))) + 1)
+        reach = int(np.ceil(allowance_mm / min(self.spacing)))
+        far = _grown(neighbour, max(reach, -(-side // 2)) + 1)
+        near = _grown(neighbour, reach + _SMOOTHED_PX)
+        found = bounding_box(mask[far])
+        if found is None:
+            return near
+        starts = [min(n.start, f.start + b) for n, f, b in zip(near, far, found[::2], strict=True)]
+        stops = [max(n.stop, f.start + b) for n, f, b in zip(near, far, found[1::2], strict=True)]
+        return slice(starts[0], stops[0]), slice(starts[1], stops[1])
 
-    def _rgb(self, index: int, window: tuple[slice, slice]) -> FloatArray:
+    def _grey(self, index: int, window: tuple[slice, slice]) -> FloatArray:
         raw = self.request.volume.take(Plane(self.stretch.axis, index), *window)
-        return self.options.intensity.to_rgb(raw)
+        return self.options.intensity.to_grey(raw)
 
     def _met(self, index: int, patch: Patch, sure: float) -> tuple[Patch, float]:
         """Reconcile an answer of the second walk with that of the first, if there is one."""
