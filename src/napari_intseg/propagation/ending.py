@@ -45,6 +45,10 @@ class Ending:
     min_likeness : float, default 0.5
         Its grey values are less like those of the anchor's mask than this, see `Appearance`. It is
         what ends an object for models that follow a mask wherever it leads; 0 never stops.
+    max_spread : float, default 3.0
+        It has more than so many times the area of the largest clicked plane; a clicked plane with
+        so many times the area that another one can have grown to is not started from, see
+        `guard.doubted`. 0: whatever it is.
     reach_mm : float or None, default None
         It is farther from the anchor than this; None: wherever it is.
     """
@@ -56,6 +60,7 @@ class Ending:
     min_nested: float = 0.9
     min_likeness: float = 0.5
     reach_mm: float | None = None
+    max_spread: float = 3.0
 
     def is_beyond(self, distance_mm: float) -> bool:
         """Whether a plane so far from the anchor is not walked to any more."""
@@ -68,6 +73,8 @@ class Ending:
         areas: Sequence[int],
         likeness: float,
         growth: float = 1.0,
+        *,
+        largest: int = 0,
     ) -> str | None:
         """Return why a walk stops at a mask; None if it goes on.
 
@@ -81,12 +88,16 @@ class Ending:
             See `Appearance.likeness`.
         growth : float, default 1.0
             See `max_growth`; 1 if what is beyond does not look like the object.
+        largest : int, default 0
+            Pixels of the largest clicked plane.
         """
         area = int(np.count_nonzero(mask))
         if area == 0 or area < self.min_area * areas[0]:
             return "faded"
         if growth > self.max_growth:
             return "leaked"
+        if self.max_spread and area > self.max_spread * max(largest, areas[0]):
+            return "grew"
         if self._is_another(mask, neighbour, areas):
             return "another"
         if contained(mask, neighbour) < self.min_overlap:

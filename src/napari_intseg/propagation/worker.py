@@ -16,10 +16,11 @@ from napari_intseg.inference.reading import SliceReader
 from napari_intseg.propagation import confidence
 from napari_intseg.propagation.blend import Shapes, blend, trimmed
 from napari_intseg.propagation.ending import Appearance, overlap, ring_reach
+from napari_intseg.propagation.guard import Stop
 from napari_intseg.propagation.guide import guidance
 from napari_intseg.propagation.memory import follow
 from napari_intseg.propagation.plan import Walk
-from napari_intseg.propagation.restraint import cut
+from napari_intseg.propagation.restraint import Cones, cut
 from napari_intseg.propagation.stretch import Anchor, Stretch
 
 _SMOOTHED_PX = 5  # grey values are smoothed over four pixels, see `Restraint.apply`
@@ -55,6 +56,8 @@ class Worker:
         By plane, so far.
     note : str
         What the model told people with its last answer; empty: nothing.
+    stops : list of Stop
+        Where walks ended before their planes did, so far.
     """
 
     def __init__(self, request: Walk, stretch: Stretch) -> None:
@@ -66,6 +69,11 @@ class Worker:
         self.answers: dict[int, Patch] = {}
         self.note = ""
         self._sure: dict[int, float] = {}
+        self.stops: list[Stop] = []
+        sides = [side for side in (stretch.left, stretch.right) if side is not None]
+        masks = {s.index: s.patch.mask(self.threshold) for s in sides if s.is_start}
+        self._largest = max((int(np.count_nonzero(m)) for m in masks.values()), default=0)
+        self._cone = self._cone_from({})
 
     def run(self) -> Iterator[Answered]:
         """Yield plane, answer, confidence and how much has been done."""
@@ -73,12 +81,17 @@ class Worker:
             yield from self._filled(0, lost=False)
             return
         left, right = self.stretch.left, self.stretch.right
-        if left is not None and not left.is_empty:
+        self.stops += [
+            Stop(Plane(self.stretch.axis, side.index), side.doubt)
+            for side in (left, right)
+            if side is not None and side.doubt
+        ]
+        if left is not None and left.is_start:
             for index, patch, sure in self._pass(left, self.stretch.forward):
                 if index in self.stretch:
                     yield self._take(index, patch, sure, abs(index - left.index))
         passed = len(self.stretch.forward)
-        if right is not None and not right.is_empty:
+        if right is not None and right.is_start:
             for index, patch, sure in self._pass(right, self.stretch.backward):
                 if index in self.stretch:
                     both = self._met(index, patch, sure)
@@ -93,6 +106,7 @@ class Worker:
     def _pass(self, anchor: Anchor, indices: range) -> Iterator[tuple[int, Patch, float]]:
         """Walk from an anchor until the object ends."""
         neighbour = anchor.patch.mask(self.threshold)
+        self._cone = self._cone_from({anchor.index: neighbour})
         areas = [int(np.count_nonzero(neighbour))]
         appearance = Appearance.of(*self._around(anchor.index, neighbour))
         followed = self._followed(anchor, indices)
@@ -105,12 +119,25 @@ class Worker:
             else:
                 patch, self.note = next(followed)
             held = self._held(index, patch, neighbour, appearance)
-            why = ending.reason(held.mask, neighbour, areas, held.likeness, held.growth)
+            why = ending.reason(
+                held.mask, neighbour, areas, held.likeness, held.growth, largest=self._largest
+            )
             if why is not None:
+                self.stops.append(self._stop(index, why, held))
                 return
             yield index, trimmed(held.patch, self.threshold), held.sure
             neighbour = held.mask
             areas.append(int(np.count_nonzero(neighbour)))
+
+    def _cone_from(self, masks: dict[int, BoolArray]) -> Cones:
+        restraint = self.request.settings.restraint
+        cone = max(restraint.cone, restraint.steepness) if restraint.cone else 0.0
+        return Cones(masks, cone, self.step_mm, self.spacing)
+
+    def _stop(self, index: int, why: str, held: _Held) -> Stop:
+        area = int(np.count_nonzero(held.mask))
+        times = {"leaked": held.growth, "grew": area / max(1, self._largest)}.get(why, 1.0)
+        return Stop(Plane(self.stretch.axis, index), why, times)
 
     def _held(
         self, index: int, patch: Patch, neighbour: BoolArray, appearance: Appearance
@@ -125,8 +152,17 @@ class Worker:
         image = self._grey(index, window)
         belongs = appearance.belongs(image) if appearance.is_telling else None
         kept, growth = restraint.apply(
-            mask[window], neighbour[window], belongs, allowance, self.spacing
+            mask[window],
+            neighbour[window],
+            belongs,
+            allowance,
+            self.spacing,
+            within=self._cone.at(index, window),
         )
+        for side in (self.stretch.left, self.stretch.right):
+            if side is not None and side.is_empty:
+                away = abs(side.index - index) * self.step_mm
+                kept = restraint.closed(kept, away, self.spacing)
         asked = int(np.count_nonzero(mask))
         held = cut(patch, kept, window, self.threshold)
         whole = np.zeros_like(mask)
@@ -205,7 +241,7 @@ class Worker:
     def _filled(self, passed: int, *, lost: bool) -> Iterator[Answered]:
         """Interpolate what has no answer between two anchors, from the nearest masks."""
         left, right = self.stretch.left, self.stretch.right
-        if left is None or right is None or left.is_empty or right.is_empty:
+        if left is None or right is None or not (left.is_start and right.is_start):
             return
         self.note = ""
         known = {left.index: left.patch, **self.answers, right.index: right.patch}
