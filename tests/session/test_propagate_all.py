@@ -112,3 +112,30 @@ def test_without_an_object_it_says_what_to_do(bright, session):
         session.propagate_all(range(30))
     with pytest.raises(PromptError, match="no memory"):
         session.propagate_all(settings=WalkSettings(method="memory"))
+
+
+def test_planes_are_prepared_once_for_all_objects_even_with_little_memory(bright, boxes):
+    class Counts(bright):
+        prepared = 0
+
+        def prepare(self, image):
+            type(self).prepared += 1
+            return super().prepare(image)
+
+    model = Counts()
+    plane_bytes = 30 * 30 * 3 * 4
+    session = Session(model, Volume((boxes > 0) * np.uint8(200)), cache_bytes=4 * plane_bytes)
+    for label, box in enumerate(BOXES, 1):
+        if label not in session.objects:
+            session.new_object(label)
+        session.click(tuple(sum(part) / 2 // 1 for part in box))
+    Counts.prepared = 0
+    session.propagate_all()
+    np.testing.assert_array_equal(session.labels, boxes)
+    together = Counts.prepared
+    Counts.prepared = 0
+    for label in (1, 2, 3):
+        session.select_object(label)
+        session.forget_propagated(label) if hasattr(session, "forget_propagated") else None
+    asked = sum(len(range(*slice(box[0][0], box[0][1]).indices(20))) for box in BOXES)
+    assert together < asked

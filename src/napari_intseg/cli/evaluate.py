@@ -67,7 +67,14 @@ def _add_data(data: Any) -> None:
     data.add_argument(
         "--ignore", action="append", type=int, metavar="VALUE", help="mask value to ignore"
     )
-    data.add_argument("--volumes", choices=("slices", "whole"), default="slices")
+    data.add_argument(
+        "--volumes", choices=("slices", "whole", "live"), default="slices",
+        help="live: whole objects, clicked where the largest error of any plane is, and a table of "
+        "Dice, processor seconds and the share accepted unchanged",
+    )  # fmt: skip
+    data.add_argument(
+        "--window", metavar="NAME", help="a CT window's name, for all images; default: the usual"
+    )
     data.add_argument("--min-px", type=int, metavar="N", help="leave out smaller objects")
     data.add_argument(
         "--max-objects", type=int, metavar="N", help="a file, drawn by --draw-seed; 0: all"
@@ -98,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.evaluation.datasets import open_datasets
     from napari_intseg.evaluation.export import as_text, table
     from napari_intseg.evaluation.jobs import ModelChoice
+    from napari_intseg.evaluation.live import live_table
     from napari_intseg.evaluation.run import Protocol
     from napari_intseg.evaluation.summary import summarise
     from napari_intseg.models.registry import DEFAULT_MODEL
@@ -127,6 +135,8 @@ def run(args: argparse.Namespace) -> int:
     rows = summarise(outcome.scores, protocol)
     if rows:
         print(as_text(table(rows, protocol)))
+        if args.volumes == "live":
+            print(as_text(live_table(outcome.scores)))
     _write(args, outcome, rows, protocol, datasets)
     for skipped in outcome.skipped:
         told = f"{skipped.dataset} {skipped.entry}, {skipped.model}: {skipped.reason}"
@@ -179,6 +189,7 @@ def _choices(args: argparse.Namespace) -> Any:
         seed=args.draw_seed,
         limit=args.limit,
         volumes=args.volumes,
+        window=args.window,
     )
 
 

@@ -1,6 +1,7 @@
 """`napari-intseg more`: a few labelled objects become many."""
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,13 +151,16 @@ def _planes(args: argparse.Namespace, held: dict[int, list[int]]) -> tuple[int, 
 
 def _find(session: "Session", planes: tuple[int, ...], *, propagate: bool, quiet: bool) -> _Found:
     from napari_intseg.core.volume import Plane
+    from napari_intseg.propagation.guard import warnings
 
     by_plane: dict[int, tuple[int, ...]] = {}
 
     def carry() -> None:
         if propagate and not stopped():
             with progress_bar("propagate", "object", quiet=quiet) as show:
-                session.propagate_all(on_progress=show, should_stop=stopped)
+                change = session.propagate_all(on_progress=show, should_stop=stopped)
+            for warning in [] if quiet else warnings(change.stops):
+                print(warning, file=sys.stderr)
 
     with stop_on_interrupt() as stopped:
         carry()

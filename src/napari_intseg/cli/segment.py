@@ -276,6 +276,7 @@ def _prompt(
 
 def _propagate(session: "Session", args: argparse.Namespace) -> bool:
     """Propagate the current object; return whether it was interrupted."""
+    from napari_intseg.propagation.guard import warnings
     from napari_intseg.propagation.walk import WalkSettings
 
     length = session.volume.shape[session.axis]
@@ -283,13 +284,16 @@ def _propagate(session: "Session", args: argparse.Namespace) -> bool:
     chosen = range(first or 0, length if end is None else end)
     title = f"object {session.object}"
     with stop_on_interrupt() as stopped, progress_bar(title, "plane", quiet=args.quiet) as show:
-        session.propagate(
+        change = session.propagate(
             chosen,
             settings=WalkSettings(method=args.method),
             on_progress=show,
             should_stop=stopped,
         )
-        return stopped()
+        interrupted = stopped()
+    for warning in [] if args.quiet else warnings(change.stops):
+        print(warning, file=sys.stderr)
+    return interrupted
 
 
 def _probability(session: "Session") -> "Array":

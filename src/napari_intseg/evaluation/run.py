@@ -84,6 +84,8 @@ class Course:
         Of that mask.
     kept_after : int
         How many clicks had been made by then.
+    cpu_seconds : tuple of float
+        Processor time for each click, all threads together, in a volume; else empty.
     """
 
     clicks: tuple[tuple[int | None, Click], ...]
@@ -94,6 +96,7 @@ class Course:
     kept: bytes = b""
     shape: tuple[int, ...] = ()
     kept_after: int = 0
+    cpu_seconds: tuple[float, ...] = ()
 
     @property
     def kept_mask(self) -> BoolArray:

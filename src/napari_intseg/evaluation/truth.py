@@ -24,7 +24,7 @@ from napari_intseg.io.tiff import read_series
 Labels = NDArray[np.int64]
 Kind = Literal["auto", "binary", "instances", "classes"]
 KINDS: tuple[Kind, ...] = ("auto", "binary", "instances", "classes")
-Volumes = Literal["slices", "whole"]
+Volumes = Literal["slices", "whole", "live"]
 
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff", ".mat", ".npy")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".npy")
@@ -51,8 +51,11 @@ class MaskRules:
         At most so many objects are drawn from one file; None: all.
     seed : int, default 0
         Of that draw; what is drawn from a file depends on the seed and the file's name alone.
-    volumes : {"slices", "whole"}
-        Whether an object of a volume is evaluated slice by slice (axis 0) or as a whole.
+    volumes : {"slices", "whole", "live"}
+        Whether an object of a volume is evaluated slice by slice (axis 0) or as a whole; "live":
+        as a whole, each click where the largest connected error of any plane is deepest.
+    window : str or None
+        Name of a CT window that whole volumes are shown in; None: as a session chooses.
     """
 
     kind: Kind = "instances"
@@ -62,6 +65,7 @@ class MaskRules:
     max_objects: int | None = None
     seed: int = 0
     volumes: Volumes = "slices"
+    window: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,10 @@ class Intensity:
                     out[..., target] += value if weight == 1 else value * np.float32(weight)
         return np.minimum(out, 1.0, out=out)
 
+    def to_grey(self, raw: Array) -> FloatArray:
+        """Return the mean of the three colours of `to_rgb`, float32 (H, W); one where all agree."""
+        return self._scaled(raw, 0) if raw.ndim == 2 else self.to_rgb(raw).mean(axis=-1)
+
     def written(self) -> dict[str, Any]:
         """Return what it is as plain JSON, to be kept with a result."""
         return {

@@ -109,7 +109,10 @@ class View:
         shrunk = min(s / o for s, o in zip(size, self.out_shape, strict=True))
         step = max([step, *(f for f in getattr(read, "factors", (1,)) if f <= shrunk)])
         plans, used = _plans((-(-size[0] // step), -(-size[1] // step)), self.out_shape)
-        return _interpolated(intensity.to_rgb(self._gather(read, step, *used)), plans)
+        raw = self._gather(read, step, *used)
+        if raw.ndim == 2:  # the three colours agree: interpolated once
+            return np.repeat(_interpolated(intensity.to_grey(raw), plans)[..., None], 3, axis=2)
+        return _interpolated(intensity.to_rgb(raw), plans)
 
     def _gather(self, read: Read, step: int, rows: Array, cols: Array) -> Array:
         """Read the given rows and columns of the (thinned) rectangle, a block at a time."""

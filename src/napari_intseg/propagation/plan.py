@@ -58,8 +58,9 @@ class WalkSettings:
             max_regrowth=1e9,
             min_nested=0.0,
             min_likeness=0.3,
+            max_spread=0.0,
         )
-        restraint = Restraint(steepness=0.0, motion_mm=motion_mm, share=0.7)
+        restraint = Restraint(steepness=0.0, motion_mm=motion_mm, share=0.7, cone=0.0, closing=0.0)
         return cls(ending, method, restraint=restraint)
 
 

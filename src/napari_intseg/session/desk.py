@@ -15,6 +15,7 @@ from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
+from napari_intseg.propagation.guide import start_of
 from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.document import SETUP, Change
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache
@@ -119,11 +120,32 @@ class Desk(Objects):
         for plane, prompts in changes.items():
             state = self.document.state(label, plane)
             check_prompts(self.volume, plane, prompts, self.model.traits, state.prompts)
+            state = self._guided(label, plane, state, prompts)
             state = handed_over(state, prompts, self.model.traits)
             new = _with_prompts(state, prompts, self.document.next_serial)
             states[PlaneKey(label, plane)] = self._answered(plane, new)
             self._last = plane
         return self.document.do(title, states)
+
+    def _guided(self, label: int, plane: Plane, state: PlaneState, given: Prompts) -> PlaneState:
+        """Let a plane's first click start from the object's mask on a plane beside it."""
+        traits = self.model.traits
+        is_first = state.prompts.is_empty and state.initial is None and state.propagated is None
+        takes_mask = traits.uses_prev or "mask" in traits.prompts
+        if not is_first or not takes_mask or self.volume.ndim == 2:
+            return state
+        if len(given.clicks) != 1 or not given.clicks[0].positive or given.box or given.scribbles:
+            return state
+        canvas = self.document.canvas
+        masks = {
+            other.index: canvas.mask_on(label, other)
+            for other, at in canvas.states(label, plane.axis)
+            if at.shown is not None and other != plane
+        }
+        spacing = self.volume.slice_spacing(plane.axis)
+        step_mm = float(self.volume.spacing[plane.axis])
+        start = start_of(masks, plane.index, given.clicks[0], step_mm=step_mm, spacing=spacing)
+        return state if start is None else replace(state, initial=start)
 
     @recorded
     def set_initial(

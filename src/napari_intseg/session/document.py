@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from napari_intseg.core.volume import Plane
+from napari_intseg.propagation.guard import Stop
 from napari_intseg.session.canvas import Canvas
 from napari_intseg.session.history import Entry, History
 from napari_intseg.session.protection import PROTECTION, Protection
@@ -29,11 +30,14 @@ class Change:
         Only voxels on these have changed.
     objects : tuple of int
         Only these objects have changed.
+    stops : tuple of (int, Stop)
+        Of a propagation: which object ended where, and why.
     """
 
     title: str
     planes: tuple[Plane, ...] = ()
     objects: tuple[int, ...] = ()
+    stops: tuple[tuple[int, Stop], ...] = ()
 
 
 class Document:

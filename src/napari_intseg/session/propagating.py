@@ -10,6 +10,7 @@ from napari_intseg.core.segmenter import LOGIT_LIMIT
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
+from napari_intseg.propagation.guard import doubted
 from napari_intseg.propagation.stretch import Anchor, Stretch, stretches
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, with_memory
 from napari_intseg.session.going_back import GoingBack
@@ -19,6 +20,7 @@ from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneSt
 from napari_intseg.session.strokes import Painted
 
 TITLE = "Propagate"
+SETTLING_CLICKS = 3  # whoever clicks so often on a plane means the mask that is there
 TITLE_ALL = "Propagate all"
 
 
@@ -66,6 +68,13 @@ class Propagating(GoingBack):
                 f"person worked on, got none for object {chosen}. Click on the object first."
             )
         how = settings or WalkSettings()
+        anchors = doubted(
+            anchors,
+            threshold=self.model.traits.threshold,
+            step_mm=float(self.volume.spacing[self.axis]),
+            spacing=self.volume.slice_spacing(self.axis),
+            max_spread=how.ending.max_spread,
+        )
         todo = [
             s for s in stretches(self.axis, anchors, wanted) if not self._is_done(chosen, s, how)
         ]
@@ -246,7 +255,9 @@ class Propagating(GoingBack):
             if source != (None, None):
                 patch = self._own(label, plane)
                 is_empty = not patch.inside(self.model.traits.threshold).any()
-                found.append(Anchor(plane.index, patch, is_empty, source))
+                state = self.document.state(label, plane)
+                settled = state.is_painted or len(state.prompts.clicks) >= SETTLING_CLICKS
+                found.append(Anchor(plane.index, patch, is_empty, source, is_settled=settled))
         return found
 
     def _source(self, label: int, plane: Plane) -> tuple[Patch | None, Painted | None]:
@@ -292,4 +303,4 @@ class Propagating(GoingBack):
 
 
 def _source(anchor: Anchor | None) -> object:
-    return None if anchor is None else anchor.source
+    return None if anchor is None else (anchor.source, anchor.doubt)

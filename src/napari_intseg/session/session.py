@@ -1,6 +1,6 @@
 """A session for scripts, the shell and the robot user: every action is answered at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from napari_intseg.core.segmenter import Array, Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.propagation.walk import Walk, WalkSettings, walk
+from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk, walk_all
 from napari_intseg.session.alike import TITLE as TITLE_ALIKE
 from napari_intseg.session.alike import search
 from napari_intseg.session.alternatives import Alternatives
@@ -247,8 +247,8 @@ class Session(Alternatives, Cleaning):
     ) -> Change:
         """Carry every object that is not finished to its neighbouring planes; one step of undo.
 
-        Objects come in the order of their labels; where two would overlap, the overlap rule
-        decides, so by default the first has the pixel.
+        Objects take turns, so that planes are encoded once for all of them; where two would
+        overlap, the overlap rule decides, so by default the first to come has the pixel.
 
         Parameters
         ----------
@@ -273,21 +273,24 @@ class Session(Alternatives, Cleaning):
                 f"plane of axis {self.axis} that a person worked on, got none. Click on one first."
             )
         together = f"{TITLE_ALL} {self.document.next_serial()}"
-        changes = []
-        for number, label in enumerate(chosen):
-            if should_stop is not None and should_stop():
-                break
-            request = self.propagation_request(
-                planes, settings=settings, label=label, together=together
-            )
-            changes.append(self._walk(request, None, should_stop))
-            if on_progress is not None:
-                on_progress(number + 1, len(chosen))
-        return Change(
-            TITLE_ALL,
-            tuple(sorted({plane for change in changes for plane in change.planes})),
-            tuple(label for change in changes for label in change.objects),
-        )
+        requests = [
+            self.propagation_request(planes, settings=settings, label=label, together=together)
+            for label in chosen
+        ]
+        ends = [(request.label, request.stretches[-1]) for request in requests if request.stretches]
+        done = len(requests) - len(ends)
+
+        def told(step: Step) -> None:
+            nonlocal done
+            if step.plane is None and (step.walk.label, step.stretch) in ends:
+                done += 1
+                if on_progress is not None:
+                    on_progress(done, len(requests))
+
+        if done and on_progress is not None:
+            on_progress(done, len(requests))
+        change = self._take_all(walk_all(requests), told, should_stop)
+        return replace(change, title=TITLE_ALL, objects=tuple(chosen))
 
     def find_alike(
         self,
@@ -343,16 +346,32 @@ class Session(Alternatives, Cleaning):
         on_progress: Callable[[int, int], None] | None,
         should_stop: Callable[[], bool] | None,
     ) -> Change:
-        changed = set()
-        for step in walk(request):
-            self.accept_step(step)
-            if step.plane is not None:
-                changed.add(step.plane)
+        def told(step: Step) -> None:
             if on_progress is not None:
                 on_progress(step.done, step.total)
+
+        change = self._take_all(walk(request), told, should_stop)
+        return replace(change, objects=(request.label,))
+
+    def _take_all(
+        self,
+        steps: Iterator[Step],
+        told: Callable[[Step], None],
+        should_stop: Callable[[], bool] | None,
+    ) -> Change:
+        """Take over the steps of a propagation as they come."""
+        changed, stops = set(), []
+        if should_stop is not None and should_stop():
+            return Change(TITLE)
+        for step in steps:
+            self.accept_step(step)
+            stops += [(step.walk.label, stop) for stop in step.stops]
+            if step.plane is not None:
+                changed.add(step.plane)
+            told(step)
             if should_stop is not None and should_stop():
                 break
-        return Change(TITLE, tuple(sorted(changed)), (request.label,))
+        return Change(TITLE, tuple(sorted(changed)), stops=tuple(stops))
 
     def _ask(self, plane: Plane, prompts: Prompts, title: str) -> Result:
         self.give({plane: prompts}, title)
