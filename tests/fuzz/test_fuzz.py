@@ -25,7 +25,7 @@ from napari_intseg.io.write import write_array, write_labels
 pytest.importorskip("resource", reason="memory is limited on Unix")
 pytest.importorskip("highdicom", reason="one of the files is DICOM-SEG")
 
-ROUNDS = 6
+ROUNDS = 4
 SEED = 20261129
 NO_WAY_BACK = (".json", ".geojson", "rtstruct.dcm")
 """Formats that are written only: tests/io/test_exports.py and test_dicom_rtstruct.py read them with

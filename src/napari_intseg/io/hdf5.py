@@ -15,7 +15,7 @@ from napari_intseg.errors import FileError
 from napari_intseg.io.arrays import guessed_axes
 from napari_intseg.io.child import check_in_child
 from napari_intseg.io.extra import hdf5_extra
-from napari_intseg.io.hdf5_check import check_dataset, linked
+from napari_intseg.io.hdf5_check import checked, linked
 from napari_intseg.io.paths import check_regular
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import ORDER, Raster, known_axes, ordered
@@ -59,7 +59,7 @@ def read_hdf5(path: Path) -> Raster:
     check_in_child("hdf5", file_path)
     file = h5py.File(file_path, "r")
     dataset = _chosen(file, file_path, name)
-    check_dataset(dataset, Path(dataset.file.filename))
+    dataset = checked(dataset, Path(dataset.file.filename))
     axes = _axes(dataset, path)
     data: Any
     if dataset.nbytes <= EAGER_BYTES:

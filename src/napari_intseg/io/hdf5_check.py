@@ -1,5 +1,6 @@
 """Which datasets of an HDF5 file may be read: those whose values are in files that may be."""
 
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,27 @@ def linked(file: Any, path: Path, name: str) -> Any:
     return node
 
 
+def checked(dataset: Any, path: Path) -> Any:
+    """Return a dataset whose values may be read, and that looks for them where we looked.
+
+    By itself HDF5 looks for values beside a file in the folder that the program was started in.
+
+    Raises
+    ------
+    FileError
+        As for `check_dataset`.
+    """
+    check_dataset(dataset, path)
+    if not dataset.external:
+        return dataset
+    h5py = hdf5_extra()
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_efile_prefix(os.fsencode(path.parent.absolute()))
+    name = dataset.name.encode()
+    dataset.id.close()  # what is open already keeps the folder that it was opened with
+    return h5py.Dataset(h5py.h5d.open(h5py.File(path, "r").id, name, access))
+
+
 def check_dataset(dataset: Any, path: Path, steps: int = 0) -> None:
     """Ask for values that lie in this file or in those that may be read, and in pieces that fit.
 
@@ -68,6 +90,8 @@ def check_dataset(dataset: Any, path: Path, steps: int = 0) -> None:
     """
     for name, _, _ in dataset.external or ():
         data_file(path, str(name))
+        if steps and not Path(str(name)).is_absolute():
+            raise _wrong(path, "datasets in virtual ones that hold their values", str(name))
     if dataset.is_virtual:
         _check_sources(dataset, path, steps)
     elif dataset.chunks is not None:
@@ -97,7 +121,8 @@ def _in_other(path: Path, file_name: str, name: str, steps: int) -> Any:
     if steps > _MOST_STEPS:
         raise _wrong(path, f"at most {_MOST_STEPS} files that lead to each other", file_name)
     if not other.is_file():
-        return None
+        # HDF5 would look for it in other places
+        raise _wrong(path, "files that are there", file_name)
     found = linked(h5py.File(other, "r"), other, name)
     if isinstance(found, h5py.Dataset):
         check_dataset(found, other, steps)

@@ -100,7 +100,7 @@ def write_ome_zarr(
         labels = np.moveaxis(labels, -1, int(timed))
         axes = "".join(sorted(axes + "c", key=ORDER.index))
     step: tuple[float, str] = (time_step_s or 1.0, "second" if time_step_s else "")
-    if target is not None:
+    if target is not None and image is not None:
         labels = _extended(labels, axes, open_zarr(image), target, path)
         axes = target.axes
         if "t" in axes:

@@ -149,7 +149,7 @@ def _longest_nifti(header: bytes) -> float:
     sizes = struct.unpack_from(order + "8h", header, 40)
     values = math.prod(sizes[1 : 1 + max(0, min(7, sizes[0]))])
     bits = struct.unpack_from(order + "h", header, 72)[0]
-    return max(0, values * bits // 8) + _SPARE_BYTES
+    return float(max(0, values * bits // 8) + _SPARE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,9 +151,8 @@ def _members(file: tifffile.TiffFile, path: Path) -> list[Path]:
                 element.attrib[k] for k in ("FileName", "MetadataFile") if k in element.attrib
             )
     if (path.parent / _INDEX).exists():
-        data_file(path, _INDEX)
-        with (path.parent / _INDEX).open("rb") as index:
-            names.update(str(entry[1]) for entry in tifffile.read_ndtiff_index(index))
+        index = data_file(path, _INDEX)
+        names.update(str(entry[1]) for entry in tifffile.read_ndtiff_index(index))
     if "_MMStack" in path.name:
         names.update(p.name for p in path.parent.glob("*_MMStack*.tif"))
     check_count(path, len(names))

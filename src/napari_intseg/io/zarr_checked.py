@@ -66,7 +66,9 @@ class CheckedStore(LocalStore):
         content = found.as_buffer_like()
         folder, _, name = key.rpartition("/")
         if name in METADATA:
-            self._found.update(check_metadata(key, bytes(content), self.root))
+            for inner, told in check_metadata(key, bytes(content), self.root).items():
+                self.check_array(inner)  # two descriptions of one array: both must do
+                self._found[inner] = told
             return found
         while folder and folder not in self._found:
             folder = folder.rpartition("/")[0]

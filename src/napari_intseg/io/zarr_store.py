@@ -64,8 +64,10 @@ def member(node: Any, name: str, path: Path) -> Any:
     parts = name.split("/")
     if name.startswith("/") or "\\" in name or not {"..", "."}.isdisjoint(parts):
         raise wrong(path, "arrays in the folder of the image", name)
+    whole = "/".join(p for p in (node.path, name) if p)
+    node.store.check_array(whole)  # seen already where the metadata are consolidated
     found = node[name]
-    node.store.check_array("/".join(p for p in (node.path, name) if p))
+    node.store.check_array(whole)
     return found
 
 
