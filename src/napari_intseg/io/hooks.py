@@ -18,7 +18,7 @@ from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Channel, Raster, ordered
 from napari_intseg.io.read import read_raster
 from napari_intseg.io.source import FileVolume
-from napari_intseg.io.suffixes import READABLE, ending_of
+from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
 from napari_intseg.io.write import write_array, write_labels
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -29,6 +29,7 @@ Reader = Callable[[str], list[LayerData]]
 
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
 _LOOKED_AT = 200
+_JPEG = (".jpg", ".jpeg")
 _SAMPLE_PX = 512
 _PERCENTILES = (0.1, 99.9)
 
@@ -134,6 +135,9 @@ def write_labels_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[st
     FileError, DataError
         As for `write_labels` and `write_beside`; also if there are more axes than time and space.
     """
+    path = _with_ending(path)
+    if KINDS.get(ending_of(Path(path)) or "") is None or path.lower().endswith(_JPEG):
+        return _left_to_napari(path, data, meta, "labels")
     array, step = time_part(data, meta)
     array, like = file_grid(array, meta, timed=step is not None)
     metadata = dict(meta.get("metadata") or {})
@@ -155,6 +159,9 @@ def write_image_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str
     FileError, DataError
         As for `write_array`; also if there are more axes than time, space and colours.
     """
+    path = _with_ending(path)
+    if KINDS.get(ending_of(Path(path)) or "") in (None, "picture"):
+        return _left_to_napari(path, data, meta, "image")
     part, step = time_part(data, meta)
     array, like = file_grid(np.asarray(part), meta, timed=step is not None)
     if array.dtype == np.float16:
@@ -163,6 +170,30 @@ def write_image_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str
         array = array.astype(np.uint8)
     write_array(path, array, like, overwrite=True, time_step_s=step)
     return [path]
+
+
+def _with_ending(path: str) -> str:
+    """Return a path; one without any ending becomes NIfTI, which keeps the geometry."""
+    return path if Path(path).suffix or ending_of(Path(path)) else f"{path}.nii.gz"
+
+
+def _left_to_napari(path: str, data: Any, meta: Mapping[str, Any], kind: str) -> list[str]:
+    """Have napari write what holds no geometry: the Save dialogs come here first.
+
+    Raises
+    ------
+    FileError
+        If it cannot write that either.
+    """
+    import npe2
+
+    try:
+        return list(npe2.write(path, [(data, dict(meta), kind)], plugin_name="napari"))
+    except ValueError as err:
+        raise FileError(
+            f"file type is unknown: expected a name ending in {', '.join(WRITABLE)}, got {path!r}. "
+            "Choose another name."
+        ) from err
 
 
 def _layer(

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from napari_intseg.models.catalogue import CATALOGUE, WeightFile
 
 FOLDERS_VARIABLE = "NAPARI_INTSEG_WEIGHTS"
 """Environment variable with folders to look in first, separated as in PATH."""
+
+TOLERANCE = 0.1
+"""By so much a size may differ from the catalogue's, which is rounded, or counted in 2^20 bytes."""
 
 _SUMS = "SHA256SUMS"
 
@@ -70,6 +74,51 @@ def check_content(entry: WeightFile, path: Path, checksum: str) -> None:
         raise WeightsError(
             f"weights are no checkpoint: expected a torch or safetensors file, got {path.name!r} "
             f"that begins with {start!r}. {how_to_get(entry)}"
+        )
+
+
+def check_size(entry: WeightFile, path: Path) -> None:
+    """Check that a download without a published checksum has about the published size.
+
+    Raises
+    ------
+    WeightsError
+        If it has not: it is cut off, or another file.
+    """
+    size_mb = path.stat().st_size / 1e6
+    if entry.sha256 is None and entry.size_mb and abs(size_mb / entry.size_mb - 1) > TOLERANCE:
+        raise WeightsError(
+            f"weights are not whole, or others: expected about {entry.size_mb:g} MB, got "
+            f"{size_mb:.4g} MB for {entry.file!r}. {how_to_get(entry)}"
+        )
+
+
+def check_unchanged(path: Path, checksum: str, key: str) -> None:
+    """Compare a file with what it was when it was stored or first loaded; note it the first time.
+
+    Parameters
+    ----------
+    path : Path
+        The file; checksums are noted beside it, if its folder can be written.
+    checksum : str
+        SHA-256 of its content now.
+    key : str
+        Of the catalogue, for the message.
+
+    Raises
+    ------
+    WeightsError
+        If the file has changed.
+    """
+    known = recorded_sums(path.parent).get(path.name)
+    if known is None:
+        with suppress(OSError):
+            _record(path.parent, path.name, checksum)
+    elif known != checksum:
+        raise WeightsError(
+            f"weights have changed: expected SHA-256 {known} as when they were stored or first "
+            f"loaded, got {checksum} for {str(path)!r}. This file has changed; fetch it again, or "
+            f"if you replaced it, `napari-intseg weights add FILE --key {key}`."
         )
 
 
