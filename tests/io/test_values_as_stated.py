@@ -1,5 +1,6 @@
 """Values and places as files state them, where a library says otherwise."""
 
+import gzip
 import struct
 import warnings
 
@@ -78,8 +79,6 @@ def test_rescaled_values_are_those_of_nibabel(tmp_path, kind, ending, scale):
     raw = bytearray(image.to_bytes())
     struct.pack_into("<2f", raw, 112, *scale)
     if ending == ".nii.gz":
-        import gzip
-
         raw = gzip.compress(bytes(raw))
     path.write_bytes(bytes(raw))
     np.testing.assert_allclose(read_volume(path).data, nib.load(path).get_fdata().T, rtol=1e-6)
@@ -121,6 +120,18 @@ def test_a_nifti_2_that_is_cut_off_or_too_long_is_refused(tmp_path):
     nib.save(nib.Nifti2Image(np.zeros((40000, 1, 1), np.uint8), np.eye(4)), tmp_path / "l.nii")
     with pytest.raises(FileError, match="file is too large: expected at most 32767"):
         read_volume(tmp_path / "l.nii")
+
+
+@pytest.mark.parametrize("other", ["i.nii", "i.NII"])
+def test_a_file_beside_of_the_same_name_is_not_read_instead(tmp_path, other):
+    for name, value in (("i.nii.gz", 1), (other, 2)):
+        nib.save(
+            nib.Nifti1Image(np.full((4, 5, 6), value, np.int16), np.eye(4)), tmp_path / "x.nii"
+        )
+        raw = (tmp_path / "x.nii").read_bytes()
+        (tmp_path / name).write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    assert np.all(read_volume(tmp_path / "i.nii.gz").data == 1)
+    assert np.all(read_volume(tmp_path / other).data == 2)
 
 
 META = [

@@ -25,6 +25,7 @@ from napari_intseg.io.metaimage import check_metaimage
 from napari_intseg.io.nifti import (
     LABELS_INTENT,
     NiftiHeader,
+    has_twin,
     plain_copy,
     put_seconds,
     put_sheared,
@@ -70,7 +71,7 @@ def read_itk(path: Path) -> Raster:
     if header:
         check_size(path, header.declared_bytes, itk_ratio(path))
     with _quiet(), tempfile.TemporaryDirectory(prefix="intseg-") as folder:
-        if header and header.needs_copy:
+        if header and (header.needs_copy or has_twin(path)):
             image = sitk.ReadImage(str(plain_copy(path, header, Path(folder))))
         else:
             if header is None:

@@ -153,10 +153,10 @@ class NiftiHeader:
         """Whether ITK would refuse the file, or make other places or values of it.
 
         It reads no NIfTI-2, no axes that are not perpendicular, and adds an intercept where a slope
-        of 0 says that nothing is rescaled.
+        of 0, or of no number, says that nothing is rescaled.
         """
         slope, intercept = self.scale
-        adds = slope == 0 and math.isfinite(intercept) and intercept != 0
+        adds = not _is_slope(slope) and intercept != 0
         return self.length != HEADER_BYTES or self.is_sheared() or adds
 
     def contradiction(self) -> str:
@@ -206,6 +206,20 @@ class NiftiHeader:
         return index_reversed(lps_to_ras(affine))
 
 
+def has_twin(path: Path) -> bool:
+    """Whether ITK would take the voxels of ``i.nii.gz`` from ``i.nii`` beside it.
+
+    It looks for voxels by the header's name and one ending after the other, without a word.
+    """
+    name = path.name.lower()
+    if not name.endswith(".nii.gz"):
+        return False
+    stem = name.removesuffix(".nii.gz")
+    return any(
+        other.name.lower() in (f"{stem}.nii", f"{stem}.img") for other in path.parent.iterdir()
+    )
+
+
 def plain_copy(path: Path, header: NiftiHeader, folder: Path) -> Path:
     """Copy a file as NIfTI-1, unpacked, without sform and qform, so that ITK reads the voxels.
 
@@ -226,7 +240,8 @@ def plain_copy(path: Path, header: NiftiHeader, folder: Path) -> Path:
     values: dict[str, tuple[float, ...]] = {
         "dim": dim, "kind": (header.kind,), "bits": (header.bits,), "intent": (header.intent,),
         "pixdim": (1.0, 1.0, 1.0, 1.0, *header.pixdim[4:]), "start": (len(raw),),
-        "scale": header.scale if header.scale[0] else (1.0, 0.0), "units": (header.units,),
+        "scale": header.scale if _is_slope(header.scale[0]) else (1.0, 0.0),
+        "units": (header.units,),
     }  # fmt: skip
     struct.pack_into(header.order + "i", raw, 0, HEADER_BYTES)
     for name, numbers in values.items():
@@ -242,6 +257,11 @@ def plain_copy(path: Path, header: NiftiHeader, folder: Path) -> Path:
     if copy.stat().st_size < wanted:
         raise EOFError(f"cut off: {copy.stat().st_size} of {wanted} bytes")
     return copy
+
+
+def _is_slope(slope: float) -> bool:
+    """Whether values are rescaled at all: by the format not by a slope of 0."""
+    return math.isfinite(slope) and slope != 0
 
 
 def put_sheared(content: bytearray, affine: FloatMatrix) -> None:
