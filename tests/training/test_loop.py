@@ -116,7 +116,7 @@ def test_held_out_objects_are_measured_in_poor_light_too(options):
     assert measurements(trained.weights.parent)[1].noisy90 >= 1
 
 
-def test_invented_pictures_and_several_objects_of_a_view_are_learnt(options, make_folder):
+def test_invented_pictures_and_several_objects_of_a_view_are_learnt(options):
     asked = options(steps=2, synthetic=3.0, objects=2, checkpoint_s=0)
     sources, _ = loop._read(asked)
     assert [source.name for source in sources] == [asked.folders[0][0].name, "synthetic"]
