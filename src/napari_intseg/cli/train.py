@@ -49,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="side of the views; several share the run; default 256",
     )  # fmt: skip
     how.add_argument("--passes", type=int, default=3, metavar="N", help="answers a view; default 3")
+    how.add_argument(
+        "--objects", type=int, default=1, metavar="N",
+        help="of a view, learnt from its one encoding, at most; default 1",
+    )  # fmt: skip
     how.add_argument("--rate", type=float, metavar="LR", help="learning rate")
     how.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="default 0.1")
     how.add_argument("--validate-every", type=int, metavar="N", help="steps; default: a tenth")
@@ -124,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         args.batch, args.size, args.passes, args.rate, args.held_out, args.validate_every,
         args.checkpoint_s, args.seed, args.device, args.precision, args.processes,
         kinds(args.masks), args.workers, args.threads, args.keep_every,
-        args.synthetic,
+        args.synthetic, args.objects,
     )  # fmt: skip
     unit = "s" if args.minutes else "step"
     with (
@@ -138,9 +142,10 @@ def run(args: argparse.Namespace) -> int:
     kept = keep_own(trained.weights, args.keep_in or cache_folder())
     for when, found in (("before", trained.before), ("after", trained.measured)):
         if found is not None:
+            noisy = "" if found.noisy85 is None else f"; in poor light NoC@85 {found.noisy85:.2f}"
             print(
                 f"held-out objects {when}: NoC@85 {found.noc85:.2f}, NoC@90 {found.noc90:.2f}, "
-                f"mean IoU {found.iou1:.3f} after one click and {found.iou3:.3f} after three"
+                f"mean IoU {found.iou1:.3f} after one click and {found.iou3:.3f} after three{noisy}"
             )
     if trained.kept_step == 0:
         print("nothing learnt was better: the weights it began with are kept", file=sys.stderr)

@@ -112,6 +112,7 @@ def _compress(x: FloatArray, rng: Generator) -> Array:
     values = np.asarray(np.rint(np.clip(small, 0, 1) * 255), np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(5, 50))]
     seen = cv2.imdecode(cv2.imencode(".jpg", values, quality)[1], cv2.IMREAD_COLOR)
+    assert seen is not None
     return cv2.resize(seen, (w, h), interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
 
 

@@ -40,8 +40,9 @@ class Log:
 
             self._board = SummaryWriter(str(output / "tensorboard"), purge_step=step or None)
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a row; columns that are not given stay empty."""
+    def write(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Append a row; columns that are not given, or None, stay empty."""
+        values = {name: value for name, value in values.items() if value is not None}
         with self._path.open("a", newline="", encoding="utf-8") as stream:
             shown = {name: f"{value:.6g}" for name, value in values.items()}
             csv.DictWriter(stream, COLUMNS).writerow({"step": step, **shown})
@@ -67,7 +68,12 @@ def read_log(output: Path) -> list[dict[str, str]]:
 def measurements(output: Path) -> dict[int, Measured]:
     """Return what was measured so far, by step."""
     return {
-        int(row["step"]): Measured(*(float(row[name]) for name in _MEASURED))
+        int(row["step"]): Measured(*(_number(row.get(name)) for name in _MEASURED))  # type: ignore[arg-type]
         for row in read_log(output)
         if row[_MEASURED[0]]
     }
+
+
+def _number(text: str | None) -> float | None:
+    """Return a value of the log; None where it is empty or older than its column."""
+    return float(text) if text else None

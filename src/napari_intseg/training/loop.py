@@ -24,6 +24,7 @@ from napari_intseg.training.batches import StepSampler, make_loader, step_rng
 from napari_intseg.training.checkpoint import FILE, Progress, restore_state, save_state
 from napari_intseg.training.export import write_weights
 from napari_intseg.training.log import Log, measurements
+from napari_intseg.training.noisy_copies import add_noisy_copies
 from napari_intseg.training.options import TrainOptions
 from napari_intseg.training.parallel import Peers, run_with_peers
 from napari_intseg.training.sources import Source, Task, hold_out, read_source
@@ -147,7 +148,7 @@ def _read(options: TrainOptions) -> tuple[list[Source], tuple[Task, ...]]:
         tasks += held
     if options.synthetic:
         sources.append(make_worlds(options.synthetic, seed=options.seed))
-    return sources, tuple(tasks)
+    return sources, add_noisy_copies(tasks, seed=options.seed)
 
 
 def _start(options: TrainOptions) -> tuple[ClickPyramid, dict[str, Any]]:
@@ -225,6 +226,7 @@ class _Run:
             StepSampler(self.progress.step, options.batch, self._size_at, self.peers),
             seed=options.seed,
             workers=workers,
+            objects=options.objects,
             pin=self.device.type == "cuda",
         )
         batches, stopped = iter(loader), False

@@ -66,6 +66,8 @@ class TrainOptions:
         measured or not; None: none.
     synthetic : float, default 0
         Weight, beside those of the folders, of invented pictures: see `make_worlds`.
+    objects : int, default 1
+        At most so many objects of a view are learnt from its one encoding.
 
     Raises
     ------
@@ -95,6 +97,7 @@ class TrainOptions:
     threads: int | None = None
     keep_every: int | None = None
     synthetic: float = 0.0
+    objects: int = 1
 
     def __post_init__(self) -> None:
         if not self.folders or any(weight <= 0 for _, weight in self.folders):
@@ -108,7 +111,7 @@ class TrainOptions:
                 f"{self.sizes!r}. Take 256, for example."
             )
         numbers = {"steps": self.steps, "batch": self.batch, "passes": self.passes}
-        numbers["processes"] = self.processes
+        numbers |= {"processes": self.processes, "objects": self.objects}
         if self.keep_every is not None:
             numbers["keep_every"] = self.keep_every
         wrong = {name: number for name, number in numbers.items() if number < 1}

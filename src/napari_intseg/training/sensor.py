@@ -51,9 +51,11 @@ def expose(image: FloatArray, sensor: Sensor, rng: Generator) -> FloatArray:
     x = np.clip(_resize(x, grid, cv2.INTER_AREA), 0, 1)
     stray = (1 - sensor.contrast) / 2
     light = (x * sensor.contrast + stray) * sensor.photons
-    counted = rng.poisson(light).astype(np.float32)
-    counted += rng.standard_normal(counted.shape, np.float32) * np.float32(sensor.read)
-    seen = (counted / np.float32(sensor.photons) - np.float32(stray)) / np.float32(sensor.contrast)
+    read = rng.standard_normal(light.shape, np.float32) * np.float32(sensor.read)
+    counted = rng.poisson(light).astype(np.float32) + read
+    seen: Array = (counted / np.float32(sensor.photons) - np.float32(stray)) / np.float32(
+        sensor.contrast
+    )
     if sensor.blur_px > 0:
         seen = cv2.GaussianBlur(seen, (0, 0), sensor.blur_px).reshape(seen.shape)
     seen = _resize(seen, (w, h), cv2.INTER_CUBIC if sensor.smooth else cv2.INTER_LINEAR)

@@ -61,8 +61,8 @@ def _field(rng: Generator, side: int, cells: float) -> FloatArray:
 
 def _texture(rng: Generator, side: int) -> FloatArray:
     """Return fine grain of deviation 1."""
-    grain = rng.standard_normal((side, side)).astype(np.float32)
-    grain = cv2.GaussianBlur(grain, (0, 0), rng.uniform(0.5, 2.0))
+    white = rng.standard_normal((side, side)).astype(np.float32)
+    grain = cv2.GaussianBlur(white, (0, 0), rng.uniform(0.5, 2.0))
     return np.asarray(grain / grain.std(), np.float32)
 
 
@@ -190,8 +190,8 @@ def _phase(rng: Generator, side: int) -> World:
 def _relief(rng: Generator, side: int) -> World:
     """Differential interference contrast: lit from one side, the ground as bright as the cell."""
     labels, height = _touching(rng, side)
-    thick = cv2.GaussianBlur(height, (0, 0), rng.uniform(1, 3))
-    thick += rng.uniform(0, 0.1) * _texture(rng, side) * (labels > 0)
+    smooth: Array = cv2.GaussianBlur(height, (0, 0), rng.uniform(1, 3))
+    thick = smooth + rng.uniform(0, 0.1) * _texture(rng, side) * (labels > 0)
     slope_row, slope_col = np.gradient(thick)
     angle = rng.uniform(0, 2 * np.pi)
     slope = np.sin(angle) * slope_row + np.cos(angle) * slope_col
