@@ -106,7 +106,13 @@ class Worker:
     def _pass(self, anchor: Anchor, indices: range) -> Iterator[tuple[int, Patch, float]]:
         """Walk from an anchor until the object ends."""
         neighbour = anchor.patch.mask(self.threshold)
-        self._cone = self._cone_from({anchor.index: neighbour})
+        others = [side for side in (self.stretch.left, self.stretch.right) if side is not None]
+        corrected = {
+            side.index: side.patch.mask(self.threshold)
+            for side in others
+            if side.is_corrected and side.is_start
+        }
+        self._cone = self._cone_from({anchor.index: neighbour, **corrected})
         areas = [int(np.count_nonzero(neighbour))]
         appearance = Appearance.of(*self._around(anchor.index, neighbour))
         followed = self._followed(anchor, indices)

@@ -257,7 +257,13 @@ class Propagating(GoingBack):
                 is_empty = not patch.inside(self.model.traits.threshold).any()
                 state = self.document.state(label, plane)
                 settled = state.is_painted or len(state.prompts.clicks) >= SETTLING_CLICKS
-                found.append(Anchor(plane.index, patch, is_empty, source, is_settled=settled))
+                corrected = not all(click.positive for click in state.prompts.clicks)
+                found.append(
+                    Anchor(
+                        plane.index, patch, is_empty, source,
+                        is_settled=settled, is_corrected=corrected,
+                    )
+                )  # fmt: skip
         return found
 
     def _source(self, label: int, plane: Plane) -> tuple[Patch | None, Painted | None]:
