@@ -25,9 +25,9 @@ class Anchor:
         Why nothing starts from it although it has a mask, see `guard.doubted`; empty: it is sound.
     is_settled : bool
         Whether a person insisted on the mask, so that it is not doubted.
-    is_corrected : bool
-        Whether a person said on the plane where the object is not: walks from the other side are
-        then held to it as well.
+    removed : Patch or None
+        What propagation had said there and a person took away: walks from the other side leave it
+        out as well.
     """
 
     index: int
@@ -36,7 +36,7 @@ class Anchor:
     source: object
     doubt: str = ""
     is_settled: bool = False
-    is_corrected: bool = False
+    removed: Patch | None = None
 
     @property
     def is_start(self) -> bool:
