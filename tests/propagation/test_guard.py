@@ -126,6 +126,14 @@ def test_cones_open_from_the_clicked_plane():
     assert Cones({}, 1.0, 2.0, (1.0, 1.0)).at(5, whole) is None
 
 
+def test_what_was_taken_away_stays_away_nearby():
+    whole = slice(0, 60), slice(0, 60)
+    cones = Cones({}, 1.0, 1.0, (1.0, 1.0), {9: disc(10)})
+    assert not (cones.at(9, whole) & disc(10)).any()
+    assert (~cones.at(6, whole)).sum() == pytest.approx(np.pi * 7**2, rel=0.15)
+    assert cones.at(25, whole).all()
+
+
 def test_towards_an_emptied_plane_a_mask_closes():
     areas = [np.count_nonzero(Restraint().closed(disc(20), mm, (1.0, 1.0))) for mm in (1, 3, 20)]
     assert areas == sorted(areas)

@@ -83,7 +83,7 @@ def test_what_was_found_or_painted_counts_as_clicked(session, boxes):
     np.testing.assert_array_equal(session.labels == 8, boxes == 1)
 
 
-def test_progress_counts_objects_and_it_can_be_stopped(session):
+def test_progress_counts_objects_and_it_can_be_stopped(session, boxes):
     told = []
     session.propagate_all(on_progress=lambda *now: told.append(now))
     assert told == [(1, 3), (2, 3), (3, 3)]
@@ -92,7 +92,8 @@ def test_progress_counts_objects_and_it_can_be_stopped(session):
         on_progress=lambda *now: told.append(now), should_stop=lambda: len(told) > 3
     )
     assert told[3:] == [(1, 3)]
-    assert np.flatnonzero((session.labels == 2).any(axis=(1, 2))).tolist() == [5]
+    done = [(session.labels == label).sum() for label in (1, 2, 3)]
+    assert 0 < done[0] < (boxes == 1).sum()  # they take turns: one has ended, others have not
 
 
 def test_a_replay_makes_the_same_labels_and_the_same_steps(session, boxes):
@@ -122,20 +123,14 @@ def test_planes_are_prepared_once_for_all_objects_even_with_little_memory(bright
             type(self).prepared += 1
             return super().prepare(image)
 
-    model = Counts()
-    plane_bytes = 30 * 30 * 3 * 4
-    session = Session(model, Volume((boxes > 0) * np.uint8(200)), cache_bytes=4 * plane_bytes)
-    for label, box in enumerate(BOXES, 1):
+    room = 3 * boxes[0].size * 3 * 4  # for the images of three planes
+    session = Session(Counts(), Volume((boxes > 0) * np.uint8(200)), cache_bytes=room)
+    for label, (_, rows, cols) in enumerate(BOXES, 1):
         if label not in session.objects:
             session.new_object(label)
-        session.click(tuple(sum(part) / 2 // 1 for part in box))
+        session.click((8, sum(rows) // 2, sum(cols) // 2))  # as those that are found on one plane
     Counts.prepared = 0
     session.propagate_all()
     np.testing.assert_array_equal(session.labels, boxes)
-    together = Counts.prepared
-    Counts.prepared = 0
-    for label in (1, 2, 3):
-        session.select_object(label)
-        session.forget_propagated(label) if hasattr(session, "forget_propagated") else None
-    asked = sum(len(range(*slice(box[0][0], box[0][1]).indices(20))) for box in BOXES)
-    assert together < asked
+    touched = 2 + 17  # planes with an object on them, and one beyond either end
+    assert Counts.prepared <= touched + 1

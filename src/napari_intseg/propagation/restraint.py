@@ -30,9 +30,8 @@ class Restraint:
         The same as a share of the radius of a disc of the neighbour's area.
     cone : float, default 1.0
         From the clicked plane the walk started from, whatever lies between, it moves outwards by
-        at most so many millimetres for each millimetre to it; 0: that is not asked. It is
-        at least `steepness`, which alone adds its pixels of tolerance at every plane, by which a
-        leak grows slowly.
+        at most so many millimetres for each millimetre to it; 0: that is not asked. It is at least `steepness`, which alone adds its pixels of tolerance at every plane,
+        by which a leak grows slowly.
     closing : float, default 3.0
         Towards a plane that a person emptied, its largest inner disc has a radius of at most so
         many millimetres for each millimetre to that plane; what is deepest stays. So the planes
@@ -147,6 +146,9 @@ class Cones:
         Between neighbouring planes.
     spacing : (float, float)
         Between rows and between columns, mm.
+    removed : mapping of int to ndarray of bool, shape (H, W), optional
+        What a person took away on clicked planes: it stays away on those beside them, from its
+        middle, as far as it is deep.
     """
 
     def __init__(
@@ -155,8 +157,11 @@ class Cones:
         cone: float,
         step_mm: float,
         spacing: tuple[float, float],
+        removed: Mapping[int, BoolArray] | None = None,
     ) -> None:
         self._masks = masks if cone else {}
+        self._removed = (removed or {}) if cone else {}
+        self._deep: dict[int, FloatArray] = {}
         self._cone, self._step_mm, self._spacing = cone, step_mm, spacing
         self._far: dict[int, FloatArray] = {}
 
@@ -170,6 +175,12 @@ class Cones:
             reach = self._cone * abs(index - known) * self._step_mm + slack
             near = self._far[known][window] <= reach
             within = near if within is None else within & near
+        for known, mask in self._removed.items():
+            if known not in self._deep:
+                self._deep[known] = depth_in(mask, self._spacing)
+            away = self._cone * abs(index - known) * self._step_mm
+            left = self._deep[known][window] <= away
+            within = left if within is None else within & left
         return within
 
 

@@ -25,6 +25,9 @@ class Anchor:
         Why nothing starts from it although it has a mask, see `guard.doubted`; empty: it is sound.
     is_settled : bool
         Whether a person insisted on the mask, so that it is not doubted.
+    removed : Patch or None
+        What propagation had said there and a person took away: walks from the other side leave it
+        out as well.
     """
 
     index: int
@@ -33,6 +36,7 @@ class Anchor:
     source: object
     doubt: str = ""
     is_settled: bool = False
+    removed: Patch | None = None
 
     @property
     def is_start(self) -> bool:

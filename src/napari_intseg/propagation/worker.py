@@ -132,7 +132,12 @@ class Worker:
     def _cone_from(self, masks: dict[int, BoolArray]) -> Cones:
         restraint = self.request.settings.restraint
         cone = max(restraint.cone, restraint.steepness) if restraint.cone else 0.0
-        return Cones(masks, cone, self.step_mm, self.spacing)
+        removed = {
+            side.index: side.removed.mask(self.threshold)
+            for side in (self.stretch.left, self.stretch.right)
+            if side is not None and side.is_start and side.removed is not None
+        }
+        return Cones(masks, cone, self.step_mm, self.spacing, removed)
 
     def _stop(self, index: int, why: str, held: _Held) -> Stop:
         area = int(np.count_nonzero(held.mask))

@@ -257,8 +257,22 @@ class Propagating(GoingBack):
                 is_empty = not patch.inside(self.model.traits.threshold).any()
                 state = self.document.state(label, plane)
                 settled = state.is_painted or len(state.prompts.clicks) >= SETTLING_CLICKS
-                found.append(Anchor(plane.index, patch, is_empty, source, is_settled=settled))
+                found.append(
+                    Anchor(
+                        plane.index, patch, is_empty, source,
+                        is_settled=settled, removed=self._removed(state, patch),
+                    )
+                )  # fmt: skip
         return found
+
+    def _removed(self, state: PlaneState, patch: Patch) -> Patch | None:
+        """Return what negative clicks took away of what propagation had said on a plane."""
+        if state.initial is None or state.is_painted:
+            return None
+        if all(click.positive for click in state.prompts.clicks):
+            return None
+        threshold = self.model.traits.threshold
+        return Patch.from_mask(state.initial.mask(threshold) & ~patch.mask(threshold))
 
     def _source(self, label: int, plane: Plane) -> tuple[Patch | None, Painted | None]:
         """Return what an object's mask on a plane is made of."""
