@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_intseg.core.recognition import foreground, is_hounsfield
 from napari_intseg.core.segmenter import Array, FloatArray
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
-from napari_intseg.inference.recognition import foreground, is_hounsfield
 
 Colour = tuple[float, float, float]
 

@@ -6,6 +6,10 @@ from napari_intseg.core.segmenter import Array
 
 Values = Array
 
+SOFT_TISSUE_HU = (-150.0, 250.0)
+"""What is shown black and white of Hounsfield units unless something else is asked for: the window
+of the abdomen and of soft tissue, level 50 and width 400."""
+
 _AIR = (-1100.0, -700.0)  # air is -1000 HU, lungs around -850, a few tens of HU of noise
 _BETWEEN = (-600.0, -250.0)  # no tissue is there: only edges, and little of the lungs
 _TISSUE = (-150.0, 200.0)  # fat at -100 to muscle, organs with contrast medium
