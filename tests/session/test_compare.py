@@ -188,7 +188,8 @@ class TestBothWays:
     data[10:30, 6:46] = 255
 
     def question(self, model: Any, clicks: tuple[tuple[int, int], ...]) -> Any:
-        session = Session(model, Volume(self.data))
+        # a model that looks right of the last click alone does not obey the first
+        session = Session(model, Volume(self.data), obey=False)
         for click in clicks:
             session.click(click)
         shown = session.document.state(1, Plane(0, 0)).shown

@@ -186,7 +186,7 @@ def test_memory_comes_first_and_clearing_it_leaves_the_files(
     session.click((1, 4, 5))
     cache = session.cache
     assert isinstance(cache, LayeredCache)
-    assert len(cache.memory) == 1
+    assert len(cache.memory) == 2  # the view, and how noisy the slice is
     cache.clear()
     assert len(cache.memory) == 0
     session.click((1, 9, 9))

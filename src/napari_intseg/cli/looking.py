@@ -42,6 +42,9 @@ def add_arguments(group: Any) -> None:
         help="draw outlines of objects larger than the model's view tile by tile",
     )  # fmt: skip
     group.add_argument(
+        "--no-denoise", action="store_true", help="show noisy slices to the model as they are"
+    )
+    group.add_argument(
         "--refine", choices=("graph-cut",), help="move every answer's contour onto the edges nearby"
     )
 
@@ -104,6 +107,8 @@ def begin(
         "tiles": Tiles() if args.tiles else None,
     }
     changes = {name: value for name, value in further.items() if value}
+    if args.no_denoise:
+        changes["denoise"] = False
     if changes:
         session.change_setup(**changes)
     return session

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix, to_napari
+from napari_intseg.core.recognition import SOFT_TISSUE_HU, is_hounsfield
 from napari_intseg.errors import FileError
 from napari_intseg.io.beside import METADATA, write_beside
 from napari_intseg.io.dicom_header import looks_like_dicom
@@ -26,6 +27,9 @@ OWN = "is_labels"
 """Under this key, what a layer's metadata hold under `KEY` tell that its file holds labels."""
 
 Reader = Callable[[str], list[LayerData]]
+
+AUTOMATIC = "napari-intseg automatic limits"
+"""Key of a layer's metadata: contrast limits that nobody has chosen."""
 
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
 _LOOKED_AT = 200
@@ -207,7 +211,11 @@ def _layer(
         return data, shown, "labels"
     shown["rgb"] = is_rgb
     if not is_rgb:
-        limits = channel.limits or raster.source.window or _limits(arrays[-1])
+        limits = channel.limits or raster.source.window
+        if not limits:
+            limits = _limits(arrays[-1])
+            if limits:
+                shown["metadata"][AUTOMATIC] = limits
         if limits:
             shown["contrast_limits"] = limits
         if channel.colour and channel.colour.lower() not in ("#ffffff", "#000000"):
@@ -264,6 +272,8 @@ def _limits(array: Any) -> tuple[float, float] | None:
     values = values[np.isfinite(values)]
     if not values.size:
         return None
+    if is_hounsfield(values):
+        return SOFT_TISSUE_HU
     low, high = (float(v) for v in np.percentile(values, _PERCENTILES))
     return (low, high) if low < high else None
 

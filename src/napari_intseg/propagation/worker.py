@@ -1,7 +1,7 @@
 """The work on one stretch: walks from its anchors, and shapes interpolated where they fail."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -62,7 +62,8 @@ class Worker:
 
     def __init__(self, request: Walk, stretch: Stretch) -> None:
         self.request, self.stretch = request, stretch
-        self.options = request.options()
+        # clicks that guide a walk are put by it, not by a person
+        self.options = replace(request.options(), obey=False)
         self.threshold = request.model.traits.threshold
         self.spacing = request.volume.slice_spacing(stretch.axis)
         self.step_mm = float(request.volume.spacing[stretch.axis])

@@ -49,6 +49,8 @@ class Desk(Objects):
         See `resolve_intensity`.
     zoom_in, flip, graph_cut
         See `Options`; "model" is what the model was published with.
+    denoise, look_again, obey
+        See `Options`.
     cache_bytes : int
         Memory for what models prepare.
 
@@ -69,9 +71,15 @@ class Desk(Objects):
         zoom_in: ZoomIn | Literal["model"] | None = "model",
         flip: bool | Literal["model"] = "model",
         graph_cut: GraphCut | None = None,
+        denoise: bool = True,
+        look_again: bool = True,
+        obey: bool = True,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        setup = Setup(model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut)
+        setup = Setup(
+            model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
+            denoise=denoise, look_again=look_again, obey=obey,
+        )  # fmt: skip
         super().__init__(setup, axis)
         self.cache: PreparedCache | LayeredCache = PreparedCache(cache_bytes)
         self.seen = Seen()

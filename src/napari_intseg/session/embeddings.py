@@ -182,7 +182,8 @@ class LayeredCache:
                 shape = setup.volume.slice_shape(plane.axis)
                 pixels = setup.volume.take(plane, slice(0, shape[0]), slice(0, shape[1]))
                 data = data_signature(pixels)
-                self._planes[setup, plane] = f"{model} {data} {setup.options.intensity}"
+                shown = f"{setup.options.intensity} denoise={setup.denoise}"
+                self._planes[setup, plane] = f"{model} {data} {shown}"
             return self._planes[setup, plane]
 
 

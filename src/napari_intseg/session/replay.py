@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import IntSegError, JournalError
+from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.io.beside import write_beside
 from napari_intseg.propagation.walk import Step, Walk, walk
 from napari_intseg.session.canvas import Labels
@@ -143,6 +144,7 @@ class _Player:
     sessions: dict[int, Session] = field(default_factory=dict)
     walks: dict[tuple[int, int], tuple[Walk, Iterator[Step]]] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
+    is_old: bool = False  # from before views were denoised and clicks obeyed
 
     def do(self, line: Line) -> None:
         name, time = line["do"], line.get("time", 0)
@@ -168,6 +170,10 @@ class _Player:
     def _begin(self, line: Line, time: int) -> None:
         setup = {name: decode(value, self.load) for name, value in line["setup"].items()}
         model = setup.pop("model")
+        self.is_old = "denoise" not in setup
+        if self.is_old:
+            setup |= {"denoise": False, "look_again": False, "obey": False}
+            setup["window"] = _window_then(setup.get("window"), self.volume_of(time))
         known = inspect.signature(Session.__init__).parameters
         given = {name: value for name, value in setup.items() if name in known}
         session = Session(model, self.volume_of(time), axis=int(line["axis"]), **given)
@@ -184,6 +190,8 @@ class _Player:
         _select(session, line.get("object"))
         given = {name: decode(value, self.load) for name, value in line["args"].items()}
         assert method is not None
+        if self.is_old and "window" in given:
+            given["window"] = _window_then(given["window"], session.volume)
         method(**given)
         for label, axis, index in line.get("answered", ()):
             _answer(session, label, Plane(axis, index))
@@ -222,6 +230,12 @@ class _Player:
             now = int(np.count_nonzero(labels == int(label)))
             told = f"{count} voxels then, {now} now"
             self.differences.append(f"object {label}: {told if now != count else 'moved'}")
+
+
+def _window_then(window: WindowChoice, volume: Volume) -> WindowChoice:
+    """Return what the automatic window was before it told Hounsfield units and background."""
+    is_plain = window is None and volume.dtype.itemsize > 1
+    return "percentile" if is_plain else window
 
 
 _OWN: dict[str, Callable[[_Player, Session, Line], None]] = {

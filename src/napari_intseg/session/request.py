@@ -21,6 +21,9 @@ from napari_intseg.inference.reading import SliceReader
 from napari_intseg.session.packing import Packed, pack
 from napari_intseg.session.setup import Question
 
+_ONE_BY_ONE = 8
+"""So many clicks are asked one after the other, however quickly they come: half a second."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
@@ -80,8 +83,16 @@ class Request:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Numbers of clicks after which the model will be asked; its length is the work to do."""
-        return tuple(n for n in self.question.counts if n > self.answered)
+        """Numbers of clicks after which the model will be asked; its length is the work to do.
+
+        Every one in order, but where a click was taken away, or moved, before many others, these
+        are answered together: each of them is obeyed all the same.
+        """
+        left = tuple(n for n in self.question.counts if n > self.answered)
+        if self.answered < 0 or len(left) <= _ONE_BY_ONE or not self.question.setup.obey:
+            return left
+        chosen = {count for count, _ in self.question.choices}
+        return tuple(n for n in left if n in chosen or n == left[-1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,6 +37,7 @@ def see_again(setup: Setup, line: Mapping[str, Any]) -> str | None:
         None if channels is None else tuple(int(c) for c in channels),
         tuple((float(r), float(g), float(b)) for r, g, b in given["colours"]),
         float(given["gamma"]),
+        given.get("adapts", "no"),
     )
     now = setup.look_through(then)
     if now == then:

@@ -70,6 +70,8 @@ class Setup:
         What each channel is shown in; see `resolve_intensity`.
     context : int
         Planes before and behind that the model sees as channels; see `SliceReader`.
+    denoise, look_again, obey : bool
+        See `Options`.
     """
 
     model: Segmenter
@@ -83,6 +85,9 @@ class Setup:
     tiles: Tiles | None = None
     colours: tuple[str | Colour, ...] | None = None
     context: int = 0
+    denoise: bool = True
+    look_again: bool = True
+    obey: bool = True
     _intensity: Once[Intensity] = field(default_factory=Once)
 
     def __post_init__(self) -> None:
@@ -99,7 +104,7 @@ class Setup:
         )
         return Options(
             intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut,
-            tiles=self.tiles,
+            tiles=self.tiles, denoise=self.denoise, look_again=self.look_again, obey=self.obey,
         )  # fmt: skip
 
     def changed(self, **changes: Any) -> "Setup":
@@ -114,6 +119,7 @@ class Setup:
             "intensity": self.options.intensity.written(),
             "window": encode(self.window),
             "context": self.context,
+            "denoise": self.denoise,
         }
 
     def written(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from napari_intseg.ui.spread import Spread
 from napari_intseg.ui.starting import layers_for
 from napari_intseg.ui.tools import offered, use
 from napari_intseg.ui.voice import Voice
-from napari_intseg.ui.window import window_now
+from napari_intseg.ui.window import show_automatic, window_now
 from napari_intseg.ui.worker import Post, Worker
 
 
@@ -93,6 +93,7 @@ class Workbench:
         elif image is not None:
             try:
                 self.axes = possible_axes(image)[0]
+                show_automatic(image, self.axes)
             except IntSegError as err:
                 self.voice.failed.emit(str(err))
         self.voice.changed.emit()
