@@ -209,14 +209,14 @@ def run_scenario(name: str, model: Segmenter) -> Session:
 def follow_through_time(model: Segmenter, name: str) -> dict[int, Session]:
     """Return the sessions of a time series after an object was followed through it."""
     try:
-        from napari_intseg.session.tracking import follow_request
+        from napari_intseg.session.tracking import tracking_request
     except ImportError:  # before the parts of a session had names of their own
-        from napari_intseg.session.following import follow_request  # type: ignore[no-redef]
+        from napari_intseg.session.tracking import tracking_request  # type: ignore[no-redef]
 
     sessions = {time: Session(model, image(name, time)) for time in range(3)}
     where = (24, 16) if name == "flat" else (7, 20, 12)
     sessions[0].click(where)
-    for one in follow_request(sessions, sessions[0], 1, 3, lambda time: image(name, time)):
+    for one in tracking_request(sessions, sessions[0], 1, 3, lambda time: image(name, time)):
         for plane, step in one.steps():
             sessions[step.plane.index].accept_followed(1, plane, step, token="all")
     moved = (24, 18) if name == "flat" else (7, 20, 14)
@@ -232,8 +232,8 @@ def compare_two(model: Segmenter) -> dict[str, Any]:
         from napari_intseg.session.compare.mirror_session import MirrorSession as Mirror
         from napari_intseg.session.compare.side_by_side import SideBySide
     except ImportError:
-        from napari_intseg.session.follow import Follower as Mirror  # type: ignore[no-redef]
-        from napari_intseg.session.side_by_side import SideBySide  # type: ignore[no-redef]
+        from napari_intseg.session.compare.mirror_session import MirrorSession as Mirror  # type: ignore[no-redef]
+        from napari_intseg.session.compare.side_by_side import SideBySide  # type: ignore[no-redef]
 
     volume = image("volume")
     session, mirror = Session(model, volume), Mirror(load_model("region-growing"), volume)
@@ -294,7 +294,7 @@ def main() -> None:
     args = parser.parse_args()
     print(json.dumps({name: hashes(name) for name in args.models}, indent=1, sort_keys=True))  # noqa: T201 - a script
     if args.write is not None:
-        from napari_intseg.session.replay import note_labels
+        from napari_intseg.session.journal.replay import note_labels
 
         args.write.mkdir(parents=True, exist_ok=True)
         for name in SCENARIOS:

@@ -12,8 +12,8 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.session import finding
 from napari_intseg.session.alike import search
-from napari_intseg.session.journal_read import parse_journal
-from napari_intseg.session.replay import replay
+from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.replay import replay
 from napari_intseg.session.session import Session
 
 

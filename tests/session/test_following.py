@@ -9,7 +9,7 @@ from scipy import ndimage
 from napari_intseg import Plane, Session, Volume, load_model
 from napari_intseg.evaluation.metrics import dice
 from napari_intseg.inference.patch import Patch
-from napari_intseg.session.following import FollowVolume, follow_request
+from napari_intseg.session.tracking import VolumeTracking, tracking_request
 
 SPACING = (2.0, 1.0, 1.0)
 SHAPE = (14, 40, 56)
@@ -56,7 +56,7 @@ def start(moving):
 def follow(sessions, start, volumes, *, most=None):
     """Carry it out as the window does; return how many planes were answered."""
     count, token = 0, object()
-    requests = follow_request(sessions, start, 1, TIMES, volumes.__getitem__)
+    requests = tracking_request(sessions, start, 1, TIMES, volumes.__getitem__)
     for plane, step in (found for one in requests for found in one.steps()):
         if count == most:
             break
@@ -124,8 +124,8 @@ def test_following_again_takes_away_what_is_not_found_any_more(start, moving):
     leftover = Plane(0, SHAPE[0] - 1)
     stray = np.zeros(SHAPE[1:], bool)
     stray[:3, :3] = True
-    (request,) = follow_request(sessions, start, 1, TIMES, volumes.__getitem__)
-    assert isinstance(request, FollowVolume)
+    (request,) = tracking_request(sessions, start, 1, TIMES, volumes.__getitem__)
+    assert isinstance(request, VolumeTracking)
     _, step = next(request.steps())
     sessions[1].accept_followed(1, leftover, replace(step, patch=Patch.from_mask(stray)), "stray")
     assert sessions[1].mask_on(leftover, 1).any()

@@ -8,8 +8,8 @@ import pytest
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
-from napari_intseg.session.journal_read import parse_journal
-from napari_intseg.session.replay import replay
+from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.replay import replay
 from napari_intseg.session.session import Session
 
 HERE = Plane(0, 12)

@@ -10,7 +10,7 @@ from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.inference.squeezed import Squeezed, squeeze
 from napari_intseg.inference.view import View
 from napari_intseg.session.memory import Memory, size_of
-from napari_intseg.session.setup import Question
+from napari_intseg.session.question import Question
 
 
 @pytest.fixture

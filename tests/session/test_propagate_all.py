@@ -6,8 +6,8 @@ import pytest
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.propagation.walk import WalkSettings
-from napari_intseg.session.journal_read import parse_journal
-from napari_intseg.session.replay import replay
+from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.replay import replay
 
 BOXES = (((4, 16), (3, 12), (3, 12)), ((2, 9), (3, 12), (18, 28)), ((8, 19), (17, 27), (4, 14)))
 

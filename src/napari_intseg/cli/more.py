@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
             overwrite=args.overwrite, names=dict(args.name), algorithm=name,
         )  # fmt: skip
     if not args.no_journal:
-        from napari_intseg.session.replay import save_beside
+        from napari_intseg.session.journal.replay import save_beside
 
         save_beside(session, args.output, time=args.time or 0)
     if not args.quiet:

@@ -21,9 +21,9 @@ from napari_intseg.inference.contrast import Contrast
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.inference.predict import PreparedStore
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.session.masks.plane_state import Window
+from napari_intseg.session.question import Question, Setup
 from napari_intseg.session.request import Request, run
-from napari_intseg.session.setup import Question, Setup
-from napari_intseg.session.state import Window
 
 TITLE = "Find more"
 
@@ -34,7 +34,7 @@ _FREE = 0.6  # so much of an answer must not belong to another object
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Search:
+class SearchRequest:
     """What there is to look for on one plane; a value, to be computed anywhere.
 
     Parameters
@@ -59,7 +59,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sought:
+class SearchStep:
     """How far a search is.
 
     Parameters
@@ -75,14 +75,14 @@ class Sought:
     found: BoolArray | None = None
 
 
-def search(request: Search) -> Iterator[Sought]:
+def search(request: SearchRequest) -> Iterator[SearchStep]:
     """Look for objects, the likest places first; depends on the request alone.
 
     It looks twice: the second time what was found shows what objects look like, too.
 
     Yields
     ------
-    Sought
+    SearchStep
         Once before the places of each round, and after each place. Objects do not overlap.
 
     Raises
@@ -102,13 +102,13 @@ def search(request: Search) -> Iterator[Sought]:
         candidates = find_candidates(image, known[window])
         total += len(candidates)
         like = _Like.of(image, known[window], window)
-        yield Sought(done, total)
+        yield SearchStep(done, total)
         for one in candidates:
             found = _ask(request, _moved(one, window, known.shape), like, known)
             done += 1
             if found is not None:
                 known[found] = values.size + done
-            yield Sought(done, total, found)
+            yield SearchStep(done, total, found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +137,7 @@ class _Like:
 
 
 def _ask(
-    request: Search, candidate: Candidate, like: _Like, known: NDArray[np.int32]
+    request: SearchRequest, candidate: Candidate, like: _Like, known: NDArray[np.int32]
 ) -> BoolArray | None:
     """Return the object at a place, without what others have; None if it is like none."""
     click, traits = candidate.click, request.setup.model.traits

@@ -7,9 +7,9 @@ from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.session.document import Change
-from napari_intseg.session.journal import recorded
+from napari_intseg.session.journal.recorder import recorded
+from napari_intseg.session.masks.plane_state import PlaneKey
 from napari_intseg.session.propagating import Propagating
-from napari_intseg.session.state import PlaneKey
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,9 +13,9 @@ from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.propagation.cleanup import fill_holes, largest_part, smooth
 from napari_intseg.session.document import Change
-from napari_intseg.session.journal import recorded
+from napari_intseg.session.journal.recorder import recorded
+from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Window
 from napari_intseg.session.propagating import Propagating
-from napari_intseg.session.state import PlaneKey, PlaneState, Window
 
 
 class Cleaning(Propagating):

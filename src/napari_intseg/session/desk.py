@@ -15,18 +15,22 @@ from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
-from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.document import SETUP, Change
-from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache
-from napari_intseg.session.journal import on_paper, recorded
+from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
+from napari_intseg.session.journal.recorder import Seen, on_paper, recorded
+from napari_intseg.session.masks.packed import Packed, pack
+from napari_intseg.session.masks.plane_state import (
+    PlaneKey,
+    PlaneState,
+    Shown,
+    handed_over,
+    question,
+    still_chosen,
+)
 from napari_intseg.session.objects import Objects
-from napari_intseg.session.packing import Packed, pack
-from napari_intseg.session.positions import added_clicks, check_plane, check_prompts
+from napari_intseg.session.question import Question, Setup
 from napari_intseg.session.request import Request, Result
-from napari_intseg.session.seen import Seen
-from napari_intseg.session.setup import Question, Setup
-from napari_intseg.session.state import PlaneKey, PlaneState, Shown
-from napari_intseg.session.taking import handed_over, question, still_chosen
+from napari_intseg.session.validate_prompts import added_clicks, check_plane, check_prompts
 
 CACHE_BYTES = 1 << 30
 

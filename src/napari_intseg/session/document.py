@@ -5,13 +5,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.canvas import Canvas
 from napari_intseg.session.history import Entry, History
-from napari_intseg.session.protection import PROTECTION, Protection
-from napari_intseg.session.setup import Setup
-from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneState, WalkKey
-from napari_intseg.session.strokes import PaintedKey
-from napari_intseg.session.writing import Rules, settle
+from napari_intseg.session.masks.canvas import Canvas, PaintedKey
+from napari_intseg.session.masks.plane_state import (
+    ObjectInfo,
+    ObjectKey,
+    PlaneKey,
+    PlaneState,
+    WalkKey,
+)
+from napari_intseg.session.masks.settle import PROTECTION, Protection, Rules, settle
+from napari_intseg.session.question import Setup
 
 SETUP: Literal["setup"] = "setup"
 OBJECT: Literal["object"] = "object"

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
-from napari_intseg.session.alike import TITLE, Search
+from napari_intseg.session.alike import TITLE, SearchRequest
 from napari_intseg.session.document import Change
 from napari_intseg.session.giving import Giving
-from napari_intseg.session.journal import recorded
-from napari_intseg.session.positions import check_plane
-from napari_intseg.session.state import ObjectInfo, ObjectKey, Window
+from napari_intseg.session.journal.recorder import recorded
+from napari_intseg.session.masks.plane_state import ObjectInfo, ObjectKey, Window
+from napari_intseg.session.validate_prompts import check_plane
 
 LIMIT_PX = 1 << 25
 """Of what is looked at in one go."""
@@ -29,7 +29,7 @@ class Finding(Giving):
         *,
         window: Window | None = None,
         labels: NDArray[np.integer] | None = None,
-    ) -> Search:
+    ) -> SearchRequest:
         """Return what there is to look for: more objects like those on a plane. See `search`.
 
         Parameters
@@ -58,7 +58,7 @@ class Finding(Giving):
                 f"{size!r}. Choose a smaller window, or crop the image."
             )
         known = self.labels_on(plane)[rows, cols] if labels is None else np.asarray(labels)
-        return Search(self.setup, plane, (rows, cols), known, self.cache)
+        return SearchRequest(self.setup, plane, (rows, cols), known, self.cache)
 
     @recorded
     def begin_with(

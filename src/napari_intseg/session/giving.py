@@ -7,8 +7,8 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.volume import Plane
 from napari_intseg.session.desk import Desk
 from napari_intseg.session.document import Change
-from napari_intseg.session.journal import recorded
-from napari_intseg.session.positions import added_clicks
+from napari_intseg.session.journal.recorder import recorded
+from napari_intseg.session.validate_prompts import added_clicks
 
 
 class Giving(Desk):

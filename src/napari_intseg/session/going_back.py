@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from napari_intseg.session.document import Change
 from napari_intseg.session.finding import Finding
-from napari_intseg.session.journal import on_paper, recorded
+from napari_intseg.session.journal.recorder import on_paper, recorded
 
 
 class GoingBack(Finding):

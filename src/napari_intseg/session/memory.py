@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from napari_intseg.inference.predict import SliceAnswer
-from napari_intseg.session.setup import Question
+from napari_intseg.session.question import Question
 
 LIMIT_BYTES = 256 << 20
 LIMIT_ANSWERS = 256

@@ -5,10 +5,10 @@ from typing import Any
 
 from napari_intseg.errors import PromptError
 from napari_intseg.session.document import OBJECT, Change
-from napari_intseg.session.journal import recorded
+from napari_intseg.session.journal.recorder import recorded
+from napari_intseg.session.masks.canvas import PaintedKey
+from napari_intseg.session.masks.plane_state import ObjectInfo, ObjectKey, PlaneKey
 from napari_intseg.session.painting import Painting
-from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey
-from napari_intseg.session.strokes import PaintedKey
 
 
 class Objects(Painting):

@@ -11,18 +11,19 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.patch import bounding_box
 from napari_intseg.session.document import Change
-from napari_intseg.session.journal import recorded
-from napari_intseg.session.positions import check_plane
-from napari_intseg.session.protection import (
+from napari_intseg.session.journal.recorder import recorded
+from napari_intseg.session.masks.canvas import Painted, PaintedKey, by_index
+from napari_intseg.session.masks.plane_state import ObjectInfo, ObjectKey, PlaneKey, Window
+from napari_intseg.session.masks.settle import (
     PROTECTION,
     Protection,
     check_policy,
     check_region,
+    contested,
+    find_free,
 )
-from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, Window
-from napari_intseg.session.strokes import Painted, PaintedKey, by_index
+from napari_intseg.session.validate_prompts import check_plane
 from napari_intseg.session.views import Views
-from napari_intseg.session.writing import contested, find_free
 
 Changes = dict[Hashable, Any]
 

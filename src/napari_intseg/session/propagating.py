@@ -13,10 +13,16 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.stretch import Anchor, Stretch, stretches
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, with_memory
 from napari_intseg.session.going_back import GoingBack
-from napari_intseg.session.positions import len_along
-from napari_intseg.session.setup import Setup
-from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneState, WalkKey
-from napari_intseg.session.strokes import Painted
+from napari_intseg.session.masks.canvas import Painted
+from napari_intseg.session.masks.plane_state import (
+    ObjectInfo,
+    ObjectKey,
+    PlaneKey,
+    PlaneState,
+    WalkKey,
+)
+from napari_intseg.session.question import Setup
+from napari_intseg.session.validate_prompts import len_along
 
 TITLE = "Propagate"
 TITLE_ALL = "Propagate all"
@@ -154,7 +160,7 @@ class Propagating(GoingBack):
         plane : Plane
             Of this session's volume.
         step : Step
-            From `Follow.steps`.
+            From `SliceTracking.steps`.
         token : hashable, optional
             Steps with the same token are one entry of the history.
 

@@ -18,8 +18,8 @@ from napari_intseg.inference.predict import (
     predict_slice,
 )
 from napari_intseg.inference.reading import SliceReader
-from napari_intseg.session.packing import Packed, pack
-from napari_intseg.session.setup import Question
+from napari_intseg.session.masks.packed import Packed, pack
+from napari_intseg.session.question import Question
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,9 +16,9 @@ from napari_intseg.session.alike import search
 from napari_intseg.session.alternatives import Alternatives
 from napari_intseg.session.cleaning import Cleaning
 from napari_intseg.session.document import Change
-from napari_intseg.session.positions import place
 from napari_intseg.session.propagating import TITLE, TITLE_ALL
 from napari_intseg.session.request import Result, run
+from napari_intseg.session.validate_prompts import place
 
 
 class Session(Alternatives, Cleaning):

@@ -10,13 +10,13 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.inference.squeezed import Squeezed
-from napari_intseg.session.canvas import Labels
 from napari_intseg.session.document import Document
-from napari_intseg.session.journal import Recorder
+from napari_intseg.session.journal.recorder import Recorder
+from napari_intseg.session.masks.canvas import Labels
+from napari_intseg.session.masks.plane_state import PlacedClick
 from napari_intseg.session.memory import Memory
-from napari_intseg.session.positions import check_plane
-from napari_intseg.session.setup import Setup
-from napari_intseg.session.state import PlacedClick
+from napari_intseg.session.question import Setup
+from napari_intseg.session.validate_prompts import check_plane
 
 
 class Views:

@@ -8,12 +8,12 @@ from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.alternatives import Alternative
+from napari_intseg.session.compare.mirror_session import MirrorSession
 from napari_intseg.session.document import SETUP
-from napari_intseg.session.follow import Follower
+from napari_intseg.session.masks.plane_state import PlaneState, Shown
+from napari_intseg.session.question import Setup
 from napari_intseg.session.request import Result, run
 from napari_intseg.session.session import Session
-from napari_intseg.session.setup import Setup
-from napari_intseg.session.state import PlaneState, Shown
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.voice import told
@@ -47,7 +47,7 @@ class Following:
         self.binder, self.model, self.name = binder, model, name
         self.is_closed = False
         self._on_change = on_change
-        self._followers: dict[int, Follower] = {}
+        self._followers: dict[int, MirrorSession] = {}
         self._open: dict[Place, None] = {}
         self._dirty: dict[Place, None] = {}
         self._seen: dict[tuple[int, int], dict[Plane, _States]] = {}
@@ -60,14 +60,14 @@ class Following:
         """Whether the second model has still to answer."""
         return self._current is not None or bool(self._open)
 
-    def follower(self, time: int) -> Follower | None:
+    def follower(self, time: int) -> MirrorSession | None:
         """Return the second model's session of a time point; None while there is no first."""
         session = self.binder.drawer.sessions.get(time)
         if session is None:
             return None
         if time not in self._followers:
             setup = replace(session.setup, model=self.model)
-            made = Follower(self.model, setup.volume, axis=session.axis)
+            made = MirrorSession(self.model, setup.volume, axis=session.axis)
             made.document.history.amend(SETUP, setup)
             self._followers[time] = made
         found = self._followers[time]
@@ -124,7 +124,7 @@ class Following:
         self._on_change()
 
     def _follow_object(
-        self, time: int, session: Session, follower: Follower, label: int, most: int
+        self, time: int, session: Session, follower: MirrorSession, label: int, most: int
     ) -> int:
         """Follow at most so many planes of an object; return how many, one more if any are left."""
         states = dict(session.document.canvas.states(label))

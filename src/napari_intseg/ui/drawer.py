@@ -8,7 +8,7 @@ import numpy as np
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.inference.intensity import PerChannel, WindowChoice
-from napari_intseg.session.journal import Journal
+from napari_intseg.session.journal.recorder import Journal
 from napari_intseg.session.session import Session
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import Place

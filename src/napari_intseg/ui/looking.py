@@ -13,7 +13,7 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.reading import SliceReader
 from napari_intseg.inference.zoom_in import is_seen_whole
-from napari_intseg.session.setup import Setup
+from napari_intseg.session.question import Setup
 from napari_intseg.ui.window import window_now
 from napari_intseg.ui.workbench import Workbench
 from napari_intseg.ui.worker import Outcome, Post, ShouldStop

@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.io.beside import SUFFIX, journal_texts
-from napari_intseg.session.journal import FORMAT, VERSION, Line
+from napari_intseg.session.journal.recorder import FORMAT, VERSION, Line
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ Followed = tuple[Plane, Step]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Follow:
+class SliceTracking:
     """A slice to be followed; frozen, so that it can go to another thread.
 
     Parameters
@@ -37,7 +37,7 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FollowVolume:
+class VolumeTracking:
     """A volume to be followed from one time point to all others; frozen likewise.
 
     Parameters
@@ -101,7 +101,7 @@ class FollowVolume:
         return Plane(self.axis, index), step
 
 
-def follow_request(
+def tracking_request(
     sessions: Mapping[int, Session],
     start: Session,
     label: int,
@@ -109,7 +109,7 @@ def follow_request(
     volume_at: Callable[[int], Volume],
     *,
     settings: WalkSettings | None = None,
-) -> list[Follow | FollowVolume]:
+) -> list[SliceTracking | VolumeTracking]:
     """Return what there is to follow of an object, from the time points where it was settled.
 
     The mask of a slice at one time point is the question at the next; time points at which a
@@ -149,7 +149,7 @@ def follow_request(
     time = next(time for time, session in sessions.items() if session is start)
     whole = replace(_walk(start, label, start.volume, how), context=start.setup.context)
     return [
-        FollowVolume(
+        VolumeTracking(
             whole,
             axis,
             time,
@@ -164,7 +164,7 @@ def follow_request(
 
 def _slice(
     sessions: Mapping[int, Session], start: Session, label: int, frames: Volume, how: WalkSettings
-) -> Follow:
+) -> SliceTracking:
     anchors, plane = [], Plane(0, 0)
     for time, session in sessions.items():
         state = session.document.state(label, plane)
@@ -172,7 +172,7 @@ def _slice(
             shown = state.shown
             anchors.append(Anchor(time, shown.patch, not shown.inside.any(), shown.patch))
     todo = tuple(stretches(0, anchors, range(frames.shape[0])))
-    return Follow(plane, replace(_walk(start, label, frames, how), stretches=todo))
+    return SliceTracking(plane, replace(_walk(start, label, frames, how), stretches=todo))
 
 
 def _walk(start: Session, label: int, volume: Volume, how: WalkSettings) -> Walk:

@@ -19,24 +19,26 @@ from napari_intseg.evaluation.robot import RobotUser
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.inference.view import View
-from napari_intseg.session.both_ways import both_ways, differing, flipped
-from napari_intseg.session.compare import (
+from napari_intseg.session.compare.agreement import (
     BOTH,
     ONLY_A,
     ONLY_B,
     Overlap,
     Spot,
     agreement,
+    both_ways,
     curve,
+    curve_point,
     deepest,
+    differing,
+    flipped,
     iou_with,
     joint_window,
     mask_in,
-    moment,
     overlap,
 )
-from napari_intseg.session.follow import Follower
-from napari_intseg.session.side_by_side import SideBySide
+from napari_intseg.session.compare.mirror_session import MirrorSession
+from napari_intseg.session.compare.side_by_side import SideBySide
 
 
 @pytest.fixture
@@ -140,7 +142,7 @@ class TestMoments:
         found = iou_with(mask_in(a, 0.5, window), window, truth, int(truth.sum()))
         assert found == pytest.approx(metrics.iou(a.mask(), truth))
         answers = tuple(SliceAnswer(p, None, View.whole(shape), seconds=0.5) for p in (a, b))
-        one = moment(2, answers, (0.5, 0.5), truth)  # type: ignore[arg-type]
+        one = curve_point(2, answers, (0.5, 0.5), truth)  # type: ignore[arg-type]
         assert one.overlap == overlap(a.mask(), b.mask())
         assert one.truth is not None
         assert one.truth[1] == pytest.approx(metrics.iou(b.mask(), truth))
@@ -239,9 +241,9 @@ class TestBothWays:
 
 
 class TestFollower:
-    def pair(self) -> tuple[Session, Follower, Square]:
+    def pair(self) -> tuple[Session, MirrorSession, Square]:
         session, second = deep(Square("a", 5)), Square("b", 3)
-        return session, Follower(second, session.volume), second
+        return session, MirrorSession(second, session.volume), second
 
     def test_it_is_given_what_the_other_was_given(self) -> None:
         session, follower, second = self.pair()
@@ -355,7 +357,7 @@ class TestFollower:
 
     def test_sessions_on_other_data_are_refused(self) -> None:
         session, _, second = self.pair()
-        other = Follower(second, Volume(np.zeros((6, 40, 51), np.uint8)))
+        other = MirrorSession(second, Volume(np.zeros((6, 40, 51), np.uint8)))
         with pytest.raises(DataError, match=r"look at different data: .*\(6, 40, 50\)"):
             other.follow(session, 1, Plane(0, 2))
 

@@ -2,7 +2,7 @@
 
 The contract, for whoever adds an action:
 
-1. Whatever changes a session is a *method* of `Session` (or a class under it), and goes through
+1. Whatever changes a session is a *method* of `Session` and goes through
    `Document.do`, hence is one entry of the history.
 2. Write ``@recorded`` above it. That is all: its name and arguments are written down after it
    succeeded, and a replay calls it again. Arguments may be anything that `codec.encode` takes;
@@ -15,10 +15,10 @@ The contract, for whoever adds an action:
 5. An action that finds its planes answered already (undo, a click taken back) returns a `Change`;
    the planes of it that are answered are noted, and a replay sees to it that they are.
 6. A name, once used, is read for ever: a changed meaning needs a new name, a removed method a
-   translation in `journal_read.py`.
+   translation in `reader.py`.
 
-Answers that arrive later, and steps of a propagation, are noted by `Desk.accept` and
-`Propagating.accept_step` themselves. `docs/reference/journal.md` describes the lines.
+Answers that arrive later, and steps of a propagation, are noted by `Session.accept` and
+`Session.accept_step` themselves. `docs/reference/journal.md` describes the lines.
 """
 
 import inspect
@@ -36,8 +36,10 @@ import numpy as np
 import napari_intseg
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import JournalError
+from napari_intseg.inference.intensity import Intensity
 from napari_intseg.propagation.walk import Step, Walk
-from napari_intseg.session.codec import encode
+from napari_intseg.session.journal.codec import encode
+from napari_intseg.session.question import Setup
 
 VERSION = 1
 """Of the format. It grows when older readers could not make sense of it."""
@@ -222,3 +224,45 @@ def _written(given: Mapping[str, Any], shape: inspect.Signature) -> Line:
     except JournalError as err:
         _log.warning("the journal ends here: %s", err)
         return {"unwritten": str(err)}
+
+
+KEY = "seen"
+"""Key of the first answer, or step, that came of a window; older readers leave it out."""
+
+
+class Seen:
+    """Which setups have been written down with their numbers."""
+
+    def __init__(self) -> None:
+        self._written: set[Setup] = set()
+
+    def once(self, setup: Setup) -> dict[str, Any]:
+        """Return how slices are shown to the model, as plain JSON, the first time it is known."""
+        intensity = setup.known_intensity
+        if intensity is None or setup in self._written:
+            return {}
+        self._written.add(setup)
+        return {KEY: intensity.written()}
+
+
+def see_again(setup: Setup, line: Mapping[str, Any]) -> str | None:
+    """Show slices as a line of the journal says; return what is different, None if nothing is."""
+    if KEY not in line:
+        return None
+    given = line[KEY]
+    channels = given["channels"]
+    then = Intensity(
+        tuple(float(v) for v in given["low"]),
+        tuple(float(v) for v in given["high"]),
+        None if channels is None else tuple(int(c) for c in channels),
+        tuple((float(r), float(g), float(b)) for r, g, b in given["colours"]),
+        float(given["gamma"]),
+    )
+    now = setup.look_through(then)
+    if now == then:
+        return None
+    return f"window: {_range(then)} then, {_range(now)} now"
+
+
+def _range(intensity: Intensity) -> str:
+    return f"{list(intensity.low)} to {list(intensity.high)}"

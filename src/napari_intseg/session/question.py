@@ -22,7 +22,7 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer
 from napari_intseg.inference.reading import check_context
 from napari_intseg.inference.tiling import Tiles
-from napari_intseg.session.codec import encode
+from napari_intseg.session.journal.codec import encode
 
 T = TypeVar("T")
 

@@ -12,10 +12,10 @@ from platformdirs import user_data_path
 
 from napari_intseg.errors import IntSegError
 from napari_intseg.io.beside import SUFFIX, as_text
-from napari_intseg.session.journal import Line
-from napari_intseg.session.journal_disk import THREAD, Appended, Forced, lock
-from napari_intseg.session.journal_read import Written, read_journal
-from napari_intseg.session.signature import is_same_image
+from napari_intseg.session.journal.disk import THREAD, Appended, Forced, lock
+from napari_intseg.session.journal.image_signature import is_same_image
+from napari_intseg.session.journal.reader import Written, read_journal
+from napari_intseg.session.journal.recorder import Line
 
 FOLDER_VARIABLE = "NAPARI_INTSEG_JOURNALS"
 """Environment variable with the folder for journals, instead of the user's data folder."""

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from napari_intseg import Plane, Session, Volume
-from napari_intseg.session.journal import header
-from napari_intseg.session.journal_file import JournalFile, find_unfinished, new_path
-from napari_intseg.session.replay import replay
-from napari_intseg.session.signature import image_signature
+from napari_intseg.session.journal.file import JournalFile, find_unfinished, new_path
+from napari_intseg.session.journal.image_signature import image_signature
+from napari_intseg.session.journal.recorder import header
+from napari_intseg.session.journal.replay import replay
 
 DATA = (np.random.default_rng(3).random((5, 24, 26)) > 0.4).astype(np.uint8) * 255
 ROUNDS = 50

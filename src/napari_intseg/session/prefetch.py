@@ -13,10 +13,9 @@ from napari_intseg.inference.predict import (
     whole_keys,
 )
 from napari_intseg.inference.reading import SliceReader
-from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.desk import Desk
-from napari_intseg.session.embeddings import LayeredCache
-from napari_intseg.session.setup import Setup
+from napari_intseg.session.embeddings import LayeredCache, PreparedCache
+from napari_intseg.session.question import Setup
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,15 +1,19 @@
-"""Masks that history keeps for ever are kept small: a bit a pixel, deflated."""
+"""Masks kept small: a bit a pixel, deflated; and answers made ready to be kept."""
 
 import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import ref
 
 import numpy as np
 
 from napari_intseg.core.segmenter import BoolArray
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.squeezed import squeeze
+from napari_intseg.propagation.blend import trimmed
 
 LIMIT_BYTES = 64 << 20
 """Of masks that are at hand unpacked, all sessions together."""
@@ -125,3 +129,28 @@ class _Field:
 
     def __set__(self, one: Any, mask: BoolArray) -> None:
         one.__dict__[self._name] = _at_hand.pack(mask)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """What is kept for ever of an answer.
+
+    Parameters
+    ----------
+    patch : Patch
+        Its logits near the mask, packed.
+    inside : ndarray of bool
+        Its mask, on the patch's rectangle.
+    """
+
+    patch: Patch
+    inside: BoolArray
+
+
+def pack(patch: Patch, threshold: float) -> Packed:
+    """Return what is kept of an answer, the same for the same answer; see `Traits.threshold`.
+
+    It takes tens of milliseconds on a large slice, so a window has it done in another thread.
+    """
+    kept = squeeze(trimmed(patch, threshold), threshold)
+    return Packed(kept, kept.inside(threshold))

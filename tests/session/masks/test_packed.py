@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_intseg.inference.patch import Patch
-from napari_intseg.session.bits import AtHand, Bits
-from napari_intseg.session.state import Shown
+from napari_intseg.session.masks.packed import AtHand, Bits
+from napari_intseg.session.masks.plane_state import Shown
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (1, 1), (7, 9), (64, 33)])

@@ -61,7 +61,7 @@ def encode(value: Any) -> Any:
         return {"model": _fields(identity_of(value))}
     raise JournalError(
         "action cannot be written down: expected values that the journal knows, got "
-        f"{type(value).__name__}. Add the class to VALUES in session/codec.py."
+        f"{type(value).__name__}. Add the class to VALUES in session/journal/codec.py."
     )
 
 

@@ -13,13 +13,12 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import IntSegError, JournalError
 from napari_intseg.io.beside import write_beside
 from napari_intseg.propagation.walk import Step, Walk, walk
-from napari_intseg.session.canvas import Labels
-from napari_intseg.session.codec import LoadModel, decode
-from napari_intseg.session.journal import Journal, Line
-from napari_intseg.session.journal_read import Written
-from napari_intseg.session.seen import see_again
+from napari_intseg.session.journal.codec import LoadModel, decode
+from napari_intseg.session.journal.image_signature import image_signature
+from napari_intseg.session.journal.reader import Written
+from napari_intseg.session.journal.recorder import Journal, Line, see_again
+from napari_intseg.session.masks.canvas import Labels
 from napari_intseg.session.session import Session
-from napari_intseg.session.signature import image_signature
 
 Progress = Callable[[int, int], None]
 

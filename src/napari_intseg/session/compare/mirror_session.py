@@ -6,16 +6,20 @@ from dataclasses import replace
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
-from napari_intseg.session.protection import PROTECTION, Protection
+from napari_intseg.session.masks.canvas import Painted, PaintedKey
+from napari_intseg.session.masks.plane_state import (
+    ObjectInfo,
+    ObjectKey,
+    PlaneKey,
+    PlaneState,
+    still_chosen,
+)
+from napari_intseg.session.masks.settle import PROTECTION, Protection, settle
 from napari_intseg.session.session import Session
-from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneState
-from napari_intseg.session.strokes import Painted, PaintedKey
-from napari_intseg.session.taking import still_chosen
 from napari_intseg.session.views import Views
-from napari_intseg.session.writing import settle
 
 
-class Follower(Session):
+class MirrorSession(Session):
     """A session that a person does not change; it follows another one, undo included.
 
     It has no history of its own. Clicks after propagation start from its own propagated mask, a

@@ -20,20 +20,21 @@ from napari_intseg.io.beside import as_text
 from napari_intseg.models.identity import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
 from napari_intseg.propagation.walk import WalkSettings
-from napari_intseg.session import journal_disk, journal_file
-from napari_intseg.session.codec import decode, encode
-from napari_intseg.session.journal import VERSION, recorded
-from napari_intseg.session.journal_disk import THREAD
-from napari_intseg.session.journal_file import (
+from napari_intseg.session.journal import disk as journal_disk
+from napari_intseg.session.journal import file as journal_file
+from napari_intseg.session.journal.codec import decode, encode
+from napari_intseg.session.journal.disk import THREAD
+from napari_intseg.session.journal.file import (
     JournalFile,
     find_unfinished,
     new_path,
     prune,
 )
-from napari_intseg.session.journal_read import parse_journal, read_journal
-from napari_intseg.session.replay import note_labels, replay, save_beside
+from napari_intseg.session.journal.image_signature import image_signature, is_same_image
+from napari_intseg.session.journal.reader import parse_journal, read_journal
+from napari_intseg.session.journal.recorder import VERSION, recorded
+from napari_intseg.session.journal.replay import note_labels, replay, save_beside
 from napari_intseg.session.request import run
-from napari_intseg.session.signature import image_signature, is_same_image
 
 FIRST = Path(__file__).with_name("journal_version_1.jsonl")
 DATA = (np.random.default_rng(0).random((6, 30, 32)) > 0.5).astype(np.uint8) * 255

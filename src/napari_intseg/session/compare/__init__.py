@@ -1,0 +1,1 @@
+"""Two models, or one asked twice, side by side."""
