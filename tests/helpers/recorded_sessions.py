@@ -3,7 +3,7 @@
 ``python tests/helpers/recorded_sessions.py MODEL ...`` prints a hash of the labels of each session.
 With ``--write FOLDER`` the journals of the sessions are written as well; those in
 ``tests/data/journals`` were written with the toy model, and are replayed by
-``tests/session/test_old_journals.py``.
+``tests/session/journal/test_old_journals.py``.
 """
 
 import argparse
@@ -20,6 +20,10 @@ from napari_intseg import Box, Click, Plane, Scribble, Session, Volume, load_mod
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Segmenter, Traits
 from napari_intseg.propagation.walk import WalkSettings
+from napari_intseg.session.compare.mirror_session import MirrorSession
+from napari_intseg.session.compare.side_by_side import SideBySide
+from napari_intseg.session.journal.replay import note_labels
+from napari_intseg.session.tracking import tracking_request
 
 HERE = Path(__file__).parents[1] / "data" / "journals"
 
@@ -208,11 +212,6 @@ def run_scenario(name: str, model: Segmenter) -> Session:
 
 def follow_through_time(model: Segmenter, name: str) -> dict[int, Session]:
     """Return the sessions of a time series after an object was followed through it."""
-    try:
-        from napari_intseg.session.tracking import tracking_request
-    except ImportError:  # before the parts of a session had names of their own
-        from napari_intseg.session.tracking import tracking_request  # type: ignore[no-redef]
-
     sessions = {time: Session(model, image(name, time)) for time in range(3)}
     where = (24, 16) if name == "flat" else (7, 20, 12)
     sessions[0].click(where)
@@ -228,15 +227,8 @@ def follow_through_time(model: Segmenter, name: str) -> dict[int, Session]:
 
 def compare_two(model: Segmenter) -> dict[str, Any]:
     """Return the labels of a second model that follows a session, and of two side by side."""
-    try:
-        from napari_intseg.session.compare.mirror_session import MirrorSession as Mirror
-        from napari_intseg.session.compare.side_by_side import SideBySide
-    except ImportError:
-        from napari_intseg.session.compare.mirror_session import MirrorSession as Mirror  # type: ignore[no-redef]
-        from napari_intseg.session.compare.side_by_side import SideBySide  # type: ignore[no-redef]
-
     volume = image("volume")
-    session, mirror = Session(model, volume), Mirror(load_model("region-growing"), volume)
+    session, mirror = Session(model, volume), MirrorSession(load_model("region-growing"), volume)
     session.click((7, 20, 12))
     session.click((7, 14, 20), positive=False)
     session.paint({Plane(0, 7): np.eye(40, 48, dtype=bool)}, 1)
@@ -249,15 +241,17 @@ def compare_two(model: Segmenter) -> dict[str, Any]:
         mirror.follow_strokes(session, label)
         for plane, _ in session.document.canvas.states(label):
             mirror.follow(session, label, plane)
-            inner = getattr(mirror, "session", mirror)
-            inner.predict(plane)
+            mirror.session.predict(plane)
             if label == 2:
-                inner.propagate(range(4, 9))
+                mirror.session.propagate(range(4, 9))
     both = SideBySide.of({"a": model, "b": load_model("region-growing")}, volume)
     both.click((7, 20, 12))
     both.propagate(range(5, 10))
-    inner = getattr(mirror, "session", mirror)
-    return {"mirror": inner.labels, "a": both.sessions["a"].mask, "b": both.sessions["b"].mask}
+    return {
+        "mirror": mirror.session.labels,
+        "a": both.sessions["a"].mask,
+        "b": both.sessions["b"].mask,
+    }
 
 
 def hash_of(array: np.ndarray) -> str:
@@ -294,13 +288,11 @@ def main() -> None:
     args = parser.parse_args()
     print(json.dumps({name: hashes(name) for name in args.models}, indent=1, sort_keys=True))  # noqa: T201 - a script
     if args.write is not None:
-        from napari_intseg.session.journal.replay import note_labels
-
         args.write.mkdir(parents=True, exist_ok=True)
         for name in SCENARIOS:
             session = run_scenario(name, Toy())
             note_labels(session)
-            lines = session.recorder.journal.lines
+            lines = session.journal.lines
             text = "\n".join(json.dumps(line, separators=(",", ":")) for line in lines)
             (args.write / f"{name}.jsonl").write_text(text + "\n", encoding="utf-8")
 

@@ -97,7 +97,7 @@ def test_progress_counts_objects_and_it_can_be_stopped(session):
 
 def test_a_replay_makes_the_same_labels_and_the_same_steps(session, boxes):
     session.propagate_all()
-    written = parse_journal([json.dumps(line) for line in session.recorder.journal.lines])
+    written = parse_journal([json.dumps(line) for line in session.journal.lines])
     again = replay(written, lambda _: session.volume, lambda _: session.model)
     assert again.differences == ()
     other = again.sessions[0]
@@ -112,3 +112,13 @@ def test_without_an_object_it_says_what_to_do(bright, session):
         session.propagate_all(range(30))
     with pytest.raises(PromptError, match="no memory"):
         session.propagate_all(settings=WalkSettings(method="memory"))
+
+
+def test_after_a_replay_the_next_is_a_step_of_its_own(session, boxes):
+    session.propagate_all(range(3, 10))
+    written = parse_journal([json.dumps(line) for line in session.journal.lines])
+    other = replay(written, lambda _: session.volume, lambda _: session.model).sessions[0]
+    other.propagate_all()
+    np.testing.assert_array_equal(other.labels, boxes)
+    other.undo()
+    np.testing.assert_array_equal(other.labels, session.labels)

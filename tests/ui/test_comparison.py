@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from napari_intseg.core.segmenter import Answer, Query, Traits
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.compare.agreement import BOTH, ONLY_A, ONLY_B, Overlap
 from napari_intseg.session.compare.mirror_session import MirrorSession
+from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, Overlap
 from napari_intseg.ui import alternatives, protecting
 from napari_intseg.ui.compare_hint import NAME
 from napari_intseg.ui.comparison import Comparison

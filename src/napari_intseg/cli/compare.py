@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, BoolArray
     from napari_intseg.core.volume import Plane
     from napari_intseg.io.source import FileVolume
-    from napari_intseg.session.compare.agreement import Overlap, Spot
     from napari_intseg.session.compare.side_by_side import Pair, Round, SideBySide
+    from napari_intseg.session.compare.two_answers import Overlap, Spot
 
 HELP = "compare models on the same clicks"
 DESCRIPTION = """Give the same clicks to two models or more, and tell where they agree: after every

@@ -16,7 +16,7 @@ from napari_intseg import __version__
 from napari_intseg.cli.overlay import Picture, overlay
 from napari_intseg.evaluation.curves import curves_svg
 from napari_intseg.evaluation.summary import Crossing, Row, crossings
-from napari_intseg.session.compare.agreement import BOTH, ONLY_A, ONLY_B, agreement
+from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, agreement
 
 if TYPE_CHECKING:
     from napari_intseg.cli.compare import Found

@@ -13,9 +13,9 @@ from napari_intseg.inference.predict import (
     whole_keys,
 )
 from napari_intseg.inference.reading import SliceReader
-from napari_intseg.session.desk import Desk
 from napari_intseg.session.embeddings import LayeredCache, PreparedCache
 from napari_intseg.session.question import Setup
+from napari_intseg.session.session import Session
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Ahead:
     store: PreparedStore
 
 
-def to_prepare(session: Desk, plane: Plane) -> Ahead | None:
+def to_prepare(session: Session, plane: Plane) -> Ahead | None:
     """Return what there is to prepare of a plane before anyone clicks on it.
 
     None for models whose preparation is quick or depends on the clicks, where there is no such

@@ -170,7 +170,7 @@ class Question:
     def after(self, count: int) -> "Question":
         """Return the question that was asked after the first `count` clicks."""
         given = Prompts(self.prompts.clicks[:count], self.prompts.box, self.prompts.scribbles)
-        choices = tuple(choice for choice in self.choices if choice[0] <= count)
+        choices = self.choices and tuple(one for one in self.choices if one[0] <= count)
         return replace(self, prompts=given, choices=choices)
 
     def chosen(self, answer: SliceAnswer) -> SliceAnswer:

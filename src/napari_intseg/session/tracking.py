@@ -1,7 +1,8 @@
-"""An object followed through the sessions of a time series: slices as they are, volumes whole."""
+"""Tracking: an object from time point to time point, slices as they are, volumes whole."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
@@ -10,10 +11,18 @@ from napari_intseg.propagation.frames import as_volume
 from napari_intseg.propagation.moment import Before, Moment, appearance_of
 from napari_intseg.propagation.stretch import Anchor, Stretch, stretches
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk
-from napari_intseg.session.session import Session
+from napari_intseg.session.document import Document
+from napari_intseg.session.masks.plane_state import ObjectInfo, ObjectKey, PlaneKey, PlaneState
+from napari_intseg.session.propagator import propagated
 
 Followed = tuple[Plane, Step]
 """A plane of the volume at a time point, and the step on it; its plane's index is the time."""
+
+
+class HasDocument(Protocol):
+    """A session, or anything else with a document."""
+
+    document: Document
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,9 +110,55 @@ class VolumeTracking:
         return Plane(self.axis, index), step
 
 
+class TrackedMasks:
+    """Takes over masks of a document that came from another time point.
+
+    Parameters
+    ----------
+    document : Document
+        Is changed.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def accept(self, label: int, plane: Plane, step: Step, token: Hashable) -> bool:
+        """Take over a mask that was tracked here from another time point.
+
+        Parameters
+        ----------
+        label : int
+            Of the object; it is begun if need be.
+        plane : Plane
+            Of this document's volume.
+        step : Step
+            From `SliceTracking.steps` or `VolumeTracking.steps`.
+        token : hashable, or None
+            Steps with the same token are one entry of the history.
+
+        Returns
+        -------
+        bool
+            False where a person has given something, or the object is finished.
+        """
+        document = self.document
+        state = document.state(label, plane)
+        is_new = label not in document.objects
+        if step.patch is None or state.is_given or (not is_new and document.is_finished(label)):
+            return False
+        shown = propagated(document, step)
+        changes: dict[Hashable, Any] = {
+            PlaneKey(label, plane): PlaneState(propagated=shown, shown=shown)
+        }
+        if is_new:
+            changes[ObjectKey(label)] = ObjectInfo(label)
+        document.do("Follow through time", changes, token=token)
+        return True
+
+
 def tracking_request(
-    sessions: Mapping[int, Session],
-    start: Session,
+    sessions: Mapping[int, HasDocument],
+    start: HasDocument,
     label: int,
     n_times: int,
     volume_at: Callable[[int], Volume],
@@ -144,10 +199,12 @@ def tracking_request(
             f"{len(planes)} planes of object {label} and {n_times!r}. Click on the object first."
         )
     how = settings or WalkSettings.through_time()
-    if start.volume.ndim == 2:
+    if start.document.volume.ndim == 2:
         return [_slice(sessions, start, label, as_volume(volume_at, n_times, planes[0]), how)]
     time = next(time for time, session in sessions.items() if session is start)
-    whole = replace(_walk(start, label, start.volume, how), context=start.setup.context)
+    whole = replace(
+        _walk(start, label, start.document.volume, how), context=start.document.setup.context
+    )
     return [
         VolumeTracking(
             whole,
@@ -163,7 +220,11 @@ def tracking_request(
 
 
 def _slice(
-    sessions: Mapping[int, Session], start: Session, label: int, frames: Volume, how: WalkSettings
+    sessions: Mapping[int, HasDocument],
+    start: HasDocument,
+    label: int,
+    frames: Volume,
+    how: WalkSettings,
 ) -> SliceTracking:
     anchors, plane = [], Plane(0, 0)
     for time, session in sessions.items():
@@ -175,12 +236,12 @@ def _slice(
     return SliceTracking(plane, replace(_walk(start, label, frames, how), stretches=todo))
 
 
-def _walk(start: Session, label: int, volume: Volume, how: WalkSettings) -> Walk:
-    setup = start.setup
+def _walk(start: HasDocument, label: int, volume: Volume, how: WalkSettings) -> Walk:
+    setup = start.document.setup
     return Walk(label, setup.model, volume, lambda: setup.options, (), how, None, setup)
 
 
-def _masks(session: Session, label: int, axis: int, every: bool) -> dict[int, Patch]:
+def _masks(session: HasDocument, label: int, axis: int, every: bool) -> dict[int, Patch]:
     """Return an object's masks, or only those on planes where a person gave something."""
     return {
         plane.index: state.shown.patch
@@ -189,7 +250,7 @@ def _masks(session: Session, label: int, axis: int, every: bool) -> dict[int, Pa
     }
 
 
-def _stale(session: Session, label: int, axis: int) -> frozenset[int]:
+def _stale(session: HasDocument, label: int, axis: int) -> frozenset[int]:
     return frozenset(
         plane.index
         for plane, state in session.document.canvas.states(label)

@@ -1,13 +1,15 @@
 """From positions in the data to clicks on a plane, and the checks of what people give."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+
+import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Traits
+from napari_intseg.core.segmenter import Array, BoolArray, Traits
 from napari_intseg.core.taking import refused
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.errors import PromptError
+from napari_intseg.errors import DataError, PromptError
 
 
 def place(volume: Volume, axis: int, position: Sequence[float]) -> tuple[Plane, float, float]:
@@ -28,7 +30,7 @@ def place(volume: Volume, axis: int, position: Sequence[float]) -> tuple[Plane, 
     PromptError
         If it has another number of coordinates, holds NaN, or lies outside the data.
     """
-    given = tuple(float(p) for p in position)
+    given = tuple(map(float, position))
     if len(given) != volume.ndim:
         names = "(row, col)" if volume.ndim == 2 else "(plane, row, col)"
         raise PromptError(
@@ -91,6 +93,75 @@ def check_plane(volume: Volume, plane: Plane) -> Plane:
             f"of shape {volume.shape}, got {plane!r}. Choose a plane inside the data."
         )
     return plane
+
+
+def check_mask(volume: Volume, plane: Plane, mask: Array) -> None:
+    """Refuse a mask that is not on the grid of a plane's slice.
+
+    Raises
+    ------
+    PromptError
+        If the plane does not exist.
+    DataError
+        If the mask has another shape.
+    """
+    shape = volume.slice_shape(check_plane(volume, plane).axis)
+    if np.shape(mask) != shape:
+        raise DataError(
+            f"mask is on another grid: expected shape {shape} on {plane!r}, "
+            f"got {np.shape(mask)!r}. Resample it onto the data's grid first."
+        )
+
+
+def plane_or_only(volume: Volume, plane: Plane | None) -> Plane:
+    """Return a plane, which may be left out in 2-D.
+
+    Raises
+    ------
+    PromptError
+        If it was left out in a volume.
+    """
+    if plane is None and volume.ndim == 3:
+        raise PromptError(
+            "plane is missing: expected a Plane in a volume, got None. "
+            "Say on which plane, e.g. Plane(0, 40)."
+        )
+    return plane or Plane(0, 0)
+
+
+def masks_by_plane(
+    volume: Volume, mask: Array, plane: Plane | None, axis: int, clicked: Container[Plane]
+) -> dict[Plane, BoolArray]:
+    """Return the planes that a mask is for, each with its slice.
+
+    Parameters
+    ----------
+    volume : Volume
+        The data.
+    mask : ndarray of bool
+        Of a slice's shape (H, W) with `plane`, or of the data's shape; of any other dtype,
+        non-zero is the object.
+    plane : Plane or None
+        May be left out in 2-D.
+    axis : int
+        In 3-D without `plane`, planes of this axis take over their slice if they hold a pixel.
+    clicked : container of Plane
+        Planes that a person worked on; they take over theirs, pixels or not.
+
+    Raises
+    ------
+    DataError
+        If the mask is on another grid.
+    """
+    if plane is not None or volume.ndim == 2:
+        return {plane or Plane(0, 0): mask}
+    if np.shape(mask) != volume.shape:
+        raise DataError(
+            f"mask is on another grid: expected the data's shape {volume.shape}, got "
+            f"{np.shape(mask)!r}. Give a plane with a 2-D mask, or resample it first."
+        )
+    slices = {one: volume.of(np.asarray(mask), one) for one in volume.planes(axis)}
+    return {one: part for one, part in slices.items() if one in clicked or part.any()}
 
 
 def added_clicks(old: tuple[Click, ...], new: tuple[Click, ...]) -> tuple[Click, ...]:

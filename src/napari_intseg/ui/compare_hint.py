@@ -9,7 +9,7 @@ from napari.layers import Points
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.inference.predict import PreparedStore
-from napari_intseg.session.compare.agreement import Spot, both_ways, deepest, differing
+from napari_intseg.session.compare.two_answers import Spot, both_ways, deepest, differing
 from napari_intseg.session.question import Question
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_pair import Pair, grid_voxel

@@ -9,7 +9,7 @@ from napari.layers import Labels
 
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.compare.agreement import (
+from napari_intseg.session.compare.two_answers import (
     CurvePoint,
     Window,
     joint_window,

@@ -10,7 +10,7 @@ from napari.layers import Labels
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.compare.agreement import CurvePoint, Overlap
+from napari_intseg.session.compare.two_answers import CurvePoint, Overlap
 from napari_intseg.ui.alternatives import told
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_pair import Pair

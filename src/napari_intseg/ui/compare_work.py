@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.inference.predict import SliceAnswer
-from napari_intseg.session.compare.agreement import (
+from napari_intseg.session.compare.two_answers import (
     CurvePoint,
     Overlap,
     Window,

@@ -8,10 +8,9 @@ from napari.layers import Labels
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.alike import TITLE, SearchRequest, SearchStep, search
-from napari_intseg.session.finding import LIMIT_PX
 from napari_intseg.session.masks.plane_state import Window
 from napari_intseg.session.session import Session
+from napari_intseg.session.similar import LIMIT_PX, TITLE, SearchRequest, SearchStep, search
 from napari_intseg.ui.big import window_of
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place

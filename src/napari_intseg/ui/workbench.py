@@ -11,7 +11,7 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.embeddings import EmbeddingFiles
-from napari_intseg.session.propagating import TITLE_ALL
+from napari_intseg.session.propagator import TITLE_ALL
 from napari_intseg.ui.binder import Binder, Tools
 from napari_intseg.ui.frame import Frame, can_mix, possible_axes
 from napari_intseg.ui.layers import NEGATIVE, POSITIVE

@@ -19,7 +19,9 @@ from napari_intseg.evaluation.robot import RobotUser
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.inference.view import View
-from napari_intseg.session.compare.agreement import (
+from napari_intseg.session.compare.mirror_session import MirrorSession
+from napari_intseg.session.compare.side_by_side import SideBySide
+from napari_intseg.session.compare.two_answers import (
     BOTH,
     ONLY_A,
     ONLY_B,
@@ -37,8 +39,6 @@ from napari_intseg.session.compare.agreement import (
     mask_in,
     overlap,
 )
-from napari_intseg.session.compare.mirror_session import MirrorSession
-from napari_intseg.session.compare.side_by_side import SideBySide
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ class TestBothWays:
         np.testing.assert_array_equal(seen[1] > 0, start[:, ::-1])
 
 
-class TestFollower:
+class TestMirrorSession:
     def pair(self) -> tuple[Session, MirrorSession, Square]:
         session, second = deep(Square("a", 5)), Square("b", 3)
         return session, MirrorSession(second, session.volume), second
@@ -250,10 +250,10 @@ class TestFollower:
         session.click((2, 20, 20))
         assert follower.follow(session, 1, Plane(0, 2))
         assert not follower.follow(session, 1, Plane(0, 2)), "nothing new"
-        follower.predict(Plane(0, 2))
-        assert follower.mask.sum() == 49
+        follower.session.predict(Plane(0, 2))
+        assert follower.session.mask.sum() == 49
         assert second.asked == 1
-        assert not follower.can_undo, "it has no history of its own"
+        assert not follower.session.can_undo, "it has no history of its own"
 
     def test_undo_and_redo_are_followed_without_the_model(self) -> None:
         session, follower, second = self.pair()
@@ -261,19 +261,19 @@ class TestFollower:
         for click in ((2, 20, 20), (2, 20, 30)):
             session.click(click)
             follower.follow(session, 1, plane)
-            follower.predict(plane)
-        both = follower.mask
+            follower.session.predict(plane)
+        both = follower.session.mask
         session.undo()
         assert follower.follow(session, 1, plane)
-        assert follower.mask.sum() == 49
+        assert follower.session.mask.sum() == 49
         session.undo()
         follower.follow(session, 1, plane)
-        assert not follower.mask.any()
-        assert not follower.clicked_planes()
+        assert not follower.session.mask.any()
+        assert not follower.session.clicked_planes()
         session.redo()
         session.redo()
         follower.follow(session, 1, plane)
-        np.testing.assert_array_equal(follower.mask, both)
+        np.testing.assert_array_equal(follower.session.mask, both)
         assert second.asked == 2
 
     def test_objects_are_made_as_they_come(self) -> None:
@@ -281,9 +281,9 @@ class TestFollower:
         session.new_object(7)
         session.click((2, 20, 20))
         follower.follow(session, 7, Plane(0, 2))
-        assert 7 in follower.objects
-        follower.predict(Plane(0, 2))
-        assert set(np.unique(follower.labels)) == {0, 7}
+        assert 7 in follower.session.objects
+        follower.session.predict(Plane(0, 2))
+        assert set(np.unique(follower.session.labels)) == {0, 7}
 
     def test_a_painted_mask_is_where_both_start(self) -> None:
         session, follower, second = self.pair()
@@ -292,20 +292,20 @@ class TestFollower:
         session.click((2, 20, 20))
         session.set_initial_mask(mask, Plane(0, 2))
         follower.follow(session, 1, Plane(0, 2))
-        np.testing.assert_array_equal(follower.mask_on(Plane(0, 2)), mask)
-        assert follower.request(Plane(0, 2)) is None
+        np.testing.assert_array_equal(follower.session.mask_on(Plane(0, 2)), mask)
+        assert follower.session.request(Plane(0, 2)) is None
         assert second.asked == 0
         session.undo()
         follower.follow(session, 1, Plane(0, 2))
-        assert follower.request(Plane(0, 2)) is not None
+        assert follower.session.request(Plane(0, 2)) is not None
 
     def test_clicks_start_from_its_own_propagated_mask(self) -> None:
         session, follower, _ = self.pair()
         session.click((2, 20, 20))
         session.propagate(range(1, 5))
         follower.follow(session, 1, Plane(0, 2))
-        follower.predict(Plane(0, 2))
-        follower.propagate(range(1, 5))
+        follower.session.predict(Plane(0, 2))
+        follower.session.propagate(range(1, 5))
         own = follower.document.state(1, Plane(0, 3)).propagated
         assert own is not None
         session.click((3, 20, 40))
@@ -315,23 +315,23 @@ class TestFollower:
         follower.follow(session, 1, Plane(0, 3))
         assert follower.document.state(1, Plane(0, 3)).shown is own
         assert follower.forget_propagated(1)
-        assert not follower.propagated_planes()
+        assert not follower.session.propagated_planes()
         assert not follower.forget_propagated(1)
 
     def test_strokes_are_followed_whatever_the_model_says(self) -> None:
         session, follower, _ = self.pair()
         session.click((2, 20, 20))
         follower.follow(session, 1, Plane(0, 2))
-        follower.predict(Plane(0, 2))
+        follower.session.predict(Plane(0, 2))
         stroke = np.zeros((40, 50), bool)
         stroke[30:33, 30:33] = True
         session.paint({Plane(0, 2): stroke}, 1)
         assert follower.follow_strokes(session, 1)
         assert not follower.follow_strokes(session, 1), "nothing new"
-        assert follower.mask_on(Plane(0, 2)).sum() == 49 + 9
+        assert follower.session.mask_on(Plane(0, 2)).sum() == 49 + 9
         session.undo()
         assert follower.follow_strokes(session, 1)
-        assert follower.mask_on(Plane(0, 2)).sum() == 49
+        assert follower.session.mask_on(Plane(0, 2)).sum() == 49
 
     def test_it_keeps_to_the_same_region(self) -> None:
         session, follower, _ = self.pair()
@@ -340,9 +340,9 @@ class TestFollower:
         session.protect(region=region)
         session.click((2, 20, 20))
         follower.follow(session, 1, Plane(0, 2))
-        follower.predict(Plane(0, 2))
-        assert follower.mask.sum() == 3 * 7
-        assert not (follower.mask & ~region).any()
+        follower.session.predict(Plane(0, 2))
+        assert follower.session.mask.sum() == 3 * 7
+        assert not (follower.session.mask & ~region).any()
 
     def test_prompts_that_the_second_does_not_take_are_left_out(self) -> None:
         session, follower, second = self.pair()
@@ -350,7 +350,7 @@ class TestFollower:
         plane = Plane(0, 2)
         session.set_prompts(plane, Prompts((Click(20, 20),), Box(1, 1, 30, 30)))
         assert follower.follow(session, 1, plane)
-        request = follower.request(plane)
+        request = follower.session.request(plane)
         assert request is not None
         assert request.prompts.box is None
         assert len(request.prompts.clicks) == 1

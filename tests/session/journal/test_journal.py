@@ -34,14 +34,14 @@ from napari_intseg.session.journal.image_signature import image_signature, is_sa
 from napari_intseg.session.journal.reader import parse_journal, read_journal
 from napari_intseg.session.journal.recorder import VERSION, recorded
 from napari_intseg.session.journal.replay import note_labels, replay, save_beside
-from napari_intseg.session.request import run
+from napari_intseg.session.predictor import run
 
 FIRST = Path(__file__).with_name("journal_version_1.jsonl")
 DATA = (np.random.default_rng(0).random((6, 30, 32)) > 0.5).astype(np.uint8) * 255
 
 
 def texts(session):
-    return [json.dumps(line) for line in session.recorder.journal.lines]
+    return [json.dumps(line) for line in session.journal.lines]
 
 
 def again(session, bright):
@@ -159,10 +159,10 @@ def test_only_the_outermost_action_is_written_down_unless_it_fails(session):
 
     twice = Twice(session.model, session.volume)
     twice.click_twice(fails=False)
-    assert [line["do"] for line in twice.recorder.journal.lines[2:]] == ["click_twice"]
+    assert [line["do"] for line in twice.journal.lines[2:]] == ["click_twice"]
     with pytest.raises(ValueError, match="stop"):
         twice.click_twice(fails=True)
-    done = [line["do"] for line in twice.recorder.journal.lines[3:]]
+    done = [line["do"] for line in twice.journal.lines[3:]]
     assert done == ["new_object", "new_object"]
 
 
@@ -229,8 +229,8 @@ def test_images_are_recognised_by_their_content():
 
 def test_a_line_torn_at_the_end_is_left_out(session):
     session.click((2, 10, 10))
-    whole = "".join(as_text(line) for line in session.recorder.journal.lines)
-    count = len(session.recorder.journal)
+    whole = "".join(as_text(line) for line in session.journal.lines)
+    count = len(session.journal.journal)
     for cut in range(1, 60, 7):
         written = parse_journal(whole[:-cut].splitlines())
         assert len(written.actions) + written.torn == count
@@ -279,13 +279,13 @@ def test_damaged_bytes_lead_to_an_error_of_ours_or_a_replay(seed, bright):
 
 def test_a_file_is_there_line_by_line_and_its_lock_goes_with_it(session, tmp_path):
     signature = image_signature(session.volume)
-    session.recorder.journal.describe(image=signature)
+    session.journal.journal.describe(image=signature)
     path = new_path(tmp_path / "new folder", signature)
     file = JournalFile(path, pytest.fail)
-    session.recorder.journal.attach(file)
+    session.journal.journal.attach(file)
     assert not path.exists()  # nothing was done yet
     session.click((2, 10, 10))
-    assert read_journal(path).lines == json.loads(json.dumps(session.recorder.journal.lines))
+    assert read_journal(path).lines == json.loads(json.dumps(session.journal.lines))
     assert find_unfinished(path.parent, signature) == []  # this process holds it
     file.close()
     ((found, written),) = find_unfinished(path.parent, signature)
@@ -300,7 +300,7 @@ def saved(session, tmp_path):
     told = []
     signature = image_signature(session.volume)
     file = JournalFile(new_path(tmp_path / "journals", signature), told.append, patience_s=0.05)
-    session.recorder.journal.attach(file)
+    session.journal.journal.attach(file)
     session.click((2, 10, 10))
     yield session, file, told
     file.close()
@@ -331,9 +331,7 @@ def test_a_line_is_forced_to_the_disk_elsewhere_while_others_are_written(saved, 
     for i in range(10):
         session.click((3, i, i))
         until(lambda: not file.is_behind)
-        assert read_journal(file.path).lines == json.loads(
-            json.dumps(session.recorder.journal.lines)
-        )
+        assert read_journal(file.path).lines == json.loads(json.dumps(session.journal.lines))
     go.set()
     file.close()
     assert set(threads) == {f"{THREAD} to disk"}
@@ -366,7 +364,7 @@ def test_a_disk_that_does_not_answer_is_waited_for_once(saved, monkeypatch):
     session.click((4, 1, 1))
     until(lambda: not file.is_behind)
     assert len(waited) > 1  # it has caught up, and is waited for again
-    assert read_journal(file.path).lines == json.loads(json.dumps(session.recorder.journal.lines))
+    assert read_journal(file.path).lines == json.loads(json.dumps(session.journal.lines))
     assert told == []
 
 
@@ -386,7 +384,7 @@ def test_a_folder_that_is_taken_away_is_told_and_everything_is_written_when_it_c
     folder.unlink()
     until(lambda: file.trouble is None)
     until(lambda: not file.is_behind)
-    assert read_journal(file.path).lines == json.loads(json.dumps(session.recorder.journal.lines))
+    assert read_journal(file.path).lines == json.loads(json.dumps(session.journal.lines))
     assert len(told) == 1
 
 
@@ -410,7 +408,7 @@ def test_a_disk_that_loses_what_it_was_given_is_told_and_asked_again(saved, monk
     until(lambda: file.trouble is None)
     file.close()
     assert len(calls) > 1
-    assert read_journal(file.path).lines == json.loads(json.dumps(session.recorder.journal.lines))
+    assert read_journal(file.path).lines == json.loads(json.dumps(session.journal.lines))
 
 
 def test_the_name_of_a_journal_tells_nothing_of_the_image_s_file(tmp_path, session):

@@ -44,13 +44,13 @@ def child(bright, folder, seed, progress):
     """The process that will be killed: says how many lines were done, and a hash of the labels."""
     session = Session(bright(), Volume(DATA))
     signature = image_signature(session.volume)
-    session.recorder.journal.lines[0] = header(image=signature)
+    session.journal.lines[0] = header(image=signature)
     # a busy machine may keep the writing thread waiting for longer than an action would
     file = JournalFile(new_path(folder, signature), print, patience_s=60)
-    session.recorder.journal.attach(file)
+    session.journal.journal.attach(file)
 
     def done(now):
-        count = len(now.recorder.journal)
+        count = len(now.journal.journal)
         progress.write(count.to_bytes(4, "little") + now.labels.tobytes())
         progress.flush()
 

@@ -6,7 +6,7 @@ import pytest
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Traits
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.session.request import run
+from napari_intseg.session.predictor import run
 from napari_intseg.session.session import Session
 
 FLAT, UPRIGHT = Plane(0, 2), Plane(1, 10)

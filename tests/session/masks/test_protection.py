@@ -178,7 +178,7 @@ class Protected(RuleBasedStateMachine):
     def teardown(self):
         if not hasattr(self, "session"):
             return
-        lines = [json.dumps(line) for line in self.session.recorder.journal.lines]
+        lines = [json.dumps(line) for line in self.session.journal.lines]
         again = replay(parse_journal(lines), lambda _: Volume(DATA), lambda _: self.bright())
         np.testing.assert_array_equal(again.sessions[0].labels, self.session.labels)
 

@@ -12,25 +12,41 @@ from napari_intseg.session.masks.plane_state import (
     ObjectKey,
     PlaneKey,
     PlaneState,
+    question,
     still_chosen,
 )
 from napari_intseg.session.masks.settle import PROTECTION, Protection, settle
 from napari_intseg.session.session import Session
-from napari_intseg.session.views import Views
 
 
-class MirrorSession(Session):
-    """A session that a person does not change; it follows another one, undo included.
+class MirrorSession:
+    """Keeps a session that a person does not change; it follows another one, undo included.
 
     It has no history of its own. Clicks after propagation start from its own propagated mask, a
     painted mask is that of the session it follows.
+
+    Parameters
+    ----------
+    model : Segmenter
+        Who answers.
+    volume : Volume
+        On the grid of the session that is followed.
+    axis : int, default 0
+        See `Session`.
+
+    Attributes
+    ----------
+    session : Session
+        With the second model's answers. Ask it, read it, and leave changing it to this class.
     """
 
     def __init__(self, model: Segmenter, volume: Volume, *, axis: int = 0) -> None:
-        super().__init__(model, volume, axis=axis)
+        self.session = Session(model, volume, axis=axis)
+        self.document = self.session.document
+        self.document.is_mirror = True
         self._strokes: dict[int, dict[int, Painted]] = {}
 
-    def follow(self, other: Views, label: int, plane: Plane) -> bool:
+    def follow(self, other: Session, label: int, plane: Plane) -> bool:
         """Take over what an object was given on a plane.
 
         Parameters
@@ -52,16 +68,17 @@ class MirrorSession(Session):
         DataError
             If the two sessions do not share a grid.
         """
-        if other.volume.shape != self.volume.shape:
+        if other.volume.shape != self.document.volume.shape:
             raise DataError(
                 f"the two models look at different data: expected one grid, got shapes "
-                f"{other.volume.shape!r} and {self.volume.shape!r}. Give both the same image."
+                f"{other.volume.shape!r} and {self.document.volume.shape!r}. "
+                "Give both the same image."
             )
         self.follow_protection(other)
-        if label not in self.objects:
+        if label not in self.session.objects:
             self.document.history.amend(ObjectKey(label), ObjectInfo(label))
-        if self.object != label:
-            self.select_object(label)
+        if self.session.object != label:
+            self.session.select_object(label)
         old, given = self.document.state(label, plane), other.document.state(label, plane)
         if not given.is_given:
             if old.is_given:
@@ -71,10 +88,12 @@ class MirrorSession(Session):
         new = _following(old, given)
         if _given(new) == _given(old):
             return False
-        self.document.amend(PlaneKey(label, plane), self._answered(plane, new))
+        asked = question(self.document.setup, plane, new)
+        answered = self.session.predictor.answered(new, asked)
+        self.document.amend(PlaneKey(label, plane), answered)
         return True
 
-    def follow_protection(self, other: Views) -> None:
+    def follow_protection(self, other: Session) -> None:
         """Keep to the rules of another session from now on: overlaps, regions and locks.
 
         What is locked there is locked here against other objects. What was asked about it before
@@ -86,7 +105,7 @@ class MirrorSession(Session):
         if _rules(rules) != _rules(now):
             self.document.history.amend(PROTECTION, rules)
 
-    def follow_strokes(self, other: Views, label: int) -> bool:
+    def follow_strokes(self, other: Session, label: int) -> bool:
         """Take over what was painted for an object; say whether that was anything new."""
         theirs, taken = other.document.canvas.painted(label), self._strokes.setdefault(label, {})
         changed = {i: theirs.get(i) for i in {*theirs, *taken} if theirs.get(i) is not taken.get(i)}
@@ -107,9 +126,6 @@ class MirrorSession(Session):
         for plane, _ in found:
             self.document.amend(PlaneKey(label, plane), None)
         return bool(found)
-
-    def _is_shut(self, _label: int) -> bool:
-        return False  # what it is asked was given while the object was open
 
 
 def _following(old: PlaneState, given: PlaneState) -> PlaneState:

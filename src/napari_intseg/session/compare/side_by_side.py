@@ -8,7 +8,7 @@ from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.session.compare.agreement import Overlap, Spot, deepest, overlap
+from napari_intseg.session.compare.two_answers import Overlap, Spot, deepest, overlap
 from napari_intseg.session.session import Session
 
 Pair = tuple[str, str]

@@ -33,11 +33,12 @@ from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
-import napari_intseg
+from napari_intseg._version import __version__
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import JournalError
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.propagation.walk import Step, Walk
+from napari_intseg.session.document import Change
 from napari_intseg.session.journal.codec import encode
 from napari_intseg.session.question import Setup
 
@@ -45,6 +46,9 @@ VERSION = 1
 """Of the format. It grows when older readers could not make sense of it."""
 
 FORMAT = "napari-intseg"
+
+KEY = "seen"
+"""Key of the first answer, or step, that came of a window; older readers leave it out."""
 
 _WALKS = 16  # so many propagations can be under way at once
 
@@ -73,7 +77,7 @@ def on_paper(plane: Plane) -> list[int]:
 def header(**about: Any) -> Line:
     """Return the first line: the format, versions, the time, and what else is known."""
     versions = {
-        "napari-intseg": napari_intseg.__version__,
+        "napari-intseg": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
@@ -136,6 +140,12 @@ class Recorder:
         self._open: list[list[Line]] = []
         self._walks: deque[tuple[int, Walk]] = deque(maxlen=_WALKS)
         self._number = 0
+        self._seen: set[Setup] = set()
+
+    @property
+    def lines(self) -> list[Line]:
+        """All lines so far, of every session that shares the journal; the header first."""
+        return self.journal.lines
 
     def join(self, journal: Journal, time: int = 0) -> None:
         """Go on in another journal, with what was written so far, as the session of a time."""
@@ -163,11 +173,15 @@ class Recorder:
             given["together"] = walk.together
         self.note("walk", number=self._number, object=walk.label, axis=axis, args=given)
 
-    def stepped(self, step: Step, **more: Any) -> None:
-        """Write down that a step of a propagation was taken over, and what else is known."""
+    def answered(self, label: int, plane: Plane, setup: Setup) -> None:
+        """Write down that a model's answer was taken over."""
+        self.note("answer", object=label, plane=on_paper(plane), **self._once(setup))
+
+    def stepped(self, step: Step, setup: Setup) -> None:
+        """Write down that a step of a propagation was taken over."""
         number = next((n for n, walk in self._walks if walk is step.walk), 0)
         plane = None if step.plane is None else on_paper(step.plane)
-        self.note("step", walk=number, plane=plane, done=step.done, **more)
+        self.note("step", walk=number, plane=plane, done=step.done, **self._once(setup))
 
     @contextmanager
     def outer(self) -> Iterator[list[Line]]:
@@ -183,6 +197,14 @@ class Recorder:
             raise
         self._open.pop()
 
+    def _once(self, setup: Setup) -> dict[str, Any]:
+        """Return how slices are shown to the model, the first time that is known; see `KEY`."""
+        intensity = setup.known_intensity
+        if intensity is None or setup in self._seen:
+            return {}
+        self._seen.add(setup)
+        return {KEY: intensity.written()}
+
     def _keep(self, line: Line) -> None:
         if self._open:
             self._open[-1].append(line)
@@ -197,14 +219,15 @@ def recorded(method: F) -> F:
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         current = self.object
-        with self.recorder.outer():
+        with self.journal.outer():
             result = method(self, *args, **kwargs)
         given = shape.bind(self, *args, **kwargs).arguments
         what: Line = {"object": current, **_written(given, shape)}
-        answered = self.answered_planes(result)
-        if answered:
-            what["answered"] = answered
-        self.recorder.note(method.__name__, **what)
+        if isinstance(result, Change):
+            answered = self.predictor.answered_planes(result)
+            if answered:
+                what["answered"] = [[label, *on_paper(plane)] for label, plane in answered]
+        self.journal.note(method.__name__, **what)
         return result
 
     call.is_recorded = True  # type: ignore[attr-defined]
@@ -224,25 +247,6 @@ def _written(given: Mapping[str, Any], shape: inspect.Signature) -> Line:
     except JournalError as err:
         _log.warning("the journal ends here: %s", err)
         return {"unwritten": str(err)}
-
-
-KEY = "seen"
-"""Key of the first answer, or step, that came of a window; older readers leave it out."""
-
-
-class Seen:
-    """Which setups have been written down with their numbers."""
-
-    def __init__(self) -> None:
-        self._written: set[Setup] = set()
-
-    def once(self, setup: Setup) -> dict[str, Any]:
-        """Return how slices are shown to the model, as plain JSON, the first time it is known."""
-        intensity = setup.known_intensity
-        if intensity is None or setup in self._written:
-            return {}
-        self._written.add(setup)
-        return {KEY: intensity.written()}
 
 
 def see_again(setup: Setup, line: Mapping[str, Any]) -> str | None:

@@ -101,7 +101,7 @@ def about_labels(labels: Labels) -> dict[str, Any]:
 
 def note_labels(session: Session) -> None:
     """Write down what the labels are now."""
-    session.recorder.note("labels", **about_labels(session.labels))
+    session.journal.note("labels", **about_labels(session.labels))
 
 
 def save_beside(session: Session, path: str | Path, *, time: int = 0) -> Path:
@@ -126,11 +126,11 @@ def save_beside(session: Session, path: str | Path, *, time: int = 0) -> Path:
     FileError
         If it cannot be written.
     """
-    if time != session.recorder.time:
-        session.recorder.join(Journal(), time)
-    session.recorder.journal.describe(image=image_signature(session.volume))
+    if time != session.journal.time:
+        session.journal.join(Journal(), time)
+    session.journal.journal.describe(image=image_signature(session.volume))
     note_labels(session)
-    return write_beside(path, session.recorder.journal.lines)
+    return write_beside(path, session.journal.lines)
 
 
 @dataclass(slots=True, eq=False)
@@ -170,7 +170,7 @@ class _Player:
         known = inspect.signature(Session.__init__).parameters
         given = {name: value for name, value in setup.items() if name in known}
         session = Session(model, self.volume_of(time), axis=int(line["axis"]), **given)
-        session.recorder.time = time
+        session.journal.time = time
         self.sessions[time] = session
 
     def _call(self, session: Session, line: Line) -> None:
@@ -195,11 +195,11 @@ class _Player:
         session.set_axis(line["axis"])
         given = {name: decode(value, self.load) for name, value in line["args"].items()}
         request = session.propagation_request(label=line["object"], **given)
-        self.walks[session.recorder.time, line["number"]] = (request, walk(request))
+        self.walks[session.journal.time, line["number"]] = (request, walk(request))
 
     def step(self, session: Session, line: Line) -> None:
         self._see(session, line)
-        _, steps = self.walks[session.recorder.time, line["walk"]]
+        _, steps = self.walks[session.journal.time, line["walk"]]
         plane = None if line["plane"] is None else Plane(*line["plane"])
         for step in steps:
             if (step.plane, step.done) == (plane, line["done"]):

@@ -1,5 +1,6 @@
 """What a session knows of one object on one plane; frozen, so that history can share it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.session.masks.packed import packed
 from napari_intseg.session.question import Drawn, Question, Setup
+from napari_intseg.session.validate_prompts import added_clicks
 
 Window = tuple[slice, slice]
 """Rows and columns, start and stop given."""
@@ -217,3 +219,58 @@ def _start(state: PlaneState, prompts: Prompts) -> int:
     if len(prompts.clicks) == len(state.prompts.clicks):
         return state.start
     return sum(click in prompts.clicks for click in state.prompts.clicks[: state.start])
+
+
+def with_prompts(
+    state: PlaneState, prompts: Prompts, traits: Traits, next_serial: Callable[[], int]
+) -> PlaneState:
+    """Return a state with other prompts; clicks that were there keep their number in the order.
+
+    Parameters
+    ----------
+    state : PlaneState
+        As it is.
+    prompts : Prompts
+        All that is given now.
+    traits : Traits
+        Of the model that is to answer.
+    next_serial : callable
+        Returns a number larger than all before.
+    """
+    state = handed_over(state, prompts, traits)
+    old, new = state.prompts.clicks, prompts.clicks
+    initial, start = state.initial, 0
+    if state.is_painted:
+        for click in old[: state.start]:
+            start += start < len(new) and new[start] == click
+    elif prompts.is_empty:
+        initial = None
+    elif initial is None and state.propagated is not None:
+        initial = state.propagated.patch
+    serials = state.serials
+    if added := added_clicks(old, new):
+        serials = (*serials, *[next_serial() for _ in added])
+    elif len(old) != len(new):
+        known = dict(zip(old, serials, strict=True))
+        serials = tuple([known.pop(click, 0) or next_serial() for click in new])
+    return replace(
+        state,
+        choices=still_chosen(state, prompts),
+        prompts=prompts,
+        serials=serials,
+        initial=initial,
+        start=start,
+        serial=next_serial(),
+    )
+
+
+def with_initial(state: PlaneState, mask: BoolArray, serial: int) -> PlaneState:
+    """Return a state that starts from a mask a person gave; prompts there stay, unasked."""
+    return replace(
+        state,
+        initial=Patch.from_mask(mask),
+        start=len(state.prompts.clicks),
+        drawn=(state.prompts.box, state.prompts.scribbles),
+        is_painted=True,
+        serial=serial,
+    )

@@ -8,39 +8,35 @@ import numpy as np
 
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
-from napari_intseg.errors import DataError, PromptError
+from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import bounding_box
-from napari_intseg.session.document import Change
-from napari_intseg.session.journal.recorder import recorded
+from napari_intseg.session.document import Change, Document
 from napari_intseg.session.masks.canvas import Painted, PaintedKey, by_index
 from napari_intseg.session.masks.plane_state import ObjectInfo, ObjectKey, PlaneKey, Window
 from napari_intseg.session.masks.settle import (
     PROTECTION,
-    Protection,
     check_policy,
     check_region,
     contested,
     find_free,
 )
-from napari_intseg.session.validate_prompts import check_plane
-from napari_intseg.session.views import Views
+from napari_intseg.session.validate_prompts import check_mask
 
 Changes = dict[Hashable, Any]
 
 
-class Painting(Views):
-    """Brush strokes, locks, regions and overlaps."""
+class Painter:
+    """Brush strokes, locks, regions and overlaps in a document.
 
-    @property
-    def protection(self) -> Protection:
-        """Where may be written; change it with `protect`, `lock_object` and `unlock_object`."""
-        return self.document.protection
+    Parameters
+    ----------
+    document : Document
+        Is changed.
+    """
 
-    def is_locked(self, label: int) -> bool:
-        """Whether an object's pixels stay as they are."""
-        return self.document.is_locked(label)
+    def __init__(self, document: Document) -> None:
+        self.document = document
 
-    @recorded
     def paint(self, strokes: Mapping[Plane, BoolArray], label: int) -> Change:
         """Paint pixels by hand, or erase them, as one entry; what models say leaves them alone.
 
@@ -62,21 +58,22 @@ class Painting(Views):
         DataError
             If a mask is on another grid.
         """
-        if label < 0 or self.is_locked(label):
+        if label < 0 or self.document.is_locked(label):
             raise PromptError(
                 f"object cannot be painted: expected 0 or one that is not locked, got {label!r}. "
                 "Unlock it, or paint with another label."
             )
         changes: Changes = {}
-        if label and label not in self.objects:
+        if label and label not in self.document.objects:
             changes[ObjectKey(label)] = ObjectInfo(label)
         for index, mask in self._by_index(strokes):
             self._paint(index, mask, label, changes)
         return self.document.do("Paint" if label else "Erase", changes)
 
-    @recorded
-    def clear_painted(self, label: int | None = None, plane: Plane | None = None) -> Change | None:
+    def clear(self, label: int | None, plane: Plane | None) -> Change | None:
         """Drop what was painted and erased for an object; models' answers count again.
+
+        None if nothing was painted there.
 
         Parameters
         ----------
@@ -85,17 +82,12 @@ class Painting(Views):
         plane : Plane, optional
             Only on this plane of axis 0; everywhere by default.
 
-        Returns
-        -------
-        Change or None
-            None if nothing was painted there.
-
         Raises
         ------
         PromptError
             If the object is locked.
         """
-        chosen = self._unlocked(self.object if label is None else label)
+        chosen = self.document.check_unlocked(label)
         painted = self.document.canvas.painted(chosen)
         gone = [i for i in painted if plane is None or i == plane.index]
         if not gone:
@@ -103,8 +95,7 @@ class Painting(Views):
         changes: Changes = {PaintedKey(chosen, index): None for index in gone}
         return self.document.do("Drop painted pixels", changes)
 
-    @recorded
-    def protect(self, **rules: Any) -> Change:
+    def protect(self, rules: Mapping[str, Any]) -> Change:
         """Change policy, inside or region of `Protection`, as one entry; the others stay.
 
         Parameters
@@ -129,96 +120,28 @@ class Painting(Views):
                 f"rule is unknown: expected policy, inside or region, got {sorted(unknown)!r}. "
                 "Choose one of these."
             )
-        now = self.protection
+        now, volume = self.document.protection, self.document.volume
         inside = rules.get("inside", now.inside)
         if "inside" in rules and inside is not None:
-            self._unlocked(inside)
+            self.document.check_unlocked(inside)
         changed = replace(
             now,
             policy=check_policy(rules.get("policy", now.policy)),
             inside=inside,
-            region=check_region(rules["region"], self.volume) if "region" in rules else now.region,
+            region=check_region(rules["region"], volume) if "region" in rules else now.region,
         )
         return self.document.do("Change protection", {PROTECTION: changed})
 
-    @recorded
-    def lock_object(self, label: int) -> Change:
-        """Keep an object's pixels as they are, whatever is done to it or to others.
+    def set_locked(self, label: int, locked: bool) -> Change:
+        """Keep an object's pixels as they are, or let them change again.
 
         Raises
         ------
         PromptError
             If there is none of that label.
         """
-        return self._set_locked(label, True)
-
-    @recorded
-    def unlock_object(self, label: int) -> Change:
-        """Let an object's pixels change again, finished or not; see `lock_object`."""
-        return self._set_locked(label, False)
-
-    def contested_on(self, plane: Plane, label: int | None = None) -> dict[int, int]:
-        """Return how many pixels of an object's answer on a plane others hold that might give way.
-
-        Parameters
-        ----------
-        plane : Plane
-            Where.
-        label : int, optional
-            The current object by default.
-
-        Returns
-        -------
-        dict of int to int
-            Number of pixels by label.
-        """
-        chosen = self.object if label is None else label
-        state = self.document.state(chosen, plane)
-        if state.shown is None:
-            return {}
-        inside = state.shown.patch.inside(self.model.traits.threshold)
-        key = PlaneKey(chosen, plane)
-        return contested(self.document.canvas, key, inside, self.document.rules())
-
-    @recorded
-    def take_over(self, plane: Plane, label: int | None = None) -> Change | None:
-        """Give an object the pixels of its answer on a plane that others hold, as one entry.
-
-        Locked objects keep theirs, and regions hold.
-
-        Parameters
-        ----------
-        plane : Plane
-            Where.
-        label : int, optional
-            The current object by default.
-
-        Returns
-        -------
-        Change or None
-            None if there is no answer.
-
-        Raises
-        ------
-        PromptError
-            If the object is locked.
-        """
-        chosen = self._unlocked(self.object if label is None else label)
-        state = self.document.state(chosen, plane)
-        if state.shown is None:
-            return None
-        inside = state.shown.patch.inside(self.model.traits.threshold)
-        shown = replace(state.shown, inside=inside, at=None)
-        changes: Changes = {PlaneKey(chosen, plane): replace(state, shown=shown)}
-        return self.document.do("Take over pixels", changes, overwrite=True)
-
-    def _set_locked(self, label: int, locked: bool) -> Change:
-        if label not in self.objects:
-            raise PromptError(
-                f"object does not exist: expected one of {self.objects}, got {label!r}. "
-                "Begin it with new_object."
-            )
-        now = self.protection
+        self.document.check_object(label)
+        now = self.document.protection
         changed = replace(
             now,
             locked=now.locked | {label} if locked else now.locked - {label},
@@ -227,38 +150,48 @@ class Painting(Views):
         title = f"{'Lock' if locked else 'Unlock'} object"
         return self.document.do(title, {PROTECTION: changed})
 
-    def _is_shut(self, label: int) -> bool:
-        """Whether an object takes no answers: it is finished, locked or gone."""
-        return self.is_finished(label) or self.is_locked(label)
+    def contested_on(self, plane: Plane, label: int) -> dict[int, int]:
+        """Return how many pixels of an object's answer others hold that might give way."""
+        inside = self._answer_inside(plane, label)
+        if inside is None:
+            return {}
+        document = self.document
+        return contested(document.canvas, PlaneKey(label, plane), inside, document.rules())
 
-    def _check_free(self, label: int) -> None:
-        """Refuse what would change all of an object while some of it must stay as it is."""
-        if self.is_locked(label) or self.protection.is_limited:
-            why = "is locked" if self.is_locked(label) else "may reach outside the region"
-            raise PromptError(
-                f"object {why}: expected one that may change everywhere, got {label!r}. "
-                "Unlock it, or switch the limits off first."
-            )
+    def take_over(self, plane: Plane, label: int | None) -> Change | None:
+        """Give an object the pixels of its answer on a plane that others hold, as one entry.
 
-    def _unlocked(self, label: int) -> int:
-        if label not in self.objects or self.is_locked(label):
-            raise PromptError(
-                f"object cannot be changed: expected one of {self.objects} that is not locked, "
-                f"got {label!r}. Unlock it, or choose another."
-            )
-        return label
+        Locked objects keep theirs, and regions hold. None if there is no answer; the current
+        object by default.
+
+        Raises
+        ------
+        PromptError
+            If the object is locked.
+        """
+        chosen = self.document.check_unlocked(label)
+        inside = self._answer_inside(plane, chosen)
+        if inside is None:
+            return None
+        state = self.document.state(chosen, plane)
+        assert state.shown is not None
+        shown = replace(state.shown, inside=inside, at=None)
+        changes: Changes = {PlaneKey(chosen, plane): replace(state, shown=shown)}
+        return self.document.do("Take over pixels", changes, overwrite=True)
+
+    def _answer_inside(self, plane: Plane, label: int) -> BoolArray | None:
+        """Return the mask of an object's answer, other objects not cut out; None without one."""
+        shown = self.document.state(label, plane).shown
+        threshold = self.document.setup.model.traits.threshold
+        return None if shown is None else shown.patch.inside(threshold)
 
     def _by_index(self, strokes: Mapping[Plane, BoolArray]) -> Iterable[tuple[int, BoolArray]]:
         """Return strokes on planes of any axis as masks on planes of the first."""
+        volume = self.document.volume
         found: dict[int, BoolArray] = {}
         for plane, mask in strokes.items():
-            shape = self.volume.slice_shape(check_plane(self.volume, plane).axis)
-            if np.shape(mask) != shape:
-                raise DataError(
-                    f"mask is on another grid: expected shape {shape} on {plane!r}, "
-                    f"got {np.shape(mask)!r}. Resample it onto the data's grid first."
-                )
-            for index, part in by_index(np.asarray(mask) != 0, plane, self.volume):
+            check_mask(volume, plane, mask)
+            for index, part in by_index(np.asarray(mask) != 0, plane, volume):
                 found[index] = found[index] | part if index in found else part
         return found.items()
 

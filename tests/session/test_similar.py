@@ -10,11 +10,11 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Traits
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
-from napari_intseg.session import finding
-from napari_intseg.session.alike import search
+from napari_intseg.session import similar
 from napari_intseg.session.journal.reader import parse_journal
 from napari_intseg.session.journal.replay import replay
 from napari_intseg.session.session import Session
+from napari_intseg.session.similar import search
 
 
 class Parts:
@@ -92,7 +92,7 @@ def test_it_can_be_stopped_and_what_is_found_stays(session):
 
 def test_a_replay_makes_them_again(session, field):
     session.find_alike()
-    lines = [json.dumps(line) for line in session.recorder.journal.lines]
+    lines = [json.dumps(line) for line in session.journal.lines]
     again = replay(parse_journal(lines), lambda _: Volume(field), lambda _: Parts())
     np.testing.assert_array_equal(again.sessions[0].labels, session.labels)
     assert again.sessions[0].undo().title == "Find more"
@@ -146,7 +146,7 @@ def test_without_an_object_there_is_nothing_to_go_by(field):
 def test_a_part_that_is_empty_or_too_large_is_refused(session, monkeypatch):
     with pytest.raises(PromptError, match="part of the plane cannot be looked at"):
         session.search_request(Plane(0, 0), window=(slice(70, 90), slice(0, 10)))
-    monkeypatch.setattr(finding, "LIMIT_PX", 100)
+    monkeypatch.setattr(similar, "LIMIT_PX", 100)
     with pytest.raises(PromptError, match="expected 1 to 100 pixels, got 4800"):
         session.search_request(Plane(0, 0))
 

@@ -21,13 +21,18 @@ from napari_intseg.inference.contrast import Contrast
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.inference.predict import PreparedStore
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.session.document import Document
 from napari_intseg.session.masks.plane_state import Window
+from napari_intseg.session.predictor import Predictor, Request, run
 from napari_intseg.session.question import Question, Setup
-from napari_intseg.session.request import Request, run
+from napari_intseg.session.validate_prompts import check_plane
 
 TITLE = "Find more"
 
 ROUNDS = 2
+
+LIMIT_PX = 1 << 25
+"""Of what is looked at in one go."""
 
 _LEAST, _MOST = 0.3, 3.0  # of the smallest and largest object's area
 _FREE = 0.6  # so much of an answer must not belong to another object
@@ -73,6 +78,57 @@ class SearchStep:
     done: int
     total: int
     found: BoolArray | None = None
+
+
+class SimilarObjects:
+    """Says what to look for: more objects like those of a document.
+
+    Parameters
+    ----------
+    document : Document
+        Holds the objects there are.
+    predictor : Predictor
+        Holds what the model prepared.
+    """
+
+    def __init__(self, document: Document, predictor: Predictor) -> None:
+        self.document, self.predictor = document, predictor
+
+    def request(
+        self, plane: Plane, window: Window | None, labels: NDArray[np.integer] | None
+    ) -> SearchRequest:
+        """Return what there is to look for: more objects like those on a plane. See `search`.
+
+        Parameters
+        ----------
+        plane : Plane
+            Where.
+        window : (slice, slice) or None
+            Rows and columns to look at; None: the whole plane.
+        labels : ndarray of int, shape of the window, or None
+            The objects there are; None: those of the session.
+
+        Raises
+        ------
+        PromptError
+            If the plane does not exist, or is too large to be looked at in one go.
+        """
+        document, volume = self.document, self.document.volume
+        height, width = volume.slice_shape(check_plane(volume, plane).axis)
+        rows, cols = (
+            slice(*part.indices(n)[:2])
+            for part, n in zip(window or (slice(None),) * 2, (height, width), strict=True)
+        )
+        size = max(0, rows.stop - rows.start) * max(0, cols.stop - cols.start)
+        if not 0 < size <= LIMIT_PX:
+            raise PromptError(
+                f"part of the plane cannot be looked at: expected 1 to {LIMIT_PX} pixels, got "
+                f"{size!r}. Choose a smaller window, or crop the image."
+            )
+        known = (
+            document.canvas.labels_on(plane)[rows, cols] if labels is None else np.asarray(labels)
+        )
+        return SearchRequest(document.setup, plane, (rows, cols), known, self.predictor.prepared)
 
 
 def search(request: SearchRequest) -> Iterator[SearchStep]:

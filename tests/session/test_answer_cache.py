@@ -9,7 +9,7 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.inference.squeezed import Squeezed, squeeze
 from napari_intseg.inference.view import View
-from napari_intseg.session.memory import Memory, size_of
+from napari_intseg.session.predictor import AnswerCache, size_of
 from napari_intseg.session.question import Question
 
 
@@ -33,7 +33,7 @@ def test_an_answer_s_size_counts_its_arrays_once():
 
 
 def test_what_was_not_asked_for_longest_is_forgotten(question):
-    memory = Memory(limit_bytes=3 * size_of(answer()))
+    memory = AnswerCache(limit_bytes=3 * size_of(answer()))
     memory.keep(question, [(n, answer()) for n in (1, 2, 3)])
     assert memory.get(question.after(1)) is not None
     memory.keep(question, [(4, answer())])
@@ -50,7 +50,7 @@ def test_what_was_not_asked_for_longest_is_forgotten(question):
 def test_undo_is_exact_and_asks_nobody_though_all_answers_are_forgotten(bright, two_balls):
     model = bright()
     session = Session(model, two_balls)
-    session._memory.limit_bytes = 1
+    session.predictor.answers.limit_bytes = 1
     masks = [session.mask]
     for row in (14, 16, 18, 20):
         session.click((12, row, 14))
@@ -73,7 +73,7 @@ def test_a_forgotten_answer_is_computed_again_from_the_first_click(bright, two_b
     for row in (14, 16, 18):
         session.click((12, row, 14))
     kept = session.mask
-    session._memory.limit_bytes = 1
+    session.predictor.answers.limit_bytes = 1
     session.click((12, 30, 30))
     calls = model.calls
     session.remove_click(-1)  # its answer was forgotten: three clicks are answered again
@@ -83,10 +83,10 @@ def test_a_forgotten_answer_is_computed_again_from_the_first_click(bright, two_b
 
 def test_a_hundred_clicks_on_large_slices_hold_little(bright):
     session = Session(bright(False), Volume(np.full((3, 700, 700), 200, np.uint8)))
-    session._memory.limit_bytes = 10 << 20
+    session.predictor.answers.limit_bytes = 10 << 20
     for number in range(12):
         session.click((number % 3, 10 + 20 * number, 30))
-    assert session._memory.nbytes <= 10 << 20
+    assert session.predictor.answers.nbytes <= 10 << 20
     states = [state for _, state in session.document.canvas.states(1)]
     assert all(isinstance(s.shown.patch, Squeezed) for s in states)
     assert sum(s.shown.patch.nbytes for s in states) < 100_000
@@ -108,7 +108,7 @@ def test_a_squeezed_patch_keeps_its_mask_exactly(rng, threshold):
 
 
 def test_no_more_answers_are_kept_than_allowed_however_small(question):
-    memory = Memory(limit_answers=2)
+    memory = AnswerCache(limit_answers=2)
     memory.keep(question, [(n, answer()) for n in (1, 2, 3)])
     assert [memory.get(question.after(n)) is not None for n in (1, 2, 3)] == [False, True, True]
     assert memory.nbytes == 2 * size_of(answer())

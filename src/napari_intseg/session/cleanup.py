@@ -8,27 +8,28 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray
-from napari_intseg.core.volume import Plane
+from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.propagation.cleanup import fill_holes, largest_part, smooth
-from napari_intseg.session.document import Change
-from napari_intseg.session.journal.recorder import recorded
+from napari_intseg.session.document import Change, Document
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Window
-from napari_intseg.session.propagating import Propagating
 
 
-class Cleaning(Propagating):
-    """A session that tidies masks."""
+class CleanUp:
+    """Tidies masks of a document.
 
-    @recorded
-    def clean_up(
-        self,
-        *,
-        holes: bool = False,
-        largest: bool = False,
-        smooth_mm: float = 0.0,
-        label: int | None = None,
+    Parameters
+    ----------
+    document : Document
+        Is changed.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def apply(
+        self, axis: int, label: int | None, *, holes: bool, largest: bool, smooth_mm: float
     ) -> Change:
         """Tidy an object on the planes of `axis`, as one entry of the history.
 
@@ -57,15 +58,14 @@ class Cleaning(Propagating):
         PromptError
             If the object is finished, nothing is chosen, or the millimetres are below 0.
         """
-        chosen = self._check_open(label)
+        chosen = self.document.check_open(label)
         if not (holes or largest or smooth_mm) or not 0 <= smooth_mm < math.inf:
             raise PromptError(
                 "nothing to clean up by: expected holes, largest or smooth_mm above 0, got "
                 f"{holes!r}, {largest!r} and {smooth_mm!r}. Choose at least one."
             )
-        states = [
-            (p, s) for p, s in self.document.canvas.states(chosen, self.axis) if s.shown is not None
-        ]
+        found = self.document.canvas.states(chosen, axis)
+        states = [(plane, state) for plane, state in found if state.shown is not None]
         changes = self._tidied(chosen, states, holes=holes, largest=largest, smooth_mm=smooth_mm)
         if not changes:
             return Change("Clean up", (), (chosen,))
@@ -90,7 +90,9 @@ class Cleaning(Propagating):
         after = fill_holes(after) if holes else after
         if smooth_mm:
             given = {plane.index - first for plane, state in states if state.is_given}
-            after = smooth(after, smooth_mm, self._spacing(), given)
+            after = smooth(
+                after, smooth_mm, _spacing(self.document.volume, states[0][0].axis), given
+            )
         return {
             PlaneKey(label, plane): self._cleaned(state, before[at], after[at], window)
             for plane, state in states
@@ -106,12 +108,6 @@ class Cleaning(Propagating):
         for plane, _ in states:
             out[plane.index - first] = self.document.canvas.mask_on(label, plane, window)
         return out
-
-    def _spacing(self) -> tuple[float, float, float]:
-        """Return mm between planes, rows and columns of the axis."""
-        if self.volume.ndim == 2:
-            return 1.0, *self.volume.slice_spacing(0)
-        return self.volume.spacing[self.axis], *self.volume.slice_spacing(self.axis)
 
     def _window_of(self, label: int, planes: list[Plane]) -> Window | None:
         """Return rows and columns that hold an object on planes; None if it has no pixel there."""
@@ -157,3 +153,10 @@ class Cleaning(Propagating):
 
 def _size(window: Window) -> tuple[int, int]:
     return window[0].stop - window[0].start, window[1].stop - window[1].start
+
+
+def _spacing(volume: Volume, axis: int) -> tuple[float, float, float]:
+    """Return mm between planes, rows and columns of an axis."""
+    if volume.ndim == 2:
+        return 1.0, *volume.slice_spacing(0)
+    return volume.spacing[axis], *volume.slice_spacing(axis)

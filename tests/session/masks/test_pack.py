@@ -6,9 +6,9 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.patch import Patch
 from napari_intseg.models.registry import load_model
-from napari_intseg.session import desk
+from napari_intseg.session import predictor
 from napari_intseg.session.masks.packed import pack
-from napari_intseg.session.request import run
+from napari_intseg.session.predictor import run
 from napari_intseg.session.session import Session
 
 
@@ -33,10 +33,10 @@ def test_nothing_is_packed_when_an_answer_is_taken_over(monkeypatch):
         packed.append(patch)
         return pack(patch, threshold)
 
-    monkeypatch.setattr(desk, "pack", noted)
     session = Session(load_model("random-walker"), Volume(image))
     session.set_prompts(Plane(0, 0), Prompts((Click(20, 20),)))
     result = run(session.request(Plane(0, 0)))
+    monkeypatch.setattr(predictor, "pack", noted)
     assert session.accept(result)
     assert not packed, "it came packed"
     shown = session.document.state(1, Plane(0, 0)).shown

@@ -18,7 +18,7 @@ CLICKS = tuple(Click(14.0 + n, 14.0, n != 2) for n in range(4))
 
 def written(session):
     """Return the actions and their arguments."""
-    lines = session.recorder.journal.lines[1:]
+    lines = session.journal.lines[1:]
     return [(line["do"], line["args"]) for line in lines if "args" in line]
 
 
@@ -30,7 +30,7 @@ def test_only_the_clicks_that_are_new_are_written(bright, two_balls):
     assert [name for name, _ in done] == ["add_clicks"] * 4
     assert all(json.dumps(args).count('"click"') == 1 for _, args in done)
     session.predict(HERE)
-    lines = [json.dumps(line) for line in session.recorder.journal.lines]
+    lines = [json.dumps(line) for line in session.journal.lines]
     again = replay(parse_journal(lines), lambda _: two_balls, lambda _: bright()).sessions[0]
     assert again.prompts(HERE) == Prompts(CLICKS)
     assert np.array_equal(again.labels, session.labels)
