@@ -7,7 +7,7 @@ import pytest
 
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.session.ahead import prepare, to_prepare
+from napari_intseg.session.prefetch import prepare, to_prepare
 from napari_intseg.session.session import Session
 from napari_intseg.ui import prefetch
 

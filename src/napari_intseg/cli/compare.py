@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, BoolArray
     from napari_intseg.core.volume import Plane
     from napari_intseg.io.source import FileVolume
-    from napari_intseg.session.compare import Overlap, Spot
-    from napari_intseg.session.side_by_side import Pair, Round, SideBySide
+    from napari_intseg.session.compare.side_by_side import Pair, Round, SideBySide
+    from napari_intseg.session.compare.two_answers import Overlap, Spot
 
 HELP = "compare models on the same clicks"
 DESCRIPTION = """Give the same clicks to two models or more, and tell where they agree: after every
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         0; 130 when propagation was interrupted, with what was done by then told and written.
     """
     from napari_intseg.io.read import read_mask
-    from napari_intseg.session.side_by_side import SideBySide
+    from napari_intseg.session.compare.side_by_side import SideBySide
 
     _check(args)
     volume = scans.read_image(args)

@@ -187,7 +187,7 @@ def check_initial(initial: "Array", path: Path) -> tuple[int, ...]:
     """
     import numpy as np
 
-    from napari_intseg.session.objects import LARGEST_LABEL
+    from napari_intseg.session.document import LARGEST_LABEL
 
     found = tuple(int(label) for label in np.unique(initial) if label)
     if found and max(found) > LARGEST_LABEL:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Segmenter
     from napari_intseg.core.volume import Volume
     from napari_intseg.models.identity import ModelIdentity
-    from napari_intseg.session.canvas import Labels
-    from napari_intseg.session.journal_read import Written
-    from napari_intseg.session.replay import Replayed
+    from napari_intseg.session.journal.reader import Written
+    from napari_intseg.session.journal.replay import Replayed
+    from napari_intseg.session.masks.canvas import Labels
 
 HELP = "do again what a journal of a session says"
 DESCRIPTION = """Make the labels of a session again from their journal and the image.
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from napari_intseg.cli.replay_image import find_scan
     from napari_intseg.io.write import check_fits, check_target, write_labels
-    from napari_intseg.session.replay import replay
+    from napari_intseg.session.journal.replay import replay
 
     if args.output is not None:
         inputs = args.journal, args.image, args.compare, args.weights
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
 def _journal(path: Path) -> "tuple[Written, Path | None]":
     """Return what a journal says, and the labels it stays with if those were given and are read."""
     from napari_intseg.io.suffixes import READABLE, ending_of
-    from napari_intseg.session.journal_read import read_journal, read_journal_of
+    from napari_intseg.session.journal.reader import read_journal, read_journal_of
 
     ending = ending_of(path)
     if ending is None:

@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
             names=looking.names(args, args.init), algorithm=args.model or DEFAULT_MODEL,
         )  # fmt: skip
     if not args.no_journal:
-        from napari_intseg.session.replay import save_beside
+        from napari_intseg.session.journal.replay import save_beside
 
         save_beside(session, args.output, time=args.time or 0)
     if args.probability is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from napari_intseg.session.request import Result, run
+from napari_intseg.session.predictor import Result, run
 from napari_intseg.ui.drawer import Drawer
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.viewed import Viewed

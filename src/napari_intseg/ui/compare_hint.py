@@ -9,9 +9,8 @@ from napari.layers import Points
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.inference.predict import PreparedStore
-from napari_intseg.session.both_ways import both_ways, differing
-from napari_intseg.session.compare import Spot, deepest
-from napari_intseg.session.setup import Question
+from napari_intseg.session.compare.two_answers import Spot, both_ways, deepest, differing
+from napari_intseg.session.question import Question
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_pair import Pair, grid_voxel
 from napari_intseg.ui.layers import Place, geometry

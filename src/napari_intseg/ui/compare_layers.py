@@ -9,7 +9,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_intseg.core.segmenter import Array, BoolArray
-from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B, Agreement, Window
+from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, Agreement, Window
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import LABEL_DTYPE, geometry
 from napari_intseg.ui.made import note_made

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_intseg.session.journal_file import journals_folder
+from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui import alternatives, one_object, tools
 from napari_intseg.ui.actions import Keys
 from napari_intseg.ui.bridge import Bridge

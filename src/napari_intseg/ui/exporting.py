@@ -14,8 +14,8 @@ from napari_intseg.io.layer_grid import KEY, file_grid, layer_grid
 from napari_intseg.io.measure import measure, write_measurements
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.write import write_labels
-from napari_intseg.session.journal import Line, now
-from napari_intseg.session.replay import about_labels
+from napari_intseg.session.journal.recorder import Line, now
+from napari_intseg.session.journal.replay import about_labels
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.voice import told
 from napari_intseg.ui.workbench import Workbench

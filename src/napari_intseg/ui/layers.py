@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.objects import LARGEST_LABEL
+from napari_intseg.session.document import LARGEST_LABEL
 from napari_intseg.ui.big import is_large
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.kept import default_path, keep

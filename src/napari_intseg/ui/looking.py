@@ -15,7 +15,7 @@ from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.reading import SliceReader
 from napari_intseg.inference.seeing import MEASURED_PX, Seeing
 from napari_intseg.inference.zoom_in import is_seen_whole
-from napari_intseg.session.setup import Setup
+from napari_intseg.session.question import Setup
 from napari_intseg.ui.viewed import as_displayed
 from napari_intseg.ui.window import window_now
 from napari_intseg.ui.workbench import Workbench

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.ahead import Ahead, prepare, to_prepare
+from napari_intseg.session.prefetch import Ahead, prepare, to_prepare
 from napari_intseg.ui.viewed import Viewed
 from napari_intseg.ui.worker import Job, Outcome, Post, ShouldStop
 

@@ -12,11 +12,11 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.io.beside import METADATA
 from napari_intseg.models.identity import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
-from napari_intseg.session.journal import Journal, now
-from napari_intseg.session.journal_file import JournalFile, find_unfinished, new_path, prune
-from napari_intseg.session.journal_read import Written
-from napari_intseg.session.replay import Replayed, replay
-from napari_intseg.session.signature import image_signature
+from napari_intseg.session.journal.file import JournalFile, find_unfinished, new_path, prune
+from napari_intseg.session.journal.image_signature import image_signature
+from napari_intseg.session.journal.reader import Written
+from napari_intseg.session.journal.recorder import Journal, now
+from napari_intseg.session.journal.replay import Replayed, replay
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.loading import Choice

@@ -12,7 +12,7 @@ from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.models.identity import identity_of
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.embeddings import EmbeddingFiles
-from napari_intseg.session.propagating import TITLE_ALL
+from napari_intseg.session.propagator import TITLE_ALL
 from napari_intseg.ui.binder import Binder, Tools
 from napari_intseg.ui.frame import Frame, can_mix, possible_axes
 from napari_intseg.ui.layers import NEGATIVE, POSITIVE

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_intseg.models.catalogue import CATALOGUE
 from napari_intseg.models.registry import available_models
-from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B
+from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B
 from napari_intseg.ui.compare_layers import COLOURS
 from napari_intseg.ui.compare_state import State
 from napari_intseg.ui.comparison import Comparison
