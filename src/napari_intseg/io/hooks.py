@@ -109,7 +109,7 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
     if "s" in axes and arrays[0].dtype != np.uint8 and "c" not in axes:
         axes = axes.replace("s", "c")  # napari shows colours of 8 bits only
     grid = axes.replace("c", "").replace("s", "")
-    about = {"source": raster.source, "affine": raster.affine, "order": order}
+    about: dict[str, Any] = {"source": raster.source, "affine": raster.affine, "order": order}
     if raster.is_labels:
         about[OWN] = True
     base = {"name": name, "metadata": {KEY: about}, **_placed(raster, grid, order)}

@@ -138,7 +138,8 @@ def enlist(path: Path) -> None:
         if not (path.parent / ".zgroup").is_file():
             write_text(path.parent / ".zgroup", json.dumps({"zarr_format": 2}))
     else:
-        content = {"zarr_format": 3, "node_type": "group"} | content
+        for key, value in (("zarr_format", 3), ("node_type", "group")):
+            content.setdefault(key, value)
         about = content.setdefault("attributes", {}).setdefault("ome", {"version": target.version})
     names = list(about.get("labels", ()))
     if path.name not in names:

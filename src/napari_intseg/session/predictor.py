@@ -14,12 +14,12 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import (
-    PreparedStore,
     SliceAnswer,
     largest_view_px,
     predict_slice,
 )
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.inference.squeezed import Squeezed
 from napari_intseg.propagation.guide import start_of
 from napari_intseg.session.document import Change, Document

@@ -7,12 +7,12 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.predict import (
     Options,
-    PreparedStore,
     largest_view_px,
     prepare_slice,
     whole_keys,
 )
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.session.embeddings import LayeredCache, PreparedCache
 from napari_intseg.session.question import Setup
 from napari_intseg.session.session import Session

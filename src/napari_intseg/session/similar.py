@@ -19,8 +19,8 @@ from napari_intseg.inference.candidates import (
 )
 from napari_intseg.inference.contrast import Contrast
 from napari_intseg.inference.patch import Patch, bounding_box
-from napari_intseg.inference.predict import PreparedStore
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.session.document import Document
 from napari_intseg.session.masks.plane_state import Window
 from napari_intseg.session.predictor import Predictor, Request, run

@@ -15,8 +15,7 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.io.beside import METADATA
-from napari_intseg.session.document import Change
-from napari_intseg.session.document import LARGEST_LABEL
+from napari_intseg.session.document import LARGEST_LABEL, Change
 from napari_intseg.session.session import Session
 from napari_intseg.ui.asking import Asking
 from napari_intseg.ui.boxes import Boxes

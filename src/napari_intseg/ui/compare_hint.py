@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Points
 
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.inference.predict import PreparedStore
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.session.compare.two_answers import Spot, both_ways, deepest, differing
 from napari_intseg.session.question import Question
 from napari_intseg.ui.binder import Binder
