@@ -49,7 +49,7 @@ def picture_format(path: Path) -> str:
     # BMP and GIF are for those who ask for them: only evaluation data sets hold masks in them
     if found is None or (found not in ("PNG", "JPEG") and found != named):
         raise FileError(
-            f"file cannot be read: expected a picture that begins as {named or 'PNG or JPEG'} "
+            f"file cannot be read: expected an image or mask that begins as {named or 'PNG or JPEG'} "
             f"does, got {start[:8]!r} in {str(path)!r}. Save it as PNG."
         )
     if found == "PNG":
