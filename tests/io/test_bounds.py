@@ -203,6 +203,18 @@ def test_metadata_that_cannot_be_are_refused(tmp_path, about, told):
         read_volume(zarr_with(tmp_path, **about))
 
 
+def test_a_file_does_not_become_tens_of_thousands_of_layers(tmp_path):
+    for count in (3, 20_000):
+        tifffile.imwrite(
+            tmp_path / "i.ome.tif", np.zeros((count, 2, 2), np.uint8), ome=True,
+            photometric="minisblack", metadata={"axes": "CYX"},
+        )  # fmt: skip
+        if count == 3:
+            assert len(read_layers(str(tmp_path / "i.ome.tif"))) == 3
+    with pytest.raises(FileError, match="file has too many channels: expected at most 1000"):
+        read_layers(str(tmp_path / "i.ome.tif"))
+
+
 def test_an_image_has_few_levels(tmp_path):
     path = MAKERS[".zarr"](tmp_path, RNG)
     told = json.loads((path / ".zattrs").read_text())
@@ -269,7 +281,7 @@ def test_pictures_are_opened_by_their_own_decoder_alone(tmp_path, monkeypatch, e
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **_: asked.append(a))
     (tmp_path / f"i{ending}").write_bytes(content)
     for read in (read_volume, read_labels):
-        with pytest.raises(FileError, match="expected a picture that begins as"):
+        with pytest.raises(FileError, match="expected an image or mask that begins as"):
             read(tmp_path / f"i{ending}")
     assert asked == []
 

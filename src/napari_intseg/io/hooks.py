@@ -34,6 +34,9 @@ AUTOMATIC = "napari-intseg automatic limits"
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
 _LOOKED_AT = 200
 _JPEG = (".jpg", ".jpeg")
+_MOST_LAYERS = 1000
+"""Channels of a file: spectral cameras have some hundreds, and napari takes a minute for those."""
+
 _SAMPLE_PX = 512
 _PERCENTILES = (0.1, 99.9)
 
@@ -117,6 +120,12 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
         channel = raster.channels[0] if raster.channels else Channel()
         return [_layer(raster, arrays, base, channel, is_rgb=axes.endswith("s"))]
     at = axes.index("c")
+    if arrays[0].shape[at] > _MOST_LAYERS:
+        raise FileError(
+            f"file has too many channels: expected at most {_MOST_LAYERS}, each of which is a "
+            f"layer, got {arrays[0].shape[at]} in {str(raster.source.path)!r}. Save some of them "
+            "to a file of their own."
+        )
     where: tuple[slice, ...] = (slice(None),) * at
     layers = []
     for i in range(arrays[0].shape[at]):

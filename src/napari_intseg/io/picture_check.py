@@ -48,9 +48,10 @@ def picture_format(path: Path) -> str:
     named = _ENDINGS.get(path.suffix.lower())
     # BMP and GIF are for those who ask for them: only evaluation data sets hold masks in them
     if found is None or (found not in ("PNG", "JPEG") and found != named):
+        kinds = named or "PNG or JPEG"
         raise FileError(
-            f"file cannot be read: expected a picture that begins as {named or 'PNG or JPEG'} "
-            f"does, got {start[:8]!r} in {str(path)!r}. Save it as PNG."
+            f"file cannot be read: expected an image or mask that begins as {kinds} does, got "
+            f"{start[:8]!r} in {str(path)!r}. Save it as PNG."
         )
     if found == "PNG":
         _check_png(path)
