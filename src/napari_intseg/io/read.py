@@ -1,12 +1,14 @@
 """Read images and volumes with their geometry."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from napari_intseg.core.files import finish
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError
@@ -67,6 +69,8 @@ def read_volume(
         If what it holds is no image that can be segmented.
     """
     path = Path(path)
+    with suppress(OSError):  # a read-only folder: it is read as it is
+        finish(path.parent)
     if _holds_dicom(path):
         return _told(
             path,
