@@ -8,7 +8,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # GUI tests open a real window; without a display they get a virtual one when there is Xvfb.
 XVFB := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(if $(shell command -v xvfb-run),xvfb-run -a -s "-screen 0 1600x1000x24",))
 
-.PHONY: demo test lint clean
+# how long `make fuzz` damages files, and from which seed
+SECONDS ?= 600
+SEED ?= 0
+
+.PHONY: demo test lint fuzz clean
 
 # `make demo VOLUME=scan.nii.gz` segments a volume of yours
 demo: $(VENV)/.demo
@@ -18,6 +22,10 @@ test: lint
 	@if [ "$$(uname)" = Linux ] && [ -z '$(XVFB)$(DISPLAY)$(WAYLAND_DISPLAY)' ]; then \
 		echo "no display and no xvfb-run: install the packages that .ci/run lists" >&2; exit 1; fi
 	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+# damaged files of every kind, each read in a process with limits; what is found is kept
+fuzz: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_files.py --seconds $(SECONDS) --seed $(SEED) --keep fuzz-findings
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -40,4 +48,4 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output build dist
+	rm -rf $(VENV) demo-output fuzz-findings build dist

@@ -27,7 +27,7 @@ import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_intseg.session.journal_file import FOLDER_VARIABLE
+from napari_intseg.session.journal.file import FOLDER_VARIABLE
 from soak_memory import growth_kb, memory
 from soak_window import ACTIONS, MODELS, SHAPE, WINDOW_PX, A, Report, Soak, drop_drawing, volume
 

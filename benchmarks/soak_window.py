@@ -19,8 +19,8 @@ from qtpy.QtWidgets import QApplication
 from vispy.gloo.glir import _GlirQueueShare as GlirQueueShare
 
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Query, Traits
-from napari_intseg.session.journal_read import parse_journal
-from napari_intseg.session.replay import replay
+from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.replay import replay
 from napari_intseg.ui import one_object
 from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.loading import Choice

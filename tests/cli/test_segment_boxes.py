@@ -42,7 +42,7 @@ class Boxer:
         return Answer(np.where(mask & (grey > 0.5), 5, -5).astype(np.float32), info=info)
 
 
-class Follower(Boxer):
+class MirrorSession(Boxer):
     def follow(self, read, planes, *, masks=None, prompts=None):
         assert prompts is None
         ((_, mask),) = masks.items()
@@ -51,7 +51,7 @@ class Follower(Boxer):
             yield index, np.where(mask & bright, 5, -5).astype(np.float32)
 
 
-build, build_follower = Boxer, Follower
+build, build_follower = Boxer, MirrorSession
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError
 from napari_intseg.evaluation.benchmark import evaluate
 from napari_intseg.evaluation.datasets import Choices, open_datasets
-from napari_intseg.evaluation.jobs import ModelChoice
-from napari_intseg.evaluation.run import Protocol
-from napari_intseg.evaluation.volumes import planes_by_error, segment_volume
+from napari_intseg.evaluation.jobs import ModelChoice, Score
+from napari_intseg.evaluation.live import live_table
+from napari_intseg.evaluation.run import Course, Protocol
+from napari_intseg.evaluation.volumes import planes_by_error, planes_by_region, segment_volume
 
 
 class Bright:
@@ -92,3 +93,30 @@ def test_whole_volumes_of_a_folder_are_evaluated(ball, tmp_path):
     assert score.size_px == truth.sum()
     assert score.course.ious[-1] > 0.6
     assert len(score.course.surfaces) == len(score.course.clicks)
+
+
+def test_live_it_clicks_where_the_largest_connected_error_is():
+    truth = np.zeros((3, 20, 20), np.int8)
+    truth[0, ::2, ::2] = 1  # many wrong pixels, each alone
+    truth[2, 4:9, 4:9] = 1
+    assert planes_by_error(truth > 1, truth)[0] == 0
+    assert planes_by_region(truth > 1, truth) == [2, 0]
+    volume = Volume((200 * truth).astype(np.uint8))
+    course = segment_volume(Bright(), volume, truth, Protocol(1), live=True)
+    assert course.clicks[0][0] == 2
+    assert (course.clicks[0][1].row, course.clicks[0][1].col) == (6, 6)
+    assert len(course.cpu_seconds) == len(course.clicks)
+    assert all(seconds >= 0 for seconds in course.cpu_seconds)
+
+
+def test_the_live_table_counts_what_people_would_do():
+    def score(*dices):
+        course = Course((), dices, dices, (), cpu_seconds=(0.5,) * len(dices))
+        return Score("model", "data", "entry", None, 0, 9, course)
+
+    header, row = live_table([score(0.2, 0.9, 0.8, 0.96), score(0.3, 0.4)])
+    assert dict(zip(header, row, strict=True)) == {
+        "model": "model", "data": "data", "objects": "2", "Dice@1": "0.250", "Dice@3": "0.600",
+        "Dice@5": "0.680", "Dice@10": "0.680", "accepted": "50%", "falls": "1", "lost": "1",
+        "CPU s": "0.50",
+    }  # fmt: skip

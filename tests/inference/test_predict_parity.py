@@ -54,7 +54,7 @@ class FormulaNetwork:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_click_sequence_equals_the_published_predictor(shared: Path, play, name: str) -> None:
     fixture = np.load(shared / "parity" / "ritm_pipeline.npz")
-    options = Options(Intensity(), zoom_in=SETTINGS[name], longer_side_px=None)
+    options = Options.published(Intensity(), zoom_in=SETTINGS[name], longer_side_px=None)
     answers = play(FormulaNetwork(), fixture["image"], fixture["clicks"], options)
     for i, answer in enumerate(answers):
         box = (-1, 0, -1, 0) if answer.kept is None else answer.kept.box
@@ -75,7 +75,9 @@ def test_ritm_clicks_equal_the_published_predictor(
 ) -> None:
     fixture = np.load(shared / "parity" / "ritm_hrnet18s_predictor.npz")
     zoom = None if name == "NoBRS_nozoom" else ZoomIn(target_size=256, min_crop_size=128)
-    options = Options(Intensity(), zoom_in=zoom, flip=name != "NoBRS_noflip", longer_side_px=None)
+    options = Options.published(
+        Intensity(), zoom_in=zoom, flip=name != "NoBRS_noflip", longer_side_px=None
+    )
     answers = play(hrnet18s, fixture["image"], fixture["clicks"], options)
     for answer, prob in zip(answers, fixture[name], strict=True):
         np.testing.assert_allclose(sigmoid(answer.patch.full()), prob, rtol=0, atol=1e-3)

@@ -367,7 +367,7 @@ def test_sizes_that_lie_make_no_endless_list_of_pieces(tmp_path):
     tifffile.imwrite(tmp_path / "i.tif", np.zeros((12, 10), np.uint8), compression="zlib")
     with tifffile.TiffFile(tmp_path / "i.tif", mode="r+b") as file:
         file.pages[0].tags["ImageLength"].overwrite(4_000_000_000)
-    with pytest.raises(FileError, match="expected a place for each of"):
+    with pytest.raises(FileError, match=r"header declares|expected a place for each of"):
         read_volume(tmp_path / "i.tif")
     path = make(tmp_path, "0.5.zarr")
     about = (path / "0" / "zarr.json").read_text()

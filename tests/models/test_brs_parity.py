@@ -37,7 +37,7 @@ def off(
     play: Callable[..., Iterator[Any]], model: Brs, fixture: Any, name: str, count: int
 ) -> list[float]:
     """Return by how much the probability differs from the stored one after each click."""
-    options = Options(
+    options = Options.published(
         Intensity(), zoom_in=ZoomIn(target_size=256, min_crop_size=128), longer_side_px=None
     )
     answers = play(model, fixture["image"], fixture["clicks"][:count], options)

@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,141 @@ def test_what_is_no_state_dict_is_told() -> None:
     assert net.bias.item() == 1.0
     with pytest.raises(WeightsError, match=r"1 missing \(bias\)"):
         load_strict(net, {"weight": torch.ones(1, 2)}, Path("x.pth"))
+
+
+def zipped(path: Path, pickled: bytes) -> Path:
+    """Put a pickle in the place of that of a whole checkpoint."""
+    torch.save({"a": torch.zeros(4)}, path)
+    with zipfile.ZipFile(path) as whole:
+        entries = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(path, "w") as made:
+        for name, content in entries.items():
+            made.writestr(name, pickled if name.endswith("data.pkl") else content)
+    return path
+
+
+def legacy(path: Path, pickled: bytes) -> Path:
+    """Put a pickle in the place of that of a checkpoint from before torch 1.6."""
+    magic, protocol = 0x1950A86A20F9469CFC6C, 1001
+    start = b"".join(pickle.dumps(one, 2) for one in (magic, protocol, {}))
+    path.write_bytes(start + pickled + pickle.dumps([], 2))
+    return path
+
+
+DOUBLED = b"\x80\x02" + b")" + b"q\x00" + b"".join(
+    b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86q" + bytes([i + 1]) for i in range(60)
+)  # fmt: skip
+TENSOR = (
+    b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+    b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpu%stQ%s%s%s\x89NtR."
+)
+
+
+def number(n: int) -> bytes:
+    return b"\x8a\x08" + n.to_bytes(8, "little", signed=True)
+
+
+CODE = {
+    "os.system": b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00idq\x01\x85R.",
+    "posix.system": b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.",
+    "os.system, by the stack": b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R.",
+    "builtins.eval": b"\x80\x02cbuiltins\neval\nX\x01\x00\x00\x001\x85R.",
+    "builtins.getattr": b"\x80\x02cbuiltins\ngetattr\n.",
+    "torch.hub.load": b"\x80\x02ctorch.hub\nload\n.",
+    "os.system of an instance": b"\x80\x02(X\x02\x00\x00\x00idios\nsystem\n.",
+}
+UNBOUNDED = {
+    "nested tuples": DOUBLED + b".",
+    "nested tuples as a key": DOUBLED + b"N}q\xff0\x300h\xffh\x3cNs.",
+    "nested tuples that are thrown away": DOUBLED + b"0N.",
+    "a list that holds itself": b"\x80\x02]q\x00h\x00a.",
+    "deep lists": b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",
+    "a byte array of any size": b"\x80\x02cbuiltins\nbytearray\n" + number(1 << 40) + b"\x85R.",
+    "a storage of any size": b"\x80\x02ctorch\nFloatStorage\n" + number(1 << 40) + b"\x85R.",
+    "a storage beyond the file": TENSOR
+    % (number(1 << 40), number(0), number(4) + b"\x85", number(1) + b"\x85"),
+    "a tensor beyond its storage": TENSOR
+    % (number(4), number(0), number(1 << 40) + b"\x85", number(1) + b"\x85"),
+    "one value as many": TENSOR
+    % (number(4), number(0), number(1 << 40) + b"\x85", number(0) + b"\x85"),
+}
+BROKEN = {
+    "cut within a number": b"\x80\x02X\x05",
+    "nothing on the stack": b"\x80\x02R.",
+    "no mark": b"\x80\x02t.",
+    "an empty memory": b"\x80\x02h\x07.",
+    "a string without end": b"\x80\x02\x8d" + (1 << 60).to_bytes(8, "little") + b"a.",
+    "no end": b"\x80\x02N",
+}
+
+
+@pytest.mark.parametrize("way", [zipped, legacy])
+@pytest.mark.parametrize("what", CODE)
+def test_what_asks_to_run_code_is_called_so(tmp_path: Path, way: Any, what: str) -> None:
+    path = way(tmp_path / "evil.pth", CODE[what])
+    with pytest.raises(WeightsError, match=r"asks to run code \(.*\)\. Do not use") as told:
+        load_checkpoint(path)
+    assert what.partition(" of")[0].partition(",")[0] in str(told.value)
+
+
+@pytest.mark.parametrize("way", [zipped, legacy])
+@pytest.mark.parametrize("what", UNBOUNDED)
+def test_what_would_never_end_is_refused(tmp_path: Path, way: Any, what: str) -> None:
+    path = way(tmp_path / "evil.pth", UNBOUNDED[what])
+    with pytest.raises(WeightsError, match=r"not safe to load: .*Do not use this file"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("what", BROKEN)
+@pytest.mark.parametrize("way", [zipped, legacy, lambda path, content: path.write_bytes(content)])
+def test_what_is_broken_is_told_in_one_line(tmp_path: Path, way: Any, what: str) -> None:
+    path = tmp_path / "broken.pth"
+    way(path, BROKEN[what])
+    with pytest.raises(WeightsError, match=r"weights cannot be read: .*fetch it again") as told:
+        load_checkpoint(path)
+    assert "\n" not in str(told.value)
+
+
+def test_an_old_file_that_is_cut_behind_its_first_number_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "cut.pth"
+    path.write_bytes(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M")
+    with pytest.raises(WeightsError, match=r"weights cannot be read: .*fetch it again"):
+        load_checkpoint(path)
+
+
+def test_parts_that_unpack_to_more_than_the_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pth"
+    torch.save({"a": torch.zeros(4_000_000)}, path)
+    with zipfile.ZipFile(path) as whole:
+        entries = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in entries.items():
+            made.writestr(name, content)
+    with pytest.raises(WeightsError, match="more memory than the file has bytes"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("zip_file", [True, False])
+def test_what_published_files_hold_is_read(tmp_path: Path, zip_file: bool) -> None:
+    whole = torch.arange(24.0).reshape(4, 6)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    given = {
+        "state_dict": net.state_dict(),
+        "parameter": torch.nn.Parameter(torch.ones(2)),
+        "part": whole[1:, ::2],
+        "half": whole.half(),
+        "expanded": torch.ones(1).expand(1000),
+        "empty": torch.zeros(0, 3),
+        "scalar": torch.tensor(3),
+        "optimizer": torch.optim.Adam(net.parameters()).state_dict(),
+        "kinds": (torch.Size([1, 2]), torch.device("cpu"), torch.float16, {1, 2}, 1j, b"bytes"),
+        "config": {"params": {"size": [1, 2.5, None, True, "text"]}},
+    }
+    path = tmp_path / "whole.pth"
+    torch.save(given, path, _use_new_zipfile_serialization=zip_file)
+    read = load_checkpoint(path)
+    assert torch.equal(read["part"], given["part"])
+    assert torch.equal(read["expanded"], given["expanded"])
+    assert read["kinds"] == given["kinds"]
+    assert read["config"] == given["config"]
+    net.load_state_dict(read["state_dict"])

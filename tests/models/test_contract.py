@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.overrides import TorchFunctionMode
 
 from napari_intseg.cli.main import main
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
@@ -234,3 +236,35 @@ def test_what_a_model_needs_is_what_the_contract_gives() -> None:
         traits = built(name).traits
         assert not missing(prompts_for(traits, truth), traits)
     assert built("dextr").traits.needs == {"extreme_points"}
+
+
+# --- what a convolution runs with
+
+
+class Convolutions(TorchFunctionMode):
+    """Notes whether cuDNN may take each convolution, at the moment it is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.with_cudnn: list[bool] = []
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if function in (torch.conv2d, torch.conv_transpose2d):
+            self.with_cudnn.append(torch.backends.cudnn.enabled)
+        return function(*args, **(kwargs or {}))
+
+
+WITHOUT_NETWORK = ("random walker", "region growing", "grabcut")
+
+
+@pytest.mark.parametrize("name", [n for n in FULL if MODELS[n].family not in WITHOUT_NETWORK])
+def test_cudnn_takes_the_convolutions_of_every_network(name: str) -> None:
+    image, truth = image_for(name)
+    with Convolutions() as seen:
+        # not the remembered embedding: its convolutions are asked about, too
+        model = load_model(name, device="cpu", precision="float32")
+        model.predict(Query(model.prepare(image), prompts_for(model.traits, truth)))
+    assert seen.with_cudnn
+    assert all(seen.with_cudnn)

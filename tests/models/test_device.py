@@ -7,6 +7,7 @@ from napari_intseg.errors import DeviceError
 from napari_intseg.models.device import (
     choose_device,
     choose_precision,
+    convolutions,
     list_devices,
     memory_guard,
 )
@@ -55,3 +56,13 @@ def test_running_out_of_memory_becomes_an_error_of_ours() -> None:
         memory_guard(torch.device("cpu")),
     ):
         raise torch.OutOfMemoryError("full")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_choice_about_tf32_leaves_the_other_choices_about_cudnn(enabled: bool) -> None:
+    now = torch.backends.cudnn
+    with now.flags(enabled=enabled, benchmark=True, deterministic=True, allow_tf32=True):
+        with convolutions(tf32=False):
+            assert (now.enabled, now.benchmark, now.deterministic) == (enabled, True, True)
+            assert not now.allow_tf32
+        assert now.allow_tf32

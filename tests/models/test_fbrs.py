@@ -29,7 +29,7 @@ def play(
     model: Segmenter, image: np.ndarray, clicks: np.ndarray, zoom: ZoomIn | None
 ) -> Iterator[SliceAnswer]:
     """Give the clicks, rows of (positive, row, col), one after another."""
-    options = Options(Intensity(), zoom_in=zoom, longer_side_px=None)
+    options = Options.published(Intensity(), zoom_in=zoom, longer_side_px=None)
     given: tuple[Click, ...] = ()
     prev = None
     for positive, row, col in clicks:

@@ -171,7 +171,7 @@ def both(play, focal_formula) -> Callable[..., Iterator[tuple[Step, SliceAnswer]
         colours, given = image.astype(np.float32) / 255, as_clicks(clicks)
         with torch.no_grad():
             steps = list(published(focal_formula, colours, given, PUBLISHED_ZOOM_IN, 64, 1.4))
-        options = Options(Intensity(), zoom_in=PUBLISHED_ZOOM_IN)
+        options = Options.published(Intensity(), zoom_in=PUBLISHED_ZOOM_IN)
         yield from zip(steps, play(model, image, clicks, options), strict=True)
 
     return ask

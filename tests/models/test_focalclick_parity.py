@@ -78,7 +78,7 @@ def test_the_pipeline_equals_the_published_one(
     side, expansion, zoom = CASES[case]
     net = focal_formula
     model = FocalClick(TRAITS, net, device="cpu", infer_size_px=side, focus_expansion=expansion)
-    options = Options(Intensity(), zoom_in=zoom)
+    options = Options.published(Intensity(), zoom_in=zoom)
     answers = play(model, fixture["image"], fixture["clicks"], options)
     for k, answer in enumerate(answers):
         target = answer.seen.box
@@ -126,7 +126,7 @@ def test_clicks_equal_the_published_predictor(
     path = tmp_path / "last_checkpoint.pth"
     torch.save({"state_dict": state_dict, "config": info["config"]}, path)
     model = build("focalclick-hrnet18s-s2", path, device="cpu")
-    answers = play(model, fixture["image"], fixture["clicks"], Options(Intensity()))
+    answers = play(model, fixture["image"], fixture["clicks"], Options.published(Intensity()))
     for k, answer in enumerate(answers):
         target = answer.seen.box
         assert list(target) == list(fixture["target_roi"][k])

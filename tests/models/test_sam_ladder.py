@@ -14,8 +14,8 @@ from napari_intseg.errors import DeviceError
 from napari_intseg.models.sam_adapter import SamSegmenter
 from napari_intseg.models.sam_frame import Frame
 from napari_intseg.models.sam_memory import side_for
-from napari_intseg.session.ahead import prepare, to_prepare
 from napari_intseg.session.embeddings import EmbeddingFiles
+from napari_intseg.session.prefetch import prepare, to_prepare
 from napari_intseg.session.session import Session
 
 Tried = tuple[str, str, int]

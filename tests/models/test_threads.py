@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -33,3 +34,29 @@ def test_blas_computes_with_one_thread_meanwhile_and_as_before_afterwards():
         with one_thread_of_blas():
             assert set(threads()) == {1}
         assert threads() == before
+
+
+def test_of_several_threads_the_last_puts_back_what_the_first_found():
+    def threads():
+        return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+    first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
+    seen = []
+
+    def second():
+        first_is_in.wait()
+        with one_thread_of_blas():
+            second_is_in.set()
+            first_is_out.wait()
+            seen.append(threads())
+
+    with threadpool_limits(2, user_api="blas"):
+        other = threading.Thread(target=second)
+        other.start()
+        with one_thread_of_blas():
+            first_is_in.set()
+            assert second_is_in.wait(60), "it need not wait for the first to leave"
+        first_is_out.set()
+        other.join()
+        assert seen == [{1}], "it still has one when the first has left"
+        assert threads() == {2}

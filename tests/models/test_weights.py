@@ -1,19 +1,26 @@
 """Find, fetch, add and verify weight files; a download is whole and right, or it never was."""
 
 import contextlib
+import gzip
+import io
 import os
+import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from napari_intseg.errors import WeightsError
 from napari_intseg.models import weights
 from napari_intseg.models.catalogue import CATALOGUE, WeightFile, find_entry
+from napari_intseg.models.registry import load_model
+from napari_intseg.models.store import check_unchanged, sha256_of
 from napari_intseg.models.weights import (
     add,
     bundled_folder,
@@ -26,6 +33,17 @@ from napari_intseg.models.weights import (
 
 CONTENT = b"PK\x03\x04" + bytes(range(256)) * 2000  # begins as a torch file does
 RIGHT = sha256(CONTENT).hexdigest()
+BOMB = gzip.compress(b"PK\x03\x04" + bytes(1 << 24), 9)
+STALLING, RELEASED = threading.Event(), threading.Event()
+
+
+def saved(**tensors: tuple[int, ...]) -> bytes:
+    held = io.BytesIO()
+    torch.save({name.replace("__", "."): torch.zeros(n) for name, n in tensors.items()}, held)
+    return held.getvalue()
+
+
+NET = saved(mask_decoder__iou_token__weight=(1, 256), image_encoder__pos_embed=(1, 8, 8, 768))
 
 
 class Server(BaseHTTPRequestHandler):
@@ -34,11 +52,27 @@ class Server(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        body = {"/page": b"<html>log in first</html>"}.get(self.path, CONTENT)
+        body = {"/page": b"<html>log in first</html>", "/bomb": BOMB, "/net": NET}.get(
+            self.path, CONTENT
+        )
         self.send_response(404 if self.path == "/gone" else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if self.path == "/bomb":
+            self.send_header("Content-Encoding", "gzip")
+        if self.path == "/badlength":
+            self.send_header("Content-Length", "abc")
+        if self.path in ("/half", "/badlength"):
+            self.close_connection = True
+        elif self.path == "/stall":
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[:1000])
+            STALLING.set()
+            RELEASED.wait(60)
+            return
+        else:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.path == "/cut":
+        if self.path in ("/cut", "/half", "/badlength"):
             self.wfile.write(body[: len(body) // 2])
             self.close_connection = True
             return
@@ -235,6 +269,90 @@ def test_a_wrong_or_interrupted_download_leaves_nothing_behind(
     with pytest.raises(WeightsError, match=told):
         fetch("made")
     assert contents(own_folders) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/half", r"not whole, or others: expected about 0.512.* MB, got 0.256 MB"),
+        ("/badlength", r"not whole, or others: expected about 0.512.* MB, got 0.256 MB"),
+        ("/bomb", r"cannot be fetched: .*an answer packed as 'gzip'"),
+    ],
+)
+def test_a_server_that_tells_no_length_or_packs_its_answer_leaves_nothing_behind(
+    server: str, enter: Any, own_folders: Path, path: str, told: str
+) -> None:
+    enter(address=server + path, size_mb=len(CONTENT) / 1e6)
+    with pytest.raises(WeightsError, match=told):
+        fetch("made")
+    assert contents(own_folders) == []
+
+
+def test_more_than_the_catalogue_says_is_not_taken(
+    server: str, enter: Any, own_folders: Path
+) -> None:
+    enter(address=f"{server}/good", size_mb=0.1)
+    with pytest.raises(WeightsError, match=r"got more than the 0.11 MB that it has"):
+        fetch("made")
+    assert contents(own_folders) == []
+
+
+def test_cancel_is_obeyed_while_a_server_stalls(server: str, enter: Any, own_folders: Path) -> None:
+    enter(address=f"{server}/stall")
+    STALLING.clear()
+    RELEASED.clear()
+    try:
+        # the server sends nothing more before RELEASED is set, which is after fetch came back
+        assert fetch("made", should_stop=STALLING.is_set) is None
+    finally:
+        RELEASED.set()
+    assert contents(own_folders) == []
+
+
+def test_another_network_does_not_count_as_fetched_or_added(
+    server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_folders: Path
+) -> None:
+    for key in ("ritm-hrnet18s", "sam-finetuned"):
+        entry = replace(CATALOGUE[key], address=f"{server}/net", size_mb=None)
+        monkeypatch.setitem(CATALOGUE, key, entry)
+    told = "another network: expected those of 'ritm-hrnet18s', got SAM ViT-B"
+    with pytest.raises(WeightsError, match=told):
+        fetch("ritm-hrnet18s")
+    source = tmp_path / "x.pth"
+    source.write_bytes(NET)
+    with pytest.raises(WeightsError, match=told):
+        add(source, "ritm-hrnet18s")
+    source.write_bytes(saved(some__thing=(3,)))
+    with pytest.raises(WeightsError, match="got names and shapes of none that is known"):
+        add(source, "ritm-hrnet18s")
+    assert contents(own_folders) == []
+    assert fetch("sam-finetuned") is not None
+
+
+def test_a_file_that_changed_after_it_was_first_loaded_is_told(own_folders: Path) -> None:
+    own_folders.mkdir(parents=True)
+    path = own_folders / "first.pth"
+    path.write_bytes(b"first")
+    check_unchanged(path, sha256_of(path), "first")
+    check_unchanged(path, sha256_of(path), "first")
+    assert contents(own_folders) == ["SHA256SUMS", "first.pth"]
+    path.write_bytes(b"second")
+    with pytest.raises(WeightsError, match=r"weights have changed: .*This file has changed"):
+        check_unchanged(path, sha256_of(path), "first")
+
+
+def test_loading_by_name_notes_what_is_loaded_and_tells_of_a_change(tmp_path: Path) -> None:
+    bundled = bundled_folder()
+    assert bundled is not None
+    copy = shutil.copy(bundled / "bundled.safetensors", tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAPARI_INTSEG_WEIGHTS", str(tmp_path))
+        load_model("bundled", device="cpu")
+        assert "bundled.safetensors" in (tmp_path / "SHA256SUMS").read_text()
+        with Path(copy).open("ab") as stream:
+            stream.write(b"x")
+        with pytest.raises(WeightsError, match="This file has changed"):
+            load_model("bundled", device="cpu")
 
 
 def test_a_wrong_download_leaves_the_old_file_as_it_was(

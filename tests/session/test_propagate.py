@@ -210,11 +210,13 @@ def test_a_leak_is_stopped(bright):
     session.click((8, 12, 12))
     session.propagate()
     assert planes_of(session.mask) == list(range(4, 12))
-    session.propagate(settings=WalkSettings(Ending(max_growth=99)))
+    session.propagate(settings=WalkSettings(Ending(max_growth=99, max_spread=0)))
     assert planes_of(session.mask) == list(range(4, 20))
     # what looks like the object is followed then, but by so many millimetres a plane alone
     assert session.mask[12].sum() < 1.8 * session.mask[11].sum()
-    session.propagate(settings=WalkSettings(Ending(max_growth=99), restraint=Restraint(99.0)))
+    session.propagate(
+        settings=WalkSettings(Ending(max_growth=99, max_spread=0), restraint=Restraint(99.0))
+    )
     assert session.mask[12].sum() == 26 * 26
 
 

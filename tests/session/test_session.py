@@ -4,7 +4,7 @@ import pytest
 from napari_intseg import Box, Click, Plane, Scribble, Session, Volume
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.errors import DataError, PromptError
-from napari_intseg.session.request import run
+from napari_intseg.session.predictor import run
 
 
 def ball_slice(volume, plane, col):

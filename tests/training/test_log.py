@@ -1,4 +1,5 @@
 import sys
+from dataclasses import asdict
 from types import ModuleType
 
 import pytest
@@ -32,6 +33,27 @@ def test_a_run_that_goes_on_forgets_what_it_will_do_again(tmp_path):
     Log(tmp_path, 2).close()
     assert [row["step"] for row in read_log(tmp_path)] == ["1", "2"]
     assert measurements(tmp_path) == {}
+
+
+def test_noisy_copies_are_read_back_and_may_be_missing(tmp_path):
+    one = Log(tmp_path)
+    one.write(1, asdict(Measured(2.5, 4, 0.8, 0.9, 0.92)))
+    one.write(2, asdict(Measured(2.5, 4, 0.8, 0.9, 0.92, 5, 6.5)))
+    one.close()
+    found = measurements(tmp_path)
+    assert found[1].noisy85 is None
+    assert (found[2].noisy85, found[2].noisy90) == (5, 6.5)
+
+
+def test_a_log_from_before_there_were_noisy_copies_is_read(tmp_path):
+    (tmp_path / "log.csv").write_text("step,noc85,noc90,iou1,iou3,iou5\n4,2,3,.7,.8,.9\n")
+    assert measurements(tmp_path) == {4: Measured(2, 3, 0.7, 0.8, 0.9)}
+
+
+def test_clicks_on_noisy_copies_count_a_third():
+    clean, both = Measured(2, 3, 0, 0.5, 0), Measured(2, 3, 0, 0.5, 0, 6, 8)
+    assert clean.rank == (5, -0.5)
+    assert both.rank == (8, -0.5)
 
 
 class Writer:

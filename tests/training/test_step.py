@@ -16,7 +16,7 @@ def batch():
     image = torch.from_numpy(
         np.random.default_rng(0).integers(0, 255, (2, 3, 64, 64), dtype=np.uint8)
     )
-    return image, truth, clicks, torch.zeros(2, 1, 64, 64)
+    return image, truth, clicks, torch.zeros(2, 1, 64, 64), torch.arange(2)
 
 
 @pytest.fixture
@@ -59,3 +59,34 @@ def test_other_steps_begin_with_the_first_click(batch, monkeypatch, seen):
     net = ClickPyramid().train()
     click_step(net, batch, passes=2, rng=np.random.default_rng(3), precision=torch.float32)
     assert seen == [(True, 1), (True, 2)]
+
+
+def test_objects_of_a_view_share_its_encoding(batch, monkeypatch):
+    """The loss of three objects on two images is that of three images, two of them the same."""
+    monkeypatch.setattr(step, "LATE_SHARE", 0.0)
+    encoded = []
+    encode = ClickPyramid.encode
+    monkeypatch.setattr(
+        ClickPyramid, "encode", lambda self, x: encoded.append(len(x)) or encode(self, x)
+    )
+    image, truth, clicks, prev, _ = batch
+    rows, owner = torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1])
+    truth, clicks, prev = truth[rows].clone(), clicks[rows].clone(), prev[rows]
+    truth[2], clicks[2, 0, :2] = truth[2].roll(15, 1), 40.0
+    losses, gradients = [], []
+    for images, of in ((image, owner), (image[rows], torch.arange(3))):
+        torch.manual_seed(0)
+        net = ClickPyramid().train()
+        for module in net.modules():  # statistics of two images are not those of three
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
+        loss, _ = click_step(
+            net, (images, truth, clicks, prev, of), passes=2, rng=np.random.default_rng(0),
+            precision=torch.float32,
+        )  # fmt: skip
+        loss.backward()
+        losses.append(float(loss))
+        gradients.append(next(net.encoder.parameters()).grad)
+    assert encoded == [2, 3]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert torch.allclose(*gradients, rtol=1e-2, atol=1e-6)

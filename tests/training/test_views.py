@@ -3,6 +3,7 @@ import pytest
 
 from napari_intseg.training import views
 from napari_intseg.training.augment import STEPS, change_intensity
+from napari_intseg.training.batches import ViewDataset, collate
 from napari_intseg.training.clicks import (
     add_clicks,
     depth,
@@ -78,6 +79,50 @@ def test_grey_views_are_never_pasted(source, monkeypatch):
     assert draw_view([source], 1, 5, 64).image.shape == (64, 64, 3)
 
 
+@pytest.fixture
+def crowd():
+    labels = np.zeros((120, 120), np.int32)
+    for number in range(9):
+        row, col = divmod(number, 3)
+        labels[40 * row + 8 : 40 * row + 34, 40 * col + 8 : 40 * col + 34] = number + 1
+    labels[:4] = -1
+    return Source("crowd", (make_picture("a", (labels * 25).clip(0, 255), labels),))
+
+
+def test_objects_of_a_crowd_share_one_view(crowd):
+    counts = set()
+    for n in range(20):
+        drawn = views.draw_views([crowd], 1, n, 96, 4)
+        counts.add(len(drawn))
+        alone = draw_view([crowd], 1, n, 96)
+        assert np.array_equal(drawn[0].image, alone.image)  # more objects do not change the first
+        assert np.array_equal(drawn[0].clicks, alone.clicks)
+        covered = np.zeros((96, 96), int)
+        for view in drawn:
+            assert view.image is drawn[0].image
+            row, col, sign = view.clicks[0]
+            assert (sign, view.truth[int(row), int(col)]) == (1, 1)
+            assert np.array_equal(view.truth == 255, drawn[0].truth == 255)
+            covered += view.truth == 1
+        assert covered.max() == 1  # no object twice
+    assert max(counts) == 4
+
+
+def test_an_object_alone_has_nothing_beside_it(source):
+    assert all(len(views.draw_views([source], 0, n, 64, 4)) == 1 for n in range(10))
+
+
+def test_a_step_has_each_image_once_and_says_whose_objects_are_whose(crowd):
+    drawn = ViewDataset([crowd], 1, 3)
+    image, truth, clicks, prev, owner = collate([drawn[(n, 64)] for n in range(4)])
+    assert image.shape == (4, 3, 64, 64)
+    assert truth.shape == prev.shape == (len(owner), 1, 64, 64)
+    assert clicks.shape == (len(owner), 24, 3)
+    assert owner.tolist() == sorted(owner.tolist())
+    assert set(owner.tolist()) == {0, 1, 2, 3}
+    assert len(owner) > 4
+
+
 def test_views_are_shared_out_by_weight(monkeypatch):
     monkeypatch.setattr(views, "change_intensity", lambda image, _: image)
     labels = np.ones((50, 50), np.int32)
@@ -151,6 +196,18 @@ def test_every_change_keeps_the_shape_and_does_something(step):
     assert np.isfinite(out).all()
     assert not np.allclose(out, image)
     assert np.array_equal(image, before)
+
+
+def test_the_changes_are_functions_of_their_generator():
+    image = np.random.default_rng(0).random((32, 48, 3), np.float32)
+    for step, *_ in STEPS:
+        first, again = (step(image, np.random.default_rng(4)) for _ in range(2))
+        assert np.array_equal(first, again), step
+
+
+def test_sensor_noise_is_common_on_grey_and_rare_on_colour():
+    shares = {step.__name__: shares for step, *shares in STEPS}
+    assert shares["_sensor"] == [0.12, 0.40]
 
 
 def test_changed_views_stay_in_range():

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from napari_intseg.core.segmenter import Answer, Query, Traits
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B, Overlap
-from napari_intseg.session.follow import Follower
+from napari_intseg.session.compare.mirror_session import MirrorSession
+from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, Overlap
 from napari_intseg.ui import alternatives, protecting
 from napari_intseg.ui.compare_hint import NAME
 from napari_intseg.ui.comparison import Comparison
@@ -726,7 +726,7 @@ class TestKeepingManyPlanes:
         self, bench, comparison, pump, ready, monkeypatch
     ):
         followed, turns = [0], []
-        plain, get = Follower.follow, pump._calls.get
+        plain, get = MirrorSession.follow, pump._calls.get
 
         def noted(self, *args):
             followed[0] += 1
@@ -736,7 +736,7 @@ class TestKeepingManyPlanes:
             turns.append(followed[0])
             return get(*args, **options)
 
-        monkeypatch.setattr(Follower, "follow", noted)
+        monkeypatch.setattr(MirrorSession, "follow", noted)
         comparison.keep("both", everywhere=True)
         ready()
         pump._calls.get = turn

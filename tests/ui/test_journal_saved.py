@@ -12,7 +12,7 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.io.beside import METADATA
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.write import write_array
-from napari_intseg.session.journal_read import read_journal_of
+from napari_intseg.session.journal.reader import read_journal_of
 from napari_intseg.ui.exporting import export_labels
 from napari_intseg.ui.loading import Choice
 from real_window import PLUGIN, Window, turn

@@ -7,7 +7,7 @@ import pytest
 
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.session.ahead import prepare, to_prepare
+from napari_intseg.session.prefetch import prepare, to_prepare
 from napari_intseg.session.session import Session
 from napari_intseg.ui import prefetch
 
@@ -108,6 +108,45 @@ def test_planes_that_are_scrolled_past_are_not_prepared(bench, toy, begin, pump,
         call()
     pump.until(lambda: len(toy.log) == 4 and bench.worker.is_idle)
     assert prepared(toy) == [10, 11, 9, 8]
+
+
+@pytest.mark.parametrize("again", ["click", "plane", "model"])
+def test_held_back_it_prepares_nothing_until_something_new_is_asked_for(
+    bench, toy, begin, pump, again
+):
+    toy.is_free = False
+    binder = begin()
+    pump.until(lambda: toy.entered.acquire(blocking=False))  # plane 5 is being prepared
+    bench.prefetch.hold()
+    toy.is_free = True
+    toy.steps.release(10)
+    pump.until(lambda: bench.worker.is_idle)
+    for _ in range(3):  # what else happens in the window asks for nothing new
+        bench.voice.changed.emit()
+        bench.voice.answered.emit("object 1", 0.1)
+        pump.drain()
+    pump.until(lambda: bench.worker.is_idle)
+    assert toy.log == [("prepare", 5)]
+    if again == "click":
+        binder.points.add((5, 2, 2))
+    elif again == "plane":
+        bench.viewer.dims.set_point(0, 6)
+    else:
+        bench.loader.put(bench.loader.choice, toy)
+    at_least = {"click": 5, "plane": 4, "model": 5}[again]
+    pump.until(lambda: len(prepared(toy)) >= at_least and bench.worker.is_idle)
+
+
+def test_a_plane_that_waits_to_be_prepared_is_not_when_held_back(bench, toy, begin, pump):
+    gate = threading.Event()
+    begin()
+    bench.worker.submit(lambda _: gate.wait(20), lambda _: None)
+    pump.until(lambda: bench.prefetch._job is not None)
+    bench.prefetch.hold()
+    gate.set()
+    pump.until(lambda: bench.worker.is_idle and bench.prefetch._job is None)
+    pump.drain()
+    assert toy.log == []
 
 
 def test_a_quick_model_prepares_nothing_ahead(toy, begin, pump, settle):

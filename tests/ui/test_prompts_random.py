@@ -9,7 +9,7 @@ from napari.layers import Image, Labels, Points
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.codec import decode, encode
+from napari_intseg.session.journal.codec import decode, encode
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import Place, as_prompts, read_marks
 from napari_intseg.ui.marks import MarkReader

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from napari_intseg.session.journal_read import parse_journal
-from napari_intseg.session.replay import replay
+from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.replay import replay
 from napari_intseg.ui.review import Review
 
 PLACES = ((5, 12, 15), (5, 26, 15), (3, 12, 30))

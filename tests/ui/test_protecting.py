@@ -8,7 +8,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton
 
 from napari_intseg.errors import DataError
-from napari_intseg.session.journal_read import read_journal
+from napari_intseg.session.journal.reader import read_journal
 from napari_intseg.ui.exporting import export_labels
 from napari_intseg.ui.panels.protect_panel import ProtectPanel
 from napari_intseg.ui.protecting import (

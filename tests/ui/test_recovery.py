@@ -8,8 +8,8 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_intseg.io.beside import METADATA
-from napari_intseg.session import journal_file
-from napari_intseg.session.journal_read import read_journal
+from napari_intseg.session.journal import file as journal_file
+from napari_intseg.session.journal.reader import read_journal
 from napari_intseg.ui.recovery import Recovery
 from napari_intseg.ui.workbench import Workbench
 

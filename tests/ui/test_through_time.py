@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.errors import PromptError
-from napari_intseg.session.following import follow_request
+from napari_intseg.session.tracking import tracking_request
 from napari_intseg.ui.through_time import ThroughTime
 
 
@@ -116,4 +116,4 @@ def test_without_time_or_a_mask_there_is_nothing_to_follow(bench, said, squares,
     assert "nothing to follow" in said.failures[-1]
     session = bench.binder.drawer.session(0)
     with pytest.raises(PromptError, match="nothing to follow through time"):
-        follow_request({0: session}, session, 1, 1, bench.binder.frame.volume)
+        tracking_request({0: session}, session, 1, 1, bench.binder.frame.volume)

@@ -39,6 +39,21 @@ def test_the_newest_of_a_key_wins_among_those_that_wait(worker, pump):
     assert done == [3, "other"]
 
 
+def test_what_a_person_asks_is_not_replaced_by_what_the_program_asks(worker, pump):
+    gate, done = threading.Event(), []
+    worker.submit(lambda _: gate.wait(20), lambda _: None)
+    for name, idle in (("old count", True), ("clear", False), ("count", True), ("count 2", True)):
+        worker.submit(
+            lambda _, name=name: name,
+            lambda outcome: done.append(outcome.value),
+            key="folder",
+            idle=idle,
+        )
+    gate.set()
+    pump.until(lambda: "count 2" in done)
+    assert done == ["clear", "count 2"]
+
+
 def test_the_urgent_goes_first(worker, pump):
     gate, done = threading.Event(), []
     worker.submit(lambda _: gate.wait(20), lambda _: None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_intseg.cli.values import label, numbers_of
 
 if TYPE_CHECKING:
-    from napari_intseg.session.request import Result
+    from napari_intseg.session.predictor import Result
     from napari_intseg.session.session import Session
 
 HELP = (

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import looking, scans, values
 from napari_intseg.cli.evaluate import parse_weights
+from napari_intseg.cli.outputs import check_report, write_report
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
-from napari_intseg.errors import DataError, FileError, PromptError
+from napari_intseg.errors import DataError, PromptError
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, BoolArray
     from napari_intseg.core.volume import Plane
     from napari_intseg.io.source import FileVolume
-    from napari_intseg.session.compare import Overlap, Spot
-    from napari_intseg.session.side_by_side import Pair, Round, SideBySide
+    from napari_intseg.session.compare.side_by_side import Pair, Round, SideBySide
+    from napari_intseg.session.compare.two_answers import Overlap, Spot
 
 HELP = "compare models on the same clicks"
 DESCRIPTION = """Give the same clicks to two models or more, and tell where they agree: after every
@@ -109,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         0; 130 when propagation was interrupted, with what was done by then told and written.
     """
     from napari_intseg.io.read import read_mask
-    from napari_intseg.session.side_by_side import SideBySide
+    from napari_intseg.session.compare.side_by_side import SideBySide
 
     _check(args)
     volume = scans.read_image(args)
@@ -227,29 +228,20 @@ def _check(args: argparse.Namespace) -> None:
         raise PromptError(
             f"a model is named twice: expected different ones, got {args.model!r}. Leave one out."
         )
-    for path in (args.json, args.report):
-        _check_output(path, args.overwrite)
+    inputs = args.image, args.truth, args.init, *_weights(args).values()
+    check_report(args.json, *inputs, overwrite=args.overwrite)
+    check_report(args.report, *inputs, args.json, overwrite=args.overwrite)
 
 
-def _check_output(path: Path | None, overwrite: bool) -> None:
-    if path is None:
-        return
-    if path.exists() and not overwrite:
-        raise FileError(
-            f"output exists: expected a new file, got {str(path)!r}. Choose another name or "
-            "add --overwrite."
-        )
-    if not path.resolve().parent.is_dir():
-        raise FileError(
-            f"output has no folder: expected an existing one, got {str(path)!r}. Make it first."
-        )
+def _weights(args: argparse.Namespace) -> dict[str, Path]:
+    return parse_weights(args.weights, args.model)
 
 
 def _sessions(args: argparse.Namespace, volume: "FileVolume") -> dict[str, Any]:
     """Return a session for each model; an axis given for each is for the model in its place."""
     from napari_intseg.models.registry import load_model
 
-    weights = parse_weights(args.weights, args.model)
+    weights = _weights(args)
     axes = args.axis or [0]
     made = {}
     for i, name in enumerate(args.model):
@@ -318,12 +310,12 @@ def _tell(both: "SideBySide", found: Iterable[Found]) -> None:
 def _write(args: argparse.Namespace, both: "SideBySide", found: list[Found]) -> None:
     if args.json is not None:
         text = json.dumps(as_json(both, found, args), indent=1, allow_nan=False)
-        args.json.write_text(text + "\n", encoding="utf-8")
+        write_report(args.json, text + "\n")
     if args.report is not None:
         from napari_intseg.cli.compare_report import report_html
 
         page = report_html(both, found, ["napari-intseg", *sys.argv[1:]])
-        args.report.write_text(page, encoding="utf-8")
+        write_report(args.report, page)
     for path in (args.json, args.report):
         if path is not None and not args.quiet:
             print(f"wrote {path}")

@@ -16,12 +16,12 @@ from napari_intseg import __version__
 from napari_intseg.cli.overlay import Picture, overlay
 from napari_intseg.evaluation.curves import curves_svg
 from napari_intseg.evaluation.summary import Crossing, Row, crossings
-from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B, agreement
+from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, agreement
 
 if TYPE_CHECKING:
     from napari_intseg.cli.compare import Found
     from napari_intseg.core.volume import Plane
-    from napari_intseg.session.side_by_side import Pair, SideBySide
+    from napari_intseg.session.compare.side_by_side import Pair, SideBySide
 
 _MOST_PICTURES = 6
 _COLOURS = {BOTH: "#009e73", ONLY_A: "#0072b2", ONLY_B: "#e69f00"}

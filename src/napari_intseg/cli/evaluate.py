@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_intseg.cli.outputs import check_report, write_report
 from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
-from napari_intseg.errors import DataError, FileError
+from napari_intseg.errors import DataError
 
 HELP = "measure models on images with known masks"
 DESCRIPTION = """Measure how many clicks models need. A robot user clicks on the errors of each
@@ -66,7 +67,14 @@ def _add_data(data: Any) -> None:
     data.add_argument(
         "--ignore", action="append", type=int, metavar="VALUE", help="mask value to ignore"
     )
-    data.add_argument("--volumes", choices=("slices", "whole"), default="slices")
+    data.add_argument(
+        "--volumes", choices=("slices", "whole", "live"), default="slices",
+        help="live: whole objects, clicked where the largest error of any plane is, and a table of "
+        "Dice, processor seconds and the share accepted unchanged",
+    )  # fmt: skip
+    data.add_argument(
+        "--window", metavar="NAME", help="a CT window's name, for all images; default: the usual"
+    )
     data.add_argument("--min-px", type=int, metavar="N", help="leave out smaller objects")
     data.add_argument(
         "--max-objects", type=int, metavar="N", help="a file, drawn by --draw-seed; 0: all"
@@ -97,11 +105,13 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.evaluation.datasets import open_datasets
     from napari_intseg.evaluation.export import as_text, table
     from napari_intseg.evaluation.jobs import ModelChoice
+    from napari_intseg.evaluation.live import live_table
     from napari_intseg.evaluation.run import Protocol
     from napari_intseg.evaluation.summary import summarise
     from napari_intseg.models.registry import DEFAULT_MODEL
 
-    _check_outputs(args)
+    check_report(args.json, *args.folders, overwrite=args.overwrite)
+    check_report(args.report, *args.folders, args.json, overwrite=args.overwrite)
     targets = tuple(sorted(set(args.target or (0.85, 0.90))))
     protocol = Protocol(args.max_clicks, targets, args.rule, args.seeds, args.stop_early)
     names = list(dict.fromkeys(args.model or [DEFAULT_MODEL]))
@@ -125,6 +135,8 @@ def run(args: argparse.Namespace) -> int:
     rows = summarise(outcome.scores, protocol)
     if rows:
         print(as_text(table(rows, protocol)))
+        if args.volumes == "live":
+            print(as_text(live_table(outcome.scores)))
     _write(args, outcome, rows, protocol, datasets)
     for skipped in outcome.skipped:
         told = f"{skipped.dataset} {skipped.entry}, {skipped.model}: {skipped.reason}"
@@ -177,6 +189,7 @@ def _choices(args: argparse.Namespace) -> Any:
         seed=args.draw_seed,
         limit=args.limit,
         volumes=args.volumes,
+        window=args.window,
     )
 
 
@@ -195,22 +208,6 @@ def _distinct(datasets: Sequence[Any]) -> list[Any]:
     return out
 
 
-def _check_outputs(args: argparse.Namespace) -> None:
-    """Refuse before the work what could not be written after it."""
-    for path in (args.json, args.report):
-        if path is None:
-            continue
-        if path.exists() and not args.overwrite:
-            raise FileError(
-                f"output exists: expected a new file, got {str(path)!r}. Choose another name or "
-                "add --overwrite."
-            )
-        if not path.resolve().parent.is_dir():
-            raise FileError(
-                f"output has no folder: expected an existing one, got {str(path)!r}. Make it first."
-            )
-
-
 def _write(args: argparse.Namespace, outcome: Any, rows: Any, protocol: Any, data: Any) -> None:
     from napari_intseg.evaluation.export import as_json
     from napari_intseg.evaluation.report import report_html
@@ -218,7 +215,7 @@ def _write(args: argparse.Namespace, outcome: Any, rows: Any, protocol: Any, dat
     command = ["napari-intseg", *sys.argv[1:]]
     if args.json is not None:
         text = json.dumps(as_json(outcome, rows, protocol, command), indent=1, allow_nan=False)
-        args.json.write_text(text + "\n", encoding="utf-8")
+        write_report(args.json, text + "\n")
     if args.report is not None and rows:
         page = report_html(outcome, rows, data, protocol, command=command)
-        args.report.write_text(page, encoding="utf-8")
+        write_report(args.report, page)

@@ -1,10 +1,12 @@
 """Options that say what a model sees of an image, and where it starts; the same in all commands."""
 
 import argparse
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import values
+from napari_intseg.errors import DataError
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, Segmenter
@@ -39,6 +41,9 @@ def add_arguments(group: Any) -> None:
         "--tiles", action="store_true",
         help="draw outlines of objects larger than the model's view tile by tile",
     )  # fmt: skip
+    group.add_argument(
+        "--no-denoise", action="store_true", help="show noisy slices to the model as they are"
+    )
     group.add_argument(
         "--refine", choices=("graph-cut",), help="move every answer's contour onto the edges nearby"
     )
@@ -102,6 +107,8 @@ def begin(
         "tiles": Tiles() if args.tiles else None,
     }
     changes = {name: value for name, value in further.items() if value}
+    if args.no_denoise:
+        changes["denoise"] = False
     if changes:
         session.change_setup(**changes)
     return session
@@ -124,3 +131,76 @@ def start_from(session: "Session", initial: "Array", label: int, *, alone: bool)
     several = len(set(initial[initial > 0].tolist())) > 1
     if several or alone:
         session.set_initial_mask(initial == label if several else initial > 0)
+
+
+def held_labels(session: "Session", given: "Array") -> dict[int, list[int]]:
+    """Return the labels on each plane of the session's axis that holds some, by its index."""
+    import numpy as np
+
+    held: dict[int, list[int]] = {}
+    for plane in session.volume.planes(session.axis):
+        values = np.unique(session.volume.of(given, plane))
+        if values[-1] > 0:
+            held[plane.index] = values[values > 0].tolist()
+    return held
+
+
+def take_over(
+    session: "Session", given: "Array", held: Mapping[int, Iterable[int]], *, finish: bool
+) -> None:
+    """Begin each labelled object with its masks on all planes, which stay as they are.
+
+    Parameters
+    ----------
+    session : Session
+        To begin them in.
+    given : ndarray of int
+        Labels of the data's shape.
+    held : mapping of int to iterable of int
+        Of `held_labels`, or fewer labels.
+    finish : bool
+        Lock them.
+    """
+    from napari_intseg.core.volume import Plane
+
+    places: dict[int, list[Plane]] = {}
+    for index, labels in held.items():
+        for label in labels:
+            places.setdefault(label, []).append(Plane(session.axis, index))
+    for label, planes in sorted(places.items()):
+        masks = {plane: session.volume.of(given, plane) == label for plane in planes}
+        if label in session.objects:  # a session begins with one
+            session.set_initial(masks)
+        else:
+            session.begin_with(masks, label, title="Set initial mask")
+        if finish:
+            session.finish_object(label)
+
+
+def check_initial(initial: "Array", path: Path) -> tuple[int, ...]:
+    """Return the labels of a mask to start from.
+
+    Raises
+    ------
+    DataError
+        If one is larger than labels can be here.
+    """
+    import numpy as np
+
+    from napari_intseg.session.document import LARGEST_LABEL
+
+    found = tuple(int(label) for label in np.unique(initial) if label)
+    if found and max(found) > LARGEST_LABEL:
+        raise DataError(
+            f"label is too large: expected at most {LARGEST_LABEL}, got {max(found)!r} in "
+            f"{str(path)!r}. Renumber the objects."
+        )
+    return found
+
+
+def names(args: argparse.Namespace, labels: Path | None) -> dict[int, str]:
+    """Return what objects are called: as in a DICOM-SEG they come from, unless it is said."""
+    from napari_intseg.io.dicom_seg_read import is_segmentation, segment_names
+
+    known = segment_names(labels) if labels is not None and is_segmentation(labels) else {}
+    return {**known, **dict(args.name)}

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.io.measure import check_csv, measure, write_measurements
     from napari_intseg.io.read import read_mask
 
-    check_csv(args.output, overwrite=args.overwrite)
+    check_csv(args.output, args.labels, args.image, overwrite=args.overwrite)
     like = scans.read_image(args, args.labels if args.image is None else args.image)
     with scans.told():
         labels = read_mask(args.labels, like)

@@ -1,6 +1,7 @@
 """`napari-intseg more`: a few labelled objects become many."""
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,11 +83,14 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 130 when interrupted, with what was found by then written.
     """
+    from napari_intseg.io.beside import check_journal
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.write import check_fits, check_target, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
 
-    check_target(args.output, overwrite=args.overwrite)
+    check_target(args.output, args.image, args.labels, overwrite=args.overwrite)
+    if not args.no_journal:
+        check_journal(args.output, overwrite=args.overwrite)
     volume = scans.read_image(args)
     check_fits(args.output, volume)
     with scans.told():
@@ -100,17 +104,17 @@ def run(args: argparse.Namespace) -> int:
     name = args.model or DEFAULT_MODEL
     model = load_model(name, weights=args.weights, device=args.device, precision=args.precision)
     session = looking.begin(model, volume, args, axis=args.axis)
-    held = _held(session, given)
+    held = looking.held_labels(session, given)
     planes = _planes(args, held)
-    _take_over(session, given, held, finish=not args.propagate)
+    looking.take_over(session, given, held, finish=not args.propagate)
     found = _find(session, planes, propagate=args.propagate, quiet=args.quiet)
     with scans.told():
         write_labels(
             args.output, session.labels, volume,
-            overwrite=args.overwrite, names=dict(args.name), algorithm=name,
+            overwrite=args.overwrite, names=looking.names(args, args.labels), algorithm=name,
         )  # fmt: skip
     if not args.no_journal:
-        from napari_intseg.session.replay import save_beside
+        from napari_intseg.session.journal.replay import save_beside
 
         save_beside(session, args.output, time=args.time or 0)
     if not args.quiet:
@@ -133,18 +137,6 @@ def _check(given: "Array", path: Path) -> None:
         )
 
 
-def _held(session: "Session", given: "Array") -> dict[int, list[int]]:
-    """Return the labels on each plane of the session's axis that holds some, by its index."""
-    import numpy as np
-
-    held: dict[int, list[int]] = {}
-    for plane in session.volume.planes(session.axis):
-        values = np.unique(session.volume.of(given, plane))
-        if values[-1] > 0:
-            held[plane.index] = values[values > 0].tolist()
-    return held
-
-
 def _planes(args: argparse.Namespace, held: dict[int, list[int]]) -> tuple[int, ...]:
     """Return the indices of the planes to look at."""
     if args.plane is None:
@@ -157,35 +149,18 @@ def _planes(args: argparse.Namespace, held: dict[int, list[int]]) -> tuple[int, 
     return (args.plane,)
 
 
-def _take_over(
-    session: "Session", given: "Array", held: dict[int, list[int]], *, finish: bool
-) -> None:
-    """Begin each labelled object with its masks on all planes, which stay as they are."""
-    from napari_intseg.core.volume import Plane
-
-    places: dict[int, list[Plane]] = {}
-    for index, labels in held.items():
-        for label in labels:
-            places.setdefault(label, []).append(Plane(session.axis, index))
-    for label, planes in sorted(places.items()):
-        masks = {plane: session.volume.of(given, plane) == label for plane in planes}
-        if label in session.objects:  # a session begins with one
-            session.set_initial(masks)
-        else:
-            session.begin_with(masks, label, title="Set initial mask")
-        if finish:
-            session.finish_object(label)
-
-
 def _find(session: "Session", planes: tuple[int, ...], *, propagate: bool, quiet: bool) -> _Found:
     from napari_intseg.core.volume import Plane
+    from napari_intseg.propagation.guard import warnings
 
     by_plane: dict[int, tuple[int, ...]] = {}
 
     def carry() -> None:
         if propagate and not stopped():
             with progress_bar("propagate", "object", quiet=quiet) as show:
-                session.propagate_all(on_progress=show, should_stop=stopped)
+                change = session.propagate_all(on_progress=show, should_stop=stopped)
+            for warning in [] if quiet else warnings(change.stops):
+                print(warning, file=sys.stderr)
 
     with stop_on_interrupt() as stopped:
         carry()

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Segmenter
     from napari_intseg.core.volume import Volume
     from napari_intseg.models.identity import ModelIdentity
-    from napari_intseg.session.canvas import Labels
-    from napari_intseg.session.journal_read import Written
-    from napari_intseg.session.replay import Replayed
+    from napari_intseg.session.journal.reader import Written
+    from napari_intseg.session.journal.replay import Replayed
+    from napari_intseg.session.masks.canvas import Labels
 
 HELP = "do again what a journal of a session says"
 DESCRIPTION = """Make the labels of a session again from their journal and the image.
@@ -62,13 +62,16 @@ def run(args: argparse.Namespace) -> int:
         0; 1 if the outcome differs from what the journal says.
     """
     from napari_intseg.cli.replay_image import find_scan
-    from napari_intseg.io.write import check_target, write_labels
-    from napari_intseg.session.replay import replay
+    from napari_intseg.io.write import check_fits, check_target, write_labels
+    from napari_intseg.session.journal.replay import replay
 
     if args.output is not None:
-        check_target(args.output, overwrite=args.overwrite)
+        inputs = args.journal, args.image, args.compare, args.weights
+        check_target(args.output, *inputs, overwrite=args.overwrite)
     written, wanted = _journal(args.journal)
     scan, told = find_scan(args, written)
+    if args.output is not None:
+        check_fits(args.output, scan.volume)
     if written.torn:
         told.append(f"{written.torn} line{'s' * (written.torn > 1)} at the end could not be read")
     loader = _Loader(args.weights, args.device)
@@ -93,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
 def _journal(path: Path) -> "tuple[Written, Path | None]":
     """Return what a journal says, and the labels it stays with if those were given and are read."""
     from napari_intseg.io.suffixes import READABLE, ending_of
-    from napari_intseg.session.journal_read import read_journal, read_journal_of
+    from napari_intseg.session.journal.reader import read_journal, read_journal_of
 
     ending = ending_of(path)
     if ending is None:

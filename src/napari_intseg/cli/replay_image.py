@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array
     from napari_intseg.core.volume import Volume
     from napari_intseg.io.source import FileVolume
-    from napari_intseg.session.journal_read import Written
+    from napari_intseg.session.journal.reader import Written
 
 _MOST_MIXED = 150
 _MOST_TRIED = 50
@@ -79,7 +79,7 @@ def find_look(volume: "Volume", wanted: dict[str, Any]) -> Look | None:
     wanted : dict
         The signature of the image in the journal.
     """
-    from napari_intseg.session.signature import image_signature, is_same_image
+    from napari_intseg.session.journal.image_signature import image_signature, is_same_image
 
     for look in _looks(volume, wanted):
         found = image_signature(look.seen(volume))
@@ -176,7 +176,7 @@ def find_scan(args: argparse.Namespace, written: "Written") -> tuple[Scan, list[
 
 def _open(args: argparse.Namespace, path: Path, written: "Written") -> tuple[Scan, list[str]]:
     """Read a file and recognise in it what the session saw; say what is different."""
-    from napari_intseg.session.signature import image_signature
+    from napari_intseg.session.journal.image_signature import image_signature
 
     wanted = written.header.get("image")
     time = int(args.time if args.time is not None else (written.times or (0,))[-1])

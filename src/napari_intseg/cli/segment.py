@@ -3,6 +3,8 @@
 import argparse
 import math
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +73,9 @@ def _add_prompts(prompts: Any) -> None:
         help=boxes.HELP,
     )  # fmt: skip
     prompts.add_argument(
-        "--label", type=int, default=1, metavar="N", help="object of clicks without @N; default 1"
-    )
+        "--label", type=int, metavar="N",
+        help="object of clicks without @N; by default the one of --init that they lie in, else 1",
+    )  # fmt: skip
     looking.add_init(prompts)
     prompts.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
     prompts.add_argument(
@@ -99,23 +102,31 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 130 when propagation was interrupted, with what was done by then written.
     """
+    from napari_intseg.io.beside import check_journal
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.write import check_fits, check_target, write_array, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
 
-    labels = _check(args)
+    _check(args)
     _check_kinds(args)
-    for target in (args.output, args.probability):
-        if target is not None:
-            check_target(target, overwrite=args.overwrite)
+    inputs = args.image, args.init, args.weights
+    check_target(args.output, *inputs, overwrite=args.overwrite)
+    if not args.no_journal:
+        check_journal(args.output, overwrite=args.overwrite)
+    if args.probability is not None:
+        check_target(args.probability, *inputs, args.output, overwrite=args.overwrite)
     volume = scans.read_image(args)
     check_fits(args.output, volume)
-    initial = None if args.init is None else read_mask(args.init, volume)
+    with scans.told():
+        initial = None if args.init is None else read_mask(args.init, volume)
+    held = () if initial is None else looking.check_initial(initial, args.init)
+    labels = _share_out(args, initial, held)
     model = load_model(
         args.model or DEFAULT_MODEL,
         weights=args.weights, device=args.device, precision=args.precision,
     )  # fmt: skip
     session = _begin(model, volume, args)
+    kept = _keep(session, initial, labels)
     interrupted = False
     for label in labels:
         if label not in session.objects:
@@ -127,16 +138,16 @@ def run(args: argparse.Namespace) -> int:
     with scans.told():
         write_labels(
             args.output, session.labels, volume, overwrite=args.overwrite,
-            names=dict(args.name), algorithm=args.model or DEFAULT_MODEL,
+            names=looking.names(args, args.init), algorithm=args.model or DEFAULT_MODEL,
         )  # fmt: skip
     if not args.no_journal:
-        from napari_intseg.session.replay import save_beside
+        from napari_intseg.session.journal.replay import save_beside
 
         save_beside(session, args.output, time=args.time or 0)
     if args.probability is not None:
         write_array(args.probability, _probability(session), volume, overwrite=args.overwrite)
     if not args.quiet:
-        _tell(session, volume, args, labels)
+        _tell(session, volume, args, (*kept, *labels))
     return INTERRUPTED if interrupted else 0
 
 
@@ -152,19 +163,18 @@ def _begin(model: "Segmenter", volume: "FileVolume", args: argparse.Namespace) -
     return session
 
 
-def _check(args: argparse.Namespace) -> tuple[int, ...]:
-    """Return the labels of the objects, in the order they are worked on."""
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what does not belong together, before anything is read."""
     given = (*args.box, *args.click)
-    named = dict.fromkeys(args.label if one.label is None else one.label for one in given)
-    labels = tuple(named) or (args.label,)
     if not given and args.init is None:
         raise PromptError(
             "nothing says where the object is: expected --click, --box or --init, got none. "
             "Add --click PLANE,ROW,COL."
         )
-    if min(labels) < 1:
+    wrong = [n for n in (args.label, *(one.label for one in given)) if n is not None and n < 1]
+    if wrong:
         raise PromptError(
-            f"label cannot be used: expected at least 1, got {min(labels)!r}. "
+            f"label cannot be used: expected at least 1, got {wrong[0]!r}. "
             "0 is the background; choose another."
         )
     alone = "--planes" if args.planes is not None else "--method"
@@ -172,12 +182,59 @@ def _check(args: argparse.Namespace) -> tuple[int, ...]:
         raise PromptError(
             f"{alone} has no effect: expected it with --propagate, got it alone. Add --propagate."
         )
-    if args.probability is not None and len(labels) > 1:
+
+
+def _share_out(
+    args: argparse.Namespace, initial: "Array | None", held: Sequence[int]
+) -> tuple[int, ...]:
+    """Give each click and box its object; return the objects, in the order they are worked on.
+
+    One without a number is for --label; without that, where --init holds several objects, for the
+    one it lies in, else for that of the prompt before it.
+    """
+    several = len(held) > 1
+    last = args.label or 1
+    for kind in ("box", "click"):
+        shared = []
+        for one in getattr(args, kind):
+            label = one.label or args.label or 0
+            if not label and several and kind == "click":
+                label = _label_at(initial, one.position)
+                if not args.quiet and label:
+                    at = ",".join(f"{n:g}" for n in one.position)
+                    print(f"click {at} is for object {label}, which it lies in", file=sys.stderr)
+            label = label or (last if several else 1)
+            last = label
+            shared.append(replace(one, label=label))
+        setattr(args, kind, shared)
+    given = tuple(dict.fromkeys(one.label for one in (*args.box, *args.click)))
+    if args.probability is not None and len(given) > 1:
         raise PromptError(
-            f"probability is of one object: expected clicks for one, got objects {labels}. "
+            f"probability is of one object: expected clicks for one, got objects {given}. "
             "Leave out --probability, or segment them one by one."
         )
-    return labels
+    return given or (() if several and args.label is None else (args.label or 1,))
+
+
+def _label_at(labels: "Array | None", position: Sequence[float]) -> int:
+    """Return the label at a position; 0 outside."""
+    at = tuple(math.floor(n + 0.5) for n in position)
+    if labels is None or len(at) != labels.ndim:
+        return 0
+    inside = all(0 <= i < n for i, n in zip(at, labels.shape, strict=True))
+    return int(labels[at]) if inside else 0
+
+
+def _keep(session: "Session", initial: "Array | None", labels: Sequence[int]) -> tuple[int, ...]:
+    """Take over the objects of --init that no prompt is for; they stay as they are."""
+    if initial is None or len(set(initial[initial > 0].tolist())) < 2:
+        return ()
+    held = {
+        index: [label for label in on_plane if label not in labels]
+        for index, on_plane in looking.held_labels(session, initial).items()
+    }
+    looking.take_over(session, initial, held, finish=True)
+    return tuple(sorted({label for on_plane in held.values() for label in on_plane}))
 
 
 def _check_kinds(args: argparse.Namespace) -> None:
@@ -204,11 +261,11 @@ def _prompt(
     session: "Session", args: argparse.Namespace, label: int, initial: "Array | None"
 ) -> None:
     if initial is not None:
-        alone = label == args.label or len(session.objects) == 1
+        alone = label == (args.label or 1) or len(session.objects) == 1
         looking.start_from(session, initial, label, alone=alone)
 
     def is_ours(one: boxes.BoxOption | values.ClickOption) -> bool:
-        return bool((args.label if one.label is None else one.label) == label)
+        return one.label == label
 
     results = boxes.draw(session, filter(is_ours, args.box))
     for click in filter(is_ours, args.click):
@@ -219,6 +276,7 @@ def _prompt(
 
 def _propagate(session: "Session", args: argparse.Namespace) -> bool:
     """Propagate the current object; return whether it was interrupted."""
+    from napari_intseg.propagation.guard import warnings
     from napari_intseg.propagation.walk import WalkSettings
 
     length = session.volume.shape[session.axis]
@@ -226,13 +284,16 @@ def _propagate(session: "Session", args: argparse.Namespace) -> bool:
     chosen = range(first or 0, length if end is None else end)
     title = f"object {session.object}"
     with stop_on_interrupt() as stopped, progress_bar(title, "plane", quiet=args.quiet) as show:
-        session.propagate(
+        change = session.propagate(
             chosen,
             settings=WalkSettings(method=args.method),
             on_progress=show,
             should_stop=stopped,
         )
-        return stopped()
+        interrupted = stopped()
+    for warning in [] if args.quiet else warnings(change.stops):
+        print(warning, file=sys.stderr)
+    return interrupted
 
 
 def _probability(session: "Session") -> "Array":

@@ -71,13 +71,14 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 130 when interrupted, with what was done by then written.
     """
-    from napari_intseg.io.write import check_target, write_labels
+    from napari_intseg.io.write import check_fits, check_target, write_labels
     from napari_intseg.models.automatic_families import find_family
 
     family = find_family(args.automatic)
     _check(args, family)
-    check_target(args.output, overwrite=args.overwrite)
+    check_target(args.output, args.image, overwrite=args.overwrite)
     volume = scans.read_image(args)
+    check_fits(args.output, volume)
     planes = _planes(args, volume)
     if not args.quiet:
         print(f"{family.title}: published under {family.licence}", end="")

@@ -49,10 +49,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="side of the views; several share the run; default 256",
     )  # fmt: skip
     how.add_argument("--passes", type=int, default=3, metavar="N", help="answers a view; default 3")
+    how.add_argument(
+        "--objects", type=int, default=1, metavar="N",
+        help="of a view, learnt from its one encoding, at most; default 1",
+    )  # fmt: skip
     how.add_argument("--rate", type=float, metavar="LR", help="learning rate")
     how.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="default 0.1")
     how.add_argument("--validate-every", type=int, metavar="N", help="steps; default: a tenth")
     how.add_argument("--checkpoint-s", type=float, default=120, metavar="S", help="default 120")
+    how.add_argument(
+        "--synthetic", type=float, default=0.0, metavar="WEIGHT",
+        help="of invented pictures: organs, cell walls, phase contrast, relief, tubes; default 0",
+    )  # fmt: skip
+    how.add_argument(
+        "--keep-every", type=int, metavar="N",
+        help="steps between files of the weights as they are, NAME-000200.safetensors and so on",
+    )  # fmt: skip
     how.add_argument("--seed", type=int, default=0)
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
@@ -101,11 +113,13 @@ def run(args: argparse.Namespace) -> int:
     MissingExtraError
         If OpenCV is not installed.
     """
+    from napari_intseg.io.apart import check_apart
     from napari_intseg.models.own import keep_own
     from napari_intseg.models.weights import cache_folder
     from napari_intseg.training.extra import check_extra
 
     check_extra(args.start)
+    check_apart(args.output / f"{args.name}.safetensors", args.start)
     from napari_intseg.training.loop import train
     from napari_intseg.training.options import TrainOptions
 
@@ -113,7 +127,8 @@ def run(args: argparse.Namespace) -> int:
         tuple(args.folders), args.output, args.name, args.start, args.steps, args.minutes,
         args.batch, args.size, args.passes, args.rate, args.held_out, args.validate_every,
         args.checkpoint_s, args.seed, args.device, args.precision, args.processes,
-        kinds(args.masks), args.workers, args.threads,
+        kinds(args.masks), args.workers, args.threads, args.keep_every,
+        args.synthetic, args.objects,
     )  # fmt: skip
     unit = "s" if args.minutes else "step"
     with (
@@ -127,9 +142,10 @@ def run(args: argparse.Namespace) -> int:
     kept = keep_own(trained.weights, args.keep_in or cache_folder())
     for when, found in (("before", trained.before), ("after", trained.measured)):
         if found is not None:
+            noisy = "" if found.noisy85 is None else f"; in poor light NoC@85 {found.noisy85:.2f}"
             print(
                 f"held-out objects {when}: NoC@85 {found.noc85:.2f}, NoC@90 {found.noc90:.2f}, "
-                f"mean IoU {found.iou1:.3f} after one click and {found.iou3:.3f} after three"
+                f"mean IoU {found.iou1:.3f} after one click and {found.iou3:.3f} after three{noisy}"
             )
     if trained.kept_step == 0:
         print("nothing learnt was better: the weights it began with are kept", file=sys.stderr)

@@ -46,8 +46,10 @@ class Choices:
         Of the draw of `max_objects`.
     limit : int or None
         At most so many objects a data set, evenly spread over it.
-    volumes : {"slices", "whole"}
-        How the objects of volumes are evaluated.
+    volumes : {"slices", "whole", "live"}
+        How the objects of volumes are evaluated, see `MaskRules`.
+    window : str or None
+        Name of a CT window that whole volumes are shown in; None: as a session chooses.
     """
 
     layout: str = "auto"
@@ -59,6 +61,7 @@ class Choices:
     seed: int = 0
     limit: int | None = None
     volumes: Volumes = "slices"
+    window: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,7 @@ def _chosen(rules: MaskRules, name: str, choices: Choices) -> MaskRules:
         max_objects=most or None,
         seed=choices.seed,
         volumes=choices.volumes,
+        window=choices.window,
     )
 
 

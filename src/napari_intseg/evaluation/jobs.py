@@ -105,7 +105,10 @@ def run_job(job: Job) -> Result:
             truth = truth_of(labels, ref, entry.rules)
             seed = seed_of(job.seed, entry.dataset, entry.name, ref.name)
             if truth.ndim == 3:
-                course = segment_volume(model, volume, truth, job.protocol, seed=seed)
+                course = segment_volume(
+                    model, volume, truth, job.protocol, seed=seed,
+                    live=entry.rules.volumes == "live", window=entry.rules.window,
+                )  # fmt: skip
             else:
                 course = segment_slice(
                     model, volume, truth, job.protocol, plane=ref.plane, seed=seed, shelf=shelf

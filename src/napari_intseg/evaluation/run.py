@@ -15,7 +15,8 @@ from napari_intseg.evaluation.metrics import SurfaceDistance, dice, iou, surface
 from napari_intseg.evaluation.opening import opening
 from napari_intseg.evaluation.robot import RobotUser, Rule, Truth
 from napari_intseg.inference.intensity import resolve_intensity
-from napari_intseg.inference.predict import Options, PreparedStore, SliceAnswer, predict_slice
+from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.inference.seeing import PreparedStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class Course:
         Of that mask.
     kept_after : int
         How many clicks had been made by then.
+    cpu_seconds : tuple of float
+        Processor time for each click, all threads together, in a volume; else empty.
     """
 
     clicks: tuple[tuple[int | None, Click], ...]
@@ -94,6 +97,7 @@ class Course:
     kept: bytes = b""
     shape: tuple[int, ...] = ()
     kept_after: int = 0
+    cpu_seconds: tuple[float, ...] = ()
 
     @property
     def kept_mask(self) -> BoolArray:

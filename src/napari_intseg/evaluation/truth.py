@@ -14,6 +14,9 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.evaluation.robot import Truth
+from napari_intseg.io.arrays import read_npy
+from napari_intseg.io.paths import check_regular
+from napari_intseg.io.picture_check import opened_picture
 from napari_intseg.io.pictures import has_deep_colours, picture_of
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.tiff import read_series
@@ -21,7 +24,7 @@ from napari_intseg.io.tiff import read_series
 Labels = NDArray[np.int64]
 Kind = Literal["auto", "binary", "instances", "classes"]
 KINDS: tuple[Kind, ...] = ("auto", "binary", "instances", "classes")
-Volumes = Literal["slices", "whole"]
+Volumes = Literal["slices", "whole", "live"]
 
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff", ".mat", ".npy")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".npy")
@@ -48,8 +51,11 @@ class MaskRules:
         At most so many objects are drawn from one file; None: all.
     seed : int, default 0
         Of that draw; what is drawn from a file depends on the seed and the file's name alone.
-    volumes : {"slices", "whole"}
-        Whether an object of a volume is evaluated slice by slice (axis 0) or as a whole.
+    volumes : {"slices", "whole", "live"}
+        Whether an object of a volume is evaluated slice by slice (axis 0) or as a whole; "live":
+        as a whole, each click where the largest connected error of any plane is deepest.
+    window : str or None
+        Name of a CT window that whole volumes are shown in; None: as a session chooses.
     """
 
     kind: Kind = "instances"
@@ -59,6 +65,7 @@ class MaskRules:
     max_objects: int | None = None
     seed: int = 0
     volumes: Volumes = "slices"
+    window: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +251,7 @@ def _suffix(path: Path) -> str:
 
 
 def _read(path: Path, *, palette: bool = False) -> Array:
-    suffix = _suffix(path)
+    suffix = _suffix(check_regular(path))
     try:
         if suffix in VOLUME_SUFFIXES:
             return np.asarray(read_volume(path).data)
@@ -261,9 +268,7 @@ def _read(path: Path, *, palette: bool = False) -> Array:
 
 
 def _read_picture(path: Path, palette: bool) -> Array:
-    from PIL import Image
-
-    with Image.open(path) as picture:
+    with opened_picture(path) as picture:
         plain = {"P": None if palette else "RGB", "1": "L", "LA": "L", "CMYK": "RGB"}
         mode = plain.get(picture.mode)
         return np.asarray(picture.convert(mode) if mode else picture)
@@ -274,7 +279,7 @@ def _read_tiff(path: Path, _: bool) -> Array:
 
 
 def _read_numpy(path: Path, _: bool) -> Array:
-    return np.asarray(np.load(path, allow_pickle=False))
+    return np.asarray(read_npy(path).levels[0])
 
 
 def _read_matlab(path: Path, _: bool) -> Array:

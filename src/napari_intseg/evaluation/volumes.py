@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
 
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import BoolArray, Segmenter, Traits
@@ -11,6 +13,7 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.evaluation.opening import opening
 from napari_intseg.evaluation.robot import RobotUser, Truth
 from napari_intseg.evaluation.run import Course, Notes, Protocol, check_grid
+from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.session.session import Session
 
 
@@ -21,6 +24,8 @@ def segment_volume(
     protocol: Protocol | None = None,
     *,
     seed: Sequence[int] = (0,),
+    live: bool = False,
+    window: WindowChoice = None,
 ) -> Course:
     """Let the robot user segment one object of a volume.
 
@@ -39,6 +44,10 @@ def segment_volume(
         The published one by default; its IoU is that of the whole object.
     seed : sequence of int
         For the rule "random".
+    live : bool, default False
+        Click on the plane with the largest connected error instead, if the model takes clicks.
+    window : optional
+        How values become grey, see `Session`.
 
     Raises
     ------
@@ -48,27 +57,34 @@ def segment_volume(
     protocol = protocol or Protocol()
     check_grid(truth, volume.shape, "volume")
     notes = Notes(truth, protocol, volume.spacing)
-    session = Session(model, volume)
+    session = Session(model, volume, window=window)
     mask = np.zeros(truth.shape, bool)
     made: dict[int, list[Click]] = {}
+    cpu: list[float] = []
+    rank = planes_by_region if live else planes_by_error
     while not notes.is_over:
-        plane, click = _next(mask, truth, protocol, seed=seed, made=made, traits=model.traits)
+        planes = rank(mask, truth)
+        plane, click = _next(
+            mask, truth, protocol, planes, seed=seed, made=made, traits=model.traits
+        )
         if plane is None:
             break
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         marks = _open(session, truth, plane) if plane not in made else ()
         if click is not None:
             session.click((plane, click.row, click.col), positive=click.positive)
         if any(session.mask_on(p).any() for p in session.clicked_planes(0)):
             session.propagate()
         seconds = time.perf_counter() - start
+        cpu_seconds = time.process_time() - cpu_start
         given = (*marks, click) if click is not None else marks
         made.setdefault(plane, []).extend(given)
         for mark in given[:-1]:
             notes.take(plane, mark, mask, 0.0)
+        cpu += [0.0] * (len(given) - 1) + [cpu_seconds]
         mask = np.array(session.mask)
         notes.take(plane, given[-1], mask, seconds)
-    return notes.course()
+    return replace(notes.course(), cpu_seconds=tuple(cpu))
 
 
 def _open(session: Session, truth: Truth, plane: int) -> tuple[Click, ...]:
@@ -85,6 +101,7 @@ def _next(
     mask: BoolArray,
     truth: Truth,
     protocol: Protocol,
+    planes: Sequence[int],
     *,
     seed: Sequence[int],
     made: dict[int, list[Click]],
@@ -92,8 +109,8 @@ def _next(
 ) -> tuple[int | None, Click | None]:
     """Return the plane to go on with and the click there, None where the model takes none."""
     if "click" in traits.prompts:
-        return _next_click(mask, truth, protocol, seed, made) or (None, None)
-    left = (p for p in planes_by_error(mask, truth) if p not in made and (truth[p] == 1).any())
+        return _next_click(mask, truth, protocol, planes, seed=seed, made=made) or (None, None)
+    left = (p for p in planes if p not in made and (truth[p] == 1).any())
     return next(left, None), None
 
 
@@ -101,11 +118,13 @@ def _next_click(
     mask: BoolArray,
     truth: Truth,
     protocol: Protocol,
+    planes: Sequence[int],
+    *,
     seed: Sequence[int],
     made: dict[int, list[Click]],
 ) -> tuple[int, Click] | None:
-    """Return the click on the plane with the most wrong pixels that has one left."""
-    for plane in planes_by_error(mask, truth):
+    """Return the click on the first of the planes that has one left."""
+    for plane in planes:
         robot = RobotUser(truth[plane], protocol.rule, (*seed, plane))
         click = robot.next_click(mask[plane], made.get(plane, ()))
         if click is not None:
@@ -118,3 +137,15 @@ def planes_by_error(mask: BoolArray, truth: Truth) -> list[int]:
     wrong = ((truth == 1) & ~mask) | ((truth == 0) & mask)
     counts = wrong.sum(axis=(1, 2))
     return [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
+
+
+def planes_by_region(mask: BoolArray, truth: Truth) -> list[int]:
+    """Return the planes of axis 0 that hold errors, that with the largest connected one first."""
+    wrong = ((truth == 1) & ~mask) | ((truth == 0) & mask)
+    sizes = {int(i): _largest_region(wrong[i]) for i in np.flatnonzero(wrong.any(axis=(1, 2)))}
+    return sorted(sizes, key=lambda i: -sizes[i])
+
+
+def _largest_region(wrong: BoolArray) -> int:
+    numbered, _ = ndimage.label(wrong)
+    return int(np.bincount(numbered.ravel())[1:].max())

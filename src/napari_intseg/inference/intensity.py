@@ -2,11 +2,12 @@
 
 import colorsys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_intseg.core.recognition import foreground, is_hounsfield
 from napari_intseg.core.segmenter import Array, FloatArray
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
@@ -18,6 +19,10 @@ _RGB: tuple[Colour, ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 _SAMPLE_PLANES = 9
 _SAMPLE_SIDE = 256
 _STRIDED_SIDE = 4096
+_STEADY = 0.5
+"""A stack is shown as one while the range of most of its slices is so much of the stack's."""
+
+Adapts = Literal["no", "hounsfield", "slice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,9 @@ class Intensity:
         to three.
     gamma : float, default 1.0
         Values in [0, 1] are raised to it.
+    adapts : {"no", "hounsfield", "slice"}
+        What else the limits depend on, when they were chosen automatically: "hounsfield": on what
+        is clicked, soft tissue, bone or lung; "slice": on the slice. See `adapted`.
     """
 
     low: tuple[float, ...] = (0.0,)
@@ -131,6 +139,7 @@ class Intensity:
     channels: tuple[int, ...] | None = None
     colours: tuple[Colour, ...] = (_GREY,)
     gamma: float = 1.0
+    adapts: Adapts = "no"
 
     def to_rgb(self, raw: Array) -> FloatArray:
         """Return raw values as RGB; the argument is not changed.
@@ -157,9 +166,15 @@ class Intensity:
                     out[..., target] += value if weight == 1 else value * np.float32(weight)
         return np.minimum(out, 1.0, out=out)
 
+    def to_grey(self, raw: Array) -> FloatArray:
+        """Return the mean of the three colours of `to_rgb`, float32 (H, W); one where all agree."""
+        return self._scaled(raw, 0) if raw.ndim == 2 else self.to_rgb(raw).mean(axis=-1)
+
     def written(self) -> dict[str, Any]:
         """Return what it is as plain JSON, to be kept with a result."""
+        told = {} if self.adapts == "no" else {"adapts": self.adapts}
         return {
+            **told,
             "low": list(self.low),
             "high": list(self.high),
             "channels": None if self.channels is None else list(self.channels),
@@ -205,8 +220,9 @@ def resolve_intensity(
     volume : Volume
         Lazy data is sampled, never read whole.
     window : optional
-        None: 8-bit values and bool as they are, all others "percentile". "percentile": from the
-        0.5th to the 99.5th, for each channel; or `Percentiles`. "full": from the smallest to the
+        None: automatic, see `automatic_limits`; 8-bit values and bool as they are. "percentile":
+        from the 0.5th to the 99.5th, for each channel; or `Percentiles`. "full": from the smallest
+        to the
         largest value of the sample. A name of `CT_WINDOWS`; a pair (low, high); a `Window` of
         level and width; or `PerChannel`, one of these for each channel.
     channels : tuple of int, optional
@@ -225,6 +241,9 @@ def resolve_intensity(
     shown = _check_channels(volume, channels)
     count = len(shown) if shown else 1
     chosen = default_colours(count) if colours is None else _check_colours(colours, count)
+    if window is None and not volume.n_channels and volume.dtype.itemsize > 1:
+        low, high, adapts = automatic_limits(volume)
+        return Intensity((low,), (high,), shown, chosen, adapts=adapts)
     if not isinstance(window, PerChannel):
         low, high = _limits_of(volume, window, shown)
         return Intensity(low, high, shown, chosen)
@@ -235,6 +254,48 @@ def resolve_intensity(
     ]
     lows, highs = tuple(low[0] for low, _ in parts), tuple(high[0] for _, high in parts)
     return Intensity(lows, highs, shown, chosen)
+
+
+def automatic_limits(volume: Volume) -> tuple[float, float, Adapts]:
+    """Return which values of a grey image of more than 8 bits are shown black and white.
+
+    Hounsfield units (see `is_hounsfield`): the soft tissue window, which gives way to that of bone
+    or lung where those are clicked. Anything else: the 0.5th percentile of all values, and the
+    99.5th of those that are not background. A stack whose slices differ much in brightness is
+    shown slice by slice.
+
+    Parameters
+    ----------
+    volume : Volume
+        Without channels; sampled, never read whole.
+
+    Returns
+    -------
+    low, high : float
+    adapts : str
+        See `Intensity`.
+    """
+    planes = _sampled_planes(volume)
+    sample = np.concatenate([plane.ravel() for plane in planes])
+    if is_hounsfield(sample):
+        return *CT_WINDOWS["soft tissue"].limits, "hounsfield"
+    low, high = slice_limits(sample)
+    widths = [
+        float(np.subtract(*np.percentile(values, (99.5, 0.5))))
+        for plane in planes
+        if (values := plane[np.isfinite(plane)].astype(np.float64)).size
+    ]
+    is_steady = len(planes) < 3 or float(np.median(widths or [0])) >= _STEADY * (high - low)
+    return low, high, "no" if is_steady else "slice"
+
+
+def slice_limits(values: Array) -> tuple[float, float]:
+    """Return limits for values of any shape, their background left out of the upper one."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    low, high = _limits(finite, Percentiles())
+    if finite.size:
+        high = max(high, float(np.percentile(foreground(finite), Percentiles().high)))
+    return low, high
 
 
 def is_measured(window: WindowChoice) -> bool:
@@ -371,11 +432,18 @@ def _limits(values: Array, window: Percentiles) -> tuple[float, float]:
 
 def _sample(volume: Volume) -> Array:
     """Return some hundred thousand pixels from all over the volume, (n,) or (n, C)."""
+    return np.concatenate(_sampled_planes(volume))
+
+
+def _sampled_planes(volume: Volume) -> list[Array]:
+    """Return a sample of each of a few planes from the first to the last, (n,) or (n, C)."""
     planes = volume.planes(0)
     chosen = np.unique(np.linspace(0, len(planes) - 1, _SAMPLE_PLANES).round().astype(int))
-    parts = [part for i in chosen for part in _sample_plane(volume, planes[i])]
     tail = (volume.n_channels,) if volume.n_channels else ()
-    return np.concatenate([part.reshape(-1, *tail) for part in parts])
+    return [
+        np.concatenate([part.reshape(-1, *tail) for part in _sample_plane(volume, planes[i])])
+        for i in chosen
+    ]
 
 
 def _sample_plane(volume: Volume, plane: Plane) -> list[Array]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,25 +24,15 @@ from napari_intseg.inference.flip import Flip
 from napari_intseg.inference.graph_cut import GraphCut, cut
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.memory_ladder import memory_note, saving_of
+from napari_intseg.inference.obedience import REACH_PX, obeyed, without_growth
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.refine import keep_elsewhere
+from napari_intseg.inference.seeing import PreparedStore, Seeing, Seen
 from napari_intseg.inference.tiling import Tiles, in_tiles
 from napari_intseg.inference.view import Read, View
 from napari_intseg.inference.zoom_in import Look, is_seen_whole, look, overview, should_look_again
 
 Model = Literal["model"]
-
-
-class PreparedStore(Protocol):
-    """Keeps what models prepared; it may forget at any time."""
-
-    def get(self, key: Hashable) -> Prepared | None:
-        """Return what was put under a key, None if it is not there any more."""
-        ...
-
-    def put(self, key: Hashable, prepared: Prepared) -> None:
-        """Keep something under a key."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +55,12 @@ class Options:
         Move the answer's contour onto edges of the image; see `graph_cut.cut`.
     tiles : Tiles or None, default None
         Draw the outline of objects larger than the view at full resolution; see `in_tiles`.
+    denoise : bool, default True
+        Show the model a noisy slice with less noise; see `noise`.
+    look_again : bool, default True
+        Ask once more, with a fresh crop, where a mask touches the edge of the view.
+    obey : bool, default True
+        Correct the mask round clicks that the model did not obey; see `obedience`.
     """
 
     intensity: Intensity = field(default_factory=Intensity)
@@ -74,6 +70,14 @@ class Options:
     local: bool = False
     graph_cut: GraphCut | None = None
     tiles: Tiles | None = None
+    denoise: bool = True
+    look_again: bool = True
+    obey: bool = True
+
+    @classmethod
+    def published(cls, *args: Any, **kwargs: Any) -> "Options":
+        """Return options without what was added to the published predictors."""
+        return cls(*args, **{"denoise": False, "look_again": False, "obey": False, **kwargs})
 
     def resolved(self, traits: Traits) -> "Resolved":
         """Return the options with every "model" replaced by the model's own."""
@@ -85,6 +89,9 @@ class Options:
             self.local,
             self.graph_cut,
             self.tiles,
+            self.denoise,
+            self.look_again,
+            self.obey,
         )
 
 
@@ -99,6 +106,9 @@ class Resolved:
     local: bool
     graph_cut: GraphCut | None
     tiles: Tiles | None = None
+    denoise: bool = True
+    look_again: bool = True
+    obey: bool = True
 
     @property
     def mirrored(self) -> tuple[bool, ...]:
@@ -195,11 +205,12 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     kept = prev.kept if prev is not None else None
     if not prompts.has_positive and (guide is None or guide.box(model.traits.threshold) is None):
         return _nothing(shape, kept, start)
-    ask = _Asking(model, read, prompts, chosen, prev, guide, prepared, key)
-    answer = ask.looked(shape, kept)
-    patch = ask.finished(answer)
+    seeing = Seeing(read, shape, chosen.intensity, chosen.denoise, prepared, key)
+    seen = seeing.shown(prompts, guide)
+    ask = _Asking(model, seeing, seen, prompts, chosen, prev, guide)
+    answer = ask.finished(ask.looked(shape, kept))
     info = _noted(answer.info, memory_note(model))
-    return replace(answer, patch=patch, info=info, seconds=time.perf_counter() - start)
+    return replace(answer, info=info, seconds=time.perf_counter() - start)
 
 
 def prepare_slice(
@@ -219,7 +230,8 @@ def prepare_slice(
     if not is_seen_whole(shape):
         return
     chosen = _chosen(model, options)
-    ask = _Asking(model, read, Prompts(), chosen, None, None, prepared, key)
+    seeing = Seeing(read, shape, chosen.intensity, chosen.denoise, prepared, key)
+    ask = _Asking(model, seeing, seeing.shown(), Prompts(), chosen)
     ask.prepare(View.whole(shape).limited(chosen.longer_side_px))
 
 
@@ -251,13 +263,12 @@ class _Asking:
     """One question, whichever view it will be asked on."""
 
     model: Segmenter
-    read: Read
+    seeing: Seeing
+    seen: Seen
     prompts: Prompts
     options: Resolved
-    prev: SliceAnswer | None
-    guide: Patch | None
-    store: PreparedStore | None
-    key: Hashable
+    prev: SliceAnswer | None = None
+    guide: Patch | None = None
 
     def looked(self, shape: tuple[int, int], kept: View | None) -> SliceAnswer:
         """Return the answer on the view that zoom-in chooses, which may be a second one."""
@@ -268,10 +279,41 @@ class _Asking:
         answer = self(choice)
         if should_look_again(zoom, answer.patch, choice.kept):
             answer = self(look(zoom, shape, self.prompts, answer.patch, None))
+        if self.options.look_again and self._is_cut_off(answer):
+            fresh = look(zoom, shape, self.prompts, answer.patch, None)
+            if fresh.kept is not None and fresh.kept.box != answer.seen.box:
+                answer = self(fresh)
         return answer
 
-    def finished(self, answer: SliceAnswer) -> Patch:
-        """Return an answer drawn in tiles, on edges and in one place, as far as that is wanted."""
+    def _is_cut_off(self, answer: SliceAnswer) -> bool:
+        box = answer.patch.box(self.model.traits.threshold)
+        return answer.kept is not None and box is not None and answer.seen.cuts_off(box)
+
+    def finished(self, answer: SliceAnswer) -> SliceAnswer:
+        """Return an answer drawn in tiles, on edges and in one place, and with clicks obeyed."""
+        patch = self._drawn(answer)
+        if not self.options.obey or not self.prompts.clicks:
+            return replace(answer, patch=patch)
+        return replace(
+            answer,
+            patch=self._obeyed(patch, answer),
+            alternatives=tuple(
+                self._obeyed(patch if one is answer.patch else one, answer)
+                for one in answer.alternatives
+            ),
+        )
+
+    def _obeyed(self, patch: Patch, answer: SliceAnswer) -> Patch:
+        """Return a mask with what was clicked on as it was said to be."""
+        threshold, clicks = self.model.traits.threshold, self.prompts.clicks
+        if self.guide is not None:
+            patch = without_growth(patch, self.guide, clicks[-1], threshold)
+        reach_px = REACH_PX * max(
+            b / o for b, o in zip(answer.seen.box_shape, answer.seen.out_shape, strict=True)
+        )
+        return obeyed(patch, clicks, threshold, reach_px=reach_px)
+
+    def _drawn(self, answer: SliceAnswer) -> Patch:
         patch, options, threshold = answer.patch, self.options, self.model.traits.threshold
         if options.tiles is not None:
             patch = in_tiles(
@@ -280,7 +322,7 @@ class _Asking:
         if options.graph_cut is not None:
             patch = cut(
                 patch,
-                lambda rows, cols: options.intensity.to_rgb(self.read(rows, cols)),
+                lambda rows, cols: self.seen.intensity.to_rgb(self.seeing.read(rows, cols)),
                 self.prompts.clicks,
                 threshold=threshold,
                 settings=options.graph_cut,
@@ -339,17 +381,18 @@ class _Asking:
     def prepare(self, view: View) -> list[Prepared]:
         """Return the image of a view, prepared, and its mirror image if that is wanted."""
         image: list[FloatArray] = []
+        store = self.seeing.store
 
         def one(mirrored: bool) -> Prepared:
-            key = _prepared_key(self.model, self.key, view, mirrored)
-            found = None if self.store is None else self.store.get(key)
+            key = _prepared_key(self.model, self.seeing.key, view, mirrored, self.seen.name)
+            found = None if store is None else store.get(key)
             if found is None:
                 if not image:
-                    image.append(view.read(self.read, self.options.intensity))
+                    image.append(self.seeing.view(view, self.seen))
                 flip = Flip(view.out_shape[1])
                 found = self.model.prepare(flip.image(image[0]) if mirrored else image[0])
-                if self.store is not None:
-                    self.store.put(key, found)
+                if store is not None:
+                    store.put(key, found)
             return found
 
         return [one(mirrored) for mirrored in self.options.mirrored]
@@ -364,10 +407,17 @@ def _chosen(model: Segmenter, options: Options | None) -> Resolved:
     return replace(chosen, longer_side_px=min(limit, chosen.longer_side_px or limit))
 
 
-def _prepared_key(model: Segmenter, key: Hashable, view: View, mirrored: bool) -> Hashable:
-    """Return a key; what was prepared for want of memory is neither shared nor kept on disk."""
+def _prepared_key(
+    model: Segmenter, key: Hashable, view: View, mirrored: bool, tissue: str = ""
+) -> Hashable:
+    """Return a key.
+
+    What was prepared for want of memory, or through a window that is not the volume's, is neither
+    shared nor kept on disk.
+    """
     saving = saving_of(model)
-    return (key, view, mirrored) if saving == NOTHING else (key, view, mirrored, saving)
+    less_memory = () if saving == NOTHING else (saving,)
+    return (key, view, mirrored, *less_memory, *((tissue,) if tissue else ()))
 
 
 def _noted(info: Mapping[str, Any], note: str) -> Mapping[str, Any]:

@@ -15,6 +15,12 @@ from napari_intseg.inference.resize import Indices, Plan, interpolate, resize, t
 Read = Callable[[slice, slice], Array]
 """Reads a window of a slice, shape (h, w) or (h, w, C); slices may have a step."""
 
+Soften = Callable[[FloatArray], FloatArray]
+
+SOFTENED = 2.0
+"""A rectangle shrunk more than that keeps its noise: all of it would have to be read and blurred,
+which takes longer than the model's answer."""
+
 _EXACT_PX = 64_000_000
 _BLOCK_PX = 8_000_000
 _WHOLE_PX = 16_000_000
@@ -86,7 +92,23 @@ class View:
         """Return the view of an array of the slice's shape, (H, W) or (H, W, C), as float32."""
         return resize(image[self.slices], self.out_shape)
 
-    def read(self, read: Read, intensity: Intensity) -> FloatArray:
+    def cuts_off(self, box: tuple[int, int, int, int]) -> bool:
+        """Whether what fills a box of the slice touches an edge of the view inside the slice."""
+        row0, row1, col0, col1 = self.box
+        height, width = self.shape
+        return (
+            (0 < row0 >= box[0])
+            or (height > row1 <= box[1])
+            or (0 < col0 >= box[2])
+            or (width > col1 <= box[3])
+        )
+
+    @property
+    def shrunk(self) -> float:
+        """How many pixels of the slice, along a side, become one of the view."""
+        return min(s / o for s, o in zip(self.box_shape, self.out_shape, strict=True))
+
+    def read(self, read: Read, intensity: Intensity, *, soften: Soften | None = None) -> FloatArray:
         """Return the view of an image as RGB, reading no more than it needs.
 
         Parameters
@@ -95,6 +117,9 @@ class View:
             Gives a window of the slice.
         intensity : Intensity
             Turns raw values to RGB, before they are interpolated.
+        soften : callable, optional
+            Takes noise from the rectangle as RGB on the slice's own grid, (h, w, 3). One that is
+            shrunk to less than half is left as it is.
 
         Returns
         -------
@@ -106,10 +131,16 @@ class View:
         size, step = self.box_shape, 1
         if size[0] * size[1] > _EXACT_PX:
             step = max(1, min(s // (2 * o) for s, o in zip(size, self.out_shape, strict=True)))
-        shrunk = min(s / o for s, o in zip(size, self.out_shape, strict=True))
-        step = max([step, *(f for f in getattr(read, "factors", (1,)) if f <= shrunk)])
+        step = max([step, *(f for f in getattr(read, "factors", (1,)) if f <= self.shrunk)])
         plans, used = _plans((-(-size[0] // step), -(-size[1] // step)), self.out_shape)
-        return _interpolated(intensity.to_rgb(self._gather(read, step, *used)), plans)
+        if soften is not None and step == 1 and self.shrunk <= SOFTENED:
+            every = [np.arange(n) for n in size]
+            whole = soften(intensity.to_rgb(self._gather(read, step, *every)))
+            return _interpolated(whole[np.ix_(*used)], plans)
+        raw = self._gather(read, step, *used)
+        if raw.ndim == 2:  # the three colours agree: interpolated once
+            return np.repeat(_interpolated(intensity.to_grey(raw), plans)[..., None], 3, axis=2)
+        return _interpolated(intensity.to_rgb(raw), plans)
 
     def _gather(self, read: Read, step: int, rows: Array, cols: Array) -> Array:
         """Read the given rows and columns of the (thinned) rectangle, a block at a time."""

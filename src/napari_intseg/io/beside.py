@@ -1,11 +1,11 @@
 """Journals beside labels: what was done stays with what came of it, whoever writes the file."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_intseg.core.files import write_text
 from napari_intseg.errors import FileError
 from napari_intseg.io.suffixes import KINDS, ending_of
 
@@ -22,6 +22,23 @@ ATTRIBUTE = "napari-intseg"
 def as_text(line: Mapping[str, Any]) -> str:
     """Return a line as it stands in a file."""
     return json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def check_journal(labels: str | Path, *, overwrite: bool) -> None:
+    """Ask before slow work whether a journal of other work would be replaced.
+
+    Raises
+    ------
+    FileError
+        If there is one beside the labels' place and it must not be replaced.
+    """
+    path = Path(labels)
+    beside = path.with_name(path.name + SUFFIX)
+    if beside.exists() and not overwrite:
+        raise FileError(
+            f"journal exists: expected none beside a new file, got {str(beside)!r}. Choose another "
+            "name, leave the journal out, or allow both to be replaced with --overwrite."
+        )
 
 
 def write_beside(labels: str | Path, lines: Iterable[Mapping[str, Any]]) -> Path:
@@ -52,9 +69,9 @@ def write_beside(labels: str | Path, lines: Iterable[Mapping[str, Any]]) -> Path
     target = path.with_name(path.name + SUFFIX) if zarr is None else zarr
     try:
         if zarr is None:
-            replace_text(target, "".join(as_text(line) for line in lines))
+            write_text(target, "".join(as_text(line) for line in lines))
         else:
-            replace_text(target, _with_journal(target, list(lines)))
+            write_text(target, _with_journal(target, list(lines)))
     except (OSError, ValueError, TypeError, AttributeError) as err:
         reason = getattr(err, "strerror", None) or err
         raise FileError(
@@ -90,20 +107,6 @@ def journal_texts(labels: str | Path) -> list[str]:
         f"labels have no journal: expected {beside.name!r} beside them, got none for "
         f"{str(path)!r}. Name a journal that ends in {SUFFIX}."
     )
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file; it appears whole, on the disk, or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _attributes_file(labels: Path) -> Path | None:

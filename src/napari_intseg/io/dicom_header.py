@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.io.dicom_elements import Vector, find, numbers, real, several, text, unit, whole
+from napari_intseg.io.dicom_inflate import read_data_set
 from napari_intseg.io.dicom_layout import TAGS as LAYOUT_TAGS
 from napari_intseg.io.dicom_layout import Layout, read_layout
 from napari_intseg.io.dicom_table import ValueTable, read_table
@@ -167,6 +168,8 @@ class Header:
 def looks_like_dicom(path: Path) -> bool:
     """Return whether a file begins as DICOM does, with or without the preamble."""
     try:
+        if not path.is_file():  # to open a pipe is to wait for someone who writes into it
+            return False
         with path.open("rb") as file:
             start = file.read(_MAGIC_AT + 4)
     except OSError:
@@ -190,10 +193,8 @@ def read_frames(path: Path) -> tuple[Frame, ...]:
     Exception
         Whatever pydicom raises for a damaged header.
     """
-    import pydicom
-
     with quiet():
-        data = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+        data = read_data_set(path, _TAGS)
         header = _header(data, path)
         if header is None:
             return ()

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.io.dicom_header import Frame, quiet
+from napari_intseg.io.dicom_inflate import read_data_set
 
 PATIENT = (
     "PatientName",
@@ -51,8 +52,6 @@ class DicomOrigin:
 
 def read_patient(file: Path) -> dict[str, str]:
     """Return who is imaged, as far as the file tells."""
-    import pydicom
-
     with quiet():
-        data = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=[*PATIENT])
+        data = read_data_set(file, PATIENT)
         return {name: str(data[name].value) for name in PATIENT if data.get(name)}

@@ -14,6 +14,7 @@ from napari_intseg.errors import FileError
 from napari_intseg.io.dicom_decoder import Decoder
 from napari_intseg.io.dicom_frame import cut_frame
 from napari_intseg.io.dicom_header import Frame, Header, quiet
+from napari_intseg.io.dicom_inflate import read_data_set
 from napari_intseg.io.dicom_sizes import check_remarks, check_size
 from napari_intseg.io.dicom_syntax import check_syntax, is_for_decoder, is_htj2k, name_of
 from napari_intseg.io.dicom_values import rescaled
@@ -112,8 +113,6 @@ def decode(header: Header, decoder: Decoder, number: int | None = None, where: s
     MissingExtraError
         If the library for its compression is not installed.
     """
-    import pydicom
-
     check_syntax(header)
     one = number is not None and header.frames > 1
     wanted = replace(header, frames=1) if one else header
@@ -123,7 +122,7 @@ def decode(header: Header, decoder: Decoder, number: int | None = None, where: s
             if one:
                 data = cut_frame(header, number or 0, _IMAGE_TAGS)
             else:
-                data = pydicom.dcmread(header.file, force=True, specific_tags=_IMAGE_TAGS)
+                data = read_data_set(header.file, _IMAGE_TAGS, pixels=True)
             check_size(data, wanted)
             if is_for_decoder(header):
                 image = _by_decoder(data, wanted, decoder)

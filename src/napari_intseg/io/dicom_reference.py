@@ -12,6 +12,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.dicom_header import quiet
+from napari_intseg.io.dicom_inflate import read_data_set
 from napari_intseg.io.dicom_origin import PATIENT, DicomOrigin
 from napari_intseg.io.source import FileVolume
 
@@ -116,14 +117,11 @@ def colour_of(label: int) -> tuple[int, int, int]:
 
 
 def _read(file: Path) -> Any:
-    import pydicom
     from pydicom.dataset import Dataset
 
     try:
         with quiet():
-            given = pydicom.dcmread(
-                file, stop_before_pixels=True, force=True, specific_tags=[*_KEPT]
-            )
+            given = read_data_set(file, _KEPT)
             data = Dataset()
             for element in given:
                 data.add(element)

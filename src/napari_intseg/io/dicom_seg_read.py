@@ -1,5 +1,6 @@
 """DICOM-SEG, whoever wrote it, as labels on the grid of an image."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.dicom_header import looks_like_dicom, quiet
+from napari_intseg.io.dicom_inflate import read_data_set
 from napari_intseg.io.source import FileVolume
 
 _BINARY, _LABELMAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
@@ -19,15 +21,11 @@ _NEAR = 0.05  # of a step: a place is stated with few digits
 
 def is_segmentation(path: Path) -> bool:
     """Return whether a file is a DICOM segmentation."""
-    import pydicom
-
     if not path.is_file() or not looks_like_dicom(path):
         return False
     try:
         with quiet():
-            data = pydicom.dcmread(
-                path, stop_before_pixels=True, force=True, specific_tags=["SOPClassUID"]
-            )
+            data = read_data_set(path, ["SOPClassUID"])
             return data.get("SOPClassUID") in (_BINARY, _LABELMAP)
     except Exception:
         # damaged: whoever reads it next will say so
@@ -58,11 +56,9 @@ def read_segmentation(path: Path, like: Volume) -> Array:
     DataError
         If it is on another grid than the image.
     """
-    import pydicom
-
     try:
         with quiet():
-            data = pydicom.dcmread(path)
+            data = read_data_set(path, pixels=True)
             frames = np.asarray(data.pixel_array)
             frames = frames[np.newaxis] if frames.ndim == 2 else frames
             placed = [_placed(data, i) for i in range(len(frames))]
@@ -83,6 +79,7 @@ def read_segmentation(path: Path, like: Volume) -> Array:
         )
     out = np.zeros(like.shape if like.ndim == 3 else (1, *like.shape), np.uint16)
     corners = _corners(like)
+    lost: set[int] = set()
     for (number, corner), frame in sorted(
         zip(placed, frames, strict=True), key=lambda one: one[0][0]
     ):
@@ -91,8 +88,34 @@ def read_segmentation(path: Path, like: Volume) -> Array:
             for value in np.unique(frame[frame > 0]):
                 out[plane][frame == value] = labels.get(int(value), int(value))
         else:
-            out[plane][frame >= half] = labels.get(number, number)
+            inside = frame >= half
+            lost |= set(np.unique(out[plane][inside]).tolist())
+            out[plane][inside] = labels.get(number, number)
+    _tell_overlap(lost - {0}, path)
     return out.reshape(like.shape)
+
+
+def _tell_overlap(labels: set[int], path: Path) -> None:
+    if labels:
+        warnings.warn(
+            f"segments overlap in {str(path)!r}: where they do, labels hold one of them, and "
+            f"{', '.join(map(str, sorted(labels)))} lost pixels to a segment with a higher number",
+            stacklevel=3,
+        )
+
+
+def segment_names(path: Path) -> dict[int, str]:
+    """Return what the segments of a file are called, by the labels that they are read as."""
+    import pydicom
+
+    try:
+        with quiet():
+            data = pydicom.dcmread(path, stop_before_pixels=True)
+            told = {_label(item): str(item.get("SegmentLabel") or "") for item in
+                    data.SegmentSequence}  # fmt: skip
+    except Exception:  # damaged: whoever reads its pixels says so
+        return {}
+    return {label: name for label, name in told.items() if name}
 
 
 def _label(segment: Any) -> int:

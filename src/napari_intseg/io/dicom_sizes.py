@@ -63,7 +63,7 @@ def _check_codestream(pixels: bytes, header: Header) -> None:
     from pydicom.encaps import generate_frames
 
     first = next(generate_frames(pixels, number_of_frames=header.frames))
-    found = _jpeg_shape(first) or _j2k_shape(first)
+    found = jpeg_shape(first) or _j2k_shape(first)
     if header.syntax != _RLE and found is not None and found != header.shape:
         raise ValueError(f"compressed image of {found[0]}x{found[1]}")
 
@@ -76,7 +76,7 @@ def _j2k_shape(stream: bytes) -> tuple[int, int] | None:
     return bottom - top, right - left
 
 
-def _jpeg_shape(stream: bytes) -> tuple[int, int] | None:
+def jpeg_shape(stream: bytes) -> tuple[int, int] | None:
     """Return rows and columns of the frame header, by way of the segments before it."""
     at = 2
     while stream[:2] == b"\xff\xd8" and at + 9 <= len(stream) and stream[at] == 0xFF:

@@ -1,5 +1,6 @@
 """HDF5: one dataset of a file, with the geometry that ImageJ, ilastik, h5py or we put there."""
 
+import io
 import json
 import math
 from pathlib import Path
@@ -12,7 +13,10 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.arrays import guessed_axes
+from napari_intseg.io.child import check_in_child
 from napari_intseg.io.extra import hdf5_extra
+from napari_intseg.io.hdf5_check import checked, linked
+from napari_intseg.io.paths import check_regular
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import ORDER, Raster, known_axes, ordered
 from napari_intseg.io.source import FileVolume, Source
@@ -51,8 +55,11 @@ def read_hdf5(path: Path) -> Raster:
     """
     h5py = hdf5_extra()
     file_path, name = split_path(path)
+    check_regular(file_path)
+    check_in_child("hdf5", file_path)
     file = h5py.File(file_path, "r")
     dataset = _chosen(file, file_path, name)
+    dataset = checked(dataset, Path(dataset.file.filename))
     axes = _axes(dataset, path)
     data: Any
     if dataset.nbytes <= EAGER_BYTES:
@@ -86,7 +93,8 @@ def write_hdf5(
     0 if it is not known.
     """
     h5py = hdf5_extra()
-    with h5py.File(path, "w") as file:
+    content = io.BytesIO()  # HDF5 itself ends the process where a disk is full
+    with h5py.File(content, "w") as file:
         name = "labels" if is_labels else "image"
         dataset = file.create_dataset(
             name, data=labels, compression="gzip", compression_opts=4, shuffle=True,
@@ -107,6 +115,7 @@ def write_hdf5(
         if unit != "pixel":
             sizes = [1e3 * s for s in like.spacing]
             dataset.attrs[_MICRONS] = [1.0] * (3 - len(sizes)) + sizes
+    path.write_bytes(content.getbuffer())
 
 
 def _chosen(file: Any, path: Path, name: str) -> Any:
@@ -118,7 +127,7 @@ def _chosen(file: Any, path: Path, name: str) -> Any:
             found[key] = item
 
     if name:
-        item = file.get(name)
+        item = linked(file, path, name)
         if isinstance(item, h5py.Dataset):
             return item
     file.visititems(visit)

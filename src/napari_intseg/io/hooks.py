@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix, to_napari
+from napari_intseg.core.recognition import SOFT_TISSUE_HU, is_hounsfield
 from napari_intseg.errors import FileError
 from napari_intseg.io.beside import METADATA, write_beside
 from napari_intseg.io.dicom_header import looks_like_dicom
@@ -16,14 +18,22 @@ from napari_intseg.io.ome_zarr import is_zarr, label_names
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Channel, Raster, ordered
 from napari_intseg.io.read import read_raster
-from napari_intseg.io.suffixes import READABLE, ending_of
+from napari_intseg.io.source import FileVolume
+from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
 from napari_intseg.io.write import write_array, write_labels
 
 LayerData = tuple[Any, dict[str, Any], str]
+OWN = "is_labels"
+"""Under this key, what a layer's metadata hold under `KEY` tell that its file holds labels."""
+
 Reader = Callable[[str], list[LayerData]]
+
+AUTOMATIC = "napari-intseg automatic limits"
+"""Key of a layer's metadata: contrast limits that nobody has chosen."""
 
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
 _LOOKED_AT = 200
+_JPEG = (".jpg", ".jpeg")
 _SAMPLE_PX = 512
 _PERCENTILES = (0.1, 99.9)
 
@@ -99,7 +109,9 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
     if "s" in axes and arrays[0].dtype != np.uint8 and "c" not in axes:
         axes = axes.replace("s", "c")  # napari shows colours of 8 bits only
     grid = axes.replace("c", "").replace("s", "")
-    about = {"source": raster.source, "affine": raster.affine, "order": order}
+    about: dict[str, Any] = {"source": raster.source, "affine": raster.affine, "order": order}
+    if raster.is_labels:
+        about[OWN] = True
     base = {"name": name, "metadata": {KEY: about}, **_placed(raster, grid, order)}
     if "c" not in axes:
         channel = raster.channels[0] if raster.channels else Channel()
@@ -127,10 +139,17 @@ def write_labels_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[st
     FileError, DataError
         As for `write_labels` and `write_beside`; also if there are more axes than time and space.
     """
+    path = _with_ending(path)
+    if KINDS.get(ending_of(Path(path)) or "") is None or path.lower().endswith(_JPEG):
+        return _left_to_napari(path, data, meta, "labels")
     array, step = time_part(data, meta)
     array, like = file_grid(array, meta, timed=step is not None)
+    metadata = dict(meta.get("metadata") or {})
+    if (metadata.get(KEY) or {}).get(OWN):  # the layer's own file is replaced, as in any program
+        like = FileVolume(like.data, replace(like.source, path=Path()), affine=like.affine,
+                          channels=like.n_channels > 0)  # fmt: skip
     write_labels(path, np.asarray(array), like, overwrite=True, time_step_s=step or 0.0)
-    lines = dict(meta.get("metadata") or {}).get(METADATA)
+    lines = metadata.get(METADATA)
     if lines:
         write_beside(path, list(lines))
     return [path]
@@ -144,6 +163,9 @@ def write_image_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str
     FileError, DataError
         As for `write_array`; also if there are more axes than time, space and colours.
     """
+    path = _with_ending(path)
+    if KINDS.get(ending_of(Path(path)) or "") in (None, "picture"):
+        return _left_to_napari(path, data, meta, "image")
     part, step = time_part(data, meta)
     array, like = file_grid(np.asarray(part), meta, timed=step is not None)
     if array.dtype == np.float16:
@@ -152,6 +174,30 @@ def write_image_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str
         array = array.astype(np.uint8)
     write_array(path, array, like, overwrite=True, time_step_s=step)
     return [path]
+
+
+def _with_ending(path: str) -> str:
+    """Return a path; one without any ending becomes NIfTI, which keeps the geometry."""
+    return path if Path(path).suffix or ending_of(Path(path)) else f"{path}.nii.gz"
+
+
+def _left_to_napari(path: str, data: Any, meta: Mapping[str, Any], kind: str) -> list[str]:
+    """Have napari write what holds no geometry: the Save dialogs come here first.
+
+    Raises
+    ------
+    FileError
+        If it cannot write that either.
+    """
+    import npe2
+
+    try:
+        return list(npe2.write(path, [(data, dict(meta), kind)], plugin_name="napari"))
+    except ValueError as err:
+        raise FileError(
+            f"file type is unknown: expected a name ending in {', '.join(WRITABLE)}, got {path!r}. "
+            "Choose another name."
+        ) from err
 
 
 def _layer(
@@ -165,7 +211,11 @@ def _layer(
         return data, shown, "labels"
     shown["rgb"] = is_rgb
     if not is_rgb:
-        limits = channel.limits or raster.source.window or _limits(arrays[-1])
+        limits = channel.limits or raster.source.window
+        if not limits:
+            limits = _limits(arrays[-1])
+            if limits:
+                shown["metadata"][AUTOMATIC] = limits
         if limits:
             shown["contrast_limits"] = limits
         if channel.colour and channel.colour.lower() not in ("#ffffff", "#000000"):
@@ -222,6 +272,8 @@ def _limits(array: Any) -> tuple[float, float] | None:
     values = values[np.isfinite(values)]
     if not values.size:
         return None
+    if is_hounsfield(values):
+        return SOFT_TISSUE_HU
     low, high = (float(v) for v in np.percentile(values, _PERCENTILES))
     return (low, high) if low < high else None
 

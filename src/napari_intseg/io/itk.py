@@ -1,8 +1,11 @@
 """NIfTI, NRRD and MetaImage through SimpleITK."""
 
+import errno
 import gzip
 import math
+import os
 import re
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +19,8 @@ import SimpleITK
 from napari_intseg.core.affine import spacing_of
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
+from napari_intseg.io.child import check_in_child
+from napari_intseg.io.detached import named_files
 from napari_intseg.io.metaimage import check_metaimage
 from napari_intseg.io.nifti import (
     LABELS_INTENT,
@@ -25,6 +30,7 @@ from napari_intseg.io.nifti import (
     put_seconds,
     put_sheared,
 )
+from napari_intseg.io.nifti_check import check_nifti
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.remarks import remark
 from napari_intseg.io.sizes import all_bytes, check_size, itk_ratio
@@ -41,6 +47,7 @@ from napari_intseg.io.space_units import SpaceUnits, metaimage_units, scaled
 
 sitk: Any = SimpleITK  # most of it has no annotations
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
+_HEADER, _OFFSET = 348, 108  # of NIfTI-1: its size, and where it says where the voxels begin
 _META_ENDINGS = (".mha", ".mhd")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
 _ROUNDED_PX = 1e-3
@@ -59,9 +66,8 @@ def read_itk(path: Path) -> Raster:
     FileError
         If its header declares more than the file can hold.
     """
+    check_itk(path)
     header = NiftiHeader.read(path) if path.name.lower().endswith(_NIFTI_ENDINGS) else None
-    if path.name.lower().endswith(_META_ENDINGS):
-        check_metaimage(path)
     if header:
         check_size(path, header.declared_bytes, itk_ratio(path))
     with _quiet(), tempfile.TemporaryDirectory(prefix="intseg-") as folder:
@@ -117,6 +123,23 @@ def _in_mm(raster: Raster) -> Raster:
     return replace(raster, affine=stated[0], source=source)
 
 
+def check_itk(path: Path) -> None:
+    """Ask for a header that ITK can be given: see `check_nifti` and `named_files`.
+
+    Raises
+    ------
+    FileError
+        If something is wrong, or a data file lies elsewhere.
+    """
+    if path.name.lower().endswith(_META_ENDINGS):
+        check_metaimage(path)
+    if path.name.lower().endswith(_NIFTI_ENDINGS):
+        check_nifti(path)
+    else:
+        named_files(path)
+    check_in_child("itk", path)
+
+
 def write_itk(path: Path, labels: Array, like: Volume, time_step_s: float | None = None) -> None:
     """Write labels on the grid of `like`, the geometry bit for bit that of its file.
 
@@ -136,13 +159,51 @@ def write_itk(path: Path, labels: Array, like: Volume, time_step_s: float | None
     if is_nifti:
         _write_nifti(path, image, like, time_step_s)
         return
-    with _quiet():
-        sitk.WriteImage(image, str(path), useCompression=True)
+    _write(image, path)
     if path.name.lower().endswith(_NRRD_ENDINGS):
         if time_step_s is not None:
             put_time(path)
         elif source and source.nrrd:
             source.nrrd.put(path)
+    _check_written(path, image)
+
+
+def _write(image: Any, path: Path) -> None:
+    """Have ITK write an image.
+
+    Raises
+    ------
+    OSError
+        If it tells that it cannot; on a full disk it often does not, see `_check_written`.
+    """
+    try:
+        with _quiet():
+            sitk.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError as err:
+        raise OSError(errno.EIO, "it cannot be written whole") from err
+
+
+def _check_written(path: Path, image: Any) -> None:
+    """Read back what ITK wrote: it does not tell of a write that failed.
+
+    Raises
+    ------
+    OSError
+        If it is not what was given.
+    """
+    try:
+        with _quiet():
+            found = sitk.ReadImage(str(path))
+        now, given = (sitk.GetArrayViewFromImage(one) for one in (found, image))
+        same = np.array_equal(now, given, equal_nan=given.dtype.kind == "f")
+    except RuntimeError:
+        same = False
+    if not same:
+        raise _short()
+
+
+def _short() -> OSError:
+    return OSError(errno.ENOSPC, f"it was not written whole: {os.strerror(errno.ENOSPC)}?")
 
 
 def _placed(
@@ -167,10 +228,18 @@ def _placed(
 def _write_nifti(path: Path, image: Any, like: Volume, time_step_s: float | None) -> None:
     source = like.source if isinstance(like, FileVolume) else None
     plain = path.with_name("plain.nii")
-    with _quiet():
-        sitk.WriteImage(image, str(plain))
-    content = bytearray(plain.read_bytes())
-    plain.unlink()
+    try:
+        with _quiet():
+            sitk.WriteImage(image, str(plain))
+        content = bytearray(plain.read_bytes())
+    except (RuntimeError, FileNotFoundError) as err:
+        raise _short() from err
+    finally:
+        plain.unlink(missing_ok=True)
+    # ITK does not tell of a write that failed
+    offset = int(struct.unpack_from("<f", content, _OFFSET)[0]) if len(content) > _HEADER else 0
+    if len(content) < max(_HEADER, offset) + sitk.GetArrayViewFromImage(image).nbytes:
+        raise _short()
     if source and source.nifti:
         source.nifti.put(content)
     elif not geometry_of(like.affine, 3).is_orthogonal():

@@ -3,7 +3,6 @@
 import csv
 import io
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,11 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from napari_intseg.core.affine import voxel_size
+from napari_intseg.core.files import write_text
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
+from napari_intseg.io.apart import check_apart, files_of
 from napari_intseg.io.source import FileVolume
 
 _BLOCK = 1000
@@ -181,12 +182,9 @@ def write_measurements(
         If the name does not end in ``.csv``, the file exists and must not be replaced, or cannot
         be written.
     """
-    path = check_csv(path, overwrite=overwrite)
+    path = check_csv(path, *files_of(like), overwrite=overwrite)
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
-            made = Path(folder) / path.name
-            made.write_text(as_csv(rows, like), encoding="utf-8", newline="")
-            made.replace(path)
+        write_text(path, as_csv(rows, like))
     except OSError as err:
         raise FileError(
             f"file cannot be written: expected a folder that allows it, got {str(path)!r} "
@@ -194,13 +192,14 @@ def write_measurements(
         ) from err
 
 
-def check_csv(path: str | Path, *, overwrite: bool = False) -> Path:
-    """Return the path if measurements can be written there.
+def check_csv(path: str | Path, *inputs: str | Path | None, overwrite: bool = False) -> Path:
+    """Return the path if measurements can be written there; `inputs` are never replaced.
 
     Raises
     ------
     FileError
-        If the name does not end in ``.csv``, or the file exists and must not be replaced.
+        If the name does not end in ``.csv``, the file is one of the inputs, or it exists and must
+        not be replaced.
     """
     path = Path(path)
     if path.suffix.lower() != ".csv":
@@ -213,6 +212,7 @@ def check_csv(path: str | Path, *, overwrite: bool = False) -> Path:
             f"file exists: expected a new name, got {str(path)!r}. Choose another name, or "
             "allow it to be replaced with --overwrite (overwrite=True in Python)."
         )
+    check_apart(path, *inputs)
     return path
 
 

@@ -12,14 +12,18 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.errors import FileError
 from napari_intseg.io.arrays import guessed_axes
-from napari_intseg.io.extra import lazy_extra
+from napari_intseg.io.paths import data_file
 from napari_intseg.io.pieces import OnDisk, in_pieces
 from napari_intseg.io.raster import ORDER, Channel, Raster, known_axes, ordered
 from napari_intseg.io.source import Source, ZarrScale
 from napari_intseg.io.units import factors_mm, seconds_per_unit
+from napari_intseg.io.zarr_store import MOST_LEVELS, member, open_zarr
 
 MARKS = (".zgroup", ".zattrs", ".zarray", "zarr.json")
 """One of these files is in every folder that is a zarr."""
+
+_MOST_LABELS = 1000
+"""Labels of one image that become layers: each is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,7 @@ def read_ome_zarr(path: Path) -> Raster:
     MissingExtraError
         If zarr or dask is not installed.
     """
-    zarr = lazy_extra("zarr")
-    node = zarr.open(str(path), mode="r")
+    node = open_zarr(path)
     if not hasattr(node, "attrs") or hasattr(node, "dtype"):
         return Raster((_shown(node, path),), guessed_axes(node), Source(path, unit="pixel"))
     attributes = dict(node.attrs)
@@ -84,7 +87,7 @@ def read_ome_zarr(path: Path) -> Raster:
             )
         return read_ome_zarr(path / inside[0])
     about = multiscale_of(attributes, path)
-    levels = [_shown(node[name], path) for name in about.paths]
+    levels = [_shown(member(node, name, path), path) for name in about.paths]
     axes = about.axes
     if axes != "".join(sorted(axes, key=ORDER.index)):
         levels = [ordered(in_pieces(level, path), axes)[0] for level in levels]
@@ -103,9 +106,9 @@ def label_names(path: Path) -> tuple[str, ...]:
     """Return the names of the labels that are stored with an image."""
     if not is_zarr(path / "labels"):
         return ()
-    attributes = dict(lazy_extra("zarr").open_group(str(path / "labels"), mode="r").attrs)
-    names = attributes.get("ome", attributes).get("labels", ())
-    return tuple(str(n) for n in names if is_zarr(path / "labels" / str(n)))
+    attributes = dict(open_zarr(path / "labels").attrs)
+    names = [str(n) for n in attributes.get("ome", attributes).get("labels", ())]
+    return tuple(n for n in names[:_MOST_LABELS] if is_zarr(data_file(path / "labels", n)))
 
 
 def multiscale_of(attributes: Mapping[str, Any], path: Path) -> Multiscale:
@@ -117,6 +120,11 @@ def multiscale_of(attributes: Mapping[str, Any], path: Path) -> Multiscale:
     names = [str(a["name"]) for a in told]
     axes = known_axes(names, (), path)
     datasets = image["datasets"]
+    if len(datasets) > MOST_LEVELS:
+        raise FileError(
+            f"file cannot be read: expected at most {MOST_LEVELS} levels, got {len(datasets)} in "
+            f"{str(path)!r}. Check its metadata."
+        )
     parts = [one.get("coordinateTransformations") or () for one in (datasets[0], image)]
     scale, translation = [1.0] * len(axes), [0.0] * len(axes)
     for transforms in parts:
@@ -201,7 +209,7 @@ def _images(path: Path) -> list[str]:
 
 
 def _is_image(path: Path) -> bool:
-    node = lazy_extra("zarr").open(str(path), mode="r")
+    node = open_zarr(path)
     attributes = dict(node.attrs)
     return not hasattr(node, "dtype") and "multiscales" in attributes.get("ome", attributes)
 

@@ -1,5 +1,6 @@
 """Writing OME-Zarr 0.4 and 0.5: labels of their own, or beside the image that they belong to."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.affine import spacing_of
+from napari_intseg.core.files import write_text
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
@@ -15,6 +17,7 @@ from napari_intseg.io.ome_zarr import Multiscale, is_zarr, multiscale_of
 from napari_intseg.io.raster import ORDER
 from napari_intseg.io.source import FileVolume, ZarrScale
 from napari_intseg.io.units import mm_per_unit
+from napari_intseg.io.zarr_store import open_zarr
 
 VERSIONS = ("0.4", "0.5")
 _CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}
@@ -97,8 +100,8 @@ def write_ome_zarr(
         labels = np.moveaxis(labels, -1, int(timed))
         axes = "".join(sorted(axes + "c", key=ORDER.index))
     step: tuple[float, str] = (time_step_s or 1.0, "second" if time_step_s else "")
-    if target is not None:
-        labels = _extended(labels, axes, zarr.open_group(str(image), mode="r"), target, path)
+    if target is not None and image is not None:
+        labels = _extended(labels, axes, open_zarr(image), target, path)
         axes = target.axes
         if "t" in axes:
             step = target.scale[axes.index("t")], target.units[axes.index("t")]
@@ -122,21 +125,26 @@ def _checked(version: str) -> str:
 
 
 def enlist(path: Path) -> None:
-    """Enter labels into the list that their image keeps."""
-    zarr = lazy_extra("zarr")
+    """Enter labels into the list that their image keeps, in one step."""
     image = image_of(path)
     target = None if image is None else _about(image)
     if target is None:
         return
     is_old = target.version == "0.4"
-    group = zarr.open_group(str(path.parent), mode="a", zarr_format=2 if is_old else 3)
-    about = dict(group.attrs)
-    names = list((about if is_old else about.get("ome", {})).get("labels", ()))
+    file = path.parent / (".zattrs" if is_old else "zarr.json")
+    content: dict[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
+    if is_old:
+        about = content
+        if not (path.parent / ".zgroup").is_file():
+            write_text(path.parent / ".zgroup", json.dumps({"zarr_format": 2}))
+    else:
+        for key, value in (("zarr_format", 3), ("node_type", "group")):
+            content.setdefault(key, value)
+        about = content.setdefault("attributes", {}).setdefault("ome", {"version": target.version})
+    names = list(about.get("labels", ()))
     if path.name not in names:
-        names.append(path.name)
-    group.attrs.update(
-        {"labels": names} if is_old else {"ome": {"version": target.version, "labels": names}}
-    )
+        about["labels"] = [*names, path.name]
+        write_text(file, json.dumps(content, indent=2))
 
 
 def _about(path: Path | None) -> Multiscale | None:

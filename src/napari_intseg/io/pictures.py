@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_intseg.core.segmenter import Array
+from napari_intseg.io.picture_check import opened_picture
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.source import Source
 
-_FORMATS = ("PNG", "JPEG", "MPO")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DEPTH_AT, _KIND_AT = 24, 25
 _COLOURS = (2, 4, 6)  # of the kinds of PNG: RGB, grey with opacity, RGB with opacity
@@ -30,9 +30,7 @@ def read_picture(path: Path, *, indices: bool = False) -> Raster:
 
 def picture_of(path: Path, *, indices: bool = False) -> Array:
     """Return the pixels of the first picture of a file, ``(H, W)`` or ``(H, W, 3 or 4)``."""
-    from PIL import Image
-
-    with Image.open(path, formats=_FORMATS) as picture:
+    with opened_picture(path) as picture:
         if has_deep_colours(path):
             import imagecodecs
 

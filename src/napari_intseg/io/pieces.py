@@ -1,5 +1,6 @@
 """Arrays on disk, read piece by piece when they are indexed."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.io.extra import lazy_extra
 
 _MOST_ALONG_AXIS = 1 << 20
+_MOST_PIECES = 1 << 17
+"""Of a dask array: its graph has an entry for each, and 10 million of them take a minute."""
 
 
 class OnDisk:
@@ -75,4 +78,19 @@ def in_pieces(array: Any, path: Path) -> Any:
             f"file cannot be read: expected an image, got shape {tuple(array.shape)} in pieces of "
             f"{tuple(chunks)} in {str(path)!r}. Check its metadata."
         )
-    return da.from_array(OnDisk(array, path), chunks=chunks)
+    return da.from_array(OnDisk(array, path), chunks=_joined(array.shape, chunks))
+
+
+def _joined(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:
+    """Return pieces of several pieces each, columns and rows first, where there are too many."""
+    sizes = [max(1, int(size)) for size in chunks]
+
+    def counts() -> list[int]:
+        return [-(-int(n) // size) for n, size in zip(shape, sizes, strict=True)]
+
+    while math.prod(counts()) > _MOST_PIECES:
+        divided = [axis for axis, count in enumerate(counts()) if count > 1]
+        # rows and columns together: whoever looks at a plane needs all of them
+        for axis in [a for a in divided if a >= len(sizes) - 2] or divided[-1:]:
+            sizes[axis] *= 2
+    return tuple(sizes)

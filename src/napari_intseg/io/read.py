@@ -17,6 +17,7 @@ from napari_intseg.io.dicom_seg_read import is_segmentation, read_segmentation
 from napari_intseg.io.hdf5 import read_hdf5, split_path
 from napari_intseg.io.itk import read_itk
 from napari_intseg.io.ome_zarr import is_zarr, read_ome_zarr
+from napari_intseg.io.paths import check_regular
 from napari_intseg.io.pictures import read_picture
 from napari_intseg.io.raster import Raster, raster_of
 from napari_intseg.io.reorient import reorient
@@ -158,6 +159,7 @@ def _holds_dicom(path: Path) -> bool:
         if split_path(path)[1]:
             return False
         raise FileError(f"file is missing: expected an image, got {str(path)!r}. Check the path.")
+    check_regular(path)
     return not is_zarr(path) if path.is_dir() else kind_of(path) == "dicom"
 
 

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 from napari_intseg.errors import FileError
+from napari_intseg.io.detached import named_files
 
-_DEFLATE_RATIO = 1040
+DEFLATE_RATIO = 1040
 """What deflate makes of zeros: 1032 times less, by its format."""
 
 _BZIP2_RATIO = 1 << 17
@@ -46,21 +47,22 @@ def itk_ratio(path: Path) -> int:
     """Return how many times smaller than its voxels a NIfTI, NRRD or MetaImage file can be."""
     name = path.name.lower()
     if name.endswith(".gz"):
-        return _DEFLATE_RATIO
+        return DEFLATE_RATIO
     if name.endswith((".nrrd", ".nhdr", ".mha", ".mhd")):
         with path.open("rb") as file:
             head = file.read(_HEADER_BYTES)
         if re.search(rb"(?im)^encoding:\s*(bz2|bzip2)", head):
             return _BZIP2_RATIO
         if re.search(rb"(?im)^(encoding:\s*(gz|gzip)|compresseddata\s*=\s*true)", head):
-            return _DEFLATE_RATIO
+            return DEFLATE_RATIO
         if re.search(rb"(?im)^encoding:\s*(text|txt|ascii)", head):
             return _TEXT_RATIO
     return 1
 
 
 def all_bytes(path: Path) -> int:
-    """Return how many bytes a file and those that it may name hold: all in its folder."""
-    if path.name.lower().endswith((".nhdr", ".mhd")):
-        return sum(p.stat().st_size for p in path.parent.iterdir() if p.is_file())
+    """Return how many bytes there are of a file and of those that it names for its pixels."""
+    if path.name.lower().endswith((".nrrd", ".nhdr", ".mha", ".mhd")):
+        named = named_files(path)
+        return path.stat().st_size + sum(p.stat().st_size for p in named if p.is_file())
     return path.stat().st_size

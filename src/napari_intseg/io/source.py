@@ -19,6 +19,9 @@ from napari_intseg.io.dicom_origin import DicomOrigin
 
 _NIFTI1_BYTES = 348
 _CHUNK_BYTES = 1 << 22
+_SPARE_BYTES = 1 << 26
+"""Of header, extensions and padding: real files have some kilobytes."""
+
 _VECTOR = re.compile(rb"\([^)]*\)")
 
 
@@ -109,8 +112,13 @@ class NiftiFrame:
         with opener(path, "rb") as file:
             header = file.read(_NIFTI1_BYTES)
             length = len(header)
-            while chunk := file.read(_CHUNK_BYTES):
+            longest = _longest_nifti(header)
+            while (chunk := file.read(_CHUNK_BYTES)) and length <= longest:
                 length += len(chunk)
+        if length > longest:
+            raise ValueError(
+                f"it unpacks to more than the {longest} bytes that its header declares"
+            )
         order = next((o for o in "<>" if header[:4] == struct.pack(o + "i", _NIFTI1_BYTES)), None)
         if order is None or len(header) < _NIFTI1_BYTES:
             return None
@@ -131,6 +139,17 @@ class NiftiFrame:
         struct.pack_into("<4f", header, 76, *self.pixdim)
         header[123] = self.units
         struct.pack_into("<2h18f", header, 252, *self.rest)
+
+
+def _longest_nifti(header: bytes) -> float:
+    """Return how long a NIfTI-1 file may be by its header, with room for what others append."""
+    order = next((o for o in "<>" if header[:4] == struct.pack(o + "i", _NIFTI1_BYTES)), None)
+    if order is None or len(header) < _NIFTI1_BYTES:
+        return math.inf
+    sizes = struct.unpack_from(order + "8h", header, 40)
+    values = math.prod(sizes[1 : 1 + max(0, min(7, sizes[0]))])
+    bits = struct.unpack_from(order + "h", header, 72)[0]
+    return float(max(0, values * bits // 8) + _SPARE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from napari_intseg.io.raster import Raster, known_axes, ordered
 from napari_intseg.io.remarks import remark
 from napari_intseg.io.sizes import check_size
 from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
+from napari_intseg.io.tiff_check import check_packed, check_tiff
 from napari_intseg.io.tiff_scale import read_scale
 
 LAZY_BYTES = 2**29
@@ -47,6 +48,7 @@ def read_tiff(path: Path) -> Raster:
     MissingExtraError
         If what unpacks its pixels is not installed.
     """
+    check_tiff(path)
     with _strict(), tifffile.TiffFile(path) as file:
         number = _chosen(file, path)
         series = file.series[number]
@@ -131,6 +133,7 @@ def read_series(path: Path) -> Array:
     ValueError
         If tifffile finds the file damaged.
     """
+    check_tiff(path)
     with _strict(), tifffile.TiffFile(path) as file:
         series = file.series[_chosen(file, path)]
         _check_pages(series, path)
@@ -196,6 +199,7 @@ def _check_pages(series: tifffile.TiffPageSeries, path: Path) -> None:
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
         if max(ends, default=0) > size:
             check_size(path, max(ends), present=size)
+        check_packed(kept, path)
         if kept.compression == 1 and any(page.dataoffsets):
             # several values may share a byte: masks of 1 bit, cameras of 12
             check_size(path, max(1, int(kept.size) * _bits(kept) // 8), present=size)

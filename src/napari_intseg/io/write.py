@@ -1,16 +1,20 @@
 """Write labels with the geometry of the image that they belong to."""
 
+import errno
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 
+from napari_intseg.core import files
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
+from napari_intseg.io.apart import check_apart, files_of
+from napari_intseg.io.beside import SUFFIX
 from napari_intseg.io.coco import write_coco
 from napari_intseg.io.dicom_reference import origin_of
 from napari_intseg.io.dicom_seg import PRODUCT, write_dicom_seg
@@ -23,17 +27,30 @@ from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
 
 _HEADERS = (".mhd", ".nhdr")
+_DATA = (".zraw", ".raw", ".raw.gz")
+"""What ITK calls the data of a header, compressed or not."""
+
+_NUMBER = re.compile(r"(%0?\d*d)")
 _PER_PLANE = re.compile(r"^[^%]*%0?\d*d[^%]*\.png$", re.IGNORECASE)
 
 
-def check_target(path: str | Path, *, overwrite: bool = False) -> Path:
+def check_target(path: str | Path, *inputs: str | Path | None, overwrite: bool = False) -> Path:
     """Return the path if a file can be written there: to be asked before slow work.
+
+    Parameters
+    ----------
+    path : path
+        To be written.
+    inputs : path or None
+        What is read, or written as well: it is never replaced.
+    overwrite : bool, default False
+        Whether an existing file may be replaced.
 
     Raises
     ------
     FileError
-        If the ending is unknown, the file exists and must not be replaced, or its folder is
-        missing or read-only.
+        If the ending is unknown, the file is one of the inputs, exists and must not be replaced,
+        or its folder is missing or read-only.
     """
     path = Path(path)
     if ending_of(path) not in WRITABLE:
@@ -51,12 +68,13 @@ def check_target(path: str | Path, *, overwrite: bool = False) -> Path:
                 f"file exists: expected a new name, got {str(path)!r}. Choose another name, or "
                 "allow it to be replaced with --overwrite (overwrite=True in Python)."
             )
+        check_apart(path, *inputs)
         if not folder.is_dir():
             raise FileError(
                 f"folder is missing: expected an existing folder, got {str(folder)!r}. "
                 "Make it first."
             )
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".intseg-"):
+        with files.hidden_folder(folder):
             pass
     return path
 
@@ -67,8 +85,10 @@ def check_fits(path: str | Path, like: Volume) -> None:
     Raises
     ------
     FileError
-        If the path is for DICOM, and the image was not read from it.
+        If the path is for DICOM, and the image was not read from it; or it is one of the image's
+        own files.
     """
+    check_apart(path, *files_of(like))
     if KINDS.get(ending_of(Path(path)) or "") in _DICOM:
         origin_of(like)
 
@@ -115,11 +135,12 @@ def write_labels(
     Raises
     ------
     FileError
-        As for `check_target`, or if the format cannot hold the labels or several time points.
+        As for `check_target`, or if the format cannot hold the labels or several time points, or
+        `path` is a file that `like` was read from.
     DataError
         If the labels do not fit the image, or are not whole numbers from 0 on.
     """
-    path = check_target(path, overwrite=overwrite)
+    path = check_target(path, *files_of(like), overwrite=overwrite)
     smallest = _smallest(labels, like)
     step = time_step_s if smallest.ndim > like.ndim else None
     _check_times(path, smallest, step)
@@ -180,7 +201,7 @@ def write_array(
     FileError
         As for `check_target`, or if the type is one for pictures.
     """
-    path = check_target(path, overwrite=overwrite)
+    path = check_target(path, *files_of(like), overwrite=overwrite)
     kind = KINDS[ending_of(path) or ""]
     if kind in ("picture", "coco", "geojson", *_DICOM):
         raise FileError(
@@ -214,18 +235,36 @@ def _told(path: Path) -> Iterator[None]:
     except FileError:
         raise
     except OSError as err:
+        full = err.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        rule = "room for it" if full else "a folder that allows it"
         raise FileError(
-            f"file cannot be written: expected a folder that allows it, got {str(path)!r} "
-            f"({err.strerror or err}). Choose another folder, or change its permissions."
+            f"file cannot be written: expected {rule}, got {str(path)!r} ({err.strerror or err}). "
+            f"{'Free some space' if full else 'Change its permissions'}, or choose another folder. "
+            "What was there before is there still."
         ) from err
 
 
 @contextmanager
 def _place(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Give a place to write to; what was written there is moved to the path at the end."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".intseg-") as folder:
-        yield Path(folder) / path.name
-        _move(Path(folder), path, overwrite)
+    with files.hidden_folder(path.parent) as folder:
+        yield folder / _name_beside(path, overwrite)
+        _move(folder, path, overwrite)
+
+
+def _name_beside(path: Path, overwrite: bool) -> str:
+    """Return the name to write under; a header's data gets one that no file has."""
+    if path.suffix.lower() not in _HEADERS:
+        return path.name
+    if not overwrite:
+        for taken in filter(Path.exists, (path.with_suffix(end) for end in _DATA)):
+            raise FileError(
+                f"file exists: expected a new name, got {str(taken)!r}, which belongs to the "
+                "header. Choose another name, or allow it to be replaced with --overwrite."
+            )
+    stems = chain([path.stem], (f"{path.stem}.data{n}" for n in count(1)))
+    free = (s for s in stems if not any((path.parent / f"{s}{end}").exists() for end in _DATA))
+    return next(free) + path.suffix
 
 
 def _check_times(path: Path, labels: Array, time_step_s: float | None) -> None:
@@ -288,20 +327,54 @@ def _write_coco(path: Path, labels: Array, like: Volume, _step: None = None) -> 
 
 
 def _move(folder: Path, path: Path, overwrite: bool) -> None:
-    """Move what was written into place; a header that names its data comes last."""
-    made = sorted(folder.iterdir(), key=lambda p: (p.suffix in _HEADERS, p.name))
-    for one in made:
-        target = path.with_name(one.name)
-        if target.exists() and not overwrite:
+    """Move what was written into place, in one step whatever it consists of."""
+    if path.suffix.lower() in _HEADERS:
+        _move_header(folder, path)
+    elif _PER_PLANE.search(path.name):
+        _move_series(folder, path, overwrite)
+    else:
+        files.put(folder / path.name, path)
+
+
+def _move_header(folder: Path, path: Path) -> None:
+    """Move the data, under a name that no file had, and then the header: that is the one step."""
+    before = path.read_bytes() if path.is_file() else b""
+    made = sorted(folder.iterdir(), key=lambda p: p.suffix.lower() in _HEADERS)
+    for one in made[:-1]:
+        files.put(one, path.with_name(one.name))
+    files.put(made[-1], path)
+    _remove_old_data(path, before)
+
+
+def _remove_old_data(path: Path, before: bytes) -> None:
+    """Remove the data of the header that was there, and what a kill left without a header."""
+    ends = "|".join(map(re.escape, _DATA))
+    ours = re.compile(rf"{re.escape(path.stem)}(\.data\d+)?({ends})")
+    beside = [p for p in path.parent.iterdir() if p.name.startswith(path.stem) and p.is_file()]
+    named = b"".join(p.read_bytes() for p in beside if p.suffix.lower() in _HEADERS)
+    for one in beside:
+        found = ours.fullmatch(one.name)
+        is_old = found is not None and (found[1] is not None or one.name.encode() in before)
+        if is_old and one.name.encode() not in named:
+            one.unlink()
+
+
+def _move_series(folder: Path, path: Path, overwrite: bool) -> None:
+    """Move a picture for each plane; those of more planes that were there before go."""
+    start, number, end = _NUMBER.split(path.name, maxsplit=1)
+    digits = r"\d+" if number in ("%d", "%0d") else rf"\d{{{int(number[1:-1])},}}"
+    kind = re.compile(rf"{re.escape(start)}{digits}{re.escape(end)}", re.IGNORECASE)
+    old = [p.name for p in path.parent.iterdir() if kind.fullmatch(p.name) and p.is_file()]
+    new = {p.name for p in folder.iterdir()}
+    if not overwrite:
+        for name in sorted(new.intersection(old)):
             raise FileError(
-                f"file exists: expected a new name, got {str(target)!r}, which belongs to the "
-                "header. Choose another name, or allow it to be replaced with --overwrite."
+                f"file exists: expected a new name, got {str(path.with_name(name))!r}, a plane of "
+                "others. Choose another name, or allow it to be replaced with --overwrite."
             )
-    for one in made:
-        target = path.with_name(one.name)
-        if target.is_dir():  # a folder does not take the place of another
-            target.replace(folder / f"{one.name}.old")
-        one.replace(target)
+        old = []
+    others = [path.name + SUFFIX, path.name % 0 + SUFFIX]
+    files.put_series(folder, path.parent, old, others)
 
 
 _DICOM: dict[str, Callable[..., None]] = {"dicom": write_dicom_seg, "rtstruct": write_rtstruct}

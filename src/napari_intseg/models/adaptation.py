@@ -28,7 +28,7 @@ from torch.func import functional_call
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.errors import DeviceError
 from napari_intseg.models.brs_objective import click_windows
-from napari_intseg.models.device import Precision, memory_guard
+from napari_intseg.models.device import Precision, convolutions, memory_guard
 from napari_intseg.models.ritm import build_exact
 from napari_intseg.models.saving import MadeOf
 
@@ -195,7 +195,7 @@ class Adapting(MadeOf):
         DeviceError
             If the device runs out of memory.
         """
-        with memory_guard(self.model.device), torch.backends.cudnn.flags(allow_tf32=False):
+        with memory_guard(self.model.device), convolutions(tf32=False):
             return self._answer(query)
 
     def _answer(self, query: Query) -> Answer:

@@ -25,7 +25,7 @@ from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Tr
 from napari_intseg.errors import DeviceError, UnknownModelError
 from napari_intseg.models.brs_objective import PUBLISHED_SEARCH, Search, click_windows, search
 from napari_intseg.models.brs_places import AddedToInput, Differentiable, Place, ScaleAndBias
-from napari_intseg.models.device import Precision, memory_guard
+from napari_intseg.models.device import Precision, convolutions, memory_guard
 from napari_intseg.models.ritm import build_exact
 from napari_intseg.models.saving import MadeOf
 
@@ -197,7 +197,7 @@ class Brs(MadeOf):
         UnknownModelError
             If the wrapped network has no place where the mode could act.
         """
-        with memory_guard(self.model.device), torch.backends.cudnn.flags(allow_tf32=False):
+        with memory_guard(self.model.device), convolutions(tf32=False):
             return self._answer(query)
 
     def _answer(self, query: Query) -> Answer:

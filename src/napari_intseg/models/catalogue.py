@@ -92,7 +92,8 @@ def _sam(
     return WeightFile(key, "sam", name, address, sha256, "Apache-2.0", size_mb, paper, note)
 
 
-# checksums of the SAM family are those that many independent users quote alike
+# checksums of the SAM family are those that several independent users quote alike; those of
+# SAM-HQ stand in the authors' own repository
 _SAM_FILES = (
     _sam("sam-vit-b", f"{_META}/sam_vit_b_01ec64.pth", 375.0,
          "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"),
@@ -100,20 +101,25 @@ _SAM_FILES = (
          "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"),
     _sam("sam-vit-h", f"{_META}/sam_vit_h_4b8939.pth", 2564.6,
          "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"),
-    _sam("medsam", None, 375.0, paper="arXiv:2304.12306", file="medsam_vit_b.pth",
+    _sam("medsam", None, 375.0,
+         "34b34b78c1d18cb8c6bf84cf9c00e135d6d6c965699f3c0e31ef1bc9dcb5be74",
+         paper="arXiv:2304.12306", file="medsam_vit_b.pth",
          note="by hand from the links of github.com/bowang-lab/MedSAM; trained on boxes only"),
     _sam("sam-finetuned", None, 375.0, file="sam_finetuned.pth",
          note="any checkpoint of SAM's in its original format; give its path"),
     _sam("sam-hq-vit-b", "https://huggingface.co/lkeab/hq-sam/resolve/main/sam_hq_vit_b.pth",
-         379.0, paper="arXiv:2306.01567"),
+         379.3, "14a9d662cd6f5a9c2dba6d40ab0058d88d287e4a18fd6fdc6ad5fb1a3fdeaa57",
+         paper="arXiv:2306.01567"),
     _sam("sam-hq-vit-tiny", "https://huggingface.co/lkeab/hq-sam/resolve/main/sam_hq_vit_tiny.pth",
-         42.5, paper="arXiv:2306.01567"),
+         42.5, "0f32c075ccdd870ae54db2f7630e7a0878ede5a2b06d05d6fe02c65a82fb7196",
+         paper="arXiv:2306.01567"),
     _sam("mobile-sam", "https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
          40.7, "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
          paper="arXiv:2306.14289"),
     _sam("efficient-sam-vitt",
          "https://github.com/yformer/EfficientSAM/raw/main/weights/efficient_sam_vitt.pt",
-         41.0, paper="arXiv:2312.00863"),
+         41.0, "dff858b19600a46461cbb7de98f796b23a7a888d9f5e34c0b033f7d6eb9e4e6a",
+         paper="arXiv:2312.00863"),
     _sam("efficient-sam-vits", None, 106.0, paper="arXiv:2312.00863",
          file="efficient_sam_vits.pt",
          note="unpack weights/efficient_sam_vits.pt.zip of github.com/yformer/EfficientSAM"),

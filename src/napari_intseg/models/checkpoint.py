@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.errors import WeightsError
+from napari_intseg.models.pickles import UnsafeError, check_pickles
 
 
 def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = (), shapes_only: bool = False) -> Any:
@@ -29,7 +30,6 @@ def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = (), shapes_only: b
         values.
     """
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = Path(path)
@@ -37,24 +37,20 @@ def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = (), shapes_only: b
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        check_pickles(path, stand_ins)
         with torch.serialization.safe_globals([_stand_in(name) for name in stand_ins]):
             place = "meta" if shapes_only else "cpu"
             return torch.load(path, map_location=place, weights_only=True)
+    except UnsafeError as err:
+        raise _unsafe(path, str(err)) from err
     except pickle.UnpicklingError as err:
         # torch's text goes on to advise loading it unsafely; only what it found is told
         found = re.search(r"WeightsUnpickler error: ([^\n]*?)(?:\. |\n|$)", str(err))
         reason = (found[1] if found else "") or "not a checkpoint"
-        if not re.search("global|Can only", reason, re.IGNORECASE):
+        if not re.search("global|Can only|blocked", reason, re.IGNORECASE):
             raise _unreadable(path, reason) from err
-        raise WeightsError(
-            f"weights are not safe to load: expected tensors and plain values only, got "
-            f"{str(path)!r}, which asks to run code ({reason}). "
-            "Do not use this file; fetch the published one."
-        ) from err
-    except (
-        RuntimeError, SafetensorError, OSError, EOFError, ValueError, LookupError, TypeError,
-        AttributeError, ImportError,
-    ) as err:  # fmt: skip
+        raise _unsafe(path, reason) from err
+    except Exception as err:  # torch has any error for a damaged file, struct.error among them
         raise _unreadable(path, _first_line(err)) from err
 
 
@@ -77,6 +73,16 @@ def required(weights: Path | None, name: str) -> Path:
 def _stand_in(name: str) -> tuple[Any, str]:
     """Return an empty class of its own, for a name in a file."""
     return type("StandIn", (), {}), name
+
+
+def _unsafe(path: Path, reason: str) -> WeightsError:
+    is_bounded = " " in reason and not reason.startswith("a call")
+    asks = "is made to take memory or time without bound" if is_bounded else "asks to run code"
+    return WeightsError(
+        f"weights are not safe to load: expected tensors and plain values only, got "
+        f"{str(path)!r}, which {asks} ({reason}). "
+        "Do not use this file; fetch the published one."
+    )
 
 
 def _unreadable(path: Path, reason: str) -> WeightsError:

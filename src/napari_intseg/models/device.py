@@ -67,6 +67,22 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
 
 
 @contextmanager
+def convolutions(*, tf32: bool) -> Iterator[None]:
+    """Let cuDNN compute convolutions with or without TF32, and leave all else as it was set.
+
+    ``torch.backends.cudnn.flags`` turns off what it is not told: cuDNN itself among others.
+    """
+    now = torch.backends.cudnn
+    with now.flags(
+        enabled=now.enabled,
+        benchmark=now.benchmark,
+        deterministic=now.deterministic,
+        allow_tf32=tf32,
+    ):
+        yield
+
+
+@contextmanager
 def memory_guard(device: torch.device) -> Iterator[None]:
     """Turn the device running out of memory into an error that says what to do.
 

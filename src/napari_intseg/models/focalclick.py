@@ -27,7 +27,13 @@ from napari_intseg.core.segmenter import (
 )
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.models.checkpoint import required
-from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
+from napari_intseg.models.device import (
+    Precision,
+    choose_device,
+    choose_precision,
+    convolutions,
+    memory_guard,
+)
 from napari_intseg.models.focalclick_config import load_focalclick
 from napari_intseg.models.focalclick_crop import Window, focus_crop
 from napari_intseg.models.fold import quicken
@@ -188,7 +194,7 @@ class FocalClick(OnDevice):
         with (
             memory_guard(self.device),
             torch.inference_mode(),
-            torch.backends.cudnn.flags(allow_tf32=not exact),
+            convolutions(tf32=not exact),
         ):
             return self._answer(query)
 

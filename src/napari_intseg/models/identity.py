@@ -77,7 +77,7 @@ def identity_of(model: Segmenter) -> ModelIdentity:
     return ModelIdentity(
         known.name,
         None if path is None else path.name,
-        None if path is None else _sum(path),
+        None if path is None else sum_of(path),
         known.device,
         known.precision,
         known.options,
@@ -93,7 +93,8 @@ def weights_of(model: Segmenter) -> Path | None:
     return None if known is None else known.path
 
 
-def _sum(path: Path) -> str:
+def sum_of(path: Path) -> str:
+    """Return the SHA-256 of a file; it is read once as long as it stays the same."""
     from napari_intseg.models.store import sha256_of
 
     status = path.stat()

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from napari_intseg.core import files
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.store import unwritable
 
@@ -27,7 +28,7 @@ def read_metadata(path: Path) -> Mapping[str, str]:
                 return {}
             header = json.loads(stream.read(length))
         metadata = header.get("__metadata__", {})
-    except (OSError, ValueError, struct.error, AttributeError):
+    except (OSError, ValueError, struct.error, AttributeError, RecursionError):
         return {}
     return metadata if isinstance(metadata, dict) else {}
 
@@ -73,11 +74,11 @@ def keep_own(path: Path, folder: Path) -> Path:
             f"in {str(path)!r}. Choose a file that `napari-intseg train` wrote."
         )
     target = folder / path.name
-    part = folder / f".{path.name}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, part)
-        part.replace(target)
+        with files.hidden_folder(folder) as beside:
+            shutil.copyfile(path, beside / path.name)
+            files.put(beside / path.name, target)
     except OSError as err:
         raise unwritable(folder, err) from err
     return target

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.errors import WeightsError
+from napari_intseg.models.catalogue import WeightFile
 from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.models.sam_keys import unwrapped
 
@@ -70,6 +71,32 @@ def recognise_file(path: Path) -> Recognised | None:
         return recognise(load_checkpoint(file, stand_ins=STAND_INS, shapes_only=True))
     except WeightsError:
         return None
+
+
+def check_network(entry: WeightFile, path: Path, checksum: str) -> None:
+    """Check by names and shapes that a file holds a network of the family of its entry.
+
+    Families that this package does not know are left to whoever loads them.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be read, or is another network; with a published checksum nothing is asked.
+    """
+    from napari_intseg.models.registry import MODELS
+    from napari_intseg.models.simpleclick import STAND_INS
+
+    families = {spec.weights: spec.family for spec in MODELS.values()}
+    if checksum == entry.sha256 or entry.key not in families:
+        return
+    found = recognise(load_checkpoint(path, stand_ins=STAND_INS, shapes_only=True))
+    named = {MODELS[name].family for name in found.models if name in MODELS} if found else set()
+    if families[entry.key] not in named:
+        what = found.title if found else "names and shapes of none that is known"
+        raise WeightsError(
+            f"weights are of another network: expected those of {entry.key!r}, got {what} in "
+            f"{path.name!r}. Add it with the key that it belongs to."
+        )
 
 
 @contextmanager

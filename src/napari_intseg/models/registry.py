@@ -11,7 +11,7 @@ from typing import Any
 
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import MissingExtraError, UnknownModelError
-from napari_intseg.models.identity import remember
+from napari_intseg.models.identity import remember, sum_of
 from napari_intseg.models.spec import CLICKS_BOX, CLICKS_MASK, ModelSpec, Table
 from napari_intseg.models.tables.basic import BASIC, BUNDLED_BUILDER, BUNDLED_PAPER, GUIDED
 from napari_intseg.models.tables.clicks import FBRS, FCANET, FOCALCLICK, FORTE, RITM, SIMPLECLICK
@@ -170,9 +170,13 @@ def load_model(
         )
     path = None
     if spec.weights is not None:
+        from napari_intseg.models.catalogue import CATALOGUE
+        from napari_intseg.models.store import check_unchanged
         from napari_intseg.models.weights import locate
 
         path = locate(spec.weights, weights)
+        if weights is None and spec.weights in CATALOGUE:
+            check_unchanged(path, sum_of(path), spec.weights)
     wait_quietly()
     from napari_intseg.models.recognise import foreign_files_named
 

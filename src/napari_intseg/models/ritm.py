@@ -18,7 +18,13 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import CLICKS, Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.core.settings import ZoomIn
 from napari_intseg.models.checkpoint import required
-from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
+from napari_intseg.models.device import (
+    Precision,
+    choose_device,
+    choose_precision,
+    convolutions,
+    memory_guard,
+)
 from napari_intseg.models.fold import quicken
 from napari_intseg.models.nets.click_net import ClickNet, Logits
 from napari_intseg.models.nets.simpleclick import SimpleClickNet
@@ -197,7 +203,7 @@ class Ritm(OnDevice):
         points = torch.from_numpy(pack_clicks([query.prompts.clicks for query in queries]))
         prev = torch.from_numpy(np.stack([_prev(query) for query in queries]))
         exact = self.dtype == torch.float32
-        with torch.backends.cudnn.flags(allow_tf32=not exact):
+        with convolutions(tf32=not exact):
             answer: Logits = self.net(
                 image.to(self.device).contiguous(memory_format=self._layout),
                 points.to(self.device),

@@ -1,18 +1,22 @@
 """Where weight files are kept, and how one gets there: checked, and in one step."""
 
 import hashlib
-import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from napari_intseg.core import files
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.catalogue import CATALOGUE, WeightFile
 
 FOLDERS_VARIABLE = "NAPARI_INTSEG_WEIGHTS"
 """Environment variable with folders to look in first, separated as in PATH."""
+
+TOLERANCE = 0.1
+"""By so much a size may differ from the catalogue's, which is rounded, or counted in 2^20 bytes."""
 
 _SUMS = "SHA256SUMS"
 
@@ -73,6 +77,51 @@ def check_content(entry: WeightFile, path: Path, checksum: str) -> None:
         )
 
 
+def check_size(entry: WeightFile, path: Path) -> None:
+    """Check that a download without a published checksum has about the published size.
+
+    Raises
+    ------
+    WeightsError
+        If it has not: it is cut off, or another file.
+    """
+    size_mb = path.stat().st_size / 1e6
+    if entry.sha256 is None and entry.size_mb and abs(size_mb / entry.size_mb - 1) > TOLERANCE:
+        raise WeightsError(
+            f"weights are not whole, or others: expected about {entry.size_mb:g} MB, got "
+            f"{size_mb:.4g} MB for {entry.file!r}. {how_to_get(entry)}"
+        )
+
+
+def check_unchanged(path: Path, checksum: str, key: str) -> None:
+    """Compare a file with what it was when it was stored or first loaded; note it the first time.
+
+    Parameters
+    ----------
+    path : Path
+        The file; checksums are noted beside it, if its folder can be written.
+    checksum : str
+        SHA-256 of its content now.
+    key : str
+        Of the catalogue, for the message.
+
+    Raises
+    ------
+    WeightsError
+        If the file has changed.
+    """
+    known = recorded_sums(path.parent).get(path.name)
+    if known is None:
+        with suppress(OSError):
+            _record(path.parent, path.name, checksum)
+    elif known != checksum:
+        raise WeightsError(
+            f"weights have changed: expected SHA-256 {known} as when they were stored or first "
+            f"loaded, got {checksum} for {str(path)!r}. This file has changed; fetch it again, or "
+            f"if you replaced it, `napari-intseg weights add FILE --key {key}`."
+        )
+
+
 def store(entry: WeightFile, source: Path, folder: Path, checksum: str) -> Stored:
     """Put a checked file into a folder under its published name, and note its checksum there.
 
@@ -82,14 +131,11 @@ def store(entry: WeightFile, source: Path, folder: Path, checksum: str) -> Store
         If the folder cannot be written.
     """
     target = folder / entry.file
-    part = folder / f".{entry.file}.{os.getpid()}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(source, part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        with files.hidden_folder(folder) as beside:
+            shutil.copyfile(source, beside / entry.file)
+            files.put(beside / entry.file, target)
         _record(folder, entry.file, checksum)
     except OSError as err:
         raise unwritable(folder, err) from err
@@ -126,6 +172,5 @@ def recorded_sums(folder: Path) -> dict[str, str]:
 
 def _record(folder: Path, file: str, checksum: str) -> None:
     sums = recorded_sums(folder) | {file: checksum}
-    part = folder / f".{_SUMS}.{os.getpid()}.part"
-    part.write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)), "utf-8")
-    part.replace(folder / _SUMS)
+    text = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+    files.write_text(folder / _SUMS, text)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any
 
 
@@ -17,15 +18,43 @@ def wait_quietly() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+class _OneThread:
+    """The limit of one thread of BLAS, and how many threads of ours are inside it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._limit: Any = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit = _blas().limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limit.restore_original_limits()
+
+
+_one_thread = _OneThread()  # the number of BLAS's threads is the process's, so there is one
+
+
 @contextmanager
 def one_thread_of_blas() -> Iterator[None]:
     """Compute with one thread of BLAS inside, for many small vectors.
 
     Its threads spin between them: with two, equations of 25,000 unknowns took twice as long as with
-    one, and several times as long on a machine that did something else besides.
+    one, and several times as long on a machine that did something else besides. Several threads of
+    ours may be inside; the last to leave puts back what the first one found.
     """
-    with _blas().limit(limits=1, user_api="blas"):
+    _one_thread.enter()
+    try:
         yield
+    finally:
+        _one_thread.leave()
 
 
 @cache

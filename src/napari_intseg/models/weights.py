@@ -10,7 +10,7 @@ from napari_intseg.errors import WeightsError
 from napari_intseg.models.catalogue import CATALOGUE, WeightFile, find_entry
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.fetch import fetch
-from napari_intseg.models.recognise import recognise_file
+from napari_intseg.models.recognise import check_network, recognise_file
 from napari_intseg.models.store import (
     FOLDERS_VARIABLE,
     Stored,
@@ -169,6 +169,7 @@ def add(file: str | Path, key: str | None = None, *, folder: str | Path | None =
     checksum = sha256_of(source)
     entry = find_entry(key) if key is not None else _recognise(source, checksum)
     check_content(entry, source, checksum)
+    check_network(entry, source, checksum)
     target = Path(folder).expanduser() if folder is not None else cache_folder()
     return store(entry, source, target, checksum)
 

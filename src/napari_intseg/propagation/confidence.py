@@ -14,12 +14,9 @@ middle, rising to 1 beside them; half of that where the model had lost the objec
 """
 
 import numpy as np
-from scipy import ndimage
 
-from napari_intseg.core.segmenter import FloatArray, logit
-from napari_intseg.inference.patch import Patch
-
-_CROSS = ndimage.generate_binary_structure(2, 1)
+from napari_intseg.core.segmenter import BoolArray, logit
+from napari_intseg.inference.patch import Patch, bounding_box
 
 
 def walked(edge: float, change: float, likeness: float, kept: float) -> float:
@@ -59,13 +56,24 @@ def edge_certainty(patch: Patch, threshold: float) -> float:
     threshold : float
         Probability above which a pixel belongs to the object.
     """
-    inside = patch.inside(threshold)
-    if not inside.any():
+    logits, middle = patch.logits, logit(np.array(threshold, np.float32))
+    whole = logits > middle
+    box = bounding_box(whole)
+    if box is None:
         return 0.0
-    rim = (ndimage.binary_dilation(inside, _CROSS) & ~inside) | (
-        inside & ~ndimage.binary_erosion(inside, _CROSS, border_value=1)
-    )
+    window = slice(max(0, box[0] - 1), box[1] + 1), slice(max(0, box[2] - 1), box[3] + 1)
+    rim = _rim(whole[window])
     if not rim.any():
         return 1.0
-    middle: FloatArray = logit(np.array(threshold, np.float32))
-    return float(np.abs(np.tanh((patch.logits[rim] - middle) / 2)).mean())
+    return float(np.abs(np.tanh((logits[window][rim] - middle) / 2)).mean())
+
+
+def _rim(inside: BoolArray) -> BoolArray:
+    """Return the pixels that have an edge neighbour on the other side of the outline."""
+    rim = np.zeros_like(inside)
+    rows, cols = inside[1:] != inside[:-1], inside[:, 1:] != inside[:, :-1]
+    rim[1:] |= rows
+    rim[:-1] |= rows
+    rim[:, 1:] |= cols
+    rim[:, :-1] |= cols
+    return rim

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_intseg.core.segmenter import BoolArray, FloatArray
+from napari_intseg.propagation.distance import distance_to
 
 _BINS = 32
 _TELLING = 0.15  # less difference between object and surroundings says nothing
@@ -44,6 +45,10 @@ class Ending:
     min_likeness : float, default 0.5
         Its grey values are less like those of the anchor's mask than this, see `Appearance`. It is
         what ends an object for models that follow a mask wherever it leads; 0 never stops.
+    max_spread : float, default 3.0
+        It has more than so many times the area of the largest clicked plane; a clicked plane with
+        so many times the area that another one can have grown to is not started from, see
+        `guard.doubted`. 0: whatever it is.
     reach_mm : float or None, default None
         It is farther from the anchor than this; None: wherever it is.
     """
@@ -55,6 +60,7 @@ class Ending:
     min_nested: float = 0.9
     min_likeness: float = 0.5
     reach_mm: float | None = None
+    max_spread: float = 3.0
 
     def is_beyond(self, distance_mm: float) -> bool:
         """Whether a plane so far from the anchor is not walked to any more."""
@@ -67,6 +73,8 @@ class Ending:
         areas: Sequence[int],
         likeness: float,
         growth: float = 1.0,
+        *,
+        largest: int = 0,
     ) -> str | None:
         """Return why a walk stops at a mask; None if it goes on.
 
@@ -80,12 +88,16 @@ class Ending:
             See `Appearance.likeness`.
         growth : float, default 1.0
             See `max_growth`; 1 if what is beyond does not look like the object.
+        largest : int, default 0
+            Pixels of the largest clicked plane.
         """
         area = int(np.count_nonzero(mask))
         if area == 0 or area < self.min_area * areas[0]:
             return "faded"
         if growth > self.max_growth:
             return "leaked"
+        if self.max_spread and area > self.max_spread * max(largest, areas[0]):
+            return "grew"
         if self._is_another(mask, neighbour, areas):
             return "another"
         if contained(mask, neighbour) < self.min_overlap:
@@ -124,13 +136,13 @@ class Appearance:
 
     @classmethod
     def of(cls, image: FloatArray, mask: BoolArray) -> "Appearance":
-        """Learn from a slice, (H, W, 3) in [0, 1], and its mask, (H, W), not empty."""
-        rim = ring(mask)
+        """Learn from a slice, (H, W) or (H, W, 3) in [0, 1], and its mask, (H, W), not empty."""
+        rim, image = ring(mask), _grey(image)
         counts = [np.bincount(_bins(image[m]), minlength=_BINS) for m in (mask, rim)]
         smooth = [ndimage.gaussian_filter1d(c / max(1, c.sum()), 1.0) + 1e-4 for c in counts]
         belonging = smooth[0] / (smooth[0] + smooth[1])
         means = [float(belonging[_bins(image[m])].mean()) if m.any() else 0.5 for m in (mask, rim)]
-        grey = image[mask].mean(axis=-1)
+        grey = image[mask]
         contrast = abs(float(grey.mean() - image[rim].mean())) if rim.any() else 0.0
         spread = max(float(grey.std()) + _NOISE, _OF_CONTRAST * contrast)
         return cls(belonging, means[0], means[1], float(grey.mean()), spread)
@@ -143,12 +155,14 @@ class Appearance:
     def belongs(self, image: FloatArray) -> NDArray[np.float64]:
         """Return for each pixel, (H, W), how much it is like the object: 1 as inside, 0 around.
 
-        Zeros where grey values do not tell, see `is_telling`.
+        Zeros where grey values do not tell, see `is_telling`. The image is (H, W) or (H, W, 3).
         """
-        if not self.is_telling:
-            return np.zeros(image.shape[:-1])
-        raw = (self.belonging[_bins(image)] - self.around) / (self.inside - self.around)
-        return np.asarray(raw)
+        grey = _grey(image)
+        return self._belonging(grey) if self.is_telling else np.zeros(grey.shape)
+
+    def _belonging(self, grey: FloatArray) -> NDArray[np.float64]:
+        by_bin = (self.belonging - self.around) / (self.inside - self.around)
+        return np.asarray(by_bin[_bins(grey)])
 
     def likeness(self, image: FloatArray, mask: BoolArray) -> float:
         """Return how much a mask looks like the object, 0 to 1; 1 for an empty mask.
@@ -159,9 +173,9 @@ class Appearance:
         """
         if not mask.any():
             return 1.0
-        shift = abs(float(image[mask].mean()) - self.mean) / self.spread
-        own = 1.3 - shift
-        against = float(self.belongs(image[mask]).mean()) if self.is_telling else 1.0
+        grey = _grey(image)[mask]
+        own = 1.3 - abs(float(grey.mean()) - self.mean) / self.spread
+        against = float(self._belonging(grey).mean()) if self.is_telling else 1.0
         return float(np.clip(min(own, against), 0.0, 1.0))
 
 
@@ -171,7 +185,7 @@ def ring(mask: BoolArray) -> BoolArray:
     The pixels next to the mask are left out: they are mixed.
     """
     width = max(3.0, 0.5 * float(np.sqrt(np.count_nonzero(mask) / np.pi)))
-    distance = ndimage.distance_transform_edt(~mask)
+    distance = distance_to(mask)
     return np.asarray((distance > 1.5) & (distance <= 1.5 + width))
 
 
@@ -192,5 +206,9 @@ def contained(one: BoolArray, other: BoolArray) -> float:
     return float(np.count_nonzero(one & other) / least) if least else 1.0
 
 
-def _bins(pixels: FloatArray) -> NDArray[np.intp]:
-    return np.asarray(np.minimum(pixels.mean(axis=-1) * _BINS, _BINS - 1), np.intp)
+def _grey(image: FloatArray) -> FloatArray:
+    return image if image.ndim == 2 else np.asarray(image.mean(axis=-1))
+
+
+def _bins(grey: FloatArray) -> NDArray[np.uint8]:
+    return np.minimum(grey * np.float32(_BINS), np.float32(_BINS - 1)).astype(np.uint8)

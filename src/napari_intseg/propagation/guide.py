@@ -1,15 +1,20 @@
 """How a mask becomes the question on the neighbouring plane."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import BoolArray, Traits
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.propagation.distance import depth_in, distance_to
+from napari_intseg.propagation.guard import is_flood
 
 _MAX_PARTS = 3
 _SMALL_PART = 0.1  # of the largest one's area
 _AROUND = 8
+_NEAR = 0.5  # of the radius: sections so far apart are still much the same
 
 
 def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
@@ -55,9 +60,49 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
     return Prompts(tuple(clicks), box), Patch.from_mask(mask) if takes_mask else None
 
 
+def start_of(
+    near: Mapping[int, BoolArray],
+    index: int,
+    click: Click,
+    *,
+    step_mm: float,
+    spacing: tuple[float, float],
+) -> Patch | None:
+    """Return the mask that a first click on a plane starts from: that of a plane nearby, or None.
+
+    Alone, a click on a slice may flood it, although the object is known on the next plane.
+
+    Parameters
+    ----------
+    near : mapping of int to ndarray of bool, shape (H, W)
+        The object's masks on other planes, by index.
+    index : int
+        Of the plane that was clicked on.
+    click : Click
+        On the object, within or beside what the mask can have become on the way.
+    step_mm : float
+        Between neighbouring planes.
+    spacing : (float, float)
+        Between rows and between columns, mm.
+    """
+    for other in sorted(near, key=lambda i: abs(i - index)):
+        mask, away = near[other], abs(other - index) * step_mm
+        radius = float(np.sqrt(np.count_nonzero(mask) * spacing[0] * spacing[1] / np.pi))
+        if not radius or is_flood(mask) or away > _NEAR * radius:
+            continue
+        row, col = (
+            int(np.clip(round(v), 0, n - 1))
+            for v, n in zip((click.row, click.col), mask.shape, strict=True)
+        )
+        slack = 1.5 * (spacing[0] + spacing[1]) / 2
+        if distance_to(mask, spacing)[row, col] <= away + slack:
+            return Patch.from_mask(mask)
+    return None
+
+
 def deepest(mask: BoolArray) -> tuple[int, int]:
     """Return the pixel of a mask that is farthest from its outline; the array's rim is outline."""
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    depth = depth_in(mask)
     row, col = np.unravel_index(int(np.argmax(depth)), mask.shape)
     return int(row), int(col)
 
@@ -98,8 +143,9 @@ def _around(mask: BoolArray) -> list[Click]:
 
 
 def _box(mask: BoolArray) -> tuple[int, int, int, int]:
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
+    box = bounding_box(mask)
+    assert box is not None
+    return box
 
 
 def _shifted(point: tuple[int, int], row0: int, col0: int) -> Click:

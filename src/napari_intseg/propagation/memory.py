@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from napari_intseg.core.segmenter import BoolArray, FloatArray, MemorySegmenter
 from napari_intseg.core.volume import Plane
+from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.memory_ladder import memory_note, within_memory
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.inference.seeing import Seeing
 from napari_intseg.inference.view import View
 from napari_intseg.propagation.plan import Walk, with_memory
 
@@ -47,9 +49,16 @@ def follow(
     model, shape = with_memory(request.model), request.volume.slice_shape(axis)
     threshold = request.model.traits.threshold
 
-    def read(index: int) -> FloatArray:
+    def seeing(index: int, intensity: Intensity) -> Seeing:
         reader = SliceReader(request.volume, Plane(axis, index), request.context)
-        return View.whole(shape).read(reader, options.intensity)
+        return Seeing(reader, shape, intensity, options.denoise)
+
+    seen = seeing(known[0], options.intensity).shown(guide=Patch.from_mask(known[1]))
+
+    def read(index: int) -> FloatArray:
+        own = seeing(index, options.intensity)
+        shown = own.shown() if options.intensity.adapts == "slice" else seen
+        return own.view(View.whole(shape), shown)
 
     masks, left = dict([known]), list(indices)
     walked: Iterator[tuple[int, FloatArray]] | None = None

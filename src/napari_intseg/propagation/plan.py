@@ -7,7 +7,8 @@ from typing import Any, Literal
 from napari_intseg.core.segmenter import MemorySegmenter, Segmenter
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.inference.predict import Options, PreparedStore
+from napari_intseg.inference.predict import Options
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.propagation.ending import Ending
 from napari_intseg.propagation.restraint import Restraint
 from napari_intseg.propagation.stretch import Stretch
@@ -58,8 +59,9 @@ class WalkSettings:
             max_regrowth=1e9,
             min_nested=0.0,
             min_likeness=0.3,
+            max_spread=0.0,
         )
-        restraint = Restraint(steepness=0.0, motion_mm=motion_mm, share=0.7)
+        restraint = Restraint(steepness=0.0, motion_mm=motion_mm, share=0.7, cone=0.0, closing=0.0)
         return cls(ending, method, restraint=restraint)
 
 

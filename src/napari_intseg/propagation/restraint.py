@@ -1,13 +1,15 @@
 """What a mask can be, given its neighbour's: an outline does not jump."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray
-from napari_intseg.inference.patch import Patch
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.propagation.distance import depth_in, distance_to
 
 _SLACK_PX = 1.5  # an outline is not known better than this
 _LIKE = 0.3  # less like the object than this, on a scale from surroundings to object, is not it
@@ -26,6 +28,15 @@ class Restraint:
         that move through time.
     share : float, default 0.0
         The same as a share of the radius of a disc of the neighbour's area.
+    cone : float, default 1.0
+        From the clicked plane the walk started from, whatever lies between, it moves outwards by
+        at most so many millimetres for each millimetre to it; 0: that is not asked. It is at least
+        `steepness`, which alone adds its pixels of tolerance at every plane, by which a leak grows
+        slowly.
+    closing : float, default 3.0
+        Towards a plane that a person emptied, its largest inner disc has a radius of at most so
+        many millimetres for each millimetre to that plane; what is deepest stays. So the planes
+        that one flood or one overshoot reached are mended with it. 0: that is not asked.
     trim : bool, default True
         Leave out pixels that look like the anchor's surroundings rather than like the object,
         where grey values tell one from the other.
@@ -35,6 +46,8 @@ class Restraint:
     motion_mm: float = 0.0
     share: float = 0.0
     trim: bool = True
+    cone: float = 1.0
+    closing: float = 3.0
 
     def allowance_mm(
         self, neighbour: BoolArray, step_mm: float, spacing: tuple[float, float]
@@ -54,6 +67,26 @@ class Restraint:
         moved = max(self.steepness * step_mm, self.motion_mm, self.share * radius)
         return moved + _SLACK_PX * (spacing[0] + spacing[1]) / 2
 
+    def closed(
+        self, mask: BoolArray, distance_mm: float, spacing: tuple[float, float]
+    ) -> BoolArray:
+        """Return what is left of a mask so far from a plane where the object is not.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (h, w)
+            What it would be.
+        distance_mm : float
+            To the plane.
+        spacing : (float, float)
+            Between rows and between columns, mm.
+        """
+        if not self.closing or not mask.any():
+            return mask
+        depth = depth_in(mask, spacing)
+        reach = self.closing * distance_mm + _SLACK_PX * (spacing[0] + spacing[1]) / 2
+        return np.asarray(mask & (depth > float(depth.max()) - reach))
+
     def apply(
         self,
         mask: BoolArray,
@@ -61,6 +94,8 @@ class Restraint:
         belongs: NDArray[np.float64] | None,
         allowance_mm: float,
         spacing: tuple[float, float],
+        *,
+        within: BoolArray | None = None,
     ) -> tuple[BoolArray, float]:
         """Return what of a mask can be the object, and how far the rest has leaked.
 
@@ -74,6 +109,8 @@ class Restraint:
             From `allowance_mm`.
         spacing : (float, float)
             Between rows and between columns, mm.
+        within : ndarray of bool, shape (h, w), optional
+            Where the clicked planes let it be, see `Cones`.
 
         Returns
         -------
@@ -83,8 +120,9 @@ class Restraint:
             Area of the answer over the area that the outline can have reached; 1 if what is
             beyond does not look like the object.
         """
-        distance = ndimage.distance_transform_edt(~neighbour, sampling=spacing)
-        near = distance <= allowance_mm
+        near = distance_to(neighbour, spacing) <= allowance_mm
+        if within is not None:
+            near &= within
         beyond = mask & ~near
         growth = 1.0
         if beyond.any() and (belongs is None or float(belongs[beyond].mean()) > 0.5):
@@ -92,8 +130,76 @@ class Restraint:
         kept = mask & near
         if belongs is not None and self.trim:
             alike = kept & (ndimage.gaussian_filter(belongs, 1.0) >= _LIKE)
-            kept = ndimage.binary_fill_holes(alike) & kept  # what lies inside the object is its own
+            kept = filled(alike) & kept  # what lies inside the object is its own
         return np.asarray(kept), growth
+
+
+class Cones:
+    """Where an object can be between clicked planes, see `Restraint.cone`.
+
+    Parameters
+    ----------
+    masks : mapping of int to ndarray of bool, shape (H, W)
+        Of the clicked planes beside a stretch, by index.
+    cone : float
+        Millimetres outwards for each millimetre along.
+    step_mm : float
+        Between neighbouring planes.
+    spacing : (float, float)
+        Between rows and between columns, mm.
+    removed : mapping of int to ndarray of bool, shape (H, W), optional
+        What a person took away on clicked planes: it stays away on those beside them, from its
+        middle, as far as it is deep.
+    """
+
+    def __init__(
+        self,
+        masks: Mapping[int, BoolArray],
+        cone: float,
+        step_mm: float,
+        spacing: tuple[float, float],
+        removed: Mapping[int, BoolArray] | None = None,
+    ) -> None:
+        self._masks = masks if cone else {}
+        self._removed = (removed or {}) if cone else {}
+        self._deep: dict[int, FloatArray] = {}
+        self._cone, self._step_mm, self._spacing = cone, step_mm, spacing
+        self._far: dict[int, FloatArray] = {}
+
+    def at(self, index: int, window: tuple[slice, slice]) -> BoolArray | None:
+        """Return where it can be on a plane, in a window of the slice; None: anywhere."""
+        within: BoolArray | None = None
+        slack = _SLACK_PX * (self._spacing[0] + self._spacing[1]) / 2
+        for known, mask in self._masks.items():
+            if known not in self._far:
+                self._far[known] = distance_to(mask, self._spacing)
+            reach = self._cone * abs(index - known) * self._step_mm + slack
+            near = self._far[known][window] <= reach
+            within = near if within is None else within & near
+        for known, mask in self._removed.items():
+            if known not in self._deep:
+                self._deep[known] = depth_in(mask, self._spacing)
+            away = self._cone * abs(index - known) * self._step_mm
+            left = self._deep[known][window] <= away
+            within = left if within is None else within & left
+        return within
+
+
+def filled(mask: BoolArray) -> BoolArray:
+    """Return a mask with its holes filled: background that edge neighbours do not join to the rim.
+
+    The same as `scipy.ndimage.binary_fill_holes`, which grows the background pixel by pixel.
+    """
+    box = bounding_box(mask)
+    if box is None:
+        return mask
+    window = slice(box[0], box[1]), slice(box[2], box[3])
+    parts, count = ndimage.label(np.pad(~mask[window], 1, constant_values=True))
+    if count < 2:
+        return mask
+    out = mask.copy()
+    out[window] = (parts != parts[0, 0])[1:-1, 1:-1]
+    return out
 
 
 def cut(patch: Patch, kept: BoolArray, window: tuple[slice, slice], threshold: float) -> Patch:
@@ -110,11 +216,27 @@ def cut(patch: Patch, kept: BoolArray, window: tuple[slice, slice], threshold: f
     threshold : float
         Probability above which a pixel belongs to the object.
     """
-    whole = np.zeros(patch.shape, bool)
-    whole[window] = kept
-    inside = patch.inside(threshold)
-    gone = inside & ~whole[patch.slices]
+    gone = patch.inside(threshold)
+    stays = _within(kept, window, patch.slices)
+    gone &= ~stays
     if not gone.any():
         return patch
     logits = np.where(gone, np.float32(-LOGIT_LIMIT), patch.logits)
     return Patch(patch.row0, patch.col0, logits, patch.shape)
+
+
+def _within(mask: BoolArray, at: tuple[slice, slice], wanted: tuple[slice, slice]) -> BoolArray:
+    """Return a mask that lies at a window of the slice on another window."""
+    out = np.zeros([w.stop - w.start for w in wanted], bool)
+    common = [
+        slice(max(a.start, w.start), min(a.stop, w.stop)) for a, w in zip(at, wanted, strict=True)
+    ]
+    if all(c.start < c.stop for c in common):
+        there = tuple(
+            slice(c.start - w.start, c.stop - w.start) for c, w in zip(common, wanted, strict=True)
+        )
+        here = tuple(
+            slice(c.start - a.start, c.stop - a.start) for c, a in zip(common, at, strict=True)
+        )
+        out[there] = mask[here]
+    return out

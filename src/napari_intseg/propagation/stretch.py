@@ -21,12 +21,27 @@ class Anchor:
         Whether the object is absent there: nothing starts from such an anchor.
     source : object
         What the mask was made of; equal as long as it is still the same.
+    doubt : str
+        Why nothing starts from it although it has a mask, see `guard.doubted`; empty: it is sound.
+    is_settled : bool
+        Whether a person insisted on the mask, so that it is not doubted.
+    removed : Patch or None
+        What propagation had said there and a person took away: walks from the other side leave it
+        out as well.
     """
 
     index: int
     patch: Patch
     is_empty: bool
     source: object
+    doubt: str = ""
+    is_settled: bool = False
+    removed: Patch | None = None
+
+    @property
+    def is_start(self) -> bool:
+        """Whether walks start from it."""
+        return not self.is_empty and not self.doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +71,14 @@ class Stretch:
     @property
     def forward(self) -> range:
         """Planes in the order of a walk from the left anchor; none without its mask."""
-        if self.left is None or self.left.is_empty:
+        if self.left is None or not self.left.is_start:
             return range(0)
         return range(self.left.index + 1, self.last + 1)
 
     @property
     def backward(self) -> range:
         """Planes in the order of a walk from the right anchor; none without its mask."""
-        if self.right is None or self.right.is_empty:
+        if self.right is None or not self.right.is_start:
             return range(0)
         return range(self.right.index - 1, self.first - 1, -1)
 

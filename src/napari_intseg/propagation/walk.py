@@ -1,15 +1,16 @@
 """From clicked planes outward, plane by plane, the neighbour's mask as guidance."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.patch import Patch
+from napari_intseg.propagation.guard import Stop
 from napari_intseg.propagation.plan import Walk, WalkSettings, with_memory
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.propagation.worker import Worker
 
-__all__ = ["Step", "Walk", "WalkSettings", "walk", "with_memory"]
+__all__ = ["Step", "Stop", "Walk", "WalkSettings", "walk", "walk_all", "with_memory"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,8 @@ class Step:
         At the end of a stretch, all planes that have an answer.
     note : str
         What the model told people with the answer, e.g. that memory ran out; empty: nothing.
+    stops : tuple of Stop
+        At the end of a stretch, where the object ended in it, and why.
     """
 
     walk: Walk
@@ -46,6 +49,7 @@ class Step:
     total: int
     answered: frozenset[int] = frozenset()
     note: str = ""
+    stops: tuple[Stop, ...] = ()
 
 
 def walk(request: Walk) -> Iterator[Step]:
@@ -75,5 +79,68 @@ def walk(request: Walk) -> Iterator[Step]:
             )  # fmt: skip
         done += request.work(stretch)
         yield Step(
-            request, stretch, None, None, 1.0, done, request.total, frozenset(worker.answers)
-        )
+            request, stretch, None, None, 1.0, done, request.total, frozenset(worker.answers),
+            stops=tuple(worker.stops),
+        )  # fmt: skip
+
+
+def walk_all(requests: Sequence[Walk]) -> Iterator[Step]:
+    """Propagate several objects in one sweep, so that a plane is encoded once for all of them.
+
+    Objects take turns, the next being the one whose next plane is nearest to the plane that was
+    just answered. What a model prepares of a slice then has to be kept for a few planes, not for
+    as many as the longest object has.
+
+    Parameters
+    ----------
+    requests : sequence of Walk
+        One for each object, along the same axis.
+
+    Yields
+    ------
+    Step
+        As from `walk`; its `walk` says of which object.
+    """
+    turns = [_Turn(request) for request in requests]
+    at = 0
+    while turns:
+        turn = min(turns, key=lambda t: abs(t.coming - at))
+        step = turn.step()
+        if step is None:
+            turns.remove(turn)
+            continue
+        at = at if step.plane is None else step.plane.index
+        yield step
+
+
+class _Turn:
+    """One object of several, and which plane it will ask for next."""
+
+    def __init__(self, request: Walk) -> None:
+        self._steps, self._left = walk(request), list(request.stretches)
+        self.coming = self._first()
+
+    def step(self) -> Step | None:
+        step = next(self._steps, None)
+        if step is None:
+            return None
+        if step.plane is None:
+            self._left.pop(0)
+            self.coming = self._first()
+        else:
+            # a walk from the right goes down; a guess that is wrong costs one turn, no answer
+            goes_down = step.done > len(step.stretch.forward) + self._before(step)
+            self.coming = step.plane.index + (-1 if goes_down else 1)
+        return step
+
+    def _first(self) -> int:
+        for stretch in self._left[:1]:
+            for planes in (stretch.forward, stretch.backward):
+                if planes:
+                    return planes[0]
+        return 0
+
+    def _before(self, step: Step) -> int:
+        """Return how much had been done before the stretch of a step."""
+        done = step.walk.stretches.index(step.stretch)
+        return sum(step.walk.work(stretch) for stretch in step.walk.stretches[:done])

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.random import Generator
 
 from napari_intseg.core.segmenter import Array, FloatArray
+from napari_intseg.training.sensor import draw_sensor, expose, stretch
 
 
 def _levels(x: FloatArray, rng: Generator) -> Array:
@@ -60,6 +61,61 @@ def _halo(x: FloatArray, rng: Generator) -> Array:
     return np.asarray(0.5 + fast * rng.choice((-1, 1)))
 
 
+def _ramp(x: FloatArray, rng: Generator) -> Array:
+    """Light from one side, as strong as in a poorly adjusted microscope."""
+    h, w = x.shape[:2]
+    angle = rng.uniform(0, 2 * np.pi)
+    rows, cols = np.linspace(-1, 1, h)[:, None], np.linspace(-1, 1, w)
+    along = np.sin(angle) * rows + np.cos(angle) * cols
+    field = (along - along.min()) / np.ptp(along)
+    dark = rng.uniform(0.1, 0.6)
+    return np.asarray(x * (dark + (1 - dark) * field)[..., None].astype(np.float32))
+
+
+def _window(x: FloatArray, rng: Generator) -> Array:
+    # as another reader of a CT or of 16-bit microscopy would set it
+    low, high = np.percentile(x[::2, ::2], (rng.uniform(0, 30), 100 - rng.uniform(0, 20)))
+    return np.asarray(np.clip((x - low) / max(float(high - low), 0.1), 0, 1))
+
+
+def _faint(x: FloatArray, rng: Generator) -> Array:
+    # below .35 of the range the network sees a view spread again, see `spread_narrow`
+    share = rng.uniform(0.36, 0.8)
+    return np.asarray(x * share + rng.uniform(0, 1 - share))
+
+
+def _few_levels(x: FloatArray, rng: Generator) -> Array:
+    """Few grey levels: what is left when a faint 8-bit image is spread."""
+    levels = rng.uniform(12, 60)
+    return np.asarray(np.rint(x * levels) / levels)
+
+
+def _speckle(x: FloatArray, rng: Generator) -> Array:
+    """Coherent noise, which multiplies: ultrasound, optical coherence tomography, radar."""
+    h, w = x.shape[:2]
+    factor, looks = rng.uniform(0.3, 1.0), rng.uniform(3, 20)
+    grid = (max(8, int(h * factor)), max(8, int(w * factor)))
+    grain = rng.standard_gamma(looks, grid).astype(np.float32) / np.float32(looks)
+    return x * cv2.resize(grain, (w, h), interpolation=cv2.INTER_LINEAR)[..., None]
+
+
+def _sensor(x: FloatArray, rng: Generator) -> Array:
+    seen = expose(x, draw_sensor(rng), rng)
+    return stretch(seen, rng) if rng.random() < 0.7 else seen
+
+
+def _compress(x: FloatArray, rng: Generator) -> Array:
+    """JPEG, of an image that is enlarged afterwards or not."""
+    h, w = x.shape[:2]
+    factor = rng.uniform(0.4, 1.0) if rng.random() < 0.5 else 1.0
+    small = cv2.resize(x, (int(w * factor), int(h * factor)), interpolation=cv2.INTER_AREA)
+    values = np.asarray(np.rint(np.clip(small, 0, 1) * 255), np.uint8)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(5, 50))]
+    seen = cv2.imdecode(cv2.imencode(".jpg", values, quality)[1], cv2.IMREAD_COLOR)
+    assert seen is not None
+    return cv2.resize(seen, (w, h), interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
+
+
 STEPS: tuple[tuple[Callable[[FloatArray, Generator], Array], float, float], ...] = (
     # step, how often on colour, how often on grey
     (_grey, 0.15, 0.0),
@@ -69,9 +125,16 @@ STEPS: tuple[tuple[Callable[[FloatArray, Generator], Array], float, float], ...]
     (_gamma, 0.30, 0.40),
     (_levels, 0.50, 0.50),
     (_shade, 0.10, 0.15),
+    (_ramp, 0.05, 0.08),
+    (_window, 0.03, 0.12),
+    (_faint, 0.05, 0.08),
+    (_few_levels, 0.03, 0.06),
     (_coarse, 0.10, 0.12),
     (_blur, 0.12, 0.15),
-    (_noise, 0.15, 0.20),
+    (_noise, 0.15, 0.15),
+    (_speckle, 0.02, 0.06),
+    (_sensor, 0.12, 0.40),
+    (_compress, 0.08, 0.06),
 )
 
 

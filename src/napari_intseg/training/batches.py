@@ -11,25 +11,38 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from napari_intseg.training.parallel import SOLO, Peers
 from napari_intseg.training.sources import Source
-from napari_intseg.training.views import draw_view
+from napari_intseg.training.views import TrainingView, draw_views
+
+Views = tuple[Tensor, ...]
+"""Image (B, 3, H, W), then of each object truth (N, 1, H, W), clicks (N, 24, 3), previous
+probability (N, 1, H, W) and the number of its image (N,)."""
 
 
-class ViewDataset(Dataset[tuple[Tensor, ...]]):
-    """View by (number, size)."""
+class ViewDataset(Dataset[list[TrainingView]]):
+    """View by (number, size): once for each object that is learnt from it."""
 
-    def __init__(self, sources: list[Source], seed: int) -> None:
+    def __init__(self, sources: list[Source], seed: int, objects: int = 1) -> None:
         self.sources = sources
         self.seed = seed
+        self.objects = objects
 
-    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, ...]:
-        """Return image, truth, clicks, prev as tensors."""
-        view = draw_view(self.sources, self.seed, *index)
-        return (
-            torch.from_numpy(view.image.transpose(2, 0, 1).copy()),
-            torch.from_numpy(view.truth)[None],
-            torch.from_numpy(view.clicks),
-            torch.from_numpy(view.prev)[None],
-        )
+    def __getitem__(self, index: tuple[int, int]) -> list[TrainingView]:
+        """Return at least one view; all have the same image."""
+        return draw_views(self.sources, self.seed, *index, self.objects)
+
+
+def collate(drawn: list[list[TrainingView]]) -> Views:
+    """Return the views of a step as tensors; an image with several objects is there once."""
+    views = [view for one in drawn for view in one]
+    owner = np.repeat(np.arange(len(drawn)), [len(one) for one in drawn])
+    images = np.stack([one[0].image.transpose(2, 0, 1) for one in drawn])
+    return (
+        torch.from_numpy(images),
+        torch.from_numpy(np.stack([view.truth for view in views]))[:, None],
+        torch.from_numpy(np.stack([view.clicks for view in views])),
+        torch.from_numpy(np.stack([view.prev for view in views]))[:, None],
+        torch.from_numpy(owner),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +87,14 @@ def make_loader(
     *,
     seed: int,
     workers: int,
+    objects: int = 1,
     pin: bool = False,
 ) -> DataLoader[Any]:
-    """Return batches (image uint8, truth uint8, clicks, prev), one a step, without end."""
+    """Return batches (`Views`), one a step, without end."""
     ahead = {"prefetch_factor": 3} if workers else {}
     return DataLoader(
-        ViewDataset(sources, seed),
+        ViewDataset(sources, seed, objects),
+        collate_fn=collate,
         batch_sampler=sampler,
         num_workers=workers,
         worker_init_fn=_one_thread,

@@ -6,14 +6,20 @@ from typing import Any
 
 import torch
 
+from napari_intseg.core import files
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.training.options import TrainOptions
 
 FILE = "checkpoint.pt"
 
-_MAY_CHANGE = frozenset({"output", "minutes", "device", "workers", "threads", "checkpoint_s"})
+_MAY_CHANGE = frozenset(
+    {"output", "minutes", "device", "workers", "threads", "checkpoint_s", "keep_every"}
+)
 """Options with which a run may go on differently."""
+
+_LATER = {"synthetic": "0.0", "objects": "1"}
+"""Options that came later, and what a run that does not name them had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,9 @@ def save_state(
     state = {name: part.state_dict() for name, part in parts.items()}
     state["progress"] = asdict(progress)
     state["options"] = fingerprint(options)
-    part = output / f".{FILE}.part"
-    torch.save(state, part)
-    part.replace(output / FILE)
+    with files.hidden_folder(output) as folder:
+        torch.save(state, folder / FILE)
+        files.put(folder / FILE, output / FILE)
 
 
 def restore_state(output: Path, options: TrainOptions, parts: dict[str, Any]) -> Progress:
@@ -77,7 +83,7 @@ def restore_state(output: Path, options: TrainOptions, parts: dict[str, Any]) ->
     """
     state = load_checkpoint(output / FILE)
     wanted = fingerprint(options)
-    told = state.get("options", {})
+    told = _LATER | state.get("options", {})
     differ = [name for name in wanted if told.get(name) != wanted[name]]
     if differ:
         first = differ[0]

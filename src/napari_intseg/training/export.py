@@ -8,6 +8,7 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
+from napari_intseg.core.files import write_bytes
 from napari_intseg.models.own import ARCHITECTURE
 
 
@@ -41,7 +42,5 @@ def write_weights(
         "card": card,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(save(values, metadata))  # its own writer makes files only their owner reads
-    part.replace(path)
+    write_bytes(path, save(values, metadata))  # its own writer makes files only their owner reads
     return path

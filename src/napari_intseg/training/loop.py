@@ -1,6 +1,7 @@
 """Train a click pyramid: data, steps, checkpoints, measurements, one weights file."""
 
 import copy
+import json
 import logging
 import math
 import time
@@ -16,16 +17,19 @@ from napari_intseg.models.bundled import load_net
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
 from napari_intseg.models.nets.lite0 import load_imagenet
+from napari_intseg.models.own import read_metadata
 from napari_intseg.models.registry import find_model
 from napari_intseg.models.weights import locate
 from napari_intseg.training.batches import StepSampler, make_loader, step_rng
 from napari_intseg.training.checkpoint import FILE, Progress, restore_state, save_state
 from napari_intseg.training.export import write_weights
 from napari_intseg.training.log import Log, measurements
+from napari_intseg.training.noisy_copies import add_noisy_copies
 from napari_intseg.training.options import TrainOptions
 from napari_intseg.training.parallel import Peers, run_with_peers
 from napari_intseg.training.sources import Source, Task, hold_out, read_source
 from napari_intseg.training.step import StepResult, click_step, follow, parameter_groups
+from napari_intseg.training.synthetic import make_worlds
 from napari_intseg.training.validate import Measured, validate
 
 WARM_UP = 0.03
@@ -142,21 +146,24 @@ def _read(options: TrainOptions) -> tuple[list[Source], tuple[Task, ...]]:
         )
         sources.append(kept)
         tasks += held
-    return sources, tuple(tasks)
+    if options.synthetic:
+        sources.append(make_worlds(options.synthetic, seed=options.seed))
+    return sources, add_noisy_copies(tasks, seed=options.seed)
 
 
-def _start(options: TrainOptions) -> ClickPyramid:
-    """Return the network to begin with."""
+def _start(options: TrainOptions) -> tuple[ClickPyramid, dict[str, Any]]:
+    """Return the network to begin with, and the settings it is used with, see `read_traits`."""
     torch.manual_seed(options.seed)
     if options.start == "imagenet":
         net = ClickPyramid()
         load_imagenet(net.encoder)
-        return net
+        return net, {}
     path = Path(options.start)
     if not path.is_file():
         spec = find_model(options.start)
         path = locate(spec.weights or options.start)
-    return load_net(path).requires_grad_(True)
+    told = read_metadata(path).get("traits", "{}")
+    return load_net(path).requires_grad_(True), json.loads(told)
 
 
 def choose_training_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -186,10 +193,11 @@ class _Run:
         sources: list[Source],
         tasks: tuple[Task, ...],
         device: torch.device,
-        net: ClickPyramid,
+        start: tuple[ClickPyramid, dict[str, Any]],
         *,
         peers: Peers,
     ) -> None:
+        net, self.traits = start
         self.options, self.sources, self.tasks, self.device = options, sources, tasks, device
         self.peers = peers
         self.precision = choose_training_precision(options.precision, device)
@@ -201,6 +209,7 @@ class _Run:
         self.progress = Progress()
         self.parts = {"net": self.net, "average": self.average, "optimiser": self.optimiser}
         self.file = options.output / f"{options.name}.safetensors"
+        self._clock = time.monotonic()
 
     def go(
         self, on_progress: Callable[[int, int], None], should_stop: Callable[[], bool]
@@ -210,15 +219,17 @@ class _Run:
         workers = options.workers
         if workers is None:
             workers = 1 if self.device.type != "cuda" else max(1, torch.get_num_threads())
+        # the first batches are asked for, and with them the clock, when the loader is begun
+        self._clock = time.monotonic() - self.progress.spent_s
         loader = make_loader(
             self.sources,
             StepSampler(self.progress.step, options.batch, self._size_at, self.peers),
             seed=options.seed,
             workers=workers,
+            objects=options.objects,
             pin=self.device.type == "cuda",
         )
         batches, stopped = iter(loader), False
-        self._clock = time.monotonic() - self.progress.spent_s
         self._tenths = int(10 * self._share(self.progress.step))
         saved = time.monotonic()
         if log is not None and self._is_first() and self.tasks:
@@ -232,6 +243,8 @@ class _Run:
             stopped = should_stop()
             if self._is_due() and not self._is_over():
                 self._measure(log, should_stop)
+            if options.keep_every and self.progress.step % options.keep_every == 0:
+                self._write(options.output / f"{options.name}-{self.progress.step:06}.safetensors")
             if time.monotonic() - saved > options.checkpoint_s:
                 self._save()
                 saved = time.monotonic()
@@ -256,7 +269,7 @@ class _Run:
         self._save()
         log.close()
         if not self.file.is_file():
-            self._write()
+            self._write(self.file)
 
     def _share(self, step: int) -> float:
         """Return how much of the run is over when a step begins."""
@@ -334,7 +347,11 @@ class _Run:
     def _measure(self, log: Log, should_stop: Callable[[], bool]) -> None:
         """Validate the averaged weights, and write them if they are the best so far."""
         measured = validate(
-            self.average, self.tasks, device=str(self.device), should_stop=should_stop
+            self.average,
+            self.tasks,
+            traits=self.traits,
+            device=str(self.device),
+            should_stop=should_stop,
         )
         if measured is not None:
             log.write(self.progress.step, asdict(measured))
@@ -344,16 +361,17 @@ class _Run:
         best = self.progress.best
         if rank is None or best is None or rank <= best:
             self.progress = replace(self.progress, best=rank)
-            self._write()
+            self._write(self.file)
 
-    def _write(self) -> None:
+    def _write(self, path: Path) -> None:
+        """Write the running average as it is now."""
         names = ", ".join(source.name for source in self.sources)
         views = self.options.batch * self.options.processes
         card = (
             f"Click pyramid, {self.progress.step} steps of {views} views from "
             f"{Path(self.options.start).name}, trained on: {names}."
         )
-        write_weights(self.file, self.average.state_dict(), card=card)
+        write_weights(path, self.average.state_dict(), traits=self.traits, card=card)
 
     def _save(self) -> None:
         save_state(self.options.output, self.options, self.progress, self.parts)

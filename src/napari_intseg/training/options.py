@@ -61,6 +61,13 @@ class TrainOptions:
         Processes that make views; None: as many as cores on CUDA, one elsewhere.
     threads : int or None
         Of torch on a CPU; None: torch's own choice. The same number gives the same bits.
+    keep_every : int or None
+        Steps between two files of the running average as it is, ``NAME-000200.safetensors``,
+        measured or not; None: none.
+    synthetic : float, default 0
+        Weight, beside those of the folders, of invented pictures: see `make_worlds`.
+    objects : int, default 1
+        At most so many objects of a view are learnt from its one encoding.
 
     Raises
     ------
@@ -88,6 +95,9 @@ class TrainOptions:
     masks: tuple[tuple[str, Kind], ...] = ()
     workers: int | None = None
     threads: int | None = None
+    keep_every: int | None = None
+    synthetic: float = 0.0
+    objects: int = 1
 
     def __post_init__(self) -> None:
         if not self.folders or any(weight <= 0 for _, weight in self.folders):
@@ -101,13 +111,20 @@ class TrainOptions:
                 f"{self.sizes!r}. Take 256, for example."
             )
         numbers = {"steps": self.steps, "batch": self.batch, "passes": self.passes}
-        numbers["processes"] = self.processes
+        numbers |= {"processes": self.processes, "objects": self.objects}
+        if self.keep_every is not None:
+            numbers["keep_every"] = self.keep_every
         wrong = {name: number for name, number in numbers.items() if number < 1}
         if self.minutes is not None and self.minutes <= 0:
             wrong["minutes"] = self.minutes  # type: ignore[assignment]
         if wrong:
             raise DataError(
                 f"training cannot be done: expected numbers above 0, got {wrong!r}. Ask for more."
+            )
+        if self.synthetic < 0:
+            raise DataError(
+                "weight of invented pictures is out of range: expected 0 or more, got "
+                f"{self.synthetic!r}. Take a tenth of the other weights, for example."
             )
         if not 0 <= self.held_out < 1:
             raise DataError(

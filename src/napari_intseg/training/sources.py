@@ -214,6 +214,7 @@ class Task:
 
     picture: Picture
     label: int
+    noisy: bool = False
 
 
 def hold_out(

@@ -45,17 +45,17 @@ def click_step(
 ) -> tuple[Tensor, StepResult]:
     """Return the loss of a batch, ready for `backward`, and what it looked like.
 
-    Every view is encoded once. Then it is answered `passes` times; between two answers each
-    view gets one click on its deepest error, and the probability goes back in. All passes are
-    supervised: their number buys clicks, not passes of the encoder. A quarter of the steps
-    begins after a few answers and clicks that are not: without these a network knows the first
-    clicks only, and wavers when it is corrected for the tenth time.
+    Every view is encoded once, for all its objects. Then each is answered `passes` times; between
+    two answers it gets one click on its deepest error, and the probability goes back in. All
+    passes are supervised: their number buys clicks, not passes of the encoder. A quarter of the
+    steps begins after a few answers and clicks that are not: without these a network knows the
+    first clicks only, and wavers when it is corrected for the tenth time. `batch` is `Views`.
     """
     image, truth = batch[:2]
     half = precision != torch.float32
     with torch.autocast(image.device.type, dtype=precision, enabled=half):
         image = image.float().div(255).contiguous(memory_format=torch.channels_last)
-        kept = net.encode(image)
+        kept = _shared(net.encode(image), batch[4])
         clicks, prev = _begin(net, kept, batch, rng)
         losses, ious = [], []
         for number in range(passes):
@@ -69,11 +69,22 @@ def click_step(
     return loss, StepResult(float(loss.detach()), ious[0], ious[-1])
 
 
+def _shared(kept: list[Tensor], owner: Tensor) -> list[Tensor]:
+    """Return what is kept of each object's view; objects of a view share its encoding."""
+    if len(owner) == len(kept[0]):
+        return kept
+    formats = [torch.channels_last] * 5 + [torch.contiguous_format] * (len(kept) - 5)
+    return [
+        part.index_select(0, owner).contiguous(memory_format=kind)
+        for part, kind in zip(kept, formats, strict=True)
+    ]
+
+
 def _begin(
     net: ClickPyramid, kept: list[Tensor], batch: tuple[Tensor, ...], rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Return the clicks and the answer that a step begins with."""
-    _, truth, clicks, prev = batch
+    truth, clicks, prev = batch[1:4]
     count = int(rng.integers(1, LATE_CLICKS)) if rng.random() < LATE_SHARE else 0
     # weights that autocast keeps from here would have no gradient in the passes that follow
     kind, half = prev.device.type, torch.is_autocast_enabled(prev.device.type)

@@ -17,6 +17,9 @@ from napari_intseg.training.sources import IGNORED_LABEL, Picture, Source
 PASTED_SHARE = 0.2
 """Share of colour views that are put together from two pictures."""
 
+MIN_SEEN_PX = 100
+"""Of a further object of a view, in pixels of the view; smaller ones are learnt enlarged."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingView:
@@ -45,26 +48,80 @@ def draw_view(sources: list[Source], seed: int, index: int, size: int) -> Traini
     This is why training resumes exactly, with any number of workers: no generator's state has
     to survive.
     """
+    return draw_views(sources, seed, index, size, 1)[0]
+
+
+def draw_views(
+    sources: list[Source], seed: int, index: int, size: int, most: int
+) -> list[TrainingView]:
+    """Return view number `index` for up to `most` objects in it, which share one image.
+
+    The first is that of `draw_view`. A network that encodes an image once learns from dozens of
+    nuclei for little more than from one.
+    """
     rng = np.random.default_rng((seed, index))
     weights = np.array([source.weight for source in sources])
     source = sources[rng.choice(len(sources), p=weights / weights.sum())]
     for _ in range(4):
-        image, truth = _draw_object(source, rng, size)
+        scene = _draw_scene(source, rng, size)
+        image, truth = scene.image, scene.truth
         if np.count_nonzero(truth == 1) >= 12:
             break
-    if rng.random() < PASTED_SHARE and _is_colour(image):
-        image, truth = _paste(image, truth, *_draw_object(source, rng, size), rng)
+    is_pasted = rng.random() < PASTED_SHARE and _is_colour(image)
+    if is_pasted:
+        other = _draw_scene(source, rng, size)
+        image, truth = _paste(image, truth, other.image, other.truth, rng)
     values = change_intensity(spread_narrow(image), rng)
+    shown = np.asarray(np.rint(values * 255), np.uint8)
+    views = [_prompted(shown, truth, rng)]
+    if most > 1 and not is_pasted:
+        views += [_prompted(shown, one, rng) for one in _others(scene, rng, most - 1)]
+    return views
+
+
+def _prompted(image: NDArray[np.uint8], truth: Truth, rng: Generator) -> TrainingView:
+    """Return a view with what a person's work on this object begins with."""
     prev = rough_mask(truth, rng) if rng.random() < 0.1 else np.zeros(truth.shape, np.float32)
-    return TrainingView(
-        np.asarray(np.rint(values * 255), np.uint8), truth, first_clicks(truth, rng), prev
-    )
+    return TrainingView(image, truth, first_clicks(truth, rng), prev)
 
 
-def _draw_object(source: Source, rng: Generator, size: int) -> tuple[FloatArray, Truth]:
-    """Return an object of some picture in its surroundings, and its truth."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """Objects of some picture in their surroundings, and the truth of the chosen ones."""
+
+    image: FloatArray
+    truth: Truth
+    picture: Picture
+    chosen: NDArray[np.int64]
+    there: NDArray[np.float64]
+
+
+def _draw_scene(source: Source, rng: Generator, size: int) -> _Scene:
     picture = source.pictures[rng.integers(len(source.pictures))]
-    return _warp(picture, _choose_object(picture, rng), rng, size)
+    chosen = _choose_objects(picture, rng)
+    mask = np.asarray(np.isin(picture.labels, chosen), np.bool_)
+    there, scale = _place(mask, rng, size)
+    truth = _warp_truth(picture, mask, there, size)
+    return _Scene(_warp(picture, there, scale, size), truth, picture, chosen, there)
+
+
+def _others(scene: _Scene, rng: Generator, most: int) -> list[Truth]:
+    """Return the truth of other objects in a scene, larger ones more often."""
+    picture, size = scene.picture, scene.truth.shape[0]
+    others = picture.objects[~np.isin(picture.objects, scene.chosen)]
+    if not others.size:
+        return []
+    labels = picture.labels.astype(np.float32)  # exact up to 2**24
+    seen = cv2.warpAffine(labels, scene.there, (size, size), flags=cv2.INTER_NEAREST)
+    numbers, areas = np.unique(seen, return_counts=True)
+    fit = np.isin(numbers, others) & (areas >= MIN_SEEN_PX)
+    if not fit.any():
+        return []
+    share = np.sqrt(areas[fit])
+    count = min(most, len(share))
+    drawn = rng.choice(numbers[fit], size=count, replace=False, p=share / share.sum())
+    ignored = scene.truth == IGNORED
+    return [np.where(ignored, IGNORED, seen == one).astype(np.uint8) for one in drawn]
 
 
 def _is_colour(image: FloatArray) -> bool:
@@ -87,13 +144,13 @@ def _paste(
     return np.asarray(image * (1 - alpha) + other * alpha, np.float32), np.asarray(behind, np.uint8)
 
 
-def _choose_object(picture: Picture, rng: Generator) -> BoolArray:
+def _choose_objects(picture: Picture, rng: Generator) -> NDArray[np.int64]:
     share = np.sqrt(picture.areas)
     count = 1
     if len(picture.objects) > 1 and rng.random() < 0.08:
         count = int(rng.integers(2, min(4, len(picture.objects)) + 1))
     chosen = rng.choice(picture.objects, size=count, replace=False, p=share / share.sum())
-    return np.asarray(np.isin(picture.labels, chosen), np.bool_)
+    return np.asarray(chosen, np.int64)
 
 
 def _window(mask: BoolArray, rng: Generator) -> tuple[float, float, float]:
@@ -118,7 +175,8 @@ def _window(mask: BoolArray, rng: Generator) -> tuple[float, float, float]:
     return centre[0], centre[1], side
 
 
-def _warp(picture: Picture, mask: BoolArray, rng: Generator, size: int) -> tuple[FloatArray, Truth]:
+def _place(mask: BoolArray, rng: Generator, size: int) -> tuple[NDArray[np.float64], float]:
+    """Return the matrix (2, 3) that takes a picture to a view, and how much it enlarges."""
     row, col, side = _window(mask, rng)
     angle = np.deg2rad(rng.uniform(-25, 25)) if rng.random() < 0.3 else 0.0
     angle += np.pi / 2 * rng.integers(4) if rng.random() < 0.25 else 0.0
@@ -126,17 +184,23 @@ def _warp(picture: Picture, mask: BoolArray, rng: Generator, size: int) -> tuple
     scale = size / side
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = np.diag(aspect[::-1]) @ turn * scale
-    there = np.column_stack((matrix, (size - 1) / 2 - matrix @ np.array([col, row])))
+    return np.column_stack((matrix, (size - 1) / 2 - matrix @ np.array([col, row]))), scale
+
+
+def _warp(picture: Picture, there: NDArray[np.float64], scale: float, size: int) -> FloatArray:
     source = picture.image
     if scale < 0.6:  # the warp does not average: blur before shrinking
         source = np.asarray(cv2.GaussianBlur(source, (0, 0), 0.5 / scale - 0.3), np.uint8)
     grey = float(source.mean()) if source.ndim == 2 else 127.0
     image = cv2.warpAffine(source, there, (size, size), borderValue=(grey,) * 3)
-    target = mask.astype(np.uint8)
-    target[picture.labels == IGNORED_LABEL] = IGNORED
-    truth = cv2.warpAffine(
-        target, there, (size, size), flags=cv2.INTER_NEAREST, borderValue=IGNORED
-    )
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, 2)
-    return image.astype(np.float32) / np.float32(255), np.asarray(truth, np.uint8)
+    return np.asarray(image.astype(np.float32) / np.float32(255))
+
+
+def _warp_truth(picture: Picture, mask: BoolArray, there: NDArray[np.float64], size: int) -> Truth:
+    target = mask.astype(np.uint8)
+    target[picture.labels == IGNORED_LABEL] = IGNORED
+    flags = cv2.INTER_NEAREST
+    truth = cv2.warpAffine(target, there, (size, size), flags=flags, borderValue=IGNORED)
+    return np.asarray(truth, np.uint8)

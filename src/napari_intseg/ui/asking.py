@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from napari_intseg.session.request import Result, run
+from napari_intseg.session.predictor import Result, run
 from napari_intseg.ui.drawer import Drawer
-from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.viewed import Viewed
 from napari_intseg.ui.voice import Voice, sentence, told
@@ -32,6 +31,8 @@ class Asking:
         Whether anything is given at a place.
     on_answer : callable
         Given each place whose mask may have changed; True: it has just been answered.
+    where_is : callable
+        Returns a place in words.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class Asking:
         viewed: Callable[[], Viewed | str],
         is_wanted: Callable[[Place], bool],
         on_answer: Callable[[Place, bool], None],
+        where_is: Callable[[Place], str],
     ) -> None:
         self._drawer, self._worker, self._voice = drawer, worker, voice
         self._viewed, self._is_wanted, self._on_answer = viewed, is_wanted, on_answer
+        self._where_is = where_is
         self._open: dict[Place, None] = {}
         self._current: Place | None = None
         self._closed = False
@@ -106,21 +109,10 @@ class Asking:
         session = self._drawer.session(place.time, place.object)
         if session is not None and session.accept(result):
             self._on_answer(place, True)
-            self._voice.answered.emit(where_is(place, self._drawer.frame), result.seconds)
+            self._voice.answered.emit(self._where_is(place), result.seconds)
             note = result.info.get("note")
             if note:
                 self._voice.message.emit(sentence(str(note)))
         else:
             self.add([place])  # overtaken: what has come meanwhile is asked next
         self._drawer.session(place.time)
-
-
-def where_is(place: Place, frame: Frame) -> str:
-    """Return a place in words."""
-    words = [f"object {place.object}"]
-    if len(frame.spatial) == 3:
-        axis = frame.grid[frame.spatial[place.plane.axis]]
-        words.append(f"plane {axis} = {place.plane.index}")
-    if frame.n_times is not None:
-        words.append(f"time {place.time}")
-    return ", ".join(words)

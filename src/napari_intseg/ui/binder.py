@@ -1,18 +1,21 @@
 """Joins a Points and a Labels layer to sessions: clicks in, masks out, nobody waits."""
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Labels, Points
+from napari.layers import Labels, Layer, Points
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.io.beside import METADATA
-from napari_intseg.session.document import Change
+from napari_intseg.session.document import LARGEST_LABEL, Change
 from napari_intseg.session.session import Session
 from napari_intseg.ui.asking import Asking
 from napari_intseg.ui.boxes import Boxes
@@ -21,13 +24,19 @@ from napari_intseg.ui.clicking import Clicking
 from napari_intseg.ui.drawer import Drawer
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.given import Given
-from napari_intseg.ui.layers import Place, as_prompts
+from napari_intseg.ui.kept import place_of
+from napari_intseg.ui.layers import Place, as_prompts, make_room
+from napari_intseg.ui.lying import Lying
+from napari_intseg.ui.made import Work, hold, let_go, put_aside, take_up
 from napari_intseg.ui.marks import MarkReader
 from napari_intseg.ui.painter import Painter
 from napari_intseg.ui.shelf import Shelf
-from napari_intseg.ui.viewed import Viewed, viewed
+from napari_intseg.ui.viewed import Viewed, index_on_grid, number_on_slider, viewed
 from napari_intseg.ui.voice import Voice
 from napari_intseg.ui.worker import Post, Worker
+
+_MEASURING = ("walk", "clean_up")
+"""Lines of a journal about what depends on the spacing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +89,22 @@ class Binder(Given):
         super().__init__()
         self.tools, self.frame, self.points, self.labels = tools, frame, points, labels
         self.drawer = Drawer(frame, window=window, channels=channels, shelf=tools.shelf)
+        earlier = take_up(labels, points, self._seen())
+        if earlier is not None:
+            self.drawer.take(earlier.sessions, earlier.journal)
+            self._measure()
+        self.goes_on = earlier is not None
         labels.metadata[METADATA] = self.drawer.journal.lines  # grows as things are done
-        self.painter = Painter(frame, labels, tools.worker, tools.post, self.drawer.mask)
+        hold([points, labels], self)
+        self._labels_data = labels.data
+        self.painter = Painter(
+            frame,
+            labels,
+            tools.worker,
+            tools.post,
+            self.drawer.mask,
+            on_failed=tools.voice.failed.emit,
+        )
         self.clicking = Clicking(
             points,
             post=tools.post,
@@ -102,6 +125,7 @@ class Binder(Given):
             viewed=lambda: viewed(tools.viewer, frame, labels),
             is_wanted=self._given.__contains__,
             on_answer=self._paint,
+            where_is=self.where_is,
         )
         self._changes: list[tuple[int, Change]] = []
         self.brush = Brush(
@@ -118,10 +142,22 @@ class Binder(Given):
         self.boxes = Boxes(
             tools, frame, labels, defaults=lambda: self.clicking.defaults, on_change=self.sync
         )
-        used = [int(label) for label in points.features["object"]] or [first_label]
-        self.drawer.know(used)
+        self._lying = Lying(
+            tools.viewer,
+            frame,
+            on_moved=self._image_moved,
+            on_put_back=self._layer_put_back,
+            on_read_anew=self.sync,
+        )
         self._watch()
         self._view_changed()
+        if self.goes_on:
+            self.recall()
+            self.select_object(self.drawer.object)
+            return
+        used = [int(label) for label in points.features["object"]]
+        used = [label for label in used if self._has_room(label)] or [first_label]
+        self.drawer.know(used)
         self.select_object(max(used))
 
     @property
@@ -129,6 +165,16 @@ class Binder(Given):
         """Whether everything has been answered and is in the layer."""
         idle = self.painter.is_idle and self.brush.is_idle
         return idle and not (self.is_waiting or self._changes)
+
+    @property
+    def has_earlier(self) -> bool:
+        """Whether the current object is not to be gone on with by a person who asks for a new one.
+
+        That is so when it was given or accepted before this work began, in the same layers.
+        """
+        label = self.drawer.object
+        given = label in self.points.features["object"].tolist()
+        return given or self.is_begun(label) or self.drawer.is_finished(label)
 
     @property
     def viewed(self) -> Viewed | str:
@@ -140,6 +186,29 @@ class Binder(Given):
         """The time point in the window; 0 if there is no time axis."""
         now = self.viewed
         return 0 if isinstance(now, str) else now.time
+
+    def plane_number(self, plane: Plane) -> int:
+        """Return the number of a plane on the slider, which is what a person reads."""
+        axis = self.frame.spatial[plane.axis]
+        return number_on_slider(self.tools.viewer, self.frame, self.labels, axis, plane.index)
+
+    def plane_at(self, axis: int, number: int) -> Plane:
+        """Return the plane of a spatial axis that the slider shows at a number."""
+        on_grid = self.frame.spatial[axis]
+        index = index_on_grid(self.tools.viewer, self.frame, self.labels, on_grid, number)
+        return Plane(axis, index)
+
+    def where_is(self, place: Place) -> str:
+        """Return a place in words, counted as the sliders do."""
+        words = [f"object {place.object}"]
+        if len(self.frame.spatial) == 3:
+            axis = self.frame.grid[self.frame.spatial[place.plane.axis]]
+            words.append(f"plane {axis} = {self.plane_number(place.plane)}")
+        if self.frame.n_times is not None:
+            at, viewer = self.frame.grid.index("t"), self.tools.viewer
+            time = number_on_slider(viewer, self.frame, self.labels, at, place.time)
+            words.append(f"time {time}")
+        return ", ".join(words)
 
     def set_model(self, model: Segmenter) -> None:
         """Answer with a model from now on; the plane in the window is answered anew."""
@@ -153,7 +222,10 @@ class Binder(Given):
         self._asking.ask()
 
     def select_object(self, label: int) -> None:
-        """Make an object the one that new points belong to."""
+        """Make an object the one that new points belong to, if its number can be held."""
+        if not self._has_room(label):
+            self.tools.voice.failed.emit(self._too_large(f"object {label}"))
+            return
         self.drawer.object = label
         self.clicking.set_defaults(object=label)
         self.boxes.set_defaults()
@@ -166,12 +238,19 @@ class Binder(Given):
             return
         marks, outside = self._marks.read()
         wanted, shapes_outside = self.boxes.with_drawn(as_prompts(marks))
+        beyond = [place for place in wanted if not self._has_room(place.object)]
+        for place in beyond:
+            del wanted[place]
         self.drawer.set_window()
         changes = [] if self.drawer.model is None else self._adopt(wanted)
+        if changes:
+            self.tools.voice.given.emit()
         self._asking.ask()
         if changes:
             self._changes.extend(changes)
             self.tools.post(self._draw_changes)
+        if beyond:
+            self.tools.voice.failed.emit(self._too_large(f"object {beyond[-1].object}"))
         for count, what in ((outside, "point"), (shapes_outside, "shape")):
             if count:
                 self.tools.voice.failed.emit(
@@ -181,7 +260,13 @@ class Binder(Given):
 
     def new_object(self) -> int:
         """Begin an object; return its label."""
+        before = self.drawer.object
         label = self.drawer.new_label()
+        if not self._has_room(label):
+            self.drawer.know_no_more([label])
+            self.drawer.object = before
+            self.tools.voice.failed.emit(self._too_large(f"object {label}"))
+            return before
         self.drawer.session(self.time, label, make=True)
         self.select_object(label)
         return label
@@ -249,6 +334,13 @@ class Binder(Given):
         if self.is_closed:
             return
         self.is_closed = True
+        if self.drawer.sessions:
+            work = Work(
+                self.drawer.sessions, self.drawer.journal, self._seen(), weakref.ref(self.points)
+            )
+            put_aside(self.labels, work)
+        let_go(self)
+        self._lying.close()
         self._asking.close()
         self.clicking.close()
         self.boxes.close()
@@ -258,14 +350,36 @@ class Binder(Given):
         dims.order.disconnect(self._view_changed)
         dims.ndisplay.disconnect(self._view_changed)
         self.tools.viewer.layers.events.removed.disconnect(self._layer_removed)
-        self.frame.image.events.data.disconnect(self._image_changed)
+        for image in (self.frame.image, *self.frame.others):
+            image.events.data.disconnect(self._image_changed)
+        self.labels.events.data.disconnect(self._labels_changed)
 
     def _watch(self) -> None:
         dims = self.tools.viewer.dims.events
         dims.order.connect(self._view_changed)
         dims.ndisplay.connect(self._view_changed)
         self.tools.viewer.layers.events.removed.connect(self._layer_removed)
-        self.frame.image.events.data.connect(self._image_changed)
+        for image in (self.frame.image, *self.frame.others):
+            image.events.data.connect(self._image_changed)
+        self.labels.events.data.connect(self._labels_changed)
+
+    def _seen(self) -> tuple[Any, ...]:
+        """Return what the work is done on, see `Work`."""
+        images = (self.frame.image, *self.frame.others)
+        data = (image.data for image in images)
+        return (self.frame.axes, self.drawer.channels, *data, self.labels.data)
+
+    def _has_room(self, label: int) -> bool:
+        """Whether the Labels layer can hold a label; its type grows where that is possible."""
+        return make_room(self.labels, label)
+
+    def _too_large(self, what: str) -> str:
+        kind = np.dtype(self.labels.data.dtype)
+        most = LARGEST_LABEL if isinstance(self.labels.data, np.ndarray) else np.iinfo(kind).max
+        return (
+            f"{what} cannot be drawn: expected a number of at most {most}, which is what "
+            f"{self.labels.name!r} can hold. Give it a smaller number."
+        )
 
     def _aim(self, index: tuple[int, ...], positive: bool) -> None:
         """Have a click belong to the object it lies in; or to a new one, if each begins one."""
@@ -336,8 +450,53 @@ class Binder(Given):
         if event.value in names:
             self._lose(f"The {names[event.value]} layer {event.value.name!r} was removed")
 
-    def _image_changed(self, _event: Any = None) -> None:
-        self._lose(f"The data of {self.frame.image.name!r} was replaced")
+    def _image_changed(self, event: Any) -> None:
+        self._lose(f"The data of {event.source.name!r} was replaced")
+
+    def _labels_changed(self, _event: Any = None) -> None:
+        """Go on where the same labels lie in another array, as after a change of type."""
+        old, self._labels_data = self._labels_data, self.labels.data
+        if place_of(self.labels.data) is not None or old is self.labels.data:
+            return
+        if old.shape != self.labels.data.shape or not np.array_equal(old, self.labels.data):
+            self._lose(f"The data of {self.labels.name!r} was replaced")
+
+    def _image_moved(self, what: str) -> None:
+        name = self.frame.image.name
+        told = f"New {what.replace('_', ' ')} of {name!r}: labels and clicks follow."
+        if not self._measure():
+            told += (
+                " Propagation and smoothing keep the spacing with which they were begun here; "
+                "remove the Labels layer to begin anew with the new one."
+            )
+        self.tools.voice.message.emit(told)
+        self.tools.voice.changed.emit()
+
+    def _layer_put_back(self, layer: Layer, what: str) -> None:
+        self.tools.voice.message.emit(
+            f"New {what.replace('_', ' ')} of {layer.name!r} taken back: it lies where "
+            f"{self.frame.image.name!r} does. Set that of the image, and all its layers follow."
+        )
+
+    def _measure(self) -> bool:
+        """Have the sessions measure by the spacing the image has now; return whether they do.
+
+        What was computed with another spacing could not be done again from the journal, so it is
+        kept from the first propagation or smoothing on.
+        """
+        sessions = self.drawer.sessions
+        new = {time: self.frame.volume(time) for time in sessions}
+        if all(np.allclose(s.volume.spacing, new[t].spacing) for t, s in sessions.items()):
+            return True
+        if any(line.get("do") in _MEASURING for line in self.drawer.journal.lines):
+            return False
+        for time, session in sessions.items():
+            session.volume.affine = new[time].affine
+            known = self.drawer.journal.lines[0].get("image")
+            if known is not None:
+                spacing = [float(mm) for mm in new[time].spacing]
+                self.drawer.journal.describe(image={**known, "spacing": spacing})
+        return True
 
     def _lose(self, why: str) -> None:
         self.close()

@@ -9,6 +9,8 @@ from napari.layers import Labels, Shapes
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import COLOURS, NEGATIVE, POSITIVE, Place, is_positive
+from napari_intseg.ui.lying import lay
+from napari_intseg.ui.made import find_free, hold, let_go, note_made
 from napari_intseg.ui.shapes_in import (
     make_shapes,
     read_drawn,
@@ -16,7 +18,6 @@ from napari_intseg.ui.shapes_in import (
     superseded,
     with_drawn,
 )
-from napari_intseg.ui.starting import MADE_FOR
 
 if TYPE_CHECKING:
     from napari_intseg.ui.binder import Tools
@@ -63,15 +64,18 @@ class Boxes:
         self._seen: Any = None
         self._held: dict[Place, Prompts] = {}
         tools.viewer.layers.events.removed.connect(self._layer_removed)
-        found = next((x for x in tools.viewer.layers if self._is_ours(x)), None)
-        if found is not None:
+        found = find_free(tools.viewer, frame.image, "boxes", Shapes)
+        if found is not None and found.ndim == len(frame.grid):
+            lay(found, frame)
+            hold([found], self)
             self._watch(found)
 
     def shown(self) -> Shapes:
         """Return the layer, made if there is none."""
         if self.layer is None:
-            layer = make_shapes(self._frame, f"{self._frame.image.name} boxes")
-            layer.metadata[MADE_FOR] = self._frame.image.name
+            image = self._frame.image
+            layer = note_made(make_shapes(self._frame, f"{image.name} boxes"), image, "boxes")
+            hold([layer], self)
             active = self._viewer.layers.selection.active
             self._viewer.add_layer(layer)
             self._viewer.layers.selection.active = active
@@ -98,13 +102,9 @@ class Boxes:
     def close(self) -> None:
         """Let go of the layer."""
         self._closed = True
+        let_go(self)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
         self._unwatch()
-
-    def _is_ours(self, layer: Any) -> bool:
-        made_for = layer.metadata.get(MADE_FOR)
-        is_ours = made_for == self._frame.image.name and layer.ndim == len(self._frame.grid)
-        return isinstance(layer, Shapes) and is_ours
 
     def _watch(self, layer: Shapes) -> None:
         self.layer = layer

@@ -8,12 +8,12 @@ from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.alternatives import Alternative
+from napari_intseg.session.compare.mirror_session import MirrorSession
 from napari_intseg.session.document import SETUP
-from napari_intseg.session.follow import Follower
-from napari_intseg.session.request import Result, run
+from napari_intseg.session.masks.plane_state import PlaneState, Shown
+from napari_intseg.session.predictor import Result, run
+from napari_intseg.session.question import Setup
 from napari_intseg.session.session import Session
-from napari_intseg.session.setup import Setup
-from napari_intseg.session.state import PlaneState, Shown
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.voice import told
@@ -47,7 +47,7 @@ class Following:
         self.binder, self.model, self.name = binder, model, name
         self.is_closed = False
         self._on_change = on_change
-        self._followers: dict[int, Follower] = {}
+        self._mirrors: dict[int, MirrorSession] = {}
         self._open: dict[Place, None] = {}
         self._dirty: dict[Place, None] = {}
         self._seen: dict[tuple[int, int], dict[Plane, _States]] = {}
@@ -60,18 +60,23 @@ class Following:
         """Whether the second model has still to answer."""
         return self._current is not None or bool(self._open)
 
-    def follower(self, time: int) -> Follower | None:
+    def follower(self, time: int) -> Session | None:
         """Return the second model's session of a time point; None while there is no first."""
+        mirror = self._mirror(time)
+        return None if mirror is None else mirror.session
+
+    def _mirror(self, time: int) -> MirrorSession | None:
+        """Return what keeps that session like the first one."""
         session = self.binder.drawer.sessions.get(time)
         if session is None:
             return None
-        if time not in self._followers:
+        if time not in self._mirrors:
             setup = replace(session.setup, model=self.model)
-            made = Follower(self.model, setup.volume, axis=session.axis)
+            made = MirrorSession(self.model, setup.volume, axis=session.axis)
             made.document.history.amend(SETUP, setup)
-            self._followers[time] = made
-        found = self._followers[time]
-        if _looks(found.setup) != _looks(session.setup):
+            self._mirrors[time] = made
+        found = self._mirrors[time]
+        if _looks(found.document.setup) != _looks(session.setup):
             found.document.history.amend(SETUP, replace(session.setup, model=self.model))
         return found
 
@@ -84,11 +89,11 @@ class Following:
             return
         left = _PLANES
         for time, session in self.binder.drawer.sessions.items():
-            follower = self.follower(time)
-            if follower is not None:
-                follower.follow_protection(session)
-                for label in {*session.objects, *follower.objects}:
-                    left -= self._follow_object(time, session, follower, label, left)
+            mirror = self._mirror(time)
+            if mirror is not None:
+                mirror.follow_protection(session)
+                for label in {*session.objects, *mirror.session.objects}:
+                    left -= self._follow_object(time, session, mirror, label, left)
         if left < 0 and not self._has_more:
             self._has_more = True
             self.binder.tools.post(self._follow_more)
@@ -124,13 +129,13 @@ class Following:
         self._on_change()
 
     def _follow_object(
-        self, time: int, session: Session, follower: Follower, label: int, most: int
+        self, time: int, session: Session, mirror: MirrorSession, label: int, most: int
     ) -> int:
         """Follow at most so many planes of an object; return how many, one more if any are left."""
         states = dict(session.document.canvas.states(label))
         if all(state.is_given for state in states.values()):
-            follower.forget_propagated(label)
-        own = dict(follower.document.canvas.states(label))
+            mirror.forget_propagated(label)
+        own = dict(mirror.document.canvas.states(label))
         seen, count = self._seen.setdefault((time, label), {}), 0
         for plane in sorted({*states, *own, *seen}):
             if seen.get(plane) == (states.get(plane), own.get(plane)):
@@ -139,18 +144,18 @@ class Following:
             if count > most:
                 return max(1, most + 1)
             place = Place(time, label, plane)
-            if follower.follow(session, label, plane):
+            if mirror.follow(session, label, plane):
                 self._open.pop(place, None)
                 self._open[place] = None
                 if place == self._current and self._job is not None:
                     self._job.cancel()
-            now = states.get(plane), follower.document.canvas.get(label, plane)
+            now = states.get(plane), mirror.document.canvas.get(label, plane)
             if _shown(seen.get(plane)) != _shown(now):
                 self._dirty[place] = None
             seen[plane] = now
             if now == (None, None):
                 del seen[plane]
-        if follower.follow_strokes(session, label):
+        if mirror.follow_strokes(session, label):
             self._dirty.update((Place(time, label, plane), None) for plane in seen)
         return count
 

@@ -8,13 +8,13 @@ import numpy as np
 from napari.layers import Points
 
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.inference.predict import PreparedStore
-from napari_intseg.session.both_ways import both_ways, differing
-from napari_intseg.session.compare import Spot, deepest
-from napari_intseg.session.setup import Question
+from napari_intseg.inference.seeing import PreparedStore
+from napari_intseg.session.compare.two_answers import Spot, both_ways, deepest, differing
+from napari_intseg.session.question import Question
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_pair import Pair, grid_voxel
 from napari_intseg.ui.layers import Place, geometry
+from napari_intseg.ui.made import note_made
 from napari_intseg.ui.voice import told
 from napari_intseg.ui.worker import Outcome, ShouldStop
 
@@ -124,6 +124,7 @@ class Hint:
             **geometry(binder.frame),
         )
         self._mark.editable = False
+        note_made(self._mark, binder.frame.image, "hint")
         layers = self._layers()
         active = layers.selection.active
         layers.append(self._mark)

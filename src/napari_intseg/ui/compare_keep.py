@@ -10,7 +10,7 @@ from napari.utils import cancelable_progress
 
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.compare import Overlap
+from napari_intseg.session.compare.two_answers import Overlap
 from napari_intseg.session.session import Session
 from napari_intseg.ui.compare_pair import Pair
 from napari_intseg.ui.compare_state import of_object

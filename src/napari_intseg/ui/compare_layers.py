@@ -9,9 +9,10 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_intseg.core.segmenter import Array, BoolArray
-from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B, Agreement, Window
+from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, Agreement, Window
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import LABEL_DTYPE, geometry
+from napari_intseg.ui.made import note_made
 from napari_intseg.ui.worker import Post
 
 COLOURS = {BOTH: "#00b487", ONLY_A: "#56b4e9", ONLY_B: "#f0a202"}
@@ -60,7 +61,7 @@ def make_second(frame: Frame, name: str) -> Labels:
     )
     layer.contour = 1
     layer.editable = False
-    return layer
+    return note_made(layer, frame.image, "second")
 
 
 def make_agreement(frame: Frame) -> Labels:
@@ -76,7 +77,7 @@ def make_agreement(frame: Frame) -> Labels:
         **geometry(frame),
     )
     layer.editable = False
-    return layer
+    return note_made(layer, frame.image, "agreement")
 
 
 def new_agreement(current: Array, old: Drawn, new: Drawn) -> Change:

@@ -9,13 +9,13 @@ from napari.layers import Labels
 
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.compare import (
-    Moment,
+from napari_intseg.session.compare.two_answers import (
+    CurvePoint,
     Window,
     joint_window,
 )
+from napari_intseg.session.masks.plane_state import Shown
 from napari_intseg.session.session import Session
-from napari_intseg.session.state import Shown
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_follow import Following
 from napari_intseg.ui.compare_layers import (
@@ -52,7 +52,7 @@ class Pair(Following):
         super().__init__(binder, model, name, on_change)
         self.compared: dict[Place, Compared] = {}
         self.truth: Labels | None = None
-        self._known: dict[Any, Moment] = {}
+        self._known: dict[Any, CurvePoint] = {}
         self._comparing = False
         self.labels, self.agreement = make_second(binder.frame, name), make_agreement(binder.frame)
         layers, active = binder.tools.viewer.layers, binder.tools.viewer.layers.selection.active

@@ -10,7 +10,7 @@ from napari.layers import Labels
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.compare import Moment, Overlap
+from napari_intseg.session.compare.two_answers import CurvePoint, Overlap
 from napari_intseg.ui.alternatives import told
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.compare_pair import Pair
@@ -31,7 +31,7 @@ class State:
         Of their masks; None until both have been compared.
     seconds : (float or None, float or None)
         What each took for its last answer.
-    moments : tuple of Moment
+    moments : tuple of CurvePoint
         Click by click.
     truth : (float, float) or None
         IoU of each with the truth.
@@ -48,7 +48,7 @@ class State:
     names: tuple[str, str]
     overlap: Overlap | None = None
     seconds: tuple[float | None, float | None] = (None, None)
-    moments: tuple[Moment, ...] = ()
+    moments: tuple[CurvePoint, ...] = ()
     truth: tuple[float, float] | None = None
     planes: tuple[tuple[int, int], ...] = ()
     here: int = 0

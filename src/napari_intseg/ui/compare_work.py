@@ -8,16 +8,16 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.inference.predict import SliceAnswer
-from napari_intseg.session.compare import (
-    Moment,
+from napari_intseg.session.compare.two_answers import (
+    CurvePoint,
     Overlap,
     Window,
     agreement,
+    curve_point,
     iou_with,
-    moment,
     overlap,
 )
-from napari_intseg.session.setup import Question
+from napari_intseg.session.question import Question
 from napari_intseg.ui.compare_layers import (
     Change,
     Drawn,
@@ -38,7 +38,7 @@ class Compared:
     ----------
     overlap : Overlap
         Of the masks that are shown.
-    moments : tuple of Moment
+    moments : tuple of CurvePoint
         Click by click.
     truth : (float, float) or None
         IoU of each with the truth.
@@ -47,7 +47,7 @@ class Compared:
     """
 
     overlap: Overlap
-    moments: tuple[Moment, ...]
+    moments: tuple[CurvePoint, ...]
     truth: tuple[float, float] | None
     drawn: Drawn
 
@@ -67,7 +67,7 @@ class Work:
     old: Drawn
     currents: tuple[Array, Array]
     label: int
-    known: dict[Any, Moment] = field(default_factory=dict)
+    known: dict[Any, CurvePoint] = field(default_factory=dict)
 
     def __call__(self, _stop: ShouldStop) -> tuple[Compared, Change, Change]:
         """Return how the two compare, and what to write into the layers."""
@@ -85,14 +85,14 @@ class Work:
             new_agreement(self.currents[1], self.old, drawn),
         )
 
-    def _moments(self, truth: BoolArray | None) -> Iterator[Moment]:
+    def _moments(self, truth: BoolArray | None) -> Iterator[CurvePoint]:
         one, other = self.courses
         for count in sorted(one.keys() & other.keys()):
             # equal questions have equal answers
             key = (*(question.after(count) for question in self.questions), self.seed)
             if key not in self.known:
                 answers = one[count], other[count]
-                self.known[key] = moment(count, answers, self.thresholds, truth)
+                self.known[key] = curve_point(count, answers, self.thresholds, truth)
             yield self.known[key]
 
 

@@ -176,11 +176,19 @@ class Comparison:
         if pair is not None and place is not None:
             show_worst(pair, place)
 
-    def go_to_plane(self, index: int) -> None:
-        """Show a plane of the axis in the window."""
+    def plane_number(self, index: int) -> int:
+        """Return the number on the slider of a plane of the axis in the window."""
+        place = self._place()
+        if self.pair is None or place is None:
+            return index
+        return self.pair.binder.plane_number(Plane(place.plane.axis, index))
+
+    def go_to_plane(self, number: int) -> None:
+        """Show a plane of the axis in the window, counted as the slider does."""
         place = self._place()
         if self.pair is not None and place is not None:
-            show_plane(self.pair.binder, Plane(place.plane.axis, index))
+            binder = self.pair.binder
+            show_plane(binder, binder.plane_at(place.plane.axis, number))
 
     def close(self) -> None:
         """Let go of the viewer; layers stay as they are, but the mark."""

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_intseg.session.journal_file import journals_folder
+from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui import alternatives, one_object, tools
 from napari_intseg.ui.actions import Keys
 from napari_intseg.ui.bridge import Bridge
@@ -34,6 +34,7 @@ from napari_intseg.ui.panels.volume_panel import VolumePanel
 from napari_intseg.ui.recovery import Recovery
 from napari_intseg.ui.review import Review
 from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.writers import put_writers_first
 
 _Closing = tuple[ImagePanel, PromptPanel, RecoveryPanel, StartPanel, ProtectPanel]
 
@@ -56,6 +57,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
+        put_writers_first()
         self._bridge = Bridge()
         self.bench = bench = Workbench(napari_viewer, self._bridge.post)
         self.comparison = Comparison(bench, self._bridge.post)

@@ -8,7 +8,7 @@ import numpy as np
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.inference.intensity import PerChannel, WindowChoice
-from napari_intseg.session.journal import Journal
+from napari_intseg.session.journal.recorder import Journal
 from napari_intseg.session.session import Session
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.layers import Place
@@ -86,7 +86,7 @@ class Drawer:
                 self._sessions[time].change_setup(**self._shown)
             self._looked[time] = self._sessions[time].window
             self._sessions[time].keep_embeddings(self.shelf.files)
-            self._sessions[time].recorder.join(self.journal, time)
+            self._sessions[time].journal.join(self.journal, time)
         session = self._sessions[time]
         wanted = self.object if label is None else label
         if wanted in session.objects:
@@ -124,7 +124,7 @@ class Drawer:
         self._looked = {time: self._seen() for time in sessions}
         for time, session in self._sessions.items():
             session.keep_embeddings(self.shelf.files)
-            session.recorder.journal, session.recorder.time = journal, time
+            session.journal.journal, session.journal.time = journal, time
             self.model = session.model
             self.know(session.objects)
             self.object = session.object
@@ -161,6 +161,10 @@ class Drawer:
     def know(self, labels: Iterable[int]) -> None:
         """Take note of objects that are in the layers."""
         self._labels.update(labels)
+
+    def know_no_more(self, labels: Iterable[int]) -> None:
+        """Forget objects that were never begun."""
+        self._labels.difference_update(labels)
 
     def know_again(self, session: Session, labels: Iterable[int]) -> None:
         """Take note of which objects a session has, after undo."""

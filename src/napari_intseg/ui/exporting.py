@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.layers import Image
 
 from napari_intseg.core.segmenter import Array
+from napari_intseg.io.apart import check_apart
 from napari_intseg.io.beside import write_beside
 from napari_intseg.io.layer_grid import KEY, file_grid, layer_grid
 from napari_intseg.io.measure import measure, write_measurements
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.write import write_labels
-from napari_intseg.session.journal import Line, now
-from napari_intseg.session.replay import about_labels
+from napari_intseg.session.journal.recorder import Line, now
+from napari_intseg.session.journal.replay import about_labels
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.voice import told
 from napari_intseg.ui.workbench import Workbench
@@ -33,7 +35,10 @@ def export_labels(bench: Workbench, path: Path) -> None:
     array, like = file_grid(labels, meta)
     lines, time = list(binder.drawer.journal.lines), binder.time
 
+    inputs = _inputs(bench)
+
     def work(_should_stop: Callable[[], bool]) -> str:
+        check_apart(path, *inputs)
         write_labels(path, array, like, overwrite=True)
         write_beside(path, [*lines, _about(labels, time)])
         return f"Wrote {path.name}{_which(binder)}."
@@ -52,7 +57,10 @@ def export_measurements(bench: Workbench, path: Path) -> None:
     volume = binder.frame.volume(binder.time)
     like = FileVolume(volume.data, grid.source, affine=grid.affine, channels=volume.n_channels > 0)
 
+    inputs = _inputs(bench)
+
     def work(_should_stop: Callable[[], bool]) -> str:
+        check_apart(path, *inputs)
         rows = measure(labels, like)
         write_measurements(path, rows, like, overwrite=True)
         count = f"{len(rows)} object{'' if len(rows) == 1 else 's'}"
@@ -67,6 +75,15 @@ def own_source(bench: Workbench) -> Source | None:
     known = {} if bench.image is None else bench.image.metadata.get(KEY) or {}
     source = known.get("source")
     return source if isinstance(source, Source) else None
+
+
+def _inputs(bench: Workbench) -> tuple[Path, ...]:
+    """Return the files of all images in the viewer, whoever read them."""
+    images = [layer for layer in bench.viewer.layers if isinstance(layer, Image)]
+    known = [(image.metadata.get(KEY) or {}).get("source") for image in images]
+    ours = [source.path for source in known if isinstance(source, Source)]
+    theirs = [Path(image.source.path) for image in images if image.source.path]
+    return (*ours, *theirs)
 
 
 def _binder(bench: Workbench) -> Binder | None:

@@ -82,6 +82,21 @@ class Given:
 
     def show_all(self) -> None:
         """Have points, shapes and labels show all that the sessions hold."""
+        places = self._held()
+        self._follow(places)
+        for place in places:
+            self.painter.paint(place)
+        self._asking.ask()
+
+    def recall(self) -> None:
+        """Go on with sessions whose answers are in the layers; what is unanswered is asked."""
+        for place in self._held():
+            self._note(place, self.drawer.given(place))
+            self.painter.recall(place)
+        self._asking.add(list(self._given))
+
+    def _held(self) -> list[Place]:
+        """Return every place that the sessions hold something for."""
         places = []
         for time, session in self.drawer.sessions.items():
             canvas = session.document.canvas
@@ -89,10 +104,7 @@ class Given:
                 planes = {plane for plane, _ in canvas.states(label)}
                 planes |= {Plane(0, index) for index in canvas.painted(label)}
                 places += [Place(time, label, plane) for plane in sorted(planes)]
-        self._follow(places)
-        for place in places:
-            self.painter.paint(place)
-        self._asking.ask()
+        return places
 
     def _note(self, place: Place, prompts: Prompts) -> None:
         if prompts.is_empty:

@@ -49,6 +49,7 @@ class Keeping:
             voice.failed.emit(str(err))
             return
         written = _Written(labels)
+        binder.painter.on_direct = written.note
         self.is_moving = True
         voice.message.emit(f"Copying the labels to {path.name} …")
         voice.changed.emit()
@@ -58,6 +59,7 @@ class Keeping:
 
         def done(outcome: Outcome[None]) -> None:
             written.close()
+            binder.painter.on_direct = None
             self.is_moving = False
             if outcome.error is not None:
                 voice.failed.emit(told(outcome.error))
@@ -91,10 +93,14 @@ class _Written:
         write = labels.data_setitem
 
         def noted(indices: Any, value: Any, refresh: bool = True) -> None:
-            self.indices.append(tuple(np.asarray(i) for i in indices))
+            self.note(indices)
             write(indices, value, refresh)
 
         labels.data_setitem = noted  # as napari itself calls it
+
+    def note(self, indices: Any) -> None:
+        """Take note of pixels."""
+        self.indices.append(tuple(np.asarray(i) for i in indices))
 
     def close(self) -> None:
         """Note nothing any more."""

@@ -19,6 +19,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
 from napari_intseg.io.layer_grid import KEY
 from napari_intseg.io.source import Source
+from napari_intseg.io.zarr_store import check_array_folder
 from napari_intseg.ui.frame import Frame
 
 OURS = "napari-intseg kept"
@@ -217,6 +218,7 @@ def _fits(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> bool:
             return bool(there.shape == shape and there.dtype == np.dtype(dtype))
         import zarr
 
+        check_array_folder(path / "0")
         group = zarr.open_group(str(path), mode="r", zarr_format=2)
         array: Any = group["0"]
         held: Any = dict(group.attrs).get(OURS)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.volume import Plane
+from napari_intseg.session.document import LARGEST_LABEL
 from napari_intseg.ui.big import is_large
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.kept import default_path, keep
@@ -103,6 +104,16 @@ def make_labels(frame: Frame, name: str) -> Labels:
         else np.zeros(frame.shape, LABEL_DTYPE)
     )
     return Labels(data, name=name, opacity=0.45, **geometry(frame))
+
+
+def make_room(labels: Labels, label: int) -> bool:
+    """Return whether a layer can hold a label; one in memory is given a larger type if need be."""
+    if label <= np.iinfo(labels.data.dtype).max:
+        return True
+    if label > LARGEST_LABEL or not isinstance(labels.data, np.ndarray):
+        return False
+    labels.data = labels.data.astype(np.int32)
+    return True
 
 
 def geometry(frame: Frame) -> dict[str, Any]:

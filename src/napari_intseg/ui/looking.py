@@ -8,12 +8,15 @@ import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
 
+from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.inference.seeing import MEASURED_PX, Seeing
 from napari_intseg.inference.zoom_in import is_seen_whole
-from napari_intseg.session.setup import Setup
+from napari_intseg.session.question import Setup
+from napari_intseg.ui.viewed import as_displayed
 from napari_intseg.ui.window import window_now
 from napari_intseg.ui.workbench import Workbench
 from napari_intseg.ui.worker import Outcome, Post, ShouldStop
@@ -120,17 +123,21 @@ class Looking:
         """
         binder, setup = self._bench.binder, self.setup
         now = None if binder is None else binder.viewed
-        if setup is None or now is None or isinstance(now, str):
+        if setup is None or binder is None or now is None or isinstance(now, str):
             then(None)
             return
-        plane = now.plane
+        plane, frame, labels = now.plane, binder.frame, binder.labels
+        given = binder.drawer.sessions[binder.time].prompts(plane)
 
         def work(_: ShouldStop) -> Picture:
-            return small(setup, plane)
+            return small(setup, plane, given)
 
         def done(outcome: Outcome[Picture]) -> None:
-            if not self._closed:
-                then(outcome.value)
+            picture, there = outcome.value, self._bench.binder is binder and binder.viewed == now
+            if picture is not None and there:
+                picture = as_displayed(self._bench.viewer, frame, labels, picture)
+            if not self._closed and there:
+                then(picture)
 
         self._bench.worker.submit(work, done, key="preview", idle=True)
 
@@ -172,8 +179,12 @@ class Looking:
             binder.labels.metadata[RECORD] = setup.seen()
 
 
-def small(setup: Setup, plane: Plane) -> Picture:
-    """Return a slice as a setup's model sees it, its longer side 128 pixels, uint8 (h, w, 3)."""
+def small(setup: Setup, plane: Plane, given: Prompts | None = None) -> Picture:
+    """Return a slice as a setup's model sees it, its longer side 128 pixels, uint8 (h, w, 3).
+
+    Through the window for what is given, and without the noise that is taken from it; but noise of
+    slices above 512 pixels, which depends on the part looked at, stays.
+    """
     shape = setup.volume.slice_shape(plane.axis)
     read = SliceReader(setup.volume, plane, setup.context)
     step = max(1, -(-max(shape) // PREVIEW_PX))
@@ -184,4 +195,13 @@ def small(setup: Setup, plane: Plane) -> Picture:
         raw = read(*(slice(f, f + 2 * PREVIEW_PX, 2) for f in first))
     else:
         raw = read(slice(0, shape[0], step), slice(0, shape[1], step))
-    return np.asarray(np.rint(setup.options.intensity.to_rgb(raw) * 255), np.uint8)
+    options = setup.options
+    seeing = Seeing(read, shape, options.intensity, options.denoise)
+    seen = seeing.shown(given)
+    soften = seeing.softener(seen) if max(shape) <= MEASURED_PX else None
+    if soften is None:
+        rgb = seen.intensity.to_rgb(raw)
+    else:
+        rgb = soften(seen.intensity.to_rgb(read(slice(0, shape[0]), slice(0, shape[1]))))
+        rgb = rgb[::step, ::step]
+    return np.asarray(np.rint(rgb * 255), np.uint8)

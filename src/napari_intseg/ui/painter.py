@@ -3,6 +3,7 @@
 A pixel of a label that no session knows is never touched.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,7 @@ PIECE_PX = 1 << 16
 _BAND_PX = 1 << 18
 
 Indices = tuple[NDArray[np.intp], ...]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +121,13 @@ class Painter:
         Brings the next piece to the GUI thread, after it has done other things.
     mask_of : callable
         Returns the mask of a place now; asked as late as possible, so the newest is written.
+    on_failed : callable, optional
+        Told what could not be written, in a sentence; what waits is written all the same.
+
+    Attributes
+    ----------
+    on_direct : callable or None
+        Given the indices of pixels that are written past `Labels.data_setitem`.
     """
 
     def __init__(
@@ -128,12 +137,16 @@ class Painter:
         worker: Worker,
         post: Post,
         mask_of: Callable[[Place], BoolArray],
+        *,
+        on_failed: Callable[[str], None] = _log.error,
     ) -> None:
         self._frame = frame
         self._labels = labels
         self._worker = worker
         self._post = post
         self._mask_of = mask_of
+        self._on_failed = on_failed
+        self.on_direct: Callable[[Indices], None] | None = None
         self._ours = marks(frame.shape)
         self._wanted: dict[Place, set[int]] = {}
         self._barred: dict[Place, set[int]] = {}  # written again when pixels become free
@@ -166,6 +179,12 @@ class Painter:
     def own(self, indices: Indices) -> None:
         """Count pixels as written here, because a person painted them for a session."""
         self._ours[indices] = True
+
+    def recall(self, place: Place) -> None:
+        """Count the pixels of a place as written here, where they are in the layer already."""
+        where = self._frame.index(place.time, place.plane)
+        current = window_of(self._labels.data, where)
+        self._ours[where] |= self._mask_of(place) & (current == place.object)
 
     def put_back(self, indices: Indices, held: Array, old: Array) -> None:
         """Write pixels that a person painted where nothing may be painted.
@@ -217,8 +236,8 @@ class Painter:
     ) -> None:
         self._looked_at = None
         if outcome.error is not None:
-            self._busy = False
-            raise outcome.error
+            self._fail(outcome.error)
+            return
         pieces, barred = outcome.value or ([], set())
         left = (self._barred.pop(place, set()) - labels) | barred
         if left:
@@ -228,11 +247,29 @@ class Painter:
         else:
             self._next()
 
+    def _fail(self, error: Exception) -> None:
+        """Tell what could not be written, and go on with what waits."""
+        _log.error("labels could not be written", exc_info=error)
+        self._on_failed(
+            f"An answer could not be drawn in {self._labels.name!r}: {type(error).__name__}: "
+            f"{error}. Undo and redo draw it again; if it persists, please report this text."
+        )
+        self._next()
+
     def _write(self, pieces: list[Piece], number: int) -> None:
         if self._closed:
             return
-        piece = pieces[number]
-        is_last = number + 1 == len(pieces)
+        try:
+            self._write_piece(pieces[number], is_last=number + 1 == len(pieces))
+        except Exception as err:  # whatever napari cannot do, the next answer is drawn all the same
+            self._fail(err)
+            return
+        if number + 1 == len(pieces):
+            self._next()
+        else:
+            self._post(partial(self._write, pieces, number + 1))
+
+    def _write_piece(self, piece: Piece, *, is_last: bool) -> None:
         # someone may have painted since it was looked at
         still = np.asarray(self._labels.data[piece.indices]) == piece.expected
         if still.all():
@@ -246,10 +283,6 @@ class Painter:
                 self._write_barred()
         elif is_last:
             self._labels.refresh()
-        if is_last:
-            self._next()
-        else:
-            self._post(partial(self._write, pieces, number + 1))
 
     def _write_barred(self) -> None:
         """Have what could not be written tried again, since pixels became free."""
@@ -261,6 +294,21 @@ class Painter:
     def _set(self, indices: Indices, values: Array, *, refresh: bool) -> None:
         self.is_writing = True
         try:
-            self._labels.data_setitem(indices, values, refresh=refresh)
+            if self._labels.visible:
+                self._labels.data_setitem(indices, values, refresh=refresh)
+            else:
+                self._set_directly(indices, values)
+        except (IndexError, ValueError):  # the slice napari draws is of another plane or shape
+            self._set_directly(indices, values)
         finally:
             self.is_writing = False
+
+    def _set_directly(self, indices: Indices, values: Array) -> None:
+        """Write to the data alone: napari takes no slice of a hidden layer, so it has none to edit.
+
+        It is drawn from the data when the layer is shown again.
+        """
+        self._labels.data[indices] = values
+        if self.on_direct is not None:
+            self.on_direct(indices)
+        self._labels.refresh()

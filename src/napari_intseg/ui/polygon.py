@@ -13,6 +13,7 @@ from napari_intseg.inference.contour import TOLERANCE_PX, filled, outline
 from napari_intseg.session.session import Session
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import FloatMatrix, Place, geometry
+from napari_intseg.ui.made import note_made
 from napari_intseg.ui.shapes_in import CLOSED, frame_slice, slice_points, vertices_on
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Outliner:
             edge_width=max(max(height, width) / 400, 0.15),
             **geometry(frame),
         )
-        self.layer = layer
+        self.layer = note_made(layer, frame.image, "outline")
         self._bench.viewer.add_layer(layer)
         self._trace(session, place)
         layer.selected_data = set(range(len(layer.data)))

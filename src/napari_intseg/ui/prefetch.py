@@ -5,9 +5,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.ahead import Ahead, prepare, to_prepare
+from napari_intseg.session.prefetch import Ahead, prepare, to_prepare
 from napari_intseg.ui.viewed import Viewed
-from napari_intseg.ui.worker import Outcome, Post, ShouldStop
+from napari_intseg.ui.worker import Job, Outcome, Post, ShouldStop
 
 if TYPE_CHECKING:
     from napari_intseg.ui.workbench import Workbench
@@ -40,19 +40,39 @@ class Prefetch:
         self._tried: set[tuple[int, Plane]] = set()
         self._near: Viewed | None = None
         self._looks = 0
-        self._under_way = self._closed = False
+        self._job: Job[None] | None = None
+        self._is_held = self._closed = False
         dims = bench.viewer.dims.events
-        dims.point.connect(self._look_soon)
-        dims.order.connect(self._look_soon)
+        dims.point.connect(self._go_to)
+        dims.order.connect(self._go_to)
         bench.voice.changed.connect(self._look_soon)
+        bench.voice.given.connect(self.go_on)
 
     def close(self) -> None:
         """Prepare nothing any more."""
         self._closed = True
         dims = self._bench.viewer.dims.events
-        dims.point.disconnect(self._look_soon)
-        dims.order.disconnect(self._look_soon)
+        dims.point.disconnect(self._go_to)
+        dims.order.disconnect(self._go_to)
         self._bench.voice.changed.disconnect(self._look_soon)
+        self._bench.voice.given.disconnect(self.go_on)
+
+    def hold(self) -> None:
+        """Prepare nothing until a prompt is given, or another plane, image or model is chosen.
+
+        So what a person clears stays clear until something new is asked for.
+        """
+        self._is_held, self._near = True, None
+        if self._job is not None:
+            self._job.cancel()
+
+    def go_on(self) -> None:
+        """Prepare planes again: something new was asked for."""
+        self._is_held = False
+
+    def _go_to(self, _event: Any = None) -> None:
+        self.go_on()
+        self._look_soon()
 
     def _look_soon(self, _event: Any = None) -> None:
         model = self._bench.loader.model
@@ -61,26 +81,26 @@ class Prefetch:
             self._post(partial(self._look, self._looks), REST_MS)
 
     def _look(self, number: int) -> None:
-        if number == self._looks and not self._under_way and not self._closed:
-            self._go_on()
+        if number == self._looks and self._job is None and not self._closed:
+            self._prepare_next()
 
-    def _go_on(self) -> None:
-        ahead = self._next()
+    def _prepare_next(self) -> None:
+        ahead = None if self._is_held else self._next()
         if ahead is None:
             return
-        self._under_way = True
 
-        def work(_: ShouldStop) -> None:
-            prepare(ahead)
+        def work(should_stop: ShouldStop) -> None:
+            if not should_stop():
+                prepare(ahead)
 
-        self._bench.worker.submit(work, self._done, idle=True)
+        self._job = self._bench.worker.submit(work, self._done, idle=True)
 
     def _done(self, outcome: Outcome[None]) -> None:
-        self._under_way = False
+        self._job = None
         if outcome.error is not None:  # a click there will tell, if it fails again
             _log.info("a plane could not be prepared ahead: %s", outcome.error)
         if not self._closed:
-            self._go_on()
+            self._prepare_next()
 
     def _next(self) -> Ahead | None:
         """Return the next plane to prepare; None if there is none, or others need the thread."""

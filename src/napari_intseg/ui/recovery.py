@@ -12,11 +12,11 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.io.beside import METADATA
 from napari_intseg.models.identity import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
-from napari_intseg.session.journal import Journal, now
-from napari_intseg.session.journal_file import JournalFile, find_unfinished, new_path, prune
-from napari_intseg.session.journal_read import Written
-from napari_intseg.session.replay import Replayed, replay
-from napari_intseg.session.signature import image_signature
+from napari_intseg.session.journal.file import JournalFile, find_unfinished, new_path, prune
+from napari_intseg.session.journal.image_signature import image_signature
+from napari_intseg.session.journal.reader import Written
+from napari_intseg.session.journal.recorder import Journal, now
+from napari_intseg.session.journal.replay import Replayed, replay
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.loading import Choice
@@ -46,6 +46,23 @@ class Offer:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """An image as it was recognised: the layer, what its axes mean, and the array it held."""
+
+    image: Image
+    axes: str
+    data: Any
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the objects themselves; arrays are not gone through."""
+        return isinstance(other, Looked) and (
+            self.image is other.image and self.axes == other.axes and self.data is other.data
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class Recovery:
     """Journals of a workbench on disk.
 
@@ -69,8 +86,8 @@ class Recovery:
         self.offer: Offer | None = None
         self.trouble: str | None = None
         self.is_replaying = False
-        self._looked_at: Image | None = None
-        self._signatures: dict[int, tuple[Image, Signature]] = {}
+        self._looked_at: Looked | None = None
+        self._signatures: list[tuple[Looked, Signature]] = []
         self._files: dict[Binder, JournalFile] = {}
         bench.voice.changed.connect(self._changed)
 
@@ -142,10 +159,11 @@ class Recovery:
 
     def _changed(self) -> None:
         image, binder = self._bench.image, self._bench.binder
-        if image is not self._looked_at:
-            self._looked_at, self.offer = image, None
-            if image is not None:
-                self._look(image)
+        looked = None if image is None else Looked(image, self._bench.axes, image.data)
+        if looked != self._looked_at:
+            self._looked_at, self.offer = looked, None
+            if looked is not None:
+                self._look(looked)
         for other in [b for b in self._files if b.is_closed]:
             self._end(other)
         if binder is not None and binder not in self._files and not binder.is_closed:
@@ -153,10 +171,10 @@ class Recovery:
         file = None if binder is None else self._files.get(binder)
         self.trouble = None if file is None else file.trouble
 
-    def _look(self, image: Image) -> None:
+    def _look(self, looked: "Looked") -> None:
         """Have the image recognised, and interrupted work on it found, in the worker's thread."""
         try:
-            volume = Frame(image, self._bench.axes).volume(0)
+            volume = Frame(looked.image, looked.axes).volume(0)
         except (IntSegError, ValueError, IndexError):
             return  # it cannot be segmented as it is, and that is told elsewhere
         folder = self._folder
@@ -166,32 +184,36 @@ class Recovery:
             prune(folder)
             return signature, find_unfinished(folder, signature)
 
-        self._bench.worker.submit(work, partial(self._found, image))
+        self._bench.worker.submit(work, partial(self._found, looked))
 
     def _found(
-        self, image: Image, outcome: Outcome[tuple[Signature, list[tuple[Path, Written]]]]
+        self, looked: "Looked", outcome: Outcome[tuple[Signature, list[tuple[Path, Written]]]]
     ) -> None:
         if outcome.value is None:
             return
-        signature, unfinished = outcome.value
-        self._signatures[id(image)] = image, signature
+        (signature, unfinished), image = outcome.value, looked.image
+        self._signatures = [known for known in self._signatures if known[0].image is not image]
+        self._signatures.append((looked, signature))
         held = {file.path for file in self._files.values()}
         unfinished = [one for one in unfinished if one[0] not in held]
-        if unfinished and image is self._bench.image and not self._has_begun(image):
+        if unfinished and looked == self._looked_at and not self._has_begun(image):
             self.offer = Offer(image, *unfinished[0])
         self._bench.voice.changed.emit()
 
     def _attach(self, binder: Binder) -> None:
         image = binder.frame.image
-        known = self._signatures.get(id(image))
-        if known is None or known[0] is not image:
+        looked = Looked(image, binder.frame.axes, image.data)
+        signature = next((s for known, s in self._signatures if known == looked), None)
+        if signature is None:
             return  # `_found` comes back here
         journal = binder.drawer.journal
-        journal.describe(image=known[1])
+        spacing = [float(mm) for mm in binder.frame.volume(0).spacing]
+        signature = {**signature, "spacing": spacing}
+        journal.describe(image=signature)
         binder.labels.metadata[METADATA] = journal.lines
         post = self._bench.post
         file = JournalFile(
-            new_path(self._folder, known[1]), lambda text: post(partial(self._failed, file, text))
+            new_path(self._folder, signature), lambda text: post(partial(self._failed, file, text))
         )
         self._files[binder] = file
         journal.attach(file)
@@ -207,7 +229,8 @@ class Recovery:
         file = self._files.pop(binder)
         binder.drawer.journal.attach(None)
         has_ended = not binder.is_closed or binder.labels in self._bench.viewer.layers
-        if not has_ended and self._looked_at is binder.frame.image:
+        looked = self._looked_at
+        if not has_ended and looked is not None and looked.image is binder.frame.image:
             self._looked_at = None
         file.close({"t": now(), "do": "close"} if has_ended else None)
 

@@ -89,9 +89,10 @@ class Review:
         if sure is not None:
             self._seen.add((binder.time, session.object, plane, sure))
             axis = binder.frame.grid[binder.frame.spatial[plane.axis]]
+            number = binder.plane_number(plane)
             left = sum((binder.time, session.object, *r) not in self._seen for r in self.planes)
             self._bench.voice.message.emit(
-                f"Object {session.object}, plane {axis} = {plane.index}, {100 * sure:.0f} % sure; "
+                f"Object {session.object}, plane {axis} = {number}, {100 * sure:.0f} % sure; "
                 f"{left} more to check. Click to correct it, then propagate again."
             )
         self._bench.voice.changed.emit()

@@ -8,10 +8,9 @@ from napari.layers import Labels
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.alike import TITLE, Search, Sought, search
-from napari_intseg.session.finding import LIMIT_PX
+from napari_intseg.session.masks.plane_state import Window
 from napari_intseg.session.session import Session
-from napari_intseg.session.state import Window
+from napari_intseg.session.similar import LIMIT_PX, TITLE, SearchRequest, SearchStep, search
 from napari_intseg.ui.big import window_of
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place
@@ -37,7 +36,7 @@ class Searching:
     def __init__(self, bench: "Workbench") -> None:
         self._bench = bench
         self._binder: Binder | None = None
-        self._steps: Iterator[Sought] | None = None
+        self._steps: Iterator[SearchStep] | None = None
         self._time, self._plane = 0, Plane(0, 0)
         self._found: list[int] = []
         self._runs = 0
@@ -78,7 +77,7 @@ class Searching:
         """Stop at once, and tell nobody."""
         self._binder = self._steps = None
 
-    def _request(self, binder: Binder, session: Session, plane: Plane) -> Search:
+    def _request(self, binder: Binder, session: Session, plane: Plane) -> SearchRequest:
         """Return what to look for: like all that the Labels layer shows on the plane."""
         where = binder.frame.index(binder.time, plane)
         window = _window(binder.labels, where)
@@ -88,12 +87,12 @@ class Searching:
     def _next(self) -> None:
         steps = self._steps
 
-        def work(_: ShouldStop) -> Sought | None:
+        def work(_: ShouldStop) -> SearchStep | None:
             return None if steps is None else next(steps, None)
 
         self._bench.worker.submit(work, self._stepped)
 
-    def _stepped(self, outcome: Outcome[Sought | None]) -> None:
+    def _stepped(self, outcome: Outcome[SearchStep | None]) -> None:
         binder, sought = self._binder, outcome.value
         if binder is None:
             return
@@ -110,7 +109,7 @@ class Searching:
             self._bench.voice.progressed.emit(sought.done, max(1, sought.total), "places")
             self._next()
 
-    def _take(self, binder: Binder, sought: Sought | None) -> None:
+    def _take(self, binder: Binder, sought: SearchStep | None) -> None:
         session = binder.drawer.session(self._time)
         if sought is None or sought.found is None or session is None:
             return

@@ -8,12 +8,15 @@ from napari.utils import cancelable_progress
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
+from napari_intseg.propagation.guard import Stop, warnings
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk
 from napari_intseg.session.session import Session
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.voice import sentence, told
 from napari_intseg.ui.worker import Outcome, ShouldStop
+
+_NAMED = 3  # objects that broke out, in a status line
 
 
 class Spread:
@@ -60,6 +63,7 @@ class Spread:
         self._cancelled = False
         self._done: set[tuple[int, Plane]] = set()
         self._note = ""
+        self._stops: list[tuple[int, Stop]] = []
         self.is_running = False
 
     @property
@@ -194,6 +198,7 @@ class Spread:
         for plane in before:  # what an earlier propagation left beyond the object's end
             if plane.index in step.stretch and plane.index not in step.answered:
                 self._paint(label, plane)
+        self._stops += [(label, stop) for stop in step.stops]
         done, total, of = step.done, max(1, step.total), "planes"
         if self._is_of_many:
             done, total, of = self._at + (done >= total), len(self.labels), "objects"
@@ -219,7 +224,11 @@ class Spread:
 
     def _end(self, text: str) -> None:
         self._stop()
-        self._on_end(f"{text} {sentence(self._note)}" if text and self._note else text)
+        broke_out = [sentence(warning) for warning in warnings(self._stops)]
+        if len(broke_out) > _NAMED:
+            broke_out[_NAMED:] = [f"And {len(broke_out) - _NAMED} more objects."]
+        more = [*([sentence(self._note)] if self._note else []), *broke_out]
+        self._on_end(" ".join([text, *more]) if text else text)
 
     def _stop(self) -> None:
         if self.is_running:

@@ -6,7 +6,7 @@ from itertools import chain
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.propagation.walk import Step
-from napari_intseg.session.following import follow_request
+from napari_intseg.session.tracking import tracking_request
 from napari_intseg.ui.binder import Binder
 from napari_intseg.ui.layers import Place
 from napari_intseg.ui.voice import sentence, told
@@ -53,7 +53,7 @@ class ThroughTime:
             return
         frame, self._label = binder.frame, binder.drawer.object
         try:
-            found = follow_request(
+            found = tracking_request(
                 binder.drawer.sessions, session, self._label, frame.n_times or 1, frame.volume
             )
         except IntSegError as err:

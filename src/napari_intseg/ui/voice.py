@@ -18,6 +18,9 @@ class Voice:
     changed = Signal()
     """Objects, clicks, or what can be done has changed."""
 
+    given = Signal()
+    """Prompts have been given, moved or taken back by a person."""
+
     answered = Signal(str, float)
     """An answer is there: where, and the seconds it took."""
 

@@ -9,13 +9,15 @@ from napari.layers import Image
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.models.identity import identity_of
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.embeddings import EmbeddingFiles
-from napari_intseg.session.propagating import TITLE_ALL
+from napari_intseg.session.propagator import TITLE_ALL
 from napari_intseg.ui.binder import Binder, Tools
 from napari_intseg.ui.frame import Frame, can_mix, possible_axes
 from napari_intseg.ui.layers import NEGATIVE, POSITIVE
 from napari_intseg.ui.loading import Loader, load
+from napari_intseg.ui.made import is_in_use
 from napari_intseg.ui.polygon import Outliner
 from napari_intseg.ui.prefetch import Prefetch
 from napari_intseg.ui.searching import Searching
@@ -24,7 +26,7 @@ from napari_intseg.ui.spread import Spread
 from napari_intseg.ui.starting import layers_for
 from napari_intseg.ui.tools import offered, use
 from napari_intseg.ui.voice import Voice
-from napari_intseg.ui.window import window_now
+from napari_intseg.ui.window import show_automatic, window_now
 from napari_intseg.ui.worker import Post, Worker
 
 
@@ -79,6 +81,7 @@ class Workbench:
         if image is self.image:
             return
         self._stop_spread()
+        self.prefetch.go_on()
         self.image, self.others, self.channels, self.axes = image, (), None, ""
         self.binder = self._binders.get(image) if image is not None else None
         if self.binder is not None:
@@ -90,6 +93,7 @@ class Workbench:
         elif image is not None:
             try:
                 self.axes = possible_axes(image)[0]
+                show_automatic(image, self.axes)
             except IntSegError as err:
                 self.voice.failed.emit(str(err))
         self.voice.changed.emit()
@@ -123,10 +127,13 @@ class Workbench:
         if self.image is None:
             self.voice.failed.emit("No image is chosen. Open an image, then choose it above.")
             return
-        if self.binder is None:
+        is_first = self.binder is None
+        if is_first:
             self._start(self.image)
+        binder = self.binder
+        if binder is None or (is_first and not binder.has_earlier):
             return
-        label = self.binder.new_object()
+        label = binder.new_object()
         self._activate()
         self.voice.message.emit(f"Object {label}: click on it.")
 
@@ -257,13 +264,17 @@ class Workbench:
 
     def _start(self, image: Image) -> None:
         try:
-            frame = Frame(image, self.axes or possible_axes(image)[0], self.others)
+            if len(self.axes) != image.ndim:  # its data was replaced
+                self.axes = possible_axes(image)[0]
+            others = tuple(o for o in self.others if o in self.viewer.layers and can_mix(image, o))
+            frame = Frame(image, self.axes, others)
             frame.volume(0)
+            shared = is_in_use(self.viewer, image)
             points, labels, free = layers_for(self.viewer, frame)
         except IntSegError as err:
             self.voice.failed.emit(str(err))
             return
-        self.axes = frame.axes
+        self.others = others
         binder = Binder(
             self._tools,
             frame,
@@ -275,9 +286,16 @@ class Workbench:
             each_begins=lambda: self.each_click_begins,
         )
         self._binders[image] = self.binder = binder
-        if self.loader.model is not None:
+        if binder.goes_on and _is_same(binder.drawer.model, self.loader.model):
+            self.loader.follow(binder.drawer.model)
+            binder.sync()
+        elif self.loader.model is not None:
             binder.set_model(self.loader.model)
         self._activate()
+        if shared:
+            self.voice.message.emit(
+                f"{image.name!r} is worked on in another panel, so this one has layers of its own."
+            )
         self.voice.message.emit(
             f"Object {binder.drawer.object}: left click says what belongs to it, right click what "
             "does not."
@@ -304,6 +322,7 @@ class Workbench:
             self.loader.follow(self.binder.drawer.model)
 
     def _model_ready(self, model: Segmenter) -> None:
+        self.prefetch.go_on()
         for binder in self._binders.values():
             binder.set_model(model)
 
@@ -332,4 +351,17 @@ class Workbench:
         if self.binder is not None and self.binder.is_closed:
             self._stop_spread()
             self.binder = None
+        if self.image is not None and len(self.axes) != self.image.ndim:
+            try:
+                self.axes = possible_axes(self.image)[0]
+            except IntSegError as err:
+                self.axes = ""
+                self.voice.failed.emit(str(err))
         self.voice.changed.emit()
+
+
+def _is_same(one: Segmenter | None, other: Segmenter | None) -> bool:
+    """Whether two models are the same network, perhaps loaded twice."""
+    if one is None or other is None:
+        return False
+    return one is other or identity_of(one) == identity_of(other)

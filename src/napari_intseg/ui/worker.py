@@ -96,7 +96,8 @@ class Worker:
         done : callable
             Called with the outcome in the GUI thread; never after `close`.
         key : hashable, optional
-            A waiting job of the same key is dropped: the newest wins.
+            A waiting job of the same key is dropped: the newest wins. An idle job drops idle ones
+            only: what a person asked for is not replaced by what the program asks of itself.
         first : bool, default False
             Go before everything that waits.
         idle : bool, default False
@@ -107,10 +108,10 @@ class Worker:
             if self._closed:
                 job.dropped = True
                 return job
-            if key is not None:
-                for queue in (self._waiting, self._idle):
-                    _drop(queue, key)
             queue = self._idle if idle else self._waiting
+            if key is not None:
+                for other in (self._idle,) if idle else (self._waiting, self._idle):
+                    _drop(other, key)
             if first:
                 queue.appendleft(job)
             else:

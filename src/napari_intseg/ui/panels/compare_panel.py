@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_intseg.models.catalogue import CATALOGUE
 from napari_intseg.models.registry import available_models
-from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B
+from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B
 from napari_intseg.ui.compare_layers import COLOURS
 from napari_intseg.ui.compare_state import State
 from napari_intseg.ui.comparison import Comparison
@@ -166,8 +166,9 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
             curves.append(Series(f"{name} and truth", colour, points))
         self.clicks.set_series(curves)
         self.clicks.setVisible(bool(moments))
-        planes = tuple((float(plane), float(count)) for plane, count in state.planes)
-        self.planes.set_series([Series("pixels", COLOURS[ONLY_B], planes)], state.here)
+        number = self._comparison.plane_number
+        planes = tuple(sorted((float(number(p)), float(count)) for p, count in state.planes))
+        self.planes.set_series([Series("pixels", COLOURS[ONLY_B], planes)], number(state.here))
         for widget in (self.planes, self.worst):
             widget.setVisible(bool(planes))
 

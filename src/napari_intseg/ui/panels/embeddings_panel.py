@@ -83,7 +83,8 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
             files.clear()
             return _told(files)
 
-        self._bench.worker.submit(work, self._counted, key="count embeddings")
+        self._bench.prefetch.hold()
+        self._bench.worker.submit(work, self._counted, key="clear embeddings")
 
     def _count(self, *_: object) -> None:
         files = self._bench.shelf.files

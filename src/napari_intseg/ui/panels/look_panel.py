@@ -62,6 +62,12 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             "then takes as many times longer as there are tiles. Undo takes it back."
         )
         self.tiles.toggled.connect(lambda on: looking.choose(tiles=Tiles() if on else None))
+        self.denoise = QCheckBox("less noise")
+        self.denoise.setToolTip(
+            "Show the model noisy slices with less noise; others stay as they are. The image on\n"
+            "the canvas is never changed. Undo takes it back."
+        )
+        self.denoise.toggled.connect(lambda on: looking.choose(denoise=on))
         self.ranges = ChannelRanges()
         self.ranges.changed.connect(lambda: self._number_changed(0.0))
         self.colours = QWidget()
@@ -71,7 +77,8 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        for widget in (self.numbers, self.ranges, self.colours, self.neighbours, self.tiles):
+        ticks = (self.neighbours, self.tiles, self.denoise)
+        for widget in (self.numbers, self.ranges, self.colours, *ticks):
             layout.addWidget(widget)
         self.numbers.setVisible(False)
         self.ranges.setVisible(False)
@@ -122,8 +129,13 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         is_grey = volume is not None and volume.ndim == 3 and not volume.n_channels
         self.neighbours.setVisible(is_grey)
         self.tiles.setVisible(setup is not None)
+        self.denoise.setVisible(setup is not None)
         if setup is not None:
-            boxes = ((self.neighbours, setup.context > 0), (self.tiles, setup.tiles is not None))
+            boxes = (
+                (self.neighbours, setup.context > 0),
+                (self.tiles, setup.tiles is not None),
+                (self.denoise, setup.denoise),
+            )
             for box, on in boxes:
                 with QSignalBlocker(box):
                     box.setChecked(on)

@@ -126,7 +126,9 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.list.clear()
         for plane, sure in rows:
             axis = binder.frame.grid[binder.frame.spatial[plane.axis]]
-            item = QListWidgetItem(f"{axis} = {plane.index}: {100 * sure:.0f} % sure")
+            item = QListWidgetItem(
+                f"{axis} = {binder.plane_number(plane)}: {100 * sure:.0f} % sure"
+            )
             item.setData(_PLANE, plane)
             self.list.addItem(item)
 

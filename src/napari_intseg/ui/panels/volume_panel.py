@@ -5,6 +5,7 @@ from dataclasses import replace
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QProgressBar, QSpinBox, QWidget
 
 from napari_intseg.core.segmenter import MemorySegmenter
+from napari_intseg.core.volume import Plane
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.form import combo, fill
 from napari_intseg.ui.workbench import Workbench
@@ -25,7 +26,9 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.propagate_all = buttons.make("propagate_all")
         self.cancel = buttons.make("cancel")
         self.limit = QCheckBox("only planes")
-        self.limit.setToolTip("Propagate within these planes only, both included.")
+        self.limit.setToolTip(
+            "Propagate within these planes only, both included; numbers are the slider's."
+        )
         self.first, self.last = QSpinBox(), QSpinBox()
         for box in (self.first, self.last):
             box.setMaximum(0)
@@ -49,7 +52,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.propagate_all, 2, 2, 1, 2)
         layout.addWidget(self.cancel, 3, 0, 1, 2)
         layout.addWidget(self.bar, 4, 0, 1, 4)
-        self._count = 0
+        self._axis, self._numbers = 0, (0, 0)
         self.limit.toggled.connect(self.first.setEnabled)
         self.limit.toggled.connect(self.last.setEnabled)
         self.method.currentIndexChanged.connect(self._method_chosen)
@@ -61,22 +64,27 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         """Return the planes that are chosen; None: as far as the object goes."""
         if not self.limit.isChecked():
             return None
-        first, last = sorted((self.first.value(), self.last.value()))
+        numbers = self.first.value(), self.last.value()
+        binder = self._bench.binder
+        if binder is None or binder.is_closed:
+            return range(min(numbers), max(numbers) + 1)
+        first, last = sorted(binder.plane_at(self._axis, number).index for number in numbers)
         return range(first, last + 1)
 
     def _show(self) -> None:
         binder = self._bench.binder
-        count = 0
+        count, numbers = 0, (0, 0)
         if binder is not None and len(binder.frame.spatial) == 3:
             now = binder.viewed
-            axis = 0 if isinstance(now, str) else now.plane.axis
-            count = binder.frame.shape[binder.frame.spatial[axis]]
-        if count != self._count:
-            self._count = count
-            for box in (self.first, self.last):
-                box.setMaximum(max(0, count - 1))
-            self.first.setValue(0)
-            self.last.setValue(max(0, count - 1))
+            self._axis = 0 if isinstance(now, str) else now.plane.axis
+            count = binder.frame.shape[binder.frame.spatial[self._axis]]
+            ends = [binder.plane_number(Plane(self._axis, index)) for index in (0, count - 1)]
+            numbers = min(ends), max(ends)
+        if numbers != self._numbers:
+            self._numbers = numbers
+            for box, value in zip((self.first, self.last), numbers, strict=True):
+                box.setRange(*numbers)
+                box.setValue(value)
         for widget in (self.limit, self.first, self.last, self.propagate, self.propagate_all):
             widget.setVisible(count > 0)
         self._show_method(count > 0)

@@ -1,0 +1,257 @@
+"""Put files in place: at a path is the old whole or the new whole, whenever the power goes."""
+
+import ctypes
+import os
+import re
+import shutil
+import socket
+import sys
+import time
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import mkdtemp
+
+HIDDEN = ".intseg-"
+"""How everything begins that is written beside its place before it is moved there."""
+
+_MOVING = f"{HIDDEN}moving"
+_GONE = ".gone"
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+_OURS = re.compile(rf"{re.escape(HIDDEN)}([0-9a-f]{{8}})-(\d+)-.*")
+_OLD_JOURNAL = re.compile(r"\..+\.journal\.jsonl\.\d+\.part")
+_STALE_S = 86_400.0  # nobody writes one file for a day; where a process can be asked it is asked
+
+
+@contextmanager
+def hidden_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty hidden folder inside a folder, to write in; it is removed at the end.
+
+    What saves that were killed left in the folder is removed, or brought to its end, first.
+    """
+    finish(folder)
+    tidy(folder)
+    made = _hidden(folder)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def put(made: Path, target: Path) -> None:
+    """Move a file or a folder to its place in one step, on the disk when this returns.
+
+    Parameters
+    ----------
+    made : Path
+        On the same file system. Takes the place of a file or folder at `target`; an old folder
+        may then be found at `made`.
+    target : Path
+        Where to.
+    """
+    sync(made)
+    if made.is_dir() and target.is_dir():
+        if not exchange(made, target):
+            parts = _hidden(target.parent)
+            made.rename(parts / target.name)
+            put_all(parts, target.parent)
+    else:
+        made.replace(target)
+    _sync_one(target.parent)
+
+
+def put_all(parts: Path, folder: Path, *, gone: Collection[str] = ()) -> None:
+    """Move all that is in a hidden folder to the folder round it; a kill is made good by `finish`.
+
+    Parameters
+    ----------
+    parts : Path
+        Of `hidden_folder(folder)`, or made like that.
+    folder : Path
+        Where to, under the same names.
+    gone : collection of str
+        Names of files in `folder` that do not belong to it any more.
+    """
+    finish(folder)
+    if gone:
+        (parts / _GONE).write_text("\n".join(gone), "utf-8")
+    sync(parts)
+    parts.rename(folder / _MOVING)  # from here on it counts as done
+    _sync_one(folder)
+    finish(folder)
+
+
+def finish(folder: Path) -> None:
+    """Bring to its end what a kill has interrupted in `put_all`; mostly there is nothing to do."""
+    moving = folder / _MOVING
+    if not moving.is_dir() or moving.is_symlink():
+        return
+    told = moving / _GONE
+    gone = told.read_text("utf-8").splitlines() if told.is_file() else []
+    for made in sorted(moving.iterdir()):
+        with suppress(FileNotFoundError):  # another process finishes it as well
+            if made.name != _GONE and not made.name.startswith(HIDDEN):
+                _take_place(made, folder / made.name)
+    for name in gone:
+        if Path(name).name == name:
+            (folder / name).unlink(missing_ok=True)
+    _sync_one(folder)
+    shutil.rmtree(moving, ignore_errors=True)
+    tidy(folder)
+
+
+def put_series(parts: Path, folder: Path, gone: Collection[str], others: Collection[str]) -> None:
+    """Move files to a folder; in one step where the folder holds nothing but their kind.
+
+    Parameters
+    ----------
+    parts : Path
+        A hidden folder in `folder` that holds the files.
+    folder : Path
+        Where to.
+    gone : collection of str
+        Names in `folder` that the new files replace or leave no place for.
+    others : collection of str
+        Names of files in `folder` that go with them and stay.
+    """
+    here = {path.name for path in folder.iterdir() if path != parts}
+    if here <= {*gone, *others} and _put_as_folder(parts, folder, here & {*others}):
+        return
+    new = {path.name for path in parts.iterdir()}
+    put_all(parts, folder, gone=sorted({*gone} - new))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file; it appears whole, on the disk, or not at all."""
+    with hidden_folder(path.parent) as folder:
+        made = folder / path.name
+        made.write_bytes(content)
+        put(made, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 as it is; it appears whole, on the disk, or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def tidy(folder: Path) -> None:
+    """Remove what saves left in a folder that were killed; what is being written stays."""
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            if _is_left(path):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    with suppress(OSError):
+                        path.unlink()
+
+
+def sync(path: Path) -> None:
+    """Force a file, or a folder and all in it, to the disk."""
+    if path.is_dir() and not path.is_symlink():
+        for part in path.iterdir():
+            sync(part)
+    if not path.is_symlink():
+        _sync_one(path)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchange two paths in one step; False where the system or the file system cannot."""
+    libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        if sys.platform == "darwin":
+            return libc is not None and libc.renamex_np(*names, ctypes.c_uint(_SWAP)) == 0
+        if libc is None:
+            return False
+        at = ctypes.c_int(_AT_CWD)
+        return bool(libc.renameat2(at, names[0], at, names[1], ctypes.c_uint(_SWAP)) == 0)
+    except AttributeError:  # a C library from before 2018, or another than glibc
+        return False
+
+
+_SWAP = 2  # RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS, which are the same number
+_AT_CWD = -100
+
+
+def _put_as_folder(parts: Path, folder: Path, others: Collection[str]) -> bool:
+    """Exchange a folder for a new one with the parts and links to the others; False if not."""
+    real = folder.resolve()
+    if Path.cwd().is_relative_to(real) or real.is_mount():
+        return False  # whoever works in it would work in a folder that is no more
+    twin: Path | None = None
+    try:
+        twin = _hidden(real.parent)
+        shutil.copystat(real, twin)
+        if _owner(real) != _owner(twin):
+            return False
+        for path in parts.iterdir():
+            os.link(path, twin / path.name)
+        for name in others:
+            os.link(real / name, twin / name)
+        sync(twin)
+        done = exchange(twin, real)
+        _sync_one(real.parent)
+        return done
+    except OSError:  # no links or no room there: the files are moved one by one
+        return False
+    finally:
+        if twin is not None:
+            shutil.rmtree(twin, ignore_errors=True)
+
+
+def _owner(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_uid, status.st_gid
+
+
+def _take_place(made: Path, target: Path) -> None:
+    if made.is_dir() and target.is_dir():
+        if exchange(made, target):
+            return
+        target.rename(made.parent / f"{HIDDEN}{made.name}")
+    made.replace(target)
+
+
+def _hidden(folder: Path) -> Path:
+    return Path(mkdtemp(prefix=f"{HIDDEN}{_HOST}-{os.getpid()}-", dir=folder))
+
+
+def _is_left(path: Path) -> bool:
+    if _OLD_JOURNAL.fullmatch(path.name):
+        return _is_stale(path)
+    if not path.name.startswith(HIDDEN) or path.name == _MOVING:
+        return False
+    known = _OURS.fullmatch(path.name)
+    if known is None or known[1] != _HOST or os.name != "posix":
+        return _is_stale(path)
+    try:
+        os.kill(int(known[2]), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # another user's: it lives
+        pass
+    return int(known[2]) != os.getpid() and _is_stale(path)
+
+
+def _is_stale(path: Path) -> bool:
+    try:
+        return time.time() - path.lstat().st_mtime > _STALE_S
+    except OSError:
+        return False
+
+
+def _sync_one(path: Path) -> None:
+    is_folder = path.is_dir()
+    if is_folder and os.name != "posix":
+        return  # Windows writes folders on its own
+    # Windows forces only what was opened for writing
+    file = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(file)
+    except OSError:
+        if not is_folder:  # some network file systems cannot force folders
+            raise
+    finally:
+        os.close(file)

@@ -1,0 +1,139 @@
+"""A click is obeyed: what was clicked on belongs to the mask or does not, whatever a model says."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from napari_intseg.core.prompts import Click
+from napari_intseg.core.segmenter import FloatArray, logit
+from napari_intseg.inference.patch import Patch
+
+REACH_PX = 8.0
+"""A correction reaches so many pixels of the view from the click, at least 3 of the slice."""
+
+_LEAST_PX = 3.0
+_DOT_PX = 1.5  # what a click changes where the model's answer is flat
+_SURE = 4.0  # a probability of 98 %, so that the model is guided by it next time
+_TOUCHING = np.ones((3, 3), bool)
+
+
+def obeyed(
+    patch: Patch, clicks: Sequence[Click], threshold: float = 0.5, *, reach_px: float = REACH_PX
+) -> Patch:
+    """Return an answer in which the pixel under each positive click is object, each negative not.
+
+    An answer that obeys is returned as it is. Otherwise the mask changes near the click alone: it
+    grows, or shrinks, to where the model was as sure as at the click, connected with it, no farther
+    than `reach_px` and not nearer to a click of the other sign. Of clicks on one pixel the last
+    one counts.
+
+    Parameters
+    ----------
+    patch : Patch
+        A model's answer.
+    clicks : sequence of Click
+        In pixels of the slice, in the order they were made.
+    threshold : float, default 0.5
+        Probability above which a pixel belongs to the object.
+    reach_px : float
+        Pixels of the slice.
+    """
+    wanted = _wanted(clicks, patch.shape)
+    limit = float(logit(np.array(threshold, np.float32)))
+    wrong = [at for at, sign in wanted.items() if (_value(patch, at) > limit) != sign]
+    if not wrong:
+        return patch
+    reach = max(_LEAST_PX, reach_px)
+    rows, cols = _around(patch, wrong, int(np.ceil(reach)))
+    logits = patch.at(rows, cols)
+    origin = np.array([rows[0], cols[0]])
+    points = {tuple(np.array(at) - origin): sign for at, sign in wanted.items()}
+    for at in wrong:
+        _correct(logits, tuple(np.array(at) - origin), points, limit, reach)
+    return Patch(int(rows[0]), int(cols[0]), logits, patch.shape)
+
+
+def without_growth(patch: Patch, before: Patch, click: Click, threshold: float = 0.5) -> Patch:
+    """Return an answer that holds nothing new, if a negative click was made on the background.
+
+    It says no more than what the mask said already, and must not make it grow elsewhere. After any
+    other click the answer is returned as it is.
+
+    Parameters
+    ----------
+    patch, before : Patch
+        The answers after and before the click, on the same slice.
+    click : Click
+        The last one.
+    threshold : float, default 0.5
+        Probability above which a pixel belongs to the object.
+    """
+    limit = float(logit(np.array(threshold, np.float32)))
+    at = next(iter(_wanted([click], patch.shape)))
+    if click.positive or _value(before, at) > limit or not patch.logits.size:
+        return patch
+    old = before.at(*(np.arange(span.start, span.stop) for span in patch.slices))
+    grown = (patch.logits > limit) & (old <= limit)
+    if not grown.any():
+        return patch
+    return Patch(patch.row0, patch.col0, np.where(grown, old, patch.logits), patch.shape)
+
+
+def _wanted(clicks: Sequence[Click], shape: tuple[int, int]) -> dict[tuple[int, int], bool]:
+    """Return the sign that each clicked pixel has; the last click on it counts."""
+    return {
+        (
+            min(max(round(click.row), 0), shape[0] - 1),
+            min(max(round(click.col), 0), shape[1] - 1),
+        ): click.positive
+        for click in clicks
+    }
+
+
+def _value(patch: Patch, at: tuple[int, int]) -> float:
+    return float(patch.at(np.array([at[0]]), np.array([at[1]]))[0, 0])
+
+
+def _around(
+    patch: Patch, points: list[tuple[int, int]], reach: int
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.intp]], np.ndarray[tuple[int], np.dtype[np.intp]]]:
+    """Return the rows and columns of a patch and of what lies round some points."""
+    found = []
+    for axis, (size, span) in enumerate(zip(patch.shape, patch.slices, strict=True)):
+        first = min(point[axis] for point in points) - reach
+        last = max(point[axis] for point in points) + reach + 1
+        if patch.logits.size:
+            first, last = min(first, span.start), max(last, span.stop)
+        found.append(np.arange(max(0, first), min(size, last), dtype=np.intp))
+    return found[0], found[1]
+
+
+def _correct(
+    logits: FloatArray,
+    at: tuple[int, ...],
+    points: dict[tuple[int, ...], bool],
+    limit: float,
+    reach: float,
+) -> None:
+    """Change the sign of the logits at a point and near it, in place."""
+    sign = points[at]
+    whole = int(np.ceil(reach))
+    window = tuple(
+        slice(max(0, a - whole), min(n, a + whole + 1))
+        for a, n in zip(at, logits.shape, strict=True)
+    )
+    part = logits[window]
+    grid = np.ogrid[window]
+    away = np.hypot(*(g - a for g, a in zip(grid, at, strict=True)))
+    own = away <= reach
+    for other, its_sign in points.items():
+        if its_sign != sign and np.hypot(*np.subtract(other, at)) <= 2 * reach:
+            own &= away < np.hypot(*(g - a for g, a in zip(grid, other, strict=True)))
+    here = float(logits[at])
+    alike = part > here if sign else part < here
+    alike |= away <= _DOT_PX
+    regions, _ = ndimage.label(alike & own, _TOUCHING)
+    inside = regions == regions[tuple(a - w.start for a, w in zip(at, window, strict=True))]
+    is_wrong = inside & ((part > limit) != sign)
+    part[is_wrong] = limit + (_SURE if sign else -_SURE)

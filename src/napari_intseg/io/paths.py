@@ -1,0 +1,137 @@
+"""Which files another file may name, and which of them are files at all."""
+
+import os
+import re
+import stat
+from pathlib import Path, PureWindowsPath
+
+from napari_intseg.errors import FileError
+
+VARIABLE = "NAPARI_INTSEG_DATA_FOLDERS"
+"""Environment variable: further folders from which headers may take their data."""
+
+MOST_FILES = 100_000
+"""Names that one header may list: a plane each of the largest light-sheet series, and more."""
+
+_NUMBERED = re.compile(r"[^%]*%(0?\d{1,2})?d[^%]*")
+"""The only pattern that is taken: one whole number of at most 99 digits."""
+
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""What Windows takes for a device, whatever the folder."""
+
+
+def check_regular(path: Path) -> Path:
+    """Ask for a plain file or a folder: a pipe or a device may never come to an end.
+
+    Raises
+    ------
+    FileError
+        If it is another thing. What is missing is left to those who read it.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return path
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise FileError(
+            f"file cannot be read: expected a file, got a pipe, device or socket {str(path)!r}. "
+            "Copy its content to a file first."
+        )
+    return path
+
+
+def data_file(header: Path, name: str) -> Path:
+    """Return the path of a file that another one names, if it may be read.
+
+    The rule is the same for every format: it lies in the folder of the one that names it, or in a
+    folder in that one, links followed; or in a folder that the person lists in the environment
+    variable `VARIABLE`. What lies elsewhere is not even looked at.
+
+    Parameters
+    ----------
+    header : Path
+        The file (or Zarr folder) that names it.
+    name : str
+        As it stands there.
+
+    Raises
+    ------
+    FileError
+        If it lies elsewhere, or is no plain file.
+    """
+    folder = header if header.is_dir() else header.parent
+    folders = [folder, *_allowed()]
+    target = os.path.normpath(folder.absolute() / name)  # links stay as they are
+    # compared as text first: a share of the network is asked for a password when it is looked at
+    if "\0" in name or _is_foreign(name) or not any(_lies_in(target, one) for one in folders):
+        raise _outside(header, name)
+    real = os.path.realpath(target)
+    if not any(_lies_in(real, Path(os.path.realpath(one))) for one in folders):
+        raise _outside(header, name)
+    return check_regular(Path(target))
+
+
+def numbered_names(header: Path, pattern: str, first: int, last: int, step: int) -> list[str]:
+    """Return the names that a printf pattern stands for, without printf.
+
+    Raises
+    ------
+    FileError
+        If it is more than one whole number in a name, or names too many files.
+    """
+    if not _NUMBERED.fullmatch(pattern) or step == 0 or (last - first) * step < 0:
+        raise FileError(
+            f"file cannot be read: expected a name or a pattern such as slice%03d.raw, got "
+            f"{pattern[:80]!r} in {str(header)!r}. Check its header."
+        )
+    numbers = range(first, last + (1 if step > 0 else -1), step)
+    check_count(header, len(numbers))
+    return [pattern % number for number in numbers]
+
+
+def check_count(header: Path, count: int) -> None:
+    """Ask for a header that does not name more files than any real one.
+
+    Raises
+    ------
+    FileError
+        If it does.
+    """
+    if count > MOST_FILES:
+        raise FileError(
+            f"file cannot be read: expected at most {MOST_FILES} data files, got {count} in "
+            f"{str(header)!r}. Check its header."
+        )
+
+
+def _allowed() -> list[Path]:
+    return [Path(one) for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
+
+
+def _is_foreign(name: str) -> bool:
+    """Whether a name is of a network share, a drive or a device, by the rules of any system."""
+    is_share = name.startswith(("\\\\", "//"))
+    if os.name == "nt":
+        return (is_share and not any(_lies_in(name, one) for one in _allowed())) or bool(
+            _DEVICE.fullmatch(PureWindowsPath(name).name)
+        )
+    return is_share or PureWindowsPath(name).is_absolute()
+
+
+def _lies_in(path: str, folder: Path) -> bool:
+    """Whether a path is in a folder, by their names and by what links make of the folder's."""
+    for whole in (os.path.normpath(folder.absolute()), os.path.realpath(folder)):
+        try:
+            if os.path.commonpath([whole, path]) == whole:
+                return True
+        except ValueError:  # on two drives
+            continue
+    return False
+
+
+def _outside(header: Path, name: str) -> FileError:
+    return FileError(
+        f"data file lies elsewhere: expected one in the folder of {str(header)!r} or in a folder "
+        f"in it, got {name[:200]!r}. Move it there, or allow its folder with the environment "
+        f"variable {VARIABLE}."
+    )

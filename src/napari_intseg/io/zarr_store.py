@@ -1,0 +1,286 @@
+"""The one way in to Zarr: metadata and pieces are checked before anything of them is decoded."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.errors import FileError
+from napari_intseg.io.extra import lazy_extra
+from napari_intseg.io.paths import data_file
+from napari_intseg.io.unpack import PACKERS, unpacks_within
+
+CODECS = frozenset({
+    # of bytes
+    "blosc", "zlib", "gzip", "zstd", "lz4", "bz2", "lzma",
+    # of numbers
+    "delta", "fixedscaleoffset", "quantize", "packbits", "shuffle", "bitround", "astype",
+    # checksums
+    "crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3",
+    # order of bytes and axes, pieces in pieces
+    "bytes", "endian", "transpose", "sharding_indexed",
+    # texts, such as the tables beside an image
+    "vlen-utf8", "vlen-bytes",
+})  # fmt: skip
+"""All that may be named: none of them runs code of the file. `pickle` does, `json2` and
+`msgpack2` make objects; those of other packages are not known."""
+
+MOST_LEVELS = 64
+"""Resolutions of an image: each is half of the one before, and 2 to the 64th is no image."""
+
+MOST_METADATA_BYTES = 1 << 26
+"""Of one file: the metadata of a plate of 1,536 wells, consolidated, have 10 MB."""
+
+LARGEST_CHUNK_BYTES = 1 << 31
+"""Of a piece, unpacked: what Blosc can hold."""
+
+_SPARE_BYTES = 1 << 16
+METADATA = (".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json")
+_NUMBERS = "buif"
+_INDEX_CODECS = {"bytes", "endian", "crc32c"}
+
+
+def open_zarr(path: Path) -> Any:
+    """Open a group or an array to be read.
+
+    Raises
+    ------
+    FileError
+        If its metadata ask for a codec that is not in `CODECS`, or for sizes that cannot be.
+    MissingExtraError
+        If zarr is not installed.
+    """
+    zarr = lazy_extra("zarr")
+    from napari_intseg.io.zarr_checked import CheckedStore
+
+    return zarr.open(CheckedStore(path), mode="r")
+
+
+def member(node: Any, name: str, path: Path) -> Any:
+    """Return an array of a group by the name that its metadata give, which stays in the group."""
+    parts = name.split("/")
+    if name.startswith("/") or "\\" in name or not {"..", "."}.isdisjoint(parts):
+        raise wrong(path, "arrays in the folder of the image", name)
+    whole = "/".join(p for p in (node.path, name) if p)
+    node.store.check_array(whole)  # seen already where the metadata are consolidated
+    found = node[name]
+    node.store.check_array(whole)
+    return found
+
+
+def check_array_folder(path: Path) -> None:
+    """Ask for an array whose metadata may be acted on, without opening it.
+
+    Raises
+    ------
+    FileError
+        As for `open_zarr`.
+    """
+    for name in (".zarray", "zarr.json"):
+        file = path / name
+        if file.is_file():
+            data_file(path, name)
+            check_metadata(name, file.read_bytes(), path)
+
+
+def check_metadata(key: str, content: bytes, path: Path) -> dict[str, "FileError | dict[str, Any]"]:
+    """Return the arrays that a metadata file describes: why one may not be read, or its metadata.
+
+    Parameters
+    ----------
+    key : str
+        Of the file in its store, such as "0/.zarray".
+    content : bytes
+    path : Path
+        Of the store, for the message.
+
+    Raises
+    ------
+    FileError
+        If the file itself is of an array that may not be read, or too large.
+    """
+    if len(content) > MOST_METADATA_BYTES:
+        raise wrong(path, f"metadata of at most {MOST_METADATA_BYTES} bytes", f"{len(content)}")
+    folder, _, name = key.rpartition("/")
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}  # zarr says what is wrong with it
+    found: dict[str, FileError | dict[str, Any]] = {}
+    for inner, about in _arrays(name, told):
+        try:
+            _check_array(about, path)
+            found["/".join(p for p in (folder, inner) if p)] = about
+        except FileError as err:
+            if not inner:
+                raise
+            found["/".join(p for p in (folder, inner) if p)] = err
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as err:
+            raise wrong(path, "metadata of an array", repr(err)[:80]) from err
+    return found
+
+
+def _arrays(name: str, told: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what describes an array, with the path of it from the folder of the file."""
+    if not isinstance(told, dict):
+        return
+    if name == ".zmetadata":
+        for key, about in dict(told.get("metadata") or {}).items():
+            folder, _, last = str(key).rpartition("/")
+            if last == ".zarray" and isinstance(about, dict):
+                yield folder, about
+        return
+    if name == ".zarray" or (name == "zarr.json" and told.get("node_type") == "array"):
+        yield "", told
+    inner = told.get("consolidated_metadata") if name == "zarr.json" else None
+    if isinstance(inner, dict):
+        for key, about in dict(inner.get("metadata") or {}).items():
+            for deeper, one in _arrays("zarr.json", about):
+                yield "/".join(p for p in (str(key), deeper) if p), one
+
+
+def _check_array(about: Mapping[str, Any], path: Path) -> None:
+    """Ask for known codecs, and for pieces of a size that can be."""
+    _check_codecs(about, path)
+    shape, chunks = [int(n) for n in about["shape"]], chunk_shape(about)
+    if chunks is None:
+        raise wrong(path, "a regular grid of pieces", str(about.get("chunk_grid"))[:80])
+    if len(chunks) != len(shape) or min(chunks, default=1) < 1 or min(shape, default=1) < 0:
+        raise wrong(path, "pieces of at least one value along each axis", str(chunks)[:80])
+    size = math.prod(chunks) * item_bytes(about)
+    if size > LARGEST_CHUNK_BYTES and math.prod(shape) * item_bytes(about) < size // 2:
+        raise wrong(path, f"pieces of at most {LARGEST_CHUNK_BYTES} bytes", f"{size}")
+
+
+def _check_codecs(about: Mapping[str, Any], path: Path) -> None:
+    named = list(_codecs(about))
+    if sum(name in PACKERS for name, _ in named) > 1:
+        raise wrong(path, "bytes that are packed once", ", ".join(name for name, _ in named))
+    for name, settings in named:
+        if name not in CODECS:
+            raise wrong(path, f"codecs that are known ({', '.join(sorted(CODECS))})", name)
+        for key in ("dtype", "astype", "encode_dtype", "decode_dtype"):
+            if settings.get(key) is not None and np.dtype(settings[key]).kind not in _NUMBERS:
+                raise wrong(path, f"numbers for {key} of codec {name}", str(settings[key]))
+        if name == "sharding_indexed":
+            index = {_name(one) for one in settings.get("index_codecs", ())}
+            if not index <= _INDEX_CODECS:
+                raise wrong(path, f"an index of {sorted(_INDEX_CODECS)}", str(sorted(index)))
+
+
+def chunk_shape(about: Mapping[str, Any]) -> list[int] | None:
+    """Return the shape of the pieces of an array, None if they are not all of one."""
+    if "chunks" in about:
+        return [int(n) for n in about["chunks"]]
+    grid = about["chunk_grid"]
+    if grid["name"] != "regular":
+        return None
+    return [int(n) for n in grid["configuration"]["chunk_shape"]]
+
+
+def _is_number(about: Mapping[str, Any]) -> bool:
+    try:
+        return np.dtype(str(about.get("dtype", about.get("data_type")))).kind in _NUMBERS
+    except TypeError:
+        return False
+
+
+def item_bytes(about: Mapping[str, Any]) -> int:
+    """Return the bytes of a value; 16, a pointer and a length, where it is no number."""
+    kind = about.get("dtype", about.get("data_type"))
+    try:
+        return int(np.dtype(str(kind)).itemsize)
+    except TypeError:
+        return 16
+
+
+def _codecs(about: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield name and settings of all codecs, those inside of others too."""
+    old = [about.get("compressor"), *(about.get("filters") or ())]
+    for one in (*old, *(about.get("codecs") or ())):
+        if one is None:
+            continue
+        settings = {} if isinstance(one, str) else one.get("configuration") or one
+        yield _name(one), settings
+        if "codecs" in settings:
+            yield from _codecs({"codecs": settings["codecs"]})
+        if "index_codecs" in settings:
+            yield from _codecs({"codecs": settings["index_codecs"]})
+
+
+def _name(codec: Any) -> str:
+    name = codec if isinstance(codec, str) else codec.get("id") or codec.get("name")
+    return str(name).removeprefix("numcodecs.")
+
+
+def check_piece(about: Mapping[str, Any], content: Any, asked: Any, path: Path) -> None:
+    """Ask for a piece of an array that unpacks to what the metadata say, before it is unpacked.
+
+    Parameters
+    ----------
+    about : mapping
+        The metadata of the array.
+    content : buffer
+        The bytes of the piece, or of a part of it.
+    asked : object, optional
+        Which part: zarr's `ByteRequest`; None for all.
+    path : Path
+        For the message.
+
+    Raises
+    ------
+    FileError
+        If it unpacks to far more.
+    """
+    if not _is_number(about):
+        return  # texts: nothing that is shown
+    codecs, shape = list(about.get("codecs") or ()), chunk_shape(about) or []
+    if "codecs" not in about:
+        codecs = [*(about.get("filters") or ()), about.get("compressor")]
+    raw = memoryview(content).cast("B")
+    parts = [raw]
+    shard = next((one for one in codecs if one and _name(one) == "sharding_indexed"), None)
+    if shard is not None:
+        settings = shard["configuration"]
+        inner = [int(n) for n in settings["chunk_shape"]]
+        count = math.prod(-(-a // max(1, b)) for a, b in zip(shape, inner, strict=True))
+        parts = _parts_of_shard(raw, count, settings, asked)
+        codecs, shape = list(settings["codecs"]), inner
+    names = [_name(one) for one in codecs if one]
+    packer = next((name for name in names if name in PACKERS), None)
+    # filters make values of other types, four or eight times as wide at most
+    limit = math.prod(shape) * item_bytes(about) * (2 if len(names) < 3 else 16) + _SPARE_BYTES
+    for part in parts:
+        if packer is not None and not unpacks_within(packer, part, limit):
+            raise FileError(
+                f"file cannot be read: expected pixels, got a damaged piece in {str(path)!r} (it "
+                f"unpacks to more than {limit} bytes). Check that it is complete."
+            )
+
+
+def _parts_of_shard(
+    raw: memoryview, count: int, settings: Mapping[str, Any], asked: Any
+) -> list[memoryview]:
+    """Return the packed pieces in what was read of a shard; none of its index."""
+    has_sum = any(_name(one) == "crc32c" for one in settings["index_codecs"])
+    size = 16 * count + 4 * has_sum
+    if asked is not None:
+        return [] if len(raw) == size else [raw]
+    is_first = settings.get("index_location", "end") == "start"
+    index = raw[:size] if is_first else raw[max(0, len(raw) - size) :]
+    if len(index) < 16 * count:
+        return []  # cut off: zarr says so
+    places = np.frombuffer(index[: 16 * count], "<u8").reshape(-1, 2)
+    inside = places[(places[:, 0] < len(raw)) & (places[:, 1] <= len(raw))]
+    return [raw[int(at) : int(at) + int(n)] for at, n in inside]
+
+
+def wrong(path: Path, rule: str, got: str) -> FileError:
+    """Return the error of a store that is not as it should be."""
+    return FileError(
+        f"file cannot be read: expected {rule}, got {got!r} in {str(path)!r}. Write the image "
+        "again with such."
+    )

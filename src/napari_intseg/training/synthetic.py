@@ -1,0 +1,228 @@
+"""Pictures of invented worlds, for what no free set shows: label maps with drawn intensities.
+
+Shapes and grey levels are drawn apart, so nothing but the edges of a region tells what belongs to
+it; that is what transfers to scanners and stains never seen (Billot et al., "SynthSeg", Med. Image
+Anal. 2023, arXiv:2107.09559).
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from napari_intseg.core.segmenter import Array, BoolArray, FloatArray
+from napari_intseg.training.sources import Picture, Source, make_picture
+
+SIDE = 256
+COUNT = 480
+"""Pictures drawn once; every view of one differs, so more of them add little."""
+
+LARGEST = 0.4
+"""A region above this share of the picture is ground, not an object."""
+
+Labels = NDArray[np.int32]
+World = tuple[FloatArray, Labels]
+
+
+def make_worlds(weight: float, *, seed: int, count: int = COUNT, side: int = SIDE) -> Source:
+    """Return invented pictures as a source to train on; the same arguments draw the same.
+
+    Parameters
+    ----------
+    weight : float
+        See `Source`.
+    seed : int
+    count : int
+        How many pictures, of each kind about as many.
+    side : int
+        Of the pictures, in pixels.
+    """
+    drawn = (_draw_picture(seed, index, side) for index in range(count))
+    return Source("synthetic", tuple(one for one in drawn if one is not None), weight)
+
+
+def _draw_picture(seed: int, index: int, side: int) -> Picture | None:
+    rng = np.random.default_rng((seed, 29, index))
+    kind = KINDS[index % len(KINDS)]
+    image, labels = kind(rng, side)
+    grey = np.asarray(np.rint(np.clip(image, 0, 1) * 255), np.uint8)
+    return make_picture(f"{kind.__name__.strip('_')}-{index}", grey, labels)
+
+
+def _field(rng: Generator, side: int, cells: float) -> FloatArray:
+    """Return a smooth random field of mean 0 and deviation about 1, with `cells` bumps a side."""
+    n = max(2, round(cells))
+    grid = rng.standard_normal((n + 2, n + 2)).astype(np.float32)
+    wide = cv2.resize(grid, (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(wide / max(float(wide.std()), 1e-3), np.float32)
+
+
+def _texture(rng: Generator, side: int) -> FloatArray:
+    """Return fine grain of deviation 1."""
+    white = rng.standard_normal((side, side)).astype(np.float32)
+    grain = cv2.GaussianBlur(white, (0, 0), rng.uniform(0.5, 2.0))
+    return np.asarray(grain / grain.std(), np.float32)
+
+
+def _soften(image: Array, rng: Generator, low: float, high: float) -> FloatArray:
+    values = np.asarray(image, np.float32)
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), rng.uniform(low, high)), np.float32)
+
+
+def _pieces(classes: NDArray[np.int64]) -> Labels:
+    """Return one number for each connected piece of each class but the largest regions."""
+    labels, used = np.zeros(classes.shape, np.int32), 0
+    for value in np.unique(classes):
+        count, pieces = cv2.connectedComponents((classes == value).astype(np.uint8), connectivity=4)
+        labels[pieces > 0] = pieces[pieces > 0] + used
+        used += count - 1
+    sizes = np.bincount(labels.ravel())
+    labels[(sizes > LARGEST * classes.size)[labels]] = 0
+    return labels
+
+
+def _rims(labels: Array) -> BoolArray:
+    """Return pixels whose right or lower neighbour has another label."""
+    rims = np.zeros(labels.shape, np.bool_)
+    rims[:-1] |= labels[:-1] != labels[1:]
+    rims[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    return rims
+
+
+def _tissue(rng: Generator, side: int) -> World:
+    """Organs in a body: regions of few classes, neighbours often nearly alike."""
+    count = int(rng.integers(4, 14))
+    fields = [_field(rng, side, rng.uniform(2, 12)) for _ in range(count)]
+    classes = np.argmax(fields, 0)
+    levels = rng.uniform(0.1, 0.95, count + 1)
+    grain = rng.uniform(0, 0.06, count + 1)
+    if rng.random() < 0.5:  # soft tissue: all within a part of the range, but for one
+        apart = rng.permutation(count) / count  # no two alike: their edge could not be learnt
+        levels[1:] = rng.uniform(0.2, 0.5) + rng.uniform(0.15, 0.35) * apart
+        grain *= 0.4
+    if rng.random() < 0.6:
+        rows, cols = np.ogrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+        body = (rows / rng.uniform(0.5, 1)) ** 2 + (cols / rng.uniform(0.5, 1)) ** 2
+        classes = np.where(body + 0.1 * _field(rng, side, 5) > 1, count, classes)
+        levels[count], grain[count] = rng.uniform(0, 0.1), 0.01
+    image = levels[classes] + grain[classes] * _texture(rng, side)
+    if rng.random() < 0.3:  # walls round all of them: cortex, fat, capsules
+        image = np.where(_rims(classes), rng.uniform(0, 1), image)
+    image *= 1 + rng.uniform(0, 0.15) * _field(rng, side, 3)
+    return _soften(image, rng, 0.5, 1.6), _pieces(classes)
+
+
+def _walls(rng: Generator, side: int) -> World:
+    """Cells that touch, seen by their stained walls; a cell reaches to the middle of its wall."""
+    n = int(rng.integers(4, 13))
+    step = side / n
+    at = (np.indices((n, n)).reshape(2, -1).T + rng.uniform(0.1, 0.9, (n * n, 2))) * step
+    seeds = np.full((side, side), 255, np.uint8)
+    seeds[tuple(np.clip(at, 0, side - 1).astype(int).T)] = 0
+    _, cells = cv2.distanceTransformWithLabels(
+        seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    bend = rng.uniform(0.05, 0.2) * step
+    rows, cols = np.mgrid[:side, :side].astype(np.float32)
+    rows, cols = (x + bend * _field(rng, side, n) for x in (rows, cols))
+    warped = cv2.remap(
+        cells.astype(np.float32),
+        cols.astype(np.float32),
+        rows.astype(np.float32),
+        cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_REFLECT,
+    )
+    labels = np.asarray(warped, np.int32)
+    width = int(rng.integers(1, 4))
+    rims = cv2.dilate(_rims(labels).astype(np.uint8), np.ones((width, width), np.uint8))
+    shine = rng.uniform(0.3, 0.9) * (1 + rng.uniform(0, 0.4) * _field(rng, side, 8))
+    inside = rng.uniform(0, 0.3) * rng.random(int(labels.max()) + 1)[labels]
+    image = inside + rims * np.clip(shine, 0.1, None) + 0.03 * _texture(rng, side)
+    if rng.random() < 0.3:
+        image = rng.uniform(0.6, 1) - image
+    return _soften(image, rng, 0.5, 1.5), labels
+
+
+def _touching(rng: Generator, side: int) -> tuple[Labels, FloatArray]:
+    """Return round things that touch, and how thick they are, 0 to 1."""
+    labels, height = np.zeros((side, side), np.int32), np.zeros((side, side), np.float32)
+    size = rng.uniform(9, 30)
+    crowd = rng.normal(side / 2, side / rng.uniform(3, 6), (int(rng.integers(6, 45)), 2))
+    rows, cols = np.mgrid[:side, :side].astype(np.float32)
+    for number, (row, col) in enumerate(crowd, 1):
+        angle, radius = rng.uniform(0, np.pi), size * rng.uniform(0.7, 1.3)
+        long = rng.uniform(1, 1.8)
+        y, x = rows - row, cols - col
+        along, across = y * np.cos(angle) + x * np.sin(angle), x * np.cos(angle) - y * np.sin(angle)
+        turn = np.arctan2(y, x)
+        bumps = 1 + rng.uniform(0, 0.12) * np.cos(rng.integers(2, 6) * turn + angle)
+        rim = ((along / long) ** 2 + across**2) * long / (radius * bumps) ** 2
+        own = (rim < 1) & (labels == 0)
+        labels[own] = number
+        height[own] = np.sqrt(1 - rim[own])
+    return labels, height
+
+
+def _lit(rng: Generator, side: int) -> World:
+    """Stained round things, each as bright as it likes, dark or bright on their ground."""
+    labels, height = _touching(rng, side)
+    shine = rng.uniform(0.15, 1, int(labels.max()) + 1)[labels] * (labels > 0)
+    flat = rng.uniform(0, 1)
+    image = shine * (flat + (1 - flat) * height) * (1 + rng.uniform(0, 0.2) * _texture(rng, side))
+    image = rng.uniform(0, 0.2) + rng.uniform(0.4, 1) * image + 0.05 * _field(rng, side, 4)
+    return _soften(image, rng, 0.6, 2.0), labels
+
+
+def _phase(rng: Generator, side: int) -> World:
+    """Phase contrast: little light in the cell, a bright halo round it."""
+    labels, height = _touching(rng, side)
+    inside = (labels > 0).astype(np.float32)
+    halo = np.clip(cv2.GaussianBlur(inside, (0, 0), rng.uniform(2, 7)) - inside, 0, None)
+    grain = _texture(rng, side) * (0.02 + rng.uniform(0.02, 0.12) * inside)
+    tone = rng.uniform(-0.25, 0.1) * (inside * rng.uniform(0, 1) + height)
+    edge = rng.uniform(-0.3, 0.1) * _rims(labels)
+    image = rng.uniform(0.35, 0.6) + tone + edge + rng.uniform(0.3, 1) * halo + grain
+    return _soften(image, rng, 0.5, 1.3), labels
+
+
+def _relief(rng: Generator, side: int) -> World:
+    """Differential interference contrast: lit from one side, the ground as bright as the cell."""
+    labels, height = _touching(rng, side)
+    smooth: Array = cv2.GaussianBlur(height, (0, 0), rng.uniform(1, 3))
+    thick = smooth + rng.uniform(0, 0.1) * _texture(rng, side) * (labels > 0)
+    slope_row, slope_col = np.gradient(thick)
+    angle = rng.uniform(0, 2 * np.pi)
+    slope = np.sin(angle) * slope_row + np.cos(angle) * slope_col
+    image = 0.5 + rng.uniform(0.1, 0.35) * slope / max(float(slope.std()), 1e-3)
+    image += rng.uniform(0, 0.05) * _texture(rng, side) + 0.05 * _field(rng, side, 3)
+    return _soften(image, rng, 0.4, 1.0), labels
+
+
+def _tubes(rng: Generator, side: int) -> World:
+    """Thin things: vessels, fibres, and rings."""
+    labels = np.zeros((side, side), np.int32)
+    for number in range(1, int(rng.integers(3, 9))):
+        width = int(rng.integers(3, 11))
+        if rng.random() < 0.3:
+            middle = tuple(int(v) for v in rng.uniform(0.1, 0.9, 2) * side)
+            axes = tuple(int(v) for v in rng.uniform(12, 60, 2))
+            cv2.ellipse(labels, middle, axes, rng.uniform(0, 180), 0, 360, number, width)
+            continue
+        heading = np.cumsum(rng.normal(0, 0.12, 120)) + rng.uniform(0, 2 * np.pi)
+        steps = np.column_stack((np.cos(heading), np.sin(heading))) * 3
+        way = rng.uniform(0.2, 0.8, 2) * side + np.cumsum(steps, 0)
+        cv2.polylines(labels, [np.asarray(np.rint(way), np.int32)], False, number, width)
+    one = rng.uniform(0.4, 1) if rng.random() < 0.6 else None
+    levels = rng.uniform(0.2, 1, int(labels.max()) + 1)
+    shine = np.where(labels > 0, levels[labels] if one is None else one, 0)
+    ground = rng.uniform(0, 0.4) + 0.08 * _field(rng, side, rng.uniform(3, 20))
+    image = np.where(labels > 0, shine, ground) + rng.uniform(0, 0.08) * _texture(rng, side)
+    return _soften(image, rng, 0.5, 1.5), labels
+
+
+KINDS: tuple[Callable[[Generator, int], World], ...] = (
+    _tissue, _walls, _tissue, _lit, _phase, _relief, _tissue, _tubes,
+)  # fmt: skip
+"""Organs three times: no set but two of single organs teaches them otherwise."""

@@ -1,0 +1,159 @@
+"""Small whole files of every kind that is read or written, for the fuzzer to damage."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    RLELossless,
+)
+
+from napari_intseg.core.volume import Volume
+from napari_intseg.io.ome_zarr_write import write_ome_zarr
+from napari_intseg.io.read import read_volume
+from napari_intseg.io.write import write_array, write_labels, write_picture
+
+SHAPE = (4, 12, 10)
+VOLUME = Volume(np.zeros(SHAPE), spacing=(5.0, 0.7, 0.7))
+
+
+def labels() -> np.ndarray:
+    """Three objects, one of which is a single pixel."""
+    out = np.zeros(SHAPE, np.uint16)
+    out[1:3, 2:6, 2:7], out[2, 8:, 5:], out[3, 0, 0] = 1, 2, 3
+    return out
+
+
+def _stack(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 900, SHAPE).astype(np.int16)
+
+
+def _array(ending: str) -> Callable[[Path, np.random.Generator], Path]:
+    def make(folder: Path, rng: np.random.Generator) -> Path:
+        path = folder / f"i{ending}"
+        write_array(path, _stack(rng), VOLUME)
+        return path
+
+    return make
+
+
+def _picture(ending: str) -> Callable[[Path, np.random.Generator], Path]:
+    def make(folder: Path, rng: np.random.Generator) -> Path:
+        from PIL import Image
+
+        path = folder / f"i{ending}"
+        image = rng.integers(0, 255, (12, 10, 3)).astype(np.uint8)
+        if ending == ".png":
+            write_picture(path, image)
+        else:
+            Image.fromarray(image).save(path)
+        return path
+
+    return make
+
+
+def _matlab(folder: Path, rng: np.random.Generator) -> Path:
+    from scipy.io import savemat
+
+    savemat(folder / "i.mat", {"GTinst": {"Segmentation": rng.integers(0, 3, (12, 10))}})
+    return folder / "i.mat"
+
+
+def _zarr(version: str) -> Callable[[Path, np.random.Generator], Path]:
+    def make(folder: Path, rng: np.random.Generator) -> Path:
+        path = folder / f"{version}.zarr"
+        write_ome_zarr(path, _stack(rng), VOLUME, version=version, is_labels=False)
+        return path
+
+    return make
+
+
+def _packed_tiff(folder: Path, rng: np.random.Generator) -> Path:
+    import tifffile
+
+    tifffile.imwrite(
+        folder / "z.tif", _stack(rng), compression="zlib", photometric="minisblack", tile=(16, 16)
+    )
+    return folder / "z.tif"
+
+
+def _dicom(
+    syntax: pydicom.uid.UID, name: str = "i.dcm"
+) -> Callable[[Path, np.random.Generator], Path]:
+    def make(folder: Path, rng: np.random.Generator) -> Path:
+        return dicom_slice(folder / name, rng.integers(0, 900, (12, 10)), 0, syntax)
+
+    return make
+
+
+def dicom_slice(
+    path: Path,
+    image: np.ndarray,
+    plane: int,
+    syntax: pydicom.uid.UID = ExplicitVRLittleEndian,
+) -> Path:
+    """Write one slice of a CT."""
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, f"1.2.3.{plane + 1}"
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax == RLELossless else syntax
+    data.StudyInstanceUID, data.SeriesInstanceUID = "1.2.3.100", "1.2.3.101"
+    data.FrameOfReferenceUID, data.Modality = "1.2.3.102", "CT"
+    data.PatientName, data.PatientID, data.StudyID, data.SeriesNumber = "A^B", "1", "1", 1
+    data.StudyDate, data.StudyTime, data.AccessionNumber = "20200101", "1200", ""
+    data.PatientBirthDate, data.PatientSex, data.ReferringPhysicianName = "", "", ""
+    data.InstanceNumber, data.ImageType = plane + 1, ["ORIGINAL", "PRIMARY", "AXIAL"]
+    data.ImagePositionPatient = [0, 0, 2.5 * plane]
+    data.ImageOrientationPatient, data.PixelSpacing = [1, 0, 0, 0, 1, 0], [0.7, 0.7]
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.Rows, data.Columns = image.shape
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
+    data.RescaleSlope, data.RescaleIntercept, data.SliceThickness = 1, -1024, 2.5
+    data.PixelData = image.astype("<i2").tobytes()
+    data["PixelData"].VR = "OW"
+    if syntax == RLELossless:
+        data.compress(RLELossless)
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+def dicom_series(folder: Path, rng: np.random.Generator) -> Path:
+    """Write a folder with a series."""
+    (folder / "series").mkdir()
+    for plane in range(SHAPE[0]):
+        dicom_slice(folder / "series" / f"{plane}.dcm", rng.integers(0, 900, SHAPE[1:]), plane)
+    return folder / "series"
+
+
+def _dicom_seg(folder: Path, rng: np.random.Generator) -> Path:
+    write_labels(folder / "seg.dcm", labels(), read_volume(dicom_series(folder, rng)))
+    return folder / "seg.dcm"
+
+
+MAKERS: dict[str, Callable[[Path, np.random.Generator], Path]] = {
+    **{
+        e: _array(e)
+        for e in (
+            ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".ome.tiff", ".ome.tif", ".tiff",
+            ".tif", ".npy", ".h5", ".hdf5", ".hdf",
+        )
+    },
+    **{e: _picture(e) for e in (".png", ".jpg", ".jpeg", ".bmp", ".gif")},
+    ".mat": _matlab,
+    ".zarr": _zarr("0.4"),
+    "0.5.zarr": _zarr("0.5"),
+    "z.tif": _packed_tiff,
+    ".dcm": _dicom(ExplicitVRLittleEndian),
+    "deflated.dcm": _dicom(DeflatedExplicitVRLittleEndian),
+    "rle.dcm": _dicom(RLELossless),
+    "series": dicom_series,
+    "seg.dcm": _dicom_seg,
+}  # fmt: skip
+"""By ending, or by a name of their own where an ending has several kinds."""

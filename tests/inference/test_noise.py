@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.inference.intensity import Intensity
+from napari_intseg.inference.noise import denoised, noise_level
+from napari_intseg.inference.predict import Options
+from napari_intseg.inference.seeing import Seeing
+from napari_intseg.inference.view import View
+
+
+def scene(rng: np.random.Generator, size: int = 128) -> np.ndarray:
+    """Smooth blobs, as in a picture without noise."""
+    image = gaussian_filter(rng.normal(size=(size, size)), 6)
+    return np.asarray(0.5 + 0.3 * image / np.abs(image).max(), np.float32)
+
+
+@pytest.mark.parametrize("sigma", [0.04, 0.08, 0.15])
+def test_white_noise_is_measured(rng: np.random.Generator, sigma: float) -> None:
+    noisy = scene(rng) + rng.normal(0, sigma, (128, 128)).astype(np.float32)
+    assert noise_level(noisy) == pytest.approx(sigma, rel=0.2)
+
+
+def test_fine_detail_is_no_noise(rng: np.random.Generator) -> None:
+    rows, cols = np.mgrid[:128, :128]
+    stripes = (0.5 + 0.4 * np.sin(rows / 1.5 + cols / 2.5)).astype(np.float32)
+    cells = (np.random.default_rng(1).random((32, 32)) > 0.5).repeat(4, 0).repeat(4, 1)
+    correlated = gaussian_filter(rng.normal(size=(128, 128)), 0.7).astype(np.float32)
+    for image in (stripes, cells.astype(np.float32), 0.5 + correlated / 4, scene(rng)):
+        assert noise_level(image) == 0
+
+
+def test_outlines_on_a_flat_ground_are_no_noise() -> None:
+    rows, cols = np.mgrid[:40, :48]
+    disc = np.float32(0.8) * ((rows - 20) ** 2 + (cols - 14) ** 2 <= 16)
+    assert noise_level(disc.astype(np.float32)) == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (2, 2), (50, 1)])
+def test_what_is_too_small_or_flat_shows_none(shape: tuple[int, int]) -> None:
+    assert noise_level(np.zeros(shape, np.float32)) == 0
+    assert noise_level(np.ones(shape, np.float32)) == 0
+
+
+def test_flat_parts_become_smooth_and_edges_stay(rng: np.random.Generator) -> None:
+    clean = np.full((96, 96), 0.3, np.float32)
+    clean[:, 48:] = 0.7
+    noisy = np.clip(clean + rng.normal(0, 0.06, clean.shape), 0, 1).astype(np.float32)
+    rgb = np.repeat(noisy[..., None], 3, axis=2)
+    before = rgb.copy()
+    soft = denoised(rgb, 0.06)
+    np.testing.assert_array_equal(rgb, before)
+    assert (soft[..., :1] == soft).all()
+    assert soft.dtype == np.float32
+    assert soft[8:-8, 8:40].std() < 0.02
+    assert (soft[8:-8, 49:51, 0].mean() - soft[8:-8, 45:47, 0].mean()) > 0.3
+
+
+def test_channels_are_treated_alike_and_no_noise_changes_nothing(rng: np.random.Generator) -> None:
+    colour = rng.random((20, 30, 3)).astype(np.float32)
+    swapped = denoised(colour[..., ::-1], 0.1)
+    np.testing.assert_array_equal(swapped[..., ::-1], denoised(colour, 0.1))
+    assert denoised(colour, 0.0) is colour
+
+
+def seeing(image: np.ndarray, denoise: bool = True) -> Seeing:
+    return Seeing(lambda r, c: image[r, c], image.shape, Intensity(), denoise)
+
+
+def test_a_noisy_slice_is_shown_with_less_noise_unless_told_otherwise(
+    rng: np.random.Generator,
+) -> None:
+    noisy = np.clip(scene(rng) + rng.normal(0, 0.1, (128, 128)), 0, 1)
+    image = (noisy * 255).astype(np.uint8)
+    view = View.whole(image.shape, (384, 384))
+    shown, plain = (one.view(view, one.shown()) for one in (seeing(image), seeing(image, False)))
+    np.testing.assert_array_equal(plain, view.read(lambda r, c: image[r, c], Intensity()))
+    assert np.abs(np.diff(shown, axis=0)).mean() < np.abs(np.diff(plain, axis=0)).mean() / 3
+
+
+def test_a_clean_slice_is_shown_as_it_is(rng: np.random.Generator) -> None:
+    image = (scene(rng) * 255).astype(np.uint8)
+    view = View.whole(image.shape, (384, 384))
+    one = seeing(image)
+    np.testing.assert_array_equal(
+        one.view(view, one.shown()), view.read(lambda r, c: image[r, c], Intensity())
+    )
+
+
+def test_of_a_large_slice_nothing_but_the_view_is_read(rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (1500, 1500)).astype(np.uint8)
+    read_px = []
+
+    def read(rows: slice, cols: slice) -> np.ndarray:
+        part = image[rows, cols]
+        read_px.append(part.size)
+        return part
+
+    one = Seeing(read, image.shape, Intensity(), True)
+    box = View(100, 300, 700, 900, (384, 384), image.shape)
+    soft = one.view(box, one.shown(Prompts((Click(5, 5),))))
+    assert sum(read_px) == 200 * 200
+    assert soft.std() < 0.15
+    read_px.clear()
+    one.view(View.whole(image.shape, (384, 384)), one.shown())  # shrunk: its noise is left
+    assert len(read_px) == 1
+
+
+def test_published_options_add_nothing() -> None:
+    options = Options.published(flip=True)
+    assert (options.denoise, options.look_again, options.obey) == (False,) * 3
+    assert options.flip is True
+    assert (Options().denoise, Options().look_again, Options().obey) == (True,) * 3

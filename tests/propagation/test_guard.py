@@ -1,0 +1,161 @@
+"""Clicked planes that break out are not carried on; corrections reach what one flood reached."""
+
+import numpy as np
+import pytest
+
+from napari_intseg import Plane, Session, Volume
+from napari_intseg.core.prompts import Click
+from napari_intseg.core.segmenter import Answer, Prepared, Traits
+from napari_intseg.inference.patch import Patch
+from napari_intseg.propagation.ending import Ending
+from napari_intseg.propagation.guard import Stop, doubted, is_flood, warnings
+from napari_intseg.propagation.guide import start_of
+from napari_intseg.propagation.restraint import Cones, Restraint
+from napari_intseg.propagation.stretch import Anchor
+from napari_intseg.propagation.walk import WalkSettings
+
+
+def disc(radius, shape=(60, 60)):
+    rows, cols = np.indices(shape)
+    return np.hypot(rows - 30, cols - 30) <= radius
+
+
+def anchor(index, mask, *, settled=False):
+    patch = Patch.from_mask(mask)
+    return Anchor(index, patch, not mask.any(), patch, is_settled=settled)
+
+
+def doubts(anchors, max_spread=3.0):
+    found = doubted(anchors, threshold=0.5, step_mm=1.0, spacing=(1.0, 1.0), max_spread=max_spread)
+    return [a.doubt for a in found]
+
+
+class Floods:
+    """Answers with everything, but where a mask says what it is about; a negative: nothing."""
+
+    traits = Traits("floods", uses_prev=True)
+
+    def prepare(self, image):
+        return Prepared(image.shape[:2], image[..., 0], image.nbytes)
+
+    def predict(self, query):
+        mask = np.ones(query.prepared.shape, bool)
+        if query.prev_logits is not None and (query.prev_logits > 0).any():
+            mask = (query.prev_logits > 0) | (query.prepared.payload > 0.5)
+        if not all(click.positive for click in query.prompts.clicks):
+            mask[:] = False
+        return Answer(np.where(mask, np.float32(5), np.float32(-5)))
+
+
+def test_a_flood_runs_into_most_sides_of_its_slice():
+    assert is_flood(np.ones((20, 20), bool))
+    assert not is_flood(disc(20))
+    strip = np.zeros((20, 20), bool)
+    strip[:4] = True  # three sides, and little of the slice
+    assert not is_flood(strip)
+
+
+def test_what_others_speak_against_is_doubted():
+    assert doubts([anchor(3, disc(5)), anchor(6, disc(6)), anchor(7, disc(25))]) == [
+        "", "", "contradicts",
+    ]  # fmt: skip
+    assert doubts([anchor(3, disc(24)), anchor(6, disc(5)), anchor(7, disc(25))]) == [
+        "", "contradicts", "",
+    ]  # fmt: skip
+    assert doubts([anchor(3, disc(5)), anchor(40, disc(25))]) == ["", ""]  # it had room to grow
+    assert doubts([anchor(3, disc(5)), anchor(6, np.ones((60, 60), bool))]) == ["", "flooded"]
+
+
+def test_what_a_person_insisted_on_is_not_doubted():
+    assert doubts([anchor(3, disc(5)), anchor(6, disc(25), settled=True)]) == ["contradicts", ""]
+    assert doubts([anchor(3, np.ones((60, 60), bool), settled=True)]) == [""]
+    assert doubts([anchor(3, np.ones((60, 60), bool))], max_spread=0) == [""]
+
+
+def test_an_end_is_told_in_words():
+    grew = Stop(Plane(0, 52), "grew", 3.1)
+    assert str(grew) == "stopped at plane 52: it grew threefold"
+    flooded = Stop(Plane(0, 4), "flooded")
+    assert str(flooded) == "not started from plane 4: the mask there covers the slice"
+    assert warnings([(1, grew), (1, grew), (2, Stop(Plane(0, 9), "faded")), (3, flooded)]) == [
+        f"object 1: {grew}", f"object 3: {flooded}",
+    ]  # fmt: skip
+
+
+def test_growth_ends_a_walk():
+    areas = [np.count_nonzero(disc(5)), np.count_nonzero(disc(9))]
+    assert Ending().reason(disc(10), disc(9), areas, 1.0) == "grew"
+    assert Ending().reason(disc(10), disc(9), areas, 1.0, largest=areas[1]) is None
+    assert Ending(max_spread=0).reason(disc(10), disc(9), areas, 1.0) is None
+
+
+def test_a_flooded_click_is_not_carried_on():
+    session = Session(Floods(), Volume(np.zeros((9, 30, 30), np.uint8)))
+    session.click((4, 15, 15))
+    change = session.propagate()
+    assert session.mask.any(axis=(1, 2)).tolist() == [i == 4 for i in range(9)]
+    assert {(label, str(stop)) for label, stop in change.stops} == {
+        (1, "not started from plane 4: the mask there covers the slice")
+    }
+
+
+def test_a_first_click_starts_from_the_mask_of_the_plane_beside():
+    session = Session(Floods(), Volume(np.zeros((9, 60, 60), np.uint8)))
+    session.set_initial_mask(disc(8), Plane(0, 4))
+    session.click((5, 31, 30))
+    np.testing.assert_array_equal(session.mask_on(Plane(0, 5)), disc(8))
+    session.click((8, 50, 50))  # beside it there is nothing
+    assert session.mask_on(Plane(0, 8)).all()
+
+
+@pytest.mark.parametrize(
+    ("index", "at", "found"), [(5, (30, 30), True), (5, (30, 39), True), (5, (30, 45), False),
+                               (12, (30, 30), False)],
+)  # fmt: skip
+def test_only_a_mask_nearby_is_started_from(index, at, found):
+    start = start_of({4: disc(8)}, index, Click(*at, True), step_mm=1.0, spacing=(1.0, 1.0))
+    assert (start is not None) == found
+
+
+def test_cones_open_from_the_clicked_plane():
+    whole = slice(0, 60), slice(0, 60)
+    cones = Cones({4: disc(8)}, 1.0, 2.0, (1.0, 1.0))
+    for index, radius in ((5, 11.5), (2, 13.5)):
+        area = np.count_nonzero(cones.at(index, whole))
+        assert area == pytest.approx(np.pi * radius**2, rel=0.1)
+    assert Cones({}, 1.0, 2.0, (1.0, 1.0)).at(5, whole) is None
+
+
+def test_what_was_taken_away_stays_away_nearby():
+    whole = slice(0, 60), slice(0, 60)
+    cones = Cones({}, 1.0, 1.0, (1.0, 1.0), {9: disc(10)})
+    assert not (cones.at(9, whole) & disc(10)).any()
+    assert (~cones.at(6, whole)).sum() == pytest.approx(np.pi * 7**2, rel=0.15)
+    assert cones.at(25, whole).all()
+
+
+def test_towards_an_emptied_plane_a_mask_closes():
+    areas = [np.count_nonzero(Restraint().closed(disc(20), mm, (1.0, 1.0))) for mm in (1, 3, 20)]
+    assert areas == sorted(areas)
+    assert areas[0] < 0.1 * areas[2] == 0.1 * np.count_nonzero(disc(20))
+    np.testing.assert_array_equal(Restraint(closing=0).closed(disc(9), 1, (1, 1)), disc(9))
+
+
+def test_a_negative_click_reaches_the_planes_that_the_flood_reached():
+    session = Session(Floods(), Volume(np.zeros((30, 60, 60), np.uint8)))
+    session.set_initial_mask(disc(20), Plane(0, 4))
+    session.propagate()
+    before = session.mask.sum(axis=(1, 2))
+    assert before[20] == before[4]
+    session.click((14, 30, 30), positive=False)
+    session.propagate()
+    after = session.mask.sum(axis=(1, 2))
+    assert not after[14:].any()
+    assert (after[10:14] < 0.5 * before[10:14]).all()
+    assert (np.diff(after[4:15]) <= 0).all()
+
+
+def test_through_time_nothing_is_held_to_the_first_frame():
+    settings = WalkSettings.through_time()
+    assert (settings.restraint.cone, settings.restraint.closing) == (0.0, 0.0)
+    assert settings.ending.max_spread == 0.0
