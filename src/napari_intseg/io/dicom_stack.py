@@ -202,7 +202,7 @@ def _once(frames: Sequence[Frame]) -> list[Frame]:
     """
     seen: dict[Any, Frame] = {}
     for frame in frames:
-        key = (frame.header.uid, frame.number, frame.position, frame.order)
+        key: tuple[Any, ...] = (frame.header.uid, frame.number, frame.position, frame.order)
         if key in seen and not (frame.header.uid and frame.position):
             key = (*key, _digest(frame.header.file))
             first = seen[key[:4]]
