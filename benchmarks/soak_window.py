@@ -239,9 +239,8 @@ class Soak:
         again = replay(written, binder.frame.volume, lambda identity: MODELS[identity.name])
         self.report.replays += 1
         kept = session.labels
-        replayed = np.where(foreign, 0, again.sessions[0].labels)
-        kept, shown = np.where(foreign, 0, kept), np.where(foreign, 0, shown)
-        for what, other in (("replayed", replayed), ("shown", shown)):
+        shown = np.where(foreign, kept, shown)
+        for what, other in (("replayed", again.sessions[0].labels), ("shown", shown)):
             if not np.array_equal(other, kept):
                 at = np.argwhere(other != kept)
                 told = f"{len(at)} pixels from {at[0].tolist()}: {other[tuple(at[0])]} {what}, "
