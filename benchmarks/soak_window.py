@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 import weakref
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import napari
 import numpy as np
+from napari.layers import Image, Labels, Layer, Points, Shapes, Vectors
 from qtpy.QtWidgets import QApplication
 from vispy.gloo.glir import _GlirQueueShare as GlirQueueShare
 
@@ -29,6 +31,13 @@ from soak_memory import Memory, memory
 THREAD = "napari-intseg inference"
 SHAPE = (12, 48, 56)
 WINDOW_PX = (700, 500)  # Qt paints in software here, at the price of its area
+MOST_LAYERS = 9
+PLACES: dict[str, list[Any]] = {
+    "scale": [(1, 1, 1), (3, 0.5, 0.5), (-2, 1, 1)],
+    "translate": [(0, 0, 0), (5, -3, 2)],
+    "affine": [np.eye(4), np.diag([1.0, -1.0, 1.0, 1.0])],
+    "units": [("pixel",) * 3, ("mm",) * 3],
+}
 A, B = "random-walker", "region-growing"  # names that need no weights; the toys stand for them
 
 
@@ -124,6 +133,7 @@ class Soak:
         self.rng, self.report, self.seed = np.random.default_rng(seed), report, seed
         self.keep = keep  # where to put the journal of a session that differed
         self.data = volume(seed)
+        self.strangers: list[Any] = []  # layers that are not the widget's
         self.viewer: Any = None
         self.kept: list[weakref.ref[Any]] = []
         self.open()
@@ -135,19 +145,32 @@ class Soak:
         # napari alone crashes in Mesa's software OpenGL when layers are removed and added quickly
         # (no plugin needed); all but the drawing itself goes on without the canvas
         self.viewer.window._qt_viewer.canvas.native.hide()
+        self.strangers.clear()
+        self.dock()
+        self.bench.choose_image(self.viewer.add_image(self.data, name="boxes"))
+        self.bench.new_object()
+
+    def dock(self) -> None:
+        """Put the widget into the viewer, with a model."""
         self.widget = SegmentWidget(self.viewer)
         self.viewer.window.add_dock_widget(self.widget, name="napari-intseg")
         self.bench = self.widget.bench
         self.bench.loader._load_with = lambda choice, _old, _stop: MODELS[choice.name]
         self.bench.loader.choose(Choice(A))
         turn(lambda: self.bench.loader.model in MODELS.values())
-        self.bench.choose_image(self.viewer.add_image(self.data, name="boxes"))
-        self.bench.new_object()
+
+    def shut(self) -> None:
+        """Take the widget out of the viewer, as a person does who closes the dock."""
+        docked = self.widget.parent()
+        self.viewer.window.remove_dock_widget(docked)
+        self.widget.close()
+        QApplication.processEvents()
 
     def close(self) -> None:
         """Replay what was done, close everything, and see what stays."""
         if self.settle():
             self.check()
+        self.strangers.clear()
         layers = [weakref.ref(layer) for layer in self.viewer.layers]
         self.kept.extend(layers)
         self.widget.close()
@@ -170,6 +193,7 @@ class Soak:
     def binder(self) -> Any:
         """The binder; a new one if its layers were removed."""
         if self.bench.binder is None:
+            self.find_image()
             self.bench.new_object()
         return self.bench.binder
 
@@ -206,12 +230,16 @@ class Soak:
         binder = self.bench.binder
         if binder is None or not binder.drawer.sessions:
             return
-        shown, session = np.asarray(binder.labels.data), binder.drawer.sessions[0]
+        shown, session = np.array(binder.labels.data), binder.drawer.sessions[0]
+        # what was there before the session began is left alone, also where an answer reaches it
+        own = [label for label in session.objects if binder.is_begun(label)]
+        foreign = (shown > 0) & ~np.isin(shown, own)
         written = parse_journal([json.dumps(line) for line in binder.drawer.journal.lines])
 
         again = replay(written, binder.frame.volume, lambda identity: MODELS[identity.name])
         self.report.replays += 1
         kept = session.labels
+        shown = np.where(foreign, kept, shown)
         for what, other in (("replayed", again.sessions[0].labels), ("shown", shown)):
             if not np.array_equal(other, kept):
                 at = np.argwhere(other != kept)
@@ -336,6 +364,169 @@ class Soak:
         layer = self.viewer.layers[int(self.rng.integers(len(self.viewer.layers)))]
         layer.name = f"{layer.name[:12]} {int(self.rng.integers(100))}"
 
+    def do_hide(self) -> None:
+        """Close or open the eye of a layer."""
+        layer = self.layer()
+        layer.visible = not layer.visible
+
+    def do_reorder(self) -> None:
+        """Move a layer up or down."""
+        layers = self.viewer.layers
+        layers.move(int(self.rng.integers(len(layers))), int(self.rng.integers(len(layers))))
+
+    def do_duplicate(self) -> None:
+        """Duplicate a layer as the menu does, unless there are many."""
+        if len(self.viewer.layers) < MOST_LAYERS:
+            layer = self.layer()
+            copied, state, kind = layer.as_layer_data_tuple()
+            self.viewer.add_layer(
+                Layer.create(deepcopy(copied), {**state, "name": f"{layer.name} copy"}, kind)
+            )
+            self.strangers.append(self.viewer.layers[-1])
+
+    def do_stranger(self) -> None:
+        """Open a layer as other plugins do: of more or fewer axes, elsewhere; or close one."""
+        if len(self.viewer.layers) >= MOST_LAYERS:
+            for layer in self.strangers:
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
+            self.strangers.clear()
+            return
+        shape = [(3, *SHAPE), SHAPE[1:], SHAPE][int(self.rng.integers(3))]
+        scale = float(self.rng.choice([1.0, 0.5, 3.0]))
+        made: list[Any] = [
+            Image(np.zeros(shape, np.float32), scale=[scale] * len(shape)),
+            Labels(np.zeros(shape, np.int32), translate=[-scale] * len(shape)),
+            Points(np.zeros((1, len(shape)))),
+            Shapes([[(0, 0), (9, 9)]], shape_type="line"),
+            Vectors(np.zeros((1, 2, len(shape)))),
+        ]
+        layer = made[int(self.rng.integers(len(made)))]
+        self.strangers.append(self.viewer.add_layer(layer))
+
+    def do_delete_layer(self) -> None:
+        """Delete one of the layers; another image of the same name is opened if it was ours."""
+        if self.settle():
+            self.check()
+        layer = self.layer()
+        self.kept.append(weakref.ref(layer))
+        self.viewer.layers.remove(layer)
+        self.strangers = [x for x in self.strangers if x is not layer]
+        del layer
+        self.find_image()
+
+    def do_replace_data(self) -> None:
+        """Give the image, or the Labels layer, other data."""
+        if self.settle():
+            self.check()
+        image, binder = self.bench.image, self.binder
+        if self.rng.random() < 0.5:
+            axes = int(self.rng.choice([2, 3, 4], p=[0.2, 0.6, 0.2]))
+            if axes != 3:  # work ends; then the image is as it was, for the other actions
+                image.data = np.zeros(((3, *SHAPE) if axes == 4 else SHAPE[1:]), np.uint8)
+                self.bench.new_object()
+                if self.settle():
+                    self.bench.undo()
+            image.data = volume(int(self.rng.integers(100)))
+        elif self.rng.random() < 0.5:
+            binder.labels.data = np.asarray(binder.labels.data).astype(np.int32)
+        else:
+            binder.labels.data = np.zeros(SHAPE, np.uint16)
+
+    def do_scale(self) -> None:
+        """Scale, move, turn the image or one of its layers, or say its unit."""
+        layer = self.layer()
+        if layer.ndim != len(SHAPE):
+            return
+        name, values = list(PLACES.items())[int(self.rng.integers(len(PLACES)))]
+        setattr(layer, name, values[int(self.rng.integers(len(values)))])
+
+    def do_order(self) -> None:
+        """Transpose or roll the axes, or go to 3-D and back."""
+        dims = self.viewer.dims
+        what = int(self.rng.integers(3))
+        if what == 0:
+            dims.transpose()
+        elif what == 1:
+            dims.roll()
+        else:
+            dims.ndisplay = 3
+            QApplication.processEvents()
+            dims.ndisplay = 2
+
+    def do_points(self) -> None:
+        """Replace all points at once."""
+        if self.binder.points.ndim == len(SHAPE):
+            count = int(self.rng.integers(0, 4))
+            self.binder.points.data = np.array([self.where() for _ in range(count)]).reshape(
+                count, len(SHAPE)
+            )
+
+    def do_theme(self) -> None:
+        """Change the theme."""
+        self.viewer.theme = str(self.rng.choice(["dark", "light"]))
+
+    def do_number(self) -> None:
+        """Choose a number that the Labels layer cannot hold as it is."""
+        self.bench.select_object(int(self.rng.choice([70_000, 2**31, 2**40])))
+
+    def do_redock(self) -> None:
+        """Close the dock, and open it again on the same layers."""
+        if self.settle():
+            self.check()
+            self.shut()
+            self.dock()
+            self.find_image()
+
+    def do_second(self) -> None:
+        """Open a second widget in the same viewer, click in it, and close it again."""
+        if not self.settle():
+            return
+        before = np.array(self.binder.labels.data)
+        other = SegmentWidget(self.viewer)
+        bench = other.bench
+        bench.loader._load_with = lambda choice, _old, _stop: MODELS[choice.name]
+        bench.loader.choose(Choice(A))
+        turn(lambda: bench.loader.model in MODELS.values())
+        bench.choose_image(self.bench.image)
+        bench.new_object()
+        own = bench.binder
+        if own is not None:
+            own.points.add(self.where())
+            turn(lambda: bench.worker.is_idle and own.is_idle)
+            if own.labels is self.binder.labels or own.points is self.binder.points:
+                self.report.errors.append("two widgets work in the same layers")
+            for layer in (own.labels, own.points):
+                self.viewer.layers.remove(layer)
+        other.close()
+        if not np.array_equal(before, self.binder.labels.data):
+            self.report.differences.append("a second widget changed the labels of the first")
+
+    def do_viewer(self) -> None:
+        """Open a second viewer with the widget, click in it, and close it again."""
+        if self.settle():
+            threads = self.report.threads
+            other = Soak(int(self.rng.integers(1000)), self.report, self.keep)
+            other.binder.points.add(other.where())
+            other.close()
+            self.kept += other.kept
+            self.report.threads = threads  # that of this viewer is still needed
+
+    def layer(self) -> Any:
+        """Return any layer."""
+        return self.viewer.layers[int(self.rng.integers(len(self.viewer.layers)))]
+
+    def find_image(self) -> None:
+        """Have an image of the usual shape chosen; a new one of the same name if there is none."""
+        images = [
+            x
+            for x in self.viewer.layers
+            if isinstance(x, Image) and x.data.shape == SHAPE and x not in self.strangers
+        ]
+        if not images:
+            images = [self.viewer.add_image(volume(int(self.rng.integers(100))), name="boxes")]
+        self.bench.choose_image(images[0])
+
     def do_remove(self) -> None:
         """Remove the Labels and the Points layer; the next action begins anew."""
         if self.settle():
@@ -355,9 +546,17 @@ class Soak:
 ACTIONS = {
     "click": 30, "move": 8, "delete": 4, "stroke": 8, "undo": 12, "redo": 8, "plane": 8, "axis": 3,
     "new": 3, "select": 6, "model": 2, "window": 2, "propagate": 2, "find": 1, "discard": 2,
-    "rename": 1, "remove": 0.2,
-    "reopen": 0.1,
+    "rename": 1, "hide": 3, "reorder": 1, "duplicate": 0.3, "stranger": 1, "scale": 1, "order": 1,
+    "points": 0.5, "theme": 0.2, "number": 0.2,
+    "delete_layer": 0.3, "replace_data": 0.3, "redock": 0.2, "second": 0.2, "viewer": 0.1,
+    "remove": 0.2, "reopen": 0.1,
 }  # fmt: skip
+
+ON_LAYERS = (
+    "hide", "reorder", "duplicate", "stranger", "scale", "order", "points", "theme", "number",
+    "delete_layer", "replace_data", "redock", "second", "viewer",
+)  # fmt: skip
+"""What a person does to layers and windows beside the widget."""
 
 
 def drop_drawing() -> int:

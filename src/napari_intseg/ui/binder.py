@@ -25,7 +25,7 @@ from napari_intseg.ui.drawer import Drawer
 from napari_intseg.ui.frame import Frame
 from napari_intseg.ui.given import Given
 from napari_intseg.ui.kept import place_of
-from napari_intseg.ui.layers import Place, as_prompts, make_room
+from napari_intseg.ui.layers import Place, as_prompts, is_in_memory, make_room
 from napari_intseg.ui.lying import Lying
 from napari_intseg.ui.made import Work, hold, let_go, put_aside, take_up
 from napari_intseg.ui.marks import MarkReader
@@ -250,6 +250,7 @@ class Binder(Given):
             self._changes.extend(changes)
             self.tools.post(self._draw_changes)
         if beyond:
+            self.clicking.set_defaults()  # napari takes over what a table says last
             self.tools.voice.failed.emit(self._too_large(f"object {beyond[-1].object}"))
         for count, what in ((outside, "point"), (shapes_outside, "shape")):
             if count:
@@ -375,7 +376,7 @@ class Binder(Given):
 
     def _too_large(self, what: str) -> str:
         kind = np.dtype(self.labels.data.dtype)
-        most = LARGEST_LABEL if isinstance(self.labels.data, np.ndarray) else np.iinfo(kind).max
+        most = LARGEST_LABEL if is_in_memory(self.labels) else np.iinfo(kind).max
         return (
             f"{what} cannot be drawn: expected a number of at most {most}, which is what "
             f"{self.labels.name!r} can hold. Give it a smaller number."

@@ -110,10 +110,15 @@ def make_room(labels: Labels, label: int) -> bool:
     """Return whether a layer can hold a label; one in memory is given a larger type if need be."""
     if label <= np.iinfo(labels.data.dtype).max:
         return True
-    if label > LARGEST_LABEL or not isinstance(labels.data, np.ndarray):
+    if label > LARGEST_LABEL or not is_in_memory(labels):
         return False
     labels.data = labels.data.astype(np.int32)
     return True
+
+
+def is_in_memory(labels: Labels) -> bool:
+    """Whether a layer's labels are in memory, and not in a file."""
+    return isinstance(labels.data, np.ndarray) and not isinstance(labels.data, np.memmap)
 
 
 def geometry(frame: Frame) -> dict[str, Any]:
