@@ -15,7 +15,8 @@ from napari_intseg.evaluation.metrics import SurfaceDistance, dice, iou, surface
 from napari_intseg.evaluation.opening import opening
 from napari_intseg.evaluation.robot import RobotUser, Rule, Truth
 from napari_intseg.inference.intensity import resolve_intensity
-from napari_intseg.inference.predict import Options, PreparedStore, SliceAnswer, predict_slice
+from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.inference.seeing import PreparedStore
 
 
 @dataclass(frozen=True, slots=True)

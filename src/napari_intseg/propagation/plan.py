@@ -7,7 +7,8 @@ from typing import Any, Literal
 from napari_intseg.core.segmenter import MemorySegmenter, Segmenter
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.inference.predict import Options, PreparedStore
+from napari_intseg.inference.predict import Options
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.propagation.ending import Ending
 from napari_intseg.propagation.restraint import Restraint
 from napari_intseg.propagation.stretch import Stretch

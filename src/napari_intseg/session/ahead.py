@@ -5,14 +5,9 @@ from functools import partial
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
-from napari_intseg.inference.predict import (
-    Options,
-    PreparedStore,
-    largest_view_px,
-    prepare_slice,
-    whole_keys,
-)
+from napari_intseg.inference.predict import Options, largest_view_px, prepare_slice, whole_keys
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.session.cache import PreparedCache
 from napari_intseg.session.desk import Desk
 from napari_intseg.session.embeddings import LayeredCache

@@ -19,8 +19,8 @@ from napari_intseg.inference.candidates import (
 )
 from napari_intseg.inference.contrast import Contrast
 from napari_intseg.inference.patch import Patch, bounding_box
-from napari_intseg.inference.predict import PreparedStore
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.session.request import Request, run
 from napari_intseg.session.setup import Question, Setup
 from napari_intseg.session.state import Window

@@ -10,8 +10,9 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.inference.flip import Flip
 from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.predict import PreparedStore, SliceAnswer, predict_slice
+from napari_intseg.inference.predict import SliceAnswer, predict_slice
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.session.compare import joint_window, mask_in
 from napari_intseg.session.setup import Question
 

@@ -11,13 +11,9 @@ from napari_intseg.core.taking import missing
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.predict import (
-    PreparedStore,
-    SliceAnswer,
-    largest_view_px,
-    predict_slice,
-)
+from napari_intseg.inference.predict import SliceAnswer, largest_view_px, predict_slice
 from napari_intseg.inference.reading import SliceReader
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.session.packing import Packed, pack
 from napari_intseg.session.setup import Question
 

@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Points
 
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.inference.predict import PreparedStore
+from napari_intseg.inference.seeing import PreparedStore
 from napari_intseg.session.both_ways import both_ways, differing
 from napari_intseg.session.compare import Spot, deepest
 from napari_intseg.session.setup import Question
