@@ -145,6 +145,19 @@ def test_removing_a_click_replays_only_those_after_it(bright, two_balls):
     assert model.calls == 6
 
 
+def test_removing_a_click_before_many_has_those_answered_together(bright, two_balls):
+    for obey, calls in ((True, 1), (False, 20)):
+        model = bright()
+        session = Session(model, two_balls, obey=obey)
+        for number in range(30):
+            session.click((12, 13 + number % 15, 14))
+        model.calls = 0
+        session.remove_click(9)
+        assert model.calls == calls
+        assert len(session.clicks) == 29
+        assert not session.is_pending(Plane(0, 12))
+
+
 def test_a_model_without_memory_is_asked_once_however_many_clicks(bright, two_balls):
     model = bright(uses_prev=False)
     session = Session(model, two_balls)

@@ -90,7 +90,7 @@ def _filtered(image: FloatArray, level: float) -> FloatArray:
         share = np.float32((_SURELY * level * noise) ** 2) / np.maximum(energy, np.float32(1e-9))
         out += band * np.maximum(0, 1 - share)
         finer = coarser
-    return np.clip(out + finer, 0, 1)
+    return np.asarray(np.clip(out + finer, 0, 1), np.float32)
 
 
 @cache

@@ -174,6 +174,27 @@ def test_version_1_is_read_for_ever(bright):
     assert replayed.sessions[0].labels.any()
 
 
+def test_what_was_done_before_views_were_denoised_is_done_as_then(bright):
+    replayed = replay(read_journal(FIRST), lambda _: Volume(DATA), lambda _: bright(kinds=KINDS))
+    setup = replayed.sessions[0].setup
+    assert (setup.denoise, setup.look_again, setup.obey) == (False, False, False)
+    deep = replay(
+        read_journal(FIRST), lambda _: Volume(DATA.astype(np.int16)), lambda _: bright(kinds=KINDS)
+    )
+    begin = deep.sessions[0].recorder.journal.lines[1]
+    assert begin["setup"]["window"] == "percentile"
+
+
+def test_whether_views_are_denoised_is_written_down(bright):
+    session = Session(bright(kinds=KINDS), Volume(DATA), denoise=False)
+    session.click((2, 10, 10))
+    assert session.setup.seen()["denoise"] is False
+    replayed = again(session, bright)
+    assert replayed.differences == ()
+    setup = replayed.sessions[0].setup
+    assert (setup.denoise, setup.look_again, setup.obey) == (False, True, True)
+
+
 @pytest.mark.parametrize(
     "value",
     [
