@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
-from napari_intseg.evaluation.curves import carried
 from napari_intseg.evaluation.jobs import Score
+from napari_intseg.evaluation.run import carried
 
 STEPS = (1, 3, 5, 10)
 """Interactions after which the Dice is told."""

@@ -261,6 +261,7 @@ class Propagating(GoingBack):
                     Anchor(
                         plane.index, patch, is_empty, source,
                         is_settled=settled, removed=self._removed(state, patch),
+                        is_remnant=_is_remnant(state),
                     )
                 )  # fmt: skip
         return found
@@ -314,6 +315,11 @@ class Propagating(GoingBack):
                 "Choose planes inside the data."
             )
         return wanted
+
+
+def _is_remnant(state: PlaneState) -> bool:
+    clicks = state.prompts.clicks
+    return bool(clicks) and not any(c.positive for c in clicks) and not state.is_painted
 
 
 def _source(anchor: Anchor | None) -> object:
