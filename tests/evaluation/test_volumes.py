@@ -101,7 +101,7 @@ def test_live_it_clicks_where_the_largest_connected_error_is():
     truth[2, 4:9, 4:9] = 1
     assert planes_by_error(truth > 1, truth)[0] == 0
     assert planes_by_region(truth > 1, truth) == [2, 0]
-    volume = Volume((200 * truth).astype(np.uint8))
+    volume = Volume(np.uint8(200) * (truth == 1))
     course = segment_volume(Bright(), volume, truth, Protocol(1), live=True)
     assert course.clicks[0][0] == 2
     assert (course.clicks[0][1].row, course.clicks[0][1].col) == (6, 6)

@@ -1,5 +1,7 @@
 """Clicked planes that break out are not carried on; corrections reach what one flood reached."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,11 @@ def test_what_others_speak_against_is_doubted():
     ]  # fmt: skip
     assert doubts([anchor(3, disc(5)), anchor(40, disc(25))]) == ["", ""]  # it had room to grow
     assert doubts([anchor(3, disc(5)), anchor(6, np.ones((60, 60), bool))]) == ["", "flooded"]
+
+
+def test_of_two_the_one_nobody_pointed_at_is_doubted():
+    left = replace(anchor(3, disc(3)), is_remnant=True)
+    assert doubts([left, anchor(6, disc(25))]) == ["contradicts", ""]
 
 
 def test_what_a_person_insisted_on_is_not_doubted():

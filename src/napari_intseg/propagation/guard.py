@@ -135,9 +135,12 @@ def doubted(
     while True:
         left = [i for i, anchor in enumerate(anchors) if not anchor.is_empty and not doubts[i]]
         against = {i: sum(contradict(i, j) for j in left if j != i) for i in left}
-        # the one that most others speak against; of two the larger, since floods are the usual case
+        # the one that most others speak against; of two that at which nobody pointed, else the
+        # larger, since floods are the usual case
         open_ = [i for i in left if not anchors[i].is_settled]
-        worst = max(open_, key=lambda i: (against[i], areas[i]), default=None)
+        worst = max(
+            open_, key=lambda i: (against[i], anchors[i].is_remnant, areas[i]), default=None
+        )
         if worst is None or not against[worst]:
             break
         doubts[worst] = "contradicts"

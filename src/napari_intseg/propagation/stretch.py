@@ -28,6 +28,8 @@ class Anchor:
     removed : Patch or None
         What propagation had said there and a person took away: walks from the other side leave it
         out as well.
+    is_remnant : bool
+        Whether nobody pointed at the object there: it is what negative clicks left.
     """
 
     index: int
@@ -37,6 +39,7 @@ class Anchor:
     doubt: str = ""
     is_settled: bool = False
     removed: Patch | None = None
+    is_remnant: bool = False
 
     @property
     def is_start(self) -> bool:

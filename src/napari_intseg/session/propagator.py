@@ -355,6 +355,7 @@ class Propagator:
                     Anchor(
                         plane.index, patch, is_empty, source,
                         is_settled=settled, removed=self._removed(state, patch),
+                        is_remnant=_is_remnant(state),
                     )
                 )  # fmt: skip
         return found
@@ -415,6 +416,12 @@ def propagated(document: Document, step: Step) -> Shown:
     kept = pack(step.patch, document.setup.model.traits.threshold)
     rank = (False, document.next_serial())
     return Shown(kept.patch, kept.inside, rank, confidence=step.confidence)
+
+
+def _is_remnant(state: PlaneState) -> bool:
+    """Whether negative clicks alone were given: what is left was never said to be the object."""
+    clicks = state.prompts.clicks
+    return bool(clicks) and not any(c.positive for c in clicks) and not state.is_painted
 
 
 def _source(anchor: Anchor | None) -> object:
