@@ -682,7 +682,8 @@ class Session:
         return self.document.object if label is None else label
 
     def _change_prompts(self, changes: Mapping[Plane, Prompts], title: str) -> Change:
-        label, states = self.document.check_open(), {}
+        label = self.document.check_open()
+        states: dict[Hashable, Any] = {}
         for plane, prompts in changes.items():
             states[PlaneKey(label, plane)] = self.predictor.change_prompts(plane, label, prompts)
         return self.document.do(title, states)
