@@ -122,7 +122,7 @@ class Looking:
         """
         binder, setup = self._bench.binder, self.setup
         now = None if binder is None else binder.viewed
-        if setup is None or now is None or isinstance(now, str):
+        if binder is None or setup is None or now is None or isinstance(now, str):
             then(None)
             return
         plane = now.plane
