@@ -12,7 +12,8 @@ from napari_intseg.inference.noise import denoised, noise_level
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.view import SOFTENED, Read, Soften, View
 
-MEASURED_PX = 512  # 260,000 details; takes 8 ms
+MEASURED_PX = 512  # a slice up to this size is measured once, for all views of it
+_SAMPLE_PX = 256  # in its middle: 65,000 details; takes 3 ms
 
 
 class PreparedStore(Protocol):
@@ -96,7 +97,7 @@ class Seeing:
             return lambda rgb: denoised(rgb, _level(rgb))
         level = self._kept(("noise", seen.name))
         if level is None:
-            level = _level(seen.intensity.to_rgb(self.read(*(slice(0, n) for n in self.shape))))
+            level = _level(seen.intensity.to_rgb(self.read(*_middle(self.shape))))
             self._keep(("noise", seen.name), level)
         return None if level == 0 else lambda rgb: denoised(rgb, level)
 
@@ -115,4 +116,9 @@ class Seeing:
 
 
 def _level(rgb: FloatArray) -> float:
-    return noise_level(rgb[:MEASURED_PX, :MEASURED_PX].mean(axis=2))
+    return noise_level(rgb[_middle(rgb.shape[:2])].mean(axis=2))
+
+
+def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    rows, cols = (slice(max(0, (n - _SAMPLE_PX) // 2), (n + _SAMPLE_PX) // 2) for n in shape)
+    return rows, cols
