@@ -211,4 +211,4 @@ def _grey(image: FloatArray) -> FloatArray:
 
 
 def _bins(grey: FloatArray) -> NDArray[np.uint8]:
-    return np.minimum(grey * np.float32(_BINS), np.float32(_BINS - 1)).astype(np.uint8)
+    return np.asarray(np.minimum(grey * np.float32(_BINS), np.float32(_BINS - 1)), np.uint8)
