@@ -8,15 +8,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # GUI tests open a real window; without a display they get a virtual one when there is Xvfb.
 XVFB := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(if $(shell command -v xvfb-run),xvfb-run -a -s "-screen 0 1600x1000x24",))
 
-<<<<<<< HEAD
 # how long `make fuzz` damages files, and from which seed
 SECONDS ?= 600
 SEED ?= 0
 
-.PHONY: demo test lint fuzz clean
-=======
-.PHONY: demo test test-quick docs lint clean
->>>>>>> plumbing
+.PHONY: demo test test-quick fuzz docs lint clean
 
 # `make demo VOLUME=scan.nii.gz` segments a volume of yours
 demo: $(VENV)/.demo
@@ -27,11 +23,10 @@ test: lint
 		echo "no display and no xvfb-run: install the packages that .ci/run lists" >&2; exit 1; fi
 	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-<<<<<<< HEAD
 # damaged files of every kind, each read in a process with limits; what is found is kept
 fuzz: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_files.py --seconds $(SECONDS) --seed $(SEED) --keep fuzz-findings
-=======
+
 # ruff, and the tests of the rooms that differ from main; what is marked slow is left to `make test`
 test-quick: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -42,7 +37,7 @@ test-quick: $(VENV)/.test
 # a broken link or reference is an error
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
->>>>>>> plumbing
+
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -70,8 +65,4 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 clean:
-<<<<<<< HEAD
-	rm -rf $(VENV) demo-output fuzz-findings build dist
-=======
-	rm -rf $(VENV) demo-output build dist site
->>>>>>> plumbing
+	rm -rf $(VENV) demo-output fuzz-findings build dist site
