@@ -142,8 +142,9 @@ def planes_by_error(mask: BoolArray, truth: Truth) -> list[int]:
 def planes_by_region(mask: BoolArray, truth: Truth) -> list[int]:
     """Return the planes of axis 0 that hold errors, that with the largest connected one first."""
     wrong = ((truth == 1) & ~mask) | ((truth == 0) & mask)
-    sizes = {i: _largest_region(wrong[i]) for i in np.flatnonzero(wrong.any(axis=(1, 2)))}
-    return sorted((int(i) for i in sizes), key=lambda i: -sizes[i])
+    held = np.flatnonzero(wrong.any(axis=(1, 2)))
+    sizes = {int(i): _largest_region(wrong[i]) for i in held}
+    return sorted(sizes, key=lambda i: -sizes[i])
 
 
 def _largest_region(wrong: BoolArray) -> int:
