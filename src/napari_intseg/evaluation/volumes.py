@@ -142,7 +142,8 @@ def planes_by_error(mask: BoolArray, truth: Truth) -> list[int]:
 def planes_by_region(mask: BoolArray, truth: Truth) -> list[int]:
     """Return the planes of axis 0 that hold errors, that with the largest connected one first."""
     wrong = ((truth == 1) & ~mask) | ((truth == 0) & mask)
-    sizes = {int(i): _largest_region(wrong[i]) for i in np.flatnonzero(wrong.any(axis=(1, 2)))}
+    held = np.flatnonzero(wrong.any(axis=(1, 2)))
+    sizes = {int(i): _largest_region(wrong[i]) for i in held}
     return sorted(sizes, key=lambda i: -sizes[i])
 
 
