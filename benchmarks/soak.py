@@ -169,17 +169,17 @@ def rush(seconds: float, delay_s: float = 0.3, per_second: int = 20) -> Rush:
     timer = QTimer()
     timer.timeout.connect(tick)
     timer.start(1)
-    binder, start = run.binder, time.monotonic()
+    image_controller, start = run.image_controller, time.monotonic()
     while (passed := time.monotonic() - start) < seconds:
         if out.clicks < passed * per_second:
             at = (6.0, *(float(run.rng.integers(n)) for n in SHAPE[1:]))
-            binder.points.add(at)
+            image_controller.points.add(at)
             out.clicks += 1
         QApplication.processEvents()
     timer.stop()
     MODELS[A].delay_s = 0.0
     run.settle()
-    session = binder.drawer.sessions[0]
+    session = image_controller.session_store.sessions[0]
     out.held = len(session.clicks)
     plane = session.clicks[-1].plane
     shown = session.document.state(session.object, plane).shown
@@ -198,7 +198,7 @@ def viewers(count: int, with_widget: bool) -> float:
     for number in range(count):
         if with_widget:
             run = Soak(1, Report())
-            run.binder.points.add((3, 10, 10))
+            run.image_controller.points.add((3, 10, 10))
             run.close()
         else:
             viewer = napari.Viewer(show=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.cli.main import main
-from napari_intseg.cli.replay_image import find_look
+from napari_intseg.cli.replay import find_look
 from napari_intseg.core.volume import Volume
 from napari_intseg.inference.intensity import resolve_intensity
 from napari_intseg.io.layer_grid import nearest_order

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import LOGIT_LIMIT, Answer, Prepared, Query, Traits, sigmoid
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import (
+    LOGIT_LIMIT,
+    Answer,
+    Prepared,
+    Query,
+    Traits,
+    ZoomIn,
+    sigmoid,
+)
 from napari_intseg.core.volume import Volume
 from napari_intseg.inference.intensity import Intensity, resolve_intensity
 from napari_intseg.inference.patch import Patch

@@ -26,9 +26,9 @@ from fuzz_corpus import MAKERS, dicom_slice
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.evaluation.truth import read_labels
-from napari_intseg.io import child
-from napari_intseg.io.dicom import list_series
-from napari_intseg.io.dicom_inflate import read_data_set
+from napari_intseg.io import child_process
+from napari_intseg.io.dicom.inflate import read_data_set
+from napari_intseg.io.dicom.series_reader import list_series
 from napari_intseg.io.hooks import read_layers
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.read import read_mask, read_raster, read_volume
@@ -431,12 +431,12 @@ def hanging(monkeypatch):
         program = (
             f"import sys, time\nprint('ready', flush=True)\nfor line in sys.stdin:\n    {then}\n"
         )
-        monkeypatch.setattr(child, "COMMAND", (sys.executable, "-c", program + then))
-        monkeypatch.setattr(child, "LIMIT_S", 1.0)
-        monkeypatch.setattr(child, "_first", child._First())
+        monkeypatch.setattr(child_process, "COMMAND", (sys.executable, "-c", program + then))
+        monkeypatch.setattr(child_process, "LIMIT_S", 1.0)
+        monkeypatch.setattr(child_process, "_first", child_process._First())
 
     yield start
-    child._first.close()
+    child_process._first.close()
 
 
 @pytest.mark.parametrize(
@@ -463,7 +463,7 @@ def test_a_reader_that_ends_badly_ends_in_the_child(tmp_path, hanging, then, tol
 def test_without_a_child_files_are_read_all_the_same(tmp_path, monkeypatch, caplog):
     path = tmp_path / "i.mha"
     write_array(path, np.zeros((8, 8), np.int16), FLAT)
-    monkeypatch.setattr(child, "_first", child._First())
-    monkeypatch.setattr(child, "COMMAND", (sys.executable, "-c", "pass"))
+    monkeypatch.setattr(child_process, "_first", child_process._First())
+    monkeypatch.setattr(child_process, "COMMAND", (sys.executable, "-c", "pass"))
     assert read_volume(path).shape == (8, 8)
     assert "files are not opened in a process of their own first" in caplog.text

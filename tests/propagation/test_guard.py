@@ -11,9 +11,9 @@ from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.ending import Ending
 from napari_intseg.propagation.guard import Stop, doubted, is_flood, warnings
-from napari_intseg.propagation.guide import start_of
 from napari_intseg.propagation.restraint import Cones, Restraint
 from napari_intseg.propagation.stretch import Anchor
+from napari_intseg.propagation.stretch_walker import start_of
 from napari_intseg.propagation.walk import WalkSettings
 
 

@@ -5,9 +5,8 @@ import pytest
 
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import CompactAnswer, Patch, squeeze
 from napari_intseg.inference.predict import SliceAnswer
-from napari_intseg.inference.squeezed import Squeezed, squeeze
 from napari_intseg.inference.view import View
 from napari_intseg.session.predictor import AnswerCache, size_of
 from napari_intseg.session.question import Question
@@ -88,7 +87,7 @@ def test_a_hundred_clicks_on_large_slices_hold_little(bright):
         session.click((number % 3, 10 + 20 * number, 30))
     assert session.predictor.answers.nbytes <= 10 << 20
     states = [state for _, state in session.document.canvas.states(1)]
-    assert all(isinstance(s.shown.patch, Squeezed) for s in states)
+    assert all(isinstance(s.shown.patch, CompactAnswer) for s in states)
     assert sum(s.shown.patch.nbytes for s in states) < 100_000
 
 

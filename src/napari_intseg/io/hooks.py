@@ -12,7 +12,7 @@ from napari_intseg.core.affine import FloatMatrix, to_napari
 from napari_intseg.core.recognition import SOFT_TISSUE_HU, is_hounsfield
 from napari_intseg.errors import FileError
 from napari_intseg.io.beside import METADATA, write_beside
-from napari_intseg.io.dicom_header import looks_like_dicom
+from napari_intseg.io.dicom.header import looks_like_dicom
 from napari_intseg.io.layer_grid import KEY, file_grid, nearest_order, reordered, time_part
 from napari_intseg.io.ome_zarr import is_zarr, label_names
 from napari_intseg.io.pieces import in_pieces

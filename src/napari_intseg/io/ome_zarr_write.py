@@ -12,7 +12,7 @@ from napari_intseg.core.files import write_text
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
-from napari_intseg.io.extra import lazy_extra
+from napari_intseg.io.checks import lazy_extra
 from napari_intseg.io.ome_zarr import Multiscale, is_zarr, multiscale_of
 from napari_intseg.io.raster import ORDER
 from napari_intseg.io.source import FileVolume, ZarrScale

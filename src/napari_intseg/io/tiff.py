@@ -16,14 +16,12 @@ from napari_intseg.core.affine import from_spacing, spacing_of
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError, MissingExtraError
-from napari_intseg.io.extra import lazy_extra
+from napari_intseg.io.checks import check_size, lazy_extra
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Raster, known_axes, ordered
-from napari_intseg.io.remarks import remark
-from napari_intseg.io.sizes import check_size
 from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
-from napari_intseg.io.tiff_check import check_packed, check_tiff
-from napari_intseg.io.tiff_scale import read_scale
+from napari_intseg.io.suffixes import remark
+from napari_intseg.io.tiff_scale import check_packed, check_tiff, read_scale
 
 LAZY_BYTES = 2**29
 _IMAGEJ_LIMIT_BYTES = 2**31

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
 from napari_intseg.inference.patch import Patch, bounding_box
-from napari_intseg.propagation.distance import depth_in, distance_to
+from napari_intseg.propagation.ending import depth_in, distance_to
 
 _SLACK_PX = 1.5  # an outline is not known better than this
 _LIKE = 0.3  # less like the object than this, on a scale from surroundings to object, is not it

@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.core.segmenter import BoolArray, FloatArray, Segmenter, sigmoid
-from napari_intseg.core.taking import missing
+from napari_intseg.core.segmenter import BoolArray, FloatArray, Segmenter, missing, sigmoid
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.memory_ladder import within_memory
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import CompactAnswer, Patch
 from napari_intseg.inference.predict import (
     SliceAnswer,
     largest_view_px,
     predict_slice,
 )
-from napari_intseg.inference.reading import SliceReader
-from napari_intseg.inference.seeing import PreparedStore
-from napari_intseg.inference.squeezed import Squeezed
-from napari_intseg.propagation.guide import start_of
+from napari_intseg.inference.slice_appearance import PreparedStore
+from napari_intseg.inference.slice_reader import SliceReader
+from napari_intseg.propagation.stretch_walker import start_of
 from napari_intseg.session.document import Change, Document
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
 from napari_intseg.session.journal.recorder import Recorder
@@ -367,7 +365,7 @@ class Predictor:
         out = np.zeros(self.document.volume.slice_shape(plane.axis), np.float32)
         shown = self.document.state(label, plane).shown
         if shown is not None:
-            answer = self.answer(plane, label) if isinstance(shown.patch, Squeezed) else None
+            answer = self.answer(plane, label) if isinstance(shown.patch, CompactAnswer) else None
             patch = shown.patch if answer is None else answer.patch
             out[patch.slices] = sigmoid(patch.logits)
         return out

@@ -11,8 +11,8 @@ from napari_intseg.inference.predict import (
     prepare_slice,
     whole_keys,
 )
-from napari_intseg.inference.reading import SliceReader
-from napari_intseg.inference.seeing import PreparedStore
+from napari_intseg.inference.slice_appearance import PreparedStore
+from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.session.embeddings import LayeredCache, PreparedCache
 from napari_intseg.session.question import Setup
 from napari_intseg.session.session import Session

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from napari_intseg.core.prompts import Box, Prompts, Scribble
-from napari_intseg.core.segmenter import Segmenter
-from napari_intseg.core.settings import ZoomIn
-from napari_intseg.core.taking import missing
+from napari_intseg.core.segmenter import Segmenter, ZoomIn, missing
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import (
@@ -20,7 +18,7 @@ from napari_intseg.inference.intensity import (
 )
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer
-from napari_intseg.inference.reading import check_context
+from napari_intseg.inference.slice_reader import check_context
 from napari_intseg.inference.tiling import Tiles
 from napari_intseg.session.journal.codec import encode
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Segmenter
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Segmenter, ZoomIn
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Box, Click, Prompts
-from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, mask_to_logits
-from napari_intseg.core.taking import missing
+from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, mask_to_logits, missing
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.candidates import (
@@ -19,8 +18,8 @@ from napari_intseg.inference.candidates import (
 )
 from napari_intseg.inference.contrast import Contrast
 from napari_intseg.inference.patch import Patch, bounding_box
-from napari_intseg.inference.reading import SliceReader
-from napari_intseg.inference.seeing import PreparedStore
+from napari_intseg.inference.slice_appearance import PreparedStore
+from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.session.document import Document
 from napari_intseg.session.masks.plane_state import Window
 from napari_intseg.session.predictor import Predictor, Request, run

@@ -7,9 +7,8 @@ from typing import Any, Protocol
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
-from napari_intseg.propagation.frames import as_volume
-from napari_intseg.propagation.moment import Before, Moment, appearance_of
 from napari_intseg.propagation.stretch import Anchor, Stretch, stretches
+from napari_intseg.propagation.time_step import Before, TimePointFinder, appearance_of, as_volume
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk
 from napari_intseg.session.document import Document
 from napari_intseg.session.masks.plane_state import ObjectInfo, ObjectKey, PlaneKey, PlaneState
@@ -98,9 +97,9 @@ class VolumeTracking:
                 if not masks:
                     break
 
-    def _moment(self, time: int, before: Before) -> Moment:
+    def _moment(self, time: int, before: Before) -> TimePointFinder:
         request = replace(self.walk, volume=self.volume_at(time), key=(self.walk.key, time))
-        return Moment(request, self.axis, before, self.known.get(time, {}))
+        return TimePointFinder(request, self.axis, before, self.known.get(time, {}))
 
     def _step(
         self, time: int, index: int, patch: Patch, sure: float, work: tuple[int, int]
@@ -168,8 +167,8 @@ def tracking_request(
     """Return what there is to follow of an object, from the time points where it was settled.
 
     The mask of a slice at one time point is the question at the next; time points at which a
-    person gave something are anchors. A volume is followed as a whole, see `Moment`: from `start`
-    outward; planes on which a person gave something stay, and it goes on from them.
+    person gave something are anchors. A volume is followed as a whole, see `TimePointFinder`:
+    from `start` outward; planes on which a person gave something stay, and it goes on from them.
 
     Parameters
     ----------

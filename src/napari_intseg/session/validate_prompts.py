@@ -6,8 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Array, BoolArray, Traits
-from napari_intseg.core.taking import refused
+from napari_intseg.core.segmenter import Array, BoolArray, Traits, refused
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
 

@@ -10,11 +10,11 @@ from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_intseg.session.journal.file import journals_folder
-from napari_intseg.ui import alternatives, one_object, tools
-from napari_intseg.ui.actions import Keys
-from napari_intseg.ui.bridge import Bridge
-from napari_intseg.ui.comparison import Comparison
-from napari_intseg.ui.looking import Looking
+from napari_intseg.ui.compare.controller import Comparison
+from napari_intseg.ui.controllers import alternative_masks, object_actions, prompt_tools
+from napari_intseg.ui.controllers.propagation import Review
+from napari_intseg.ui.controllers.view_settings import ViewSettings
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.click_panel import ClickPanel
 from napari_intseg.ui.panels.compare_panel import ComparePanel
@@ -31,10 +31,10 @@ from napari_intseg.ui.panels.review_panel import ReviewPanel
 from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
-from napari_intseg.ui.recovery import Recovery
-from napari_intseg.ui.review import Review
-from napari_intseg.ui.workbench import Workbench
-from napari_intseg.ui.writers import put_writers_first
+from napari_intseg.ui.qt.keybindings import Keys
+from napari_intseg.ui.qt.worker_thread import GuiThread
+from napari_intseg.ui.storage.recovery import Recovery
+from napari_intseg.ui.storage.writer_order import put_writers_first
 
 _Closing = tuple[ImagePanel, PromptPanel, RecoveryPanel, StartPanel, ProtectPanel]
 
@@ -49,8 +49,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
 
     Attributes
     ----------
-    bench : Workbench
-        All that it does, for scripts: `bench.new_object()`, `bench.propagate()`, …
+    controller : ViewerController
+        All that it does, for scripts: `controller.new_object()`, `controller.propagate()`, …
     comparison : Comparison
         A second model beside the first.
     """
@@ -58,32 +58,32 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         put_writers_first()
-        self._bridge = Bridge()
-        self.bench = bench = Workbench(napari_viewer, self._bridge.post)
-        self.comparison = Comparison(bench, self._bridge.post)
-        self.review = Review(bench)
+        self._bridge = GuiThread()
+        self.controller = controller = ViewerController(napari_viewer, self._bridge.post)
+        self.comparison = Comparison(controller, self._bridge.post)
+        self.review = Review(controller)
         calls = self._calls()
         self._keys = Keys(napari_viewer, calls)
         buttons = Buttons(calls, self._keys.taken)
-        self.status_panel = StatusPanel(bench)
-        self.image_panel = ImagePanel(bench, Looking(bench, self._bridge.post))
-        self.model_panel = ModelPanel(bench)
-        self.object_panel = ObjectPanel(bench, buttons)
-        self.start_panel = StartPanel(bench)
-        self.prompt_panel = PromptPanel(bench, buttons)
-        self.click_panel = ClickPanel(bench, buttons)
-        self.volume_panel = VolumePanel(bench, buttons)
-        self.review_panel = ReviewPanel(bench, self.review, buttons)
-        self.embeddings_panel = EmbeddingsPanel(bench)
+        self.status_panel = StatusPanel(controller)
+        self.image_panel = ImagePanel(controller, ViewSettings(controller, self._bridge.post))
+        self.model_panel = ModelPanel(controller)
+        self.object_panel = ObjectPanel(controller, buttons)
+        self.start_panel = StartPanel(controller)
+        self.prompt_panel = PromptPanel(controller, buttons)
+        self.click_panel = ClickPanel(controller, buttons)
+        self.volume_panel = VolumePanel(controller, buttons)
+        self.review_panel = ReviewPanel(controller, self.review, buttons)
+        self.embeddings_panel = EmbeddingsPanel(controller)
         self.compare_panel = ComparePanel(self.comparison, buttons)
-        self.export_panel = ExportPanel(bench)
-        self.keep_panel = KeepPanel(bench)
-        self.protect_panel = ProtectPanel(bench)
-        self.recovery = Recovery(bench, journals_folder())
-        self.recovery_panel = RecoveryPanel(bench, self.recovery)
+        self.export_panel = ExportPanel(controller)
+        self.keep_panel = KeepPanel(controller)
+        self.protect_panel = ProtectPanel(controller)
+        self.recovery = Recovery(controller, journals_folder())
+        self.recovery_panel = RecoveryPanel(controller, self.recovery)
         self._arrange()
         self._shut: Callable[[], None] = _Shut(
-            bench,
+            controller,
             self._keys,
             (
                 self.image_panel,
@@ -114,40 +114,40 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         return bool(super().event(event))
 
     def _calls(self) -> dict[str, Callable[[], object]]:
-        bench, here = self.bench, weakref.ref(self)
+        controller, here = self.controller, weakref.ref(self)
 
         def propagate(every: bool = False) -> None:
             widget = here()
             planes = None if widget is None else widget.volume_panel.planes()
-            bench.propagate(planes, every=every)
+            controller.propagate(planes, every=every)
 
         def cancel() -> None:
-            bench.cancel()
+            controller.cancel()
             widget = here()
             if widget is not None:
                 widget.comparison.cancel()
 
         return {
-            "new_object": bench.new_object,
-            "accept_object": bench.accept_object,
-            "find_more": bench.searching.start,
-            "remove_object": partial(one_object.remove, bench),
-            "toggle_sign": bench.toggle_sign,
-            "undo": bench.undo,
-            "redo": bench.redo,
-            "undo_object": partial(one_object.step, bench, "undo"),
-            "redo_object": partial(one_object.step, bench, "redo"),
+            "new_object": controller.new_object,
+            "accept_object": controller.accept_object,
+            "find_more": controller.searching.start,
+            "remove_object": partial(object_actions.remove, controller),
+            "toggle_sign": controller.toggle_sign,
+            "undo": controller.undo,
+            "redo": controller.redo,
+            "undo_object": partial(object_actions.step, controller, "undo"),
+            "redo_object": partial(object_actions.step, controller, "redo"),
             "propagate": propagate,
             "propagate_all": partial(propagate, every=True),
             "next_plane": self.review.next,
             "cancel": cancel,
             "suggest_click": self.comparison.suggest,
-            "click_tool": partial(tools.use, bench, "click"),
-            "box_tool": partial(tools.use, bench, "box"),
-            "scribble_tool": partial(tools.use, bench, "scribble"),
-            "next_answer": partial(alternatives.step, bench),
-            "previous_answer": partial(alternatives.step, bench, -1),
-            "edit_outline": bench.outliner.begin,
+            "click_tool": partial(prompt_tools.use, controller, "click"),
+            "box_tool": partial(prompt_tools.use, controller, "box"),
+            "scribble_tool": partial(prompt_tools.use, controller, "scribble"),
+            "next_answer": partial(alternative_masks.step, controller),
+            "previous_answer": partial(alternative_masks.step, controller, -1),
+            "edit_outline": controller.outliner.begin,
         }
 
     def _arrange(self) -> None:
@@ -187,23 +187,23 @@ class _Shut:
 
     def __init__(
         self,
-        bench: Workbench,
+        controller: ViewerController,
         keys: Keys,
         panels: _Closing,
         comparison: Comparison,
     ) -> None:
-        self._parts: tuple[Workbench, Keys, _Closing, Comparison] | None
-        self._parts = bench, keys, panels, comparison
+        self._parts: tuple[ViewerController, Keys, _Closing, Comparison] | None
+        self._parts = controller, keys, panels, comparison
 
     def __call__(self, *_: object) -> None:
         parts, self._parts = self._parts, None
         if parts is not None:
-            bench, keys, panels, comparison = parts
+            controller, keys, panels, comparison = parts
             keys.close()
             for panel in panels:
                 panel.close_panel()
             comparison.close()
-            bench.close()
+            controller.close()
             comparison.release()
             app = QApplication.instance()
             if app is not None:

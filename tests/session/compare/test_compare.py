@@ -10,8 +10,7 @@ from scipy import ndimage
 
 from napari_intseg import Click, Session, Volume
 from napari_intseg.core.prompts import Box, Prompts
-from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits, ZoomIn
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.evaluation import metrics

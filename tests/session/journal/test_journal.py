@@ -13,12 +13,12 @@ import pytest
 
 from napari_intseg import Box, Plane, Scribble, Session, Volume
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.inference.intensity import Window
 from napari_intseg.io.beside import as_text
-from napari_intseg.models.identity import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
+from napari_intseg.models.spec import ModelIdentity, identity_of
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.journal import disk as journal_disk
 from napari_intseg.session.journal import file as journal_file

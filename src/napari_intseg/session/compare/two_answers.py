@@ -11,12 +11,12 @@ from scipy import ndimage
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.errors import DataError
-from napari_intseg.inference.flip import Flip
 from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.inference.predict import SliceAnswer, predict_slice
-from napari_intseg.inference.reading import SliceReader
-from napari_intseg.inference.seeing import PreparedStore
+from napari_intseg.inference.slice_appearance import PreparedStore
+from napari_intseg.inference.slice_reader import SliceReader
+from napari_intseg.inference.view import Flip
 from napari_intseg.session.question import Question
 
 BOTH, ONLY_A, ONLY_B = 1, 2, 3

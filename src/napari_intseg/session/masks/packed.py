@@ -11,9 +11,8 @@ from weakref import ref
 import numpy as np
 
 from napari_intseg.core.segmenter import BoolArray
-from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.squeezed import squeeze
-from napari_intseg.propagation.blend import trimmed
+from napari_intseg.inference.patch import Patch, squeeze
+from napari_intseg.propagation.stretch import trimmed
 
 LIMIT_BYTES = 64 << 20
 """Of masks that are at hand unpacked, all sessions together."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import BoolArray, Traits
-from napari_intseg.core.taking import taken
+from napari_intseg.core.segmenter import BoolArray, Traits, taken
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.stretch import Stretch

@@ -2,19 +2,19 @@
 
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
-from napari_intseg.ui import one_object
-from napari_intseg.ui.clicking import MODIFIER
-from napari_intseg.ui.layers import COLOURS
+from napari_intseg.ui.controllers import object_actions
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.layers.points_codec import COLOURS
+from napari_intseg.ui.layers.points_listener import MODIFIER
 from napari_intseg.ui.panels.buttons import Buttons
-from napari_intseg.ui.workbench import Workbench
 
 
 class ClickPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """Shows the sign of each mouse button."""
 
-    def __init__(self, bench: Workbench, buttons: Buttons) -> None:
+    def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
         super().__init__()
-        self._bench = bench
+        self._controller = controller
         self.left, self.right = QLabel(), QLabel()
         self.swap = buttons.make("toggle_sign")
         self.undo, self.redo = buttons.make("undo"), buttons.make("redo")
@@ -32,21 +32,21 @@ class ClickPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.redo, 3, 1)
         layout.addWidget(self.undo_object, 4, 0)
         layout.addWidget(self.redo_object, 4, 1)
-        bench.voice.changed.connect(self._show)
+        controller.signals.changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
-        model = self._bench.loader.model
+        model = self._controller.loader.model
         kinds = {"click"} if model is None else model.traits.prompts
         for widget in (self.left, self.right, self.swap):
             widget.setVisible(bool({"click", "scribble"} & set(kinds)))
-        positive = self._bench.positive
+        positive = self._controller.positive
         self.left.setText(f"{_sign(positive)} left click")
         self.right.setText(f"{_sign(not positive)} right click, or {MODIFIER} + left click")
-        self.undo.setEnabled(self._bench.can("undo"))
-        self.redo.setEnabled(self._bench.can("redo"))
-        self.undo_object.setEnabled(one_object.can(self._bench, "undo"))
-        self.redo_object.setEnabled(one_object.can(self._bench, "redo"))
+        self.undo.setEnabled(self._controller.can("undo"))
+        self.redo.setEnabled(self._controller.can("redo"))
+        self.undo_object.setEnabled(object_actions.can(self._controller, "undo"))
+        self.redo_object.setEnabled(object_actions.can(self._controller, "redo"))
 
 
 def _sign(positive: bool) -> str:

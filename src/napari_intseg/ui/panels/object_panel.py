@@ -14,9 +14,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_intseg.ui.binder import Binder
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
-from napari_intseg.ui.workbench import Workbench
 
 _LABEL = Qt.ItemDataRole.UserRole
 
@@ -24,9 +24,9 @@ _LABEL = Qt.ItemDataRole.UserRole
 class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """A list whose ticks are locks."""
 
-    def __init__(self, bench: Workbench, buttons: Buttons) -> None:
+    def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
         super().__init__()
-        self._bench = bench
+        self._controller = controller
         self.new: QPushButton = buttons.make("new_object")
         self.accept: QPushButton = buttons.make("accept_object")
         self.list = QListWidget()
@@ -54,21 +54,28 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.list.currentItemChanged.connect(self._chosen)
         self.list.itemChanged.connect(self._ticked)
         self.each.toggled.connect(self._each_toggled)
-        bench.voice.changed.connect(self._show)
+        controller.signals.changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
-        binder = self._bench.binder
+        image_controller = self._controller.image_controller
         rows: list[Any] = []
-        if binder is not None:
-            drawer = binder.drawer
+        if image_controller is not None:
+            session_store = image_controller.session_store
             rows = [
-                (label, _given(binder, label), drawer.is_finished(label), label == drawer.object)
-                for label in drawer.labels
+                (
+                    label,
+                    _given(image_controller, label),
+                    session_store.is_finished(label),
+                    label == session_store.object,
+                )
+                for label in session_store.labels
             ]
         for button in (self.accept, self.remove):
-            button.setEnabled(binder is not None)
-        self.more.setEnabled(binder is not None and not self._bench.searching.is_running)
+            button.setEnabled(image_controller is not None)
+        self.more.setEnabled(
+            image_controller is not None and not self._controller.searching.is_running
+        )
         if rows == self._shown:
             return
         with QSignalBlocker(self.list):
@@ -96,28 +103,28 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _icon(self, label: int) -> QIcon:
         pixmap = QPixmap(14, 14)
-        binder = self._bench.binder
-        colour = None if binder is None else binder.labels.get_color(label)
+        image_controller = self._controller.image_controller
+        colour = None if image_controller is None else image_controller.labels.get_color(label)
         rgb = [128, 128, 128] if colour is None else np.rint(np.asarray(colour)[:3] * 255)
         pixmap.fill(QColor(*(int(c) for c in rgb)))
         return QIcon(pixmap)
 
     def _chosen(self, item: QListWidgetItem | None, _before: object = None) -> None:
         if item is not None:
-            self._bench.select_object(int(item.data(_LABEL)))
+            self._controller.select_object(int(item.data(_LABEL)))
 
     def _each_toggled(self, on: bool) -> None:
-        self._bench.each_click_begins = on
+        self._controller.each_click_begins = on
 
     def _ticked(self, item: QListWidgetItem) -> None:
         finished = item.checkState() == Qt.CheckState.Checked
-        self._bench.set_finished(int(item.data(_LABEL)), finished)
+        self._controller.set_finished(int(item.data(_LABEL)), finished)
 
 
-def _given(binder: Binder, label: int) -> str:
+def _given(image_controller: ImageController, label: int) -> str:
     """Return in words what was given for an object."""
-    prompts = binder.given_for(label)
-    if not prompts and binder.is_begun(label):
+    prompts = image_controller.given_for(label)
+    if not prompts and image_controller.is_begun(label):
         return "mask"
     counts = {
         "click": sum(len(p.clicks) for p in prompts),

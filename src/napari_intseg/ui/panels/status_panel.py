@@ -3,14 +3,14 @@
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.notices import show_notice
-from napari_intseg.ui.workbench import Workbench
 
 
 class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """Three lines; the error stays until something works again."""
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, controller: ViewerController) -> None:
         super().__init__()
         self.time, self.message, self.error = QLabel(), QLabel(), QLabel()
         self.error.setStyleSheet("color: #ff6b6b")
@@ -22,10 +22,10 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             label.setVisible(False)
             layout.addWidget(label)
-        bench.voice.message.connect(self._told)
-        bench.voice.failed.connect(self._failed)
-        bench.voice.lost.connect(self._lost)
-        bench.voice.answered.connect(self._answered)
+        controller.signals.message.connect(self._told)
+        controller.signals.failed.connect(self._failed)
+        controller.signals.lost.connect(self._lost)
+        controller.signals.answered.connect(self._answered)
 
     def _told(self, text: str) -> None:
         _put(self.message, text)
