@@ -134,7 +134,6 @@ MODULES = {
     "models.tables.basic": "models.model_table",
     "models.tables.clicks": "models.model_table",
     "models.tables.sam": "models.model_table",
-    "models.threads": "models.device",
     "models.weights": "models.weights.locate",
     "propagation.blend": "propagation.stretch",
     "propagation.distance": "propagation.ending",

@@ -18,21 +18,21 @@ BASIC: Table = {
         paper=BUNDLED_PAPER,
     ),
     "random-walker": ModelSpec(
-        f"{_ROOM}.random_walker:build",
+        f"{_ROOM}.classical.random_walker:build",
         "Random walker (no weights)",
         "random walker",
         frozenset({"click", "scribble", "mask"}),
         paper="10.1109/TPAMI.2006.233",
     ),
     "region-growing": ModelSpec(
-        f"{_ROOM}.region_growing:build",
+        f"{_ROOM}.classical.region_growing:build",
         "Region growing (no weights)",
         "region growing",
         frozenset({"click", "scribble"}),
         paper="ITK Software Guide, 9.1.3",
     ),
     "grabcut": ModelSpec(
-        f"{_ROOM}.grabcut:build",
+        f"{_ROOM}.classical.grabcut:build",
         "GrabCut (no weights)",
         "grabcut",
         frozenset({"click", "box", "scribble", "mask"}),
@@ -44,7 +44,7 @@ BASIC: Table = {
 
 GUIDED: Table = {
     "dextr": ModelSpec(
-        f"{_ROOM}.dextr:build",
+        f"{_ROOM}.guided.dextr:build",
         "DEXTR (four extreme points)",
         "dextr",
         frozenset({"extreme_points"}),
@@ -55,7 +55,7 @@ GUIDED: Table = {
         "zoo",
     ),
     "deepgrabcut": ModelSpec(
-        f"{_ROOM}.deepgrabcut:build",
+        f"{_ROOM}.guided.deepgrabcut:build",
         "DeepGrabCut (box)",
         "deepgrabcut",
         frozenset({"box"}),
@@ -66,7 +66,7 @@ GUIDED: Table = {
         "zoo",
     ),
     "iog": ModelSpec(
-        f"{_ROOM}.iog:build",
+        f"{_ROOM}.guided.iog:build",
         "IOG (box, a click inside, corrections)",
         "iog",
         frozenset({"box", "click"}),
@@ -89,7 +89,7 @@ def _ritm(weights: str, title: str, prompts: frozenset[PromptKind] = CLICKS_MASK
 
 def _refined(weights: str, title: str) -> ModelSpec:
     title = f"RITM {title}, refined by f-BRS-B"
-    return ModelSpec(f"{_ROOM}.brs:build", title, "ritm", CLICKS_MASK, weights, "MIT", _FBRS)
+    return ModelSpec(f"{_ROOM}.brs.brs:build", title, "ritm", CLICKS_MASK, weights, "MIT", _FBRS)
 
 
 RITM: Table = {
@@ -119,7 +119,7 @@ RITM: Table = {
 }
 
 FBRS: Table = {
-    name: ModelSpec(f"{_ROOM}.fbrs:build", f"f-BRS {title}", "fbrs", CLICKS, name, "MPL-2.0", _FBRS)
+    name: ModelSpec(f"{_ROOM}.brs.fbrs:build", f"f-BRS {title}", "fbrs", CLICKS, name, "MPL-2.0", _FBRS)
     for name, title in {
         "fbrs-resnet34": "ResNet-34 (SBD)",
         "fbrs-resnet50": "ResNet-50 (COCO+LVIS)",
@@ -234,7 +234,7 @@ _LISTED: tuple[tuple[str, str, str, str, frozenset[PromptKind]], ...] = (
 
 SAM: Table = {
     name: ModelSpec(
-        f"{_ROOM}.{adapter}:build",
+        f"{_ROOM}.sam.{adapter}:build",
         title,
         "sam",
         prompts,

@@ -11,7 +11,6 @@ from typing import Any
 
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import MissingExtraError, UnknownModelError
-from napari_intseg.models.device import wait_quietly
 from napari_intseg.models.model_table import (
     BASIC,
     BUNDLED_BUILDER,
@@ -29,6 +28,7 @@ from napari_intseg.models.model_table import (
     THEN,
 )
 from napari_intseg.models.spec import CLICKS_BOX, CLICKS_MASK, ModelSpec, Table, remember, sum_of
+from napari_intseg.models.threads import wait_quietly
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -23,7 +23,7 @@ from napari_intseg.core.segmenter import (
     logit,
 )
 from napari_intseg.models.classical.seeds import discs, is_inside, seed_points
-from napari_intseg.models.device import one_thread_of_blas
+from napari_intseg.models.threads import one_thread_of_blas
 
 Box = tuple[int, int, int, int]
 Labels = NDArray[np.int32]

@@ -26,12 +26,19 @@ VALUES: dict[str, str] = {
     "Restraint": "propagation.restraint",
     "Scribble": "core.prompts",
     "Tiles": "inference.tiling",
-    "WalkSettings": "propagation.plan",
+    "WalkSettings": "propagation.request",
     "Window": "inference.intensity",
-    "ZoomIn": "core.settings",
+    "ZoomIn": "core.segmenter",
 }
 """Frozen dataclasses that actions may be called with, and their modules. A new one is one line
 here; its fields may be anything that `encode` takes, and fields added later need a default."""
+
+BEFORE: dict[str, dict[str, Any]] = {
+    "Ending": {"max_spread": 0.0},
+    "Restraint": {"cone": 0.0, "closing": 0.0},
+}
+"""What fields stood for before there were any, where that is not their default: journals are
+replayed as they were."""
 
 LoadModel = Callable[[ModelIdentity], Segmenter]
 
@@ -154,7 +161,7 @@ def _decoded(value: Any, load: LoadModel | None) -> Any:
         kind = getattr(import_module(f"napari_intseg.{VALUES[name]}"), name)
         known = {f.name for f in fields(kind)}
         given = {n: _decoded(one, load) for n, one in value["fields"].items() if n in known}
-        return kind(**given)
+        return kind(**BEFORE.get(name, {}) | given)
     ((tag, inner),) = value.items()
     if tag == "model":
         if load is None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points
 
-from napari_intseg.session.journal import Journal
+from napari_intseg.session.journal.recorder import Journal
 from napari_intseg.session.session import Session
 
 L = TypeVar("L", bound=Layer)
