@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidg
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, prompt_tools
-from napari_intseg.ui.controllers.propagation import Review
+from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
