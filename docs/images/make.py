@@ -54,7 +54,7 @@ class Person:
         panel.setCurrentIndex(panel.findData(self.model))
         run_until(lambda: not self.bench.loader.is_loading)
         assert self.bench.loader.choice == Choice(self.model)
-        self.widget.object_panel.new.click()
+        self.widget.action_panel.new.click()
         pause(0.5)
 
     def settle(self):
@@ -160,7 +160,7 @@ def picture_3d(args):
             middle = middle or int(plane)
         person.press(Qt.Key.Key_G)
         mask = person.bench.binder.labels.data == person.bench.binder.drawer.object
-        told = person.widget.status_panel.message.text()
+        told = person.widget.status_panel.message
         print(f"label {label}: Dice {dice(mask, truth):.3f}. {told}")  # noqa: T201
     person.go_to(middle)
     person.take("widget-3d.png")

@@ -33,6 +33,11 @@ class Asking:
         Given each place whose mask may have changed; True: it has just been answered.
     where_is : callable
         Returns a place in words.
+
+    Attributes
+    ----------
+    failures : dict of int to str
+        By object, why its last answer did not come.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Asking:
         self._drawer, self._worker, self._voice = drawer, worker, voice
         self._viewed, self._is_wanted, self._on_answer = viewed, is_wanted, on_answer
         self._where_is = where_is
+        self.failures: dict[int, str] = {}
         self._open: dict[Place, None] = {}
         self._current: Place | None = None
         self._closed = False
@@ -99,8 +105,10 @@ class Asking:
         if self._closed or place is None:
             return
         if outcome.value is None:
-            self._voice.failed.emit(told(outcome.error))
+            self.failures[place.object] = told(outcome.error)
+            self._voice.failed.emit(self.failures[place.object])
         else:
+            self.failures.pop(place.object, None)
             self._take(place, outcome.value)
         self.ask()
         self._voice.changed.emit()

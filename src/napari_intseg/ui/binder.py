@@ -71,8 +71,8 @@ class Binder(Given):
     first_label : int, default 1
         Of the object to begin with, if there are no points.
     each_begins : callable
-        Whether a click of the mouse outside of all objects begins one, and one inside belongs to
-        the object that is there.
+        Whether a click of the mouse outside of all objects begins one. One inside an object always
+        belongs to that.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class Binder(Given):
             aim=self._aim,
         )
         self.is_closed = False
+        self.is_new_asked = False  # by a person, who has not clicked since
         self._each_begins = each_begins
         self._marks = MarkReader(points, frame, labels)
         self._was_adding = False
@@ -383,16 +384,22 @@ class Binder(Given):
         )
 
     def _aim(self, index: tuple[int, ...], positive: bool) -> None:
-        """Have a click belong to the object it lies in; or to a new one, if each begins one."""
+        """Have a click belong to the object it lies in; or begin one where that is meant."""
         shape = self.labels.data.shape
+        asked, self.is_new_asked = self.is_new_asked, False
         inside = all(0 <= i < size for i, size in zip(index, shape, strict=True))
-        if not (inside and self._each_begins()):
+        if not inside:
             return
+        current = self.drawer.object
+        # who has just asked for a new object clicks for that one, whatever lies there
+        is_for_new = asked and positive and not self.is_begun(current)
         found = int(self.labels.data[index])
         if found:
-            if found in self.drawer.labels:
+            if found in self.drawer.labels and found != current and not is_for_new:
                 self.select_object(found)
-        elif positive and self.is_begun(self.drawer.object):
+        elif positive and (
+            self.drawer.is_finished(current) or (self._each_begins() and self.is_begun(current))
+        ):
             self.new_object()
 
     def _adopt(self, wanted: dict[Place, Prompts]) -> list[tuple[int, Change]]:

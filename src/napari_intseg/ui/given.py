@@ -60,6 +60,10 @@ class Given:
         """Return all prompts of an object, plane by plane."""
         return [prompts for place, prompts in self._given.items() if place.object == label]
 
+    def failure_of(self, label: int) -> str:
+        """Return why the last answer for an object did not come; empty if it did."""
+        return self._asking.failures.get(label, "")
+
     def is_begun(self, label: int) -> bool:
         """Whether anything is given for an object: prompts, a mask to start from, or paint."""
         states = (

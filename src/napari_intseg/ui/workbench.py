@@ -134,6 +134,7 @@ class Workbench:
         if binder is None or (is_first and not binder.has_earlier):
             return
         label = binder.new_object()
+        binder.is_new_asked = True
         self._activate()
         self.voice.message.emit(f"Object {label}: click on it.")
 
@@ -152,6 +153,7 @@ class Workbench:
         label = binder.drawer.object
         self.set_finished(label, True)
         self.new_object()
+        binder.is_new_asked = False  # a click inside another object goes on with that one
         self.voice.message.emit(f"Object {label} is locked. Next: object {binder.drawer.object}.")
 
     def set_finished(self, label: int, finished: bool) -> None:

@@ -36,6 +36,11 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         Whose work.
     looking : Looking
         Takes the choice of window; closed with the panel.
+
+    Attributes
+    ----------
+    look, preview : QWidget
+        What is chosen less often; the dock folds them away.
     """
 
     def __init__(self, bench: Workbench, looking: Looking) -> None:
@@ -58,8 +63,8 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addRow(self._channels_label, self.channels)
         layout.addRow("Contrast", self.contrast)
         self.look, self.preview = LookPanel(bench, looking), Preview(bench, looking)
-        layout.addRow(self.look)
-        layout.addRow(self.preview)
+        layout.addRow(self.look.numbers)
+        layout.addRow(self.look.ranges)
         entries: list[tuple[str, Any]] = [
             ("automatic", None),
             (AS_SHOWN, AS_SHOWN),
