@@ -12,7 +12,7 @@ XVFB := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(if $(shell command -v xvfb-run),xvf
 SECONDS ?= 600
 SEED ?= 0
 
-.PHONY: demo test lint fuzz clean
+.PHONY: demo test test-quick fuzz docs lint clean
 
 # `make demo VOLUME=scan.nii.gz` segments a volume of yours
 demo: $(VENV)/.demo
@@ -26,6 +26,18 @@ test: lint
 # damaged files of every kind, each read in a process with limits; what is found is kept
 fuzz: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_files.py --seconds $(SECONDS) --seed $(SEED) --keep fuzz-findings
+
+# ruff, and the tests of the rooms that differ from main; what is marked slow is left to `make test`
+test-quick: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m "not slow" -q \
+		$$($(BIN)/python .ci/changed_tests.py)
+
+# a broken link or reference is an error
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -47,5 +59,10 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable ".[test]"
 	touch $@
 
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) torch
+	$(PIP) --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo-output fuzz-findings build dist
+	rm -rf $(VENV) demo-output fuzz-findings build dist site

@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_intseg import Plane, Session, Volume, load_model
 from napari_intseg.core.segmenter import Segmenter
-from napari_intseg.evaluation.datasets import Choices, Entry, open_datasets
+from napari_intseg.evaluation.datasets import Choices, DatasetEntry, open_datasets
 from napari_intseg.evaluation.run import seed_of
 from napari_intseg.evaluation.truth import read_image, read_labels
 
@@ -79,7 +79,7 @@ def main() -> None:
         print(f"mean of {len(done)} images at {target:g}: {told(means)}")
 
 
-def chosen(folder: Path, given: int, limit: int | None) -> list[Entry]:
+def chosen(folder: Path, given: int, limit: int | None) -> list[DatasetEntry]:
     """Return the images that have more objects than are given."""
     sets = open_datasets(folder, Choices(min_px=1, max_objects=0))
     entries = [e for one in sets for e in one.entries if len(e.objects) > given]
@@ -87,7 +87,7 @@ def chosen(folder: Path, given: int, limit: int | None) -> list[Entry]:
     return [entries[i * len(entries) // count] for i in range(count)]
 
 
-def measure(entry: Entry, model: Segmenter, given: int, seed: int) -> Found:
+def measure(entry: DatasetEntry, model: Segmenter, given: int, seed: int) -> Found:
     """Give a few objects of an image, and look for the others."""
     labels = read_labels(entry.mask)
     volume = read_image(entry.image, labels.shape)

@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_intseg.ui.bridge import Bridge
-from napari_intseg.ui.clicking import Clicking
-from napari_intseg.ui.loading import Choice
+from napari_intseg.ui.controllers.model_loader import Choice
+from napari_intseg.ui.layers.points_listener import PointsListener
+from napari_intseg.ui.qt.worker_thread import GuiThread
 
 Time = NDArray[np.float64]
 """Wall and processor time, in ms."""
@@ -41,8 +41,8 @@ SPOTS = ((0.3, 0.3), (0.7, 0.6), (0.25, 0.75))
 
 
 OURS: tuple[tuple[type, tuple[str, ...]], ...] = (
-    (Bridge, ("_call",)),
-    (Clicking, ("_data_changed", "_features_changed", "_tidy")),
+    (GuiThread, ("_call",)),
+    (PointsListener, ("_data_changed", "_features_changed", "_tidy")),
 )
 """Where the window calls us after a click."""
 
@@ -201,15 +201,15 @@ def measure(heart: Heart, click: Callable[[Any], None], idle: Callable[[], bool]
 
 
 def with_widget(
-    viewer: Any, bench: Any, heart: Heart, shape: tuple[int, ...], clicks: int
+    viewer: Any, controller: Any, heart: Heart, shape: tuple[int, ...], clicks: int
 ) -> Times:
     """Return what clicks cost with the widget: request, answer, pixels, drawing."""
-    bench.choose_image(viewer.add_image(data(shape), name="large"))
-    bench.new_object()
+    controller.choose_image(viewer.add_image(data(shape), name="large"))
+    controller.new_object()
     if len(shape) == 3:
         viewer.dims.set_point(0, shape[0] // 2)
-    binder, request = bench.binder, []
-    submit = bench.worker.submit
+    image_controller, request = controller.image_controller, []
+    submit = controller.worker.submit
     added: list[float] = []
 
     def noted(*args: Any, **options: Any) -> Any:
@@ -222,20 +222,20 @@ def with_widget(
         if event.action == "added":
             added[:] = [time.thread_time()]
 
-    bench.worker.submit = noted
-    binder.points.events.data.connect(start, position="first")
+    controller.worker.submit = noted
+    image_controller.points.events.data.connect(start, position="first")
 
     def idle() -> bool:
-        return bool(bench.worker.is_idle and binder.is_idle)
+        return bool(controller.worker.is_idle and image_controller.is_idle)
 
     places = positions(shape, clicks + 1)
-    binder.points.add(places[0])  # the first answer loads code
+    image_controller.points.add(places[0])  # the first answer loads code
     run_until(idle)
     request.clear()
-    times = measure(heart, binder.points.add, idle, places[1:])
+    times = measure(heart, image_controller.points.add, idle, places[1:])
     times.request = list(request)
-    times.pixels = int(np.count_nonzero(binder.labels.data))
-    bench.worker.submit = submit
+    times.pixels = int(np.count_nonzero(image_controller.labels.data))
+    controller.worker.submit = submit
     viewer.layers.clear()
     return times
 
@@ -275,12 +275,12 @@ def main() -> None:
     viewer = napari.Viewer()
     viewer.window._qt_window.resize(1500, 930)
     _, widget = viewer.window.add_plugin_dock_widget("napari-intseg")
-    loader = widget.bench.loader
+    loader = widget.controller.loader
     loader.choose(Choice(args.model, weights=args.weights))
     run_until(lambda: not loader.is_loading and loader.model is not None)
     results = {}
     for shape in SHAPES:
-        ours = with_widget(viewer, widget.bench, heart, shape, args.clicks)
+        ours = with_widget(viewer, widget.controller, heart, shape, args.clicks)
         control = alone(viewer, heart, shape, args.clicks, ours.pixels)
         results[str(shape)] = {"with the widget": ours.summary(), "napari alone": control.summary()}
     viewer.close()

@@ -81,7 +81,8 @@ def main() -> None:
         act(session, rng)
         if number % 1000 == 0:
             now = tracemalloc.get_traced_memory()[0]
-            journal = held_by(str(Path("session", "journal.py")), str(Path("session", "codec.py")))
+            room = Path("session", "journal")
+            journal = held_by(str(room / "recorder.py"), str(room / "codec.py"))
             each = (now - before) / 1000
             print(
                 f"{number} actions: {now / 1e6:.1f} MB, {each:.0f} bytes an action since the last "

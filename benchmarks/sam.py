@@ -18,11 +18,11 @@ import torch
 
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import Query
-from napari_intseg.models import mobile_sam, sam
-from napari_intseg.models.efficient_sam import EfficientSamNet
-from napari_intseg.models.sam2 import Sam2Net
-from napari_intseg.models.sam_adapter import SamSegmenter
-from napari_intseg.models.sam_decoder import PromptedNet
+from napari_intseg.models.sam import mobile_sam, sam
+from napari_intseg.models.sam.adapter import SamSegmenter
+from napari_intseg.models.sam.efficient_sam import EfficientSamNet
+from napari_intseg.models.sam.mask_decoder import PromptedNet
+from napari_intseg.models.sam.sam2 import Sam2Net
 
 
 def mobile_tiny_hq() -> torch.nn.Module:

@@ -4,9 +4,12 @@ Run it on a display, or with ``xvfb-run -a -s "-screen 0 1600x1000x24" python be
 
 Clicks, moves, strokes, undo, redo, planes, axes, models, windows, propagation, renamed and removed
 layers, objects that are found and removed, and a viewer that is closed and opened again, in a
-random order that a seed fixes. At each closing the journal is replayed and must give the labels
-that were on the screen. ``--rush`` adds clicks at 20 a second on a slow model. The model is a toy
-that looks at brightness: what is tested is everything round it.
+random order that a seed fixes. So are layers hidden, moved in the list, duplicated, deleted, scaled
+and given other data, axes transposed, points replaced at once, the theme changed, layers of other
+plugins opened, the dock closed and opened, and second widgets and viewers used. At each closing the
+journal is replayed and must give the labels that were on the screen. ``--rush`` adds clicks at 20 a
+second on a slow model. The model is a toy that looks at brightness: what is tested is everything
+round it.
 """
 
 import argparse
@@ -27,9 +30,20 @@ import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_intseg.session.journal_file import FOLDER_VARIABLE
+from napari_intseg.session.journal.file import FOLDER_VARIABLE
 from soak_memory import growth_kb, memory
-from soak_window import ACTIONS, MODELS, SHAPE, WINDOW_PX, A, Report, Soak, drop_drawing, volume
+from soak_window import (
+    ACTIONS,
+    MODELS,
+    ON_LAYERS,
+    SHAPE,
+    WINDOW_PX,
+    A,
+    Report,
+    Soak,
+    drop_drawing,
+    volume,
+)
 
 EVERY = 1000  # actions between two looks at memory
 
@@ -155,17 +169,17 @@ def rush(seconds: float, delay_s: float = 0.3, per_second: int = 20) -> Rush:
     timer = QTimer()
     timer.timeout.connect(tick)
     timer.start(1)
-    binder, start = run.binder, time.monotonic()
+    image_controller, start = run.image_controller, time.monotonic()
     while (passed := time.monotonic() - start) < seconds:
         if out.clicks < passed * per_second:
             at = (6.0, *(float(run.rng.integers(n)) for n in SHAPE[1:]))
-            binder.points.add(at)
+            image_controller.points.add(at)
             out.clicks += 1
         QApplication.processEvents()
     timer.stop()
     MODELS[A].delay_s = 0.0
     run.settle()
-    session = binder.drawer.sessions[0]
+    session = image_controller.session_store.sessions[0]
     out.held = len(session.clicks)
     plane = session.clicks[-1].plane
     shown = session.document.state(session.object, plane).shown
@@ -184,7 +198,7 @@ def viewers(count: int, with_widget: bool) -> float:
     for number in range(count):
         if with_widget:
             run = Soak(1, Report())
-            run.binder.points.add((3, 10, 10))
+            run.image_controller.points.add((3, 10, 10))
             run.close()
         else:
             viewer = napari.Viewer(show=True)
@@ -213,8 +227,10 @@ def main() -> None:
     parser.add_argument("--rush", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--keep", type=Path, help="folder for journals of what differed")
     parser.add_argument("--one-viewer", action="store_true", help="never close it, remove no layer")
+    parser.add_argument("--layers", type=float, default=1, help="so much more done to layers")
     parser.add_argument("--viewers", type=int, default=0, help="open and close so many of each")
     args = parser.parse_args()
+    ACTIONS.update({name: args.layers * ACTIONS[name] for name in ON_LAYERS})
     if args.one_viewer:
         ACTIONS.update(remove=0, reopen=0)
     with tempfile.TemporaryDirectory() as folder:

@@ -9,26 +9,35 @@ import sys
 import threading
 import time
 import weakref
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import napari
 import numpy as np
+from napari.layers import Image, Labels, Layer, Points, Shapes, Vectors
 from qtpy.QtWidgets import QApplication
 from vispy.gloo.glir import _GlirQueueShare as GlirQueueShare
 
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Query, Traits
-from napari_intseg.session.journal_read import parse_journal
-from napari_intseg.session.replay import replay
-from napari_intseg.ui import one_object
+from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.replay import replay
+from napari_intseg.ui.controllers import object_actions
+from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.dock import SegmentWidget
-from napari_intseg.ui.loading import Choice
 from soak_memory import Memory, memory
 
 THREAD = "napari-intseg inference"
 SHAPE = (12, 48, 56)
 WINDOW_PX = (700, 500)  # Qt paints in software here, at the price of its area
+MOST_LAYERS = 9
+PLACES: dict[str, list[Any]] = {
+    "scale": [(1, 1, 1), (3, 0.5, 0.5), (-2, 1, 1)],
+    "translate": [(0, 0, 0), (5, -3, 2)],
+    "affine": [np.eye(4), np.diag([1.0, -1.0, 1.0, 1.0])],
+    "units": [("pixel",) * 3, ("mm",) * 3],
+}
 A, B = "random-walker", "region-growing"  # names that need no weights; the toys stand for them
 
 
@@ -99,11 +108,11 @@ def is_inside() -> bool:
 
     A person may click and close then, but what is under way cannot end before.
     """
-    frame = sys._getframe()
-    while frame is not None:
-        if "napari_intseg" in Path(frame.f_code.co_filename).parts:
+    image_axes = sys._getframe()
+    while image_axes is not None:
+        if "napari_intseg" in Path(image_axes.f_code.co_filename).parts:
             return True
-        frame = frame.f_back
+        image_axes = image_axes.f_back
     return False
 
 
@@ -124,6 +133,7 @@ class Soak:
         self.rng, self.report, self.seed = np.random.default_rng(seed), report, seed
         self.keep = keep  # where to put the journal of a session that differed
         self.data = volume(seed)
+        self.strangers: list[Any] = []  # layers that are not the widget's
         self.viewer: Any = None
         self.kept: list[weakref.ref[Any]] = []
         self.open()
@@ -135,24 +145,37 @@ class Soak:
         # napari alone crashes in Mesa's software OpenGL when layers are removed and added quickly
         # (no plugin needed); all but the drawing itself goes on without the canvas
         self.viewer.window._qt_viewer.canvas.native.hide()
+        self.strangers.clear()
+        self.dock()
+        self.controller.choose_image(self.viewer.add_image(self.data, name="boxes"))
+        self.controller.new_object()
+
+    def dock(self) -> None:
+        """Put the widget into the viewer, with a model."""
         self.widget = SegmentWidget(self.viewer)
         self.viewer.window.add_dock_widget(self.widget, name="napari-intseg")
-        self.bench = self.widget.bench
-        self.bench.loader._load_with = lambda choice, _old, _stop: MODELS[choice.name]
-        self.bench.loader.choose(Choice(A))
-        turn(lambda: self.bench.loader.model in MODELS.values())
-        self.bench.choose_image(self.viewer.add_image(self.data, name="boxes"))
-        self.bench.new_object()
+        self.controller = self.widget.controller
+        self.controller.loader._load_with = lambda choice, _old, _stop: MODELS[choice.name]
+        self.controller.loader.choose(Choice(A))
+        turn(lambda: self.controller.loader.model in MODELS.values())
+
+    def shut(self) -> None:
+        """Take the widget out of the viewer, as a person does who closes the dock."""
+        docked = self.widget.parent()
+        self.viewer.window.remove_dock_widget(docked)
+        self.widget.close()
+        QApplication.processEvents()
 
     def close(self) -> None:
         """Replay what was done, close everything, and see what stays."""
         if self.settle():
             self.check()
+        self.strangers.clear()
         layers = [weakref.ref(layer) for layer in self.viewer.layers]
         self.kept.extend(layers)
         self.widget.close()
         self.viewer.close()
-        self.viewer = self.widget = self.bench = None
+        self.viewer = self.widget = self.controller = None
         QApplication.processEvents()
         self.report.threads += sum(t.name == THREAD for t in threading.enumerate())
         if not is_inside():
@@ -167,11 +190,12 @@ class Soak:
         return sum(ref() is not None for ref in self.kept)
 
     @property
-    def binder(self) -> Any:
-        """The binder; a new one if its layers were removed."""
-        if self.bench.binder is None:
-            self.bench.new_object()
-        return self.bench.binder
+    def image_controller(self) -> Any:
+        """The image controller; a new one if its layers were removed."""
+        if self.controller.image_controller is None:
+            self.find_image()
+            self.controller.new_object()
+        return self.controller.image_controller
 
     def settle(self) -> bool:
         """Wait until everything is answered and drawn; return whether that can be waited for."""
@@ -179,21 +203,25 @@ class Soak:
             return False
         done = turn(
             lambda: (
-                self.bench.worker.is_idle
-                and not self.bench.is_propagating
-                and not self.bench.searching.is_running
-                and (self.bench.binder is None or self.bench.binder.is_idle)
+                self.controller.worker.is_idle
+                and not self.controller.is_propagating
+                and not self.controller.searching.is_running
+                and (
+                    self.controller.image_controller is None
+                    or self.controller.image_controller.is_idle
+                )
             )
         )
         if not done:
-            binder = self.bench.binder
+            image_controller = self.controller.image_controller
             still = {
-                "the worker": not self.bench.worker.is_idle,
-                "a propagation": self.bench.is_propagating,
-                "a search": self.bench.searching.is_running,
-                "answers": binder is not None and binder.is_waiting,
-                "drawing": binder is not None and not binder.painter.is_idle,
-                "strokes": binder is not None and not binder.brush.is_idle,
+                "the worker": not self.controller.worker.is_idle,
+                "a propagation": self.controller.is_propagating,
+                "a search": self.controller.searching.is_running,
+                "answers": image_controller is not None and image_controller.is_waiting,
+                "drawing": image_controller is not None
+                and not image_controller.labels_writer.is_idle,
+                "strokes": image_controller is not None and not image_controller.brush.is_idle,
             }
             busy = ", ".join(what for what, is_busy in still.items() if is_busy) or "changes"
             self.report.errors.append(
@@ -203,22 +231,35 @@ class Soak:
 
     def check(self) -> None:
         """Compare the labels on the screen with the session's, and with a replay."""
-        binder = self.bench.binder
-        if binder is None or not binder.drawer.sessions:
+        image_controller = self.controller.image_controller
+        if image_controller is None or not image_controller.session_store.sessions:
             return
-        shown, session = np.asarray(binder.labels.data), binder.drawer.sessions[0]
-        written = parse_journal([json.dumps(line) for line in binder.drawer.journal.lines])
+        shown, session = (
+            np.array(image_controller.labels.data),
+            image_controller.session_store.sessions[0],
+        )
+        # what was there before the session began is left alone, also where an answer reaches it
+        own = [label for label in session.objects if image_controller.is_begun(label)]
+        foreign = (shown > 0) & ~np.isin(shown, own)
+        written = parse_journal(
+            [json.dumps(line) for line in image_controller.session_store.journal.lines]
+        )
 
-        again = replay(written, binder.frame.volume, lambda identity: MODELS[identity.name])
+        again = replay(
+            written, image_controller.image_axes.volume, lambda identity: MODELS[identity.name]
+        )
         self.report.replays += 1
         kept = session.labels
+        shown = np.where(foreign, kept, shown)
         for what, other in (("replayed", again.sessions[0].labels), ("shown", shown)):
             if not np.array_equal(other, kept):
                 at = np.argwhere(other != kept)
                 told = f"{len(at)} pixels from {at[0].tolist()}: {other[tuple(at[0])]} {what}, "
                 self.report.differences.append(f"{told}{kept[tuple(at[0])]} in the session")
                 if self.keep is not None:
-                    lines = "\n".join(json.dumps(line) for line in binder.drawer.journal.lines)
+                    lines = "\n".join(
+                        json.dumps(line) for line in image_controller.session_store.journal.lines
+                    )
                     file = self.keep / f"different-{self.seed}-{self.report.actions}-{what}.jsonl"
                     file.write_text(lines + "\n")
 
@@ -229,28 +270,28 @@ class Soak:
         name = str(self.rng.choice(names, p=share / share.sum()))
         self.report.actions += 1
         self.report.kinds[name] = self.report.kinds.get(name, 0) + 1
-        self.bench.redo() if name == "redo" else getattr(self, f"do_{name}")()
+        self.controller.redo() if name == "redo" else getattr(self, f"do_{name}")()
         for _ in range(int(self.rng.integers(0, 4))):
             QApplication.processEvents()
 
     def where(self) -> tuple[float, ...]:
         """Return a place in the plane that is displayed."""
         at = [float(self.rng.integers(n)) for n in SHAPE]
-        viewed = self.binder.viewed
-        if not isinstance(viewed, str):
-            at[viewed.plane.axis] = float(viewed.plane.index)
+        displayed_slice = self.image_controller.displayed_slice
+        if not isinstance(displayed_slice, str):
+            at[displayed_slice.plane.axis] = float(displayed_slice.plane.index)
         return tuple(at)
 
     def do_click(self) -> None:
         """Add a point of either sign."""
-        binder = self.binder
+        image_controller = self.image_controller
         sign = "positive" if self.rng.random() < 0.7 else "negative"
-        binder.clicking.set_defaults(sign=sign)
-        binder.points.add(self.where())
+        image_controller.clicking.set_defaults(sign=sign)
+        image_controller.points.add(self.where())
 
     def do_move(self) -> None:
         """Move a point within its plane."""
-        points = self.binder.points
+        points = self.image_controller.points
         if len(points.data):
             data = np.array(points.data)
             i = int(self.rng.integers(len(data)))
@@ -261,24 +302,24 @@ class Soak:
 
     def do_delete(self) -> None:
         """Delete a point."""
-        points = self.binder.points
+        points = self.image_controller.points
         if len(points.data):
             points.selected_data = {int(self.rng.integers(len(points.data)))}
             points.remove_selected()
 
     def do_stroke(self) -> None:
         """Paint, or erase, with the brush of the Labels layer."""
-        binder = self.binder
-        binder.labels.brush_size = int(self.rng.integers(1, 5))
-        label = int(self.rng.choice([0, binder.drawer.object]))
-        with binder.labels.block_history():
+        image_controller = self.image_controller
+        image_controller.labels.brush_size = int(self.rng.integers(1, 5))
+        label = int(self.rng.choice([0, image_controller.session_store.object]))
+        with image_controller.labels.block_history():
             for _ in range(3):
-                binder.labels.paint(self.where(), label, refresh=False)
-        binder.labels.refresh()
+                image_controller.labels.paint(self.where(), label, refresh=False)
+        image_controller.labels.refresh()
 
     def do_undo(self) -> None:
         """Undo by the button, or by Ctrl+Z in the Labels layer."""
-        self.bench.undo() if self.rng.random() < 0.5 else self.binder.labels.undo()
+        self.controller.undo() if self.rng.random() < 0.5 else self.image_controller.labels.undo()
 
     def do_plane(self) -> None:
         """Go to another plane."""
@@ -292,57 +333,227 @@ class Soak:
 
     def do_new(self) -> None:
         """Begin an object, unless there are many."""
-        if len(self.binder.drawer.labels) < 12:
-            self.bench.new_object()
+        if len(self.image_controller.session_store.labels) < 12:
+            self.controller.new_object()
 
     def do_select(self) -> None:
         """Choose an object, or lock or unlock it."""
-        label = int(self.rng.choice(self.binder.drawer.labels or (1,)))
+        label = int(self.rng.choice(self.image_controller.session_store.labels or (1,)))
         if self.rng.random() < 0.3:
-            self.bench.set_finished(label, not self.binder.drawer.is_finished(label))
+            self.controller.set_finished(
+                label, not self.image_controller.session_store.is_finished(label)
+            )
         else:
-            self.bench.select_object(label)
+            self.controller.select_object(label)
 
     def do_model(self) -> None:
         """Choose another model."""
-        self.bench.loader.choose(Choice(str(self.rng.choice(list(MODELS)))))
+        self.controller.loader.choose(Choice(str(self.rng.choice(list(MODELS)))))
 
     def do_window(self) -> None:
         """Choose how values are shown to the model."""
-        self.bench.choose_window([None, "full", (0.0, 200.0)][int(self.rng.integers(3))])
+        self.controller.choose_window([None, "full", (0.0, 200.0)][int(self.rng.integers(3))])
 
     def do_propagate(self) -> None:
         """Propagate one object or all, and sometimes cancel on the way."""
-        self.bench.propagate(every=bool(self.rng.random() < 0.3))
+        self.controller.propagate(every=bool(self.rng.random() < 0.3))
         if self.rng.random() < 0.3:
             QApplication.processEvents()
-            self.bench.cancel()
+            self.controller.cancel()
 
     def do_find(self) -> None:
         """Find more objects, unless there are many, and sometimes cancel on the way."""
-        if len(self.binder.drawer.labels) < 12:
-            self.bench.searching.start()
+        if len(self.image_controller.session_store.labels) < 12:
+            self.controller.searching.start()
         if self.rng.random() < 0.3:
             QApplication.processEvents()
-            self.bench.cancel()
+            self.controller.cancel()
 
     def do_discard(self) -> None:
         """Remove an object."""
-        self.bench.select_object(int(self.rng.choice(self.binder.drawer.labels or (1,))))
-        one_object.remove(self.bench)
+        self.controller.select_object(
+            int(self.rng.choice(self.image_controller.session_store.labels or (1,)))
+        )
+        object_actions.remove(self.controller)
 
     def do_rename(self) -> None:
         """Rename a layer."""
         layer = self.viewer.layers[int(self.rng.integers(len(self.viewer.layers)))]
         layer.name = f"{layer.name[:12]} {int(self.rng.integers(100))}"
 
+    def do_hide(self) -> None:
+        """Close or open the eye of a layer."""
+        layer = self.layer()
+        layer.visible = not layer.visible
+
+    def do_reorder(self) -> None:
+        """Move a layer up or down."""
+        layers = self.viewer.layers
+        layers.move(int(self.rng.integers(len(layers))), int(self.rng.integers(len(layers))))
+
+    def do_duplicate(self) -> None:
+        """Duplicate a layer as the menu does, unless there are many."""
+        if len(self.viewer.layers) < MOST_LAYERS:
+            layer = self.layer()
+            copied, state, kind = layer.as_layer_data_tuple()
+            self.viewer.add_layer(
+                Layer.create(deepcopy(copied), {**state, "name": f"{layer.name} copy"}, kind)
+            )
+            self.strangers.append(self.viewer.layers[-1])
+
+    def do_stranger(self) -> None:
+        """Open a layer as other plugins do: of more or fewer axes, elsewhere; or close one."""
+        if len(self.viewer.layers) >= MOST_LAYERS:
+            for layer in self.strangers:
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
+            self.strangers.clear()
+            return
+        shape = [(3, *SHAPE), SHAPE[1:], SHAPE][int(self.rng.integers(3))]
+        scale = float(self.rng.choice([1.0, 0.5, 3.0]))
+        made: list[Any] = [
+            Image(np.zeros(shape, np.float32), scale=[scale] * len(shape)),
+            Labels(np.zeros(shape, np.int32), translate=[-scale] * len(shape)),
+            Points(np.zeros((1, len(shape)))),
+            Shapes([[(0, 0), (9, 9)]], shape_type="line"),
+            Vectors(np.zeros((1, 2, len(shape)))),
+        ]
+        layer = made[int(self.rng.integers(len(made)))]
+        self.strangers.append(self.viewer.add_layer(layer))
+
+    def do_delete_layer(self) -> None:
+        """Delete one of the layers; another image of the same name is opened if it was ours."""
+        if self.settle():
+            self.check()
+        layer = self.layer()
+        self.kept.append(weakref.ref(layer))
+        self.viewer.layers.remove(layer)
+        self.strangers = [x for x in self.strangers if x is not layer]
+        del layer
+        self.find_image()
+
+    def do_replace_data(self) -> None:
+        """Give the image, or the Labels layer, other data."""
+        if self.settle():
+            self.check()
+        image, image_controller = self.controller.image, self.image_controller
+        if self.rng.random() < 0.5:
+            axes = int(self.rng.choice([2, 3, 4], p=[0.2, 0.6, 0.2]))
+            if axes != 3:  # work ends; then the image is as it was, for the other actions
+                image.data = np.zeros(((3, *SHAPE) if axes == 4 else SHAPE[1:]), np.uint8)
+                self.controller.new_object()
+                if self.settle():
+                    self.controller.undo()
+            image.data = volume(int(self.rng.integers(100)))
+        elif self.rng.random() < 0.5:
+            image_controller.labels.data = np.asarray(image_controller.labels.data).astype(np.int32)
+        else:
+            image_controller.labels.data = np.zeros(SHAPE, np.uint16)
+
+    def do_scale(self) -> None:
+        """Scale, move, turn the image or one of its layers, or say its unit."""
+        layer = self.layer()
+        if layer.ndim != len(SHAPE):
+            return
+        name, values = list(PLACES.items())[int(self.rng.integers(len(PLACES)))]
+        setattr(layer, name, values[int(self.rng.integers(len(values)))])
+
+    def do_order(self) -> None:
+        """Transpose or roll the axes, or go to 3-D and back."""
+        dims = self.viewer.dims
+        what = int(self.rng.integers(3))
+        if what == 0:
+            dims.transpose()
+        elif what == 1:
+            dims.roll()
+        else:
+            dims.ndisplay = 3
+            QApplication.processEvents()
+            dims.ndisplay = 2
+
+    def do_points(self) -> None:
+        """Replace all points at once."""
+        if self.image_controller.points.ndim == len(SHAPE):
+            count = int(self.rng.integers(0, 4))
+            self.image_controller.points.data = np.array(
+                [self.where() for _ in range(count)]
+            ).reshape(count, len(SHAPE))
+
+    def do_theme(self) -> None:
+        """Change the theme."""
+        self.viewer.theme = str(self.rng.choice(["dark", "light"]))
+
+    def do_number(self) -> None:
+        """Choose a number that the Labels layer cannot hold as it is."""
+        self.controller.select_object(int(self.rng.choice([70_000, 2**31, 2**40])))
+
+    def do_redock(self) -> None:
+        """Close the dock, and open it again on the same layers."""
+        if self.settle():
+            self.check()
+            self.shut()
+            self.dock()
+            self.find_image()
+
+    def do_second(self) -> None:
+        """Open a second widget in the same viewer, click in it, and close it again."""
+        if not self.settle():
+            return
+        before = np.array(self.image_controller.labels.data)
+        other = SegmentWidget(self.viewer)
+        controller = other.controller
+        controller.loader._load_with = lambda choice, _old, _stop: MODELS[choice.name]
+        controller.loader.choose(Choice(A))
+        turn(lambda: controller.loader.model in MODELS.values())
+        controller.choose_image(self.controller.image)
+        controller.new_object()
+        own = controller.image_controller
+        if own is not None:
+            own.points.add(self.where())
+            turn(lambda: controller.worker.is_idle and own.is_idle)
+            if (
+                own.labels is self.image_controller.labels
+                or own.points is self.image_controller.points
+            ):
+                self.report.errors.append("two widgets work in the same layers")
+            for layer in (own.labels, own.points):
+                self.viewer.layers.remove(layer)
+        other.close()
+        if not np.array_equal(before, self.image_controller.labels.data):
+            self.report.differences.append("a second widget changed the labels of the first")
+
+    def do_viewer(self) -> None:
+        """Open a second viewer with the widget, click in it, and close it again."""
+        if self.settle():
+            threads = self.report.threads
+            other = Soak(int(self.rng.integers(1000)), self.report, self.keep)
+            other.image_controller.points.add(other.where())
+            other.close()
+            self.kept += other.kept
+            self.report.threads = threads  # that of this viewer is still needed
+
+    def layer(self) -> Any:
+        """Return any layer."""
+        return self.viewer.layers[int(self.rng.integers(len(self.viewer.layers)))]
+
+    def find_image(self) -> None:
+        """Have an image of the usual shape chosen; a new one of the same name if there is none."""
+        images = [
+            x
+            for x in self.viewer.layers
+            if isinstance(x, Image) and x.data.shape == SHAPE and x not in self.strangers
+        ]
+        if not images:
+            images = [self.viewer.add_image(volume(int(self.rng.integers(100))), name="boxes")]
+        self.controller.choose_image(images[0])
+
     def do_remove(self) -> None:
         """Remove the Labels and the Points layer; the next action begins anew."""
         if self.settle():
             self.check()
-        binder = self.binder
-        self.kept += [weakref.ref(binder.labels), weakref.ref(binder.points)]
-        for layer in (binder.labels, binder.points):
+        image_controller = self.image_controller
+        self.kept += [weakref.ref(image_controller.labels), weakref.ref(image_controller.points)]
+        for layer in (image_controller.labels, image_controller.points):
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
 
@@ -355,9 +566,17 @@ class Soak:
 ACTIONS = {
     "click": 30, "move": 8, "delete": 4, "stroke": 8, "undo": 12, "redo": 8, "plane": 8, "axis": 3,
     "new": 3, "select": 6, "model": 2, "window": 2, "propagate": 2, "find": 1, "discard": 2,
-    "rename": 1, "remove": 0.2,
-    "reopen": 0.1,
+    "rename": 1, "hide": 3, "reorder": 1, "duplicate": 0.3, "stranger": 1, "scale": 1, "order": 1,
+    "points": 0.5, "theme": 0.2, "number": 0.2,
+    "delete_layer": 0.3, "replace_data": 0.3, "redock": 0.2, "second": 0.2, "viewer": 0.1,
+    "remove": 0.2, "reopen": 0.1,
 }  # fmt: skip
+
+ON_LAYERS = (
+    "hide", "reorder", "duplicate", "stranger", "scale", "order", "points", "theme", "number",
+    "delete_layer", "replace_data", "redock", "second", "viewer",
+)  # fmt: skip
+"""What a person does to layers and windows beside the widget."""
 
 
 def drop_drawing() -> int:

@@ -10,10 +10,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_intseg.models.automatic_families import FAMILIES
-from napari_intseg.models.catalogue import CATALOGUE
-from napari_intseg.models.licences import badge
+from napari_intseg.models.automatic.families import FAMILIES
 from napari_intseg.models.registry import DEFAULT_MODEL, MODELS, ModelSpec
+from napari_intseg.models.weights.catalogue import CATALOGUE, badge
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -170,7 +169,7 @@ def draw() -> None:
     from PIL import Image
     from skimage import data
 
-    from napari_intseg.cli.overlay import overlay
+    from napari_intseg.cli.output_forms import overlay
     from napari_intseg.core.prompts import Box, Click
     from napari_intseg.core.volume import Volume
     from napari_intseg.inference.graph_cut import GraphCut

@@ -61,7 +61,7 @@ def test_the_wheel_in_an_empty_environment_is_whole(empty, tmp_path):
     run(empty / "python", "-c", "import importlib.util as u; assert not u.find_spec('napari')")
     folder = run(
         empty / "python", "-c",
-        "from napari_intseg.models.weights import bundled_folder as f; print(f())", **there,
+        "from napari_intseg.models.weights.locate import bundled_folder as f; print(f())", **there,
     )  # fmt: skip
     assert (Path(folder.strip()) / "SHA256SUMS").is_file()
     assert Path(folder.strip()).is_relative_to(empty.parent)

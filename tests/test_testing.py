@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
-from napari_intseg.models.raw import raw_logits
+from napari_intseg.models.image_input import raw_logits
 from napari_intseg.testing import SegmenterContract, phantom_image, phantom_volume, prompts_for
 from napari_intseg.testing import raw_logits as offered
 

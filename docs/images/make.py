@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QApplication, QScrollArea
 from napari_intseg.core.phantom import ct_phantom
 from napari_intseg.evaluation.robot import RobotUser
 from napari_intseg.models.registry import DEFAULT_MODEL
-from napari_intseg.ui.loading import Choice
+from napari_intseg.ui.controllers.model_loader import Choice
 
 HERE = Path(__file__).parent
 WAIT_S = 300
@@ -48,20 +48,24 @@ class Person:
     def open_widget(self):
         """Open the widget, choose the model, begin an object."""
         _, self.widget = self.viewer.window.add_plugin_dock_widget("napari-intseg")
-        self.bench = self.widget.bench
-        run_until(lambda: not self.bench.loader.is_loading)
+        self.controller = self.widget.controller
+        run_until(lambda: not self.controller.loader.is_loading)
         panel = self.widget.model_panel.model
         panel.setCurrentIndex(panel.findData(self.model))
-        run_until(lambda: not self.bench.loader.is_loading)
-        assert self.bench.loader.choice == Choice(self.model)
+        run_until(lambda: not self.controller.loader.is_loading)
+        assert self.controller.loader.choice == Choice(self.model)
         self.widget.action_panel.new.click()
         pause(0.5)
 
     def settle(self):
         """Wait for answers and drawing."""
-        bench = self.bench
+        controller = self.controller
         run_until(
-            lambda: bench.worker.is_idle and bench.binder.is_idle and not bench.is_propagating
+            lambda: (
+                controller.worker.is_idle
+                and controller.image_controller.is_idle
+                and not controller.is_propagating
+            )
         )
         pause(0.3)
 
@@ -92,10 +96,10 @@ class Person:
     def outline(self, plane, truth, clicks):
         """Click on a plane like the robot user."""
         self.go_to(plane)
-        label = self.bench.binder.drawer.object
+        label = self.controller.image_controller.session_store.object
         robot = RobotUser(truth)
         for _ in range(clicks):
-            mask = self.bench.binder.labels.data[plane] == label
+            mask = self.controller.image_controller.labels.data[plane] == label
             click = robot.next_click(mask)
             if click is None:
                 break
@@ -159,7 +163,10 @@ def picture_3d(args):
             person.outline(plane, truth[plane], args.clicks)
             middle = middle or int(plane)
         person.press(Qt.Key.Key_G)
-        mask = person.bench.binder.labels.data == person.bench.binder.drawer.object
+        mask = (
+            person.controller.image_controller.labels.data
+            == person.controller.image_controller.session_store.object
+        )
         told = person.widget.status_panel.message
         print(f"label {label}: Dice {dice(mask, truth):.3f}. {told}")  # noqa: T201
     person.go_to(middle)
@@ -201,7 +208,7 @@ def picture_compare():
     person.outline(plane, truth[plane], 4)
     settle()
     panel.truth.setCurrentIndex(panel.truth.findText("organs"))
-    person.bench.propagate(range(plane - 4, plane + 6))
+    person.controller.propagate(range(plane - 4, plane + 6))
     settle()
     panel.suggest.click()
     settle()

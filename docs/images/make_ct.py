@@ -13,10 +13,10 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 from qtpy.QtCore import Qt
 
-from napari_intseg.io.dicom import list_series
+from napari_intseg.io.dicom.series_reader import list_series
 from napari_intseg.models.registry import DEFAULT_MODEL
-from napari_intseg.ui.exporting import export_labels
-from napari_intseg.ui.series_chooser import SeriesDialog
+from napari_intseg.ui.controllers.label_export import export_labels
+from napari_intseg.ui.qt.open_scan import SeriesDialog
 
 CLICKS = [
     ((3, 294, 263), True), ((3, 351, 246), False), ((3, 329, 260), False), ((3, 281, 251), False),
@@ -71,7 +71,7 @@ def main():
         person.click((plane, row, col), positive)
     person.press(Qt.Key.Key_G)
     with tempfile.TemporaryDirectory() as out:
-        export_labels(person.bench, Path(out) / "aorta.dcm")
+        export_labels(person.controller, Path(out) / "aorta.dcm")
         person.settle()
         pause(2)
         assert (Path(out) / "aorta.dcm").exists()

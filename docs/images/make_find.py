@@ -35,7 +35,7 @@ def main():
         person.click(np.argwhere(truth == number).mean(axis=0))
     native = person.viewer.window._qt_viewer.canvas.native
     QTest.keyClick(native, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
-    run_until(lambda: not person.bench.searching.is_running)
+    run_until(lambda: not person.controller.searching.is_running)
     person.settle()
     person.take("find-more.png")
     person.viewer.close()

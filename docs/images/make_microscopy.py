@@ -25,7 +25,7 @@ def main():
     person.open_widget()  # begins an object on the one image there is
     hazy.colormap, hazy.opacity = "magenta", 0.4
     layers.insert(1, hazy)
-    layers.selection.active = person.bench.binder.points
+    layers.selection.active = person.controller.image_controller.points
     person.go_to(12)
     for number, (row, col) in enumerate(((225, 60), (45, 195), (130, 231))):
         if number:

@@ -3,6 +3,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from napari_intseg._moved import install
+from napari_intseg._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from napari_intseg.core.prompts import Box as Box
     from napari_intseg.core.prompts import Click as Click
@@ -33,7 +36,7 @@ __all__ = [
     "available_models",
     "load_model",
 ]
-__version__ = "0.1.0"
+install()
 
 
 def __getattr__(name: str) -> Any:

@@ -28,7 +28,7 @@ from napari_intseg.core.segmenter import (
     sigmoid,
 )
 from napari_intseg.core.volume import Volume
-from napari_intseg.models.raw import raw_logits
+from napari_intseg.models.image_input import raw_logits
 
 __all__ = ["SegmenterContract", "phantom_image", "phantom_volume", "prompts_for", "raw_logits"]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.cli import demo, demo_cases
-from napari_intseg.cli.demo_clicks import bright_structure, two_planes
+from napari_intseg.cli.demo_cases import bright_structure, two_planes
 from napari_intseg.cli.main import main
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError

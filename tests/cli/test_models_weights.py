@@ -3,14 +3,14 @@ import json
 import pytest
 
 from napari_intseg.cli.main import main
-from napari_intseg.models import weights
-from napari_intseg.models.catalogue import CATALOGUE
 from napari_intseg.models.registry import DEFAULT_MODEL, available_models
+from napari_intseg.models.weights import locate
+from napari_intseg.models.weights.catalogue import CATALOGUE
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(weights.FOLDERS_VARIABLE, str(tmp_path / "named"))
+    monkeypatch.setenv(locate.FOLDERS_VARIABLE, str(tmp_path / "named"))
     return tmp_path / "named"
 
 
@@ -103,9 +103,9 @@ def test_fetch_shows_progress_and_tells_the_checksum(monkeypatch, checkpoint, ca
         assert (key, should_stop()) == (entry.key, False)
         on_progress(5, 10)
         on_progress(10, 10)
-        return weights.Stored(entry, folder / entry.file, "abc123", False)
+        return locate.Stored(entry, folder / entry.file, "abc123", False)
 
-    monkeypatch.setattr(weights, "fetch", fetch)
+    monkeypatch.setattr(locate, "fetch", fetch)
     assert main(["weights", "fetch", key, "--folder", str(cache)]) == 0
     told = capsys.readouterr()
     assert "100%" in told.err
@@ -120,7 +120,7 @@ def test_an_interrupted_fetch_says_so(monkeypatch, capsys):
         os.kill(os.getpid(), signal.SIGINT)
         assert should_stop()
 
-    monkeypatch.setattr(weights, "fetch", fetch)
+    monkeypatch.setattr(locate, "fetch", fetch)
     assert main(["weights", "fetch", "ritm-hrnet18s"]) == 130
     assert "nothing is left behind" in capsys.readouterr().out
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from napari_intseg.cli.main import main
-from napari_intseg.cli.replay_image import find_look
+from napari_intseg.cli.replay import find_look
 from napari_intseg.core.volume import Volume
 from napari_intseg.inference.intensity import resolve_intensity
 from napari_intseg.io.layer_grid import nearest_order
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.write import write_array, write_labels
-from napari_intseg.session import setup
-from napari_intseg.session.signature import image_signature
+from napari_intseg.session import question
+from napari_intseg.session.journal.image_signature import image_signature
 from napari_intseg.testing import phantom_volume
 
 
@@ -170,7 +170,9 @@ def test_the_numbers_of_a_window_are_those_of_the_journal(folder, monkeypatch, c
     def other(*_):
         raise AssertionError("a later version that measures differently was asked")
 
-    monkeypatch.setattr(setup, "resolve_intensity", lambda v, w, c, k: checked(v, w, c, k, other))
+    monkeypatch.setattr(
+        question, "resolve_intensity", lambda v, w, c, k: checked(v, w, c, k, other)
+    )
     assert replay_labels(folder / "labels.nrrd") == 0, capsys.readouterr().err
 
 

@@ -5,8 +5,8 @@ import argparse
 import numpy as np
 import pytest
 
-from napari_intseg.cli.boxes import BoxOption, box
 from napari_intseg.cli.main import main
+from napari_intseg.cli.option_values import BoxOption, box
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.core.volume import Volume
 from napari_intseg.io.read import read_volume
@@ -42,7 +42,7 @@ class Boxer:
         return Answer(np.where(mask & (grey > 0.5), 5, -5).astype(np.float32), info=info)
 
 
-class Follower(Boxer):
+class MirrorSession(Boxer):
     def follow(self, read, planes, *, masks=None, prompts=None):
         assert prompts is None
         ((_, mask),) = masks.items()
@@ -51,7 +51,7 @@ class Follower(Boxer):
             yield index, np.where(mask & bright, 5, -5).astype(np.float32)
 
 
-build, build_follower = Boxer, Follower
+build, build_follower = Boxer, MirrorSession
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from napari_intseg.cli.main import main
-from napari_intseg.models.weights import FOLDERS_VARIABLE
+from napari_intseg.models.weights.locate import FOLDERS_VARIABLE
 
 pytest.importorskip("cv2", reason="training needs opencv (the extra 'train')")
 

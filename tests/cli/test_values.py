@@ -2,8 +2,8 @@ import argparse
 
 import pytest
 
-from napari_intseg.cli import values
-from napari_intseg.cli.values import ClickOption
+from napari_intseg.cli import option_values
+from napari_intseg.cli.option_values import ClickOption
 from napari_intseg.inference.intensity import Window
 
 
@@ -19,7 +19,7 @@ from napari_intseg.inference.intensity import Window
     ],
 )
 def test_a_click_is_read(text, expected):
-    assert values.click(text) == expected
+    assert option_values.click(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -27,28 +27,28 @@ def test_a_click_is_read(text, expected):
 )
 def test_a_strange_click_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="click is not understood"):
-        values.click(text)
+        option_values.click(text)
 
 
 def test_planes_are_read():
-    assert values.planes("20:60") == (20, 60)
-    assert values.planes("20:") == (20, None)
-    assert values.planes(":60") == (None, 60)
+    assert option_values.planes("20:60") == (20, 60)
+    assert option_values.planes("20:") == (20, None)
+    assert option_values.planes(":60") == (None, 60)
     with pytest.raises(argparse.ArgumentTypeError, match="planes are not understood"):
-        values.planes("20-60")
+        option_values.planes("20-60")
 
 
 def test_channels_are_read():
-    assert values.channels("0,2") == (0, 2)
+    assert option_values.channels("0,2") == (0, 2)
     with pytest.raises(argparse.ArgumentTypeError, match="channels are not understood"):
-        values.channels("red")
+        option_values.channels("red")
 
 
 def test_a_window_is_limits_or_level_and_width_or_a_name():
-    assert values.window("-160,240") == (-160, 240)
-    assert values.window("40/400") == Window(40, 400)
-    assert values.window("-600/1500") == Window(-600, 1500)
-    assert values.window("soft tissue") == "soft tissue"
+    assert option_values.window("-160,240") == (-160, 240)
+    assert option_values.window("40/400") == Window(40, 400)
+    assert option_values.window("-600/1500") == Window(-600, 1500)
+    assert option_values.window("soft tissue") == "soft tissue"
     for text in ("1,2,3", "a/b"):
         with pytest.raises(argparse.ArgumentTypeError, match="window is not understood"):
-            values.window(text)
+            option_values.window(text)

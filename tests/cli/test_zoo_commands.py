@@ -8,12 +8,12 @@ from PIL import Image
 
 from napari_intseg.cli.main import main
 from napari_intseg.core.prompts import Box
-from napari_intseg.models import automatic, weights
-from napari_intseg.models.automatic import Finding
-from napari_intseg.models.automatic_families import FAMILIES
-from napari_intseg.models.catalogue import CATALOGUE
-from napari_intseg.models.licences import badge
+from napari_intseg.models.automatic import automatic
+from napari_intseg.models.automatic.automatic import Finding
+from napari_intseg.models.automatic.families import FAMILIES
 from napari_intseg.models.registry import MODELS
+from napari_intseg.models.weights import locate
+from napari_intseg.models.weights.catalogue import CATALOGUE, badge
 
 
 @pytest.fixture
@@ -97,9 +97,9 @@ def test_the_licence_is_told_before_a_download_begins(monkeypatch, capsys, key):
 
     def fetch(_key, **_options):
         before.append(capsys.readouterr().out)
-        return weights.Stored(CATALOGUE[key], "x", "abc", True)
+        return locate.Stored(CATALOGUE[key], "x", "abc", True)
 
-    monkeypatch.setattr(weights, "fetch", fetch)
+    monkeypatch.setattr(locate, "fetch", fetch)
     assert main(["weights", "fetch", key]) == 0
     licence, badge, besides = TOLD[key]
     first = before[0].splitlines()[0]

@@ -3,8 +3,7 @@
 import pytest
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.core.segmenter import Traits
-from napari_intseg.core.taking import explained, missing, refused, taken
+from napari_intseg.core.segmenter import Traits, explained, missing, refused, taken
 
 BOX = Box(1, 2, 8, 9)
 LINE = Scribble(((1.0, 1.0), (2.0, 5.0)))

@@ -7,8 +7,7 @@ from scipy.io import savemat
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, FileError
-from napari_intseg.evaluation.datasets import Choices, open_datasets
-from napari_intseg.evaluation.layouts import LAYOUTS
+from napari_intseg.evaluation.datasets import LAYOUTS, Choices, open_datasets
 from napari_intseg.evaluation.truth import (
     MaskRules,
     ObjectRef,

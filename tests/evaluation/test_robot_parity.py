@@ -5,8 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.core.segmenter import LOGIT_LIMIT, Answer, Prepared, Traits, sigmoid
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import LOGIT_LIMIT, Answer, Prepared, Traits, ZoomIn, sigmoid
 from napari_intseg.evaluation.metrics import iou
 from napari_intseg.evaluation.robot import RobotUser
 from napari_intseg.inference.predict import predict_slice

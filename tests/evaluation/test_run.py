@@ -5,7 +5,7 @@ from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
-from napari_intseg.evaluation.run import Protocol, Shelf, carried, seed_of, segment_slice
+from napari_intseg.evaluation.run import PreparedImages, Protocol, carried, seed_of, segment_slice
 
 
 class Disks:
@@ -93,7 +93,7 @@ def test_one_plane_of_a_volume_is_segmented_in_millimetres(truth):
 
 
 def test_objects_of_one_image_share_what_was_prepared(truth):
-    model, shelf = Disks(), Shelf()
+    model, shelf = Disks(), PreparedImages()
     for _ in range(2):
         segment_slice(model, image(truth), truth, Protocol(3), shelf=shelf)
     assert model.prepared == 1

@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.prompts import Click
-from napari_intseg.evaluation.benchmark import Outcome
-from napari_intseg.evaluation.export import FORMAT, as_json, as_text, percent, table
-from napari_intseg.evaluation.jobs import Score, Skipped
+from napari_intseg.evaluation.benchmark import BenchmarkResult, Score, Skipped
 from napari_intseg.evaluation.metrics import SurfaceDistance
 from napari_intseg.evaluation.run import Course, Protocol
-from napari_intseg.evaluation.summary import Crossing, best_median_worst, crossings, summarise
+from napari_intseg.evaluation.summary import (
+    FORMAT,
+    Crossing,
+    as_json,
+    as_text,
+    best_median_worst,
+    crossings,
+    percent,
+    summarise,
+    table,
+)
 from napari_intseg.evaluation.truth import ObjectRef
 
 
@@ -127,7 +135,7 @@ def test_json_holds_every_click_and_no_infinities():
         score("a", ious=(0.5, 0.6), surfaces=[SurfaceDistance(np.inf, 2.0)] * 2),
         score("b", ious=(0.4, 0.7)),
     ]
-    outcome = Outcome(tuple(scores), (Skipped("a", "d", "9", "gone"),), True, 1.0)
+    outcome = BenchmarkResult(tuple(scores), (Skipped("a", "d", "9", "gone"),), True, 1.0)
     out = as_json(outcome, summarise(scores, PROTOCOL), PROTOCOL, ["napari-intseg"])
     assert out["format"] == FORMAT
     assert out["cancelled"]

@@ -4,12 +4,15 @@ import pytest
 from napari_intseg.core.segmenter import Answer, Prepared, Traits, sigmoid
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError
-from napari_intseg.evaluation.benchmark import evaluate
+from napari_intseg.evaluation.benchmark import ModelChoice, Score, evaluate
 from napari_intseg.evaluation.datasets import Choices, open_datasets
-from napari_intseg.evaluation.jobs import ModelChoice, Score
-from napari_intseg.evaluation.live import live_table
 from napari_intseg.evaluation.run import Course, Protocol
-from napari_intseg.evaluation.volumes import planes_by_error, planes_by_region, segment_volume
+from napari_intseg.evaluation.volumes import (
+    live_table,
+    planes_by_error,
+    planes_by_region,
+    segment_volume,
+)
 
 
 class Bright:
@@ -101,7 +104,7 @@ def test_live_it_clicks_where_the_largest_connected_error_is():
     truth[2, 4:9, 4:9] = 1
     assert planes_by_error(truth > 1, truth)[0] == 0
     assert planes_by_region(truth > 1, truth) == [2, 0]
-    volume = Volume((200 * truth).astype(np.uint8))
+    volume = Volume(np.uint8(200) * (truth == 1))
     course = segment_volume(Bright(), volume, truth, Protocol(1), live=True)
     assert course.clicks[0][0] == 2
     assert (course.clicks[0][1].row, course.clicks[0][1].col) == (6, 6)

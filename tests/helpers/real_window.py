@@ -36,8 +36,8 @@ class Window:
     def __init__(self, viewer: Any) -> None:
         self.viewer = viewer
         self.dock, self.widget = viewer.window.add_plugin_dock_widget(PLUGIN)
-        self.bench = self.widget.bench
-        turn(lambda: self.bench.loader.model is not None)
+        self.controller = self.widget.controller
+        turn(lambda: self.controller.loader.model is not None)
 
     @property
     def canvas(self) -> Any:
@@ -47,17 +47,17 @@ class Window:
     @property
     def labels(self) -> Any:
         """The pixels of the Labels layer."""
-        return self.bench.binder.labels.data
+        return self.controller.image_controller.labels.data
 
     @property
     def is_idle(self) -> bool:
         """Whether everything is answered and drawn."""
-        bench = self.bench
+        controller = self.controller
         return (
-            bench.worker.is_idle
-            and not bench.is_propagating
-            and not bench.searching.is_running
-            and (bench.binder is None or bench.binder.is_idle)
+            controller.worker.is_idle
+            and not controller.is_propagating
+            and not controller.searching.is_running
+            and (controller.image_controller is None or controller.image_controller.is_idle)
         )
 
     def at(self, world: Any) -> QPoint:

@@ -22,8 +22,8 @@ import pytest
 import torch
 from torch import nn
 
-from napari_intseg.models import catalogue
-from napari_intseg.models.weights import FOLDERS_VARIABLE
+from napari_intseg.models.weights import catalogue
+from napari_intseg.models.weights.locate import FOLDERS_VARIABLE
 
 SIDE_PX = 128
 """Of the square that a network with a fixed input sees, in place of 450 to 1024."""
@@ -96,7 +96,7 @@ def config_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def fbrs_checkpoint(path: Path) -> dict[str, Any]:
-    from napari_intseg.models.fbrs import _CLICKS
+    from napari_intseg.models.brs.fbrs import _CLICKS
     from napari_intseg.models.nets.click_net import DeepLabClicks, HRNetClicks
 
     if path.name.startswith("hrnet"):
@@ -170,27 +170,20 @@ def _focal_name(path: Path) -> str:
 
 def _patch_sizes(patch: pytest.MonkeyPatch) -> None:
     """Make networks small whose files do not say how large they are."""
-    from napari_intseg.models import (  # fmt: skip
-        deepgrabcut,
-        dextr,
-        efficient_sam,
-        fcanet,
-        iog,
-        sam2,
-        sam_memory,
-        sam_sizes,
-    )
-    from napari_intseg.models.nets import fcanet as fcanet_net
-    from napari_intseg.models.nets import forte, iog_net, psp_resnet
-    from napari_intseg.models.nets.bottleneck import bottleneck_layer
+    from napari_intseg.models import fcanet
+    from napari_intseg.models.guided import deepgrabcut, dextr, iog
+    from napari_intseg.models.nets import fca_net as fcanet_net
+    from napari_intseg.models.nets import forte_net, iog_net, resnet
+    from napari_intseg.models.nets.resnet import bottleneck_layer
+    from napari_intseg.models.sam import efficient_sam, sam, sam2, weight_files
 
     def one_block(channels: int, width: int, dilations: Any, **how: Any) -> nn.Sequential:
         return bottleneck_layer(channels, width, list(dilations)[:1], **how)
 
-    for net in (psp_resnet, iog_net, fcanet_net):
+    for net in (resnet, iog_net, fcanet_net):
         patch.setattr(net, "bottleneck_layer", one_block)
-    stage = forte._stage
-    patch.setattr(forte, "_stage", lambda i, width, d, stride=1: stage(i, width, d[:1], stride))
+    stage = forte_net._stage
+    patch.setattr(forte_net, "_stage", lambda i, width, d, stride=1: stage(i, width, d[:1], stride))
     for module in (dextr, deepgrabcut, iog, iog_net):
         patch.setattr(module, "SIDE_PX", SIDE_PX)
         if hasattr(module, "FRAME"):
@@ -198,9 +191,9 @@ def _patch_sizes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(iog_net, "_FINE_PX", SIDE_PX // 4)
     patch.setattr(fcanet, "SHORTER_PX", SIDE_PX)
     for size in ("vit-b", "vit-l", "vit-h"):
-        patch.setitem(sam_sizes.SIZES, size, SAM_SIZE)
+        patch.setitem(sam.SIZES, size, SAM_SIZE)
     # the ways of SAM to do with less memory: its encoder sees a smaller square
-    patch.setattr(sam_memory, "SIDE_PX", 256)
+    patch.setattr(weight_files, "SIDE_PX", 256)
     patch.setattr(efficient_sam, "SmallViT", partial(efficient_sam.SmallViT, depth=2))
     for size, told in dict(sam2.SIZES).items():
         small = {**told, "width": 16 * told.get("heads", 1), "blocks": [1, 1, 2, 1], "whole": [3]}
@@ -211,4 +204,4 @@ def _patch_sizes(patch: pytest.MonkeyPatch) -> None:
         wanted.append(size or "vit-b")
         return wanted[-1]
 
-    patch.setattr(sys.modules["napari_intseg.models.sam"], "check_size", check_size)
+    patch.setattr(sys.modules["napari_intseg.models.sam.sam"], "check_size", check_size)

@@ -1,7 +1,7 @@
 import numpy as np
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.inference.flip import Flip
+from napari_intseg.inference.view import Flip
 
 
 def test_mirroring_twice_gives_all_back(rng: np.random.Generator) -> None:

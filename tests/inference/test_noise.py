@@ -3,10 +3,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.inference.adapted_window import denoised, noise_level
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.noise import denoised, noise_level
 from napari_intseg.inference.predict import Options
-from napari_intseg.inference.seeing import Seeing
+from napari_intseg.inference.slice_appearance import SliceAppearance
 from napari_intseg.inference.view import View
 
 
@@ -64,8 +64,8 @@ def test_channels_are_treated_alike_and_no_noise_changes_nothing(rng: np.random.
     assert denoised(colour, 0.0) is colour
 
 
-def seeing(image: np.ndarray, denoise: bool = True) -> Seeing:
-    return Seeing(lambda r, c: image[r, c], image.shape, Intensity(), denoise)
+def seeing(image: np.ndarray, denoise: bool = True) -> SliceAppearance:
+    return SliceAppearance(lambda r, c: image[r, c], image.shape, Intensity(), denoise)
 
 
 def test_a_noisy_slice_is_shown_with_less_noise_unless_told_otherwise(
@@ -97,7 +97,7 @@ def test_of_a_large_slice_nothing_but_the_view_is_read(rng: np.random.Generator)
         read_px.append(part.size)
         return part
 
-    one = Seeing(read, image.shape, Intensity(), True)
+    one = SliceAppearance(read, image.shape, Intensity(), True)
     box = View(100, 300, 700, 900, (384, 384), image.shape)
     soft = one.view(box, one.shown(Prompts((Click(5, 5),))))
     assert sum(read_px) == 200 * 200

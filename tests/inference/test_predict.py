@@ -6,12 +6,20 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import LOGIT_LIMIT, Answer, Prepared, Query, Traits, sigmoid
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import (
+    LOGIT_LIMIT,
+    Answer,
+    Prepared,
+    Query,
+    Traits,
+    ZoomIn,
+    sigmoid,
+)
 from napari_intseg.core.volume import Volume
 from napari_intseg.inference.intensity import Intensity, resolve_intensity
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.inference.view import View
 
 
 class Recorder:
@@ -298,3 +306,39 @@ def test_a_local_click_leaves_all_else_bit_equal() -> None:
     changed = free.patch.mask() & ~painted
     np.testing.assert_array_equal(local.patch.full()[~changed], before.full()[~changed])
     np.testing.assert_array_equal(local.patch.full()[changed], free.patch.full()[changed])
+
+
+class Wide(Recorder):
+    """Answers with a bar across all of the view, 20 rows high."""
+
+    def predict(self, query: Query) -> Answer:
+        self.queries.append(query)
+        logits = np.full(query.prepared.shape, -6, np.float32)
+        row = int(query.prompts.clicks[0].row)
+        logits[max(0, row - 10) : row + 10] = 6
+        return Answer(logits)
+
+
+def test_a_mask_that_touches_the_edge_of_its_view_is_asked_for_again() -> None:
+    image = np.full((200, 400), 90, np.uint8)
+    mask = np.zeros(image.shape, bool)
+    mask[90:110, 180:220] = True
+    start = Patch.from_mask(mask)
+    zoom = ZoomIn(min_crop_size=40, target_size=None)
+    counts = []
+    for again in (True, False):
+        model = Wide(zoom_in=zoom)
+        options = Options(Intensity(), look_again=again)
+        answer = ask(model, image, Click(100, 200), initial=start, options=options)
+        counts.append((len(model.queries), answer.seen.box_shape[1]))
+    assert counts[0][0] == 2
+    assert counts[1] == (1, 57)
+    assert counts[0][1] > 57
+
+
+def test_a_mask_that_ends_at_the_slice_is_not_cut_off() -> None:
+    view = View(0, 50, 10, 60, (50, 50), (100, 60))
+    assert not view.cuts_off((0, 40, 20, 60))
+    assert view.cuts_off((0, 50, 20, 60))
+    assert view.cuts_off((0, 40, 10, 60))
+    assert not View.whole((100, 60)).cuts_off((0, 100, 0, 60))

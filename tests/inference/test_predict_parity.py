@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_intseg.core.segmenter import Answer, Prepared, Query, Segmenter, Traits, sigmoid
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import Answer, Prepared, Query, Segmenter, Traits, ZoomIn, sigmoid
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options
 from napari_intseg.models.ritm import build

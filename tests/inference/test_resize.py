@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_intseg.inference.resize import resize, taps
+from napari_intseg.inference.view import resize, taps
 
 
 @pytest.mark.parametrize(

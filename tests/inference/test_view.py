@@ -3,11 +3,9 @@ import pytest
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.segmenter import logit, sigmoid
-from napari_intseg.inference.flip import Flip
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.resize import resize
-from napari_intseg.inference.view import View, longer_side
+from napari_intseg.inference.view import Flip, View, longer_side, resize
 
 
 class Reader:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.view import View
 from napari_intseg.inference.zoom_in import (

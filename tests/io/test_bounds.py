@@ -26,9 +26,9 @@ from fuzz_corpus import MAKERS, dicom_slice
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.evaluation.truth import read_labels
-from napari_intseg.io import child
-from napari_intseg.io.dicom import list_series
-from napari_intseg.io.dicom_inflate import read_data_set
+from napari_intseg.io import child_process
+from napari_intseg.io.dicom.inflate import read_data_set
+from napari_intseg.io.dicom.series_reader import list_series
 from napari_intseg.io.hooks import read_layers
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.read import read_mask, read_raster, read_volume
@@ -203,6 +203,18 @@ def test_metadata_that_cannot_be_are_refused(tmp_path, about, told):
         read_volume(zarr_with(tmp_path, **about))
 
 
+def test_a_file_does_not_become_tens_of_thousands_of_layers(tmp_path):
+    for count in (3, 20_000):
+        tifffile.imwrite(
+            tmp_path / "i.ome.tif", np.zeros((count, 2, 2), np.uint8), ome=True,
+            photometric="minisblack", metadata={"axes": "CYX"},
+        )  # fmt: skip
+        if count == 3:
+            assert len(read_layers(str(tmp_path / "i.ome.tif"))) == 3
+    with pytest.raises(FileError, match="file has too many channels: expected at most 1000"):
+        read_layers(str(tmp_path / "i.ome.tif"))
+
+
 def test_an_image_has_few_levels(tmp_path):
     path = MAKERS[".zarr"](tmp_path, RNG)
     told = json.loads((path / ".zattrs").read_text())
@@ -269,7 +281,7 @@ def test_pictures_are_opened_by_their_own_decoder_alone(tmp_path, monkeypatch, e
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **_: asked.append(a))
     (tmp_path / f"i{ending}").write_bytes(content)
     for read in (read_volume, read_labels):
-        with pytest.raises(FileError, match="expected a picture that begins as"):
+        with pytest.raises(FileError, match="expected an image or mask that begins as"):
             read(tmp_path / f"i{ending}")
     assert asked == []
 
@@ -419,12 +431,12 @@ def hanging(monkeypatch):
         program = (
             f"import sys, time\nprint('ready', flush=True)\nfor line in sys.stdin:\n    {then}\n"
         )
-        monkeypatch.setattr(child, "COMMAND", (sys.executable, "-c", program + then))
-        monkeypatch.setattr(child, "LIMIT_S", 1.0)
-        monkeypatch.setattr(child, "_first", child._First())
+        monkeypatch.setattr(child_process, "COMMAND", (sys.executable, "-c", program + then))
+        monkeypatch.setattr(child_process, "LIMIT_S", 1.0)
+        monkeypatch.setattr(child_process, "_first", child_process._First())
 
     yield start
-    child._first.close()
+    child_process._first.close()
 
 
 @pytest.mark.parametrize(
@@ -451,7 +463,7 @@ def test_a_reader_that_ends_badly_ends_in_the_child(tmp_path, hanging, then, tol
 def test_without_a_child_files_are_read_all_the_same(tmp_path, monkeypatch, caplog):
     path = tmp_path / "i.mha"
     write_array(path, np.zeros((8, 8), np.int16), FLAT)
-    monkeypatch.setattr(child, "_first", child._First())
-    monkeypatch.setattr(child, "COMMAND", (sys.executable, "-c", "pass"))
+    monkeypatch.setattr(child_process, "_first", child_process._First())
+    monkeypatch.setattr(child_process, "COMMAND", (sys.executable, "-c", "pass"))
     assert read_volume(path).shape == (8, 8)
     assert "files are not opened in a process of their own first" in caplog.text

@@ -16,8 +16,8 @@ from napari_intseg.io.hooks import get_reader, layers_of, read_layers, write_lab
 from napari_intseg.io.raster import ORDER
 from napari_intseg.io.read import read_mask, read_raster, read_volume
 from napari_intseg.io.write import write_array, write_labels, write_picture
-from napari_intseg.ui.frame import Frame, possible_axes
-from napari_intseg.ui.starting import layers_for
+from napari_intseg.ui.layers.factory import layers_for
+from napari_intseg.ui.layers.image_axes import ImageAxes, possible_axes
 
 PLUGIN = "napari-intseg"
 SIZES = {"t": 3, "c": 2, "z": 4, "y": 16, "x": 20}
@@ -95,7 +95,7 @@ def test_ome_tiff_channels_become_layers_wherever_they_are(tmp_path, rng, axes):
         # the widget understands the axes without being told
         assert possible_axes(layer)[0] == seen
         mm = tuple(steps[a] * 1e-3 for a in seen if a in "zyx")
-        assert Frame(layer, seen).volume().spacing == pytest.approx(mm)
+        assert ImageAxes(layer, seen).volume().spacing == pytest.approx(mm)
     if "c" in axes:
         assert [layer.colormap.name for layer in layers] == ["blue", "green"]
         assert layers[0].blending == "additive"
@@ -235,7 +235,7 @@ def test_napari_saves_labels_of_a_dicom_image_as_dicom(tmp_path, dicom):
     folder = dicom.Scan(cosines=(0, 1, 0, 0, 0, -1)).write(tmp_path / "s")
     viewer = ViewerModel()
     (image,) = viewer.open(str(folder), plugin=PLUGIN)
-    _, labels, _ = layers_for(viewer, Frame(image, "zyx"))
+    _, labels, _ = layers_for(viewer, ImageAxes(image, "zyx"))
     labels.data[3, 2, 1] = 4
     for name in ("l.dcm", "rtstruct.dcm"):
         path = str(tmp_path / name)

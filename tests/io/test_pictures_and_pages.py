@@ -10,7 +10,7 @@ from PIL import Image
 from napari_intseg.errors import FileError, MissingExtraError
 from napari_intseg.evaluation import truth
 from napari_intseg.io.read import read_mask, read_volume
-from napari_intseg.io.remarks import FileWarning
+from napari_intseg.io.suffixes import FileWarning
 from napari_intseg.io.write import write_labels
 
 LABELS = np.zeros((30, 40), np.uint8)

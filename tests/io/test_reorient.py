@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from napari_intseg.core.affine import lps_to_ras
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError
-from napari_intseg.io.read import read_mask, read_volume
-from napari_intseg.io.reorient import reorient
+from napari_intseg.io.read import read_mask, read_volume, reorient
 from napari_intseg.io.write import write_array
 
 SHAPE = (4, 5, 6)

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from napari_intseg.core.affine import index_reversed, lps_to_ras
 from napari_intseg.errors import FileError
 from napari_intseg.io.read import read_mask, read_volume
-from napari_intseg.io.remarks import FileWarning
+from napari_intseg.io.suffixes import FileWarning
 from napari_intseg.io.write import write_labels
 
 SHEARED = np.array([[-2, 0.5, 0, 3], [0, 2, 0.3, 4], [0, 0, 3, 5], [0, 0, 0, 1.0]])

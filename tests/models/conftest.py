@@ -2,8 +2,7 @@ import pytest
 import torch
 
 from napari_intseg.models.nets.click_maps import squared_distances
-from napari_intseg.models.nets.focal_click import Coarse
-from napari_intseg.models.nets.focal_refiner import Refined, roi_align
+from napari_intseg.models.nets.focal_click import Coarse, Refined, roi_align
 
 
 class FocalFormula(torch.nn.Module):

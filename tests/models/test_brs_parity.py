@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_intseg.core.segmenter import FloatArray, Prepared, sigmoid
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import FloatArray, Prepared, ZoomIn, sigmoid
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options
-from napari_intseg.models.brs import Brs, Mode, build
+from napari_intseg.models.brs.brs import Brs, Mode, build
 
 STABLE: dict[str, tuple[float, ...]] = {
     "f_BRS_B": (5e-3,) * 2,

@@ -15,7 +15,7 @@ from napari_intseg.models.bundled import (
 )
 from napari_intseg.models.nets.click_pyramid import ClickPyramid, draw_disks
 from napari_intseg.models.nets.lite0 import STAGES, Lite0, fold_published, load_imagenet
-from napari_intseg.models.own import ARCHITECTURE, find_own, read_metadata
+from napari_intseg.models.weights.user_trained import ARCHITECTURE, find_own, read_metadata
 from napari_intseg.testing import SegmenterContract
 
 
@@ -103,7 +103,7 @@ def test_clicks_are_packed_to_the_longest():
 
 def test_weights_are_written_in_half_precision_with_what_they_are(tmp_path):
     pytest.importorskip("cv2", reason="training needs opencv (the extra 'train')")
-    from napari_intseg.training.export import write_weights
+    from napari_intseg.training.loop import write_weights
 
     net = random_net()
     traits = {"target_size": 320, "flip": True, "threshold": 0.45}
@@ -172,7 +172,7 @@ def test_both_precisions_agree(precision):
 def test_a_file_in_the_weights_folder_is_a_model_by_its_name(tmp_path, monkeypatch):
     pytest.importorskip("cv2", reason="training needs opencv (the extra 'train')")
     from napari_intseg.models.registry import available_models, load_model
-    from napari_intseg.training.export import write_weights
+    from napari_intseg.training.loop import write_weights
 
     assert "my-cells" not in available_models()
     monkeypatch.setenv("NAPARI_INTSEG_WEIGHTS", str(tmp_path))
@@ -188,7 +188,7 @@ def test_a_file_in_the_weights_folder_is_a_model_by_its_name(tmp_path, monkeypat
 @pytest.mark.weights
 def test_the_weights_in_the_box_find_a_disc():
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
-    from napari_intseg.models.weights import bundled_folder, verify
+    from napari_intseg.models.weights.locate import bundled_folder, verify
     from napari_intseg.testing import phantom_image
 
     assert DEFAULT_MODEL == "bundled"

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.weights import load_checkpoint, load_strict
+from napari_intseg.models.weights.locate import load_checkpoint, load_strict
 
 
 class Hostile:

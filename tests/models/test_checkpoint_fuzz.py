@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.weights import load_checkpoint
+from napari_intseg.models.weights.locate import load_checkpoint
 
 
 @pytest.fixture(params=["a.pth", "a.safetensors"])

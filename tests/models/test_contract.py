@@ -16,14 +16,21 @@ from torch.overrides import TorchFunctionMode
 
 from napari_intseg.cli.main import main
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.core.segmenter import Prepared, Query, Segmenter, Traits, sigmoid
-from napari_intseg.core.taking import missing, refused
+from napari_intseg.core.segmenter import (
+    Prepared,
+    Query,
+    Segmenter,
+    Traits,
+    missing,
+    refused,
+    sigmoid,
+)
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.evaluation import jobs
-from napari_intseg.inference.flip import Flip
+from napari_intseg.evaluation import benchmark
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options, predict_slice
+from napari_intseg.inference.view import Flip
 from napari_intseg.models.registry import MODELS, load_model
 from napari_intseg.session.session import Session
 from napari_intseg.testing import SegmenterContract, phantom_image, prompts_for
@@ -162,7 +169,7 @@ def is_evaluated(model: Any, name: str, folder: Path, monkeypatch: pytest.Monkey
         asked.append(given)
         return model
 
-    monkeypatch.setattr(jobs, "load_model", load)
+    monkeypatch.setattr(benchmark, "load_model", load)
     out = folder / f"{name}.json"
     command = ["evaluate", str(folder), "--model", name, "--max-clicks", "1", "--device", "cpu"]
     assert main([*command, "--quiet", "--json", str(out)]) == 0

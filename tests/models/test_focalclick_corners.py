@@ -15,8 +15,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Query, Traits, mask_to_logits, sigmoid
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import Query, Traits, ZoomIn, mask_to_logits, sigmoid
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options, SliceAnswer
 from napari_intseg.models.focalclick import PUBLISHED_ZOOM_IN, FocalClick

@@ -8,8 +8,7 @@ from scipy import ndimage
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query, mask_to_logits, sigmoid
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.nets.click_maps import ClickMaps
-from napari_intseg.models.nets.prev_maps import distance_map
+from napari_intseg.models.nets.click_maps import ClickMaps, distance_map
 from napari_intseg.models.registry import load_model
 from napari_intseg.testing import phantom_image
 

@@ -11,7 +11,6 @@ import pytest
 
 from napari_intseg.errors import MissingExtraError, UnknownModelError, WeightsError
 from napari_intseg.models import registry
-from napari_intseg.models.catalogue import CATALOGUE
 from napari_intseg.models.registry import (
     DEFAULT_MODEL,
     MODELS,
@@ -21,6 +20,7 @@ from napari_intseg.models.registry import (
     load_model,
     third_party_models,
 )
+from napari_intseg.models.weights.catalogue import CATALOGUE
 
 OTHER = ModelSpec("somewhere.else:build", "Other", "other")
 
@@ -83,7 +83,9 @@ def test_a_model_knows_whether_its_weights_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NAPARI_INTSEG_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr("napari_intseg.models.weights.cache_folder", lambda: tmp_path / "none")
+    monkeypatch.setattr(
+        "napari_intseg.models.weights.locate.cache_folder", lambda: tmp_path / "none"
+    )
     spec = find_model("ritm-hrnet32")
     assert not spec.has_weights
     with pytest.raises(WeightsError, match="napari-intseg weights fetch ritm-hrnet32"):
@@ -118,7 +120,7 @@ def test_what_others_break_leaves_ours_alone(
 def test_listing_models_loads_neither_torch_nor_transformers() -> None:
     code = (
         "import sys; from napari_intseg import available_models;"
-        "from napari_intseg.models.weights import list_weights;"
+        "from napari_intseg.models.weights.locate import list_weights;"
         "[(s.is_installed, s.has_weights) for s in available_models().values()]; list_weights();"
         "print({'torch', 'transformers', 'napari', 'SimpleITK'} & set(sys.modules))"
     )

@@ -10,13 +10,11 @@ import pytest
 import torch
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Query, mask_to_logits, sigmoid
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import Query, ZoomIn, mask_to_logits, sigmoid
 from napari_intseg.errors import DeviceError, PromptError, WeightsError
-from napari_intseg.models.raw import raw_logits
+from napari_intseg.models.image_input import raw_logits
 from napari_intseg.models.registry import load_model
-from napari_intseg.models.ritm import build, pack_clicks
-from napari_intseg.models.ritm_config import load_ritm, net_of_config
+from napari_intseg.models.ritm import build, load_ritm, net_of_config, pack_clicks
 from napari_intseg.testing import SegmenterContract
 
 VARIANTS = {

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.ritm_config import load_ritm, net_of_config
+from napari_intseg.models.ritm import load_ritm, net_of_config
 
 
 def save(checkpoint: Any, path: Path) -> Path:

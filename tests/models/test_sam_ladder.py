@@ -8,14 +8,14 @@ import torch
 
 pytest.importorskip("transformers", reason="needs the extra 'sam'")
 
-from napari_intseg.core.saving import NOTHING, Saving
+from napari_intseg.core.memory_limits import NOTHING, Saving
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DeviceError
-from napari_intseg.models.sam_adapter import SamSegmenter
-from napari_intseg.models.sam_frame import Frame
-from napari_intseg.models.sam_memory import side_for
-from napari_intseg.session.ahead import prepare, to_prepare
+from napari_intseg.models.sam.adapter import SamSegmenter
+from napari_intseg.models.sam.square_frame import SquareFrame
+from napari_intseg.models.sam.weight_files import side_for
 from napari_intseg.session.embeddings import EmbeddingFiles
+from napari_intseg.session.prefetch import prepare, to_prepare
 from napari_intseg.session.session import Session
 
 Tried = tuple[str, str, int]
@@ -41,7 +41,7 @@ TOLD = [
 class Net:
     """Answers with what is bright; memory runs out a number of times."""
 
-    frame = Frame("stretch")
+    frame = SquareFrame("stretch")
 
     def __init__(self, failures: int, error: Exception, stage: str = "encode") -> None:
         self.failures, self.error, self.stage = failures, error, stage

@@ -14,14 +14,14 @@ from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import Prepared, Query
 from napari_intseg.models.checkpoint import load_strict
 from napari_intseg.models.registry import load_model
-from napari_intseg.models.sam_keys import SAM_RULES, renamed, tied
-from napari_intseg.models.sam_sizes import find_size
+from napari_intseg.models.sam.keys import SAM_RULES, renamed, tied
+from napari_intseg.models.sam.sam import find_size
 
 pytest.importorskip("transformers", reason="needs the extra 'sam'")
 
-from napari_intseg.models import sam, sam2
-from napari_intseg.models.sam2_keys import library_names
-from napari_intseg.models.sam_adapter import SamSegmenter, SamState
+from napari_intseg.models.sam import sam, sam2
+from napari_intseg.models.sam.adapter import SamSegmenter, SamState
+from napari_intseg.models.sam.keys import library_names
 
 
 @dataclasses.dataclass(frozen=True)

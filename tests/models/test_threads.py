@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -33,3 +34,28 @@ def test_blas_computes_with_one_thread_meanwhile_and_as_before_afterwards():
         with one_thread_of_blas():
             assert set(threads()) == {1}
         assert threads() == before
+
+
+def test_one_thread_at_a_time_is_inside_and_leaves_what_it_found():
+    def threads():
+        return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+    inside, order = threading.Event(), []
+
+    def second():
+        inside.wait()
+        with one_thread_of_blas():
+            order.append("second")
+
+    with threadpool_limits(2, user_api="blas"):
+        other = threading.Thread(target=second)
+        other.start()
+        with one_thread_of_blas():
+            inside.set()
+            other.join(0.2)
+            order.append("first")
+            with one_thread_of_blas():
+                assert threads() == {1}, "the same thread may come in again"
+        other.join()
+        assert order == ["first", "second"]
+        assert threads() == {2}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_intseg.propagation.distance import depth_in, distance_to
+from napari_intseg.propagation.ending import depth_in, distance_to
 from napari_intseg.propagation.restraint import filled
 
 

@@ -1,5 +1,7 @@
 """Clicked planes that break out are not carried on; corrections reach what one flood reached."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,9 @@ from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.ending import Ending
 from napari_intseg.propagation.guard import Stop, doubted, is_flood, warnings
-from napari_intseg.propagation.guide import start_of
 from napari_intseg.propagation.restraint import Cones, Restraint
 from napari_intseg.propagation.stretch import Anchor
+from napari_intseg.propagation.stretch_walker import start_of
 from napari_intseg.propagation.walk import WalkSettings
 
 
@@ -64,6 +66,11 @@ def test_what_others_speak_against_is_doubted():
     ]  # fmt: skip
     assert doubts([anchor(3, disc(5)), anchor(40, disc(25))]) == ["", ""]  # it had room to grow
     assert doubts([anchor(3, disc(5)), anchor(6, np.ones((60, 60), bool))]) == ["", "flooded"]
+
+
+def test_of_two_the_one_nobody_pointed_at_is_doubted():
+    left = replace(anchor(3, disc(3)), is_remnant=True)
+    assert doubts([left, anchor(6, disc(25))]) == ["contradicts", ""]
 
 
 def test_what_a_person_insisted_on_is_not_doubted():

@@ -5,10 +5,9 @@ import pytest
 
 from napari_intseg.core.segmenter import LOGIT_LIMIT, Traits
 from napari_intseg.inference.patch import Patch
-from napari_intseg.propagation.blend import Shapes, blend, trimmed
 from napari_intseg.propagation.ending import Appearance, Ending, overlap, ring, ring_reach
-from napari_intseg.propagation.guide import deepest, guidance
-from napari_intseg.propagation.stretch import Anchor, stretches
+from napari_intseg.propagation.stretch import Anchor, Shapes, blend, stretches, trimmed
+from napari_intseg.propagation.stretch_walker import deepest, guidance
 
 
 def disc(radius, centre=(20, 20), shape=(40, 44)):

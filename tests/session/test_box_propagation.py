@@ -8,7 +8,7 @@ from napari_intseg.core.prompts import Box, Click
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.evaluation.metrics import dice
-from napari_intseg.models.random_walker import build
+from napari_intseg.models.classical.random_walker import build
 from napari_intseg.session.session import Session
 
 

@@ -1,5 +1,5 @@
 from napari_intseg.core.segmenter import Prepared
-from napari_intseg.session.cache import PreparedCache
+from napari_intseg.session.embeddings import PreparedCache
 
 
 def prepared(nbytes):

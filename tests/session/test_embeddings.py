@@ -11,8 +11,12 @@ import pytest
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.session.cache import PreparedCache
-from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, data_signature
+from napari_intseg.session.embeddings import (
+    EmbeddingFiles,
+    LayeredCache,
+    PreparedCache,
+    data_signature,
+)
 from napari_intseg.session.session import Session
 
 

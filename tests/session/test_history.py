@@ -5,7 +5,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.session.history import History
-from napari_intseg.session.request import run
+from napari_intseg.session.predictor import run
 
 
 def test_undo_and_redo_do_not_ask_the_model(bright, two_balls):

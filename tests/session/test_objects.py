@@ -99,6 +99,8 @@ def test_labels_are_chosen_and_checked(bright, two_balls):
     for label in (7, 0, -3):
         with pytest.raises(PromptError, match="label cannot be used"):
             session.new_object(label)
+    with pytest.raises(PromptError, match="label is too large: expected at most 2147483647"):
+        session.new_object(2**31)
     for act in (session.select_object, session.remove_object, session.finish_object):
         with pytest.raises(PromptError, match="object does not exist"):
             act(5)

@@ -6,8 +6,8 @@ import pytest
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.propagation.walk import WalkSettings
-from napari_intseg.session.journal_read import parse_journal
-from napari_intseg.session.replay import replay
+from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.replay import replay
 
 BOXES = (((4, 16), (3, 12), (3, 12)), ((2, 9), (3, 12), (18, 28)), ((8, 19), (17, 27), (4, 14)))
 
@@ -98,7 +98,7 @@ def test_progress_counts_objects_and_it_can_be_stopped(session, boxes):
 
 def test_a_replay_makes_the_same_labels_and_the_same_steps(session, boxes):
     session.propagate_all()
-    written = parse_journal([json.dumps(line) for line in session.recorder.journal.lines])
+    written = parse_journal([json.dumps(line) for line in session.journal.lines])
     again = replay(written, lambda _: session.volume, lambda _: session.model)
     assert again.differences == ()
     other = again.sessions[0]
@@ -134,3 +134,13 @@ def test_planes_are_prepared_once_for_all_objects_even_with_little_memory(bright
     np.testing.assert_array_equal(session.labels, boxes)
     touched = 2 + 17  # planes with an object on them, and one beyond either end
     assert Counts.prepared <= touched + 1
+
+
+def test_after_a_replay_the_next_is_a_step_of_its_own(session, boxes):
+    session.propagate_all(range(3, 10))
+    written = parse_journal([json.dumps(line) for line in session.journal.lines])
+    other = replay(written, lambda _: session.volume, lambda _: session.model).sessions[0]
+    other.propagate_all()
+    np.testing.assert_array_equal(other.labels, boxes)
+    other.undo()
+    np.testing.assert_array_equal(other.labels, session.labels)

@@ -4,7 +4,7 @@ import pytest
 from napari_intseg import Box, Click, Plane, Scribble, Session, Volume
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.errors import DataError, PromptError
-from napari_intseg.session.request import run
+from napari_intseg.session.predictor import run
 
 
 def ball_slice(volume, plane, col):
@@ -143,6 +143,19 @@ def test_removing_a_click_replays_only_those_after_it(bright, two_balls):
     assert model.calls == 6
     session.remove_click(-1)
     assert model.calls == 6
+
+
+def test_removing_a_click_before_many_has_those_answered_together(bright, two_balls):
+    for obey, calls in ((True, 1), (False, 20)):
+        model = bright()
+        session = Session(model, two_balls, obey=obey)
+        for number in range(30):
+            session.click((12, 13 + number % 15, 14))
+        model.calls = 0
+        session.remove_click(9)
+        assert model.calls == calls
+        assert len(session.clicks) == 29
+        assert not session.is_pending(Plane(0, 12))
 
 
 def test_a_model_without_memory_is_asked_once_however_many_clicks(bright, two_balls):

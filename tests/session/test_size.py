@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from napari_intseg import Plane, Session, Volume, load_model
-from napari_intseg.core.settings import ZoomIn
-from napari_intseg.inference.pyramid import Pyramid
+from napari_intseg.core.segmenter import ZoomIn
+from napari_intseg.inference.slice_reader import Pyramid
 
 
 class Counting:

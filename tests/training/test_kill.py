@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
-from napari_intseg.training.export import write_weights
-from napari_intseg.training.log import read_log
+from napari_intseg.training.loop import read_log, write_weights
 
 PATIENCE_S = 300
 

@@ -4,9 +4,9 @@ from types import ModuleType
 
 import pytest
 
-from napari_intseg.training import log
-from napari_intseg.training.log import Log, measurements, read_log
-from napari_intseg.training.validate import Measured
+from napari_intseg.training import loop
+from napari_intseg.training.loop import Log, measurements, read_log
+from napari_intseg.training.validate import HeldOutScores
 
 MEASURED = {"noc85": 2.5, "noc90": 4.0, "iou1": 0.8, "iou3": 0.9, "iou5": 0.92}
 
@@ -25,7 +25,7 @@ def test_rows_are_read_back_with_what_was_measured(tmp_path):
     rows = read_log(tmp_path)
     assert [row["step"] for row in rows] == ["1", "2", "3", "3"]
     assert [row["loss"] for row in rows] == ["1", "0.5", "0.333333", ""]
-    assert measurements(tmp_path) == {3: Measured(2.5, 4.0, 0.8, 0.9, 0.92)}
+    assert measurements(tmp_path) == {3: HeldOutScores(2.5, 4.0, 0.8, 0.9, 0.92)}
 
 
 def test_a_run_that_goes_on_forgets_what_it_will_do_again(tmp_path):
@@ -37,8 +37,8 @@ def test_a_run_that_goes_on_forgets_what_it_will_do_again(tmp_path):
 
 def test_noisy_copies_are_read_back_and_may_be_missing(tmp_path):
     one = Log(tmp_path)
-    one.write(1, asdict(Measured(2.5, 4, 0.8, 0.9, 0.92)))
-    one.write(2, asdict(Measured(2.5, 4, 0.8, 0.9, 0.92, 5, 6.5)))
+    one.write(1, asdict(HeldOutScores(2.5, 4, 0.8, 0.9, 0.92)))
+    one.write(2, asdict(HeldOutScores(2.5, 4, 0.8, 0.9, 0.92, 5, 6.5)))
     one.close()
     found = measurements(tmp_path)
     assert found[1].noisy85 is None
@@ -47,11 +47,11 @@ def test_noisy_copies_are_read_back_and_may_be_missing(tmp_path):
 
 def test_a_log_from_before_there_were_noisy_copies_is_read(tmp_path):
     (tmp_path / "log.csv").write_text("step,noc85,noc90,iou1,iou3,iou5\n4,2,3,.7,.8,.9\n")
-    assert measurements(tmp_path) == {4: Measured(2, 3, 0.7, 0.8, 0.9)}
+    assert measurements(tmp_path) == {4: HeldOutScores(2, 3, 0.7, 0.8, 0.9)}
 
 
 def test_clicks_on_noisy_copies_count_a_third():
-    clean, both = Measured(2, 3, 0, 0.5, 0), Measured(2, 3, 0, 0.5, 0, 6, 8)
+    clean, both = HeldOutScores(2, 3, 0, 0.5, 0), HeldOutScores(2, 3, 0, 0.5, 0, 6, 8)
     assert clean.rank == (5, -0.5)
     assert both.rank == (8, -0.5)
 
@@ -78,7 +78,7 @@ def test_tensorboard_gets_the_same_numbers_where_it_is_installed(tmp_path, monke
     module = ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = Writer
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    monkeypatch.setattr(log, "find_spec", lambda name: name == "tensorboard")
+    monkeypatch.setattr(loop, "find_spec", lambda name: name == "tensorboard")
     write(tmp_path)
     write(tmp_path, 2)
     first, second = BOARDS
@@ -88,7 +88,7 @@ def test_tensorboard_gets_the_same_numbers_where_it_is_installed(tmp_path, monke
 
 
 def test_without_tensorboard_the_file_is_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(log, "find_spec", lambda _: None)
+    monkeypatch.setattr(loop, "find_spec", lambda _: None)
     write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 

@@ -10,15 +10,20 @@ from napari_intseg.cli.train import sizes, weighted
 from napari_intseg.errors import DataError, DeviceError, MissingExtraError, WeightsError
 from napari_intseg.models.bundled import build
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
-from napari_intseg.models.own import find_own, keep_own
-from napari_intseg.training import extra, loop
+from napari_intseg.models.weights.user_trained import find_own, keep_own
+from napari_intseg.training import loop
+from napari_intseg.training import sources as extra
 from napari_intseg.training.batches import StepSampler
-from napari_intseg.training.export import write_weights
-from napari_intseg.training.log import measurements, read_log
-from napari_intseg.training.loop import choose_training_precision, train
+from napari_intseg.training.loop import (
+    choose_training_precision,
+    measurements,
+    read_log,
+    train,
+    write_weights,
+)
 from napari_intseg.training.options import TrainOptions
-from napari_intseg.training.parallel import Peers
-from napari_intseg.training.validate import Measured
+from napari_intseg.training.run_state import Peers
+from napari_intseg.training.validate import HeldOutScores
 
 
 @pytest.fixture
@@ -142,18 +147,18 @@ def test_a_run_from_before_an_option_existed_goes_on(options):
 
 
 def test_weights_that_got_worse_are_not_kept(options, start, monkeypatch):
-    told = iter([Measured(4, 6, 0.6, 0.7, 0.8), Measured(4, 7, 0.6, 0.7, 0.8)])
+    told = iter([HeldOutScores(4, 6, 0.6, 0.7, 0.8), HeldOutScores(4, 7, 0.6, 0.7, 0.8)])
     monkeypatch.setattr(loop, "validate", lambda *_, **__: next(told))
     trained = train(options(steps=2, held_out=0.2, validate_every=9))
     assert (trained.step, trained.kept_step) == (2, 0)
-    assert trained.measured == trained.before == Measured(4, 6, 0.6, 0.7, 0.8)
+    assert trained.measured == trained.before == HeldOutScores(4, 6, 0.6, 0.7, 0.8)
     first, kept = load_file(start), load_file(trained.weights)
     assert all(torch.equal(value, first[name]) for name, value in kept.items())
 
 
 def test_a_run_that_goes_on_knows_what_was_measured_before(options, monkeypatch):
-    told = iter([Measured(9, 9, 0.1, 0.2, 0.3), Measured(2, 3, 0.8, 0.9, 0.9)])
-    monkeypatch.setattr(loop, "validate", lambda *_, **__: next(told, Measured(5, 5, 0, 0, 0)))
+    told = iter([HeldOutScores(9, 9, 0.1, 0.2, 0.3), HeldOutScores(2, 3, 0.8, 0.9, 0.9)])
+    monkeypatch.setattr(loop, "validate", lambda *_, **__: next(told, HeldOutScores(5, 5, 0, 0, 0)))
     asked = options(steps=4, held_out=0.2, validate_every=2, checkpoint_s=0)
     calls = iter([False, False, True])
     assert train(asked, should_stop=lambda: next(calls)).step == 3

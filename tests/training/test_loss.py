@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from napari_intseg.training.loss import click_loss
+from napari_intseg.training.step import click_loss
 
 
 @pytest.fixture

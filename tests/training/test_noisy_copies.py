@@ -4,7 +4,7 @@ import torch
 
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
 from napari_intseg.training import validate as module
-from napari_intseg.training.noisy_copies import STRENGTHS, add_noisy_copies
+from napari_intseg.training.sensor import STRENGTHS, add_noisy_copies
 from napari_intseg.training.sources import Task, make_picture
 from napari_intseg.training.validate import validate
 

@@ -3,7 +3,7 @@ import pytest
 import tifffile
 
 from napari_intseg.errors import DataError
-from napari_intseg.training.sources import Source, hold_out, make_picture, read_source
+from napari_intseg.training.sources import PictureSource, hold_out, make_picture, read_source
 
 
 def test_a_folder_of_images_and_masks_is_read(make_folder):
@@ -81,7 +81,7 @@ def test_whole_files_are_held_out(make_folder):
 
 def test_a_single_picture_holds_out_objects():
     labels = np.repeat(np.arange(1, 11, dtype=np.int32), 60)[None].repeat(4, 0)
-    source = Source("one", (make_picture("a", labels.astype(np.uint8), labels),))
+    source = PictureSource("one", (make_picture("a", labels.astype(np.uint8), labels),))
     kept, tasks = hold_out(source, share=0.3, most=99, seed=0)
     assert len(tasks) == 3
     assert not {t.label for t in tasks} & set(kept.pictures[0].objects.tolist())

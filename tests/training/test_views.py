@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from napari_intseg.training import views
-from napari_intseg.training.augment import STEPS, change_intensity
 from napari_intseg.training.batches import ViewDataset, collate
 from napari_intseg.training.clicks import (
     add_clicks,
@@ -11,8 +10,8 @@ from napari_intseg.training.clicks import (
     next_click,
     rough_mask,
 )
-from napari_intseg.training.sources import Source, make_picture
-from napari_intseg.training.views import draw_view
+from napari_intseg.training.sources import PictureSource, make_picture
+from napari_intseg.training.views import STEPS, change_intensity, draw_view
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def source():
     labels[20:50, 30:90] = 3
     labels[70:, :] = -1
     image = np.where(labels == 3, 200, 40).astype(np.uint8)
-    return Source("box", (make_picture("a", image, labels),))
+    return PictureSource("box", (make_picture("a", image, labels),))
 
 
 def test_a_view_depends_on_seed_and_number_alone(source):
@@ -59,7 +58,9 @@ def test_a_pasted_object_ends_where_its_picture_does(monkeypatch):
     red, blue = np.zeros((2, 80, 80, 3), np.uint8)
     red[...] = np.where(labels[..., None] == 1, (250, 0, 0), (120, 0, 0))
     blue[...] = np.where(labels[..., None] == 1, (0, 0, 250), (0, 0, 120))
-    source = Source("both", (make_picture("a", red, labels), make_picture("b", blue, labels)))
+    source = PictureSource(
+        "both", (make_picture("a", red, labels), make_picture("b", blue, labels))
+    )
     mixed = 0
     for n in range(40):
         view = draw_view([source], 3, n, 64)
@@ -86,7 +87,7 @@ def crowd():
         row, col = divmod(number, 3)
         labels[40 * row + 8 : 40 * row + 34, 40 * col + 8 : 40 * col + 34] = number + 1
     labels[:4] = -1
-    return Source("crowd", (make_picture("a", (labels * 25).clip(0, 255), labels),))
+    return PictureSource("crowd", (make_picture("a", (labels * 25).clip(0, 255), labels),))
 
 
 def test_objects_of_a_crowd_share_one_view(crowd):
@@ -128,7 +129,9 @@ def test_views_are_shared_out_by_weight(monkeypatch):
     labels = np.ones((50, 50), np.int32)
     labels[:10] = 0
     sources = [
-        Source(name, (make_picture(name, np.full((50, 50), level, np.uint8), labels),), weight)
+        PictureSource(
+            name, (make_picture(name, np.full((50, 50), level, np.uint8), labels),), weight
+        )
         for name, level, weight in (("dark", 20, 0.5), ("bright", 220, 1.5))
     ]
     drawn = [draw_view(sources, 0, n, 32).image.mean() > 120 for n in range(400)]

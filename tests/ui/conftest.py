@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import CLICKS, Answer, FloatArray, Prepared, Query, Traits
-from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
 
 class Toy:
@@ -90,14 +90,14 @@ class Pump:
 class Said:
     """Everything a voice has said."""
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, controller: ViewerController) -> None:
         self.messages: list[str] = []
         self.failures: list[str] = []
         self.answers: list[tuple[str, float]] = []
-        bench.voice.message.connect(self.messages.append)
-        bench.voice.failed.connect(self.failures.append)
-        bench.voice.lost.connect(self.failures.append)
-        bench.voice.answered.connect(self._answered)
+        controller.signals.message.connect(self.messages.append)
+        controller.signals.failed.connect(self.failures.append)
+        controller.signals.lost.connect(self.failures.append)
+        controller.signals.answered.connect(self._answered)
 
     def _answered(self, where: str, seconds: float) -> None:
         self.answers.append((where, seconds))
@@ -114,9 +114,9 @@ def pump() -> Pump:
 
 
 @pytest.fixture
-def bench(toy: Toy, pump: Pump) -> Iterator[Workbench]:
-    """A workbench without Qt whose model is the toy, already loaded."""
-    made = Workbench(ViewerModel(), pump.post, load_with=lambda _choice, _old, _stop: toy)
+def controller(toy: Toy, pump: Pump) -> Iterator[ViewerController]:
+    """A viewer controller without Qt whose model is the toy, already loaded."""
+    made = ViewerController(ViewerModel(), pump.post, load_with=lambda _choice, _old, _stop: toy)
     made.loader.choose(made.loader.choice)
     pump.until(lambda: made.loader.model is toy)
     yield made
@@ -126,17 +126,21 @@ def bench(toy: Toy, pump: Pump) -> Iterator[Workbench]:
 
 
 @pytest.fixture
-def said(bench: Workbench) -> Said:
-    return Said(bench)
+def said(controller: ViewerController) -> Said:
+    return Said(controller)
 
 
 @pytest.fixture
-def settle(bench: Workbench, pump: Pump) -> Callable[[], None]:
+def settle(controller: ViewerController, pump: Pump) -> Callable[[], None]:
     """Wait until every click is answered and in the layer."""
 
     def wait() -> None:
         pump.until(
-            lambda: bench.worker.is_idle and bench.binder is not None and bench.binder.is_idle
+            lambda: (
+                controller.worker.is_idle
+                and controller.image_controller is not None
+                and controller.image_controller.is_idle
+            )
         )
 
     return wait
@@ -144,7 +148,7 @@ def settle(bench: Workbench, pump: Pump) -> Callable[[], None]:
 
 @pytest.fixture
 def closing_bar(
-    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+    controller: ViewerController, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str, str], list[Any]]:
     """Have napari's bar of a module close the window when it is "made" or "moved on".
 
@@ -160,10 +164,10 @@ def closing_bar(
                 self.is_open = True
                 bars.append(self)
                 if when == "made":
-                    bench.close()
+                    controller.close()
 
             def update(self, _by: int) -> None:
-                bench.close()
+                controller.close()
 
             def close(self) -> None:
                 self.is_open = False

@@ -9,11 +9,10 @@ from qtpy.QtGui import QImage
 from qtpy.QtTest import QTest
 
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Traits
-from napari_intseg.ui.bridge import Bridge
-from napari_intseg.ui.compare_hint import NAME
-from napari_intseg.ui.comparison import Comparison
-from napari_intseg.ui.panels.plot import Plot, Series
-from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.compare.controller import NAME, Comparison
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.panels.plot import Curve, Plot
+from napari_intseg.ui.qt.worker_thread import GuiThread
 from real_window import THREAD, Window, breathe, turn
 
 pytestmark = pytest.mark.gui
@@ -76,7 +75,7 @@ def test_clicks_go_to_both_models_and_the_panel_tells(window):
     assert f"<b>{state.overlap.disagreeing:,}</b> px differ" in window.told
     assert f"only A, bundled: {state.overlap.only_a:,} px" in window.told
     assert window.told.count("answered in") == 2
-    first = window.bench.binder.labels.data > 0
+    first = window.controller.image_controller.labels.data > 0
     second = window.comparison.pair.labels.data > 0
     assert state.overlap.both == np.count_nonzero(first & second)
     assert state.overlap.disagreeing == np.count_nonzero(first ^ second)
@@ -91,7 +90,7 @@ def test_clicks_go_to_both_models_and_the_panel_tells(window):
 def test_a_truth_is_measured_and_drawn_as_curves(window, picture):
     truth = (picture > 100).astype(np.uint8)
     layer = window.viewer.add_labels(truth, name="truth")
-    window.viewer.layers.selection.active = window.bench.binder.points
+    window.viewer.layers.selection.active = window.controller.image_controller.points
     window.click((60, 85))
     window.settle()
     window.panel.truth.setCurrentIndex(window.panel.truth.findText("truth"))
@@ -106,20 +105,20 @@ def test_a_truth_is_measured_and_drawn_as_curves(window, picture):
 def test_the_buttons_keep_hand_over_and_undo(window):
     window.click((60, 85))
     window.settle()
-    first = window.bench.binder.labels.data.copy()
+    first = window.controller.image_controller.labels.data.copy()
     second = window.comparison.pair.labels.data > 0
     window.panel.keep["B"].click()
     window.settle()
-    np.testing.assert_array_equal(window.bench.binder.labels.data > 0, second)
+    np.testing.assert_array_equal(window.controller.image_controller.labels.data > 0, second)
     assert "<b>0</b> px differ" in window.told
     window.press(Qt.Key.Key_U)
     window.settle()
-    np.testing.assert_array_equal(window.bench.binder.labels.data, first)
+    np.testing.assert_array_equal(window.controller.image_controller.labels.data, first)
     window.panel.swap.click()
     window.settle()
     assert window.widget.model_panel.model.currentData() == "random-walker"
     assert window.panel.model.currentData() == "bundled"
-    np.testing.assert_array_equal(window.bench.binder.labels.data, first)
+    np.testing.assert_array_equal(window.controller.image_controller.labels.data, first)
     window.click((60, 60))
     window.settle()
     assert window.comparison.state.names == ("random-walker", "bundled")
@@ -139,7 +138,7 @@ def test_the_key_marks_the_next_click(window):
     window.click((row, col))
     window.settle()
     assert NAME not in window.viewer.layers
-    assert len(window.bench.binder.points.data) == 2
+    assert len(window.controller.image_controller.points.data) == 2
 
 
 def test_disagreement_over_planes_is_drawn_and_a_click_goes_there(make_napari_viewer, picture):
@@ -171,7 +170,7 @@ def test_disagreement_over_planes_is_drawn_and_a_click_goes_there(make_napari_vi
 @pytest.mark.parametrize("how", ["layer", "none", "widget", "viewer"])
 def test_ending_in_the_middle_leaves_no_error(make_napari_viewer, picture, how):
     window = Compared(make_napari_viewer(show=True), picture)
-    window.bench.binder.points.add((60, 85))
+    window.controller.image_controller.points.add((60, 85))
     turn(lambda: window.comparison.pair is not None)
     if how == "layer":
         window.viewer.layers.remove(window.comparison.pair.labels)
@@ -210,9 +209,9 @@ class TestPlot:
         assert not {"#ff0000", "#0000ff"} & self.colours(plot)
         plot.set_series(
             [
-                Series("a", "#ff0000", ((1, 0.2), (2, 0.9))),
-                Series("b", "#0000ff", ((1, 0.9), (2, 0.3)), dashed=True),
-                Series("nothing", "#00ff00", ()),
+                Curve("a", "#ff0000", ((1, 0.2), (2, 0.9))),
+                Curve("b", "#0000ff", ((1, 0.9), (2, 0.3)), dashed=True),
+                Curve("nothing", "#00ff00", ()),
             ]
         )
         found = self.colours(plot)
@@ -223,9 +222,7 @@ class TestPlot:
     def test_values_show_under_the_mouse(self, qtbot):
         plot = self.make(qtbot, fraction=True)
         assert plot.told_at(100) == ""
-        plot.set_series(
-            [Series("a", "red", ((1, 0.25), (2, 1.0))), Series("b", "blue", ((2, 0.5),))]
-        )
+        plot.set_series([Curve("a", "red", ((1, 0.25), (2, 1.0))), Curve("b", "blue", ((2, 0.5),))])
         assert plot.told_at(291) == "2\na: 1.000\nb: 0.500"
         assert plot.told_at(40) == "1\na: 0.250"
         assert plot.told_at(160) == ""
@@ -233,7 +230,7 @@ class TestPlot:
     def test_counts_begin_at_nothing_and_one_point_is_in_the_middle(self, qtbot):
         picked = []
         plot = self.make(qtbot, on_pick=picked.append)
-        plot.set_series([Series("pixels", "red", ((7.0, 4200.0),))], 7)
+        plot.set_series([Curve("pixels", "red", ((7.0, 4200.0),))], 7)
         assert plot.limits() == (6.5, 7.5, 0.0, 4200.0)
         self.colours(plot)
         QTest.mouseClick(plot, Qt.MouseButton.LeftButton, pos=QPoint(60, 50))
@@ -245,9 +242,10 @@ def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture,
     """Random weights: what it answers is of no interest, that it answers is."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers", reason="needs the extra 'sam'")
-    from napari_intseg.models import mobile_sam, registry
-    from napari_intseg.models.sam_adapter import SamSegmenter
-    from napari_intseg.models.sam_decoder import PromptedNet
+    from napari_intseg.models import registry
+    from napari_intseg.models.sam import mobile_sam
+    from napari_intseg.models.sam.adapter import SamSegmenter
+    from napari_intseg.models.sam.mask_decoder import PromptedNet
     from napari_intseg.models.spec import CLICKS_BOX_MASK, ModelSpec
 
     def make(name, _weights, **_options):
@@ -293,7 +291,7 @@ class Whole:
 def deep(make_napari_viewer, monkeypatch):
     """Fifty planes, propagated by two models that differ on all of them."""
     models = {"bundled": Whole("whole"), "random-walker": Whole("cut", cut=15)}
-    for kind in (Workbench, Comparison):
+    for kind in (ViewerController, Comparison):
         monkeypatch.setitem(
             kind.__init__.__kwdefaults__, "load_with", lambda choice, *_: models[choice.name]
         )
@@ -312,9 +310,12 @@ def deep(make_napari_viewer, monkeypatch):
 
 @pytest.mark.slow
 def test_many_planes_are_kept_one_in_each_turn_of_the_event_loop(deep, monkeypatch):
-    panel, session = deep.panel, deep.bench.binder.drawer.sessions[0]
-    before, steps = deep.bench.binder.labels.data.copy(), len(session.document.history)
-    keep, call, kept, turns = session.set_initial, Bridge._call, [], []
+    panel, session = deep.panel, deep.controller.image_controller.session_store.sessions[0]
+    before, steps = (
+        deep.controller.image_controller.labels.data.copy(),
+        len(session.document.history),
+    )
+    keep, call, kept, turns = session.set_initial, GuiThread._call, [], []
 
     def set_initial(masks, *args):
         kept.append(len(masks))
@@ -325,7 +326,7 @@ def test_many_planes_are_kept_one_in_each_turn_of_the_event_loop(deep, monkeypat
         call(bridge, posted)
 
     monkeypatch.setattr(session, "set_initial", set_initial)
-    monkeypatch.setattr(Bridge, "_call", counted)
+    monkeypatch.setattr(GuiThread, "_call", counted)
     panel.everywhere.setChecked(True)
     panel.keep["B"].click()
     assert not kept, "nothing is done in the turn of the button"
@@ -337,8 +338,8 @@ def test_many_planes_are_kept_one_in_each_turn_of_the_event_loop(deep, monkeypat
     assert panel.cancel.isHidden()
     assert deep.widget.status_panel.bar.isHidden()
     expected = np.where(np.arange(30) >= 15, before, 0)
-    np.testing.assert_array_equal(deep.bench.binder.labels.data, expected)
+    np.testing.assert_array_equal(deep.controller.image_controller.labels.data, expected)
     assert len(session.document.history) == steps + 1
     deep.widget.action_panel.undo.click()
     deep.settle(600)
-    np.testing.assert_array_equal(deep.bench.binder.labels.data, before)
+    np.testing.assert_array_equal(deep.controller.image_controller.labels.data, before)

@@ -10,8 +10,8 @@ from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_intseg.ui.actions import ACTIONS
 from napari_intseg.ui.dock import SegmentWidget
+from napari_intseg.ui.qt.keybindings import ACTIONS
 from real_window import THREAD, Window, breathe, turn
 
 pytestmark = pytest.mark.gui
@@ -40,7 +40,7 @@ def test_mouse_clicks_become_a_mask(window, picture):
     window.click((10, 10), Qt.MouseButton.RightButton)
     window.click((90, 110), keys=Qt.KeyboardModifier.ShiftModifier)
     window.settle()
-    signs = list(window.bench.binder.points.features["sign"])
+    signs = list(window.controller.image_controller.points.features["sign"])
     assert signs == ["positive", "negative", "negative"]
     truth = picture == 200
     mask = window.labels > 0
@@ -51,7 +51,7 @@ def test_mouse_clicks_become_a_mask(window, picture):
 
 def test_a_right_drag_zooms_and_adds_nothing(window, picture):
     window.viewer.add_image(picture)
-    window.bench.new_object()
+    window.controller.new_object()
     breathe()
     zoom = window.viewer.camera.zoom
     native, start = window.canvas.native, window.at((50, 60))
@@ -61,21 +61,24 @@ def test_a_right_drag_zooms_and_adds_nothing(window, picture):
         breathe(0.02)
     QTest.mouseRelease(native, Qt.MouseButton.RightButton, pos=start + QPoint(0, 66))
     breathe()
-    assert len(window.bench.binder.points.data) == 0
+    assert len(window.controller.image_controller.points.data) == 0
     # offscreen Qt moves the pointer without its buttons, so only the absence of a point is certain
     assert window.viewer.camera.zoom > 0 < zoom
 
 
 def test_the_sign_of_a_left_click_can_be_swapped_by_key(window, picture):
     window.viewer.add_image(picture)
-    window.bench.new_object()
+    window.controller.new_object()
     breathe()
     window.click((50, 60))
     window.press(Qt.Key.Key_W)
     assert "− left click" in window.widget.action_panel.swap.toolTip()
     window.click((10, 10))
     window.settle()
-    assert list(window.bench.binder.points.features["sign"]) == ["positive", "negative"]
+    assert list(window.controller.image_controller.points.features["sign"]) == [
+        "positive",
+        "negative",
+    ]
 
 
 def test_each_click_can_begin_an_object(window, toy):
@@ -85,7 +88,7 @@ def test_each_click_can_begin_an_object(window, toy):
     window.viewer.add_image(cells)
     window.press(Qt.Key.Key_N)
     breathe()
-    window.bench.binder.set_model(toy)
+    window.controller.image_controller.set_model(toy)
     window.widget.object_panel.each.click()
     for row, col in ((25, 30), (70, 30), (45, 95)):
         window.click((row, col))
@@ -95,13 +98,13 @@ def test_each_click_can_begin_an_object(window, toy):
     window.settle()
     window.click((5, 5), right)  # in no object: of the current one
     window.settle()
-    objects = list(window.bench.binder.points.features["object"])
+    objects = list(window.controller.image_controller.points.features["object"])
     assert objects == [1, 2, 3, 2, 2]
     found = window.labels
     assert [int(found[at]) for at in ((25, 30), (70, 30), (45, 95))] == [1, 2, 3]
     window.widget.object_panel.each.click()
     window.click((8, 120))
-    assert list(window.bench.binder.points.features["object"])[-1] == 2
+    assert list(window.controller.image_controller.points.features["object"])[-1] == 2
 
 
 def test_keys_do_what_the_buttons_do(window):
@@ -123,30 +126,30 @@ def test_keys_do_what_the_buttons_do(window):
     window.settle()
     assert np.count_nonzero(window.labels.any(axis=(1, 2))) == 5
     window.press(Qt.Key.Key_K)
-    assert window.bench.binder.drawer.object == 2
+    assert window.controller.image_controller.session_store.object == 2
     assert "accepted" in window.widget.object_panel.table.words(0)
 
 
 def test_a_click_where_no_plane_is_shown_is_refused(window):
     series = np.full((8, 9, 60, 60), 50, np.uint8)
     window.viewer.add_image(series, axis_labels=("t", "z", "y", "x"))
-    window.bench.new_object()
+    window.controller.new_object()
     window.viewer.dims.order = (2, 1, 0, 3)
     breathe(0.2)
     assert "roll the axes" in window.widget.status_panel.message
-    window.bench.binder.points.mode = "add"
+    window.controller.image_controller.points.mode = "add"
     window.click((4, 30))
-    assert len(window.bench.binder.points.data) == 0
+    assert len(window.controller.image_controller.points.data) == 0
     assert "roll the axes" in window.widget.status_panel.error
 
 
 def test_3_d_display_says_that_clicks_need_a_2_d_view(window, picture):
     window.viewer.add_image(np.stack([picture] * 7))
-    window.bench.new_object()
+    window.controller.new_object()
     window.viewer.dims.ndisplay = 3
     breathe(0.2)
     assert "2-D view" in window.widget.status_panel.message
-    assert window.bench.binder.points.mode == "pan_zoom"
+    assert window.controller.image_controller.points.mode == "pan_zoom"
 
 
 def test_the_image_list_follows_the_layers(window, picture):
@@ -155,29 +158,29 @@ def test_the_image_list_follows_the_layers(window, picture):
     first = window.viewer.add_image(picture, name="first")
     second = window.viewer.add_image(picture, name="second")
     assert [panel.itemText(i) for i in range(panel.count())] == ["first", "second"]
-    assert window.bench.image is first
+    assert window.controller.image is first
     second.name = "renamed"
     assert panel.itemText(1) == "renamed"
     panel.setCurrentIndex(1)
-    assert window.bench.image is second
+    assert window.controller.image is second
     window.viewer.layers.remove(second)
-    assert window.bench.image is first
+    assert window.controller.image is first
     assert panel.count() == 1
 
 
 @pytest.mark.parametrize("which", ["points", "labels", "image"])
 def test_a_removed_layer_is_told_and_work_can_begin_again(window, picture, which):
     image = window.viewer.add_image(picture, name="disc")
-    window.bench.new_object()
-    window.bench.binder.points.add((50, 60))
-    binder = window.bench.binder
-    window.viewer.layers.remove({"image": image}.get(which) or getattr(binder, which))
+    window.controller.new_object()
+    window.controller.image_controller.points.add((50, 60))
+    image_controller = window.controller.image_controller
+    window.viewer.layers.remove({"image": image}.get(which) or getattr(image_controller, which))
     window.settle()
     assert f"The {which} layer" in window.widget.status_panel.error
     if which == "image":
         window.viewer.add_image(picture, name="disc")
-    window.bench.new_object()
-    window.bench.binder.points.add((50, 60))
+    window.controller.new_object()
+    window.controller.image_controller.points.add((50, 60))
     window.settle()
     assert (window.labels > 0).any()
 
@@ -216,24 +219,24 @@ def test_models_that_are_not_installed_are_grey_and_say_why(make_napari_viewer, 
 
 
 def test_missing_weights_can_be_fetched_or_picked(make_napari_viewer, monkeypatch, tmp_path):
-    from napari_intseg.models import weights
+    from napari_intseg.models.weights import locate
 
-    monkeypatch.setenv(weights.FOLDERS_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(weights, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv(locate.FOLDERS_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(locate, "cache_folder", lambda: tmp_path / "cache")
     asked = []
 
     def fetch(key, *, on_progress, should_stop):
         asked.append((key, should_stop()))
         on_progress(1, 2)
 
-    monkeypatch.setattr(weights, "fetch", fetch)
+    monkeypatch.setattr(locate, "fetch", fetch)
     widget = SegmentWidget(make_napari_viewer())
     panel = widget.model_panel
     panel.model.setCurrentIndex(panel.model.findData("ritm-hrnet18s"))
     assert not panel.missing.isHidden()
     assert "coco_lvis_h18s_itermask.pth" in panel.text.text()
     panel.fetch.click()
-    turn(lambda: bool(asked) and widget.bench.worker.is_idle)
+    turn(lambda: bool(asked) and widget.controller.worker.is_idle)
     breathe()
     assert asked == [("ritm-hrnet18s", False)]
     assert "cancelled" in widget.status_panel.message
@@ -248,11 +251,11 @@ def test_closing_in_the_middle_leaves_nothing(make_napari_viewer, how):
     volume = rng.integers(0, 255, (20, 200, 200)).astype(np.uint8)
     image = viewer.add_image(volume)
     before = len(image.events.data.callbacks), len(viewer.layers.events.removed.callbacks)
-    window.bench.new_object()
-    binder = window.bench.binder
-    points = binder.points
+    window.controller.new_object()
+    image_controller = window.controller.image_controller
+    points = image_controller.points
     points.add((10, 100, 100))
-    window.bench.propagate()
+    window.controller.propagate()
     breathe(0.05)
     assert THREAD in {t.name for t in threading.enumerate()}
     if how == "widget":
@@ -268,11 +271,11 @@ def test_closing_in_the_middle_leaves_nothing(make_napari_viewer, how):
         assert len(image.events.data.callbacks) == before[0]
         assert len(viewer.layers.events.removed.callbacks) < before[1]
         assert not [c for c in points.mouse_drag_callbacks if "Clicking" in repr(c)]
-    gone = weakref.ref(binder)
+    gone = weakref.ref(image_controller)
     points.mode = "pan_zoom"
     if how != "viewer":
         window.widget.deleteLater()
-    window.widget = window.bench = binder = None
+    window.widget = window.controller = image_controller = None
     del window
     for _ in range(3):
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

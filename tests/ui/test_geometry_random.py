@@ -10,8 +10,8 @@ from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.view import View
-from napari_intseg.ui.frame import Frame
-from napari_intseg.ui.layers import from_grid, to_grid
+from napari_intseg.ui.layers.image_axes import ImageAxes
+from napari_intseg.ui.layers.points_codec import from_grid, to_grid
 
 QUICK = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 LENGTHS = st.floats(0.05, 20.0)
@@ -33,14 +33,14 @@ def test_points_find_their_pixel_through_the_world(shape, scale, translate, angl
     image = Image(
         np.zeros(shape, np.uint8), scale=scale, translate=translate, rotate=np.degrees(angles)
     )
-    frame = Frame(image, "zyx")
+    image_axes = ImageAxes(image, "zyx")
     labels = Labels(
         np.zeros(shape, np.uint8), scale=scale, translate=translate, rotate=np.degrees(angles)
     )
     points = Points(np.empty((0, 3)), ndim=3, scale=scale[::-1], translate=translate[::-1])
     position = [u * (n - 1) for u, n in zip(at, shape, strict=True)]
-    points.data = np.atleast_2d(from_grid(points, frame, labels, position))
-    np.testing.assert_allclose(to_grid(points, frame, labels)[0], position, atol=1e-2)
+    points.data = np.atleast_2d(from_grid(points, image_axes, labels, position))
+    np.testing.assert_allclose(to_grid(points, image_axes, labels)[0], position, atol=1e-2)
 
 
 @QUICK

@@ -12,9 +12,9 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.io.beside import METADATA
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.write import write_array
-from napari_intseg.session.journal_read import read_journal_of
-from napari_intseg.ui.exporting import export_labels
-from napari_intseg.ui.loading import Choice
+from napari_intseg.session.journal.reader import read_journal_of
+from napari_intseg.ui.controllers.label_export import export_labels
+from napari_intseg.ui.controllers.model_loader import Choice
 from real_window import PLUGIN, Window, turn
 
 pytestmark = pytest.mark.gui
@@ -25,26 +25,26 @@ class Walked(Window):
 
     def __init__(self, viewer):
         super().__init__(viewer)
-        self.bench.loader.choose(Choice("random-walker"))
-        turn(lambda: self.bench.loader.model.traits.name == "random-walker")
+        self.controller.loader.choose(Choice("random-walker"))
+        turn(lambda: self.controller.loader.model.traits.name == "random-walker")
 
     def open(self, path):
         layers = self.viewer.open(str(path), plugin=PLUGIN)
-        self.bench.choose_image(layers[0])
-        self.bench.new_object()
+        self.controller.choose_image(layers[0])
+        self.controller.new_object()
         self.settle()
 
     def add(self, *positions, sign="positive"):
-        points = self.bench.binder.points
+        points = self.controller.image_controller.points
         for position in positions:
-            label = self.bench.binder.drawer.object
+            label = self.controller.image_controller.session_store.object
             points.feature_defaults = {"sign": sign, "object": label, "order": 0, "axis": 0}
             points.add(position)
             self.settle()
 
     @property
     def layer(self):
-        return self.bench.binder.labels
+        return self.controller.image_controller.labels
 
 
 @pytest.fixture
@@ -68,15 +68,15 @@ def sagittal(tmp_path):
 
 def work(window):
     """Do a bit of everything in a volume."""
-    middle = [n // 2 for n in window.bench.binder.frame.shape]
+    middle = [n // 2 for n in window.controller.image_controller.image_axes.shape]
     window.add(middle)
     window.add([middle[0], 1, 1], sign="negative")
-    window.bench.propagate()
+    window.controller.propagate()
     window.settle()
-    window.bench.new_object()
+    window.controller.new_object()
     window.add([2, 3, 3])
-    window.bench.undo()
-    window.bench.redo()
+    window.controller.undo()
+    window.controller.redo()
     window.layer.selected_label = 2
     with window.layer.block_history():
         window.layer.paint((3, 2, 2), 2)
@@ -86,7 +86,9 @@ def work(window):
 def test_what_is_saved_from_the_window_is_made_again(window, sagittal, capsys):
     window.open(sagittal)
     lines = window.layer.metadata[METADATA]
-    assert lines is window.bench.binder.drawer.journal.lines  # nothing is copied for each action
+    assert (
+        lines is window.controller.image_controller.session_store.journal.lines
+    )  # nothing is copied for each action
     count = len(lines)
     work(window)
     assert len(lines) > count
@@ -98,7 +100,7 @@ def test_what_is_saved_from_the_window_is_made_again(window, sagittal, capsys):
     window.viewer.layers.selection = {window.layer}
     for path in paths[:2]:
         assert window.viewer.layers.save(str(path), selected=True, plugin=PLUGIN) == [str(path)]
-    export_labels(window.bench, paths[2])
+    export_labels(window.controller, paths[2])
     window.settle()
     assert (folder / "a.nii.gz.journal.jsonl").is_file()
     scan = read_volume(sagittal)
@@ -116,21 +118,21 @@ def test_what_is_saved_from_the_window_is_made_again(window, sagittal, capsys):
 def test_one_object_goes_back_alone_by_button_and_key(window):
     data = np.full((40, 50), 30, np.uint8)
     data[5:15, 5:20], data[22:36, 25:45] = 200, 120
-    window.bench.choose_image(window.viewer.add_image(data))
+    window.controller.choose_image(window.viewer.add_image(data))
     panel = window.widget.action_panel
     undo, redo = panel.undo_object, panel.redo_object
     assert not undo.isEnabled()
     assert not redo.isEnabled()
-    window.bench.new_object()
+    window.controller.new_object()
     window.settle()
     assert not undo.isEnabled()  # that it was begun is not taken back
     window.add((10, 10))
     window.add((2, 2), sign="negative")
     one = window.layer.data.copy()
-    window.bench.new_object()
+    window.controller.new_object()
     window.add((30, 30))
     whole = window.layer.data.copy()
-    window.bench.select_object(1)
+    window.controller.select_object(1)
     assert undo.isEnabled()
     assert not redo.isEnabled()
     assert "current object alone" in undo.toolTip()
@@ -141,7 +143,7 @@ def test_one_object_goes_back_alone_by_button_and_key(window):
     window.settle()
     assert set(np.unique(window.layer.data)) == {0, 2}
     np.testing.assert_array_equal(window.layer.data == 2, whole == 2)
-    assert list(window.bench.binder.points.features["object"]) == [2]
+    assert list(window.controller.image_controller.points.features["object"]) == [2]
     assert not undo.isEnabled()
     canvas = window.viewer.window._qt_viewer.canvas.native
     for _ in range(2):
@@ -153,9 +155,9 @@ def test_one_object_goes_back_alone_by_button_and_key(window):
     QTest.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ShiftModifier)
     window.settle()
     assert redo.isEnabled()
-    assert len(window.bench.binder.points.data) == 2
+    assert len(window.controller.image_controller.points.data) == 2
     assert len(read_calls(window)) == asked  # the model was not run
-    window.bench.undo()  # it was an action of its own
+    window.controller.undo()  # it was an action of its own
     window.settle()
     np.testing.assert_array_equal(window.layer.data, whole)
 

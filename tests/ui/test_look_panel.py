@@ -7,20 +7,20 @@ from qtpy.QtWidgets import QApplication
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.intensity import PerChannel
 from napari_intseg.inference.tiling import Tiles
-from napari_intseg.ui.actions import ACTIONS, Keys
-from napari_intseg.ui.looking import Looking
+from napari_intseg.ui.controllers.propagation import Review
+from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.image_panel import ImagePanel
 from napari_intseg.ui.panels.look_panel import CHANNELS
 from napari_intseg.ui.panels.review_panel import ReviewPanel
-from napari_intseg.ui.review import Review
+from napari_intseg.ui.qt.keybindings import ACTIONS, Keys
 
 pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def panel(bench, qtbot):
-    made = ImagePanel(bench, Looking(bench, bench.post))
+def panel(controller, qtbot):
+    made = ImagePanel(controller, ViewSettings(controller, controller.post))
     qtbot.addWidget(made)
     yield made
     made.close_panel()
@@ -32,26 +32,26 @@ def two(squares):
     return np.stack([squares.astype(np.uint16) * 10, np.full_like(squares, 7).astype(np.uint16)])
 
 
-def begin(bench, panel, data, **options):
-    bench.viewer.add_image(data, **options)
+def begin(controller, panel, data, **options):
+    controller.viewer.add_image(data, **options)
     panel._image_chosen(0)
-    bench.new_object()
-    return bench.binder
+    controller.new_object()
+    return controller.image_controller
 
 
 def choose(box, what):
     box.setCurrentIndex(next(i for i in range(box.count()) if box.itemData(i) == what))
 
 
-def test_each_channel_has_a_range_and_it_is_undone(bench, panel, settle, pump, two):
-    bench.viewer.add_image(two)
-    bench.choose_axes("cyx")
-    bench.new_object()
-    binder = bench.binder
-    binder.points.add((20, 20))
+def test_each_channel_has_a_range_and_it_is_undone(controller, panel, settle, pump, two):
+    controller.viewer.add_image(two)
+    controller.choose_axes("cyx")
+    controller.new_object()
+    image_controller = controller.image_controller
+    image_controller.points.add((20, 20))
     settle()
-    answered = binder.labels.data.copy()
-    before = binder.drawer.sessions[0].setup
+    answered = image_controller.labels.data.copy()
+    before = image_controller.session_store.sessions[0].setup
     choose(panel.contrast, CHANNELS)
     pump.until(lambda: len(panel.look.ranges.rows) == 2)
     low, high = panel.look.ranges.rows[0]
@@ -64,50 +64,55 @@ def test_each_channel_has_a_range_and_it_is_undone(bench, panel, settle, pump, t
         for box, value in zip(row, pair, strict=True):
             box.setValue(value)
     settle()
-    setup = binder.drawer.sessions[0].setup
+    setup = image_controller.session_store.sessions[0].setup
     assert setup.window == PerChannel(((-90_000, 90_000), (0, 14)))
     assert (setup.options.intensity.low, setup.options.intensity.high) == (
         (-90_000, 0),
         (90_000, 14),
     )
-    assert (binder.labels.data != answered).any()  # all is the same grey now
+    assert (image_controller.labels.data != answered).any()  # all is the same grey now
     for _ in range(4):
-        if binder.drawer.sessions[0].setup is not before:
-            bench.undo()
+        if image_controller.session_store.sessions[0].setup is not before:
+            controller.undo()
             settle()
-    np.testing.assert_array_equal(binder.labels.data, answered)
-    bench.choose_channels((0,))  # two ranges do not fit one channel
+    np.testing.assert_array_equal(image_controller.labels.data, answered)
+    controller.choose_channels((0,))  # two ranges do not fit one channel
     settle()
-    assert bench.binder.drawer.session(0, 1, make=True).window is None
+    assert controller.image_controller.session_store.session(0, 1, make=True).window is None
 
 
 def test_tiles_are_a_choice_a_step_of_undo_and_a_line_of_the_journal(
-    bench, panel, settle, toy, squares
+    controller, panel, settle, toy, squares
 ):
     large = np.kron(squares, np.ones((30, 30), np.uint8))  # the square has 600 pixels a side
-    binder = begin(bench, panel, large)
-    binder.points.add((600, 600))
+    image_controller = begin(controller, panel, large)
+    image_controller.points.add((600, 600))
     settle()
     assert not panel.look.tiles.isChecked()
     assert "larger than the model's view" in panel.look.tiles.toolTip()
-    bench.voice.changed.emit()
+    controller.signals.changed.emit()
     asked = len(toy.queries)
     panel.look.tiles.setChecked(True)
     settle()
-    session = binder.drawer.sessions[0]
+    session = image_controller.session_store.sessions[0]
     assert session.setup.tiles == Tiles()
     assert len(toy.queries) > asked
-    assert any('"Tiles"' in str(line).replace("'", '"') for line in binder.drawer.journal.lines)
-    bench.undo()
+    assert any(
+        '"Tiles"' in str(line).replace("'", '"')
+        for line in image_controller.session_store.journal.lines
+    )
+    controller.undo()
     settle()
-    bench.voice.changed.emit()
+    controller.signals.changed.emit()
     assert session.setup.tiles is None
     assert not panel.look.tiles.isChecked()
 
 
-def test_the_preview_is_on_and_made_beside_the_clicks(bench, panel, settle, pump, toy, squares):
-    binder = begin(bench, panel, squares)
-    binder.points.add((20, 20))
+def test_the_preview_is_on_and_made_beside_the_clicks(
+    controller, panel, settle, pump, toy, squares
+):
+    image_controller = begin(controller, panel, squares)
+    image_controller.points.add((20, 20))
     settle()
     assert panel.preview.shown.isChecked()
     pump.until(lambda: panel.preview.picture.pixmap() and not panel.preview.picture.isHidden())
@@ -121,35 +126,35 @@ def test_the_preview_is_on_and_made_beside_the_clicks(bench, panel, settle, pump
 
 
 @pytest.fixture
-def review_panel(bench, qtbot):
-    calls = {action.name: bench.cancel for action in ACTIONS}
-    keys, review = Keys(bench.viewer, calls), Review(bench)
-    made = ReviewPanel(bench, review, Buttons(calls, keys.taken))
+def review_panel(controller, qtbot):
+    calls = {action.name: controller.cancel for action in ACTIONS}
+    keys, review = Keys(controller.viewer, calls), Review(controller)
+    made = ReviewPanel(controller, review, Buttons(calls, keys.taken))
     qtbot.addWidget(made)
     yield made
     keys.close()
 
 
 def test_the_plane_that_a_key_went_to_is_marked_in_the_list(
-    bench, review_panel, settle, pump, boxes
+    controller, review_panel, settle, pump, boxes
 ):
     boxes[7, 8:20, 10:14] = 0
-    bench.choose_image(bench.viewer.add_image(boxes, scale=(3, 1, 1)))
-    bench.new_object()
-    bench.binder.points.add((4, 12, 20))
+    controller.choose_image(controller.viewer.add_image(boxes, scale=(3, 1, 1)))
+    controller.new_object()
+    controller.image_controller.points.add((4, 12, 20))
     settle()
-    bench.propagate()
-    pump.until(lambda: not bench.is_propagating)
+    controller.propagate()
+    pump.until(lambda: not controller.is_propagating)
     settle()
-    bench.voice.changed.emit()
+    controller.signals.changed.emit()
     assert review_panel.list.currentRow() == -1
     for row in range(2):
         plane = review_panel.review.next()
         assert review_panel.list.currentRow() == row
         assert f"= {plane.index}:" in review_panel.list.currentItem().text()
-    bench.binder.points.add((plane.index, 12, 20))  # corrected: it is an anchor now
+    controller.image_controller.points.add((plane.index, 12, 20))  # corrected: it is an anchor now
     settle()
-    bench.voice.changed.emit()
+    controller.signals.changed.emit()
     texts = [review_panel.list.item(i).text() for i in range(review_panel.list.count())]
     assert not any(f"= {plane.index}:" in text for text in texts)
     assert review_panel.list.currentRow() == -1
@@ -164,20 +169,20 @@ def test_the_plane_that_a_key_went_to_is_marked_in_the_list(
     ],
 )
 def test_lengths_are_in_the_unit_of_the_image(
-    bench, review_panel, settle, boxes, unit, scale, suffix, shown, mm
+    controller, review_panel, settle, boxes, unit, scale, suffix, shown, mm
 ):
     panel = review_panel
-    layer = bench.viewer.add_image(boxes, scale=scale, units=(unit,) * 3)
-    bench.choose_image(layer)
-    bench.new_object()
-    bench.binder.points.add((4, 12, 20))
+    layer = controller.viewer.add_image(boxes, scale=scale, units=(unit,) * 3)
+    controller.choose_image(layer)
+    controller.new_object()
+    controller.image_controller.points.add((4, 12, 20))
     settle()
-    bench.voice.changed.emit()
+    controller.signals.changed.emit()
     assert (panel.reach.suffix(), panel.smoothing.suffix()) == (suffix, suffix)
     assert panel.smoothing.value() == shown
     assert panel.smoothing.mm == pytest.approx(mm)
     panel.reach.setValue(6 * shown)
     assert panel.review.reach_mm == pytest.approx(6 * mm)
-    bench.voice.changed.emit()
+    controller.signals.changed.emit()
     assert panel.reach.value() == pytest.approx(6 * shown)
-    assert bench.binder.drawer.session(0).volume.of(boxes, Plane(0, 4)).any()
+    assert controller.image_controller.session_store.session(0).volume.of(boxes, Plane(0, 4)).any()

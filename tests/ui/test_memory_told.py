@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from napari_intseg.core.saving import NOTHING, Saving
-from napari_intseg.ui import loading
-from napari_intseg.ui.loading import Choice, load
-from napari_intseg.ui.through_time import ThroughTime
-from napari_intseg.ui.voice import told
+from napari_intseg.core.memory_limits import NOTHING, Saving
+from napari_intseg.ui.controllers import model_loader
+from napari_intseg.ui.controllers.model_loader import Choice, load
+from napari_intseg.ui.controllers.time_tracking import TimeTracking
+from napari_intseg.ui.qt.signals import told
 
 FULL = RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
 STEPS = (NOTHING, Saving(half=True), Saving(on_cpu=True))
@@ -35,25 +35,25 @@ def tight(toy):
 
 
 @pytest.fixture
-def binder(bench, boxes):
-    bench.choose_image(bench.viewer.add_image(boxes))
-    bench.new_object()
-    return bench.binder
+def image_controller(controller, boxes):
+    controller.choose_image(controller.viewer.add_image(boxes))
+    controller.new_object()
+    return controller.image_controller
 
 
 @pytest.fixture
-def finish(bench, pump, settle):
+def finish(controller, pump, settle):
     def wait():
-        pump.until(lambda: not bench.is_propagating)
+        pump.until(lambda: not controller.is_propagating)
         settle()
 
     return wait
 
 
 @pytest.mark.parametrize(("needs", "how"), [(1, "in half precision"), (2, "on the CPU")])
-def test_a_click_tells_what_was_given_up(tight, binder, said, settle, needs, how):
+def test_a_click_tells_what_was_given_up(tight, image_controller, said, settle, needs, how):
     tight.needs = needs
-    binder.points.add((5, 12, 15))
+    image_controller.points.add((5, 12, 15))
     settle()
     assert said.messages[-1] == f"Memory ran out: computed {how}."
     assert not said.failures
@@ -61,53 +61,53 @@ def test_a_click_tells_what_was_given_up(tight, binder, said, settle, needs, how
 
 @pytest.mark.parametrize(("needs", "how"), [(1, "in half precision"), (2, "on the CPU")])
 def test_a_propagation_tells_what_was_given_up_at_the_plane_and_at_the_end(
-    tight, bench, binder, said, finish, settle, boxes, needs, how
+    tight, controller, image_controller, said, finish, settle, boxes, needs, how
 ):
-    binder.points.add((5, 12, 15))
+    image_controller.points.add((5, 12, 15))
     settle()
     tight.needs = needs
-    bench.propagate()
+    controller.propagate()
     finish()
     note = f"Memory ran out: computed {how}."
     assert said.messages.count(note) == 1
     assert said.messages[-1] == f"Object 1 propagated to 5 planes. {note}"
-    np.testing.assert_array_equal(binder.labels.data > 0, boxes == 200)
+    np.testing.assert_array_equal(image_controller.labels.data > 0, boxes == 200)
 
 
-def test_with_room_nothing_is_told(tight, bench, binder, said, finish):
+def test_with_room_nothing_is_told(tight, controller, image_controller, said, finish):
     assert tight.saving == NOTHING
-    binder.points.add((5, 12, 15))
-    bench.propagate()
+    image_controller.points.add((5, 12, 15))
+    controller.propagate()
     finish()
     assert not [text for text in said.messages if "emory" in text]
 
 
 def test_without_any_room_it_is_told_and_work_goes_on(
-    tight, bench, binder, said, finish, settle, boxes
+    tight, controller, image_controller, said, finish, settle, boxes
 ):
-    binder.points.add((5, 12, 15))
+    image_controller.points.add((5, 12, 15))
     settle()
     tight.needs = 3
-    bench.propagate()
+    controller.propagate()
     finish()
     assert "memory is too small for 'toy'" in said.failures[-1]
     assert "Close other programs, choose a smaller model." in said.failures[-1]
     tight.needs = 0
-    bench.propagate()
+    controller.propagate()
     finish()
-    np.testing.assert_array_equal(binder.labels.data > 0, boxes == 200)
+    np.testing.assert_array_equal(image_controller.labels.data > 0, boxes == 200)
 
 
-def test_following_through_time_tells_it_too(tight, bench, said, pump, settle):
+def test_following_through_time_tells_it_too(tight, controller, said, pump, settle):
     frames = np.zeros((4, 40, 60), np.uint8)
     frames[:, 10:24, 8:22] = 200
-    bench.choose_image(bench.viewer.add_image(frames))
-    bench.choose_axes("tyx")
-    bench.new_object()
-    bench.viewer.dims.set_point(0, 0)
-    bench.binder.points.add((0, 17, 15))
+    controller.choose_image(controller.viewer.add_image(frames))
+    controller.choose_axes("tyx")
+    controller.new_object()
+    controller.viewer.dims.set_point(0, 0)
+    controller.image_controller.points.add((0, 17, 15))
     settle()
-    through = ThroughTime(bench)
+    through = TimeTracking(controller)
     for needs, end in ((3, "memory is too small"), (1, "computed in half precision.")):
         tight.needs = needs
         before = len(said.messages)
@@ -122,29 +122,29 @@ def test_following_through_time_tells_it_too(tight, bench, said, pump, settle):
 
 @pytest.mark.parametrize(("needs", "how"), [(1, "in half precision"), (2, "on the CPU")])
 def test_a_model_that_finds_no_room_to_warm_up_is_loaded_all_the_same(
-    tight, bench, pump, said, monkeypatch, needs, how
+    tight, controller, pump, said, monkeypatch, needs, how
 ):
     tight.needs = needs
-    monkeypatch.setattr(loading, "load_model", lambda *_, **__: tight)
-    monkeypatch.setattr(bench.loader, "_load_with", load)
-    bench.loader.choose(Choice("toy"))
-    pump.until(lambda: not bench.loader.is_loading)
+    monkeypatch.setattr(model_loader, "load_model", lambda *_, **__: tight)
+    monkeypatch.setattr(controller.loader, "_load_with", load)
+    controller.loader.choose(Choice("toy"))
+    pump.until(lambda: not controller.loader.is_loading)
     assert said.messages[-1] == f"toy is ready. Memory ran out: computed {how}."
 
 
 def test_a_model_without_any_room_is_not_taken_and_the_old_one_stays(
-    tight, bench, binder, pump, said, settle, monkeypatch
+    tight, controller, image_controller, pump, said, settle, monkeypatch
 ):
     tight.needs = 3
-    monkeypatch.setattr(loading, "load_model", lambda *_, **__: tight)
-    monkeypatch.setattr(bench.loader, "_load_with", load)
-    bench.loader.choose(Choice("large"))
-    pump.until(lambda: not bench.loader.is_loading)
+    monkeypatch.setattr(model_loader, "load_model", lambda *_, **__: tight)
+    monkeypatch.setattr(controller.loader, "_load_with", load)
+    controller.loader.choose(Choice("large"))
+    pump.until(lambda: not controller.loader.is_loading)
     assert "memory is too small" in said.failures[-1]
     tight.needs = 0
-    binder.points.add((5, 12, 15))
+    image_controller.points.add((5, 12, 15))
     settle()
-    assert binder.labels.data[5].any()
+    assert image_controller.labels.data[5].any()
 
 
 @pytest.mark.parametrize("error", [MemoryError(), FULL])

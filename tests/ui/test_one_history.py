@@ -6,60 +6,60 @@ import pytest
 MOST = 24
 
 
-def act(bench, rng):
+def act(controller, rng):
     """Do something by hand at a random place; what it is called."""
-    binder = bench.binder
+    image_controller = controller.image_controller
     label = int(rng.integers(1, 3))
     row, col = int(rng.integers(2, 58)), int(rng.integers(2, 78))
     what = ("click", "click", "brush", "eraser", "object", "delete", "move")[rng.integers(7)]
-    count = len(binder.points.data)
+    count = len(image_controller.points.data)
     if what == "click":
         sign = "positive" if rng.random() < 0.7 else "negative"
-        at = {"sign": sign, "object": binder.drawer.object, "order": 0, "axis": 0}
-        binder.points.feature_defaults = at
-        binder.points.add((row, col))
+        at = {"sign": sign, "object": image_controller.session_store.object, "order": 0, "axis": 0}
+        image_controller.points.feature_defaults = at
+        image_controller.points.add((row, col))
     elif what in ("brush", "eraser"):
-        binder.labels.brush_size = int(rng.integers(1, 8))
-        with binder.labels.block_history():
+        image_controller.labels.brush_size = int(rng.integers(1, 8))
+        with image_controller.labels.block_history():
             for step in range(3):
-                binder.labels.paint((row, col + step), label if what == "brush" else 0)
+                image_controller.labels.paint((row, col + step), label if what == "brush" else 0)
     elif what == "object":
-        bench.new_object()
+        controller.new_object()
     elif what == "delete" and count:
-        binder.points.selected_data = {int(rng.integers(count))}
-        binder.points.remove_selected()
+        image_controller.points.selected_data = {int(rng.integers(count))}
+        image_controller.points.remove_selected()
     elif what == "move" and count:
-        data = binder.points.data.copy()
+        data = image_controller.points.data.copy()
         data[int(rng.integers(count))] = row, col
-        binder.points.data = data
+        image_controller.points.data = data
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_both_undo_what_the_other_would(bench, settle, squares, toy, seed):
+def test_both_undo_what_the_other_would(controller, settle, squares, toy, seed):
     rng = np.random.default_rng(seed)
-    bench.choose_image(bench.viewer.add_image(squares))
-    bench.new_object()
-    bench.binder.points.add((20, 20))
+    controller.choose_image(controller.viewer.add_image(squares))
+    controller.new_object()
+    controller.image_controller.points.add((20, 20))
     settle()
-    binder = bench.binder
+    image_controller = controller.image_controller
     ways = {
-        "undo": (bench.undo, binder.labels.undo),  # the second is what Ctrl+Z calls
-        "redo": (bench.redo, binder.labels.redo),
+        "undo": (controller.undo, image_controller.labels.undo),  # the second is what Ctrl+Z calls
+        "redo": (controller.redo, image_controller.labels.redo),
     }
-    history = binder.drawer.sessions[0].document.history
-    seen, went_back = {len(history): binder.labels.data.copy()}, 0
+    history = image_controller.session_store.sessions[0].document.history
+    seen, went_back = {len(history): image_controller.labels.data.copy()}, 0
     for _ in range(MOST):
         before, asked = len(history), len(toy.queries)
         way = ("do", "do", "undo", "undo", "redo")[rng.integers(5)]
         if way == "do":
-            act(bench, rng)
+            act(controller, rng)
             settle()
             if len(history) != before:
                 seen = {n: labels for n, labels in seen.items() if n <= before}
                 assert len(history) > before
                 for n in range(before + 1, len(history)):
                     seen.pop(n, None)  # between two entries of one action
-                seen[len(history)] = binder.labels.data.copy()
+                seen[len(history)] = image_controller.labels.data.copy()
         else:
             ways[way][int(rng.integers(2))]()
             settle()
@@ -67,6 +67,8 @@ def test_both_undo_what_the_other_would(bench, settle, squares, toy, seed):
             went_back += len(history) != before
             assert len(toy.queries) == asked
             if len(history) in seen:
-                np.testing.assert_array_equal(binder.labels.data, seen[len(history)])
-        np.testing.assert_array_equal(binder.labels.data, binder.drawer.sessions[0].labels)
+                np.testing.assert_array_equal(image_controller.labels.data, seen[len(history)])
+        np.testing.assert_array_equal(
+            image_controller.labels.data, image_controller.session_store.sessions[0].labels
+        )
     assert went_back > 2

@@ -9,10 +9,10 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QScrollArea, QWidget
 
 from controls import is_in_sight, told, visible_controls
 from napari_intseg.ui.dock import SegmentWidget
+from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.panels.focus import canvas_of
 from napari_intseg.ui.panels.object_panel import CLASS, NAME, SIZE, STATE
 from napari_intseg.ui.panels.section import Section
-from napari_intseg.ui.viewed import camera_of
 from real_window import LEFT, Window, breathe, turn
 
 pytestmark = pytest.mark.gui
@@ -196,6 +196,8 @@ def turn_wheel(widget, steps=-1):
 class TestWheelAndKeys:
     def test_the_wheel_changes_nothing_without_the_focus(self, opened, scan):
         window = opened(scan)
+        window.press(Qt.Key.Key_N)
+        window.settle()
         model, reach = window.widget.model_panel.model, window.widget.review_panel.reach
         window.widget.rest.toggleButton().click()
         window.widget.tabs.setCurrentIndex(1)
@@ -242,7 +244,7 @@ class TestWheelAndKeys:
         assert focused is canvas_of(window.widget.window())
         QTest.keyClick(focused, Qt.Key.Key_N)
         breathe()
-        assert window.bench.binder is not None
+        assert window.controller.image_controller is not None
 
 
 class TestFirstClick:
@@ -252,14 +254,16 @@ class TestFirstClick:
         window.click((50, 30))
         window.settle()
         assert window.labels[50, 30] == 1
-        assert list(window.bench.binder.points.features["sign"]) == ["positive"]
+        assert list(window.controller.image_controller.points.features["sign"]) == ["positive"]
 
     def test_it_lies_on_the_plane_in_view(self, opened, scan):
         window = opened(scan, scale=(5, 1, 1))
         window.viewer.dims.set_point(0, 20)
         window.click((50, 90))
         window.settle()
-        np.testing.assert_allclose(window.bench.binder.points.data[0], (4, 50, 90), atol=1)
+        np.testing.assert_allclose(
+            window.controller.image_controller.points.data[0], (4, 50, 90), atol=1
+        )
         assert np.flatnonzero(window.labels.any(axis=(1, 2))).tolist() == [4]
 
     def test_a_drag_moves_the_view_and_begins_nothing(self, opened, picture):
@@ -271,12 +275,12 @@ class TestFirstClick:
             breathe(0.02)
         QTest.mouseRelease(native, LEFT, pos=start + QPoint(48, 0))
         breathe()
-        assert window.bench.binder is None
+        assert window.controller.image_controller is None
 
     def test_beside_the_image_it_begins_nothing(self, opened, picture):
         window = opened(picture)
         window.click((50, -12))
-        assert window.bench.binder is None
+        assert window.controller.image_controller is None
 
     def test_each_click_begins_an_object_from_the_first(self, opened, picture):
         window = opened(picture)
@@ -295,44 +299,44 @@ class TestClickInside:
         if is_volume:
             window.viewer.dims.set_point(0, 5)
         window.press(Qt.Key.Key_N)
-        window.bench.binder.set_model(toy)
+        window.controller.image_controller.set_model(toy)
         window.click((50, 30))
         window.settle()
         window.press(Qt.Key.Key_N)
         window.click((50, 90))
         window.settle()
-        assert window.bench.binder.drawer.object == 2
+        assert window.controller.image_controller.session_store.object == 2
         window.click((50, 25), RIGHT)  # takes a piece away from the first
         window.settle()
-        assert window.bench.binder.drawer.object == 1
-        assert list(window.bench.binder.points.features["object"]) == [1, 2, 1]
+        assert window.controller.image_controller.session_store.object == 1
+        assert list(window.controller.image_controller.points.features["object"]) == [1, 2, 1]
         plane = window.labels[5] if is_volume else window.labels
         assert (plane[50, 25], plane[50, 40], plane[50, 90]) == (0, 1, 2)
 
     def test_who_asks_for_a_new_object_clicks_for_that(self, opened, toy, picture):
         window = opened(picture)
         window.press(Qt.Key.Key_N)
-        window.bench.binder.set_model(toy)
+        window.controller.image_controller.set_model(toy)
         window.click((50, 30))
         window.settle()
         window.press(Qt.Key.Key_N)
         window.click((50, 31))
         window.settle()
-        assert list(window.bench.binder.points.features["object"]) == [1, 2]
+        assert list(window.controller.image_controller.points.features["object"]) == [1, 2]
 
     def test_an_accepted_object_stays_as_it_is_and_the_next_click_begins_another(
         self, opened, toy, picture
     ):
         window = opened(picture)
         window.press(Qt.Key.Key_N)
-        window.bench.binder.set_model(toy)
+        window.controller.image_controller.set_model(toy)
         window.click((50, 30))
         window.settle()
         window.press(Qt.Key.Key_K)
         window.click((50, 28))
         window.settle()
-        assert window.bench.binder.drawer.object == 1
-        assert len(window.bench.binder.points.data) == 1, "the click is taken back"
+        assert window.controller.image_controller.session_store.object == 1
+        assert len(window.controller.image_controller.points.data) == 1, "the click is taken back"
         assert window.widget.status_panel.error
         window.click((50, 90))
         window.settle()
@@ -345,11 +349,11 @@ class TestTable:
     def window(self, opened, toy, picture):
         made = opened(picture, scale=(0.5, 0.5), units=("mm", "mm"))
         made.press(Qt.Key.Key_N)
-        made.bench.binder.set_model(toy)
+        made.controller.image_controller.set_model(toy)
         for place in ((25, 15), (25, 45)):
-            made.bench.binder.points.add(np.array(place) * 2)
+            made.controller.image_controller.points.add(np.array(place) * 2)
             made.settle()
-            made.bench.new_object()
+            made.controller.new_object()
         made.settle()
         breathe(0.1)
         return made
@@ -365,10 +369,10 @@ class TestTable:
         assert self.cells(window, SIZE)[0] == f"{count * 0.25:.4g} mm²"
         assert f"{count:,} px" in table.words(0)
         assert self.cells(window, STATE) == ["open", "open", "open"]
-        window.bench.set_finished(1, True)
+        window.controller.set_finished(1, True)
         assert self.cells(window, STATE)[0] == "accepted"
-        window.bench.binder._asking.failures[2] = "The model failed."
-        window.bench.voice.changed.emit()
+        window.controller.image_controller._asking.failures[2] = "The model failed."
+        window.controller.signals.changed.emit()
         assert self.cells(window, STATE)[1] == "failed"
         tip = table.model().index(1, STATE).data(Qt.ItemDataRole.ToolTipRole)
         assert tip == "failed: The model failed."
@@ -376,8 +380,8 @@ class TestTable:
     def test_volumes_are_in_millilitres(self, opened, toy, scan):
         window = opened(scan, scale=(5, 1, 1), units=("mm",) * 3)
         window.press(Qt.Key.Key_N)
-        window.bench.binder.set_model(toy)
-        window.bench.binder.points.add((5, 50, 30))
+        window.controller.image_controller.set_model(toy)
+        window.controller.image_controller.points.add((5, 50, 30))
         window.settle()
         breathe(0.1)
         count = int((window.labels == 1).sum())
@@ -396,10 +400,10 @@ class TestTable:
         table = window.widget.object_panel.table
         model = table.model()
         table.selectRow(1)
-        assert window.bench.binder.drawer.object == 2
+        assert window.controller.image_controller.session_store.object == 2
         tick = Qt.ItemDataRole.CheckStateRole
         assert model.setData(model.index(1, 0), Qt.CheckState.Checked, tick)
-        assert window.bench.binder.drawer.is_finished(2)
+        assert window.controller.image_controller.session_store.is_finished(2)
         assert model.setData(model.index(1, 0), Qt.CheckState.Unchecked, tick)
         table.sortByColumn(SIZE, Qt.SortOrder.DescendingOrder)
         sizes = [int((window.labels == table.label_at(model.index(r, 0))).sum()) for r in range(3)]
@@ -418,28 +422,28 @@ class TestTable:
         assert self.cells(window, STATE)[0] == "locked"
         act(1, "Unlock pixels")
         act(2, "Jump to")
-        assert window.bench.binder.drawer.object == 2
+        assert window.controller.image_controller.session_store.object == 2
         np.testing.assert_allclose(camera_of(window.viewer).center[-2:], (25, 45), atol=1)
         act(1, "Delete")
         assert not (window.labels == 1).any()
         assert 1 not in table.objects.labels
         act(2, "Accept")
-        assert window.bench.binder.drawer.is_finished(2)
+        assert window.controller.image_controller.session_store.is_finished(2)
 
     def test_only_rows_in_sight_are_computed(self, window, monkeypatch):
         from napari_intseg.ui.panels import object_panel
 
-        binder = window.bench.binder
-        binder.drawer.know(range(10, 510))
+        image_controller = window.controller.image_controller
+        image_controller.session_store.know(range(10, 510))
         asked = []
         real = object_panel.given_words
 
-        def counted(binder, label):
+        def counted(image_controller, label):
             asked.append(label)
-            return real(binder, label)
+            return real(image_controller, label)
 
         monkeypatch.setattr(object_panel, "given_words", counted)
-        window.bench.voice.changed.emit()
+        window.controller.signals.changed.emit()
         breathe(0.1)
         assert window.widget.object_panel.table.model().rowCount() == 503
         assert 0 < len(set(asked)) < 60
@@ -454,7 +458,7 @@ class TestStatus:
         assert status.bar.isHidden()
         assert status.cancel.isHidden()
         assert "answered in" in status.message
-        window.bench.propagate()
+        window.controller.propagate()
         assert status.doing == "Propagating"
         assert not status.bar.isHidden()
         assert not status.cancel.isHidden()
@@ -482,10 +486,10 @@ class TestStatus:
 class TestModels:
     @pytest.fixture
     def widget(self, make_napari_viewer, monkeypatch, tmp_path):
-        from napari_intseg.models import weights
+        from napari_intseg.models.weights import locate
 
-        monkeypatch.setenv(weights.FOLDERS_VARIABLE, str(tmp_path))
-        monkeypatch.setattr(weights, "cache_folder", lambda: tmp_path / "cache")
+        monkeypatch.setenv(locate.FOLDERS_VARIABLE, str(tmp_path))
+        monkeypatch.setattr(locate, "cache_folder", lambda: tmp_path / "cache")
         made = SegmentWidget(make_napari_viewer())
         yield made
         made.close()
@@ -509,7 +513,7 @@ class TestModels:
         panel.catalogue.close()
 
     def test_the_catalogue_finds_tells_fetches_and_adds(self, widget, monkeypatch, tmp_path):
-        from napari_intseg.models import weights
+        from napari_intseg.models.weights import locate
 
         panel = widget.model_panel
         panel.open_catalogue()
@@ -532,9 +536,9 @@ class TestModels:
             asked.append((key, should_stop()))
             on_progress(1, 2)
 
-        monkeypatch.setattr(weights, "fetch", fetch)
+        monkeypatch.setattr(locate, "fetch", fetch)
         dialog.fetch.click()
-        turn(lambda: bool(asked) and widget.bench.worker.is_idle)
+        turn(lambda: bool(asked) and widget.controller.worker.is_idle)
         breathe()
         assert asked == [("ritm-hrnet18s", False)]
         wrong = tmp_path / "wrong.pth"

@@ -13,9 +13,9 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 from napari_intseg.core.prompts import Box
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane
-from napari_intseg.ui.loading import Choice
+from napari_intseg.ui.controllers.model_loader import Choice
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels import embeddings_panel
-from napari_intseg.ui.workbench import Workbench
 from real_window import LEFT, PLAIN, Window, breathe, turn
 
 pytestmark = pytest.mark.gui
@@ -120,7 +120,7 @@ class Prompted(Window):
         return [tool for tool, button in self.panel.tools.items() if button.isChecked()]
 
     def area(self, label=1):
-        return int(np.count_nonzero(self.bench.binder.labels.data == label))
+        return int(np.count_nonzero(self.controller.image_controller.labels.data == label))
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def open_window(make_napari_viewer, monkeypatch, tmp_path):
 
     def make(model=None, image=None):
         monkeypatch.setitem(
-            Workbench.__init__.__kwdefaults__, "load_with", lambda *_: model or Fake()
+            ViewerController.__init__.__kwdefaults__, "load_with", lambda *_: model or Fake()
         )
         picture = np.full((100, 120), 90, np.uint8) if image is None else image
         made.append(Prompted(make_napari_viewer(show=True), picture))
@@ -149,7 +149,7 @@ def test_a_rectangle_drawn_by_mouse_is_a_box_and_can_be_moved(open_window):
     breathe()
     assert window.in_use() == ["box"]
     window.drag((20, 30), (60, 80))
-    box = window.bench.binder.drawer.sessions[0].prompts(Plane(0, 0)).box
+    box = window.controller.image_controller.session_store.sessions[0].prompts(Plane(0, 0)).box
     np.testing.assert_allclose((box.row0, box.col0, box.row1, box.col1), (20, 30, 60, 80), atol=1)
     whole = window.area()
     assert whole == pytest.approx(41 * 51, abs=150)
@@ -157,30 +157,30 @@ def test_a_rectangle_drawn_by_mouse_is_a_box_and_can_be_moved(open_window):
     assert "Object 1: 1 box" in window.widget.object_panel.table.words(0)
     window.click((80, 100))
     assert window.area() > whole
-    shapes = window.bench.binder.boxes.layer
+    shapes = window.controller.image_controller.boxes.layer
     window.viewer.layers.selection.active = shapes
     shapes.mode = "select"
     breathe()
     window.drag((40, 55), (55, 70))
-    moved = window.bench.binder.drawer.sessions[0].prompts(Plane(0, 0)).box
+    moved = window.controller.image_controller.session_store.sessions[0].prompts(Plane(0, 0)).box
     np.testing.assert_allclose((moved.row0, moved.col0), (35, 45), atol=2)
-    assert window.bench.binder.labels.data[25, 35] == 0
+    assert window.controller.image_controller.labels.data[25, 35] == 0
     window.press(Qt.Key.Key_U)
     np.testing.assert_allclose(shapes.data[0].min(axis=0), (box.row0, box.col0), atol=0.01)
-    assert window.bench.binder.labels.data[25, 35] == 1
+    assert window.controller.image_controller.labels.data[25, 35] == 1
     shapes.selected_data = {0}
     window.press(Qt.Key.Key_Delete)
-    assert window.bench.binder.labels.data[25, 35] == 0
+    assert window.controller.image_controller.labels.data[25, 35] == 0
 
 
 def test_a_press_without_a_drag_is_no_box(open_window):
     window = open_window()
     window.press(Qt.Key.Key_B, SHIFT)
     window.click((40, 40))
-    assert len(window.bench.binder.boxes.layer.data) == 0
+    assert len(window.controller.image_controller.boxes.layer.data) == 0
     assert "drag from corner to corner" in window.widget.status_panel.error
     window.drag((20, 30), (60, 80))
-    assert len(window.bench.binder.boxes.layer.data) == 1
+    assert len(window.controller.image_controller.boxes.layer.data) == 1
 
 
 def test_scribbles_are_drawn_and_shift_turns_their_sign(open_window):
@@ -189,11 +189,13 @@ def test_scribbles_are_drawn_and_shift_turns_their_sign(open_window):
     assert window.in_use() == ["scribble"]
     window.drag((20, 20), (20, 60), (40, 60))
     window.drag((70, 20), (70, 60), keys=SHIFT)
-    shapes = window.bench.binder.boxes.layer
+    shapes = window.controller.image_controller.boxes.layer
     assert list(shapes.features["sign"]) == ["positive", "negative"]
-    scribbles = window.bench.binder.drawer.sessions[0].prompts(Plane(0, 0)).scribbles
+    scribbles = (
+        window.controller.image_controller.session_store.sessions[0].prompts(Plane(0, 0)).scribbles
+    )
     assert [s.positive for s in scribbles] == [True, False]
-    assert window.bench.binder.labels.data[20, 20] == 1
+    assert window.controller.image_controller.labels.data[20, 20] == 1
     assert window.in_use() == ["scribble"]
     assert "2 scribbles" in window.widget.object_panel.table.words(0)
 
@@ -256,9 +258,9 @@ def test_vertices_are_dragged_added_and_removed_by_mouse(open_window):
     window.press(Qt.Key.Key_B, SHIFT)
     window.drag((20, 30), (60, 80))
     window.press(Qt.Key.Key_E, SHIFT)
-    layer = window.bench.outliner.layer
+    layer = window.controller.outliner.layer
     assert window.panel.done.isVisible()
-    labels = window.bench.binder.labels
+    labels = window.controller.image_controller.labels
     ring = layer.data[0]
     corner = ring[np.argmin(np.linalg.norm(ring - (60, 80), axis=1))]
     window.drag(corner, (85, 105))
@@ -307,8 +309,11 @@ def test_embeddings_are_kept_counted_and_cleared(open_window, tmp_path, monkeypa
     window.click((30, 30))
     turn(lambda: other.exists() and len(list(other.iterdir())) >= 1)
     panel.keep.click()
-    assert window.bench.shelf.files is None
-    assert all(s.cache is not None for s in window.bench.binder.drawer.sessions.values())
+    assert window.controller.embedding_folder.files is None
+    assert all(
+        s.cache is not None
+        for s in window.controller.image_controller.session_store.sessions.values()
+    )
 
 
 def test_the_memory_of_a_model_is_offered_where_there_is_one(open_window):
@@ -318,16 +323,16 @@ def test_the_memory_of_a_model_is_offered_where_there_is_one(open_window):
     window.press(Qt.Key.Key_N)
     assert method.isVisible()
     method.setCurrentIndex(1)
-    assert window.bench.settings.method == "memory"
+    assert window.controller.settings.method == "memory"
     window.click((30, 30))
     window.press(Qt.Key.Key_G)
-    labels = window.bench.binder.labels.data
+    labels = window.controller.image_controller.labels.data
     assert labels.any(axis=(1, 2)).all()
     assert (labels == labels[0]).all()
-    window.bench.loader.put(Choice("random-walker"), Fake())
+    window.controller.loader.put(Choice("random-walker"), Fake())
     breathe()
     assert not method.isVisible()
-    assert window.bench.settings.method == "neighbour"
+    assert window.controller.settings.method == "neighbour"
 
 
 @pytest.mark.parametrize(
@@ -345,10 +350,10 @@ def test_the_memory_of_a_model_is_offered_where_there_is_one(open_window):
 def test_a_licence_is_told_with_its_badge_before_a_download(
     open_window, monkeypatch, tmp_path, name, told, how
 ):
-    from napari_intseg.models import weights
+    from napari_intseg.models.weights import locate
 
-    monkeypatch.setenv(weights.FOLDERS_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(weights, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv(locate.FOLDERS_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(locate, "cache_folder", lambda: tmp_path / "cache")
     panel = open_window().widget.model_panel
     row = panel.model.findData(name)
     tip = panel.model.itemData(row, Qt.ItemDataRole.ToolTipRole)
@@ -364,10 +369,11 @@ def test_a_licence_is_told_with_its_badge_before_a_download(
 def test_models_say_what_they_take_to_use(open_window, monkeypatch, tmp_path):
     from dataclasses import replace
 
-    from napari_intseg.models import registry, weights
+    from napari_intseg.models import registry
+    from napari_intseg.models.weights import locate
 
-    monkeypatch.setenv(weights.FOLDERS_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(weights, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv(locate.FOLDERS_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(locate, "cache_folder", lambda: tmp_path / "cache")
     spec = registry.MODELS["mobile-sam"]
     absent = replace(spec, title="Absent", needs=("no_such_package",), extra="sam")
     monkeypatch.setitem(registry.MODELS, "absent", absent)
@@ -390,11 +396,11 @@ def test_models_say_what_they_take_to_use(open_window, monkeypatch, tmp_path):
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
     QTest.mouseClick(panel.pick, LEFT)
     window.settle()
-    assert window.bench.loader.choice == Choice("mobile-sam", weights=Path(file))
+    assert window.controller.loader.choice == Choice("mobile-sam", weights=Path(file))
     assert not panel.missing.isVisible()
     panel.precision.setCurrentIndex(1)  # another precision keeps the file
     window.settle()
-    assert window.bench.loader.choice == Choice("mobile-sam", "auto", "float32", Path(file))
+    assert window.controller.loader.choice == Choice("mobile-sam", "auto", "float32", Path(file))
 
 
 def test_a_box_stays_on_its_plane_in_a_scaled_volume(open_window):
@@ -403,9 +409,11 @@ def test_a_box_stays_on_its_plane_in_a_scaled_volume(open_window):
     window.viewer.dims.set_point(0, 15)
     window.press(Qt.Key.Key_B, SHIFT)
     window.drag((10, 10), (40, 40))
-    session = window.bench.binder.drawer.sessions[0]
+    session = window.controller.image_controller.session_store.sessions[0]
     assert isinstance(session.prompts(Plane(0, 3)).box, Box)
-    assert np.flatnonzero(window.bench.binder.labels.data.any(axis=(1, 2))).tolist() == [3]
+    assert np.flatnonzero(
+        window.controller.image_controller.labels.data.any(axis=(1, 2))
+    ).tolist() == [3]
     window.viewer.dims.set_point(0, 20)
     breathe()
-    assert len(window.bench.binder.boxes.layer._data_view.displayed_vertices) == 0
+    assert len(window.controller.image_controller.boxes.layer._data_view.displayed_vertices) == 0

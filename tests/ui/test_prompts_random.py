@@ -9,11 +9,15 @@ from napari.layers import Image, Labels, Points
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.codec import decode, encode
-from napari_intseg.ui.frame import Frame
-from napari_intseg.ui.layers import Place, as_prompts, read_marks
-from napari_intseg.ui.marks import MarkReader
-from napari_intseg.ui.rewrite import rewrite_points
+from napari_intseg.session.journal.codec import decode, encode
+from napari_intseg.ui.layers.image_axes import ImageAxes
+from napari_intseg.ui.layers.points_codec import (
+    MarkReader,
+    Place,
+    as_prompts,
+    read_marks,
+    rewrite_points,
+)
 
 QUICK = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 SHAPE = (6, 9, 12)
@@ -40,20 +44,20 @@ def click_on(plane: Plane, row: float, col: float, positive: bool) -> Click:
 )
 def test_points_hold_what_sessions_hold_and_give_it_back(first, then, scale):
     image = Image(np.zeros(SHAPE, np.uint8), scale=scale)
-    frame, labels = Frame(image, "zyx"), Labels(np.zeros(SHAPE, np.uint8), scale=scale)
+    image_axes, labels = ImageAxes(image, "zyx"), Labels(np.zeros(SHAPE, np.uint8), scale=scale)
     names = {"sign": str, "object": int, "order": int, "axis": int}
     features = {name: np.empty(0, kind) for name, kind in names.items()}
     points = Points(np.empty((0, 3)), ndim=3, scale=scale, features=features)
-    reader = MarkReader(points, frame, labels)
+    reader = MarkReader(points, image_axes, labels)
     for wanted in (first, then):
         held = {
             place: Prompts(tuple(click_on(place.plane, *click) for click in clicks))
             for place, clicks in wanted.items()
         }
         gone = {place: Prompts() for place in first if place not in held}
-        rewrite_points(points, frame, labels, {**held, **gone})
+        rewrite_points(points, image_axes, labels, {**held, **gone})
         marks, outside = reader.read()
-        assert (marks, outside) == read_marks(points, frame, labels)
+        assert (marks, outside) == read_marks(points, image_axes, labels)
         assert outside == 0
         found = as_prompts(marks)
         assert found.keys() == held.keys()

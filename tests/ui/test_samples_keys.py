@@ -7,8 +7,8 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_intseg.ui import samples
-from napari_intseg.ui.actions import ACTIONS, Keys, used_keys
-from napari_intseg.ui.loading import Choice, has_weights, load
+from napari_intseg.ui.controllers.model_loader import Choice, has_weights, load
+from napari_intseg.ui.qt.keybindings import ACTIONS, Keys, used_keys
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_keys_of_layers_and_settings_count_as_used():
 
 
 def test_a_model_is_warmed_up_and_the_old_one_released(monkeypatch, toy):
-    from napari_intseg.ui import loading
+    from napari_intseg.ui.controllers import model_loader
 
     old = type(toy)()
     asked = {}
@@ -97,7 +97,7 @@ def test_a_model_is_warmed_up_and_the_old_one_released(monkeypatch, toy):
         asked.update(options, name=name)
         return toy
 
-    monkeypatch.setattr(loading, "load_model", load_model)
+    monkeypatch.setattr(model_loader, "load_model", load_model)
     model = load(Choice("toy", "cpu", "float32"), old, lambda: False)
     assert model is toy
     assert asked == {"name": "toy", "weights": None, "device": "cpu", "precision": "float32"}

@@ -9,7 +9,7 @@ import yaml
 from napari.components import ViewerModel
 
 from napari_intseg.errors import DataError, IntSegError, PromptError, UnknownModelError
-from napari_intseg.ui.actions import ACTIONS
+from napari_intseg.ui.qt.keybindings import ACTIONS
 from napari_intseg.ui.scripting import attach
 
 MANIFEST = Path(__file__).parents[2] / "napari.yaml"
@@ -36,10 +36,13 @@ def test_clicks_become_labels(handle, squares):
     handle.click((12, 12), positive=False)
     handle.wait()
     assert handle.labels[12, 12] == 0
-    assert list(handle.bench.binder.points.features["sign"]) == ["positive", "negative"]
+    assert list(handle.controller.image_controller.points.features["sign"]) == [
+        "positive",
+        "negative",
+    ]
     handle.click((25, 25))
     handle.wait()
-    assert list(handle.bench.binder.points.features["sign"])[-1] == "positive"
+    assert list(handle.controller.image_controller.points.features["sign"])[-1] == "positive"
     handle.undo()
     handle.undo()
     handle.wait()
@@ -138,7 +141,7 @@ def test_in_a_window_the_handle_and_the_commands_use_its_widget(make_napari_view
     handle = attach(viewer)
     widget = find_widget(viewer)
     assert widget is not None
-    assert attach(viewer).bench is handle.bench
+    assert attach(viewer).controller is handle.controller
     handle.wait()
     handle.choose_model("region-growing")
     handle.click((20, 20))
@@ -146,7 +149,7 @@ def test_in_a_window_the_handle_and_the_commands_use_its_widget(make_napari_view
     assert handle.labels[20, 20] == 1
     assert commands.widget_of(viewer) is widget
     commands.new_object()
-    assert handle.bench.binder.drawer.object == 2
+    assert handle.controller.image_controller.session_store.object == 2
     commands.all_models()
     assert widget.model_panel.catalogue.isVisible()
     widget.model_panel.catalogue.close()

@@ -3,177 +3,180 @@
 import numpy as np
 import pytest
 
-from napari_intseg.ui.painter import find_changes, find_pieces
-from napari_intseg.ui.window import AS_SHOWN
+from napari_intseg.ui.controllers.view_settings import AS_SHOWN
+from napari_intseg.ui.layers.labels_writer import find_changes, find_pieces
 
 
 @pytest.fixture
-def start(bench):
+def start(controller):
     def begin(image, **kwargs):
-        layer = bench.viewer.add_image(image, **kwargs)
-        bench.choose_image(layer)
-        bench.new_object()
+        layer = controller.viewer.add_image(image, **kwargs)
+        controller.choose_image(layer)
+        controller.new_object()
         return layer
 
     return begin
 
 
-def setup_of(bench):
-    return next(iter(bench.binder.drawer.sessions.values())).setup
+def setup_of(controller):
+    return next(iter(controller.image_controller.session_store.sessions.values())).setup
 
 
-def test_rgb_is_one_image(bench, start, settle, squares):
+def test_rgb_is_one_image(controller, start, settle, squares):
     start(np.repeat(squares[..., None], 3, axis=2), rgb=True)
-    bench.binder.points.add((20, 20))
+    controller.image_controller.points.add((20, 20))
     settle()
-    assert bench.binder.labels.data.shape == squares.shape
-    np.testing.assert_array_equal(bench.binder.labels.data > 0, squares == 200)
+    assert controller.image_controller.labels.data.shape == squares.shape
+    np.testing.assert_array_equal(controller.image_controller.labels.data > 0, squares == 200)
 
 
-def test_channels_of_a_stack_can_be_chosen(bench, start, settle, squares):
+def test_channels_of_a_stack_can_be_chosen(controller, start, settle, squares):
     start(np.stack([squares, np.zeros_like(squares)]))
-    assert bench.axes == "cyx"
-    bench.binder.points.add((20, 20))
+    assert controller.axes == "cyx"
+    controller.image_controller.points.add((20, 20))
     settle()
-    assert setup_of(bench).volume.n_channels == 2
-    bench.choose_channels((1,))
+    assert setup_of(controller).volume.n_channels == 2
+    controller.choose_channels((1,))
     settle()
-    assert setup_of(bench).channels == (1,)
-    assert bench.binder.labels.data.all()  # nothing but darkness in that channel
+    assert setup_of(controller).channels == (1,)
+    assert controller.image_controller.labels.data.all()  # nothing but darkness in that channel
 
 
-def test_another_layer_can_be_mixed_in(bench, start, settle, squares):
-    other = bench.viewer.add_image(squares[::-1].copy(), name="other")
+def test_another_layer_can_be_mixed_in(controller, start, settle, squares):
+    other = controller.viewer.add_image(squares[::-1].copy(), name="other")
     start(squares)
-    bench.binder.points.add((20, 20))
+    controller.image_controller.points.add((20, 20))
     settle()
-    bench.choose_channels(None, (other,))
+    controller.choose_channels(None, (other,))
     settle()
-    assert setup_of(bench).volume.n_channels == 2
-    assert len(bench.binder.points.data) == 1
+    assert setup_of(controller).volume.n_channels == 2
+    assert len(controller.image_controller.points.data) == 1
 
 
-def test_the_axes_can_be_told(bench, start, settle, boxes):
+def test_the_axes_can_be_told(controller, start, settle, boxes):
     start(boxes)
-    bench.choose_axes("tyx")
-    bench.new_object()
-    bench.binder.points.add((5, 12, 15))
+    controller.choose_axes("tyx")
+    controller.new_object()
+    controller.image_controller.points.add((5, 12, 15))
     settle()
-    assert list(bench.binder.drawer.sessions) == [5]
-    np.testing.assert_array_equal(bench.binder.labels.data[5] > 0, boxes[5] == 200)
+    assert list(controller.image_controller.session_store.sessions) == [5]
+    np.testing.assert_array_equal(controller.image_controller.labels.data[5] > 0, boxes[5] == 200)
 
 
-def test_values_that_are_not_8_bit_are_seen_as_displayed(bench, start, settle, squares):
+def test_values_that_are_not_8_bit_are_seen_as_displayed(controller, start, settle, squares):
     layer = start(squares.astype(np.int16) - 1000)
     layer.contrast_limits = (-1000, -900)  # both squares are white then
-    bench.binder.points.add((20, 20))
+    controller.image_controller.points.add((20, 20))
     settle()
-    assert setup_of(bench).window == (-1000.0, -900.0)
-    np.testing.assert_array_equal(bench.binder.labels.data > 0, squares > 0)
+    assert setup_of(controller).window == (-1000.0, -900.0)
+    np.testing.assert_array_equal(controller.image_controller.labels.data > 0, squares > 0)
 
 
-def test_8_bit_values_are_taken_as_they_are(bench, start, settle, squares):
+def test_8_bit_values_are_taken_as_they_are(controller, start, settle, squares):
     layer = start(squares)
     layer.contrast_limits = (0, 50)
-    bench.binder.points.add((20, 20))
+    controller.image_controller.points.add((20, 20))
     settle()
-    assert setup_of(bench).window is None
-    bench.choose_window(AS_SHOWN)
-    bench.binder.points.add((21, 21))
+    assert setup_of(controller).window is None
+    controller.choose_window(AS_SHOWN)
+    controller.image_controller.points.add((21, 21))
     settle()
-    assert setup_of(bench).window == (0.0, 50.0)
-    np.testing.assert_array_equal(bench.binder.labels.data > 0, squares > 0)
+    assert setup_of(controller).window == (0.0, 50.0)
+    np.testing.assert_array_equal(controller.image_controller.labels.data > 0, squares > 0)
 
 
-def test_a_change_of_contrast_is_a_step_of_undo(bench, start, settle, squares):
+def test_a_change_of_contrast_is_a_step_of_undo(controller, start, settle, squares):
     start(squares)
-    bench.binder.points.add((20, 20))
+    controller.image_controller.points.add((20, 20))
     settle()
-    bench.choose_window("full")
-    bench.binder.points.add((45, 55))
+    controller.choose_window("full")
+    controller.image_controller.points.add((45, 55))
     settle()
-    bench.undo()
+    controller.undo()
     settle()
-    assert (len(bench.binder.points.data), setup_of(bench).window) == (1, "full")
-    bench.undo()
-    assert setup_of(bench).window is None
-    bench.undo()
+    assert (len(controller.image_controller.points.data), setup_of(controller).window) == (
+        1,
+        "full",
+    )
+    controller.undo()
+    assert setup_of(controller).window is None
+    controller.undo()
     settle()
-    assert len(bench.binder.points.data) == 0
-    bench.binder.points.add((20, 20))
+    assert len(controller.image_controller.points.data) == 0
+    controller.image_controller.points.add((20, 20))
     settle()
-    assert setup_of(bench).window is None  # it stays until another one is chosen
+    assert setup_of(controller).window is None  # it stays until another one is chosen
 
 
-def test_work_on_two_images_goes_side_by_side(bench, start, settle, squares):
+def test_work_on_two_images_goes_side_by_side(controller, start, settle, squares):
     first = start(squares, name="first")
-    bench.binder.points.add((20, 20))
+    controller.image_controller.points.add((20, 20))
     settle()
-    one = bench.binder
+    one = controller.image_controller
     start(squares, name="second")
-    bench.binder.points.add((45, 55))
+    controller.image_controller.points.add((45, 55))
     settle()
-    bench.choose_image(first)
-    assert bench.binder is one
-    bench.binder.points.add((45, 55))
+    controller.choose_image(first)
+    assert controller.image_controller is one
+    controller.image_controller.points.add((45, 55))
     settle()
     np.testing.assert_array_equal(one.labels.data > 0, squares > 0)
 
 
-def test_without_an_image_it_says_what_to_do(bench, said):
-    bench.new_object()
+def test_without_an_image_it_says_what_to_do(controller, said):
+    controller.new_object()
     assert "Open an image" in said.failures[-1]
 
 
-def test_an_image_that_cannot_be_used_is_told(bench, said):
-    bench.choose_image(bench.viewer.add_image(np.zeros((2, 2, 2, 2, 4, 4))))
+def test_an_image_that_cannot_be_used_is_told(controller, said):
+    controller.choose_image(controller.viewer.add_image(np.zeros((2, 2, 2, 2, 4, 4))))
     assert "expected 2 to 4 axes and channels" in said.failures[-1]
 
 
-def test_labels_that_are_still_there_are_taken_up_and_kept(bench, start, settle, squares):
+def test_labels_that_are_still_there_are_taken_up_and_kept(controller, start, settle, squares):
     start(squares)
-    bench.binder.points.add((20, 20))
+    controller.image_controller.points.add((20, 20))
     settle()
-    labels = bench.binder.labels
-    bench.viewer.layers.remove(bench.binder.points)
-    assert bench.binder is None
-    bench.new_object()
-    assert bench.binder.labels is labels
-    bench.binder.points.add((45, 55))
-    bench.binder.points.add((21, 21))
+    labels = controller.image_controller.labels
+    controller.viewer.layers.remove(controller.image_controller.points)
+    assert controller.image_controller is None
+    controller.new_object()
+    assert controller.image_controller.labels is labels
+    controller.image_controller.points.add((45, 55))
+    controller.image_controller.points.add((21, 21))
     settle()
     np.testing.assert_array_equal(labels.data == 1, squares == 200)
     np.testing.assert_array_equal(labels.data == 2, squares == 100)
 
 
-def test_points_that_are_still_there_are_answered_again(bench, start, settle, squares):
+def test_points_that_are_still_there_are_answered_again(controller, start, settle, squares):
     start(squares)
-    bench.binder.points.add((20, 20))
+    controller.image_controller.points.add((20, 20))
     settle()
-    bench.viewer.layers.remove(bench.binder.labels)
-    bench.new_object()
+    controller.viewer.layers.remove(controller.image_controller.labels)
+    controller.new_object()
     settle()
-    np.testing.assert_array_equal(bench.binder.labels.data > 0, squares == 200)
+    np.testing.assert_array_equal(controller.image_controller.labels.data > 0, squares == 200)
 
 
-def test_replaced_image_data_ends_the_work(bench, start, said, settle, squares):
+def test_replaced_image_data_ends_the_work(controller, start, said, settle, squares):
     layer = start(squares)
-    bench.binder.points.add((20, 20))
+    controller.image_controller.points.add((20, 20))
     settle()
     layer.data = squares[::-1].copy()
-    assert bench.binder is None
+    assert controller.image_controller is None
     assert "was replaced" in said.failures[-1]
 
 
-def test_clicks_on_two_axes_share_one_object(bench, start, settle, boxes):
+def test_clicks_on_two_axes_share_one_object(controller, start, settle, boxes):
     start(boxes)
-    bench.binder.points.add((5, 12, 15))
-    bench.viewer.dims.order = (1, 0, 2)
-    bench.binder.points.add((5, 12, 15))
+    controller.image_controller.points.add((5, 12, 15))
+    controller.viewer.dims.order = (1, 0, 2)
+    controller.image_controller.points.add((5, 12, 15))
     settle()
-    session = bench.binder.drawer.sessions[0]
+    session = controller.image_controller.session_store.sessions[0]
     assert len(session.clicked_planes()) == 2
-    np.testing.assert_array_equal(bench.binder.labels.data, session.labels)
+    np.testing.assert_array_equal(controller.image_controller.labels.data, session.labels)
 
 
 def test_only_what_differs_is_written_and_nothing_foreign():
@@ -203,13 +206,13 @@ def test_pixels_that_are_put_back_while_a_plane_is_looked_at_are_not_written_ove
     assert piece.expected.tolist() == [2, 2, 2, 2]
 
 
-def test_a_stroke_painted_while_an_answer_is_written_stays(bench, start, pump, settle):
+def test_a_stroke_painted_while_an_answer_is_written_stays(controller, start, pump, settle):
     start(np.full((600, 600), 200, np.uint8))
-    binder = bench.binder
-    binder.points.add((5, 5))
-    pump.until(lambda: bool(binder.labels.data[0, 0]))
-    assert not binder.labels.data[599, 599]
-    binder.labels.data_setitem((np.array([599]), np.array([599])), 7)
+    image_controller = controller.image_controller
+    image_controller.points.add((5, 5))
+    pump.until(lambda: bool(image_controller.labels.data[0, 0]))
+    assert not image_controller.labels.data[599, 599]
+    image_controller.labels.data_setitem((np.array([599]), np.array([599])), 7)
     settle()
-    assert binder.labels.data[599, 599] == 7
-    assert binder.labels.data[598, 598] == 1
+    assert image_controller.labels.data[599, 599] == 7
+    assert image_controller.labels.data[598, 598] == 1

@@ -2,25 +2,38 @@
 
 import argparse
 import datetime
+import io
 import json
+import shlex
 import sys
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import looking, scans, values
+import numpy as np
+from PIL import Image
+
+from napari_intseg import __version__
+from napari_intseg.cli import dicom_options, option_values, view_options
 from napari_intseg.cli.evaluate import parse_weights
+from napari_intseg.cli.output_forms import Picture, overlay, progress_bar, stop_on_interrupt
 from napari_intseg.cli.outputs import check_report, write_report
-from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, PromptError
+from napari_intseg.evaluation.report import curves_svg
+from napari_intseg.evaluation.summary import Crossing, Row, crossings
+from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, agreement
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, BoolArray
     from napari_intseg.core.volume import Plane
     from napari_intseg.io.source import FileVolume
-    from napari_intseg.session.compare import Overlap, Spot
-    from napari_intseg.session.side_by_side import Pair, Round, SideBySide
+    from napari_intseg.session.compare.side_by_side import Pair, Round, SideBySide
+    from napari_intseg.session.compare.two_answers import Overlap, Spot
 
 HELP = "compare models on the same clicks"
 DESCRIPTION = """Give the same clicks to two models or more, and tell where they agree: after every
@@ -40,7 +53,7 @@ INTERRUPTED = 130
 
 
 @dataclass(slots=True)
-class Found:
+class ComparedObject:
     """What was found for one object.
 
     Parameters
@@ -71,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
     parser.add_argument("image", type=Path, metavar="IMAGE", help="file, or folder of DICOM files")
     parser.add_argument(
-        "--click", type=values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
+        "--click", type=option_values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
         help="a click; repeat for more, they are made in this order",
     )  # fmt: skip
     parser.add_argument(
@@ -89,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
     )
-    looking.add_init(parser)
+    view_options.add_init(parser)
     parser.add_argument(
         "--axis", type=int, action="append", default=[], metavar="N",
         help="planes across axis N, for all models alike",
@@ -97,8 +110,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--propagate", action="store_true", help="every model goes on through the volume"
     )
-    looking.add_arguments(parser.add_argument_group("image"))
-    scans.add_reading(parser.add_argument_group("DICOM"))
+    view_options.add_arguments(parser.add_argument_group("image"))
+    dicom_options.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,10 +123,10 @@ def run(args: argparse.Namespace) -> int:
         0; 130 when propagation was interrupted, with what was done by then told and written.
     """
     from napari_intseg.io.read import read_mask
-    from napari_intseg.session.side_by_side import SideBySide
+    from napari_intseg.session.compare.side_by_side import SideBySide
 
     _check(args)
-    volume = scans.read_image(args)
+    volume = dicom_options.read_image(args)
     truth = None if args.truth is None else read_mask(args.truth, volume)
     initial = None if args.init is None else read_mask(args.init, volume)
     labels = tuple(dict.fromkeys(c.label or 1 for c in args.click))
@@ -124,9 +137,9 @@ def run(args: argparse.Namespace) -> int:
         both.select(label)
         if initial is not None:
             for session in both.sessions.values():
-                looking.start_from(session, initial, label, alone=label == labels[0])
+                view_options.start_from(session, initial, label, alone=label == labels[0])
         clicks = [c for c in args.click if (c.label or 1) == label]
-        one = Found(label)
+        one = ComparedObject(label)
         for click in clicks:
             one.rounds.append(both.click(click.position, click.positive, truths.get(label)))
         if args.propagate and not interrupted:
@@ -139,7 +152,9 @@ def run(args: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else 0
 
 
-def as_json(both: "SideBySide", found: Iterable[Found], args: argparse.Namespace) -> dict[str, Any]:
+def as_json(
+    both: "SideBySide", found: Iterable[ComparedObject], args: argparse.Namespace
+) -> dict[str, Any]:
     """Return all that was found as plain values."""
     from napari_intseg import __version__
 
@@ -157,8 +172,7 @@ def as_json(both: "SideBySide", found: Iterable[Found], args: argparse.Namespace
     }
 
 
-def _object(both: "SideBySide", one: Found, args: argparse.Namespace) -> dict[str, Any]:
-    from napari_intseg.cli.compare_report import crossings_of
+def _object(both: "SideBySide", one: ComparedObject, args: argparse.Namespace) -> dict[str, Any]:
 
     clicks = [c for c in args.click if (c.label or 1) == one.label]
     spots = [
@@ -249,7 +263,7 @@ def _sessions(args: argparse.Namespace, volume: "FileVolume") -> dict[str, Any]:
             name, weights=weights.get(name), device=args.device, precision=args.precision
         )
         axis = axes[min(i, len(axes) - 1)]
-        made[name] = looking.begin(model, volume, args, axis=axis)
+        made[name] = view_options.begin(model, volume, args, axis=axis)
     return made
 
 
@@ -277,7 +291,9 @@ def _propagate(both: "SideBySide", args: argparse.Namespace, label: int) -> bool
         return stopped()
 
 
-def _finish(both: "SideBySide", one: Found, truth: "BoolArray | None", *, propagated: bool) -> None:
+def _finish(
+    both: "SideBySide", one: ComparedObject, truth: "BoolArray | None", *, propagated: bool
+) -> None:
     planes = both.planes()
     for plane in planes:
         one.planes[plane] = {pair: both.overlap(*pair, [plane]) for pair in both.pairs}
@@ -288,8 +304,7 @@ def _finish(both: "SideBySide", one: Found, truth: "BoolArray | None", *, propag
         one.truth = {name: both.overlap_with(name, truth, where) for name in both.names}
 
 
-def _tell(both: "SideBySide", found: Iterable[Found]) -> None:
-    from napari_intseg.cli.compare_report import crossing_words
+def _tell(both: "SideBySide", found: Iterable[ComparedObject]) -> None:
 
     for one in found:
         for pair, overlap in one.overlaps.items():
@@ -307,15 +322,219 @@ def _tell(both: "SideBySide", found: Iterable[Found]) -> None:
                 print(f"object {one.label}: {pair[0]} and {pair[1]} differ most at {at}")
 
 
-def _write(args: argparse.Namespace, both: "SideBySide", found: list[Found]) -> None:
+def _write(args: argparse.Namespace, both: "SideBySide", found: list[ComparedObject]) -> None:
     if args.json is not None:
         text = json.dumps(as_json(both, found, args), indent=1, allow_nan=False)
         write_report(args.json, text + "\n")
     if args.report is not None:
-        from napari_intseg.cli.compare_report import report_html
-
         page = report_html(both, found, ["napari-intseg", *sys.argv[1:]])
         write_report(args.report, page)
     for path in (args.json, args.report):
         if path is not None and not args.quiet:
             print(f"wrote {path}")
+
+
+_MOST_PICTURES = 6
+_COLOURS = {BOTH: "#009e73", ONLY_A: "#0072b2", ONLY_B: "#e69f00"}
+_AS_PAINTED = np.array([0, 3, 1, 2], np.int32)
+"""Agreement values as labels whose colours in `overlay` are those above."""
+
+
+def report_html(
+    both: "SideBySide", found: Sequence["ComparedObject"], command: Sequence[str] = ()
+) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    both : SideBySide
+        What was compared; masks are taken from it for the pictures.
+    found : sequence of ComparedObject
+        One for each object.
+    command : sequence of str
+        What was typed, to be shown.
+
+    Returns
+    -------
+    str
+        HTML with inline style, SVG and pictures; no script.
+    """
+    style = files("napari_intseg.evaluation").joinpath("report.css").read_text(encoding="utf-8")
+    title = " and ".join(both.names)
+    parts = [
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>Comparison: {escape(title)}</title>",
+        f"<style>\n{style}</style>\n</head>\n<body>\n<main>",
+        f"<h1>{escape(title)} on the same clicks</h1>",
+        f'<p class="soft">napari-intseg {escape(__version__)}</p>',
+        f"<p><code>{escape(shlex.join(command))}</code></p>" if command else "",
+    ]
+    for one in found:
+        both.select(one.label)
+        parts += _section(both, one)
+    parts.append("</main>\n</body>\n</html>\n")
+    return "\n".join(part for part in parts if part)
+
+
+def rows_of(one: "ComparedObject") -> list[Row]:
+    """Return curves over clicks: of each model with the truth, else of every two models."""
+    rounds = one.rounds
+    if rounds and rounds[0].truth:
+        return [
+            _row(name, [r.truth[name].iou for r in rounds], [r.truth[name].dice for r in rounds])
+            for name in rounds[0].truth
+        ]
+    return [
+        _row(
+            " and ".join(pair),
+            [r.overlaps[pair].iou for r in rounds],
+            [r.overlaps[pair].dice for r in rounds],
+        )
+        for pair in rounds[0].overlaps
+    ]
+
+
+def crossings_of(one: "ComparedObject") -> tuple[Crossing, ...]:
+    """Return after which clicks the model nearest to the truth changes; empty without truth."""
+    if not one.truth:
+        return ()
+    return tuple(c for a, b in combinations(rows_of(one), 2) for c in crossings(a, b))
+
+
+def crossing_words(one: "ComparedObject") -> list[str]:
+    """Return the same in sentences; who leads throughout is told, too."""
+    words = []
+    for a, b in combinations(rows_of(one) if one.truth else [], 2):
+        found = crossings(a, b)
+        if not found and a.iou != b.iou:
+            first = next(i for i, (x, y) in enumerate(zip(a.iou, b.iou, strict=True)) if x != y)
+            ahead, behind = (a, b) if a.iou[first] > b.iou[first] else (b, a)
+            words.append(f"{ahead.model} leads {behind.model} at every number of clicks.")
+        words += [f"From click {c.click} on, {c.ahead} leads {c.behind}." for c in found]
+    return words
+
+
+def _row(name: str, iou: Sequence[float], dice: Sequence[float]) -> Row:
+    return Row(
+        model=name, dataset="", n_objects=1, n_seeds=1, noc=(), noc_spread=(), failures=(),
+        iou=tuple(iou), dice=tuple(dice), surface_mm=None, hd95_mm=None, seconds=0.0,
+        first_seconds=0.0,
+    )  # fmt: skip
+
+
+def _section(both: "SideBySide", one: "ComparedObject") -> list[str]:
+    against = "each model and the truth" if one.truth else "the two masks"
+    crossed = "".join(f"<li>{escape(w)}</li>" for w in crossing_words(one))
+    return [
+        f"<h2>Object {one.label}</h2>",
+        f"<p>IoU of {against} over clicks, on the planes with clicks.</p>",
+        curves_svg(rows_of(one), ()),
+        f"<ul>{crossed}</ul>" if crossed else "",
+        _click_table(both, one),
+        _end_table(both, one),
+        _legend(both) if len(both.names) == 2 else "",
+        '<div class="cases">',
+        *(_figure(both, pair, plane) for pair in both.pairs for plane in _chosen(one, pair)),
+        "</div>",
+        _plane_table(one) if len(one.planes) > 1 else "",
+    ]
+
+
+def _click_table(both: "SideBySide", one: "ComparedObject") -> str:
+    head = ["click", "plane"]
+    head += [f"IoU {a}, {b}" for a, b in both.pairs] + ["pixels that differ" for _ in both.pairs]
+    head += [f"IoU {name}, truth" for name in one.truth]
+    head += [f"{name}, ms" for name in both.names]
+    lines = []
+    for r in one.rounds:
+        line = [str(r.clicks), str(r.plane.index)]
+        line += [f"{o.iou:.3f}" for o in r.overlaps.values()]
+        line += [f"{o.disagreeing}" for o in r.overlaps.values()]
+        line += [f"{o.iou:.3f}" for o in r.truth.values()]
+        line += [f"{1000 * r.seconds[name]:.0f}" for name in both.names]
+        lines.append(line)
+    return _table(head, lines, "After each click.")
+
+
+def _end_table(both: "SideBySide", one: "ComparedObject") -> str:
+    rows = [(" and ".join(pair), o, _where(both, one, pair)) for pair, o in one.overlaps.items()]
+    rows += [(f"{name} and truth", o, "") for name, o in one.truth.items()]
+    lines = [
+        [name, f"{o.iou:.3f}", f"{o.dice:.3f}", str(o.disagreeing), where]
+        for name, o, where in rows
+    ]
+    head = ["", "IoU", "Dice", "pixels that differ", "where the next click says most"]
+    return _table(head, lines, "At the end, on all planes.")
+
+
+def _where(both: "SideBySide", one: "ComparedObject", pair: "Pair") -> str:
+    spot = one.spots[pair]
+    if spot is None:
+        return "they agree"
+    plane = f"plane {spot[0].index}, " if both.first.volume.ndim == 3 else ""
+    return f"{plane}row {spot[1].row}, column {spot[1].col}"
+
+
+def _plane_table(one: "ComparedObject") -> str:
+    pairs = list(next(iter(one.planes.values())))
+    head = ["plane", *(f"pixels that differ, {a} and {b}" for a, b in pairs)]
+    lines = [
+        [str(plane.index), *(str(found[pair].disagreeing) for pair in pairs)]
+        for plane, found in one.planes.items()
+    ]
+    inner = _table(head, lines, "Plane by plane.")
+    return f"<details><summary>Disagreement plane by plane</summary>{inner}</details>"
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]], caption: str) -> str:
+    cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(line[0])}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in line[1:])
+        + "</tr>"
+        for line in lines
+    )
+    return (
+        f'<div class="scroll"><table><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _legend(both: "SideBySide") -> str:
+    a, b = both.names
+    parts = ((BOTH, "both"), (ONLY_A, f"only {a}"), (ONLY_B, f"only {b}"))
+    items = "".join(
+        f'<li><span style="background:{_COLOURS[v]}"></span>{escape(words)}</li>'
+        for v, words in parts
+    )
+    return f'<ul class="key">{items}</ul>'
+
+
+def _chosen(one: "ComparedObject", pair: "Pair") -> list["Plane"]:
+    """Return the planes that disagree most, in their order; in 2-D the only one."""
+    ranked = sorted(one.planes, key=lambda plane: -one.planes[plane][pair].disagreeing)
+    return sorted(ranked[:_MOST_PICTURES])
+
+
+def _figure(both: "SideBySide", pair: "Pair", plane: "Plane") -> str:
+    session = both.first
+    intensity = session.setup.options.intensity
+    masks = [both.sessions[name].mask_on(plane) for name in pair]
+    labels = _AS_PAINTED[agreement(*masks)]
+    clicks = session.prompts(plane).clicks
+    picture = overlay(intensity.to_rgb(session.volume.take(plane)), labels, clicks)
+    differing = int(np.count_nonzero(masks[0] ^ masks[1]))
+    where = f"plane {plane.index}, " if session.volume.ndim == 3 else ""
+    told = f"{where}{differing} pixels differ"
+    alt = f"Where {pair[0]} and {pair[1]} agree: {told}"
+    return (
+        f'<figure><img src="{_data_url(picture)}" alt="{escape(alt)}"><figcaption><strong>'
+        f"{escape(told)}</strong>{escape(' and '.join(pair))}</figcaption></figure>"
+    )
+
+
+def _data_url(picture: Picture) -> str:
+    held = io.BytesIO()
+    Image.fromarray(picture).save(held, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + b64encode(held.getvalue()).decode("ascii")

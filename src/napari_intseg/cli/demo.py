@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_intseg.cli import values
-from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+from napari_intseg.cli import option_values
+from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 
 if TYPE_CHECKING:
     from napari_intseg.cli.demo_cases import FlatCase, VolumeCase
@@ -43,11 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to write, files of an earlier demo are replaced; default demo-output",
     )  # fmt: skip
     parser.add_argument(
-        "--click", type=values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
+        "--click", type=option_values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
         help="a click on VOLUME; repeat for more",
     )  # fmt: skip
     parser.add_argument("--truth", type=Path, metavar="MASK", help="of VOLUME, for the Dice")
-    parser.add_argument("--window", type=values.window, metavar="W", help="as for `segment`")
+    parser.add_argument("--window", type=option_values.window, metavar="W", help="as for `segment`")
     parser.add_argument("--model", metavar="ID", help="one that `napari-intseg models` lists")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="its weight file")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, …")
@@ -102,7 +102,7 @@ def _segment_flat(case: "FlatCase", model: "Segmenter", folder: Path) -> None:
 
 
 def _segment_volume(case: "VolumeCase", model: "Segmenter", folder: Path) -> tuple[Path, Path]:
-    from napari_intseg.cli.demo_clicks import make_clicks
+    from napari_intseg.cli.demo_cases import make_clicks
     from napari_intseg.evaluation.metrics import dice
     from napari_intseg.io.write import write_array
     from napari_intseg.session.session import Session
@@ -149,7 +149,7 @@ def _write(session: "Session", path: Path) -> None:
 
 
 def _write_overlay(session: "Session", clicks: "dict[Plane, list[Click]]", path: Path) -> None:
-    from napari_intseg.cli.overlay import overlay, side_by_side
+    from napari_intseg.cli.output_forms import overlay, side_by_side
     from napari_intseg.inference.intensity import resolve_intensity
     from napari_intseg.io.write import write_picture
 

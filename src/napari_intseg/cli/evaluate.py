@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.cli.outputs import check_report, write_report
-from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError
 
 HELP = "measure models on images with known masks"
@@ -101,13 +101,11 @@ def run(args: argparse.Namespace) -> int:
         0; 1 when an image had to be left out; 130 when it was cancelled, with what was done
         printed and written.
     """
-    from napari_intseg.evaluation.benchmark import evaluate
+    from napari_intseg.evaluation.benchmark import ModelChoice, evaluate
     from napari_intseg.evaluation.datasets import open_datasets
-    from napari_intseg.evaluation.export import as_text, table
-    from napari_intseg.evaluation.jobs import ModelChoice
-    from napari_intseg.evaluation.live import live_table
     from napari_intseg.evaluation.run import Protocol
-    from napari_intseg.evaluation.summary import summarise
+    from napari_intseg.evaluation.summary import as_text, summarise, table
+    from napari_intseg.evaluation.volumes import live_table
     from napari_intseg.models.registry import DEFAULT_MODEL
 
     check_report(args.json, *args.folders, overwrite=args.overwrite)
@@ -209,8 +207,8 @@ def _distinct(datasets: Sequence[Any]) -> list[Any]:
 
 
 def _write(args: argparse.Namespace, outcome: Any, rows: Any, protocol: Any, data: Any) -> None:
-    from napari_intseg.evaluation.export import as_json
     from napari_intseg.evaluation.report import report_html
+    from napari_intseg.evaluation.summary import as_json
 
     command = ["napari-intseg", *sys.argv[1:]]
     if args.json is not None:

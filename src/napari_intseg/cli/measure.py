@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from napari_intseg.cli import scans
-from napari_intseg.cli.progress import progress_bar
+from napari_intseg.cli import dicom_options
+from napari_intseg.cli.output_forms import progress_bar
 
 HELP = "measure the objects of a file of labels"
 DESCRIPTION = """Write a CSV with one row an object: volume in ml or µm³ (area on flat images),
@@ -28,17 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a table that exists")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
-    scans.add_reading(parser.add_argument_group("DICOM"))
+    dicom_options.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and write; returns 0."""
-    from napari_intseg.io.measure import check_csv, measure, write_measurements
+    from napari_intseg.io.measurements import check_csv, measure, write_measurements
     from napari_intseg.io.read import read_mask
 
     check_csv(args.output, args.labels, args.image, overwrite=args.overwrite)
-    like = scans.read_image(args, args.labels if args.image is None else args.image)
-    with scans.told():
+    like = dicom_options.read_image(args, args.labels if args.image is None else args.image)
+    with dicom_options.told():
         labels = read_mask(args.labels, like)
     with progress_bar("measuring", "object", quiet=args.quiet) as show:
         rows = measure(labels, like, intensity=args.image is not None, on_progress=show)

@@ -39,9 +39,8 @@ def run(args: argparse.Namespace) -> int:
 
 def model_rows() -> list[dict[str, Any]]:
     """Return what is known of every model, as plain values."""
-    from napari_intseg.models.catalogue import CATALOGUE
-    from napari_intseg.models.licences import badge
     from napari_intseg.models.registry import DEFAULT_MODEL, available_models
+    from napari_intseg.models.weights.catalogue import CATALOGUE, badge
 
     rows, specs = [], available_models()
     for name, spec in specs.items():
@@ -71,8 +70,8 @@ def model_rows() -> list[dict[str, Any]]:
 
 def automatic_rows() -> list[dict[str, Any]]:
     """Return what is known of every family of automatic models, as plain values."""
-    from napari_intseg.models.automatic_families import FAMILIES, is_installed
-    from napari_intseg.models.licences import badge
+    from napari_intseg.models.automatic.families import FAMILIES, is_installed
+    from napari_intseg.models.weights.catalogue import badge
 
     state = "ready with a folder" if is_installed() else "needs napari-intseg[automatic]"
     return [

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import boxes, looking, scans, values
-from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+from napari_intseg.cli import dicom_options, option_values, view_options
+from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.errors import PromptError
 
 if TYPE_CHECKING:
@@ -54,36 +54,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     _add_prompts(parser.add_argument_group("prompts"))
     model = parser.add_argument_group("model")
-    looking.add_model(model)
+    view_options.add_model(model)
     model.add_argument(
         "--embeddings", type=Path, metavar="FOLDER",
         help="keep what the model prepares (SAM's embeddings) here, for the next time",
     )  # fmt: skip
-    looking.add_arguments(parser.add_argument_group("image"))
-    scans.add_arguments(parser.add_argument_group("DICOM"))
+    view_options.add_arguments(parser.add_argument_group("image"))
+    dicom_options.add_arguments(parser.add_argument_group("DICOM"))
 
 
 def _add_prompts(prompts: Any) -> None:
     prompts.add_argument(
-        "--click", type=values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
+        "--click", type=option_values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
         help="a click; repeat for more, they are made in this order",
     )  # fmt: skip
     prompts.add_argument(
-        "--box", type=boxes.box, action="append", default=[], metavar="R0,C0,R1,C1[@P]",
-        help=boxes.HELP,
+        "--box", type=option_values.box, action="append", default=[], metavar="R0,C0,R1,C1[@P]",
+        help=option_values.HELP,
     )  # fmt: skip
     prompts.add_argument(
         "--label", type=int, metavar="N",
         help="object of clicks without @N; by default the one of --init that they lie in, else 1",
     )  # fmt: skip
-    looking.add_init(prompts)
+    view_options.add_init(prompts)
     prompts.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
     prompts.add_argument(
         "--propagate", action="store_true",
         help="go on through the volume; Ctrl-C stops and keeps what is done",
     )  # fmt: skip
     prompts.add_argument(
-        "--planes", type=values.planes, metavar="A:B", help="propagate from plane A to B - 1 only"
+        "--planes",
+        type=option_values.planes,
+        metavar="A:B",
+        help="propagate from plane A to B - 1 only",
     )
     prompts.add_argument(
         "--method", choices=("neighbour", "memory"), default="neighbour",
@@ -115,11 +118,11 @@ def run(args: argparse.Namespace) -> int:
         check_journal(args.output, overwrite=args.overwrite)
     if args.probability is not None:
         check_target(args.probability, *inputs, args.output, overwrite=args.overwrite)
-    volume = scans.read_image(args)
+    volume = dicom_options.read_image(args)
     check_fits(args.output, volume)
-    with scans.told():
+    with dicom_options.told():
         initial = None if args.init is None else read_mask(args.init, volume)
-    held = () if initial is None else looking.check_initial(initial, args.init)
+    held = () if initial is None else view_options.check_initial(initial, args.init)
     labels = _share_out(args, initial, held)
     model = load_model(
         args.model or DEFAULT_MODEL,
@@ -135,13 +138,13 @@ def run(args: argparse.Namespace) -> int:
         _prompt(session, args, label, initial)
         if args.propagate and not interrupted:
             interrupted = _propagate(session, args)
-    with scans.told():
+    with dicom_options.told():
         write_labels(
             args.output, session.labels, volume, overwrite=args.overwrite,
-            names=looking.names(args, args.init), algorithm=args.model or DEFAULT_MODEL,
+            names=view_options.names(args, args.init), algorithm=args.model or DEFAULT_MODEL,
         )  # fmt: skip
     if not args.no_journal:
-        from napari_intseg.session.replay import save_beside
+        from napari_intseg.session.journal.replay import save_beside
 
         save_beside(session, args.output, time=args.time or 0)
     if args.probability is not None:
@@ -157,7 +160,7 @@ def _begin(model: "Segmenter", volume: "FileVolume", args: argparse.Namespace) -
 
     if args.method == "memory":
         with_memory(model)
-    session = looking.begin(model, volume, args, axis=args.axis)
+    session = view_options.begin(model, volume, args, axis=args.axis)
     if args.embeddings is not None:
         session.keep_embeddings(EmbeddingFiles(args.embeddings))
     return session
@@ -231,17 +234,16 @@ def _keep(session: "Session", initial: "Array | None", labels: Sequence[int]) ->
         return ()
     held = {
         index: [label for label in on_plane if label not in labels]
-        for index, on_plane in looking.held_labels(session, initial).items()
+        for index, on_plane in view_options.held_labels(session, initial).items()
     }
-    looking.take_over(session, initial, held, finish=True)
+    view_options.take_over(session, initial, held, finish=True)
     return tuple(sorted({label for on_plane in held.values() for label in on_plane}))
 
 
 def _check_kinds(args: argparse.Namespace) -> None:
     """Refuse prompts that the model does not take, before anything is read."""
     from napari_intseg.core.prompts import Box, Click, Prompts
-    from napari_intseg.core.segmenter import Traits
-    from napari_intseg.core.taking import refused
+    from napari_intseg.core.segmenter import Traits, refused
     from napari_intseg.models.registry import DEFAULT_MODEL, find_model
 
     name = args.model or DEFAULT_MODEL
@@ -262,15 +264,15 @@ def _prompt(
 ) -> None:
     if initial is not None:
         alone = label == (args.label or 1) or len(session.objects) == 1
-        looking.start_from(session, initial, label, alone=alone)
+        view_options.start_from(session, initial, label, alone=alone)
 
-    def is_ours(one: boxes.BoxOption | values.ClickOption) -> bool:
+    def is_ours(one: option_values.BoxOption | option_values.ClickOption) -> bool:
         return one.label == label
 
-    results = boxes.draw(session, filter(is_ours, args.box))
+    results = option_values.draw(session, filter(is_ours, args.box))
     for click in filter(is_ours, args.click):
         results.append(session.click(click.position, positive=click.positive))
-    for note in [] if args.quiet else boxes.notes_of(results[-1:]):
+    for note in [] if args.quiet else option_values.notes_of(results[-1:]):
         print(f"object {label}: {note}", file=sys.stderr)
 
 
@@ -314,7 +316,7 @@ def _tell(
         session.select_object(label)
         count = int((written == label).sum())
         size = _size(volume, count)
-        print(f"object {label}: {boxes.counted(session)}, {count} {size}")
+        print(f"object {label}: {option_values.counted(session)}, {count} {size}")
     for target in (args.output, args.probability):
         if target is not None:
             print(f"wrote {target}", file=sys.stdout)

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from napari_intseg.cli.scans import told
+from napari_intseg.cli.dicom_options import told
 
 HELP = "list the DICOM series of a folder"
 DESCRIPTION = """List the images and volumes among DICOM files, with what is wrong with them.
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     int
         0, or 1 if there is none.
     """
-    from napari_intseg.io.dicom import list_series
+    from napari_intseg.io.dicom.series_reader import list_series
 
     with told():
         found = list_series(args.path)

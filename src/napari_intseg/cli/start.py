@@ -5,16 +5,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_intseg.cli import looking, scans, values
-from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+from napari_intseg.cli import dicom_options, option_values, view_options
+from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, PromptError
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, Segmenter
     from napari_intseg.core.volume import Volume
     from napari_intseg.io.source import FileVolume
-    from napari_intseg.models.automatic import Automatic
-    from napari_intseg.models.automatic_families import Family
+    from napari_intseg.models.automatic.automatic import Automatic
+    from napari_intseg.models.automatic.families import Family
 
 HELP = "let an automatic model find objects, as a start for clicks"
 DESCRIPTION = """Run an automatic model on an image or on the planes of a volume, and write what it finds as labels.
@@ -57,10 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image = parser.add_argument_group("image")
     image.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
     image.add_argument(
-        "--planes", type=values.planes, metavar="A:B", help="only planes A to B - 1 of a volume"
+        "--planes",
+        type=option_values.planes,
+        metavar="A:B",
+        help="only planes A to B - 1 of a volume",
     )
-    looking.add_seeing(image)
-    scans.add_reading(parser.add_argument_group("DICOM"))
+    view_options.add_seeing(image)
+    dicom_options.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,12 +75,12 @@ def run(args: argparse.Namespace) -> int:
         0; 130 when interrupted, with what was done by then written.
     """
     from napari_intseg.io.write import check_fits, check_target, write_labels
-    from napari_intseg.models.automatic_families import find_family
+    from napari_intseg.models.automatic.families import find_family
 
     family = find_family(args.automatic)
     _check(args, family)
     check_target(args.output, args.image, overwrite=args.overwrite)
-    volume = scans.read_image(args)
+    volume = dicom_options.read_image(args)
     check_fits(args.output, volume)
     planes = _planes(args, volume)
     if not args.quiet:
@@ -137,7 +140,7 @@ def _planes(args: argparse.Namespace, volume: "Volume") -> range:
 
 
 def _load(args: argparse.Namespace) -> "tuple[Automatic, Segmenter | None]":
-    from napari_intseg.models.automatic import load_automatic
+    from napari_intseg.models.automatic.automatic import load_automatic
     from napari_intseg.models.registry import load_model
 
     model = load_automatic(args.automatic, args.weights, device=args.device)
@@ -158,10 +161,10 @@ def _find(
 
     from napari_intseg.core.volume import Plane
     from napari_intseg.inference.intensity import resolve_intensity
-    from napari_intseg.inference.reading import SliceReader, check_context
-    from napari_intseg.models.automatic_labels import Numbering
+    from napari_intseg.inference.slice_reader import SliceReader, check_context
+    from napari_intseg.models.automatic.labels import Numbering
 
-    window = looking.window_of(args, volume)
+    window = view_options.window_of(args, volume)
     intensity = resolve_intensity(volume, window, args.channels, args.colours)
     context = int(args.neighbours)
     check_context(volume, context)

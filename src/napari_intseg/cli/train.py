@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 
 HELP = "train the bundled network on your own images and labels"
 DESCRIPTION = """Learns from folders with images/ and masks/, from any layout that `evaluate` reads,
@@ -113,10 +113,10 @@ def run(args: argparse.Namespace) -> int:
     MissingExtraError
         If OpenCV is not installed.
     """
-    from napari_intseg.io.apart import check_apart
-    from napari_intseg.models.own import keep_own
-    from napari_intseg.models.weights import cache_folder
-    from napari_intseg.training.extra import check_extra
+    from napari_intseg.io.child_process import check_apart
+    from napari_intseg.models.weights.locate import cache_folder
+    from napari_intseg.models.weights.user_trained import keep_own
+    from napari_intseg.training.sources import check_extra
 
     check_extra(args.start)
     check_apart(args.output / f"{args.name}.safetensors", args.start)

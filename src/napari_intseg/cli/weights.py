@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from napari_intseg.cli.models import table
-from napari_intseg.cli.progress import progress_bar, stop_on_interrupt
+from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 
 HELP = "list, fetch, add or verify weight files"
 DESCRIPTION = """Weight files are looked for in the folders named by NAPARI_INTSEG_WEIGHTS, among
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from napari_intseg.models.weights import list_weights
+    from napari_intseg.models.weights.locate import list_weights
 
     rows = [("key", "file", "size", "licence", "state")]
     for found in list_weights(args.folder):
@@ -62,7 +62,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    from napari_intseg.models.weights import fetch
+    from napari_intseg.models.weights.locate import fetch
 
     _tell_licence(args.key)
     with (
@@ -78,7 +78,7 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _add(args: argparse.Namespace) -> int:
-    from napari_intseg.models.weights import add
+    from napari_intseg.models.weights.locate import add
 
     stored = add(args.file, args.key, folder=args.folder)
     _tell(stored.path, stored.is_checked, stored.sha256)
@@ -86,7 +86,7 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from napari_intseg.models.weights import verify
+    from napari_intseg.models.weights.locate import verify
 
     checks = verify(args.key, folder=args.folder)
     for check in checks:
@@ -98,8 +98,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _tell_licence(key: str) -> None:
     """Say what binds before the first byte comes; nothing is asked, so that scripts run on."""
-    from napari_intseg.models.catalogue import find_entry
-    from napari_intseg.models.licences import licence_lines
+    from napari_intseg.models.weights.catalogue import find_entry, licence_lines
 
     first, *others = licence_lines(key)
     print(f"{find_entry(key).file}: {first}", *others, sep="\n")

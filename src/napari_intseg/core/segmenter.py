@@ -12,8 +12,53 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_intseg.core.prompts import PromptKind, Prompts
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.prompts import Click, PromptKind, Prompts
+
+
+@dataclass(frozen=True, slots=True)
+class ZoomIn:
+    """Which part of a slice a model looks at, by the rule of RITM [1]_.
+
+    Parameters
+    ----------
+    skip_clicks : int, default -1
+        No crop while there are at most so many clicks; negative: from the first click on, and a
+        first answer that is small is asked for again, zoomed in.
+    target_size : int or (int, int) or None, default 400
+        Size of the view in pixels: an integer is its longer side, a pair its height and width,
+        None leaves the crop's own size.
+    min_crop_size : int, default 200
+        Crops are at least so large, pixels of the slice.
+    expansion : float, default 1.4
+        The object's box is enlarged by this factor.
+    recompute_iou : float, default 0.5
+        The crop is kept while its overlap with the newly proposed one is at least this.
+    keep_crop : bool, default True
+        False proposes the crop anew at every click (FocalClick).
+    threshold : float, default 0.5
+        Probability above which a pixel counts as object when a crop is proposed.
+    fine_size : int or None, default None
+        Longer side of the view from `fine_clicks` clicks on, instead of `target_size`: what is left
+        to correct by then is detail.
+    fine_clicks : int, default 4
+        See `fine_size`.
+
+    References
+    ----------
+    .. [1] Sofiiuk, K., Petrov, I., Konushin, A. "Reviving iterative training with mask guidance
+       for interactive segmentation", arXiv:2102.06583.
+    """
+
+    skip_clicks: int = -1
+    target_size: int | tuple[int, int] | None = 400
+    min_crop_size: int = 200
+    expansion: float = 1.4
+    recompute_iou: float = 0.5
+    keep_crop: bool = True
+    threshold: float = 0.5
+    fine_size: int | None = None
+    fine_clicks: int = 4
+
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -233,3 +278,86 @@ def logit(prob: FloatArray) -> FloatArray:
 def mask_to_logits(mask: BoolArray) -> FloatArray:
     """Return a mask as certain logits: ``LOGIT_LIMIT`` on the object, minus it elsewhere."""
     return np.where(mask, np.float32(LOGIT_LIMIT), np.float32(-LOGIT_LIMIT))
+
+
+EXTREME_POINTS = 4
+"""Topmost, bottommost, leftmost and rightmost point of an object (arXiv:1711.09081)."""
+
+
+def takes_click(traits: Traits, click: Click) -> bool:
+    """Whether a model takes a click; extreme points are positive clicks."""
+    return "click" in traits.prompts or (click.positive and "extreme_points" in traits.prompts)
+
+
+def taken(prompts: Prompts, traits: Traits) -> Prompts:
+    """Return what a model takes of some prompts; the rest was given to another model."""
+    return Prompts(
+        prompts.clicks
+        if "click" in traits.prompts
+        else tuple(click for click in prompts.clicks if takes_click(traits, click)),
+        prompts.box if "box" in traits.prompts else None,
+        prompts.scribbles if "scribble" in traits.prompts else (),
+    )
+
+
+def refused(prompts: Prompts, traits: Traits, held: Prompts | None = None) -> str:
+    """Return which kind of new prompt a model does not take, empty if it takes them all.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        What is given now.
+    traits : Traits
+        Of the model.
+    held : Prompts, optional
+        What had been given before, perhaps to another model; that is not new.
+    """
+    held = held or Prompts()
+    if "click" not in traits.prompts:
+        known = frozenset(held.clicks)
+        for click in prompts.clicks:
+            if click not in known and not takes_click(traits, click):
+                return "negative click" if "extreme_points" in traits.prompts else "click"
+    if prompts.box not in (None, held.box) and "box" not in traits.prompts:
+        return "box"
+    if set(prompts.scribbles) - set(held.scribbles) and "scribble" not in traits.prompts:
+        return "scribble"
+    return ""
+
+
+def missing(prompts: Prompts, traits: Traits) -> str:
+    """Return in words what a model cannot answer without, empty when it can be asked."""
+    words = []
+    if "extreme_points" in traits.needs:
+        left = EXTREME_POINTS - sum(click.positive for click in prompts.clicks)
+        if left > 0:
+            words.append(f"{left} more extreme point{'' if left == 1 else 's'}")
+    if "box" in traits.needs and prompts.box is None:
+        words.append("a box round the object")
+    if "click" in traits.needs and not any(click.positive for click in prompts.clicks):
+        words.append("a click inside the box" if "box" in traits.needs else "a positive click")
+    return " and ".join(words)
+
+
+def explained(traits: Traits) -> str:
+    """Return one sentence for people on what a model wants."""
+    kinds, needs = traits.prompts, traits.needs
+    if "extreme_points" in needs:
+        return (
+            "Click the four extreme points of the object: top, bottom, left and right, in any "
+            "order. Further ones refine the answer."
+        )
+    if needs == {"box", "click"}:
+        return "Draw a box round the object, then click inside it; further clicks correct."
+    if needs == {"box"}:
+        return "Draw a box round the object; it need not be tight."
+    names: dict[PromptKind, str] = {
+        "click": "clicks",
+        "box": "a box round it",
+        "scribble": "scribbles",
+    }
+    given = [name for kind, name in names.items() if kind in kinds]
+    if given == ["clicks"]:
+        return "Click on the object, and beside it where the answer is too large."
+    listed = given[0] if len(given) == 1 else f"{', '.join(given[:-1])} or {given[-1]}"
+    return f"Mark the object by {listed}; combine them as you like."

@@ -12,10 +12,10 @@ from napari_intseg.core.segmenter import BoolArray, Prepared, Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
 from napari_intseg.evaluation.metrics import SurfaceDistance, dice, iou, surface_distance
-from napari_intseg.evaluation.opening import opening
-from napari_intseg.evaluation.robot import RobotUser, Rule, Truth
+from napari_intseg.evaluation.robot import RobotUser, Rule, Truth, opening
 from napari_intseg.inference.intensity import resolve_intensity
-from napari_intseg.inference.predict import Options, PreparedStore, SliceAnswer, predict_slice
+from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.inference.slice_appearance import PreparedStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Course:
         return np.unpackbits(bits, count=count).astype(bool).reshape(self.shape)
 
 
-class Shelf:
+class PreparedImages:
     """Keeps all that models prepare of one image; thrown away with it."""
 
     def __init__(self) -> None:
@@ -211,7 +211,9 @@ def segment_slice(
     check_grid(truth, volume.slice_shape(where.axis), "slice")
     robot = RobotUser(truth, protocol.rule, seed)
     notes = Notes(truth, protocol, volume.slice_spacing(where.axis) if plane else None)
-    asked = _Slice(model, volume, where, Options(resolve_intensity(volume)), shelf or Shelf())
+    asked = _Slice(
+        model, volume, where, Options(resolve_intensity(volume)), shelf or PreparedImages()
+    )
     start = opening(truth == 1, model.traits)
     clicks, index = start.clicks, plane.index if plane else None
     mask = np.zeros(truth.shape, bool)

@@ -242,8 +242,8 @@ def resolve_intensity(
     count = len(shown) if shown else 1
     chosen = default_colours(count) if colours is None else _check_colours(colours, count)
     if window is None and not volume.n_channels and volume.dtype.itemsize > 1:
-        low, high, adapts = automatic_limits(volume)
-        return Intensity((low,), (high,), shown, chosen, adapts=adapts)
+        black, white, adapts = automatic_limits(volume)
+        return Intensity((black,), (white,), shown, chosen, adapts=adapts)
     if not isinstance(window, PerChannel):
         low, high = _limits_of(volume, window, shown)
         return Intensity(low, high, shown, chosen)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeGuard, TypeVar
 from weakref import ref
 
-from napari_intseg.core.saving import NOTHING, Saving, SavingSegmenter, is_out_of_memory
+from napari_intseg.core.memory_limits import NOTHING, Saving, SavingSegmenter, is_out_of_memory
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import DeviceError
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from napari_intseg.core.memory_limits import NOTHING
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.core.saving import NOTHING
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
     Answer,
@@ -18,18 +18,16 @@ from napari_intseg.core.segmenter import (
     Query,
     Segmenter,
     Traits,
+    ZoomIn,
 )
-from napari_intseg.core.settings import ZoomIn
-from napari_intseg.inference.flip import Flip
-from napari_intseg.inference.graph_cut import GraphCut, cut
+from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.memory_ladder import memory_note, saving_of
-from napari_intseg.inference.obedience import REACH_PX, obeyed, without_growth
+from napari_intseg.inference.obey_clicks import REACH_PX, obeyed, without_growth
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.refine import keep_elsewhere
-from napari_intseg.inference.seeing import PreparedStore, Seeing, Seen
+from napari_intseg.inference.slice_appearance import PreparedStore, Seen, SliceAppearance
 from napari_intseg.inference.tiling import Tiles, in_tiles
-from napari_intseg.inference.view import Read, View
+from napari_intseg.inference.view import Flip, Read, View
 from napari_intseg.inference.zoom_in import Look, is_seen_whole, look, overview, should_look_again
 
 Model = Literal["model"]
@@ -205,7 +203,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     kept = prev.kept if prev is not None else None
     if not prompts.has_positive and (guide is None or guide.box(model.traits.threshold) is None):
         return _nothing(shape, kept, start)
-    seeing = Seeing(read, shape, chosen.intensity, chosen.denoise, prepared, key)
+    seeing = SliceAppearance(read, shape, chosen.intensity, chosen.denoise, prepared, key)
     seen = seeing.shown(prompts, guide)
     ask = _Asking(model, seeing, seen, prompts, chosen, prev, guide)
     answer = ask.finished(ask.looked(shape, kept))
@@ -230,7 +228,7 @@ def prepare_slice(
     if not is_seen_whole(shape):
         return
     chosen = _chosen(model, options)
-    seeing = Seeing(read, shape, chosen.intensity, chosen.denoise, prepared, key)
+    seeing = SliceAppearance(read, shape, chosen.intensity, chosen.denoise, prepared, key)
     ask = _Asking(model, seeing, seeing.shown(), Prompts(), chosen)
     ask.prepare(View.whole(shape).limited(chosen.longer_side_px))
 
@@ -263,7 +261,7 @@ class _Asking:
     """One question, whichever view it will be asked on."""
 
     model: Segmenter
-    seeing: Seeing
+    seeing: SliceAppearance
     seen: Seen
     prompts: Prompts
     options: Resolved

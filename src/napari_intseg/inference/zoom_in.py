@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.view import View, longer_side
 

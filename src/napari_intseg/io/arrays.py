@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.errors import DataError
+from napari_intseg.io.checks import check_size
 from napari_intseg.io.raster import Raster
-from napari_intseg.io.sizes import check_size
 from napari_intseg.io.source import Source
 
 MAPPED_BYTES = 2**29

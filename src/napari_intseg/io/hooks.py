@@ -12,7 +12,7 @@ from napari_intseg.core.affine import FloatMatrix, to_napari
 from napari_intseg.core.recognition import SOFT_TISSUE_HU, is_hounsfield
 from napari_intseg.errors import FileError
 from napari_intseg.io.beside import METADATA, write_beside
-from napari_intseg.io.dicom_header import looks_like_dicom
+from napari_intseg.io.dicom.header import looks_like_dicom
 from napari_intseg.io.layer_grid import KEY, file_grid, nearest_order, reordered, time_part
 from napari_intseg.io.ome_zarr import is_zarr, label_names
 from napari_intseg.io.pieces import in_pieces
@@ -34,6 +34,9 @@ AUTOMATIC = "napari-intseg automatic limits"
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
 _LOOKED_AT = 200
 _JPEG = (".jpg", ".jpeg")
+_MOST_LAYERS = 1000
+"""Channels of a file: spectral cameras have some hundreds, and napari takes a minute for those."""
+
 _SAMPLE_PX = 512
 _PERCENTILES = (0.1, 99.9)
 
@@ -109,7 +112,7 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
     if "s" in axes and arrays[0].dtype != np.uint8 and "c" not in axes:
         axes = axes.replace("s", "c")  # napari shows colours of 8 bits only
     grid = axes.replace("c", "").replace("s", "")
-    about = {"source": raster.source, "affine": raster.affine, "order": order}
+    about: dict[str, Any] = {"source": raster.source, "affine": raster.affine, "order": order}
     if raster.is_labels:
         about[OWN] = True
     base = {"name": name, "metadata": {KEY: about}, **_placed(raster, grid, order)}
@@ -117,6 +120,12 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
         channel = raster.channels[0] if raster.channels else Channel()
         return [_layer(raster, arrays, base, channel, is_rgb=axes.endswith("s"))]
     at = axes.index("c")
+    if arrays[0].shape[at] > _MOST_LAYERS:
+        raise FileError(
+            f"file has too many channels: expected at most {_MOST_LAYERS}, each of which is a "
+            f"layer, got {arrays[0].shape[at]} in {str(raster.source.path)!r}. Save some of them "
+            "to a file of their own."
+        )
     where: tuple[slice, ...] = (slice(None),) * at
     layers = []
     for i in range(arrays[0].shape[at]):

@@ -12,7 +12,7 @@ from napari_intseg.core.files import write_text
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
-from napari_intseg.io.extra import lazy_extra
+from napari_intseg.io.checks import lazy_extra
 from napari_intseg.io.ome_zarr import Multiscale, is_zarr, multiscale_of
 from napari_intseg.io.raster import ORDER
 from napari_intseg.io.source import FileVolume, ZarrScale
@@ -138,7 +138,8 @@ def enlist(path: Path) -> None:
         if not (path.parent / ".zgroup").is_file():
             write_text(path.parent / ".zgroup", json.dumps({"zarr_format": 2}))
     else:
-        content = {"zarr_format": 3, "node_type": "group"} | content
+        for key, value in (("zarr_format", 3), ("node_type", "group")):
+            content.setdefault(key, value)
         about = content.setdefault("attributes", {}).setdefault("ome", {"version": target.version})
     names = list(about.get("labels", ()))
     if path.name not in names:

@@ -1,13 +1,122 @@
 """PNG and JPEG: colours as red, green and blue; of masks with a palette the numbers themselves."""
 
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from napari_intseg.core.segmenter import Array
-from napari_intseg.io.picture_check import opened_picture
+from napari_intseg.errors import FileError
+from napari_intseg.io.checks import DEFLATE_RATIO, check_size
+from napari_intseg.io.dicom.pixels import jpeg_shape
+from napari_intseg.io.paths import check_regular
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.source import Source
+
+_SIGNATURES = {
+    "PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "BMP": b"BM", "GIF": b"GIF8",
+}  # fmt: skip
+_ENDINGS = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF",
+}  # fmt: skip
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Samples a pixel, by the colour type of PNG."""
+
+_MOST_SCANS = 100
+"""Of a progressive JPEG: encoders make about 10; each is decoded over the whole picture."""
+
+_JPEG_RATIO = 1024
+"""Pixels a byte: a block of 64 takes a bit at least, and colours are coarser than brightness."""
+
+_MOST_CHUNKS = 100_000
+_JPEG_HEADS = 1 << 24
+"""Bytes before the pixels of a JPEG, as far as they are looked at: colour profiles, thumbnails."""
+
+
+def picture_format(path: Path) -> str:
+    """Return which decoder may open a picture: that of its ending, if its first bytes agree.
+
+    A JPEG that is called ``.png``, and the other way round, is read as what it is.
+
+    Raises
+    ------
+    FileError
+        If it begins as none of these does, or declares more pixels than it can hold.
+    """
+    check_regular(path)
+    with path.open("rb") as file:
+        start = file.read(16)
+    found = next((name for name, mark in _SIGNATURES.items() if start.startswith(mark)), None)
+    named = _ENDINGS.get(path.suffix.lower())
+    # BMP and GIF are for those who ask for them: only evaluation data sets hold masks in them
+    if found is None or (found not in ("PNG", "JPEG") and found != named):
+        kinds = named or "PNG or JPEG"
+        raise FileError(
+            f"file cannot be read: expected an image or mask that begins as {kinds} does, got "
+            f"{start[:8]!r} in {str(path)!r}. Save it as PNG."
+        )
+    if found == "PNG":
+        _check_png(path)
+    if found == "JPEG":
+        _check_jpeg(path)
+    return found
+
+
+@contextmanager
+def opened_picture(path: Path) -> Iterator[Any]:
+    """Open a picture with the one decoder that may, not with all that Pillow has.
+
+    Pillow hands some kinds to other programs (EPS to Ghostscript), whatever the name says.
+
+    Raises
+    ------
+    FileError
+        As for `picture_format`.
+    """
+    from PIL import Image
+
+    with Image.open(path, formats=[picture_format(path)]) as picture:
+        yield picture
+
+
+def _check_png(path: Path) -> None:
+    """Compare the size that the header declares with what the compressed pixels can become."""
+    held, declared = 0, 0
+    with path.open("rb") as file:
+        file.seek(8)
+        for _ in range(_MOST_CHUNKS):
+            head = file.read(8)
+            if len(head) < 8:
+                break
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"IHDR":
+                cols, rows, bits, colour = struct.unpack(">IIBB", file.read(length)[:10])
+                declared = rows * ((cols * bits * _SAMPLES.get(colour, 1) + 7) // 8 + 1)
+                file.seek(4, 1)
+                continue
+            held += length * (kind in (b"IDAT", b"fdAT"))
+            file.seek(length + 4, 1)
+    if declared:
+        check_size(path, declared, DEFLATE_RATIO, min(held, path.stat().st_size))
+
+
+def _check_jpeg(path: Path) -> None:
+    """Compare the size that a JPEG declares with its length, and count its scans."""
+    with path.open("rb") as file:
+        content = file.read(_JPEG_HEADS)
+    shape = jpeg_shape(content)
+    if shape is not None:
+        check_size(path, shape[0] * shape[1], _JPEG_RATIO)
+    scans = content.count(b"\xff\xda")
+    if scans > _MOST_SCANS and b"\xff\xc2" in content:
+        raise FileError(
+            f"file cannot be read: expected a JPEG of at most {_MOST_SCANS} scans, got {scans} in "
+            f"{str(path)!r}. Save it again, not progressive."
+        )
+
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DEPTH_AT, _KIND_AT = 24, 25

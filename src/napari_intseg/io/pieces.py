@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError, IntSegError
-from napari_intseg.io.extra import lazy_extra
+from napari_intseg.io.checks import lazy_extra
 
 _MOST_ALONG_AXIS = 1 << 20
 _MOST_PIECES = 1 << 17

@@ -10,8 +10,8 @@ from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.core.lazy import Lazy
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import DataError, FileError
+from napari_intseg.io.checks import check_time
 from napari_intseg.io.source import FileVolume, Source
-from napari_intseg.io.times import check_time
 
 ORDER = "tczyxs"
 """Time, channel, plane, row, column, colour: the order in which axes are brought."""

@@ -1,29 +1,74 @@
 """Read images and volumes with their geometry."""
 
+import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from napari_intseg.core.affine import FloatMatrix
+from napari_intseg.core.files import finish
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError
 from napari_intseg.io.arrays import read_npy
-from napari_intseg.io.dicom import Series, choose_series, read_dicom, read_series
-from napari_intseg.io.dicom_lazy import lazy_slices
-from napari_intseg.io.dicom_seg_read import is_segmentation, read_segmentation
+from napari_intseg.io.dicom.lazy import lazy_slices
+from napari_intseg.io.dicom.seg_read import is_segmentation, read_segmentation
+from napari_intseg.io.dicom.series_reader import Series, choose_series, read_dicom, read_series
 from napari_intseg.io.hdf5 import read_hdf5, split_path
 from napari_intseg.io.itk import read_itk
 from napari_intseg.io.ome_zarr import is_zarr, read_ome_zarr
 from napari_intseg.io.paths import check_regular
 from napari_intseg.io.pictures import read_picture
 from napari_intseg.io.raster import Raster, raster_of
-from napari_intseg.io.reorient import reorient
 from napari_intseg.io.source import FileVolume
 from napari_intseg.io.suffixes import Kind, kind_of
 from napari_intseg.io.tiff import read_tiff
+
+TOLERANCE_PX = 1e-2
+"""So far may a corner of one grid lie from the corner of the other it is taken for."""
+
+
+def reorient(
+    data: Array, affine: FloatMatrix, onto: FloatMatrix, shape: tuple[int, ...]
+) -> Array | None:
+    """Return an array in the order of axes of a grid with the same pixels, or None.
+
+    Programs that write NIfTI often mirror rows or exchange axes, and say so in the affine.
+
+    Parameters
+    ----------
+    data : ndarray of 2 or 3 axes
+    affine, onto : ndarray of float64, shape (4, 4)
+        From (plane, row, col) to the world, of the array and of the grid.
+    shape : tuple of int
+        Of the grid, with as many axes.
+
+    Returns
+    -------
+    ndarray or None
+        A view of shape `shape`; None if the grids do not have the same pixels.
+    """
+    deep = data.reshape((1,) * (3 - data.ndim) + data.shape)
+    wanted = (1,) * (3 - len(shape)) + tuple(shape)
+    there = np.linalg.solve(onto, affine)
+    turn = np.rint(there[:3, :3])
+    if not (np.abs(turn).sum(0) == 1).all() or not (np.abs(turn).sum(1) == 1).all():
+        return None
+    order = np.abs(turn).argmax(1)
+    if tuple(deep.shape[axis] for axis in order) != wanted:
+        return None
+    flips = tuple(int(row) for row in np.flatnonzero(turn.sum(1) < 0))
+    start = np.where(turn.sum(1) < 0, np.array(wanted) - 1, 0)
+    corners = np.array(list(itertools.product(*((0, size - 1) for size in deep.shape))))
+    off = corners @ (there[:3, :3] - turn).T + there[:3, 3] - start
+    if np.abs(off).max() > TOLERANCE_PX:
+        return None
+    return np.asarray(np.flip(np.transpose(deep, order), flips).reshape(shape))
+
 
 T = TypeVar("T")
 
@@ -67,6 +112,8 @@ def read_volume(
         If what it holds is no image that can be segmented.
     """
     path = Path(path)
+    with suppress(OSError):  # a read-only folder: it is read as it is
+        finish(path.parent)
     if _holds_dicom(path):
         return _told(
             path,

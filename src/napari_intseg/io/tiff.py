@@ -1,5 +1,6 @@
 """TIFF, with the resolution that ImageJ, OME and plain files state."""
 
+import io
 import logging
 import math
 import re
@@ -15,14 +16,12 @@ from napari_intseg.core.affine import from_spacing, spacing_of
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError, MissingExtraError
-from napari_intseg.io.extra import lazy_extra
+from napari_intseg.io.checks import check_size, lazy_extra
 from napari_intseg.io.pieces import in_pieces
 from napari_intseg.io.raster import Raster, known_axes, ordered
-from napari_intseg.io.remarks import remark
-from napari_intseg.io.sizes import check_size
 from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
-from napari_intseg.io.tiff_check import check_packed, check_tiff
-from napari_intseg.io.tiff_scale import read_scale
+from napari_intseg.io.suffixes import remark
+from napari_intseg.io.tiff_scale import check_packed, check_tiff, read_scale
 
 LAZY_BYTES = 2**29
 _IMAGEJ_LIMIT_BYTES = 2**31
@@ -88,22 +87,25 @@ def write_tiff(path: Path, labels: Array, like: Volume, time_step_s: float | Non
     colours = labels.ndim - timed > like.ndim
     axes = "T" * timed + "ZYX"[-like.ndim :] + "S" * colours
     is_ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+    content = io.BytesIO()  # numpy does not tell of the last bytes that do not reach a full disk
     small = labels.dtype in (np.uint8, np.uint16) and labels.nbytes < _IMAGEJ_LIMIT_BYTES
     if is_ome or not small or (colours and labels.dtype != np.uint8):
         sizes = dict(scale.ome) if scale and scale.ome else _ome_sizes(like)
         if time_step_s:
             sizes |= {"TimeIncrement": time_step_s, "TimeIncrementUnit": "s"}
         tifffile.imwrite(
-            path, labels, ome=True, photometric="rgb" if colours else "minisblack",
+            content, labels, ome=True, photometric="rgb" if colours else "minisblack",
             metadata={"axes": axes, **sizes},
         )  # fmt: skip
+        path.write_bytes(content.getbuffer())
         return
     told, metadata = _imagej(like, scale)
     if time_step_s:
         metadata["finterval"] = time_step_s
     if colours:
         told["photometric"] = "rgb"
-    tifffile.imwrite(path, labels, imagej=True, metadata={"axes": axes, **metadata}, **told)
+    tifffile.imwrite(content, labels, imagej=True, metadata={"axes": axes, **metadata}, **told)
+    path.write_bytes(content.getbuffer())
 
 
 def _imagej(like: Volume, scale: TiffScale | None) -> tuple[dict[str, Any], dict[str, Any]]:

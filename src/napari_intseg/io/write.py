@@ -1,6 +1,7 @@
 """Write labels with the geometry of the image that they belong to."""
 
 import errno
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,22 +14,20 @@ from napari_intseg.core import files
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
-from napari_intseg.io.apart import check_apart, files_of
+from napari_intseg.io.annotations import write_coco, write_geojson
 from napari_intseg.io.beside import SUFFIX
-from napari_intseg.io.coco import write_coco
-from napari_intseg.io.dicom_reference import origin_of
-from napari_intseg.io.dicom_seg import PRODUCT, write_dicom_seg
-from napari_intseg.io.geojson import write_geojson
+from napari_intseg.io.child_process import check_apart, files_of
+from napari_intseg.io.dicom.reference import origin_of
+from napari_intseg.io.dicom.rtstruct import write_rtstruct
+from napari_intseg.io.dicom.seg_write import PRODUCT, write_dicom_seg
 from napari_intseg.io.hdf5 import write_hdf5
 from napari_intseg.io.itk import write_itk
 from napari_intseg.io.ome_zarr_write import check_zarr, enlist, image_of, write_ome_zarr
-from napari_intseg.io.rtstruct import write_rtstruct
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
 
-_HEADERS = (".mhd", ".nhdr")
-_DATA = (".zraw", ".raw", ".raw.gz")
-"""What ITK calls the data of a header, compressed or not."""
+_DATA = {".mhd": (".zraw", ".raw"), ".nhdr": (".raw.gz", ".raw")}
+"""How ITK ends the name of a header's data, compressed or not."""
 
 _NUMBER = re.compile(r"(%0?\d*d)")
 _PER_PLANE = re.compile(r"^[^%]*%0?\d*d[^%]*\.png$", re.IGNORECASE)
@@ -254,16 +253,17 @@ def _place(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 def _name_beside(path: Path, overwrite: bool) -> str:
     """Return the name to write under; a header's data gets one that no file has."""
-    if path.suffix.lower() not in _HEADERS:
+    if path.suffix.lower() not in _DATA:
         return path.name
+    ends = _DATA[path.suffix.lower()]
     if not overwrite:
-        for taken in filter(Path.exists, (path.with_suffix(end) for end in _DATA)):
+        for taken in filter(Path.exists, (path.with_suffix(end) for end in ends)):
             raise FileError(
                 f"file exists: expected a new name, got {str(taken)!r}, which belongs to the "
                 "header. Choose another name, or allow it to be replaced with --overwrite."
             )
     stems = chain([path.stem], (f"{path.stem}.data{n}" for n in count(1)))
-    free = (s for s in stems if not any((path.parent / f"{s}{end}").exists() for end in _DATA))
+    free = (s for s in stems if not any((path.parent / f"{s}{end}").exists() for end in ends))
     return next(free) + path.suffix
 
 
@@ -319,7 +319,9 @@ def _imwrite(path: Path, picture: Array) -> None:
 
 
 def _write_npy(path: Path, labels: Array, _like: Volume, _step: float | None = None) -> None:
-    np.save(path, labels, allow_pickle=False)
+    content = io.BytesIO()  # numpy does not tell of the last bytes that do not reach a full disk
+    np.save(content, labels, allow_pickle=False)
+    path.write_bytes(content.getbuffer())
 
 
 def _write_coco(path: Path, labels: Array, like: Volume, _step: None = None) -> None:
@@ -328,7 +330,7 @@ def _write_coco(path: Path, labels: Array, like: Volume, _step: None = None) -> 
 
 def _move(folder: Path, path: Path, overwrite: bool) -> None:
     """Move what was written into place, in one step whatever it consists of."""
-    if path.suffix.lower() in _HEADERS:
+    if path.suffix.lower() in _DATA:
         _move_header(folder, path)
     elif _PER_PLANE.search(path.name):
         _move_series(folder, path, overwrite)
@@ -339,7 +341,7 @@ def _move(folder: Path, path: Path, overwrite: bool) -> None:
 def _move_header(folder: Path, path: Path) -> None:
     """Move the data, under a name that no file had, and then the header: that is the one step."""
     before = path.read_bytes() if path.is_file() else b""
-    made = sorted(folder.iterdir(), key=lambda p: p.suffix.lower() in _HEADERS)
+    made = sorted(folder.iterdir(), key=lambda p: p.suffix.lower() in _DATA)
     for one in made[:-1]:
         files.put(one, path.with_name(one.name))
     files.put(made[-1], path)
@@ -348,10 +350,10 @@ def _move_header(folder: Path, path: Path) -> None:
 
 def _remove_old_data(path: Path, before: bytes) -> None:
     """Remove the data of the header that was there, and what a kill left without a header."""
-    ends = "|".join(map(re.escape, _DATA))
+    ends = "|".join(map(re.escape, _DATA[path.suffix.lower()]))
     ours = re.compile(rf"{re.escape(path.stem)}(\.data\d+)?({ends})")
     beside = [p for p in path.parent.iterdir() if p.name.startswith(path.stem) and p.is_file()]
-    named = b"".join(p.read_bytes() for p in beside if p.suffix.lower() in _HEADERS)
+    named = b"".join(p.read_bytes() for p in beside if p.suffix.lower() in _DATA)
     for one in beside:
         found = ours.fullmatch(one.name)
         is_old = found is not None and (found[1] is not None or one.name.encode() in before)

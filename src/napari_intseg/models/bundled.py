@@ -12,14 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits, ZoomIn
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
+from napari_intseg.models.memory_saving import OnDevice
 from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
-from napari_intseg.models.own import ARCHITECTURE, read_metadata
-from napari_intseg.models.saving import OnDevice
-from napari_intseg.models.weights import load_checkpoint, load_strict
+from napari_intseg.models.weights.locate import load_checkpoint, load_strict
+from napari_intseg.models.weights.user_trained import ARCHITECTURE, read_metadata
 
 TARGET_PX = 384
 """Longer side of a view; the best of those measured (docs/results.md)."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from napari_intseg.core.saving import is_out_of_memory
+from napari_intseg.core.memory_limits import is_out_of_memory
 from napari_intseg.errors import DeviceError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]

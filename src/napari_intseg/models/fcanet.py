@@ -17,10 +17,10 @@ from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Answer, BoolArray, FloatArray, Prepared, Query, Traits
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
-from napari_intseg.models.dextr import prepare_bytes
-from napari_intseg.models.guidance import answer, empty_answer
-from napari_intseg.models.nets.fcanet import FcaNet
-from napari_intseg.models.opencv import load_opencv, resize
+from napari_intseg.models.guided.crops import answer, empty_answer
+from napari_intseg.models.guided.dextr import prepare_bytes
+from napari_intseg.models.image_input import load_opencv, resize
+from napari_intseg.models.nets.fca_net import FcaNet
 from napari_intseg.models.runner import Runner, WithRunner
 
 SHORTER_PX = 512

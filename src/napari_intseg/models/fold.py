@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_intseg.models.nets.click_maps import Scale
-from napari_intseg.models.nets.ocr import Distribute, DistributeOne
-from napari_intseg.models.nets.resnet import Bottleneck, JoinedBottleneck
+from napari_intseg.models.nets.hrnet import Distribute, DistributeOne
+from napari_intseg.models.nets.resnet import JoinedBottleneck, StridedBottleneck
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -59,11 +59,11 @@ def _merge(net: nn.Module) -> None:
         for name, child in list(module.named_children()):
             if isinstance(child, Distribute):
                 module._modules[name] = DistributeOne(child)
-            elif isinstance(child, Bottleneck) and _has_plain_shortcut(child):
+            elif isinstance(child, StridedBottleneck) and _has_plain_shortcut(child):
                 module._modules[name] = JoinedBottleneck(child)
 
 
-def _has_plain_shortcut(block: Bottleneck) -> bool:
+def _has_plain_shortcut(block: StridedBottleneck) -> bool:
     if block.downsample is None:
         return False
     side = block.downsample[0]

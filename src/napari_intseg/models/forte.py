@@ -28,9 +28,9 @@ from napari_intseg.core.segmenter import (
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
 from napari_intseg.models.fcanet import clicked_parts
+from napari_intseg.models.image_input import load_opencv, resize
 from napari_intseg.models.nets.click_net import IMAGENET_MEAN, IMAGENET_STD
-from napari_intseg.models.nets.forte import ForteNet
-from napari_intseg.models.opencv import load_opencv, resize
+from napari_intseg.models.nets.forte_net import ForteNet
 from napari_intseg.models.runner import Runner, WithRunner
 
 STEP_PX = 32

@@ -30,8 +30,8 @@ from napari_intseg.core.segmenter import (
     mask_to_logits,
 )
 from napari_intseg.errors import PromptError
+from napari_intseg.models.memory_saving import MadeOf
 from napari_intseg.models.registry import DEFAULT_PAIR, THEN, load_model
-from napari_intseg.models.saving import MadeOf
 
 LONGER_SIDE_PX = 1024
 """Of the whole slice at the first click: what SAM's encoder sees."""
@@ -157,7 +157,7 @@ class Handover(MadeOf):
         image : ndarray of float32, shape (H, W, 3)
             RGB in [0, 1].
         """
-        kept = _Image(np.array(image, np.float32))
+        kept = _HandoverImage(np.array(image, np.float32))
         return Prepared((image.shape[0], image.shape[1]), kept, 2 * image.nbytes + _KEPT_BYTES)
 
     def predict(self, query: Query) -> Answer:
@@ -206,7 +206,7 @@ class Handover(MadeOf):
         prompts, prev = _taken(query.prompts, self.then.traits), query.prev_logits
         if prev is not None and len(prompts.clicks) <= self.first_clicks + 1:
             prev = mask_to_logits(prev > self._limit)  # a mask is handed over, not how sure it was
-        image: _Image = query.prepared.payload
+        image: _HandoverImage = query.prepared.payload
         queries = [Query(image.prepared(self.then), prompts, prev, inner[0], query.frame)]
         if self._mirrored:
             last = query.prepared.shape[1] - 1
@@ -231,7 +231,7 @@ class Handover(MadeOf):
         )
 
 
-class _Image:
+class _HandoverImage:
     """An image, and what the two models made of it so far."""
 
     def __init__(self, image: FloatArray) -> None:

@@ -146,7 +146,8 @@ def _scan(stream: _Within, stand_ins: Collection[str], holds: Held) -> _Node:
     """Follow one pickle and check all that it would make; return what it is."""
     try:
         machine = _Machine(stand_ins)
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        readable: Any = stream  # it has what is asked for: read, readline and tell
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(readable)):
             if count > MOST_OPERATIONS:
                 raise UnsafeError("more values than a checkpoint has")
             machine.do(opcode.name, argument)
@@ -240,6 +241,10 @@ class _Machine:
         else:
             self.stack.pop()
 
+    def drop_to_mark(self) -> None:
+        """Leave out all values behind the last mark."""
+        self._to_mark()
+
     def twice(self) -> None:
         """Put the last value once more."""
         self.stack.append(self.stack[-1])
@@ -262,7 +267,7 @@ _IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
 _OWN: dict[str, Callable[[_Machine], None]] = {
     "MARK": _Machine.mark,
     "POP": _Machine.drop,
-    "POP_MARK": lambda machine: machine._to_mark() and None,
+    "POP_MARK": _Machine.drop_to_mark,
     "DUP": _Machine.twice,
     "BINPERSID": _Machine.storage,
 }

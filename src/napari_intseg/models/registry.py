@@ -11,11 +11,23 @@ from typing import Any
 
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import MissingExtraError, UnknownModelError
-from napari_intseg.models.identity import remember, sum_of
-from napari_intseg.models.spec import CLICKS_BOX, CLICKS_MASK, ModelSpec, Table
-from napari_intseg.models.tables.basic import BASIC, BUNDLED_BUILDER, BUNDLED_PAPER, GUIDED
-from napari_intseg.models.tables.clicks import FBRS, FCANET, FOCALCLICK, FORTE, RITM, SIMPLECLICK
-from napari_intseg.models.tables.sam import DEFAULT_PAIR, HANDOVER, SAM, THEN
+from napari_intseg.models.model_table import (
+    BASIC,
+    BUNDLED_BUILDER,
+    BUNDLED_PAPER,
+    DEFAULT_PAIR,
+    FBRS,
+    FCANET,
+    FOCALCLICK,
+    FORTE,
+    GUIDED,
+    HANDOVER,
+    RITM,
+    SAM,
+    SIMPLECLICK,
+    THEN,
+)
+from napari_intseg.models.spec import CLICKS_BOX, CLICKS_MASK, ModelSpec, Table, remember, sum_of
 from napari_intseg.models.threads import wait_quietly
 
 __all__ = [
@@ -73,8 +85,8 @@ def third_party_models() -> Mapping[str, ModelSpec]:
 
 def own_models() -> dict[str, ModelSpec]:
     """Return the models that people trained themselves, by the stems of their weights files."""
-    from napari_intseg.models.own import find_own
-    from napari_intseg.models.weights import bundled_folder, search_folders
+    from napari_intseg.models.weights.locate import bundled_folder, search_folders
+    from napari_intseg.models.weights.user_trained import find_own
 
     folders = tuple(f for f in search_folders() if f != bundled_folder())
     return {
@@ -170,15 +182,15 @@ def load_model(
         )
     path = None
     if spec.weights is not None:
-        from napari_intseg.models.catalogue import CATALOGUE
-        from napari_intseg.models.store import check_unchanged
-        from napari_intseg.models.weights import locate
+        from napari_intseg.models.weights.catalogue import CATALOGUE
+        from napari_intseg.models.weights.locate import locate
+        from napari_intseg.models.weights.store import check_unchanged
 
         path = locate(spec.weights, weights)
         if weights is None and spec.weights in CATALOGUE:
             check_unchanged(path, sum_of(path), spec.weights)
     wait_quietly()
-    from napari_intseg.models.recognise import foreign_files_named
+    from napari_intseg.models.weights.recognise import foreign_files_named
 
     module, function = spec.builder.split(":")
     build = getattr(import_module(module), function)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from napari_intseg.core.segmenter import Array, FloatArray
 from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
 from napari_intseg.models.fold import quicken
-from napari_intseg.models.saving import MadeOf, OnDevice
+from napari_intseg.models.memory_saving import MadeOf, OnDevice
 
 
 class Runner(OnDevice):

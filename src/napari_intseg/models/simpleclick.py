@@ -9,12 +9,11 @@ References
 from pathlib import Path
 from typing import Any
 
-from napari_intseg.core.segmenter import Traits
-from napari_intseg.core.settings import ZoomIn
+from napari_intseg.core.segmenter import Traits, ZoomIn
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
-from napari_intseg.models.nets.simpleclick import SimpleClickNet, SimpleClickSizes
+from napari_intseg.models.nets.simple_click import SimpleClickNet, SimpleClickSizes
 from napari_intseg.models.ritm import Ritm
 from napari_intseg.models.spec import CLICKS_MASK
 

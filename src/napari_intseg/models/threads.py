@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import RLock
 from typing import Any
 
 
@@ -17,14 +18,18 @@ def wait_quietly() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+_alone = RLock()  # the number may be the process's or a thread's own, as BLAS was built
+
+
 @contextmanager
 def one_thread_of_blas() -> Iterator[None]:
     """Compute with one thread of BLAS inside, for many small vectors.
 
     Its threads spin between them: with two, equations of 25,000 unknowns took twice as long as with
-    one, and several times as long on a machine that did something else besides.
+    one, and several times as long on a machine that did something else besides. One thread of ours
+    at a time is inside, so that each puts back what it found.
     """
-    with _blas().limit(limits=1, user_api="blas"):
+    with _alone, _blas().limit(limits=1, user_api="blas"):
         yield
 
 

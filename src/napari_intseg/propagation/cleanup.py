@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_intseg.core.segmenter import BoolArray
-from napari_intseg.propagation.blend import signed_mm
+from napari_intseg.propagation.stretch import signed_mm
 
 _FAR_SIGMAS = 3.0
 

@@ -3,12 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_intseg.core.segmenter import BoolArray, FloatArray
-from napari_intseg.propagation.distance import distance_to
+
+
+def distance_to(mask: BoolArray, spacing: tuple[float, float] = (1.0, 1.0)) -> FloatArray:
+    """Return how far each pixel is from a mask, float32 (H, W); 0 on it, infinite without one.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (H, W)
+        May be empty.
+    spacing : (float, float)
+        Between rows and between columns; the distance has their unit.
+    """
+    # one thread: propagation has the cores for itself, and so has whoever works beside it
+    return np.asarray(edt.edt(~mask, anisotropy=spacing, parallel=1), np.float32)
+
+
+def depth_in(mask: BoolArray, spacing: tuple[float, float] = (1.0, 1.0)) -> FloatArray:
+    """Return how deep each pixel lies in a mask, float32 (H, W); beyond the rim is outside."""
+    return np.asarray(edt.edt(mask, anisotropy=spacing, black_border=True, parallel=1), np.float32)
+
 
 _BINS = 32
 _TELLING = 0.15  # less difference between object and surroundings says nothing
@@ -211,4 +231,4 @@ def _grey(image: FloatArray) -> FloatArray:
 
 
 def _bins(grey: FloatArray) -> NDArray[np.uint8]:
-    return np.minimum(grey * np.float32(_BINS), np.float32(_BINS - 1)).astype(np.uint8)
+    return np.asarray(np.minimum(grey * np.float32(_BINS), np.float32(_BINS - 1)), np.uint8)

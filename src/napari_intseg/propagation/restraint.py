@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
 from napari_intseg.inference.patch import Patch, bounding_box
-from napari_intseg.propagation.distance import depth_in, distance_to
+from napari_intseg.propagation.ending import depth_in, distance_to
 
 _SLACK_PX = 1.5  # an outline is not known better than this
 _LIKE = 0.3  # less like the object than this, on a scale from surroundings to object, is not it
@@ -30,8 +30,9 @@ class Restraint:
         The same as a share of the radius of a disc of the neighbour's area.
     cone : float, default 1.0
         From the clicked plane the walk started from, whatever lies between, it moves outwards by
-        at most so many millimetres for each millimetre to it; 0: that is not asked. It is at least `steepness`, which alone adds its pixels of tolerance at every plane,
-        by which a leak grows slowly.
+        at most so many millimetres for each millimetre to it; 0: that is not asked. It is at least
+        `steepness`, which alone adds its pixels of tolerance at every plane, by which a leak grows
+        slowly.
     closing : float, default 3.0
         Towards a plane that a person emptied, its largest inner disc has a radius of at most so
         many millimetres for each millimetre to that plane; what is deepest stays. So the planes

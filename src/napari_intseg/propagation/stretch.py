@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from napari_intseg.inference.patch import Patch
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, logit, sigmoid
+from napari_intseg.inference.patch import Patch, bounding_box
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +33,8 @@ class Anchor:
     removed : Patch or None
         What propagation had said there and a person took away: walks from the other side leave it
         out as well.
+    is_remnant : bool
+        Whether nobody pointed at the object there: it is what negative clicks left.
     """
 
     index: int
@@ -37,6 +44,7 @@ class Anchor:
     doubt: str = ""
     is_settled: bool = False
     removed: Patch | None = None
+    is_remnant: bool = False
 
     @property
     def is_start(self) -> bool:
@@ -103,3 +111,134 @@ def stretches(axis: int, anchors: Sequence[Anchor], planes: range) -> list[Stret
         if (left is not None or right is not None) and first <= last:
             found.append(Stretch(axis, left, right, first, last))
     return found
+
+
+Indices = NDArray[np.intp]
+
+_OVERLAPPING = 0.3  # of the smaller mask
+
+
+def blend(near: Patch, far: Patch, weight: float) -> Patch:
+    """Return the weighted mean of two answers' probabilities.
+
+    Parameters
+    ----------
+    near, far : Patch
+        Of the same plane.
+    weight : float
+        Of `near`, 0 to 1: the nearer its anchor, the more it counts.
+    """
+    rows, cols = _joined(near, far)
+    prob = weight * sigmoid(near.at(rows, cols)) + (1 - weight) * sigmoid(far.at(rows, cols))
+    logits = logit(np.asarray(prob, np.float32))
+    return Patch(int(rows[0]), int(cols[0]), logits, near.shape) if logits.size else near
+
+
+class Shapes:
+    """The shapes between two masks, by their signed distances to the outline [1]_.
+
+    Where the masks hardly overlap, as of an oblique vessel, they are first moved onto each other
+    and the shapes between back to their place on the line from one centre to the other.
+
+    Parameters
+    ----------
+    left, right : ndarray of bool, shape (H, W)
+        Masks of two planes.
+    spacing : (float, float)
+        Between rows and between columns, mm.
+
+    References
+    ----------
+    .. [1] Raya, S., Udupa, J. "Shape-based interpolation of multidimensional objects", IEEE TMI 9,
+       1990, doi:10.1109/42.52980.
+    """
+
+    def __init__(
+        self, left: BoolArray, right: BoolArray, spacing: tuple[float, float] = (1.0, 1.0)
+    ) -> None:
+        self._shape = left.shape[0], left.shape[1]
+        self._boxes = [bounding_box(mask) for mask in (left, right)]
+        if None in self._boxes:
+            return
+        centres = [np.argwhere(mask).mean(axis=0) for mask in (left, right)]
+        least = min(int(np.count_nonzero(left)), int(np.count_nonzero(right)))
+        is_apart = np.count_nonzero(left & right) < _OVERLAPPING * least
+        self._way = centres[1] - centres[0] if is_apart else np.zeros(2)
+        # on a common grid, on which the right mask lies over the left one
+        moved = np.rint(self._way).astype(int)
+        corners = [
+            np.array(box, int).reshape(2, 2).T - shift
+            for box, shift in zip(self._boxes, (0, moved), strict=True)
+            if box is not None
+        ]
+        self._first = np.minimum(*(c[0] for c in corners))
+        size = np.maximum(*(c[1] for c in corners)) - self._first
+        self._signed = [
+            signed_mm(_placed(mask, c[0] - self._first, size), spacing)
+            for mask, c in zip((left, right), corners, strict=True)
+        ]
+
+    def at(self, weight: float, threshold: float = 0.5) -> Patch:
+        """Return the shape between as an answer: so many mm inside the outline is the logit.
+
+        Parameters
+        ----------
+        weight : float
+            Of the left mask, 0 to 1.
+        threshold : float, default 0.5
+            The probability that the outline gets.
+        """
+        if None in self._boxes:
+            return Patch.empty(self._shape)
+        signed = weight * self._signed[0] + (1 - weight) * self._signed[1]
+        logits = np.clip(signed + logit(np.array(threshold, np.float32)), -LOGIT_LIMIT, LOGIT_LIMIT)
+        row0, col0 = self._first + np.rint(self._way * (1 - weight)).astype(int)
+        rows = slice(max(0, -row0), min(logits.shape[0], self._shape[0] - row0))
+        cols = slice(max(0, -col0), min(logits.shape[1], self._shape[1] - col0))
+        return Patch(
+            max(0, int(row0)), max(0, int(col0)), np.asarray(logits[rows, cols], np.float32),
+            self._shape,
+        )  # fmt: skip
+
+
+def trimmed(patch: Patch, threshold: float, margin: int = 8) -> Patch:
+    """Return a patch without what lies far from the mask, so that many planes fit in memory."""
+    box = patch.box(threshold)
+    if box is None:
+        return Patch.empty(patch.shape)
+    own = patch.slices
+    rows = slice(max(own[0].start, box[0] - margin), min(own[0].stop, box[1] + margin))
+    cols = slice(max(own[1].start, box[2] - margin), min(own[1].stop, box[3] + margin))
+    inside = patch.logits[
+        rows.start - own[0].start : rows.stop - own[0].start,
+        cols.start - own[1].start : cols.stop - own[1].start,
+    ]
+    return Patch(rows.start, cols.start, np.array(inside), patch.shape)
+
+
+def signed_mm(mask: BoolArray, spacing: tuple[float, float]) -> NDArray[np.float64]:
+    """Return the distance to the outline in mm, positive inside; the rim counts as outside."""
+    padded = np.pad(mask, 1)
+    inside = ndimage.distance_transform_edt(padded, sampling=spacing)
+    outside = ndimage.distance_transform_edt(~padded, sampling=spacing)
+    return np.asarray((inside - outside)[1:-1, 1:-1])
+
+
+def _placed(mask: BoolArray, at: Indices, size: Indices) -> BoolArray:
+    """Return an array of a size with the mask's own box at a place."""
+    box = bounding_box(mask)
+    assert box is not None
+    inside = mask[box[0] : box[1], box[2] : box[3]]
+    out = np.zeros(size, bool)
+    out[at[0] : at[0] + inside.shape[0], at[1] : at[1] + inside.shape[1]] = inside
+    return out
+
+
+def _joined(one: Patch, other: Patch) -> tuple[Indices, Indices]:
+    """Return the rows and columns of the smallest rectangle that holds both patches."""
+    spans = [p.slices for p in (one, other) if p.logits.size]
+    if not spans:
+        return np.arange(0), np.arange(0)
+    rows = np.arange(min(s[0].start for s in spans), max(s[0].stop for s in spans))
+    cols = np.arange(min(s[1].start for s in spans), max(s[1].stop for s in spans))
+    return rows, cols

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.guard import Stop
-from napari_intseg.propagation.plan import Walk, WalkSettings, with_memory
+from napari_intseg.propagation.request import Walk, WalkSettings, with_memory
 from napari_intseg.propagation.stretch import Stretch
-from napari_intseg.propagation.worker import Worker
+from napari_intseg.propagation.stretch_walker import StretchWalker
 
 __all__ = ["Step", "Stop", "Walk", "WalkSettings", "walk", "walk_all", "with_memory"]
 
@@ -71,7 +71,7 @@ def walk(request: Walk) -> Iterator[Step]:
     """
     done = 0
     for stretch in request.stretches:
-        worker = Worker(request, stretch)
+        worker = StretchWalker(request, stretch)
         for plane, patch, confidence, passed in worker.run():
             yield Step(
                 request, stretch, plane, patch, confidence, done + passed, request.total,

@@ -6,10 +6,9 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
-from napari_intseg.session.document import Change
-from napari_intseg.session.journal import recorded
-from napari_intseg.session.propagating import Propagating
-from napari_intseg.session.state import PlaneKey
+from napari_intseg.session.document import Change, Document
+from napari_intseg.session.masks.plane_state import PlaneKey, question
+from napari_intseg.session.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,20 +30,23 @@ class Alternative:
     is_chosen: bool
 
 
-class Alternatives(Propagating):
-    """A session in which a person can take another of the masks that the model offers."""
+class Alternatives:
+    """Lists the masks that the model offers for the same prompts, and puts another in place.
 
-    @property
-    def alternatives(self) -> tuple[Alternative, ...]:
-        """Masks offered for the current object on the plane last predicted, the best first.
+    Parameters
+    ----------
+    document : Document
+        Is changed.
+    predictor : Predictor
+        Holds the answers.
+    """
 
-        Empty when there is but one.
-        """
-        return () if self._last is None else self.alternatives_on(self._last)
+    def __init__(self, document: Document, predictor: Predictor) -> None:
+        self.document, self.predictor = document, predictor
 
-    def alternatives_on(self, plane: Plane) -> tuple[Alternative, ...]:
-        """Return the masks offered for the current object on a plane; see `alternatives`."""
-        answer = self.answer(plane)
+    def offered(self, plane: Plane, label: int) -> tuple[Alternative, ...]:
+        """Return the masks offered for an object on a plane, the best first; none if but one."""
+        answer = self.predictor.answer(plane, label)
         if answer is None:
             return ()
         chosen = _chosen(answer)
@@ -53,8 +55,7 @@ class Alternatives(Propagating):
             for i in _order(answer)
         )
 
-    @recorded
-    def choose_alternative(self, number: int, plane: Plane | None = None) -> Change:
+    def choose(self, number: int, plane: Plane | None) -> Change:
         """Put another of the offered masks in place, as one entry of the history.
 
         Clicks that follow go on from it.
@@ -71,9 +72,10 @@ class Alternatives(Propagating):
         PromptError
             If there is no such mask, or the object is finished.
         """
-        label = self._check_open()
-        where = plane or self._last
-        answer = None if where is None else self.answer(where)
+        document, predictor = self.document, self.predictor
+        label = document.check_open()
+        where = plane or predictor.last_plane
+        answer = None if where is None else predictor.answer(where, label)
         count = 0 if answer is None else len(answer.alternatives)
         if where is None or answer is None or not 0 <= number < count:
             has = f"a number below {count}" if count else "an answer with several masks"
@@ -82,17 +84,16 @@ class Alternatives(Propagating):
                 "See `alternatives` for what the model offers."
             )
         index = _order(answer)[number]
-        state = self.document.state(label, where)
-        clicks = len(self._question(where, state).prompts.clicks)
+        state = document.state(label, where)
+        clicks = len(predictor.question(where, label).prompts.clicks)
         kept = tuple(choice for choice in state.choices if choice[0] != clicks)
-        serial = self.document.next_serial()
+        serial = document.next_serial()
         state = replace(state, choices=(*kept, (clicks, index)), serial=serial)
-        asked = self._question(where, state)
-        self._memory.keep(asked, [(clicks, asked.chosen(answer))])
-        self._last = where
-        return self.document.do(
-            "Choose mask", {PlaneKey(label, where): self._answered(where, state)}
-        )
+        asked = question(document.setup, where, state)
+        predictor.answers.keep(asked, [(clicks, asked.chosen(answer))])
+        predictor.last_plane = where
+        chosen = predictor.answered(state, asked)
+        return document.do("Choose mask", {PlaneKey(label, where): chosen})
 
 
 def _order(answer: SliceAnswer) -> list[int]:

@@ -4,15 +4,25 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from napari_intseg.core.prompts import Click
 from napari_intseg.core.volume import Plane
+from napari_intseg.errors import PromptError
 from napari_intseg.propagation.guard import Stop
-from napari_intseg.session.canvas import Canvas
-from napari_intseg.session.history import Entry, History
-from napari_intseg.session.protection import PROTECTION, Protection
-from napari_intseg.session.setup import Setup
-from napari_intseg.session.state import ObjectInfo, ObjectKey, PlaneKey, PlaneState, WalkKey
-from napari_intseg.session.strokes import PaintedKey
-from napari_intseg.session.writing import Rules, settle
+from napari_intseg.session.history import History, HistoryEntry
+from napari_intseg.session.masks.canvas import Canvas, PaintedKey
+from napari_intseg.session.masks.plane_state import (
+    ObjectInfo,
+    ObjectKey,
+    PlacedClick,
+    PlaneKey,
+    PlaneState,
+    WalkKey,
+)
+from napari_intseg.session.masks.settle import PROTECTION, Protection, Rules, settle
+from napari_intseg.session.question import Setup
+
+LARGEST_LABEL = 2**31 - 1
+"""Labels are put together as int32: signed, which SimpleITK and napari take, and half of int64."""
 
 SETUP: Literal["setup"] = "setup"
 OBJECT: Literal["object"] = "object"
@@ -47,10 +57,19 @@ class Document:
     ----------
     setup : Setup
         What answers depend on, at the start.
+
+    Attributes
+    ----------
+    volume : Volume
+        What is segmented.
+    is_mirror : bool
+        Whether it takes over what another document was given while its objects were open: then
+        answers are taken even where an object is finished or locked by now.
     """
 
     def __init__(self, setup: Setup) -> None:
         self.history = History({ObjectKey(1): ObjectInfo(1), SETUP: setup, OBJECT: 1})
+        self.volume, self.is_mirror = setup.volume, False
         self.canvas = Canvas(setup.volume)
         self.revision = 0
         self._serial = 0
@@ -77,10 +96,16 @@ class Document:
         """All objects by label, in order."""
         version = self.history.version
         if self._objects[0] != version:  # there may be thousands, and they are asked for often
-            infos = [v for v in self.history.values.values() if isinstance(v, ObjectInfo)]
-            infos.sort(key=lambda info: info.label)
-            self._objects = version, {info.label: info for info in infos}
+            found = {}
+            for value in self.history.values.values():
+                if isinstance(value, ObjectInfo):
+                    found[value.label] = value
+            self._objects = version, dict(sorted(found.items()))
         return self._objects[1]
+
+    def token(self, title: str) -> str:
+        """Return a token for `do` that the last entry cannot have, not even one of a replay."""
+        return f"{title} after {len(self.history)}"
 
     def next_serial(self) -> int:
         """Return a number larger than all before."""
@@ -104,6 +129,173 @@ class Document:
             return True
         return info is not None and info.finished and label not in protection.unlocked
 
+    def is_finished(self, label: int) -> bool:
+        """Whether an object takes no further prompts; one that does not exist takes none."""
+        info = self.objects.get(label)
+        return info is None or info.finished
+
+    def is_shut(self, label: int) -> bool:
+        """Whether an object takes no answers: it is finished, locked or gone."""
+        if self.is_mirror:
+            return False
+        return self.is_finished(label) or self.is_locked(label)
+
+    def check_object(self, label: int | None) -> int:
+        """Return the label of an object that exists, the current one by default.
+
+        Raises
+        ------
+        PromptError
+            If there is none of that label.
+        """
+        chosen = self.object if label is None else label
+        if chosen not in self.objects:
+            raise PromptError(
+                f"object does not exist: expected one of {tuple(self.objects)}, got {label!r}. "
+                "Begin it with new_object."
+            )
+        return chosen
+
+    def check_open(self, label: int | None = None) -> int:
+        """Return the label of an object that takes prompts, the current one by default.
+
+        Raises
+        ------
+        PromptError
+            If there is none of that label, or it is finished or locked.
+        """
+        chosen = self.object if label is None else self.check_object(label)
+        is_finished = self.objects[chosen].finished
+        if is_finished or self.is_locked(chosen):
+            raise PromptError(
+                f"object is {'finished' if is_finished else 'locked'}: expected one that takes "
+                f"prompts, got {chosen!r}. Reopen or unlock it, or begin a new object."
+            )
+        return chosen
+
+    def check_unlocked(self, label: int | None) -> int:
+        """Return the label of an object whose pixels may change, the current one by default.
+
+        Raises
+        ------
+        PromptError
+            If there is none of that label, or it is locked.
+        """
+        chosen = self.object if label is None else label
+        if chosen not in self.objects or self.is_locked(chosen):
+            raise PromptError(
+                f"object cannot be changed: expected one of {tuple(self.objects)} that is not "
+                f"locked, got {chosen!r}. Unlock it, or choose another."
+            )
+        return chosen
+
+    def check_free(self, label: int) -> None:
+        """Refuse what would change all of an object while some of it must stay as it is.
+
+        Raises
+        ------
+        PromptError
+            If the object is locked, or pixels outside a region must stay as they are.
+        """
+        if self.is_locked(label) or self.protection.is_limited:
+            why = "is locked" if self.is_locked(label) else "may reach outside the region"
+            raise PromptError(
+                f"object {why}: expected one that may change everywhere, got {label!r}. "
+                "Unlock it, or switch the limits off first."
+            )
+
+    def new_label(self, label: int | None) -> int:
+        """Return the label of an object to begin, one more than the largest by default.
+
+        Raises
+        ------
+        PromptError
+            If the label is in use, below 1 or above 2147483647.
+        """
+        largest = max(self.objects, default=0)
+        chosen = largest + 1 if label is None else int(label)
+        if chosen > LARGEST_LABEL:
+            raise PromptError(
+                f"label is too large: expected at most {LARGEST_LABEL}, got {chosen!r}. "
+                "Choose a smaller number for the object."
+            )
+        if chosen < 1 or chosen in self.objects:
+            raise PromptError(
+                f"label cannot be used: expected at least 1 and none of {tuple(self.objects)}, "
+                f"got {label!r}. Leave it out for {largest + 1}."
+            )
+        return chosen
+
+    def remove_object(self, label: int | None) -> Change:
+        """Remove an object with its prompts and mask; the current one by default.
+
+        Another becomes the current one; without any other, label 1 begins anew.
+
+        Raises
+        ------
+        PromptError
+            If there is none of that label, it is locked, or pixels outside a region must stay.
+        """
+        gone = self.check_object(label)
+        self.check_free(gone)
+        changes: dict[Hashable, Any] = {ObjectKey(gone): None}
+        for plane, _ in self.canvas.states(gone):
+            changes[PlaneKey(gone, plane)] = None
+        for index in self.canvas.painted(gone):
+            changes[PaintedKey(gone, index)] = None
+        left = [one for one in self.objects if one != gone]
+        if not left:
+            changes[ObjectKey(1)] = ObjectInfo(1)
+        if gone == self.object:
+            changes[OBJECT] = left[-1] if left else 1
+        return self.do("Remove object", changes)
+
+    def clicks(self, label: int) -> tuple[PlacedClick, ...]:
+        """Return all clicks for an object, with their planes, in the order they were made."""
+        found = [
+            (serial, PlacedClick(plane, number, click))
+            for plane, state in self.canvas.states(label)
+            for number, (serial, click) in enumerate(
+                zip(state.serials, state.prompts.clicks, strict=True)
+            )
+        ]
+        return tuple(placed for _, placed in sorted(found, key=lambda pair: pair[0]))
+
+    def find_click(self, number: int) -> tuple[Plane, tuple[Click, ...], int]:
+        """Return the plane of one of the current object's clicks, the clicks there, and its index.
+
+        Parameters
+        ----------
+        number : int
+            Index in `clicks`; negative counts from the end.
+
+        Raises
+        ------
+        PromptError
+            If there is no such click.
+        """
+        clicks = self.clicks(self.object)
+        if not -len(clicks) <= number < len(clicks):
+            raise PromptError(
+                f"click does not exist: expected a number below {len(clicks)}, got {number!r}. "
+                "See `clicks` for those of the current object."
+            )
+        placed = clicks[number]
+        given = self.state(self.object, placed.plane).prompts.clicks
+        return placed.plane, given, placed.number
+
+    def given_planes(self, label: int, axis: int | None = None) -> tuple[Plane, ...]:
+        """Return the planes on which a person gave an object prompts or a mask."""
+        return tuple(p for p, state in self.canvas.states(label, axis) if state.is_given)
+
+    def worked_planes(self, label: int, axis: int) -> list[Plane]:
+        """Return the planes of an axis on which a person gave an object something, or painted."""
+        given = set(self.given_planes(label, axis))
+        if axis == 0:
+            painted = self.canvas.painted(label)
+            given |= {Plane(0, index) for index, one in painted.items() if one.added.any()}
+        return sorted(given)
+
     def rules(self, *, exact: bool = False) -> Rules:
         """Return what holds for the next write; `exact`: of values from the history."""
         return Rules(self.protection, self.is_locked, exact)
@@ -113,7 +305,7 @@ class Document:
         title: str,
         changes: Mapping[Hashable, Any],
         token: Hashable | None = None,
-        reverts: Entry | None = None,
+        reverts: HistoryEntry | None = None,
         *,
         overwrite: bool = False,
     ) -> Change:
@@ -127,7 +319,7 @@ class Document:
             New values by key; masks in them are clipped where they may not be, see `settle`.
         token : hashable, optional
             Changes with the same token, with nothing between them, are one entry.
-        reverts : Entry, optional
+        reverts : HistoryEntry, optional
             What it takes back for one object alone.
         overwrite : bool, default False
             Objects that are not locked give way, whatever the policy.
@@ -158,21 +350,30 @@ class Document:
         entry = self.history.redo()
         return None if entry is None else self._restored(entry.title, entry.after)
 
-    def last_of(self, label: int) -> Entry | None:
+    def last_of(self, label: int) -> HistoryEntry | None:
         """Return what `revert` would take back; None if there is nothing."""
         entry = self.history.last_of(_belongs_to(label))
         is_begin = entry is not None and entry.before.get(ObjectKey(label), entry) is None
         return None if is_begin else entry
 
-    def last_reverted(self, label: int) -> Entry | None:
+    def last_reverted(self, label: int) -> HistoryEntry | None:
         """Return the entry that `bring_back` would take back in turn; None if there is none."""
         return self.history.last_reverted(_belongs_to(label))
 
     def revert(self, label: int) -> Change | None:
-        """Take back the last action for one object alone, as an action of its own.
+        """Take back the last action for one object alone, whatever was done to others since.
 
-        None if there is none; that the object was begun is not taken back.
+        It is an action of its own, so `undo` takes it back in turn. Nothing else changes: what
+        others took meanwhile stays theirs, and what this one had taken from them does not go back.
+        That the object was begun is not taken back. None if there is nothing.
+
+        Raises
+        ------
+        PromptError
+            See `check_free`; what was last done to a finished object is finishing it, and may be
+            taken back.
         """
+        self._check_may_go_back(label)
         entry = self.last_of(label)
         if entry is None:
             return None
@@ -180,12 +381,17 @@ class Document:
 
     def bring_back(self, label: int) -> Change | None:
         """Bring back what `revert` took back last; None if something was done since."""
+        self._check_may_go_back(label)
         entry = self.last_reverted(label)
         if entry is None or entry.reverts is None:
             return None
         return self._reverted(f"Redo {entry.reverts.title} of object {label}", entry, label)
 
-    def _reverted(self, title: str, entry: Entry, label: int) -> Change:
+    def _check_may_go_back(self, label: int) -> None:
+        if not self.is_finished(label) or label in self.protection.locked:
+            self.check_free(label)
+
+    def _reverted(self, title: str, entry: HistoryEntry, label: int) -> Change:
         belongs = _belongs_to(label)
         changes = {key: value for key, value in entry.before.items() if belongs(key)}
         return self.do(title, changes, reverts=entry)

@@ -8,7 +8,7 @@ Belongs = Callable[[Hashable], bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class HistoryEntry:
     """One action.
 
     Parameters
@@ -19,7 +19,7 @@ class Entry:
         The values it changed; None stands for absent.
     token : hashable or None
         Later changes with the same token join this entry.
-    reverts : Entry or None
+    reverts : HistoryEntry or None
         What it took back for one object alone, see `History.last_of`.
     """
 
@@ -27,7 +27,7 @@ class Entry:
     before: dict[Hashable, Any]
     after: dict[Hashable, Any]
     token: Hashable | None = None
-    reverts: "Entry | None" = field(default=None)
+    reverts: "HistoryEntry | None" = field(default=None)
 
 
 class History:
@@ -44,7 +44,7 @@ class History:
     def __init__(self, values: Mapping[Hashable, Any]) -> None:
         self.values: dict[Hashable, Any] = dict(values)
         self.version = 0
-        self._entries: list[Entry] = []
+        self._entries: list[HistoryEntry] = []
         self._done = 0
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class History:
         title: str,
         changes: Mapping[Hashable, Any],
         token: Hashable | None = None,
-        reverts: Entry | None = None,
+        reverts: HistoryEntry | None = None,
     ) -> None:
         """Change values as one entry; what had been undone is forgotten."""
         del self._entries[self._done :]
@@ -76,11 +76,11 @@ class History:
                 joined.before.setdefault(key, value)
             joined.after.update(changes)
         else:
-            self._entries.append(Entry(title, before, dict(changes), token, reverts))
+            self._entries.append(HistoryEntry(title, before, dict(changes), token, reverts))
         self._done = len(self._entries)
         self._put(changes)
 
-    def undo(self) -> Entry | None:
+    def undo(self) -> HistoryEntry | None:
         """Take back the last entry and return it; None if there is none."""
         if not self._done:
             return None
@@ -89,7 +89,7 @@ class History:
         self._put(entry.before)
         return entry
 
-    def redo(self) -> Entry | None:
+    def redo(self) -> HistoryEntry | None:
         """Bring back the entry that was undone last and return it; None if there is none."""
         if self._done == len(self._entries):
             return None
@@ -98,7 +98,7 @@ class History:
         self._put(entry.after)
         return entry
 
-    def last_of(self, belongs: Belongs) -> Entry | None:
+    def last_of(self, belongs: Belongs) -> HistoryEntry | None:
         """Return the last entry that changed some values and has not been taken back for them.
 
         Parameters
@@ -115,7 +115,7 @@ class History:
             skipped.add(id(entry.reverts))
         return None
 
-    def last_reverted(self, belongs: Belongs) -> Entry | None:
+    def last_reverted(self, belongs: Belongs) -> HistoryEntry | None:
         """Return the entry taken back last for some values, if nothing was done to them since."""
         brought_back: set[int] = set()
         for entry in reversed(self._entries[: self._done]):
@@ -158,8 +158,10 @@ class History:
             self._put({one: new})
 
     def _last_with(self, key: Hashable) -> int | None:
-        numbers = range(self._done - 1, -1, -1)
-        return next((n for n in numbers if key in self._entries[n].after), None)
+        for number in range(self._done - 1, -1, -1):
+            if key in self._entries[number].after:
+                return number
+        return None
 
     def _put(self, changes: Mapping[Hashable, Any]) -> None:
         self.version += 1

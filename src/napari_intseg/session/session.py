@@ -1,28 +1,82 @@
-"""A session for scripts, the shell and the robot user: every action is answered at once."""
+"""A session: one person's, or robot's, work on one volume."""
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.core.segmenter import Array, Segmenter
-from napari_intseg.core.volume import Plane
-from napari_intseg.errors import DataError, PromptError
+from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Segmenter, ZoomIn
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk, walk_all
-from napari_intseg.session.alike import TITLE as TITLE_ALIKE
-from napari_intseg.session.alike import search
-from napari_intseg.session.alternatives import Alternatives
-from napari_intseg.session.cleaning import Cleaning
-from napari_intseg.session.document import Change
-from napari_intseg.session.positions import place
-from napari_intseg.session.propagating import TITLE, TITLE_ALL
-from napari_intseg.session.request import Result, run
+from napari_intseg.inference.predict import SliceAnswer
+from napari_intseg.propagation.walk import Step, Walk, WalkSettings
+from napari_intseg.session.alternatives import Alternative, Alternatives
+from napari_intseg.session.cleanup import CleanUp
+from napari_intseg.session.document import OBJECT, SETUP, Change, Document
+from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
+from napari_intseg.session.journal.recorder import Recorder, recorded
+from napari_intseg.session.masks.canvas import Labels
+from napari_intseg.session.masks.plane_state import (
+    ObjectInfo,
+    ObjectKey,
+    PlacedClick,
+    PlaneKey,
+    Window,
+)
+from napari_intseg.session.masks.settle import Protection
+from napari_intseg.session.painter import Painter
+from napari_intseg.session.predictor import CACHE_BYTES, Predictor, Request, Result, Runner, run
+from napari_intseg.session.propagator import Propagator
+from napari_intseg.session.question import Question, Setup
+from napari_intseg.session.similar import TITLE as TITLE_SIMILAR
+from napari_intseg.session.similar import SearchRequest, SimilarObjects, search
+from napari_intseg.session.tracking import TrackedMasks
+from napari_intseg.session.validate_prompts import (
+    added_clicks,
+    check_plane,
+    masks_by_plane,
+    place,
+    plane_or_only,
+)
+
+Progress = Callable[[int, int], None]
 
 
-class Session(Alternatives, Cleaning):
+class Session:
     """One person's (or robot's) work on one volume.
+
+    It owns a `document` (objects, prompts, masks, history), a `predictor` (what the model is asked
+    and has answered), a `journal` (what was done) and the parts that change masks. Each action is
+    one entry of the history and of the journal. Change it from one thread only.
+
+    Parameters
+    ----------
+    model : Segmenter
+        Who answers.
+    volume : Volume
+        2-D or 3-D; lazy data stays lazy.
+    axis : int, default 0
+        Clicks without a plane of their own, and propagation, use planes perpendicular to it.
+    window, channels
+        See `resolve_intensity`.
+    zoom_in, flip, graph_cut
+        See `Options`; "model" is what the model was published with.
+    denoise, look_again, obey
+        See `Options`.
+    cache_bytes : int
+        Memory for what models prepare.
+    runner : callable
+        Computes what `predict` asks, see `Runner`; by default at once, in this thread.
+
+    Raises
+    ------
+    DataError
+        If the axis, the window or a channel does not exist.
 
     Examples
     --------
@@ -30,6 +84,63 @@ class Session(Alternatives, Cleaning):
     >>> session.click((40, 120, 200))  # doctest: +SKIP
     >>> session.mask  # doctest: +SKIP
     """
+
+    def __init__(  # noqa: PLR0913 - one setting each
+        self,
+        model: Segmenter,
+        volume: Volume,
+        *,
+        axis: int = 0,
+        window: WindowChoice = None,
+        channels: tuple[int, ...] | None = None,
+        zoom_in: ZoomIn | Literal["model"] | None = "model",
+        flip: bool | Literal["model"] = "model",
+        graph_cut: GraphCut | None = None,
+        denoise: bool = True,
+        look_again: bool = True,
+        obey: bool = True,
+        cache_bytes: int = CACHE_BYTES,
+        runner: Runner = run,
+    ) -> None:
+        setup = Setup(
+            model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
+            denoise=denoise, look_again=look_again, obey=obey,
+        )  # fmt: skip
+        self.document = Document(setup)
+        self.set_axis(axis)
+        self.journal = Recorder()
+        self.predictor = Predictor(
+            self.document, self.journal, runner=runner, cache_bytes=cache_bytes
+        )
+        self._painter = Painter(self.document)
+        self._propagator = Propagator(self.document, self.predictor, self.journal)
+        self._alternatives = Alternatives(self.document, self.predictor)
+        self._similar = SimilarObjects(self.document, self.predictor)
+        self._tracked = TrackedMasks(self.document)
+        self._clean_up = CleanUp(self.document)
+        self.journal.note("begin", axis=self._axis, setup=setup.written())
+
+    @property
+    def setup(self) -> Setup:
+        """What answers depend on besides prompts."""
+        return self.document.setup
+
+    @property
+    def volume(self) -> Volume:
+        """What is segmented."""
+        return self.document.volume
+
+    @property
+    def cache(self) -> PreparedCache | LayeredCache:
+        """What models prepared."""
+        return self.predictor.prepared
+
+    @property
+    def recorder(self) -> Recorder:
+        """The journal, by its old name."""
+        told = "Session.recorder is now Session.journal, its lines are Session.journal.lines."
+        warnings.warn(told, DeprecationWarning, stacklevel=2)
+        return self.journal
 
     @property
     def axis(self) -> int:
@@ -43,7 +154,7 @@ class Session(Alternatives, Cleaning):
     @property
     def model(self) -> Segmenter:
         """Who answers; settable. Masks stay; the next prompt on a plane asks the new model."""
-        return self.setup.model
+        return self.document.setup.model
 
     @model.setter
     def model(self, model: Segmenter) -> None:
@@ -52,7 +163,7 @@ class Session(Alternatives, Cleaning):
     @property
     def window(self) -> WindowChoice:
         """How values become grey; settable. The current object is then predicted anew."""
-        return self.setup.window
+        return self.document.setup.window
 
     @window.setter
     def window(self, window: WindowChoice) -> None:
@@ -62,12 +173,188 @@ class Session(Alternatives, Cleaning):
     @property
     def channels(self) -> tuple[int, ...] | None:
         """Which channels the model sees; settable. The current object is then predicted anew."""
-        return self.setup.channels
+        return self.document.setup.channels
 
     @channels.setter
     def channels(self, channels: tuple[int, ...] | None) -> None:
         self.change_setup(channels=channels)
         self._predict_all()
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change."""
+        return self.document.revision
+
+    @property
+    def object(self) -> int:
+        """Label of the object that prompts are for."""
+        return self.document.object
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """Labels of all objects, sorted."""
+        return tuple(self.document.objects)
+
+    def is_finished(self, label: int) -> bool:
+        """Whether an object takes no further prompts; one that does not exist takes none."""
+        return self.document.is_finished(label)
+
+    def is_locked(self, label: int) -> bool:
+        """Whether an object's pixels stay as they are."""
+        return self.document.is_locked(label)
+
+    @property
+    def protection(self) -> Protection:
+        """Where may be written; change it with `protect`, `lock_object` and `unlock_object`."""
+        return self.document.protection
+
+    @property
+    def clicks(self) -> tuple[PlacedClick, ...]:
+        """All clicks for the current object, with their planes, in the order they were made."""
+        return self.document.clicks(self.object)
+
+    def prompts(self, plane: Plane) -> Prompts:
+        """Return what was given for the current object on a plane."""
+        return self.document.state(self.document.object, plane).prompts
+
+    def clicked_planes(self, axis: int | None = None) -> tuple[Plane, ...]:
+        """Return the planes on which a person gave the current object something."""
+        return self.document.given_planes(self.object, axis)
+
+    def propagated_planes(
+        self, axis: int | None = None, label: int | None = None
+    ) -> tuple[Plane, ...]:
+        """Return the planes whose mask of an object, the current one, came from propagation."""
+        states = self.document.canvas.states(self._label(label), axis)
+        return tuple(plane for plane, state in states if not state.is_given)
+
+    def answer(self, plane: Plane, label: int | None = None) -> SliceAnswer | None:
+        """Return the model's last answer on a plane, in full; None if none, or it was forgotten."""
+        return self.predictor.answer(plane, self._label(label))
+
+    def asked(self, plane: Plane, label: int) -> Question:
+        """Return what the model is asked about an object on a plane."""
+        return self.predictor.question(plane, label)
+
+    def course(self, plane: Plane, label: int) -> dict[int, SliceAnswer]:
+        """Return the model's answers to it that are still remembered, by number of clicks."""
+        return self.predictor.answers.course(self.asked(plane, label))
+
+    @property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """Masks offered for the current object on the plane last predicted, the best first."""
+        plane = self.predictor.last_plane
+        return () if plane is None else self.alternatives_on(plane)
+
+    def alternatives_on(self, plane: Plane) -> tuple[Alternative, ...]:
+        """Return the masks offered for the current object on a plane; see `alternatives`."""
+        return self._alternatives.offered(plane, self.object)
+
+    @property
+    def probability(self) -> FloatArray:
+        """Probability on the plane last predicted, float32 (H, W); 0 before the first."""
+        return self.probability_on(self.predictor.last_plane or Plane(self._axis, 0))
+
+    def probability_on(self, plane: Plane) -> FloatArray:
+        """Return the current object's probability on a plane, float32 (H, W); 0 if unanswered."""
+        return self.predictor.probability_on(check_plane(self.volume, plane), self.object)
+
+    @property
+    def mask(self) -> BoolArray:
+        """The current object, bool, of the volume's shape; put together anew at each call."""
+        return self.document.canvas.mask(self.object)
+
+    @property
+    def labels(self) -> Labels:
+        """All objects by label, int32, of the volume's shape; put together anew at each call."""
+        return self.document.canvas.labels()
+
+    def mask_on(self, plane: Plane, label: int | None = None) -> BoolArray:
+        """Return an object's mask on a plane, bool (H, W); the current object by default."""
+        check_plane(self.volume, plane)
+        return self.document.canvas.mask_on(self._label(label), plane)
+
+    def labels_on(self, plane: Plane) -> Labels:
+        """Return all objects on a plane by label, int32 (H, W)."""
+        return self.document.canvas.labels_on(check_plane(self.volume, plane))
+
+    def contested_on(self, plane: Plane, label: int | None = None) -> dict[int, int]:
+        """Return how many pixels of an object's answer others hold; see `take_over`."""
+        return self._painter.contested_on(plane, self._label(label))
+
+    def confidence(self, plane: Plane, label: int | None = None) -> float | None:
+        """Return how sure propagation was on a plane, 0 to 1; None where it did not answer."""
+        shown = self.document.state(self._label(label), plane).shown
+        return None if shown is None else shown.confidence
+
+    @property
+    def confidences(self) -> dict[Plane, float]:
+        """How sure propagation was of the current object, 0 to 1, by plane of `axis`."""
+        return self.confidences_of(self.object)
+
+    def confidences_of(self, label: int) -> dict[Plane, float]:
+        """Return the same of any object."""
+        return self._propagator.confidences_of(label, self._axis)
+
+    def to_check(self, below: float = 1.0, *, label: int | None = None) -> tuple[Plane, ...]:
+        """Return the planes whose confidence is at most `below`, the least sure first."""
+        found = self.confidences_of(self._label(label))
+        ranked = sorted(found.items(), key=lambda pair: (pair[1], pair[0]))
+        return tuple(plane for plane, sure in ranked if sure <= below)
+
+    def can_propagate(self, label: int) -> bool:
+        """Whether an object is open, and has a mask a person worked on to start from."""
+        return self._propagator.can_propagate(label, self._axis)
+
+    def set_axis(self, axis: int) -> None:
+        """Choose the planes that clicks and propagation use; a `DataError` if there are none."""
+        self._axis = self.volume.check_plane(Plane(axis, 0)).axis
+
+    def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
+        """Keep what models prepare on disk as well, for another day; None: in memory only."""
+        self.predictor.keep_embeddings(files)
+
+    @recorded
+    def change_setup(self, **changes: Any) -> Change:
+        """Change model, window, channels or another field of `Setup`, as one entry.
+
+        Masks stay; planes with prompts are then `is_pending`, and answered anew when requested.
+        """
+        old = self.setup
+        setup = old.changed(**changes)
+        if setup.model is not old.model:
+            self.predictor.prepared.clear()
+        return self.document.do(f"Change {' and '.join(changes)}", {SETUP: setup})
+
+    @recorded
+    def new_object(self, label: int | None = None) -> int:
+        """Begin an object, make it the current one, and return its label."""
+        chosen = self.document.new_label(label)
+        self.document.do("New object", {ObjectKey(chosen): ObjectInfo(chosen), OBJECT: chosen})
+        return chosen
+
+    def select_object(self, label: int) -> None:
+        """Make an object the current one; a `PromptError` if there is none of that label."""
+        self.document.object = self.document.check_object(label)
+
+    @recorded
+    def remove_object(self, label: int | None = None) -> Change:
+        """Remove an object with its prompts and mask; see `Document.remove_object`."""
+        return self.document.remove_object(label)
+
+    @recorded
+    def finish_object(self, label: int | None = None) -> Change:
+        """Lock an object, the current one: it takes no further prompts until reopened."""
+        chosen = self.document.check_object(label)
+        return self.document.do("Finish object", {ObjectKey(chosen): ObjectInfo(chosen, True)})
+
+    @recorded
+    def reopen_object(self, label: int | None = None) -> Change:
+        """Let a finished object take prompts again; see `finish_object`."""
+        chosen = self.document.check_object(label)
+        return self.document.do("Reopen object", {ObjectKey(chosen): ObjectInfo(chosen)})
+
+    # prompts, answered at once
 
     def click(self, position: Sequence[float], positive: bool = True) -> Result:
         """Add a click for the current object and predict its plane.
@@ -83,309 +370,332 @@ class Session(Alternatives, Cleaning):
         Returns
         -------
         Result
-            Its `patch` is the answer on the plane.
+            Its `patch` is the answer on the plane; not complete if the runner computes it later.
 
         Raises
         ------
         PromptError
-            If the position has another number of coordinates, holds NaN or lies outside, or the
-            object is finished.
+            If the position is not one in the data, or the object is finished.
         """
-        plane, row, col = place(self.volume, self.axis, position)
-        given = self.prompts(plane)
-        return self._ask(
-            plane,
-            replace(given, clicks=(*given.clicks, Click(row, col, positive))),
-            "Positive click" if positive else "Negative click",
-        )
+        plane, row, col = place(self.document.volume, self._axis, position)
+        title = "Positive click" if positive else "Negative click"
+        self.add_clicks({plane: (Click(row, col, positive),)}, title)
+        return self.predictor.predict_or_recall(plane, self.document.object)
 
     def set_box(self, box: Box | None, plane: Plane | None = None) -> Result:
-        """Put a box round the current object, or take it away with None, and predict.
-
-        Parameters
-        ----------
-        box : Box or None
-            In pixels of the plane's slice.
-        plane : Plane, optional
-            May be left out in 2-D.
-
-        Raises
-        ------
-        PromptError
-            If the plane does not exist or is missing, the box lies outside, or the model takes no
-            boxes.
-        """
-        where = _plane(self, plane)
-        return self._ask(where, replace(self.prompts(where), box=box), "Set box")
+        """Put a box round the current object, or take it away with None, and predict."""
+        where = plane_or_only(self.volume, plane)
+        self.give({where: replace(self.prompts(where), box=box)}, "Set box")
+        return self.predictor.predict_or_recall(where, self.object)
 
     def add_scribble(self, scribble: Scribble, plane: Plane | None = None) -> Result:
         """Draw a line on, or beside, the current object and predict; see `set_box`."""
-        where = _plane(self, plane)
+        where = plane_or_only(self.volume, plane)
         given = self.prompts(where)
-        scribbles = (*given.scribbles, scribble)
-        return self._ask(where, replace(given, scribbles=scribbles), "Add scribble")
+        self.give({where: replace(given, scribbles=(*given.scribbles, scribble))}, "Add scribble")
+        return self.predictor.predict_or_recall(where, self.object)
 
     def remove_click(self, number: int) -> Change:
-        """Remove a click and answer those after it again, as if it had not been made.
-
-        Parameters
-        ----------
-        number : int
-            Index in `clicks`; negative counts from the end.
-
-        Raises
-        ------
-        PromptError
-            If there is no such click.
-        """
-        plane, clicks, at = _find(self, number)
-        left = clicks[:at] + clicks[at + 1 :]
-        return self._change({plane: left}, "Remove click")
+        """Remove a click by its index in `clicks`; answer as if it had not been made."""
+        plane, clicks, at = self.document.find_click(number)
+        return self._replace_clicks({plane: clicks[:at] + clicks[at + 1 :]}, "Remove click")
 
     def move_click(self, number: int, position: Sequence[float]) -> Change:
-        """Move a click, to another plane if need be, and answer again.
-
-        Parameters
-        ----------
-        number : int
-            Index in `clicks`; negative counts from the end.
-        position : sequence of float
-            As in `click`.
-
-        Raises
-        ------
-        PromptError
-            If there is no such click, or the position is not on a plane of the click's axis.
-        """
-        plane, clicks, at = _find(self, number)
+        """Move a click by its index in `clicks`, to another plane if need be; answer again."""
+        plane, clicks, at = self.document.find_click(number)
         target, row, col = place(self.volume, plane.axis, position)
-        moved = Click(row, col, clicks[at].positive)
+        moved, left = Click(row, col, clicks[at].positive), (clicks[:at], clicks[at + 1 :])
         if target == plane:
-            return self._change({plane: (*clicks[:at], moved, *clicks[at + 1 :])}, "Move click")
+            return self._replace_clicks({plane: (*left[0], moved, *left[1])}, "Move click")
         there = (*self.prompts(target).clicks, moved)
-        return self._change({plane: clicks[:at] + clicks[at + 1 :], target: there}, "Move click")
+        return self._replace_clicks({plane: left[0] + left[1], target: there}, "Move click")
 
     def set_initial_mask(self, mask: Array, plane: Plane | None = None) -> Change:
-        """Start the current object from a mask; clicks that follow correct it.
-
-        Parameters
-        ----------
-        mask : ndarray of bool
-            Of a slice's shape (H, W) with `plane`, or of the data's shape; of any other dtype,
-            non-zero is the object. In 3-D, planes of `axis` that hold a pixel of it, or that a
-            person worked on, take over their slice.
-        plane : Plane, optional
-            May be left out in 2-D.
-
-        Raises
-        ------
-        DataError
-            If the mask is on another grid.
-        PromptError
-            If the plane does not exist, or the object is finished.
-        """
-        if plane is not None or self.volume.ndim == 2:
-            return self.set_initial({_plane(self, plane): mask})
-        if np.shape(mask) != self.volume.shape:
-            raise DataError(
-                f"mask is on another grid: expected the data's shape {self.volume.shape}, got "
-                f"{np.shape(mask)!r}. Give a plane with a 2-D mask, or resample it first."
-            )
-        clicked = set(self.clicked_planes(self.axis))
-        slices = {p: self.volume.of(np.asarray(mask), p) for p in self.volume.planes(self.axis)}
-        return self.set_initial({p: m for p, m in slices.items() if p in clicked or m.any()})
+        """Start the current object from a mask of a slice or of the data; see `masks_by_plane`."""
+        clicked = self.clicked_planes(self._axis)
+        return self.set_initial(masks_by_plane(self.volume, mask, plane, self._axis, clicked))
 
     def predict(self, plane: Plane) -> Result | None:
-        """Answer what the current object's prompts on a plane still wait for; None if nothing."""
-        request = self.request(plane)
-        if request is None:
-            return None
-        result = run(request)
-        self.accept(result)
-        return result
+        """Answer what the current object's prompts on a plane still wait for.
+
+        None if that is nothing, or the runner computes it elsewhere and `accept` gets the result.
+        """
+        return self.predictor.predict(plane, self.document.object)
+
+    # prompts, answered later
+
+    def set_prompts(self, plane: Plane, prompts: Prompts) -> Change:
+        """Replace everything given for the current object on a plane.
+
+        The mask follows at once if it is known already, or else when a `Result` is accepted.
+        """
+        return self.give({plane: prompts})
+
+    def give(self, changes: Mapping[Plane, Prompts], title: str = "Change prompts") -> Change:
+        """Replace everything given on several planes, as one entry; see `set_prompts`.
+
+        Where clicks were added and nothing else has changed, only those are written down.
+        """
+        added: dict[Plane, tuple[Click, ...]] = {}
+        for plane, prompts in changes.items():
+            old = self.prompts(plane)
+            added[plane] = added_clicks(old.clicks, prompts.clicks)
+            if not added[plane] or replace(prompts, clicks=old.clicks) != old:
+                return self.change_prompts(changes, title)
+        return self.add_clicks(added, title)
+
+    @recorded
+    def add_clicks(
+        self, clicks: Mapping[Plane, tuple[Click, ...]], title: str = "Add clicks"
+    ) -> Change:
+        """Add clicks after those that are given on several planes, as one entry."""
+        changes = {}
+        for plane, new in clicks.items():
+            given = self.document.state(self.document.object, plane).prompts
+            changes[plane] = replace(given, clicks=(*given.clicks, *new))
+        return self._change_prompts(changes, title)
+
+    @recorded
+    def change_prompts(
+        self, changes: Mapping[Plane, Prompts], title: str = "Change prompts"
+    ) -> Change:
+        """Replace everything given on several planes, as one entry; see `set_prompts`."""
+        return self._change_prompts(changes, title)
+
+    @recorded
+    def set_initial(
+        self,
+        masks: Mapping[Plane, BoolArray],
+        title: str = "Set initial mask",
+        token: str | None = None,
+    ) -> Change:
+        """Start planes from given masks, shown at once, as one entry; see `Predictor.start`."""
+        states = self.predictor.start(self.document.check_open(), masks)
+        for plane in masks:
+            self.predictor.last_plane = plane
+        return self.document.do(title, states, token)
+
+    def is_pending(self, plane: Plane) -> bool:
+        """Whether the current object's prompts on a plane still wait for their answer."""
+        return self.predictor.is_pending(plane, self.object)
+
+    def request(self, plane: Plane) -> Request | None:
+        """Return what there is to compute on a plane; None if its answer is there.
+
+        Ask when a thread is free to run it: it then holds every click made meanwhile.
+        """
+        return self.predictor.request(plane, self.document.object)
+
+    def accept(self, result: Result) -> bool:
+        """Take over a result; False if it was overtaken, see `Predictor.accept`."""
+        return self.predictor.accept(result)
+
+    @recorded
+    def choose_alternative(self, number: int, plane: Plane | None = None) -> Change:
+        """Put another of the offered masks in place; see `Alternatives.choose`."""
+        return self._alternatives.choose(number, plane)
+
+    # what a person does by hand
+
+    @recorded
+    def paint(self, strokes: Mapping[Plane, BoolArray], label: int) -> Change:
+        """Paint or erase pixels by hand, see `Painter.paint`; models' answers leave them alone."""
+        return self._painter.paint(strokes, label)
+
+    @recorded
+    def clear_painted(self, label: int | None = None, plane: Plane | None = None) -> Change | None:
+        """Drop what was painted for an object, the current one; see `Painter.clear`."""
+        return self._painter.clear(label, plane)
+
+    @recorded
+    def protect(self, **rules: Any) -> Change:
+        """Change policy, inside or region of `Protection`; see `Painter.protect`."""
+        return self._painter.protect(rules)
+
+    @recorded
+    def lock_object(self, label: int) -> Change:
+        """Keep an object's pixels as they are, whatever is done to it or to others."""
+        return self._painter.set_locked(label, True)
+
+    @recorded
+    def unlock_object(self, label: int) -> Change:
+        """Let an object's pixels change again, finished or not; see `lock_object`."""
+        return self._painter.set_locked(label, False)
+
+    @recorded
+    def take_over(self, plane: Plane, label: int | None = None) -> Change | None:
+        """Give an object its answer's pixels that others hold; see `Painter.take_over`."""
+        return self._painter.take_over(plane, label)
+
+    @recorded
+    def clean_up(
+        self,
+        *,
+        holes: bool = False,
+        largest: bool = False,
+        smooth_mm: float = 0.0,
+        label: int | None = None,
+    ) -> Change:
+        """Tidy an object on the planes of `axis`; see `CleanUp.apply`."""
+        return self._clean_up.apply(
+            self._axis, label, holes=holes, largest=largest, smooth_mm=smooth_mm
+        )
+
+    # propagation, tracking, similar objects
+
+    def propagation_request(
+        self,
+        planes: range | None = None,
+        *,
+        settings: WalkSettings | None = None,
+        label: int | None = None,
+        together: str | None = None,
+    ) -> Walk:
+        """Return what there is to propagate along `axis`; see `Propagator.request`."""
+        return self._propagator.request(
+            self._axis, planes, settings=settings, label=label, together=together
+        )
+
+    def accept_step(self, step: Step) -> bool:
+        """Take over one step of a walk; False if overtaken, see `Propagator.accept_step`."""
+        return self._propagator.accept_step(step)
+
+    def accept_followed(self, label: int, plane: Plane, step: Step, token: Hashable = None) -> bool:
+        """Take over a mask tracked from another time point; see `TrackedMasks.accept`."""
+        return self._tracked.accept(label, plane, step, token)
 
     def propagate(
         self,
         planes: range | None = None,
         *,
         settings: WalkSettings | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Change:
-        """Carry the current object's masks from the clicked planes of `axis` to their neighbours.
-
-        Planes a person worked on stay as they are. It stops where the object ends, see `Ending`.
-        What an earlier call did and nothing has changed is not done again.
-
-        Parameters
-        ----------
-        planes : range, optional
-            Only these are changed; all by default.
-        settings : WalkSettings, optional
-            When to stop.
-        on_progress : callable, optional
-            Called with planes done and planes in all.
-        should_stop : callable, optional
-            Asked between two planes; what has been done by then stays.
-
-        Raises
-        ------
-        PromptError
-            See `propagation_request`.
-        """
-        self._answer_all(self.object)
-        request = self.propagation_request(planes, settings=settings)
-        return self._walk(request, on_progress, should_stop)
+        """Carry the current object from its clicked planes on; see `Propagator.propagate`."""
+        return self._propagator.propagate(
+            self._axis, planes, settings, on_progress=on_progress, should_stop=should_stop
+        )
 
     def propagate_all(
         self,
         planes: range | None = None,
         *,
         settings: WalkSettings | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Change:
-        """Carry every object that is not finished to its neighbouring planes; one step of undo.
+        """Carry every object that is not finished on; see `Propagator.propagate_all`."""
+        return self._propagator.propagate_all(
+            self._axis, planes, settings, on_progress=on_progress, should_stop=should_stop
+        )
 
-        Objects take turns, so that planes are encoded once for all of them; where two would
-        overlap, the overlap rule decides, so by default the first to come has the pixel.
+    def search_request(
+        self,
+        plane: Plane,
+        *,
+        window: Window | None = None,
+        labels: NDArray[np.integer] | None = None,
+    ) -> SearchRequest:
+        """Return what there is to look for on a plane; see `SimilarObjects.request`."""
+        return self._similar.request(plane, window, labels)
 
-        Parameters
-        ----------
-        planes, settings
-            As in `propagate`.
-        on_progress : callable, optional
-            Called with objects done and objects in all.
-        should_stop : callable, optional
-            Asked between two planes; what has been done by then stays.
+    @recorded
+    def begin_with(
+        self,
+        masks: Mapping[Plane, BoolArray],
+        label: int | None = None,
+        title: str = TITLE_SIMILAR,
+        token: str | None = None,
+    ) -> Change:
+        """Begin an object with masks, as one entry; the current object stays the current one.
 
-        Raises
-        ------
-        PromptError
-            If no object can be propagated, see `can_propagate` and `propagation_request`.
+        `label` is as in `new_object`, the rest as in `set_initial`.
         """
-        for label in self.objects:
-            self._answer_all(label)
-        chosen = [label for label in self.objects if self.can_propagate(label)]
-        if not chosen:
-            raise PromptError(
-                f"nothing to propagate: expected an object that is not finished, with a mask on a "
-                f"plane of axis {self.axis} that a person worked on, got none. Click on one first."
-            )
-        together = f"{TITLE_ALL} {self.document.next_serial()}"
-        requests = [
-            self.propagation_request(planes, settings=settings, label=label, together=together)
-            for label in chosen
-        ]
-        ends = [(request.label, request.stretches[-1]) for request in requests if request.stretches]
-        done = len(requests) - len(ends)
-
-        def told(step: Step) -> None:
-            nonlocal done
-            if step.plane is None and (step.walk.label, step.stretch) in ends:
-                done += 1
-                if on_progress is not None:
-                    on_progress(done, len(requests))
-
-        if done and on_progress is not None:
-            on_progress(done, len(requests))
-        change = self._take_all(walk_all(requests), told, should_stop)
-        return replace(change, title=TITLE_ALL, objects=tuple(chosen))
+        chosen = self.document.new_label(label)
+        changes: dict[Hashable, Any] = {ObjectKey(chosen): ObjectInfo(chosen)}
+        return self.document.do(title, {**changes, **self.predictor.start(chosen, masks)}, token)
 
     def find_alike(
         self,
         plane: Plane | None = None,
         *,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> tuple[int, ...]:
-        """Find more objects like those on a plane, and begin each; one step of undo for all.
+        """Find more objects like those on a plane, begin each, and return their labels.
 
-        Parameters
-        ----------
-        plane : Plane, optional
-            May be left out in 2-D.
-        on_progress : callable, optional
-            Called with places looked at and places in all.
-        should_stop : callable, optional
-            Asked between two places; what has been found by then stays.
-
-        Returns
-        -------
-        tuple of int
-            Their labels. The current object stays the current one.
-
-        Raises
-        ------
-        PromptError
-            If there is no object on the plane, see also `search_request` and `search`.
+        All are one step of undo; the current object stays the current one. `on_progress` is called
+        with places looked at and places in all. See `SimilarObjects.request` and `search`.
         """
-        where = _plane(self, plane)
+        where = plane_or_only(self.volume, plane)
         request = self.search_request(where)
-        token, before = f"{TITLE_ALIKE} {self.document.next_serial()}", self.objects
-        for sought in search(request):
-            if sought.found is not None:
-                self.begin_with({where: sought.found}, token=token)
+        token, before = self.document.token(TITLE_SIMILAR), self.objects
+        for step in search(request):
+            if step.found is not None:
+                self.begin_with({where: step.found}, token=token)
             if on_progress is not None:
-                on_progress(sought.done, sought.total)
+                on_progress(step.done, step.total)
             if should_stop is not None and should_stop():
                 break
         return tuple(label for label in self.objects if label not in before)
 
-    def _answer_all(self, label: int) -> None:
-        """Have an object answered on every plane of the axis that waits for it."""
-        current = self.object
-        self.select_object(label)
-        for plane in self.clicked_planes(self.axis):
-            self.predict(plane)
-        self.select_object(current)
+    # undo and redo
 
-    def _walk(
-        self,
-        request: Walk,
-        on_progress: Callable[[int, int], None] | None,
-        should_stop: Callable[[], bool] | None,
-    ) -> Change:
-        def told(step: Step) -> None:
-            if on_progress is not None:
-                on_progress(step.done, step.total)
+    @property
+    def undo_title(self) -> str | None:
+        """What undo would take back; None if there is nothing."""
+        return self.document.history.undo_title
 
-        change = self._take_all(walk(request), told, should_stop)
-        return replace(change, objects=(request.label,))
+    @property
+    def redo_title(self) -> str | None:
+        """What redo would bring back; None if there is nothing."""
+        return self.document.history.redo_title
 
-    def _take_all(
-        self,
-        steps: Iterator[Step],
-        told: Callable[[Step], None],
-        should_stop: Callable[[], bool] | None,
-    ) -> Change:
-        """Take over the steps of a propagation as they come."""
-        changed, stops = set(), []
-        if should_stop is not None and should_stop():
-            return Change(TITLE)
-        for step in steps:
-            self.accept_step(step)
-            stops += [(step.walk.label, stop) for stop in step.stops]
-            if step.plane is not None:
-                changed.add(step.plane)
-            told(step)
-            if should_stop is not None and should_stop():
-                break
-        return Change(TITLE, tuple(sorted(changed)), stops=tuple(stops))
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to take back."""
+        return self.undo_title is not None
 
-    def _ask(self, plane: Plane, prompts: Prompts, title: str) -> Result:
-        self.give({plane: prompts}, title)
-        result = self.predict(plane)
-        if result is not None:
-            return result
-        answer, question = (
-            self.answer(plane),
-            self._question(plane, self.document.state(self.object, plane)),
-        )
-        answers = () if answer is None else ((len(prompts.clicks), answer),)
-        return Result(self.revision, self.object, question, answers)
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is something to bring back."""
+        return self.redo_title is not None
 
-    def _change(self, clicks: dict[Plane, tuple[Click, ...]], title: str) -> Change:
+    def can_go(self, action: str, object: int) -> bool:
+        """Whether "undo" or "redo" of one object alone would do something."""
+        document = self.document
+        found = document.last_of(object) if action == "undo" else document.last_reverted(object)
+        return object in document.objects and found is not None
+
+    @recorded
+    def undo(self, object: int | None = None) -> Change | None:
+        """Take back the last action, at once and without the model; None if there is none.
+
+        Of one object alone if it is named, see `Document.revert`.
+        """
+        document = self.document
+        change = document.undo() if object is None else document.revert(object)
+        return self.predictor.refresh(change)
+
+    @recorded
+    def redo(self, object: int | None = None) -> Change | None:
+        """Bring back the action undone last; of one object alone, see `Document.bring_back`."""
+        document = self.document
+        change = document.redo() if object is None else document.bring_back(object)
+        return self.predictor.refresh(change)
+
+    def _label(self, label: int | None) -> int:
+        return self.document.object if label is None else label
+
+    def _change_prompts(self, changes: Mapping[Plane, Prompts], title: str) -> Change:
+        label = self.document.check_open()
+        states: dict[Hashable, Any] = {}
+        for plane, prompts in changes.items():
+            states[PlaneKey(label, plane)] = self.predictor.change_prompts(plane, label, prompts)
+        return self.document.do(title, states)
+
+    def _replace_clicks(self, clicks: dict[Plane, tuple[Click, ...]], title: str) -> Change:
         changes = {p: replace(self.prompts(p), clicks=given) for p, given in clicks.items()}
         change = self.give(changes, title)
         for plane in changes:
@@ -395,23 +705,3 @@ class Session(Alternatives, Cleaning):
     def _predict_all(self) -> None:
         for plane in self.clicked_planes():
             self.predict(plane)
-
-
-def _find(session: Session, number: int) -> tuple[Plane, tuple[Click, ...], int]:
-    clicks = session.clicks
-    if not -len(clicks) <= number < len(clicks):
-        raise PromptError(
-            f"click does not exist: expected a number below {len(clicks)}, got {number!r}. "
-            "See `clicks` for those of the current object."
-        )
-    placed = clicks[number]
-    return placed.plane, session.prompts(placed.plane).clicks, placed.number
-
-
-def _plane(session: Session, plane: Plane | None) -> Plane:
-    if plane is None and session.volume.ndim == 3:
-        raise PromptError(
-            "plane is missing: expected a Plane in a volume, got None. "
-            "Say on which plane, e.g. Plane(0, 40)."
-        )
-    return plane or Plane(0, 0)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from napari_intseg.training.parallel import SOLO, Peers
-from napari_intseg.training.sources import Source
+from napari_intseg.training.run_state import SOLO, Peers
+from napari_intseg.training.sources import PictureSource
 from napari_intseg.training.views import TrainingView, draw_views
 
 Views = tuple[Tensor, ...]
@@ -21,7 +21,7 @@ probability (N, 1, H, W) and the number of its image (N,)."""
 class ViewDataset(Dataset[list[TrainingView]]):
     """View by (number, size): once for each object that is learnt from it."""
 
-    def __init__(self, sources: list[Source], seed: int, objects: int = 1) -> None:
+    def __init__(self, sources: list[PictureSource], seed: int, objects: int = 1) -> None:
         self.sources = sources
         self.seed = seed
         self.objects = objects
@@ -82,7 +82,7 @@ def _one_thread(worker: int) -> None:  # noqa: ARG001
 
 
 def make_loader(
-    sources: list[Source],
+    sources: list[PictureSource],
     sampler: StepSampler,
     *,
     seed: int,

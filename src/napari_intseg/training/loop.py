@@ -1,36 +1,149 @@
 """Train a click pyramid: data, steps, checkpoints, measurements, one weights file."""
 
 import copy
+import csv
+import io
 import json
 import logging
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save
+from torch import Tensor
 
+from napari_intseg.core.files import write_bytes, write_text
 from napari_intseg.errors import DataError, DeviceError
 from napari_intseg.models.bundled import load_net
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
 from napari_intseg.models.nets.lite0 import load_imagenet
-from napari_intseg.models.own import read_metadata
 from napari_intseg.models.registry import find_model
-from napari_intseg.models.weights import locate
+from napari_intseg.models.weights.locate import locate
+from napari_intseg.models.weights.user_trained import ARCHITECTURE, read_metadata
 from napari_intseg.training.batches import StepSampler, make_loader, step_rng
-from napari_intseg.training.checkpoint import FILE, Progress, restore_state, save_state
-from napari_intseg.training.export import write_weights
-from napari_intseg.training.log import Log, measurements
-from napari_intseg.training.noisy_copies import add_noisy_copies
 from napari_intseg.training.options import TrainOptions
-from napari_intseg.training.parallel import Peers, run_with_peers
-from napari_intseg.training.sources import Source, Task, hold_out, read_source
+from napari_intseg.training.run_state import (
+    FILE,
+    Peers,
+    Progress,
+    restore_state,
+    run_with_peers,
+    save_state,
+)
+from napari_intseg.training.sensor import add_noisy_copies
+from napari_intseg.training.sources import PictureSource, Task, hold_out, read_source
 from napari_intseg.training.step import StepResult, click_step, follow, parameter_groups
 from napari_intseg.training.synthetic import make_worlds
-from napari_intseg.training.validate import Measured, validate
+from napari_intseg.training.validate import HeldOutScores, validate
+
+
+def write_weights(
+    path: Path,
+    state_dict: Mapping[str, Tensor],
+    *,
+    traits: Mapping[str, Any] | None = None,
+    card: str = "",
+) -> Path:
+    """Write a network's weights in half precision, with metadata that make the file a model.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.safetensors``; its stem becomes the model's name. Replaced if it is there.
+    state_dict : mapping of str to Tensor
+        Of a `ClickPyramid`.
+    traits : mapping, optional
+        Settings other than the network's own, see `models.bundled.read_traits`.
+    card : str
+        What it was trained on, for people.
+    """
+    values = {
+        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for name, value in state_dict.items()
+    }
+    metadata = {
+        "architecture": ARCHITECTURE,
+        "traits": json.dumps(dict(traits or {}), sort_keys=True),
+        "card": card,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, save(values, metadata))  # its own writer makes files only their owner reads
+    return path
+
+
+_MEASURED = tuple(field.name for field in fields(HeldOutScores))
+COLUMNS = ("step", "seconds", "size_px", "rate", "loss", "first_iou", "last_iou", *_MEASURED)
+
+
+class Log:
+    """Appends rows to ``log.csv``; a run that goes on forgets what it will do again.
+
+    Parameters
+    ----------
+    output : Path
+        Folder of the run.
+    step : int
+        Rows behind this step are of a run that was killed, and are taken out.
+    """
+
+    def __init__(self, output: Path, step: int = 0) -> None:
+        self._path = output / "log.csv"
+        kept = [row for row in read_log(output) if int(row["step"]) <= step] if step else []
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(kept)
+        write_text(self._path, stream.getvalue())
+        self._board: Any = None
+        if find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(output / "tensorboard"), purge_step=step or None)
+
+    def write(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Append a row; columns that are not given, or None, stay empty."""
+        values = {name: value for name, value in values.items() if value is not None}
+        with self._path.open("a", newline="", encoding="utf-8") as stream:
+            shown = {name: f"{value:.6g}" for name, value in values.items()}
+            csv.DictWriter(stream, COLUMNS).writerow({"step": step, **shown})
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Let go of TensorBoard's file."""
+        if self._board is not None:
+            self._board.close()
+
+
+def read_log(output: Path) -> list[dict[str, str]]:
+    """Return the rows of a run's log; none when there is no log yet."""
+    path = output / "log.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [dict(row) for row in csv.DictReader(stream)]
+
+
+def measurements(output: Path) -> dict[int, HeldOutScores]:
+    """Return what was measured so far, by step."""
+    return {
+        int(row["step"]): HeldOutScores(*(_number(row.get(name)) for name in _MEASURED))  # type: ignore[arg-type]
+        for row in read_log(output)
+        if row[_MEASURED[0]]
+    }
+
+
+def _number(text: str | None) -> float | None:
+    """Return a value of the log; None where it is empty or older than its column."""
+    return float(text) if text else None
+
 
 WARM_UP = 0.03
 """Share of a run in which the learning rate rises; then it follows half a cosine."""
@@ -53,9 +166,9 @@ class Trained:
         Steps done, those before resuming included.
     kept_step : int
         After which the weights in the file were; 0: nothing learnt was better.
-    before : Measured or None
+    before : HeldOutScores or None
         Of the weights it began with; None when nothing was held out, and from ImageNet.
-    measured : Measured or None
+    measured : HeldOutScores or None
         Of the weights in the file; None when nothing was held out. Never worse than `before`.
     stopped : bool
         Whether it was asked to stop before the end; the checkpoint then goes on from here.
@@ -64,8 +177,8 @@ class Trained:
     weights: Path
     step: int
     kept_step: int
-    before: Measured | None
-    measured: Measured | None
+    before: HeldOutScores | None
+    measured: HeldOutScores | None
     stopped: bool
 
 
@@ -137,7 +250,7 @@ def _work(
         return run.go(on_progress, should_stop)
 
 
-def _read(options: TrainOptions) -> tuple[list[Source], tuple[Task, ...]]:
+def _read(options: TrainOptions) -> tuple[list[PictureSource], tuple[Task, ...]]:
     sources, tasks = [], list[Task]()
     for folder, weight in options.folders:
         source = read_source(folder, weight, masks=dict(options.masks))
@@ -190,7 +303,7 @@ class _Run:
     def __init__(
         self,
         options: TrainOptions,
-        sources: list[Source],
+        sources: list[PictureSource],
         tasks: tuple[Task, ...],
         device: torch.device,
         start: tuple[ClickPyramid, dict[str, Any]],

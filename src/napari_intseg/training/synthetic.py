@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import Array, BoolArray, FloatArray
-from napari_intseg.training.sources import Picture, Source, make_picture
+from napari_intseg.training.sources import Picture, PictureSource, make_picture
 
 SIDE = 256
 COUNT = 480
@@ -26,13 +26,13 @@ Labels = NDArray[np.int32]
 World = tuple[FloatArray, Labels]
 
 
-def make_worlds(weight: float, *, seed: int, count: int = COUNT, side: int = SIDE) -> Source:
+def make_worlds(weight: float, *, seed: int, count: int = COUNT, side: int = SIDE) -> PictureSource:
     """Return invented pictures as a source to train on; the same arguments draw the same.
 
     Parameters
     ----------
     weight : float
-        See `Source`.
+        See `PictureSource`.
     seed : int
     count : int
         How many pictures, of each kind about as many.
@@ -40,7 +40,7 @@ def make_worlds(weight: float, *, seed: int, count: int = COUNT, side: int = SID
         Of the pictures, in pixels.
     """
     drawn = (_draw_picture(seed, index, side) for index in range(count))
-    return Source("synthetic", tuple(one for one in drawn if one is not None), weight)
+    return PictureSource("synthetic", tuple(one for one in drawn if one is not None), weight)
 
 
 def _draw_picture(seed: int, index: int, side: int) -> Picture | None:

@@ -21,7 +21,7 @@ TARGETS = (0.85, 0.90)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class HeldOutScores:
     """Means over the held-out objects, noisy copies apart.
 
     Parameters
@@ -58,7 +58,7 @@ def validate(
     traits: Mapping[str, Any] | None = None,
     device: str,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Measured | None:
+) -> HeldOutScores | None:
     """Let the robot user segment held-out objects with a network.
 
     Parameters
@@ -99,8 +99,8 @@ def _clicks_and_ious(model: Bundled, task: Task, protocol: Protocol) -> tuple[fl
     return (*clicks, ious[0], ious[2], ious[4])
 
 
-def _summarise(rows: Array) -> Measured:
+def _summarise(rows: Array) -> HeldOutScores:
     """Return the means of rows (noisy, NoC@85, NoC@90, IoU@1, IoU@3, IoU@5)."""
     noisy = rows[:, 0] == 1
     of_noisy = rows[noisy, 1:3].mean(0).tolist() if noisy.any() else (None, None)
-    return Measured(*rows[~noisy, 1:].mean(0).tolist(), *of_noisy)
+    return HeldOutScores(*rows[~noisy, 1:].mean(0).tolist(), *of_noisy)

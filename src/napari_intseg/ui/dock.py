@@ -17,13 +17,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_intseg.session.journal_file import journals_folder
-from napari_intseg.ui import alternatives, one_object, tools
-from napari_intseg.ui.actions import Keys
-from napari_intseg.ui.bridge import Bridge
-from napari_intseg.ui.comparison import Comparison
-from napari_intseg.ui.first_click import FirstClick
-from napari_intseg.ui.looking import Looking
+from napari_intseg.session.journal.file import journals_folder
+from napari_intseg.ui.compare.controller import Comparison
+from napari_intseg.ui.controllers import alternative_masks, object_actions, prompt_tools
+from napari_intseg.ui.controllers.first_click import FirstClick
+from napari_intseg.ui.controllers.propagation import Review
+from napari_intseg.ui.controllers.show_object import show_object
+from napari_intseg.ui.controllers.time_tracking import TimeTracking
+from napari_intseg.ui.controllers.view_settings import ViewSettings
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.action_panel import ActionPanel, is_volume
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.compare_panel import ComparePanel
@@ -42,12 +44,10 @@ from napari_intseg.ui.panels.section import Section
 from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
-from napari_intseg.ui.recovery import Recovery
-from napari_intseg.ui.review import Review
-from napari_intseg.ui.show_object import show_object
-from napari_intseg.ui.through_time import ThroughTime
-from napari_intseg.ui.workbench import Workbench
-from napari_intseg.ui.writers import put_writers_first
+from napari_intseg.ui.qt.keybindings import Keys
+from napari_intseg.ui.qt.worker_thread import GuiThread
+from napari_intseg.ui.storage.recovery import Recovery
+from napari_intseg.ui.storage.writer_order import put_writers_first
 
 _Closing = tuple[Callable[[], None], ...]
 
@@ -58,7 +58,7 @@ def find_widget(viewer: Any) -> "SegmentWidget | None":
     """Return the widget that is open in a viewer; None if there is none."""
     wanted = getattr(viewer, "__wrapped__", viewer)
     for widget in _OPEN:
-        own = widget.bench.viewer
+        own = widget.controller.viewer
         if getattr(own, "__wrapped__", own) is wanted:
             return widget
     return None
@@ -81,8 +81,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
 
     Attributes
     ----------
-    bench : Workbench
-        All that it does, for scripts: `bench.new_object()`, `bench.propagate()`, …
+    controller : ViewerController
+        All that it does, for scripts: `controller.new_object()`, `controller.propagate()`, …
     comparison : Comparison
         A second model beside the first.
     """
@@ -90,40 +90,40 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         put_writers_first()
-        self._bridge = Bridge()
-        self.bench = bench = Workbench(napari_viewer, self._bridge.post)
-        self.comparison = Comparison(bench, self._bridge.post)
-        self.review = Review(bench)
+        self._bridge = GuiThread()
+        self.controller = controller = ViewerController(napari_viewer, self._bridge.post)
+        self.comparison = Comparison(controller, self._bridge.post)
+        self.review = Review(controller)
         calls = self._calls()
         self._known = {**calls, **self._further_calls()}
         self._keys = Keys(napari_viewer, calls)
         buttons = Buttons(calls, self._keys.taken)
-        through = ThroughTime(bench)
-        self.status_panel = StatusPanel(bench, buttons, self.comparison, through)
-        self.image_panel = ImagePanel(bench, Looking(bench, self._bridge.post))
-        self.model_panel = ModelPanel(bench)
-        self.action_panel = ActionPanel(bench, buttons)
-        self.object_panel = ObjectPanel(bench, buttons)
-        self.start_panel = StartPanel(bench)
-        self.prompt_panel = PromptPanel(bench, buttons)
-        self.volume_panel = VolumePanel(bench, buttons)
-        self.review_panel = ReviewPanel(bench, self.review, buttons, through)
-        self.embeddings_panel = EmbeddingsPanel(bench)
+        through = TimeTracking(controller)
+        self.status_panel = StatusPanel(controller, buttons, self.comparison, through)
+        self.image_panel = ImagePanel(controller, ViewSettings(controller, self._bridge.post))
+        self.model_panel = ModelPanel(controller)
+        self.action_panel = ActionPanel(controller, buttons)
+        self.object_panel = ObjectPanel(controller, buttons)
+        self.start_panel = StartPanel(controller)
+        self.prompt_panel = PromptPanel(controller, buttons)
+        self.volume_panel = VolumePanel(controller, buttons)
+        self.review_panel = ReviewPanel(controller, self.review, buttons, through)
+        self.embeddings_panel = EmbeddingsPanel(controller)
         self.compare_panel = ComparePanel(self.comparison, buttons)
-        self.export_panel = ExportPanel(bench)
-        self.keep_panel = KeepPanel(bench)
-        self.protect_panel = ProtectPanel(bench)
-        self.recovery = Recovery(bench, journals_folder())
-        self.recovery_panel = RecoveryPanel(bench, self.recovery)
-        self._first_click = FirstClick(bench)
+        self.export_panel = ExportPanel(controller)
+        self.keep_panel = KeepPanel(controller)
+        self.protect_panel = ProtectPanel(controller)
+        self.recovery = Recovery(controller, journals_folder())
+        self.recovery_panel = RecoveryPanel(controller, self.recovery)
+        self._first_click = FirstClick(controller)
         self._was_fitted = False
         self._arrange()
         self._focus = Focus(self)
-        bench.voice.changed.connect(self._show)
-        bench.voice.answered.connect(self._answered)
+        controller.signals.changed.connect(self._show)
+        controller.signals.answered.connect(self._answered)
         self._show()
         self._shut: Callable[[], None] = _Shut(
-            bench,
+            controller,
             self._keys,
             (
                 self._first_click.close,
@@ -161,7 +161,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _further_calls(self) -> dict[str, Callable[[], object]]:
         """Return what has a command and no key."""
-        bench, here = self.bench, weakref.ref(self)
+        controller, here = self.controller, weakref.ref(self)
 
         def press(panel: str, button: str) -> Callable[[], None]:
             def act() -> None:
@@ -177,8 +177,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
                 widget.model_panel.open_catalogue()
 
         def show_current() -> None:
-            if bench.binder is not None:
-                show_object(bench, bench.binder.drawer.object)
+            if controller.image_controller is not None:
+                show_object(controller, controller.image_controller.session_store.object)
 
         return {
             "export_labels": press("export_panel", "export"),
@@ -188,41 +188,41 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         }
 
     def _calls(self) -> dict[str, Callable[[], object]]:
-        bench, here = self.bench, weakref.ref(self)
+        controller, here = self.controller, weakref.ref(self)
 
         def propagate(every: bool = False) -> None:
             widget = here()
             planes = None if widget is None else widget.volume_panel.planes()
-            bench.propagate(planes, every=every)
+            controller.propagate(planes, every=every)
 
         def cancel() -> None:
-            bench.cancel()
+            controller.cancel()
             widget = here()
             if widget is not None:
                 widget.comparison.cancel()
                 widget.review_panel.through.cancel()
 
         return {
-            "new_object": bench.new_object,
-            "accept_object": bench.accept_object,
-            "find_more": bench.searching.start,
-            "remove_object": partial(one_object.remove, bench),
-            "toggle_sign": bench.toggle_sign,
-            "undo": bench.undo,
-            "redo": bench.redo,
-            "undo_object": partial(one_object.step, bench, "undo"),
-            "redo_object": partial(one_object.step, bench, "redo"),
+            "new_object": controller.new_object,
+            "accept_object": controller.accept_object,
+            "find_more": controller.searching.start,
+            "remove_object": partial(object_actions.remove, controller),
+            "toggle_sign": controller.toggle_sign,
+            "undo": controller.undo,
+            "redo": controller.redo,
+            "undo_object": partial(object_actions.step, controller, "undo"),
+            "redo_object": partial(object_actions.step, controller, "redo"),
             "propagate": propagate,
             "propagate_all": partial(propagate, every=True),
             "next_plane": self.review.next,
             "cancel": cancel,
             "suggest_click": self.comparison.suggest,
-            "click_tool": partial(tools.use, bench, "click"),
-            "box_tool": partial(tools.use, bench, "box"),
-            "scribble_tool": partial(tools.use, bench, "scribble"),
-            "next_answer": partial(alternatives.step, bench),
-            "previous_answer": partial(alternatives.step, bench, -1),
-            "edit_outline": bench.outliner.begin,
+            "click_tool": partial(prompt_tools.use, controller, "click"),
+            "box_tool": partial(prompt_tools.use, controller, "box"),
+            "scribble_tool": partial(prompt_tools.use, controller, "scribble"),
+            "next_answer": partial(alternative_masks.step, controller),
+            "previous_answer": partial(alternative_masks.step, controller, -1),
+            "edit_outline": controller.outliner.begin,
         }
 
     def _arrange(self) -> None:
@@ -301,20 +301,20 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self._show()
 
     def _show(self) -> None:
-        bench, panel = self.bench, self.image_panel
-        self.tabs.setTabVisible(1, is_volume(bench) or panel_has_times(bench))
+        controller, panel = self.controller, self.image_panel
+        self.tabs.setTabVisible(1, is_volume(controller) or panel_has_times(controller))
         told = "Image and model"
-        if not self.header.isExpanded() and bench.image is not None:
+        if not self.header.isExpanded() and controller.image is not None:
             contrast = panel.contrast.currentText()
-            told = f"{bench.image.name} · {bench.loader.choice.name} · {contrast}"
+            told = f"{controller.image.name} · {controller.loader.choice.name} · {contrast}"
         self.header.setText(told)
         self.header.toggleButton().setToolTip(f"{told}\nPress to show or fold the choices.")
 
 
-def panel_has_times(bench: Workbench) -> bool:
+def panel_has_times(controller: ViewerController) -> bool:
     """Whether what is worked on has several time points."""
-    binder = bench.binder
-    return binder is not None and (binder.frame.n_times or 1) > 1
+    image_controller = controller.image_controller
+    return image_controller is not None and (image_controller.image_axes.n_times or 1) > 1
 
 
 def _stack(*widgets: QWidget) -> QWidget:
@@ -332,8 +332,8 @@ def _stack(*widgets: QWidget) -> QWidget:
 def _fit(widget: "weakref.ref[SegmentWidget]") -> Callable[[], None]:
     def fit() -> None:
         here = widget()
-        if here is not None and here.bench.image is not None:
-            here.bench.viewer.reset_view()
+        if here is not None and here.controller.image is not None:
+            here.controller.viewer.reset_view()
 
     return fit
 
@@ -343,23 +343,23 @@ class _Shut:
 
     def __init__(
         self,
-        bench: Workbench,
+        controller: ViewerController,
         keys: Keys,
         panels: _Closing,
         comparison: Comparison,
     ) -> None:
-        self._parts: tuple[Workbench, Keys, _Closing, Comparison] | None
-        self._parts = bench, keys, panels, comparison
+        self._parts: tuple[ViewerController, Keys, _Closing, Comparison] | None
+        self._parts = controller, keys, panels, comparison
 
     def __call__(self, *_: object) -> None:
         parts, self._parts = self._parts, None
         if parts is not None:
-            bench, keys, panels, comparison = parts
+            controller, keys, panels, comparison = parts
             keys.close()
             for close in panels:
                 close()
             comparison.close()
-            bench.close()
+            controller.close()
             comparison.release()
             app = QApplication.instance()
             if app is not None:

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import DataError, IntSegError, PromptError
 from napari_intseg.models.registry import find_model
-from napari_intseg.ui.binder import Binder
-from napari_intseg.ui.layers import NEGATIVE, POSITIVE
-from napari_intseg.ui.loading import Choice, load
-from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.model_loader import Choice, load
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
 
 _TURN_S = 0.005
 """How long `wait` sleeps before it looks again: short against any answer."""
@@ -42,16 +42,18 @@ class Handle:
 
     Attributes
     ----------
-    bench : Workbench
+    controller : ViewerController
         All that the window does.
     """
 
-    def __init__(self, bench: Workbench, turn: Callable[[], None], *, is_own: bool) -> None:
-        self.bench = bench
+    def __init__(
+        self, controller: ViewerController, turn: Callable[[], None], *, is_own: bool
+    ) -> None:
+        self.controller = controller
         self._turn, self._is_own = turn, is_own
         self._failure = ""
-        bench.voice.failed.connect(self._failed)
-        bench.voice.lost.connect(self._failed)
+        controller.signals.failed.connect(self._failed)
+        controller.signals.lost.connect(self._failed)
 
     def choose_image(self, image: Image | str) -> None:
         """Work on an image layer from now on.
@@ -61,14 +63,14 @@ class Handle:
         DataError
             If the viewer has none of that name.
         """
-        layers = [one for one in self.bench.viewer.layers if isinstance(one, Image)]
+        layers = [one for one in self.controller.viewer.layers if isinstance(one, Image)]
         found = [one for one in layers if one is image or one.name == image]
         if not found:
             raise DataError(
                 f"image is unknown: expected one of {[one.name for one in layers]}, got {image!r}. "
                 "Add it to the viewer first."
             )
-        self._do(lambda: self.bench.choose_image(found[0]))
+        self._do(lambda: self.controller.choose_image(found[0]))
 
     def choose_model(self, name: str, *, device: str = "auto", precision: str = "auto") -> None:
         """Answer with another model; it is loaded in the background, see `wait`.
@@ -79,12 +81,12 @@ class Handle:
             If there is none of that name.
         """
         find_model(name)
-        self._do(lambda: self.bench.loader.choose(Choice(name, device, precision)))
+        self._do(lambda: self.controller.loader.choose(Choice(name, device, precision)))
 
     def new_object(self) -> int:
         """Begin an object; return its label."""
-        self._do(self.bench.new_object)
-        return self._binder().drawer.object
+        self._do(self.controller.new_object)
+        return self._image_controller().session_store.object
 
     def select(self, label: int) -> None:
         """Go on with an object.
@@ -94,68 +96,68 @@ class Handle:
         PromptError
             If there is no object of that label.
         """
-        labels = self._binder().drawer.labels
+        labels = self._image_controller().session_store.labels
         if label not in labels:
             raise PromptError(
                 f"object is unknown: expected one of {labels}, got {label!r}. Begin it with "
                 "new_object."
             )
-        self._do(lambda: self.bench.select_object(label))
+        self._do(lambda: self.controller.select_object(label))
 
     def click(self, position: Sequence[float], positive: bool = True) -> None:
         """Click for the current object; the first click begins one."""
-        binder = self._begun()
-        at = self._checked(binder, position)
-        before = binder.clicking.defaults["sign"]
+        image_controller = self._begun()
+        at = self._checked(image_controller, position)
+        before = image_controller.clicking.defaults["sign"]
 
         def act() -> None:
-            binder.clicking.set_defaults(sign=POSITIVE if positive else NEGATIVE)
+            image_controller.clicking.set_defaults(sign=POSITIVE if positive else NEGATIVE)
             try:
-                binder.points.add(at)
+                image_controller.points.add(at)
             finally:
-                binder.clicking.set_defaults(sign=before)
+                image_controller.clicking.set_defaults(sign=before)
 
         self._do(act)
 
     def box(self, first: Sequence[float], last: Sequence[float]) -> None:
         """Give a box by two opposite corners on one plane."""
-        binder = self._begun()
-        a, b = self._checked(binder, first), self._checked(binder, last)
-        rows, cols = self._on_slice(binder, a, b)
+        image_controller = self._begun()
+        a, b = self._checked(image_controller, first), self._checked(image_controller, last)
+        rows, cols = self._on_slice(image_controller, a, b)
         corners = np.array([a, a, b, b])
         corners[:, cols] = [a[cols], b[cols], b[cols], a[cols]]
         corners[:, rows] = [a[rows], a[rows], b[rows], b[rows]]
-        self._do(lambda: binder.boxes.shown().add(corners, shape_type="rectangle"))
+        self._do(lambda: image_controller.boxes.shown().add(corners, shape_type="rectangle"))
 
     def scribble(self, points: Sequence[Sequence[float]], positive: bool = True) -> None:
         """Draw a line on the object, or beside it, through points of one plane."""
-        binder = self._begun()
-        path = np.array([self._checked(binder, point) for point in points])
-        before = binder.clicking.defaults["sign"]
+        image_controller = self._begun()
+        path = np.array([self._checked(image_controller, point) for point in points])
+        before = image_controller.clicking.defaults["sign"]
 
         def act() -> None:
-            binder.clicking.set_defaults(sign=POSITIVE if positive else NEGATIVE)
-            layer = binder.boxes.shown()
-            binder.boxes.set_defaults()
+            image_controller.clicking.set_defaults(sign=POSITIVE if positive else NEGATIVE)
+            layer = image_controller.boxes.shown()
+            image_controller.boxes.set_defaults()
             try:
                 layer.add(path, shape_type="path")
             finally:
-                binder.clicking.set_defaults(sign=before)
-                binder.boxes.set_defaults()
+                image_controller.clicking.set_defaults(sign=before)
+                image_controller.boxes.set_defaults()
 
         self._do(act)
 
     def accept(self) -> None:
         """Lock the current object, and begin the next."""
-        self._do(self.bench.accept_object)
+        self._do(self.controller.accept_object)
 
     def undo(self) -> None:
         """Take back the last action."""
-        self._do(self.bench.undo)
+        self._do(self.controller.undo)
 
     def redo(self) -> None:
         """Bring back what was undone last."""
-        self._do(self.bench.redo)
+        self._do(self.controller.redo)
 
     def propagate(self, planes: range | None = None, *, every: bool = False) -> None:
         """Carry the current object, or every one that is not accepted, to other planes.
@@ -163,7 +165,7 @@ class Handle:
         What was clicked is answered first, so this waits for it; then `wait` for the end.
         """
         self.wait()
-        self._do(lambda: self.bench.propagate(planes, every=every))
+        self._do(lambda: self.controller.propagate(planes, every=every))
 
     def wait(self, timeout_s: float = 600.0) -> None:
         """Return once the model is there, all is answered, and the labels show it.
@@ -190,53 +192,60 @@ class Handle:
     @property
     def labels(self) -> NDArray[Any]:
         """The labels so far, a copy, of the image's shape less its channels; 0 is background."""
-        return np.array(self._binder().labels.data)
+        return np.array(self._image_controller().labels.data)
 
     @property
     def labels_layer(self) -> Labels:
         """The layer in which they are shown."""
-        return self._binder().labels
+        return self._image_controller().labels
 
     @property
     def model(self) -> Segmenter | None:
         """The model that answers; None while it is being loaded."""
-        return self.bench.loader.model
+        return self.controller.loader.model
 
     def close(self) -> None:
         """Let go; a window that was there before stays open."""
-        self.bench.voice.failed.disconnect(self._failed)
-        self.bench.voice.lost.disconnect(self._failed)
+        self.controller.signals.failed.disconnect(self._failed)
+        self.controller.signals.lost.disconnect(self._failed)
         if self._is_own:
-            self.bench.close()
+            self.controller.close()
 
     @property
     def _is_idle(self) -> bool:
-        bench = self.bench
-        is_busy = bench.is_propagating or bench.searching.is_running or bench.loader.is_loading
-        is_drawn = bench.binder is None or bench.binder.is_idle
-        return bench.worker.is_idle and is_drawn and not is_busy
+        controller = self.controller
+        is_busy = (
+            controller.is_propagating
+            or controller.searching.is_running
+            or controller.loader.is_loading
+        )
+        is_drawn = controller.image_controller is None or controller.image_controller.is_idle
+        return controller.worker.is_idle and is_drawn and not is_busy
 
-    def _begun(self) -> Binder:
-        if self.bench.binder is None:
-            self._do(self.bench.new_object)
-        return self._binder()
+    def _begun(self) -> ImageController:
+        if self.controller.image_controller is None:
+            self._do(self.controller.new_object)
+        return self._image_controller()
 
-    def _binder(self) -> Binder:
-        binder = self.bench.binder
-        if binder is None:
+    def _image_controller(self) -> ImageController:
+        image_controller = self.controller.image_controller
+        if image_controller is None:
             raise PromptError(
                 "there are no labels yet: expected a click, a box or a new object before, got "
                 "none. Choose an image and click on it."
             )
-        return binder
+        return image_controller
 
-    def _checked(self, binder: Binder, position: Sequence[float]) -> NDArray[np.float64]:
+    def _checked(
+        self, image_controller: ImageController, position: Sequence[float]
+    ) -> NDArray[np.float64]:
         at = np.asarray(position, float)
-        shape = binder.frame.shape
+        shape = image_controller.image_axes.shape
         if at.shape != (len(shape),):
             raise PromptError(
                 f"position has another number of axes: expected {len(shape)}, as the grid "
-                f"{binder.frame.grid!r}, got {tuple(position)!r}. Give plane, row and column."
+                f"{image_controller.image_axes.grid!r}, got {tuple(position)!r}. Give "
+                "plane, row and column."
             )
         if (at < -0.5).any() or (at > np.asarray(shape) - 0.5).any():
             raise PromptError(
@@ -246,9 +255,11 @@ class Handle:
         return at
 
     @staticmethod
-    def _on_slice(binder: Binder, a: NDArray[Any], b: NDArray[Any]) -> tuple[int, int]:
+    def _on_slice(
+        image_controller: ImageController, a: NDArray[Any], b: NDArray[Any]
+    ) -> tuple[int, int]:
         """Return the two axes along which a box extends."""
-        spatial = binder.frame.spatial
+        spatial = image_controller.image_axes.spatial
         axes = [axis for axis in spatial if a[axis] != b[axis]]
         if len(axes) != 2:
             raise PromptError(
@@ -281,7 +292,7 @@ def attach(
     viewer : napari.Viewer or napari.components.ViewerModel
         The latter needs neither Qt nor a screen. Its topmost image is chosen.
     load_with : callable, optional
-        Loads models where there is no window; see `Workbench`.
+        Loads models where there is no window; see `ViewerController`.
 
     Returns
     -------
@@ -295,7 +306,7 @@ def attach(
 
         widget = widget_of(viewer)
         assert widget is not None
-        return Handle(widget.bench, QApplication.processEvents, is_own=False)
+        return Handle(widget.controller, QApplication.processEvents, is_own=False)
     posted: queue.Queue[Callable[[], None]] = queue.Queue()
 
     def post(call: Callable[[], None], _delay_ms: int = 0, /) -> None:
@@ -305,8 +316,8 @@ def attach(
         for _ in range(posted.qsize()):
             posted.get()()
 
-    bench = Workbench(viewer, post, load_with=load_with or load)
-    bench.loader.choose(bench.loader.choice)
+    controller = ViewerController(viewer, post, load_with=load_with or load)
+    controller.loader.choose(controller.loader.choice)
     images = [layer for layer in viewer.layers if isinstance(layer, Image)]
-    bench.choose_image(images[-1] if images else None)
-    return Handle(bench, turn, is_own=True)
+    controller.choose_image(images[-1] if images else None)
+    return Handle(controller, turn, is_own=True)

@@ -8,10 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_intseg.models.nets.click_maps import ClickMaps, MapKind, map_branch
+from napari_intseg.models.nets.click_maps import (
+    ClickMaps,
+    MapKind,
+    PrevKind,
+    distance_map,
+    map_branch,
+)
 from napari_intseg.models.nets.deeplab import DeepLab, SeparableHead
 from napari_intseg.models.nets.hrnet import HRNet
-from napari_intseg.models.nets.prev_maps import PrevKind, distance_map
 from napari_intseg.models.nets.resnet import Backbone
 from napari_intseg.models.nets.taps import NO_TAPS, Taps, tap
 

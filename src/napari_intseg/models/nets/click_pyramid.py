@@ -40,7 +40,7 @@ class ConvNorm(nn.Module):
             self.norm = nn.Identity()
 
 
-class Block(nn.Module):
+class WideBlock(nn.Module):
     """A wide depthwise filter and two pointwise layers, added to the input."""
 
     def __init__(self, width: int, *, kernel: int = 5, expansion: int = 2) -> None:
@@ -137,13 +137,13 @@ class ClickPyramid(nn.Module):
         self.prompt_mix = Depthwise(w2, 3)
         self.down = nn.ModuleList((Down(w2, w4), Down(w4, w8), Down(w8, w16), Down(w16, w32)))
         self.inner = nn.ModuleList(
-            nn.Sequential(*(Block(width) for _ in range(repeats)))
+            nn.Sequential(*(WideBlock(width) for _ in range(repeats)))
             for width, repeats in ((w4, 1), (w8, 2), (w16, 3), (w32, 3))
         )
         self.up = nn.ModuleList(
             ConvNorm(inp, out) for inp, out in ((w32, w16), (w16, w8), (w8, w4), (w4, w2))
         )
-        self.outer = nn.ModuleList((Block(w16), Block(w8), Block(w4), Block(w4)))
+        self.outer = nn.ModuleList((WideBlock(w16), WideBlock(w8), WideBlock(w4), WideBlock(w4)))
         self.fine = nn.Sequential(
             Depthwise(w2, 3),
             ConvNorm(w2, w2 * 2),

@@ -9,14 +9,143 @@ References
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_intseg.core.segmenter import Array
 from napari_intseg.models.nets.click_maps import ClickMaps, Scale, map_branch
 from napari_intseg.models.nets.click_net import ClickInput, enlarge
-from napari_intseg.models.nets.focal_refiner import FocusBox, Refined, Refiner, roi_align
 from napari_intseg.models.nets.hrnet import HRNet
 from napari_intseg.models.nets.segformer import SIZES, SegFormer
+
+FocusBox = tuple[float, float, float, float]
+"""``(x0, y0, x1, y1)`` in pixels of the coarse network's input, end exclusive."""
+
+
+class Refined(NamedTuple):
+    """What the refiner answers on its window, each (B, 1, S, S)."""
+
+    logits: Tensor
+    trimap: Tensor
+    coarse: Tensor
+
+
+class Refiner(nn.Module):
+    """Add detail to the coarse logits where the network finds that they need it.
+
+    Parameters
+    ----------
+    features : int
+        Channels of the coarse network's feature map.
+    gate : bool, default False
+        Whether the file holds a gate, which was never used (SegFormer).
+    width : int, default 32
+        Channels inside.
+    """
+
+    def __init__(self, features: int, *, gate: bool = False, width: int = 32) -> None:
+        super().__init__()
+        self.image_conv1 = _Conv(6, width, 3, 2)
+        self.image_conv2 = _Separable(width)
+        self.image_conv3 = _Separable(width)
+        self.refine_fusion = _Conv(features, width, 1, 1)
+        self.refine_fusion2 = _Separable(width)
+        self.refine_fusion3 = _Separable(width)
+        if gate:
+            self.feature_gate = nn.Sequential(nn.Conv2d(width, 1, 1))
+        self.refine_pred = nn.Conv2d(width, 1, 3, padding=1)
+        self.refine_trimap = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, image: Tensor, maps: Tensor, features: Tensor, coarse: Tensor) -> Refined:
+        """Return the refined logits.
+
+        Parameters
+        ----------
+        image : Tensor of float32, shape (B, 3, S, S)
+            The window at full resolution, RGB in [0, 1], not normalised.
+        maps : Tensor of float32, shape (B, 2, S, S)
+            Its clicks.
+        features : Tensor, shape (B, C, h, w)
+            Of the coarse network, aligned to the window.
+        coarse : Tensor of float32, shape (B, 1, S, S)
+            Coarse logits, aligned to the window.
+        """
+        shape = (image.shape[-2], image.shape[-1])
+        given = torch.cat([image, maps, coarse.sigmoid()], 1).to(features.dtype)
+        detail = self.image_conv3(self.image_conv2(self.image_conv1(given)))
+        around = self.refine_fusion(features)
+        size = (detail.shape[-2], detail.shape[-1])
+        around = F.interpolate(around, size, mode="bilinear", align_corners=True)
+        mixed = self.refine_fusion3(self.refine_fusion2(around + detail))
+        trimap = enlarge(self.refine_trimap(mixed), shape)
+        share = trimap.sigmoid()
+        fine = enlarge(self.refine_pred(mixed), shape)
+        return Refined(fine * share + coarse * (1 - share), trimap, coarse)
+
+
+class _Conv(nn.Module):
+    def __init__(self, inputs: int, outputs: int, size: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, size, stride, size // 2)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)))
+
+
+class _Separable(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv3x3 = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.conv1x1 = nn.Conv2d(width, width, 1)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv1x1(self.conv3x3(x))))
+
+
+def roi_align(x: Tensor, box: FocusBox, scale: float = 1.0) -> Tensor:
+    """Return a window of a map, pooled to the size of the whole map.
+
+    This is RoIAlign [2]_ in its half-pixel-exact form, with as many samples a cell as it takes
+    to leave out no pixel. Rows and columns are pooled one after the other, by a matrix each.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, C, h, w)
+        The map.
+    box : FocusBox
+        The window.
+    scale : float, default 1
+        From the box's pixels to those of the map.
+
+    Returns
+    -------
+    Tensor of float32, shape (B, C, h, w)
+    """
+    height, width = x.shape[-2:]
+    rows = torch.from_numpy(_pooling(box[1] * scale, box[3] * scale, height)).to(x.device)
+    cols = torch.from_numpy(_pooling(box[0] * scale, box[2] * scale, width)).to(x.device)
+    return torch.matmul(torch.matmul(rows, x.float()), cols.T)
+
+
+def _pooling(start: float, end: float, size: int) -> Array:
+    """Return what each of `size` cells between start and end takes of each pixel, (cell, pixel)."""
+    length = end - start
+    samples = max(1, int(np.ceil(length / size)))
+    inside = (np.arange(samples) + 0.5) / samples
+    at = (start - 0.5 + (np.arange(size)[:, None] + inside) * length / size).ravel()
+    weight = np.where((at < -1) | (at > size), 0.0, 1 / samples)
+    at = np.clip(at, 0, size - 1)
+    low = np.minimum(at.astype(np.intp), size - 1)
+    high = np.minimum(low + 1, size - 1)
+    taken = np.zeros((size, size))
+    cell = np.repeat(np.arange(size), samples)
+    np.add.at(taken, (cell, low), weight * (1 - (at - low)))
+    np.add.at(taken, (cell, high), weight * (at - low))
+    return taken.astype(np.float32)
 
 
 class Coarse(NamedTuple):

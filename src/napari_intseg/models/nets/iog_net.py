@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_intseg.models.nets.bottleneck import (
+from napari_intseg.models.nets.resnet import (
     Bottleneck,
     PyramidPooling,
     bottleneck_layer,
@@ -37,7 +37,7 @@ class _Resize(nn.Module):
         return resize(x, (side, side) if side else (2 * x.shape[2], 2 * x.shape[3]))
 
 
-class Encoder(nn.Module):
+class IogEncoder(nn.Module):
     """ResNet-101 at stride 16, its last stage with dilations 2, 4, 8."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class IogNet(nn.Module):
         self.refinement = refinement
         self.Coarse_net = CoarseNet((512, 1024, 512, 256))
         self.Fine_net = FineNet()
-        self.backbone = Encoder()
+        self.backbone = IogEncoder()
         self.psp4 = PyramidPooling(2048 + 64 * refinement, 512)
         if refinement:
             self.iog_points = _click_branch()

@@ -13,7 +13,7 @@ EARLY_DIM = _DIMS[2]
 """Channels of the feature after the second stage, which SAM-HQ reads."""
 
 
-class ConvNorm(nn.Module):
+class ConvBatchNorm(nn.Module):
     """A convolution without bias, then batch normalisation."""
 
     def __init__(
@@ -29,13 +29,15 @@ class ConvNorm(nn.Module):
         return out
 
 
-class PatchEmbed(nn.Module):
+class StridedEmbed(nn.Module):
     """Two strided convolutions, a quarter of the resolution."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.seq = nn.Sequential(
-            ConvNorm(3, dim // 2, 3, stride=2), nn.GELU(), ConvNorm(dim // 2, dim, 3, stride=2)
+            ConvBatchNorm(3, dim // 2, 3, stride=2),
+            nn.GELU(),
+            ConvBatchNorm(dim // 2, dim, 3, stride=2),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,9 +63,9 @@ class Expand(nn.Module):
         self, before: int, inside: int, after: int, *, stride: int = 1, residual: bool = False
     ) -> None:
         super().__init__()
-        self.conv1 = ConvNorm(before, inside)
-        self.conv2 = ConvNorm(inside, inside, 3, stride=stride, groups=inside)
-        self.conv3 = ConvNorm(inside, after)
+        self.conv1 = ConvBatchNorm(before, inside)
+        self.conv2 = ConvBatchNorm(inside, inside, 3, stride=stride, groups=inside)
+        self.conv3 = ConvBatchNorm(inside, after)
         self.act, self.residual = nn.GELU(), residual
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +74,7 @@ class Expand(nn.Module):
         return self.act(x + y) if self.residual else y
 
 
-class Attention(nn.Module):
+class WindowAttention(nn.Module):
     """Self-attention in a window, with a learnt bias for each distance."""
 
     def __init__(self, dim: int, heads: int, window: int) -> None:
@@ -103,7 +105,7 @@ class Attention(nn.Module):
         return answer
 
 
-class Mlp(nn.Module):
+class NormMlp(nn.Module):
     """A normalised two-layer perceptron."""
 
     def __init__(self, dim: int) -> None:
@@ -118,15 +120,15 @@ class Mlp(nn.Module):
         return out
 
 
-class Block(nn.Module):
+class WindowBlock(nn.Module):
     """Attention in windows, a local convolution, a perceptron."""
 
     def __init__(self, dim: int, heads: int, window: int) -> None:
         super().__init__()
         self.window = window
-        self.attn = Attention(dim, heads, window)
-        self.local_conv = ConvNorm(dim, dim, 3, groups=dim)
-        self.mlp = Mlp(dim)
+        self.attn = WindowAttention(dim, heads, window)
+        self.local_conv = ConvBatchNorm(dim, dim, 3, groups=dim)
+        self.mlp = NormMlp(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, dim, h, w) to the same shape."""
@@ -154,7 +156,7 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList(
             Expand(dim, 4 * dim, dim, residual=True)
             if index == 0
-            else Block(dim, _HEADS[index], _WINDOWS[index])
+            else WindowBlock(dim, _HEADS[index], _WINDOWS[index])
             for _ in range(_DEPTHS[index])
         )
         self.downsample: nn.Module | None = None
@@ -190,7 +192,7 @@ class TinyViT(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch_embed = PatchEmbed(_DIMS[0])
+        self.patch_embed = StridedEmbed(_DIMS[0])
         self.layers = nn.ModuleList(Stage(index) for index in range(len(_DIMS)))
         self.norm_head = nn.LayerNorm(_DIMS[-1])
         self.head = nn.Linear(_DIMS[-1], _CLASSES)

@@ -2,11 +2,11 @@
 
 from qtpy.QtWidgets import QGridLayout, QWidget
 
-from napari_intseg.ui import one_object
-from napari_intseg.ui.clicking import MODIFIER
-from napari_intseg.ui.layers import COLOURS
+from napari_intseg.ui.controllers import object_actions
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.layers.points_codec import COLOURS
+from napari_intseg.ui.layers.points_listener import MODIFIER
 from napari_intseg.ui.panels.buttons import Buttons
-from napari_intseg.ui.workbench import Workbench
 
 
 class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -20,9 +20,9 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         For the current object alone; the dock puts them among the rarer things.
     """
 
-    def __init__(self, bench: Workbench, buttons: Buttons) -> None:
+    def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
         super().__init__()
-        self._bench = bench
+        self._controller = controller
         self.new, self.accept = buttons.make("new_object"), buttons.make("accept_object")
         self.undo, self.redo = buttons.make("undo"), buttons.make("redo")
         self.swap = buttons.make("toggle_sign")
@@ -39,23 +39,23 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
                 layout.addWidget(button, row, column)
         layout.setColumnStretch(0, 1)
         layout.setColumnStretch(1, 1)
-        bench.voice.changed.connect(self._show)
+        controller.signals.changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
-        bench, binder = self._bench, self._bench.binder
-        model = bench.loader.model
+        controller, image_controller = self._controller, self._controller.image_controller
+        model = controller.loader.model
         kinds = {"click"} if model is None else set(model.traits.prompts)
         self.swap.setVisible(bool({"click", "scribble"} & kinds))
-        self._show_sign(bench.positive)
-        self.new.setEnabled(bench.image is not None)
-        self.accept.setEnabled(binder is not None)
-        self.undo.setEnabled(bench.can("undo"))
-        self.redo.setEnabled(bench.can("redo"))
-        self.undo_object.setEnabled(one_object.can(bench, "undo"))
-        self.redo_object.setEnabled(one_object.can(bench, "redo"))
-        self.propagate.setVisible(is_volume(bench))
-        self.propagate.setEnabled(binder is not None and not bench.is_propagating)
+        self._show_sign(controller.positive)
+        self.new.setEnabled(controller.image is not None)
+        self.accept.setEnabled(image_controller is not None)
+        self.undo.setEnabled(controller.can("undo"))
+        self.redo.setEnabled(controller.can("redo"))
+        self.undo_object.setEnabled(object_actions.can(controller, "undo"))
+        self.redo_object.setEnabled(object_actions.can(controller, "redo"))
+        self.propagate.setVisible(is_volume(controller))
+        self.propagate.setEnabled(image_controller is not None and not controller.is_propagating)
 
     def _show_sign(self, positive: bool) -> None:
         sign, other = ("+", "−") if positive else ("−", "+")
@@ -74,9 +74,9 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         return self._swap_key.strip(" ()")
 
 
-def is_volume(bench: Workbench) -> bool:
+def is_volume(controller: ViewerController) -> bool:
     """Whether what is worked on, or would be, has planes to propagate to."""
-    binder = bench.binder
-    if binder is not None:
-        return len(binder.frame.spatial) == 3
-    return bench.image is not None and "z" in bench.axes
+    image_controller = controller.image_controller
+    if image_controller is not None:
+        return len(image_controller.image_axes.spatial) == 3
+    return controller.image is not None and "z" in controller.axes

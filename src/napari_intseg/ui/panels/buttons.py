@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from qtpy.QtWidgets import QPushButton
 
-from napari_intseg.ui.actions import ACTIONS, Action
+from napari_intseg.ui.qt.keybindings import ACTIONS, Action
 
 
 class Buttons:

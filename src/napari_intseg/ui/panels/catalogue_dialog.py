@@ -20,11 +20,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_intseg.errors import IntSegError
-from napari_intseg.models.catalogue import CATALOGUE, find_entry
-from napari_intseg.models.licences import badge, licence_lines
 from napari_intseg.models.registry import ModelSpec, available_models
-from napari_intseg.ui.loading import Choice, keys_here, weights_key
-from napari_intseg.ui.workbench import Workbench
+from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry, licence_lines
+from napari_intseg.ui.controllers.model_loader import Choice, keys_here, weights_key
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
 _TITLES = ("Model", "Prompts", "Licence", "Size", "State", "To know")
 _NAME = Qt.ItemDataRole.UserRole
@@ -36,7 +35,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
 
     Parameters
     ----------
-    bench : Workbench
+    controller : ViewerController
         Whose models.
     parent : QWidget, optional
         Closed with it.
@@ -45,9 +44,9 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
     chosen = Signal(str)
     """A model is to be used, by its name."""
 
-    def __init__(self, bench: Workbench, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ViewerController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._bench = bench
+        self._controller = controller
         self.setWindowTitle("Models")
         self.find = QLineEdit()
         self.find.setPlaceholderText("Find: a name, a prompt, a licence")
@@ -72,8 +71,8 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.fetch.clicked.connect(lambda _: self._fetch())
         self.add.clicked.connect(lambda _: self._add())
         self._was_fetching = False
-        bench.voice.progressed.connect(self._progressed)
-        bench.voice.changed.connect(self._changed)
+        controller.signals.progressed.connect(self._progressed)
+        controller.signals.changed.connect(self._changed)
         self.refresh()
 
     @property
@@ -91,7 +90,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
 
     def refresh(self) -> None:
         """Fill the table anew: weights may have come, or gone."""
-        chosen = self.name or self._bench.loader.choice.name
+        chosen = self.name or self._controller.loader.choice.name
         models, here = available_models(), keys_here()
         order = sorted(models, key=lambda name: not is_ready(name, models[name], here))
         self.table.setRowCount(len(order))
@@ -136,7 +135,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.use.setEnabled(spec is not None and is_ready(str(name), spec, keys_here()))
         key = None if name is None else _missing(name)
         entry = None if key is None else find_entry(key)
-        is_busy = self._bench.loader.is_fetching
+        is_busy = self._controller.loader.is_fetching
         self.fetch.setEnabled(entry is not None and entry.address is not None and not is_busy)
         self.about.setText("" if key is None else "\n".join(licence_lines(key)))
         if spec is not None and not spec.is_installed:
@@ -150,12 +149,12 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         name = self.name
         key = None if name is None else _missing(name)
         if name is not None and key is not None:
-            loader = self._bench.loader
+            loader = self._controller.loader
             loader.choice = Choice(name, loader.choice.device, loader.choice.precision)
             loader.fetch(key)
 
     def _add(self) -> None:
-        from napari_intseg.models.weights import add
+        from napari_intseg.models.weights.locate import add
 
         chosen, _ = QFileDialog.getOpenFileName(self, "Add a weight file", "", _CHECKPOINTS)
         if not chosen:
@@ -164,10 +163,10 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         try:
             add(Path(chosen), key)
         except (IntSegError, OSError) as err:
-            self._bench.voice.failed.emit(str(err))
+            self._controller.signals.failed.emit(str(err))
             self.about.setText(str(err))
             return
-        self._bench.voice.message.emit(f"Added {Path(chosen).name}.")
+        self._controller.signals.message.emit(f"Added {Path(chosen).name}.")
         self.refresh()
 
     def _progressed(self, done: int, total: int, of: str) -> None:
@@ -176,7 +175,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.bar.setValue(min(done, total) if total else done)
 
     def _changed(self) -> None:
-        was, self._was_fetching = self._was_fetching, self._bench.loader.is_fetching
+        was, self._was_fetching = self._was_fetching, self._controller.loader.is_fetching
         if self.isVisible() and was != self._was_fetching:
             self.refresh()
 

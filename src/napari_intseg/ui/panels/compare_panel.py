@@ -15,16 +15,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_intseg.models.catalogue import CATALOGUE
 from napari_intseg.models.registry import available_models
-from napari_intseg.session.compare import BOTH, ONLY_A, ONLY_B
-from napari_intseg.ui.compare_layers import COLOURS
-from napari_intseg.ui.compare_state import State
-from napari_intseg.ui.comparison import Comparison
-from napari_intseg.ui.loading import keys_here, weights_key
+from napari_intseg.models.weights.catalogue import CATALOGUE
+from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B
+from napari_intseg.ui.compare.controller import Comparison
+from napari_intseg.ui.compare.keep import ComparisonState
+from napari_intseg.ui.compare.layers import COLOURS
+from napari_intseg.ui.controllers.model_loader import keys_here, weights_key
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.form import combo, fill
-from napari_intseg.ui.panels.plot import Plot, Series
+from napari_intseg.ui.panels.plot import Curve, Plot
 
 _KEEP = (
     ("A", "Keep A", "Go on from A's mask; clicks that follow correct it."),
@@ -118,7 +118,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _model_chosen(self, _index: int) -> None:
         name = self.model.currentData()
-        main = self._comparison.bench.loader.choice
+        main = self._comparison.controller.loader.choice
         self._comparison.choose(None if name is None else replace(main, name=name, weights=None))
 
     def _truth_chosen(self, _index: int) -> None:
@@ -153,26 +153,24 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         entries += [(layer.name, layer) for layer in truths]
         fill(self.truth, entries, self._comparison.truth)
 
-    def _show_curves(self, state: State) -> None:
+    def _show_curves(self, state: ComparisonState) -> None:
         a, b = state.names
         moments = state.moments
         curves = [
-            Series(
-                "A and B", COLOURS[BOTH], tuple((m.clicks, m.overlap.iou) for m in moments), True
-            )
+            Curve("A and B", COLOURS[BOTH], tuple((m.clicks, m.overlap.iou) for m in moments), True)
         ]
         for i, (name, colour) in enumerate(((a, COLOURS[ONLY_A]), (b, COLOURS[ONLY_B]))):
             points = tuple((m.clicks, m.truth[i]) for m in moments if m.truth is not None)
-            curves.append(Series(f"{name} and truth", colour, points))
+            curves.append(Curve(f"{name} and truth", colour, points))
         self.clicks.set_series(curves)
         self.clicks.setVisible(bool(moments))
         number = self._comparison.plane_number
         planes = tuple(sorted((float(number(p)), float(count)) for p, count in state.planes))
-        self.planes.set_series([Series("pixels", COLOURS[ONLY_B], planes)], number(state.here))
+        self.planes.set_series([Curve("pixels", COLOURS[ONLY_B], planes)], number(state.here))
         for widget in (self.planes, self.worst):
             widget.setVisible(bool(planes))
 
-    def _show_buttons(self, state: State, is_busy: bool) -> None:
+    def _show_buttons(self, state: ComparisonState, is_busy: bool) -> None:
         has_masks = state.overlap is not None
         for button in (*self.keep.values(), self.worst):
             button.setEnabled(has_masks and not is_busy)
@@ -195,7 +193,7 @@ def _models() -> list[tuple[str, str | None]]:
     return entries
 
 
-def _numbers(state: State) -> str:
+def _numbers(state: ComparisonState) -> str:
     """Return both masks in numbers, and what the colours of the agreement layer mean."""
     lines = []
     found = state.overlap

@@ -5,10 +5,10 @@ from pathlib import Path
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_intseg.session.embeddings import LIMIT_BYTES, EmbeddingFiles
-from napari_intseg.ui.remembered import remember, remembered
-from napari_intseg.ui.shelf import usual_folder
-from napari_intseg.ui.workbench import Workbench
-from napari_intseg.ui.worker import Outcome, ShouldStop
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
+from napari_intseg.ui.storage.embedding_folder import usual_folder
+from napari_intseg.ui.storage.recovery import remember, remembered
 
 _KEEP, _FOLDER = "keep embeddings", "embeddings folder"
 """What is remembered for the next session."""
@@ -17,9 +17,9 @@ _KEEP, _FOLDER = "keep embeddings", "embeddings folder"
 class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """A tick, and what is on the disk."""
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, controller: ViewerController) -> None:
         super().__init__()
-        self._bench = bench
+        self._controller = controller
         known = remembered()
         named = known.get(_FOLDER)
         self.folder = Path(named) if isinstance(named, str) and named else usual_folder()
@@ -43,8 +43,8 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._was_shown = False
         self.choose.clicked.connect(self._choose)
         self.clear.clicked.connect(self._clear)
-        bench.voice.changed.connect(self._show)
-        bench.voice.answered.connect(self._count)
+        controller.signals.changed.connect(self._show)
+        controller.signals.answered.connect(self._count)
         if known.get(_KEEP) is True:
             self.keep.setChecked(True)
             self._use(True)
@@ -52,7 +52,7 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._show()
 
     def _show(self, *_: object) -> None:
-        model, files = self._bench.loader.model, self._bench.shelf.files
+        model, files = self._controller.loader.model, self._controller.embedding_folder.files
         # not isVisible: a panel in a dock that is hidden is shown all the same
         self.setVisible(model is not None and model.traits.embeds)
         for widget in (self.used, self.choose, self.clear):
@@ -64,7 +64,7 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
         remember(**{_KEEP: keep, _FOLDER: chosen})
 
     def _use(self, keep: bool) -> None:
-        self._bench.keep_embeddings(EmbeddingFiles(self.folder) if keep else None)
+        self._controller.keep_embeddings(EmbeddingFiles(self.folder) if keep else None)
         self._count()
 
     def _choose(self) -> None:
@@ -75,7 +75,7 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self._toggled(True)
 
     def _clear(self) -> None:
-        files = self._bench.shelf.files
+        files = self._controller.embedding_folder.files
         if files is None:
             return
 
@@ -83,11 +83,11 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
             files.clear()
             return _told(files)
 
-        self._bench.prefetch.hold()
-        self._bench.worker.submit(work, self._counted, key="clear embeddings")
+        self._controller.prefetch.hold()
+        self._controller.worker.submit(work, self._counted, key="clear embeddings")
 
     def _count(self, *_: object) -> None:
-        files = self._bench.shelf.files
+        files = self._controller.embedding_folder.files
         if files is None:
             return
 
@@ -95,11 +95,11 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
             return _told(files)
 
         # the disk is looked at when nobody waits for an answer
-        self._bench.worker.submit(work, self._counted, key="count embeddings", idle=True)
+        self._controller.worker.submit(work, self._counted, key="count embeddings", idle=True)
 
     def _counted(self, outcome: Outcome[str]) -> None:
         if outcome.error is not None:
-            self._bench.voice.failed.emit(
+            self._controller.signals.failed.emit(
                 f"The folder cannot be used: {outcome.error}. Choose another."
             )
         elif outcome.value is not None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QMessageBox, QPushButton, QWidget
 
 from napari_intseg.io.suffixes import WRITABLE, ending_of
-from napari_intseg.ui.exporting import export_labels, export_measurements, own_source
-from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.controllers.label_export import export_labels, export_measurements, own_source
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
 FORMATS = (
     ("NIfTI", ".nii.gz"),
@@ -29,9 +29,9 @@ _TABLE = (("CSV table", ".csv"),)
 class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """Export and measure; both ask for a file first, and before one is replaced."""
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, controller: ViewerController) -> None:
         super().__init__()
-        self._bench = bench
+        self._controller = controller
         self.export = QPushButton("Export…")
         self.export.setToolTip("Write the labels to a file, with the geometry of the image.")
         self.measure = QPushButton("Measure…")
@@ -46,15 +46,15 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.measure, 0, 1)
         self.export.clicked.connect(self._export)
         self.measure.clicked.connect(self._measure)
-        bench.voice.changed.connect(self._show)
+        controller.signals.changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
         for button in (self.export, self.measure):
-            button.setEnabled(self._bench.binder is not None)
+            button.setEnabled(self._controller.image_controller is not None)
 
     def _export(self) -> None:
-        source = own_source(self._bench)
+        source = own_source(self._controller)
         formats = list(FORMATS)
         if source is not None:
             own = ending_of(source.path)
@@ -63,16 +63,16 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
                 formats = [*_DICOM, *formats]
         path = self._ask("Export labels", "labels", formats)
         if path is not None:
-            export_labels(self._bench, path)
+            export_labels(self._controller, path)
 
     def _measure(self) -> None:
         path = self._ask("Export measurements", "measurements", _TABLE)
         if path is not None:
-            export_measurements(self._bench, path)
+            export_measurements(self._controller, path)
 
     def _ask(self, title: str, what: str, formats: Sequence[tuple[str, str]]) -> Path | None:
         """Return the file to write to; None if the person changed their mind."""
-        source, image = own_source(self._bench), self._bench.image
+        source, image = own_source(self._controller), self._controller.image
         name = "image" if image is None else str(image.name)
         folder = Path.home()
         if source is not None:

@@ -7,13 +7,12 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QWidget
 
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import CT_WINDOWS, default_colours
-from napari_intseg.ui.frame import can_mix, level_0, possible_axes
-from napari_intseg.ui.looking import Looking
+from napari_intseg.ui.controllers.view_settings import AS_SHOWN, ViewSettings
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.layers.image_axes import can_mix, level_0, possible_axes
 from napari_intseg.ui.panels.form import combo, fill, form
 from napari_intseg.ui.panels.look_panel import CHANNELS, LEVEL, PER_CENT, RANGE, LookPanel
 from napari_intseg.ui.panels.preview import Preview
-from napari_intseg.ui.window import AS_SHOWN
-from napari_intseg.ui.workbench import Workbench
 
 _MEANINGS = {
     "yx": "one image",
@@ -32,9 +31,9 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     Parameters
     ----------
-    bench : Workbench
+    controller : ViewerController
         Whose work.
-    looking : Looking
+    view_settings : ViewSettings
         Takes the choice of window; closed with the panel.
 
     Attributes
@@ -43,9 +42,9 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         What is chosen less often; the dock folds them away.
     """
 
-    def __init__(self, bench: Workbench, looking: Looking) -> None:
+    def __init__(self, controller: ViewerController, view_settings: ViewSettings) -> None:
         super().__init__()
-        self._bench, self._looking = bench, looking
+        self._controller, self._view_settings = controller, view_settings
         self.image = combo("The image layer to segment. It is never changed.")
         self.axes = combo("What the leading axes of the image are.")
         self.contrast = combo(
@@ -62,7 +61,10 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addRow(self._axes_label, self.axes)
         layout.addRow(self._channels_label, self.channels)
         layout.addRow("Contrast", self.contrast)
-        self.look, self.preview = LookPanel(bench, looking), Preview(bench, looking)
+        self.look, self.preview = (
+            LookPanel(controller, view_settings),
+            Preview(controller, view_settings),
+        )
         layout.addRow(self.look.numbers)
         layout.addRow(self.look.ranges)
         entries: list[tuple[str, Any]] = [
@@ -79,7 +81,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.axes.currentIndexChanged.connect(self._axes_chosen)
         self.contrast.currentIndexChanged.connect(self._window_chosen)
         self.look.changed.connect(self._window_chosen)
-        layers = bench.viewer.layers.events
+        layers = controller.viewer.layers.events
         layers.inserted.connect(self._layers_changed)
         layers.removed.connect(self._layers_changed)
         layers.reordered.connect(self._layers_changed)
@@ -89,21 +91,21 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
     def close_panel(self) -> None:
         """Let go of the viewer."""
         self.preview.close_panel()
-        self._looking.close()
-        layers = self._bench.viewer.layers.events
+        self._view_settings.close()
+        layers = self._controller.viewer.layers.events
         layers.inserted.disconnect(self._layers_changed)
         layers.removed.disconnect(self._layers_changed)
         layers.reordered.disconnect(self._layers_changed)
         self._follow_names([])
 
     def _layers_changed(self, _event: Any = None) -> None:
-        images = [layer for layer in self._bench.viewer.layers if isinstance(layer, Image)]
-        chosen = self._bench.image if self._bench.image in images else None
+        images = [layer for layer in self._controller.viewer.layers if isinstance(layer, Image)]
+        chosen = self._controller.image if self._controller.image in images else None
         if chosen is None and images:
             chosen = images[-1]
         self._follow_names(images)
         fill(self.image, [(image.name, image) for image in images], chosen)
-        self._bench.choose_image(chosen)
+        self._controller.choose_image(chosen)
         self._show_choices()
 
     def _follow_names(self, images: list[Image]) -> None:
@@ -119,11 +121,11 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._show_choices()
 
     def _image_chosen(self, _index: int) -> None:
-        self._bench.choose_image(self.image.currentData())
+        self._controller.choose_image(self.image.currentData())
         self._show_choices()
 
     def _axes_chosen(self, _index: int) -> None:
-        self._bench.choose_axes(self.axes.currentData())
+        self._controller.choose_axes(self.axes.currentData())
         self._show_choices()
 
     def _window_chosen(self, index: int | None = None) -> None:
@@ -133,7 +135,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         asked = chosen in (LEVEL, PER_CENT, RANGE, CHANNELS)
         window = self.look.chosen() if asked else chosen
         if window is not None or chosen != CHANNELS:  # its numbers are being found
-            self._looking.choose_window(window)
+            self._view_settings.choose_window(window)
 
     def _channels_chosen(self, _on: bool) -> None:
         on = [what for box, what in self._boxes if box.isChecked()]
@@ -143,19 +145,19 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         others = tuple(what for what in on if isinstance(what, Image))
         own = tuple(what for what in on if isinstance(what, int))
         if others:
-            self._bench.choose_channels(None, others)
+            self._controller.choose_channels(None, others)
         else:
-            self._bench.choose_channels(own or None)
+            self._controller.choose_channels(own or None)
 
     def _show_choices(self) -> None:
-        image = self._bench.image
+        image = self._controller.image
         axes: tuple[str, ...] = ()
         if image is not None:
             try:
                 axes = possible_axes(image)
             except IntSegError:
                 axes = ()
-        fill(self.axes, [(_MEANINGS[a], a) for a in axes], self._bench.axes)
+        fill(self.axes, [(_MEANINGS[a], a) for a in axes], self._controller.axes)
         for widget in (self._axes_label, self.axes):
             widget.setVisible(len(axes) > 1)
         self._show_channels(image)
@@ -171,14 +173,16 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
                 *((QCheckBox(str(i)), i) for i in range(self._own_channels(image))),
                 *(
                     (QCheckBox(layer.name), layer)
-                    for layer in self._bench.viewer.layers
+                    for layer in self._controller.viewer.layers
                     if isinstance(layer, Image) and can_mix(image, layer)
                 ),
             ]
-        on = set(self._bench.channels or range(3))
+        on = set(self._controller.channels or range(3))
         shown = default_colours(max(1, len(on)))
         for box, what in self._boxes:
-            box.setChecked(what in self._bench.others if isinstance(what, Image) else what in on)
+            box.setChecked(
+                what in self._controller.others if isinstance(what, Image) else what in on
+            )
             box.setToolTip(f"Mixed into what the model sees, in up to {len(shown)} colours.")
             box.toggled.connect(self._channels_chosen)
             layout.addWidget(box)
@@ -186,5 +190,5 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
             widget.setVisible(bool(self._boxes))
 
     def _own_channels(self, image: Image) -> int:
-        axes = self._bench.axes
+        axes = self._controller.axes
         return int(level_0(image).shape[axes.index("c")]) if "c" in axes else 0

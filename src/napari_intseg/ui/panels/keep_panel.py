@@ -5,9 +5,8 @@ from pathlib import Path
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_intseg.ui.keeping import Keeping
-from napari_intseg.ui.kept import default_path, ending
-from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.storage.labels_on_disk import LabelsLocation, default_path, ending
 
 
 class KeepPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -15,13 +14,13 @@ class KeepPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     Parameters
     ----------
-    bench : Workbench
+    controller : ViewerController
         Whose work.
     """
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, controller: ViewerController) -> None:
         super().__init__()
-        self._bench, self.keeping = bench, Keeping(bench)
+        self._controller, self.keeping = controller, LabelsLocation(controller)
         self.button = QPushButton("Keep labels on disk…")
         self.button.setToolTip(
             "Choose a folder in which the labels live from now on, written as they change.\n"
@@ -37,22 +36,24 @@ class KeepPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.button)
         layout.addWidget(self.place)
         self.button.clicked.connect(self._ask)
-        bench.voice.changed.connect(self._show)
+        controller.signals.changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
         place = self.keeping.place
-        self.button.setEnabled(self._bench.binder is not None and not self.keeping.is_moving)
+        self.button.setEnabled(
+            self._controller.image_controller is not None and not self.keeping.is_moving
+        )
         self.place.setVisible(place is not None)
         if place is not None:
             self.place.setText(f"Labels are kept in {place.name}")
             self.place.setToolTip(str(place))
 
     def _ask(self, _on: bool = False) -> None:
-        binder = self._bench.binder
-        if binder is None:
+        image_controller = self._controller.image_controller
+        if image_controller is None:
             return
-        start = default_path(binder.frame, binder.labels.data.dtype)
+        start = default_path(image_controller.image_axes, image_controller.labels.data.dtype)
         chosen, _ = QFileDialog.getSaveFileName(
             self, "Keep labels on disk: a new folder", str(start), f"Labels (*{ending()})"
         )

@@ -8,10 +8,10 @@ from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, 
 
 from napari_intseg.inference.intensity import NAMED_COLOURS, Percentiles, Window, WindowChoice
 from napari_intseg.inference.tiling import Tiles
-from napari_intseg.ui.looking import Looking
+from napari_intseg.ui.controllers.view_settings import ViewSettings
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.channel_ranges import ChannelRanges, Limits
 from napari_intseg.ui.panels.form import combo, fill
-from napari_intseg.ui.workbench import Workbench
 
 LEVEL, PER_CENT, RANGE = "level and width", "percentiles from to", "fixed range"
 """Entries of the list of windows for which two numbers are asked."""
@@ -28,18 +28,18 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     Parameters
     ----------
-    bench : Workbench
+    controller : ViewerController
         Whose work.
-    looking : Looking
+    view_settings : ViewSettings
         Takes the choices.
     """
 
     changed = Signal()
     """The numbers of a window have changed."""
 
-    def __init__(self, bench: Workbench, looking: Looking) -> None:
+    def __init__(self, controller: ViewerController, view_settings: ViewSettings) -> None:
         super().__init__()
-        self._bench, self._looking = bench, looking
+        self._controller, self._view_settings = controller, view_settings
         self._kind = ""
         self.first, self.second = QDoubleSpinBox(), QDoubleSpinBox()
         self.numbers = QWidget()
@@ -54,20 +54,20 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.neighbours.setToolTip(
             "The model sees the plane before in red, this one in green, the next in blue (2.5-D)."
         )
-        self.neighbours.toggled.connect(lambda on: looking.choose(context=int(on)))
+        self.neighbours.toggled.connect(lambda on: view_settings.choose(context=int(on)))
         self.tiles = QCheckBox("full resolution for large objects")
         self.tiles.setToolTip(
             "Draw the outline of an object that is larger than the model's view tile by tile, at\n"
             "full resolution, blended; smaller ones stay as they are. A click on a large object\n"
             "then takes as many times longer as there are tiles. Undo takes it back."
         )
-        self.tiles.toggled.connect(lambda on: looking.choose(tiles=Tiles() if on else None))
+        self.tiles.toggled.connect(lambda on: view_settings.choose(tiles=Tiles() if on else None))
         self.denoise = QCheckBox("less noise")
         self.denoise.setToolTip(
             "Show the model noisy slices with less noise; others stay as they are. The image on\n"
             "the canvas is never changed. Undo takes it back."
         )
-        self.denoise.toggled.connect(lambda on: looking.choose(denoise=on))
+        self.denoise.toggled.connect(lambda on: view_settings.choose(denoise=on))
         self.ranges = ChannelRanges()
         self.ranges.changed.connect(lambda: self._number_changed(0.0))
         self.colours = QWidget()
@@ -83,7 +83,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.numbers.setVisible(False)
         self.ranges.setVisible(False)
         self._count = -1
-        bench.voice.changed.connect(self._show)
+        controller.signals.changed.connect(self._show)
         self._show()
 
     def ask(self, kind: object) -> None:
@@ -94,7 +94,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.ranges.setVisible(self._kind == CHANNELS)
         if self._kind == CHANNELS:
             self.ranges.show_limits([])
-            self._looking.limits(self._begin_ranges)
+            self._view_settings.limits(self._begin_ranges)
         elif self._kind:
             pairs = zip(_PREFIXES[self._kind], _STARTS[self._kind], strict=True)
             for box, (prefix, start) in zip((self.first, self.second), pairs, strict=True):
@@ -124,7 +124,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self.changed.emit()
 
     def _show(self) -> None:
-        setup = self._looking.setup
+        setup = self._view_settings.setup
         volume = None if setup is None else setup.volume
         is_grey = volume is not None and volume.ndim == 3 and not volume.n_channels
         self.neighbours.setVisible(is_grey)
@@ -163,5 +163,5 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             boxes.append(box)
         for box in boxes:
             box.currentIndexChanged.connect(
-                lambda _i: self._looking.choose(colours=tuple(b.currentData() for b in boxes))
+                lambda _i: self._view_settings.choose(colours=tuple(b.currentData() for b in boxes))
             )

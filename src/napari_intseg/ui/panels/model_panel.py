@@ -15,15 +15,20 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_intseg.models.catalogue import CATALOGUE, find_entry
-from napari_intseg.models.licences import badge, licence_lines
 from napari_intseg.models.registry import ModelSpec, available_models
-from napari_intseg.ui.loading import Choice, devices, has_weights, keys_here, weights_key
+from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry, licence_lines
+from napari_intseg.ui.controllers.model_loader import (
+    Choice,
+    devices,
+    has_weights,
+    keys_here,
+    weights_key,
+)
+from napari_intseg.ui.controllers.view_settings import Refinement
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.catalogue_dialog import CatalogueDialog, is_ready, listed
 from napari_intseg.ui.panels.form import combo, fill, form
-from napari_intseg.ui.refinement import Refinement
-from napari_intseg.ui.workbench import Workbench
-from napari_intseg.ui.worker import Outcome
+from napari_intseg.ui.qt.worker_thread import Outcome
 
 _PRECISIONS = (
     ("automatic", "auto"),
@@ -48,10 +53,10 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         Opened by the last entry of the list.
     """
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, controller: ViewerController) -> None:
         super().__init__()
-        self._bench = bench
-        self._loader = bench.loader
+        self._controller = controller
+        self._loader = controller.loader
         self._picked: dict[str, Path] = {}
         self._was_fetching = False
         self.catalogue: CatalogueDialog | None = None
@@ -75,11 +80,11 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.precision.currentIndexChanged.connect(self._chosen)
         self.fetch.clicked.connect(self._fetch)
         self.pick.clicked.connect(self._pick)
-        self._refinement = Refinement(bench)
+        self._refinement = Refinement(controller)
         self.refine.toggled.connect(self._refinement.choose)
-        bench.voice.changed.connect(self._show_missing)
+        controller.signals.changed.connect(self._show_missing)
         self._chosen()
-        bench.worker.submit(lambda _: devices(), self._devices_known)
+        controller.worker.submit(lambda _: devices(), self._devices_known)
 
     def _build(self) -> None:
         side = QWidget()
@@ -132,7 +137,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def open_catalogue(self) -> None:
         """Show all models with what they take, what they cost, and what they are good for."""
         if self.catalogue is None:
-            self.catalogue = CatalogueDialog(self._bench, self)
+            self.catalogue = CatalogueDialog(self._controller, self)
             self.catalogue.chosen.connect(self.choose)
         self.catalogue.refresh()
         self.catalogue.show()

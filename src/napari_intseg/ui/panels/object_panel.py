@@ -17,9 +17,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_intseg.ui import one_object
-from napari_intseg.ui.binder import Binder
-from napari_intseg.ui.object_facts import (
+from napari_intseg.ui.controllers import object_actions
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.object_actions import set_locked
+from napari_intseg.ui.controllers.object_facts import (
     call,
     called,
     given_words,
@@ -27,10 +28,9 @@ from napari_intseg.ui.object_facts import (
     size_words,
     state_of,
 )
+from napari_intseg.ui.controllers.show_object import show_object
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
-from napari_intseg.ui.protecting import set_locked
-from napari_intseg.ui.show_object import show_object
-from napari_intseg.ui.workbench import Workbench
 
 LABEL, NAME, CLASS, GIVEN, SIZE, STATE = range(6)
 _TITLES = ("No.", "Name", "Class", "Clicks", "Size", "State")
@@ -55,26 +55,29 @@ _WIDE_PX = 320
 class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
     """What the table shows, computed for the rows in sight alone: there may be hundreds."""
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, controller: ViewerController) -> None:
         super().__init__()
-        self._bench = bench
+        self._controller = controller
         self.labels: tuple[int, ...] = ()
-        self._known: ref[Binder] | None = None  # what is closed shall go
+        self._known: ref[ImageController] | None = None  # what is closed shall go
         self.is_wide = False
 
     @property
-    def _binder(self) -> Binder | None:
+    def _image_controller(self) -> ImageController | None:
         return None if self._known is None else self._known()
 
     def refresh(self) -> None:
         """Take in what has changed."""
-        binder = self._bench.binder
-        if binder is not None and binder.is_closed:
-            binder = None
-        labels = () if binder is None else binder.drawer.labels
-        if binder is not self._binder:
+        image_controller = self._controller.image_controller
+        if image_controller is not None and image_controller.is_closed:
+            image_controller = None
+        labels = () if image_controller is None else image_controller.session_store.labels
+        if image_controller is not self._image_controller:
             self.beginResetModel()
-            self._known, self.labels = None if binder is None else ref(binder), labels
+            self._known, self.labels = (
+                None if image_controller is None else ref(image_controller),
+                labels,
+            )
             self.endResetModel()
             return
         for label in sorted(set(self.labels) - set(labels), reverse=True):
@@ -123,32 +126,32 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
         """Return what a cell shows; called by Qt."""
-        binder = self._binder
-        if binder is None or not index.isValid():
+        image_controller = self._image_controller
+        if image_controller is None or not index.isValid():
             return None
         label, column = self.labels[index.row()], index.column()
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             is_short = role == Qt.ItemDataRole.DisplayRole and not self.is_wide
             if is_short and column == NAME:
-                return _name(binder, label)
-            return _text(binder, label, column)
+                return _name(image_controller, label)
+            return _text(image_controller, label, column)
         if role == _SORT:
-            return _sorted_by(binder, label, column)
+            return _sorted_by(image_controller, label, column)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tip(binder, label, column)
-        return _look(binder, label, role) if column == LABEL else None
+            return _tip(image_controller, label, column)
+        return _look(image_controller, label, role) if column == LABEL else None
 
     def setData(self, index: QModelIndex, value: Any, role: int = 0) -> bool:
         """Take a tick, a name or a class; called by Qt."""
-        binder = self._binder
-        if binder is None or not index.isValid():
+        image_controller = self._image_controller
+        if image_controller is None or not index.isValid():
             return False
         label, column = self.labels[index.row()], index.column()
         if column == LABEL and role == Qt.ItemDataRole.CheckStateRole:
-            self._bench.set_finished(label, Qt.CheckState(value) == Qt.CheckState.Checked)
+            self._controller.set_finished(label, Qt.CheckState(value) == Qt.CheckState.Checked)
             return True
         if column in (NAME, CLASS) and role == Qt.ItemDataRole.EditRole:
-            call(binder, label, "name" if column == NAME else "class", str(value))
+            call(image_controller, label, "name" if column == NAME else "class", str(value))
             self.dataChanged.emit(index, index)
             return True
         return False
@@ -157,10 +160,10 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
 class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
     """Sorts by a click on a title; a click on a row makes its object the current one."""
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, controller: ViewerController) -> None:
         super().__init__()
-        self._bench = bench
-        self.objects = Objects(bench)
+        self._controller = controller
+        self.objects = Objects(controller)
         self._sorted = QSortFilterProxyModel()
         self._sorted.setSourceModel(self.objects)
         self._sorted.setSortRole(_SORT)
@@ -215,8 +218,8 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         """Show what has changed, and mark the current object."""
         self._is_quiet = True
         self.objects.refresh()
-        binder = self._bench.binder
-        current = 0 if binder is None else binder.drawer.object
+        image_controller = self._controller.image_controller
+        current = 0 if image_controller is None else image_controller.session_store.object
         if current in self.objects.labels and self.label_at(self.currentIndex()) != current:
             at = self.objects.index(self.objects.labels.index(current), LABEL)
             self.setCurrentIndex(self._sorted.mapFromSource(at))
@@ -229,53 +232,58 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
 
     def words(self, row: int) -> str:
         """Return all that a row says, in full."""
-        label, binder = self.label_at(self._sorted.index(row, LABEL)), self._bench.binder
-        if label is None or binder is None:
+        label, image_controller = (
+            self.label_at(self._sorted.index(row, LABEL)),
+            self._controller.image_controller,
+        )
+        if label is None or image_controller is None:
             return ""
         cells = [
-            called(binder, label),
-            called(binder, label, "class"),
-            given_words(binder, label),
-            size_words(binder, label)[1],
-            state_of(binder, label)[0],
+            called(image_controller, label),
+            called(image_controller, label, "class"),
+            given_words(image_controller, label),
+            size_words(image_controller, label)[1],
+            state_of(image_controller, label)[0],
         ]
         return f"Object {label}: {', '.join(cell for cell in cells if cell)}"
 
     def keyPressEvent(self, event: Any) -> None:
         """Delete the current object by key; called by Qt."""
         if event.key() == Qt.Key.Key_Delete:
-            one_object.remove(self._bench)
+            object_actions.remove(self._controller)
             return
         super().keyPressEvent(event)
 
     def menu(self, label: int) -> QMenu:
         """Return what can be done with an object."""
-        bench, binder = self._bench, self._bench.binder
+        controller, image_controller = self._controller, self._controller.image_controller
         menu = QMenu(self)
-        if binder is None:
+        if image_controller is None:
             return menu
         row = self.objects.labels.index(label)
-        state, _ = state_of(binder, label)
+        state, _ = state_of(image_controller, label)
         is_finished = state == "accepted"
 
         def edit(column: int) -> None:
             self.edit(self._sorted.mapFromSource(self.objects.index(row, column)))
 
-        menu.addAction("Jump to", lambda: show_object(bench, label))
+        menu.addAction("Jump to", lambda: show_object(controller, label))
         menu.addAction("Rename…", lambda: edit(NAME))
         menu.addAction("Class…", lambda: edit(CLASS))
         menu.addAction(
             "Reopen" if is_finished else "Accept",
-            lambda: bench.set_finished(label, not is_finished),
+            lambda: controller.set_finished(label, not is_finished),
         )
-        session = binder.drawer.session(binder.time)
+        session = image_controller.session_store.session(image_controller.time)
         is_locked = session is not None and label in session.objects and session.is_locked(label)
         menu.addAction(
             "Unlock pixels" if is_locked else "Lock pixels",
-            lambda: (bench.select_object(label), set_locked(bench, not is_locked)),
+            lambda: (controller.select_object(label), set_locked(controller, not is_locked)),
         )
         menu.addSeparator()
-        menu.addAction("Delete", lambda: (bench.select_object(label), one_object.remove(bench)))
+        menu.addAction(
+            "Delete", lambda: (controller.select_object(label), object_actions.remove(controller))
+        )
         return menu
 
     def _show_menu(self, at: Any) -> None:
@@ -287,12 +295,12 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
     def _double_clicked(self, index: QModelIndex) -> None:
         label = self.label_at(index)
         if label is not None and index.column() not in (NAME, CLASS):
-            show_object(self._bench, label)
+            show_object(self._controller, label)
 
     def _chosen(self, index: QModelIndex, _before: QModelIndex) -> None:
         label = self.label_at(index)
         if label is not None and not self._is_quiet:
-            self._bench.select_object(label)
+            self._controller.select_object(label)
 
 
 class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -308,10 +316,10 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         Removes the current object; among the rarer things.
     """
 
-    def __init__(self, bench: Workbench, buttons: Buttons) -> None:
+    def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
         super().__init__()
-        self._bench = bench
-        self.table = ObjectTable(bench)
+        self._controller = controller
+        self.table = ObjectTable(controller)
         self.more: QPushButton = buttons.make("find_more")
         self.remove: QPushButton = buttons.make("remove_object")
         self.each = QCheckBox("each click begins an object")
@@ -331,65 +339,67 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         inside.addWidget(self.more, 1, 0)
         layout.addWidget(self.many, 1, 0)
         self.each.toggled.connect(self._each_toggled)
-        bench.voice.changed.connect(self._show)
+        controller.signals.changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
-        binder = self._bench.binder
-        self.remove.setEnabled(binder is not None)
-        self.more.setVisible(binder is not None)
-        self.more.setEnabled(binder is not None and not self._bench.searching.is_running)
+        image_controller = self._controller.image_controller
+        self.remove.setEnabled(image_controller is not None)
+        self.more.setVisible(image_controller is not None)
+        self.more.setEnabled(
+            image_controller is not None and not self._controller.searching.is_running
+        )
         self.table.refresh()
 
     def _each_toggled(self, on: bool) -> None:
-        self._bench.each_click_begins = on
+        self._controller.each_click_begins = on
 
 
-def _text(binder: Binder, label: int, column: int) -> str:
+def _text(image_controller: ImageController, label: int, column: int) -> str:
     if column == LABEL:
         return str(label)
     if column == GIVEN:
-        return given_words(binder, label).removesuffix(" clicks").removesuffix(" click")
+        return given_words(image_controller, label).removesuffix(" clicks").removesuffix(" click")
     if column == SIZE:
-        return size_words(binder, label)[0]
+        return size_words(image_controller, label)[0]
     if column == STATE:
-        return state_of(binder, label)[0]
-    return called(binder, label, "name" if column == NAME else "class")
+        return state_of(image_controller, label)[0]
+    return called(image_controller, label, "name" if column == NAME else "class")
 
 
-def _name(binder: Binder, label: int) -> str:
+def _name(image_controller: ImageController, label: int) -> str:
     """Return name and class in one, for where there is no room for both."""
-    both = (called(binder, label), called(binder, label, "class"))
+    both = (called(image_controller, label), called(image_controller, label, "class"))
     return " · ".join(part for part in both if part)
 
 
-def _look(binder: Binder, label: int, role: int) -> Any:
+def _look(image_controller: ImageController, label: int, role: int) -> Any:
     """Return the tick or the colour beside a number."""
     if role == Qt.ItemDataRole.CheckStateRole:
-        is_finished = binder.drawer.is_finished(label)
+        is_finished = image_controller.session_store.is_finished(label)
         return Qt.CheckState.Checked if is_finished else Qt.CheckState.Unchecked
     if role == Qt.ItemDataRole.DecorationRole:
-        colour = binder.labels.get_color(label)
+        colour = image_controller.labels.get_color(label)
         rgb = [0.5] * 3 if colour is None else np.asarray(colour, float)[:3]
         return QColor.fromRgbF(*(float(c) for c in rgb))
     return None
 
 
-def _tip(binder: Binder, label: int, column: int) -> str:
+def _tip(image_controller: ImageController, label: int, column: int) -> str:
     if column == SIZE:
-        return size_words(binder, label)[1]
+        return size_words(image_controller, label)[1]
     if column == GIVEN:
-        return given_words(binder, label)
+        return given_words(image_controller, label)
     if column == STATE:
-        return ": ".join(state_of(binder, label))
-    return f"Object {label}: {_text(binder, label, column) or _TIPS[column]}"
+        return ": ".join(state_of(image_controller, label))
+    return f"Object {label}: {_text(image_controller, label, column) or _TIPS[column]}"
 
 
-def _sorted_by(binder: Binder, label: int, column: int) -> Any:
+def _sorted_by(image_controller: ImageController, label: int, column: int) -> Any:
     if column == LABEL:
         return label
     if column == SIZE:
-        return -1 if (count := size_px(binder, label)) is None else count
+        return -1 if (count := size_px(image_controller, label)) is None else count
     if column == GIVEN:
-        return binder.clicks_of(label)
-    return _text(binder, label, column)
+        return image_controller.clicks_of(label)
+    return _text(image_controller, label, column)

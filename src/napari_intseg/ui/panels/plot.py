@@ -14,7 +14,7 @@ _NEAR_PX = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class Curve:
     """A curve.
 
     Parameters
@@ -53,13 +53,13 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
     ) -> None:
         super().__init__()
         self._title, self._fraction, self._on_pick = title, fraction, on_pick
-        self.series: tuple[Series, ...] = ()
+        self.series: tuple[Curve, ...] = ()
         self.mark: float | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         if on_pick is not None:
             self.setCursor(Qt.CursorShape.PointingHandCursor)
 
-    def set_series(self, series: Sequence[Series], mark: float | None = None) -> None:
+    def set_series(self, series: Sequence[Curve], mark: float | None = None) -> None:
         """Show curves, and a line at a value to the right."""
         given = tuple(s for s in series if s.points)
         if (given, mark) != (self.series, self.mark):
@@ -87,18 +87,20 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
 
     def paintEvent(self, _event: Any) -> None:
         """Draw; called by Qt."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        labels_writer = QPainter(self)
+        labels_writer.setRenderHint(QPainter.RenderHint.Antialiasing)
         text = self.palette().color(QPalette.ColorRole.WindowText)
-        self._draw_frame(painter, text)
-        painter.setClipRect(self._area().adjusted(-4, -4, 4, 4))
+        self._draw_frame(labels_writer, text)
+        labels_writer.setClipRect(self._area().adjusted(-4, -4, 4, 4))
         if self.mark is not None and self.series:
             x = self._at(self.mark, 0).x()
-            painter.setPen(QPen(text, 1, Qt.PenStyle.DotLine))
-            painter.drawLine(QPointF(x, self._area().top()), QPointF(x, self._area().bottom()))
+            labels_writer.setPen(QPen(text, 1, Qt.PenStyle.DotLine))
+            labels_writer.drawLine(
+                QPointF(x, self._area().top()), QPointF(x, self._area().bottom())
+            )
         for series in self.series:
-            self._draw_curve(painter, series)
-        painter.end()
+            self._draw_curve(labels_writer, series)
+        labels_writer.end()
 
     def mousePressEvent(self, event: Any) -> None:
         """Tell what was clicked; called by Qt."""
@@ -149,47 +151,49 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
             area.bottom() - (y - low) / (high - low) * area.height(),
         )
 
-    def _draw_frame(self, painter: QPainter, text: QColor) -> None:
+    def _draw_frame(self, labels_writer: QPainter, text: QColor) -> None:
         area = self._area()
         soft = QColor(text)
         soft.setAlpha(70)
-        font = painter.font()
+        font = labels_writer.font()
         font.setPointSizeF(max(6.5, font.pointSizeF() * 0.85))
-        painter.setFont(font)
-        painter.setPen(text)
+        labels_writer.setFont(font)
+        labels_writer.setPen(text)
         top = QRectF(0, 0, self.width(), _TOP - 3)
-        painter.drawText(top, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, self._title)
+        labels_writer.drawText(
+            top, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, self._title
+        )
         left, right, low, high = self.limits()
         right_of = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         for value in (low, high):
             y = self._at(left, value).y()
-            painter.setPen(QPen(soft, 1))
-            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
-            painter.setPen(text)
+            labels_writer.setPen(QPen(soft, 1))
+            labels_writer.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+            labels_writer.setPen(text)
             told = f"{value:.1f}" if self._fraction else _short(value)
-            painter.drawText(QRectF(0, y - 8, _LEFT - 5, 16), right_of, told)
+            labels_writer.drawText(QRectF(0, y - 8, _LEFT - 5, 16), right_of, told)
         if self.series:
             box = QRectF(area.left() - 3, area.bottom() + 3, area.width() + 6, _BOTTOM - 3)
             first, last = math.ceil(left), math.floor(right)
-            painter.drawText(box, Qt.AlignmentFlag.AlignLeft, f"{first:d}")
+            labels_writer.drawText(box, Qt.AlignmentFlag.AlignLeft, f"{first:d}")
             if last > first:
-                painter.drawText(box, Qt.AlignmentFlag.AlignRight, f"{last:d}")
+                labels_writer.drawText(box, Qt.AlignmentFlag.AlignRight, f"{last:d}")
 
-    def _draw_curve(self, painter: QPainter, series: Series) -> None:
+    def _draw_curve(self, labels_writer: QPainter, series: Curve) -> None:
         colour = QColor(series.colour)
         points = [self._at(x, y) for x, y in series.points]
         path = QPainterPath(points[0])
         for point in points[1:]:
             path.lineTo(point)
         style = Qt.PenStyle.DashLine if series.dashed else Qt.PenStyle.SolidLine
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(colour, 1.8, style))
-        painter.drawPath(path)
+        labels_writer.setBrush(Qt.BrushStyle.NoBrush)
+        labels_writer.setPen(QPen(colour, 1.8, style))
+        labels_writer.drawPath(path)
         if len(points) <= 40:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colour)
+            labels_writer.setPen(Qt.PenStyle.NoPen)
+            labels_writer.setBrush(colour)
             for point in points:
-                painter.drawEllipse(point, 2.6, 2.6)
+                labels_writer.drawEllipse(point, 2.6, 2.6)
 
 
 def _short(value: float) -> str:

@@ -8,8 +8,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
-from napari_intseg.ui.looking import PREVIEW_PX, REST_MS, Looking, Picture
-from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.controllers.view_settings import PREVIEW_PX, REST_MS, Picture, ViewSettings
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
 
 class Preview(QWidget):  # type: ignore[misc, unused-ignore]
@@ -17,15 +17,15 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
 
     Parameters
     ----------
-    bench : Workbench
+    controller : ViewerController
         Whose work.
-    looking : Looking
+    view_settings : ViewSettings
         Makes the picture.
     """
 
-    def __init__(self, bench: Workbench, looking: Looking) -> None:
+    def __init__(self, controller: ViewerController, view_settings: ViewSettings) -> None:
         super().__init__()
-        self._bench, self._looking = bench, looking
+        self._controller, self._view_settings = controller, view_settings
         self._rests = 0
         self._closed = False
         self.shown = QCheckBox("show what the model sees")
@@ -43,25 +43,25 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.shown)
         layout.addWidget(self.picture)
         self.shown.toggled.connect(self._changed)
-        bench.voice.changed.connect(self._changed)
-        bench.viewer.dims.events.point.connect(self._changed)
+        controller.signals.changed.connect(self._changed)
+        controller.viewer.dims.events.point.connect(self._changed)
 
     def close_panel(self) -> None:
         """Let go of the viewer."""
         self._closed = True
-        self._bench.voice.changed.disconnect(self._changed)
-        self._bench.viewer.dims.events.point.disconnect(self._changed)
+        self._controller.signals.changed.disconnect(self._changed)
+        self._controller.viewer.dims.events.point.disconnect(self._changed)
 
     def _changed(self, _event: Any = None) -> None:
         if not self.shown.isChecked():
             self.picture.setVisible(False)
             return
         self._rests += 1
-        self._bench.post(partial(self._rested, self._rests), REST_MS)
+        self._controller.post(partial(self._rested, self._rests), REST_MS)
 
     def _rested(self, number: int) -> None:
         if not self._closed and number == self._rests:
-            self._looking.picture(self._show)
+            self._view_settings.picture(self._show)
 
     def _show(self, picture: Picture | None) -> None:
         if self._closed:

@@ -4,21 +4,21 @@ from functools import partial
 
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_intseg.ui import alternatives, tools
+from napari_intseg.ui.controllers import alternative_masks, prompt_tools
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
-from napari_intseg.ui.workbench import Workbench
 
 
 class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """Offers only what the model takes and what there is."""
 
-    def __init__(self, bench: Workbench, buttons: Buttons) -> None:
+    def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
         super().__init__()
-        self._bench = bench
+        self._controller = controller
         self.advice = QLabel()
         self.advice.setWordWrap(True)
-        self.tools: dict[tools.Tool, QPushButton] = {
-            tool: buttons.make(f"{tool}_tool") for tool in tools.TOOLS
+        self.tools: dict[prompt_tools.Tool, QPushButton] = {
+            tool: buttons.make(f"{tool}_tool") for tool in prompt_tools.TOOLS
         }
         self.previous, self.next = buttons.make("previous_answer"), buttons.make("next_answer")
         self.answer = QLabel()
@@ -26,19 +26,19 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.edit = buttons.make("edit_outline")
         self.done = QPushButton("Done with the outline")
         self.done.setToolTip("Take the polygon away; the mask stays as it is.")
-        self.done.clicked.connect(lambda _checked: bench.outliner.finish())
+        self.done.clicked.connect(lambda _checked: controller.outliner.finish())
         self._lay_out()
-        bench.voice.changed.connect(self._show)
-        bench.voice.answered.connect(self._show)
-        bench.voice.drawn.connect(self._drawn)
-        bench.viewer.layers.selection.events.active.connect(self._show_tool)
-        bench.viewer.dims.events.point.connect(self._show)
+        controller.signals.changed.connect(self._show)
+        controller.signals.answered.connect(self._show)
+        controller.signals.drawn.connect(self._drawn)
+        controller.viewer.layers.selection.events.active.connect(self._show_tool)
+        controller.viewer.dims.events.point.connect(self._show)
         self._show()
 
     def close_panel(self) -> None:
         """Let go of the viewer."""
-        self._bench.viewer.layers.selection.events.active.disconnect(self._show_tool)
-        self._bench.viewer.dims.events.point.disconnect(self._show)
+        self._controller.viewer.layers.selection.events.active.disconnect(self._show_tool)
+        self._controller.viewer.dims.events.point.disconnect(self._show)
 
     def _lay_out(self) -> None:
         layout = QGridLayout(self)
@@ -57,29 +57,34 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.edit, 5, 0, 1, 6)
 
     def _show(self, *_: object) -> None:
-        bench = self._bench
-        text = tools.advice(bench)
+        controller = self._controller
+        text = prompt_tools.advice(controller)
         self.advice.setText(text)
         self.advice.setVisible(bool(text))
-        offered = tools.offered(bench)
+        offered = prompt_tools.offered(controller)
         for tool, button in self.tools.items():
             button.setVisible(tool in offered and len(offered) > 1)
-        masks = alternatives.offered(bench)
-        told = alternatives.told(masks)
+        masks = alternative_masks.offered(controller)
+        told = alternative_masks.told(masks)
         self.answer.setText(f"Answer {told}" if told else "")
         for widget in (self.answer, self.previous, self.next):
             widget.setVisible(bool(masks))
-        has_object = bench.binder is not None and bench.binder.is_begun(bench.binder.drawer.object)
+        has_object = (
+            controller.image_controller is not None
+            and controller.image_controller.is_begun(
+                controller.image_controller.session_store.object
+            )
+        )
         self.edit.setEnabled(has_object)
-        self.done.setVisible(bench.outliner.is_open)
+        self.done.setVisible(controller.outliner.is_open)
         self._show_tool()
 
     def _show_tool(self, *_: object) -> None:
-        now = tools.in_use(self._bench)
+        now = prompt_tools.in_use(self._controller)
         for tool, button in self.tools.items():
             button.setChecked(tool == now)
 
     def _drawn(self, what: str) -> None:
         """After a box come clicks; scribbles are drawn one after the other."""
-        if what == "box" and "click" in tools.offered(self._bench):
-            self._bench.post(partial(tools.use, self._bench, "click"))
+        if what == "box" and "click" in prompt_tools.offered(self._controller):
+            self._controller.post(partial(prompt_tools.use, self._controller, "click"))

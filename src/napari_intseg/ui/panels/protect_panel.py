@@ -5,8 +5,7 @@ from typing import Any
 from napari.layers import Labels, Layer, Shapes
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_intseg.ui.panels.form import combo, fill, form
-from napari_intseg.ui.protecting import (
+from napari_intseg.ui.controllers.object_actions import (
     drop_painted,
     overlap,
     protect,
@@ -15,7 +14,8 @@ from napari_intseg.ui.protecting import (
     set_locked,
     take_over,
 )
-from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.panels.form import combo, fill, form
 
 _POLICIES = (
     ("keep theirs", "keep"),
@@ -36,9 +36,9 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         The two answers.
     """
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, controller: ViewerController) -> None:
         super().__init__()
-        self._bench = bench
+        self._controller = controller
         self._region: Any = None
         self._shown: Any = None
         self._asked: Any = None
@@ -65,24 +65,28 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             "model's answers count again there."
         )
         self._arrange()
-        self.policy.activated.connect(lambda _: protect(bench, policy=self.policy.currentData()))
-        self.inside.activated.connect(lambda _: protect(bench, inside=self.inside.currentData()))
+        self.policy.activated.connect(
+            lambda _: protect(controller, policy=self.policy.currentData())
+        )
+        self.inside.activated.connect(
+            lambda _: protect(controller, inside=self.inside.currentData())
+        )
         self.region.activated.connect(self._choose_region)
-        self.lock.clicked.connect(lambda on: set_locked(bench, bool(on)))
-        self.take.clicked.connect(lambda _: take_over(bench))
+        self.lock.clicked.connect(lambda on: set_locked(controller, bool(on)))
+        self.take.clicked.connect(lambda _: take_over(controller))
         self.leave.clicked.connect(self._leave)
-        self.drop.clicked.connect(lambda _: drop_painted(bench))
-        bench.voice.changed.connect(self._show)
-        bench.viewer.layers.events.inserted.connect(self._show)
-        bench.viewer.layers.events.removed.connect(self._show)
-        bench.viewer.dims.events.current_step.connect(self._ask)
+        self.drop.clicked.connect(lambda _: drop_painted(controller))
+        controller.signals.changed.connect(self._show)
+        controller.viewer.layers.events.inserted.connect(self._show)
+        controller.viewer.layers.events.removed.connect(self._show)
+        controller.viewer.dims.events.current_step.connect(self._ask)
         self._show()
 
     def close_panel(self) -> None:
         """Let go of the viewer."""
-        self._bench.viewer.layers.events.inserted.disconnect(self._show)
-        self._bench.viewer.layers.events.removed.disconnect(self._show)
-        self._bench.viewer.dims.events.current_step.disconnect(self._ask)
+        self._controller.viewer.layers.events.inserted.disconnect(self._show)
+        self._controller.viewer.layers.events.removed.disconnect(self._show)
+        self._controller.viewer.dims.events.current_step.disconnect(self._ask)
         self._region = None
 
     def _arrange(self) -> None:
@@ -103,7 +107,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _choose_region(self, _index: int) -> None:
         layer = self.region.currentData()
-        if layer is not _EARLIER and protect_region(self._bench, layer):
+        if layer is not _EARLIER and protect_region(self._controller, layer):
             self._region = layer
         self._shown = None
         self._show()
@@ -114,10 +118,14 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _ask(self, _event: Any = None) -> None:
         """Show a question on the plane in view if there is one, and tell of a new one."""
-        contested = overlap(self._bench)
-        binder = self._bench.binder
-        label = 0 if binder is None else binder.drawer.object
-        asked = (label, binder and binder.viewed, tuple(contested.items())) if contested else None
+        contested = overlap(self._controller)
+        image_controller = self._controller.image_controller
+        label = 0 if image_controller is None else image_controller.session_store.object
+        asked = (
+            (label, image_controller and image_controller.displayed_slice, tuple(contested.items()))
+            if contested
+            else None
+        )
         is_open = asked is not None and asked != self._left
         for widget in (self.question, self.take, self.leave):
             widget.setVisible(is_open)
@@ -127,20 +135,21 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if is_open:
             named = ", ".join(f"{n} pixels of object {other}" for other, n in contested.items())
             self.question.setText(f"The answer reaches into {named}.")
-            self._bench.voice.message.emit(
+            self._controller.signals.message.emit(
                 f"Object {label} reaches into {named}; they stay. Take them or leave them."
             )
 
     def _show(self, _event: Any = None) -> None:
         self._ask()
-        session, binder = session_now(self._bench), self._bench.binder
+        session, image_controller = session_now(self._controller), self._controller.image_controller
         layers = [
             layer
-            for layer in self._bench.viewer.layers
-            if isinstance(layer, Labels | Shapes) and (binder is None or layer is not binder.labels)
+            for layer in self._controller.viewer.layers
+            if isinstance(layer, Labels | Shapes)
+            and (image_controller is None or layer is not image_controller.labels)
         ]
         rules = None if session is None else session.protection
-        label = 0 if binder is None else binder.drawer.object
+        label = 0 if image_controller is None else image_controller.session_store.object
         locked = session is not None and session.is_locked(label)
         objects = () if session is None else session.objects
         shown = (rules, label, locked, objects, [(id(x), x.name) for x in layers])

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_intseg.ui.recovery import Recovery
-from napari_intseg.ui.workbench import Workbench
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.storage.recovery import Recovery
 
 
 class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """Hidden unless there is something to say; nothing waits for an answer."""
 
-    def __init__(self, bench: Workbench, recovery: Recovery) -> None:
+    def __init__(self, controller: ViewerController, recovery: Recovery) -> None:
         super().__init__()
         self._recovery = recovery
         self.text = QLabel()
@@ -32,8 +32,8 @@ class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.go_on.clicked.connect(lambda _: recovery.go_on())
         self.discard.clicked.connect(lambda _: recovery.discard())
         self.elsewhere.clicked.connect(lambda _: self._choose())
-        bench.voice.changed.connect(self._show)
-        bench.voice.failed.connect(self._show)
+        controller.signals.changed.connect(self._show)
+        controller.signals.failed.connect(self._show)
         self._show()
 
     def close_panel(self) -> None:

@@ -14,12 +14,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.ui.binder import Binder
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.propagation import Review
+from napari_intseg.ui.controllers.time_tracking import TimeTracking
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.length import Length
-from napari_intseg.ui.review import Review
-from napari_intseg.ui.through_time import ThroughTime
-from napari_intseg.ui.workbench import Workbench
 
 _PLANE = Qt.ItemDataRole.UserRole
 _MOST = 30
@@ -30,13 +30,13 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     Parameters
     ----------
-    bench : Workbench
+    controller : ViewerController
         Whose work.
     review : Review
         What the controls do.
     buttons : Buttons
         Makes those that have a key.
-    through : ThroughTime, optional
+    through : TimeTracking, optional
         Follows objects through time; one of its own by default.
 
     Attributes
@@ -47,13 +47,13 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def __init__(
         self,
-        bench: Workbench,
+        controller: ViewerController,
         review: Review,
         buttons: Buttons,
-        through: ThroughTime | None = None,
+        through: TimeTracking | None = None,
     ) -> None:
         super().__init__()
-        self._bench, self.review = bench, review
+        self._controller, self.review = controller, review
         self.interpolate = QCheckBox("between clicked planes only, by shape")
         self.interpolate.setToolTip("Interpolate shapes between clicked planes, without the model.")
         self.reach = Length()
@@ -72,8 +72,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self.smoothing = Length(least=0.01)
         self.smoothing.setToolTip("How far; at first as far as two planes are apart.")
-        self._smoothed: ref[Binder] | None = None
-        self.through = through or ThroughTime(bench)
+        self._smoothed: ref[ImageController] | None = None
+        self.through = through or TimeTracking(controller)
         self.rest = QWidget()
         self.follow = QPushButton("Follow through time")
         self.follow.setToolTip(
@@ -89,7 +89,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.holes.clicked.connect(lambda _on: review.clean_up(holes=True))
         self.largest.clicked.connect(lambda _on: review.clean_up(largest=True))
         self.smooth.clicked.connect(lambda _on: review.clean_up(smooth_mm=self.smoothing.mm))
-        bench.voice.changed.connect(self._show)
+        controller.signals.changed.connect(self._show)
         self._show()
 
     def _arrange(self) -> None:
@@ -112,8 +112,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         rest.addWidget(self.smoothing, 3, 1)
 
     def _show(self) -> None:
-        binder = self._bench.binder
-        is_volume = binder is not None and len(binder.frame.spatial) == 3
+        image_controller = self._controller.image_controller
+        is_volume = image_controller is not None and len(image_controller.image_axes.spatial) == 3
         has_times = self.through.is_possible
         self.setVisible(is_volume or has_times)
         for widget in (self.next, self.list, self.rest):
@@ -121,37 +121,37 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.follow.setVisible(has_times)
         self.follow.setText("Stop following" if self.through.is_running else "Follow through time")
         rows = list(self.review.planes[:_MOST]) if is_volume else []
-        has_others = binder is not None and len(binder.drawer.labels) > 1
+        has_others = image_controller is not None and len(image_controller.session_store.labels) > 1
         self.next.setEnabled(bool(rows) or has_others)
         with QSignalBlocker(self.interpolate):
             self.interpolate.setChecked(self.review.is_interpolating)
-        if binder is None:
+        if image_controller is None:
             return
-        self._show_lengths(binder)
+        self._show_lengths(image_controller)
         if rows != self._shown:
-            self._fill(binder, rows)
+            self._fill(image_controller, rows)
         planes = [plane for plane, _ in rows]
         at = planes.index(self.review.shown) if self.review.shown in planes else -1
         self.list.setCurrentRow(at)
 
-    def _fill(self, binder: Binder, rows: list[tuple[Plane, float]]) -> None:
+    def _fill(self, image_controller: ImageController, rows: list[tuple[Plane, float]]) -> None:
         self._shown = list(rows)
         self.list.clear()
         for plane, sure in rows:
-            axis = binder.frame.grid[binder.frame.spatial[plane.axis]]
+            axis = image_controller.image_axes.grid[image_controller.image_axes.spatial[plane.axis]]
             item = QListWidgetItem(
-                f"{axis} = {binder.plane_number(plane)}: {100 * sure:.0f} % sure"
+                f"{axis} = {image_controller.plane_number(plane)}: {100 * sure:.0f} % sure"
             )
             item.setData(_PLANE, plane)
             self.list.addItem(item)
 
-    def _show_lengths(self, binder: Binder) -> None:
-        frame = binder.frame
-        self.reach.show_mm(self.review.reach_mm or 0.0, frame.unit)
-        known = self._smoothed is not None and self._smoothed() is binder
-        if not known and len(frame.spatial) == 3:
-            self._smoothed = ref(binder)
-            self.smoothing.show_mm(max(frame.volume().spacing), frame.unit)
+    def _show_lengths(self, image_controller: ImageController) -> None:
+        image_axes = image_controller.image_axes
+        self.reach.show_mm(self.review.reach_mm or 0.0, image_axes.unit)
+        known = self._smoothed is not None and self._smoothed() is image_controller
+        if not known and len(image_axes.spatial) == 3:
+            self._smoothed = ref(image_controller)
+            self.smoothing.show_mm(max(image_axes.volume().spacing), image_axes.unit)
 
     def _follow_pressed(self, _on: bool = False) -> None:
         if self.through.is_running:

@@ -4,7 +4,7 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from napari_intseg.ui.remembered import remember, remembered
+from napari_intseg.ui.storage.recovery import remember, remembered
 
 _WITHOUT_LIMIT = (1 << 24) - 1  # QWIDGETSIZE_MAX, which Qt's bindings do not name alike
 

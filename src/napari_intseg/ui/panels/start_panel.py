@@ -2,9 +2,9 @@
 
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
 
-from napari_intseg.ui import starts
+from napari_intseg.ui.controllers import object_actions
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.form import combo, fill, form
-from napari_intseg.ui.workbench import Workbench
 
 _MOST = 2**31 - 1
 
@@ -12,9 +12,9 @@ _MOST = 2**31 - 1
 class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """Hidden while the viewer holds no Labels layer but the one worked on."""
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, controller: ViewerController) -> None:
         super().__init__()
-        self._bench = bench
+        self._controller = controller
         self.layer: QComboBox = combo("A layer with masks, from whichever model or person.")
         self.label = QSpinBox()
         self.label.setRange(1, _MOST)
@@ -34,27 +34,27 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.one.clicked.connect(self._take)
         self.all.clicked.connect(self._take_all)
         self.layer.currentIndexChanged.connect(self._layer_chosen)
-        events = bench.viewer.layers.events
+        events = controller.viewer.layers.events
         for event in (events.inserted, events.removed):
             event.connect(self._show)
-        bench.voice.changed.connect(self._show)
+        controller.signals.changed.connect(self._show)
         self._show()
 
     def close_panel(self) -> None:
         """Let go of the viewer."""
-        events = self._bench.viewer.layers.events
+        events = self._controller.viewer.layers.events
         for event in (events.inserted, events.removed):
             event.disconnect(self._show)
 
     def _show(self, _event: object = None) -> None:
-        layers = starts.candidates(self._bench)
+        layers = object_actions.candidates(self._controller)
         chosen = self.layer.currentData()
         kept = chosen if any(chosen is layer for layer in layers) else None
         if [self.layer.itemData(i) for i in range(self.layer.count())] != layers:
             fill(self.layer, [(layer.name, layer) for layer in layers], kept)
         self.setVisible(bool(layers))
         for button in (self.one, self.all):
-            button.setEnabled(bool(layers) and self._bench.image is not None)
+            button.setEnabled(bool(layers) and self._controller.image is not None)
 
     def _layer_chosen(self, _index: int) -> None:
         layer = self.layer.currentData()
@@ -64,9 +64,9 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _take(self) -> None:
         layer = self.layer.currentData()
         if layer is not None:
-            starts.take(self._bench, layer, self.label.value())
+            object_actions.take(self._controller, layer, self.label.value())
 
     def _take_all(self) -> None:
         layer = self.layer.currentData()
         if layer is not None:
-            starts.take_all(self._bench, layer)
+            object_actions.take_all(self._controller, layer)

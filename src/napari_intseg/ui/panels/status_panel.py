@@ -3,11 +3,11 @@
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
-from napari_intseg.ui.comparison import Comparison
+from napari_intseg.ui.compare.controller import Comparison
+from napari_intseg.ui.controllers.time_tracking import TimeTracking
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.notices import show_notice
-from napari_intseg.ui.through_time import ThroughTime
-from napari_intseg.ui.workbench import Workbench
 
 _ERROR = "color: #ff6b6b"
 _BEGIN = "Click on an object in the image to begin."
@@ -19,13 +19,13 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     Parameters
     ----------
-    bench : Workbench
+    controller : ViewerController
         Whose work.
     buttons : Buttons
         Makes *Cancel*.
     comparison : Comparison
         Its work can be cancelled here too.
-    through : ThroughTime
+    through : TimeTracking
         So can following through time.
 
     Attributes
@@ -37,10 +37,14 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """
 
     def __init__(
-        self, bench: Workbench, buttons: Buttons, comparison: Comparison, through: ThroughTime
+        self,
+        controller: ViewerController,
+        buttons: Buttons,
+        comparison: Comparison,
+        through: TimeTracking,
     ) -> None:
         super().__init__()
-        self._bench, self._comparison, self._through = bench, comparison, through
+        self._controller, self._comparison, self._through = controller, comparison, through
         self.line = QLabel()
         self.line.setWordWrap(True)
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -62,13 +66,13 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.bar, 1, 0)
         layout.addWidget(self.cancel, 1, 1)
         layout.setColumnStretch(0, 1)
-        voice = bench.voice
-        voice.message.connect(self._told)
-        voice.failed.connect(self._failed)
-        voice.lost.connect(self._lost)
-        voice.answered.connect(self._answered)
-        voice.progressed.connect(self._progressed)
-        voice.changed.connect(self._changed)
+        signals = controller.signals
+        signals.message.connect(self._told)
+        signals.failed.connect(self._failed)
+        signals.lost.connect(self._lost)
+        signals.answered.connect(self._answered)
+        signals.progressed.connect(self._progressed)
+        signals.changed.connect(self._changed)
         comparison.changed.connect(self._changed)
         self._changed()
 
@@ -85,13 +89,13 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
     @property
     def doing(self) -> str:
         """What runs now, in words; empty while nothing does."""
-        bench, loader = self._bench, self._bench.loader
+        controller, loader = self._controller, self._controller.loader
         if loader.is_fetching:
             return "Fetching weights"
-        if bench.is_propagating:
+        if controller.is_propagating:
             return "Propagating"
-        if bench.searching.is_running:
-            return "Looking for more objects"
+        if controller.searching.is_running:
+            return "ViewSettings for more objects"
         if self._through.is_running:
             return "Following through time"
         if self._comparison.is_keeping:
@@ -101,10 +105,18 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
     _text = ""
 
     def _told(self, text: str) -> None:
-        binder = self._bench.binder
-        now = "" if binder is None or binder.is_closed else binder.viewed
+        image_controller = self._controller.image_controller
+        now = (
+            ""
+            if image_controller is None or image_controller.is_closed
+            else image_controller.displayed_slice
+        )
         self._hint = text if text and text == now else ""
-        if binder is None and self._bench.image is not None and text.endswith(" is ready."):
+        if (
+            image_controller is None
+            and self._controller.image is not None
+            and text.endswith(" is ready.")
+        ):
             text = f"{text} {_BEGIN}"
         self._put(text)
 
@@ -129,11 +141,15 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._show_bar()
 
     def _changed(self) -> None:
-        binder = self._bench.binder
-        if self._hint and (binder is None or binder.is_closed or binder.viewed != self._hint):
+        image_controller = self._controller.image_controller
+        if self._hint and (
+            image_controller is None
+            or image_controller.is_closed
+            or image_controller.displayed_slice != self._hint
+        ):
             self._hint = ""  # the view it was about is no longer shown
             self._put("")
-        if not self._text and self._bench.image is not None and binder is None:
+        if not self._text and self._controller.image is not None and image_controller is None:
             self._put(_BEGIN)
         self._show_bar()
 

@@ -6,9 +6,9 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QSpinBox, QWidget
 
 from napari_intseg.core.segmenter import MemorySegmenter
 from napari_intseg.core.volume import Plane
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.form import combo, fill
-from napari_intseg.ui.workbench import Workbench
 
 _METHODS = (
     ("from each plane to its neighbour", "neighbour"),
@@ -19,9 +19,9 @@ _METHODS = (
 class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
     """Shown for volumes."""
 
-    def __init__(self, bench: Workbench, buttons: Buttons) -> None:
+    def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
         super().__init__()
-        self._bench = bench
+        self._controller = controller
         self.propagate_all = buttons.make("propagate_all")
         self.limit = QCheckBox("only planes")
         self.limit.setToolTip(
@@ -34,7 +34,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.last.setPrefix("to ")
         self.method = combo("How the object is carried from plane to plane.")
-        fill(self.method, _METHODS, bench.settings.method)
+        fill(self.method, _METHODS, controller.settings.method)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -49,7 +49,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.limit.toggled.connect(self.first.setVisible)
         self.limit.toggled.connect(self.last.setVisible)
         self.method.currentIndexChanged.connect(self._method_chosen)
-        bench.voice.changed.connect(self._show)
+        controller.signals.changed.connect(self._show)
         self._show()
 
     def planes(self) -> range | None:
@@ -57,20 +57,26 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         if not self.limit.isChecked():
             return None
         numbers = self.first.value(), self.last.value()
-        binder = self._bench.binder
-        if binder is None or binder.is_closed:
+        image_controller = self._controller.image_controller
+        if image_controller is None or image_controller.is_closed:
             return range(min(numbers), max(numbers) + 1)
-        first, last = sorted(binder.plane_at(self._axis, number).index for number in numbers)
+        first, last = sorted(
+            image_controller.plane_at(self._axis, number).index for number in numbers
+        )
         return range(first, last + 1)
 
     def _show(self) -> None:
-        binder = self._bench.binder
+        image_controller = self._controller.image_controller
         count, numbers = 0, (0, 0)
-        if binder is not None and len(binder.frame.spatial) == 3:
-            now = binder.viewed
+        if image_controller is not None and len(image_controller.image_axes.spatial) == 3:
+            now = image_controller.displayed_slice
             self._axis = 0 if isinstance(now, str) else now.plane.axis
-            count = binder.frame.shape[binder.frame.spatial[self._axis]]
-            ends = [binder.plane_number(Plane(self._axis, index)) for index in (0, count - 1)]
+            count = image_controller.image_axes.shape[
+                image_controller.image_axes.spatial[self._axis]
+            ]
+            ends = [
+                image_controller.plane_number(Plane(self._axis, index)) for index in (0, count - 1)
+            ]
             numbers = min(ends), max(ends)
         if numbers != self._numbers:
             self._numbers = numbers
@@ -78,16 +84,16 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
                 box.setRange(*numbers)
                 box.setValue(value)
         self._show_method(count > 0)
-        self.propagate_all.setEnabled(not self._bench.is_propagating)
+        self.propagate_all.setEnabled(not self._controller.is_propagating)
         self.setVisible(count > 0)
 
     def _show_method(self, is_volume: bool) -> None:
         """Offer the model's memory only while there is one."""
-        can_follow = isinstance(self._bench.loader.model, MemorySegmenter)
+        can_follow = isinstance(self._controller.loader.model, MemorySegmenter)
         self.method.setVisible(is_volume and can_follow)
         if not can_follow and self.method.currentIndex() != 0:
             self.method.setCurrentIndex(0)
 
     def _method_chosen(self, _index: int) -> None:
         method = self.method.currentData()
-        self._bench.settings = replace(self._bench.settings, method=method)
+        self._controller.settings = replace(self._controller.settings, method=method)

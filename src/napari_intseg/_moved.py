@@ -1,0 +1,303 @@
+"""Modules that moved: their old names stay importable for a release, with a warning.
+
+A module that moves is one row of `MODULES`, and a name that changed on the way one row of `NAMES`.
+Rows are looked at when somebody imports an old name; nothing is loaded before.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+ROOT = "napari_intseg"
+
+MODULES = {
+    "core.saving": "core.memory_limits",
+    "core.settings": "core.segmenter",
+    "core.taking": "core.segmenter",
+    "evaluation.curves": "evaluation.report",
+    "evaluation.export": "evaluation.summary",
+    "evaluation.jobs": "evaluation.benchmark",
+    "evaluation.layouts": "evaluation.datasets",
+    "evaluation.live": "evaluation.volumes",
+    "evaluation.opening": "evaluation.robot",
+    "evaluation.pictures": "evaluation.report",
+    "inference.adapted": "inference.adapted_window",
+    "inference.flip": "inference.view",
+    "inference.noise": "inference.adapted_window",
+    "inference.obedience": "inference.obey_clicks",
+    "inference.pyramid": "inference.slice_reader",
+    "inference.reading": "inference.slice_reader",
+    "inference.refine": "inference.graph_cut",
+    "inference.resize": "inference.view",
+    "inference.seeing": "inference.slice_appearance",
+    "inference.squeezed": "inference.patch",
+    "io.apart": "io.child_process",
+    "io.child": "io.child_process",
+    "io.child_open": "io.child_reader",
+    "io.coco": "io.annotations",
+    "io.contours": "io.polygons",
+    "io.dicom": "io.dicom.series_reader",
+    "io.dicom_decoder": "io.dicom.decoder",
+    "io.dicom_elements": "io.dicom.elements",
+    "io.dicom_frame": "io.dicom.pixels",
+    "io.dicom_header": "io.dicom.header",
+    "io.dicom_inflate": "io.dicom.inflate",
+    "io.dicom_layout": "io.dicom.layout",
+    "io.dicom_lazy": "io.dicom.lazy",
+    "io.dicom_origin": "io.dicom.origin",
+    "io.dicom_pixels": "io.dicom.pixels",
+    "io.dicom_reference": "io.dicom.reference",
+    "io.dicom_resample": "io.dicom.stack",
+    "io.dicom_seg": "io.dicom.seg_write",
+    "io.dicom_seg_read": "io.dicom.seg_read",
+    "io.dicom_sizes": "io.dicom.pixels",
+    "io.dicom_stack": "io.dicom.stack",
+    "io.dicom_syntax": "io.dicom.pixels",
+    "io.dicom_table": "io.dicom.elements",
+    "io.dicom_values": "io.dicom.stored_values",
+    "io.dicom_windows": "io.dicom.elements",
+    "io.extra": "io.checks",
+    "io.geojson": "io.annotations",
+    "io.hdf5_check": "io.hdf5",
+    "io.measure": "io.measurements",
+    "io.metaimage": "io.itk",
+    "io.nifti_check": "io.nifti",
+    "io.outlines": "io.polygons",
+    "io.picture_check": "io.pictures",
+    "io.remarks": "io.suffixes",
+    "io.reorient": "io.read",
+    "io.rtstruct": "io.dicom.rtstruct",
+    "io.sizes": "io.checks",
+    "io.space_units": "io.units",
+    "io.tiff_check": "io.tiff_scale",
+    "io.times": "io.checks",
+    "io.zarr_checked": "io.zarr_store",
+    "models.automatic": "models.automatic.automatic",
+    "models.automatic_answers": "models.automatic.answers",
+    "models.automatic_families": "models.automatic.families",
+    "models.automatic_files": "models.automatic.files",
+    "models.automatic_labels": "models.automatic.labels",
+    "models.brs": "models.brs.brs",
+    "models.brs_objective": "models.brs.objective",
+    "models.brs_places": "models.brs.injection_points",
+    "models.catalogue": "models.weights.catalogue",
+    "models.deepgrabcut": "models.guided.deepgrabcut",
+    "models.dextr": "models.guided.dextr",
+    "models.efficient_sam": "models.sam.efficient_sam",
+    "models.fbrs": "models.brs.fbrs",
+    "models.fetch": "models.weights.fetch",
+    "models.focalclick_config": "models.focalclick",
+    "models.grabcut": "models.classical.grabcut",
+    "models.guidance": "models.guided.crops",
+    "models.identity": "models.spec",
+    "models.iog": "models.guided.iog",
+    "models.licences": "models.weights.catalogue",
+    "models.mobile_sam": "models.sam.mobile_sam",
+    "models.nets.bottleneck": "models.nets.resnet",
+    "models.nets.efficient_sam": "models.nets.efficient_vit",
+    "models.nets.fcanet": "models.nets.fca_net",
+    "models.nets.focal_refiner": "models.nets.focal_click",
+    "models.nets.forte": "models.nets.forte_net",
+    "models.nets.ocr": "models.nets.hrnet",
+    "models.nets.prev_maps": "models.nets.click_maps",
+    "models.nets.psp_resnet": "models.nets.resnet",
+    "models.nets.simpleclick": "models.nets.simple_click",
+    "models.opencv": "models.image_input",
+    "models.own": "models.weights.user_trained",
+    "models.random_walker": "models.classical.random_walker",
+    "models.raw": "models.image_input",
+    "models.recognise": "models.weights.recognise",
+    "models.region_growing": "models.classical.region_growing",
+    "models.ritm_config": "models.ritm",
+    "models.sam": "models.sam.sam",
+    "models.sam2": "models.sam.sam2",
+    "models.sam2_keys": "models.sam.keys",
+    "models.sam2_memory": "models.sam.sam2_memory",
+    "models.sam_adapter": "models.sam.adapter",
+    "models.sam_attention": "models.sam.mask_decoder",
+    "models.sam_decoder": "models.sam.mask_decoder",
+    "models.sam_files": "models.sam.weight_files",
+    "models.sam_frame": "models.sam.square_frame",
+    "models.sam_hq": "models.sam.mask_decoder",
+    "models.sam_keys": "models.sam.keys",
+    "models.sam_memory": "models.sam.weight_files",
+    "models.sam_sizes": "models.sam.sam",
+    "models.saving": "models.memory_saving",
+    "models.seeds": "models.classical.seeds",
+    "models.store": "models.weights.store",
+    "models.tables.basic": "models.model_table",
+    "models.tables.clicks": "models.model_table",
+    "models.tables.sam": "models.model_table",
+    "models.weights": "models.weights.locate",
+    "propagation.blend": "propagation.stretch",
+    "propagation.distance": "propagation.ending",
+    "propagation.frames": "propagation.time_step",
+    "propagation.guide": "propagation.stretch_walker",
+    "propagation.memory": "propagation.memory_follow",
+    "propagation.moment": "propagation.time_step",
+    "propagation.plan": "propagation.request",
+    "propagation.worker": "propagation.stretch_walker",
+    "session.ahead": "session.prefetch",
+    "session.alike": "session.similar",
+    "session.bits": "session.masks.packed",
+    "session.both_ways": "session.compare.two_answers",
+    "session.cache": "session.embeddings",
+    "session.canvas": "session.masks.canvas",
+    "session.cleaning": "session.session",
+    "session.codec": "session.journal.codec",
+    "session.compare": "session.compare.two_answers",
+    "session.desk": "session.session",
+    "session.finding": "session.similar",
+    "session.follow": "session.compare.mirror_session",
+    "session.following": "session.tracking",
+    "session.giving": "session.session",
+    "session.going_back": "session.session",
+    "session.journal": "session.journal.recorder",
+    "session.journal_disk": "session.journal.disk",
+    "session.journal_file": "session.journal.file",
+    "session.journal_read": "session.journal.reader",
+    "session.memory": "session.predictor",
+    "session.objects": "session.session",
+    "session.packing": "session.masks.packed",
+    "session.painting": "session.session",
+    "session.positions": "session.validate_prompts",
+    "session.propagating": "session.propagator",
+    "session.protection": "session.masks.settle",
+    "session.replay": "session.journal.replay",
+    "session.request": "session.predictor",
+    "session.seen": "session.journal.recorder",
+    "session.setup": "session.question",
+    "session.side_by_side": "session.compare.side_by_side",
+    "session.signature": "session.journal.image_signature",
+    "session.state": "session.masks.plane_state",
+    "session.strokes": "session.masks.canvas",
+    "session.taking": "session.masks.plane_state",
+    "session.views": "session.session",
+    "session.writing": "session.masks.settle",
+    "training.augment": "training.views",
+    "training.checkpoint": "training.run_state",
+    "training.export": "training.loop",
+    "training.extra": "training.sources",
+    "training.log": "training.loop",
+    "training.loss": "training.step",
+    "training.noisy_copies": "training.sensor",
+    "training.parallel": "training.run_state",
+    "ui.binder": "ui.controllers.image_controller",
+    "ui.exporting": "ui.controllers.label_export",
+    "ui.loading": "ui.controllers.model_loader",
+    "ui.series_chooser": "ui.qt.open_scan",
+    "ui.workbench": "ui.controllers.viewer_controller",
+}
+"""Old module to new one. An old name may be a package by now: its `__init__` then says
+``__getattr__ = old_names(__name__)``."""
+
+NAMES = {
+    "evaluation.jobs.Job": "EvaluationJob",
+    "evaluation.layouts.Pair": "ImageMaskPair",
+    "evaluation.opening.Opening": "StartPrompts",
+    "inference.seeing.Seeing": "SliceAppearance",
+    "inference.squeezed.Squeezed": "CompactAnswer",
+    "io.contours.Ring": "RingArray",
+    "io.dicom_decoder.Decoder": "DecoderProcess",
+    "io.dicom_header.Frame": "DicomFrame",
+    "io.dicom_layout.Layout": "FrameLayout",
+    "io.dicom_windows.Window": "RealWindow",
+    "models.automatic_answers.Found": "RawFinding",
+    "models.automatic_answers.Frame": "ImageSizes",
+    "models.brs_objective.Found": "SearchResult",
+    "models.brs_objective.Search": "SearchSettings",
+    "models.brs_places.Place": "InjectionPoint",
+    "models.efficient_sam.Block": "DecoderBlock",
+    "models.nets.efficient_sam.Attention": "TokenAttention",
+    "models.nets.efficient_sam.Block": "TokenBlock",
+    "models.nets.efficient_sam.Mlp": "TokenMlp",
+    "models.nets.efficient_sam.PatchEmbed": "TokenEmbed",
+    "models.nets.fcanet.Decoder": "FcaDecoder",
+    "models.nets.forte.Decoder": "ForteDecoder",
+    "models.nets.forte.Encoder": "ForteEncoder",
+    "models.sam2_memory.Memory": "TrackerMemory",
+    "models.sam2_memory.Seen": "EncodedPlane",
+    "models.sam_decoder.Encoder": "ImageEncoder",
+    "models.sam_frame.Frame": "SquareFrame",
+    "models.weights.Found": "LocatedWeights",
+    "propagation.moment.Moment": "TimePointFinder",
+    "propagation.worker.Worker": "StretchWalker",
+    "session.alike.Search": "SearchRequest",
+    "session.alike.Sought": "SearchStep",
+    "session.cleaning.Cleaning": "Session",
+    "session.compare.Moment": "CurvePoint",
+    "session.compare.moment": "curve_point",
+    "session.desk.Desk": "Session",
+    "session.follow.Follower": "MirrorSession",
+    "session.following.Follow": "SliceTracking",
+    "session.following.FollowVolume": "VolumeTracking",
+    "session.following.follow_request": "tracking_request",
+    "session.giving.Giving": "Session",
+    "session.going_back.GoingBack": "Session",
+    "session.memory.Memory": "AnswerCache",
+    "session.objects.Objects": "Session",
+    "session.painting.Painting": "Session",
+    "session.propagating.Propagating": "Propagator",
+    "session.views.Views": "Session",
+    "ui.binder.Binder": "ImageController",
+    "ui.workbench.Workbench": "ViewerController",
+}
+"""Names that changed when their module moved: old module and name to new name."""
+
+
+class OldModules(MetaPathFinder, Loader):
+    """Finds modules by their old names."""
+
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return how to load a module that moved; None for all others."""
+        moved = fullname.removeprefix(f"{ROOT}.") in MODULES
+        return ModuleSpec(fullname, self) if moved else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Have a module give what its new one holds."""
+        old = module.__name__.removeprefix(f"{ROOT}.")
+        _warn(f"{ROOT}.{old} is now {ROOT}.{MODULES[old]}.")
+        vars(module)["__getattr__"] = _look_up(old, import_module(f"{ROOT}.{MODULES[old]}"))
+
+
+def install() -> None:
+    """Have old modules found, after all that are there."""
+    if not any(isinstance(finder, OldModules) for finder in sys.meta_path):
+        sys.meta_path.append(OldModules())
+
+
+def old_names(package: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package that has the name of a module which moved."""
+    old = package.removeprefix(f"{ROOT}.")
+
+    def get(name: str) -> Any:
+        if name.startswith("__") or find_spec(f"{package}.{name}") is not None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found = _look_up(old, import_module(f"{ROOT}.{MODULES[old]}"))(name)
+        _warn(f"{name} of {package} is now in {ROOT}.{MODULES[old]}.")
+        return found
+
+    return get
+
+
+def _look_up(old: str, new: ModuleType) -> Callable[[str], Any]:
+    def get(name: str) -> Any:
+        try:
+            return getattr(new, NAMES.get(f"{old}.{name}", name))
+        except AttributeError:
+            raise AttributeError(f"module '{ROOT}.{old}' has no attribute {name!r}") from None
+
+    return get
+
+
+def _warn(what: str) -> None:
+    told = f"{what} The old name goes with the next release."
+    warnings.warn(told, DeprecationWarning, stacklevel=3)

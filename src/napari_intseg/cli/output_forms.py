@@ -1,0 +1,151 @@
+"""Pictures of masks and clicks on slices, with numpy alone."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from napari_intseg.core.prompts import Click
+from napari_intseg.core.segmenter import FloatArray
+
+Picture = NDArray[np.uint8]
+
+_COLOURS = np.array(
+    [(0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0)]
+)
+"""Told apart by the colour-blind too (Okabe and Ito 2008)."""
+_POSITIVE, _NEGATIVE, _WHITE = (40, 200, 60), (230, 40, 40), (255, 255, 255)
+_BLEND = 0.35
+_SIDE_PX = 480
+
+
+def overlay(rgb: FloatArray, labels: NDArray[np.int32], clicks: Sequence[Click] = ()) -> Picture:
+    """Paint objects and clicks on a slice.
+
+    Parameters
+    ----------
+    rgb : ndarray of float32, shape (H, W, 3)
+        The slice as the model sees it, in [0, 1].
+    labels : ndarray of int32, shape (H, W)
+        Each object is tinted and outlined in a colour of its own.
+    clicks : sequence of Click
+        Green discs with a plus, red discs with a minus.
+
+    Returns
+    -------
+    ndarray of uint8, shape (k H, k W, 3)
+        Small slices are enlarged by a whole number, so that marks and outlines stay fine.
+    """
+    scale = max(1, _SIDE_PX // max(labels.shape))
+    painted = np.repeat(np.repeat(np.asarray(rgb * 255, np.float64), scale, 0), scale, 1)
+    large = np.repeat(np.repeat(labels, scale, 0), scale, 1)
+    for label in np.unique(large[large > 0]):
+        colour = _COLOURS[(int(label) - 1) % len(_COLOURS)]
+        inside = large == label
+        painted[inside] = (1 - _BLEND) * painted[inside] + _BLEND * colour
+        painted[inside & ~_eroded(inside)] = colour
+    radius = max(5, max(large.shape) // 90)
+    for click in clicks:
+        _mark(painted, (click.row + 0.5) * scale, (click.col + 0.5) * scale, radius, click.positive)
+    return np.asarray(np.clip(painted, 0, 255).round(), np.uint8)
+
+
+def side_by_side(pictures: Sequence[Picture], gap_px: int = 8) -> Picture:
+    """Return pictures in one row, the lower ones filled up in black."""
+    height = max(p.shape[0] for p in pictures)
+    filled = [
+        np.pad(p, ((0, height - p.shape[0]), (0, gap_px * (i + 1 < len(pictures))), (0, 0)))
+        for i, p in enumerate(pictures)
+    ]
+    return np.concatenate(filled, axis=1)
+
+
+def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Take two pixels off the rim."""
+    for _ in range(2):
+        wide = np.pad(mask, 1, mode="edge")
+        mask = mask & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
+    return mask
+
+
+def _mark(
+    painted: NDArray[np.float64], row: float, col: float, radius: int, positive: bool
+) -> None:
+    rows, cols = np.ogrid[: painted.shape[0], : painted.shape[1]]
+    down, right = abs(rows + 0.5 - row), abs(cols + 0.5 - col)
+    distance = np.hypot(down, right)
+    painted[distance <= radius + 1.5] = _WHITE
+    painted[distance <= radius] = _POSITIVE if positive else _NEGATIVE
+    thin, long = radius / 6, radius * 0.6
+    bar = (down <= thin) & (right <= long)
+    if positive:
+        bar = bar | ((right <= thin) & (down <= long))
+    painted[bar] = _WHITE
+
+
+@contextmanager
+def progress_bar(
+    title: str, unit: str, *, quiet: bool = False, **options: Any
+) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for slow work.
+
+    Parameters
+    ----------
+    title, unit : str
+        What is done, and what is counted.
+    quiet : bool, default False
+        Show nothing.
+    **options
+        Of tqdm, e.g. ``unit_scale=True``.
+
+    Yields
+    ------
+    callable
+        To be called with how much is done and how much there is (0: not known).
+    """
+    # a log wants few lines, a person a bar that moves
+    often_s = 0.1 if sys.stderr.isatty() else 10
+    with tqdm(
+        desc=title, unit=unit, disable=quiet, file=sys.stderr, mininterval=often_s, **options
+    ) as bar:
+
+        def show(done: int, total: int) -> None:
+            if total and bar.total != total:
+                bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C ask for a stop instead of ending the program; a second one ends it.
+
+    Yields
+    ------
+    callable
+        Returns whether Ctrl-C was pressed.
+    """
+    stopped = False
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopped
+        if stopped:
+            raise KeyboardInterrupt
+        stopped = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # signals reach the main thread only
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: stopped
+    finally:
+        signal.signal(signal.SIGINT, before)

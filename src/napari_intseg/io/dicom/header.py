@@ -1,0 +1,339 @@
+"""What the headers of DICOM files say of their frames; nothing that names a person is looked at."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.affine import FloatMatrix
+from napari_intseg.io.dicom.elements import (
+    RealWindow,
+    ValueTable,
+    Vector,
+    find,
+    numbers,
+    read_table,
+    read_windows,
+    real,
+    several,
+    text,
+    unit,
+    whole,
+)
+from napari_intseg.io.dicom.inflate import read_data_set
+from napari_intseg.io.dicom.layout import TAGS as LAYOUT_TAGS
+from napari_intseg.io.dicom.layout import FrameLayout, read_layout
+
+_MAGIC_AT, _MAGIC = 128, b"DICM"
+_NO_IMAGES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}  # segmentations
+_NO_GRIDS = {"RTDOSE", "SEG"}
+_PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
+_FRAGMENT_BYTES = 8  # at least, of a compressed frame
+_CENTIMETRES = 3  # of an ultrasound region
+
+_TAGS = [
+    "TransferSyntaxUID",
+    "MediaStorageSOPClassUID",
+    "MediaStorageSOPInstanceUID",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "Modality",
+    "SeriesDescription",
+    "SeriesNumber",
+    "InstanceNumber",
+    "AcquisitionNumber",
+    "ImageType",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "SliceLocation",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "SequenceOfUltrasoundRegions",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "WindowCenter",
+    "WindowWidth",
+    "WindowCenterWidthExplanation",
+    "ModalityLUTSequence",
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "EchoTime",
+    "DiffusionBValue",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    *LAYOUT_TAGS,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DicomFrame:
+    """One image of a file, and where it lies in the patient.
+
+    Parameters
+    ----------
+    number : int
+        Of the frame in its file, from 0.
+    position : tuple of float, optional
+        LPS millimetres of the centre of the first pixel.
+    rows, cols : tuple of float, optional
+        Unit vectors along which rows, and columns, follow each other.
+    spacing : tuple of float, optional
+        Millimetres between rows and between columns.
+    slope, intercept : float
+        Stored values become real ones by ``slope * value + intercept``.
+    windows : tuple of RealWindow
+        What the file wants shown black and white; the first one counts.
+    order : tuple of float
+        What tells frames at the same place apart: time, echo, b-value, number.
+    """
+
+    header: "Header"
+    number: int = 0
+    position: Vector | None = None
+    rows: Vector | None = None
+    cols: Vector | None = None
+    spacing: tuple[float, float] | None = None
+    slope: float = 1.0
+    intercept: float = 0.0
+    windows: tuple[RealWindow, ...] = ()
+    order: Vector = ()
+
+    @property
+    def normal(self) -> FloatMatrix:
+        """The direction in which planes follow each other, head on."""
+        return np.cross(self.cols or (1, 0, 0), self.rows or (0, 1, 0))
+
+    def to_lps(self) -> FloatMatrix:
+        """Return index ``(row, col, 1)`` on this frame to LPS millimetres, 3x3."""
+        row_mm, col_mm = self.spacing or (1.0, 1.0)
+        rows, cols = np.array(self.rows or (0, 1, 0)), np.array(self.cols or (1, 0, 0))
+        return np.stack([rows * row_mm, cols * col_mm, self.position or (0, 0, 0)], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What one file says of all its frames.
+
+    Parameters
+    ----------
+    uid, sop_class : str
+        Of the instance; from the file's meta information where the data set has none.
+    shape : tuple of int
+        Rows and columns.
+    bits : (int, bool)
+        How many are stored, and whether values have a sign.
+    allocated : int
+        Bits that a stored value takes.
+    step_mm : float
+        Between planes, as told; 0 where nothing is told.
+    table : ValueTable, optional
+        What stored values stand for, where the file tells no slope.
+    is_assumed : bool
+        Whether frames are taken for planes though the file tells one position for all of them.
+    """
+
+    file: Path = field(repr=False)
+    uid: str
+    sop_class: str
+    study: str
+    series: str
+    reference: str
+    modality: str
+    description: str
+    number: int
+    kinds: tuple[str, ...]
+    shape: tuple[int, int]
+    frames: int
+    samples: int
+    photometric: str
+    bits: tuple[int, bool]
+    allocated: int
+    syntax: str
+    step_mm: float
+    table: ValueTable | None = None
+    is_assumed: bool = False
+
+    @property
+    def is_localizer(self) -> bool:
+        """Whether this is an overview on which slices were planned."""
+        return "LOCALIZER" in self.kinds
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Return whether a file begins as DICOM does, with or without the preamble."""
+    try:
+        if not path.is_file():  # to open a pipe is to wait for someone who writes into it
+            return False
+        with path.open("rb") as file:
+            start = file.read(_MAGIC_AT + 4)
+    except OSError:
+        return False
+    return start[_MAGIC_AT:] == _MAGIC or start[:2] in (b"\x08\x00", b"\x02\x00")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom's remarks, which may quote a header, from being shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def read_frames(path: Path) -> tuple[DicomFrame, ...]:
+    """Return the frames of a file; none if it holds something else than images.
+
+    Raises
+    ------
+    Exception
+        Whatever pydicom raises for a damaged header.
+    """
+    with quiet():
+        data = read_data_set(path, _TAGS)
+        header = _header(data, path)
+        if header is None:
+            return ()
+        layout = read_layout(data, header.frames, _step_mm(data))
+        header = replace(header, is_assumed=layout.is_assumed)
+        return tuple(_frame(data, header, i, layout) for i in range(header.frames))
+
+
+def _header(data: Any, path: Path) -> Header | None:
+    meta = data.file_meta
+    sop_class = text(data, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
+    modality = text(data, "Modality")
+    shape = whole(data, "Rows"), whole(data, "Columns")
+    if sop_class in _NO_IMAGES or modality in _NO_GRIDS or ("Rows" not in data):
+        return None
+    per_frame = len(data.get("PerFrameFunctionalGroupsSequence") or ())
+    count = whole(data, "NumberOfFrames", 1)
+    if min(shape) < 1 or count < 1 or (per_frame and per_frame != count):
+        raise ValueError(f"{count} frames of {shape[0]}x{shape[1]} pixels, {per_frame} described")
+    _check_length(data, text(meta, "TransferSyntaxUID"), shape, count, path)
+    return Header(
+        file=path,
+        uid=text(data, "SOPInstanceUID") or text(meta, "MediaStorageSOPInstanceUID"),
+        sop_class=sop_class,
+        study=text(data, "StudyInstanceUID"),
+        series=text(data, "SeriesInstanceUID"),
+        reference=text(data, "FrameOfReferenceUID"),
+        modality=modality,
+        description=text(data, "SeriesDescription"),
+        number=whole(data, "SeriesNumber"),
+        kinds=tuple(str(kind) for kind in several(data.get("ImageType"))),
+        shape=shape,
+        frames=count,
+        samples=whole(data, "SamplesPerPixel", 1),
+        photometric=text(data, "PhotometricInterpretation"),
+        bits=(
+            whole(data, "BitsStored", whole(data, "BitsAllocated", 16)),
+            whole(data, "PixelRepresentation", 0) == 1,
+        ),
+        allocated=whole(data, "BitsAllocated", 16),
+        syntax=text(meta, "TransferSyntaxUID"),
+        step_mm=abs(_step_mm(data)),
+        table=read_table(data),
+    )
+
+
+def _check_length(data: Any, syntax: str, shape: tuple[int, int], count: int, path: Path) -> None:
+    """Refuse a header that promises more frames than the file has room for."""
+    bits = 8 * _FRAGMENT_BYTES
+    if syntax in _PLAIN:
+        samples = max(whole(data, "SamplesPerPixel", 1), 1)
+        bits = shape[0] * shape[1] * samples * whole(data, "BitsAllocated", 8)
+        if text(data, "PhotometricInterpretation").endswith("_422"):
+            bits = bits * 2 // 3  # two pixels share a colour
+    wanted, held = count * bits // 8, path.stat().st_size
+    if wanted > held:
+        raise ValueError(f"{held} bytes for {count} frames of {shape[0]}x{shape[1]} pixels")
+
+
+def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> DicomFrame:
+    groups = [data]
+    for name, at in (("SharedFunctionalGroups", 0), ("PerFrameFunctionalGroups", number)):
+        sequence = data.get(f"{name}Sequence")
+        if sequence and at < len(sequence):
+            groups.insert(0, sequence[at])  # what is said of one frame comes first
+    cols_rows = numbers(find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
+    cols_rows = cols_rows or layout.cosines
+    spacing = numbers(find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2)
+    spacing = spacing or numbers(data.get("ImagerPixelSpacing"), 2) or _region_spacing(data)
+    values = "PixelValueTransformationSequence"
+    slope, intercept = (
+        numbers(find(groups, values, name), 1) for name in ("RescaleSlope", "RescaleIntercept")
+    )
+    cols, rows = unit(cols_rows[:3] if cols_rows else None), unit(cols_rows and cols_rows[3:])
+    directed = cols and rows and abs(np.dot(cols, rows)) < 1e-2
+    position = numbers(find(groups, "PlanePositionSequence", "ImagePositionPatient"), 3)
+    position = position or layout.position
+    if not directed:
+        rows, cols = None, None
+    if position and layout.offsets:
+        normal = np.cross(cols or (1, 0, 0), rows or (0, 1, 0))
+        position = tuple((position + normal * layout.offsets[number]).tolist())
+    return DicomFrame(
+        header,
+        number,
+        position=position,
+        rows=rows,
+        cols=cols,
+        spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
+        slope=(slope[0] if slope else 1.0) or 1.0,
+        intercept=intercept[0] if intercept else 0.0,
+        windows=read_windows(groups),
+        order=_order(groups, layout.order[number] if layout.order else (), number),
+    )
+
+
+_ORDER = (
+    ("FrameContentSequence", "TemporalPositionIndex"),
+    ("", "TemporalPositionIdentifier"),
+    ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
+    ("", "TriggerTime"),
+    ("MREchoSequence", "EffectiveEchoTime"),
+    ("", "EchoTime"),
+    ("MRDiffusionSequence", "DiffusionBValue"),
+    ("", "AcquisitionNumber"),
+    ("", "InstanceNumber"),
+)
+
+
+def _order(groups: list[Any], further: Vector, number: int) -> Vector:
+    found = [numbers(find(groups, sequence, name), 1) for sequence, name in _ORDER]
+    return (*(value[0] if value else 0.0 for value in found), *further, float(number))
+
+
+def _step_mm(data: Any) -> float:
+    """Return the distance of planes with its sign; 0 where nothing is told."""
+    shared = data.get("SharedFunctionalGroupsSequence") or []
+    groups = [*shared[:1], *(data.get("PerFrameFunctionalGroupsSequence") or [])[:1], data]
+    for name in ("SpacingBetweenSlices", "SliceThickness"):
+        found = numbers(find(groups, "PixelMeasuresSequence", name), 1)
+        if found and found[0] != 0:
+            return found[0]
+    return 0.0
+
+
+def _region_spacing(data: Any) -> Vector | None:
+    regions = data.get("SequenceOfUltrasoundRegions")
+    if not regions or whole(regions[0], "PhysicalUnitsXDirection") != _CENTIMETRES:
+        return None
+    cm = [abs(real(regions[0].get(f"PhysicalDelta{axis}"))) for axis in "YX"]
+    return (cm[0] * 10, cm[1] * 10) if min(cm) > 0 else None

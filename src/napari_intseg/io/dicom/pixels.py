@@ -1,0 +1,402 @@
+"""Pixels of DICOM frames: decompressed, rescaled to real values, colour as RGB."""
+
+import re
+import struct
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from napari_intseg.core.segmenter import Array
+from napari_intseg.errors import FileError, MissingExtraError
+from napari_intseg.io.dicom.decoder import DecoderProcess
+from napari_intseg.io.dicom.header import DicomFrame, Header, quiet
+from napari_intseg.io.dicom.inflate import read_data_set
+from napari_intseg.io.dicom.stored_values import rescaled
+
+_LONG_FORM, _SHORT_FORM = 12, 8  # bytes before the value, with and without the kind of value
+
+
+def cut_frame(header: Header, number: int, tags: Sequence[str]) -> Any:
+    """Return a data set as if the file held one of its frames alone.
+
+    Parameters
+    ----------
+    header : Header
+        Of a file of several frames of 8 or 16 bits, not deflated as a whole.
+    number : int
+        From 0.
+    tags : sequence of str
+        What is wanted besides the pixels.
+
+    Raises
+    ------
+    Exception
+        Whatever pydicom raises for a damaged file.
+    """
+    import pydicom
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import UID
+
+    with header.file.open("rb") as file:
+        data = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=[*tags])
+        is_implicit = bool(data.original_encoding[0])
+        start = file.read(_SHORT_FORM if is_implicit else _LONG_FORM)
+        if UID(header.syntax).is_compressed:
+            data.PixelData = encapsulate([_fragments(data, file, header, number)])
+            data["PixelData"].is_undefined_length = True
+        else:
+            data.PixelData = _plain(file, header, number)
+        data["PixelData"].VR = "OW" if is_implicit else start[4:6].decode("ascii", "replace")
+    data.NumberOfFrames = 1
+    return data
+
+
+def _fragments(data: Any, file: BinaryIO, header: Header, number: int) -> bytes:
+    from pydicom.encaps import get_frame
+
+    tables = [data.get(f"ExtendedOffsetTable{what}") for what in ("", "Lengths")]
+    offsets = (tables[0], tables[1]) if all(tables) else None
+    found: bytes = get_frame(file, number, number_of_frames=header.frames, extended_offsets=offsets)
+    return found
+
+
+def _plain(file: BinaryIO, header: Header, number: int) -> bytes:
+    bits = header.shape[0] * header.shape[1] * max(header.samples, 1) * header.allocated
+    if header.photometric.endswith("_422"):
+        bits = bits * 2 // 3  # two pixels share a colour
+    file.seek(number * (bits // 8), 1)
+    found = file.read(bits // 8)
+    return found + b"\0" * (len(found) % 2)
+
+
+_LARGE_BYTES, _RATIO = 1 << 28, 5_000
+_SPARE = 0.01
+_SPARE_BYTES = 2
+_RLE = "1.2.840.10008.1.2.5"
+_JPEG = "1.2.840.10008.1.2.4."
+_J2K_SIZE = b"\xff\x4f\xff\x51"
+_TOO_LONG = re.compile(r"RLE segment .* (\d+) vs\. (\d+) bytes")
+_NO_FRAME_MARKERS = {0xC4, 0xC8, 0xCC}
+
+
+def check_size(data: Any, header: Header) -> None:
+    """Compare what a header promises with the pixels in the file.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit, by more than a little padding.
+    """
+    pixels = data.get("PixelData") or data.get("FloatPixelData") or b""
+    held = len(pixels)
+    bits = int(data.get("BitsAllocated") or 8)
+    wanted = header.frames * header.shape[0] * header.shape[1] * max(header.samples, 1) * bits // 8
+    if not held and "DoubleFloatPixelData" not in data:
+        raise ValueError("no pixels")
+    if wanted > _LARGE_BYTES and wanted > _RATIO * held:
+        raise ValueError(f"{held} bytes for {wanted}")
+    if header.syntax == _RLE or header.syntax.startswith(_JPEG):
+        _check_codestream(pixels, header)
+    elif held and not header.photometric.endswith("_422"):
+        _check_spare(held, wanted)
+
+
+def check_remarks(remarks: Sequence[Any]) -> None:
+    """Refuse what pydicom only remarks on: run lengths that hold more than the image.
+
+    Raises
+    ------
+    ValueError
+        If they do, by more than a little padding.
+    """
+    for remark in remarks:
+        found = _TOO_LONG.search(str(remark.message))
+        if found:
+            _check_spare(int(found[1]), int(found[2]))
+
+
+def _check_spare(held: int, wanted: int) -> None:
+    if held - wanted > max(_SPARE_BYTES, _SPARE * wanted):
+        raise ValueError(f"{held} bytes for {wanted}")
+
+
+def _check_codestream(pixels: bytes, header: Header) -> None:
+    """Compare the size that the first compressed image states itself."""
+    from pydicom.encaps import generate_frames
+
+    first = next(generate_frames(pixels, number_of_frames=header.frames))
+    found = jpeg_shape(first) or _j2k_shape(first)
+    if header.syntax != _RLE and found is not None and found != header.shape:
+        raise ValueError(f"compressed image of {found[0]}x{found[1]}")
+
+
+def _j2k_shape(stream: bytes) -> tuple[int, int] | None:
+    at = stream[:512].find(_J2K_SIZE)
+    if at < 0 or len(stream) < at + 24:
+        return None
+    right, bottom, left, top = struct.unpack_from(">4I", stream, at + 8)
+    return bottom - top, right - left
+
+
+def jpeg_shape(stream: bytes) -> tuple[int, int] | None:
+    """Return rows and columns of the frame header, by way of the segments before it."""
+    at = 2
+    while stream[:2] == b"\xff\xd8" and at + 9 <= len(stream) and stream[at] == 0xFF:
+        marker = stream[at + 1]
+        is_frame = 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_MARKERS
+        if is_frame or marker == 0xF7:  # the last is that of JPEG-LS
+            rows, cols = struct.unpack_from(">2H", stream, at + 5)
+            return (rows, cols) if rows else None
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4])
+    return None
+
+
+_DICOM, _JPEG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4."
+_BY_PYDICOM = {"", _DICOM, *(f"{_DICOM}.{n}" for n in ("1", "1.99", "2", "5"))}
+_BY_GDCM = {f"{_JPEG}{n}" for n in (*range(50, 67), 70, 80, 81, 90, 91, 92, 93)}
+_HTJ2K = {f"{_JPEG}{n}" for n in (201, 202, 203)}
+_HTJ2K_MODULES = ("pylibjpeg", "openjpeg")
+
+
+def name_of(syntax: str) -> str:
+    """Return what the standard calls a transfer syntax; its uid if that is not known."""
+    from pydicom.uid import UID
+
+    return UID(syntax).name or "no named transfer syntax"
+
+
+def is_for_decoder(header: Header) -> bool:
+    """Whether the pixels are decompressed by a library that damaged ones can bring down."""
+    return header.syntax in _BY_GDCM | _HTJ2K
+
+
+def is_htj2k(syntax: str) -> bool:
+    """Whether images are compressed by High-Throughput JPEG 2000, which GDCM does not read."""
+    return syntax in _HTJ2K
+
+
+def check_syntax(header: Header) -> None:
+    """Ask for pixels that can be decompressed.
+
+    Raises
+    ------
+    FileError
+        If nothing here decompresses them: video, JPIP, JPEG XL, or what the standard does not know.
+    MissingExtraError
+        If the library that does is not installed.
+    """
+    syntax = header.syntax
+    if syntax not in _BY_PYDICOM | _BY_GDCM | _HTJ2K:
+        raise FileError(
+            "pixels cannot be decoded: expected still images, plain, deflated or compressed by "
+            "RLE, JPEG, JPEG-LS, JPEG 2000 or High-Throughput JPEG 2000, got "
+            f"{name_of(syntax)!r} in {str(header.file)!r}. Export the series again, uncompressed."
+        )
+    if is_htj2k(syntax) and any(find_spec(name) is None for name in _HTJ2K_MODULES):
+        raise MissingExtraError(
+            f"{name_of(syntax)} needs pylibjpeg-openjpeg: expected it to be installed, got nothing "
+            'of that name. Install it with: pip install "napari-intseg[dicom]".'
+        )
+
+
+_NOT_INVERTED = "MONOCHROME2"
+_WRAPPER = "1.2.840.10008.5.1.4.1.1.7"  # secondary capture, of which little is required
+_IMAGE_TAGS = [
+    "TransferSyntaxUID",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "RedPaletteColorLookupTableDescriptor",
+    "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor",
+    "RedPaletteColorLookupTableData",
+    "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableData",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+    "PixelData",
+    "FloatPixelData",
+    "DoubleFloatPixelData",
+]
+
+
+def read_pixels(
+    frames: Sequence[DicomFrame], on_progress: Callable[[int, int], None] | None = None
+) -> Array:
+    """Return the values of frames on one grid.
+
+    Parameters
+    ----------
+    frames : sequence of DicomFrame
+        In the order in which planes are wanted; of any number of files.
+    on_progress : callable, optional
+        Told how many of how many frames are read.
+
+    Returns
+    -------
+    ndarray, shape (planes, rows, cols) or (planes, rows, cols, 3)
+        Slope and intercept, or the table that is there instead, applied: integers where all are
+        whole numbers (int16 if that holds them), else float32. Colour is RGB, uint8 as a rule.
+        MONOCHROME1 is turned over so that high is bright, except for CT and PET, whose values are
+        quantities.
+
+    Raises
+    ------
+    FileError
+        If a file's pixels are damaged, fewer than its header says, or compressed in a way that
+        is not known.
+    """
+    places: dict[Path, list[int]] = {}
+    for plane, frame in enumerate(frames):
+        places.setdefault(frame.header.file, []).append(plane)
+    stored: Array | None = None
+    done = 0
+    with DecoderProcess() as decoder:
+        for planes in places.values():
+            header = frames[planes[0]].header
+            image = decode(header, decoder)
+            stored = _room(stored, image, header, len(frames))
+            for plane in planes:
+                stored[plane] = image[frames[plane].number]
+            done += len(planes)
+            if on_progress:
+                on_progress(done, len(frames))
+    assert stored is not None
+    return stored if stored.ndim == 4 else rescaled(stored, frames)
+
+
+def decode(
+    header: Header, decoder: DecoderProcess, number: int | None = None, where: str = ""
+) -> Array:
+    """Return stored values, ``(frames, rows, cols)``, or RGB with channels last.
+
+    Parameters
+    ----------
+    header : Header
+        Of the file.
+    decoder : DecoderProcess
+        Decompresses what pydicom does not.
+    number : int, optional
+        The only frame to read, from 0; by default all are.
+    where : str
+        What the file is for, to be said if it is damaged.
+
+    Raises
+    ------
+    FileError
+        As for `read_pixels`.
+    MissingExtraError
+        If the library for its compression is not installed.
+    """
+    check_syntax(header)
+    one = number is not None and header.frames > 1
+    wanted = replace(header, frames=1) if one else header
+    try:
+        with quiet(), warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
+            if one:
+                data = cut_frame(header, number or 0, _IMAGE_TAGS)
+            else:
+                data = read_data_set(header.file, _IMAGE_TAGS, pixels=True)
+            check_size(data, wanted)
+            if is_for_decoder(header):
+                image = _by_decoder(data, wanted, decoder)
+            else:
+                image = _by_pydicom(data)
+            check_remarks(remarks)
+    except Exception as err:
+        # pydicom and GDCM have many errors for a damaged file; all mean the same to a person
+        reason = " ".join(str(err).split())[-200:] or type(err).__name__
+        raise damaged(wanted, where + reason) from err
+    expected = (wanted.frames, *header.shape, *((3,) if header.samples == 3 else ()))
+    if image.shape == (*expected, 3):  # a palette became colour
+        return image
+    if image.shape != expected:
+        raise damaged(wanted, f"{where}an image of shape {image.shape}")
+    return _without_spare_bits(image, header)
+
+
+def damaged(header: Header, reason: str) -> FileError:
+    """Return the error for pixels that cannot be had."""
+    rows, cols = header.shape
+    return FileError(
+        f"pixels cannot be decoded: expected {header.frames} of {rows}x{cols} in "
+        f"{name_of(header.syntax)}, got {str(header.file)!r} ({reason}). Export the series again."
+    )
+
+
+def _room(stored: Array | None, image: Array, header: Header, count: int) -> Array:
+    """Return an array that can take the image's planes beside those that it has."""
+    if stored is None:
+        return np.empty((count, *image.shape[1:]), image.dtype)
+    if image.shape[1:] != stored.shape[1:]:
+        raise damaged(header, f"an image of shape {image.shape[1:]}")
+    return stored.astype(np.result_type(stored, image), copy=False)
+
+
+def _by_pydicom(data: Any) -> Array:
+    from pydicom.pixels.processing import apply_color_lut, convert_color_space
+    from pydicom.pixels.utils import pixel_array
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if not data.file_meta.get("TransferSyntaxUID"):  # a file from before there was a preamble
+        is_implicit, _ = data.original_encoding
+        syntax = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
+        data.file_meta.TransferSyntaxUID = syntax
+    image = pixel_array(data, raw=True)
+    colours = str(data.PhotometricInterpretation)
+    if colours.startswith("YBR_FULL"):
+        image = convert_color_space(image, "YBR_FULL", "RGB", per_frame=True)
+    elif colours == "PALETTE COLOR":
+        image = _to_8_bits(apply_color_lut(image, data))
+    several = int(data.get("NumberOfFrames") or 1) > 1
+    return np.asarray(image if several else image[np.newaxis])
+
+
+def _by_decoder(data: Any, header: Header, decoder: DecoderProcess) -> Array:
+    """Decompress in the decoder's process, which is given pixels alone, without a person."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID
+
+    bare = Dataset()
+    for element in data:
+        bare.add(element)
+    if header.samples == 1 and header.photometric != "PALETTE COLOR":
+        bare.PhotometricInterpretation = _NOT_INVERTED
+    bare.SOPClassUID, bare.SOPInstanceUID = _WRAPPER, "1.2.3"
+    bare.file_meta = FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = UID(header.syntax)
+    with tempfile.TemporaryDirectory(prefix="intseg-") as folder:
+        path = Path(folder) / "pixels.dcm"
+        bare.save_as(path, enforce_file_format=True)
+        array = decoder.decode(path, by_pydicom=is_htj2k(header.syntax))
+    colour = header.samples == 3 or header.photometric == "PALETTE COLOR"
+    return array if array.ndim == 3 + colour else array[np.newaxis]
+
+
+def _to_8_bits(image: Array) -> Array:
+    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
+
+
+def _without_spare_bits(image: Array, header: Header) -> Array:
+    """Clear the bits above those stored, where old scanners kept overlays; spread the sign."""
+    stored, signed = header.bits
+    spare = image.dtype.itemsize * 8 - stored
+    if image.dtype.kind not in "iu" or spare <= 0 or stored < 1 or image.ndim == 4:
+        return image
+    kind = np.dtype(f"{'i' if signed else 'u'}{image.dtype.itemsize}")
+    shifted = (image.astype(kind, copy=False) << spare).astype(kind, copy=False)
+    return shifted >> spare

@@ -1,0 +1,138 @@
+"""The source instances as DICOM that is made of a volume refers to them."""
+
+import uuid
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.segmenter import Array
+from napari_intseg.core.volume import Volume
+from napari_intseg.errors import DataError, FileError
+from napari_intseg.io.dicom.header import quiet
+from napari_intseg.io.dicom.inflate import read_data_set
+from napari_intseg.io.dicom.origin import PATIENT, DicomOrigin
+from napari_intseg.io.source import FileVolume
+
+_KEPT = (
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "StudyDate",
+    "StudyTime", "SeriesNumber", "InstanceNumber", "Modality", "ImageType", "FrameOfReferenceUID",
+    "PositionReferenceIndicator", "Rows", "Columns", "NumberOfFrames", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices",
+    "DimensionOrganizationSequence", "DimensionIndexSequence", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)  # fmt: skip
+_EMPTY = (*PATIENT, "StudyDate", "StudyTime", "ReferringPhysicianName")
+
+
+def origin_of(like: Volume) -> DicomOrigin:
+    """Return the frames that a volume was read from.
+
+    Raises
+    ------
+    FileError
+        If it was not read from DICOM.
+    """
+    origin = like.source.dicom if isinstance(like, FileVolume) else None
+    if origin is None:
+        raise FileError(
+            "labels cannot be written as DICOM: expected an image that was read from DICOM, got "
+            "one of another format, or labels that do not say which image or time point they are "
+            "for. Draw on the labels that the widget made, or write .nii.gz or .nrrd instead."
+        )
+    return origin
+
+
+def check_labels(labels: Array) -> tuple[int, ...]:
+    """Return the labels that occur, in ascending order.
+
+    Raises
+    ------
+    DataError
+        If there are none, for which DICOM has no place.
+    """
+    found = tuple(int(label) for label in np.unique(labels) if label)
+    if not found:
+        raise DataError(
+            "labels are empty: expected at least one object, since DICOM has no empty "
+            "segmentation, got 0 everywhere. Segment something first."
+        )
+    return found
+
+
+def read_sources(origin: DicomOrigin) -> list[Any]:
+    """Read the header of each source file, without whatever is private.
+
+    Returns
+    -------
+    list of pydicom Dataset
+        One for each file, in the order of planes, with what is needed to refer to it and to place
+        planes. Missing UIDs are made up, always the same ones.
+
+    Raises
+    ------
+    FileError
+        If a file is no longer there, or not the one that was read.
+    """
+    files = {frame.header.file: frame.header for frame in origin.frames}
+    first = origin.frames[0].header
+    made_up = {
+        "StudyInstanceUID": _made_up("study", first.uid),
+        "SeriesInstanceUID": _made_up("series", first.uid),
+        "FrameOfReferenceUID": _made_up("frame of reference", first.uid),
+    }
+    out = []
+    for file, header in files.items():
+        data = _read(file)
+        data.SOPClassUID, data.SOPInstanceUID = header.sop_class, header.uid
+        for name, uid in made_up.items():
+            if not data.get(name) and (name[0] != "F" or origin.frames[0].position is not None):
+                setattr(data, name, uid)
+        for name in _EMPTY:
+            setattr(data, name, origin.patient.get(name, data.get(name, "")))
+        data.SpecificCharacterSet = "ISO_IR 192"
+        out.append(data)
+    if not first.study:
+        warnings.warn(
+            "the source series has no study UID (it was removed?); one was made up, so an archive "
+            "will not find the study that these labels belong to",
+            stacklevel=2,
+        )
+    return out
+
+
+def names_of(labels: tuple[int, ...], names: Mapping[int, str] | None) -> list[str]:
+    """Return what each object is called, "object 3" where nothing is given."""
+    return [(names or {}).get(label) or f"object {label}" for label in labels]
+
+
+def colour_of(label: int) -> tuple[int, int, int]:
+    """Return a colour for a label, RGB up to 255; neighbours differ by the golden angle."""
+    import colorsys
+
+    red, green, blue = colorsys.hsv_to_rgb((label - 1) * 0.381966 % 1.0, 0.75, 0.95)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _read(file: Path) -> Any:
+    from pydicom.dataset import Dataset
+
+    try:
+        with quiet():
+            given = read_data_set(file, _KEPT)
+            data = Dataset()
+            for element in given:
+                data.add(element)
+    except Exception as err:
+        # gone, replaced or damaged since it was read: one remedy for all
+        raise FileError(
+            f"source slice is not there any more: expected the file that was read, got "
+            f"{str(file)!r} ({type(err).__name__}). Read the series again."
+        ) from err
+    return data
+
+
+def _made_up(what: str, uid: str) -> str:
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{what} of {uid}').int}"

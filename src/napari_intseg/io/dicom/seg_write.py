@@ -1,0 +1,229 @@
+"""Labels as DICOM-SEG, by highdicom."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import napari_intseg
+from napari_intseg.core.segmenter import Array
+from napari_intseg.core.volume import Volume
+from napari_intseg.errors import MissingExtraError
+from napari_intseg.io.dicom.header import quiet
+from napari_intseg.io.dicom.origin import DicomOrigin
+from napari_intseg.io.dicom.reference import (
+    check_labels,
+    colour_of,
+    names_of,
+    origin_of,
+    read_sources,
+)
+
+PRODUCT = "napari-intseg"
+_SERIES_STEP = 1000
+_ALWAYS = {
+    "segmentation_type": "BINARY", "instance_number": 1, "manufacturer": PRODUCT,
+    "manufacturer_model_name": PRODUCT, "device_serial_number": "1",
+    "content_label": "SEGMENTATION", "content_description": "Objects segmented by clicks",
+    "series_description": "Segmentation",
+}  # fmt: skip
+_ORGANS = frozenset(
+    """adrenal_gland aorta artery bladder bone brain breast clavicle colon duodenum esophagus eye
+    femur gallbladder heart hippocampus inferior_vena_cava kidney larynx liver lung lymph_node
+    muscle pancreas portal_vein prostate rectum rib scapula skin skull spinal_cord spleen sternum
+    stomach thyroid tooth trachea uterus vein ventricle vertebra""".split()  # noqa: SIM905
+)
+_FINDINGS = frozenset(["cyst", "edema", "hematoma", "hemorrhage", "lesion", "mass", "neoplasm"])
+_SPOKEN = {"oesophagus": "esophagus", "tumor": "neoplasm", "tumour": "neoplasm"}
+
+
+def write_dicom_seg(
+    path: Path,
+    labels: Array,
+    like: Volume,
+    *,
+    names: Mapping[int, str] | None = None,
+    algorithm: str = PRODUCT,
+) -> None:
+    """Write labels as a DICOM segmentation of binary segments.
+
+    Each object becomes a segment with its name, a colour, the type of algorithm and, where the
+    name is that of a common organ, its SNOMED CT code; each frame refers to the source slice that
+    it was drawn on. The patient is named only if the image was read so (``anonymous=False``).
+
+    Parameters
+    ----------
+    path : Path
+        To be made.
+    labels : ndarray of unsigned integers
+        Of `like`'s shape; 0 is background. Segments are numbered from 1 in ascending order.
+    like : Volume
+        Read from DICOM; oblique, tilted, uneven and resampled series too.
+    names : mapping of int to str, optional
+        What the objects are called; "object 3" by default.
+    algorithm : str
+        What made them, with a person's clicks.
+
+    Raises
+    ------
+    FileError
+        If the image was not read from DICOM, or its slices are not there any more.
+    DataError
+        If there are no objects.
+    MissingExtraError
+        If highdicom is not installed.
+
+    References
+    ----------
+    .. [1] Bridge, C. P. et al. "Highdicom: a Python library for standardized encoding of image
+       annotations", J Digit Imaging 35, 2022.
+    .. [2] DICOM PS3.3 A.51, Segmentation IOD.
+    """
+    origin = origin_of(like)
+    found = check_labels(labels)
+    highdicom = _highdicom()
+    numbered = np.searchsorted(np.array([0, *found]), labels).astype(np.uint16)
+    numbered = numbered[np.newaxis] if numbered.ndim == 2 else numbered
+    placed = _place(read_sources(origin), origin, like)
+    with quiet():
+        made = highdicom.seg.Segmentation(
+            source_images=placed.sources,
+            pixel_array=numbered,
+            segment_descriptions=_segments(found, names_of(found, names), algorithm),
+            **_identity(highdicom, placed.sources[0]),
+            **_ALWAYS,
+            **placed.measures,
+        )
+        if placed.by_frame:
+            _refer_to_frames(made, origin)
+        made.save_as(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """What a segmentation refers to, and where its planes lie if not on the frames of that."""
+
+    sources: list[Any]
+    measures: dict[str, Any]
+    by_frame: bool
+
+
+def _place(sources: list[Any], origin: DicomOrigin, like: Volume) -> _Placed:
+    is_multi = "PerFrameFunctionalGroupsSequence" in sources[0]
+    # frames of a classic file have no places of their own for highdicom to go by
+    is_classic = not is_multi and any(frame.header.frames > 1 for frame in origin.frames)
+    first = origin.frames[0]
+    if is_classic and first.position and first.cols and first.rows:
+        # in nuclear medicine they stand with the detector, where highdicom does not look
+        sources[0].ImagePositionPatient = list(first.position)
+        sources[0].ImageOrientationPatient = [*first.cols, *first.rows]
+    if origin.is_resampled or is_classic or (is_multi and len(sources) > 1):
+        return _Placed(sources[:1] if is_multi else sources, _placing(origin, like), False)
+    if is_multi:
+        sources = [_selected(sources[0], origin)]
+    return _Placed(sources, {}, is_multi)
+
+
+def _highdicom() -> Any:
+    try:
+        import highdicom
+    except ImportError as err:
+        raise MissingExtraError(
+            f"DICOM-SEG needs highdicom: expected it to be installed, got {err!r}. "
+            'Install it with: pip install "napari-intseg[dicom]".'
+        ) from err
+    return highdicom
+
+
+def _identity(highdicom: Any, source: Any) -> dict[str, Any]:
+    """Return what tells the series and the object from all others."""
+    return {
+        "series_instance_uid": highdicom.UID(),
+        "series_number": int(source.get("SeriesNumber") or 0) + _SERIES_STEP,
+        "sop_instance_uid": highdicom.UID(),
+        "software_versions": napari_intseg.__version__,
+    }
+
+
+def _segments(labels: Iterable[int], names: Iterable[str], algorithm: str) -> list[Any]:
+    numbered = zip(count(1), labels, names, strict=False)
+    return [_segment(number, label, name, algorithm) for number, label, name in numbered]
+
+
+def _segment(number: int, label: int, name: str, algorithm: str) -> Any:
+    import highdicom
+    from pydicom.sr.codedict import codes
+
+    category, kind = _codes(name)
+    return highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=name[:64],
+        segmented_property_category=category,
+        segmented_property_type=kind,
+        algorithm_type="SEMIAUTOMATIC",
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name=algorithm[:64],
+            family=codes.cid7162.ArtificialIntelligence,
+            version=napari_intseg.__version__,
+        ),
+        tracking_uid=highdicom.UID(),
+        tracking_id=f"label {label}",
+        display_color=highdicom.color.CIELabColor.from_rgb(*colour_of(label)),
+    )
+
+
+def _codes(name: str) -> tuple[Any, Any]:
+    """Return SNOMED CT codes for the category and the type of what a name says."""
+    from pydicom.sr.codedict import codes
+
+    words = [w for w in name.lower().replace("_", " ").split() if w not in ("left", "right")]
+    word = "_".join(words)
+    word = _SPOKEN.get(word, word)
+    keyword = word.title().replace("_", "")
+    if word in _ORGANS:
+        return codes.SCT.AnatomicalStructure, getattr(codes.SCT, keyword)
+    if word in _FINDINGS:
+        return codes.SCT.MorphologicallyAbnormalStructure, getattr(codes.SCT, keyword)
+    return codes.SCT.Tissue, codes.SCT.Tissue
+
+
+def _selected(source: Any, origin: DicomOrigin) -> Any:
+    """Return a multi-frame source as if it held the volume's planes alone, in their order."""
+    from pydicom.sequence import Sequence
+
+    groups = source.PerFrameFunctionalGroupsSequence
+    source.PerFrameFunctionalGroupsSequence = Sequence([groups[f.number] for f in origin.frames])
+    source.NumberOfFrames = len(origin.frames)
+    return source
+
+
+def _refer_to_frames(made: Any, origin: DicomOrigin) -> None:
+    """Put the numbers that frames have in their file for those that they have as planes."""
+    for group in made.PerFrameFunctionalGroupsSequence:
+        for derivation in group.get("DerivationImageSequence", []):
+            for image in derivation.SourceImageSequence:
+                plane = int(image.ReferencedFrameNumber) - 1
+                image.ReferencedFrameNumber = origin.frames[plane].number + 1
+
+
+def _placing(origin: DicomOrigin, like: Volume) -> dict[str, Any]:
+    import highdicom
+
+    planes = [origin.plane_to_lps(i, like.affine) for i in range(like.shape[0])]
+    z_mm, row_mm, col_mm = like.spacing
+    cols, rows = planes[0][:, 1] / col_mm, planes[0][:, 0] / row_mm
+    return {
+        "pixel_measures": highdicom.PixelMeasuresSequence(
+            pixel_spacing=(row_mm, col_mm), slice_thickness=z_mm, spacing_between_slices=z_mm
+        ),
+        "plane_orientation": highdicom.PlaneOrientationSequence(
+            "PATIENT", image_orientation=[*cols.tolist(), *rows.tolist()]
+        ),
+        "plane_positions": [
+            highdicom.PlanePositionSequence("PATIENT", image_position=plane[:, 2].tolist())
+            for plane in planes
+        ],
+    }

@@ -1,0 +1,364 @@
+"""DICOM series: list those in a folder, choose one, read it."""
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_intseg.errors import FileError
+from napari_intseg.io.checks import check_time
+from napari_intseg.io.dicom.header import DicomFrame, looks_like_dicom, read_frames
+from napari_intseg.io.dicom.lazy import lazy_slices
+from napari_intseg.io.dicom.origin import DicomOrigin, read_patient
+from napari_intseg.io.dicom.pixels import read_pixels
+from napari_intseg.io.dicom.stack import Stack, affine_of, heights, sort_stacks
+from napari_intseg.io.dicom.stack import resample as resampled_stack
+from napari_intseg.io.dicom.stored_values import windows_of
+from napari_intseg.io.source import FileVolume, ItkGeometry, Source
+
+_log = logging.getLogger(__name__)
+_UNNAMED = "unnamed"
+_INDEX = "DICOMDIR"
+
+
+class DicomWarning(UserWarning):
+    """Something about a series that a person should know before trusting its geometry."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One image or volume among DICOM files. Nothing in it names the patient.
+
+    Parameters
+    ----------
+    number : int
+        In the list, from 1: one way to choose it.
+    uid : str
+        Of the series, with ``#2`` and so on where one series holds several stacks; "unnamed" if
+        the files have none.
+    description, modality : str
+        As in the files.
+    slices : int
+        How many planes.
+    shape : tuple of int
+        ``(plane, row, col)``.
+    spacing : tuple of float
+        Millimetres, in the order of `shape`.
+    times : int
+        Time points (or echoes, or b-values).
+    is_localizer : bool
+        Whether this is an overview on which others were planned.
+    problems : tuple of str
+        Missing, double, tilted or uneven slices and the like, with positions in millimetres.
+    files : tuple of Path
+        In no particular order.
+    """
+
+    number: int
+    uid: str
+    description: str
+    modality: str
+    slices: int
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    times: int
+    is_localizer: bool
+    problems: tuple[str, ...]
+    files: tuple[Path, ...] = field(repr=False)
+    folder: Path = field(repr=False)
+    stack: Stack = field(repr=False)
+
+    def __str__(self) -> str:
+        rows, cols = self.shape[1:]
+        size = " x ".join(f"{mm:.4g}" for mm in self.spacing)
+        kind = "localizer, " if self.is_localizer else ""
+        times = f", {self.times} time points" if self.times > 1 else ""
+        trouble = f" ({'; '.join(self.problems)})" if self.problems else ""
+        return (
+            f"{self.number}: {self.modality or 'image'} {self.description!r}, {kind}{self.slices} "
+            f"slice{'s' * (self.slices != 1)} of {rows} x {cols}{times}, {size} mm{trouble}"
+        )
+
+
+def list_series(
+    path: str | Path, on_progress: Callable[[int, int], None] | None = None
+) -> list[Series]:
+    """List the images and volumes among DICOM files, never mixed.
+
+    Parameters
+    ----------
+    path : path
+        A file; or a folder, and the folders in it if it holds no DICOM file itself.
+    on_progress : callable, optional
+        Told how many of how many files have been read, 0 of 0 while they are looked for; what it
+        raises ends the listing.
+
+    Returns
+    -------
+    list of Series
+        In the order of their numbers in the study, localizers behind the others. Other objects
+        (structured reports, segmentations, plans) are left out.
+
+    Warns
+    -----
+    DicomWarning
+        If some files cannot be read.
+
+    Raises
+    ------
+    FileError
+        If the path is missing, or its only file is damaged or holds no image.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileError(f"file is missing: expected DICOM, got {str(path)!r}. Check the path.")
+    tell = on_progress or _untold
+    found, damaged = _headers([path] if path.is_file() else _dicom_files(path, tell), tell)
+    if damaged and not found:
+        file, reason = damaged[0]
+        raise FileError(
+            f"file cannot be read: expected a DICOM image, got {str(file)!r} ({reason}). "
+            "Check that it is complete."
+        )
+    if path.is_file() and not found:
+        raise FileError(
+            f"file holds no image: expected DICOM with rows and columns, got {str(path)!r}. "
+            "Name an image, or a folder of slices."
+        )
+    if damaged:
+        _warn(f"{len(damaged)} files cannot be read, such as {damaged[0][0].name!r}")
+    return _numbered(found, path)
+
+
+def _headers(
+    files: Sequence[Path], tell: Callable[[int, int], None]
+) -> tuple[dict[str, list[DicomFrame]], list[tuple[Path, str]]]:
+    """Return frames by series, and which files cannot be read and why."""
+    found: dict[str, list[DicomFrame]] = {}
+    damaged: list[tuple[Path, str]] = []
+    for done, file in enumerate(files):
+        tell(done, len(files))
+        if not looks_like_dicom(file):
+            damaged.append((file, "it does not begin as DICOM does"))
+            continue
+        try:
+            for frame in read_frames(file):
+                found.setdefault(frame.header.series, []).append(frame)
+        except Exception as err:
+            # pydicom has many errors for a damaged header; all mean the same to a person
+            _log.debug("no header", exc_info=True)
+            damaged.append((file, " ".join(str(err).split())[-200:] or type(err).__name__))
+    return found, damaged
+
+
+def choose_series(path: str | Path, series: int | str | None = None) -> Series:
+    """Return the series of a file or folder, or the chosen one of several.
+
+    Parameters
+    ----------
+    path : path
+        As for `list_series`.
+    series : int or str, optional
+        Its number in the list, or its uid. Not needed if there is one besides localizers.
+
+    Raises
+    ------
+    FileError
+        If there is none, the chosen one does not exist, or there are several and none is chosen.
+        The message lists them.
+    """
+    every = list_series(path)
+    if series is not None:
+        chosen = [one for one in every if str(series) in (str(one.number), one.uid)]
+        if len(chosen) == 1:
+            return chosen[0]
+        raise FileError(
+            f"series does not exist: expected one of {_listed(every)}, got {series!r} in "
+            f"{str(path)!r}. Choose another."
+        )
+    candidates = [one for one in every if not one.is_localizer] or every
+    if len(candidates) == 1:
+        return candidates[0]
+    choice = "Name a folder with DICOM files, or a file."
+    if every:
+        choice = (
+            f"Choose one with --series (series= in Python), by number or uid: {_listed(every)}."
+        )
+    raise FileError(
+        f"folder does not hold one image: expected one DICOM series, got {len(candidates)} in "
+        f"{str(path)!r}. {choice}"
+    )
+
+
+def read_series(
+    series: Series,
+    *,
+    resample: bool = False,
+    anonymous: bool = True,
+    time: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    lazy: bool | None = None,
+) -> FileVolume:
+    """Read a series, its slices in order of position.
+
+    Parameters
+    ----------
+    series : Series
+        As listed.
+    resample : bool, default False
+        Whether slices that are tilted or unevenly spaced are interpolated onto a regular,
+        perpendicular grid. By default they are left as they are: a tilt becomes a shear of the
+        affine, and uneven slices are taken at their mean distance.
+    anonymous : bool, default True
+        Whether the patient's name, number, birth date and sex are left behind. If not, they are
+        written into DICOM that is made of this volume; they are shown nowhere all the same.
+    time : int, optional
+        Which time point, from 0; needed when there are several.
+    on_progress : callable, optional
+        Told how many of how many slices are read.
+    lazy : bool, optional
+        Whether a slice is read when it is asked for, and only headers now; by default where the
+        series takes more than `dicom_lazy.LAZY_BYTES`. Resampling, palettes and values of more than
+        16 bits need all slices at once.
+
+    Returns
+    -------
+    FileVolume
+        Indexed ``(plane, row, col)``, the affine in LPS millimetres; of real values (Hounsfield
+        units for CT), or RGB. Its `window` is what the file wants shown black and white, by the
+        first window of the middle slice; all of that slice's are in its `windows`.
+
+    Warns
+    -----
+    DicomWarning
+        For each of the series' problems that resampling did not solve.
+
+    Raises
+    ------
+    FileError
+        If pixels are damaged (of a lazy series when they are asked for), or there are several time
+        points and none is chosen.
+    """
+    stack = series.stack
+    frames = stack.times[check_time(time, series.times, series.folder)]
+    is_resampled = resample and not stack.is_regular
+    data = _values(frames, on_progress, lazy=False if is_resampled else lazy)
+    affine, geometry = affine_of(stack)
+    if is_resampled:
+        data, affine, geometry = resampled_stack(data, stack)
+    _tell_problems(series, can_resample=not (stack.is_regular or is_resampled))
+    patient = {} if anonymous else read_patient(frames[0].header.file)
+    origin = DicomOrigin(frames, is_resampled, patient)
+    source = _source(series, geometry, origin)
+    return FileVolume(data, source, affine=affine, channels=data.ndim == 4)
+
+
+def _source(series: Series, geometry: ItkGeometry | None, origin: DicomOrigin) -> Source:
+    windows = windows_of(origin.frames[len(origin.frames) // 2])
+    return Source(series.folder, itk=geometry, dicom=origin, windows=windows)
+
+
+def _tell_problems(series: Series, *, can_resample: bool) -> None:
+    remedy = ". Ask for resampling if that matters" if can_resample else ""
+    for problem in series.problems:
+        _warn(f"{series.modality} {series.description!r}: {problem}{remedy}")
+
+
+def read_dicom(
+    path: Path,
+    time: int | None = None,
+    *,
+    series: int | str | None = None,
+    resample: bool = False,
+    anonymous: bool = True,
+) -> FileVolume:
+    """Read the one series of a file or folder, or the chosen one.
+
+    Raises
+    ------
+    FileError
+        As for `choose_series` and `read_series`.
+    """
+    chosen = choose_series(path, series)
+    return read_series(chosen, resample=resample, anonymous=anonymous, time=time)
+
+
+def _values(
+    frames: Sequence[DicomFrame],
+    on_progress: Callable[[int, int], None] | None,
+    *,
+    lazy: bool | None,
+) -> Any:
+    found = lazy_slices([frames], lazy=lazy)
+    if found is None:
+        return read_pixels(frames, on_progress)
+    if on_progress is not None:
+        on_progress(len(frames), len(frames))
+    return found
+
+
+def _warn(text: str) -> None:
+    warnings.warn(DicomWarning(text), stacklevel=3)
+
+
+def _listed(every: Sequence[Series]) -> str:
+    return "; ".join(f"{one} [{one.uid}]" for one in every)
+
+
+def _untold(_done: int, _total: int) -> None:
+    pass
+
+
+def _dicom_files(folder: Path, tell: Callable[[int, int], None]) -> list[Path]:
+    """Return the DICOM files of a folder; of the folders in it if it has none."""
+
+    def is_one(path: Path) -> bool:
+        tell(0, 0)
+        return path.is_file() and path.name != _INDEX and looks_like_dicom(path)
+
+    def found(paths: Iterator[Path]) -> list[Path]:
+        return sorted(filter(is_one, paths))
+
+    if direct := found(folder.iterdir()):
+        return direct
+    return found(Path(at) / name for at, _, names in os.walk(folder) for name in names)
+
+
+def _numbered(found: dict[str, list[DicomFrame]], path: Path) -> list[Series]:
+    stacks = [
+        (uid or _UNNAMED, i, stack)
+        for uid, frames in found.items()
+        for i, stack in enumerate(sort_stacks(frames))
+    ]
+    stacks.sort(key=lambda one: _place(one[2]))
+    return [_series(n, uid, i, stack, path) for n, (uid, i, stack) in enumerate(stacks, 1)]
+
+
+def _place(stack: Stack) -> tuple[bool, int, int]:
+    header = stack.frames[0].header
+    return header.is_localizer, header.number, -len(stack.frames)
+
+
+def _series(number: int, uid: str, index: int, stack: Stack, path: Path) -> Series:
+    first = stack.frames[0]
+    at = heights(stack.frames)
+    step = (at[-1] - at[0]) / (len(at) - 1) if len(at) > 1 else first.header.step_mm or 1.0
+    files = {frame.header.file: None for time in stack.times for frame in time}
+    return Series(
+        number=number,
+        uid=f"{uid}#{index + 1}" if index else uid,
+        description=first.header.description,
+        modality=first.header.modality,
+        slices=len(stack.frames),
+        shape=(len(stack.frames), *first.header.shape),
+        spacing=(float(step), *(first.spacing or (1.0, 1.0))),
+        times=len(stack.times),
+        is_localizer=first.header.is_localizer,
+        problems=stack.problems,
+        files=tuple(files),
+        folder=path,
+        stack=stack,
+    )

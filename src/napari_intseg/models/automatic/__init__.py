@@ -1,0 +1,5 @@
+"""Models that segment without clicks."""
+
+from napari_intseg._moved import old_names
+
+__getattr__ = old_names(__name__)

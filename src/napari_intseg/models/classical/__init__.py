@@ -1,0 +1,1 @@
+"""Models without a network: random walker, region growing, GrabCut."""

@@ -1,0 +1,307 @@
+"""Random walker: an answer from clicks, scribbles or a mask, with no weights at all."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import random_walker
+from skimage.transform import resize
+
+from napari_intseg.core.prompts import PromptKind, Prompts
+from napari_intseg.core.segmenter import (
+    LOGIT_LIMIT,
+    Answer,
+    BoolArray,
+    FloatArray,
+    Prepared,
+    Query,
+    Traits,
+    ZoomIn,
+    logit,
+)
+from napari_intseg.models.classical.seeds import discs, is_inside, seed_points
+from napari_intseg.models.threads import one_thread_of_blas
+
+Box = tuple[int, int, int, int]
+Labels = NDArray[np.int32]
+
+PROMPTS: frozenset[PromptKind] = frozenset({"click", "scribble", "mask"})
+ZOOM_IN = ZoomIn(
+    skip_clicks=0, target_size=None, min_crop_size=1024, expansion=2.0, keep_crop=False
+)
+_OBJECT, _BACKGROUND = 1, 2
+_SMALLEST_PX = 24  # the smallest crop tried reaches so far beyond the clicks
+_TRIAL_PX = 128  # grid on which sizes are tried
+_SEED = 2 / 96  # radius of a click, of the longer side of the grid, but 2 at least
+_FLAT = 0.004  # contrast below one grey level is noise, and hard to solve for
+_UNSURE = 1e-3  # our own probabilities stay this far from 0 and 1; only a given mask is certain
+_CERTAIN = LOGIT_LIMIT - 1
+
+
+def build(
+    name: str,
+    weights: Path | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    beta: float = 400.0,
+    solve_px: int = 160,
+) -> "RandomWalker":
+    """Return the model; it has no weights and runs on the CPU, whatever is asked.
+
+    Parameters
+    ----------
+    beta : float, default 400
+        The larger, the harder it is to cross an edge.
+    solve_px : int, default 160
+        Longer side of the grid on which the equations are solved.
+    """
+    del weights, device, precision
+    traits = Traits(name, PROMPTS, zoom_in=ZOOM_IN, longer_side_px=1024, uses_prev=True)
+    return RandomWalker(traits, beta, solve_px)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomWalker:
+    """Seeds grow along paths of like intensity, after Grady [1]_, as scikit-image solves it [2]_.
+
+    Positive prompts are seeds of the object; negative ones, and the rim of a crop round all of
+    them, are seeds of the background. How large the crop should be is not known on the first
+    click: several sizes are tried, and the mask with the clearest edge is taken. Later the crop
+    follows the previous answer. A mask to start from gives its core and its surroundings as
+    seeds, except near clicks that contradict it.
+
+    Parameters
+    ----------
+    traits : Traits
+        Name and settings.
+    beta : float
+        The larger, the harder it is to cross an edge.
+    solve_px : int
+        Longer side of the grid on which the equations are solved.
+
+    References
+    ----------
+    .. [1] Grady, L. "Random walks for image segmentation", IEEE TPAMI 28, 2006,
+       doi:10.1109/TPAMI.2006.233.
+    .. [2] van der Walt, S. et al. "scikit-image: image processing in Python", PeerJ 2, 2014,
+       doi:10.7717/peerj.453.
+    """
+
+    traits: Traits
+    beta: float = 400.0
+    solve_px: int = 160
+
+    def prepare(self, image: FloatArray) -> Prepared:
+        """Keep the image, with one channel if all three are alike."""
+        grey = bool((image[..., :1] == image[..., 1:]).all())
+        kept = np.array(image[..., :1] if grey else image, np.float32)
+        return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes)
+
+    def predict(self, query: Query) -> Answer:
+        """Answer one query; nothing outside the crop that was solved belongs to the object."""
+        image: FloatArray = query.prepared.payload
+        shape = query.prepared.shape
+        seeds = _Seeds.of(query.prompts, query.prev_logits, shape)
+        logits = np.full(shape, -LOGIT_LIMIT, np.float32)
+        extent = seeds.extent(shape)
+        if extent is None:
+            return Answer(logits)
+        if query.prev_logits is not None and (query.prev_logits > 0).any():
+            box = _follow(query.prev_logits, extent)
+        else:
+            box = self._choose(image, seeds, extent)
+        window = slice(box[0], box[1]), slice(box[2], box[3])
+        _, small = self._solve(image, seeds, box, self.solve_px)
+        factor = _factor(box, self.solve_px)
+        prob = _enlarged(small, factor)[: box[1] - box[0], : box[3] - box[2]]
+        logits[window] = logit(np.clip(prob, _UNSURE, 1 - _UNSURE))
+        if seeds.core is not None:
+            logits[seeds.core] = LOGIT_LIMIT
+        return Answer(logits, info={"crop": box})
+
+    def _choose(self, image: FloatArray, seeds: "_Seeds", extent: Box) -> Box:
+        """Return the crop, of those that double in size, whose mask has the clearest edge."""
+        shape = image.shape[0], image.shape[1]
+        best, best_score = _grown(extent, max(shape), shape), -1.0
+        reach = _SMALLEST_PX
+        while True:
+            box = _grown(extent, reach, shape)
+            small, prob = self._solve(image, seeds, box, _TRIAL_PX)
+            score = _edge_contrast(small, prob > 0.5)
+            if score > best_score:
+                best, best_score = box, score
+            if box == (0, shape[0], 0, shape[1]):
+                return best
+            reach *= 2
+
+    def _solve(
+        self, image: FloatArray, seeds: "_Seeds", box: Box, limit_px: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return a crop on a grid of limited size, and the probability there."""
+        crop = image[box[0] : box[1], box[2] : box[3]]
+        factor = _factor(box, limit_px)
+        small = ndimage.gaussian_filter(_shrunk(crop, factor), (0.7, 0.7, 0))
+        return small, _walk(small, seeds.draw(box, factor), self.beta)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seeds:
+    """What is known of a slice, apart from the rim of the crop: prompts, and parts of a mask."""
+
+    prompts: Prompts
+    core: BoolArray | None
+    far: BoolArray | None
+
+    @classmethod
+    def of(cls, prompts: Prompts, prev: FloatArray | None, shape: tuple[int, int]) -> "_Seeds":
+        """Take the prompts, and from a mask its core and what is far from it."""
+        given = None if prev is None else prev >= _CERTAIN
+        if prev is None or given is None or not given.any():
+            return cls(prompts, None, None)
+        far = None
+        # an answer of ours is certain only in its core; a mask nearly everywhere
+        if np.count_nonzero(given) > 0.8 * np.count_nonzero(prev > 0):
+            depth = ndimage.distance_transform_edt(np.pad(given, 1))[1:-1, 1:-1]
+            parts, count = ndimage.label(given)
+            deepest = np.concatenate([[0], ndimage.maximum(depth, parts, range(1, count + 1))])
+            reach = float(deepest.max())
+            given = given & (depth > 0.4 * deepest[parts])
+            far = ndimage.distance_transform_edt(prev <= 0) > max(3.0, 0.5 * reach)
+            far = far & ~_near(prompts, shape, reach, positive=True)
+            given = given & ~_near(prompts, shape, reach, positive=False)
+        else:
+            given = given & ~_near(prompts, shape, 3.0, positive=False)
+        return cls(prompts, given if given.any() else None, far)
+
+    def extent(self, shape: tuple[int, int]) -> Box | None:
+        """Return the box of all that is known inside a slice; None without an object seed."""
+        box = None if self.core is None else _box_of(self.core)
+        points = [p for p, _ in seed_points(self.prompts) if is_inside(p, shape)]
+        positive = [p for p, sign in seed_points(self.prompts) if sign and is_inside(p, shape)]
+        if box is None and not positive:
+            return None
+        rows = [round(r) for r, _ in points] + ([] if box is None else [box[0], box[1] - 1])
+        cols = [round(c) for _, c in points] + ([] if box is None else [box[2], box[3] - 1])
+        return (
+            max(0, min(rows)),
+            min(shape[0], max(rows) + 1),
+            max(0, min(cols)),
+            min(shape[1], max(cols) + 1),
+        )
+
+    def draw(self, box: Box, factor: int) -> Labels:
+        """Return the seeds of a crop shrunk by a factor: 1 object, 2 background, 0 unknown."""
+        rows = np.arange(box[0], box[1], factor)
+        cols = np.arange(box[2], box[3], factor)
+        labels = np.zeros((len(rows), len(cols)), np.int32)
+        labels[[0, -1]] = labels[:, [0, -1]] = _BACKGROUND
+        for mask, label in ((self.far, _BACKGROUND), (self.core, _OBJECT)):
+            if mask is not None:
+                labels[mask[np.ix_(rows, cols)]] = label
+        radius = _SEED * max(96, *labels.shape)
+        for (row, col), positive in seed_points(self.prompts):
+            # a block's centre lies half a block from its corner, as a pixel's does
+            r = (row - box[0] + 0.5) / factor - 0.5
+            c = (col - box[2] + 0.5) / factor - 0.5
+            _disc(labels, r, c, radius, _OBJECT if positive else _BACKGROUND)
+        return labels
+
+
+def _disc(labels: Labels, row: float, col: float, radius: float, label: int) -> None:
+    """Draw a disc, in place; what lies outside is left out."""
+    rows, cols = np.ogrid[: labels.shape[0], : labels.shape[1]]
+    labels[(rows - row) ** 2 + (cols - col) ** 2 <= radius**2] = label
+
+
+def _near(prompts: Prompts, shape: tuple[int, int], reach: float, *, positive: bool) -> BoolArray:
+    """Return the pixels closer than a distance to a prompt of one sign."""
+    return discs((p for p, sign in seed_points(prompts) if sign == positive), shape, reach)
+
+
+def _box_of(mask: BoolArray) -> Box:
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
+
+
+def _grown(box: Box, reach: int, shape: tuple[int, int]) -> Box:
+    return (
+        max(0, box[0] - reach),
+        min(shape[0], box[1] + reach),
+        max(0, box[2] - reach),
+        min(shape[1], box[3] + reach),
+    )
+
+
+def _follow(prev: FloatArray, extent: Box) -> Box:
+    """Return a crop with room round the previous answer and all seeds."""
+    found = _box_of(prev > 0)
+    box = (
+        min(found[0], extent[0]),
+        max(found[1], extent[1]),
+        min(found[2], extent[2]),
+        max(found[3], extent[3]),
+    )
+    reach = max(16, max(box[1] - box[0], box[3] - box[2]) // 2)
+    return _grown(box, reach, (prev.shape[0], prev.shape[1]))
+
+
+def _edge_contrast(crop: FloatArray, mask: BoolArray) -> float:
+    """Return how much a mask's rim differs from what surrounds it, relative to its own spread."""
+    area = np.count_nonzero(mask)
+    if area < 12 or area == mask.size:
+        return -1.0
+    width = max(1, round(0.15 * float(np.sqrt(area / np.pi))))
+    inner = mask & (ndimage.distance_transform_edt(mask) <= width)
+    outer = ~mask & (ndimage.distance_transform_edt(~mask) <= width)
+    step = np.abs(crop[inner].mean(axis=0) - crop[outer].mean(axis=0)).max()
+    return float(step / (crop[mask].std() + 0.05))
+
+
+def _factor(box: Box, limit_px: int) -> int:
+    """Return by how much a crop is shrunk so that its longer side has at most so many pixels."""
+    return -(-max(box[1] - box[0], box[3] - box[2]) // limit_px)
+
+
+def _shrunk(image: FloatArray, factor: int) -> FloatArray:
+    """Return the means of square blocks; those at the end may be smaller."""
+    result: FloatArray = image
+    for axis in (0, 1):
+        starts = np.arange(0, image.shape[axis], factor)
+        counts = np.diff([*starts, image.shape[axis]]).astype(np.float32)
+        shape = [-1 if a == axis else 1 for a in range(3)]
+        result = np.asarray(np.add.reduceat(result, starts, axis=axis) / counts.reshape(shape))
+    return result
+
+
+def _enlarged(small: FloatArray, factor: int) -> FloatArray:
+    """Return a grid of blocks interpolated to the pixels they were made of, or a few more."""
+    if factor == 1:
+        return small
+    shape = small.shape[0] * factor, small.shape[1] * factor
+    return np.asarray(resize(small, shape, order=1), np.float32)  # type: ignore[no-untyped-call]
+
+
+def _walk(image: FloatArray, labels: Labels, beta: float) -> FloatArray:
+    """Return the probability that a walker from each pixel meets an object seed first."""
+    if not (labels == 0).any() or len(np.unique(labels[labels > 0])) < 2:
+        return np.asarray(labels == _OBJECT, np.float32)
+    spread = float(image.std())
+    if spread < _FLAT:  # all ways are alike; a mark on the rim, since scikit-image divides by it
+        image, spread, beta = np.zeros_like(image), 1.0, 0.0
+        image[0, 0] = 1.0
+    with warnings.catch_warnings(), one_thread_of_blas():
+        warnings.simplefilter("ignore")  # on rounding and on seeds that leave nothing to solve
+        prob = random_walker(
+            image / spread,
+            labels,
+            beta=beta,
+            mode="cg_j",
+            tol=1e-3,
+            return_full_prob=True,
+            channel_axis=-1,
+        )[0]
+    return np.asarray(np.nan_to_num(prob), np.float32)

@@ -1,0 +1,1 @@
+"""Models guided by extreme points or a box."""

@@ -1,0 +1,165 @@
+"""Inside-outside guidance: a point on the object and a box round it, then corrections.
+
+References
+----------
+.. [1] Zhang, S. et al. "Interactive object segmentation with inside-outside guidance", CVPR 2020.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_intseg.core.prompts import Box, PromptKind
+from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
+from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
+from napari_intseg.models.device import Precision
+from napari_intseg.models.guided.crops import (
+    Extent,
+    answer,
+    bumps,
+    cut,
+    empty_answer,
+    paste,
+    to_bytes_range,
+)
+from napari_intseg.models.guided.dextr import prepare_bytes
+from napari_intseg.models.image_input import load_opencv, resize
+from napari_intseg.models.nets.iog_net import SIDE_PX, IogNet
+from napari_intseg.models.runner import Runner, WithRunner
+
+PAD_PX = 30
+MARGIN_PX = 10
+FRAME = (SIDE_PX, SIDE_PX)
+
+Points = Sequence[tuple[float, float]]
+
+
+def build(
+    name: str, weights: Path | None, *, device: str = "auto", precision: Precision = "auto"
+) -> "Iog":
+    """Return IOG with a published checkpoint, with or without its refinement branch.
+
+    Raises
+    ------
+    WeightsError
+        If the checkpoint is missing, damaged, foreign or unsafe.
+    MissingExtraError
+        If OpenCV is not installed.
+    """
+    load_opencv()
+    path = required(weights, name)
+    loaded = load_checkpoint(path)
+    has_branch = isinstance(loaded, dict) and any(str(k).startswith("iog_points.") for k in loaded)
+    net = IogNet(refinement=has_branch)
+    load_strict(net, loaded, path)
+    return Iog(name, Runner(net, device, precision))
+
+
+class Iog(WithRunner):
+    """A box and a click inside it; further clicks correct.
+
+    The published networks differ: without the refinement branch, corrections are drawn beside
+    the first points; with it they enter through the branch. The branch has no reference output
+    to compare with: it is built from the paper, unproven.
+    """
+
+    saves_by_views = False  # the network sees one size
+
+    def __init__(self, name: str, run: Runner) -> None:
+        self._run = run
+        kinds: frozenset[PromptKind] = frozenset({"box", "click"})
+        self._traits = Traits(name, kinds, needs=kinds)
+
+    @property
+    def traits(self) -> Traits:
+        """How it wants to be used."""
+        return self._traits
+
+    def prepare(self, image: FloatArray) -> Prepared:
+        """Keep the image as bytes: crops depend on the box."""
+        return prepare_bytes(image)
+
+    def predict(self, query: Query) -> Answer:
+        """Answer once there are a box and a positive click; until then say what is missing."""
+        box, clicks = query.prompts.box, query.prompts.clicks
+        first = next((c for c in clicks if c.positive), None)
+        if box is None or first is None:
+            missing = "a box round the object" if box is None else "a click inside the box"
+            return empty_answer(query.prepared.shape, missing)
+        extent = padded(box)
+        inside = [to_frame((first.row, first.col), extent)]
+        more_in = [to_frame((c.row, c.col), extent) for c in clicks if c.positive][1:]
+        more_out = [to_frame((c.row, c.col), extent) for c in clicks if not c.positive]
+        prob = self.probability(
+            query.prepared.payload, extent, inside, corners(box, extent), (more_in, more_out)
+        )
+        return answer(prob)
+
+    def probability(
+        self,
+        image: Array,
+        extent: Extent,
+        inside: Points,
+        outside: Points,
+        corrections: tuple[Points, Points] = ((), ()),
+    ) -> FloatArray:
+        """Return the probability on the slice; bicubic: may leave [0, 1].
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (H, W, 3)
+        extent : (int, int, int, int)
+            The crop that becomes the 512x512 frame.
+        inside, outside : sequence of (row, col)
+            The first click and the four corners, in pixels of the frame.
+        corrections : (sequence, sequence)
+            Further positive and negative clicks, in pixels of the frame.
+        """
+        crop = resize(cut(image, extent).astype(np.float32), FRAME, "bilinear")
+        with_more = ([*inside, *corrections[0]], [*outside, *corrections[1]])
+        net = self._run.net
+        assert isinstance(net, IogNet)
+        if net.refinement:
+            x = np.dstack([crop, guide(inside, outside), guide(*with_more)])
+        else:
+            x = np.dstack([crop, guide(*with_more)])
+        prob = self._run(x, lambda net, x: net(x)[0].float().sigmoid())[0]
+        size = (extent[2] - extent[0] + 1, extent[3] - extent[1] + 1)
+        return paste(resize(prob, size, "bicubic"), extent, image.shape[:2])
+
+
+def padded(box: Box) -> Extent:
+    """Return the crop that the network sees: the box and 30 pixels round it."""
+    return (
+        round(box.row0) - PAD_PX,
+        round(box.col0) - PAD_PX,
+        round(box.row1) + PAD_PX,
+        round(box.col1) + PAD_PX,
+    )
+
+
+def to_frame(position: tuple[float, float], extent: Extent) -> tuple[float, float]:
+    """Return a position of the slice in pixels of the 512x512 frame, pixel centres on centres."""
+    row = (position[0] - extent[0] + 0.5) * SIDE_PX / (extent[2] - extent[0] + 1) - 0.5
+    col = (position[1] - extent[1] + 0.5) * SIDE_PX / (extent[3] - extent[1] + 1) - 0.5
+    return row, col
+
+
+def corners(box: Box, extent: Extent) -> list[tuple[float, float]]:
+    """Return the box's corners in the frame, moved out by 10 pixels and cut to it.
+
+    The first and last pixel of the frame whose centre lies in the box are what counts, as if the
+    box had been drawn on the slice and resized.
+    """
+    first = to_frame((round(box.row0) - 0.5, round(box.col0) - 0.5), extent)
+    last = to_frame((round(box.row1) + 0.5, round(box.col1) + 0.5), extent)
+    low = [max(math.floor(v) + 1 - MARGIN_PX, 0) for v in first]
+    high = [min(math.ceil(v) - 1 + MARGIN_PX, SIDE_PX) for v in last]
+    return [(float(r), float(c)) for c in (low[1], high[1]) for r in (low[0], high[0])]
+
+
+def guide(inside: Points, outside: Points) -> FloatArray:
+    """Return the two guidance channels, ``(512, 512, 2)`` in 0..255."""
+    return to_bytes_range(np.dstack([bumps(inside, FRAME), bumps(outside, FRAME)]))

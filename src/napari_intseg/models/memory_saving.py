@@ -1,0 +1,188 @@
+"""How adapters do with less memory: written once, for networks and for what is made of them."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from napari_intseg.core.memory_limits import NOTHING, Saving, is_out_of_memory
+
+VIEWS_PX = (768, 512, 256)
+"""Longer sides of smaller views, in the order to be tried."""
+
+_CPU = torch.device("cpu")
+_log = logging.getLogger(__name__)
+
+
+class OnDevice:
+    """An adapter with a network on a device; a `SavingSegmenter` but for what it answers.
+
+    Attributes
+    ----------
+    net : Module
+        Its weights are moved, and converted for half precision.
+    device : torch.device
+        Where the network is asked now; `bring` has it there.
+    dtype : torch.dtype
+        What it computes in now.
+    views_px : sequence of int
+        Sides of smaller views that need less memory; none for networks that see every view at
+        one size.
+    casts : bool
+        Whether the weights are converted to `dtype`, or the computation alone is.
+    """
+
+    net: Any
+    device: torch.device
+    dtype: torch.dtype
+    views_px: Sequence[int] = VIEWS_PX
+    casts: bool = True
+
+    _saving: Saving = NOTHING
+    _home: tuple[torch.device, torch.dtype] | None = None
+    _exact: dict[str, Tensor] | None = None
+
+    @property
+    def savings(self) -> tuple[Saving, ...]:
+        """What it can give up, in the order to be tried."""
+        device, dtype = self._home or (self.device, self.dtype)
+        half = dtype == torch.float32
+        found = [NOTHING, Saving(half=half), *(Saving(half, side) for side in self.views_px)]
+        if device != _CPU:
+            found += [Saving(on_cpu=True)]
+            found += [Saving(view_px=side, on_cpu=True) for side in self.views_px[-1:]]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def saving(self) -> Saving:
+        """What it gives up now."""
+        return self._saving
+
+    def save_memory(self, saving: Saving) -> None:
+        """Give something up from now on; the network moves when it is next asked."""
+        home = self._home = self._home or (self.device, self.dtype)
+        device, dtype = home
+        if saving.on_cpu:
+            device, dtype = _CPU, torch.float32
+        elif saving.half and dtype == torch.float32:
+            dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
+        if (device, dtype) != (self.device, self.dtype):
+            self._leave()
+            self._convert(dtype)
+            self.device, self.dtype = device, dtype
+        self._saving = saving
+        _free(home[0])
+
+    def release(self) -> None:
+        """Return the device's memory; the next query would take it again, giving nothing up."""
+        self.save_memory(NOTHING)
+        self._leave()
+        _free(self.device)
+
+    def bring(self) -> None:
+        """Have the network on its device, or all of it in main memory if there is no room."""
+        first = next(self.net.parameters(), None) if isinstance(self.net, nn.Module) else None
+        if first is None or _is_on(first, self.device):
+            return
+        try:
+            self.net.to(self.device)
+        except BaseException:
+            self._leave()
+            raise
+
+    def settle(self) -> None:
+        """Bring the network, unless there is no room: then the first query tries again."""
+        try:
+            self.bring()
+        except (RuntimeError, MemoryError) as err:
+            if not is_out_of_memory(err):
+                raise
+            _log.info("the network stays in main memory for now: %s", err)
+
+    def cast(self, dtype: torch.dtype) -> None:
+        """Have the weights in a number format."""
+        self.net.to(dtype)
+
+    def _convert(self, dtype: torch.dtype) -> None:
+        """Have the weights in a number format; back in float32 they are what they were."""
+        if dtype == self.dtype or not self.casts:
+            return
+        if self.dtype == torch.float32:
+            self._exact = {name: one.detach().clone() for name, one in self._values().items()}
+        self.cast(dtype)
+        if dtype == torch.float32 and self._exact is not None:
+            for name, one in self._values().items():
+                one.data = self._exact[name]
+            self._exact = None
+
+    def _values(self) -> dict[str, Tensor]:
+        return {**dict(self.net.named_parameters()), **dict(self.net.named_buffers())}
+
+    def _leave(self) -> None:
+        if isinstance(self.net, nn.Module):
+            self.net.to(_CPU)
+
+
+class MadeOf(ABC):
+    """An adapter that computes through others; it gives up what they can.
+
+    Attributes
+    ----------
+    saves_by_views : bool
+        Whether smaller views need less memory.
+    saves_by_half : bool
+        Whether it may compute in half precision.
+    """
+
+    saves_by_views: bool = True
+    saves_by_half: bool = True
+
+    _saving: Saving = NOTHING
+
+    @property
+    @abstractmethod
+    def parts(self) -> Sequence[Any]:
+        """What it is made of."""
+
+    @property
+    def savings(self) -> tuple[Saving, ...]:
+        """What it can give up, in the order to be tried: as the part that has most to."""
+        most: tuple[Saving, ...] = max(
+            (getattr(part, "savings", ()) for part in self.parts), key=len
+        )
+        allowed = [replace(one, half=one.half and self.saves_by_half) for one in most]
+        return tuple(dict.fromkeys(o for o in allowed if self.saves_by_views or o.view_px is None))
+
+    @property
+    def saving(self) -> Saving:
+        """What it gives up now."""
+        return self._saving
+
+    def save_memory(self, saving: Saving) -> None:
+        """Give something up from now on, in all parts that can."""
+        self._saving = saving
+        for part in self.parts:
+            if hasattr(part, "save_memory"):
+                part.save_memory(saving)
+
+    def release(self) -> None:
+        """Return the device's memory; the next query would take it again, giving nothing up."""
+        self._saving = NOTHING
+        for part in self.parts:
+            if hasattr(part, "release"):
+                part.release()
+
+
+def _is_on(value: Tensor, device: torch.device) -> bool:
+    if value.device.type != device.type:
+        return False
+    return device.type == "cpu" or device.index in (None, value.device.index)
+
+
+def _free(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

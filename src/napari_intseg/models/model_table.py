@@ -1,0 +1,273 @@
+"""What is at hand without a download, and networks that are guided by points and boxes."""
+
+from napari_intseg.core.prompts import PromptKind
+from napari_intseg.core.segmenter import CLICKS
+from napari_intseg.models.spec import CLICKS_BOX, CLICKS_BOX_MASK, CLICKS_MASK, ModelSpec, Table
+
+_ROOM = "napari_intseg.models"
+
+BUNDLED_BUILDER, BUNDLED_PAPER = f"{_ROOM}.bundled:build", "arXiv:2102.06583, arXiv:2404.00741"
+
+BASIC: Table = {
+    "bundled": ModelSpec(
+        BUNDLED_BUILDER,
+        "Bundled network (in the box)",
+        "bundled",
+        CLICKS_MASK,
+        "bundled",
+        paper=BUNDLED_PAPER,
+    ),
+    "random-walker": ModelSpec(
+        f"{_ROOM}.classical.random_walker:build",
+        "Random walker (no weights)",
+        "random walker",
+        frozenset({"click", "scribble", "mask"}),
+        paper="10.1109/TPAMI.2006.233",
+    ),
+    "region-growing": ModelSpec(
+        f"{_ROOM}.classical.region_growing:build",
+        "Region growing (no weights)",
+        "region growing",
+        frozenset({"click", "scribble"}),
+        paper="ITK Software Guide, 9.1.3",
+    ),
+    "grabcut": ModelSpec(
+        f"{_ROOM}.classical.grabcut:build",
+        "GrabCut (no weights)",
+        "grabcut",
+        frozenset({"click", "box", "scribble", "mask"}),
+        paper="10.1145/1015706.1015720",
+        needs=("cv2",),
+        extra="zoo",
+    ),
+}
+
+GUIDED: Table = {
+    "dextr": ModelSpec(
+        f"{_ROOM}.guided.dextr:build",
+        "DEXTR (four extreme points)",
+        "dextr",
+        frozenset({"extreme_points"}),
+        "dextr",
+        "GPL-3.0 (the authors' code)",
+        "arXiv:1711.09081",
+        ("cv2",),
+        "zoo",
+    ),
+    "deepgrabcut": ModelSpec(
+        f"{_ROOM}.guided.deepgrabcut:build",
+        "DeepGrabCut (box)",
+        "deepgrabcut",
+        frozenset({"box"}),
+        "deepgrabcut",
+        "not stated",
+        "arXiv:1707.00243",
+        ("cv2",),
+        "zoo",
+    ),
+    "iog": ModelSpec(
+        f"{_ROOM}.guided.iog:build",
+        "IOG (box, a click inside, corrections)",
+        "iog",
+        frozenset({"box", "click"}),
+        "iog",
+        "none stated",
+        "Zhang et al., CVPR 2020",
+        ("cv2",),
+        "zoo",
+        note="no licence stated: ask the authors before any use but trying",
+    ),
+}
+
+
+_RITM, _FBRS = "arXiv:2102.06583", "arXiv:2001.10331"
+
+
+def _ritm(weights: str, title: str, prompts: frozenset[PromptKind] = CLICKS_MASK) -> ModelSpec:
+    return ModelSpec(f"{_ROOM}.ritm:build", title, "ritm", prompts, weights, "MIT", _RITM)
+
+
+def _refined(weights: str, title: str) -> ModelSpec:
+    title = f"RITM {title}, refined by f-BRS-B"
+    return ModelSpec(f"{_ROOM}.brs.brs:build", title, "ritm", CLICKS_MASK, weights, "MIT", _FBRS)
+
+
+RITM: Table = {
+    "ritm-hrnet18s": _ritm("ritm-hrnet18s", "RITM HRNet-18s (COCO+LVIS)"),
+    "ritm-hrnet18": _ritm("ritm-hrnet18", "RITM HRNet-18 (COCO+LVIS)"),
+    "ritm-hrnet32": _ritm("ritm-hrnet32", "RITM HRNet-32 (COCO+LVIS)"),
+    "ritm-hrnet18-sbd": _ritm("ritm-hrnet18-sbd", "RITM HRNet-18 (SBD)"),
+    "ritm-hrnet18-baseline": _ritm(
+        "ritm-hrnet18-baseline", "RITM HRNet-18 without previous mask (COCO+LVIS)", CLICKS
+    ),
+    "ritm-resnet34": _ritm(
+        "ritm-resnet34", "RITM ResNet-34 without previous mask (own weights)", CLICKS
+    ),
+    "ritm-hrnet18s-fbrs-b": _refined("ritm-hrnet18s", "HRNet-18s"),
+    "ritm-hrnet18-fbrs-b": _refined("ritm-hrnet18", "HRNet-18"),
+    "ritm-hrnet32-fbrs-b": _refined("ritm-hrnet32", "HRNet-32"),
+    "ritm-hrnet18s-adapting": ModelSpec(
+        f"{_ROOM}.adaptation:build",
+        "RITM HRNet-18s, learning from corrections",
+        "ritm",
+        CLICKS_MASK,
+        "ritm-hrnet18s",
+        "MIT",
+        "arXiv:1911.12709",
+        note="built from the paper, without a reference output to compare with: unproven",
+    ),
+}
+
+FBRS: Table = {
+    name: ModelSpec(f"{_ROOM}.brs.fbrs:build", f"f-BRS {title}", "fbrs", CLICKS, name, "MPL-2.0", _FBRS)
+    for name, title in {
+        "fbrs-resnet34": "ResNet-34 (SBD)",
+        "fbrs-resnet50": "ResNet-50 (COCO+LVIS)",
+        "fbrs-resnet50-sbd": "ResNet-50 (SBD)",
+        "fbrs-resnet101": "ResNet-101 (SBD)",
+        "fbrs-hrnet18": "HRNet-18 (SBD)",
+        "fbrs-hrnet32": "HRNet-32 (COCO+LVIS)",
+        "fbrs-hrnet32-sbd": "HRNet-32 (SBD)",
+    }.items()
+}
+
+SIMPLECLICK: Table = {
+    f"simpleclick-vit-{size}": ModelSpec(
+        f"{_ROOM}.simpleclick:build",
+        f"SimpleClick ViT-{title} (COCO+LVIS)",
+        "simpleclick",
+        CLICKS_MASK,
+        f"simpleclick-vit-{size}",
+        "MIT",
+        "arXiv:2210.11006",
+    )
+    for size, title in {"xtiny": "xTiny", "b": "B", "l": "L", "h": "H"}.items()
+}
+
+_BINDS = "research and evaluation only (SegFormer's backbone)"
+
+
+def _focalclick(name: str, title: str) -> ModelSpec:
+    binds = "segformer" in name
+    return ModelSpec(
+        f"{_ROOM}.focalclick:build",
+        f"FocalClick {title} (COCO+LVIS)",
+        "focalclick",
+        CLICKS_MASK,
+        name,
+        "NVIDIA Source Code License" if binds else "MIT",
+        "arXiv:2204.02574",
+        note=_BINDS if binds else "",
+    )
+
+
+FOCALCLICK: Table = {
+    name: _focalclick(name, title)
+    for name, title in {
+        "focalclick-hrnet18s-s1": "HRNet-18s-S1",
+        "focalclick-hrnet18s-s2": "HRNet-18s-S2",
+        "focalclick-hrnet32-s2": "HRNet-32-S2",
+        "focalclick-segformer-b0-s1": "SegFormer-B0-S1",
+        "focalclick-segformer-b0-s2": "SegFormer-B0-S2",
+        "focalclick-segformer-b3-s2": "SegFormer-B3-S2",
+    }.items()
+}
+
+FCANET: Table = {
+    "fcanet": ModelSpec(
+        f"{_ROOM}.fcanet:build",
+        "FCANet (first-click attention)",
+        "fcanet",
+        CLICKS,
+        "fcanet",
+        "research and education only",
+        "Lin et al., CVPR 2020",
+        ("cv2",),
+        "zoo",
+        note="research and education only",
+    ),
+}
+
+FORTE: Table = {
+    "forte": ModelSpec(
+        f"{_ROOM}.forte:build",
+        "Forte et al. (Getting to 99 %)",
+        "forte",
+        CLICKS_MASK,
+        "forte",
+        "MIT",
+        "arXiv:2003.07932",
+        ("cv2",),
+        "zoo",
+    ),
+}
+
+
+_SAM, _MEDSAM, _HQ = "arXiv:2304.02643", "arXiv:2304.12306", "arXiv:2306.01567"
+_MOBILE, _EFFICIENT, _SAM2 = "arXiv:2306.14289", "arXiv:2312.00863", "arXiv:2408.00714"
+
+THEN = "-then-"
+"""Between the names of two models it names the one that begins with the first and goes on with the
+second, see `models/handover.py`; any pair can be named so, whether it is listed or not."""
+
+DEFAULT_PAIR = ("sam-vit-b", "ritm-hrnet18s")
+
+_LISTED: tuple[tuple[str, str, str, str, frozenset[PromptKind]], ...] = (
+    # name, adapter, title, paper, prompts
+    ("sam-vit-b", "sam", "SAM ViT-B", _SAM, CLICKS_BOX_MASK),
+    ("sam-vit-l", "sam", "SAM ViT-L", _SAM, CLICKS_BOX_MASK),
+    ("sam-vit-h", "sam", "SAM ViT-H", _SAM, CLICKS_BOX_MASK),
+    ("medsam", "sam", "MedSAM (ViT-B)", _MEDSAM, CLICKS_BOX_MASK),
+    ("sam-finetuned", "sam", "SAM fine-tuned, e.g. micro-sam (any size)", _SAM, CLICKS_BOX_MASK),
+    ("sam-hq-vit-b", "sam", "SAM-HQ ViT-B", _HQ, CLICKS_BOX_MASK),
+    ("sam-hq-vit-tiny", "mobile_sam", "SAM-HQ tiny (for a CPU)", _HQ, CLICKS_BOX_MASK),
+    ("mobile-sam", "mobile_sam", "MobileSAM (for a CPU)", _MOBILE, CLICKS_BOX_MASK),
+    ("efficient-sam-vitt", "efficient_sam", "EfficientSAM ViT-T (for a CPU)", _EFFICIENT,
+     CLICKS_BOX),
+    ("efficient-sam-vits", "efficient_sam", "EfficientSAM ViT-S (for a CPU)", _EFFICIENT,
+     CLICKS_BOX),
+    ("sam2.1-tiny", "sam2", "SAM 2.1 tiny", _SAM2, CLICKS_BOX_MASK),
+    ("sam2.1-small", "sam2", "SAM 2.1 small", _SAM2, CLICKS_BOX_MASK),
+    ("sam2.1-base-plus", "sam2", "SAM 2.1 base plus", _SAM2, CLICKS_BOX_MASK),
+    ("sam2.1-large", "sam2", "SAM 2.1 large", _SAM2, CLICKS_BOX_MASK),
+)  # fmt: skip
+
+SAM: Table = {
+    name: ModelSpec(
+        f"{_ROOM}.sam.{adapter}:build",
+        title,
+        "sam",
+        prompts,
+        name,
+        "Apache-2.0",
+        paper,
+        ("transformers",),
+        "sam",
+    )
+    for name, adapter, title, paper, prompts in _LISTED
+}
+
+
+def _handover(first: str, then: str, title: str) -> ModelSpec:
+    return ModelSpec(
+        f"{_ROOM}.handover:build",
+        title,
+        "hand-over",
+        CLICKS_BOX_MASK,
+        licence="Apache-2.0 and MIT",
+        paper="arXiv:2304.10517",
+        needs=("transformers",),
+        extra="sam",
+        parts=(first, then),
+    )
+
+
+HANDOVER: Table = {
+    "handover": _handover(*DEFAULT_PAIR, "First click by SAM ViT-B, then RITM HRNet-18s"),
+    "mobile-sam-then-ritm-hrnet18s": _handover(
+        "mobile-sam", "ritm-hrnet18s", "First click by MobileSAM, then RITM HRNet-18s"
+    ),
+    "mobile-sam-then-bundled": _handover(
+        "mobile-sam", "bundled", "First click by MobileSAM, then the bundled network"
+    ),
+}

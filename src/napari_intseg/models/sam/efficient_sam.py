@@ -1,0 +1,191 @@
+"""EfficientSAM: a small SAM without mask prompts, for a CPU."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from transformers.models.sam.configuration_sam import SamMaskDecoderConfig
+from transformers.models.sam.modeling_sam import (
+    SamAttention,
+    SamFeedForward,
+    SamMaskDecoder,
+    SamTwoWayAttentionBlock,
+)
+
+from napari_intseg.models.device import Precision, choose_device, choose_precision
+from napari_intseg.models.nets.efficient_vit import PointEncoder, SmallViT
+from napari_intseg.models.sam.adapter import SamSegmenter
+from napari_intseg.models.sam.keys import Rules
+from napari_intseg.models.sam.mask_decoder import (
+    SIDE_PX,
+    Asked,
+    Embedding,
+    corners_first,
+    decoder_config,
+    grid_code,
+    places_first,
+    regroup,
+    to_grid,
+)
+from napari_intseg.models.sam.square_frame import SquareFrame
+from napari_intseg.models.sam.weight_files import load_into, read_weights
+
+SIZES: dict[str, tuple[int, int]] = {"vitt": (192, 3), "vits": (384, 6)}
+"""Width and heads of the encoder."""
+_POINTS = 6  # the published model always sees at least so many
+
+_MLP = r"(mask_decoder\.(?:output_hypernetworks_mlps\.\d|iou_prediction_head))"
+RULES: Rules = (
+    (_MLP + r"\.layers\.0\.0\.", r"\1.proj_in."),
+    (_MLP + r"\.layers\.1\.0\.", r"\1.layers.0."),
+    (_MLP + r"\.fc\.", r"\1.proj_out."),
+    (r"(transformer\.layers\.\d\.mlp)\.layers\.0\.0\.", r"\1.lin1."),
+    (r"(transformer\.layers\.\d\.mlp)\.fc\.", r"\1.lin2."),
+    (r"^mask_decoder\.(.*)\.norm([1-4])\.", r"mask_decoder.\1.layer_norm\2."),
+    (r"\.norm_final_attn\.", ".layer_norm_final_attn."),
+    (r"\.final_output_upscaling_layers\.0\.0\.", ".upscale_conv1."),
+    (r"\.final_output_upscaling_layers\.0\.1\.", ".upscale_layer_norm."),
+    (r"\.final_output_upscaling_layers\.1\.0\.", ".upscale_conv2."),
+)
+"""Names of the decoder, which is SAM's; the encoders keep theirs."""
+
+
+class AddedAttention(SamAttention):
+    """Attention between tokens that is added to them; SAM's first block replaces them by it."""
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Map tokens (1, 1, n, 256) to the same shape; the second value is the library's."""
+        out, weights = super().forward(query=query, key=key, value=value)
+        return query + out, weights
+
+
+class DecoderBlock(SamTwoWayAttentionBlock):
+    """A block of EfficientSAM's decoder.
+
+    Parameters
+    ----------
+    placed : bool
+        Whether tokens get their position codes first, and keep them; SAM adds those for the
+        attention alone.
+    """
+
+    def __init__(self, config: SamMaskDecoderConfig, *, placed: bool) -> None:
+        super().__init__(config, skip_first_layer_pe=True)
+        self.self_attn = AddedAttention(config, downsample_rate=1)  # type: ignore[no-untyped-call]
+        self.placed = placed
+
+    def forward(self, queries: Tensor, keys: Tensor, **codes: Any) -> tuple[Tensor, ...]:  # type: ignore[override]
+        """Return tokens and image features after the block, and its last attention's output."""
+        if self.placed:
+            queries = queries + codes["query_point_embedding"]
+        out: tuple[Tensor, ...] = super().forward(queries, keys, **codes)
+        return out
+
+
+class EfficientSamNet(nn.Module):
+    """EfficientSAM: its own encoders, and SAM's decoder with small changes.
+
+    Those are GELU everywhere, one group of channels instead of a norm over them, and
+    `DecoderBlock`.
+
+    Parameters
+    ----------
+    size : {"vitt", "vits"}
+        Which of the published two.
+    """
+
+    frame = SquareFrame("stretch", up="bicubic")
+    grid: Tensor
+
+    def __init__(self, size: str) -> None:
+        super().__init__()
+        self.image_encoder = SmallViT(*SIZES[size])
+        self.prompt_encoder = PointEncoder(SIDE_PX)
+        config = decoder_config()
+        config.hidden_act = "gelu"
+        self.mask_decoder: Any = SamMaskDecoder(config)
+        layers = (
+            DecoderBlock(config, placed=index > 0) for index in range(config.num_hidden_layers)
+        )
+        self.mask_decoder.transformer.layers = nn.ModuleList(layers)
+        regroup(self.mask_decoder)
+        norm = nn.GroupNorm(1, config.hidden_size // 4)
+        self.mask_decoder.upscale_layer_norm = norm  # type: ignore[assignment]
+        for part in self.mask_decoder.modules():
+            if isinstance(part, SamFeedForward):
+                part.activation = nn.GELU()  # type: ignore[assignment]
+
+    def finish(self) -> None:
+        """Compute what follows from the weights, once they are loaded."""
+        self.register_buffer("grid", grid_code(self.prompt_encoder.pe_layer), persistent=False)
+
+    def encode(self, pixels: Tensor) -> Embedding:
+        """Return the embedding of an image in the square, see `SamNet`."""
+        return {"image": to_grid(self.image_encoder(pixels))}
+
+    def decode(
+        self, embedding: Embedding, asked: Asked, *, multimask: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return masks and scores, see `SamNet`.
+
+        Beyond six points, corners included, all are used; the published code drops the last.
+        """
+        points, labels = corners_first(asked)
+        missing = max(0, _POINTS - len(points))
+        points = nn.functional.pad(points, (0, 0, 0, missing), value=-1.0)
+        labels = nn.functional.pad(labels, (0, missing), value=-1)
+        image = places_first(embedding["image"])
+        masks, scores = self.mask_decoder(
+            image_embeddings=image,
+            image_positional_embeddings=self.grid,
+            sparse_prompt_embeddings=self.prompt_encoder(points, labels)[None, None],
+            dense_prompt_embeddings=torch.zeros_like(image),
+            multimask_output=multimask,
+        )
+        return masks[0, 0], scores[0, 0]
+
+
+def build(
+    name: str,
+    weights: Path | None,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    multimask: bool | Literal["auto"] = "auto",
+) -> SamSegmenter:
+    """Load EfficientSAM [1]_.
+
+    Parameters
+    ----------
+    name : str
+        A name of the registry that ends in the size.
+    weights : Path
+        The published file.
+    device, precision : str
+        As in `napari_intseg.models.registry.load_model`.
+    multimask
+        See `SamSegmenter`.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing, damaged or of another model.
+    DeviceError
+        If the device does not exist.
+
+    References
+    ----------
+    .. [1] Xiong, Y. et al. "EfficientSAM: Leveraged Masked Image Pretraining for Efficient Segment
+       Anything", arXiv:2312.00863.
+    """
+    chosen = choose_device(device)
+    dtype = choose_precision(precision, chosen)
+    state_dict, path = read_weights(name, weights, RULES)
+    with torch.device("meta"):
+        net = EfficientSamNet(name.rsplit("-", 1)[-1])
+    load_into(net, state_dict, path)
+    return SamSegmenter(
+        net, name, device=chosen, dtype=dtype,
+        prompts=frozenset({"click", "box"}), multimask=multimask,
+    )  # fmt: skip

@@ -1,0 +1,404 @@
+"""SAM's prompt encoder and mask decoder round any image encoder, from the transformers library."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.models.sam.configuration_sam import (
+    SamConfig,
+    SamMaskDecoderConfig,
+    SamPromptEncoderConfig,
+    SamVisionConfig,
+)
+from transformers.models.sam.modeling_sam import (
+    SamAttention,
+    SamMaskDecoder,
+    SamPositionalEmbedding,
+    SamPromptEncoder,
+)
+from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoAttention
+from transformers.models.sam_hq.configuration_sam_hq import SamHQMaskDecoderConfig
+from transformers.models.sam_hq.modeling_sam_hq import SamHQMaskDecoder
+
+from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
+
+_FEW = 16  # tokens up to which it is less work: 8 heads of 16 channels against 256
+
+
+class _Regrouped(nn.Module):
+    """The arithmetic, for either of the library's attention modules."""
+
+    num_attention_heads: int
+    scaling: float
+    q_proj: nn.Linear
+    k_proj: nn.Linear
+    v_proj: nn.Linear
+
+    @property
+    def last(self) -> nn.Linear:
+        """The projection of what was attended to."""
+        raise AttributeError
+
+    def to_places(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Let tokens (n, C) attend to places (N, C)."""
+        heads, dim = self.num_attention_heads, key.shape[1]
+        asked = self.q_proj(query).view(len(query), heads, -1).transpose(0, 1) * self.scaling
+        # the bias of k_proj shifts all scores of a token alike, and falls out of the softmax
+        asked = (asked @ self.k_proj.weight.view(heads, -1, dim)).view(-1, dim)
+        weights = (asked @ key.T).softmax(dim=-1)
+        mixed = (weights @ value).view(heads, -1, dim)
+        found = mixed @ self.v_proj.weight.view(heads, -1, dim).transpose(1, 2)
+        out: Tensor = self.last(found.transpose(0, 1).flatten(1) + self.v_proj.bias)
+        return out
+
+    def from_places(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Let places (N, C) attend to tokens (n, C)."""
+        heads, dim = self.num_attention_heads, query.shape[1]
+        offered = self.k_proj(key).view(len(key), heads, -1).transpose(0, 1) * self.scaling
+        wanted = (offered @ self.q_proj.weight.view(heads, -1, dim)).view(-1, dim)
+        shift = (offered * self.q_proj.bias.view(heads, 1, -1)).sum(dim=-1).flatten()
+        # places last, so that the softmax over a few tokens runs along them
+        scores = torch.addmm(shift[:, None], wanted, query.T).view(heads, len(key), -1)
+        carried = self.v_proj(value).view(len(key), heads, -1).transpose(0, 1)
+        back = self.last.weight.view(dim, heads, -1).permute(1, 2, 0)
+        weights = scores.softmax(dim=1).view(-1, len(query))
+        return torch.addmm(self.last.bias, weights.T, (carried @ back).view(-1, dim))
+
+    def regrouped(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor | None:
+        """Return the outcome for a single image and prompt, None where it is not worth while."""
+        if query.shape[0] != 1 or query.shape[1] != 1:
+            return None
+        one, other, third = query[0, 0], key[0, 0], value[0, 0]
+        if len(one) <= _FEW < len(other):
+            return self.to_places(one, other, third)[None, None]
+        if len(other) <= _FEW < len(one):
+            return self.from_places(one, other, third)[None, None]
+        return None
+
+
+class FewTokens(_Regrouped, SamAttention):
+    """The attention of SAM's decoder."""
+
+    @property
+    def last(self) -> nn.Linear:
+        """The projection of what was attended to."""
+        return self.out_proj
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **more: Any) -> Any:
+        """Attend, (1, 1, n, C) to (1, 1, m, C); the second value is the library's."""
+        found = self.regrouped(query, key, value)
+        if found is None:
+            return super().forward(query, key, value, *rest, **more)
+        return found, None
+
+
+class FewTokens2(_Regrouped, Sam2VideoAttention):
+    """The attention of SAM 2's decoder."""
+
+    @property
+    def last(self) -> nn.Linear:
+        """The projection of what was attended to."""
+        return self.o_proj
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **more: Any) -> Any:
+        """Attend, (1, 1, n, C) to (1, 1, m, C); the second value is the library's."""
+        found = self.regrouped(query, key, value)
+        if found is None:
+            return super().forward(query, key, value, *rest, **more)
+        return found, None
+
+
+def regroup(decoder: Any) -> None:
+    """Give a mask decoder of the library this attention; before its weights are loaded."""
+    transformer = decoder.transformer
+    config = transformer.config
+    kind: Any = FewTokens2 if isinstance(_first(transformer), Sam2VideoAttention) else FewTokens
+    for layer in transformer.layers:
+        layer.cross_attn_token_to_image = kind(config)
+        layer.cross_attn_image_to_token = kind(config)
+    transformer.final_attn_token_to_image = kind(config)
+
+
+def _first(transformer: Any) -> nn.Module:
+    attention: nn.Module = transformer.final_attn_token_to_image
+    return attention
+
+
+class HighQualityDecoder(SamHQMaskDecoder):
+    """SAM's decoder with a fifth mask token that reads finer features.
+
+    Parameters
+    ----------
+    early_dim : int
+        Channels of the encoder's early feature.
+    """
+
+    def __init__(self, early_dim: int) -> None:
+        config = SamHQMaskDecoderConfig(layer_norm_eps=1e-5, vit_dim=early_dim)
+        config._attn_implementation = "sdpa"
+        super().__init__(config)
+
+    def fine(self, image: Tensor, early: Tensor) -> Tensor:
+        """Return the finer features, which do not depend on prompts.
+
+        Parameters
+        ----------
+        image : Tensor, shape (1, 256, 64, 64)
+            Image embedding.
+        early : Tensor, shape (1, 64, 64, C)
+            The encoder's early feature.
+
+        Returns
+        -------
+        Tensor, shape (1, 32, 256, 256)
+        """
+        late = self.encoder_conv2(self.activation(self.encoder_norm(self.encoder_conv1(image))))
+        shallow = self.compress_vit_conv1(early.permute(0, 3, 1, 2))
+        shallow = self.compress_vit_conv2(self.activation(self.compress_vit_norm(shallow)))
+        out: Tensor = late + shallow
+        return out
+
+    def forward(  # type: ignore[override]  # other arguments, as fine features come ready
+        self, image: Tensor, grid: Tensor, sparse: Tensor, fine: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return SAM's four masks, the fifth, and SAM's four scores.
+
+        Parameters
+        ----------
+        image : Tensor, shape (1, 256, 64, 64)
+            Image embedding with the mask prompt's added.
+        grid : Tensor, shape (1, 256, 64, 64)
+            Position code.
+        sparse : Tensor, shape (1, 1, n, 256)
+            Codes of points and corners.
+        fine : Tensor, shape (1, 32, 256, 256)
+            From `fine`.
+
+        Returns
+        -------
+        masks : Tensor, shape (4, 256, 256)
+        extra : Tensor, shape (1, 256, 256)
+        scores : Tensor, shape (4,)
+        """
+        tokens = [self.iou_token.weight, self.mask_tokens.weight, self.hq_token.weight]
+        tokens_out, image_out = self.transformer(
+            point_embeddings=torch.cat([*tokens, sparse[0, 0]])[None, None],
+            image_embeddings=image,
+            image_positional_embeddings=grid,
+            attention_similarity=None,
+        )
+        image_out = image_out.transpose(2, 3).reshape(image.shape)
+        up = self.activation(self.upscale_layer_norm(self.upscale_conv1(image_out)))
+        up = self.activation(self.upscale_conv2(up))
+        heads = (*self.output_hypernetworks_mlps, self.hq_mask_mlp)
+        weights = torch.stack([head(tokens_out[0, 0, 1 + i]) for i, head in enumerate(heads)])
+        masks = torch.einsum("nc,chw->nhw", weights[:-1], up[0])
+        wide = self.activation(self.mask_norm(self.mask_conv1(up)))
+        # the last convolution and the product with the fifth token are one, 32 times smaller
+        last: Any = self.mask_conv2
+        kernel = torch.einsum("nc,cdij->ndij", weights[-1:], last.weight)
+        extra = functional.conv2d(wide, kernel, weights[-1:] @ last.bias, padding=1)[0]
+        extra = extra + torch.einsum("nc,chw->nhw", weights[-1:], fine[0])
+        return masks, extra, self.iou_prediction_head(tokens_out[0, 0, 0])
+
+    def answer(
+        self, parts: tuple[Tensor, ...], *, multimask: bool, hq_only: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return masks (n, 256, 256) and scores (n,) from what `forward` gave, best first."""
+        masks, extra, scores = parts
+        chosen = torch.argsort(scores[1:], descending=True) + 1 if multimask else [0]
+        if hq_only:
+            return extra, scores[chosen][:1]
+        return masks[chosen] + extra, scores[chosen]
+
+
+Embedding = dict[str, Tensor]
+"""What a network keeps of an image, each tensor with a batch of 1."""
+GRID = 64
+"""Side of SAM's image embedding."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """Prompts in the square of `sam_frame`.
+
+    Parameters
+    ----------
+    points : Tensor of float32, shape (n, 2)
+        ``(x, y)`` of the clicks.
+    labels : Tensor of int64, shape (n,)
+        1 for a positive click, else 0.
+    box : Tensor of float32, shape (4,), or None
+        ``(x0, y0, x1, y1)``.
+    mask : Tensor of float32, shape (1, 1, 256, 256), or None
+        Low-resolution logits to start from.
+    """
+
+    points: Tensor
+    labels: Tensor
+    box: Tensor | None = None
+    mask: Tensor | None = None
+
+
+class SamNet(Protocol):
+    """A network of the family, whatever its parts."""
+
+    @property
+    def frame(self) -> SquareFrame:
+        """How images lie in its square."""
+        ...
+
+    def encode(self, pixels: Tensor) -> Embedding:
+        """Return the embedding of (1, 3, side, side), any side that is a multiple of 64."""
+        ...
+
+    def decode(
+        self, embedding: Embedding, asked: Asked, *, multimask: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return low-resolution logits (n, 256, 256) and the estimated IoU of each (n,)."""
+        ...
+
+
+class ImageEncoder(Protocol):
+    """An image encoder for `PromptedNet`."""
+
+    def embed(self, pixels: Tensor) -> Embedding:
+        """Return "image" (1, 256, g, g), and for SAM-HQ "early" (1, g, g, C)."""
+        ...
+
+
+def decoder_config() -> SamMaskDecoderConfig:
+    """Return SAM's decoder, with the 1e-5 that its authors' layer norms have."""
+    config = SamMaskDecoderConfig(layer_norm_eps=1e-5)
+    config._attn_implementation = "sdpa"
+    return config
+
+
+class PromptedNet(nn.Module):
+    """An image encoder under SAM's prompt encoder and decoder (arXiv:2304.02643).
+
+    Parameters
+    ----------
+    encoder : nn.Module with `embed`
+        Gives the image embedding.
+    early_dim : int or None
+        Channels of the encoder's early feature: then the decoder is that of SAM-HQ
+        (arXiv:2306.01567).
+    hq_only : bool
+        SAM-HQ's own mask alone, instead of its sum with SAM's.
+    """
+
+    frame = SquareFrame("pad")
+    grid: Tensor
+
+    def __init__(
+        self, encoder: nn.Module, *, early_dim: int | None = None, hq_only: bool = False
+    ) -> None:
+        super().__init__()
+        vision = SamVisionConfig(num_pos_feats=128)
+        prompts = SamPromptEncoderConfig()
+        self.vision_encoder = encoder
+        self.shared_image_embedding = SamPositionalEmbedding(vision)  # type: ignore[no-untyped-call]
+        self.prompt_encoder = SamPromptEncoder(
+            SamConfig(vision_config=vision, prompt_encoder_config=prompts)
+        )
+        self.hq_only = hq_only
+        self.mask_decoder: nn.Module
+        if early_dim is None:
+            self.mask_decoder = SamMaskDecoder(decoder_config())
+        else:
+            self.mask_decoder = HighQualityDecoder(early_dim)
+        regroup(self.mask_decoder)
+
+    def finish(self) -> None:
+        """Compute what follows from the weights, once they are loaded."""
+        self.register_buffer("grid", grid_code(self.shared_image_embedding), persistent=False)
+
+    def encode(self, pixels: Tensor) -> Embedding:
+        """Return the embedding of an image in the square, see `SamNet`."""
+        encoder: ImageEncoder = self.vision_encoder  # type: ignore[assignment]
+        embedding = encoder.embed(pixels)
+        if isinstance(self.mask_decoder, HighQualityDecoder):
+            fine = self.mask_decoder.fine(embedding["image"], embedding.pop("early"))
+            embedding["fine"] = fine
+        return embedding
+
+    def decode(
+        self, embedding: Embedding, asked: Asked, *, multimask: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return masks and scores, see `SamNet`; those of SAM-HQ best first."""
+        has_points = len(asked.points) > 0
+        sparse, dense = self.prompt_encoder(
+            asked.points[None, None] if has_points else None,
+            asked.labels[None, None] if has_points else None,
+            asked.box[None, None] if asked.box is not None else None,
+            asked.mask,
+        )
+        image = places_first(embedding["image"])
+        if isinstance(self.mask_decoder, HighQualityDecoder):
+            if sparse is None:
+                sparse = image.new_zeros(1, 1, 0, image.shape[1])
+            parts = self.mask_decoder(image + dense, self.grid, sparse, embedding["fine"])
+            return self.mask_decoder.answer(parts, multimask=multimask, hq_only=self.hq_only)
+        masks, scores = self.mask_decoder(
+            image_embeddings=image,
+            image_positional_embeddings=self.grid,
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=multimask,
+        )
+        return masks[0, 0], scores[0, 0]
+
+
+def corners_first(asked: Asked) -> tuple[Tensor, Tensor]:
+    """Return points and labels, a box as two points (labels 2 and 3) before the clicks.
+
+    Without any prompt they are one point that is none (label -1).
+    """
+    points, labels = asked.points, asked.labels
+    if asked.box is not None:
+        points = torch.cat([asked.box.reshape(2, 2), points])
+        labels = torch.cat([labels.new_tensor([2, 3]), labels])
+    if len(points) == 0:
+        return points.new_zeros(1, 2), labels.new_full((1,), -1)
+    return points, labels
+
+
+def grid_code(code: nn.Module) -> Tensor:
+    """Return the position code of every cell of the embedding, shape (1, 256, 64, 64)."""
+    device = next(iter(code.state_dict().values())).device
+    centres = (torch.arange(GRID, device=device, dtype=torch.float32) + 0.5) / GRID
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    with torch.no_grad():
+        coded: Tensor = code(torch.stack([x, y], dim=-1))
+    return places_first(coded.permute(2, 0, 1)[None])
+
+
+def places_first(features: Tensor) -> Tensor:
+    """Return features (1, C, h, w) laid out place by place, as the decoder reads them fastest."""
+    return features.contiguous(memory_format=torch.channels_last)
+
+
+def to_grid(features: Tensor, side: int = GRID) -> Tensor:
+    """Return features (1, C, g, g) of a smaller image on the grid that the decoder knows."""
+    if features.shape[-1] == side:
+        return features
+    return nn.functional.interpolate(features.float(), (side, side), mode="bilinear")
+
+
+__all__ = [
+    "GRID",
+    "SIDE_PX",
+    "Asked",
+    "Embedding",
+    "ImageEncoder",
+    "PromptedNet",
+    "SamNet",
+    "corners_first",
+    "decoder_config",
+    "grid_code",
+    "places_first",
+    "to_grid",
+]

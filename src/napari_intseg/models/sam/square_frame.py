@@ -1,0 +1,125 @@
+"""How an image lies in the square that a SAM looks at, and the way back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from napari_intseg.core.segmenter import FloatArray
+
+SIDE_PX = 1024
+"""Side of the square that prompts are measured in, whatever the image encoder gets."""
+LOW_PX = 256
+"""Side of the low-resolution logits: what a decoder answers, and takes as mask prompt."""
+MASK_LOGIT = 7.0
+"""A mask from outside is given as so certain: the logit of 0.999, a usual height for SAM."""
+
+_SAM_MEAN, _SAM_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class SquareFrame:
+    """One of the two ways from an image to the square, with its way back.
+
+    Parameters
+    ----------
+    fit : {"pad", "stretch"}
+        "pad": the longer side fills the square, zeros lie right and below (SAM [1]_);
+        "stretch": both sides do (EfficientSAM, SAM 2).
+    antialias : bool
+        Whether "stretch" smooths when it makes an image smaller.
+    up : {"bilinear", "bicubic"}
+        How low-resolution logits become the image's.
+
+    References
+    ----------
+    .. [1] Kirillov, A. et al. "Segment Anything", arXiv:2304.02643.
+    """
+
+    fit: Literal["pad", "stretch"] = "pad"
+    antialias: bool = False
+    up: Literal["bilinear", "bicubic"] = "bilinear"
+
+    def filled(self, shape: tuple[int, int], side_px: int = SIDE_PX) -> tuple[int, int]:
+        """Return rows and columns of the square that an image of `shape` covers."""
+        if self.fit == "stretch":
+            return side_px, side_px
+        scale = side_px / max(shape)
+        return max(1, int(shape[0] * scale + 0.5)), max(1, int(shape[1] * scale + 0.5))
+
+    def pixels(self, image: FloatArray, side_px: int = SIDE_PX) -> Tensor:
+        """Return an image as the encoder wants it.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (H, W, 3)
+            RGB in [0, 1].
+        side_px : int
+            Side of the square in pixels.
+
+        Returns
+        -------
+        Tensor of float32, shape (1, 3, side_px, side_px)
+            Normalised with the means and deviations of the training.
+        """
+        size = self.filled((image.shape[0], image.shape[1]), side_px)
+        if self.fit == "stretch":
+            planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+            fitted = functional.interpolate(
+                planes, size, mode="bilinear", align_corners=False, antialias=self.antialias
+            )
+            return imagenet(fitted)
+        # SAM was trained on 8-bit images resized by PIL
+        grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
+        small = Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+        planes = torch.from_numpy(np.array(small, np.float32).transpose(2, 0, 1).copy())[None]
+        square = _normalised(planes, _SAM_MEAN, _SAM_STD)
+        return functional.pad(square, (0, side_px - size[1], 0, side_px - size[0]))
+
+    def position(self, row: float, col: float, shape: tuple[int, int]) -> tuple[float, float]:
+        """Return ``(x, y)`` in the square of a position in an image, both in pixels."""
+        height, width = self.filled(shape)
+        return col * (width / shape[1]), row * (height / shape[0])
+
+    def back(self, low: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Return low-resolution logits (n, 256, 256) as logits of the image (n, H, W)."""
+        full = low[None].contiguous()
+        if self.fit == "pad":
+            square = functional.interpolate(full, (SIDE_PX, SIDE_PX), mode="bilinear")
+            height, width = self.filled(shape)
+            full = square[..., :height, :width]
+        return functional.interpolate(full, shape, mode=self.up, align_corners=False)[0]
+
+    def low(self, logits: FloatArray) -> FloatArray:
+        """Return an answer or mask on the image as a mask prompt.
+
+        Parameters
+        ----------
+        logits : ndarray of float32, shape (H, W)
+            Of the image; cut at ``±MASK_LOGIT``.
+
+        Returns
+        -------
+        ndarray of float32, shape (1, 256, 256)
+            What lies beside the image is background.
+        """
+        size = self.filled((logits.shape[0], logits.shape[1]), LOW_PX)
+        cut = torch.from_numpy(np.clip(logits, -MASK_LOGIT, MASK_LOGIT))[None, None]
+        small = functional.interpolate(cut, size, mode="bilinear", antialias=True)
+        beside = (0, LOW_PX - size[1], 0, LOW_PX - size[0])
+        return np.asarray(functional.pad(small, beside, value=-MASK_LOGIT)[0].numpy(), np.float32)
+
+
+def imagenet(planes: Tensor) -> Tensor:
+    """Return RGB planes (B, 3, h, w) in [0, 1], normalised as for networks that saw ImageNet."""
+    return _normalised(planes, _IMAGENET_MEAN, _IMAGENET_STD)
+
+
+def _normalised(planes: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    return (planes - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)

@@ -1,1 +1,0 @@
-"""The models that come with the package, a table a family; `registry.MODELS` joins them."""

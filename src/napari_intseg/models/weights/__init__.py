@@ -1,0 +1,5 @@
+"""Where weights are: located, verified, fetched, recognised."""
+
+from napari_intseg._moved import old_names
+
+__getattr__ = old_names(__name__)

@@ -1,0 +1,224 @@
+"""Find weight files, fetch them, add them by hand, and check them."""
+
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from napari_intseg.errors import WeightsError
+from napari_intseg.models.checkpoint import load_checkpoint, load_strict
+from napari_intseg.models.weights.catalogue import CATALOGUE, WeightFile, find_entry
+from napari_intseg.models.weights.fetch import fetch
+from napari_intseg.models.weights.recognise import check_network, recognise_file
+from napari_intseg.models.weights.store import (
+    FOLDERS_VARIABLE,
+    Stored,
+    cache_folder,
+    check_content,
+    how_to_get,
+    recorded_sums,
+    sha256_of,
+    store,
+)
+
+__all__ = [
+    "FOLDERS_VARIABLE",
+    "Check",
+    "LocatedWeights",
+    "Stored",
+    "add",
+    "bundled_folder",
+    "cache_folder",
+    "fetch",
+    "list_weights",
+    "load_checkpoint",
+    "load_strict",
+    "locate",
+    "search_folders",
+    "sha256_of",
+    "verify",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedWeights:
+    """A catalogue entry and where its file is; `path` is None when it is nowhere."""
+
+    entry: WeightFile
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Whether a file is still what it was.
+
+    Parameters
+    ----------
+    entry : WeightFile
+        Its entry of the catalogue.
+    path : Path
+        The file.
+    sha256 : str
+        Of its content now.
+    state : {"ok", "damaged", "unrecorded"}
+        Compared with the published checksum, else with the one recorded beside the file.
+    """
+
+    entry: WeightFile
+    path: Path
+    sha256: str
+    state: Literal["ok", "damaged", "unrecorded"]
+
+
+def bundled_folder() -> Path | None:
+    """Return the folder of the weights that ship with the package, or None."""
+    inside = Path(str(files("napari_intseg"))) / "weights"
+    if inside.is_dir():
+        return inside
+    checkout = Path(__file__).resolve().parents[4]
+    beside = checkout / "weights"
+    return beside if (checkout / "pyproject.toml").is_file() and beside.is_dir() else None
+
+
+def search_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
+    """Return the folders that are looked in, in order.
+
+    Parameters
+    ----------
+    folder : path, optional
+        One that comes before the others: those named by the environment variable
+        NAPARI_INTSEG_WEIGHTS, the bundled one, the user cache.
+    """
+    named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    chosen = [folder, *(n for n in named if n), bundled_folder(), cache_folder()]
+    return tuple(Path(f).expanduser() for f in chosen if f is not None)
+
+
+def locate(key: str, given: str | Path | None = None) -> Path:
+    """Return the weight file of a catalogue entry.
+
+    Parameters
+    ----------
+    key : str
+        Of the catalogue; another name is looked for as a file name.
+    given : path, optional
+        A file, which is taken as it is, or the folder to look in.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such file; tells how to get it.
+    """
+    entry = CATALOGUE.get(key) or WeightFile(key, "", key)
+    if given is not None:
+        path = Path(given).expanduser()
+        if (path / "config.json").is_file():
+            return path  # a folder as the Hugging Face hub has them: the model's builder reads it
+        chosen = path / entry.file if path.is_dir() else path
+        if chosen.is_file():
+            return chosen
+        raise WeightsError(
+            f"weights are missing: expected a file, got {str(chosen)!r}. {how_to_get(entry)}"
+        )
+    folders = search_folders()
+    found = _find(entry, folders)
+    if found is None:
+        raise WeightsError(
+            f"weights are missing: expected {entry.file!r} in one of "
+            f"{', '.join(map(str, folders))}, got no such file. {how_to_get(entry)}"
+        )
+    return found
+
+
+def list_weights(folder: str | Path | None = None) -> list[LocatedWeights]:
+    """Return every entry of the catalogue with the file that `locate` would take.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Looked in before the usual folders.
+    """
+    folders = search_folders(folder)
+    return [LocatedWeights(entry, _find(entry, folders)) for entry in CATALOGUE.values()]
+
+
+def add(file: str | Path, key: str | None = None, *, folder: str | Path | None = None) -> Stored:
+    """Copy a weight file that was obtained by hand to where models look for it.
+
+    Parameters
+    ----------
+    file : path
+        The file, left as it is.
+    key : str, optional
+        What it is; otherwise told from its name, else from its checksum.
+    folder : path, optional
+        Where to; the user cache otherwise.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such file, it cannot be told what it is, its checksum is not the published
+        one, it is no checkpoint, or the folder cannot be written.
+    """
+    source = Path(file).expanduser()
+    if not source.is_file():
+        raise WeightsError(
+            f"weights are missing: expected a file, got {str(source)!r}. Check the path."
+        )
+    checksum = sha256_of(source)
+    entry = find_entry(key) if key is not None else _recognise(source, checksum)
+    check_content(entry, source, checksum)
+    check_network(entry, source, checksum)
+    target = Path(folder).expanduser() if folder is not None else cache_folder()
+    return store(entry, source, target, checksum)
+
+
+def verify(key: str | None = None, *, folder: str | Path | None = None) -> list[Check]:
+    """Compare the checksums of the files at hand with those published or recorded.
+
+    Parameters
+    ----------
+    key : str, optional
+        Only this entry; otherwise all whose file is found.
+    folder : path, optional
+        Looked in before the usual folders.
+
+    Raises
+    ------
+    WeightsError
+        If the key is unknown, or its file is nowhere.
+    """
+    wanted = [entry for entry in CATALOGUE.values() if key in (None, entry.key)]
+    if key is not None:
+        entry = find_entry(key)
+        if _find(entry, search_folders(folder)) is None:
+            locate(key, folder)  # says that it is missing, and what to do
+    folders = search_folders(folder)
+    paths = ((entry, _find(entry, folders)) for entry in wanted)
+    return [_check(entry, path) for entry, path in paths if path is not None]
+
+
+def _find(entry: WeightFile, folders: tuple[Path, ...]) -> Path | None:
+    paths = (folder / entry.file for folder in folders)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _recognise(source: Path, checksum: str) -> WeightFile:
+    for entry in CATALOGUE.values():
+        if source.name == entry.file or checksum == entry.sha256:
+            return entry
+    found = recognise_file(source)
+    raise WeightsError(
+        f"weights are unknown: expected a file name of the catalogue, got {source.name!r}. "
+        f"Say what it is with --key, one of {', '.join(sorted(CATALOGUE))}."
+        + (f" {found.advice}" if found else "")
+    )
+
+
+def _check(entry: WeightFile, path: Path) -> Check:
+    checksum = sha256_of(path)
+    known = entry.sha256 or recorded_sums(path.parent).get(path.name)
+    if known is None:
+        return Check(entry, path, checksum, "unrecorded")
+    return Check(entry, path, checksum, "ok" if checksum == known else "damaged")

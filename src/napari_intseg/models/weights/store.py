@@ -1,0 +1,176 @@
+"""Where weight files are kept, and how one gets there: checked, and in one step."""
+
+import hashlib
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from napari_intseg.core import files
+from napari_intseg.errors import WeightsError
+from napari_intseg.models.weights.catalogue import CATALOGUE, WeightFile
+
+FOLDERS_VARIABLE = "NAPARI_INTSEG_WEIGHTS"
+"""Environment variable with folders to look in first, separated as in PATH."""
+
+TOLERANCE = 0.1
+"""By so much a size may differ from the catalogue's, which is rounded, or counted in 2^20 bytes."""
+
+_SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file that was fetched or added.
+
+    Parameters
+    ----------
+    entry : WeightFile
+        Its entry of the catalogue.
+    path : Path
+        Where it is now.
+    sha256 : str
+        Of its content.
+    is_checked : bool
+        Whether that equals the published one; False: none is published, so it was recorded.
+    """
+
+    entry: WeightFile
+    path: Path
+    sha256: str
+    is_checked: bool
+
+
+def cache_folder() -> Path:
+    """Return the folder that files are fetched and added to."""
+    return Path(user_cache_path("napari-intseg")) / "weights"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in lower-case hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_content(entry: WeightFile, path: Path, checksum: str) -> None:
+    """Check that a file can be the weights of an entry, without loading it.
+
+    Raises
+    ------
+    WeightsError
+        If its checksum is not the published one, or it does not begin like a checkpoint.
+    """
+    if entry.sha256 is not None and checksum != entry.sha256:
+        raise WeightsError(
+            f"weights are not the published ones: expected SHA-256 {entry.sha256}, got "
+            f"{checksum} for {entry.file!r}. {how_to_get(entry)}"
+        )
+    with path.open("rb") as stream:
+        start = stream.read(16)
+    # a zip archive, a bare pickle, or the length and the opening brace of a safetensors header
+    if not (start.startswith((b"PK\x03\x04", b"\x80")) or start[8:9] == b"{"):
+        raise WeightsError(
+            f"weights are no checkpoint: expected a torch or safetensors file, got {path.name!r} "
+            f"that begins with {start!r}. {how_to_get(entry)}"
+        )
+
+
+def check_size(entry: WeightFile, path: Path) -> None:
+    """Check that a download without a published checksum has about the published size.
+
+    Raises
+    ------
+    WeightsError
+        If it has not: it is cut off, or another file.
+    """
+    size_mb = path.stat().st_size / 1e6
+    if entry.sha256 is None and entry.size_mb and abs(size_mb / entry.size_mb - 1) > TOLERANCE:
+        raise WeightsError(
+            f"weights are not whole, or others: expected about {entry.size_mb:g} MB, got "
+            f"{size_mb:.4g} MB for {entry.file!r}. {how_to_get(entry)}"
+        )
+
+
+def check_unchanged(path: Path, checksum: str, key: str) -> None:
+    """Compare a file with what it was when it was stored or first loaded; note it the first time.
+
+    Parameters
+    ----------
+    path : Path
+        The file; checksums are noted beside it, if its folder can be written.
+    checksum : str
+        SHA-256 of its content now.
+    key : str
+        Of the catalogue, for the message.
+
+    Raises
+    ------
+    WeightsError
+        If the file has changed.
+    """
+    known = recorded_sums(path.parent).get(path.name)
+    if known is None:
+        with suppress(OSError):
+            _record(path.parent, path.name, checksum)
+    elif known != checksum:
+        raise WeightsError(
+            f"weights have changed: expected SHA-256 {known} as when they were stored or first "
+            f"loaded, got {checksum} for {str(path)!r}. This file has changed; fetch it again, or "
+            f"if you replaced it, `napari-intseg weights add FILE --key {key}`."
+        )
+
+
+def store(entry: WeightFile, source: Path, folder: Path, checksum: str) -> Stored:
+    """Put a checked file into a folder under its published name, and note its checksum there.
+
+    Raises
+    ------
+    WeightsError
+        If the folder cannot be written.
+    """
+    target = folder / entry.file
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.hidden_folder(folder) as beside:
+            shutil.copyfile(source, beside / entry.file)
+            files.put(beside / entry.file, target)
+        _record(folder, entry.file, checksum)
+    except OSError as err:
+        raise unwritable(folder, err) from err
+    return Stored(entry, target, checksum, entry.sha256 is not None)
+
+
+def unwritable(folder: Path, err: OSError) -> WeightsError:
+    """Return the error for a weights folder that cannot be written."""
+    return WeightsError(
+        f"weights cannot be stored: expected a folder that can be written, got {str(folder)!r} "
+        f"({err.strerror or err}). Choose another folder, and name it in {FOLDERS_VARIABLE}."
+    )
+
+
+def how_to_get(entry: WeightFile) -> str:
+    """Return what to do about a missing or wrong file: the commands to fetch and to add it."""
+    add_it = f"add a file with `napari-intseg weights add FILE --key {entry.key}`"
+    if entry.key not in CATALOGUE:
+        return "Give its path as `weights`."
+    if entry.address is None:
+        return f"It cannot be fetched ({entry.note or 'no address'}); {add_it}."
+    size = f" ({entry.size_mb:g} MB)" if entry.size_mb else ""
+    fetch_it = f"Fetch it{size} with `napari-intseg weights fetch {entry.key}`"
+    return f"{fetch_it}, or offline: download {entry.address} and {add_it}."
+
+
+def recorded_sums(folder: Path) -> dict[str, str]:
+    """Return the checksums noted in a folder, by file name."""
+    path = folder / _SUMS
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    pairs = (line.split(maxsplit=1) for line in lines if len(line.split(maxsplit=1)) == 2)
+    return {name.lstrip("*").strip(): checksum.lower() for checksum, name in pairs}
+
+
+def _record(folder: Path, file: str, checksum: str) -> None:
+    sums = recorded_sums(folder) | {file: checksum}
+    text = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+    files.write_text(folder / _SUMS, text)

@@ -1,0 +1,84 @@
+"""Weights of the bundled network that people trained themselves: every such file is a model."""
+
+import json
+import shutil
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+from napari_intseg.core import files
+from napari_intseg.errors import WeightsError
+from napari_intseg.models.weights.store import unwritable
+
+ARCHITECTURE = "click-pyramid-1"
+"""What the metadata of a weights file names; the number changes when old files no longer fit."""
+
+_LONGEST_HEADER = 1_000_000
+
+
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """Return the metadata of a safetensors file without loading its tensors.
+
+    Empty if the file is none, or has none: whoever asks wants to know whether it is a model.
+    """
+    try:
+        with path.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > _LONGEST_HEADER:
+                return {}
+            header = json.loads(stream.read(length))
+        metadata = header.get("__metadata__", {})
+    except (OSError, ValueError, struct.error, AttributeError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def find_own(folders: tuple[Path, ...]) -> dict[str, Path]:
+    """Return the weights files of the bundled network in some folders, by file stem.
+
+    Parameters
+    ----------
+    folders : tuple of Path
+        In order; of two files of the same name the first counts. Those that do not exist are
+        passed over.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        for path in sorted(folder.glob("*.safetensors")):
+            if read_metadata(path).get("architecture") == ARCHITECTURE:
+                found.setdefault(path.stem, path)
+    return found
+
+
+def keep_own(path: Path, folder: Path) -> Path:
+    """Copy a weights file to where models are looked for, in one step; returns the copy.
+
+    Parameters
+    ----------
+    path : Path
+        Of this architecture.
+    folder : Path
+        Made if it does not exist. A file of that name there is replaced.
+
+    Raises
+    ------
+    WeightsError
+        If the file is none of this architecture, or the folder cannot be written.
+    """
+    told = read_metadata(path).get("architecture")
+    if told != ARCHITECTURE:
+        raise WeightsError(
+            f"weights are of another network: expected architecture {ARCHITECTURE!r}, got {told!r} "
+            f"in {str(path)!r}. Choose a file that `napari-intseg train` wrote."
+        )
+    target = folder / path.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.hidden_folder(folder) as beside:
+            shutil.copyfile(path, beside / path.name)
+            files.put(beside / path.name, target)
+    except OSError as err:
+        raise unwritable(folder, err) from err
+    return target

@@ -1,0 +1,417 @@
+"""The work on one stretch: walks from its anchors, and shapes interpolated where they fail."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from scipy import ndimage
+
+from napari_intseg.core.prompts import Box, Click, Prompts
+from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits
+from napari_intseg.core.volume import Plane
+from napari_intseg.inference.memory_ladder import within_memory
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.inference.predict import largest_view_px, predict_slice
+from napari_intseg.inference.slice_reader import SliceReader
+from napari_intseg.propagation import confidence
+from napari_intseg.propagation.ending import Appearance, depth_in, distance_to, overlap, ring_reach
+from napari_intseg.propagation.guard import Stop, is_flood
+from napari_intseg.propagation.memory_follow import follow
+from napari_intseg.propagation.request import Walk
+from napari_intseg.propagation.restraint import Cones, cut
+from napari_intseg.propagation.stretch import Anchor, Shapes, Stretch, blend, trimmed
+
+_MAX_PARTS = 3
+_SMALL_PART = 0.1  # of the largest one's area
+_AROUND = 8
+_NEAR = 0.5  # of the radius: sections so far apart are still much the same
+
+
+def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
+    """Turn the neighbour's mask into what a model understands.
+
+    Models that take a mask get it, and a click at its deepest point, the pixel farthest from the
+    outline, as people and the robot user of the benchmarks click [1]_. The others get a click in
+    each large part. Models that take boxes get the mask's box; those that take neither box nor
+    mask get negative clicks around it. Models that need extreme points get those of the mask.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (H, W)
+        Of the neighbour; holds at least one pixel.
+    traits : Traits
+        Of the model.
+
+    Returns
+    -------
+    Prompts
+        In pixels of the slice.
+    Patch or None
+        The mask to start from, for models that take one.
+
+    References
+    ----------
+    .. [1] Xu, N. et al. "Deep interactive object selection", CVPR 2016, arXiv:1603.04042.
+    """
+    if "extreme_points" in traits.needs:
+        return Prompts(_extreme_points(mask)), None
+    row0, row1, col0, col1 = _box(mask)
+    inside = mask[row0:row1, col0:col1]
+    takes_mask = traits.uses_prev or "mask" in traits.prompts
+    clicks: list[Click] = []
+    if "click" in traits.prompts:
+        parts = _parts(inside)[: 1 if takes_mask else _MAX_PARTS]
+        clicks = [_shifted(deepest(part), row0, col0) for part in parts]
+    box = None
+    if "box" in traits.prompts:
+        box = Box(row0, col0, row1 - 1, col1 - 1)
+    elif not takes_mask and "click" in traits.prompts:
+        clicks += _around(mask)
+    return Prompts(tuple(clicks), box), Patch.from_mask(mask) if takes_mask else None
+
+
+def start_of(
+    near: Mapping[int, BoolArray],
+    index: int,
+    click: Click,
+    *,
+    step_mm: float,
+    spacing: tuple[float, float],
+) -> Patch | None:
+    """Return the mask that a first click on a plane starts from: that of a plane nearby, or None.
+
+    Alone, a click on a slice may flood it, although the object is known on the next plane.
+
+    Parameters
+    ----------
+    near : mapping of int to ndarray of bool, shape (H, W)
+        The object's masks on other planes, by index.
+    index : int
+        Of the plane that was clicked on.
+    click : Click
+        On the object, within or beside what the mask can have become on the way.
+    step_mm : float
+        Between neighbouring planes.
+    spacing : (float, float)
+        Between rows and between columns, mm.
+    """
+    for other in sorted(near, key=lambda i: abs(i - index)):
+        mask, away = near[other], abs(other - index) * step_mm
+        radius = float(np.sqrt(np.count_nonzero(mask) * spacing[0] * spacing[1] / np.pi))
+        if not radius or is_flood(mask) or away > _NEAR * radius:
+            continue
+        row, col = (
+            int(np.clip(round(v), 0, n - 1))
+            for v, n in zip((click.row, click.col), mask.shape, strict=True)
+        )
+        slack = 1.5 * (spacing[0] + spacing[1]) / 2
+        if distance_to(mask, spacing)[row, col] <= away + slack:
+            return Patch.from_mask(mask)
+    return None
+
+
+def deepest(mask: BoolArray) -> tuple[int, int]:
+    """Return the pixel of a mask that is farthest from its outline; the array's rim is outline."""
+    depth = depth_in(mask)
+    row, col = np.unravel_index(int(np.argmax(depth)), mask.shape)
+    return int(row), int(col)
+
+
+def _extreme_points(mask: BoolArray) -> tuple[Click, ...]:
+    """Return the topmost, bottommost, leftmost and rightmost pixel, the middle one of several."""
+    rows, cols = np.nonzero(mask)
+    found = []
+    for along, across in ((rows, cols), (cols, rows)):
+        for end in (along.min(), along.max()):
+            ties = np.flatnonzero(along == end)
+            at = ties[np.argsort(across[ties])[len(ties) // 2]]
+            found.append(Click(int(rows[at]), int(cols[at])))
+    return tuple(found)
+
+
+def _parts(mask: BoolArray) -> list[BoolArray]:
+    """Return the connected parts, the largest first, without the small ones."""
+    numbered, count = ndimage.label(mask, np.ones((3, 3)))
+    sizes = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
+    order = np.argsort(-sizes, kind="stable")
+    return [numbered == i + 1 for i in order if sizes[i] >= _SMALL_PART * sizes.max()]
+
+
+def _around(mask: BoolArray) -> list[Click]:
+    """Return negative clicks in all directions, well outside the mask but near it."""
+    row0, row1, col0, col1 = _box(mask)
+    centre = (row0 + row1 - 1) / 2, (col0 + col1 - 1) / 2
+    margin = 4 + 0.15 * max(row1 - row0, col1 - col0)
+    radii = (row1 - row0) / np.sqrt(2) + margin, (col1 - col0) / np.sqrt(2) + margin
+    clicks = []
+    for angle in np.arange(_AROUND) * 2 * np.pi / _AROUND:
+        row = round(centre[0] + radii[0] * float(np.sin(angle)))
+        col = round(centre[1] + radii[1] * float(np.cos(angle)))
+        if 0 <= row < mask.shape[0] and 0 <= col < mask.shape[1] and not mask[row, col]:
+            clicks.append(Click(row, col, positive=False))
+    return clicks
+
+
+def _box(mask: BoolArray) -> tuple[int, int, int, int]:
+    box = bounding_box(mask)
+    assert box is not None
+    return box
+
+
+def _shifted(point: tuple[int, int], row0: int, col0: int) -> Click:
+    return Click(point[0] + row0, point[1] + col0)
+
+
+_SMOOTHED_PX = 5  # grey values are smoothed over four pixels, see `Restraint.apply`
+
+Answered = tuple[Plane, Patch, float, int]
+"""Plane, answer, confidence, and how much of the work has been done."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """An answer held to its neighbour: what is left, how sure it is, and what speaks for an end."""
+
+    patch: Patch
+    mask: BoolArray
+    likeness: float
+    growth: float
+    sure: float
+
+
+class StretchWalker:
+    """Answers the planes of one stretch.
+
+    Parameters
+    ----------
+    request : Walk
+        What it belongs to.
+    stretch : Stretch
+        The planes.
+
+    Attributes
+    ----------
+    answers : dict of int to Patch
+        By plane, so far.
+    note : str
+        What the model told people with its last answer; empty: nothing.
+    stops : list of Stop
+        Where walks ended before their planes did, so far.
+    """
+
+    def __init__(self, request: Walk, stretch: Stretch) -> None:
+        self.request, self.stretch = request, stretch
+        # clicks that guide a walk are put by it, not by a person
+        self.options = replace(request.options(), obey=False)
+        self.threshold = request.model.traits.threshold
+        self.spacing = request.volume.slice_spacing(stretch.axis)
+        self.step_mm = float(request.volume.spacing[stretch.axis])
+        self.answers: dict[int, Patch] = {}
+        self.note = ""
+        self._sure: dict[int, float] = {}
+        self.stops: list[Stop] = []
+        sides = [side for side in (stretch.left, stretch.right) if side is not None]
+        masks = {s.index: s.patch.mask(self.threshold) for s in sides if s.is_start}
+        self._largest = max((int(np.count_nonzero(m)) for m in masks.values()), default=0)
+        self._cone = self._cone_from({})
+
+    def run(self) -> Iterator[Answered]:
+        """Yield plane, answer, confidence and how much has been done."""
+        if self.request.settings.method == "interpolate":
+            yield from self._filled(0, lost=False)
+            return
+        left, right = self.stretch.left, self.stretch.right
+        self.stops += [
+            Stop(Plane(self.stretch.axis, side.index), side.doubt)
+            for side in (left, right)
+            if side is not None and side.doubt
+        ]
+        if left is not None and left.is_start:
+            for index, patch, sure in self._pass(left, self.stretch.forward):
+                if index in self.stretch:
+                    yield self._take(index, patch, sure, abs(index - left.index))
+        passed = len(self.stretch.forward)
+        if right is not None and right.is_start:
+            for index, patch, sure in self._pass(right, self.stretch.backward):
+                if index in self.stretch:
+                    both = self._met(index, patch, sure)
+                    yield self._take(index, *both, passed + right.index - index)
+        if self.request.settings.fill == "interpolate":
+            yield from self._filled(passed + len(self.stretch.backward), lost=True)
+
+    def _take(self, index: int, patch: Patch, sure: float, done: int) -> Answered:
+        self.answers[index], self._sure[index] = patch, sure
+        return Plane(self.stretch.axis, index), patch, sure, done
+
+    def _pass(self, anchor: Anchor, indices: range) -> Iterator[tuple[int, Patch, float]]:
+        """Walk from an anchor until the object ends."""
+        neighbour = anchor.patch.mask(self.threshold)
+        self._cone = self._cone_from({anchor.index: neighbour})
+        areas = [int(np.count_nonzero(neighbour))]
+        appearance = Appearance.of(*self._around(anchor.index, neighbour))
+        followed = self._followed(anchor, indices)
+        ending = self.request.settings.ending
+        for index in indices:
+            if ending.is_beyond(abs(index - anchor.index) * self.step_mm):
+                return
+            if followed is None:
+                patch = self._ask(index, neighbour)
+            else:
+                patch, self.note = next(followed)
+            held = self._held(index, patch, neighbour, appearance)
+            why = ending.reason(
+                held.mask, neighbour, areas, held.likeness, held.growth, largest=self._largest
+            )
+            if why is not None:
+                self.stops.append(self._stop(index, why, held))
+                return
+            yield index, trimmed(held.patch, self.threshold), held.sure
+            neighbour = held.mask
+            areas.append(int(np.count_nonzero(neighbour)))
+
+    def _cone_from(self, masks: dict[int, BoolArray]) -> Cones:
+        restraint = self.request.settings.restraint
+        cone = max(restraint.cone, restraint.steepness) if restraint.cone else 0.0
+        removed = {
+            side.index: side.removed.mask(self.threshold)
+            for side in (self.stretch.left, self.stretch.right)
+            if side is not None and side.is_start and side.removed is not None
+        }
+        return Cones(masks, cone, self.step_mm, self.spacing, removed)
+
+    def _stop(self, index: int, why: str, held: _Held) -> Stop:
+        area = int(np.count_nonzero(held.mask))
+        times = {"leaked": held.growth, "grew": area / max(1, self._largest)}.get(why, 1.0)
+        return Stop(Plane(self.stretch.axis, index), why, times)
+
+    def _held(
+        self, index: int, patch: Patch, neighbour: BoolArray, appearance: Appearance
+    ) -> _Held:
+        """Restrain an answer by its neighbour's mask and the anchor's grey values."""
+        restraint = self.request.settings.restraint
+        allowance = restraint.allowance_mm(neighbour, self.step_mm, self.spacing)
+        mask = patch.mask(self.threshold)
+        window = self._window(neighbour, mask, allowance)
+        if not mask[window].any():
+            return _Held(patch, mask & False, 0.0, 1.0, 0.0)
+        image = self._grey(index, window)
+        belongs = appearance.belongs(image) if appearance.is_telling else None
+        kept, growth = restraint.apply(
+            mask[window],
+            neighbour[window],
+            belongs,
+            allowance,
+            self.spacing,
+            within=self._cone.at(index, window),
+        )
+        for side in (self.stretch.left, self.stretch.right):
+            if side is not None and side.is_empty:
+                away = abs(side.index - index) * self.step_mm
+                kept = restraint.closed(kept, away, self.spacing)
+        asked = int(np.count_nonzero(mask))
+        held = cut(patch, kept, window, self.threshold)
+        whole = np.zeros_like(mask)
+        whole[window] = kept
+        likeness = appearance.likeness(image, kept) if kept.any() else 0.0
+        sure = confidence.walked(
+            confidence.edge_certainty(held, self.threshold),
+            overlap(whole, neighbour),
+            likeness,
+            float(np.count_nonzero(kept)) / asked,
+        )
+        return _Held(held, whole, likeness, growth, sure)
+
+    def _followed(self, anchor: Anchor, indices: range) -> Iterator[tuple[Patch, str]] | None:
+        """Return the model's own walk from an anchor's mask, None if it has none to make."""
+        if self.request.settings.method == "neighbour":
+            return None
+        mask = anchor.patch.mask(self.threshold)
+        return follow(self.request, self.options, self.stretch.axis, (anchor.index, mask), indices)
+
+    def _ask(self, index: int, neighbour: BoolArray) -> Patch:
+        request, plane = self.request, Plane(self.stretch.axis, index)
+        prompts, initial = guidance(neighbour, request.model.traits)
+        shape = request.volume.slice_shape(plane.axis)
+        ask = partial(
+            predict_slice,
+            request.model,
+            SliceReader(request.volume, plane, request.context),
+            shape,
+            prompts,
+            self.options,
+            initial=initial,
+            prepared=request.prepared,
+            key=(request.key, plane),
+        )
+        seen_px = largest_view_px(request.model, shape, self.options)
+        answer = within_memory(request.model, ask, store=request.prepared, seen_px=seen_px)
+        self.note = str(answer.info.get("note", ""))
+        return answer.patch
+
+    def _around(self, index: int, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
+        """Return the image round a mask in grey, and the mask there."""
+        window = _grown(mask, ring_reach(mask))
+        return self._grey(index, window), mask[window]
+
+    def _window(
+        self, neighbour: BoolArray, mask: BoolArray, allowance_mm: float
+    ) -> tuple[slice, slice]:
+        """Return a window that holds where a mask may be, and of a leak as much as is measured."""
+        box = bounding_box(neighbour)
+        assert box is not None
+        side = max(box[1] - box[0], box[3] - box[2])
+        reach = int(np.ceil(allowance_mm / min(self.spacing)))
+        far = _grown(neighbour, max(reach, -(-side // 2)) + 1)
+        near = _grown(neighbour, reach + _SMOOTHED_PX)
+        found = bounding_box(mask[far])
+        if found is None:
+            return near
+        starts = [min(n.start, f.start + b) for n, f, b in zip(near, far, found[::2], strict=True)]
+        stops = [max(n.stop, f.start + b) for n, f, b in zip(near, far, found[1::2], strict=True)]
+        return slice(starts[0], stops[0]), slice(starts[1], stops[1])
+
+    def _grey(self, index: int, window: tuple[slice, slice]) -> FloatArray:
+        raw = self.request.volume.take(Plane(self.stretch.axis, index), *window)
+        return self.options.intensity.to_grey(raw)
+
+    def _met(self, index: int, patch: Patch, sure: float) -> tuple[Patch, float]:
+        """Reconcile an answer of the second walk with that of the first, if there is one."""
+        first, left, right = self.answers.get(index), self.stretch.left, self.stretch.right
+        if first is None or left is None or right is None:
+            return patch, sure
+        agreement = overlap(patch.mask(self.threshold), first.mask(self.threshold))
+        weight = (right.index - index) / (right.index - left.index)
+        return blend(first, patch, weight), confidence.met(self._sure[index], sure, agreement)
+
+    def _filled(self, passed: int, *, lost: bool) -> Iterator[Answered]:
+        """Interpolate what has no answer between two anchors, from the nearest masks."""
+        left, right = self.stretch.left, self.stretch.right
+        if left is None or right is None or not (left.is_start and right.is_start):
+            return
+        self.note = ""
+        known = {left.index: left.patch, **self.answers, right.index: right.patch}
+        for low, high in pairwise(sorted(known)):
+            wanted = [i for i in range(low + 1, high) if i in self.stretch]
+            if not wanted:
+                continue
+            masks = known[low].mask(self.threshold), known[high].mask(self.threshold)
+            shapes, common = Shapes(*masks, self.spacing), overlap(*masks)
+            for index in wanted:
+                weight = (high - index) / (high - low)
+                patch = shapes.at(weight, self.threshold)
+                if patch.box(self.threshold) is not None:
+                    sure = confidence.interpolated(common, weight, lost=lost)
+                    passed += not lost
+                    yield self._take(index, patch, sure, passed)
+
+
+def _grown(mask: BoolArray, reach: int) -> tuple[slice, slice]:
+    """Return rows and columns of a mask's box, so much larger on all sides, within the slice."""
+    box = bounding_box(mask)
+    assert box is not None
+    return (
+        slice(max(0, box[0] - reach), min(mask.shape[0], box[1] + reach)),
+        slice(max(0, box[2] - reach), min(mask.shape[1], box[3] + reach)),
+    )

@@ -1,0 +1,247 @@
+"""Journals on disk: a line is there as soon as its action is done, and trouble loses nothing."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+
+from napari_intseg.errors import IntSegError
+from napari_intseg.io.beside import SUFFIX, as_text
+from napari_intseg.session.journal.disk import THREAD, Appended, Forced, lock
+from napari_intseg.session.journal.image_signature import is_same_image
+from napari_intseg.session.journal.reader import Written, read_journal
+from napari_intseg.session.journal.recorder import Line
+
+FOLDER_VARIABLE = "NAPARI_INTSEG_JOURNALS"
+"""Environment variable with the folder for journals, instead of the user's data folder."""
+
+KEPT = 50
+"""Journals of finished work that stay in the folder; the oldest go first."""
+
+SYNC_S = 10.0
+"""So long after it was written a line is forced to the disk, at the latest."""
+
+PATIENCE_S = 0.25
+"""So long an action waits for a disk that does not answer; once."""
+
+_RETRY_S = 5.0
+_CLOSE_S = 10.0
+_log = logging.getLogger(__name__)
+
+
+def journals_folder() -> Path:
+    """Return where journals are kept: the user's data folder, unless another is named."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else Path(user_data_path("napari-intseg")) / "journals"
+
+
+class JournalFile:
+    """A file that every line of a journal is appended to, by a thread of its own.
+
+    Whoever adds a line waits until the operating system has it, a few tenths of a millisecond, so
+    that killing the process loses no action that was done. A disk that takes longer than
+    `patience_s` is not waited for again until it has caught up: the thread reads from the lines
+    that the journal keeps in memory anyway. Another thread forces them to the disk against a loss
+    of power: ten seconds after a line at the latest, and at once when an object is accepted.
+
+    If the disk is full, read-only or gone, lines wait in memory, and are written when it is back
+    or when another place is chosen; if the file was taken away, all of them are.
+
+    Parameters
+    ----------
+    path : path
+        Its folder is made.
+    on_trouble : callable
+        Told once when writing fails, in the file's thread: what is wrong, and what to do.
+    patience_s : float
+        How long an action may wait for the disk.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        on_trouble: Callable[[str], None],
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.path = Path(path)
+        self.trouble: str | None = None
+        self._on_trouble, self._patience_s = on_trouble, patience_s
+        self._disk, self._power = Appended(self.path), Forced(SYNC_S)
+        self._change = threading.Condition()
+        self._lines: Sequence[Line] = ()
+        self._last: Line | None = None
+        self._written = 0
+        self._is_late = self._is_closed = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether lines wait because they could not be written."""
+        return self._thread is not None and self._written < len(self._lines)
+
+    def follow(self, lines: Sequence[Line]) -> None:
+        """Write these lines, and those that are added to them: `added` tells of each."""
+        self._lines = lines
+        if any(_is_work(line) for line in lines):
+            self._wait_for(len(lines))
+
+    def added(self) -> None:
+        """Have the line that was added last written."""
+        if self._thread is not None or _is_work(self._lines[-1]):
+            self._wait_for(len(self._lines))
+
+    def close(self, last: Line | None = None) -> None:
+        """Write what waits, and one more line; force all to the disk, and let go of the file."""
+        thread = self._thread
+        with self._change:
+            self._is_closed, self._last = True, last
+            self._change.notify_all()
+        if thread is not None:
+            thread.join(_CLOSE_S)
+            if thread.is_alive():
+                _log.warning("journal %s was left to a disk that does not answer", self.path)
+        self._thread = None
+
+    def _wait_for(self, count: int) -> None:
+        """Wait until so many lines are with the operating system, or that takes too long."""
+        with self._change:
+            if self._is_closed:
+                return
+            if self._thread is None:  # there is no file as long as nothing was done
+                self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+                self._thread.start()
+            self._change.notify_all()
+            if self.trouble is None and not self._is_late and _is_waited_for(self._lines[-1]):
+                self._is_late = not self._change.wait_for(
+                    lambda: self._written >= count or self.trouble is not None, self._patience_s
+                )
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._write()
+            with self._change:
+                self._change.wait_for(self._is_wanted, self._pause())
+        self._write()
+        self._disk.close()
+
+    def _is_wanted(self) -> bool:
+        return self._is_closed or (self.trouble is None and self._written < len(self._lines))
+
+    def _pause(self) -> float | None:
+        """Return how long there is nothing to do; None: until there is."""
+        return _RETRY_S if self.trouble is not None else self._power.pause()
+
+    def _write(self) -> None:
+        """Append what is missing, and have it forced to the disk when it is time."""
+        closing = self._is_closed
+        try:
+            lines = self._append(closing)
+            self._power.force(self._disk.twin, urgent=any(map(_is_urgent, lines)), wait=closing)
+        except OSError as err:
+            self._disk.close()
+            self._failed(err)
+            return
+        with self._change:
+            self._is_late, self.trouble = False, None
+            self._change.notify_all()
+
+    def _append(self, closing: bool) -> Sequence[Line]:
+        if not (self._disk.is_open or self._disk.is_there()):
+            self._disk.begin_again()
+            self._written = 0
+        lines = self._lines[self._written :]
+        last = [self._last] if closing and self._last is not None else []
+        if lines or last:
+            self._disk.append("".join(map(as_text, (*lines, *last))).encode())
+            self._power.is_due = True
+        with self._change:
+            self._written += len(lines)
+            self._change.notify_all()
+        return lines
+
+    def _failed(self, err: OSError) -> None:
+        told = (
+            f"work cannot be saved: expected room in a folder that allows it, got "
+            f"{err.strerror or err} in {str(self.path.parent)!r}. It goes on in memory; free some "
+            "space, or choose another folder to save to."
+        )
+        with self._change:
+            is_new = self.trouble is None
+            self.trouble = told
+            self._change.notify_all()
+        if is_new:
+            self._on_trouble(told)
+
+
+def _is_work(line: Line) -> bool:
+    return bool(line.get("do", "begin") != "begin")
+
+
+def _is_waited_for(line: Line) -> bool:
+    return bool(line.get("do") != "step")  # of a propagation, which is the action under way
+
+
+def _is_urgent(line: Line) -> bool:
+    return line.get("do") in ("finish_object", "close")
+
+
+def new_path(folder: Path, signature: dict[str, Any]) -> Path:
+    """Return a name for a journal: of the image's content and the time, not of its file."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    return folder / f"{signature['sha256'][:12]}-{stamp}-{os.getpid()}-{_count()}{SUFFIX}"
+
+
+def find_unfinished(folder: Path, signature: dict[str, Any]) -> list[tuple[Path, Written]]:
+    """Return journals of an image whose work did not end in an orderly way, the newest first.
+
+    Those that a living process writes to are left out, and those that cannot be read.
+    """
+    found = []
+    for path in sorted(folder.glob(f"{signature['sha256'][:12]}-*{SUFFIX}"), reverse=True):
+        if _is_held(path):
+            continue
+        try:
+            written = read_journal(path)
+        except IntSegError as err:
+            _log.warning("journal %s was left out: %s", path.name, err)
+            continue
+        same = is_same_image(written.header.get("image", {}), signature)
+        if same and not written.is_closed and written.count:
+            found.append((path, written))
+    return found
+
+
+def prune(folder: Path, keep: int = KEPT) -> None:
+    """Remove the oldest journals of work that ended in an orderly way, beyond some."""
+    try:
+        paths = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        for path in paths[: max(0, len(paths) - keep)]:
+            if not _is_held(path) and b'"do":"close"' in path.read_bytes()[-400:]:
+                path.unlink()
+    except OSError as err:
+        _log.info("old journals could not be removed: %s", err)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        file = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not lock(file)
+    finally:
+        os.close(file)
+
+
+_made = [0]
+
+
+def _count() -> int:
+    _made[0] += 1
+    return _made[0]

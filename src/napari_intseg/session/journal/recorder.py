@@ -1,0 +1,273 @@
+"""Everything a person does, as it is done, in a form that can be done again.
+
+The contract, for whoever adds an action:
+
+1. Whatever changes a session is a *method* of `Session` and goes through
+   `Document.do`, hence is one entry of the history.
+2. Write ``@recorded`` above it. That is all: its name and arguments are written down after it
+   succeeded, and a replay calls it again. Arguments may be anything that `codec.encode` takes;
+   a new kind of frozen dataclass is one line in `codec.VALUES`.
+3. It depends on its arguments and the session alone: no clock, no random numbers without a seed,
+   no file that may be gone. What it reads from elsewhere (a mask, an answer that was chosen), it
+   takes as an argument.
+4. A recorded method may call others; only the outermost is written down. If it raises after an
+   inner one succeeded, the inner one is written down instead.
+5. An action that finds its planes answered already (undo, a click taken back) returns a `Change`;
+   the planes of it that are answered are noted, and a replay sees to it that they are.
+6. A name, once used, is read for ever: a changed meaning needs a new name, a removed method a
+   translation in `reader.py`.
+
+Answers that arrive later, and steps of a propagation, are noted by `Session.accept` and
+`Session.accept_step` themselves. `docs/reference/journal.md` describes the lines.
+"""
+
+import inspect
+import logging
+import platform
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, Protocol, TypeVar, cast
+
+import numpy as np
+
+from napari_intseg._version import __version__
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import JournalError
+from napari_intseg.inference.intensity import Intensity
+from napari_intseg.propagation.walk import Step, Walk
+from napari_intseg.session.document import Change
+from napari_intseg.session.journal.codec import encode
+from napari_intseg.session.question import Setup
+
+VERSION = 1
+"""Of the format. It grows when older readers could not make sense of it."""
+
+FORMAT = "napari-intseg"
+
+KEY = "seen"
+"""Key of the first answer, or step, that came of a window; older readers leave it out."""
+
+_WALKS = 16  # so many propagations can be under way at once
+
+Line = dict[str, Any]
+F = TypeVar("F", bound=Callable[..., Any])
+_log = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """Where lines go besides memory."""
+
+    def follow(self, lines: Sequence[Line]) -> None:
+        """Keep these lines; more will be added to them. Trouble is the sink's own to tell."""
+        ...
+
+    def added(self) -> None:
+        """Keep the line that was added last as well."""
+        ...
+
+
+def on_paper(plane: Plane) -> list[int]:
+    """Return a plane as lines hold it."""
+    return [plane.axis, plane.index]
+
+
+def header(**about: Any) -> Line:
+    """Return the first line: the format, versions, the time, and what else is known."""
+    versions = {
+        "napari-intseg": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+    return {"journal": FORMAT, "version": VERSION, "t": now(), "versions": versions, **about}
+
+
+def now() -> str:
+    """Return the time as ISO 8601, UTC, with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Journal:
+    """Lines in memory, and in a sink once there is one.
+
+    Attributes
+    ----------
+    lines : list of dict
+        The header first; each is plain JSON.
+    """
+
+    def __init__(self, first: Line | None = None) -> None:
+        self.lines: list[Line] = [header() if first is None else first]
+        self._sink: Sink | None = None
+
+    def __len__(self) -> int:
+        return len(self.lines) - 1
+
+    def write(self, line: Line) -> None:
+        """Add a line."""
+        self.lines.append(line)
+        if self._sink is not None:
+            self._sink.added()
+
+    def describe(self, **about: Any) -> None:
+        """Add to the header, before it goes to a sink."""
+        self.lines[0] = {**self.lines[0], **about}
+
+    def attach(self, sink: Sink | None) -> None:
+        """Have all lines so far, and those to come, go to a sink as well; None: to none."""
+        self._sink = sink
+        if sink is not None:
+            sink.follow(self.lines)
+
+
+class Recorder:
+    """Writes down what one session does.
+
+    Parameters
+    ----------
+    journal : Journal
+        Several sessions may share one.
+    time : int, default 0
+        The time point that the session is about.
+    """
+
+    def __init__(self, journal: Journal | None = None, time: int = 0) -> None:
+        self.journal = Journal() if journal is None else journal
+        self.time = time
+        self._open: list[list[Line]] = []
+        self._walks: deque[tuple[int, Walk]] = deque(maxlen=_WALKS)
+        self._number = 0
+        self._seen: set[Setup] = set()
+
+    @property
+    def lines(self) -> list[Line]:
+        """All lines so far, of every session that shares the journal; the header first."""
+        return self.journal.lines
+
+    def join(self, journal: Journal, time: int = 0) -> None:
+        """Go on in another journal, with what was written so far, as the session of a time."""
+        lines, self.journal, self.time = self.journal.lines[1:], journal, time
+        for line in lines:
+            journal.write({**line, "time": time} if time else line)
+
+    def note(self, do: str, /, **what: Any) -> None:
+        """Write down something that was done; what it says is plain JSON already."""
+        line: Line = {"t": now(), "do": do}
+        if self.time:
+            line["time"] = self.time
+        line.update(what)
+        if self._open:
+            self._open[-1].append(line)
+        else:
+            self.journal.write(line)
+
+    def began(self, walk: Walk, axis: int, planes: range | None) -> None:
+        """Write down what is going to be propagated; the steps that are taken over follow."""
+        self._number += 1
+        self._walks.append((self._number, walk))
+        given = {"planes": encode(planes), "settings": encode(walk.settings)}
+        if walk.together is not None:
+            given["together"] = walk.together
+        self.note("walk", number=self._number, object=walk.label, axis=axis, args=given)
+
+    def answered(self, label: int, plane: Plane, setup: Setup) -> None:
+        """Write down that a model's answer was taken over."""
+        self.note("answer", object=label, plane=on_paper(plane), **self._once(setup))
+
+    def stepped(self, step: Step, setup: Setup) -> None:
+        """Write down that a step of a propagation was taken over."""
+        number = next((n for n, walk in self._walks if walk is step.walk), 0)
+        plane = None if step.plane is None else on_paper(step.plane)
+        self.note("step", walk=number, plane=plane, done=step.done, **self._once(setup))
+
+    @contextmanager
+    def outer(self) -> Iterator[list[Line]]:
+        """Hold back what is noted inside: it counts only if what is outside fails."""
+        held: list[Line] = []
+        self._open.append(held)
+        try:
+            yield held
+        except BaseException:
+            self._open.pop()
+            for line in held:
+                self._keep(line)
+            raise
+        self._open.pop()
+
+    def _once(self, setup: Setup) -> dict[str, Any]:
+        """Return how slices are shown to the model, the first time that is known; see `KEY`."""
+        intensity = setup.known_intensity
+        if intensity is None or setup in self._seen:
+            return {}
+        self._seen.add(setup)
+        return {KEY: intensity.written()}
+
+    def _keep(self, line: Line) -> None:
+        if self._open:
+            self._open[-1].append(line)
+        else:
+            self.journal.write(line)
+
+
+def recorded(method: F) -> F:
+    """Have a method of a session written down when it was called; see the top of this file."""
+    shape = inspect.signature(method)
+
+    @wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        current = self.object
+        with self.journal.outer():
+            result = method(self, *args, **kwargs)
+        given = shape.bind(self, *args, **kwargs).arguments
+        what: Line = {"object": current, **_written(given, shape)}
+        if isinstance(result, Change):
+            answered = self.predictor.answered_planes(result)
+            if answered:
+                what["answered"] = [[label, *on_paper(plane)] for label, plane in answered]
+        self.journal.note(method.__name__, **what)
+        return result
+
+    call.is_recorded = True  # type: ignore[attr-defined]
+    return cast(F, call)
+
+
+def _written(given: Mapping[str, Any], shape: inspect.Signature) -> Line:
+    """Return arguments as JSON; if there is no way to, say so instead: an action never fails."""
+    plain: dict[str, Any] = {}
+    for name, value in list(given.items())[1:]:
+        if shape.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            plain.update(value)
+        else:
+            plain[name] = value
+    try:
+        return {"args": {name: encode(value) for name, value in plain.items()}}
+    except JournalError as err:
+        _log.warning("the journal ends here: %s", err)
+        return {"unwritten": str(err)}
+
+
+def see_again(setup: Setup, line: Mapping[str, Any]) -> str | None:
+    """Show slices as a line of the journal says; return what is different, None if nothing is."""
+    if KEY not in line:
+        return None
+    given = line[KEY]
+    channels = given["channels"]
+    then = Intensity(
+        tuple(float(v) for v in given["low"]),
+        tuple(float(v) for v in given["high"]),
+        None if channels is None else tuple(int(c) for c in channels),
+        tuple((float(r), float(g), float(b)) for r, g, b in given["colours"]),
+        float(given["gamma"]),
+        given.get("adapts", "no"),
+    )
+    now = setup.look_through(then)
+    if now == then:
+        return None
+    return f"window: {_range(then)} then, {_range(now)} now"
+
+
+def _range(intensity: Intensity) -> str:
+    return f"{list(intensity.low)} to {list(intensity.high)}"

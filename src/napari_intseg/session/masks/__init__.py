@@ -1,0 +1,1 @@
+"""Masks of objects: kept small, put in place, settled where objects meet."""

@@ -1,0 +1,312 @@
+"""Masks of all objects on the planes of a volume, and what was painted over them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_intseg.core.segmenter import BoolArray
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.session.masks.packed import packed
+from napari_intseg.session.masks.plane_state import PlaneState, Shown, Window
+
+
+@dataclass(frozen=True, slots=True)
+class PaintedKey:
+    """Where history keeps a `Painted`: an object, and a plane of the first axis by its index."""
+
+    label: int
+    index: int
+
+
+@packed("added", "removed")
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """Pixels that were painted, and erased, on one plane; no pixel is both.
+
+    Parameters
+    ----------
+    row0, col0 : int
+        The slice's pixel under the first of both masks.
+    added, removed : ndarray of bool, shape (h, w)
+        Belongs to the object; does not. Kept packed; read-only.
+    """
+
+    row0: int
+    col0: int
+    added: BoolArray
+    removed: BoolArray
+
+    @classmethod
+    def joined(
+        cls, old: "Painted | None", window: Window, added: BoolArray, removed: BoolArray
+    ) -> "Painted | None":
+        """Return what was painted before, and what is painted now on a window; the last counts.
+
+        None if neither holds a pixel.
+        """
+        if not (added.any() or removed.any()):
+            return old
+        rows, cols = window
+        if old is not None:
+            before = old.slices
+            rows = slice(min(rows.start, before[0].start), max(rows.stop, before[0].stop))
+            cols = slice(min(cols.start, before[1].start), max(cols.stop, before[1].stop))
+        shape = rows.stop - rows.start, cols.stop - cols.start
+        both = np.zeros((2, *shape), bool)
+        if old is not None:
+            both[:, *_within(old.slices, rows, cols)] = old.added, old.removed
+        part = both[:, *_within(window, rows, cols)]
+        part[0] = (part[0] | added) & ~removed
+        part[1] = (part[1] | removed) & ~added
+        return cls(rows.start, cols.start, both[0], both[1])
+
+    @property
+    def slices(self) -> Window:
+        """Rows and columns of the slice that the masks lie on."""
+        height, width = self.added.shape
+        return slice(self.row0, self.row0 + height), slice(self.col0, self.col0 + width)
+
+    def lay_over(self, mask: BoolArray, window: Window) -> None:
+        """Change a mask of a window of the slice, in place."""
+        rows, cols = self.slices
+        top, bottom = max(rows.start, window[0].start), min(rows.stop, window[0].stop)
+        left, right = max(cols.start, window[1].start), min(cols.stop, window[1].stop)
+        if top >= bottom or left >= right:
+            return
+        inner = (
+            slice(top - rows.start, bottom - rows.start),
+            slice(left - cols.start, right - cols.start),
+        )
+        part = mask[
+            top - window[0].start : bottom - window[0].start,
+            left - window[1].start : right - window[1].start,
+        ]
+        part |= self.added[inner]
+        part &= ~self.removed[inner]
+
+    def line(self, axis: int, index: int, along: slice) -> tuple[BoolArray, BoolArray]:
+        """Return both masks where a plane of another axis crosses, for a stretch of that line.
+
+        Parameters
+        ----------
+        axis : int
+            1: the line is a row of this slice; 2: a column.
+        index : int
+            Which one.
+        along : slice
+            The part of it that is wanted.
+        """
+        size = along.stop - along.start
+        added, removed = np.zeros((1, size), bool), np.zeros((1, size), bool)
+        cut = slice(index, index + 1)
+        window = (cut, along) if axis == 1 else (along, cut)
+        shaped = added if axis == 1 else added.T
+        self.lay_over(shaped, window)
+        everything = ~removed
+        self.lay_over(everything if axis == 1 else everything.T, window)
+        return added[0], ~everything[0]
+
+
+def _within(window: Window, rows: slice, cols: slice) -> Window:
+    """Return a window of the slice as one of a larger window."""
+    return (
+        slice(window[0].start - rows.start, window[0].stop - rows.start),
+        slice(window[1].start - cols.start, window[1].stop - cols.start),
+    )
+
+
+Painteds = Mapping[int, Painted]
+
+
+def lay_all_over(mask: BoolArray, plane: Plane, window: Window, painted: Painteds) -> None:
+    """Change a mask on a window of a plane of any axis by everything painted, in place."""
+    if plane.axis == 0:
+        here = painted.get(plane.index)
+        if here is not None:
+            here.lay_over(mask, window)
+        return
+    rows, cols = window
+    for index, one in painted.items():
+        if rows.start <= index < rows.stop:
+            added, removed = one.line(plane.axis, plane.index, cols)
+            line = mask[index - rows.start]
+            line |= added
+            line &= ~removed
+
+
+def by_index(mask: BoolArray, plane: Plane, volume: Volume) -> Iterator[tuple[int, BoolArray]]:
+    """Yield the pixels of a mask on a plane of any axis as masks on planes of the first axis."""
+    if volume.ndim == 2 or plane.axis == 0:
+        yield plane.index, mask
+        return
+    shape = volume.slice_shape(0)
+    for index in np.flatnonzero(mask.any(axis=1)):
+        out = np.zeros(shape, bool)
+        if plane.axis == 1:
+            out[plane.index] = mask[index]
+        else:
+            out[:, plane.index] = mask[index]
+        yield int(index), out
+
+
+Labels = NDArray[np.int32]
+
+
+class Canvas:
+    """Who owns which voxel.
+
+    Every object keeps one mask a plane, on planes of any axis. Where planes of different axes
+    cross, the mask of the higher rank decides (see `Shown`). What was painted by hand is laid over
+    all of them. A voxel belongs to one object: `Document` sees to it.
+
+    Parameters
+    ----------
+    volume : Volume
+        Gives the grid; its data is not read.
+    """
+
+    def __init__(self, volume: Volume) -> None:
+        self.volume = volume
+        self._states: dict[int, dict[int, dict[int, PlaneState]]] = {}
+        self._painted: dict[int, dict[int, Painted]] = {}
+
+    def put(self, label: int, plane: Plane, state: PlaneState | None) -> None:
+        """Put a state in place, or take it away with None."""
+        indices = self._states.setdefault(label, {}).setdefault(plane.axis, {})
+        if state is None:
+            indices.pop(plane.index, None)
+        else:
+            indices[plane.index] = state
+
+    def put_painted(self, label: int, index: int, painted: Painted | None) -> None:
+        """Put what was painted on a plane of the first axis in place, or take it away with None."""
+        self._states.setdefault(label, {})
+        indices = self._painted.setdefault(label, {})
+        if painted is None:
+            indices.pop(index, None)
+        else:
+            indices[index] = painted
+
+    def painted(self, label: int) -> Mapping[int, Painted]:
+        """Return what was painted for an object, by plane of the first axis."""
+        return self._painted.get(label, {})
+
+    def get(self, label: int, plane: Plane) -> PlaneState | None:
+        """Return what is known of an object on a plane."""
+        return self._states.get(label, {}).get(plane.axis, {}).get(plane.index)
+
+    def states(self, label: int, axis: int | None = None) -> Iterator[tuple[Plane, PlaneState]]:
+        """Go through the planes of an object, in order of axis and index."""
+        axes = self._states.get(label, {})
+        for one in sorted(axes) if axis is None else [axis]:
+            for index in sorted(axes.get(one, {})):
+                yield Plane(one, index), axes[one][index]
+
+    def whole(self, plane: Plane) -> Window:
+        """Return the window that holds all of a plane's slice."""
+        height, width = self.volume.slice_shape(plane.axis)
+        return slice(0, height), slice(0, width)
+
+    def mask_on(self, label: int, plane: Plane, window: Window | None = None) -> BoolArray:
+        """Return an object's mask on a plane, or on a window of it, bool."""
+        rows, cols = window or self.whole(plane)
+        state = self.get(label, plane)
+        own = state.shown if state is not None else None
+        if own is None:
+            out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
+        else:
+            out = own.window(rows, cols)
+        for line, values, _ in self._lines(label, plane, (rows, cols), own):
+            out[line] = values
+        lay_all_over(out, plane, (rows, cols), self.painted(label))
+        return out
+
+    def labels_on(self, plane: Plane) -> Labels:
+        """Return the labels of all objects on a plane, int32 (H, W)."""
+        out = np.zeros(self.volume.slice_shape(plane.axis), np.int32)
+        for label in self._states:
+            if self.touches(label, plane):
+                out[self.mask_on(label, plane)] = label
+        return out
+
+    def mask(self, label: int) -> BoolArray:
+        """Return an object's mask of the volume's shape, bool."""
+        out = np.zeros(self.volume.shape, bool)
+        shown = [(plane, s.shown) for plane, s in self.states(label) if s.shown is not None]
+        for plane, one in sorted(shown, key=lambda pair: pair[1].rank):
+            on_slice = self.volume.of(out, plane)
+            on_slice[...] = False
+            on_slice[one.slices] = one.inside
+        for index, painted in self.painted(label).items():
+            plane = Plane(0, index)
+            painted.lay_over(self.volume.of(out, plane), self.whole(plane))
+        return out
+
+    def labels(self) -> Labels:
+        """Return the labels of all objects, int32, of the volume's shape."""
+        out = np.zeros(self.volume.shape, np.int32)
+        for label, axes in self._states.items():
+            if self.painted(label) or sum(bool(indices) for indices in axes.values()) > 1:
+                out[self.mask(label)] = label
+                continue
+            for plane, state in self.states(label):
+                if state.shown is not None:
+                    on_slice = self.volume.of(out, plane)[state.shown.slices]
+                    on_slice[state.shown.inside] = label
+        return out
+
+    def others(self, label: int, plane: Plane, window: Window) -> Iterator[tuple[int, BoolArray]]:
+        """Go through the other objects on a window of a plane: label and mask."""
+        for other in self._states:
+            if other != label and self.touches(other, plane):
+                yield other, self.mask_on(other, plane, window)
+
+    def crossing(self, label: int, plane: Plane) -> Iterable[tuple[Plane, PlaneState]]:
+        """Return the planes of other axes on which an object has a mask; all cross this one."""
+        for axis in self._states.get(label, {}):
+            if axis != plane.axis:
+                yield from ((p, s) for p, s in self.states(label, axis) if s.shown is not None)
+
+    def touches(self, label: int, plane: Plane) -> bool:
+        """Whether an object may have a pixel on a plane."""
+        if self.get(label, plane) is not None:
+            return True
+        painted = self.painted(label)
+        if painted if plane.axis else plane.index in painted:
+            return True
+        return any(bool(i) for axis, i in self._states[label].items() if axis != plane.axis)
+
+    def _lines(
+        self, label: int, plane: Plane, window: Window, own: Shown | None
+    ) -> list[tuple[tuple[int | slice, int | slice], BoolArray, tuple[bool, int]]]:
+        """Where crossing planes decide: a row or column of the window, its values and rank."""
+        found = []
+        for other, state in self.crossing(label, plane):
+            shown = state.shown
+            assert shown is not None
+            if own is not None and shown.rank < own.rank:
+                continue
+            at = other.index - window[_side(other.axis, plane.axis)].start
+            along = window[1 - _side(other.axis, plane.axis)]
+            if (
+                not 0
+                <= at
+                < window[_side(other.axis, plane.axis)].stop
+                - window[_side(other.axis, plane.axis)].start
+            ):
+                continue
+            cut = slice(plane.index, plane.index + 1)
+            if _side(plane.axis, other.axis) == 0:
+                values = shown.window(cut, along)[0]
+            else:
+                values = shown.window(along, cut)[:, 0]
+            line = (at, slice(None)) if _side(other.axis, plane.axis) == 0 else (slice(None), at)
+            found.append((line, values, shown.rank))
+        return sorted(found, key=lambda entry: entry[2])
+
+
+def _side(axis: int, of_axis: int) -> int:
+    """Return 0 if an axis of the volume runs along the rows of an axis's slices, 1 if columns."""
+    return [a for a in range(3) if a != of_axis].index(axis)

@@ -1,0 +1,275 @@
+"""What a session knows of one object on one plane; frozen, so that history can share it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import BoolArray, Traits, taken
+from napari_intseg.core.volume import Plane
+from napari_intseg.inference.patch import Patch
+from napari_intseg.propagation.stretch import Stretch
+from napari_intseg.session.masks.packed import packed
+from napari_intseg.session.question import Drawn, Question, Setup
+from napari_intseg.session.validate_prompts import added_clicks
+
+Window = tuple[slice, slice]
+"""Rows and columns, start and stop given."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectKey:
+    """Where history keeps an `ObjectInfo`."""
+
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneKey:
+    """Where history keeps a `PlaneState`."""
+
+    label: int
+    plane: Plane
+
+
+@dataclass(frozen=True, slots=True)
+class WalkKey:
+    """Where history keeps that a stretch has been propagated."""
+
+    label: int
+    axis: int
+    left: int | None
+    right: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object as a whole; a finished one takes no further prompts."""
+
+    label: int
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedClick:
+    """A click with its plane and its number among the clicks there."""
+
+    plane: Plane
+    number: int
+    click: Click
+
+
+@packed("inside")
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A mask in place.
+
+    Parameters
+    ----------
+    patch : Patch
+        The answer near its mask, packed; as it came where it was given.
+    inside : ndarray of bool
+        The object's own pixels: the answer less what other objects hold or protection forbids.
+        Kept packed; read-only.
+    rank : (bool, int)
+        Where planes of different axes cross, the higher rank decides: a person's answer outranks
+        a propagated one; of two answers that of the plane where something was given later, however
+        late they came, and of two propagated ones the later.
+    question : Question or None
+        What the answer answers; None if it was propagated or given.
+    confidence : float or None
+        Of a propagated answer.
+    stretch : Stretch or None
+        Where it was propagated from.
+    at : (slice, slice) or None
+        Where `inside` lies on the slice; None: where the patch does.
+    """
+
+    patch: Patch
+    inside: BoolArray
+    rank: tuple[bool, int]
+    question: Question | None = None
+    confidence: float | None = None
+    stretch: Stretch | None = None
+    at: Window | None = None
+
+    @property
+    def slices(self) -> Window:
+        """Rows and columns of the slice that `inside` lies on."""
+        return self.at or self.patch.slices
+
+    def window(self, rows: slice, cols: slice) -> BoolArray:
+        """Return the object's own pixels in a window of the slice, bool; start and stop given."""
+        out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
+        own_rows, own_cols = self.slices
+        top, bottom = max(rows.start, own_rows.start), min(rows.stop, own_rows.stop)
+        left, right = max(cols.start, own_cols.start), min(cols.stop, own_cols.stop)
+        if top < bottom and left < right:
+            out[top - rows.start : bottom - rows.start, left - cols.start : right - cols.start] = (
+                self.inside[
+                    top - own_rows.start : bottom - own_rows.start,
+                    left - own_cols.start : right - own_cols.start,
+                ]
+            )
+        return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlaneState:
+    """What was given for an object on a plane, and what is shown for it.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        Given there so far.
+    serials : tuple of int
+        For each click, when it was made among all of the session.
+    initial : Patch or None
+        The mask that clicks start from: given by a person, or propagated before the first click.
+    start : int
+        The number of clicks that had been made when `initial` came.
+    drawn : (Box or None, tuple of Scribble)
+        What had been drawn when `initial` came.
+    choices : tuple of (int, int)
+        See `Question`.
+    is_painted : bool
+        Whether a person gave `initial`.
+    serial : int
+        When something was last given or chosen there, among all of the session.
+    propagated : Shown or None
+        What propagation said; clicks start from it, and it comes back when all are removed.
+    shown : Shown or None
+        The mask in place; while a new answer is computed, still the old one.
+    """
+
+    prompts: Prompts = field(default_factory=Prompts)
+    serials: tuple[int, ...] = ()
+    initial: Patch | None = None
+    start: int = 0
+    drawn: Drawn = (None, ())
+    choices: tuple[tuple[int, int], ...] = ()
+    is_painted: bool = False
+    serial: int = 0
+    propagated: Shown | None = None
+    shown: Shown | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether a person has said anything here; propagation leaves such planes alone."""
+        return self.is_painted or not self.prompts.is_empty
+
+
+def question(setup: Setup, plane: Plane, state: PlaneState) -> Question:
+    """Return what a model is asked on a plane: of the prompts there, those that it takes."""
+    prompts = taken(state.prompts, setup.model.traits)
+    return Question(
+        setup, plane, prompts, state.initial, _start(state, prompts), state.drawn, state.choices
+    )
+
+
+def handed_over(state: PlaneState, prompts: Prompts, traits: Traits) -> PlaneState:
+    """Return a state whose mask another model made as one to start from.
+
+    If prompts on the plane were for a model that takes other kinds, the new model cannot answer
+    them; it goes on from the mask they led to.
+
+    Parameters
+    ----------
+    state : PlaneState
+        As it is.
+    prompts : Prompts
+        What is given now.
+    traits : Traits
+        Of the model that is to answer.
+    """
+    old, shown = state.prompts, state.shown
+    if (
+        shown is None
+        or prompts.is_empty
+        or taken(old, traits) == old
+        or "mask" not in traits.prompts
+    ):
+        return state
+    return replace(
+        state,
+        initial=shown.patch,
+        start=len(old.clicks),
+        drawn=(old.box, old.scribbles),
+        is_painted=True,
+    )
+
+
+def still_chosen(state: PlaneState, prompts: Prompts) -> tuple[tuple[int, int], ...]:
+    """Return the choices among masks that other prompts leave valid: nothing before has changed."""
+    old = state.prompts
+    if not state.choices or (old.box, old.scribbles) != (prompts.box, prompts.scribbles):
+        return ()
+    same = 0
+    for before, after in zip(old.clicks, prompts.clicks, strict=False):
+        if before != after:
+            break
+        same += 1
+    return tuple(choice for choice in state.choices if choice[0] <= same)
+
+
+def _start(state: PlaneState, prompts: Prompts) -> int:
+    """Return how many of the clicks that are asked had been made when the mask came."""
+    if len(prompts.clicks) == len(state.prompts.clicks):
+        return state.start
+    return sum(click in prompts.clicks for click in state.prompts.clicks[: state.start])
+
+
+def with_prompts(
+    state: PlaneState, prompts: Prompts, traits: Traits, next_serial: Callable[[], int]
+) -> PlaneState:
+    """Return a state with other prompts; clicks that were there keep their number in the order.
+
+    Parameters
+    ----------
+    state : PlaneState
+        As it is.
+    prompts : Prompts
+        All that is given now.
+    traits : Traits
+        Of the model that is to answer.
+    next_serial : callable
+        Returns a number larger than all before.
+    """
+    state = handed_over(state, prompts, traits)
+    old, new = state.prompts.clicks, prompts.clicks
+    initial, start = state.initial, 0
+    if state.is_painted:
+        for click in old[: state.start]:
+            start += start < len(new) and new[start] == click
+    elif prompts.is_empty:
+        initial = None
+    elif initial is None and state.propagated is not None:
+        initial = state.propagated.patch
+    serials = state.serials
+    if added := added_clicks(old, new):
+        serials = (*serials, *[next_serial() for _ in added])
+    elif len(old) != len(new):
+        known = dict(zip(old, serials, strict=True))
+        serials = tuple([known.pop(click, 0) or next_serial() for click in new])
+    return replace(
+        state,
+        choices=still_chosen(state, prompts),
+        prompts=prompts,
+        serials=serials,
+        initial=initial,
+        start=start,
+        serial=next_serial(),
+    )
+
+
+def with_initial(state: PlaneState, mask: BoolArray, serial: int) -> PlaneState:
+    """Return a state that starts from a mask a person gave; prompts there stay, unasked."""
+    return replace(
+        state,
+        initial=Patch.from_mask(mask),
+        start=len(state.prompts.clicks),
+        drawn=(state.prompts.box, state.prompts.scribbles),
+        is_painted=True,
+        serial=serial,
+    )

@@ -1,0 +1,390 @@
+"""What may be written where: every mask passes through `settle`."""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_intseg.core.segmenter import BoolArray
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import DataError, PromptError
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey
+from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window
+
+Policy = Literal["keep", "overwrite", "ask"]
+POLICIES: tuple[Policy, ...] = ("keep", "overwrite", "ask")
+
+PROTECTION: Literal["protection"] = "protection"
+"""Where history keeps the `Protection`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Protection:
+    """Rules that every write obeys.
+
+    Parameters
+    ----------
+    policy : {"keep", "overwrite", "ask"}
+        When an answer reaches into another object that is not locked: "keep": that object keeps
+        its pixels. "overwrite": it loses them. "ask": it keeps them until `take_over`.
+    inside : int or None
+        Pixels change only where this label is: they are taken from it, or from the current
+        object.
+    region : ndarray of bool, or None
+        Of the data's shape; pixels outside it never change.
+    locked, unlocked : frozenset of int
+        Objects that are locked although they are not finished, and the other way round.
+    """
+
+    policy: Policy = "keep"
+    inside: int | None = None
+    region: BoolArray | None = None
+    locked: frozenset[int] = frozenset()
+    unlocked: frozenset[int] = frozenset()
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether some pixels can be written by nobody, or not by the background."""
+        return self.region is not None or self.inside is not None
+
+    def region_on(self, volume: Volume, plane: Plane, window: Window) -> BoolArray | None:
+        """Return the region on a window of a plane; None: everywhere."""
+        if self.region is None:
+            return None
+        on_window: BoolArray = np.asarray(volume.of(self.region, plane)[window], bool)
+        return on_window
+
+
+def check_policy(policy: str) -> Policy:
+    """Return the policy of a name.
+
+    Raises
+    ------
+    PromptError
+        If there is none.
+    """
+    for one in POLICIES:
+        if one == policy:
+            return one
+    raise PromptError(
+        f"overlap policy is unknown: expected one of {', '.join(POLICIES)}, got {policy!r}. "
+        "Choose one of these."
+    )
+
+
+def check_region(region: BoolArray | None, volume: Volume) -> BoolArray | None:
+    """Return a region as a mask of the data's shape; a slice's holds on all planes of axis 0.
+
+    Raises
+    ------
+    DataError
+        If it has another shape.
+    """
+    if region is None:
+        return None
+    given: BoolArray = np.asarray(region) != 0
+    if given.shape == volume.shape:
+        return given.copy()
+    if given.shape == volume.slice_shape(0):
+        return np.broadcast_to(given, volume.shape).copy()
+    raise DataError(
+        f"region is on another grid: expected shape {volume.shape} or {volume.slice_shape(0)}, "
+        f"got {given.shape}. Resample it onto the data's grid first."
+    )
+
+
+Changes = dict[Hashable, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rules:
+    """What holds for a write.
+
+    Parameters
+    ----------
+    protection : Protection
+        Regions and policy.
+    is_locked : callable
+        Whether an object's pixels must stay as they are.
+    exact : bool
+        Values come from the history and were settled when they were new: regions are not asked
+        again, other objects are.
+    """
+
+    protection: Protection
+    is_locked: Callable[[int], bool]
+    exact: bool = False
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether pixels outside a region stay as they are."""
+        return self.protection.is_limited and not self.exact
+
+    def may_take(self, other: int, by_hand: bool = False) -> bool:
+        """Whether an object has to give up its pixels."""
+        if self.exact or self.is_locked(other):
+            return False
+        wins = by_hand or self.protection.policy == "overwrite"
+        return wins or other == self.protection.inside
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Free:
+    """A window of a plane as it is for one object.
+
+    Parameters
+    ----------
+    free : ndarray of bool
+        Pixels that may become the object's or stop being it.
+    taken : mapping of int to ndarray of bool
+        Masks of objects that would have to give way.
+    """
+
+    free: BoolArray
+    taken: dict[int, BoolArray] = field(default_factory=dict)
+
+
+def find_free(
+    canvas: Canvas,
+    label: int,
+    plane: Plane,
+    window: Window,
+    rules: Rules,
+    *,
+    by_hand: bool = False,
+) -> Free:
+    """Return where an object may be written.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        Who owns what now.
+    label : int
+        The object; 0: what is painted away by hand.
+    plane, window
+        Where.
+    rules : Rules
+        What holds.
+    by_hand : bool, default False
+        A person painted it: objects that are not locked give way.
+    """
+    shape = window[0].stop - window[0].start, window[1].stop - window[1].start
+    free, taken = np.ones(shape, bool), {}
+    for other, mask in canvas.others(label, plane, window):
+        if rules.may_take(other, by_hand):
+            taken[other] = mask
+        else:
+            free &= ~mask
+    if rules.is_limited:
+        region = rules.protection.region_on(canvas.volume, plane, window)
+        if region is not None:
+            free &= region
+        if rules.protection.inside is not None:
+            inside = canvas.mask_on(rules.protection.inside, plane, window)
+            free &= inside | canvas.mask_on(label, plane, window) if label else inside
+    return Free(free, taken)
+
+
+def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Changes:
+    """Bring changes to the canvas, and return them as they stand there.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        Is changed.
+    changes : mapping
+        New values by key; None stands for absent. Keys of other kinds are passed on.
+    rules : Rules
+        What holds.
+
+    Returns
+    -------
+    dict
+        The changes, masks clipped, and what other objects and crossing planes lose by them.
+    """
+    settled: Changes = dict(changes)
+    painted = [key for key in changes if isinstance(key, PaintedKey)]
+    for stroke in painted:
+        canvas.put_painted(stroke.label, stroke.index, changes[stroke])
+    for stroke in painted:
+        if changes[stroke] is not None:
+            settled[stroke] = _only_free(canvas, stroke, changes[stroke])
+            canvas.put_painted(stroke.label, stroke.index, settled[stroke])
+    keys = [key for key in changes if isinstance(key, PlaneKey)]
+    for key in keys:  # take away first, so that no old mask is in the way of a new one
+        state = changes[key]
+        if rules.is_limited and (state is None or state.shown is None):
+            settled[key] = _kept(canvas, key, state, rules)
+        if settled[key] is None:
+            canvas.put(key.label, key.plane, None)
+    for key in keys:
+        if settled[key] is not None:
+            _write(canvas, key, rules, settled)
+    for one, uncovered in _uncovered(canvas, {*keys, *painted}):
+        settled[one] = uncovered
+        canvas.put(one.label, one.plane, uncovered)
+    return settled
+
+
+def contested(canvas: Canvas, key: PlaneKey, inside: BoolArray, rules: Rules) -> dict[int, int]:
+    """Return how many pixels of an answer other objects hold that are not locked."""
+    state = canvas.get(key.label, key.plane)
+    if state is None or state.shown is None:
+        return {}
+    found = {}
+    for other, mask in canvas.others(key.label, key.plane, state.shown.patch.slices):
+        count = int(np.count_nonzero(mask & inside))
+        if count and not rules.is_locked(other):
+            found[other] = count
+    return found
+
+
+def _write(canvas: Canvas, key: PlaneKey, rules: Rules, settled: Changes) -> None:
+    """Put one state in place, less what it may not have; others give way where they must."""
+    state: PlaneState = settled[key]
+    if state.shown is not None:
+        shown, taken = _clipped(canvas, key, state.shown, rules)
+        if shown is not state.shown:
+            settled[key] = replace(state, shown=shown)
+        for other, mask in taken.items():
+            for one, value in _cut(canvas, other, key.plane, mask, shown.slices):
+                settled[one] = value
+                _put(canvas, one, value)
+    canvas.put(key.label, key.plane, settled[key])
+
+
+def _clipped(
+    canvas: Canvas, key: PlaneKey, shown: Shown, rules: Rules
+) -> tuple[Shown, dict[int, BoolArray]]:
+    """Return a mask without the pixels it may not have, and what it takes from others."""
+    window, answer, current = shown.slices, shown.inside, None
+    if rules.is_limited:
+        whole = canvas.whole(key.plane)
+        current = canvas.mask_on(key.label, key.plane)
+        found = find_free(canvas, key.label, key.plane, whole, rules)
+        wanted = np.where(found.free, shown.window(*whole), current)
+        window = _joined(window, wanted)
+        taken = {other: mask[window] for other, mask in found.taken.items()}
+        inside = wanted[window]
+    else:
+        found = find_free(canvas, key.label, key.plane, window, rules)
+        taken, inside = found.taken, answer & found.free
+    taken = {other: mask & inside for other, mask in taken.items() if (mask & inside).any()}
+    if window == shown.slices and np.array_equal(inside, answer):
+        return shown, taken
+    return replace(shown, inside=inside, at=window), taken
+
+
+def _kept(
+    canvas: Canvas, key: PlaneKey, state: PlaneState | None, rules: Rules
+) -> PlaneState | None:
+    """Return a state that goes, but for the pixels that must not change."""
+    whole = canvas.whole(key.plane)
+    free = find_free(canvas, key.label, key.plane, whole, rules).free
+    kept = canvas.mask_on(key.label, key.plane) & ~free
+    box = bounding_box(kept)
+    if box is None:
+        return state
+    window = slice(box[0], box[1]), slice(box[2], box[3])
+    old = canvas.get(key.label, key.plane)
+    rank = (False, 0) if old is None or old.shown is None else old.shown.rank
+    shown = Shown(Patch.empty(kept.shape), kept[window].copy(), rank, at=window)
+    return replace(state or PlaneState(), shown=shown)
+
+
+def _only_free(canvas: Canvas, key: PaintedKey, painted: Painted) -> Painted:
+    """Return what was painted without the pixels that others hold meanwhile."""
+    added = painted.added
+    for _, mask in canvas.others(key.label, Plane(0, key.index), painted.slices):
+        if (added & mask).any():
+            added = added & ~mask
+    return painted if added is painted.added else replace(painted, added=added)
+
+
+def _uncovered(
+    canvas: Canvas, keys: set[PlaneKey | PaintedKey]
+) -> Iterator[tuple[PlaneKey, PlaneState]]:
+    """Masks that come to light again, less what others took meanwhile."""
+    seen: set[PlaneKey | PaintedKey] = set(keys)
+    for key in keys:
+        plane = key.plane if isinstance(key, PlaneKey) else Plane(0, key.index)
+        under = list(canvas.crossing(key.label, plane))
+        here = canvas.get(key.label, plane)
+        if isinstance(key, PaintedKey) and here is not None and here.shown is not None:
+            under.append((plane, here))
+        for other, state in under:
+            one = PlaneKey(key.label, other)
+            if one not in seen:
+                seen.add(one)
+                assert state.shown is not None
+                inside = state.shown.inside
+                for _, mask in canvas.others(one.label, one.plane, state.shown.slices):
+                    if (inside & mask).any():
+                        inside = inside & ~mask
+                if inside is not state.shown.inside:
+                    shown = replace(state.shown, inside=inside, at=state.shown.slices)
+                    yield one, replace(state, shown=shown)
+
+
+def _cut(
+    canvas: Canvas, label: int, plane: Plane, mask: BoolArray, window: Window
+) -> list[tuple[Hashable, Any]]:
+    """Return the values of an object without some pixels of a plane."""
+    found: list[tuple[Hashable, Any]] = []
+    whole = np.zeros(canvas.volume.slice_shape(plane.axis), bool)
+    whole[window] = mask
+    here = canvas.get(label, plane)
+    states = list(canvas.crossing(label, plane))
+    if here is not None and here.shown is not None:
+        states.append((plane, here))
+    for one, state in states:
+        assert state.shown is not None
+        gone = whole if one == plane else _seen_from(canvas, whole, plane, one)
+        inside = state.shown.inside & ~gone[state.shown.slices]
+        if not np.array_equal(inside, state.shown.inside):
+            shown = replace(state.shown, inside=inside, at=state.shown.slices)
+            found.append((PlaneKey(label, one), replace(state, shown=shown)))
+    for index, painted in canvas.painted(label).items():
+        one = Plane(0, index)
+        gone = whole if one == plane else _seen_from(canvas, whole, plane, one)
+        added = painted.added & ~gone[painted.slices]
+        if not np.array_equal(added, painted.added):
+            found.append((PaintedKey(label, index), replace(painted, added=added)))
+    return found
+
+
+def _seen_from(canvas: Canvas, mask: BoolArray, plane: Plane, other: Plane) -> BoolArray:
+    """Return the pixels of a plane's mask that lie on another plane, on that one's slice."""
+    out = np.zeros(canvas.volume.slice_shape(other.axis), bool)
+    if plane.axis == other.axis:
+        return out
+    rows, cols = np.nonzero(mask)
+    voxels = [rows, cols]
+    voxels.insert(plane.axis, np.full(rows.size, plane.index))
+    on = voxels[other.axis] == other.index
+    del voxels[other.axis]
+    out[voxels[0][on], voxels[1][on]] = True
+    return out
+
+
+def _joined(window: Window, mask: BoolArray) -> Window:
+    """Return a window enlarged so that it holds all of a mask of the whole slice."""
+    box = bounding_box(mask)
+    if box is None:
+        return window
+    rows, cols = window
+    if rows.start == rows.stop or cols.start == cols.stop:
+        return slice(box[0], box[1]), slice(box[2], box[3])
+    return (
+        slice(min(rows.start, box[0]), max(rows.stop, box[1])),
+        slice(min(cols.start, box[2]), max(cols.stop, box[3])),
+    )
+
+
+def _put(canvas: Canvas, key: Hashable, value: Any) -> None:
+    if isinstance(key, PlaneKey):
+        canvas.put(key.label, key.plane, value)
+    elif isinstance(key, PaintedKey):
+        canvas.put_painted(key.label, key.index, value)

@@ -1,0 +1,574 @@
+"""What a model is asked and has answered: requests, results, and the answers that are kept."""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.segmenter import BoolArray, FloatArray, Segmenter, missing, sigmoid
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.inference.memory_ladder import within_memory
+from napari_intseg.inference.patch import CompactAnswer, Patch
+from napari_intseg.inference.predict import (
+    SliceAnswer,
+    largest_view_px,
+    predict_slice,
+)
+from napari_intseg.inference.slice_appearance import PreparedStore
+from napari_intseg.inference.slice_reader import SliceReader
+from napari_intseg.propagation.stretch_walker import start_of
+from napari_intseg.session.document import Change, Document
+from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
+from napari_intseg.session.journal.recorder import Recorder
+from napari_intseg.session.masks.packed import Packed, pack
+from napari_intseg.session.masks.plane_state import (
+    PlaneKey,
+    PlaneState,
+    Shown,
+    question,
+    with_initial,
+    with_prompts,
+)
+from napari_intseg.session.question import Question
+from napari_intseg.session.validate_prompts import check_mask, check_prompts
+
+CACHE_BYTES = 1 << 30
+"""For what models prepare: 256 embeddings of SAM, which are 4 MiB each."""
+
+ANSWER_BYTES = 256 << 20
+"""For answers: those of 16 views of 2048 by 2048 pixels, 16 MiB of logits each."""
+
+ANSWERS = 256
+"""Answers at most: over ten times the 20 clicks that benchmarks give an object."""
+
+_ONE_BY_ONE = 8
+"""So many clicks are asked one after the other, however quickly they come: half a second."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """What there is to compute on one plane of one object.
+
+    The published predictors answer once a click, each answer guiding the next [1]_. So a request
+    holds every click after the last answer that still holds, and the model is asked once for
+    each, in order: the outcome is that of the sequence, however it came about.
+
+    Parameters
+    ----------
+    revision : int
+        Of the session when the request was made.
+    object : int
+        Label of the object.
+    question : Question
+        Model, data, plane and prompts.
+    answered : int
+        The number of clicks that `prev` answers; -1 if there is no answer to start from.
+    prev : SliceAnswer or None
+        The last answer that still holds.
+    prepared : PreparedStore or None
+        What the model prepared earlier.
+
+    References
+    ----------
+    .. [1] Sofiiuk, K., Petrov, I., Konushin, A. "Reviving iterative training with mask guidance
+       for interactive segmentation", arXiv:2102.06583.
+    """
+
+    revision: int
+    object: int
+    question: Question
+    answered: int = -1
+    prev: SliceAnswer | None = None
+    prepared: PreparedStore | None = None
+
+    @property
+    def plane(self) -> Plane:
+        """Where."""
+        return self.question.plane
+
+    @property
+    def prompts(self) -> Prompts:
+        """All prompts on the plane."""
+        return self.question.prompts
+
+    @property
+    def model(self) -> Segmenter:
+        """Who answers."""
+        return self.question.setup.model
+
+    @property
+    def volume(self) -> Volume:
+        """What is looked at."""
+        return self.question.setup.volume
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Numbers of clicks after which the model will be asked; its length is the work to do.
+
+        Every one in order, but where a click was taken away, or moved, before many others, these
+        are answered together: each of them is obeyed all the same.
+        """
+        counts = self.question.counts
+        left = tuple(range(max(counts.start, self.answered + 1), counts.stop))
+        if self.answered < 0 or len(left) <= _ONE_BY_ONE or not self.question.setup.obey:
+            return left
+        chosen = {count for count, _ in self.question.choices}
+        return tuple(n for n in left if n in chosen or n == left[-1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What came of a request.
+
+    Parameters
+    ----------
+    revision : int
+        Of the request.
+    object : int
+        Label of the object.
+    question : Question
+        As in the request.
+    answers : tuple of (int, SliceAnswer)
+        How many clicks each answers, in order; those of the request that were computed.
+    is_complete : bool
+        False if it was stopped before the last one.
+    packed : Packed or None
+        The last answer, ready to be kept; None: whoever keeps it packs it.
+    """
+
+    revision: int
+    object: int
+    question: Question
+    answers: tuple[tuple[int, SliceAnswer], ...]
+    is_complete: bool = True
+    packed: Packed | None = None
+
+    @property
+    def plane(self) -> Plane:
+        """Where."""
+        return self.question.plane
+
+    @property
+    def answer(self) -> SliceAnswer | None:
+        """The last answer; None if it was stopped before any."""
+        return self.answers[-1][1] if self.answers else None
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What the model told with its last answer; ``"note"`` is for people.
+
+        Without an answer the note says what the model still waits for.
+        """
+        if self.answer is not None:
+            return self.answer.info
+        wanted = missing(self.question.prompts, self.question.setup.model.traits)
+        return {"note": f"waiting for {wanted}"} if wanted else {}
+
+    @property
+    def patch(self) -> Patch:
+        """The last answer on the slice, empty if there is none. Other objects are not cut out."""
+        shape = self.question.setup.volume.slice_shape(self.plane.axis)
+        return self.answer.patch if self.answer else Patch.empty(shape)
+
+    @property
+    def seconds(self) -> float:
+        """How long the model took."""
+        return sum(answer.seconds for _, answer in self.answers)
+
+
+def run(request: Request, should_stop: Callable[[], bool] | None = None) -> Result:
+    """Compute what a request asks for; depends on the request alone, and may run in any one thread.
+
+    Parameters
+    ----------
+    request : Request
+        From `Session.request`.
+    should_stop : callable, optional
+        Asked between two clicks; what has been computed by then is returned and not lost.
+    """
+    question, setup = request.question, request.question.setup
+    model, options, prev = setup.model, setup.options, request.prev
+    read = SliceReader(setup.volume, question.plane, setup.context)
+    shape = setup.volume.slice_shape(question.plane.axis)
+    seen_px = largest_view_px(model, shape, options)
+    answers: list[tuple[int, SliceAnswer]] = []
+    for count in request.counts:
+        if should_stop is not None and should_stop():
+            return Result(request.revision, request.object, question, tuple(answers), False)
+        asked = question.after(count)
+        ask = partial(
+            predict_slice,
+            model,
+            read,
+            shape,
+            asked.prompts,
+            options,
+            prev=prev,
+            initial=question.initial,
+            prepared=request.prepared,
+            key=(setup, question.plane),
+        )
+        answer = within_memory(model, ask, store=request.prepared, seen_px=seen_px)
+        prev = asked.chosen(answer)
+        answers.append((count, prev))
+    packed = pack(answers[-1][1].patch, model.traits.threshold) if answers else None
+    return Result(request.revision, request.object, question, tuple(answers), packed=packed)
+
+
+class AnswerCache:
+    """The latest answers of a session; models answer the same question alike.
+
+    It lets a click be removed at the price of those after it. Beyond a limit the answers that were
+    not asked for longest are forgotten, and computed again if need be; undo does not depend on
+    them, since masks are kept elsewhere. So memory does not grow with the work.
+
+    Parameters
+    ----------
+    limit_bytes : int
+        For all answers together; the newest is kept whatever its size.
+    limit_answers : int
+        How many at most.
+    """
+
+    def __init__(self, limit_bytes: int = ANSWER_BYTES, limit_answers: int = ANSWERS) -> None:
+        self.limit_bytes, self.limit_answers = limit_bytes, limit_answers
+        self.nbytes = 0
+        self._answers: dict[Question, tuple[SliceAnswer, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def keep(self, question: Question, answers: Iterable[tuple[int, SliceAnswer]]) -> None:
+        """Keep answers after numbers of clicks."""
+        for count, answer in answers:
+            key, size = question.after(count), size_of(answer)
+            self._drop(key)
+            self._answers[key] = answer, size
+            self.nbytes += size
+        while len(self._answers) > 1 and (
+            self.nbytes > self.limit_bytes or len(self._answers) > self.limit_answers
+        ):
+            self._drop(next(iter(self._answers)))
+
+    def get(self, question: Question) -> SliceAnswer | None:
+        """Return the answer; None if it was never computed, or forgotten."""
+        found = self._answers.pop(question, None)
+        if found is None:
+            return None
+        self._answers[question] = found  # now the one asked for last
+        return found[0]
+
+    def before(self, question: Question) -> tuple[int, SliceAnswer | None]:
+        """Return the last answer on the way to a question, and how many clicks it answers.
+
+        Without one, ``(-1, None)``.
+        """
+        for count in reversed(question.counts):
+            answer = self.get(question.after(count))
+            if answer is not None:
+                return count, answer
+        return -1, None
+
+    def course(self, question: Question) -> dict[int, SliceAnswer]:
+        """Return the answers on the way to a question that are known, by number of clicks."""
+        counts = range(question.start, len(question.prompts.clicks) + 1)
+        found = {count: self.get(question.after(count)) for count in counts}
+        return {count: answer for count, answer in found.items() if answer is not None}
+
+    def _drop(self, question: Question) -> None:
+        found = self._answers.pop(question, None)
+        if found is not None:
+            self.nbytes -= found[1]
+
+
+def size_of(answer: SliceAnswer) -> int:
+    """Return the bytes of an answer's arrays: masks, alternatives and the model's own memory."""
+    patches = {id(answer.patch): answer.patch.logits.nbytes}
+    for patch in answer.alternatives:
+        patches[id(patch)] = patch.logits.nbytes
+    return sum(patches.values()) + _bytes(answer.state)
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return sum(map(_bytes, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_bytes, value))
+    return int(getattr(value, "nbytes", 64))
+
+
+Runner = Callable[[Request], Result | None]
+"""Computes a request at once, or returns None and has its result accepted later."""
+
+
+class Predictor:
+    """Asks the model of a document, and puts its answers in place.
+
+    Change it from one thread only; `run` alone may go to another.
+
+    Parameters
+    ----------
+    document : Document
+        What is asked about, and where answers go.
+    journal : Recorder
+        Where it is noted that an answer was taken over.
+    runner : callable
+        See `Runner`; `run` computes at once.
+    cache_bytes : int
+        Memory for what models prepare.
+
+    Attributes
+    ----------
+    answers : AnswerCache
+        What was answered.
+    prepared : PreparedCache or LayeredCache
+        What models prepared.
+    last_plane : Plane or None
+        Where something was last given or answered.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        journal: Recorder,
+        *,
+        runner: Runner = run,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.document, self.journal, self.runner = document, journal, runner
+        self.answers = AnswerCache()
+        self.prepared: PreparedCache | LayeredCache = PreparedCache(cache_bytes)
+        self.last_plane: Plane | None = None
+
+    def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
+        """Keep what models prepare on disk as well; None: in memory only."""
+        kept = self.prepared
+        memory = kept.memory if isinstance(kept, LayeredCache) else kept
+        self.prepared = memory if files is None else LayeredCache(memory, files)
+
+    def question(self, plane: Plane, label: int) -> Question:
+        """Return what the model is asked about an object on a plane."""
+        return question(self.document.setup, plane, self.document.state(label, plane))
+
+    def answer(self, plane: Plane, label: int) -> SliceAnswer | None:
+        """Return the answer in place, in full; None if there is none, or it was forgotten."""
+        shown = self.document.state(label, plane).shown
+        if shown is None or shown.question is None:
+            return None
+        return self.answers.get(shown.question)
+
+    def probability_on(self, plane: Plane, label: int) -> FloatArray:
+        """Return an object's probability on a plane, float32 (H, W); 0 if unanswered."""
+        out = np.zeros(self.document.volume.slice_shape(plane.axis), np.float32)
+        shown = self.document.state(label, plane).shown
+        if shown is not None:
+            answer = self.answer(plane, label) if isinstance(shown.patch, CompactAnswer) else None
+            patch = shown.patch if answer is None else answer.patch
+            out[patch.slices] = sigmoid(patch.logits)
+        return out
+
+    def is_pending(self, plane: Plane, label: int) -> bool:
+        """Whether an object's prompts on a plane still wait for their answer."""
+        return self._open_question(plane, label) is not None
+
+    def request(self, plane: Plane, label: int) -> Request | None:
+        """Return what there is to compute on a plane; None if its answer is there."""
+        asked = self._open_question(plane, label)
+        if asked is None:
+            return None
+        answered, prev = self.answers.before(asked)
+        return Request(self.document.revision, label, asked, answered, prev, self.prepared)
+
+    def accept(self, result: Result) -> bool:
+        """Take over a result.
+
+        Returns
+        -------
+        bool
+            False if it was overtaken: its prompts, the model or the window have changed since, its
+            object is gone or finished, or it was stopped. Nothing is drawn then; its answers are
+            kept all the same, and the next request starts from the last that still holds.
+        """
+        self.answers.keep(result.question, result.answers)
+        if not result.is_complete or self.document.is_shut(result.object):
+            return False
+        label, plane = result.object, result.question.plane
+        if self.question(plane, label) != result.question:
+            return False
+        self.place(label, plane, result.packed)
+        self.last_plane = plane
+        self.journal.answered(label, plane, self.document.setup)
+        return True
+
+    def predict(self, plane: Plane, label: int) -> Result | None:
+        """Have the runner answer what an object's prompts on a plane still wait for.
+
+        None if that is nothing, or the runner computes it elsewhere.
+        """
+        request = self.request(plane, label)
+        result = None if request is None else self.runner(request)
+        if result is not None:
+            self.accept(result)
+        return result
+
+    def predict_or_recall(self, plane: Plane, label: int) -> Result:
+        """Predict a plane; return what is known of it if it need not, or is computed elsewhere."""
+        result = self.predict(plane, label)
+        if result is not None:
+            return result
+        asked, is_pending = self.question(plane, label), self.is_pending(plane, label)
+        answer = None if is_pending else self.answer(plane, label)
+        count = len(self.document.state(label, plane).prompts.clicks)
+        answers = () if answer is None else ((count, answer),)
+        revision = self.document.revision
+        return Result(revision, label, asked, answers, is_complete=not is_pending)
+
+    def place(self, label: int, plane: Plane, packed: Packed | None = None) -> bool:
+        """Put a plane's answer in place if it is known and not there; say whether it was done."""
+        state = self.document.state(label, plane)
+        asked = question(self.document.setup, plane, state)
+        if not asked.is_answerable and not state.prompts.is_empty and state.initial is None:
+            return False  # they are for another model, and the mask they led to stays
+        answered = self.answered(state, asked, packed)
+        if answered is None or answered is state:
+            return False
+        self.document.amend(PlaneKey(label, plane), answered)
+        return True
+
+    def answered(
+        self, state: PlaneState, asked: Question, packed: Packed | None = None
+    ) -> PlaneState | None:
+        """Return a state with the mask that belongs to it, if that is known without the model.
+
+        Parameters
+        ----------
+        state : PlaneState
+            With what was given.
+        asked : Question
+            What the model is asked by it.
+        packed : Packed, optional
+            The answer, ready to be kept.
+        """
+        threshold = asked.setup.model.traits.threshold
+        if asked.is_answerable:
+            answer = self.answers.get(asked)
+            if answer is None or (state.shown is not None and state.shown.question == asked):
+                return state
+            ready = packed or pack(answer.patch, threshold)
+            shown = Shown(ready.patch, ready.inside, (True, state.serial), asked)
+            return replace(state, shown=shown)
+        if state.initial is not None:
+            if state.shown is None or state.shown.patch is not state.initial:
+                inside = state.initial.inside(threshold)
+                given = Shown(state.initial, inside, (True, state.serial))
+                state = replace(state, shown=given)
+            return state
+        if not state.prompts.is_empty:  # they say too little, or are for another model
+            return replace(state, shown=state.propagated)
+        left = PlaneState(propagated=state.propagated, shown=state.propagated)
+        return None if state.propagated is None else left
+
+    def change_prompts(self, plane: Plane, label: int, prompts: Prompts) -> PlaneState | None:
+        """Return a plane's state with other prompts, answered as far as that is known.
+
+        Raises
+        ------
+        PromptError
+            See `check_prompts`.
+        """
+        document, setup = self.document, self.document.setup
+        state, traits = document.state(label, plane), setup.model.traits
+        check_prompts(document.volume, plane, prompts, traits, state.prompts)
+        state = self._guided(label, plane, state, prompts)
+        state = with_prompts(state, prompts, traits, document.next_serial)
+        self.last_plane = plane
+        return self.answered(state, question(setup, plane, state))
+
+    def start(self, label: int, masks: Mapping[Plane, BoolArray]) -> dict[Hashable, Any]:
+        """Return the planes of an object as they start from masks; clicks that follow correct them.
+
+        Parameters
+        ----------
+        label : int
+            Of the object.
+        masks : mapping of Plane to ndarray of bool, shape (H, W)
+            On the slices' grids; of any other dtype, non-zero is the object.
+
+        Raises
+        ------
+        PromptError
+            If a plane does not exist.
+        DataError
+            If a mask is on another grid.
+        """
+        document = self.document
+        states: dict[Hashable, Any] = {}
+        for plane, mask in masks.items():
+            check_mask(document.volume, plane, mask)
+            state = with_initial(document.state(label, plane), mask, document.next_serial())
+            asked = question(document.setup, plane, state)
+            states[PlaneKey(label, plane)] = self.answered(state, asked)
+        return states
+
+    def answered_planes(self, change: Change) -> list[tuple[int, Plane]]:
+        """Return the objects and planes of a change whose prompts have their answer in place."""
+        found = []
+        for label in change.objects:
+            for plane in change.planes:
+                shown = self.document.state(label, plane).shown
+                asked = None if shown is None else shown.question
+                if asked is not None and asked == self.question(plane, label):
+                    found.append((label, plane))
+        return found
+
+    def refresh(self, change: Change | None) -> Change | None:
+        """Put answers in place that are known, but came when nobody asked for them any more.
+
+        Parameters
+        ----------
+        change : Change or None
+            What undo or redo changed.
+        """
+        if change is None:
+            return None
+        label = self.document.object
+        planes = [] if self.document.is_shut(label) else self.document.given_planes(label)
+        placed = [plane for plane in planes if self.place(label, plane)]
+        if len(change.planes) == 1:
+            self.last_plane = change.planes[0]
+        if not placed:
+            return change
+        objects = tuple(sorted({*change.objects, label}))
+        return replace(change, objects=objects, planes=tuple(sorted({*change.planes, *placed})))
+
+    def _guided(self, label: int, plane: Plane, state: PlaneState, given: Prompts) -> PlaneState:
+        """Let a plane's first click start from the object's mask on a plane beside it."""
+        document, volume = self.document, self.document.volume
+        traits = document.setup.model.traits
+        is_first = state.prompts.is_empty and state.initial is None and state.propagated is None
+        takes_mask = traits.uses_prev or "mask" in traits.prompts
+        if not is_first or not takes_mask or volume.ndim == 2:
+            return state
+        if len(given.clicks) != 1 or not given.clicks[0].positive or given.box or given.scribbles:
+            return state
+        masks = {
+            other.index: document.canvas.mask_on(label, other)
+            for other, at in document.canvas.states(label, plane.axis)
+            if at.shown is not None and other != plane
+        }
+        spacing, step_mm = volume.slice_spacing(plane.axis), float(volume.spacing[plane.axis])
+        start = start_of(masks, plane.index, given.clicks[0], step_mm=step_mm, spacing=spacing)
+        return state if start is None else replace(state, initial=start)
+
+    def _open_question(self, plane: Plane, label: int) -> Question | None:
+        """Return what the model is to be asked; None if that is nothing, or answered."""
+        if self.document.is_shut(label):
+            return None
+        state = self.document.state(label, plane)
+        asked = question(self.document.setup, plane, state)
+        if not asked.is_answerable or (state.shown is not None and state.shown.question == asked):
+            return None
+        return asked

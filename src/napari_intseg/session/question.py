@@ -1,0 +1,209 @@
+"""What answers depend on besides prompts: the model, the data and how it is shown to the model."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Generic, Literal, TypeVar
+
+from napari_intseg.core.prompts import Box, Prompts, Scribble
+from napari_intseg.core.segmenter import Segmenter, ZoomIn, missing
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.inference.graph_cut import GraphCut
+from napari_intseg.inference.intensity import (
+    Colour,
+    Intensity,
+    WindowChoice,
+    check_window,
+    resolve_intensity,
+)
+from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.predict import Options, SliceAnswer
+from napari_intseg.inference.slice_reader import check_context
+from napari_intseg.inference.tiling import Tiles
+from napari_intseg.session.journal.codec import encode
+
+T = TypeVar("T")
+
+Drawn = tuple[Box | None, tuple[Scribble, ...]]
+"""What was drawn on a plane: box and scribbles."""
+
+
+class Once(Generic[T]):
+    """A value computed when first asked for, by whichever thread comes first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: list[T] = []
+
+    @property
+    def known(self) -> T | None:
+        """The value; None if nobody has asked for it."""
+        return self._values[0] if self._values else None
+
+    def get(self, compute: Callable[[], T]) -> T:
+        """Return the value, computing it if nobody has."""
+        with self._lock:
+            if not self._values:
+                self._values.append(compute())
+            return self._values[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """A model on a volume, seen in one way; two setups are equal only if they are the same object.
+
+    Parameters
+    ----------
+    model : Segmenter
+        Any.
+    volume : Volume
+        Any.
+    window : str or (low, high) or Window or None
+        See `resolve_intensity`; statistics are read when first needed, not before.
+    channels : tuple of int or None
+        Which are shown; None: the first three.
+    zoom_in, flip, longer_side_px, graph_cut, tiles
+        See `Options`.
+    colours : tuple of str or (float, float, float), or None
+        What each channel is shown in; see `resolve_intensity`.
+    context : int
+        Planes before and behind that the model sees as channels; see `SliceReader`.
+    denoise, look_again, obey : bool
+        See `Options`.
+    """
+
+    model: Segmenter
+    volume: Volume
+    window: WindowChoice = None
+    channels: tuple[int, ...] | None = None
+    zoom_in: ZoomIn | Literal["model"] | None = "model"
+    flip: bool | Literal["model"] = "model"
+    longer_side_px: int | Literal["model"] | None = "model"
+    graph_cut: GraphCut | None = None
+    tiles: Tiles | None = None
+    colours: tuple[str | Colour, ...] | None = None
+    context: int = 0
+    denoise: bool = True
+    look_again: bool = True
+    obey: bool = True
+    _intensity: Once[Intensity] = field(default_factory=Once)
+
+    def __post_init__(self) -> None:
+        """Refuse a window, channels or planes that do not exist, without reading statistics."""
+        shown = resolve_intensity(self.volume, (0, 1), self.channels, self.colours)
+        check_window(self.window, len(shown.channels) if shown.channels else 1)
+        check_context(self.volume, self.context)
+
+    @property
+    def options(self) -> Options:
+        """How slices are shown to the model; the first call may read from the data."""
+        intensity = self._intensity.get(
+            lambda: resolve_intensity(self.volume, self.window, self.channels, self.colours)
+        )
+        return Options(
+            intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut,
+            tiles=self.tiles, denoise=self.denoise, look_again=self.look_again, obey=self.obey,
+        )  # fmt: skip
+
+    def changed(self, **changes: Any) -> "Setup":
+        """Return another setup with some fields changed; see the parameters above."""
+        names = [f.name for f in fields(self) if f.name != "_intensity"]
+        return Setup(**{name: getattr(self, name) for name in names} | changes)
+
+    def seen(self) -> dict[str, Any]:
+        """Return the model and how it sees the image as plain JSON; may read from the data."""
+        return {
+            "model": self.model.traits.name,
+            "intensity": self.options.intensity.written(),
+            "window": encode(self.window),
+            "context": self.context,
+            "denoise": self.denoise,
+        }
+
+    def written(self) -> dict[str, Any]:
+        """Return all that the journal needs of it: everything but the data."""
+        names = [f.name for f in fields(self) if f.name not in ("volume", "_intensity")]
+        return {name: encode(getattr(self, name)) for name in names}
+
+    @property
+    def known_intensity(self) -> Intensity | None:
+        """How slices are shown to the model if that is known yet; nothing is read."""
+        return self._intensity.known
+
+    def look_through(self, intensity: Intensity) -> Intensity:
+        """Show slices like this, unless it is known how already; return how they are shown."""
+        return self._intensity.get(lambda: intensity)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether an answer depends on the answers before it, hence on the order of clicks."""
+        zoom = self.model.traits.zoom_in if self.zoom_in == "model" else self.zoom_in
+        return self.model.traits.uses_prev or (zoom is not None and zoom.keep_crop)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that the answer on a plane depends on; equal questions have equal answers.
+
+    Parameters
+    ----------
+    setup : Setup
+        Model, data and how it is shown.
+    plane : Plane
+        Where.
+    prompts : Prompts
+        Everything given there; box and scribbles count as given before the clicks.
+    initial : Patch or None
+        The mask to start from.
+    start : int, default 0
+        The number of clicks that had been made when `initial` came.
+    drawn : (Box or None, tuple of Scribble)
+        What had been drawn when `initial` came.
+    choices : tuple of (int, int)
+        Numbers of clicks after which a person chose another of the model's masks, and which one.
+    """
+
+    setup: Setup
+    plane: Plane
+    prompts: Prompts
+    initial: Patch | None = None
+    start: int = 0
+    drawn: Drawn = (None, ())
+    choices: tuple[tuple[int, int], ...] = ()
+
+    def after(self, count: int) -> "Question":
+        """Return the question that was asked after the first `count` clicks."""
+        given = Prompts(self.prompts.clicks[:count], self.prompts.box, self.prompts.scribbles)
+        choices = self.choices and tuple(one for one in self.choices if one[0] <= count)
+        return replace(self, prompts=given, choices=choices)
+
+    def chosen(self, answer: SliceAnswer) -> SliceAnswer:
+        """Return an answer to this question with the mask that was chosen, if one was."""
+        wanted = dict(self.choices).get(len(self.prompts.clicks))
+        if wanted is None or not 0 <= wanted < len(answer.alternatives):
+            return answer
+        return replace(answer, patch=answer.alternatives[wanted])
+
+    @property
+    def is_answerable(self) -> bool:
+        """Whether there is anything to ask beyond the initial mask, and enough to ask it."""
+        is_more = len(self.prompts.clicks) > self.start or self.has_drawn
+        return is_more and not missing(self.prompts, self.setup.model.traits)
+
+    @property
+    def has_drawn(self) -> bool:
+        """Whether a box or a scribble has come since `initial`."""
+        now = (self.prompts.box, self.prompts.scribbles)
+        return now not in ((None, ()), self.drawn)
+
+    @property
+    def counts(self) -> range:
+        """Numbers of clicks after which the model is asked, in order."""
+        given = self.prompts
+        count = len(given.clicks)
+        if not self.setup.is_sequential:
+            return range(count, count + 1)
+        first = self.start if self.has_drawn else self.start + 1
+        while first < count and missing(self.after(first).prompts, self.setup.model.traits):
+            first += 1
+        return range(first, count + 1)

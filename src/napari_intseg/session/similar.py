@@ -1,0 +1,239 @@
+"""More objects like those there are: the model is asked wherever the image looks like them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_intseg.core.prompts import Box, Click, Prompts
+from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, mask_to_logits, missing
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import PromptError
+from napari_intseg.inference.candidates import (
+    LEAST_CONTRAST,
+    Candidate,
+    Size,
+    find_candidates,
+)
+from napari_intseg.inference.contrast import Contrast
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.inference.slice_appearance import PreparedStore
+from napari_intseg.inference.slice_reader import SliceReader
+from napari_intseg.session.document import Document
+from napari_intseg.session.masks.plane_state import Window
+from napari_intseg.session.predictor import Predictor, Request, run
+from napari_intseg.session.question import Question, Setup
+from napari_intseg.session.validate_prompts import check_plane
+
+TITLE = "Find more"
+
+ROUNDS = 2
+
+LIMIT_PX = 1 << 25
+"""Of what is looked at in one go."""
+
+_LEAST, _MOST = 0.3, 3.0  # of the smallest and largest object's area
+_FREE = 0.6  # so much of an answer must not belong to another object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchRequest:
+    """What there is to look for on one plane; a value, to be computed anywhere.
+
+    Parameters
+    ----------
+    setup : Setup
+        Who answers, and how the image is seen.
+    plane : Plane
+        Where.
+    window : (slice, slice)
+        The rows and columns of it that are looked at.
+    labels : ndarray of int, shape of the window
+        The objects there are; what they have is left alone.
+    prepared : PreparedStore or None
+        What the model prepared earlier.
+    """
+
+    setup: Setup
+    plane: Plane
+    window: Window
+    labels: NDArray[np.integer]
+    prepared: PreparedStore | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchStep:
+    """How far a search is.
+
+    Parameters
+    ----------
+    done, total : int
+        Places.
+    found : ndarray of bool, shape (H, W), or None
+        The object at the last one, on the whole slice; None if there is none.
+    """
+
+    done: int
+    total: int
+    found: BoolArray | None = None
+
+
+class SimilarObjects:
+    """Says what to look for: more objects like those of a document.
+
+    Parameters
+    ----------
+    document : Document
+        Holds the objects there are.
+    predictor : Predictor
+        Holds what the model prepared.
+    """
+
+    def __init__(self, document: Document, predictor: Predictor) -> None:
+        self.document, self.predictor = document, predictor
+
+    def request(
+        self, plane: Plane, window: Window | None, labels: NDArray[np.integer] | None
+    ) -> SearchRequest:
+        """Return what there is to look for: more objects like those on a plane. See `search`.
+
+        Parameters
+        ----------
+        plane : Plane
+            Where.
+        window : (slice, slice) or None
+            Rows and columns to look at; None: the whole plane.
+        labels : ndarray of int, shape of the window, or None
+            The objects there are; None: those of the session.
+
+        Raises
+        ------
+        PromptError
+            If the plane does not exist, or is too large to be looked at in one go.
+        """
+        document, volume = self.document, self.document.volume
+        height, width = volume.slice_shape(check_plane(volume, plane).axis)
+        rows, cols = (
+            slice(*part.indices(n)[:2])
+            for part, n in zip(window or (slice(None),) * 2, (height, width), strict=True)
+        )
+        size = max(0, rows.stop - rows.start) * max(0, cols.stop - cols.start)
+        if not 0 < size <= LIMIT_PX:
+            raise PromptError(
+                f"part of the plane cannot be looked at: expected 1 to {LIMIT_PX} pixels, got "
+                f"{size!r}. Choose a smaller window, or crop the image."
+            )
+        known = (
+            document.canvas.labels_on(plane)[rows, cols] if labels is None else np.asarray(labels)
+        )
+        return SearchRequest(document.setup, plane, (rows, cols), known, self.predictor.prepared)
+
+
+def search(request: SearchRequest) -> Iterator[SearchStep]:
+    """Look for objects, the likest places first; depends on the request alone.
+
+    It looks twice: the second time what was found shows what objects look like, too.
+
+    Yields
+    ------
+    SearchStep
+        Once before the places of each round, and after each place. Objects do not overlap.
+
+    Raises
+    ------
+    PromptError
+        If there is no object to go by, or the model cannot be asked by a click or a box.
+    """
+    setup, plane, window = request.setup, request.plane, request.window
+    seen = SliceReader(setup.volume, plane, setup.context)(*window)
+    image = setup.options.intensity.to_rgb(seen)
+    known = np.zeros(setup.volume.slice_shape(plane.axis), np.int32)
+    there = request.labels > 0
+    values = np.unique(request.labels[there])
+    known[window][there] = np.searchsorted(values, request.labels[there]) + 1
+    total, done = 0, 0
+    for _ in range(ROUNDS):
+        candidates = find_candidates(image, known[window])
+        total += len(candidates)
+        like = _Like.of(image, known[window], window)
+        yield SearchStep(done, total)
+        for one in candidates:
+            found = _ask(request, _moved(one, window, known.shape), like, known)
+            done += 1
+            if found is not None:
+                known[found] = values.size + done
+            yield SearchStep(done, total, found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Like:
+    """What objects are like."""
+
+    image: FloatArray
+    window: Window
+    size: Size
+    contrast: Contrast
+
+    @classmethod
+    def of(cls, image: FloatArray, labels: NDArray[np.integer], window: Window) -> "_Like":
+        size = Size.of(labels)
+        return cls(image, window, size, Contrast.of(image, labels, size.diameter_px))
+
+    def stands_out(self, found: BoolArray, known: NDArray[np.integer]) -> bool:
+        """Whether a mask of the slice stands out as they do."""
+        inside = found[self.window]
+        box = bounding_box(inside)
+        if box is None:
+            return False
+        where = slice(box[0], box[1]), slice(box[2], box[3])
+        share = self.contrast.share(self.image, known[self.window], where, inside[where])
+        return share > LEAST_CONTRAST
+
+
+def _ask(
+    request: SearchRequest, candidate: Candidate, like: _Like, known: NDArray[np.int32]
+) -> BoolArray | None:
+    """Return the object at a place, without what others have; None if it is like none."""
+    click, traits = candidate.click, request.setup.model.traits
+    if known[round(click.row), round(click.col)]:
+        return None
+    prompts = _prompts(candidate, traits)
+    question = Question(request.setup, request.plane, prompts, initial=candidate.patch)
+    patch = run(Request(0, 0, question, prepared=request.prepared)).patch
+    inside = patch.inside(traits.threshold)
+    free = inside & (known[patch.slices] == 0)
+    area = int(np.count_nonzero(inside))
+    if not like.size.fits(area, _LEAST, _MOST) or np.count_nonzero(free) < _FREE * area:
+        return None
+    found = replace(patch, logits=mask_to_logits(free)).mask()
+    return found if like.stands_out(found, known) else None
+
+
+def _moved(candidate: Candidate, window: Window, shape: tuple[int, int]) -> Candidate:
+    """Return a candidate of a window in the pixels of the slice."""
+    row0, col0 = window[0].start, window[1].start
+    click, patch = candidate.click, candidate.patch
+    return replace(
+        candidate,
+        click=Click(click.row + row0, click.col + col0),
+        patch=Patch(patch.row0 + row0, patch.col0 + col0, patch.logits, shape),
+    )
+
+
+def _prompts(candidate: Candidate, traits: Traits) -> Prompts:
+    """Return what a model can be asked a candidate by: its middle, or the box round it, or both."""
+    rows, cols = candidate.patch.slices
+    box = Box(rows.start, cols.start, rows.stop - 1, cols.stop - 1)
+    for prompts in (
+        Prompts((candidate.click,)),
+        Prompts(box=box),
+        Prompts((candidate.click,), box),
+    ):
+        kinds = ({"click"} if prompts.clicks else set()) | ({"box"} if prompts.box else set())
+        if kinds <= traits.prompts and not missing(prompts, traits):
+            return prompts
+    raise PromptError(
+        "model cannot look for objects: expected one that takes a click or a box, got "
+        f"{traits.name!r}. Choose another model."
+    )

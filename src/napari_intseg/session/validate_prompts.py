@@ -1,0 +1,195 @@
+"""From positions in the data to clicks on a plane, and the checks of what people give."""
+
+import math
+from collections.abc import Container, Iterable, Sequence
+
+import numpy as np
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import Array, BoolArray, Traits, refused
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import DataError, PromptError
+
+
+def place(volume: Volume, axis: int, position: Sequence[float]) -> tuple[Plane, float, float]:
+    """Return the plane through a position, and where on it the position lies.
+
+    Parameters
+    ----------
+    volume : Volume
+        The data.
+    axis : int
+        The plane is perpendicular to it.
+    position : sequence of float
+        In the order of the data's axes: ``(plane, row, col)``, or ``(row, col)`` in 2-D. Pixels;
+        the centre of the first is 0, so it reaches from -0.5 to 0.5.
+
+    Raises
+    ------
+    PromptError
+        If it has another number of coordinates, holds NaN, or lies outside the data.
+    """
+    given = tuple(map(float, position))
+    if len(given) != volume.ndim:
+        names = "(row, col)" if volume.ndim == 2 else "(plane, row, col)"
+        raise PromptError(
+            f"position has {len(given)} coordinates: expected {names} in data of shape "
+            f"{volume.shape}, got {given!r}. Give one number for each axis."
+        )
+    _check_inside(given, volume.shape)
+    if volume.ndim == 2:
+        return Plane(0, 0), given[0], given[1]
+    plane = Plane(axis, math.floor(given[axis] + 0.5))
+    return plane, *plane.on_slice(given)
+
+
+def check_prompts(
+    volume: Volume, plane: Plane, prompts: Prompts, traits: Traits, held: Prompts | None = None
+) -> None:
+    """Refuse prompts that do not fit the plane or the model.
+
+    Parameters
+    ----------
+    volume, plane
+        Where.
+    prompts : Prompts
+        What is given now.
+    traits : Traits
+        Of the model.
+    held : Prompts, optional
+        What was given before, perhaps to another model; it may stay, and was looked at then.
+
+    Raises
+    ------
+    PromptError
+        If the plane does not exist, a coordinate is NaN or outside, or the model does not take
+        that kind of prompt.
+    """
+    check_plane(volume, plane)
+    shape = volume.slice_shape(plane.axis)
+    for position in _positions(prompts, held or Prompts()):
+        _check_inside(position, shape)
+    kind = refused(prompts, traits, held)
+    if kind:
+        raise PromptError(
+            f"{traits.name} takes no {kind}: expected {', '.join(sorted(traits.prompts))}, "
+            f"got {kind!r}. Choose a model that does, or another kind of prompt."
+        )
+
+
+def check_plane(volume: Volume, plane: Plane) -> Plane:
+    """Return the plane if it exists.
+
+    Raises
+    ------
+    PromptError
+        If the axis or index does not exist.
+    """
+    axes = volume.ndim if volume.ndim == 3 else 1
+    if not 0 <= plane.axis < axes or not 0 <= plane.index < len_along(volume, plane.axis):
+        raise PromptError(
+            f"plane does not exist: expected an axis below {axes} and an index inside data "
+            f"of shape {volume.shape}, got {plane!r}. Choose a plane inside the data."
+        )
+    return plane
+
+
+def check_mask(volume: Volume, plane: Plane, mask: Array) -> None:
+    """Refuse a mask that is not on the grid of a plane's slice.
+
+    Raises
+    ------
+    PromptError
+        If the plane does not exist.
+    DataError
+        If the mask has another shape.
+    """
+    shape = volume.slice_shape(check_plane(volume, plane).axis)
+    if np.shape(mask) != shape:
+        raise DataError(
+            f"mask is on another grid: expected shape {shape} on {plane!r}, "
+            f"got {np.shape(mask)!r}. Resample it onto the data's grid first."
+        )
+
+
+def plane_or_only(volume: Volume, plane: Plane | None) -> Plane:
+    """Return a plane, which may be left out in 2-D.
+
+    Raises
+    ------
+    PromptError
+        If it was left out in a volume.
+    """
+    if plane is None and volume.ndim == 3:
+        raise PromptError(
+            "plane is missing: expected a Plane in a volume, got None. "
+            "Say on which plane, e.g. Plane(0, 40)."
+        )
+    return plane or Plane(0, 0)
+
+
+def masks_by_plane(
+    volume: Volume, mask: Array, plane: Plane | None, axis: int, clicked: Container[Plane]
+) -> dict[Plane, BoolArray]:
+    """Return the planes that a mask is for, each with its slice.
+
+    Parameters
+    ----------
+    volume : Volume
+        The data.
+    mask : ndarray of bool
+        Of a slice's shape (H, W) with `plane`, or of the data's shape; of any other dtype,
+        non-zero is the object.
+    plane : Plane or None
+        May be left out in 2-D.
+    axis : int
+        In 3-D without `plane`, planes of this axis take over their slice if they hold a pixel.
+    clicked : container of Plane
+        Planes that a person worked on; they take over theirs, pixels or not.
+
+    Raises
+    ------
+    DataError
+        If the mask is on another grid.
+    """
+    if plane is not None or volume.ndim == 2:
+        return {plane or Plane(0, 0): mask}
+    if np.shape(mask) != volume.shape:
+        raise DataError(
+            f"mask is on another grid: expected the data's shape {volume.shape}, got "
+            f"{np.shape(mask)!r}. Give a plane with a 2-D mask, or resample it first."
+        )
+    slices = {one: volume.of(np.asarray(mask), one) for one in volume.planes(axis)}
+    return {one: part for one, part in slices.items() if one in clicked or part.any()}
+
+
+def added_clicks(old: tuple[Click, ...], new: tuple[Click, ...]) -> tuple[Click, ...]:
+    """Return the clicks that came after the old ones; none if those are not all there before."""
+    return new[len(old) :] if new[: len(old)] == old else ()
+
+
+def len_along(volume: Volume, axis: int) -> int:
+    """Return the number of planes perpendicular to an axis; 1 in 2-D."""
+    return volume.shape[axis] if volume.ndim == 3 else 1
+
+
+def _positions(prompts: Prompts, held: Prompts) -> Iterable[tuple[float, float]]:
+    yield from ((c.row, c.col) for c in added_clicks(held.clicks, prompts.clicks) or prompts.clicks)
+    if prompts.box is not None:
+        yield prompts.box.row0, prompts.box.col0
+        yield prompts.box.row1, prompts.box.col1
+    for scribble in prompts.scribbles:
+        yield from scribble.points
+
+
+def _check_inside(position: Sequence[float], shape: Sequence[int]) -> None:
+    if not all(math.isfinite(p) for p in position):
+        raise PromptError(
+            f"position is not a number: expected finite coordinates, got {tuple(position)!r}. "
+            "Remove that point."
+        )
+    if not all(-0.5 <= p < n - 0.5 for p, n in zip(position, shape, strict=True)):
+        raise PromptError(
+            f"position lies outside the data: expected {tuple(shape)} pixels counted from 0, "
+            f"got {tuple(position)!r}. Click inside the image."
+        )

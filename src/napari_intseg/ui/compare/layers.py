@@ -1,0 +1,394 @@
+"""The layers of a comparison: the second model's labels, and where the two agree."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_intseg.core.segmenter import Array, BoolArray, MemorySegmenter
+from napari_intseg.errors import IntSegError
+from napari_intseg.inference.predict import SliceAnswer
+from napari_intseg.propagation.walk import Step, WalkSettings, walk
+from napari_intseg.session.compare.two_answers import (
+    BOTH,
+    ONLY_A,
+    ONLY_B,
+    Agreement,
+    CurvePoint,
+    Overlap,
+    Window,
+    agreement,
+    curve_point,
+    iou_with,
+    overlap,
+)
+from napari_intseg.session.question import Question
+from napari_intseg.ui.layers.image_axes import ImageAxes
+from napari_intseg.ui.layers.layer_registry import note_made
+from napari_intseg.ui.layers.points_codec import LABEL_DTYPE, Place, geometry
+from napari_intseg.ui.qt.signals import sentence, told
+from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop
+
+if TYPE_CHECKING:
+    from napari_intseg.ui.compare.pair import MirroredModel
+    from napari_intseg.ui.controllers.viewer_controller import ViewerController
+
+COLOURS = {BOTH: "#00b487", ONLY_A: "#56b4e9", ONLY_B: "#f0a202"}
+"""Green, blue and orange that the colour-blind can tell apart, too (after Okabe and Ito, 2008)."""
+
+OUTLINE = "white"
+"""Of the second model's mask: none of the colours above, which fill."""
+
+_BAND_PX = 1 << 21
+
+Index = tuple[int | slice, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """An agreement map in a window of a slice; 0 everywhere else."""
+
+    window: Window
+    values: Agreement
+
+    @property
+    def second(self) -> BoolArray:
+        """The second model's mask in the window."""
+        return np.isin(self.values, (BOTH, ONLY_B))
+
+
+NOTHING = Drawn((slice(0, 0), slice(0, 0)), np.zeros((0, 0), np.uint8))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlicePixels:
+    """New pixels of a window of a slice."""
+
+    window: Window
+    values: Array
+
+
+def make_second(image_axes: ImageAxes, name: str) -> Labels:
+    """Return an empty layer for the answers of a second model, which are outlined."""
+    layer = Labels(
+        np.zeros(image_axes.shape, LABEL_DTYPE),
+        name=f"{image_axes.image.name} {name}",
+        opacity=0.9,
+        colormap=DirectLabelColormap(color_dict={None: OUTLINE, 0: "transparent"}),
+        **geometry(image_axes),
+    )
+    layer.contour = 1
+    layer.editable = False
+    return note_made(layer, image_axes.image, "second")
+
+
+def make_agreement(image_axes: ImageAxes) -> Labels:
+    """Return an empty layer that shows in three colours where two models agree."""
+    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    for value, colour in COLOURS.items():
+        colours[value] = colour
+    layer = Labels(
+        np.zeros(image_axes.shape, np.uint8),
+        name=f"{image_axes.image.name} agreement",
+        opacity=0.6,
+        colormap=DirectLabelColormap(color_dict=colours),
+        **geometry(image_axes),
+    )
+    layer.editable = False
+    return note_made(layer, image_axes.image, "agreement")
+
+
+def new_agreement(current: Array, old: Drawn, new: Drawn) -> SlicePixels:
+    """Return what the agreement layer has to hold on a slice, where anything changes.
+
+    Parameters
+    ----------
+    current : ndarray of uint8, shape (H, W)
+        The layer's slice; maps of other objects in it stay.
+    old, new : Drawn
+        What was drawn for the object there, and what shall be.
+    """
+    window, values = _copied(current, old, new)
+    _part(values, window, old.window)[old.values > 0] = 0
+    inside = new.values > 0
+    _part(values, window, new.window)[inside] = new.values[inside]
+    return SlicePixels(window, values)
+
+
+def new_second(current: Array, old: Drawn, new: Drawn, label: int) -> SlicePixels:
+    """Return what the second model's layer has to hold on a slice; see `new_agreement`."""
+    window, values = _copied(current, old, new)
+    before = _part(values, window, old.window)
+    before[old.second & (before == label)] = 0
+    _part(values, window, new.window)[new.second] = label
+    return SlicePixels(window, values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Writing:
+    """Puts new pixels into a layer, some at a time so that the window lives on; call it to begin.
+
+    Parameters
+    ----------
+    layer : Labels
+        Written to without a step of its undo: nobody edits it.
+    where : tuple
+        The slice.
+    change : SlicePixels
+        Its pixels.
+    post : callable
+        Brings the next piece.
+    is_wanted : callable
+        Asked before each piece.
+    """
+
+    layer: Labels
+    where: Index
+    change: SlicePixels
+    post: Post
+    is_wanted: Callable[[], bool]
+
+    def __call__(self, start: int = 0) -> None:
+        """Write from a row of the window on."""
+        if not self.is_wanted():
+            return
+        rows, cols = self.change.window
+        height, width = self.change.values.shape
+        stop = min(height, start + max(1, _BAND_PX // max(1, width)))
+        target = self.layer.data[self.where][rows.start + start : rows.start + stop, cols]
+        target[...] = self.change.values[start:stop]
+        if stop < height:
+            self.post(partial(self, stop))
+        else:
+            self.layer.refresh()
+
+
+def _copied(current: Array, old: Drawn, new: Drawn) -> tuple[Window, Array]:
+    """Return the window that holds both, and a copy of what is there."""
+    found = [d.window for d in (old, new) if d.values.size]
+    if not found:
+        return NOTHING.window, np.zeros((0, 0), current.dtype)
+    rows, cols = zip(*found, strict=True)
+    window = (
+        slice(min(s.start for s in rows), max(s.stop for s in rows)),
+        slice(min(s.start for s in cols), max(s.stop for s in cols)),
+    )
+    return window, current[window].copy()
+
+
+def _part(values: Array, window: Window, inner: Window) -> Array:
+    """Return the part of a window's values that lies in a window inside it."""
+    (rows, cols), (own_rows, own_cols) = window, inner
+    return values[
+        own_rows.start - rows.start : own_rows.stop - rows.start,
+        own_cols.start - cols.start : own_cols.stop - cols.start,
+    ]
+
+
+Course = dict[int, SliceAnswer]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """How the two answers on a plane compare.
+
+    Parameters
+    ----------
+    overlap : Overlap
+        Of the masks that are shown.
+    moments : tuple of CurvePoint
+        Click by click.
+    truth : (float, float) or None
+        IoU of each with the truth.
+    drawn : Drawn
+        Where they agree.
+    """
+
+    overlap: Overlap
+    moments: tuple[CurvePoint, ...]
+    truth: tuple[float, float] | None
+    drawn: Drawn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparisonJob:
+    """One comparison, all that it needs; done in the inference thread."""
+
+    window: Window
+    masks: tuple[BoolArray, BoolArray]
+    questions: tuple[Question, Question]
+    courses: tuple[Course, Course]
+    thresholds: tuple[float, float]
+    truth: Array | None
+    where: Index
+    seed: tuple[int, ...] | None
+    old: Drawn
+    currents: tuple[Array, Array]
+    label: int
+    known: dict[Any, CurvePoint] = field(default_factory=dict)
+
+    def __call__(self, _stop: ShouldStop) -> tuple[Compared, SlicePixels, SlicePixels]:
+        """Return how the two compare, and what to write into the layers."""
+        truth = None if self.truth is None else _truth_on(self.truth, self.where, self.seed)
+        told = None
+        if truth is not None:
+            size = int(np.count_nonzero(truth))
+            one, other = (iou_with(mask, self.window, truth, size) for mask in self.masks)
+            told = one, other
+        drawn = Drawn(self.window, agreement(*self.masks))
+        compared = Compared(overlap(*self.masks), tuple(self._moments(truth)), told, drawn)
+        return (
+            compared,
+            new_second(self.currents[0], self.old, drawn, self.label),
+            new_agreement(self.currents[1], self.old, drawn),
+        )
+
+    def _moments(self, truth: BoolArray | None) -> Iterator[CurvePoint]:
+        one, other = self.courses
+        for count in sorted(one.keys() & other.keys()):
+            # equal questions have equal answers
+            key = (*(question.after(count) for question in self.questions), self.seed)
+            if key not in self.known:
+                answers = one[count], other[count]
+                self.known[key] = curve_point(count, answers, self.thresholds, truth)
+            yield self.known[key]
+
+
+def _truth_on(data: Array, where: Index, seed: tuple[int, ...] | None) -> BoolArray:
+    """Return the truth on a slice: the label under the first click, or all labels."""
+    value = 0 if seed is None else int(np.asarray(data[seed]))
+    on_slice = np.asarray(data[where])
+    return np.asarray(on_slice == value if value else on_slice > 0)
+
+
+class MirroredPropagation:
+    """One propagation of the second model, a plane at a time so that clicks go in between.
+
+    Parameters
+    ----------
+    pair : MirroredModel
+        Whose second model propagates.
+    place : Place
+        The object, its time point, and a plane of the axis.
+    on_end : callable
+        Called once, unless it is closed before.
+    """
+
+    def __init__(self, pair: "MirroredModel", place: Place, *, on_end: Callable[[], None]) -> None:
+        self._pair, self._place = pair, place
+        self._on_end = on_end
+        self._steps: Iterator[Step] | None = None
+        self.is_running = False
+
+    def start(self, planes: range | None, settings: WalkSettings | None) -> None:
+        """Propagate as the first model has done, as far as there is anything new to do.
+
+        Parameters
+        ----------
+        planes : range or None
+            Only to these; None: as far as the object goes.
+        settings : WalkSettings or None
+            How; by memory only if the second model has one.
+        """
+        follower, label = self._pair.follower(self._place.time), self._place.object
+        if follower is None or label not in follower.objects:
+            self._on_end()
+            return
+        if settings is not None and settings.method == "memory":
+            has_memory = isinstance(follower.model, MemorySegmenter)
+            settings = settings if has_memory else replace(settings, method="neighbour")
+        self.is_running = True
+        try:
+            follower.set_axis(self._place.plane.axis)
+            request = follower.propagation_request(planes, settings=settings, label=label)
+            self._steps = walk(request)
+        except IntSegError:  # it has no mask to start from; the panel shows that it has none
+            self._end()
+            return
+        self._next()
+
+    def close(self) -> None:
+        """Stop, and tell nobody."""
+        self.is_running, self._steps = False, None
+
+    def _next(self) -> None:
+        steps = self._steps
+
+        def work(_: ShouldStop) -> Step | None:
+            return None if steps is None else next(steps, None)
+
+        self._pair.image_controller.tools.worker.submit(work, self._stepped)
+
+    def _stepped(self, outcome: Outcome[Step | None]) -> None:
+        if not self.is_running or self._pair.is_closed:
+            return
+        if outcome.error is not None:
+            signals = self._pair.image_controller.tools.signals
+            signals.failed.emit(f"{self._pair.name}: {told(outcome.error)}")
+        follower, step = self._pair.follower(self._place.time), outcome.value
+        if step is None or follower is None or not follower.accept_step(step):
+            self._end()  # done, or overtaken by a click
+            return
+        if step.note:
+            told_by = f"{self._pair.name}: {sentence(step.note)}"
+            self._pair.image_controller.tools.signals.message.emit(told_by)
+        self._pair.follow()
+        self._next()
+
+    def _end(self) -> None:
+        self.close()
+        self._pair.follow()
+        self._on_end()
+
+
+class MirroredPropagations:
+    """Has the second model propagate whenever the first has done so.
+
+    Parameters
+    ----------
+    on_end : callable
+        Called at the end of each propagation of the second model.
+    """
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
+        self._heard: Place | None = None
+        self._echo: MirroredPropagation | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the second model propagates."""
+        return self._echo is not None and self._echo.is_running
+
+    def listen(
+        self, controller: "ViewerController", pair: "MirroredModel | None", place: Place | None
+    ) -> None:
+        """Take note of a propagation of the first model, and follow it once it has ended.
+
+        Parameters
+        ----------
+        controller : ViewerController
+            Where the first model works.
+        pair : MirroredModel or None
+            The second model.
+        place : Place or None
+            The object, and the plane in the window.
+        """
+        if controller.is_propagating:
+            self._heard = self._heard or place
+            return
+        heard, self._heard = self._heard, None
+        if heard is not None and pair is not None:
+            self.close()
+            self._echo = MirroredPropagation(pair, heard, on_end=self._on_end)
+            self._echo.start(controller.planes, controller.settings)
+
+    def close(self) -> None:
+        """Stop, and tell nobody."""
+        echo, self._echo = self._echo, None
+        if echo is not None:
+            echo.close()

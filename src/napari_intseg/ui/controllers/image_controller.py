@@ -1,0 +1,645 @@
+"""Joins a Points and a Labels layer to sessions: clicks in, masks out, nobody waits."""
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer, Points
+
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import IntSegError
+from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.io.beside import METADATA
+from napari_intseg.session.document import LARGEST_LABEL, Change
+from napari_intseg.session.session import Session
+from napari_intseg.ui.controllers.session_store import PredictionQueue, SessionStore
+from napari_intseg.ui.layers.image_axes import (
+    DisplayedSlice,
+    ImageAxes,
+    displayed_slice,
+    index_on_grid,
+    number_on_slider,
+)
+from napari_intseg.ui.layers.labels_listener import LabelsListener
+from napari_intseg.ui.layers.labels_writer import LabelsWriter
+from napari_intseg.ui.layers.layer_placement import Lying
+from napari_intseg.ui.layers.layer_registry import Work, hold, let_go, put_aside, take_up
+from napari_intseg.ui.layers.points_codec import (
+    MarkReader,
+    Place,
+    as_prompts,
+    is_in_memory,
+    make_room,
+    rewrite_points,
+)
+from napari_intseg.ui.layers.points_listener import PointsListener
+from napari_intseg.ui.layers.shapes import ShapesListener
+from napari_intseg.ui.qt.signals import Signals
+from napari_intseg.ui.qt.worker_thread import Post, Worker
+from napari_intseg.ui.storage.embedding_folder import EmbeddingFolder
+from napari_intseg.ui.storage.labels_on_disk import place_of
+
+
+class Given:
+    """The part of a image controller that knows what is given where.
+
+    Attributes
+    ----------
+    frame, points, labels, session_store, clicking, boxes, labels_writer
+        Those of the binder.
+    """
+
+    image_axes: ImageAxes
+    points: Points
+    labels: Labels
+    session_store: SessionStore
+    clicking: PointsListener
+    boxes: ShapesListener
+    labels_writer: LabelsWriter
+    _asking: PredictionQueue
+
+    def __init__(self) -> None:
+        self._given: dict[Place, Prompts] = {}
+
+    @property
+    def time(self) -> int:
+        """The time point in the window; 0 if there is no time axis."""
+        return 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a click still waits for its answer."""
+        return self._asking.is_waiting
+
+    def answer_again(self) -> None:
+        """Have everything answered that a change of window or channels left unanswered."""
+        self.session_store.set_window()
+        self._asking.add(list(self._given))
+        self._asking.ask()
+
+    def clicks_of(self, label: int) -> int:
+        """Return how many clicks an object has."""
+        return sum(len(prompts.clicks) for prompts in self.given_for(label))
+
+    def given_for(self, label: int) -> list[Prompts]:
+        """Return all prompts of an object, plane by plane."""
+        return [prompts for place, prompts in self._given.items() if place.object == label]
+
+    def failure_of(self, label: int) -> str:
+        """Return why the last answer for an object did not come; empty if it did."""
+        return self._asking.failures.get(label, "")
+
+    def is_begun(self, label: int) -> bool:
+        """Whether anything is given for an object: prompts, a mask to start from, or paint."""
+        states = (
+            state
+            for session in self.session_store.sessions.values()
+            for _, state in session.document.canvas.states(label)
+        )
+        return bool(self.given_for(label)) or any(state.is_given for state in states)
+
+    def can(self, action: str) -> bool:
+        """Whether there is something to "undo" or "redo" at the time point in the window."""
+        session = self.session_store.session(self.time)
+        return session is not None and bool(getattr(session, f"can_{action}"))
+
+    def draw(self, time: int, change: Change) -> None:
+        """Draw what an action of a session changed."""
+        for label in change.objects:
+            for plane in change.planes:
+                self.labels_writer.paint(Place(time, label, plane))
+
+    def show_all(self) -> None:
+        """Have points, shapes and labels show all that the sessions hold."""
+        places = self._held()
+        self._follow(places)
+        for place in places:
+            self.labels_writer.paint(place)
+        self._asking.ask()
+
+    def recall(self) -> None:
+        """Go on with sessions whose answers are in the layers; what is unanswered is asked."""
+        for place in self._held():
+            self._note(place, self.session_store.given(place))
+            self.labels_writer.recall(place)
+        self._asking.add(list(self._given))
+
+    def _held(self) -> list[Place]:
+        """Return every place that the sessions hold something for."""
+        places = []
+        for time, session in self.session_store.sessions.items():
+            canvas = session.document.canvas
+            for label in session.objects:
+                planes = {plane for plane, _ in canvas.states(label)}
+                planes |= {Plane(0, index) for index in canvas.painted(label)}
+                places += [Place(time, label, plane) for plane in sorted(planes)]
+        return places
+
+    def _note(self, place: Place, prompts: Prompts) -> None:
+        if prompts.is_empty:
+            self._given.pop(place, None)
+        else:
+            self._given[place] = prompts
+
+    def _follow(self, places: list[Place]) -> None:
+        held = {place: self.session_store.given(place) for place in places}
+        with self.clicking.quiet():
+            rewrite_points(self.points, self.image_axes, self.labels, held)
+        self.boxes.follow(held)
+        for place, prompts in held.items():
+            self._note(place, prompts)
+        self._asking.add(held)
+
+
+_MEASURING = ("walk", "clean_up")
+"""Lines of a journal about what depends on the spacing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tools:
+    """What a image controller works with."""
+
+    viewer: ViewerModel
+    worker: Worker
+    post: Post
+    signals: Signals
+    embedding_folder: EmbeddingFolder = field(default_factory=EmbeddingFolder)
+
+
+class ImageController(Given):
+    """Work on one image: keep it as long as the layers are in use, then `close` it.
+
+    Parameters
+    ----------
+    tools : Tools
+        The viewer, the inference thread and where to speak.
+    image_axes : ImageAxes
+        The image.
+    points : Points
+        On the frame's grid; points that are there count as clicks.
+    labels : Labels
+        On the frame's grid; numpy.
+    window : callable
+        Returns how values are shown to a model; asked before each request.
+    channels : tuple of int, optional
+        Which are shown.
+    first_label : int, default 1
+        Of the object to begin with, if there are no points.
+    each_begins : callable
+        Whether a click of the mouse outside of all objects begins one. One inside an object always
+        belongs to that.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        image_axes: ImageAxes,
+        points: Points,
+        labels: Labels,
+        *,
+        window: Callable[[], WindowChoice] = lambda: None,
+        channels: tuple[int, ...] | None = None,
+        first_label: int = 1,
+        each_begins: Callable[[], bool] = lambda: False,
+    ) -> None:
+        super().__init__()
+        self.tools, self.image_axes, self.points, self.labels = tools, image_axes, points, labels
+        self.session_store = SessionStore(
+            image_axes, window=window, channels=channels, embedding_folder=tools.embedding_folder
+        )
+        earlier = take_up(labels, points, self._seen())
+        if earlier is not None:
+            self.session_store.take(earlier.sessions, earlier.journal)
+            self._measure()
+        self.goes_on = earlier is not None
+        labels.metadata[METADATA] = self.session_store.journal.lines  # grows as things are done
+        hold([points, labels], self)
+        self._labels_data = labels.data
+        self.labels_writer = LabelsWriter(
+            image_axes,
+            labels,
+            tools.worker,
+            tools.post,
+            self.session_store.mask,
+            on_failed=tools.signals.failed.emit,
+        )
+        self.clicking = PointsListener(
+            points,
+            post=tools.post,
+            on_change=self.sync,
+            on_tidied=tools.signals.changed.emit,
+            can_click=lambda: _refusal(displayed_slice(tools.viewer, image_axes, labels)),
+            on_refused=tools.signals.failed.emit,
+            aim=self._aim,
+        )
+        self.is_closed = False
+        self.is_new_asked = False  # by a person, who has not clicked since
+        self._each_begins = each_begins
+        self._marks = MarkReader(points, image_axes, labels)
+        self._was_adding = False
+        self._asking = PredictionQueue(
+            self.session_store,
+            tools.worker,
+            tools.signals,
+            displayed_slice=lambda: displayed_slice(tools.viewer, image_axes, labels),
+            is_wanted=self._given.__contains__,
+            on_answer=self._paint,
+            where_is=self.where_is,
+        )
+        self._changes: list[tuple[int, Change]] = []
+        self.brush = LabelsListener(
+            labels,
+            image_axes,
+            self.session_store,
+            self.labels_writer,
+            post=tools.post,
+            go=self.go,
+            on_change=self._was_painted,
+            on_refused=tools.signals.failed.emit,
+        )
+        self.clicking.complete()
+        self.boxes = ShapesListener(
+            tools, image_axes, labels, defaults=lambda: self.clicking.defaults, on_change=self.sync
+        )
+        self._lying = Lying(
+            tools.viewer,
+            image_axes,
+            on_moved=self._image_moved,
+            on_put_back=self._layer_put_back,
+            on_read_anew=self.sync,
+        )
+        self._watch()
+        self._view_changed()
+        if self.goes_on:
+            self.recall()
+            self.select_object(self.session_store.object)
+            return
+        used = [int(label) for label in points.features["object"]]
+        used = [label for label in used if self._has_room(label)] or [first_label]
+        self.session_store.know(used)
+        self.select_object(max(used))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything has been answered and is in the layer."""
+        idle = self.labels_writer.is_idle and self.brush.is_idle
+        return idle and not (self.is_waiting or self._changes)
+
+    @property
+    def has_earlier(self) -> bool:
+        """Whether the current object is not to be gone on with by a person who asks for a new one.
+
+        That is so when it was given or accepted before this work began, in the same layers.
+        """
+        label = self.session_store.object
+        given = label in self.points.features["object"].tolist()
+        return given or self.is_begun(label) or self.session_store.is_finished(label)
+
+    @property
+    def displayed_slice(self) -> DisplayedSlice | str:
+        """The slice in the window, or what to do to see one."""
+        return displayed_slice(self.tools.viewer, self.image_axes, self.labels)
+
+    @property
+    def time(self) -> int:
+        """The time point in the window; 0 if there is no time axis."""
+        now = self.displayed_slice
+        return 0 if isinstance(now, str) else now.time
+
+    def plane_number(self, plane: Plane) -> int:
+        """Return the number of a plane on the slider, which is what a person reads."""
+        axis = self.image_axes.spatial[plane.axis]
+        return number_on_slider(self.tools.viewer, self.image_axes, self.labels, axis, plane.index)
+
+    def plane_at(self, axis: int, number: int) -> Plane:
+        """Return the plane of a spatial axis that the slider shows at a number."""
+        on_grid = self.image_axes.spatial[axis]
+        index = index_on_grid(self.tools.viewer, self.image_axes, self.labels, on_grid, number)
+        return Plane(axis, index)
+
+    def where_is(self, place: Place) -> str:
+        """Return a place in words, counted as the sliders do."""
+        words = [f"object {place.object}"]
+        if len(self.image_axes.spatial) == 3:
+            axis = self.image_axes.grid[self.image_axes.spatial[place.plane.axis]]
+            words.append(f"plane {axis} = {self.plane_number(place.plane)}")
+        if self.image_axes.n_times is not None:
+            at, viewer = self.image_axes.grid.index("t"), self.tools.viewer
+            time = number_on_slider(viewer, self.image_axes, self.labels, at, place.time)
+            words.append(f"time {time}")
+        return ", ".join(words)
+
+    def set_model(self, model: Segmenter) -> None:
+        """Answer with a model from now on; the plane in the window is answered anew."""
+        self.session_store.set_model(model)
+        self.sync()
+        self.brush.hand_over_early()
+        self.tools.signals.changed.emit()
+        now = self.displayed_slice
+        if not isinstance(now, str):
+            self._asking.add([Place(now.time, self.session_store.object, now.plane)])
+        self._asking.ask()
+
+    def select_object(self, label: int) -> None:
+        """Make an object the one that new points belong to, if its number can be held."""
+        if not self._has_room(label):
+            self.tools.signals.failed.emit(self._too_large(f"object {label}"))
+            return
+        self.session_store.object = label
+        self.clicking.set_defaults(object=label)
+        self.boxes.set_defaults()
+        self.labels.selected_label = label
+        self.tools.signals.changed.emit()
+
+    def sync(self) -> None:
+        """Hand every change of the points to the sessions, and ask for what is unanswered."""
+        if self.is_closed:
+            return
+        marks, outside = self._marks.read()
+        wanted, shapes_outside = self.boxes.with_drawn(as_prompts(marks))
+        beyond = [place for place in wanted if not self._has_room(place.object)]
+        for place in beyond:
+            del wanted[place]
+        self.session_store.set_window()
+        changes = [] if self.session_store.model is None else self._adopt(wanted)
+        if changes:
+            self.tools.signals.given.emit()
+        self._asking.ask()
+        if changes:
+            self._changes.extend(changes)
+            self.tools.post(self._draw_changes)
+        if beyond:
+            self.clicking.set_defaults()  # napari takes over what a table says last
+            self.tools.signals.failed.emit(self._too_large(f"object {beyond[-1].object}"))
+        for count, what in ((outside, "point"), (shapes_outside, "shape")):
+            if count:
+                self.tools.signals.failed.emit(
+                    f"{count} {what}{'s lie' if count > 1 else ' lies'} outside the image and "
+                    "cannot be used. Move or delete them."
+                )
+
+    def new_object(self) -> int:
+        """Begin an object; return its label."""
+        before = self.session_store.object
+        label = self.session_store.new_label()
+        if not self._has_room(label):
+            self.session_store.know_no_more([label])
+            self.session_store.object = before
+            self.tools.signals.failed.emit(self._too_large(f"object {label}"))
+            return before
+        self.session_store.session(self.time, label, make=True)
+        self.select_object(label)
+        return label
+
+    def remove_object(self, label: int) -> bool:
+        """Remove an object at all time points, and make another the current one.
+
+        Returns
+        -------
+        bool
+            Whether it was there.
+
+        Raises
+        ------
+        PromptError
+            If it is locked.
+        """
+        there = [(t, s) for t, s in self.session_store.sessions.items() if label in s.objects]
+        for time, session in there:
+            self._show_change(time, session, session.remove_object(label))
+        return bool(there)
+
+    def go(self, action: str, label: int | None = None) -> str | None:
+        """Undo or redo; points and labels follow. Return what it was, None if there is nothing.
+
+        Parameters
+        ----------
+        action : {"undo", "redo"}
+        label : int, optional
+            Of this object alone.
+
+        Raises
+        ------
+        PromptError
+            If that object is locked.
+        """
+        time = self.time
+        session = self.session_store.session(time)
+        if session is None:
+            return None
+        before = session.setup
+        change = session.undo(label) if action == "undo" else session.redo(label)
+        if change is None:
+            return None
+        if session.setup is not before:  # what was clicked is answered as it was then
+            change = replace(change, objects=tuple(sorted({*change.objects, session.object})))
+            self._asking.add(list(self._given))
+        self.session_store.went_back(session)
+        self._show_change(time, session, change)
+        return str(change.title)
+
+    def _show_change(self, time: int, session: Session, change: Change) -> None:
+        """Have points, labels and the list of objects follow what a session did."""
+        current = session.object
+        self.session_store.know_again(session, {*change.objects, current})
+        places = [Place(time, o, p) for o in change.objects for p in change.planes]
+        self._follow(places)
+        self.draw(time, change)
+        self._asking.add(places)
+        self.select_object(current)
+        self._asking.ask()
+
+    def close(self) -> None:
+        """Let go of the viewer and all layers."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if self.session_store.sessions:
+            work = Work(
+                self.session_store.sessions,
+                self.session_store.journal,
+                self._seen(),
+                weakref.ref(self.points),
+            )
+            put_aside(self.labels, work)
+        let_go(self)
+        self._lying.close()
+        self._asking.close()
+        self.clicking.close()
+        self.boxes.close()
+        self.brush.close()
+        self.labels_writer.close()
+        dims = self.tools.viewer.dims.events
+        dims.order.disconnect(self._view_changed)
+        dims.ndisplay.disconnect(self._view_changed)
+        self.tools.viewer.layers.events.removed.disconnect(self._layer_removed)
+        for image in (self.image_axes.image, *self.image_axes.others):
+            image.events.data.disconnect(self._image_changed)
+        self.labels.events.data.disconnect(self._labels_changed)
+
+    def _watch(self) -> None:
+        dims = self.tools.viewer.dims.events
+        dims.order.connect(self._view_changed)
+        dims.ndisplay.connect(self._view_changed)
+        self.tools.viewer.layers.events.removed.connect(self._layer_removed)
+        for image in (self.image_axes.image, *self.image_axes.others):
+            image.events.data.connect(self._image_changed)
+        self.labels.events.data.connect(self._labels_changed)
+
+    def _seen(self) -> tuple[Any, ...]:
+        """Return what the work is done on, see `Work`."""
+        images = (self.image_axes.image, *self.image_axes.others)
+        data = (image.data for image in images)
+        return (self.image_axes.axes, self.session_store.channels, *data, self.labels.data)
+
+    def _has_room(self, label: int) -> bool:
+        """Whether the Labels layer can hold a label; its type grows where that is possible."""
+        return make_room(self.labels, label)
+
+    def _too_large(self, what: str) -> str:
+        kind = np.dtype(self.labels.data.dtype)
+        most = LARGEST_LABEL if is_in_memory(self.labels) else np.iinfo(kind).max
+        return (
+            f"{what} cannot be drawn: expected a number of at most {most}, which is what "
+            f"{self.labels.name!r} can hold. Give it a smaller number."
+        )
+
+    def _aim(self, index: tuple[int, ...], positive: bool) -> None:
+        """Have a click belong to the object it lies in; or begin one where that is meant."""
+        shape = self.labels.data.shape
+        asked, self.is_new_asked = self.is_new_asked, False
+        inside = all(0 <= i < size for i, size in zip(index, shape, strict=True))
+        if not inside:
+            return
+        store = self.session_store
+        current = store.object
+        # who has just asked for a new object clicks for that one, whatever lies there
+        is_for_new = asked and positive and not self.is_begun(current)
+        found = int(self.labels.data[index])
+        if found:
+            if found in store.labels and found != current and not is_for_new:
+                self.select_object(found)
+        elif positive and (
+            store.is_finished(current) or (self._each_begins() and self.is_begun(current))
+        ):
+            self.new_object()
+
+    def _adopt(self, wanted: dict[Place, Prompts]) -> list[tuple[int, Change]]:
+        """Give the sessions what differs from what they were given, one step of undo each."""
+        changes = []
+        places = [p for p in {**self._given, **wanted} if self._given.get(p) != wanted.get(p)]
+        groups: dict[tuple[int, int], list[Place]] = {}
+        for place in places:
+            groups.setdefault((place.time, place.object), []).append(place)
+        for (time, label), group in groups.items():
+            session = self.session_store.session(time, label, make=True)
+            if session is None:
+                continue
+            given = {place.plane: wanted.get(place, Prompts()) for place in group}
+            try:
+                change = session.give(given)
+            except IntSegError as err:
+                self._follow(group)
+                self.tools.signals.failed.emit(str(err))
+                continue
+            for place in group:
+                self._note(place, wanted.get(place, Prompts()))
+            self._asking.add(group)
+            changes.append((time, change))
+            self.session_store.session(time)
+        return changes
+
+    def _was_painted(self, time: int, change: Change) -> None:
+        self.draw(time, change)
+        self.tools.signals.changed.emit()
+
+    def _draw_changes(self) -> None:
+        changes, self._changes = self._changes, []
+        for time, change in changes:
+            self.draw(time, change)
+
+    def _paint(self, place: Place, is_new: bool) -> None:
+        self.labels_writer.paint(place, first=is_new)
+
+    def _view_changed(self, _event: Any = None) -> None:
+        now = self.displayed_slice
+        if isinstance(now, str):
+            self._was_adding = self._was_adding or self.points.mode == "add"
+            self.points.mode = "pan_zoom"
+            self.tools.signals.message.emit(now)
+            return
+        self.clicking.set_defaults(axis=now.plane.axis)
+        self.boxes.set_defaults()
+        if self._was_adding:
+            self._was_adding = False
+            self.points.mode = "add"
+        self.tools.signals.changed.emit()
+
+    def _layer_removed(self, event: Any) -> None:
+        names = {self.image_axes.image: "image", self.points: "points", self.labels: "labels"}
+        if event.value in names:
+            self._lose(f"The {names[event.value]} layer {event.value.name!r} was removed")
+
+    def _image_changed(self, event: Any) -> None:
+        self._lose(f"The data of {event.source.name!r} was replaced")
+
+    def _labels_changed(self, _event: Any = None) -> None:
+        """Go on where the same labels lie in another array, as after a change of type."""
+        old, self._labels_data = self._labels_data, self.labels.data
+        if place_of(self.labels.data) is not None or old is self.labels.data:
+            return
+        if old.shape != self.labels.data.shape or not np.array_equal(old, self.labels.data):
+            self._lose(f"The data of {self.labels.name!r} was replaced")
+
+    def _image_moved(self, what: str) -> None:
+        name = self.image_axes.image.name
+        told = f"New {what.replace('_', ' ')} of {name!r}: labels and clicks follow."
+        if not self._measure():
+            told += (
+                " Propagation and smoothing keep the spacing with which they were begun here; "
+                "remove the Labels layer to begin anew with the new one."
+            )
+        self.tools.signals.message.emit(told)
+        self.tools.signals.changed.emit()
+
+    def _layer_put_back(self, layer: Layer, what: str) -> None:
+        self.tools.signals.message.emit(
+            f"New {what.replace('_', ' ')} of {layer.name!r} taken back: it lies where "
+            f"{self.image_axes.image.name!r} does. "
+            "Set that of the image, and all its layers follow."
+        )
+
+    def _measure(self) -> bool:
+        """Have the sessions measure by the spacing the image has now; return whether they do.
+
+        What was computed with another spacing could not be done again from the journal, so it is
+        kept from the first propagation or smoothing on.
+        """
+        sessions = self.session_store.sessions
+        new = {time: self.image_axes.volume(time) for time in sessions}
+        if all(np.allclose(s.volume.spacing, new[t].spacing) for t, s in sessions.items()):
+            return True
+        if any(line.get("do") in _MEASURING for line in self.session_store.journal.lines):
+            return False
+        for time, session in sessions.items():
+            session.volume.affine = new[time].affine
+            known = self.session_store.journal.lines[0].get("image")
+            if known is not None:
+                spacing = [float(mm) for mm in new[time].spacing]
+                self.session_store.journal.describe(image={**known, "spacing": spacing})
+        return True
+
+    def _lose(self, why: str) -> None:
+        self.close()
+        self.tools.signals.lost.emit(
+            f"{why}, so work on it has ended. Press New object to start again."
+        )
+
+
+def _refusal(now: DisplayedSlice | str) -> str | None:
+    return now if isinstance(now, str) else None

@@ -1,0 +1,122 @@
+"""Labels and measurements out of the window, in the worker's thread; without Qt."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+
+from napari_intseg.core.segmenter import Array
+from napari_intseg.io.beside import write_beside
+from napari_intseg.io.child_process import check_apart
+from napari_intseg.io.layer_grid import KEY, file_grid, layer_grid
+from napari_intseg.io.measurements import measure, write_measurements
+from napari_intseg.io.source import FileVolume, Source
+from napari_intseg.io.write import write_labels
+from napari_intseg.session.journal.recorder import Line, now
+from napari_intseg.session.journal.replay import about_labels
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.worker_thread import Outcome
+
+
+def export_labels(controller: ViewerController, path: Path) -> None:
+    """Write the labels of the time point in the window; a file that is there is replaced.
+
+    They get the geometry of the image's file, bit for bit, where the image was read from one by
+    our readers; else that of the layer. The journal is written along.
+    """
+    image_controller = _image_controller(controller)
+    if image_controller is None:
+        return
+    labels, meta = _labels(image_controller)
+    array, like = file_grid(labels, meta)
+    lines, time = list(image_controller.session_store.journal.lines), image_controller.time
+
+    inputs = _inputs(controller)
+
+    def work(_should_stop: Callable[[], bool]) -> str:
+        check_apart(path, *inputs)
+        write_labels(path, array, like, overwrite=True)
+        write_beside(path, [*lines, _about(labels, time)])
+        return f"Wrote {path.name}{_which(image_controller)}."
+
+    controller.worker.submit(work, lambda outcome: _tell(controller, outcome))
+    controller.signals.message.emit(f"Writing {path.name} …")
+
+
+def export_measurements(controller: ViewerController, path: Path) -> None:
+    """Write a table of all objects at the time point in the window, with the image's values."""
+    image_controller = _image_controller(controller)
+    if image_controller is None:
+        return
+    labels, meta = _labels(image_controller)
+    grid = layer_grid(labels, meta)
+    volume = image_controller.image_axes.volume(image_controller.time)
+    like = FileVolume(volume.data, grid.source, affine=grid.affine, channels=volume.n_channels > 0)
+
+    inputs = _inputs(controller)
+
+    def work(_should_stop: Callable[[], bool]) -> str:
+        check_apart(path, *inputs)
+        rows = measure(labels, like)
+        write_measurements(path, rows, like, overwrite=True)
+        count = f"{len(rows)} object{'' if len(rows) == 1 else 's'}"
+        return f"Measured {count}: {path.name}{_which(image_controller)}."
+
+    controller.worker.submit(work, lambda outcome: _tell(controller, outcome))
+    controller.signals.message.emit("Measuring …")
+
+
+def own_source(controller: ViewerController) -> Source | None:
+    """Return what is known of the file that the image was read from; None if nothing is."""
+    known = {} if controller.image is None else controller.image.metadata.get(KEY) or {}
+    source = known.get("source")
+    return source if isinstance(source, Source) else None
+
+
+def _inputs(controller: ViewerController) -> tuple[Path, ...]:
+    """Return the files of all images in the viewer, whoever read them."""
+    images = [layer for layer in controller.viewer.layers if isinstance(layer, Image)]
+    known = [(image.metadata.get(KEY) or {}).get("source") for image in images]
+    ours = [source.path for source in known if isinstance(source, Source)]
+    theirs = [Path(image.source.path) for image in images if image.source.path]
+    return (*ours, *theirs)
+
+
+def _image_controller(controller: ViewerController) -> ImageController | None:
+    if controller.image_controller is None:
+        controller.signals.failed.emit(
+            "There are no labels yet. Begin an object and click on it first."
+        )
+    return controller.image_controller
+
+
+def _labels(image_controller: ImageController) -> tuple[Array, dict[str, Any]]:
+    """Return a copy of the labels at the time point in the window, and where they lie."""
+    layer, image = image_controller.labels, image_controller.image_axes.image
+    grid = image_controller.image_axes.grid
+    where = tuple(image_controller.time if axis == "t" else slice(None) for axis in grid)
+    meta = layer.as_layer_data_tuple()[1]
+    meta["metadata"] = {KEY: {**(image.metadata.get(KEY) or {}), "time": image_controller.time}}
+    return np.array(layer.data[where]), meta
+
+
+def _about(labels: Array, time: int) -> Line:
+    """Return the journal's line on labels that are written."""
+    at = {"time": time} if time else {}
+    return {"t": now(), "do": "labels", **at, **about_labels(labels)}
+
+
+def _which(image_controller: ImageController) -> str:
+    count = image_controller.image_axes.n_times or 1
+    return f", time point {image_controller.time} of {count}" if count > 1 else ""
+
+
+def _tell(controller: ViewerController, outcome: Outcome[str]) -> None:
+    if outcome.error is not None:
+        controller.signals.failed.emit(told(outcome.error))
+    else:
+        controller.signals.message.emit(str(outcome.value))

@@ -1,0 +1,225 @@
+"""Models are loaded, warmed up and swapped in the inference thread; weights are fetched there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.inference.memory_ladder import memory_note, warm_up
+from napari_intseg.models.registry import DEFAULT_MODEL, find_model, load_model
+from napari_intseg.models.spec import identity_of
+from napari_intseg.ui.qt.signals import Signals, sentence, told
+from napari_intseg.ui.qt.worker_thread import Job, Outcome, Post, ShouldStop, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which model, and how it runs.
+
+    Parameters
+    ----------
+    name : str
+        As in the registry.
+    device, precision : str
+        "auto" is right for most.
+    weights : Path or None
+        A file that was picked; None: looked for in the usual folders.
+    """
+
+    name: str
+    device: str = "auto"
+    precision: str = "auto"
+    weights: Path | None = None
+
+
+def load(choice: Choice, old: Segmenter | None, should_stop: ShouldStop) -> Segmenter | None:
+    """Return the chosen model, warmed up, after the old one has given back its memory.
+
+    Where memory runs out, it is warmed up with less.
+
+    None if it was cancelled before it began. Runs in the inference thread: plans of cuDNN belong
+    to the thread that made them.
+    """
+    if should_stop():
+        return None
+    model = load_model(
+        choice.name, weights=choice.weights, device=choice.device, precision=choice.precision
+    )
+    _call(old, "release")
+    warm_up(model)
+    return model
+
+
+def devices() -> tuple[str, ...]:
+    """Return the devices there are; loads torch, so it runs in the inference thread."""
+    from napari_intseg.models.device import list_devices
+
+    return list_devices()
+
+
+def weights_key(name: str) -> str | None:
+    """Return the catalogue key of a model's weights; None if it needs none.
+
+    Of a model made of others, that of the first whose weights are not there.
+    """
+    spec = find_model(name)
+    lacking = [part for part in spec.parts if not find_model(part).has_weights]
+    return weights_key(lacking[0]) if lacking else spec.weights
+
+
+def keys_here() -> frozenset[str]:
+    """Return the catalogue keys of all weights that are at hand."""
+    from napari_intseg.models.weights.locate import list_weights
+
+    return frozenset(found.entry.key for found in list_weights() if found.path is not None)
+
+
+def has_weights(name: str) -> bool:
+    """Whether a model's weights are at hand, or it needs none."""
+    from napari_intseg.models.weights.locate import list_weights
+
+    key = weights_key(name)
+    if key is None:
+        return True
+    return any(f.entry.key == key and f.path is not None for f in list_weights())
+
+
+def _call(model: Any, name: str) -> None:
+    method = getattr(model, name, None)
+    if method is not None:
+        method()
+
+
+class Loader:
+    """Holds the model in use, and brings the next one.
+
+    Parameters
+    ----------
+    worker : Worker
+        Where models are loaded and weights fetched.
+    post : callable
+        Brings progress to the GUI thread.
+    signals : Signals
+        Told of what happens.
+    on_model : callable
+        Given each model when it is ready.
+    load_with : callable
+        Loads a model; another than `load` in tests.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        post: Post,
+        signals: Signals,
+        *,
+        on_model: Callable[[Segmenter], None],
+        load_with: Callable[..., Segmenter | None] = load,
+    ) -> None:
+        self.choice = Choice(DEFAULT_MODEL)
+        self.model: Segmenter | None = None
+        self.is_loading = False
+        self._worker = worker
+        self._post = post
+        self._signals = signals
+        self._on_model = on_model
+        self._load_with = load_with
+        self._fetching: Job[bool] | None = None
+        self._choices: dict[int, Choice] = {}  # by id of what was brought, for the way back
+
+    @property
+    def is_fetching(self) -> bool:
+        """Whether weights are on their way."""
+        return self._fetching is not None
+
+    def choose(self, choice: Choice) -> None:
+        """Load a model; clicks made meanwhile are answered by it when it is there."""
+        self.choice = choice
+        self.is_loading = True
+        self._signals.message.emit(f"Loading {choice.name} …")
+        self._signals.changed.emit()
+        self._worker.submit(
+            partial(self._load_with, choice, self.model), partial(self._loaded, choice), key=self
+        )
+
+    def put(self, choice: Choice, model: Segmenter) -> None:
+        """Use a model that has been loaded already."""
+        self.choice, self.model = choice, model
+        self._choices[id(model)] = choice
+        self._on_model(model)
+        self._signals.changed.emit()
+
+    def adopt(self, model: Segmenter, choice: Choice) -> None:
+        """Take a model that was loaded elsewhere, or used before, as the one in use."""
+        self.model, self.choice = model, choice
+        self._choices[id(model)] = choice
+        self._signals.changed.emit()
+
+    def follow(self, model: Segmenter | None) -> None:
+        """Go back to a model that was in use before, as undo did; the other gives back its memory.
+
+        Nothing happens while another one is on its way, which will be the one in use.
+        """
+        old = self.model
+        if model is None or model is old or self.is_loading:
+            return
+        choice = self._choices.get(id(model))
+        if choice is None:
+            who = identity_of(model)
+            choice = Choice(who.name, who.device, who.precision)
+        self.adopt(model, choice)
+        self._worker.submit(lambda _: _call(old, "release"), lambda _: None)
+
+    def fetch(self, key: str) -> None:
+        """Fetch weights, then load the model that is chosen."""
+        signals, post = self._signals, self._post
+
+        def progress(done: int, total: int) -> None:
+            post(partial(signals.progressed.emit, done, total, "bytes"))
+
+        self._signals.message.emit(f"Fetching weights {key!r} …")
+        self._fetching = self._worker.submit(partial(_fetch, key, progress), self._fetched)
+        self._signals.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop fetching; nothing is left behind."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+
+    def release(self) -> None:
+        """Give back the model's memory; the thread has ended."""
+        model, self.model = self.model, None
+        _call(model, "release")
+
+    def _loaded(self, choice: Choice, outcome: Outcome[Segmenter | None]) -> None:
+        self.is_loading = False
+        if outcome.error is not None:
+            self._signals.failed.emit(told(outcome.error))
+        elif outcome.value is not None:
+            self.model = outcome.value
+            self._choices[id(self.model)] = choice
+            self._on_model(self.model)
+            note = memory_note(self.model)
+            ready = f"{choice.name} is ready."
+            self._signals.message.emit(f"{ready} {sentence(note)}" if note else ready)
+        self._signals.changed.emit()
+
+    def _fetched(self, outcome: Outcome[bool]) -> None:
+        self._fetching = None
+        self._signals.progressed.emit(0, 0, "")
+        if outcome.error is not None:
+            self._signals.failed.emit(told(outcome.error))
+        elif outcome.value:
+            self.choose(replace(self.choice, weights=None))
+        else:
+            self._signals.message.emit("Fetching was cancelled; nothing is left behind.")
+        self._signals.changed.emit()
+
+
+def _fetch(key: str, progress: Callable[[int, int], None], should_stop: ShouldStop) -> bool:
+    """Return whether the weights arrived; False if it was cancelled."""
+    from napari_intseg.models.weights.locate import fetch
+
+    return fetch(key, on_progress=progress, should_stop=should_stop) is not None

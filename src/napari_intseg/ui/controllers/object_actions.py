@@ -1,0 +1,329 @@
+"""Locks, regions and overlaps from the window, without Qt; they hold at all time points."""
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels, Layer, Shapes
+
+from napari_intseg.core.segmenter import Array, BoolArray
+from napari_intseg.errors import DataError, IntSegError
+from napari_intseg.session.document import Change
+from napari_intseg.session.session import Session
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.layers.image_axes import ImageAxes
+from napari_intseg.ui.layers.points_codec import on_grid
+
+
+def session_now(controller: ViewerController) -> Session | None:
+    """Return the session at the time point in the window; None while there is none."""
+    image_controller = controller.image_controller
+    return (
+        None
+        if image_controller is None
+        else image_controller.session_store.session(image_controller.time)
+    )
+
+
+def protect(controller: ViewerController, **rules: Any) -> bool:
+    """Change rules of `Protection` at all time points; return whether that could be done."""
+    image_controller = controller.image_controller
+    if session_now(controller) is None or image_controller is None:
+        controller.signals.failed.emit("There is nothing to protect yet. Begin an object first.")
+        return False
+    try:
+        for session in image_controller.session_store.sessions.values():
+            session.protect(**rules)
+    except IntSegError as err:
+        controller.signals.failed.emit(str(err))
+        controller.signals.changed.emit()
+        return False
+    controller.signals.changed.emit()
+    return True
+
+
+def protect_region(controller: ViewerController, layer: Layer | None) -> bool:
+    """Let pixels change only inside a Shapes or Labels layer; None: everywhere."""
+    image_controller = controller.image_controller
+    if image_controller is None or layer is None:
+        return protect(controller, region=None)
+    try:
+        return protect(controller, region=region_of(layer, image_controller.image_axes))
+    except DataError as err:
+        controller.signals.failed.emit(str(err))
+        return False
+
+
+def region_of(layer: Layer, image_axes: ImageAxes) -> BoolArray:
+    """Return where a layer has shapes or labels, on the grid of a volume.
+
+    Raises
+    ------
+    DataError
+        If the layer is of another kind or on another grid.
+    """
+    shape = tuple(image_axes.shape[axis] for axis in image_axes.spatial)
+    if isinstance(layer, Labels) and layer.data.shape in (shape, shape[-2:]):
+        drawn: BoolArray = np.asarray(layer.data) != 0
+        return drawn
+    if isinstance(layer, Shapes) and len(layer.data) and layer.ndim in (2, len(image_axes.grid)):
+        flat = shape[-2:]
+        inside = np.zeros(flat, bool)
+        for vertices in layer.data:  # seen from above: a shape holds on all planes
+            one = Shapes([np.asarray(vertices)[:, -2:]], shape_type="polygon")
+            inside |= one.to_masks(mask_shape=flat).any(axis=0)
+        return inside
+    raise DataError(
+        f"layer is no region: expected shapes, or labels of shape {shape}, got {layer.name!r}. "
+        "Draw shapes over the image, or choose another layer."
+    )
+
+
+def set_locked(controller: ViewerController, locked: bool) -> None:
+    """Lock the current object's pixels, or unlock them, accepted or not."""
+    image_controller, session = controller.image_controller, session_now(controller)
+    if image_controller is None or session is None:
+        return
+    label = image_controller.session_store.object
+    for one in image_controller.session_store.sessions.values():
+        if label in one.objects and one.is_locked(label) != locked:
+            (one.lock_object if locked else one.unlock_object)(label)
+    controller.signals.changed.emit()
+
+
+def overlap(controller: ViewerController) -> dict[int, int]:
+    """Return how many pixels of the current answer others hold; empty unless people are asked."""
+    image_controller, session = controller.image_controller, session_now(controller)
+    if (
+        image_controller is None
+        or session is None
+        or isinstance(image_controller.displayed_slice, str)
+    ):
+        return {}
+    if (
+        session.protection.policy != "ask"
+        or image_controller.session_store.object not in session.objects
+    ):
+        return {}
+    return session.contested_on(
+        image_controller.displayed_slice.plane, image_controller.session_store.object
+    )
+
+
+def take_over(controller: ViewerController) -> None:
+    """Give the current object the pixels of its answer that others hold."""
+    image_controller, session = controller.image_controller, session_now(controller)
+    if (
+        image_controller is not None
+        and session is not None
+        and not isinstance(image_controller.displayed_slice, str)
+    ):
+        plane, label = image_controller.displayed_slice.plane, image_controller.session_store.object
+        _draw(controller, image_controller, lambda: session.take_over(plane, label))
+
+
+def drop_painted(controller: ViewerController) -> None:
+    """Let models' answers count again where the current object was painted by hand."""
+    image_controller, session = controller.image_controller, session_now(controller)
+    if image_controller is not None and session is not None:
+        _draw(
+            controller,
+            image_controller,
+            lambda: session.clear_painted(image_controller.session_store.object),
+        )
+
+
+def _draw(controller: ViewerController, image_controller: ImageController, act: Any) -> None:
+    try:
+        change: Change | None = act()
+    except IntSegError as err:
+        controller.signals.failed.emit(str(err))
+        return
+    if change is None:
+        controller.signals.message.emit("There is nothing of that kind here.")
+        return
+    image_controller.draw(image_controller.time, change)
+    controller.signals.changed.emit()
+
+
+def can(controller: ViewerController, action: str) -> bool:
+    """Whether there is something to "undo" or "redo" of the current object, at this time point."""
+    session, label = _session(controller), _label(controller)
+    return session is not None and session.can_go(action, label)
+
+
+def step(controller: ViewerController, action: str) -> None:
+    """Take back the last action for the current object, or bring it back; that is one action."""
+    label, title = _label(controller), None
+    if controller.image_controller is not None and _session(controller) is not None:
+        try:
+            title = controller.image_controller.go(action, label)
+        except IntSegError as err:
+            controller.signals.failed.emit(str(err))
+            return
+    controller.signals.message.emit(
+        f"{title or f'There is nothing to {action} of object {label}'}."
+    )
+    controller.signals.changed.emit()
+
+
+def remove(controller: ViewerController) -> None:
+    """Remove the current object at all time points; one step of undo at each."""
+    image_controller = controller.image_controller
+    if image_controller is None:
+        controller.signals.failed.emit("There is no object to remove yet.")
+        return
+    label = image_controller.session_store.object
+    controller.let_go(label)
+    try:
+        is_gone = image_controller.remove_object(label)
+    except IntSegError as err:
+        controller.signals.failed.emit(str(err))
+        return
+    told = "is removed. Undo brings it back" if is_gone else "has not been begun"
+    controller.signals.message.emit(f"Object {label} {told}.")
+
+
+def _label(controller: ViewerController) -> int:
+    return (
+        1
+        if controller.image_controller is None
+        else controller.image_controller.session_store.object
+    )
+
+
+def _session(controller: ViewerController) -> Session | None:
+    image_controller = controller.image_controller
+    return (
+        None
+        if image_controller is None
+        else image_controller.session_store.session(image_controller.time)
+    )
+
+
+def candidates(controller: ViewerController) -> list[Labels]:
+    """Return the Labels layers that objects can be taken from: all but the one worked on."""
+    own = None if controller.image_controller is None else controller.image_controller.labels
+    return [x for x in controller.viewer.layers if isinstance(x, Labels) and x is not own]
+
+
+def take(controller: ViewerController, layer: Labels, label: int) -> int | None:
+    """Take an object of a layer as the mask that clicks go on from.
+
+    It becomes the current object if that has not been begun, else a new one; at the time point in
+    the window, if there is a time axis. What cannot be taken is told through the voice.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        With an image chosen.
+    layer : Labels
+        On the image's grid. It stays as it is.
+    label : int
+        Of the object in the layer.
+
+    Returns
+    -------
+    int or None
+        The object's label in the layer worked on; None if nothing was taken.
+    """
+    try:
+        image_controller = _image_controller(controller)
+        data = _data(image_controller, layer)
+        return _take(image_controller, layer, data == label, label)
+    except IntSegError as err:
+        controller.signals.failed.emit(str(err))
+        return None
+
+
+def take_all(controller: ViewerController, layer: Labels) -> int:
+    """Take every object of a layer, each as one of its own; see `take`. Return how many."""
+    try:
+        image_controller = _image_controller(controller)
+        data = _data(image_controller, layer)
+        labels = [int(label) for label in np.unique(data) if label > 0]
+        if not labels:
+            raise DataError(
+                f"layer is empty: expected labels above 0, got none in {layer.name!r}. "
+                "Choose another layer."
+            )
+        for label in labels:
+            _take(image_controller, layer, data == label, label)
+    except IntSegError as err:
+        controller.signals.failed.emit(str(err))
+        return 0
+    controller.signals.message.emit(
+        f"{len(labels)} objects taken from {layer.name}. Click to correct."
+    )
+    return len(labels)
+
+
+def _image_controller(controller: ViewerController) -> ImageController:
+    """Return the work on the chosen image, begun if it was not."""
+    if controller.image_controller is None:
+        controller.new_object()
+    if controller.image_controller is None:
+        raise DataError(
+            "no image is worked on: expected one that is chosen, got none. Choose an image first."
+        )
+    if controller.image_controller.session_store.model is None:
+        raise DataError(
+            "model is not there yet: expected one that is loaded, got none. "
+            "Wait until it is, then take the object again."
+        )
+    return controller.image_controller
+
+
+def _data(image_controller: ImageController, layer: Labels) -> Array:
+    """Return a layer's labels at the time point in the window, on the volume's grid.
+
+    Raises
+    ------
+    DataError
+        If the layer is on another grid than the image.
+    """
+    image_axes = image_controller.image_axes
+    data = layer.data[0] if layer.multiscale else layer.data
+    shape = tuple(int(n) for n in data.shape)
+    if shape != image_axes.shape or not _lies_alike(image_controller, layer):
+        raise DataError(
+            f"layer is on another grid: expected that of {image_axes.image.name!r}, shape "
+            f"{image_axes.shape}, got shape {shape} of {layer.name!r}. "
+            "Resample it onto the image first."
+        )
+    where = tuple(image_controller.time if axis == "t" else slice(None) for axis in image_axes.grid)
+    return np.asarray(data[where])
+
+
+def _lies_alike(image_controller: ImageController, layer: Labels) -> bool:
+    corners = np.vstack([np.zeros(layer.ndim), np.diag(np.array(layer.data.shape) - 1.0)])
+    return bool(
+        np.allclose(
+            on_grid(layer, corners, image_controller.image_axes, image_controller.labels),
+            corners,
+            atol=0.1,
+        )
+    )
+
+
+def _take(image_controller: ImageController, layer: Labels, mask: Array, label: int) -> int:
+    if not mask.any():
+        raise DataError(
+            f"object is not there: expected a label of {layer.name!r} at this time point, got "
+            f"{label!r}. Hover over the object to see its label."
+        )
+    session_store = image_controller.session_store
+    if image_controller.is_begun(session_store.object) or session_store.is_finished(
+        session_store.object
+    ):
+        image_controller.new_object()
+    own = session_store.object
+    session = session_store.session(image_controller.time, own, make=True)
+    assert session is not None  # there is a model
+    change = session.set_initial_mask(mask)
+    image_controller.draw(image_controller.time, change)
+    image_controller.tools.signals.message.emit(
+        f"Object {own} is object {label} of {layer.name}. Click to correct it."
+    )
+    image_controller.tools.signals.changed.emit()
+    return own

@@ -1,0 +1,454 @@
+"""Propagation from the window: a plane at a time, so that clicks go in between."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils import cancelable_progress
+
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import IntSegError
+from napari_intseg.propagation.guard import Stop, warnings
+from napari_intseg.propagation.request import Method
+from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk
+from napari_intseg.session.session import Session
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.layers.points_codec import Place
+from napari_intseg.ui.qt.signals import sentence, told
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
+
+if TYPE_CHECKING:
+    from napari_intseg.ui.controllers.viewer_controller import ViewerController
+
+_NAMED = 3  # objects that broke out, in a status line
+
+
+class PropagationRun:
+    """One propagation, from the start to its end; a click on the way makes it begin again there.
+
+    Parameters
+    ----------
+    image_controller : ImageController
+        Whose objects spread, at the time point in the window.
+    labels : sequence of int
+        Of the objects, one after the other.
+    planes : range or None
+        Only to these; None: as far as the objects go.
+    settings : WalkSettings, optional
+        How.
+    together : str, optional
+        As in `Session.propagation_request`.
+    on_end : callable
+        Called once, with what to tell.
+
+    Attributes
+    ----------
+    labels : tuple of int
+        As given.
+    """
+
+    def __init__(
+        self,
+        image_controller: ImageController,
+        labels: Sequence[int],
+        planes: range | None,
+        *,
+        settings: WalkSettings | None = None,
+        together: str | None = None,
+        on_end: Callable[[str], None],
+    ) -> None:
+        self._image_controller = image_controller
+        self.labels, self._at = tuple(labels), 0
+        self._planes, self._settings, self._together = planes, settings, together
+        self._on_end = on_end
+        self._time, self._axis = image_controller.time, _axis(image_controller)
+        self._steps: Iterator[Step] | None = None
+        self._bar: Any = None
+        self._cancelled = False
+        self._done: set[tuple[int, Plane]] = set()
+        self._note = ""
+        self._stops: list[tuple[int, Stop]] = []
+        self.is_running = False
+
+    @property
+    def _is_of_many(self) -> bool:
+        return len(self.labels) > 1
+
+    def start(self) -> None:
+        """Begin as soon as all clicks are answered."""
+        self.is_running = True
+        self._image_controller.tools.signals.changed.connect(self._begin)
+        self._begin()
+
+    def cancel(self) -> None:
+        """Stop before the next plane; what is done is kept."""
+        self._cancelled = True
+        if self._steps is None:
+            self._begin()
+
+    def close(self) -> None:
+        """Stop at once and tell nobody."""
+        self._cancelled = True
+        self._stop()
+
+    def _begin(self) -> None:
+        if not self.is_running or self._steps is not None:
+            return
+        if self._is_cancelled():
+            self._end(f"Propagation cancelled; {_planes(self._done)} done and kept.")
+        elif self._image_controller.is_closed:
+            self._end("Propagation ended because its layers were removed.")
+        elif not self._image_controller.is_waiting:
+            self._ask()
+
+    def _ask(self) -> None:
+        session = self._session()
+        if session is None:
+            return  # the model is being loaded, and `changed` will tell when it is there
+        if self._axis is not None:
+            session.axis = self._axis
+        try:
+            request = self._request(session)
+        except IntSegError as err:
+            self._image_controller.tools.signals.failed.emit(str(err))
+            self._end("")
+            return
+        if request is not None:
+            self._walk(request)
+        elif self._at + 1 < len(self.labels):  # the window lives between two objects
+            self._at += 1
+            self._image_controller.tools.post(self._begin)
+        elif self.labels[-1] not in session.objects and not self._is_of_many:
+            self._end(f"Propagation ended because object {self.labels[-1]} was removed.")
+        else:
+            self._end(self._told())
+
+    def _request(self, session: Session) -> Walk | None:
+        """Return what is left to do for the object whose turn it is; None if nothing is."""
+        label = self.labels[self._at]
+        if not (session.can_propagate(label) if self._is_of_many else label in session.objects):
+            return None
+        request = session.propagation_request(
+            self._planes, settings=self._settings, label=label, together=self._together
+        )
+        return request if request.stretches else None
+
+    def _told(self) -> str:
+        """Return what has been done, in words."""
+        if not self._is_of_many:
+            done = f"propagated to {_planes(self._done)}" if self._done else "is up to date"
+            return f"Object {self.labels[0]} {done}."
+        if not self._done:
+            return f"All {len(self.labels)} objects are up to date."
+        count = len({label for label, _ in self._done})
+        many = f"{count} of {len(self.labels)} objects propagated"
+        return f"{many}, {_planes(self._done)} in all."
+
+    def _walk(self, request: Walk) -> None:
+        self._steps = walk(request)
+        if self._bar is None or not self._is_of_many:
+            self._close_bar()
+            many = f"{len(self.labels)} objects" if self._is_of_many else f"object {request.label}"
+            self._bar = cancelable_progress(
+                total=len(self.labels) if self._is_of_many else max(1, request.total),
+                desc=f"Propagating {many}",
+                cancel_callback=self.cancel,
+                file=StringIO(),  # the window shows it; nothing is printed
+            )
+        if self.is_running:  # napari has let the window live, which may have been closed
+            self._next()
+        else:
+            self._close_bar()
+
+    def _next(self) -> None:
+        steps = self._steps
+
+        def work(_: ShouldStop) -> Step | None:
+            return None if steps is None else next(steps, None)
+
+        self._image_controller.tools.worker.submit(work, self._stepped)
+
+    def _stepped(self, outcome: Outcome[Step | None]) -> None:
+        if not self.is_running:
+            return
+        step = outcome.value
+        if outcome.error is not None:
+            self._image_controller.tools.signals.failed.emit(told(outcome.error))
+            self._end("")
+        elif step is None or self._image_controller.is_closed or self._is_cancelled():
+            self._steps = None
+            if step is not None and not self._image_controller.is_closed:
+                self._take(step)
+            self._begin()
+        elif self._take(step):
+            if self.is_running:
+                self._next()
+        else:  # overtaken by a click: once that is answered, begin anew where it matters
+            self._steps = None
+            self._begin()
+
+    def _take(self, step: Step) -> bool:
+        session = self._session()
+        if session is None:
+            return False
+        label = step.walk.label
+        before = session.propagated_planes(step.stretch.axis, label) if step.plane is None else ()
+        if not session.accept_step(step):
+            return False
+        if step.plane is not None:
+            self._done.add((label, step.plane))
+            self._paint(label, step.plane)
+            self._tell(step.note)
+        for plane in before:  # what an earlier propagation left beyond the object's end
+            if plane.index in step.stretch and plane.index not in step.answered:
+                self._paint(label, plane)
+        self._stops += [(label, stop) for stop in step.stops]
+        done, total, of = step.done, max(1, step.total), "planes"
+        if self._is_of_many:
+            done, total, of = self._at + (done >= total), len(self.labels), "objects"
+        self._image_controller.tools.signals.progressed.emit(done, total, of)
+        if self._bar is not None:  # last: napari lets the window live here, which may be closed
+            self._bar.update(done - self._bar.n)
+        return True
+
+    def _tell(self, note: str) -> None:
+        """Tell what an answer says of itself, once; at the end it is told again."""
+        if note and note != self._note:
+            self._note = note
+            self._image_controller.tools.signals.message.emit(sentence(note))
+
+    def _paint(self, label: int, plane: Plane) -> None:
+        self._image_controller.labels_writer.paint(Place(self._time, label, plane))
+
+    def _session(self) -> Session | None:
+        return self._image_controller.session_store.session(self._time)
+
+    def _is_cancelled(self) -> bool:
+        return self._cancelled or (self._bar is not None and self._bar.is_canceled)
+
+    def _end(self, text: str) -> None:
+        self._stop()
+        broke_out = [sentence(warning) for warning in warnings(self._stops)]
+        if len(broke_out) > _NAMED:
+            broke_out[_NAMED:] = [f"And {len(broke_out) - _NAMED} more objects."]
+        more = [*([sentence(self._note)] if self._note else []), *broke_out]
+        self._on_end(" ".join([text, *more]) if text else text)
+
+    def _stop(self) -> None:
+        if self.is_running:
+            self.is_running = False
+            self._image_controller.tools.signals.changed.disconnect(self._begin)
+        self._steps = None
+        self._close_bar()
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _axis(image_controller: ImageController) -> int | None:
+    """Return the axis that is looked along; None in 3-D."""
+    now = image_controller.displayed_slice
+    return None if isinstance(now, str) else now.plane.axis
+
+
+def _planes(done: Collection[object]) -> str:
+    return f"{len(done)} plane{'' if len(done) == 1 else 's'}"
+
+
+Seen = tuple[int, int, Plane, float]
+
+
+class Review:
+    """The planes of the current object that a person should look at, and what tidies it.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Whose work.
+
+    Attributes
+    ----------
+    shown : Plane or None
+        Where `next` or `show` went last.
+    """
+
+    def __init__(self, controller: "ViewerController") -> None:
+        self._controller = controller
+        self._seen: set[Seen] = set()
+        self.shown: Plane | None = None
+
+    @property
+    def planes(self) -> tuple[tuple[Plane, float], ...]:
+        """Planes that were propagated to, the least sure first, and how sure they are, 0 to 1."""
+        session = self._session()
+        return () if session is None else _planes_to_check(session, session.object)
+
+    def next(self) -> Plane | None:
+        """Show the least sure plane that has not been shown yet.
+
+        After the last of the current object comes that of another which is not accepted, the least
+        sure first; after the last of all, it begins again.
+        """
+        image_controller, session = self._controller.image_controller, self._session()
+        if image_controller is None or session is None:
+            self._controller.signals.failed.emit("There is no plane to check yet. Propagate first.")
+            return None
+        objects = {
+            label: self._marks(image_controller.time, label) for label in self._objects(session)
+        }
+        if not any(objects.values()):
+            self._controller.signals.failed.emit("There is no plane to check yet. Propagate first.")
+            return None
+        left = {
+            label: [mark for mark in marks if mark not in self._seen]
+            for label, marks in objects.items()
+        }
+        if not any(left.values()):
+            left = objects
+            self._seen.difference_update(mark for marks in objects.values() for mark in marks)
+        first = left[session.object] or min((m for m in left.values() if m), key=_sureness)
+        _, label, plane, _ = first[0]
+        if label != session.object:
+            self._controller.select_object(label)
+        self.show(plane)
+        return plane
+
+    def _objects(self, session: Session) -> list[int]:
+        """Return the current object, and those that are not accepted."""
+        current = session.object
+        others = (label for label in session.objects if not session.is_finished(label))
+        return [current, *(label for label in others if label != current)]
+
+    def _marks(self, time: int, label: int) -> list[Seen]:
+        session = self._session()
+        return (
+            []
+            if session is None
+            else [(time, label, *row) for row in _planes_to_check(session, label)]
+        )
+
+    def show(self, plane: Plane) -> None:
+        """Bring a plane into the window."""
+        image_controller, session = self._controller.image_controller, self._session()
+        if image_controller is None or session is None:
+            return
+        bring(image_controller, plane)
+        self.shown = plane
+        sure = session.confidences.get(plane)
+        if sure is not None:
+            self._seen.add((image_controller.time, session.object, plane, sure))
+            axis = image_controller.image_axes.grid[image_controller.image_axes.spatial[plane.axis]]
+            number = image_controller.plane_number(plane)
+            left = sum(
+                (image_controller.time, session.object, *r) not in self._seen for r in self.planes
+            )
+            self._controller.signals.message.emit(
+                f"Object {session.object}, plane {axis} = {number}, {100 * sure:.0f} % sure; "
+                f"{left} more to check. Click to correct it, then propagate again."
+            )
+        self._controller.signals.changed.emit()
+
+    def clean_up(self, **options: Any) -> None:
+        """Tidy the current object at the time point in the window; see `Session.clean_up`."""
+        image_controller, session = self._controller.image_controller, self._session()
+        if (
+            image_controller is None
+            or session is None
+            or not image_controller.is_begun(session.object)
+        ):
+            self._controller.signals.failed.emit(
+                "There is nothing to tidy yet. Click on the object first."
+            )
+            return
+        now = image_controller.displayed_slice
+        if not isinstance(now, str):
+            session.axis = now.plane.axis
+        try:
+            change = session.clean_up(**options)
+        except IntSegError as err:
+            self._controller.signals.failed.emit(str(err))
+            return
+        image_controller.draw(image_controller.time, change)
+        count = len(change.planes)
+        said = f"{count} plane{'' if count == 1 else 's'} tidied" if count else "was tidy already"
+        self._controller.signals.message.emit(f"Object {session.object}: {said}.")
+        self._controller.signals.changed.emit()
+
+    @property
+    def reach_mm(self) -> float | None:
+        """How far from a clicked plane propagation goes at most; settable, None: no limit."""
+        return self._controller.settings.ending.reach_mm
+
+    @reach_mm.setter
+    def reach_mm(self, reach_mm: float | None) -> None:
+        settings = self._controller.settings
+        ending = replace(settings.ending, reach_mm=reach_mm)
+        self._controller.settings = replace(settings, ending=ending)
+
+    @property
+    def is_interpolating(self) -> bool:
+        """Whether shapes are interpolated between clicked planes without the model; settable."""
+        return self._controller.settings.method == "interpolate"
+
+    @is_interpolating.setter
+    def is_interpolating(self, on: bool) -> None:
+        method: Method = "interpolate" if on else "neighbour"
+        self._controller.settings = replace(self._controller.settings, method=method)
+
+    def _session(self) -> Session | None:
+        """Return the session in the window if it has the current object; it is selected then."""
+        image_controller = self._controller.image_controller
+        if image_controller is None or image_controller.is_closed:
+            return None
+        session = image_controller.session_store.session(image_controller.time)
+        label = image_controller.session_store.object
+        return session if session is not None and label in session.objects else None
+
+
+def _planes_to_check(session: Session, label: int) -> tuple[tuple[Plane, float], ...]:
+    found = session.confidences_of(label)
+    return tuple((plane, found[plane]) for plane in session.to_check(label=label))
+
+
+def _sureness(marks: list[Seen]) -> float:
+    return marks[0][3]
+
+
+def bring(image_controller: ImageController, plane: Plane, time: int | None = None) -> None:
+    """Show a plane in the window, whatever the order of the dims.
+
+    Parameters
+    ----------
+    image_controller : ImageController
+        Whose image it is of.
+    plane : Plane
+        Of any axis; that axis leaves the display if need be.
+    time : int, optional
+        The time point; that in the window by default.
+    """
+    dims, image_axes, labels = (
+        image_controller.tools.viewer.dims,
+        image_controller.image_axes,
+        image_controller.labels,
+    )
+    offset = dims.ndim - len(image_axes.grid)
+    here = np.array(labels.world_to_data(dims.point), float)[-len(image_axes.grid) :]
+    if len(image_axes.spatial) == 3:
+        axis = image_axes.spatial[plane.axis]
+        here[axis] = plane.index
+        if axis + offset in dims.displayed:
+            rest = [
+                a for a in range(dims.ndim) if a not in {s + offset for s in image_axes.spatial}
+            ]
+            others = [s + offset for s in image_axes.spatial if s != axis]
+            dims.order = (*rest, axis + offset, *others)
+    if time is not None and "t" in image_axes.grid:
+        here[image_axes.grid.index("t")] = time
+    world = np.asarray(labels.data_to_world(here), float)
+    hidden = [a for a in dims.order[: dims.ndim - dims.ndisplay] if a >= offset]
+    for one in hidden:
+        dims.set_point(one, float(world[one - offset]))

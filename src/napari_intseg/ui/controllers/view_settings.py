@@ -1,0 +1,313 @@
+"""Which values the model sees as black and white, given what is chosen and displayed."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from napari.layers import Image
+from numpy.typing import NDArray
+
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import IntSegError
+from napari_intseg.inference.graph_cut import GraphCut
+from napari_intseg.inference.intensity import WindowChoice, automatic_limits
+from napari_intseg.inference.slice_appearance import MEASURED_PX, SliceAppearance
+from napari_intseg.inference.slice_reader import SliceReader
+from napari_intseg.inference.zoom_in import is_seen_whole
+from napari_intseg.io.hooks import AUTOMATIC
+from napari_intseg.session.question import Setup
+from napari_intseg.ui.controllers.session_store import SessionStore
+from napari_intseg.ui.layers.image_axes import as_displayed
+from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop
+
+if TYPE_CHECKING:
+    from napari_intseg.ui.controllers.viewer_controller import ViewerController
+
+AS_SHOWN = "as displayed"
+"""The choice that follows the contrast limits of the image layer."""
+
+
+def window_now(chosen: WindowChoice, image: Image | None, *, mixed: bool = False) -> WindowChoice:
+    """Return the window to look through.
+
+    Parameters
+    ----------
+    chosen : str or (low, high) or Window or None
+        As `Session` takes it, or `AS_SHOWN`. None: 8-bit values as they are, others as displayed
+        if a person has set the limits, else automatic.
+    image : Image or None
+        What is looked at.
+    mixed : bool, default False
+        Whether other layers are mixed in, whose limits differ.
+    """
+    if chosen is None and image is not None and np.dtype(image.dtype).itemsize > 1:
+        chosen = None if is_automatic(image) else AS_SHOWN
+    if chosen != AS_SHOWN:
+        return chosen
+    if image is None or image.rgb or mixed:
+        return None
+    low, high = (float(limit) for limit in image.contrast_limits)
+    return (low, high) if low < high else None
+
+
+def is_automatic(image: Image) -> bool:
+    """Whether nobody has set the contrast limits since they were found automatically."""
+    limits = image.metadata.get(AUTOMATIC)
+    return limits is not None and tuple(limits) == tuple(image.contrast_limits)
+
+
+def show_automatic(image: Image, axes: str) -> None:
+    """Show an image through the window that the model sees it through, unless limits were set.
+
+    Limits that napari chose are those of the values themselves. Lazy data is left alone.
+    """
+    data = image.data
+    if not isinstance(data, np.ndarray) or image.rgb or image.multiscale:
+        return
+    is_plain = axes in ("yx", "zyx") and data.dtype.kind in "iuf" and data.dtype.itemsize > 1
+    if not is_plain or not data.size or is_automatic(image):
+        return
+    limits = tuple(float(limit) for limit in image.contrast_limits)
+    if limits != (float(np.nanmin(data)), float(np.nanmax(data))):
+        return
+    low, high, _ = automatic_limits(Volume(data, channels=False))
+    image.contrast_limits = low, high
+    image.metadata[AUTOMATIC] = tuple(image.contrast_limits)
+
+
+RECORD = "napari-intseg seen"
+"""Key of the labels' metadata: the model, and how it saw the image, as plain JSON."""
+
+REST_MS = 250
+PREVIEW_PX = 128
+
+Picture = NDArray[np.uint8]
+
+
+class ViewSettings:
+    """What the model sees of the chosen image.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Whose work.
+    post : callable
+        Calls back in the GUI thread after a while.
+    """
+
+    def __init__(self, controller: "ViewerController", post: Post) -> None:
+        self._controller, self._post = controller, post
+        self._image: Image | None = None
+        self._rests = 0
+        self._closed = False
+        controller.signals.changed.connect(self._follow)
+        controller.signals.answered.connect(self._record)
+        self._follow()
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._closed = True
+        self._controller.signals.changed.disconnect(self._follow)
+        self._controller.signals.answered.disconnect(self._record)
+        self._watch(None)
+
+    def choose_window(self, window: WindowChoice) -> None:
+        """Choose how values become grey; what was clicked is answered anew, as a step of undo."""
+        self._controller.choose_window(window)
+        self._again()
+
+    def choose(self, **changes: Any) -> None:
+        """Change further fields of the `Setup`; what was clicked is answered anew.
+
+        `context`, `colours` or `tiles`; one step of undo, and a line of the journal.
+        """
+        image_controller = self._controller.image_controller
+        if image_controller is None or image_controller.session_store.model is None:
+            self._controller.signals.failed.emit(
+                "There is nothing to look at yet. Begin an object first."
+            )
+            return
+        try:
+            image_controller.session_store.look(**changes)
+        except IntSegError as err:
+            self._controller.signals.failed.emit(str(err))
+        self._again()
+
+    @property
+    def setup(self) -> Setup | None:
+        """Model, window, channels and planes at the time point in the window."""
+        image_controller = self._controller.image_controller
+        if image_controller is None or image_controller.is_closed:
+            return None
+        session = image_controller.session_store.sessions.get(image_controller.time)
+        return None if session is None else session.setup
+
+    def limits(self, then: Callable[[Sequence[tuple[float, float]]], None]) -> None:
+        """Find what the model sees dark and bright now, channel by channel.
+
+        Parameters
+        ----------
+        then : callable
+            Given a pair for each channel that is shown, in the GUI thread; one for grey images.
+            Not called before there is anything to look at.
+        """
+        setup = self.setup
+        if setup is None:
+            self._controller.signals.failed.emit(
+                "There is nothing to look at yet. Begin an object first."
+            )
+            return
+
+        def work(_: ShouldStop) -> list[tuple[float, float]]:
+            seen = setup.options.intensity  # may read from the data
+            count = len(seen.channels) if seen.channels else 1
+            return [
+                (seen.low[i % len(seen.low)], seen.high[i % len(seen.high)]) for i in range(count)
+            ]
+
+        def done(outcome: Outcome[list[tuple[float, float]]]) -> None:
+            if not self._closed and outcome.value is not None:
+                then(outcome.value)
+
+        self._controller.worker.submit(work, done, key="limits")
+
+    def picture(self, then: Callable[[Picture | None], None]) -> None:
+        """Make a small picture of what the model sees of the slice in view, as RGB.
+
+        Parameters
+        ----------
+        then : callable
+            Given it in the GUI thread, uint8 (h, w, 3); None if there is none.
+        """
+        image_controller, setup = self._controller.image_controller, self.setup
+        now = None if image_controller is None else image_controller.displayed_slice
+        if setup is None or image_controller is None or now is None or isinstance(now, str):
+            then(None)
+            return
+        plane, image_axes, labels = now.plane, image_controller.image_axes, image_controller.labels
+        given = image_controller.session_store.sessions[image_controller.time].prompts(plane)
+
+        def work(_: ShouldStop) -> Picture:
+            return small(setup, plane, given)
+
+        def done(outcome: Outcome[Picture]) -> None:
+            picture, there = (
+                outcome.value,
+                self._controller.image_controller is image_controller
+                and image_controller.displayed_slice == now,
+            )
+            if picture is not None and there:
+                picture = as_displayed(self._controller.viewer, image_axes, labels, picture)
+            if not self._closed and there:
+                then(picture)
+
+        self._controller.worker.submit(work, done, key="preview", idle=True)
+
+    def _follow(self) -> None:
+        self._watch(self._controller.image)
+
+    def _watch(self, image: Image | None) -> None:
+        if image is self._image:
+            return
+        if self._image is not None:
+            self._image.events.contrast_limits.disconnect(self._limits_changed)
+        if image is not None:
+            image.events.contrast_limits.connect(self._limits_changed)
+        self._image = image
+
+    def _limits_changed(self, _event: Any = None) -> None:
+        """Answer anew when the limits have come to rest, if the model follows the display."""
+        self._rests += 1
+        self._post(partial(self._rested, self._rests), REST_MS)
+
+    def _rested(self, number: int) -> None:
+        setup = self.setup
+        if self._closed or number != self._rests or setup is None:
+            return
+        controller = self._controller
+        if (
+            window_now(controller.window, controller.image, mixed=bool(controller.others))
+            != setup.window
+        ):
+            self._again()
+
+    def _again(self) -> None:
+        image_controller = self._controller.image_controller
+        if (
+            image_controller is not None
+            and not image_controller.is_closed
+            and image_controller.session_store.model is not None
+        ):
+            image_controller.answer_again()
+        self._controller.signals.changed.emit()
+
+    def _record(self, _where: str, _seconds: float) -> None:
+        """Keep with the labels how they came about."""
+        image_controller, setup = self._controller.image_controller, self.setup
+        if image_controller is not None and setup is not None:
+            image_controller.labels.metadata[RECORD] = setup.seen()
+
+
+def small(setup: Setup, plane: Plane, given: Prompts | None = None) -> Picture:
+    """Return a slice as a setup's model sees it, its longer side 128 pixels, uint8 (h, w, 3).
+
+    Through the window for what is given, and without the noise that is taken from it; but noise of
+    slices above 512 pixels, which depends on the part looked at, stays.
+    """
+    shape = setup.volume.slice_shape(plane.axis)
+    read = SliceReader(setup.volume, plane, setup.context)
+    step = max(1, -(-max(shape) // PREVIEW_PX))
+    if step > 1 and not is_seen_whole(shape) and len(read.factors) == 1:
+        first = [
+            max(0, n // 2 - PREVIEW_PX) for n in shape
+        ]  # the middle: all would be much to read
+        raw = read(*(slice(f, f + 2 * PREVIEW_PX, 2) for f in first))
+    else:
+        raw = read(slice(0, shape[0], step), slice(0, shape[1], step))
+    options = setup.options
+    seeing = SliceAppearance(read, shape, options.intensity, options.denoise)
+    seen = seeing.shown(given)
+    soften = seeing.softener(seen) if max(shape) <= MEASURED_PX else None
+    if soften is None:
+        rgb = seen.intensity.to_rgb(raw)
+    else:
+        rgb = soften(seen.intensity.to_rgb(read(slice(0, shape[0]), slice(0, shape[1]))))
+        rgb = rgb[::step, ::step]
+    return np.asarray(np.rint(rgb * 255), np.uint8)
+
+
+class Refinement:
+    """Has every image that is worked on answered as chosen.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Whose answers. Whoever makes a refinement keeps it.
+    """
+
+    def __init__(self, controller: "ViewerController") -> None:
+        self._controller = controller
+        self._wanted: GraphCut | None = None
+        self._told: WeakKeyDictionary[SessionStore, GraphCut | None] = WeakKeyDictionary()
+        controller.signals.changed.connect(self._follow)
+
+    def choose(self, wanted: bool) -> None:
+        """Refine from now on, or not; the plane in the window is answered anew."""
+        self._wanted = GraphCut() if wanted else None
+        self._follow()
+
+    def _follow(self) -> None:
+        image_controller = self._controller.image_controller
+        if (
+            image_controller is None
+            or self._told.get(image_controller.session_store) == self._wanted
+        ):
+            return
+        session_store = image_controller.session_store
+        self._told[session_store] = self._wanted
+        session_store.look(graph_cut=self._wanted)
+        if session_store.model is not None:
+            image_controller.set_model(session_store.model)

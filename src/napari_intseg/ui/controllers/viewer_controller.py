@@ -1,0 +1,382 @@
+"""All that the widget does, without Qt: choose, click, propagate, undo."""
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.errors import IntSegError
+from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.models.spec import identity_of
+from napari_intseg.propagation.walk import WalkSettings
+from napari_intseg.session.embeddings import EmbeddingFiles
+from napari_intseg.session.propagator import TITLE_ALL
+from napari_intseg.ui.controllers.find_similar import FindSimilar
+from napari_intseg.ui.controllers.image_controller import ImageController, Tools
+from napari_intseg.ui.controllers.model_loader import Loader, load
+from napari_intseg.ui.controllers.prefetcher import Prefetch
+from napari_intseg.ui.controllers.prompt_tools import offered, use
+from napari_intseg.ui.controllers.propagation import PropagationRun
+from napari_intseg.ui.controllers.view_settings import show_automatic, window_now
+from napari_intseg.ui.layers.factory import layers_for
+from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
+from napari_intseg.ui.layers.layer_registry import is_in_use
+from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
+from napari_intseg.ui.layers.polygon_editor import PolygonEditor
+from napari_intseg.ui.qt.signals import Signals
+from napari_intseg.ui.qt.worker_thread import Post, Worker
+from napari_intseg.ui.storage.embedding_folder import EmbeddingFolder
+
+
+class ViewerController:
+    """One person's work in one viewer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Any; Qt is not needed.
+    post : callable
+        Has the GUI thread call a function soon, in order; may be called from any thread.
+    load_with : callable, optional
+        Loads a model; another than `load` in tests.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        post: Post,
+        *,
+        load_with: Callable[..., Segmenter | None] = load,
+    ) -> None:
+        self.viewer = viewer
+        self.post = post
+        self.signals = Signals()
+        self.worker = Worker(post)
+        self.loader = Loader(
+            self.worker, post, self.signals, on_model=self._model_ready, load_with=load_with
+        )
+        self.image_controller: ImageController | None = None
+        self.image: Image | None = None
+        self.axes = ""
+        self.others: tuple[Image, ...] = ()
+        self.channels: tuple[int, ...] | None = None
+        self.window: WindowChoice = None
+        self.each_click_begins = False  # an object, where there is none yet
+        self.planes: range | None = None  # that the last propagation was limited to
+        self.settings = WalkSettings()
+        self.embedding_folder = EmbeddingFolder()
+        self._spread: PropagationRun | None = None
+        self._spreads = 0
+        self._tools = Tools(viewer, self.worker, post, self.signals, self.embedding_folder)
+        self._binders: dict[Image, ImageController] = {}
+        self.prefetch = Prefetch(self, post)
+        self.outliner = PolygonEditor(self)
+        self.searching = FindSimilar(self)
+        self.signals.lost.connect(self._lost)
+
+    def choose_image(self, image: Image | None) -> None:
+        """Work on an image layer from now on; work on others stays as it is."""
+        if image is self.image:
+            return
+        self._stop_spread()
+        self.prefetch.go_on()
+        self.image, self.others, self.channels, self.axes = image, (), None, ""
+        self.image_controller = self._binders.get(image) if image is not None else None
+        if self.image_controller is not None:
+            image_axes = self.image_controller.image_axes
+            self.axes, self.others = image_axes.axes, image_axes.others
+            self.channels = self.image_controller.session_store.channels
+            self._activate()
+            self.loader.follow(self.image_controller.session_store.model)
+        elif image is not None:
+            try:
+                self.axes = possible_axes(image)[0]
+                show_automatic(image, self.axes)
+            except IntSegError as err:
+                self.signals.failed.emit(str(err))
+        self.signals.changed.emit()
+
+    def choose_axes(self, axes: str) -> None:
+        """Say what the axes of the image mean; work on it begins anew."""
+        if self.image is not None and axes != self.axes:
+            self.axes = axes
+            self._end_binder(self.image)
+
+    def choose_channels(
+        self, channels: tuple[int, ...] | None, others: tuple[Image, ...] = ()
+    ) -> None:
+        """Choose channels, or other layers to mix with the image; clicks are answered again."""
+        image = self.image
+        if image is None or (channels, others) == (self.channels, self.others):
+            return
+        self.others = tuple(o for o in others if can_mix(image, o))
+        self.channels = channels
+        had_binder = image in self._binders
+        self._end_binder(image)
+        if had_binder:
+            self._start(image)
+
+    def choose_window(self, window: WindowChoice) -> None:
+        """Choose how values are shown to the model; later answers see it."""
+        self.window = window
+
+    def new_object(self) -> None:
+        """Begin an object; the first one on an image makes the layers."""
+        if self.image is None:
+            self.signals.failed.emit("No image is chosen. Open an image, then choose it above.")
+            return
+        is_first = self.image_controller is None
+        if is_first:
+            self._start(self.image)
+        image_controller = self.image_controller
+        if image_controller is None or (is_first and not image_controller.has_earlier):
+            return
+        label = image_controller.new_object()
+        image_controller.is_new_asked = True
+        self._activate()
+        self.signals.message.emit(f"Object {label}: click on it.")
+
+    def select_object(self, label: int) -> None:
+        """Go on with an object."""
+        if self.image_controller is not None:
+            self.image_controller.select_object(label)
+            self._activate()
+
+    def accept_object(self) -> None:
+        """Lock the current object, and begin the next."""
+        image_controller = self.image_controller
+        if image_controller is None or not image_controller.is_begun(
+            image_controller.session_store.object
+        ):
+            self.signals.failed.emit("There is nothing to accept yet. Click on the object first.")
+            return
+        label = image_controller.session_store.object
+        self.set_finished(label, True)
+        self.new_object()
+        image_controller.is_new_asked = False  # a click inside another object goes on with that one
+        self.signals.message.emit(
+            f"Object {label} is locked. Next: object {image_controller.session_store.object}."
+        )
+
+    def set_finished(self, label: int, finished: bool) -> None:
+        """Lock an object against further prompts, or unlock it."""
+        if self.image_controller is not None:
+            self.image_controller.session_store.set_finished(label, finished)
+            self.signals.changed.emit()
+
+    def toggle_sign(self) -> None:
+        """Swap what a left click and a right click mean."""
+        if self.image_controller is not None:
+            self.image_controller.clicking.set_defaults(
+                sign=NEGATIVE if self.positive else POSITIVE
+            )
+            self.signals.changed.emit()
+
+    @property
+    def positive(self) -> bool:
+        """The sign of a plain left click."""
+        return self.image_controller is None or self.image_controller.clicking.positive
+
+    def propagate(self, planes: range | None = None, *, every: bool = False) -> None:
+        """Carry an object from its clicked planes to their neighbours.
+
+        Parameters
+        ----------
+        planes : range, optional
+            Only to these; as far as the object goes by default.
+        every : bool, default False
+            Every object that is not finished, as one step of undo; else the current one.
+        """
+        image_controller = self.image_controller
+        if self.is_propagating:
+            return
+        labels = self._to_propagate(every)
+        if image_controller is not None and not labels:
+            self.signals.failed.emit("Nothing to propagate yet. Click on the object first.")
+            return
+        if image_controller is None or len(image_controller.image_axes.spatial) < 3:
+            self.signals.failed.emit("Propagation needs clicks in a volume. Choose a 3-D image.")
+            return
+        self.planes, self._spreads = planes, self._spreads + 1
+        self._spread = PropagationRun(
+            image_controller,
+            labels,
+            planes,
+            settings=self.settings,
+            together=f"{TITLE_ALL} {self._spreads}" if every else None,
+            on_end=self._spread_ended,
+        )
+        self._spread.start()
+        self.signals.changed.emit()
+
+    def _to_propagate(self, every: bool) -> list[int]:
+        """Return the labels of what shall spread."""
+        if self.image_controller is None:
+            return []
+        session_store = self.image_controller.session_store
+        labels = session_store.labels if every else (session_store.object,)
+        return [
+            label
+            for label in labels
+            if self.image_controller.is_begun(label)
+            and not (every and session_store.is_finished(label))
+        ]
+
+    @property
+    def is_propagating(self) -> bool:
+        """Whether a propagation is under way."""
+        return self._spread is not None and self._spread.is_running
+
+    def cancel(self) -> None:
+        """Stop propagation, a search or a download; what is done is kept."""
+        self.loader.cancel()
+        self.searching.cancel()
+        if self._spread is not None:
+            self._spread.cancel()
+
+    def let_go(self, label: int) -> None:
+        """Stop propagating an object that is about to be removed."""
+        if self._spread is not None and self._spread.labels == (label,):
+            self._stop_spread()
+
+    def undo(self) -> None:
+        """Take back the last action at the time point in the window."""
+        self._go("undo")
+
+    def redo(self) -> None:
+        """Bring back what was undone last."""
+        self._go("redo")
+
+    def can(self, action: str) -> bool:
+        """Whether there is something to "undo" or "redo"."""
+        return self.image_controller is not None and self.image_controller.can(action)
+
+    def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
+        """Keep embeddings on disk from now on, or not any more with None."""
+        self.embedding_folder.put(
+            files, (b.session_store.sessions.values() for b in self._binders.values())
+        )
+        self.signals.changed.emit()
+
+    def close(self) -> None:
+        """Stop the thread, let go of all layers; nothing is left behind."""
+        self.prefetch.close()
+        self.outliner.close()
+        self.searching.close()
+        self._stop_spread()
+        for image_controller in self._binders.values():
+            image_controller.close()
+        self._binders.clear()
+        self.image_controller = self.image = None
+        self.worker.close()
+        self.loader.release()
+
+    def _start(self, image: Image) -> None:
+        try:
+            if len(self.axes) != image.ndim:  # its data was replaced
+                self.axes = possible_axes(image)[0]
+            others = tuple(o for o in self.others if o in self.viewer.layers and can_mix(image, o))
+            image_axes = ImageAxes(image, self.axes, others)
+            image_axes.volume(0)
+            shared = is_in_use(self.viewer, image)
+            points, labels, free = layers_for(self.viewer, image_axes)
+        except IntSegError as err:
+            self.signals.failed.emit(str(err))
+            return
+        self.others = others
+        image_controller = ImageController(
+            self._tools,
+            image_axes,
+            points,
+            labels,
+            window=self._window,
+            channels=self.channels,
+            first_label=free,
+            each_begins=lambda: self.each_click_begins,
+        )
+        self._binders[image] = self.image_controller = image_controller
+        if image_controller.goes_on and _is_same(
+            image_controller.session_store.model, self.loader.model
+        ):
+            self.loader.follow(image_controller.session_store.model)
+            image_controller.sync()
+        elif self.loader.model is not None:
+            image_controller.set_model(self.loader.model)
+        self._activate()
+        if shared:
+            self.signals.message.emit(
+                f"{image.name!r} is worked on in another panel, so this one has layers of its own."
+            )
+        self.signals.message.emit(
+            f"Object {image_controller.session_store.object}: left click says what belongs "
+            "to it, right click what does not."
+        )
+        self.signals.changed.emit()
+
+    def _window(self) -> WindowChoice:
+        return window_now(self.window, self.image, mixed=bool(self.others))
+
+    def _activate(self) -> None:
+        """Make the next click in the canvas one of ours."""
+        image_controller = self.image_controller
+        if image_controller is not None and not image_controller.is_closed:
+            self.viewer.layers.selection.active = image_controller.points
+            if not isinstance(image_controller.displayed_slice, str):
+                use(self, offered(self)[0])
+
+    def _go(self, action: str) -> None:
+        title = self.image_controller.go(action) if self.image_controller is not None else None
+        what = f"{action.capitalize()}: {title}" if title else f"There is nothing to {action}"
+        self.signals.message.emit(f"{what}.")
+        self.signals.changed.emit()
+        if (
+            self.image_controller is not None
+        ):  # after a comparison, which may have traded its models back
+            self.loader.follow(self.image_controller.session_store.model)
+
+    def _model_ready(self, model: Segmenter) -> None:
+        self.prefetch.go_on()
+        for image_controller in self._binders.values():
+            image_controller.set_model(model)
+
+    def _spread_ended(self, text: str) -> None:
+        self.signals.progressed.emit(0, 0, "")
+        if text:
+            self.signals.message.emit(text)
+        self.signals.changed.emit()
+
+    def _stop_spread(self) -> None:
+        spread, self._spread = self._spread, None
+        if spread is not None:
+            spread.close()
+            self.signals.progressed.emit(0, 0, "")
+
+    def _end_binder(self, image: Image) -> None:
+        image_controller = self._binders.pop(image, None)
+        if image_controller is not None:
+            self._stop_spread()
+            image_controller.close()
+        self.image_controller = None
+        self.signals.changed.emit()
+
+    def _lost(self, _text: Any = None) -> None:
+        self._binders = {i: b for i, b in self._binders.items() if not b.is_closed}
+        if self.image_controller is not None and self.image_controller.is_closed:
+            self._stop_spread()
+            self.image_controller = None
+        if self.image is not None and len(self.axes) != self.image.ndim:
+            try:
+                self.axes = possible_axes(self.image)[0]
+            except IntSegError as err:
+                self.axes = ""
+                self.signals.failed.emit(str(err))
+        self.signals.changed.emit()
+
+
+def _is_same(one: Segmenter | None, other: Segmenter | None) -> bool:
+    """Whether two models are the same network, perhaps loaded twice."""
+    if one is None or other is None:
+        return False
+    return one is other or identity_of(one) == identity_of(other)

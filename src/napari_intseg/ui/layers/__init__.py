@@ -1,0 +1,1 @@
+"""napari layers: prompts out of them, masks into them."""

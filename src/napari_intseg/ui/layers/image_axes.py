@@ -1,0 +1,265 @@
+"""How an image layer becomes volumes: which of its axes are planes, time and channels."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_intseg.core.lazy import Lazy
+from napari_intseg.core.segmenter import Array
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import DataError
+from napari_intseg.inference.slice_reader import Pyramid
+from napari_intseg.io.units import mm_per_unit
+
+AXES: dict[int, tuple[str, ...]] = {
+    2: ("yx",),
+    3: ("zyx", "tyx", "cyx"),
+    4: ("tzyx", "czyx", "ctyx"),
+    5: ("ctzyx",),
+}
+"""What the axes of a layer can mean, by their number; the first is what is supposed."""
+
+_MOST_CHANNELS = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageAxes:
+    """What is segmented, and on which grid: that of the image less its channels.
+
+    Parameters
+    ----------
+    image : Image
+        The layer that was chosen; it is never changed.
+    axes : str
+        One letter an axis, out of "t", "c", "z", "y" and "x"; see `AXES`.
+    others : tuple of Image
+        Layers of the same shape whose values are mixed with it, one channel each.
+    """
+
+    image: Image
+    axes: str
+    others: tuple[Image, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the grid that labels and points lie on."""
+        whole = level_0(self.image).shape
+        return tuple(int(n) for n, a in zip(whole, self.axes, strict=False) if a != "c")
+
+    @property
+    def grid(self) -> str:
+        """The axes of that grid."""
+        return self.axes.replace("c", "")
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """Axes of the grid along which a volume lies."""
+        return tuple(i for i, a in enumerate(self.grid) if a in "zyx")
+
+    @property
+    def n_times(self) -> int | None:
+        """Number of time points; None if there is no time axis."""
+        return self.shape[self.grid.index("t")] if "t" in self.grid else None
+
+    @property
+    def unit(self) -> str:
+        """What lengths are shown in: "mm", "µm" for what has micrometres or less, or "px"."""
+        mm = mm_per_unit(self.image.units[-1])
+        return "px" if mm is None else "µm" if mm < 1 else "mm"
+
+    def volume(self, time: int = 0) -> Volume:
+        """Return the volume at a time point, without copying or reading it."""
+        parts = [source(layer) for layer in (self.image, *self.others)]
+        fixed = {self.axes.index("t"): time} if "t" in self.axes else {}
+        channel = self.axes.index("c") if "c" in self.axes else None
+        whole = len(parts) == 1 and not fixed and channel is None
+        data = parts[0] if whole else Lazy(parts, fixed, channel)
+        corners = _corners(self.image)
+        steps = np.linalg.norm(corners[1:] - corners[0], axis=1)
+        lengths = [
+            float(step) * (mm_per_unit(unit) or 1.0)
+            for step, unit, axis in zip(steps, self.image.units, self.axes, strict=True)
+            if axis in "zyx"
+        ]
+        spacing = tuple(mm if np.isfinite(mm) and mm > 0 else 1.0 for mm in lengths)
+        has_channels = bool(self.image.rgb) or channel is not None or bool(self.others)
+        return Volume(data, spacing=spacing, channels=has_channels)
+
+    def index(self, time: int, plane: Plane) -> tuple[int | slice, ...]:
+        """Return where a plane's slice is on the grid."""
+        where: list[int | slice] = [slice(None)] * len(self.grid)
+        if "t" in self.grid:
+            where[self.grid.index("t")] = time
+        if len(self.spatial) == 3:
+            where[self.spatial[plane.axis]] = plane.index
+        return tuple(where)
+
+
+def source(image: Image) -> Any:
+    """Return what is read of a layer: of a multiscale image the level that suits."""
+    return Pyramid(image.data) if image.multiscale else image.data
+
+
+def level_0(image: Image) -> Any:
+    """Return a layer's array, of a multiscale image the finest."""
+    return image.data[0] if image.multiscale else image.data
+
+
+def possible_axes(image: Image) -> tuple[str, ...]:
+    """Return what an image's axes can mean, the likeliest first.
+
+    Raises
+    ------
+    DataError
+        If the image has too few or too many axes.
+    """
+    if image.ndim not in AXES:
+        raise DataError(
+            f"image cannot be segmented: expected 2 to 4 axes and channels, got {image.ndim} in "
+            f"{image.name!r}. Split the layer first (Layers › Split stack)."
+        )
+    choices = [a for a in AXES[image.ndim] if not (image.rgb and "c" in a)]
+    if not choices:
+        raise DataError(
+            f"image cannot be segmented: expected at most 4 axes of an RGB image, got {image.ndim} "
+            f"in {image.name!r}. Split the layer first (Layers › Split stack)."
+        )
+    guess = _guess(image, choices)
+    return (guess, *(a for a in choices if a != guess))
+
+
+def _guess(image: Image, choices: list[str]) -> str:
+    named = "".join(label[:1].lower() for label in image.axis_labels)
+    if named in choices:
+        return named
+    shape = level_0(image).shape[: image.ndim]
+    if image.ndim > 2 and 1 < shape[0] <= _MOST_CHANNELS and min(shape[-2:]) > 4 * shape[0]:
+        return next((a for a in choices if a[0] == "c"), choices[0])
+    return choices[0]
+
+
+def can_mix(image: Image, other: Image) -> bool:
+    """Whether another layer can be a further channel: same grid, in the same place."""
+    return (
+        other is not image
+        and not (image.rgb or other.rgb)
+        and level_0(other).shape == level_0(image).shape
+        and np.allclose(_corners(image), _corners(other))
+    )
+
+
+def _corners(layer: Image) -> Array:
+    corners = np.vstack([np.zeros(layer.ndim), np.eye(layer.ndim)])
+    return np.array([layer.data_to_world(c) for c in corners])
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayedSlice:
+    """A slice in the window."""
+
+    time: int
+    plane: Plane
+
+
+def displayed_slice(
+    viewer: ViewerModel, image_axes: ImageAxes, labels: Labels
+) -> DisplayedSlice | str:
+    """Return the slice that is displayed, or what to do to see one.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Its dims say which axes are displayed, in any order.
+    image_axes : ImageAxes
+        What the axes of the grid mean.
+    labels : Labels
+        Lies on the grid.
+    """
+    dims = viewer.dims
+    if dims.ndisplay == 3:
+        return "Clicks need a 2-D view: press Ctrl+Y, or the button with the cube, to leave 3-D."
+    offset = dims.ndim - len(image_axes.grid)
+    displayed = {axis - offset for axis in dims.displayed}
+    hidden = [i for i, axis in enumerate(image_axes.spatial) if axis not in displayed]
+    if len(hidden) != len(image_axes.spatial) - 2:
+        names = " and ".join(f"{image_axes.grid[a]}" for a in image_axes.spatial[-2:])
+        return f"Clicks need a view of two spatial axes: roll the axes until {names} are shown."
+    here = np.floor(np.asarray(labels.world_to_data(dims.point), float) + 0.5).astype(int)
+    here = np.clip(here, 0, np.array(image_axes.shape) - 1)
+    time = int(here[image_axes.grid.index("t")]) if "t" in image_axes.grid else 0
+    if not hidden:
+        return DisplayedSlice(time, Plane(0, 0))
+    return DisplayedSlice(time, Plane(hidden[0], int(here[image_axes.spatial[hidden[0]]])))
+
+
+def number_on_slider(
+    viewer: ViewerModel, image_axes: ImageAxes, labels: Labels, axis: int, index: int
+) -> int:
+    """Return the number at which a slider shows an index; the two differ where an axis is turned.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Its sliders count steps of the world.
+    image_axes : ImageAxes
+        The grid.
+    labels : Labels
+        Lies on the grid.
+    axis : int
+        Of the grid.
+    index : int
+        On the grid.
+    """
+    first, step = _steps(viewer, image_axes, labels, axis)
+    return round(first + step * index)
+
+
+def index_on_grid(
+    viewer: ViewerModel, image_axes: ImageAxes, labels: Labels, axis: int, number: int
+) -> int:
+    """Return the index on the grid that a slider shows at a number; see `number_on_slider`."""
+    first, step = _steps(viewer, image_axes, labels, axis)
+    return int(np.clip(round((number - first) / step), 0, image_axes.shape[axis] - 1))
+
+
+def as_displayed(
+    viewer: ViewerModel, image_axes: ImageAxes, labels: Labels, picture: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Return a slice, (H, W, 3) in the order of the grid, turned and mirrored as the canvas is."""
+    offset = viewer.dims.ndim - len(image_axes.grid)
+    rows, cols = (axis - offset for axis in viewer.dims.displayed[-2:])
+    if rows > cols:
+        picture = picture.transpose(1, 0, 2)
+    up_or_down, left_or_right = camera_of(viewer).orientation2d
+    for at, (axis, turned) in enumerate(
+        ((rows, up_or_down == "up"), (cols, left_or_right == "left"))
+    ):
+        if (_steps(viewer, image_axes, labels, axis)[1] < 0) != turned:
+            picture = np.flip(picture, at)
+    return picture
+
+
+def _steps(
+    viewer: ViewerModel, image_axes: ImageAxes, labels: Labels, axis: int
+) -> tuple[float, float]:
+    """Return the step of a slider that shows index 0, and by how many the next index differs."""
+    dims = viewer.dims
+    here = np.array(labels.world_to_data(dims.point), float)
+    here = np.where(np.isfinite(here), here, 0.0)
+    at = np.array([here, here])
+    at[:, axis] = 0, 1
+    first, second = (float(labels.data_to_world(position)[axis]) for position in at)
+    start, _, step = dims.range[dims.ndim - len(image_axes.grid) + axis]
+    step = float(step) or 1.0
+    slope = (second - first) / step
+    return (first - float(start)) / step, slope if slope else 1.0
+
+
+def camera_of(viewer: ViewerModel) -> Any:
+    """Return the camera of a viewer, where napari has it: in its scene since 0.9."""
+    scene = getattr(viewer, "scene", None)
+    return viewer.camera if scene is None else scene.camera

@@ -1,0 +1,254 @@
+"""The current object as polygons that can be edited: moving a vertex changes the mask."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Shapes
+
+from napari_intseg.core.segmenter import BoolArray
+from napari_intseg.core.volume import Plane
+from napari_intseg.errors import IntSegError
+from napari_intseg.inference.contour import TOLERANCE_PX, filled, outline
+from napari_intseg.session.session import Session
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.layers.layer_registry import note_made
+from napari_intseg.ui.layers.points_codec import FloatMatrix, Place, geometry
+from napari_intseg.ui.layers.shapes import CLOSED, frame_slice, slice_points, vertices_on
+
+if TYPE_CHECKING:
+    from napari_intseg.ui.controllers.viewer_controller import ViewerController
+
+TITLE = "Edit outline"
+_SHARE_OF_DIAGONAL = 0.012
+_DONE = ("added", "removed", "changed")
+
+Rings = tuple[FloatMatrix, ...]
+
+
+class PolygonEditor:
+    """Makes the polygon layer of one object on one plane, and takes it away again.
+
+    Only pixels between the old and the new polygon change: elsewhere the mask keeps every pixel
+    that a polygon with few vertices cannot tell.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Whose object in view.
+    """
+
+    def __init__(self, controller: "ViewerController") -> None:
+        self._controller = controller
+        self.layer: Shapes | None = None
+        self._image_controller: ImageController | None = None
+        self._place: Place | None = None
+        self._rings: Rings = ()
+        self._mask: BoolArray = np.zeros((0, 0), bool)
+        self._tolerance_px = TOLERANCE_PX
+        self._quiet = self._waiting = False
+        controller.viewer.layers.events.removed.connect(self._layer_removed)
+        controller.signals.changed.connect(self._follow_soon)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether polygons are being edited."""
+        return self.layer is not None
+
+    def begin(self, tolerance_px: float | None = None) -> None:
+        """Show the current object on the plane in view as polygons.
+
+        Parameters
+        ----------
+        tolerance_px : float, optional
+            See `outline`; by default so much that a hand can hold the vertices of a large object.
+        """
+        controller = self._controller
+        self.finish()
+        image_controller = controller.image_controller
+        now = (
+            None
+            if image_controller is None or image_controller.is_closed
+            else image_controller.displayed_slice
+        )
+        if image_controller is None or now is None or isinstance(now, str):
+            controller.signals.failed.emit(
+                now or "There is no object yet. Press New object, then click."
+            )
+            return
+        place = Place(now.time, image_controller.session_store.object, now.plane)
+        session = image_controller.session_store.session(now.time, place.object)
+        mask = None if session is None else self._own_mask(session, place)
+        if session is None or mask is None or not mask.any():
+            controller.signals.failed.emit(
+                f"Object {place.object} has no pixels on this plane. Click on it first."
+            )
+            return
+        if session.is_finished(place.object):
+            controller.signals.failed.emit(
+                "The object is accepted. Untick it in the list to go on with it."
+            )
+            return
+        self._image_controller, self._place = image_controller, place
+        self._tolerance_px = _coarseness(mask) if tolerance_px is None else tolerance_px
+        self._open(image_controller, place, session)
+        controller.signals.message.emit(
+            "Drag a vertex to correct the outline; add and remove vertices with napari's tools. "
+            "Press Done at the end."
+        )
+        controller.signals.changed.emit()
+
+    def finish(self) -> None:
+        """Take the polygons away; the mask stays as it is."""
+        layer, image_controller = self.layer, self._image_controller
+        if layer is None:
+            return
+        self._forget()
+        layers = self._controller.viewer.layers
+        if layer in layers:
+            layers.remove(layer)
+        if (
+            image_controller is not None
+            and not image_controller.is_closed
+            and image_controller.points in layers
+        ):
+            layers.selection.active = image_controller.points
+        self._controller.signals.changed.emit()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.finish()
+        self._controller.viewer.layers.events.removed.disconnect(self._layer_removed)
+        self._controller.signals.changed.disconnect(self._follow_soon)
+
+    def _open(self, image_controller: ImageController, place: Place, session: Session) -> None:
+        image_axes = image_controller.image_axes
+        colour = image_controller.labels.get_color(place.object)
+        height, width = frame_slice(image_axes, place.plane)
+        layer = Shapes(
+            ndim=len(image_axes.grid),
+            name=f"outline of object {place.object}",
+            edge_color="white" if colour is None else np.asarray(colour),
+            face_color="transparent",
+            edge_width=max(max(height, width) / 400, 0.15),
+            **geometry(image_axes),
+        )
+        self.layer = note_made(layer, image_axes.image, "outline")
+        self._controller.viewer.add_layer(layer)
+        self._trace(session, place)
+        layer.selected_data = set(range(len(layer.data)))
+        layer.mode = "direct"
+        layer.events.data.connect(self._edited)
+
+    def _trace(self, session: Session, place: Place) -> None:
+        """Draw the polygons of the mask as it is now."""
+        layer, image_controller = self.layer, self._image_controller
+        if layer is None or image_controller is None:
+            return
+        self._mask = self._own_mask(session, place)
+        self._rings = tuple(p.points for p in outline(self._mask, self._tolerance_px))
+        before, self._quiet = self._quiet, True
+        mode = layer.mode
+        layer.selected_data = set()
+        if len(layer.data):
+            layer.remove(list(range(len(layer.data))))
+        shapes = [
+            vertices_on(layer, image_controller.image_axes, image_controller.labels, place, ring)
+            for ring in self._rings
+        ]
+        if shapes:
+            layer.add(shapes, shape_type="polygon")
+        layer.mode = mode
+        self._quiet = before
+
+    def _edited(self, event: Any) -> None:
+        action = str(getattr(event.action, "value", event.action))
+        if self._quiet or action not in _DONE:
+            return
+        self._take()
+
+    def _take(self) -> None:
+        """Hand what the polygons say now to the session."""
+        layer, image_controller, place = self.layer, self._image_controller, self._place
+        if layer is None or image_controller is None or place is None:
+            return
+        session = image_controller.session_store.session(place.time, place.object)
+        if session is None:
+            return
+        rings = self._read(layer, image_controller, place.plane)
+        shape = self._mask.shape
+        before, after = filled(self._rings, shape), filled(rings, shape)
+        mask = np.where(before != after, after, self._mask)
+        self._rings = rings
+        if np.array_equal(mask, self._mask):
+            return
+        try:
+            change = session.set_initial({place.plane: mask}, TITLE)
+        except IntSegError as err:
+            self._controller.signals.failed.emit(str(err))
+            self._follow_soon()
+            return
+        finally:
+            image_controller.session_store.session(place.time)  # of the current object again
+        self._mask = self._own_mask(session, place)
+        image_controller.draw(place.time, change)
+        self._controller.signals.changed.emit()
+
+    def _read(self, layer: Shapes, image_controller: ImageController, plane: Plane) -> Rings:
+        kinds: Sequence[str] = layer.shape_type
+        return tuple(
+            slice_points(
+                layer, image_controller.image_axes, image_controller.labels, plane, vertices
+            )
+            for vertices, kind in zip(layer.data, kinds, strict=True)
+            if kind in CLOSED
+        )
+
+    def _follow_soon(self) -> None:
+        if self.layer is not None and not self._waiting:
+            self._waiting = True
+            self._controller.post(self._followed)
+
+    def _followed(self) -> None:
+        self._waiting = False
+        self._follow()
+
+    def _follow(self) -> None:
+        """Draw the polygons anew if the mask was changed by anything else: undo, a click."""
+        image_controller, place, session = self._image_controller, self._place, self._session()
+        if self.layer is None or image_controller is None or place is None:
+            return
+        if image_controller.is_closed or session is None or session.is_finished(place.object):
+            self.finish()
+        elif not np.array_equal(self._own_mask(session, place), self._mask):
+            self._trace(session, place)
+            self.layer.selected_data = set(range(len(self.layer.data)))
+
+    def _session(self) -> Session | None:
+        image_controller, place = self._image_controller, self._place
+        if image_controller is None or place is None:
+            return None
+        return image_controller.session_store.sessions.get(place.time)
+
+    def _own_mask(self, session: Session, place: Place) -> BoolArray:
+        if place.object not in session.objects:
+            return np.zeros(session.volume.slice_shape(place.plane.axis), bool)
+        return session.mask_on(place.plane, place.object)
+
+    def _layer_removed(self, event: Any) -> None:
+        if self.layer is not None and event.value == self.layer:
+            self._forget()
+            self._controller.signals.changed.emit()
+
+    def _forget(self) -> None:
+        if self.layer is not None:
+            self.layer.events.data.disconnect(self._edited)
+        self.layer = self._image_controller = self._place = None
+        self._rings = ()
+
+
+def _coarseness(mask: BoolArray) -> float:
+    """Return a tolerance that leaves an object some dozens of vertices, whatever its size."""
+    rows, cols = np.nonzero(mask)
+    diagonal_px = float(np.hypot(np.ptp(rows) + 1, np.ptp(cols) + 1))
+    return max(TOLERANCE_PX, _SHARE_OF_DIAGONAL * diagonal_px)

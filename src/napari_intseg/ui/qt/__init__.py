@@ -1,0 +1,1 @@
+"""What is Qt's: threads, signals, dialogs, keys."""

@@ -1,0 +1,54 @@
+"""What the room tells whoever listens: the window, or a test."""
+
+from psygnal import Signal
+
+from napari_intseg.core.memory_limits import is_out_of_memory
+from napari_intseg.errors import IntSegError
+
+
+class Signals:
+    """Signals, all emitted in the GUI thread."""
+
+    message = Signal(str)
+    """Something worth reading."""
+
+    failed = Signal(str)
+    """What went wrong, and what to do."""
+
+    changed = Signal()
+    """Objects, clicks, or what can be done has changed."""
+
+    given = Signal()
+    """Prompts have been given, moved or taken back by a person."""
+
+    answered = Signal(str, float)
+    """An answer is there: where, and the seconds it took."""
+
+    drawn = Signal(str)
+    """The mouse has drawn a "box" or a "scribble"."""
+
+    progressed = Signal(int, int, str)
+    """Planes or bytes done, in all (0: unknown), and of what; done equals all at the end."""
+
+    lost = Signal(str)
+    """A layer was removed and work on the image has ended; says what to do."""
+
+
+def sentence(note: str) -> str:
+    """Return a note as a sentence."""
+    return f"{note[:1].upper()}{note[1:]}."
+
+
+def told(error: Exception | None) -> str:
+    """Return an error in words that a person can act on."""
+    if isinstance(error, IntSegError):
+        return str(error)
+    if error is not None and is_out_of_memory(error):
+        return (
+            f"Memory ran out: {str(error) or type(error).__name__}. Close other programs, or "
+            "choose a smaller model or image."
+        )
+    return (
+        f"The model failed: {type(error).__name__}: {error}. Choose another model or device; if "
+        "it persists, please report it with this text."
+    )

@@ -1,0 +1,202 @@
+"""One long-lived thread for everything that would hold up the window.
+
+Plans of cuDNN and warmed-up kernels belong to a thread, so there is exactly one. Nothing here
+knows of Qt: what brings an outcome back to the GUI thread is given as `post`.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+from qtpy.QtCore import QObject, Qt, QThread, QTimer, Signal  # type: ignore[attr-defined]
+
+T = TypeVar("T")
+ShouldStop = Callable[[], bool]
+
+
+class Post(Protocol):
+    """Has the GUI thread call a function, soon and in order, or so many milliseconds later."""
+
+    def __call__(self, call: Callable[[], None], delay_ms: int = 0, /) -> None:
+        """May be called from any thread; a delay only from the GUI thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome(Generic[T]):
+    """What came of a job: a value, or an error that travels as one."""
+
+    value: T | None = None
+    error: Exception | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Job(Generic[T]):
+    """Something to do, and whom to tell."""
+
+    work: Callable[[ShouldStop], T]
+    done: Callable[[Outcome[T]], None]
+    key: Hashable = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    dropped: bool = False
+
+    def cancel(self) -> None:
+        """Ask it to stop early; its outcome still arrives unless it had not begun."""
+        self.stop.set()
+
+
+class Worker:
+    """Runs jobs one after the other in its thread, and hands their outcomes to the GUI thread.
+
+    Parameters
+    ----------
+    post : callable
+        Takes a function and has the GUI thread call it, soon and in order.
+    name : str
+        Of the thread.
+    """
+
+    def __init__(self, post: Post, *, name: str = "napari-intseg inference") -> None:
+        self._post = post
+        self._name = name
+        self._wake = threading.Condition()
+        self._waiting: deque[Job[Any]] = deque()
+        self._idle: deque[Job[Any]] = deque()
+        self._running: Job[Any] | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        with self._wake:
+            return self._running is None and not self._waiting and not self._idle
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._closed
+
+    def submit(
+        self,
+        work: Callable[[ShouldStop], T],
+        done: Callable[[Outcome[T]], None],
+        *,
+        key: Hashable = None,
+        first: bool = False,
+        idle: bool = False,
+    ) -> Job[T]:
+        """Have something done in the thread.
+
+        Parameters
+        ----------
+        work : callable
+            Called there with a function that says whether to stop early.
+        done : callable
+            Called with the outcome in the GUI thread; never after `close`.
+        key : hashable, optional
+            A waiting job of the same key is dropped: the newest wins. An idle job drops idle ones
+            only: what a person asked for is not replaced by what the program asks of itself.
+        first : bool, default False
+            Go before everything that waits.
+        idle : bool, default False
+            Go after everything else, whenever it comes: only while nothing else waits.
+        """
+        job = Job(work, done, key)
+        with self._wake:
+            if self._closed:
+                job.dropped = True
+                return job
+            queue = self._idle if idle else self._waiting
+            if key is not None:
+                for other in (self._idle,) if idle else (self._waiting, self._idle):
+                    _drop(other, key)
+            if first:
+                queue.appendleft(job)
+            else:
+                queue.append(job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            self._wake.notify()
+        return job
+
+    def close(self, timeout_s: float = 30.0) -> None:
+        """Drop what waits, ask what runs to stop, and wait for the thread to end."""
+        with self._wake:
+            self._closed = True
+            self._waiting.clear()
+            self._idle.clear()
+            if self._running is not None:
+                self._running.cancel()
+            self._wake.notify()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout_s)
+        self._thread = None
+
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
+            outcome = _attempt(job)
+            with self._wake:
+                self._running = None
+                closed = self._closed
+            if not closed:
+                self._post(partial(self._deliver, job, outcome))
+            del job, outcome  # nothing large stays alive while the thread sleeps
+
+    def _next(self) -> Job[Any] | None:
+        with self._wake:
+            while not self._waiting and not self._idle and not self._closed:
+                self._wake.wait()
+            if self._closed:
+                return None
+            self._running = (self._waiting or self._idle).popleft()
+            return self._running
+
+    def _deliver(self, job: Job[Any], outcome: Outcome[Any]) -> None:
+        if not self._closed and not job.dropped:
+            job.done(outcome)
+
+
+def _drop(queue: deque[Job[Any]], key: Hashable) -> None:
+    for old in [job for job in queue if job.key == key]:
+        old.dropped = True
+        queue.remove(old)
+
+
+def _attempt(job: Job[T]) -> Outcome[T]:
+    try:
+        return Outcome(job.work(job.stop.is_set))
+    except Exception as err:  # it travels as a value; the GUI thread tells the person
+        return Outcome(error=err)
+
+
+class GuiThread(QObject):
+    """Lets any thread have the GUI thread call something.
+
+    Make it in the GUI thread; `post` may then be called from anywhere.
+    """
+
+    _arrived = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arrived.connect(self._call, Qt.ConnectionType.QueuedConnection)
+
+    def post(self, call: Callable[[], None], delay_ms: int = 0, /) -> None:
+        """Have the GUI thread call a function: after other events, in the order of posting.
+
+        What the GUI thread posts to itself goes by a timer. Qt delivers signals that are queued
+        while it delivers signals without a pause; a timer lets mouse and drawing come between.
+        """
+        if QThread.currentThread() is self.thread():
+            QTimer.singleShot(delay_ms, partial(self._call, call))
+        else:
+            self._arrived.emit(call)
+
+    def _call(self, call: Callable[[], None]) -> None:
+        call()

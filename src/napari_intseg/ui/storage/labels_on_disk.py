@@ -1,0 +1,374 @@
+"""Labels that live on disk: in a folder that a person can find, and that is there the next day."""
+
+import os
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from numpy.typing import DTypeLike
+from platformdirs import user_data_path
+
+from napari_intseg.core.segmenter import Array
+from napari_intseg.errors import FileError, IntSegError
+from napari_intseg.io.layer_grid import KEY
+from napari_intseg.io.source import Source
+from napari_intseg.io.zarr_store import check_array_folder
+from napari_intseg.ui.layers.image_axes import ImageAxes
+from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
+
+if TYPE_CHECKING:  # which import this module
+    from napari_intseg.ui.controllers.image_controller import ImageController
+    from napari_intseg.ui.controllers.viewer_controller import ViewerController
+
+OURS = "napari-intseg kept"
+"""Key of the attributes of a zarr group that was made here: the shape it was made for."""
+
+_CHUNK_PX = 256
+_UNITS = {"mm": "millimeter", "µm": "micrometer"}
+_open: "weakref.WeakValueDictionary[Path, Any]" = weakref.WeakValueDictionary()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelsOnDisk:
+    """Labels on disk.
+
+    Parameters
+    ----------
+    path : Path
+        The OME-Zarr folder; without zarr a sparse ``.npy``.
+    array : zarr.Array or numpy.memmap
+        Of the grid's shape; written as it is changed.
+    is_old : bool
+        Whether it was there already, with what it holds.
+    """
+
+    path: Path
+    array: Any
+    is_old: bool
+
+
+def default_folder(image: Image) -> Path:
+    """Return the folder of an image's file if it can be written to, else one of the user's data."""
+    file = file_of(image)
+    if file is not None and file.parent.is_dir() and os.access(file.parent, os.W_OK):
+        return file.parent
+    return Path(user_data_path("napari-intseg")) / "labels"
+
+
+def file_of(image: Image) -> Path | None:
+    """Return the file or folder that an image layer was read from, None if there is none."""
+    known = (image.metadata.get(KEY) or {}).get("source")
+    path = known.path if isinstance(known, Source) else image.source.path
+    found = None if path is None else Path(path)
+    return found if found is not None and found.exists() else None
+
+
+def ending() -> str:
+    """Return what the names of kept labels end in: ".zarr", without zarr ".npy"."""
+    return ".npy" if find_spec("zarr") is None else ".zarr"
+
+
+def default_path(image_axes: ImageAxes, dtype: DTypeLike) -> Path:
+    """Return where labels of an image are kept unless another place is chosen.
+
+    Labels of the same grid that are there already, and that nobody has open, are gone on with;
+    anything else of that name is left alone.
+    """
+    file, folder = file_of(image_axes.image), default_folder(image_axes.image)
+    stem = (image_axes.image.name if file is None else file.name.split(".")[0]) or "image"
+    safe = "".join(c if c.isalnum() or c in " -_" else "_" for c in stem)
+    for number in count(1):
+        path = folder / f"{safe}_labels{'' if number == 1 else f'-{number}'}{ending()}"
+        if not path.exists() or (path not in _open and _fits(path, image_axes.shape, dtype)):
+            return path
+    raise AssertionError  # numbers do not end
+
+
+def keep(image_axes: ImageAxes, dtype: DTypeLike, path: Path) -> LabelsOnDisk:
+    """Open labels on disk, or make a place for them.
+
+    Parameters
+    ----------
+    image_axes : ImageAxes
+        Gives the grid.
+    dtype : dtype
+        Of the labels.
+    path : Path
+        A folder that is not there yet, or one made here for the same grid.
+
+    Raises
+    ------
+    FileError
+        If something else is there, or nothing can be written there.
+    """
+    is_old = path.exists()
+    if is_old and (path in _open or not _fits(path, image_axes.shape, dtype)):
+        raise FileError(
+            "labels have no place there: expected a new folder, or one with labels of this image "
+            f"that nobody has open, got {str(path)!r}. Choose another name."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        array = _opened(path) if is_old else _made(path, image_axes, np.dtype(dtype))
+    except OSError as err:
+        raise FileError(
+            f"labels cannot be kept there: expected a folder that can be written to, got "
+            f"{str(path)!r} ({err}). Choose another folder."
+        ) from err
+    _open[path] = array
+    if not is_old and path.suffix == ".zarr":
+        weakref.finalize(array, _tidy, path)
+    return LabelsOnDisk(path, array, is_old)
+
+
+def place_of(array: Any) -> Path | None:
+    """Return where an array of `keep` lives on disk; None for any other."""
+    return next((path for path, one in _open.items() if one is array), None)
+
+
+def held_pieces(array: Any) -> Iterator[tuple[slice, ...]]:
+    """Go through the parts of labels in which something has been written.
+
+    Of zarr arrays these are the chunks there are; of others every plane of the first axis.
+    """
+    path = place_of(array)
+    if path is None or path.suffix != ".zarr":
+        for index in range(array.shape[0]) if array.ndim > 2 else (slice(None),):
+            yield (slice(index, index + 1) if isinstance(index, int) else index,)
+        return
+    for file in (path / "0").rglob("*"):
+        at = file.relative_to(path / "0").parts
+        if file.is_file() and all(part.isdigit() for part in at):
+            yield tuple(
+                slice(int(i) * n, min((int(i) + 1) * n, size))
+                for i, n, size in zip(at, array.chunks, array.shape, strict=True)
+            )
+
+
+def largest_label(array: Any) -> int:
+    """Return the largest label; only what has been written is read."""
+    return max((int(np.max(array[where])) for where in held_pieces(array)), default=0)
+
+
+def copy(source: Any, target: Any) -> None:
+    """Make a target of the same shape, empty at first or a copy of earlier, hold the same."""
+    seen = set()
+    for array in (source, target):
+        for where in held_pieces(array):
+            key = tuple((part.start, part.stop) for part in where)
+            if key not in seen:
+                seen.add(key)
+                block: Array = np.asarray(source[where])
+                if block.any() or np.any(target[where]):
+                    target[where] = block
+
+
+def _made(path: Path, image_axes: ImageAxes, dtype: "np.dtype[Any]") -> Any:
+    shape = image_axes.shape
+    if path.suffix == ".npy":
+        return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    import zarr
+
+    group = zarr.create_group(str(path), zarr_format=2)
+    group.attrs.update({**_about(image_axes), OURS: list(shape)})
+    chunks = tuple(1 for _ in shape[:-2]) + tuple(min(_CHUNK_PX, n) for n in shape[-2:])
+    return group.create_array(
+        "0", shape=shape, dtype=dtype, chunks=chunks,
+        chunk_key_encoding={"name": "v2", "separator": "/"},
+    )  # fmt: skip
+
+
+def _about(image_axes: ImageAxes) -> dict[str, Any]:
+    """Return what OME-Zarr 0.4 says of labels on a grid; of turned axes their lengths only."""
+    spacing = dict(zip("zyx"[-len(image_axes.spatial) :], _lengths(image_axes), strict=True))
+    unit = _UNITS.get(image_axes.unit)
+    axes = [
+        {"name": a, "type": "time"}
+        if a == "t"
+        else {"name": a, "type": "space", **({"unit": unit} if unit else {})}
+        for a in image_axes.grid
+    ]
+    scale = [float(spacing.get(a, 1.0)) for a in image_axes.grid]
+    steps = [{"type": "scale", "scale": scale}]
+    datasets = [{"path": "0", "coordinateTransformations": steps}]
+    image = {"version": "0.4", "axes": axes, "datasets": datasets}
+    return {"multiscales": [image], "image-label": {"version": "0.4"}}
+
+
+def _lengths(image_axes: ImageAxes) -> list[float]:
+    per_mm = {"mm": 1.0, "µm": 1e3}.get(image_axes.unit, 1.0)
+    return [length * per_mm for length in image_axes.volume().spacing]
+
+
+def _opened(path: Path) -> Any:
+    if path.suffix == ".npy":
+        return np.lib.format.open_memmap(path, "r+")
+    import zarr
+
+    return zarr.open_group(str(path), mode="r+", zarr_format=2)["0"]
+
+
+def _fits(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> bool:
+    """Whether labels that were kept here before, for such a grid, are there."""
+    try:
+        if path.suffix == ".npy":
+            there = np.load(path, mmap_mode="r")
+            return bool(there.shape == shape and there.dtype == np.dtype(dtype))
+        import zarr
+
+        check_array_folder(path / "0")
+        group = zarr.open_group(str(path), mode="r", zarr_format=2)
+        array: Any = group["0"]
+        held: Any = dict(group.attrs).get(OURS)
+        return bool(held == list(shape) and array.dtype == np.dtype(dtype))
+    except (ImportError, OSError, KeyError, ValueError):  # whatever it is, it is not ours
+        return False
+
+
+def _tidy(path: Path) -> None:
+    """Take a folder away again in which nobody has ever written a label."""
+    with suppress(OSError):
+        if any(f.is_file() and not f.name.startswith(".") for f in (path / "0").rglob("*")):
+            return
+        for file in (*(path / "0").glob(".*"), *path.glob(".*")):
+            file.unlink()
+        (path / "0").rmdir()
+        path.rmdir()
+
+
+class LabelsLocation:
+    """Where the labels of the chosen image live.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Whose work.
+    """
+
+    def __init__(self, controller: "ViewerController") -> None:
+        self._controller = controller
+        self.is_moving = False
+
+    @property
+    def place(self) -> Path | None:
+        """The folder on disk; None: they are in memory, or there are none."""
+        image_controller = self._image_controller()
+        return None if image_controller is None else place_of(image_controller.labels.data)
+
+    def move(self, path: Path) -> None:
+        """Have the labels live in a new folder from now on; what is in the old one stays there.
+
+        They are copied in the inference thread. What is painted meanwhile is copied after it.
+        """
+        image_controller, signals = self._image_controller(), self._controller.signals
+        if image_controller is None or self.is_moving:
+            signals.failed.emit("There are no labels to keep yet. Begin an object first.")
+            return
+        labels, source = image_controller.labels, image_controller.labels.data
+        try:
+            kept = keep(image_controller.image_axes, source.dtype, _new(path))
+        except IntSegError as err:
+            signals.failed.emit(str(err))
+            return
+        written = _Written(labels)
+        image_controller.labels_writer.on_direct = written.note
+        self.is_moving = True
+        signals.message.emit(f"Copying the labels to {path.name} …")
+        signals.changed.emit()
+
+        def work(_: ShouldStop) -> None:
+            copy(source, kept.array)
+
+        def done(outcome: Outcome[None]) -> None:
+            written.close()
+            image_controller.labels_writer.on_direct = None
+            self.is_moving = False
+            if outcome.error is not None:
+                signals.failed.emit(told(outcome.error))
+            elif image_controller.is_closed or labels.data is not source:
+                signals.failed.emit("The labels were removed while they were copied.")
+            else:
+                self._swap(image_controller, kept, written)
+            signals.changed.emit()
+
+        self._controller.worker.submit(work, done)
+
+    def _swap(
+        self, image_controller: "ImageController", kept: LabelsOnDisk, written: "_Written"
+    ) -> None:
+        source = image_controller.labels.data
+        for indices in written.indices:
+            values = getattr(source, "vindex", source)[indices]
+            getattr(kept.array, "vindex", kept.array)[indices] = values
+        image_controller.labels.data = kept.array
+        self._controller.signals.message.emit(f"The labels are kept in {kept.path}.")
+
+    def _image_controller(self) -> "ImageController | None":
+        image_controller = self._controller.image_controller
+        return None if image_controller is None or image_controller.is_closed else image_controller
+
+
+class _Written:
+    """Notes which pixels of a layer are written."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        self.indices: list[Any] = []
+        write = labels.data_setitem
+
+        def noted(indices: Any, value: Any, refresh: bool = True) -> None:
+            self.note(indices)
+            write(indices, value, refresh)
+
+        labels.data_setitem = noted  # as napari itself calls it
+
+    def note(self, indices: Any) -> None:
+        """Take note of pixels."""
+        self.indices.append(tuple(np.asarray(i) for i in indices))
+
+    def close(self) -> None:
+        """Note nothing any more."""
+        vars(self._labels).pop("data_setitem", None)
+
+
+def _new(path: Path) -> Path:
+    path = path if path.suffix == ending() else path.with_name(path.name + ending())
+    if path.exists():
+        raise FileError(
+            f"labels are not written over something: expected a new name, got {str(path)!r}. "
+            "Choose another name."
+        )
+    return path
+
+
+LARGE_BYTES = 4 << 30
+
+
+def is_large(shape: tuple[int, ...], dtype: DTypeLike) -> bool:
+    """Whether an array has more than 4 GB, too much to be held in memory."""
+    return int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize > LARGE_BYTES
+
+
+def marks(shape: tuple[int, ...], dtype: DTypeLike = bool) -> Array:
+    """Return zeros that can be indexed in any way: in memory, or in a sparse file beyond 4 GB.
+
+    The file is temporary: it is gone with the array.
+    """
+    if not is_large(shape, dtype):
+        return np.zeros(shape, dtype)
+    with tempfile.TemporaryFile(prefix="napari-intseg-") as file:
+        return np.memmap(file, np.dtype(dtype), "w+", shape=shape)
+
+
+def window_of(data: Any, where: tuple[int | slice, ...]) -> Array:
+    """Return a part of any array; of numpy a view, of others only what is asked for is read."""
+    return np.asarray(data[where])

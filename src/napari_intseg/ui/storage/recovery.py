@@ -1,0 +1,372 @@
+"""Work is written down as it is done; what a crash interrupted is offered at the next start."""
+
+import json
+import logging
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image
+from platformdirs import user_config_path
+
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.errors import IntSegError
+from napari_intseg.io.beside import METADATA
+from napari_intseg.models.registry import load_model
+from napari_intseg.models.spec import ModelIdentity, identity_of
+from napari_intseg.session.journal.file import JournalFile, find_unfinished, new_path, prune
+from napari_intseg.session.journal.image_signature import image_signature
+from napari_intseg.session.journal.reader import Written
+from napari_intseg.session.journal.recorder import Journal, now
+from napari_intseg.session.journal.replay import Replayed, replay
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.model_loader import Choice
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.layers.image_axes import ImageAxes
+from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
+
+Signature = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Offer:
+    """Work on an image that a crash interrupted."""
+
+    image: Image
+    path: Path
+    written: Written
+
+    @property
+    def text(self) -> str:
+        """What a person reads."""
+        count = self.written.count
+        when = str(self.written.actions[-1].get("t", ""))[:16].replace("T", " at ")
+        return (
+            f"Work on this image was interrupted: {count} action{'s' * (count != 1)}, the last on "
+            f"{when} UTC."
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """An image as it was recognised: the layer, what its axes mean, and the array it held."""
+
+    image: Image
+    axes: str
+    data: Any
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the objects themselves; arrays are not gone through."""
+        return isinstance(other, Looked) and (
+            self.image is other.image and self.axes == other.axes and self.data is other.data
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Recovery:
+    """Journals of a viewer controller on disk.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Is watched; nothing in it needs to know.
+    folder : path
+        Where journals are.
+
+    Attributes
+    ----------
+    offer : Offer or None
+        What can be gone on with, on the image that is chosen.
+    trouble : str or None
+        Why work cannot be saved at present.
+    """
+
+    def __init__(self, controller: ViewerController, folder: Path) -> None:
+        self._controller, self._folder = controller, folder
+        self.offer: Offer | None = None
+        self.trouble: str | None = None
+        self.is_replaying = False
+        self._looked_at: Looked | None = None
+        self._signatures: list[tuple[Looked, Signature]] = []
+        self._files: dict[ImageController, JournalFile] = {}
+        controller.signals.changed.connect(self._changed)
+
+    def go_on(self) -> None:
+        """Do again what was interrupted, in the worker's thread, and show it."""
+        offer = self.offer
+        if offer is None or self.is_replaying:
+            return
+        if self._has_begun(offer.image):
+            self._controller.signals.failed.emit(
+                "New work on this image has begun. Undo does not bring the earlier back; remove "
+                "its Labels and Points layers first, then go on with the earlier work."
+            )
+            return
+        if self._controller.image_controller is None:
+            self._controller.new_object()
+        image_controller = self._controller.image_controller
+        if image_controller is None:
+            return
+        self.is_replaying = True
+        self._controller.signals.message.emit("Bringing back what was interrupted …")
+        in_use, image_axes, post = (
+            self._controller.loader.model,
+            image_controller.image_axes,
+            self._controller.post,
+        )
+        signals = self._controller.signals
+
+        def progress(done: int, total: int) -> None:
+            post(partial(signals.progressed.emit, done, total, "actions"))
+
+        def work(should_stop: ShouldStop) -> Replayed:
+            load = partial(_load, in_use)
+            return replay(
+                offer.written,
+                image_axes.volume,
+                load,
+                on_progress=progress,
+                should_stop=should_stop,
+            )
+
+        self._controller.worker.submit(work, partial(self._replayed, offer, image_controller))
+        signals.changed.emit()
+
+    def discard(self) -> None:
+        """Forget what was interrupted; its file goes."""
+        offer, self.offer = self.offer, None
+        if offer is not None:
+            try:
+                offer.path.unlink(missing_ok=True)
+            except OSError as err:
+                self._controller.signals.failed.emit(
+                    f"The file {offer.path} could not be removed: {err}."
+                )
+        self._controller.signals.changed.emit()
+
+    def save_elsewhere(self, folder: Path) -> bool:
+        """Go on saving in another folder, with everything that was done so far."""
+        image_controller = self._controller.image_controller
+        if image_controller is None:
+            return False
+        self._folder = folder
+        old = self._files.pop(image_controller, None)
+        if old is not None:
+            old.close()
+        self.trouble = None
+        self._attach(image_controller)
+        if self.trouble is None:
+            self._controller.signals.message.emit(f"Work is saved in {folder} from now on.")
+        self._controller.signals.changed.emit()
+        return self.trouble is None
+
+    def close(self) -> None:
+        """Note that work ended in an orderly way, and let go of all files."""
+        self._controller.signals.changed.disconnect(self._changed)
+        for image_controller in list(self._files):
+            self._end(image_controller)
+        self.offer = None
+
+    def _changed(self) -> None:
+        image, image_controller = self._controller.image, self._controller.image_controller
+        looked = None if image is None else Looked(image, self._controller.axes, image.data)
+        if looked != self._looked_at:
+            self._looked_at, self.offer = looked, None
+            if looked is not None:
+                self._look(looked)
+        for other in [b for b in self._files if b.is_closed]:
+            self._end(other)
+        if (
+            image_controller is not None
+            and image_controller not in self._files
+            and not image_controller.is_closed
+        ):
+            self._attach(image_controller)
+        file = None if image_controller is None else self._files.get(image_controller)
+        self.trouble = None if file is None else file.trouble
+
+    def _look(self, looked: "Looked") -> None:
+        """Have the image recognised, and interrupted work on it found, in the worker's thread."""
+        try:
+            volume = ImageAxes(looked.image, looked.axes).volume(0)
+        except (IntSegError, ValueError, IndexError):
+            return  # it cannot be segmented as it is, and that is told elsewhere
+        folder = self._folder
+
+        def work(_: ShouldStop) -> tuple[Signature, list[tuple[Path, Written]]]:
+            signature = image_signature(volume)
+            prune(folder)
+            return signature, find_unfinished(folder, signature)
+
+        self._controller.worker.submit(work, partial(self._found, looked))
+
+    def _found(
+        self, looked: "Looked", outcome: Outcome[tuple[Signature, list[tuple[Path, Written]]]]
+    ) -> None:
+        if outcome.value is None:
+            return
+        (signature, unfinished), image = outcome.value, looked.image
+        self._signatures = [known for known in self._signatures if known[0].image is not image]
+        self._signatures.append((looked, signature))
+        held = {file.path for file in self._files.values()}
+        unfinished = [one for one in unfinished if one[0] not in held]
+        if unfinished and looked == self._looked_at and not self._has_begun(image):
+            self.offer = Offer(image, *unfinished[0])
+        self._controller.signals.changed.emit()
+
+    def _attach(self, image_controller: ImageController) -> None:
+        image = image_controller.image_axes.image
+        looked = Looked(image, image_controller.image_axes.axes, image.data)
+        signature = next((s for known, s in self._signatures if known == looked), None)
+        if signature is None:
+            return  # `_found` comes back here
+        journal = image_controller.session_store.journal
+        spacing = [float(mm) for mm in image_controller.image_axes.volume(0).spacing]
+        signature = {**signature, "spacing": spacing}
+        journal.describe(image=signature)
+        image_controller.labels.metadata[METADATA] = journal.lines
+        post = self._controller.post
+        file = JournalFile(
+            new_path(self._folder, signature), lambda text: post(partial(self._failed, file, text))
+        )
+        self._files[image_controller] = file
+        journal.attach(file)
+        self.trouble = file.trouble
+
+    def _failed(self, file: JournalFile, text: str) -> None:
+        if file in self._files.values():
+            self.trouble = text
+            self._controller.signals.failed.emit(text)
+
+    def _end(self, image_controller: ImageController) -> None:
+        """Let go of a file; work whose layers were removed by hand stays on offer."""
+        file = self._files.pop(image_controller)
+        image_controller.session_store.journal.attach(None)
+        has_ended = (
+            not image_controller.is_closed
+            or image_controller.labels in self._controller.viewer.layers
+        )
+        looked = self._looked_at
+        if (
+            not has_ended
+            and looked is not None
+            and looked.image is image_controller.image_axes.image
+        ):
+            self._looked_at = None
+        file.close({"t": now(), "do": "close"} if has_ended else None)
+
+    def _has_begun(self, image: Image) -> bool:
+        image_controller = self._controller.image_controller
+        if image_controller is None or image_controller.image_axes.image is not image:
+            return False
+        return any(
+            line.get("do", "begin") != "begin"
+            for line in image_controller.session_store.journal.lines[1:]
+        )
+
+    def _replayed(
+        self, offer: Offer, image_controller: ImageController, outcome: Outcome[Replayed]
+    ) -> None:
+        self.is_replaying = False
+        signals = self._controller.signals
+        signals.progressed.emit(0, 0, "")
+        if outcome.value is None:
+            signals.failed.emit(told(outcome.error))
+        elif image_controller.is_closed or self._has_begun(offer.image):
+            signals.failed.emit("New work has begun meanwhile; the earlier work stays saved.")
+        else:
+            self._take(offer, image_controller, outcome.value)
+        signals.changed.emit()
+
+    def _take(self, offer: Offer, image_controller: ImageController, replayed: Replayed) -> None:
+        journal = Journal()
+        journal.lines = [*offer.written.lines, {"t": now(), "do": "go on"}]
+        old = self._files.pop(image_controller, None)
+        image_controller.session_store.take(replayed.sessions, journal)
+        self._attach(image_controller)
+        if old is not None:
+            old.close()
+        if self.trouble is None and image_controller in self._files:
+            offer.path.unlink(missing_ok=True)
+        self.offer = None
+        self._show_model(image_controller)
+        image_controller.show_all()
+        image_controller.select_object(image_controller.session_store.object)
+        lost = f" {len(replayed.differences)} differences." if replayed.differences else ""
+        self._controller.signals.message.emit(f"Brought back {offer.written.count} actions.{lost}")
+
+    def _show_model(self, image_controller: ImageController) -> None:
+        model, loader = image_controller.session_store.model, self._controller.loader
+        if model is not None and model is not loader.model:
+            who = identity_of(model)
+            loader.adopt(model, Choice(who.name, who.device, who.precision))
+
+
+def _load(in_use: Segmenter | None, wanted: ModelIdentity) -> Segmenter:
+    """Return the model of a journal: the one in use, if that is it."""
+    if in_use is not None:
+        found = identity_of(in_use)
+        if (found.name, found.sha256) == (wanted.name, wanted.sha256):
+            return in_use
+    return load_model(
+        wanted.name, device=wanted.device, precision=wanted.precision, **dict(wanted.options)
+    )
+
+
+VARIABLE = "NAPARI_INTSEG_SETTINGS"
+"""Environment variable with another place for the file."""
+
+_log = logging.getLogger(__name__)
+
+
+def settings_file() -> Path:
+    """Return where choices are remembered."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else user_config_path("napari-intseg") / "settings.json"
+
+
+def remembered() -> dict[str, Any]:
+    """Return all choices by name; none if there is no file, or it cannot be read."""
+    path = settings_file()
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as err:
+        _log.warning("settings in %s cannot be read and are left out: %s", path, err)
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def remember(**choices: Any) -> None:
+    """Remember choices, plain JSON each, beside those that are there.
+
+    The file is complete at any time. If it cannot be written the choices hold for this session,
+    and the log says so: a person who ticks a box is not to be stopped by that.
+    """
+    path = settings_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, json.dumps({**remembered(), **choices}, indent=2) + "\n")
+    except OSError as err:
+        _log.warning("settings cannot be kept in %s: %s", path, err)
+
+
+def _replace(path: Path, text: str) -> None:
+    number, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -1,0 +1,113 @@
+"""No command replaces what it reads, and all objects that it is given come out again."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_intseg.cli.main import main
+from napari_intseg.io.read import read_mask, read_volume
+from napari_intseg.io.write import write_labels
+
+CENTRES = (15, 45, 75)
+WALKER = ("--model", "random-walker", "--quiet")
+
+
+@pytest.fixture
+def cells(tmp_path):
+    rows, cols = np.mgrid[:60, :90]
+    labels = np.zeros((60, 90), np.uint8)
+    for number, col in enumerate(CENTRES, 1):
+        labels[np.hypot(rows - 30, cols - col) < 10] = number
+    tifffile.imwrite(tmp_path / "i.tif", np.where(labels > 0, 200, 30).astype(np.uint8))
+    tifffile.imwrite(tmp_path / "l.tif", labels)
+    (tmp_path / "soft.tif").symlink_to(tmp_path / "i.tif")
+    (tmp_path / "soft.csv").symlink_to(tmp_path / "l.tif")
+    (tmp_path / "soft.json").symlink_to(tmp_path / "l.tif")
+    return tmp_path
+
+
+COMMANDS = (
+    ("segment", "i.tif", "-o", "i.tif", "--click", "30,45"),
+    ("segment", "i.tif", "-o", "soft.tif", "--click", "30,45"),
+    ("segment", "soft.tif", "-o", "i.tif", "--click", "30,45"),
+    ("segment", "i.tif", "-o", "l.tif", "--init", "l.tif"),
+    ("segment", "i.tif", "-o", "o.tif", "--click", "30,45", "--probability", "soft.tif"),
+    ("segment", "i.tif", "-o", "o.tif", "--click", "30,45", "--probability", "o.tif"),
+    ("more", "i.tif", "l.tif", "-o", "l.tif"),
+    ("more", "i.tif", "l.tif", "-o", "i.tif"),
+    ("measure", "l.tif", "--image", "i.tif", "-o", "soft.csv"),
+    ("replay", "done.tif", "i.tif", "-o", "i.tif"),
+    ("replay", "done.tif", "i.tif", "-o", "done.tif"),
+    ("replay", "done.tif", "-o", "i.tif"),
+    ("compare", "i.tif", "--click", "30,45", "--model", "random-walker", "--model",
+     "region-growing", "--truth", "l.tif", "--json", "soft.json"),
+    ("compare", "i.tif", "--click", "30,45", "--model", "random-walker", "--model",
+     "region-growing", "--report", "i.tif"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_an_input_is_never_an_output(cells, monkeypatch, capsys, words):
+    monkeypatch.chdir(cells)
+    if "done.tif" in words:
+        assert main(["segment", "i.tif", "-o", "done.tif", "--click", "30,45", *WALKER]) == 0
+    before = {p.name: p.read_bytes() for p in cells.iterdir()}
+    assert main([*words, "--overwrite", "--quiet"]) == 2
+    told = capsys.readouterr().err
+    assert "output is an input" in told
+    assert told.count("\n") == 1
+    assert {p.name: p.read_bytes() for p in cells.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--click", "30,45@2"), ("--click", "30,45"), ("--click", "30,60@7")]
+)
+def test_all_objects_that_one_starts_from_are_kept(cells, words):
+    out = cells / "o.tif"
+    command = ["segment", str(cells / "i.tif"), "-o", str(out), "--init", str(cells / "l.tif")]
+    assert main([*command, *WALKER, *words]) == 0
+    found, given = tifffile.imread(out), tifffile.imread(cells / "l.tif")
+    assert {1, 2, 3} <= set(np.unique(found).tolist())
+    for number in (1, 3):
+        np.testing.assert_array_equal(found == number, given == number)
+
+
+def test_a_click_without_a_number_is_for_the_object_that_it_lies_in(cells, capsys):
+    out = cells / "o.tif"
+    command = ["segment", str(cells / "i.tif"), "-o", str(out), "--init", str(cells / "l.tif")]
+    assert main([*command, "--model", "random-walker", "--click", "30,75"]) == 0
+    told = capsys.readouterr()
+    assert "click 30,75 is for object 3, which it lies in" in told.err
+    assert "object 3: 1 click" in told.out
+    labels = tifffile.imread(out)
+    assert [labels[30, col] for col in CENTRES] == [1, 2, 3]
+
+
+def test_objects_and_names_of_dicom_seg_are_kept(shared, tmp_path):
+    pytest.importorskip("highdicom")
+    folder = shared / "data/samples/ct_dicom_series"
+    volume = read_volume(folder)
+    labels = np.zeros(volume.shape, np.uint8)
+    for number in (1, 2, 3):
+        labels[1, 100:110, 60 * number : 60 * number + 12] = number
+    names = {1: "liver", 2: "spleen", 3: "odd one"}
+    write_labels(tmp_path / "given.dcm", labels, volume, names=names)
+    out = tmp_path / "out.dcm"
+    words = ["segment", str(folder), "-o", str(out), "--init", str(tmp_path / "given.dcm")]
+    assert main([*words, *WALKER, "--name", "3=cyst"]) == 0
+    np.testing.assert_array_equal(read_mask(out, volume), labels)
+    import pydicom
+
+    told = pydicom.dcmread(out).SegmentSequence
+    assert [item.SegmentLabel for item in told] == ["liver", "spleen", "cyst"]
+
+
+@pytest.mark.parametrize("words", [("--click", "30,45@3000000000"), ("--label", "2147483648")])
+def test_labels_beyond_32_bits_are_told(cells, capsys, words):
+    command = ["segment", str(cells / "i.tif"), "-o", str(cells / "o.tif"), *WALKER, *words]
+    assert main([*command, "--click", "30,15"]) == 2
+    assert "label cannot be used: expected 1 to 2147483647" in capsys.readouterr().err
+    tifffile.imwrite(cells / "big.tif", np.full((60, 90), 3_000_000_000, np.uint32))
+    command = ["segment", str(cells / "i.tif"), "-o", str(cells / "o.tif"), *WALKER]
+    assert main([*command, "--init", str(cells / "big.tif")]) == 2
+    assert "label is too large" in capsys.readouterr().err

@@ -1,0 +1,298 @@
+"""What is in a folder of DICOM, and how slices become a volume."""
+
+import warnings
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from pydicom.uid import (
+    BasicTextSRStorage,
+    DigitalXRayImageStorageForPresentation,
+    SegmentationStorage,
+)
+
+from napari_intseg.errors import FileError
+from napari_intseg.io.dicom.series_reader import (
+    DicomWarning,
+    choose_series,
+    list_series,
+    read_series,
+)
+from napari_intseg.io.read import read_volume
+
+ANGLE = np.deg2rad(20)
+OBLIQUE = (np.cos(ANGLE), np.sin(ANGLE), 0, 0, 0, -1)
+PLANES = {
+    "axial": (1, 0, 0, 0, 1, 0),
+    "sagittal": (0, 1, 0, 0, 0, -1),
+    "coronal": (1, 0, 0, 0, 0, -1),
+    "flipped": (-1, 0, 0, 0, 1, 0),
+    "oblique": OBLIQUE,
+}
+
+
+def by_simpleitk(folder):
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    return reader.Execute()
+
+
+def expected(dicom, volume):
+    """The phantom's values at the places that the affine gives."""
+    index = np.stack([*np.indices(volume.shape), np.ones(volume.shape)], axis=-1)
+    return dicom.value_at((index @ volume.affine.T)[..., :3])
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_every_voxel_is_where_it_was_scanned(tmp_path, dicom, plane):
+    folder = dicom.Scan(cosines=PLANES[plane]).write(tmp_path / "s")
+    volume = read_volume(folder)
+    assert volume.dtype == np.int16
+    np.testing.assert_allclose(volume.data, expected(dicom, volume), atol=1)  # value is rounded
+    image = by_simpleitk(folder)
+    np.testing.assert_array_equal(volume.data, sitk.GetArrayFromImage(image))
+    itk = volume.source.itk
+    np.testing.assert_allclose(itk.spacing, image.GetSpacing(), rtol=1e-9)
+    np.testing.assert_allclose(itk.origin, image.GetOrigin(), rtol=1e-12)
+    np.testing.assert_allclose(itk.direction, image.GetDirection(), atol=1e-9)
+
+
+def test_the_real_series_is_that_of_simpleitk_bit_for_bit(shared):
+    folder = shared / "data" / "samples" / "ct_dicom_series"
+    (series,) = list_series(folder)
+    assert (series.modality, series.description) == ("CT", "CT Body 3.0")
+    assert series.shape == (20, 512, 512)
+    assert series.problems == ()
+    volume, image = read_series(series), by_simpleitk(folder)
+    np.testing.assert_array_equal(volume.data, sitk.GetArrayFromImage(image))
+    itk = volume.source.itk
+    assert itk.spacing == image.GetSpacing()
+    assert itk.origin == image.GetOrigin()
+    assert itk.direction == image.GetDirection()
+    assert volume.window == (-110, 190)  # the first of the two windows in the file, 40 / 300
+
+
+def test_series_in_one_folder_are_never_mixed(tmp_path, dicom):
+    first = dicom.Scan(n=4)
+    second = dicom.Scan(
+        n=3, cosines=PLANES["sagittal"],
+        tags={"SeriesDescription": "second", "SeriesNumber": 2, "Modality": "MR"},
+    )  # fmt: skip
+    first.write(tmp_path)
+    second.write(tmp_path)
+    found = list_series(tmp_path)
+    told = [(s.number, s.modality, s.description, s.slices) for s in found]
+    assert told == [(1, "MR", "second", 3), (2, "CT", "phantom", 4)]
+    assert found[0].spacing == pytest.approx((2.5, 0.8, 0.7))
+    assert {f.name for s in found for f in s.files} == {p.name for p in tmp_path.iterdir()}
+    with pytest.raises(FileError, match=r"got 2 in .*--series.*1: MR 'second'.*2: CT 'phantom'"):
+        read_volume(tmp_path)
+    assert read_volume(tmp_path, series=2).shape == (4, 12, 14)
+    assert read_volume(tmp_path, series="1").shape == (3, 12, 14)
+    assert read_volume(tmp_path, series=found[0].uid).shape == (3, 12, 14)
+    with pytest.raises(FileError, match=r"series does not exist: .*got 3"):
+        read_volume(tmp_path, series=3)
+
+
+def test_one_series_is_split_where_slices_lie_on_another_grid(tmp_path, dicom):
+    slices = dicom.Scan(n=4).slices()
+    other = dicom.Scan(n=2, cosines=PLANES["coronal"]).slices()
+    for data in other:
+        data.SeriesInstanceUID = slices[0].SeriesInstanceUID
+    dicom.Scan().write(tmp_path / "s", slices + other)
+    found = list_series(tmp_path / "s")
+    assert [s.slices for s in found] == [4, 2]
+    assert found[1].uid == found[0].uid + "#2"
+    assert choose_series(tmp_path / "s", found[1].uid).slices == 2
+
+
+def test_localizers_are_apart_and_do_not_hinder_the_choice(tmp_path, dicom):
+    dicom.Scan().write(tmp_path)
+    scout = dicom.Scan(n=1, cosines=PLANES["coronal"], tags={"SeriesNumber": 1})
+    scout.tags["ImageType"] = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    scout.write(tmp_path)
+    found = list_series(tmp_path)
+    assert [s.is_localizer for s in found] == [False, True]
+    assert "localizer" in str(found[1])
+    assert read_volume(tmp_path).shape == (5, 12, 14)
+    assert read_volume(tmp_path, series=2).shape == (1, 12, 14)
+
+
+def test_folders_in_a_folder_are_searched_if_it_has_no_slices(tmp_path, dicom):
+    (tmp_path / "readme.txt").write_text("a disc from the hospital")
+    (tmp_path / "ST0").mkdir()
+    dicom.Scan(n=3).write(tmp_path / "ST0" / "SE0")
+    assert read_volume(tmp_path).shape == (3, 12, 14)
+
+
+def test_other_objects_beside_the_slices_are_left_out(tmp_path, dicom):
+    dicom.Scan(n=3).write(tmp_path)
+    dicom.save(dicom.fresh(BasicTextSRStorage, Modality="SR"), tmp_path / "report")
+    mask = dicom.put_pixels(dicom.fresh(SegmentationStorage, Modality="SEG"), np.ones((4, 4), "u1"))
+    dicom.save(mask, tmp_path / "seg")
+    assert len(list_series(tmp_path)) == 1
+    with pytest.raises(FileError, match="file holds no image"):
+        list_series(tmp_path / "report")
+
+
+def test_a_missing_path_and_an_empty_folder_are_named(tmp_path):
+    with pytest.raises(FileError, match=r"file is missing: expected DICOM, got .*nowhere"):
+        list_series(tmp_path / "nowhere")
+    assert list_series(tmp_path) == []
+    with pytest.raises(FileError, match=r"folder does not hold one image: .* got 0"):
+        choose_series(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("heights", "told"),
+    [
+        ([0, 2.5, 5, 10, 12.5], r"1 slice is missing: at -42\.50 mm"),
+        ([0, 2.5, 10, 12.5, 15], r"2 slices are missing: at -45\.00, -42\.50 mm"),
+        ([0, 2.5, 5, 8.7, 11.2], r"unevenly spaced: 2\.50 to 3\.70 mm"),
+    ],
+)
+def test_gaps_are_told_with_their_places(tmp_path, dicom, heights, told):
+    folder = dicom.Scan(heights=heights).write(tmp_path / "s")
+    with pytest.warns(DicomWarning, match=told):
+        volume = read_volume(folder)
+    # the ends are right, the mean distance in between
+    assert volume.spacing[0] == pytest.approx(heights[-1] / 4)
+    with pytest.warns(DicomWarning, match=told):
+        again = read_volume(folder, resample=True)
+    assert again.spacing[0] == pytest.approx(2.5)
+    assert again.shape[0] == int(heights[-1] / 2.5) + 1
+    np.testing.assert_allclose(again.data, expected(dicom, again), atol=2)
+
+
+def test_a_long_gap_is_not_listed_to_its_end(tmp_path, dicom):
+    dicom.Scan(heights=[0, 1, 2, 103]).write(tmp_path / "s")
+    (series,) = list_series(tmp_path / "s")
+    assert "100 slices are missing" in series.problems[0]
+    assert len(series.problems[0]) < 200
+
+
+def test_small_errors_of_rounding_are_no_problem(tmp_path, dicom, rng):
+    heights = np.arange(8) * 2.5 + rng.uniform(-0.004, 0.004, 8)
+    dicom.Scan(heights=heights).write(tmp_path / "s")
+    assert list_series(tmp_path / "s")[0].problems == ()
+
+
+def test_the_same_slice_twice_is_taken_once(tmp_path, dicom):
+    scan = dicom.Scan()
+    slices = scan.slices()
+    scan.write(tmp_path / "s", [*slices, slices[2]])
+    with pytest.warns(DicomWarning, match="1 slices are there twice"):
+        volume = read_volume(tmp_path / "s")
+    np.testing.assert_allclose(volume.data, expected(dicom, volume), atol=1)
+
+
+def test_two_slices_at_one_place_are_told(tmp_path, dicom):
+    scan = dicom.Scan()
+    extra = scan.slices()[3]
+    slices = scan.slices()
+    extra.SeriesInstanceUID, extra.InstanceNumber = slices[0].SeriesInstanceUID, 99
+    extra.PixelData = bytes(len(extra.PixelData))
+    scan.write(tmp_path / "s", [*slices, extra])
+    with pytest.warns(DicomWarning, match=r"several slices at one position.*-42\.50"):
+        volume = read_volume(tmp_path / "s")
+    np.testing.assert_allclose(volume.data, expected(dicom, volume), atol=1)  # not the zeros
+
+
+def test_images_at_the_same_places_are_time_points(tmp_path, dicom):
+    scan = dicom.Scan(n=3)
+    early, late = scan.slices(), scan.slices()
+    for i, data in enumerate(late):
+        data.SeriesInstanceUID = early[0].SeriesInstanceUID
+        data.TemporalPositionIdentifier, early[i].TemporalPositionIdentifier = 2, 1
+        data.PixelData = (np.frombuffer(data.PixelData, "u2") + 500).astype("u2").tobytes()
+    scan.write(tmp_path / "s", late + early)
+    (series,) = list_series(tmp_path / "s")
+    assert (series.times, series.slices) == (2, 3)
+    assert "2 time points" in str(series)
+    with pytest.raises(FileError, match="one time point, got 2"):
+        read_volume(tmp_path / "s")
+    first, second = (read_volume(tmp_path / "s", time=t) for t in (0, 1))
+    np.testing.assert_array_equal(second.data, first.data + 500)
+
+
+SHEARS = {"towards the feet": (0.0, -0.3, 0.0), "sideways": (0.25, 0.1, 0.0)}
+
+
+@pytest.mark.parametrize("shear", SHEARS)
+def test_gantry_tilt_is_told_and_becomes_a_shear(tmp_path, dicom, shear):
+    folder = dicom.Scan(n=9, shape=(20, 24), shear=SHEARS[shear]).write(tmp_path / "s")
+    (series,) = list_series(folder)
+    angle = np.degrees(np.arctan(np.hypot(*SHEARS[shear][:2])))
+    assert f"{angle:.1f}° (gantry tilt)" in series.problems[0]
+    with pytest.warns(DicomWarning, match="gantry tilt.*Ask for resampling"):
+        volume = read_series(series)
+    np.testing.assert_allclose(volume.data, expected(dicom, volume), atol=1)
+    assert volume.source.itk is None  # ITK would lay the planes straight
+    with pytest.warns(DicomWarning, match="gantry tilt"):
+        straight = read_series(series, resample=True)
+    axes = straight.affine[:3, :3] / straight.spacing
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)
+    assert straight.source.itk is not None
+    imaged = straight.data > straight.data.min() + 1  # the corners that a tilt leaves empty
+    assert imaged.mean() > 0.5
+    inner = imaged.copy()
+    for axis in (1, 2):
+        inner &= np.roll(imaged, 1, axis) & np.roll(imaged, -1, axis)
+    np.testing.assert_allclose(straight.data[inner], expected(dicom, straight)[inner], atol=2)
+
+
+def test_slices_without_a_position_are_stacked_by_number_and_told(tmp_path, dicom):
+    slices = dicom.Scan().slices()
+    for data in slices:
+        del data.ImagePositionPatient
+    dicom.Scan().write(tmp_path / "s", slices)
+    with pytest.warns(DicomWarning, match="slices have no position"):
+        volume = read_volume(tmp_path / "s")
+    assert volume.spacing == pytest.approx((2.5, 0.8, 0.7))
+    order = [np.frombuffer(d.PixelData, "u2").reshape(12, 14) for d in slices]
+    np.testing.assert_array_equal(volume.data + 1024, order)
+
+
+def test_pictures_without_a_place_are_no_stack(tmp_path, dicom, rng):
+    uid = "1.2.3.4.5"
+    for name in "ab":
+        dicom.picture(
+            tmp_path / name, rng.integers(0, 4000, (6, 7)).astype(np.uint16), Modality="DX",
+            sop_class=DigitalXRayImageStorageForPresentation, SeriesInstanceUID=uid,
+        )  # fmt: skip
+    assert [s.uid for s in list_series(tmp_path)] == [uid, uid + "#2"]
+
+
+def test_size_and_orientation_that_are_missing_or_wrong_are_told(tmp_path, dicom):
+    slices = dicom.Scan(n=3).slices()
+    for data in slices:
+        del data.PixelSpacing
+        data.ImageOrientationPatient = [1, 0, 0, 1, 0, 0]
+    dicom.Scan().write(tmp_path / "s", slices)
+    (series,) = list_series(tmp_path / "s")
+    assert "pixels have no size; 1 mm is taken" in series.problems
+    assert "slices have no valid orientation; axial is taken" in series.problems
+    with pytest.warns(DicomWarning):
+        assert read_series(series).spacing == pytest.approx((2.5, 1, 1))
+
+
+def test_a_damaged_file_among_slices_is_told_by_its_name_alone(tmp_path, dicom):
+    folder = dicom.Scan(n=3).write(tmp_path / "s")
+    whole = next(folder.iterdir()).read_bytes()
+    at = whole.index(b"\x28\x00\x10\x00US")
+    (folder / "broken").write_bytes(whole[: at + 8] + b"\0\0" + whole[at + 10 :])  # no rows
+    with pytest.warns(DicomWarning, match="1 files cannot be read, such as 'broken'"):
+        assert [s.slices for s in list_series(folder)] == [3]
+    with pytest.raises(FileError, match="file cannot be read: expected a DICOM image"):
+        list_series(folder / "broken")
+    (folder / "broken").unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list_series(folder)
+
+
+def test_progress_is_told(tmp_path, dicom):
+    (series,) = list_series(dicom.Scan(n=3).write(tmp_path / "s"))
+    told = []
+    read_series(series, on_progress=lambda *n: told.append(n))
+    assert told == [(1, 3), (2, 3), (3, 3)]

@@ -1,0 +1,77 @@
+"""Files of the project that no code imports agree with the package."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import napari_intseg
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+CONDA_NAMES = {"torch": "pytorch", "simpleitk": "simpleitk"}
+YAML = sorted((CHECKOUT / ".github").rglob("*.yml"))
+
+
+def needs(lines: list[str]) -> dict[str, str]:
+    """Return the least version of each package, by its lower-case name."""
+    pairs = (re.match(r"([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?\s*(.*)", line).groups() for line in lines)
+    return {name.lower(): version.replace(" ", "") for name, version in pairs}
+
+
+def test_the_conda_recipe_needs_what_the_package_needs():
+    recipe = yaml.safe_load((CHECKOUT / "recipe" / "recipe.yaml").read_text("utf-8"))
+    told = needs(recipe["requirements"]["run"])
+    wanted = {
+        CONDA_NAMES.get(name, name): version
+        for name, version in needs(PROJECT["dependencies"]).items()
+    }
+    assert told == {**wanted, "python": PROJECT["requires-python"]}
+    assert recipe["context"]["version"] == napari_intseg.__version__
+
+
+def test_citation_and_changelog_name_this_version():
+    citation = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == napari_intseg.__version__
+    assert citation["license"] == PROJECT["license"]
+    changelog = (CHECKOUT / "CHANGELOG.md").read_text("utf-8")
+    assert f"\n## {napari_intseg.__version__}" in changelog
+
+
+@pytest.mark.parametrize("path", YAML, ids=lambda path: path.name)
+def test_forms_and_workflows_are_yaml(path):
+    held = yaml.safe_load(path.read_text("utf-8"))
+    if path.parent.name == "workflows":
+        # YAML 1.1 takes the key `on` for the word yes
+        assert {"name", True, "jobs"} <= set(held)
+        for job in held["jobs"].values():
+            assert job["runs-on"]
+            assert job["steps"]
+
+
+def test_scripts_that_the_workflows_run_exist():
+    text = "".join(path.read_text("utf-8") for path in YAML)
+    makefile = (CHECKOUT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"\bmake ([a-z-]+)", text):
+        assert f"\n{target}:" in makefile, target
+    assert "bash .ci/run" in text
+    assert (CHECKOUT / ".ci" / "run").is_file()
+
+
+def test_paths_can_live_on_windows():
+    """No name that Windows refuses, and none that differs from another by its case alone."""
+    paths = [
+        path.relative_to(CHECKOUT)
+        for folder in ("src", "tests", "docs", "examples", "benchmarks", "weights", "changes")
+        for path in (CHECKOUT / folder).rglob("*")
+        if "__pycache__" not in path.parts
+    ]
+    assert paths
+    reserved = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10))}
+    for path in paths:
+        assert not re.search(r'[<>:"|?*\\]|[. ]$', path.name), path
+        assert path.name.split(".")[0].lower() not in reserved, path
+        assert len(path.as_posix()) < 160, path
+    assert len({path.as_posix().lower() for path in paths}) == len(paths)

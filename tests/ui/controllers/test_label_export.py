@@ -1,0 +1,155 @@
+"""Export and Measure: what the window writes, and what it asks first."""
+
+import csv
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from napari.layers import Layer
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
+
+from napari_intseg.core.volume import Volume
+from napari_intseg.io.hooks import read_layers
+from napari_intseg.io.read import read_volume
+from napari_intseg.io.write import write_array
+from napari_intseg.ui.controllers.label_export import export_labels, export_measurements, own_source
+from napari_intseg.ui.panels.export_panel import ExportPanel
+
+
+def open_image(controller, path):
+    ((data, meta, kind),) = read_layers(str(path))
+    layer = Layer.create(data, meta, kind)
+    controller.viewer.add_layer(layer)
+    controller.choose_image(layer)
+    return layer
+
+
+def draw(controller, where):
+    """Draw an object by hand, as with napari's brush."""
+    controller.new_object()
+    controller.image_controller.labels.data[where] = 1
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """A sagittal scan: its planes run along x."""
+    affine = np.eye(4)
+    affine[:3, :3] = [[2.0, 0, 0], [0, 0, 0.5], [0, -0.5, 0]]
+    affine[:3, 3] = (5, 6, 7)
+    data = np.arange(6 * 20 * 24, dtype=np.int16).reshape(6, 20, 24)
+    write_array(tmp_path / "scan.nii.gz", data, Volume(data, affine=affine))
+    return tmp_path / "scan.nii.gz"
+
+
+def test_labels_go_back_onto_the_grid_of_the_file(controller, said, pump, scan, tmp_path):
+    layer = open_image(controller, scan)
+    assert own_source(controller).path == scan
+    draw(controller, (3, 4, 5))
+    export_labels(controller, tmp_path / "l.nii.gz")
+    pump.until(lambda: controller.worker.is_idle and "Wrote l.nii.gz." in said.messages)
+    image, labels = (nibabel.load(tmp_path / name) for name in ("scan.nii.gz", "l.nii.gz"))
+    assert labels.shape == image.shape
+    np.testing.assert_array_equal(labels.affine, image.affine)
+    (index,) = np.argwhere(np.asarray(labels.dataobj) == 1)
+    world = (labels.affine @ [*index, 1])[:3] * (-1, -1, 1)
+    np.testing.assert_allclose(world[::-1], layer.data_to_world((3, 4, 5)), atol=1e-5)
+
+
+def test_a_table_has_the_values_of_the_image(controller, said, pump, scan, tmp_path):
+    layer = open_image(controller, scan)
+    draw(controller, (slice(2, 4), 4, slice(1, 3)))
+    export_measurements(controller, tmp_path / "m.csv")
+    pump.until(lambda: controller.worker.is_idle and "Measured 1 object: m.csv." in said.messages)
+    with (tmp_path / "m.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["volume_ml"]) == pytest.approx(4 * 2 * 0.5 * 0.5 * 1e-3)
+    expected = np.asarray(layer.data)[2:4, 4, 1:3].mean()
+    assert float(row["mean_intensity"]) == pytest.approx(expected)
+
+
+def test_the_time_point_in_the_window_is_written(controller, said, pump, tmp_path):
+    layer = controller.viewer.add_image(np.zeros((3, 30, 40)), axis_labels=("t", "y", "x"))
+    controller.choose_image(layer)
+    draw(controller, (1, 5, 6))
+    controller.viewer.dims.set_point(0, 1)
+    export_labels(controller, tmp_path / "l.npy")
+    pump.until(lambda: "Wrote l.npy, time point 1 of 3." in said.messages)
+    assert np.argwhere(np.load(tmp_path / "l.npy")).tolist() == [[5, 6]]
+    export_measurements(controller, tmp_path / "m.csv")
+    pump.until(lambda: "Measured 1 object: m.csv, time point 1 of 3." in said.messages)
+
+
+def test_what_cannot_be_written_is_told(controller, said, pump, tmp_path):
+    export_labels(controller, tmp_path / "l.npy")
+    export_measurements(controller, tmp_path / "m.csv")
+    assert said.failures == ["There are no labels yet. Begin an object and click on it first."] * 2
+    controller.choose_image(controller.viewer.add_image(np.zeros((8, 30, 40))))
+    draw(controller, (1, 5, 6))
+    export_labels(controller, tmp_path / "l.json")
+    pump.until(lambda: len(said.failures) == 3)
+    assert said.failures[-1].startswith("COCO cannot hold these labels")
+
+
+@pytest.mark.gui
+def test_buttons_ask_for_a_file_and_before_one_is_replaced(
+    qapp, controller, said, pump, scan, tmp_path, monkeypatch
+):
+    assert isinstance(qapp, QApplication)
+    panel = ExportPanel(controller)
+    assert not panel.export.isEnabled()
+    open_image(controller, scan)
+    draw(controller, (3, 4, 5))
+    assert panel.export.isEnabled()
+    asked = []
+
+    def name(_parent, _title, start, filters, **_):
+        asked.append((start, filters))
+        return str(tmp_path / "mine"), filters.split(";;")[0]
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", name)
+    panel.export.click()
+    pump.until(lambda: "Wrote mine.nii.gz." in said.messages)
+    assert asked[0][0] == str(tmp_path / "scan_labels.nii.gz")
+    assert "DICOM" not in asked[0][1]
+    panel.measure.click()
+    pump.until(lambda: "Measured 1 object: mine.csv." in said.messages)
+    before = (tmp_path / "mine.csv").read_bytes()
+    (tmp_path / "mine.csv").write_bytes(b"keep")
+    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    panel.measure.click()
+    assert (tmp_path / "mine.csv").read_bytes() == b"keep"
+    said.messages.clear()
+    panel.measure.click()
+    pump.until(lambda: "Measured 1 object: mine.csv." in said.messages)
+    assert (tmp_path / "mine.csv").read_bytes() == before
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: ("", ""))
+    said.messages.clear()
+    panel.export.click()
+    assert not said.messages
+    panel.deleteLater()
+
+
+def test_a_layer_that_was_moved_is_written_where_it_is_now(controller, said, pump, scan, tmp_path):
+    layer = open_image(controller, scan)
+    layer.scale = 2 * np.asarray(layer.scale)
+    draw(controller, (3, 4, 5))
+    export_labels(controller, tmp_path / "l.mha")
+    pump.until(lambda: "Wrote l.mha." in said.messages)
+    image = sitk.ReadImage(str(tmp_path / "l.mha"))
+    np.testing.assert_allclose(image.GetSpacing(), (4.0, 1.0, 1.0))
+    assert read_volume(scan).spacing != read_volume(Path(tmp_path / "l.mha")).spacing
+
+
+def test_a_pyramid_is_measured_at_its_finest_level(controller, said, pump, tmp_path, rng):
+    fine = rng.integers(0, 900, (64, 80)).astype(np.uint16)
+    layer = controller.viewer.add_image([fine, fine[::2, ::2]], multiscale=True)
+    controller.choose_image(layer)
+    draw(controller, (slice(5, 9), slice(6, 12)))
+    export_measurements(controller, tmp_path / "m.csv")
+    pump.until(lambda: "Measured 1 object: m.csv." in said.messages)
+    with (tmp_path / "m.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["mean_intensity"]) == pytest.approx(fine[5:9, 6:12].mean())

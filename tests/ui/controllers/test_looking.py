@@ -1,0 +1,116 @@
+"""What the model sees: a change answers anew and is undone, a picture, and a record."""
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_intseg.core.volume import Plane
+from napari_intseg.ui.controllers.view_settings import (
+    AS_SHOWN,
+    PREVIEW_PX,
+    RECORD,
+    ViewSettings,
+    small,
+)
+
+
+@pytest.fixture
+def view_settings(controller):
+    view_settings = ViewSettings(controller, controller.post)
+    yield view_settings
+    view_settings.close()
+
+
+@pytest.fixture
+def faint(squares):
+    """The two squares in values that a wide window cannot tell apart, int16."""
+    return squares.astype(np.int16)
+
+
+@pytest.fixture
+def start(controller):
+    def run(data, **options):
+        controller.choose_image(controller.viewer.add_image(data, **options))
+        controller.new_object()
+        return controller.image_controller
+
+    return run
+
+
+def test_another_window_answers_anew_and_is_one_step_of_undo(
+    controller, view_settings, start, settle, faint
+):
+    view_settings.choose_window((0, 200))
+    image_controller = start(faint)
+    image_controller.points.add((20, 20))
+    settle()
+    np.testing.assert_array_equal(image_controller.labels.data > 0, faint == 200)
+    view_settings.choose_window((-3000, 3000))  # all is the same grey now
+    settle()
+    assert (image_controller.labels.data > 0).all()
+    controller.undo()
+    settle()
+    np.testing.assert_array_equal(image_controller.labels.data > 0, faint == 200)
+    assert len(image_controller.points.data) == 1  # the click is another step
+
+
+def test_the_model_follows_the_display_if_it_shall(
+    controller, view_settings, start, settle, pump, faint
+):
+    view_settings.choose_window(AS_SHOWN)
+    image_controller = start(faint, contrast_limits=(0, 200))
+    image_controller.points.add((20, 20))
+    settle()
+    for high in (1000, 2000, 3000):  # the slider is dragged
+        controller.image.contrast_limits = (-3000, high)
+    pump.until(lambda: bool((image_controller.labels.data > 0).all()))
+    settle()
+    assert view_settings.setup.window == (-3000, 3000)
+    view_settings.choose_window((0, 200))  # its own from now on
+    settle()
+    controller.image.contrast_limits = (-3000, 2500)
+    pump.drain()
+    settle()
+    np.testing.assert_array_equal(image_controller.labels.data > 0, faint == 200)
+
+
+def test_what_was_seen_is_kept_with_the_labels(view_settings, start, settle, faint):
+    view_settings.choose_window("bone")
+    image_controller = start(faint)
+    image_controller.points.add((20, 20))
+    settle()
+    record = json.loads(json.dumps(image_controller.labels.metadata[RECORD]))
+    assert record["model"] == "toy"
+    assert record["window"] == "bone"
+    assert (record["intensity"]["low"], record["intensity"]["high"]) == ([-500], [1300])
+
+
+def test_neighbouring_planes_and_colours_are_choices(view_settings, start, settle, boxes, said):
+    view_settings.choose(context=1)
+    assert "Begin an object first" in said.failures[-1]
+    image_controller = start(boxes)
+    image_controller.points.add((5, 12, 15))
+    settle()
+    view_settings.choose(context=1)
+    settle()
+    assert view_settings.setup.context == 1
+    assert small(view_settings.setup, Plane(0, 3))[9, 11].tolist() == [0, 200, 200]
+    view_settings.choose(context=-1)
+    assert "neighbouring planes cannot be shown" in said.failures[-1]
+    assert image_controller.session_store.sessions[0].undo_title == "Change context"
+
+
+def test_the_picture_is_what_the_model_sees(controller, view_settings, start, settle, pump, faint):
+    seen = []
+    view_settings.picture(seen.append)
+    assert seen == [None]
+    view_settings.choose_window((100, 200))
+    start(np.kron(faint, np.ones((6, 6), np.int16)))
+    controller.image_controller.points.add((100, 100))
+    settle()
+    view_settings.picture(seen.append)
+    pump.until(lambda: len(seen) == 2)
+    assert max(seen[1].shape) <= PREVIEW_PX
+    assert seen[1].dtype == np.uint8
+    assert set(np.unique(seen[1])) == {0, 255}

@@ -1,0 +1,210 @@
+"""Locks, regions and overlaps from the window, without Qt."""
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels, Shapes
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton
+
+from napari_intseg.errors import DataError
+from napari_intseg.session.journal.reader import read_journal
+from napari_intseg.ui.controllers.label_export import export_labels
+from napari_intseg.ui.controllers.object_actions import (
+    drop_painted,
+    overlap,
+    protect,
+    protect_region,
+    region_of,
+    session_now,
+    set_locked,
+    take_over,
+)
+from napari_intseg.ui.panels.protect_panel import ProtectPanel
+
+
+@pytest.fixture
+def image_controller(controller, settle, squares):
+    controller.choose_image(controller.viewer.add_image(squares))
+    controller.new_object()
+    controller.image_controller.points.add((20, 20))
+    settle()
+    return controller.image_controller
+
+
+def test_a_region_drawn_as_a_shape_holds(controller, image_controller, settle):
+    shape = Shapes([np.array([[0, 0], [0, 79], [40, 79], [40, 0]])], shape_type="polygon")
+    assert protect_region(controller, shape)
+    before = image_controller.labels.data.copy()
+    image_controller.points.add((45, 55))
+    settle()
+    changed = before != image_controller.labels.data
+    assert changed.any()
+    assert not changed[42:].any()
+    assert protect_region(controller, None)
+    assert session_now(controller).protection.region is None
+
+
+def test_people_are_asked_and_can_take_over(controller, image_controller, settle):
+    protect(controller, policy="ask")
+    controller.new_object()
+    image_controller.points.add((21, 21))
+    settle()
+    assert overlap(controller) == {1: 400}
+    take_over(controller)
+    settle()
+    assert (image_controller.labels.data[10:30, 10:30] == 2).all()
+    assert overlap(controller) == {}
+
+
+@pytest.mark.usefixtures("image_controller")
+def test_a_lock_without_accepting(controller, said):
+    set_locked(controller, True)
+    assert session_now(controller).is_locked(1)
+    protect(controller, inside=1)
+    assert "object cannot be changed" in said.failures[-1]
+    set_locked(controller, False)
+    assert not session_now(controller).is_locked(1)
+
+
+def test_painted_pixels_can_be_dropped(controller, image_controller, settle, said):
+    drop_painted(controller)
+    assert said.messages[-1] == "There is nothing of that kind here."
+    with image_controller.labels.block_history():
+        image_controller.labels.paint((20, 20), 0)
+    drop_painted(controller)
+    settle()
+    assert (image_controller.labels.data[10:30, 10:30] == 1).all()
+
+
+def test_what_is_no_region_is_told(controller, image_controller, squares, said):
+    for layer in (Labels(np.zeros((3, 3), int)), Image(squares), Shapes()):
+        with pytest.raises(DataError, match="layer is no region"):
+            region_of(layer, image_controller.image_axes)
+    assert not protect_region(controller, Image(squares))
+    assert "layer is no region" in said.failures[-1]
+
+
+def test_exported_labels_have_their_journal_beside_them(
+    controller, image_controller, settle, tmp_path
+):
+    export_labels(controller, tmp_path / "labels.tif")
+    settle()
+    assert read_journal(tmp_path / "labels.tif.journal.jsonl").count == 1
+    assert image_controller.labels.data.any()
+
+
+@pytest.fixture
+def panel(qapp, controller):
+    assert qapp is not None
+    made = ProtectPanel(controller)
+    made.show()
+    yield made
+    made.close_panel()
+    made.close()
+    made.deleteLater()
+
+
+def choose(box, text):
+    """Choose an entry with the keys, as a person does."""
+    box.setFocus()
+    for _ in range(box.count()):
+        QTest.keyClick(box, Qt.Key.Key_Up)
+    for _ in range(box.findText(text)):
+        QTest.keyClick(box, Qt.Key.Key_Down)
+    assert box.currentText() == text
+
+
+def press(button):
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton, pos=button.rect().center())
+
+
+@pytest.mark.gui
+def test_the_panel_asks_and_waits_for_nobody(controller, panel, settle, squares, said):
+    assert not panel.isEnabled()
+    controller.choose_image(controller.viewer.add_image(squares))
+    controller.new_object()
+    controller.image_controller.points.add((20, 20))
+    settle()
+    assert panel.isEnabled()
+    assert panel.policy.currentText() == "keep theirs"
+    choose(panel.policy, "ask me")
+    assert session_now(controller).protection.policy == "ask"
+    controller.new_object()
+    assert not panel.question.isVisible()
+    controller.image_controller.points.add((21, 21))
+    settle()
+    assert panel.question.isVisible()
+    assert "400 pixels of object 1" in panel.question.text()
+    assert "reaches into 400 pixels of object 1; they stay" in " ".join(said.messages)
+    assert (
+        controller.image_controller.labels.data[10:30, 10:30] == 1
+    ).all()  # until it is answered
+    press(panel.leave)
+    assert not panel.question.isVisible()
+    controller.image_controller.points.add((22, 22))  # the same pixels: asked and answered
+    settle()
+    assert not panel.take.isVisible()
+    controller.image_controller.points.feature_defaults = {
+        "sign": "negative", "object": 2, "order": 0, "axis": 0,
+    }  # fmt: skip
+    controller.image_controller.points.add((12, 12))
+    settle()
+    assert panel.take.isVisible()  # other pixels, another question
+    press(panel.take)
+    settle()
+    assert controller.image_controller.labels.data[20, 20] == 2
+    assert controller.image_controller.labels.data[12, 12] == 1
+    assert not panel.question.isVisible()
+    controller.undo()
+    settle()
+    assert (controller.image_controller.labels.data[10:30, 10:30] == 1).all()
+
+
+@pytest.mark.gui
+def test_accepted_objects_are_locked_and_the_panel_shows_it(
+    controller, panel, image_controller, settle
+):
+    choose(panel.policy, "give way, unless locked")
+    assert not panel.lock.isChecked()
+    controller.accept_object()
+    controller.select_object(1)
+    assert panel.lock.isChecked()
+    controller.select_object(2)
+    image_controller.points.add((21, 21))
+    settle()
+    assert (image_controller.labels.data[10:30, 10:30] == 1).all()
+    controller.select_object(1)
+    panel.lock.setFocus()
+    QTest.keyClick(panel.lock, Qt.Key.Key_Space)
+    assert not session_now(controller).is_locked(1)
+    press(panel.lock)
+    assert session_now(controller).is_locked(1)
+
+
+@pytest.mark.gui
+@pytest.mark.usefixtures("image_controller")
+def test_regions_follow_the_layers_there_are(controller, panel, said):
+    shape = [np.array([[0, 0], [0, 79], [40, 79], [40, 0]])]
+    drawn = controller.viewer.add_shapes(shape, shape_type="polygon", name="liver")
+    choose(panel.region, "liver")
+    assert session_now(controller).protection.region is not None
+    controller.viewer.layers.remove(drawn)
+    assert panel.region.currentText() == "as chosen earlier"  # it still holds
+    assert panel.region.findText("liver") < 0
+    choose(panel.region, "everywhere")
+    assert session_now(controller).protection.region is None
+    assert panel.region.findText("as chosen earlier") < 0
+    controller.undo()
+    assert panel.region.currentText() == "as chosen earlier"
+    controller.redo()
+    choose(panel.inside, "object 1")
+    assert session_now(controller).protection.inside == 1
+    assert not said.failures
+
+
+@pytest.mark.gui
+def test_all_that_can_be_chosen_is_explained(panel):
+    for kind in (QComboBox, QCheckBox, QPushButton):
+        for widget in panel.findChildren(kind):
+            assert widget.toolTip(), widget
