@@ -54,7 +54,7 @@ class Person:
         panel.setCurrentIndex(panel.findData(self.model))
         run_until(lambda: not self.controller.loader.is_loading)
         assert self.controller.loader.choice == Choice(self.model)
-        self.widget.object_panel.new.click()
+        self.widget.action_panel.new.click()
         pause(0.5)
 
     def settle(self):
@@ -167,7 +167,7 @@ def picture_3d(args):
             person.controller.image_controller.labels.data
             == person.controller.image_controller.session_store.object
         )
-        told = person.widget.status_panel.message.text()
+        told = person.widget.status_panel.message
         print(f"label {label}: Dice {dice(mask, truth):.3f}. {told}")  # noqa: T201
     person.go_to(middle)
     person.take("widget-3d.png")

@@ -29,7 +29,7 @@ def main():
     person.go_to(12)
     for number, (row, col) in enumerate(((225, 60), (45, 195), (130, 231))):
         if number:
-            person.widget.object_panel.new.click()
+            person.widget.action_panel.new.click()
             pause(0.3)
         person.click((12, row, col))
     area = person.widget.findChild(QScrollArea)

@@ -134,6 +134,7 @@ class ViewerController:
         if image_controller is None or (is_first and not image_controller.has_earlier):
             return
         label = image_controller.new_object()
+        image_controller.is_new_asked = True
         self._activate()
         self.signals.message.emit(f"Object {label}: click on it.")
 
@@ -154,6 +155,7 @@ class ViewerController:
         label = image_controller.session_store.object
         self.set_finished(label, True)
         self.new_object()
+        image_controller.is_new_asked = False  # a click inside another object goes on with that one
         self.signals.message.emit(
             f"Object {label} is locked. Next: object {image_controller.session_store.object}."
         )

@@ -38,7 +38,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "accept_object",
         "K",
-        "Accept object",
+        "Accept",
         "Lock the object against further clicks, and begin the next one.",
     ),
     Action(
