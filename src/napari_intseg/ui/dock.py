@@ -1,5 +1,6 @@
 """The dock widget: panels put together, and closed together."""
 
+import warnings
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -141,6 +142,13 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         app = QApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self._shut)
+
+    @property
+    def bench(self) -> ViewerController:
+        """The controller, by the name that guides gave it before."""
+        changed = "SegmentWidget.bench is now SegmentWidget.controller."
+        warnings.warn(changed, DeprecationWarning, stacklevel=2)
+        return self.controller
 
     def closeEvent(self, event: Any) -> None:
         """Stop everything; called by Qt."""

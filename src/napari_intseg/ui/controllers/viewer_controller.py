@@ -1,5 +1,6 @@
 """All that the widget does, without Qt: choose, click, propagate, undo."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,13 @@ class ViewerController:
         self.outliner = PolygonEditor(self)
         self.searching = FindSimilar(self)
         self.signals.lost.connect(self._lost)
+
+    @property
+    def binder(self) -> ImageController | None:
+        """The controller of the chosen image, by the name that guides gave it before."""
+        changed = "ViewerController.binder is now ViewerController.image_controller."
+        warnings.warn(changed, DeprecationWarning, stacklevel=2)
+        return self.image_controller
 
     def choose_image(self, image: Image | None) -> None:
         """Work on an image layer from now on; work on others stays as it is."""
