@@ -1,5 +1,7 @@
 """The panel in a real window: what is in sight, what the wheel and the keys do."""
 
+import logging
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
@@ -175,6 +177,20 @@ class TestSections:
         assert inside.isVisible()
         section.fold(True)
         assert not inside.isVisible()
+
+    def test_a_heading_with_nothing_below_it_is_not_shown(self, qtbot):
+        outside, first, second = QWidget(), QWidget(), QWidget()
+        qtbot.addWidget(outside)
+        section = Section("Rare", first, second)
+        section.setParent(outside)
+        outside.show()
+        section.show()
+        first.setVisible(False)
+        assert not section.isHidden()
+        second.setVisible(False)
+        assert section.isHidden()
+        first.setVisible(True)
+        assert not section.isHidden()
 
 
 def turn_wheel(widget, steps=-1):
@@ -481,6 +497,22 @@ class TestStatus:
         window.viewer.dims.ndisplay = 2
         breathe()
         assert "2-D view" not in status.message
+
+    def test_warnings_of_the_log_are_shown(self, opened, picture):
+        window = opened(picture)
+        logging.getLogger("napari_intseg.io").warning("the disk is slow: %s", "wait")
+        breathe()
+        assert window.widget.status_panel.message == "The disk is slow: wait."
+
+    def test_it_follows_what_runs_to_its_end(self, opened, scan):
+        window = opened(scan)
+        status = window.widget.status_panel
+        window.click((50, 30))
+        window.settle()
+        window.controller.propagate()
+        window.settle()
+        assert "propagated to" in status.message
+        assert status.doing == ""
 
 
 class TestModels:

@@ -1,5 +1,6 @@
 """The dock widget: panels put together, and closed together."""
 
+import warnings
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -45,6 +46,7 @@ from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
 from napari_intseg.ui.qt.keybindings import Keys
+from napari_intseg.ui.qt.log_messages import LogMessages
 from napari_intseg.ui.qt.worker_thread import GuiThread
 from napari_intseg.ui.storage.recovery import Recovery
 from napari_intseg.ui.storage.writer_order import put_writers_first
@@ -116,6 +118,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.recovery = Recovery(controller, journals_folder())
         self.recovery_panel = RecoveryPanel(controller, self.recovery)
         self._first_click = FirstClick(controller)
+        self._log_messages = LogMessages(controller.signals, self._bridge.post)
         self._was_fitted = False
         self._arrange()
         self._focus = Focus(self)
@@ -127,6 +130,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self._keys,
             (
                 self._first_click.close,
+                self._log_messages.stop,
                 self.image_panel.close_panel,
                 self.prompt_panel.close_panel,
                 self.recovery_panel.close_panel,
@@ -141,6 +145,17 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         app = QApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self._shut)
+
+    @property
+    def bench(self) -> ViewerController:
+        """The controller, by the name it had; `napari_intseg.ui.scripting` is for scripts."""
+        warnings.warn(
+            "widget.bench is called widget.controller now; scripts find all they need in "
+            "napari_intseg.ui.scripting.attach",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return self.controller
 
     def closeEvent(self, event: Any) -> None:
         """Stop everything; called by Qt."""

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QMenu,
     QPushButton,
+    QSizePolicy,
     QTableView,
     QWidget,
 )
@@ -321,6 +322,8 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._controller = controller
         self.table = ObjectTable(controller)
         self.more: QPushButton = buttons.make("find_more")
+        # its words fit into the panel; what a style adds beside them may be cut off
+        self.more.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.remove: QPushButton = buttons.make("remove_object")
         self.each = QCheckBox("each click begins an object")
         self.each.setToolTip(
