@@ -22,9 +22,7 @@ MODULES = {
     "core.taking": "core.segmenter",
     "evaluation.curves": "evaluation.report",
     "evaluation.export": "evaluation.summary",
-    "evaluation.jobs": "evaluation.benchmark",
     "evaluation.layouts": "evaluation.datasets",
-    "evaluation.live": "evaluation.volumes",
     "evaluation.opening": "evaluation.robot",
     "evaluation.pictures": "evaluation.report",
     "inference.adapted": "inference.adapted_window",
@@ -198,7 +196,6 @@ MODULES = {
 ``__getattr__ = old_names(__name__)``."""
 
 NAMES = {
-    "evaluation.jobs.Job": "EvaluationJob",
     "evaluation.layouts.Pair": "ImageMaskPair",
     "evaluation.opening.Opening": "StartPrompts",
     "inference.seeing.Seeing": "SliceAppearance",

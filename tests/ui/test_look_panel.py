@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QApplication
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.intensity import PerChannel
 from napari_intseg.inference.tiling import Tiles
-from napari_intseg.ui.controllers.propagation import Review
+from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.image_panel import ImagePanel

@@ -7,7 +7,7 @@ import pytest
 
 from napari_intseg.session.journal.reader import parse_journal
 from napari_intseg.session.journal.replay import replay
-from napari_intseg.ui.controllers.propagation import Review
+from napari_intseg.ui.controllers.review import Review
 
 PLACES = ((5, 12, 15), (5, 26, 15), (3, 12, 30))
 

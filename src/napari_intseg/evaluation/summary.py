@@ -10,7 +10,8 @@ from statistics import fmean, median
 from typing import Any, TypeVar
 
 from napari_intseg import __version__
-from napari_intseg.evaluation.benchmark import BenchmarkResult, Score
+from napari_intseg.evaluation.benchmark import BenchmarkResult
+from napari_intseg.evaluation.jobs import Score
 from napari_intseg.evaluation.metrics import failure_share, noc
 from napari_intseg.evaluation.run import Protocol, carried
 

@@ -119,7 +119,9 @@ RITM: Table = {
 }
 
 FBRS: Table = {
-    name: ModelSpec(f"{_ROOM}.brs.fbrs:build", f"f-BRS {title}", "fbrs", CLICKS, name, "MPL-2.0", _FBRS)
+    name: ModelSpec(
+        f"{_ROOM}.brs.fbrs:build", f"f-BRS {title}", "fbrs", CLICKS, name, "MPL-2.0", _FBRS
+    )
     for name, title in {
         "fbrs-resnet34": "ResNet-34 (SBD)",
         "fbrs-resnet50": "ResNet-50 (COCO+LVIS)",

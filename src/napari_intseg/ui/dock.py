@@ -22,7 +22,7 @@ from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, prompt_tools
 from napari_intseg.ui.controllers.first_click import FirstClick
-from napari_intseg.ui.controllers.propagation import Review
+from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.show_object import show_object
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings

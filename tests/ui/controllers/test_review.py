@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.ui.controllers.propagation import Review, bring
+from napari_intseg.ui.controllers.review import Review, bring
 
 
 @pytest.fixture

@@ -1,49 +1,111 @@
-"""The canvas shows what the model sees, until a person sets the limits."""
+"""What the model sees: a change answers anew and is undone, a picture, and a record."""
+
+import json
 
 import numpy as np
 import pytest
-from napari.layers import Image
 
-from napari_intseg.ui.controllers.view_settings import (
-    AS_SHOWN,
-    is_automatic,
-    show_automatic,
-    window_now,
-)
+from napari_intseg.core.volume import Plane
+from napari_intseg.ui.controllers.display_window import AS_SHOWN
+from napari_intseg.ui.controllers.view_settings import PREVIEW_PX, RECORD, ViewSettings, small
 
 
-def ct(rng: np.random.Generator) -> np.ndarray:
-    hu = rng.normal(-1000, 15, (3, 60, 70))
-    hu[:, 10:50, 10:60] = rng.normal(40, 20, (3, 40, 50))
-    return hu.astype(np.int16)
+@pytest.fixture
+def view_settings(controller):
+    view_settings = ViewSettings(controller, controller.post)
+    yield view_settings
+    view_settings.close()
 
 
-def test_a_ct_that_nobody_has_windowed_is_shown_in_soft_tissue(rng: np.random.Generator) -> None:
-    image = Image(ct(rng))
-    show_automatic(image, "zyx")
-    assert tuple(image.contrast_limits) == (-150, 250)
-    assert is_automatic(image)
-    assert window_now(None, image) is None
-    assert window_now(AS_SHOWN, image) == (-150, 250)
-    image.contrast_limits = (-100, 100)
-    assert window_now(None, image) == (-100, 100)
-    show_automatic(image, "zyx")
-    assert tuple(image.contrast_limits) == (-100, 100)
+@pytest.fixture
+def faint(squares):
+    """The two squares in values that a wide window cannot tell apart, int16."""
+    return squares.astype(np.int16)
 
 
-@pytest.mark.parametrize("axes", ["cyx", "tzyx", ""])
-def test_what_is_no_plain_image_is_left(rng: np.random.Generator, axes: str) -> None:
-    image = Image(ct(rng))
-    before = tuple(image.contrast_limits)
-    show_automatic(image, axes)
-    assert tuple(image.contrast_limits) == before
+@pytest.fixture
+def start(controller):
+    def run(data, **options):
+        controller.choose_image(controller.viewer.add_image(data, **options))
+        controller.new_object()
+        return controller.image_controller
+
+    return run
 
 
-def test_limits_that_were_given_and_eight_bits_stay(rng: np.random.Generator) -> None:
-    given = Image(ct(rng), contrast_limits=(-500, 500))
-    show_automatic(given, "zyx")
-    assert window_now(None, given) == (-500, 500)
-    small = Image(rng.integers(3, 99, (40, 50)).astype(np.uint8))
-    show_automatic(small, "yx")
-    assert window_now(None, small) is None
-    assert not is_automatic(small)
+def test_another_window_answers_anew_and_is_one_step_of_undo(
+    controller, view_settings, start, settle, faint
+):
+    view_settings.choose_window((0, 200))
+    image_controller = start(faint)
+    image_controller.points.add((20, 20))
+    settle()
+    np.testing.assert_array_equal(image_controller.labels.data > 0, faint == 200)
+    view_settings.choose_window((-3000, 3000))  # all is the same grey now
+    settle()
+    assert (image_controller.labels.data > 0).all()
+    controller.undo()
+    settle()
+    np.testing.assert_array_equal(image_controller.labels.data > 0, faint == 200)
+    assert len(image_controller.points.data) == 1  # the click is another step
+
+
+def test_the_model_follows_the_display_if_it_shall(
+    controller, view_settings, start, settle, pump, faint
+):
+    view_settings.choose_window(AS_SHOWN)
+    image_controller = start(faint, contrast_limits=(0, 200))
+    image_controller.points.add((20, 20))
+    settle()
+    for high in (1000, 2000, 3000):  # the slider is dragged
+        controller.image.contrast_limits = (-3000, high)
+    pump.until(lambda: bool((image_controller.labels.data > 0).all()))
+    settle()
+    assert view_settings.setup.window == (-3000, 3000)
+    view_settings.choose_window((0, 200))  # its own from now on
+    settle()
+    controller.image.contrast_limits = (-3000, 2500)
+    pump.drain()
+    settle()
+    np.testing.assert_array_equal(image_controller.labels.data > 0, faint == 200)
+
+
+def test_what_was_seen_is_kept_with_the_labels(view_settings, start, settle, faint):
+    view_settings.choose_window("bone")
+    image_controller = start(faint)
+    image_controller.points.add((20, 20))
+    settle()
+    record = json.loads(json.dumps(image_controller.labels.metadata[RECORD]))
+    assert record["model"] == "toy"
+    assert record["window"] == "bone"
+    assert (record["intensity"]["low"], record["intensity"]["high"]) == ([-500], [1300])
+
+
+def test_neighbouring_planes_and_colours_are_choices(view_settings, start, settle, boxes, said):
+    view_settings.choose(context=1)
+    assert "Begin an object first" in said.failures[-1]
+    image_controller = start(boxes)
+    image_controller.points.add((5, 12, 15))
+    settle()
+    view_settings.choose(context=1)
+    settle()
+    assert view_settings.setup.context == 1
+    assert small(view_settings.setup, Plane(0, 3))[9, 11].tolist() == [0, 200, 200]
+    view_settings.choose(context=-1)
+    assert "neighbouring planes cannot be shown" in said.failures[-1]
+    assert image_controller.session_store.sessions[0].undo_title == "Change context"
+
+
+def test_the_picture_is_what_the_model_sees(controller, view_settings, start, settle, pump, faint):
+    seen = []
+    view_settings.picture(seen.append)
+    assert seen == [None]
+    view_settings.choose_window((100, 200))
+    start(np.kron(faint, np.ones((6, 6), np.int16)))
+    controller.image_controller.points.add((100, 100))
+    settle()
+    view_settings.picture(seen.append)
+    pump.until(lambda: len(seen) == 2)
+    assert max(seen[1].shape) <= PREVIEW_PX
+    assert seen[1].dtype == np.uint8
+    assert set(np.unique(seen[1])) == {0, 255}

@@ -15,13 +15,13 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.storage import labels_on_disk
 from napari_intseg.ui.storage.labels_on_disk import (
-    LabelsLocation,
     copy,
     default_path,
     keep,
     largest_label,
     place_of,
 )
+from napari_intseg.ui.storage.move_labels import LabelsLocation
 
 zarr = pytest.importorskip("zarr")
 

@@ -17,7 +17,8 @@ from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.io.beside import METADATA
 from napari_intseg.session.document import LARGEST_LABEL, Change
 from napari_intseg.session.session import Session
-from napari_intseg.ui.controllers.session_store import PredictionQueue, SessionStore
+from napari_intseg.ui.controllers.prediction_queue import PredictionQueue
+from napari_intseg.ui.controllers.session_store import SessionStore
 from napari_intseg.ui.layers.image_axes import (
     DisplayedSlice,
     ImageAxes,

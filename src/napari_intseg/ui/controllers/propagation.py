@@ -1,17 +1,14 @@
 """Propagation from the window: a plane at a time, so that clicks go in between."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.utils import cancelable_progress
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.propagation.guard import Stop, warnings
-from napari_intseg.propagation.request import Method
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController
@@ -20,7 +17,7 @@ from napari_intseg.ui.qt.signals import sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 
 if TYPE_CHECKING:
-    from napari_intseg.ui.controllers.viewer_controller import ViewerController
+    pass
 
 _NAMED = 3  # objects that broke out, in a status line
 
@@ -257,198 +254,3 @@ def _axis(image_controller: ImageController) -> int | None:
 
 def _planes(done: Collection[object]) -> str:
     return f"{len(done)} plane{'' if len(done) == 1 else 's'}"
-
-
-Seen = tuple[int, int, Plane, float]
-
-
-class Review:
-    """The planes of the current object that a person should look at, and what tidies it.
-
-    Parameters
-    ----------
-    controller : ViewerController
-        Whose work.
-
-    Attributes
-    ----------
-    shown : Plane or None
-        Where `next` or `show` went last.
-    """
-
-    def __init__(self, controller: "ViewerController") -> None:
-        self._controller = controller
-        self._seen: set[Seen] = set()
-        self.shown: Plane | None = None
-
-    @property
-    def planes(self) -> tuple[tuple[Plane, float], ...]:
-        """Planes that were propagated to, the least sure first, and how sure they are, 0 to 1."""
-        session = self._session()
-        return () if session is None else _planes_to_check(session, session.object)
-
-    def next(self) -> Plane | None:
-        """Show the least sure plane that has not been shown yet.
-
-        After the last of the current object comes that of another which is not accepted, the least
-        sure first; after the last of all, it begins again.
-        """
-        image_controller, session = self._controller.image_controller, self._session()
-        if image_controller is None or session is None:
-            self._controller.signals.failed.emit("There is no plane to check yet. Propagate first.")
-            return None
-        objects = {
-            label: self._marks(image_controller.time, label) for label in self._objects(session)
-        }
-        if not any(objects.values()):
-            self._controller.signals.failed.emit("There is no plane to check yet. Propagate first.")
-            return None
-        left = {
-            label: [mark for mark in marks if mark not in self._seen]
-            for label, marks in objects.items()
-        }
-        if not any(left.values()):
-            left = objects
-            self._seen.difference_update(mark for marks in objects.values() for mark in marks)
-        first = left[session.object] or min((m for m in left.values() if m), key=_sureness)
-        _, label, plane, _ = first[0]
-        if label != session.object:
-            self._controller.select_object(label)
-        self.show(plane)
-        return plane
-
-    def _objects(self, session: Session) -> list[int]:
-        """Return the current object, and those that are not accepted."""
-        current = session.object
-        others = (label for label in session.objects if not session.is_finished(label))
-        return [current, *(label for label in others if label != current)]
-
-    def _marks(self, time: int, label: int) -> list[Seen]:
-        session = self._session()
-        return (
-            []
-            if session is None
-            else [(time, label, *row) for row in _planes_to_check(session, label)]
-        )
-
-    def show(self, plane: Plane) -> None:
-        """Bring a plane into the window."""
-        image_controller, session = self._controller.image_controller, self._session()
-        if image_controller is None or session is None:
-            return
-        bring(image_controller, plane)
-        self.shown = plane
-        sure = session.confidences.get(plane)
-        if sure is not None:
-            self._seen.add((image_controller.time, session.object, plane, sure))
-            axis = image_controller.image_axes.grid[image_controller.image_axes.spatial[plane.axis]]
-            number = image_controller.plane_number(plane)
-            left = sum(
-                (image_controller.time, session.object, *r) not in self._seen for r in self.planes
-            )
-            self._controller.signals.message.emit(
-                f"Object {session.object}, plane {axis} = {number}, {100 * sure:.0f} % sure; "
-                f"{left} more to check. Click to correct it, then propagate again."
-            )
-        self._controller.signals.changed.emit()
-
-    def clean_up(self, **options: Any) -> None:
-        """Tidy the current object at the time point in the window; see `Session.clean_up`."""
-        image_controller, session = self._controller.image_controller, self._session()
-        if (
-            image_controller is None
-            or session is None
-            or not image_controller.is_begun(session.object)
-        ):
-            self._controller.signals.failed.emit(
-                "There is nothing to tidy yet. Click on the object first."
-            )
-            return
-        now = image_controller.displayed_slice
-        if not isinstance(now, str):
-            session.axis = now.plane.axis
-        try:
-            change = session.clean_up(**options)
-        except IntSegError as err:
-            self._controller.signals.failed.emit(str(err))
-            return
-        image_controller.draw(image_controller.time, change)
-        count = len(change.planes)
-        said = f"{count} plane{'' if count == 1 else 's'} tidied" if count else "was tidy already"
-        self._controller.signals.message.emit(f"Object {session.object}: {said}.")
-        self._controller.signals.changed.emit()
-
-    @property
-    def reach_mm(self) -> float | None:
-        """How far from a clicked plane propagation goes at most; settable, None: no limit."""
-        return self._controller.settings.ending.reach_mm
-
-    @reach_mm.setter
-    def reach_mm(self, reach_mm: float | None) -> None:
-        settings = self._controller.settings
-        ending = replace(settings.ending, reach_mm=reach_mm)
-        self._controller.settings = replace(settings, ending=ending)
-
-    @property
-    def is_interpolating(self) -> bool:
-        """Whether shapes are interpolated between clicked planes without the model; settable."""
-        return self._controller.settings.method == "interpolate"
-
-    @is_interpolating.setter
-    def is_interpolating(self, on: bool) -> None:
-        method: Method = "interpolate" if on else "neighbour"
-        self._controller.settings = replace(self._controller.settings, method=method)
-
-    def _session(self) -> Session | None:
-        """Return the session in the window if it has the current object; it is selected then."""
-        image_controller = self._controller.image_controller
-        if image_controller is None or image_controller.is_closed:
-            return None
-        session = image_controller.session_store.session(image_controller.time)
-        label = image_controller.session_store.object
-        return session if session is not None and label in session.objects else None
-
-
-def _planes_to_check(session: Session, label: int) -> tuple[tuple[Plane, float], ...]:
-    found = session.confidences_of(label)
-    return tuple((plane, found[plane]) for plane in session.to_check(label=label))
-
-
-def _sureness(marks: list[Seen]) -> float:
-    return marks[0][3]
-
-
-def bring(image_controller: ImageController, plane: Plane, time: int | None = None) -> None:
-    """Show a plane in the window, whatever the order of the dims.
-
-    Parameters
-    ----------
-    image_controller : ImageController
-        Whose image it is of.
-    plane : Plane
-        Of any axis; that axis leaves the display if need be.
-    time : int, optional
-        The time point; that in the window by default.
-    """
-    dims, image_axes, labels = (
-        image_controller.tools.viewer.dims,
-        image_controller.image_axes,
-        image_controller.labels,
-    )
-    offset = dims.ndim - len(image_axes.grid)
-    here = np.array(labels.world_to_data(dims.point), float)[-len(image_axes.grid) :]
-    if len(image_axes.spatial) == 3:
-        axis = image_axes.spatial[plane.axis]
-        here[axis] = plane.index
-        if axis + offset in dims.displayed:
-            rest = [
-                a for a in range(dims.ndim) if a not in {s + offset for s in image_axes.spatial}
-            ]
-            others = [s + offset for s in image_axes.spatial if s != axis]
-            dims.order = (*rest, axis + offset, *others)
-    if time is not None and "t" in image_axes.grid:
-        here[image_axes.grid.index("t")] = time
-    world = np.asarray(labels.data_to_world(here), float)
-    hidden = [a for a in dims.order[: dims.ndim - dims.ndisplay] if a >= offset]
-    for one in hidden:
-        dims.set_point(one, float(world[one - offset]))

@@ -1,7 +1,6 @@
 """Sessions by time point, and the objects they share."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,9 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.inference.intensity import PerChannel, WindowChoice
 from napari_intseg.session.journal.recorder import Journal
-from napari_intseg.session.predictor import Result, run
 from napari_intseg.session.session import Session
-from napari_intseg.ui.layers.image_axes import DisplayedSlice, ImageAxes
+from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.layers.points_codec import Place
-from napari_intseg.ui.qt.signals import Signals, sentence, told
-from napari_intseg.ui.qt.worker_thread import Outcome, Worker
 from napari_intseg.ui.storage.embedding_folder import EmbeddingFolder
 
 
@@ -204,122 +200,3 @@ class SessionStore:
                     session.finish_object(label)
                 else:
                     session.reopen_object(label)
-
-
-class PredictionQueue:
-    """Places that wait for an answer, and the one that is asked about.
-
-    A request is made when the thread is free, not when the click comes: it then holds every click
-    made meanwhile.
-
-    Parameters
-    ----------
-    session_store : SessionStore
-        Makes requests and takes results.
-    worker : Worker
-        Where they are computed.
-    signals : Signals
-        Told of answers and errors.
-    displayed_slice : callable
-        Returns the slice in the window, whose answer comes first.
-    is_wanted : callable
-        Whether anything is given at a place.
-    on_answer : callable
-        Given each place whose mask may have changed; True: it has just been answered.
-    where_is : callable
-        Returns a place in words.
-
-    Attributes
-    ----------
-    failures : dict of int to str
-        By object, why its last answer did not come.
-    """
-
-    def __init__(
-        self,
-        session_store: SessionStore,
-        worker: Worker,
-        signals: Signals,
-        *,
-        displayed_slice: Callable[[], DisplayedSlice | str],
-        is_wanted: Callable[[Place], bool],
-        on_answer: Callable[[Place, bool], None],
-        where_is: Callable[[Place], str],
-    ) -> None:
-        self._session_store, self._worker, self._signals = session_store, worker, signals
-        self._displayed_slice, self._is_wanted, self._on_answer = (
-            displayed_slice,
-            is_wanted,
-            on_answer,
-        )
-        self._where_is = where_is
-        self.failures: dict[int, str] = {}
-        self._open: dict[Place, None] = {}
-        self._current: Place | None = None
-        self._closed = False
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether any answer is missing."""
-        return self._current is not None or bool(self._open)
-
-    def add(self, places: Iterable[Place]) -> None:
-        """Have places answered that anything is given at; `ask` does it."""
-        for place in places:
-            self._open.pop(place, None)
-            if self._is_wanted(place):
-                self._open[place] = None
-
-    def ask(self) -> None:
-        """Ask for the next answer, unless one is under way."""
-        while self._current is None and self._open and not self._closed:
-            place = self._next()
-            del self._open[place]
-            self._session_store.set_window()
-            session = self._session_store.session(place.time, place.object)
-            request = None if session is None else session.request(place.plane)
-            self._session_store.session(place.time)
-            if request is None:
-                self._on_answer(place, False)
-            else:
-                self._current = place
-                self._worker.submit(partial(run, request), self._answered, first=True)
-
-    def close(self) -> None:
-        """Ask for nothing any more."""
-        self._closed = True
-        self._open.clear()
-
-    def _next(self) -> Place:
-        """Return what is in the window, else the newest."""
-        now = self._displayed_slice()
-        if not isinstance(now, str):
-            here = [p for p in self._open if (p.time, p.plane) == (now.time, now.plane)]
-            if here:
-                return here[-1]
-        return next(reversed(self._open))
-
-    def _answered(self, outcome: Outcome[Result]) -> None:
-        place, self._current = self._current, None
-        if self._closed or place is None:
-            return
-        if outcome.value is None:
-            self.failures[place.object] = told(outcome.error)
-            self._signals.failed.emit(self.failures[place.object])
-        else:
-            self.failures.pop(place.object, None)
-            self._take(place, outcome.value)
-        self.ask()
-        self._signals.changed.emit()
-
-    def _take(self, place: Place, result: Result) -> None:
-        session = self._session_store.session(place.time, place.object)
-        if session is not None and session.accept(result):
-            self._on_answer(place, True)
-            self._signals.answered.emit(self._where_is(place), result.seconds)
-            note = result.info.get("note")
-            if note:
-                self._signals.message.emit(sentence(str(note)))
-        else:
-            self.add([place])  # overtaken: what has come meanwhile is asked next
-        self._session_store.session(place.time)

@@ -5,7 +5,7 @@ import numpy as np
 from napari_intseg.core.volume import Plane
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController
-from napari_intseg.ui.controllers.propagation import bring
+from napari_intseg.ui.controllers.review import bring
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.layers.points_codec import Place

@@ -1,8 +1,8 @@
-"""Which values the model sees as black and white, given what is chosen and displayed."""
+"""How the model sees the image: choices that answer anew, a small picture of it, and a record."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -10,73 +10,19 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.graph_cut import GraphCut
-from napari_intseg.inference.intensity import WindowChoice, automatic_limits
+from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.slice_appearance import MEASURED_PX, SliceAppearance
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.inference.zoom_in import is_seen_whole
-from napari_intseg.io.hooks import AUTOMATIC
 from napari_intseg.session.question import Setup
+from napari_intseg.ui.controllers.display_window import window_now
 from napari_intseg.ui.controllers.session_store import SessionStore
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import as_displayed
 from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop
-
-if TYPE_CHECKING:
-    from napari_intseg.ui.controllers.viewer_controller import ViewerController
-
-AS_SHOWN = "as displayed"
-"""The choice that follows the contrast limits of the image layer."""
-
-
-def window_now(chosen: WindowChoice, image: Image | None, *, mixed: bool = False) -> WindowChoice:
-    """Return the window to look through.
-
-    Parameters
-    ----------
-    chosen : str or (low, high) or Window or None
-        As `Session` takes it, or `AS_SHOWN`. None: 8-bit values as they are, others as displayed
-        if a person has set the limits, else automatic.
-    image : Image or None
-        What is looked at.
-    mixed : bool, default False
-        Whether other layers are mixed in, whose limits differ.
-    """
-    if chosen is None and image is not None and np.dtype(image.dtype).itemsize > 1:
-        chosen = None if is_automatic(image) else AS_SHOWN
-    if chosen != AS_SHOWN:
-        return chosen
-    if image is None or image.rgb or mixed:
-        return None
-    low, high = (float(limit) for limit in image.contrast_limits)
-    return (low, high) if low < high else None
-
-
-def is_automatic(image: Image) -> bool:
-    """Whether nobody has set the contrast limits since they were found automatically."""
-    limits = image.metadata.get(AUTOMATIC)
-    return limits is not None and tuple(limits) == tuple(image.contrast_limits)
-
-
-def show_automatic(image: Image, axes: str) -> None:
-    """Show an image through the window that the model sees it through, unless limits were set.
-
-    Limits that napari chose are those of the values themselves. Lazy data is left alone.
-    """
-    data = image.data
-    if not isinstance(data, np.ndarray) or image.rgb or image.multiscale:
-        return
-    is_plain = axes in ("yx", "zyx") and data.dtype.kind in "iuf" and data.dtype.itemsize > 1
-    if not is_plain or not data.size or is_automatic(image):
-        return
-    limits = tuple(float(limit) for limit in image.contrast_limits)
-    if limits != (float(np.nanmin(data)), float(np.nanmax(data))):
-        return
-    low, high, _ = automatic_limits(Volume(data, channels=False))
-    image.contrast_limits = low, high
-    image.metadata[AUTOMATIC] = tuple(image.contrast_limits)
-
 
 RECORD = "napari-intseg seen"
 """Key of the labels' metadata: the model, and how it saw the image, as plain JSON."""
@@ -98,7 +44,7 @@ class ViewSettings:
         Calls back in the GUI thread after a while.
     """
 
-    def __init__(self, controller: "ViewerController", post: Post) -> None:
+    def __init__(self, controller: ViewerController, post: Post) -> None:
         self._controller, self._post = controller, post
         self._image: Image | None = None
         self._rests = 0
@@ -288,7 +234,7 @@ class Refinement:
         Whose answers. Whoever makes a refinement keeps it.
     """
 
-    def __init__(self, controller: "ViewerController") -> None:
+    def __init__(self, controller: ViewerController) -> None:
         self._controller = controller
         self._wanted: GraphCut | None = None
         self._told: WeakKeyDictionary[SessionStore, GraphCut | None] = WeakKeyDictionary()

@@ -14,13 +14,13 @@ from napari_intseg.models.spec import identity_of
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.embeddings import EmbeddingFiles
 from napari_intseg.session.propagator import TITLE_ALL
+from napari_intseg.ui.controllers.display_window import show_automatic, window_now
 from napari_intseg.ui.controllers.find_similar import FindSimilar
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.controllers.model_loader import Loader, load
 from napari_intseg.ui.controllers.prefetcher import Prefetch
 from napari_intseg.ui.controllers.prompt_tools import offered, use
 from napari_intseg.ui.controllers.propagation import PropagationRun
-from napari_intseg.ui.controllers.view_settings import show_automatic, window_now
 from napari_intseg.ui.layers.factory import layers_for
 from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
 from napari_intseg.ui.layers.layer_registry import is_in_use

@@ -7,7 +7,8 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QWidget
 
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import CT_WINDOWS, default_colours
-from napari_intseg.ui.controllers.view_settings import AS_SHOWN, ViewSettings
+from napari_intseg.ui.controllers.display_window import AS_SHOWN
+from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import can_mix, level_0, possible_axes
 from napari_intseg.ui.panels.form import combo, fill, form

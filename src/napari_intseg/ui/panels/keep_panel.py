@@ -6,7 +6,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.storage.labels_on_disk import LabelsLocation, default_path, ending
+from napari_intseg.ui.storage.labels_on_disk import default_path, ending
+from napari_intseg.ui.storage.move_labels import LabelsLocation
 
 
 class KeepPanel(QWidget):  # type: ignore[misc, unused-ignore]

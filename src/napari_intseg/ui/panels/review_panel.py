@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.controllers.image_controller import ImageController
-from napari_intseg.ui.controllers.propagation import Review
+from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
