@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog, QScrollArea, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QScrollArea, QWidget
 
 from controls import is_in_sight, told, visible_controls
 from napari_intseg.ui.dock import SegmentWidget
@@ -426,7 +426,7 @@ class TestTable:
         assert sizes == sorted(sizes, reverse=True)
         assert sizes[0] > 0
 
-    def test_an_object_is_deleted_locked_and_jumped_to_from_it(self, window):
+    def test_an_object_is_deleted_locked_and_jumped_to_from_it(self, window, monkeypatch):
         table = window.widget.object_panel.table
 
         def act(label, text):
@@ -434,6 +434,9 @@ class TestTable:
             actions[text].trigger()
             window.settle()
 
+        monkeypatch.setattr(QInputDialog, "getItem", lambda *_, **__: ("nucleus", True))
+        act(1, "Class…")
+        assert table.words(0).startswith("Object 1: nucleus, ")
         act(1, "Lock pixels")
         assert self.cells(window, STATE)[0] == "locked"
         act(1, "Unlock pixels")
@@ -550,12 +553,12 @@ class TestModels:
         panel = widget.model_panel
         panel.open_catalogue()
         dialog = panel.catalogue
-        dialog.find.setText("simpleclick")
+        dialog.search.setText("simpleclick")
         rows = range(dialog.table.rowCount())
         shown = [dialog.table.item(r, 0).text() for r in rows if not dialog.table.isRowHidden(r)]
         assert shown
         assert all("simpleclick" in name.lower() for name in shown)
-        dialog.find.setText("")
+        dialog.search.setText("")
         dialog.select("fcanet")
         row = dialog.table.currentRow()
         assert "[research only]" in dialog.table.item(row, 2).text()

@@ -87,6 +87,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         All that it does, for scripts: `controller.new_object()`, `controller.propagate()`, …
     comparison : Comparison
         A second model beside the first.
+    sections : dict of str to Section
+        What is folded away below *More*.
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
@@ -251,21 +253,16 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self.action_panel.redo_object,
             self.object_panel.remove,
         )
-        rare = (
-            Section("This object", one, key="object"),
-            Section(
-                "What the model sees",
-                self.image_panel.look,
-                self.image_panel.preview,
-                key="model's view",
-            ),
-            Section("Other objects' pixels", self.protect_panel, key="protection"),
-            Section("Start from other labels", self.start_panel, key="start"),
-            Section(
-                "Device and memory", self.model_panel.options, self.embeddings_panel, key="device"
-            ),
-        )
-        self.more = Section("More", *rare, key="more")
+        sees = (self.image_panel.look, self.image_panel.preview)
+        device = (self.model_panel.options, self.embeddings_panel)
+        self.sections = {
+            "object": Section("This object", one, key="object"),
+            "view": Section("What the model sees", *sees, key="view"),
+            "protection": Section("Other objects' pixels", self.protect_panel, key="protection"),
+            "start": Section("Start from other labels", self.start_panel, key="start"),
+            "device": Section("Device and memory", *device, key="device"),
+        }
+        self.more = Section("More", *self.sections.values(), key="more")
         self.rest = Section("More", rest, key="volume")
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
