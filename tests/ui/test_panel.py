@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QScrollArea, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QScrollArea, QWidget
 
 from controls import is_in_sight, told, visible_controls
 from napari_intseg.ui.dock import SegmentWidget
@@ -261,6 +261,27 @@ class TestWheelAndKeys:
         QTest.keyClick(focused, Qt.Key.Key_N)
         breathe()
         assert window.controller.image_controller is not None
+
+    def test_a_row_gives_the_keys_back_and_a_name_is_typed_into_it(self, opened, picture):
+        window = opened(picture)
+        window.widget.activateWindow()
+        window.press(Qt.Key.Key_N)
+        window.settle()
+        table, canvas = window.widget.object_panel.table, canvas_of(window.widget.window())
+        cell = table.visualRect(table.model().index(0, NAME)).center()
+        table.setFocus()
+        QTest.mouseClick(table.viewport(), LEFT, pos=cell)
+        breathe()
+        assert QApplication.focusWidget() is canvas
+        QTest.mouseDClick(table.viewport(), LEFT, pos=cell)
+        breathe()
+        editor = QApplication.focusWidget()
+        assert isinstance(editor, QLineEdit)
+        QTest.keyClicks(editor, "nucleus")
+        QTest.keyClick(editor, Qt.Key.Key_Return)
+        breathe()
+        assert table.words(0).startswith("Object 1: nucleus")
+        assert QApplication.focusWidget() is canvas
 
 
 class TestFirstClick:

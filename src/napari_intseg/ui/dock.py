@@ -240,6 +240,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "next_answer": partial(alternative_masks.step, controller),
             "previous_answer": partial(alternative_masks.step, controller, -1),
             "edit_outline": controller.outliner.begin,
+            "outlines": partial(object_actions.toggle_outlines, controller),
         }
 
     def _arrange(self) -> None:
