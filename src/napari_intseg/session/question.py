@@ -70,6 +70,9 @@ class Setup:
         Planes before and behind that the model sees as channels; see `SliceReader`.
     denoise, look_again, obey : bool
         See `Options`.
+    follow_neighbours : bool, default True
+        Whether a plane's first click starts from the object's mask on a plane beside it, and what
+        negative clicks took away on a plane is kept away by propagation on the planes beside it.
     """
 
     model: Segmenter
@@ -86,6 +89,7 @@ class Setup:
     denoise: bool = True
     look_again: bool = True
     obey: bool = True
+    follow_neighbours: bool = True
     _intensity: Once[Intensity] = field(default_factory=Once)
 
     def __post_init__(self) -> None:

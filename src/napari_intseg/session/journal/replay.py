@@ -171,7 +171,8 @@ class _Player:
         model = setup.pop("model")
         self.is_old = "denoise" not in setup
         if self.is_old:
-            setup |= {"denoise": False, "look_again": False, "obey": False}
+            new = ("denoise", "look_again", "obey", "follow_neighbours")
+            setup |= dict.fromkeys(new, False)
             setup["window"] = _window_then(setup.get("window"), self.volume_of(time))
         known = inspect.signature(Session.__init__).parameters
         given = {name: value for name, value in setup.items() if name in known}
