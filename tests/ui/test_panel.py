@@ -10,6 +10,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QScrollArea, QWidget
 
 from controls import is_in_sight, told, visible_controls
+from napari_intseg.core.segmenter import Answer, Prepared, Traits
+from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.panels.focus import canvas_of
@@ -76,7 +78,39 @@ def scrolled(window):
     return page.verticalScrollBar().isVisible()
 
 
+class Everything:
+    """Takes every prompt, and offers three masks for a click."""
+
+    traits = Traits("everything", frozenset({"click", "box", "scribble", "mask"}), uses_prev=True)
+
+    def prepare(self, image):
+        return Prepared(image.shape[:2], None, image.nbytes)
+
+    def predict(self, query):
+        click = query.prompts.clicks[0]
+        rows, cols = np.indices(query.prepared.shape)
+        near = np.hypot(rows - click.row, cols - click.col)
+        masks = tuple(np.where(near < r, np.float32(5), np.float32(-5)) for r in (5, 10, 15))
+        return Answer(masks[1], None, masks, (0.5, 0.9, 0.7))
+
+
 class TestWhatIsInSight:
+    @pytest.mark.parametrize("is_volume", [False, True])
+    def test_a_model_that_takes_everything_needs_no_more_room(
+        self, opened, picture, scan, is_volume
+    ):
+        window = opened(scan if is_volume else picture)
+        window.controller.loader.put(Choice("random-walker"), Everything())
+        breathe(0.1)
+        most = 20 if is_volume else 16
+        assert window.widget.prompt_panel.tools["box"].isVisible()
+        assert len(visible_controls(window.widget)) <= most, words(window)
+        window.click((50, 30))
+        window.settle()
+        breathe(0.1)
+        assert window.widget.prompt_panel.next.isVisible()
+        assert len(visible_controls(window.widget)) <= most, words(window)
+
     def test_an_image_shows_at_most_16_controls(self, opened, picture):
         window = opened(picture)
         assert len(visible_controls(window.widget)) <= 16, words(window)
@@ -151,6 +185,13 @@ class TestWhatIsInSight:
         window.settle()
         assert window.widget.header.text() == "cells · bundled · automatic"
         assert not window.widget.image_panel.image.isVisible()
+
+    def test_the_name_the_controller_had_warns(self, opened, picture):
+        window = opened(picture)
+        with pytest.warns(FutureWarning, match="widget.bench is called widget.controller"):
+            assert window.widget.bench is window.controller
+        with pytest.warns(FutureWarning, match="called controller.image_controller"):
+            assert window.controller.binder is None
 
 
 class TestSections:
