@@ -12,7 +12,7 @@ import napari
 import numpy as np
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QScrollArea
+from qtpy.QtWidgets import QApplication
 
 from napari_intseg.core.phantom import ct_phantom
 from napari_intseg.evaluation.robot import RobotUser
@@ -212,7 +212,9 @@ def picture_compare():
     settle()
     panel.suggest.click()
     settle()
-    area = person.widget.findChild(QScrollArea)
+    person.widget.tabs.setCurrentIndex(2)
+    pause(0.2)
+    area = person.widget.tabs.currentWidget()
     area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
     person.take("compare.png")
     person.viewer.close()

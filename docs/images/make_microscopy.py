@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from make import Person, pause
-from qtpy.QtWidgets import QScrollArea
 
 from napari_intseg.models.registry import DEFAULT_MODEL
 
@@ -32,8 +31,7 @@ def main():
             person.widget.action_panel.new.click()
             pause(0.3)
         person.click((12, row, col))
-    area = person.widget.findChild(QScrollArea)
-    area.ensureWidgetVisible(person.widget.export_panel)
+    person.widget.tabs.setCurrentIndex(3)
     person.take("microscopy.png")
     person.viewer.close()
 

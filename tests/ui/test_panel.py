@@ -1,13 +1,17 @@
 """The panel in a real window: what is in sight, what the wheel and the keys do."""
 
+import logging
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog, QScrollArea, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QScrollArea, QWidget
 
 from controls import is_in_sight, told, visible_controls
+from napari_intseg.core.segmenter import Answer, Prepared, Traits
+from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.panels.focus import canvas_of
@@ -74,7 +78,39 @@ def scrolled(window):
     return page.verticalScrollBar().isVisible()
 
 
+class Everything:
+    """Takes every prompt, and offers three masks for a click."""
+
+    traits = Traits("everything", frozenset({"click", "box", "scribble", "mask"}), uses_prev=True)
+
+    def prepare(self, image):
+        return Prepared(image.shape[:2], None, image.nbytes)
+
+    def predict(self, query):
+        click = query.prompts.clicks[0]
+        rows, cols = np.indices(query.prepared.shape)
+        near = np.hypot(rows - click.row, cols - click.col)
+        masks = tuple(np.where(near < r, np.float32(5), np.float32(-5)) for r in (5, 10, 15))
+        return Answer(masks[1], None, masks, (0.5, 0.9, 0.7))
+
+
 class TestWhatIsInSight:
+    @pytest.mark.parametrize("is_volume", [False, True])
+    def test_a_model_that_takes_everything_needs_no_more_room(
+        self, opened, picture, scan, is_volume
+    ):
+        window = opened(scan if is_volume else picture)
+        window.controller.loader.put(Choice("random-walker"), Everything())
+        breathe(0.1)
+        most = 20 if is_volume else 16
+        assert window.widget.prompt_panel.tools["box"].isVisible()
+        assert len(visible_controls(window.widget)) <= most, words(window)
+        window.click((50, 30))
+        window.settle()
+        breathe(0.1)
+        assert window.widget.prompt_panel.next.isVisible()
+        assert len(visible_controls(window.widget)) <= most, words(window)
+
     def test_an_image_shows_at_most_16_controls(self, opened, picture):
         window = opened(picture)
         assert len(visible_controls(window.widget)) <= 16, words(window)
@@ -150,6 +186,13 @@ class TestWhatIsInSight:
         assert window.widget.header.text() == "cells · bundled · automatic"
         assert not window.widget.image_panel.image.isVisible()
 
+    def test_the_name_the_controller_had_warns(self, opened, picture):
+        window = opened(picture)
+        with pytest.warns(FutureWarning, match="widget.bench is called widget.controller"):
+            assert window.widget.bench is window.controller
+        with pytest.warns(FutureWarning, match="called controller.image_controller"):
+            assert window.controller.binder is None
+
 
 class TestSections:
     def test_what_was_opened_is_open_the_next_time(self, qtbot):
@@ -175,6 +218,20 @@ class TestSections:
         assert inside.isVisible()
         section.fold(True)
         assert not inside.isVisible()
+
+    def test_a_heading_with_nothing_below_it_is_not_shown(self, qtbot):
+        outside, first, second = QWidget(), QWidget(), QWidget()
+        qtbot.addWidget(outside)
+        section = Section("Rare", first, second)
+        section.setParent(outside)
+        outside.show()
+        section.show()
+        first.setVisible(False)
+        assert not section.isHidden()
+        second.setVisible(False)
+        assert section.isHidden()
+        first.setVisible(True)
+        assert not section.isHidden()
 
 
 def turn_wheel(widget, steps=-1):
@@ -245,6 +302,27 @@ class TestWheelAndKeys:
         QTest.keyClick(focused, Qt.Key.Key_N)
         breathe()
         assert window.controller.image_controller is not None
+
+    def test_a_row_gives_the_keys_back_and_a_name_is_typed_into_it(self, opened, picture):
+        window = opened(picture)
+        window.widget.activateWindow()
+        window.press(Qt.Key.Key_N)
+        window.settle()
+        table, canvas = window.widget.object_panel.table, canvas_of(window.widget.window())
+        cell = table.visualRect(table.model().index(0, NAME)).center()
+        table.setFocus()
+        QTest.mouseClick(table.viewport(), LEFT, pos=cell)
+        breathe()
+        assert QApplication.focusWidget() is canvas
+        QTest.mouseDClick(table.viewport(), LEFT, pos=cell)
+        breathe()
+        editor = QApplication.focusWidget()
+        assert isinstance(editor, QLineEdit)
+        QTest.keyClicks(editor, "nucleus")
+        QTest.keyClick(editor, Qt.Key.Key_Return)
+        breathe()
+        assert table.words(0).startswith("Object 1: nucleus")
+        assert QApplication.focusWidget() is canvas
 
 
 class TestFirstClick:
@@ -410,7 +488,7 @@ class TestTable:
         assert sizes == sorted(sizes, reverse=True)
         assert sizes[0] > 0
 
-    def test_an_object_is_deleted_locked_and_jumped_to_from_it(self, window):
+    def test_an_object_is_deleted_locked_and_jumped_to_from_it(self, window, monkeypatch):
         table = window.widget.object_panel.table
 
         def act(label, text):
@@ -418,6 +496,9 @@ class TestTable:
             actions[text].trigger()
             window.settle()
 
+        monkeypatch.setattr(QInputDialog, "getItem", lambda *_, **__: ("nucleus", True))
+        act(1, "Class…")
+        assert table.words(0).startswith("Object 1: nucleus, ")
         act(1, "Lock pixels")
         assert self.cells(window, STATE)[0] == "locked"
         act(1, "Unlock pixels")
@@ -482,6 +563,22 @@ class TestStatus:
         breathe()
         assert "2-D view" not in status.message
 
+    def test_warnings_of_the_log_are_shown(self, opened, picture):
+        window = opened(picture)
+        logging.getLogger("napari_intseg.io").warning("the disk is slow: %s", "wait")
+        breathe()
+        assert window.widget.status_panel.message == "The disk is slow: wait."
+
+    def test_it_follows_what_runs_to_its_end(self, opened, scan):
+        window = opened(scan)
+        status = window.widget.status_panel
+        window.click((50, 30))
+        window.settle()
+        window.controller.propagate()
+        window.settle()
+        assert "propagated to" in status.message
+        assert status.doing == ""
+
 
 class TestModels:
     @pytest.fixture
@@ -518,12 +615,12 @@ class TestModels:
         panel = widget.model_panel
         panel.open_catalogue()
         dialog = panel.catalogue
-        dialog.find.setText("simpleclick")
+        dialog.search.setText("simpleclick")
         rows = range(dialog.table.rowCount())
         shown = [dialog.table.item(r, 0).text() for r in rows if not dialog.table.isRowHidden(r)]
         assert shown
         assert all("simpleclick" in name.lower() for name in shown)
-        dialog.find.setText("")
+        dialog.search.setText("")
         dialog.select("fcanet")
         row = dialog.table.currentRow()
         assert "[research only]" in dialog.table.item(row, 2).text()

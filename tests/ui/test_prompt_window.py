@@ -291,6 +291,8 @@ def test_vertices_are_dragged_added_and_removed_by_mouse(open_window):
 def test_embeddings_are_kept_counted_and_cleared(open_window, tmp_path, monkeypatch):
     window = open_window(Fake(embeds=True), np.full((9, 60, 60), 90, np.uint8))
     panel = window.widget.embeddings_panel
+    for section in (window.widget.more, window.widget.sections["device"]):
+        section.toggleButton().click()
     assert panel.keep.isVisible()
     assert not panel.clear.isVisible()
     panel.keep.click()
@@ -321,6 +323,7 @@ def test_the_memory_of_a_model_is_offered_where_there_is_one(open_window):
     window = open_window(Following(), stack)
     method = window.widget.volume_panel.method
     window.press(Qt.Key.Key_N)
+    window.widget.tabs.setCurrentIndex(1)
     assert method.isVisible()
     method.setCurrentIndex(1)
     assert window.controller.settings.method == "memory"

@@ -1,4 +1,4 @@
-"""How one slice is shown to a model: through which window, and how much of its noise is taken."""
+"""How one slice is shown to a model: its intensity window, and denoising."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass

@@ -53,12 +53,12 @@ class Stop:
 
     @property
     def is_normal(self) -> bool:
-        """Whether objects end like this that nothing is wrong with."""
+        """Whether this is how ordinary objects end."""
         return self.reason in _NORMAL
 
     @property
     def is_doubt(self) -> bool:
-        """Whether it is a clicked plane that nothing was started from."""
+        """Whether it is a clicked plane from which no walk was started."""
         return self.reason in ("flooded", "contradicts")
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a person does by hand, and what they protect."""
+"""Painting by hand, locks, regions and overlaps."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace

@@ -46,6 +46,7 @@ from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
 from napari_intseg.ui.qt.keybindings import Keys
+from napari_intseg.ui.qt.log_messages import LogMessages
 from napari_intseg.ui.qt.worker_thread import GuiThread
 from napari_intseg.ui.storage.recovery import Recovery
 from napari_intseg.ui.storage.writer_order import put_writers_first
@@ -86,6 +87,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         All that it does, for scripts: `controller.new_object()`, `controller.propagate()`, …
     comparison : Comparison
         A second model beside the first.
+    sections : dict of str to Section
+        What is folded away below *More*.
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
@@ -117,6 +120,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.recovery = Recovery(controller, journals_folder())
         self.recovery_panel = RecoveryPanel(controller, self.recovery)
         self._first_click = FirstClick(controller)
+        self._log_messages = LogMessages(controller.signals, self._bridge.post)
         self._was_fitted = False
         self._arrange()
         self._focus = Focus(self)
@@ -128,6 +132,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self._keys,
             (
                 self._first_click.close,
+                self._log_messages.stop,
                 self.image_panel.close_panel,
                 self.prompt_panel.close_panel,
                 self.recovery_panel.close_panel,
@@ -145,9 +150,13 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
 
     @property
     def bench(self) -> ViewerController:
-        """The controller, by the name that guides gave it before."""
-        changed = "SegmentWidget.bench is now SegmentWidget.controller."
-        warnings.warn(changed, DeprecationWarning, stacklevel=2)
+        """The controller, by the name it had; `napari_intseg.ui.scripting` is for scripts."""
+        warnings.warn(
+            "widget.bench is called widget.controller now; scripts find all they need in "
+            "napari_intseg.ui.scripting.attach",
+            FutureWarning,
+            stacklevel=2,
+        )
         return self.controller
 
     def closeEvent(self, event: Any) -> None:
@@ -231,6 +240,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "next_answer": partial(alternative_masks.step, controller),
             "previous_answer": partial(alternative_masks.step, controller, -1),
             "edit_outline": controller.outliner.begin,
+            "outlines": partial(object_actions.toggle_outlines, controller),
         }
 
     def _arrange(self) -> None:
@@ -244,21 +254,16 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self.action_panel.redo_object,
             self.object_panel.remove,
         )
-        rare = (
-            Section("This object", one, key="object"),
-            Section(
-                "What the model sees",
-                self.image_panel.look,
-                self.image_panel.preview,
-                key="model's view",
-            ),
-            Section("Other objects' pixels", self.protect_panel, key="protection"),
-            Section("Start from other labels", self.start_panel, key="start"),
-            Section(
-                "Device and memory", self.model_panel.options, self.embeddings_panel, key="device"
-            ),
-        )
-        self.more = Section("More", *rare, key="more")
+        sees = (self.image_panel.look, self.image_panel.preview)
+        device = (self.model_panel.options, self.embeddings_panel)
+        self.sections = {
+            "object": Section("This object", one, key="object"),
+            "view": Section("What the model sees", *sees, key="view"),
+            "protection": Section("Other objects' pixels", self.protect_panel, key="protection"),
+            "start": Section("Start from other labels", self.start_panel, key="start"),
+            "device": Section("Device and memory", *device, key="device"),
+        }
+        self.more = Section("More", *self.sections.values(), key="more")
         self.rest = Section("More", rest, key="volume")
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)

@@ -189,7 +189,7 @@ class Loader:
             self._fetching.cancel()
 
     def release(self) -> None:
-        """Give back the model's memory; the thread has ended."""
+        """Release the model's memory; called after the thread has ended."""
         model, self.model = self.model, None
         _call(model, "release")
 

@@ -31,6 +31,13 @@ def call(image_controller: ImageController, label: int, what: str, text: str) ->
     known.setdefault(label, {})[what] = text.strip()
 
 
+def names_of(image_controller: ImageController) -> dict[int, str]:
+    """Return what objects are called in a file: the name, the class where there is none."""
+    known = image_controller.labels.metadata.get(NAMES, {})
+    found = {label: one.get("name") or one.get("class", "") for label, one in known.items()}
+    return {label: str(name) for label, name in found.items() if name}
+
+
 def size_px(image_controller: ImageController, label: int) -> int | None:
     """Return how many pixels an object has at the time point in view; None: too many to count."""
     session = image_controller.session_store.sessions.get(image_controller.time)

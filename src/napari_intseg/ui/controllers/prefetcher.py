@@ -1,4 +1,4 @@
-"""Planes near the one in view are prepared while nobody waits for anything."""
+"""Prepare planes near the displayed one while the inference thread is idle."""
 
 import logging
 from functools import partial

@@ -7,6 +7,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from napari_intseg._moved import renamed
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
@@ -44,6 +45,8 @@ class ViewerController:
         Loads a model; another than `load` in tests.
     """
 
+    voice = renamed("signals")
+
     def __init__(
         self,
         viewer: ViewerModel,
@@ -76,13 +79,6 @@ class ViewerController:
         self.outliner = PolygonEditor(self)
         self.searching = FindSimilar(self)
         self.signals.lost.connect(self._lost)
-
-    @property
-    def binder(self) -> ImageController | None:
-        """The controller of the chosen image, by the name that guides gave it before."""
-        changed = "ViewerController.binder is now ViewerController.image_controller."
-        warnings.warn(changed, DeprecationWarning, stacklevel=2)
-        return self.image_controller
 
     def choose_image(self, image: Image | None) -> None:
         """Work on an image layer from now on; work on others stays as it is."""
@@ -181,6 +177,16 @@ class ViewerController:
                 sign=NEGATIVE if self.positive else POSITIVE
             )
             self.signals.changed.emit()
+
+    @property
+    def binder(self) -> ImageController | None:
+        """The controller of the chosen image, by the name it had."""
+        warnings.warn(
+            "controller.binder is called controller.image_controller now",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return self.image_controller
 
     @property
     def positive(self) -> bool:

@@ -44,13 +44,16 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
     chosen = Signal(str)
     """A model is to be used, by its name."""
 
+    added = Signal()
+    """A weight file has come by hand."""
+
     def __init__(self, controller: ViewerController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
         self.setWindowTitle("Models")
-        self.find = QLineEdit()
-        self.find.setPlaceholderText("Find: a name, a prompt, a licence")
-        self.find.setClearButtonEnabled(True)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Find: a name, a prompt, a licence")
+        self.search.setClearButtonEnabled(True)
         self.table = QTableWidget(0, len(_TITLES))
         self.table.setHorizontalHeaderLabels(list(_TITLES))
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -64,7 +67,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.bar = QProgressBar()
         self.bar.setVisible(False)
         self._lay_out()
-        self.find.textChanged.connect(self._filter)
+        self.search.textChanged.connect(self._filter)
         self.table.currentCellChanged.connect(lambda *_: self._show_row())
         self.table.cellDoubleClicked.connect(lambda *_: self._use())
         self.use.clicked.connect(lambda _: self._use())
@@ -113,7 +116,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
             self.table.setColumnWidth(column, width)
         head.setSectionResizeMode(len(_TITLES) - 1, QHeaderView.ResizeMode.Stretch)
         layout = QGridLayout(self)
-        layout.addWidget(self.find, 0, 0, 1, 4)
+        layout.addWidget(self.search, 0, 0, 1, 4)
         layout.addWidget(self.table, 1, 0, 1, 4)
         layout.addWidget(self.about, 2, 0, 1, 4)
         layout.addWidget(self.bar, 3, 0)
@@ -123,7 +126,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.resize(900, 520)
 
     def _filter(self, _text: str = "") -> None:
-        wanted = self.find.text().lower().split()
+        wanted = self.search.text().lower().split()
         for row in range(self.table.rowCount()):
             cells = [self.table.item(row, column) for column in range(len(_TITLES))]
             told = " ".join(cell.text().lower() for cell in cells if cell is not None)
@@ -168,6 +171,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
             return
         self._controller.signals.message.emit(f"Added {Path(chosen).name}.")
         self.refresh()
+        self.added.emit()
 
     def _progressed(self, done: int, total: int, of: str) -> None:
         self.bar.setVisible(of == "bytes")

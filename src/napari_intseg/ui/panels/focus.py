@@ -7,9 +7,13 @@ from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSlider,
     QAbstractSpinBox,
+    QApplication,
     QComboBox,
+    QLineEdit,
+    QListWidget,
     QMainWindow,
     QTabBar,
+    QTableView,
     QWidget,
 )
 
@@ -54,27 +58,47 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
                 continue
             one.setProperty("napari-intseg watched", True)
             one.installEventFilter(self)
-            if isinstance(one, _TURNED):
-                one.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # the wheel gives no focus
-            if isinstance(one, QComboBox):
-                one.activated.connect(self.give_back)
-            elif isinstance(one, QAbstractButton):
-                one.clicked.connect(self.give_back)
-            elif isinstance(one, QTabBar):
-                one.tabBarClicked.connect(self.give_back)
-            elif isinstance(one, QAbstractSpinBox):
-                editor = one.lineEdit()
-                if editor is not None:
-                    editor.returnPressed.connect(self.give_back)
+            self._hear(one)
+
+    def _hear(self, one: QWidget) -> None:
+        """Give the focus back after what a person does with a control."""
+        if isinstance(one, _TURNED):
+            one.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # the wheel gives no focus
+        if isinstance(one, QComboBox):
+            one.activated.connect(self.give_back)
+        elif isinstance(one, QAbstractButton):
+            one.clicked.connect(self.give_back)
+        elif isinstance(one, QTabBar):
+            one.tabBarClicked.connect(self.give_back)
+        elif isinstance(one, QTableView | QListWidget):
+            one.clicked.connect(self.give_back)
+            delegate = one.itemDelegate()
+            if delegate is not None:
+                delegate.closeEditor.connect(self.give_back)
+        elif isinstance(one, QAbstractSpinBox):
+            editor = one.lineEdit()
+            if editor is not None:
+                editor.returnPressed.connect(self.give_back)
 
     def _give_back(self) -> None:
         try:
             window = self._panel.window()
             canvas = canvas_of(window)
+            is_typing = _is_cell(QApplication.focusWidget())
         except RuntimeError:  # the panel is gone meanwhile
+            return
+        if is_typing:
             return
         if canvas is not None and window is not None and window.isVisible():
             canvas.setFocus(Qt.FocusReason.OtherFocusReason)
+
+
+def _is_cell(focused: QWidget | None) -> bool:
+    """Whether a person types into a cell of a table."""
+    if not isinstance(focused, QLineEdit):
+        return False
+    above = focused.parentWidget()
+    return above is not None and isinstance(above.parentWidget(), QTableView)
 
 
 def canvas_of(window: QWidget | None) -> QWidget | None:

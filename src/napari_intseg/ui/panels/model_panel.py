@@ -59,6 +59,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._loader = controller.loader
         self._picked: dict[str, Path] = {}
         self._was_fetching = False
+        self._looked: tuple[Choice, bool] | None = None
         self.catalogue: CatalogueDialog | None = None
         self.model = combo("The model that answers clicks.")
         self.device = combo("Where it runs; automatic takes a GPU if there is one.")
@@ -134,11 +135,19 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.model.setCurrentIndex(self.model.findData(name))
         self._chosen()
 
+    def _added(self) -> None:
+        """List what has come as ready, and use it if it was waited for."""
+        self._fill_models()
+        self._looked = None
+        if self._loader.model is None or not self.missing.isHidden():
+            self._chosen()
+
     def open_catalogue(self) -> None:
         """Show all models with what they take, what they cost, and what they are good for."""
         if self.catalogue is None:
             self.catalogue = CatalogueDialog(self._controller, self)
             self.catalogue.chosen.connect(self.choose)
+            self.catalogue.added.connect(self._added)
         self.catalogue.refresh()
         self.catalogue.show()
         self.catalogue.raise_()
@@ -153,6 +162,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
             _show(self.model, self._loader.choice.name)
             self.open_catalogue()
             return
+        self._looked = None
         weights = self._picked.get(self.model.currentData())
         choice = Choice(
             self.model.currentData(),
@@ -176,6 +186,10 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if self._was_fetching and not self._loader.is_fetching:
             self._fill_models()  # what has arrived is no longer marked as missing
         self._was_fetching = self._loader.is_fetching
+        looked = choice, self._was_fetching
+        if looked == self._looked:  # the disk need not be looked at for every click
+            return
+        self._looked = looked
         key = weights_key(choice.name)
         is_missing = key is not None and choice.weights is None and not has_weights(choice.name)
         self.missing.setVisible(is_missing)

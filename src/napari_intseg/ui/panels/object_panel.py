@@ -11,8 +11,10 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QGridLayout,
     QHeaderView,
+    QInputDialog,
     QMenu,
     QPushButton,
+    QSizePolicy,
     QTableView,
     QWidget,
 )
@@ -67,7 +69,7 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
         return None if self._known is None else self._known()
 
     def refresh(self) -> None:
-        """Take in what has changed."""
+        """Take in which objects there are; what they are like is asked for when it is drawn."""
         image_controller = self._controller.image_controller
         if image_controller is not None and image_controller.is_closed:
             image_controller = None
@@ -90,13 +92,6 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
             self.beginInsertRows(QModelIndex(), at, at)
             self.labels = (*self.labels[:at], label, *self.labels[at:])
             self.endInsertRows()
-        if labels:
-            last = len(labels) - 1
-            # numbers stay, so that rows sorted by them are not sorted again
-            self.dataChanged.emit(self.index(0, NAME), self.index(last, STATE))
-            self.dataChanged.emit(
-                self.index(0, LABEL), self.index(last, LABEL), [Qt.ItemDataRole.CheckStateRole]
-            )
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
         """Return the number of objects; called by Qt."""
@@ -218,6 +213,11 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         """Show what has changed, and mark the current object."""
         self._is_quiet = True
         self.objects.refresh()
+        viewport = self.viewport()
+        if viewport is not None:
+            viewport.update()
+        if self._sorted.sortColumn() != LABEL:  # numbers stay; all else has to be asked for
+            self._sorted.invalidate()
         image_controller = self._controller.image_controller
         current = 0 if image_controller is None else image_controller.session_store.object
         if current in self.objects.labels and self.label_at(self.currentIndex()) != current:
@@ -264,27 +264,47 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         state, _ = state_of(image_controller, label)
         is_finished = state == "accepted"
 
-        def edit(column: int) -> None:
-            self.edit(self._sorted.mapFromSource(self.objects.index(row, column)))
+        session = image_controller.session_store.session(image_controller.time)
+        is_locked = session is not None and label in session.objects and session.is_locked(label)
+
+        def rename() -> None:
+            self.edit(self._sorted.mapFromSource(self.objects.index(row, NAME)))
+
+        def lock() -> None:
+            controller.select_object(label)
+            set_locked(controller, not is_locked)
+
+        def delete() -> None:
+            controller.select_object(label)
+            object_actions.remove(controller)
 
         menu.addAction("Jump to", lambda: show_object(controller, label))
-        menu.addAction("Rename…", lambda: edit(NAME))
-        menu.addAction("Class…", lambda: edit(CLASS))
+        menu.addAction("Rename…", rename)
+        menu.addAction("Class…", lambda: self._ask_class(label))
         menu.addAction(
             "Reopen" if is_finished else "Accept",
             lambda: controller.set_finished(label, not is_finished),
         )
-        session = image_controller.session_store.session(image_controller.time)
-        is_locked = session is not None and label in session.objects and session.is_locked(label)
-        menu.addAction(
-            "Unlock pixels" if is_locked else "Lock pixels",
-            lambda: (controller.select_object(label), set_locked(controller, not is_locked)),
-        )
+        menu.addAction("Unlock pixels" if is_locked else "Lock pixels", lock)
         menu.addSeparator()
-        menu.addAction(
-            "Delete", lambda: (controller.select_object(label), object_actions.remove(controller))
-        )
+        menu.addAction("Delete", delete)
         return menu
+
+    def _ask_class(self, label: int) -> None:
+        """Ask for a class, those there are for choice."""
+        image_controller = self._controller.image_controller
+        if image_controller is None:
+            return
+        now = called(image_controller, label, "class")
+        known = {called(image_controller, other, "class") for other in self.objects.labels} - {""}
+        classes = sorted(known)
+        at = classes.index(now) if now in known else -1
+        text, is_given = QInputDialog.getItem(
+            self, "Class", f"Class of object {label}:", classes, at, editable=True
+        )
+        if is_given:
+            call(image_controller, label, "class", text)
+            self.refresh()
 
     def _show_menu(self, at: Any) -> None:
         label = self.label_at(self.indexAt(at))
@@ -321,6 +341,8 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._controller = controller
         self.table = ObjectTable(controller)
         self.more: QPushButton = buttons.make("find_more")
+        # its words fit into the panel; what a style adds beside them may be cut off
+        self.more.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.remove: QPushButton = buttons.make("remove_object")
         self.each = QCheckBox("each click begins an object")
         self.each.setToolTip(

@@ -1,6 +1,8 @@
 """A part of the panel that can be folded, and stays as a person left it."""
 
-from qtpy.QtCore import QSignalBlocker
+from typing import Any
+
+from qtpy.QtCore import QEvent, QSignalBlocker
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -50,6 +52,19 @@ class Section(QCollapsible):  # type: ignore[misc, unused-ignore]
         known = remembered().get(f"section {key}") if key else None
         self.fold(not (known if isinstance(known, bool) else is_open))
         self.toggled.connect(self._toggled)
+        self._widgets = widgets
+        for widget in widgets:
+            widget.installEventFilter(self)
+        if widgets and all(widget.isHidden() for widget in widgets):
+            self.setVisible(False)
+
+    def eventFilter(self, _watched: Any, event: Any) -> bool:
+        """Hide a heading that has nothing below it; called by Qt."""
+        if event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent):
+            is_empty = all(widget.isHidden() for widget in self._widgets)
+            if self.parent() is not None and is_empty != self.isHidden():
+                self.setVisible(not is_empty)
+        return False
 
     def fold(self, folded: bool) -> None:
         """Fold or open it without remembering that."""

@@ -18,7 +18,7 @@ class Action:
     Parameters
     ----------
     name : str
-        Which button, and the method of `Workbench` it calls.
+        Of the action; `SegmentWidget` maps it to a function.
     key : str
         As napari writes keys.
     title : str
@@ -103,6 +103,7 @@ ACTIONS: tuple[Action, ...] = (
         "Edit as polygon",
         "Correct the object on the plane in view by moving the vertices of its outline.",
     ),
+    Action("outlines", "Shift-O", "Outlines", "Show labels as outlines, or filled again."),
     Action(
         "next_plane",
         "Q",
