@@ -68,7 +68,7 @@ class Setup:
         What each channel is shown in; see `resolve_intensity`.
     context : int
         Planes before and behind that the model sees as channels; see `SliceReader`.
-    denoise, look_again, obey : bool
+    denoise, look_again, obey, narrower : bool
         See `Options`.
     """
 
@@ -86,6 +86,7 @@ class Setup:
     denoise: bool = True
     look_again: bool = True
     obey: bool = True
+    narrower: bool = True
     _intensity: Once[Intensity] = field(default_factory=Once)
 
     def __post_init__(self) -> None:
@@ -103,6 +104,7 @@ class Setup:
         return Options(
             intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut,
             tiles=self.tiles, denoise=self.denoise, look_again=self.look_again, obey=self.obey,
+            narrower=self.narrower,
         )  # fmt: skip
 
     def changed(self, **changes: Any) -> "Setup":
