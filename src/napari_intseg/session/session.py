@@ -66,7 +66,7 @@ class Session:
         See `resolve_intensity`.
     zoom_in, flip, graph_cut
         See `Options`; "model" is what the model was published with.
-    denoise, look_again, obey
+    denoise, look_again, obey, narrower
         See `Options`.
     follow_neighbours
         See `Setup`.
@@ -102,12 +102,13 @@ class Session:
         look_again: bool = True,
         obey: bool = True,
         follow_neighbours: bool = True,
+        narrower: bool = True,
         cache_bytes: int = CACHE_BYTES,
         runner: Runner = run,
     ) -> None:
         setup = Setup(
             model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
-            denoise=denoise, look_again=look_again, obey=obey,
+            denoise=denoise, look_again=look_again, obey=obey, narrower=narrower,
             follow_neighbours=follow_neighbours,
         )  # fmt: skip
         self.document = Document(setup)
