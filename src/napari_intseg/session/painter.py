@@ -71,7 +71,7 @@ class Painter:
         return self.document.do("Paint" if label else "Erase", changes)
 
     def clear(self, label: int | None, plane: Plane | None) -> Change | None:
-        """Drop what was painted and erased for an object; models' answers count again.
+        """Remove all paint and erasing of an object, so that model answers show again.
 
         None if nothing was painted there.
 

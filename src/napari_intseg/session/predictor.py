@@ -525,7 +525,7 @@ class Predictor:
         return found
 
     def refresh(self, change: Change | None) -> Change | None:
-        """Put answers in place that are known, but came when nobody asked for them any more.
+        """Put cached answers in place that came after their prompts had been undone.
 
         Parameters
         ----------

@@ -45,7 +45,7 @@ _PLANES = 2
 
 
 class Following:
-    """The part of a pair that has the second model answer.
+    """The part of a pair that queues predictions of the second model.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ class Following:
         return found
 
     def follow(self) -> None:
-        """Give the second model what has been given since, and compare what has changed.
+        """Mirror new prompts to the second model, and compare what has changed.
 
-        Of many planes some are followed at once, and the others in turns that come.
+        Of many planes a few are mirrored at once, the others in later turns of the event loop.
         """
         if self.is_closed or self.image_controller.is_closed:
             return

@@ -621,7 +621,7 @@ class ImageController(Given):
         )
 
     def _measure(self) -> bool:
-        """Have the sessions measure by the spacing the image has now; return whether they do.
+        """Set the image's current spacing in all sessions; return whether that was possible.
 
         What was computed with another spacing could not be done again from the journal, so it is
         kept from the first propagation or smoothing on.

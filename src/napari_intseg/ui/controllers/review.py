@@ -16,7 +16,7 @@ Seen = tuple[int, int, Plane, float]
 
 
 class Review:
-    """The planes of the current object that a person should look at, and what tidies it.
+    """The least sure planes of the current object, and clean-up of its masks.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def _sureness(marks: list[Seen]) -> float:
 
 
 def bring(image_controller: ImageController, plane: Plane, time: int | None = None) -> None:
-    """Show a plane in the window, whatever the order of the dims.
+    """Move the sliders to a plane, whatever the order of the dims.
 
     Parameters
     ----------

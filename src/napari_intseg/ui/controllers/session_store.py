@@ -104,9 +104,9 @@ class SessionStore:
             self._look(time, model)
 
     def set_window(self) -> None:
-        """Look through the window that is chosen now, if that is another than before.
+        """Set the chosen intensity window in all sessions, if it changed.
 
-        One step of undo; a window that undo brought back stays until another one is chosen.
+        One step of undo; a window restored by undo stays until another one is chosen.
         """
         for time, session in self._sessions.items():
             if self._looked.get(time) != self._seen():

@@ -226,7 +226,7 @@ def small(setup: Setup, plane: Plane, given: Prompts | None = None) -> Picture:
 
 
 class Refinement:
-    """Has every image that is worked on answered as chosen.
+    """Applies the chosen refinement to every image that is worked on.
 
     Parameters
     ----------
