@@ -12,7 +12,7 @@ import napari
 import numpy as np
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QScrollArea
+from qtpy.QtWidgets import QApplication
 
 from napari_intseg.core.phantom import ct_phantom
 from napari_intseg.evaluation.robot import RobotUser
@@ -54,7 +54,7 @@ class Person:
         panel.setCurrentIndex(panel.findData(self.model))
         run_until(lambda: not self.controller.loader.is_loading)
         assert self.controller.loader.choice == Choice(self.model)
-        self.widget.object_panel.new.click()
+        self.widget.action_panel.new.click()
         pause(0.5)
 
     def settle(self):
@@ -167,7 +167,7 @@ def picture_3d(args):
             person.controller.image_controller.labels.data
             == person.controller.image_controller.session_store.object
         )
-        told = person.widget.status_panel.message.text()
+        told = person.widget.status_panel.message
         print(f"label {label}: Dice {dice(mask, truth):.3f}. {told}")  # noqa: T201
     person.go_to(middle)
     person.take("widget-3d.png")
@@ -212,7 +212,9 @@ def picture_compare():
     settle()
     panel.suggest.click()
     settle()
-    area = person.widget.findChild(QScrollArea)
+    person.widget.tabs.setCurrentIndex(2)
+    pause(0.2)
+    area = person.widget.tabs.currentWidget()
     area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
     person.take("compare.png")
     person.viewer.close()

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from make import Person, pause
-from qtpy.QtWidgets import QScrollArea
 
 from napari_intseg.models.registry import DEFAULT_MODEL
 
@@ -29,11 +28,10 @@ def main():
     person.go_to(12)
     for number, (row, col) in enumerate(((225, 60), (45, 195), (130, 231))):
         if number:
-            person.widget.object_panel.new.click()
+            person.widget.action_panel.new.click()
             pause(0.3)
         person.click((12, row, col))
-    area = person.widget.findChild(QScrollArea)
-    area.ensureWidgetVisible(person.widget.export_panel)
+    person.widget.tabs.setCurrentIndex(3)
     person.take("microscopy.png")
     person.viewer.close()
 

@@ -109,6 +109,7 @@ def test_of_a_large_slice_nothing_but_the_view_is_read(rng: np.random.Generator)
 
 def test_published_options_add_nothing() -> None:
     options = Options.published(flip=True)
-    assert (options.denoise, options.look_again, options.obey) == (False,) * 3
+    assert (options.denoise, options.look_again, options.obey, options.narrower) == (False,) * 4
     assert options.flip is True
-    assert (Options().denoise, Options().look_again, Options().obey) == (True,) * 3
+    usual = Options()
+    assert (usual.denoise, usual.look_again, usual.obey, usual.narrower) == (True,) * 4

@@ -18,7 +18,7 @@ from napari_intseg.core.segmenter import (
 from napari_intseg.core.volume import Volume
 from napari_intseg.inference.intensity import Intensity, resolve_intensity
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice, steadiest
 from napari_intseg.inference.view import View
 
 
@@ -342,3 +342,50 @@ def test_a_mask_that_ends_at_the_slice_is_not_cut_off() -> None:
     assert view.cuts_off((0, 50, 20, 60))
     assert view.cuts_off((0, 40, 10, 60))
     assert not View.whole((100, 60)).cuts_off((0, 100, 0, 60))
+
+
+class Vague(Recorder):
+    """Answers a disc on the click whose outline is steep in small views alone."""
+
+    def __init__(self, steep_below: float, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.steep_below = steep_below
+
+    def predict(self, query: Query) -> Answer:
+        self.queries.append(query)
+        rows, cols = np.ogrid[: query.prepared.shape[0], : query.prepared.shape[1]]
+        click = query.prompts.clicks[0]
+        inside = self.radius - np.hypot(rows - click.row, cols - click.col)
+        steep = 2.0 if max(query.prepared.shape) < self.steep_below else 0.1
+        return Answer((steep * inside).astype(np.float32))
+
+
+@pytest.mark.parametrize(("steep_below", "side"), [(150, 100), (0, 200), (1000, 200)])
+def test_of_first_views_the_steadiest_answer_is_taken(steep_below: int, side: int) -> None:
+    image = np.full((200, 200), 90, np.uint8)
+    zoom = ZoomIn(narrower=(0.75, 0.5), target_size=None, min_crop_size=40)
+    model = Vague(steep_below, zoom_in=zoom)
+    options = Options(Intensity(), obey=False)
+    first = ask(model, image, Click(100, 100), options=options)
+    assert len(model.queries) == 3
+    assert first.seen.box_shape == (side, side)
+    ask(model, image, Click(100, 100), Click(101, 101), prev=first, options=options)
+    assert len(model.queries) == 4
+    once = Vague(steep_below, zoom_in=zoom)
+    plain = ask(once, image, Click(100, 100), options=replace(options, narrower=False))
+    assert len(once.queries) == 1
+    assert plain.seen.box_shape == (200, 200)
+
+
+def test_a_mask_that_a_narrower_view_cuts_off_is_not_taken() -> None:
+    def answer(size: int, steep: float) -> SliceAnswer:
+        view = View(100 - size, 100 + size, 100 - size, 100 + size, (200, 200), (200, 200))
+        rows, cols = np.ogrid[-size:size, -size:size]
+        logits = (steep * (30 - np.hypot(rows, cols))).astype(np.float32)
+        patch = Patch(100 - size, 100 - size, logits, (200, 200))
+        return SliceAnswer(patch, view, view)
+
+    vague, cut, fits = answer(100, 0.1), answer(25, 5), answer(50, 5)
+    assert steadiest([vague, cut], 0.5) is vague
+    assert steadiest([vague, cut, fits], 0.5) is fits
+    assert steadiest([answer(100, 5), fits], 0.5).seen.box_shape == (200, 200)

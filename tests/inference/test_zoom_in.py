@@ -10,6 +10,7 @@ from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.view import View
 from napari_intseg.inference.zoom_in import (
+    first_views,
     interval_iou,
     look,
     overview,
@@ -164,3 +165,32 @@ def test_a_slice_too_large_to_be_seen_whole_is_seen_round_its_clicks() -> None:
     assert far.row0 < 9_500
     assert far.row1 > 20_500
     assert (far.col0, far.col1) == (0, 4096)
+
+
+def test_a_first_question_has_narrower_views_round_its_clicks() -> None:
+    zoom = ZoomIn(narrower=(0.75, 0.5))
+    wide, narrow = first_views(zoom, SHAPE, clicks((10, 250)), None)
+    assert wide.box == (0, 300, 62, 437)
+    assert narrow.box == (0, 200, 125, 375)
+    assert narrow.out_shape == (320, 400)
+    (only,) = first_views(zoom, SHAPE, clicks((10, 100), (10, 400)), None)
+    assert only.box == wide.box
+    assert first_views(zoom, SHAPE, clicks((10, 10), (390, 490)), None) == ()
+    off = Prompts((Click(10, 250), Click(390, 490, positive=False)))
+    assert len(first_views(zoom, SHAPE, off, None)) == 2
+
+
+def test_what_says_how_large_an_object_is_leaves_no_narrower_views() -> None:
+    zoom = ZoomIn(narrower=(0.5,))
+    at = clicks((10, 250))
+    assert first_views(zoom, SHAPE, at, square(0, 240, 20)) == ()
+    assert first_views(zoom, SHAPE, Prompts(box=Box(5, 5, 40, 40)), None) == ()
+    assert first_views(ZoomIn(), SHAPE, at, None) == ()
+    assert first_views(replace(zoom, skip_clicks=1), SHAPE, at, None) == ()
+    assert first_views(zoom, (20, 30), clicks((5, 5)), None) == ()
+
+
+def test_narrower_views_of_a_slice_too_large_to_be_seen_are_parts_of_its_window() -> None:
+    (view,) = first_views(ZoomIn(narrower=(0.5,)), (20000, 30000), clicks((9000, 9000)), None)
+    assert view.box_shape == (2048, 2048)
+    assert view.box[0] <= 9000 < view.box[1]

@@ -104,6 +104,20 @@ def test_a_killed_worker_is_one_error_and_the_next_click_works(cluster):
 
 
 @pytest.mark.slow
+def test_a_cut_line_is_one_error_and_the_next_question_is_answered():
+    image, _ = phantom_image()
+    with served(port=0) as address:
+        model = load_remote(NEW, address, timeout_s=20)
+        query = Query(model.prepare(image), CLICK)
+        before = model.predict(query)
+    with pytest.raises(RemoteError, match=r"does not answer"):
+        model.predict(query)
+    with served(port=int(address.rpartition(":")[2])):
+        np.testing.assert_array_equal(model.predict(query).logits, before.logits)
+        model.close()
+
+
+@pytest.mark.slow
 def test_errors_of_the_model_are_those_of_the_model(cluster):
     with pytest.raises(UnknownModelError, match="none-such"):
         load_remote("none-such", cluster, timeout_s=30)

@@ -26,7 +26,7 @@ class Compared(Window):
         super().__init__(viewer)
         self.comparison, self.panel = self.widget.comparison, self.widget.compare_panel
         self.choose("random-walker")
-        self.widget.object_panel.new.click()
+        self.widget.action_panel.new.click()
         breathe()
 
     def choose(self, name):
@@ -122,7 +122,7 @@ def test_the_buttons_keep_hand_over_and_undo(window):
     window.click((60, 60))
     window.settle()
     assert window.comparison.state.names == ("random-walker", "bundled")
-    assert not window.widget.status_panel.error.text()
+    assert not window.widget.status_panel.error
 
 
 def test_the_key_marks_the_next_click(window):
@@ -134,7 +134,7 @@ def test_the_key_marks_the_next_click(window):
     turn(lambda: NAME in window.viewer.layers)
     ((row, col),) = window.viewer.layers[NAME].data
     assert window.comparison.pair.agreement.data[int(row), int(col)] > 1
-    assert "yellow ring" in window.widget.status_panel.message.text()
+    assert "yellow ring" in window.widget.status_panel.message
     window.click((row, col))
     window.settle()
     assert NAME not in window.viewer.layers
@@ -183,7 +183,7 @@ def test_ending_in_the_middle_leaves_no_error(make_napari_viewer, picture, how):
     if how == "viewer":
         window.viewer.close()
     else:
-        assert not window.widget.status_panel.error.text()
+        assert not window.widget.status_panel.error
         window.widget.close()
     breathe(0.2)
     assert THREAD not in {t.name for t in threading.enumerate()}
@@ -268,7 +268,7 @@ def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture,
     assert all(seconds > 0 for seconds in state.seconds)
     assert [m.clicks for m in state.moments] == [1, 2]
     assert "only B, random-sam" in window.told
-    assert not window.widget.status_panel.error.text()
+    assert not window.widget.status_panel.error
     window.widget.close()
 
 
@@ -301,7 +301,7 @@ def deep(make_napari_viewer, monkeypatch):
     window.viewer.dims.set_point(0, 25)
     window.click((12, 18))
     window.settle()
-    window.widget.volume_panel.propagate.click()
+    window.widget.action_panel.propagate.click()
     window.settle(600)
     assert len(window.comparison.state.planes) == 50
     yield window
@@ -336,10 +336,10 @@ def test_many_planes_are_kept_one_in_each_turn_of_the_event_loop(deep, monkeypat
     assert kept == [1] * 50
     assert max(np.diff(turns)) == 1
     assert panel.cancel.isHidden()
-    assert deep.widget.volume_panel.bar.isHidden()
+    assert deep.widget.status_panel.bar.isHidden()
     expected = np.where(np.arange(30) >= 15, before, 0)
     np.testing.assert_array_equal(deep.controller.image_controller.labels.data, expected)
     assert len(session.document.history) == steps + 1
-    deep.widget.click_panel.undo.click()
+    deep.widget.action_panel.undo.click()
     deep.settle(600)
     np.testing.assert_array_equal(deep.controller.image_controller.labels.data, before)

@@ -119,7 +119,7 @@ def test_one_object_goes_back_alone_by_button_and_key(window):
     data = np.full((40, 50), 30, np.uint8)
     data[5:15, 5:20], data[22:36, 25:45] = 200, 120
     window.controller.choose_image(window.viewer.add_image(data))
-    panel = window.widget.click_panel
+    panel = window.widget.action_panel
     undo, redo = panel.undo_object, panel.redo_object
     assert not undo.isEnabled()
     assert not redo.isEnabled()

@@ -154,7 +154,7 @@ def test_a_rectangle_drawn_by_mouse_is_a_box_and_can_be_moved(open_window):
     whole = window.area()
     assert whole == pytest.approx(41 * 51, abs=150)
     assert window.in_use() == ["click"]  # ready to correct
-    assert "Object 1: 1 box" in window.widget.object_panel.list.item(0).text()
+    assert "Object 1: 1 box" in window.widget.object_panel.table.words(0)
     window.click((80, 100))
     assert window.area() > whole
     shapes = window.controller.image_controller.boxes.layer
@@ -178,7 +178,7 @@ def test_a_press_without_a_drag_is_no_box(open_window):
     window.press(Qt.Key.Key_B, SHIFT)
     window.click((40, 40))
     assert len(window.controller.image_controller.boxes.layer.data) == 0
-    assert "drag from corner to corner" in window.widget.status_panel.error.text()
+    assert "drag from corner to corner" in window.widget.status_panel.error
     window.drag((20, 30), (60, 80))
     assert len(window.controller.image_controller.boxes.layer.data) == 1
 
@@ -197,7 +197,7 @@ def test_scribbles_are_drawn_and_shift_turns_their_sign(open_window):
     assert [s.positive for s in scribbles] == [True, False]
     assert window.controller.image_controller.labels.data[20, 20] == 1
     assert window.in_use() == ["scribble"]
-    assert "2 scribbles" in window.widget.object_panel.list.item(0).text()
+    assert "2 scribbles" in window.widget.object_panel.table.words(0)
 
 
 def test_only_what_the_model_takes_is_offered_and_explained(open_window):
@@ -205,9 +205,9 @@ def test_only_what_the_model_takes_is_offered_and_explained(open_window):
     window = open_window(Fake(points, needs=points))
     assert not any(button.isVisible() for button in window.panel.tools.values())
     assert "four extreme points" in window.panel.advice.text()
-    assert not window.widget.click_panel.swap.isVisible()
+    assert not window.widget.action_panel.swap.isVisible()
     window.press(Qt.Key.Key_B, SHIFT)
-    assert "fake takes no box" in window.widget.status_panel.error.text()
+    assert "fake takes no box" in window.widget.status_panel.error
     window.press(Qt.Key.Key_N)
     for number, place in enumerate([(20, 60), (80, 60), (50, 20)], 1):
         window.click(place)
@@ -291,6 +291,8 @@ def test_vertices_are_dragged_added_and_removed_by_mouse(open_window):
 def test_embeddings_are_kept_counted_and_cleared(open_window, tmp_path, monkeypatch):
     window = open_window(Fake(embeds=True), np.full((9, 60, 60), 90, np.uint8))
     panel = window.widget.embeddings_panel
+    for section in (window.widget.more, window.widget.sections["device"]):
+        section.toggleButton().click()
     assert panel.keep.isVisible()
     assert not panel.clear.isVisible()
     panel.keep.click()
@@ -321,6 +323,7 @@ def test_the_memory_of_a_model_is_offered_where_there_is_one(open_window):
     window = open_window(Following(), stack)
     method = window.widget.volume_panel.method
     window.press(Qt.Key.Key_N)
+    window.widget.tabs.setCurrentIndex(1)
     assert method.isVisible()
     method.setCurrentIndex(1)
     assert window.controller.settings.method == "memory"

@@ -42,6 +42,9 @@ class ZoomIn:
         to correct by then is detail.
     fine_clicks : int, default 4
         See `fine_size`.
+    narrower : tuple of float, default ()
+        The first question on a slice is asked on windows of these shares of its sides as well,
+        round what was clicked; see `predict.steadiest`.
 
     References
     ----------
@@ -58,6 +61,7 @@ class ZoomIn:
     threshold: float = 0.5
     fine_size: int | None = None
     fine_clicks: int = 4
+    narrower: tuple[float, ...] = ()
 
 
 FloatArray = NDArray[np.float32]

@@ -1,7 +1,7 @@
 """Ask a model about one slice: choose the view, predict, put the answer back."""
 
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from napari_intseg.core.segmenter import (
     Segmenter,
     Traits,
     ZoomIn,
+    logit,
 )
 from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
@@ -28,9 +29,20 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.slice_appearance import PreparedStore, Seen, SliceAppearance
 from napari_intseg.inference.tiling import Tiles, in_tiles
 from napari_intseg.inference.view import Flip, Read, View
-from napari_intseg.inference.zoom_in import Look, is_seen_whole, look, overview, should_look_again
+from napari_intseg.inference.zoom_in import (
+    Look,
+    first_views,
+    is_seen_whole,
+    look,
+    overview,
+    should_look_again,
+)
 
 Model = Literal["model"]
+
+_CLEARLY = 0.03
+"""A narrower view must be so much steadier; measured with 0, 0.02, 0.03 and 0.05: with none, noisy
+nuclei and photographs lose (docs/results.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,8 @@ class Options:
         Show the model a noisy slice with less noise; see `noise`.
     look_again : bool, default True
         Ask once more, with a fresh crop, where a mask touches the edge of the view.
+    narrower : bool, default True
+        Ask a first question on narrower views too, and take the steadiest answer; see `steadiest`.
     obey : bool, default True
         Correct the mask round clicks that the model did not obey; see `obedience`.
     """
@@ -71,11 +85,13 @@ class Options:
     denoise: bool = True
     look_again: bool = True
     obey: bool = True
+    narrower: bool = True
 
     @classmethod
     def published(cls, *args: Any, **kwargs: Any) -> "Options":
         """Return options without what was added to the published predictors."""
-        return cls(*args, **{"denoise": False, "look_again": False, "obey": False, **kwargs})
+        off = dict.fromkeys(("denoise", "look_again", "obey", "narrower"), False)
+        return cls(*args, **{**off, **kwargs})
 
     def resolved(self, traits: Traits) -> "Resolved":
         """Return the options with every "model" replaced by the model's own."""
@@ -90,6 +106,7 @@ class Options:
             self.denoise,
             self.look_again,
             self.obey,
+            self.narrower,
         )
 
 
@@ -107,6 +124,7 @@ class Resolved:
     denoise: bool = True
     look_again: bool = True
     obey: bool = True
+    narrower: bool = True
 
     @property
     def mirrored(self) -> tuple[bool, ...]:
@@ -275,6 +293,10 @@ class _Asking:
             return self(Look(overview(shape, self.prompts, guide), None))
         choice = look(zoom, shape, self.prompts, guide, kept)
         answer = self(choice)
+        if self.options.narrower:
+            views = first_views(zoom, shape, self.prompts, guide)
+            answers = [answer, *(self(Look(view, view)) for view in views)]
+            answer = steadiest(answers, self.model.traits.threshold)
         if should_look_again(zoom, answer.patch, choice.kept):
             answer = self(look(zoom, shape, self.prompts, answer.patch, None))
         if self.options.look_again and self._is_cut_off(answer):
@@ -284,8 +306,7 @@ class _Asking:
         return answer
 
     def _is_cut_off(self, answer: SliceAnswer) -> bool:
-        box = answer.patch.box(self.model.traits.threshold)
-        return answer.kept is not None and box is not None and answer.seen.cuts_off(box)
+        return answer.kept is not None and _is_cut_off(answer, self.model.traits.threshold)
 
     def finished(self, answer: SliceAnswer) -> SliceAnswer:
         """Return an answer drawn in tiles, on edges and in one place, and with clicks obeyed."""
@@ -394,6 +415,43 @@ class _Asking:
             return found
 
         return [one(mirrored) for mirrored in self.options.mirrored]
+
+
+def steadiest(answers: Sequence[SliceAnswer], threshold: float) -> SliceAnswer:
+    """Return the answer whose outline is the surest, of several on one question.
+
+    It is the one whose area depends least on the threshold: SAM's stability score [1]_, the area
+    where the logits exceed the threshold's by 1, over that where they fall short of it by at most
+    1. A mask that is cut off by a narrower view asks for a wider one, and is not taken.
+
+    Parameters
+    ----------
+    answers : sequence of SliceAnswer
+        The first, on the widest view, is taken unless another is clearly steadier.
+    threshold : float
+        Probability above which a pixel belongs to the object.
+
+    References
+    ----------
+    .. [1] Kirillov, A. et al. "Segment anything", arXiv:2304.02643.
+    """
+    best, most = answers[0], _stability(answers[0].patch, threshold) + _CLEARLY
+    for answer in answers[1:]:
+        stability = _stability(answer.patch, threshold)
+        if stability > most and not _is_cut_off(answer, threshold):
+            best, most = answer, stability
+    return best
+
+
+def _stability(patch: Patch, threshold: float) -> float:
+    middle = float(logit(np.array(threshold, np.float32)))
+    loose = int(np.count_nonzero(patch.logits > middle - 1))
+    return int(np.count_nonzero(patch.logits > middle + 1)) / loose if loose else 0.0
+
+
+def _is_cut_off(answer: SliceAnswer, threshold: float) -> bool:
+    box = answer.patch.box(threshold)
+    return box is not None and answer.seen.cuts_off(box)
 
 
 def _chosen(model: Segmenter, options: Options | None) -> Resolved:

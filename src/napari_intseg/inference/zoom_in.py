@@ -10,6 +10,7 @@ from napari_intseg.inference.view import View, longer_side
 Box = tuple[int, int, int, int]
 
 _MOST_PX = 4096
+_LEAST_PX = 32  # fewer pixels show nothing round an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,42 @@ def look(
             zoom = replace(zoom, target_size=zoom.fine_size)
         kept = View(*kept.box, target_shape(zoom, kept.box), shape)
     return Look(kept, kept)
+
+
+def first_views(
+    zoom: ZoomIn, shape: tuple[int, int], prompts: Prompts, prev: Patch | None
+) -> tuple[View, ...]:
+    """Return the narrower views of a first question, widest first; see `ZoomIn.narrower`.
+
+    None once there is an answer or a box, which say more of how large the object is, nor where a
+    window would leave out something that is known to be the object.
+    """
+    if not zoom.narrower or propose(zoom, shape, prompts, prev) is not None:
+        return ()
+    points = _positive_points(prompts, shape)
+    if zoom.skip_clicks >= 0 or not points:
+        return ()
+    whole = overview(shape, prompts, prev).box
+    views = []
+    for share in zoom.narrower:
+        box = (
+            *_part(share, [r for r, _ in points], whole[:2]),
+            *_part(share, [c for _, c in points], whole[2:]),
+        )
+        if box != whole and all(
+            box[0] <= row < box[1] and box[2] <= col < box[3] for row, col in points
+        ):
+            views.append(View(*box, target_shape(zoom, box), shape))
+    return tuple(views)
+
+
+def _part(share: float, positions: list[int], span: tuple[int, int]) -> tuple[int, int]:
+    """Return a share of a span round the middle of positions, moved to lie inside it."""
+    length = span[1] - span[0]
+    size = min(length, max(_LEAST_PX, round(share * length)))
+    start = round((min(positions) + max(positions)) / 2 - size / 2)
+    start = min(max(span[0], start), span[1] - size)
+    return start, start + size
 
 
 def overview(shape: tuple[int, int], prompts: Prompts, prev: Patch | None) -> View:

@@ -23,6 +23,10 @@ from napari_intseg.models.weights.user_trained import ARCHITECTURE, read_metadat
 TARGET_PX = 384
 """Longer side of a view; the best of those measured (docs/results.md)."""
 
+NARROWER = (0.75, 0.5)
+"""Windows in which a first click is asked about beside the whole slice, as shares of its sides: an
+organ of a body slice is too small for the network on the whole of it (docs/results.md)."""
+
 NARROW = 0.35
 """Views whose values cover less than this are spread."""
 
@@ -103,6 +107,7 @@ def read_traits(name: str, metadata: Any) -> Traits:
         expansion=float(told.get("expansion", 1.4)),
         fine_size=int(told["fine_size"]) if "fine_size" in told else None,
         fine_clicks=int(told.get("fine_clicks", 4)),
+        narrower=tuple(float(share) for share in told.get("narrower", NARROWER)),
     )
     return Traits(
         name,

@@ -550,7 +550,8 @@ class Predictor:
         traits = document.setup.model.traits
         is_first = state.prompts.is_empty and state.initial is None and state.propagated is None
         takes_mask = traits.uses_prev or "mask" in traits.prompts
-        if not is_first or not takes_mask or volume.ndim == 2:
+        follows = document.setup.follow_neighbours and volume.ndim > 2
+        if not (is_first and takes_mask and follows):
             return state
         if len(given.clicks) != 1 or not given.clicks[0].positive or given.box or given.scribbles:
             return state

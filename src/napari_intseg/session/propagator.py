@@ -362,7 +362,7 @@ class Propagator:
 
     def _removed(self, state: PlaneState, patch: Patch) -> Patch | None:
         """Return what negative clicks took away of what propagation had said on a plane."""
-        if state.initial is None or state.is_painted:
+        if state.initial is None or state.is_painted or not self.document.setup.follow_neighbours:
             return None
         if all(click.positive for click in state.prompts.clicks):
             return None

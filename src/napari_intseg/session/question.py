@@ -68,8 +68,11 @@ class Setup:
         What each channel is shown in; see `resolve_intensity`.
     context : int
         Planes before and behind that the model sees as channels; see `SliceReader`.
-    denoise, look_again, obey : bool
+    denoise, look_again, obey, narrower : bool
         See `Options`.
+    follow_neighbours : bool, default True
+        Whether a plane's first click starts from the object's mask on a plane beside it, and what
+        negative clicks took away on a plane is kept away by propagation on the planes beside it.
     """
 
     model: Segmenter
@@ -86,6 +89,8 @@ class Setup:
     denoise: bool = True
     look_again: bool = True
     obey: bool = True
+    follow_neighbours: bool = True
+    narrower: bool = True
     _intensity: Once[Intensity] = field(default_factory=Once)
 
     def __post_init__(self) -> None:
@@ -103,6 +108,7 @@ class Setup:
         return Options(
             intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut,
             tiles=self.tiles, denoise=self.denoise, look_again=self.look_again, obey=self.obey,
+            narrower=self.narrower,
         )  # fmt: skip
 
     def changed(self, **changes: Any) -> "Setup":

@@ -66,8 +66,10 @@ class Session:
         See `resolve_intensity`.
     zoom_in, flip, graph_cut
         See `Options`; "model" is what the model was published with.
-    denoise, look_again, obey
+    denoise, look_again, obey, narrower
         See `Options`.
+    follow_neighbours
+        See `Setup`.
     cache_bytes : int
         Memory for what models prepare.
     runner : callable
@@ -99,12 +101,15 @@ class Session:
         denoise: bool = True,
         look_again: bool = True,
         obey: bool = True,
+        follow_neighbours: bool = True,
+        narrower: bool = True,
         cache_bytes: int = CACHE_BYTES,
         runner: Runner = run,
     ) -> None:
         setup = Setup(
             model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
-            denoise=denoise, look_again=look_again, obey=obey,
+            denoise=denoise, look_again=look_again, obey=obey, narrower=narrower,
+            follow_neighbours=follow_neighbours,
         )  # fmt: skip
         self.document = Document(setup)
         self.set_axis(axis)

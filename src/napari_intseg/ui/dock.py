@@ -1,5 +1,6 @@
 """The dock widget: panels put together, and closed together."""
 
+import warnings
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -7,19 +8,31 @@ from typing import Any
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QFrame,
+    QScrollArea,
+    QSizePolicy,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, prompt_tools
+from napari_intseg.ui.controllers.first_click import FirstClick
 from napari_intseg.ui.controllers.review import Review
+from napari_intseg.ui.controllers.show_object import show_object
+from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.panels.action_panel import ActionPanel, is_volume
 from napari_intseg.ui.panels.buttons import Buttons
-from napari_intseg.ui.panels.click_panel import ClickPanel
 from napari_intseg.ui.panels.compare_panel import ComparePanel
 from napari_intseg.ui.panels.embeddings_panel import EmbeddingsPanel
 from napari_intseg.ui.panels.export_panel import ExportPanel
+from napari_intseg.ui.panels.focus import Focus
 from napari_intseg.ui.panels.image_panel import ImagePanel
 from napari_intseg.ui.panels.keep_panel import KeepPanel
 from napari_intseg.ui.panels.model_panel import ModelPanel
@@ -28,15 +41,36 @@ from napari_intseg.ui.panels.prompt_panel import PromptPanel
 from napari_intseg.ui.panels.protect_panel import ProtectPanel
 from napari_intseg.ui.panels.recovery_panel import RecoveryPanel
 from napari_intseg.ui.panels.review_panel import ReviewPanel
+from napari_intseg.ui.panels.section import Section
 from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
 from napari_intseg.ui.qt.keybindings import Keys
+from napari_intseg.ui.qt.log_messages import LogMessages
 from napari_intseg.ui.qt.worker_thread import GuiThread
 from napari_intseg.ui.storage.recovery import Recovery
 from napari_intseg.ui.storage.writer_order import put_writers_first
 
-_Closing = tuple[ImagePanel, PromptPanel, RecoveryPanel, StartPanel, ProtectPanel]
+_Closing = tuple[Callable[[], None], ...]
+
+_OPEN: "weakref.WeakSet[SegmentWidget]" = weakref.WeakSet()
+
+
+def find_widget(viewer: Any) -> "SegmentWidget | None":
+    """Return the widget that is open in a viewer; None if there is none."""
+    wanted = getattr(viewer, "__wrapped__", viewer)
+    for widget in _OPEN:
+        own = widget.controller.viewer
+        if getattr(own, "__wrapped__", own) is wanted:
+            return widget
+    return None
+
+
+_WIDTH_PX = 260
+"""Of 1366 pixels napari's own docks take 333, and the canvas shall have at least 752."""
+
+_SETTLED_MS = 100
+"""After which a dock that was added has its size."""
 
 
 class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
@@ -53,6 +87,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         All that it does, for scripts: `controller.new_object()`, `controller.propagate()`, …
     comparison : Comparison
         A second model beside the first.
+    sections : dict of str to Section
+        What is folded away below *More*.
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
@@ -63,17 +99,19 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.comparison = Comparison(controller, self._bridge.post)
         self.review = Review(controller)
         calls = self._calls()
+        self._known = {**calls, **self._further_calls()}
         self._keys = Keys(napari_viewer, calls)
         buttons = Buttons(calls, self._keys.taken)
-        self.status_panel = StatusPanel(controller)
+        through = TimeTracking(controller)
+        self.status_panel = StatusPanel(controller, buttons, self.comparison, through)
         self.image_panel = ImagePanel(controller, ViewSettings(controller, self._bridge.post))
         self.model_panel = ModelPanel(controller)
+        self.action_panel = ActionPanel(controller, buttons)
         self.object_panel = ObjectPanel(controller, buttons)
         self.start_panel = StartPanel(controller)
         self.prompt_panel = PromptPanel(controller, buttons)
-        self.click_panel = ClickPanel(controller, buttons)
         self.volume_panel = VolumePanel(controller, buttons)
-        self.review_panel = ReviewPanel(controller, self.review, buttons)
+        self.review_panel = ReviewPanel(controller, self.review, buttons, through)
         self.embeddings_panel = EmbeddingsPanel(controller)
         self.compare_panel = ComparePanel(self.comparison, buttons)
         self.export_panel = ExportPanel(controller)
@@ -81,24 +119,45 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.protect_panel = ProtectPanel(controller)
         self.recovery = Recovery(controller, journals_folder())
         self.recovery_panel = RecoveryPanel(controller, self.recovery)
+        self._first_click = FirstClick(controller)
+        self._log_messages = LogMessages(controller.signals, self._bridge.post)
+        self._was_fitted = False
         self._arrange()
+        self._focus = Focus(self)
+        controller.signals.changed.connect(self._show)
+        controller.signals.answered.connect(self._answered)
+        self._show()
         self._shut: Callable[[], None] = _Shut(
             controller,
             self._keys,
             (
-                self.image_panel,
-                self.prompt_panel,
-                self.recovery_panel,
-                self.start_panel,
-                self.protect_panel,
+                self._first_click.close,
+                self._log_messages.stop,
+                self.image_panel.close_panel,
+                self.prompt_panel.close_panel,
+                self.recovery_panel.close_panel,
+                self.start_panel.close_panel,
+                self.protect_panel.close_panel,
             ),
             self.comparison,
         )
+        _OPEN.add(self)
         # a window that is destroyed sends its children no close event
         self.destroyed.connect(self._shut)
         app = QApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self._shut)
+
+    @property
+    def bench(self) -> ViewerController:
+        """The controller, by the name it had; `napari_intseg.ui.scripting` is for scripts."""
+        warnings.warn(
+            "widget.bench is called widget.controller now; scripts find all they need in "
+            "napari_intseg.ui.scripting.attach",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return self.controller
 
     def closeEvent(self, event: Any) -> None:
         """Stop everything; called by Qt."""
@@ -113,6 +172,38 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
                 shut()
         return bool(super().event(event))
 
+    def do(self, name: str) -> None:
+        """Do one of `ACTIONS`, or another of the commands in `commands`, by its name."""
+        self._known[name]()
+
+    def _further_calls(self) -> dict[str, Callable[[], object]]:
+        """Return what has a command and no key."""
+        controller, here = self.controller, weakref.ref(self)
+
+        def press(panel: str, button: str) -> Callable[[], None]:
+            def act() -> None:
+                widget = here()
+                if widget is not None:
+                    getattr(getattr(widget, panel), button).click()
+
+            return act
+
+        def open_catalogue() -> None:
+            widget = here()
+            if widget is not None:
+                widget.model_panel.open_catalogue()
+
+        def show_current() -> None:
+            if controller.image_controller is not None:
+                show_object(controller, controller.image_controller.session_store.object)
+
+        return {
+            "export_labels": press("export_panel", "export"),
+            "export_measurements": press("export_panel", "measure"),
+            "all_models": open_catalogue,
+            "show_object": show_current,
+        }
+
     def _calls(self) -> dict[str, Callable[[], object]]:
         controller, here = self.controller, weakref.ref(self)
 
@@ -126,6 +217,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             widget = here()
             if widget is not None:
                 widget.comparison.cancel()
+                widget.review_panel.through.cancel()
 
         return {
             "new_object": controller.new_object,
@@ -148,38 +240,115 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "next_answer": partial(alternative_masks.step, controller),
             "previous_answer": partial(alternative_masks.step, controller, -1),
             "edit_outline": controller.outliner.begin,
+            "outlines": partial(object_actions.toggle_outlines, controller),
         }
 
     def _arrange(self) -> None:
-        inside = QWidget()
-        layout = QVBoxLayout(inside)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(14)
-        panels = (
-            self.image_panel,
-            self.model_panel,
-            self.object_panel,
-            self.prompt_panel,
-            self.click_panel,
-            self.volume_panel,
-            self.review_panel,
-            self.start_panel,
-            self.protect_panel,
-            self.embeddings_panel,
-            self.compare_panel,
-            self.export_panel,
-            self.keep_panel,
+        self.header = Section("", self.image_panel, self.model_panel, is_open=True)
+        self._is_header_free = True
+        self.header.toggled.connect(self._header_toggled)
+        many, rest = self.object_panel.many, self.review_panel.rest
+        one = _stack(
+            self.prompt_panel.edit,
+            self.action_panel.undo_object,
+            self.action_panel.redo_object,
+            self.object_panel.remove,
         )
-        layout.addWidget(self.recovery_panel)
-        for panel in panels:
-            layout.addWidget(panel)
-        layout.addStretch(1)
+        sees = (self.image_panel.look, self.image_panel.preview)
+        device = (self.model_panel.options, self.embeddings_panel)
+        self.sections = {
+            "object": Section("This object", one, key="object"),
+            "view": Section("What the model sees", *sees, key="view"),
+            "protection": Section("Other objects' pixels", self.protect_panel, key="protection"),
+            "start": Section("Start from other labels", self.start_panel, key="start"),
+            "device": Section("Device and memory", *device, key="device"),
+        }
+        self.more = Section("More", *self.sections.values(), key="more")
+        self.rest = Section("More", rest, key="volume")
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        bar = self.tabs.tabBar()
+        assert bar is not None
+        bar.setExpanding(True)
+        self.tabs.addTab(_Column(_stack(self.prompt_panel, many, self.more)), "Segment")
+        planes = _stack(self.volume_panel, self.review_panel, self.rest)
+        self.tabs.addTab(_Column(planes), "Volume")
+        self.tabs.addTab(_Column(_stack(self.compare_panel)), "Compare")
+        self.tabs.addTab(_Column(_stack(self.export_panel, self.keep_panel)), "Export")
         outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(_Column(inside), 1)
-        # what is going on stays in sight, however far the column is scrolled
-        self.status_panel.setContentsMargins(6, 0, 6, 6)
-        outside.addWidget(self.status_panel)
+        outside.setContentsMargins(2, 2, 2, 4)
+        outside.setSpacing(6)
+        for widget, stretch in (
+            (self.recovery_panel, 0),
+            (self.header, 0),
+            (self.action_panel, 0),
+            (self.object_panel, 2),
+            (self.tabs, 3),
+            (self.protect_panel.asking, 0),
+            # what is going on stays in sight, whatever is scrolled
+            (self.status_panel, 0),
+        ):
+            outside.addWidget(widget, stretch)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+
+    def showEvent(self, event: Any) -> None:
+        """Fit the canvas into what is left of the window, once; called by Qt."""
+        super().showEvent(event)
+        if not self._was_fitted:
+            self._was_fitted = True
+            self._bridge.post(_fit(weakref.ref(self)), _SETTLED_MS)
+
+    def sizeHint(self) -> QSize:
+        """Return a width that leaves the canvas most of a small screen; called by Qt."""
+        return QSize(_WIDTH_PX, super().sizeHint().height())
+
+    def _header_toggled(self, _is_open: bool) -> None:
+        self._is_header_free = False  # a person decides from now on
+        self._show()
+
+    def _answered(self, _where: str, _seconds: float) -> None:
+        """Fold the header once image and model have proved to be set."""
+        if self._is_header_free:
+            self._is_header_free = False
+            self.header.fold(True)
+            self._show()
+
+    def _show(self) -> None:
+        controller, panel = self.controller, self.image_panel
+        self.tabs.setTabVisible(1, is_volume(controller) or panel_has_times(controller))
+        told = "Image and model"
+        if not self.header.isExpanded() and controller.image is not None:
+            contrast = panel.contrast.currentText()
+            told = f"{controller.image.name} · {controller.loader.choice.name} · {contrast}"
+        self.header.setText(told)
+        self.header.toggleButton().setToolTip(f"{told}\nPress to show or fold the choices.")
+
+
+def panel_has_times(controller: ViewerController) -> bool:
+    """Whether what is worked on has several time points."""
+    image_controller = controller.image_controller
+    return image_controller is not None and (image_controller.image_axes.n_times or 1) > 1
+
+
+def _stack(*widgets: QWidget) -> QWidget:
+    """Return widgets one below the other, in one of their own."""
+    inside = QWidget()
+    layout = QVBoxLayout(inside)
+    layout.setContentsMargins(0, 4, 0, 0)
+    layout.setSpacing(6)
+    for widget in widgets:
+        layout.addWidget(widget)
+    layout.addStretch(1)
+    return inside
+
+
+def _fit(widget: "weakref.ref[SegmentWidget]") -> Callable[[], None]:
+    def fit() -> None:
+        here = widget()
+        if here is not None and here.controller.image is not None:
+            here.controller.viewer.reset_view()
+
+    return fit
 
 
 class _Shut:
@@ -200,8 +369,8 @@ class _Shut:
         if parts is not None:
             controller, keys, panels, comparison = parts
             keys.close()
-            for panel in panels:
-                panel.close_panel()
+            for close in panels:
+                close()
             comparison.close()
             controller.close()
             comparison.release()

@@ -17,17 +17,7 @@ def again(name):
     return written, replay(written, lambda _: image(SCENARIOS[name][0]), lambda _: Toy())
 
 
-CHANGED = pytest.mark.xfail(
-    reason="propagation restrains masks in ways that the settings in the journal do not turn off: "
-    "12 of 1,106 voxels more",
-    strict=True,
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=CHANGED if name == "painting" else ()) for name in SCENARIOS],
-)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_an_old_journal_is_replayed_to_the_same_labels(name):
     written, replayed = again(name)
     assert replayed.differences == ()

@@ -1,6 +1,7 @@
 """Export and Measure: what the window writes, and what it asks first."""
 
 import csv
+import warnings
 from pathlib import Path
 
 import nibabel
@@ -153,3 +154,27 @@ def test_a_pyramid_is_measured_at_its_finest_level(controller, said, pump, tmp_p
     with (tmp_path / "m.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert float(row["mean_intensity"]) == pytest.approx(fine[5:9, 6:12].mean())
+
+
+def test_remarks_on_a_file_are_told_and_objects_have_their_names(
+    controller, said, pump, scan, tmp_path, monkeypatch
+):
+    from napari_intseg.ui.controllers import label_export
+    from napari_intseg.ui.controllers.object_facts import call
+
+    given = {}
+
+    def write(_path, _labels, _like, **options):
+        given.update(options)
+        warnings.warn_explicit("no study UID", UserWarning, label_export.__file__, 1)
+        warnings.warn_explicit("of somebody else", UserWarning, "elsewhere.py", 1)
+
+    monkeypatch.setattr(label_export, "write_labels", write)
+    open_image(controller, scan)
+    draw(controller, (3, 4, 5))
+    call(controller.image_controller, 1, "name", "spleen")
+    call(controller.image_controller, 2, "class", "lesion")
+    label_export.export_labels(controller, tmp_path / "labels.nii.gz")
+    pump.until(lambda: "Wrote" in said.messages[-1])
+    assert said.messages[-1] == "Wrote labels.nii.gz. No study UID."
+    assert given["names"] == {1: "spleen", 2: "lesion"}

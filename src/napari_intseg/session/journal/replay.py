@@ -171,8 +171,10 @@ class _Player:
         model = setup.pop("model")
         self.is_old = "denoise" not in setup
         if self.is_old:
-            setup |= {"denoise": False, "look_again": False, "obey": False}
+            new = ("denoise", "look_again", "obey", "follow_neighbours")
+            setup |= dict.fromkeys(new, False)
             setup["window"] = _window_then(setup.get("window"), self.volume_of(time))
+        setup.setdefault("narrower", False)  # first clicks were asked about on one view
         known = inspect.signature(Session.__init__).parameters
         given = {name: value for name, value in setup.items() if name in known}
         session = Session(model, self.volume_of(time), axis=int(line["axis"]), **given)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
@@ -29,6 +29,9 @@ from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_codec import LABEL_DTYPE, geometry
 from napari_intseg.ui.qt.worker_thread import Post, ShouldStop
+
+if TYPE_CHECKING:
+    pass
 
 COLOURS = {BOTH: "#00b487", ONLY_A: "#56b4e9", ONLY_B: "#f0a202"}
 """Green, blue and orange that the colour-blind can tell apart, too (after Okabe and Ito, 2008)."""

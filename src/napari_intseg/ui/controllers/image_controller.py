@@ -9,6 +9,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points
 
+from napari_intseg._moved import renamed
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane
@@ -90,6 +91,10 @@ class Given:
     def given_for(self, label: int) -> list[Prompts]:
         """Return all prompts of an object, plane by plane."""
         return [prompts for place, prompts in self._given.items() if place.object == label]
+
+    def failure_of(self, label: int) -> str:
+        """Return why the last answer for an object did not come; empty if it did."""
+        return self._asking.failures.get(label, "")
 
     def is_begun(self, label: int) -> bool:
         """Whether anything is given for an object: prompts, a mask to start from, or paint."""
@@ -188,9 +193,13 @@ class ImageController(Given):
     first_label : int, default 1
         Of the object to begin with, if there are no points.
     each_begins : callable
-        Whether a click of the mouse outside of all objects begins one, and one inside belongs to
-        the object that is there.
+        Whether a click of the mouse outside of all objects begins one. One inside an object always
+        belongs to that.
     """
+
+    drawer = renamed("session_store")
+    frame = renamed("image_axes")
+    viewed = renamed("displayed_slice")
 
     def __init__(
         self,
@@ -235,6 +244,7 @@ class ImageController(Given):
             aim=self._aim,
         )
         self.is_closed = False
+        self.is_new_asked = False  # by a person, who has not clicked since
         self._each_begins = each_begins
         self._marks = MarkReader(points, image_axes, labels)
         self._was_adding = False
@@ -506,16 +516,23 @@ class ImageController(Given):
         )
 
     def _aim(self, index: tuple[int, ...], positive: bool) -> None:
-        """Have a click belong to the object it lies in; or to a new one, if each begins one."""
+        """Have a click belong to the object it lies in; or begin one where that is meant."""
         shape = self.labels.data.shape
+        asked, self.is_new_asked = self.is_new_asked, False
         inside = all(0 <= i < size for i, size in zip(index, shape, strict=True))
-        if not (inside and self._each_begins()):
+        if not inside:
             return
+        store = self.session_store
+        current = store.object
+        # who has just asked for a new object clicks for that one, whatever lies there
+        is_for_new = asked and positive and not self.is_begun(current)
         found = int(self.labels.data[index])
         if found:
-            if found in self.session_store.labels:
+            if found in store.labels and found != current and not is_for_new:
                 self.select_object(found)
-        elif positive and self.is_begun(self.session_store.object):
+        elif positive and (
+            store.is_finished(current) or (self._each_begins() and self.is_begun(current))
+        ):
             self.new_object()
 
     def _adopt(self, wanted: dict[Place, Prompts]) -> list[tuple[int, Change]]:

@@ -1,6 +1,7 @@
 """Labels and measurements out of the window, in the worker's thread; without Qt."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from napari_intseg.io.write import write_labels
 from napari_intseg.session.journal.recorder import Line, now
 from napari_intseg.session.journal.replay import about_labels
 from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.object_facts import names_of
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.signals import sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome
 
 
@@ -35,13 +37,15 @@ def export_labels(controller: ViewerController, path: Path) -> None:
     array, like = file_grid(labels, meta)
     lines, time = list(image_controller.session_store.journal.lines), image_controller.time
 
-    inputs = _inputs(controller)
+    inputs, names = _inputs(controller), names_of(image_controller)
 
     def work(_should_stop: Callable[[], bool]) -> str:
         check_apart(path, *inputs)
-        write_labels(path, array, like, overwrite=True)
+        with warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
+            write_labels(path, array, like, overwrite=True, names=names)
         write_beside(path, [*lines, _about(labels, time)])
-        return f"Wrote {path.name}{_which(image_controller)}."
+        return f"Wrote {path.name}{_which(image_controller)}.{_told(remarks)}"
 
     controller.worker.submit(work, lambda outcome: _tell(controller, outcome))
     controller.signals.message.emit(f"Writing {path.name} …")
@@ -75,6 +79,12 @@ def own_source(controller: ViewerController) -> Source | None:
     known = {} if controller.image is None else controller.image.metadata.get(KEY) or {}
     source = known.get("source")
     return source if isinstance(source, Source) else None
+
+
+def _told(remarks: Sequence[warnings.WarningMessage]) -> str:
+    """Return what this package remarked on, in sentences; a console is not read by everybody."""
+    ours = [str(one.message) for one in remarks if "napari_intseg" in one.filename]
+    return "".join(f" {sentence(text)}" for text in dict.fromkeys(ours))
 
 
 def _inputs(controller: ViewerController) -> tuple[Path, ...]:

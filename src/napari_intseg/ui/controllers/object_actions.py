@@ -11,6 +11,7 @@ from napari_intseg.session.document import Change
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.layers import label_colours
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.layers.points_codec import on_grid
 
@@ -165,6 +166,15 @@ def step(controller: ViewerController, action: str) -> None:
         f"{title or f'There is nothing to {action} of object {label}'}."
     )
     controller.signals.changed.emit()
+
+
+def toggle_outlines(controller: ViewerController) -> None:
+    """Show the labels as outlines, or filled again."""
+    image_controller = controller.image_controller
+    if image_controller is not None:
+        is_outline = label_colours.toggle_outlines(image_controller.labels)
+        told = "as outlines" if is_outline else "filled"
+        controller.signals.message.emit(f"Labels are shown {told}.")
 
 
 def remove(controller: ViewerController) -> None:

@@ -33,6 +33,11 @@ class PredictionQueue:
         Given each place whose mask may have changed; True: it has just been answered.
     where_is : callable
         Returns a place in words.
+
+    Attributes
+    ----------
+    failures : dict of int to str
+        By object, why its last answer did not come.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class PredictionQueue:
             on_answer,
         )
         self._where_is = where_is
+        self.failures: dict[int, str] = {}
         self._open: dict[Place, None] = {}
         self._current: Place | None = None
         self._closed = False
@@ -103,8 +109,10 @@ class PredictionQueue:
         if self._closed or place is None:
             return
         if outcome.value is None:
-            self._signals.failed.emit(told(outcome.error))
+            self.failures[place.object] = told(outcome.error)
+            self._signals.failed.emit(self.failures[place.object])
         else:
+            self.failures.pop(place.object, None)
             self._take(place, outcome.value)
         self.ask()
         self._signals.changed.emit()

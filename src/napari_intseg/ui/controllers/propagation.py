@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.utils import cancelable_progress
 
@@ -15,6 +15,9 @@ from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.qt.signals import sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
+
+if TYPE_CHECKING:
+    pass
 
 _NAMED = 3  # objects that broke out, in a status line
 

@@ -1,11 +1,13 @@
 """All that the widget does, without Qt: choose, click, propagate, undo."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from napari_intseg._moved import renamed
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
@@ -42,6 +44,8 @@ class ViewerController:
     load_with : callable, optional
         Loads a model; another than `load` in tests.
     """
+
+    voice = renamed("signals")
 
     def __init__(
         self,
@@ -134,6 +138,7 @@ class ViewerController:
         if image_controller is None or (is_first and not image_controller.has_earlier):
             return
         label = image_controller.new_object()
+        image_controller.is_new_asked = True
         self._activate()
         self.signals.message.emit(f"Object {label}: click on it.")
 
@@ -154,6 +159,7 @@ class ViewerController:
         label = image_controller.session_store.object
         self.set_finished(label, True)
         self.new_object()
+        image_controller.is_new_asked = False  # a click inside another object goes on with that one
         self.signals.message.emit(
             f"Object {label} is locked. Next: object {image_controller.session_store.object}."
         )
@@ -171,6 +177,16 @@ class ViewerController:
                 sign=NEGATIVE if self.positive else POSITIVE
             )
             self.signals.changed.emit()
+
+    @property
+    def binder(self) -> ImageController | None:
+        """The controller of the chosen image, by the name it had."""
+        warnings.warn(
+            "controller.binder is called controller.image_controller now",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return self.image_controller
 
     @property
     def positive(self) -> bool:

@@ -234,7 +234,7 @@ def as_displayed(
     rows, cols = (axis - offset for axis in viewer.dims.displayed[-2:])
     if rows > cols:
         picture = picture.transpose(1, 0, 2)
-    up_or_down, left_or_right = viewer.camera.orientation2d
+    up_or_down, left_or_right = camera_of(viewer).orientation2d
     for at, (axis, turned) in enumerate(
         ((rows, up_or_down == "up"), (cols, left_or_right == "left"))
     ):
@@ -257,3 +257,9 @@ def _steps(
     step = float(step) or 1.0
     slope = (second - first) / step
     return (first - float(start)) / step, slope if slope else 1.0
+
+
+def camera_of(viewer: ViewerModel) -> Any:
+    """Return the camera of a viewer, where napari has it: in its scene since 0.9."""
+    scene = getattr(viewer, "scene", None)
+    return viewer.camera if scene is None else scene.camera

@@ -15,6 +15,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane
 from napari_intseg.session.document import LARGEST_LABEL
 from napari_intseg.ui.layers.image_axes import ImageAxes
+from napari_intseg.ui.layers.label_colours import colours_for
 from napari_intseg.ui.storage.labels_on_disk import default_path, is_large, keep
 
 POSITIVE, NEGATIVE = "positive", "negative"
@@ -103,7 +104,8 @@ def make_labels(image_axes: ImageAxes, name: str) -> Labels:
         if is_large(image_axes.shape, LABEL_DTYPE)
         else np.zeros(image_axes.shape, LABEL_DTYPE)
     )
-    return Labels(data, name=name, opacity=0.45, **geometry(image_axes))
+    colours = colours_for(image_axes.image)
+    return Labels(data, name=name, opacity=0.5, colormap=colours, **geometry(image_axes))
 
 
 def make_room(labels: Labels, label: int) -> bool:

@@ -36,6 +36,11 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         Whose work.
     view_settings : ViewSettings
         Takes the choice of window; closed with the panel.
+
+    Attributes
+    ----------
+    look, preview : QWidget
+        What is chosen less often; the dock folds them away.
     """
 
     def __init__(self, controller: ViewerController, view_settings: ViewSettings) -> None:
@@ -61,8 +66,8 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
             LookPanel(controller, view_settings),
             Preview(controller, view_settings),
         )
-        layout.addRow(self.look)
-        layout.addRow(self.preview)
+        layout.addRow(self.look.numbers)
+        layout.addRow(self.look.ranges)
         entries: list[tuple[str, Any]] = [
             ("automatic", None),
             (AS_SHOWN, AS_SHOWN),

@@ -24,7 +24,7 @@ _PREFIXES = {LEVEL: ("level ", "width "), PER_CENT: ("", ""), RANGE: ("from ", "
 
 
 class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """Below the list of windows.
+    """Colours and ticks; the numbers of a window go where the list of windows is.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         ticks = (self.neighbours, self.tiles, self.denoise)
-        for widget in (self.numbers, self.ranges, self.colours, *ticks):
+        for widget in (self.colours, *ticks):
             layout.addWidget(widget)
         self.numbers.setVisible(False)
         self.ranges.setVisible(False)

@@ -26,6 +26,7 @@ from napari_intseg.ui.controllers.model_loader import (
 )
 from napari_intseg.ui.controllers.view_settings import Refinement
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.panels.catalogue_dialog import CatalogueDialog, is_ready, listed
 from napari_intseg.ui.panels.form import combo, fill, form
 from napari_intseg.ui.qt.worker_thread import Outcome
 
@@ -37,8 +38,20 @@ _PRECISIONS = (
 )
 
 
+_CATALOGUE = "all models"
+"""The entry of the list that opens the catalogue; no model is called so."""
+
+
 class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """Lists all models; those that cannot be used here are grey and say why."""
+    """Lists all models, those that are ready first; those that cannot be used here are grey.
+
+    Attributes
+    ----------
+    options : QWidget
+        Device, precision and refinement; the dock folds them away.
+    catalogue : CatalogueDialog or None
+        Opened by the last entry of the list.
+    """
 
     def __init__(self, controller: ViewerController) -> None:
         super().__init__()
@@ -46,6 +59,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._loader = controller.loader
         self._picked: dict[str, Path] = {}
         self._was_fetching = False
+        self._looked: tuple[Choice, bool] | None = None
+        self.catalogue: CatalogueDialog | None = None
         self.model = combo("The model that answers clicks.")
         self.device = combo("Where it runs; automatic takes a GPU if there is one.")
         self.precision = combo("Number format; automatic takes half precision on a GPU.")
@@ -78,10 +93,14 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.device, 1)
         row.addWidget(self.precision, 1)
+        self.options = QWidget()
+        rare = form(self.options)
+        rare.addRow("Device", side)
+        rare.addRow(self.refine)
         layout = form(self)
-        layout.addRow("Model", self.model)
-        layout.addRow("Device", side)
-        layout.addRow(self.refine)
+        label = QLabel("Model")
+        label.setMinimumWidth(label.fontMetrics().horizontalAdvance("Contrast"))  # below Image
+        layout.addRow(label, self.model)
         layout.addRow(self.missing)
         lines = QVBoxLayout(self.missing)
         lines.setContentsMargins(0, 0, 0, 0)
@@ -94,12 +113,44 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _fill_models(self) -> None:
         models, here = available_models(), keys_here()
-        entries = [(_listed(name, spec, here), name) for name, spec in models.items()]
-        fill(self.model, entries, self._loader.choice.name)
-        items: Any = self.model.model()
-        for row, (name, spec) in enumerate(models.items()):
-            self.model.setItemData(row, _tip(name, spec), Qt.ItemDataRole.ToolTipRole)
-            items.item(row).setEnabled(spec.is_installed)
+        ready = {n: spec for n, spec in models.items() if is_ready(n, spec, here)}
+        rest = {n: spec for n, spec in models.items() if n not in ready}
+        box = self.model
+        with QSignalBlocker(box):
+            box.clear()
+            for name, spec in (*ready.items(), *rest.items()):
+                if name == next(iter(rest), None):
+                    box.insertSeparator(box.count())
+                box.addItem(listed(name, spec, here), name)
+                row = box.count() - 1
+                box.setItemData(row, _tip(name, spec), Qt.ItemDataRole.ToolTipRole)
+                items: Any = box.model()
+                items.item(row).setEnabled(spec.is_installed)
+            box.insertSeparator(box.count())
+            box.addItem("All models …", _CATALOGUE)
+            box.setCurrentIndex(box.findData(self._loader.choice.name))
+
+    def choose(self, name: str) -> None:
+        """Choose a model as if in the list."""
+        self.model.setCurrentIndex(self.model.findData(name))
+        self._chosen()
+
+    def _added(self) -> None:
+        """List what has come as ready, and use it if it was waited for."""
+        self._fill_models()
+        self._looked = None
+        if self._loader.model is None or not self.missing.isHidden():
+            self._chosen()
+
+    def open_catalogue(self) -> None:
+        """Show all models with what they take, what they cost, and what they are good for."""
+        if self.catalogue is None:
+            self.catalogue = CatalogueDialog(self._controller, self)
+            self.catalogue.chosen.connect(self.choose)
+            self.catalogue.added.connect(self._added)
+        self.catalogue.refresh()
+        self.catalogue.show()
+        self.catalogue.raise_()
 
     def _devices_known(self, outcome: Outcome[tuple[str, ...]]) -> None:
         names = outcome.value or ("auto",)
@@ -107,6 +158,11 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         fill(self.device, entries, self._loader.choice.device)
 
     def _chosen(self, _index: int = 0) -> None:
+        if self.model.currentData() == _CATALOGUE:
+            _show(self.model, self._loader.choice.name)
+            self.open_catalogue()
+            return
+        self._looked = None
         weights = self._picked.get(self.model.currentData())
         choice = Choice(
             self.model.currentData(),
@@ -130,6 +186,10 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if self._was_fetching and not self._loader.is_fetching:
             self._fill_models()  # what has arrived is no longer marked as missing
         self._was_fetching = self._loader.is_fetching
+        looked = choice, self._was_fetching
+        if looked == self._looked:  # the disk need not be looked at for every click
+            return
+        self._looked = looked
         key = weights_key(choice.name)
         is_missing = key is not None and choice.weights is None and not has_weights(choice.name)
         self.missing.setVisible(is_missing)
@@ -166,17 +226,6 @@ def _show(box: QComboBox, value: str) -> None:
     if row >= 0:
         with QSignalBlocker(box):
             box.setCurrentIndex(row)
-
-
-def _listed(name: str, spec: ModelSpec, here: frozenset[str]) -> str:
-    """Return how a model is listed: its title, and what it takes to use it."""
-    if not spec.is_installed:
-        return f"{spec.title} – needs the extra {spec.extra!r}"
-    key = weights_key(name)
-    if key is None or key in here or key not in CATALOGUE:
-        return spec.title
-    size = find_entry(key).size_mb
-    return f"{spec.title} – {f'{size:g} MB' if size else 'weights'} to fetch or add"
 
 
 def _tip(name: str, spec: ModelSpec) -> str:

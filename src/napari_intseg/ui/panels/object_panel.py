@@ -1,40 +1,348 @@
-"""The objects: colour, clicks, locked or not; and the buttons that begin and accept one."""
+"""The objects in one table: what they are called, what they have, how they stand."""
 
 from typing import Any
+from weakref import ref
 
 import numpy as np
-from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, QSortFilterProxyModel, Qt
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
+    QAbstractItemView,
     QCheckBox,
     QGridLayout,
-    QListWidget,
-    QListWidgetItem,
+    QHeaderView,
+    QInputDialog,
+    QMenu,
     QPushButton,
+    QSizePolicy,
+    QTableView,
     QWidget,
 )
 
+from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.object_actions import set_locked
+from napari_intseg.ui.controllers.object_facts import (
+    call,
+    called,
+    given_words,
+    size_px,
+    size_words,
+    state_of,
+)
+from napari_intseg.ui.controllers.show_object import show_object
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
 
-_LABEL = Qt.ItemDataRole.UserRole
+LABEL, NAME, CLASS, GIVEN, SIZE, STATE = range(6)
+_TITLES = ("No.", "Name", "Class", "Clicks", "Size", "State")
+_TIPS = (
+    "Colour and number; a ticked object is accepted: no click changes it.",
+    "Double-click to name the object.",
+    "Double-click to say what it is: all of one kind share a class.",
+    "What was given: clicks, boxes, scribbles, or a mask to start from.",
+    "At the time point in view.",
+    "Open, accepted, locked, or failed; hover to read why.",
+)
+_SORT = Qt.ItemDataRole.UserRole
+_WIDTHS = (56, 0, 52, 38, 58, 56)
+"""In pixels; the name gets what is left."""
+
+_ROW_PX = 22
+
+_WIDE_PX = 320
+"""From here on the class has a column of its own; before, it stands behind the name."""
+
+
+class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
+    """What the table shows, computed for the rows in sight alone: there may be hundreds."""
+
+    def __init__(self, controller: ViewerController) -> None:
+        super().__init__()
+        self._controller = controller
+        self.labels: tuple[int, ...] = ()
+        self._known: ref[ImageController] | None = None  # what is closed shall go
+        self.is_wide = False
+
+    @property
+    def _image_controller(self) -> ImageController | None:
+        return None if self._known is None else self._known()
+
+    def refresh(self) -> None:
+        """Take in which objects there are; what they are like is asked for when it is drawn."""
+        image_controller = self._controller.image_controller
+        if image_controller is not None and image_controller.is_closed:
+            image_controller = None
+        labels = () if image_controller is None else image_controller.session_store.labels
+        if image_controller is not self._image_controller:
+            self.beginResetModel()
+            self._known, self.labels = (
+                None if image_controller is None else ref(image_controller),
+                labels,
+            )
+            self.endResetModel()
+            return
+        for label in sorted(set(self.labels) - set(labels), reverse=True):
+            at = self.labels.index(label)
+            self.beginRemoveRows(QModelIndex(), at, at)
+            self.labels = self.labels[:at] + self.labels[at + 1 :]
+            self.endRemoveRows()
+        for label in sorted(set(labels) - set(self.labels)):
+            at = labels.index(label)
+            self.beginInsertRows(QModelIndex(), at, at)
+            self.labels = (*self.labels[:at], label, *self.labels[at:])
+            self.endInsertRows()
+
+    def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
+        """Return the number of objects; called by Qt."""
+        return 0 if parent.isValid() else len(self.labels)
+
+    def columnCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
+        """Return the number of columns; called by Qt."""
+        return 0 if parent.isValid() else len(_TITLES)
+
+    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
+        """Return a title; called by Qt."""
+        if orientation == Qt.Orientation.Horizontal:
+            if role == Qt.ItemDataRole.DisplayRole:
+                return _TITLES[section]
+            if role == Qt.ItemDataRole.ToolTipRole:
+                return _TIPS[section]
+        return None
+
+    def flags(self, index: QModelIndex) -> Any:
+        """Return what can be done with a cell; called by Qt."""
+        flags = super().flags(index)
+        if index.column() == LABEL:
+            flags |= Qt.ItemFlag.ItemIsUserCheckable
+        if index.column() in (NAME, CLASS):
+            flags |= Qt.ItemFlag.ItemIsEditable
+        return flags
+
+    def data(self, index: QModelIndex, role: int = 0) -> Any:
+        """Return what a cell shows; called by Qt."""
+        image_controller = self._image_controller
+        if image_controller is None or not index.isValid():
+            return None
+        label, column = self.labels[index.row()], index.column()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            is_short = role == Qt.ItemDataRole.DisplayRole and not self.is_wide
+            if is_short and column == NAME:
+                return _name(image_controller, label)
+            return _text(image_controller, label, column)
+        if role == _SORT:
+            return _sorted_by(image_controller, label, column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return _tip(image_controller, label, column)
+        return _look(image_controller, label, role) if column == LABEL else None
+
+    def setData(self, index: QModelIndex, value: Any, role: int = 0) -> bool:
+        """Take a tick, a name or a class; called by Qt."""
+        image_controller = self._image_controller
+        if image_controller is None or not index.isValid():
+            return False
+        label, column = self.labels[index.row()], index.column()
+        if column == LABEL and role == Qt.ItemDataRole.CheckStateRole:
+            self._controller.set_finished(label, Qt.CheckState(value) == Qt.CheckState.Checked)
+            return True
+        if column in (NAME, CLASS) and role == Qt.ItemDataRole.EditRole:
+            call(image_controller, label, "name" if column == NAME else "class", str(value))
+            self.dataChanged.emit(index, index)
+            return True
+        return False
+
+
+class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
+    """Sorts by a click on a title; a click on a row makes its object the current one."""
+
+    def __init__(self, controller: ViewerController) -> None:
+        super().__init__()
+        self._controller = controller
+        self.objects = Objects(controller)
+        self._sorted = QSortFilterProxyModel()
+        self._sorted.setSourceModel(self.objects)
+        self._sorted.setSortRole(_SORT)
+        self.setModel(self._sorted)
+        self.setSortingEnabled(True)
+        self.sortByColumn(LABEL, Qt.SortOrder.AscendingOrder)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setShowGrid(False)
+        self.setIconSize(QSize(10, 10))
+        self.setMinimumHeight(4 * _ROW_PX)
+        self.setAccessibleName("Objects")
+        self.setToolTip("Right-click an object for what can be done with it.")
+        self._lay_out()
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.customContextMenuRequested.connect(self._show_menu)
+        self.doubleClicked.connect(self._double_clicked)
+        rows = self.selectionModel()
+        assert rows is not None
+        rows.currentRowChanged.connect(self._chosen)
+        self._is_quiet = False
+
+    def _lay_out(self) -> None:
+        side, head = self.verticalHeader(), self.horizontalHeader()
+        assert side is not None
+        assert head is not None
+        side.setVisible(False)
+        side.setDefaultSectionSize(_ROW_PX)
+        head.setMinimumSectionSize(30)
+        head.setHighlightSections(False)
+        for column, width in enumerate(_WIDTHS):
+            if width:
+                self.setColumnWidth(column, width)
+        head.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.setColumnHidden(CLASS, True)
+
+    def sizeHint(self) -> QSize:
+        """Return a size that makes nothing wider; called by Qt."""
+        return QSize(200, 6 * _ROW_PX)
+
+    def resizeEvent(self, event: Any) -> None:
+        """Give the class a column of its own where there is room; called by Qt."""
+        super().resizeEvent(event)
+        is_wide = self.width() >= _WIDE_PX
+        if is_wide != self.objects.is_wide:
+            self.objects.is_wide = is_wide
+            self.setColumnHidden(CLASS, not is_wide)
+
+    def refresh(self) -> None:
+        """Show what has changed, and mark the current object."""
+        self._is_quiet = True
+        self.objects.refresh()
+        viewport = self.viewport()
+        if viewport is not None:
+            viewport.update()
+        if self._sorted.sortColumn() != LABEL:  # numbers stay; all else has to be asked for
+            self._sorted.invalidate()
+        image_controller = self._controller.image_controller
+        current = 0 if image_controller is None else image_controller.session_store.object
+        if current in self.objects.labels and self.label_at(self.currentIndex()) != current:
+            at = self.objects.index(self.objects.labels.index(current), LABEL)
+            self.setCurrentIndex(self._sorted.mapFromSource(at))
+        self._is_quiet = False
+
+    def label_at(self, index: QModelIndex) -> int | None:
+        """Return the object in a row; None where there is none."""
+        row = self._sorted.mapToSource(index).row()
+        return self.objects.labels[row] if 0 <= row < len(self.objects.labels) else None
+
+    def words(self, row: int) -> str:
+        """Return all that a row says, in full."""
+        label, image_controller = (
+            self.label_at(self._sorted.index(row, LABEL)),
+            self._controller.image_controller,
+        )
+        if label is None or image_controller is None:
+            return ""
+        cells = [
+            called(image_controller, label),
+            called(image_controller, label, "class"),
+            given_words(image_controller, label),
+            size_words(image_controller, label)[1],
+            state_of(image_controller, label)[0],
+        ]
+        return f"Object {label}: {', '.join(cell for cell in cells if cell)}"
+
+    def keyPressEvent(self, event: Any) -> None:
+        """Delete the current object by key; called by Qt."""
+        if event.key() == Qt.Key.Key_Delete:
+            object_actions.remove(self._controller)
+            return
+        super().keyPressEvent(event)
+
+    def menu(self, label: int) -> QMenu:
+        """Return what can be done with an object."""
+        controller, image_controller = self._controller, self._controller.image_controller
+        menu = QMenu(self)
+        if image_controller is None:
+            return menu
+        row = self.objects.labels.index(label)
+        state, _ = state_of(image_controller, label)
+        is_finished = state == "accepted"
+
+        session = image_controller.session_store.session(image_controller.time)
+        is_locked = session is not None and label in session.objects and session.is_locked(label)
+
+        def rename() -> None:
+            self.edit(self._sorted.mapFromSource(self.objects.index(row, NAME)))
+
+        def lock() -> None:
+            controller.select_object(label)
+            set_locked(controller, not is_locked)
+
+        def delete() -> None:
+            controller.select_object(label)
+            object_actions.remove(controller)
+
+        menu.addAction("Jump to", lambda: show_object(controller, label))
+        menu.addAction("Rename…", rename)
+        menu.addAction("Class…", lambda: self._ask_class(label))
+        menu.addAction(
+            "Reopen" if is_finished else "Accept",
+            lambda: controller.set_finished(label, not is_finished),
+        )
+        menu.addAction("Unlock pixels" if is_locked else "Lock pixels", lock)
+        menu.addSeparator()
+        menu.addAction("Delete", delete)
+        return menu
+
+    def _ask_class(self, label: int) -> None:
+        """Ask for a class, those there are for choice."""
+        image_controller = self._controller.image_controller
+        if image_controller is None:
+            return
+        now = called(image_controller, label, "class")
+        known = {called(image_controller, other, "class") for other in self.objects.labels} - {""}
+        classes = sorted(known)
+        at = classes.index(now) if now in known else -1
+        text, is_given = QInputDialog.getItem(
+            self, "Class", f"Class of object {label}:", classes, at, editable=True
+        )
+        if is_given:
+            call(image_controller, label, "class", text)
+            self.refresh()
+
+    def _show_menu(self, at: Any) -> None:
+        label = self.label_at(self.indexAt(at))
+        viewport = self.viewport()
+        if label is not None and viewport is not None:
+            self.menu(label).popup(viewport.mapToGlobal(at))
+
+    def _double_clicked(self, index: QModelIndex) -> None:
+        label = self.label_at(index)
+        if label is not None and index.column() not in (NAME, CLASS):
+            show_object(self._controller, label)
+
+    def _chosen(self, index: QModelIndex, _before: QModelIndex) -> None:
+        label = self.label_at(index)
+        if label is not None and not self._is_quiet:
+            self._controller.select_object(label)
 
 
 class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """A list whose ticks are locks."""
+    """The table, and what makes many objects.
+
+    Attributes
+    ----------
+    table : ObjectTable
+        The objects.
+    many : QWidget
+        *each click begins an object* and *Find more*; the dock puts it where clicks are given.
+    remove : QPushButton
+        Removes the current object; among the rarer things.
+    """
 
     def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
         super().__init__()
         self._controller = controller
-        self.new: QPushButton = buttons.make("new_object")
-        self.accept: QPushButton = buttons.make("accept_object")
-        self.list = QListWidget()
-        self.list.setToolTip(
-            "Choose the object that clicks belong to. A ticked object is accepted: it is locked."
-        )
-        self.list.setMaximumHeight(120)
+        self.table = ObjectTable(controller)
         self.more: QPushButton = buttons.make("find_more")
+        # its words fit into the panel; what a style adds beside them may be cut off
+        self.more.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.remove: QPushButton = buttons.make("remove_object")
         self.each = QCheckBox("each click begins an object")
         self.each.setToolTip(
@@ -44,98 +352,76 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.new, 0, 0)
-        layout.addWidget(self.accept, 0, 1)
-        layout.addWidget(self.each, 1, 0, 1, 2)
-        layout.addWidget(self.list, 2, 0, 1, 2)
-        layout.addWidget(self.more, 3, 0)
-        layout.addWidget(self.remove, 3, 1)
-        self._shown: list[Any] = []
-        self.list.currentItemChanged.connect(self._chosen)
-        self.list.itemChanged.connect(self._ticked)
+        layout.addWidget(self.table, 0, 0)
+        self.many = QWidget()
+        inside = QGridLayout(self.many)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(4)
+        inside.addWidget(self.each, 0, 0)
+        inside.addWidget(self.more, 1, 0)
+        layout.addWidget(self.many, 1, 0)
         self.each.toggled.connect(self._each_toggled)
         controller.signals.changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
         image_controller = self._controller.image_controller
-        rows: list[Any] = []
-        if image_controller is not None:
-            session_store = image_controller.session_store
-            rows = [
-                (
-                    label,
-                    _given(image_controller, label),
-                    session_store.is_finished(label),
-                    label == session_store.object,
-                )
-                for label in session_store.labels
-            ]
-        for button in (self.accept, self.remove):
-            button.setEnabled(image_controller is not None)
+        self.remove.setEnabled(image_controller is not None)
+        self.more.setVisible(image_controller is not None)
         self.more.setEnabled(
             image_controller is not None and not self._controller.searching.is_running
         )
-        if rows == self._shown:
-            return
-        with QSignalBlocker(self.list):
-            while self.list.count() > len(rows):
-                self.list.takeItem(self.list.count() - 1)
-            for at, row in enumerate(rows):  # there may be hundreds, of which one has changed
-                if at >= len(self._shown) or self._shown[at] != row:
-                    self._fill(at, *row)
-        self._shown = rows
-
-    def _fill(self, at: int, label: int, given: str, finished: bool, current: bool) -> None:
-        """Have a row of the list show an object."""
-        item = self.list.item(at)
-        if item is None:
-            item = QListWidgetItem()
-            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            self.list.addItem(item)
-        if item.data(_LABEL) != label:
-            item.setData(_LABEL, label)
-            item.setIcon(self._icon(label))
-        item.setText(_words(label, given, finished))
-        item.setCheckState(Qt.CheckState.Checked if finished else Qt.CheckState.Unchecked)
-        if current:
-            self.list.setCurrentItem(item)
-
-    def _icon(self, label: int) -> QIcon:
-        pixmap = QPixmap(14, 14)
-        image_controller = self._controller.image_controller
-        colour = None if image_controller is None else image_controller.labels.get_color(label)
-        rgb = [128, 128, 128] if colour is None else np.rint(np.asarray(colour)[:3] * 255)
-        pixmap.fill(QColor(*(int(c) for c in rgb)))
-        return QIcon(pixmap)
-
-    def _chosen(self, item: QListWidgetItem | None, _before: object = None) -> None:
-        if item is not None:
-            self._controller.select_object(int(item.data(_LABEL)))
+        self.table.refresh()
 
     def _each_toggled(self, on: bool) -> None:
         self._controller.each_click_begins = on
 
-    def _ticked(self, item: QListWidgetItem) -> None:
-        finished = item.checkState() == Qt.CheckState.Checked
-        self._controller.set_finished(int(item.data(_LABEL)), finished)
+
+def _text(image_controller: ImageController, label: int, column: int) -> str:
+    if column == LABEL:
+        return str(label)
+    if column == GIVEN:
+        return given_words(image_controller, label).removesuffix(" clicks").removesuffix(" click")
+    if column == SIZE:
+        return size_words(image_controller, label)[0]
+    if column == STATE:
+        return state_of(image_controller, label)[0]
+    return called(image_controller, label, "name" if column == NAME else "class")
 
 
-def _given(image_controller: ImageController, label: int) -> str:
-    """Return in words what was given for an object."""
-    prompts = image_controller.given_for(label)
-    if not prompts and image_controller.is_begun(label):
-        return "mask"
-    counts = {
-        "click": sum(len(p.clicks) for p in prompts),
-        "box": sum(p.box is not None for p in prompts),
-        "scribble": sum(len(p.scribbles) for p in prompts),
-    }
-    plural = {"click": "clicks", "box": "boxes", "scribble": "scribbles"}
-    shown = [kind for kind, count in counts.items() if count] or ["click"]
-    return ", ".join(f"{counts[k]} {k if counts[k] == 1 else plural[k]}" for k in shown)
+def _name(image_controller: ImageController, label: int) -> str:
+    """Return name and class in one, for where there is no room for both."""
+    both = (called(image_controller, label), called(image_controller, label, "class"))
+    return " · ".join(part for part in both if part)
 
 
-def _words(label: int, given: str, finished: bool) -> str:
-    words = f"Object {label}: {given}"
-    return f"{words}, accepted" if finished else words
+def _look(image_controller: ImageController, label: int, role: int) -> Any:
+    """Return the tick or the colour beside a number."""
+    if role == Qt.ItemDataRole.CheckStateRole:
+        is_finished = image_controller.session_store.is_finished(label)
+        return Qt.CheckState.Checked if is_finished else Qt.CheckState.Unchecked
+    if role == Qt.ItemDataRole.DecorationRole:
+        colour = image_controller.labels.get_color(label)
+        rgb = [0.5] * 3 if colour is None else np.asarray(colour, float)[:3]
+        return QColor.fromRgbF(*(float(c) for c in rgb))
+    return None
+
+
+def _tip(image_controller: ImageController, label: int, column: int) -> str:
+    if column == SIZE:
+        return size_words(image_controller, label)[1]
+    if column == GIVEN:
+        return given_words(image_controller, label)
+    if column == STATE:
+        return ": ".join(state_of(image_controller, label))
+    return f"Object {label}: {_text(image_controller, label, column) or _TIPS[column]}"
+
+
+def _sorted_by(image_controller: ImageController, label: int, column: int) -> Any:
+    if column == LABEL:
+        return label
+    if column == SIZE:
+        return -1 if (count := size_px(image_controller, label)) is None else count
+    if column == GIVEN:
+        return image_controller.clicks_of(label)
+    return _text(image_controller, label, column)

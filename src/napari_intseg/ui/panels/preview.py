@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
-from napari_intseg.ui.controllers.view_settings import REST_MS, Picture, ViewSettings
+from napari_intseg.ui.controllers.view_settings import PREVIEW_PX, REST_MS, Picture, ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
 
@@ -35,6 +35,7 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
         self.shown.setChecked(True)
         self.picture = QLabel()
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.picture.setFixedHeight(PREVIEW_PX)  # so that nothing below it moves
         self.picture.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -53,8 +53,8 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.answer, 2, 0, 1, 6)
         layout.addWidget(self.previous, 3, 0, 1, 3)
         layout.addWidget(self.next, 3, 3, 1, 3)
-        layout.addWidget(self.edit, 4, 0, 1, 3)
-        layout.addWidget(self.done, 4, 3, 1, 3)
+        layout.addWidget(self.done, 4, 0, 1, 6)
+        layout.addWidget(self.edit, 5, 0, 1, 6)
 
     def _show(self, *_: object) -> None:
         controller = self._controller

@@ -3,7 +3,7 @@
 from typing import Any
 
 from napari.layers import Labels, Layer, Shapes
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_intseg.ui.controllers.object_actions import (
     drop_painted,
@@ -30,6 +30,8 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     Attributes
     ----------
+    asking : QWidget
+        The question; the dock keeps it in sight.
     take, leave : QPushButton
         The two answers.
     """
@@ -93,12 +95,14 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addRow("Only inside", self.inside)
         layout.addRow("Only in region", self.region)
         layout.addRow(self.lock)
-        layout.addRow(self.question)
-        answers = QHBoxLayout()
-        answers.setSpacing(4)
-        answers.addWidget(self.take)
-        answers.addWidget(self.leave)
-        layout.addRow(answers)
+        self.asking = QWidget()
+        inside = QGridLayout(self.asking)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(4)
+        inside.addWidget(self.question, 0, 0, 1, 2)
+        inside.addWidget(self.take, 1, 0)
+        inside.addWidget(self.leave, 1, 1)
+        layout.addRow(self.asking)
         layout.addRow(self.drop)
 
     def _choose_region(self, _index: int) -> None:
@@ -132,8 +136,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             named = ", ".join(f"{n} pixels of object {other}" for other, n in contested.items())
             self.question.setText(f"The answer reaches into {named}.")
             self._controller.signals.message.emit(
-                f"Object {label} reaches into {named}; they stay. Take them or leave them, below "
-                "Others' pixels."
+                f"Object {label} reaches into {named}; they stay. Take them or leave them."
             )
 
     def _show(self, _event: Any = None) -> None:

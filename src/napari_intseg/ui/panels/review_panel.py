@@ -36,9 +36,22 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         What the controls do.
     buttons : Buttons
         Makes those that have a key.
+    through : TimeTracking, optional
+        Follows objects through time; one of its own by default.
+
+    Attributes
+    ----------
+    rest : QWidget
+        What is needed less often; the dock folds it away.
     """
 
-    def __init__(self, controller: ViewerController, review: Review, buttons: Buttons) -> None:
+    def __init__(
+        self,
+        controller: ViewerController,
+        review: Review,
+        buttons: Buttons,
+        through: TimeTracking | None = None,
+    ) -> None:
         super().__init__()
         self._controller, self.review = controller, review
         self.interpolate = QCheckBox("between clicked planes only, by shape")
@@ -60,7 +73,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.smoothing = Length(least=0.01)
         self.smoothing.setToolTip("How far; at first as far as two planes are apart.")
         self._smoothed: ref[ImageController] | None = None
-        self.through = TimeTracking(controller)
+        self.through = through or TimeTracking(controller)
+        self.rest = QWidget()
         self.follow = QPushButton("Follow through time")
         self.follow.setToolTip(
             "Carry the object from the time point in view to the others, until it is lost.\n"
@@ -82,28 +96,27 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.interpolate, 0, 0, 1, 2)
-        label = QLabel("Reach")
-        self._for_volumes = (
-            self.interpolate, label, self.reach, self.next, self.list, self.holes, self.largest,
-            self.smooth, self.smoothing,
-        )  # fmt: skip
-        layout.addWidget(label, 1, 0)
-        layout.addWidget(self.reach, 1, 1)
-        layout.addWidget(self.next, 2, 0, 1, 2)
-        layout.addWidget(self.list, 3, 0, 1, 2)
-        layout.addWidget(self.holes, 4, 0)
-        layout.addWidget(self.largest, 4, 1)
-        layout.addWidget(self.smooth, 5, 0)
-        layout.addWidget(self.smoothing, 5, 1)
-        layout.addWidget(self.follow, 6, 0, 1, 2)
+        layout.addWidget(self.next, 0, 0)
+        layout.addWidget(self.list, 1, 0)
+        layout.addWidget(self.follow, 2, 0)
+        layout.addWidget(self.rest, 3, 0)
+        rest = QGridLayout(self.rest)
+        rest.setContentsMargins(0, 0, 0, 0)
+        rest.setSpacing(4)
+        rest.addWidget(self.interpolate, 0, 0, 1, 2)
+        rest.addWidget(QLabel("Reach"), 1, 0)
+        rest.addWidget(self.reach, 1, 1)
+        rest.addWidget(self.holes, 2, 0)
+        rest.addWidget(self.largest, 2, 1)
+        rest.addWidget(self.smooth, 3, 0)
+        rest.addWidget(self.smoothing, 3, 1)
 
     def _show(self) -> None:
         image_controller = self._controller.image_controller
         is_volume = image_controller is not None and len(image_controller.image_axes.spatial) == 3
         has_times = self.through.is_possible
         self.setVisible(is_volume or has_times)
-        for widget in self._for_volumes:
+        for widget in (self.next, self.list, self.rest):
             widget.setVisible(is_volume)
         self.follow.setVisible(has_times)
         self.follow.setText("Stop following" if self.through.is_running else "Follow through time")

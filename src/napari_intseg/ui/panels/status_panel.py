@@ -1,48 +1,164 @@
-"""The last answer's time, what is going on, and what went wrong."""
+"""One line that says what is going on now, the bar of whatever runs, and Cancel."""
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
+from napari_intseg.ui.compare.controller import Comparison
+from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.notices import show_notice
+
+_ERROR = "color: #ff6b6b"
+_BEGIN = "Click on an object in the image to begin."
+_COUNTED = ("planes", "places", "objects")
 
 
 class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """Three lines; the error stays until something works again."""
+    """The newest message, or the newest error; never two that contradict each other.
 
-    def __init__(self, controller: ViewerController) -> None:
+    Parameters
+    ----------
+    controller : ViewerController
+        Whose work.
+    buttons : Buttons
+        Makes *Cancel*.
+    comparison : Comparison
+        Its work can be cancelled here too.
+    through : TimeTracking
+        So can following through time.
+
+    Attributes
+    ----------
+    line : QLabel
+        The message or the error.
+    bar : QProgressBar
+        Says what runs, and how far it is; hidden while nothing does.
+    """
+
+    def __init__(
+        self,
+        controller: ViewerController,
+        buttons: Buttons,
+        comparison: Comparison,
+        through: TimeTracking,
+    ) -> None:
         super().__init__()
-        self.time, self.message, self.error = QLabel(), QLabel(), QLabel()
-        self.error.setStyleSheet("color: #ff6b6b")
-        layout = QVBoxLayout(self)
+        self._controller, self._comparison, self._through = controller, comparison, through
+        self.line = QLabel()
+        self.line.setWordWrap(True)
+        self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.line.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        # two lines always, so that nothing above moves; a longer text is in the tooltip as well
+        self.line.setFixedHeight(2 * self.line.fontMetrics().lineSpacing() + 4)
+        self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.bar = QProgressBar()
+        self.bar.setVisible(False)
+        self.cancel: QPushButton = buttons.make("cancel")
+        self.cancel.setVisible(False)
+        self._is_error = False
+        self._hint = ""
+        self._counts = (0, 0, "")
+        layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for label in (self.time, self.message, self.error):
-            label.setWordWrap(True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            label.setVisible(False)
-            layout.addWidget(label)
-        controller.signals.message.connect(self._told)
-        controller.signals.failed.connect(self._failed)
-        controller.signals.lost.connect(self._lost)
-        controller.signals.answered.connect(self._answered)
+        layout.addWidget(self.line, 0, 0, 1, 2)
+        layout.addWidget(self.bar, 1, 0)
+        layout.addWidget(self.cancel, 1, 1)
+        layout.setColumnStretch(0, 1)
+        signals = controller.signals
+        signals.message.connect(self._told)
+        signals.failed.connect(self._failed)
+        signals.lost.connect(self._lost)
+        signals.answered.connect(self._answered)
+        signals.progressed.connect(self._progressed)
+        signals.changed.connect(self._changed)
+        comparison.changed.connect(self._changed)
+        self._changed()
+
+    @property
+    def message(self) -> str:
+        """What is told; empty while an error is."""
+        return "" if self._is_error else self._text
+
+    @property
+    def error(self) -> str:
+        """What went wrong; empty once something works again."""
+        return self._text if self._is_error else ""
+
+    @property
+    def doing(self) -> str:
+        """What runs now, in words; empty while nothing does."""
+        controller, loader = self._controller, self._controller.loader
+        if loader.is_fetching:
+            return "Fetching weights"
+        if controller.is_propagating:
+            return "Propagating"
+        if controller.searching.is_running:
+            return "ViewSettings for more objects"
+        if self._through.is_running:
+            return "Following through time"
+        if self._comparison.is_keeping:
+            return "Keeping on all planes"
+        return f"Loading {loader.choice.name}" if loader.is_loading else ""
+
+    _text = ""
 
     def _told(self, text: str) -> None:
-        _put(self.message, text)
-        _put(self.error, "")
+        image_controller = self._controller.image_controller
+        now = (
+            ""
+            if image_controller is None or image_controller.is_closed
+            else image_controller.displayed_slice
+        )
+        self._hint = text if text and text == now else ""
+        if (
+            image_controller is None
+            and self._controller.image is not None
+            and text.endswith(" is ready.")
+        ):
+            text = f"{text} {_BEGIN}"
+        self._put(text)
 
     def _failed(self, text: str) -> None:
-        _put(self.error, text)
+        self._put(text, is_error=True)
         show_notice(text)
 
     def _lost(self, text: str) -> None:
-        _put(self.error, text)
+        self._put(text, is_error=True)
 
     def _answered(self, where: str, seconds: float) -> None:
-        _put(self.time, f"Last answer: {1000 * seconds:.0f} ms ({where})")
-        _put(self.error, "")
+        self._put(f"{where[:1].upper()}{where[1:]}: answered in {1000 * seconds:.0f} ms.")
 
+    def _put(self, text: str, *, is_error: bool = False) -> None:
+        self._text, self._is_error = text, is_error
+        self.line.setText(text)
+        self.line.setToolTip(text)
+        self.line.setStyleSheet(_ERROR if is_error else "")
 
-def _put(label: QLabel, text: str) -> None:
-    label.setText(text)
-    label.setVisible(bool(text))
+    def _progressed(self, done: int, total: int, of: str) -> None:
+        self._counts = (done, total, of)
+        self._show_bar()
+
+    def _changed(self) -> None:
+        image_controller = self._controller.image_controller
+        if self._hint and (
+            image_controller is None
+            or image_controller.is_closed
+            or image_controller.displayed_slice != self._hint
+        ):
+            self._hint = ""  # the view it was about is no longer shown
+            self._put("")
+        if not self._text and self._controller.image is not None and image_controller is None:
+            self._put(_BEGIN)
+        self._show_bar()
+
+    def _show_bar(self) -> None:
+        doing, (done, total, of) = self.doing, self._counts
+        is_counting = bool(of) and bool(doing)
+        self.bar.setVisible(bool(doing))
+        self.bar.setRange(0, max(0, total) if is_counting else 0)
+        self.bar.setValue(min(done, total) if total else done)
+        share = f": %v of %m {of}" if of in _COUNTED else ": %p %" if is_counting else " …"
+        self.bar.setFormat(f"{doing}{share}")
+        self.cancel.setVisible(bool(doing) and not doing.startswith("Loading"))

@@ -1,8 +1,8 @@
-"""Propagation through a volume: which planes, start, progress, cancel."""
+"""Propagation through a volume: which planes, by which way, of which objects."""
 
 from dataclasses import replace
 
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QProgressBar, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QSpinBox, QWidget
 
 from napari_intseg.core.segmenter import MemorySegmenter
 from napari_intseg.core.volume import Plane
@@ -17,14 +17,12 @@ _METHODS = (
 
 
 class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """Shown for volumes; the progress bar also serves downloads."""
+    """Shown for volumes."""
 
     def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
         super().__init__()
         self._controller = controller
-        self.propagate = buttons.make("propagate")
         self.propagate_all = buttons.make("propagate_all")
-        self.cancel = buttons.make("cancel")
         self.limit = QCheckBox("only planes")
         self.limit.setToolTip(
             "Propagate within these planes only, both included; numbers are the slider's."
@@ -32,13 +30,11 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.first, self.last = QSpinBox(), QSpinBox()
         for box in (self.first, self.last):
             box.setMaximum(0)
-            box.setEnabled(False)
+            box.setVisible(False)
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.last.setPrefix("to ")
         self.method = combo("How the object is carried from plane to plane.")
         fill(self.method, _METHODS, controller.settings.method)
-        self.bar = QProgressBar()
-        self.bar.setVisible(False)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -48,16 +44,12 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.first, 0, 2)
         layout.addWidget(self.last, 0, 3)
         layout.addWidget(self.method, 1, 0, 1, 4)
-        layout.addWidget(self.propagate, 2, 0, 1, 2)
-        layout.addWidget(self.propagate_all, 2, 2, 1, 2)
-        layout.addWidget(self.cancel, 3, 0, 1, 2)
-        layout.addWidget(self.bar, 4, 0, 1, 4)
+        layout.addWidget(self.propagate_all, 2, 0, 1, 4)
         self._axis, self._numbers = 0, (0, 0)
-        self.limit.toggled.connect(self.first.setEnabled)
-        self.limit.toggled.connect(self.last.setEnabled)
+        self.limit.toggled.connect(self.first.setVisible)
+        self.limit.toggled.connect(self.last.setVisible)
         self.method.currentIndexChanged.connect(self._method_chosen)
         controller.signals.changed.connect(self._show)
-        controller.signals.progressed.connect(self._progress)
         self._show()
 
     def planes(self) -> range | None:
@@ -91,20 +83,9 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
             for box, value in zip((self.first, self.last), numbers, strict=True):
                 box.setRange(*numbers)
                 box.setValue(value)
-        for widget in (self.limit, self.first, self.last, self.propagate, self.propagate_all):
-            widget.setVisible(count > 0)
         self._show_method(count > 0)
-        for button in (self.propagate, self.propagate_all):
-            button.setEnabled(not self._controller.is_propagating)
-        controller = self._controller
-        busy = (
-            controller.is_propagating
-            or controller.loader.is_fetching
-            or controller.searching.is_running
-        )
-        self.cancel.setEnabled(busy)
-        self.cancel.setVisible(count > 0 or busy)
-        self.setVisible(count > 0 or busy)
+        self.propagate_all.setEnabled(not self._controller.is_propagating)
+        self.setVisible(count > 0)
 
     def _show_method(self, is_volume: bool) -> None:
         """Offer the model's memory only while there is one."""
@@ -116,9 +97,3 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _method_chosen(self, _index: int) -> None:
         method = self.method.currentData()
         self._controller.settings = replace(self._controller.settings, method=method)
-
-    def _progress(self, done: int, total: int, of: str) -> None:
-        self.bar.setVisible(bool(of))
-        self.bar.setMaximum(max(0, total))
-        self.bar.setValue(min(done, total) if total else done)
-        self.bar.setFormat(f"%v of %m {of}" if of in ("planes", "places", "objects") else "%p %")

@@ -38,7 +38,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "accept_object",
         "K",
-        "Accept object",
+        "Accept",
         "Lock the object against further clicks, and begin the next one.",
     ),
     Action(
@@ -103,6 +103,7 @@ ACTIONS: tuple[Action, ...] = (
         "Edit as polygon",
         "Correct the object on the plane in view by moving the vertices of its outline.",
     ),
+    Action("outlines", "Shift-O", "Outlines", "Show labels as outlines, or filled again."),
     Action(
         "next_plane",
         "Q",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
@@ -22,6 +22,9 @@ from napari_intseg.io.layer_grid import KEY
 from napari_intseg.io.source import Source
 from napari_intseg.io.zarr_store import check_array_folder
 from napari_intseg.ui.layers.image_axes import ImageAxes
+
+if TYPE_CHECKING:  # which import this module
+    pass
 
 OURS = "napari-intseg kept"
 """Key of the attributes of a zarr group that was made here: the shape it was made for."""

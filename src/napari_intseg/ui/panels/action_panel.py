@@ -1,0 +1,82 @@
+"""What is done again and again, always in sight: begin, accept, undo, redo, sign, propagate."""
+
+from qtpy.QtWidgets import QGridLayout, QWidget
+
+from napari_intseg.ui.controllers import object_actions
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.layers.points_codec import COLOURS
+from napari_intseg.ui.layers.points_listener import MODIFIER
+from napari_intseg.ui.panels.buttons import Buttons
+
+
+class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """The buttons of a click's round; propagation is there for volumes.
+
+    Attributes
+    ----------
+    new, accept, undo, redo, swap, propagate : QPushButton
+        In sight.
+    undo_object, redo_object : QPushButton
+        For the current object alone; the dock puts them among the rarer things.
+    """
+
+    def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
+        super().__init__()
+        self._controller = controller
+        self.new, self.accept = buttons.make("new_object"), buttons.make("accept_object")
+        self.undo, self.redo = buttons.make("undo"), buttons.make("redo")
+        self.swap = buttons.make("toggle_sign")
+        self._swap_key = self.swap.text().removeprefix("Swap signs")
+        self.propagate = buttons.make("propagate")
+        self.undo_object = buttons.make("undo_object")
+        self.redo_object = buttons.make("redo_object")
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        rows = ((self.new, self.accept), (self.undo, self.redo), (self.swap, self.propagate))
+        for row, pair in enumerate(rows):
+            for column, button in enumerate(pair):
+                layout.addWidget(button, row, column)
+        layout.setColumnStretch(0, 1)
+        layout.setColumnStretch(1, 1)
+        controller.signals.changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        controller, image_controller = self._controller, self._controller.image_controller
+        model = controller.loader.model
+        kinds = {"click"} if model is None else set(model.traits.prompts)
+        self.swap.setVisible(bool({"click", "scribble"} & kinds))
+        self._show_sign(controller.positive)
+        self.new.setEnabled(controller.image is not None)
+        self.accept.setEnabled(image_controller is not None)
+        self.undo.setEnabled(controller.can("undo"))
+        self.redo.setEnabled(controller.can("redo"))
+        self.undo_object.setEnabled(object_actions.can(controller, "undo"))
+        self.redo_object.setEnabled(object_actions.can(controller, "redo"))
+        self.propagate.setVisible(is_volume(controller))
+        self.propagate.setEnabled(image_controller is not None and not controller.is_propagating)
+
+    def _show_sign(self, positive: bool) -> None:
+        sign, other = ("+", "−") if positive else ("−", "+")
+        self.swap.setText(f"Left click: {sign}{self._swap_key}")
+        # said by the sign as well: colours are not told apart by everybody
+        self.swap.setStyleSheet(f"color: {COLOURS[positive]}")
+        words = {"+": "belongs to the object", "−": "does not belong to the object"}
+        self.swap.setToolTip(
+            f"{sign} left click: {words[sign]}.\n"
+            f"{other} right click, or {MODIFIER} + left click: {words[other]}.\n"
+            "Press to swap the two." + (f" Key: {self._key}" if self._swap_key else "")
+        )
+
+    @property
+    def _key(self) -> str:
+        return self._swap_key.strip(" ()")
+
+
+def is_volume(controller: ViewerController) -> bool:
+    """Whether what is worked on, or would be, has planes to propagate to."""
+    image_controller = controller.image_controller
+    if image_controller is not None:
+        return len(image_controller.image_axes.spatial) == 3
+    return controller.image is not None and "z" in controller.axes

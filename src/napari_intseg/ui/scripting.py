@@ -1,0 +1,323 @@
+"""The window from a script: choose, click, wait, read the labels.
+
+Examples
+--------
+>>> import napari
+>>> from napari_intseg.ui.scripting import attach
+>>> viewer = napari.Viewer()  # doctest: +SKIP
+>>> viewer.add_image(image)  # doctest: +SKIP
+>>> handle = attach(viewer)  # doctest: +SKIP
+>>> handle.click((30, 40))  # doctest: +SKIP
+>>> handle.wait()  # doctest: +SKIP
+>>> handle.labels  # doctest: +SKIP
+"""
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.errors import DataError, IntSegError, PromptError
+from napari_intseg.models.registry import find_model
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.model_loader import Choice, load
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
+
+_TURN_S = 0.005
+"""How long `wait` sleeps before it looks again: short against any answer."""
+
+
+class Handle:
+    """A person's hands in a viewer, for scripts; made by `attach`.
+
+    Positions are pixels of the labels, ``(row, col)`` or ``(plane, row, col)``, a time point before
+    them if there are several; the centre of the first pixel is 0.
+
+    Attributes
+    ----------
+    controller : ViewerController
+        All that the window does.
+    """
+
+    def __init__(
+        self, controller: ViewerController, turn: Callable[[], None], *, is_own: bool
+    ) -> None:
+        self.controller = controller
+        self._turn, self._is_own = turn, is_own
+        self._failure = ""
+        controller.signals.failed.connect(self._failed)
+        controller.signals.lost.connect(self._failed)
+
+    def choose_image(self, image: Image | str) -> None:
+        """Work on an image layer from now on.
+
+        Raises
+        ------
+        DataError
+            If the viewer has none of that name.
+        """
+        layers = [one for one in self.controller.viewer.layers if isinstance(one, Image)]
+        found = [one for one in layers if one is image or one.name == image]
+        if not found:
+            raise DataError(
+                f"image is unknown: expected one of {[one.name for one in layers]}, got {image!r}. "
+                "Add it to the viewer first."
+            )
+        self._do(lambda: self.controller.choose_image(found[0]))
+
+    def choose_model(self, name: str, *, device: str = "auto", precision: str = "auto") -> None:
+        """Answer with another model; it is loaded in the background, see `wait`.
+
+        Raises
+        ------
+        UnknownModelError
+            If there is none of that name.
+        """
+        find_model(name)
+        self._do(lambda: self.controller.loader.choose(Choice(name, device, precision)))
+
+    def new_object(self) -> int:
+        """Begin an object; return its label."""
+        self._do(self.controller.new_object)
+        return self._image_controller().session_store.object
+
+    def select(self, label: int) -> None:
+        """Go on with an object.
+
+        Raises
+        ------
+        PromptError
+            If there is no object of that label.
+        """
+        labels = self._image_controller().session_store.labels
+        if label not in labels:
+            raise PromptError(
+                f"object is unknown: expected one of {labels}, got {label!r}. Begin it with "
+                "new_object."
+            )
+        self._do(lambda: self.controller.select_object(label))
+
+    def click(self, position: Sequence[float], positive: bool = True) -> None:
+        """Click for the current object; the first click begins one."""
+        image_controller = self._begun()
+        at = self._checked(image_controller, position)
+        before = image_controller.clicking.defaults["sign"]
+
+        def act() -> None:
+            image_controller.clicking.set_defaults(sign=POSITIVE if positive else NEGATIVE)
+            try:
+                image_controller.points.add(at)
+            finally:
+                image_controller.clicking.set_defaults(sign=before)
+
+        self._do(act)
+
+    def box(self, first: Sequence[float], last: Sequence[float]) -> None:
+        """Give a box by two opposite corners on one plane."""
+        image_controller = self._begun()
+        a, b = self._checked(image_controller, first), self._checked(image_controller, last)
+        rows, cols = self._on_slice(image_controller, a, b)
+        corners = np.array([a, a, b, b])
+        corners[:, cols] = [a[cols], b[cols], b[cols], a[cols]]
+        corners[:, rows] = [a[rows], a[rows], b[rows], b[rows]]
+        self._do(lambda: image_controller.boxes.shown().add(corners, shape_type="rectangle"))
+
+    def scribble(self, points: Sequence[Sequence[float]], positive: bool = True) -> None:
+        """Draw a line on the object, or beside it, through points of one plane."""
+        image_controller = self._begun()
+        path = np.array([self._checked(image_controller, point) for point in points])
+        before = image_controller.clicking.defaults["sign"]
+
+        def act() -> None:
+            image_controller.clicking.set_defaults(sign=POSITIVE if positive else NEGATIVE)
+            layer = image_controller.boxes.shown()
+            image_controller.boxes.set_defaults()
+            try:
+                layer.add(path, shape_type="path")
+            finally:
+                image_controller.clicking.set_defaults(sign=before)
+                image_controller.boxes.set_defaults()
+
+        self._do(act)
+
+    def accept(self) -> None:
+        """Lock the current object, and begin the next."""
+        self._do(self.controller.accept_object)
+
+    def undo(self) -> None:
+        """Take back the last action."""
+        self._do(self.controller.undo)
+
+    def redo(self) -> None:
+        """Bring back what was undone last."""
+        self._do(self.controller.redo)
+
+    def propagate(self, planes: range | None = None, *, every: bool = False) -> None:
+        """Carry the current object, or every one that is not accepted, to other planes.
+
+        What was clicked is answered first, so this waits for it; then `wait` for the end.
+        """
+        self.wait()
+        self._do(lambda: self.controller.propagate(planes, every=every))
+
+    def wait(self, timeout_s: float = 600.0) -> None:
+        """Return once the model is there, all is answered, and the labels show it.
+
+        Raises
+        ------
+        IntSegError
+            If something went wrong since the last call; it says what.
+        TimeoutError
+            If it takes longer.
+        """
+        end = time.monotonic() + timeout_s
+        while not self._is_idle:
+            if time.monotonic() > end:
+                raise TimeoutError(
+                    f"not done in time: expected at most {timeout_s:g} s, got more. Wait longer, "
+                    "or take a faster model."
+                )
+            self._turn()
+            time.sleep(_TURN_S)
+        self._turn()
+        self._raise()
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The labels so far, a copy, of the image's shape less its channels; 0 is background."""
+        return np.array(self._image_controller().labels.data)
+
+    @property
+    def labels_layer(self) -> Labels:
+        """The layer in which they are shown."""
+        return self._image_controller().labels
+
+    @property
+    def model(self) -> Segmenter | None:
+        """The model that answers; None while it is being loaded."""
+        return self.controller.loader.model
+
+    def close(self) -> None:
+        """Let go; a window that was there before stays open."""
+        self.controller.signals.failed.disconnect(self._failed)
+        self.controller.signals.lost.disconnect(self._failed)
+        if self._is_own:
+            self.controller.close()
+
+    @property
+    def _is_idle(self) -> bool:
+        controller = self.controller
+        is_busy = (
+            controller.is_propagating
+            or controller.searching.is_running
+            or controller.loader.is_loading
+        )
+        is_drawn = controller.image_controller is None or controller.image_controller.is_idle
+        return controller.worker.is_idle and is_drawn and not is_busy
+
+    def _begun(self) -> ImageController:
+        if self.controller.image_controller is None:
+            self._do(self.controller.new_object)
+        return self._image_controller()
+
+    def _image_controller(self) -> ImageController:
+        image_controller = self.controller.image_controller
+        if image_controller is None:
+            raise PromptError(
+                "there are no labels yet: expected a click, a box or a new object before, got "
+                "none. Choose an image and click on it."
+            )
+        return image_controller
+
+    def _checked(
+        self, image_controller: ImageController, position: Sequence[float]
+    ) -> NDArray[np.float64]:
+        at = np.asarray(position, float)
+        shape = image_controller.image_axes.shape
+        if at.shape != (len(shape),):
+            raise PromptError(
+                f"position has another number of axes: expected {len(shape)}, as the grid "
+                f"{image_controller.image_axes.grid!r}, got {tuple(position)!r}. Give "
+                "plane, row and column."
+            )
+        if (at < -0.5).any() or (at > np.asarray(shape) - 0.5).any():
+            raise PromptError(
+                f"position lies outside the image: expected less than {shape}, got "
+                f"{tuple(position)!r}. Give a pixel of the image."
+            )
+        return at
+
+    @staticmethod
+    def _on_slice(
+        image_controller: ImageController, a: NDArray[Any], b: NDArray[Any]
+    ) -> tuple[int, int]:
+        """Return the two axes along which a box extends."""
+        spatial = image_controller.image_axes.spatial
+        axes = [axis for axis in spatial if a[axis] != b[axis]]
+        if len(axes) != 2:
+            raise PromptError(
+                f"box lies on no plane: expected corners that differ along two axes, got "
+                f"{tuple(a)!r} and {tuple(b)!r}. Give both corners on one plane."
+            )
+        return axes[0], axes[1]
+
+    def _failed(self, text: str) -> None:
+        self._failure = text
+
+    def _do(self, act: Callable[[], object]) -> None:
+        self._failure = ""
+        act()
+        self._raise()
+
+    def _raise(self) -> None:
+        text, self._failure = self._failure, ""
+        if text:
+            raise IntSegError(text)
+
+
+def attach(
+    viewer: ViewerModel, *, load_with: Callable[..., Segmenter | None] | None = None
+) -> Handle:
+    """Return a handle on a viewer; in a window it uses the widget, and opens it if need be.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or napari.components.ViewerModel
+        The latter needs neither Qt nor a screen. Its topmost image is chosen.
+    load_with : callable, optional
+        Loads models where there is no window; see `ViewerController`.
+
+    Returns
+    -------
+    Handle
+        Keep it as long as it is used, then `close` it.
+    """
+    if hasattr(viewer, "window"):
+        from qtpy.QtWidgets import QApplication
+
+        from napari_intseg.ui.commands import widget_of
+
+        widget = widget_of(viewer)
+        assert widget is not None
+        return Handle(widget.controller, QApplication.processEvents, is_own=False)
+    posted: queue.Queue[Callable[[], None]] = queue.Queue()
+
+    def post(call: Callable[[], None], _delay_ms: int = 0, /) -> None:
+        posted.put(call)
+
+    def turn() -> None:
+        for _ in range(posted.qsize()):
+            posted.get()()
+
+    controller = ViewerController(viewer, post, load_with=load_with or load)
+    controller.loader.choose(controller.loader.choice)
+    images = [layer for layer in viewer.layers if isinstance(layer, Image)]
+    controller.choose_image(images[-1] if images else None)
+    return Handle(controller, turn, is_own=True)

@@ -1,0 +1,650 @@
+"""The panel in a real window: what is in sight, what the wheel and the keys do."""
+
+import logging
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QScrollArea, QWidget
+
+from controls import is_in_sight, told, visible_controls
+from napari_intseg.core.segmenter import Answer, Prepared, Traits
+from napari_intseg.ui.controllers.model_loader import Choice
+from napari_intseg.ui.dock import SegmentWidget
+from napari_intseg.ui.layers.image_axes import camera_of
+from napari_intseg.ui.panels.focus import canvas_of
+from napari_intseg.ui.panels.object_panel import CLASS, NAME, SIZE, STATE
+from napari_intseg.ui.panels.section import Section
+from real_window import LEFT, Window, breathe, turn
+
+pytestmark = pytest.mark.gui
+
+RIGHT = Qt.MouseButton.RightButton
+
+
+@pytest.fixture
+def picture():
+    """Two bright discs on a dark ground, uint8 (100, 120)."""
+    rows, cols = np.indices((100, 120))
+    first, second = (np.hypot(rows - 50, cols - c) < 18 for c in (30, 90))
+    return np.where(first, 200, np.where(second, 140, 30)).astype(np.uint8)
+
+
+@pytest.fixture
+def scan(picture):
+    """The discs on eight of twelve planes, uint8 (12, 100, 120)."""
+    volume = np.full((12, 100, 120), 30, np.uint8)
+    volume[2:10] = picture
+    return volume
+
+
+@pytest.fixture
+def opened(make_napari_viewer):
+    """Open a window of a size with an image in it, as a person does."""
+    made = []
+
+    def open_window(image, size=(1366, 768), **options):
+        viewer = make_napari_viewer(show=True)
+        viewer.window._qt_window.resize(*size)
+        viewer.add_image(image, **options)
+        window = Window(viewer)
+        window.settle()
+        breathe(0.3)
+        made.append(window)
+        return window
+
+    yield open_window
+    for window in made:
+        window.close()
+
+
+def words(window):
+    return "\n".join(told(one) for one in visible_controls(window.widget))
+
+
+def needed(window):
+    """What nobody can do without, whatever the size of the window."""
+    panel = window.widget.action_panel
+    found = [panel.new, panel.accept, panel.undo, panel.redo, panel.swap]
+    return [*found, panel.propagate] if panel.propagate.isVisible() else found
+
+
+def scrolled(window):
+    """Bars of the page in view: there is one where something is out of sight."""
+    page = window.widget.tabs.currentWidget()
+    assert isinstance(page, QScrollArea)
+    return page.verticalScrollBar().isVisible()
+
+
+class Everything:
+    """Takes every prompt, and offers three masks for a click."""
+
+    traits = Traits("everything", frozenset({"click", "box", "scribble", "mask"}), uses_prev=True)
+
+    def prepare(self, image):
+        return Prepared(image.shape[:2], None, image.nbytes)
+
+    def predict(self, query):
+        click = query.prompts.clicks[0]
+        rows, cols = np.indices(query.prepared.shape)
+        near = np.hypot(rows - click.row, cols - click.col)
+        masks = tuple(np.where(near < r, np.float32(5), np.float32(-5)) for r in (5, 10, 15))
+        return Answer(masks[1], None, masks, (0.5, 0.9, 0.7))
+
+
+class TestWhatIsInSight:
+    @pytest.mark.parametrize("is_volume", [False, True])
+    def test_a_model_that_takes_everything_needs_no_more_room(
+        self, opened, picture, scan, is_volume
+    ):
+        window = opened(scan if is_volume else picture)
+        window.controller.loader.put(Choice("random-walker"), Everything())
+        breathe(0.1)
+        most = 20 if is_volume else 16
+        assert window.widget.prompt_panel.tools["box"].isVisible()
+        assert len(visible_controls(window.widget)) <= most, words(window)
+        window.click((50, 30))
+        window.settle()
+        breathe(0.1)
+        assert window.widget.prompt_panel.next.isVisible()
+        assert len(visible_controls(window.widget)) <= most, words(window)
+
+    def test_an_image_shows_at_most_16_controls(self, opened, picture):
+        window = opened(picture)
+        assert len(visible_controls(window.widget)) <= 16, words(window)
+        window.click((50, 30))
+        window.settle()
+        assert not window.widget.header.isExpanded(), "image and model are set"
+        assert len(visible_controls(window.widget)) <= 16, words(window)
+
+    def test_a_volume_shows_at_most_20_controls(self, opened, scan):
+        window = opened(scan)
+        for tab in range(4):
+            window.widget.tabs.setCurrentIndex(tab)
+            breathe()
+            assert len(visible_controls(window.widget)) <= 20, words(window)
+        window.click((50, 30))
+        window.press(Qt.Key.Key_G)
+        window.settle()
+        for tab in range(4):
+            window.widget.tabs.setCurrentIndex(tab)
+            breathe()
+            assert len(visible_controls(window.widget)) <= 20, words(window)
+
+    def test_on_a_small_screen_nothing_needed_is_scrolled(self, opened, scan):
+        window = opened(scan, (1366, 768))
+        window.click((50, 30))
+        window.press(Qt.Key.Key_G)
+        window.settle()
+        whole = window.viewer.window._qt_window.width()
+        assert window.canvas.native.width() >= 0.55 * whole
+        for one in (*needed(window), window.widget.object_panel.table):
+            assert is_in_sight(one), told(one)
+        for tab in (0, 1, 3):
+            window.widget.tabs.setCurrentIndex(tab)
+            breathe(0.1)
+            assert not scrolled(window)
+        assert is_in_sight(window.widget.export_panel.export)
+        window.widget.tabs.setCurrentIndex(1)
+        breathe(0.1)
+        assert is_in_sight(window.widget.review_panel.next)
+        assert is_in_sight(window.widget.review_panel.list)
+
+    @pytest.mark.parametrize("is_folded", [True, False])
+    def test_in_the_usual_window_the_actions_are_in_sight(self, opened, scan, is_folded):
+        window = opened(scan, (1090, 650))
+        window.widget.header.fold(is_folded)
+        breathe(0.1)
+        assert len(needed(window)) == 6
+        for one in (*needed(window), window.widget.object_panel.table, window.widget.tabs.tabBar()):
+            assert is_in_sight(one), told(one)
+        assert window.widget.status_panel.line.visibleRegion().boundingRect().height() > 10
+
+    def test_planes_have_no_tab_where_there_are_none(self, opened, picture):
+        window = opened(picture)
+        assert not window.widget.tabs.isTabVisible(1)
+        assert not window.widget.action_panel.propagate.isVisible()
+
+    def test_the_canvas_is_fitted_again_when_the_dock_opens(self, make_napari_viewer, picture):
+        viewer = make_napari_viewer(show=True)
+        viewer.window._qt_window.resize(1366, 768)
+        viewer.add_image(np.tile(picture, (1, 4)))
+        breathe(0.2)
+        before = camera_of(viewer).zoom
+        window = Window(viewer)
+        turn(lambda: camera_of(viewer).zoom < before, 10)
+        right = window.at((0, 480)).x()
+        assert right <= window.canvas.native.width()
+        window.close()
+
+    def test_the_heading_says_what_is_folded_away(self, opened, picture):
+        window = opened(picture, name="cells")
+        window.click((50, 30))
+        window.settle()
+        assert window.widget.header.text() == "cells · bundled · automatic"
+        assert not window.widget.image_panel.image.isVisible()
+
+    def test_the_name_the_controller_had_warns(self, opened, picture):
+        window = opened(picture)
+        with pytest.warns(FutureWarning, match="widget.bench is called widget.controller"):
+            assert window.widget.bench is window.controller
+        with pytest.warns(FutureWarning, match="called controller.image_controller"):
+            assert window.controller.binder is None
+
+
+class TestSections:
+    def test_what_was_opened_is_open_the_next_time(self, qtbot):
+        inside = QWidget()
+        section = Section("Rare", inside, key="rare")
+        qtbot.addWidget(section)
+        assert inside.isHidden() or not section.isExpanded()
+        section.toggleButton().click()
+        again = Section("Rare", QWidget(), key="rare")
+        qtbot.addWidget(again)
+        assert again.isExpanded()
+        other = Section("Other", QWidget(), key="other")
+        qtbot.addWidget(other)
+        assert not other.isExpanded()
+
+    def test_what_is_folded_is_hidden_from_keys(self, qtbot):
+        inside = QWidget()
+        section = Section("Rare", inside)
+        qtbot.addWidget(section)
+        section.show()
+        assert not inside.isVisible()
+        section.toggleButton().click()
+        assert inside.isVisible()
+        section.fold(True)
+        assert not inside.isVisible()
+
+    def test_a_heading_with_nothing_below_it_is_not_shown(self, qtbot):
+        outside, first, second = QWidget(), QWidget(), QWidget()
+        qtbot.addWidget(outside)
+        section = Section("Rare", first, second)
+        section.setParent(outside)
+        outside.show()
+        section.show()
+        first.setVisible(False)
+        assert not section.isHidden()
+        second.setVisible(False)
+        assert section.isHidden()
+        first.setVisible(True)
+        assert not section.isHidden()
+
+
+def turn_wheel(widget, steps=-1):
+    at = QPointF(widget.rect().center())
+    event = QWheelEvent(
+        at,
+        QPointF(widget.mapToGlobal(widget.rect().center())),
+        QPoint(0, 0),
+        QPoint(0, 120 * steps),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(widget, event)
+    breathe(0.02)
+
+
+class TestWheelAndKeys:
+    def test_the_wheel_changes_nothing_without_the_focus(self, opened, scan):
+        window = opened(scan)
+        window.press(Qt.Key.Key_N)
+        window.settle()
+        model, reach = window.widget.model_panel.model, window.widget.review_panel.reach
+        window.widget.rest.toggleButton().click()
+        window.widget.tabs.setCurrentIndex(1)
+        breathe()
+        canvas_of(window.widget.window()).setFocus()
+        before = model.currentIndex(), reach.value(), window.widget.tabs.currentIndex()
+        for one in (model, reach, window.widget.tabs.tabBar()):
+            turn_wheel(one)
+        assert (model.currentIndex(), reach.value(), window.widget.tabs.currentIndex()) == before
+        window.widget.activateWindow()
+        reach.setFocus()
+        turn(reach.hasFocus)
+        turn_wheel(reach, 1)
+        assert reach.value() > before[1], "with the focus it does"
+
+    def test_controls_made_later_are_quiet_too(self, opened):
+        window = opened(np.zeros((3, 40, 50), np.uint8), axis_labels=("c", "y", "x"))
+        window.press(Qt.Key.Key_N)
+        window.settle()
+        colours = window.widget.image_panel.look.colours
+        window.widget.more.toggleButton().click()
+        breathe()
+        boxes = [b for b in colours.findChildren(QWidget) if hasattr(b, "currentIndex")]
+        assert boxes
+        canvas_of(window.widget.window()).setFocus()
+        before = [box.currentIndex() for box in boxes]
+        for box in boxes:
+            turn_wheel(box)
+        assert [box.currentIndex() for box in boxes] == before
+
+    def test_after_a_choice_the_keys_are_those_of_the_canvas(self, opened, picture):
+        window = opened(picture)
+        window.widget.activateWindow()
+        contrast = window.widget.image_panel.contrast
+        contrast.setFocus()
+        contrast.setCurrentIndex(2)
+        contrast.activated.emit(2)
+        breathe()
+        assert QApplication.focusWidget() is canvas_of(window.widget.window())
+        window.widget.object_panel.each.setFocus()
+        QTest.mouseClick(window.widget.object_panel.each, LEFT)
+        breathe()
+        focused = QApplication.focusWidget()
+        assert focused is canvas_of(window.widget.window())
+        QTest.keyClick(focused, Qt.Key.Key_N)
+        breathe()
+        assert window.controller.image_controller is not None
+
+    def test_a_row_gives_the_keys_back_and_a_name_is_typed_into_it(self, opened, picture):
+        window = opened(picture)
+        window.widget.activateWindow()
+        window.press(Qt.Key.Key_N)
+        window.settle()
+        table, canvas = window.widget.object_panel.table, canvas_of(window.widget.window())
+        cell = table.visualRect(table.model().index(0, NAME)).center()
+        table.setFocus()
+        QTest.mouseClick(table.viewport(), LEFT, pos=cell)
+        breathe()
+        assert QApplication.focusWidget() is canvas
+        QTest.mouseDClick(table.viewport(), LEFT, pos=cell)
+        breathe()
+        editor = QApplication.focusWidget()
+        assert isinstance(editor, QLineEdit)
+        QTest.keyClicks(editor, "nucleus")
+        QTest.keyClick(editor, Qt.Key.Key_Return)
+        breathe()
+        assert table.words(0).startswith("Object 1: nucleus")
+        assert QApplication.focusWidget() is canvas
+
+
+class TestFirstClick:
+    def test_it_begins_an_object(self, opened, picture):
+        window = opened(picture)
+        assert "Click on an object" in window.widget.status_panel.message
+        window.click((50, 30))
+        window.settle()
+        assert window.labels[50, 30] == 1
+        assert list(window.controller.image_controller.points.features["sign"]) == ["positive"]
+
+    def test_it_lies_on_the_plane_in_view(self, opened, scan):
+        window = opened(scan, scale=(5, 1, 1))
+        window.viewer.dims.set_point(0, 20)
+        window.click((50, 90))
+        window.settle()
+        np.testing.assert_allclose(
+            window.controller.image_controller.points.data[0], (4, 50, 90), atol=1
+        )
+        assert np.flatnonzero(window.labels.any(axis=(1, 2))).tolist() == [4]
+
+    def test_a_drag_moves_the_view_and_begins_nothing(self, opened, picture):
+        window = opened(picture)
+        native, start = window.canvas.native, window.at((50, 30))
+        QTest.mousePress(native, LEFT, pos=start)
+        for i in range(1, 8):
+            QTest.mouseMove(native, start + QPoint(6 * i, 0))
+            breathe(0.02)
+        QTest.mouseRelease(native, LEFT, pos=start + QPoint(48, 0))
+        breathe()
+        assert window.controller.image_controller is None
+
+    def test_beside_the_image_it_begins_nothing(self, opened, picture):
+        window = opened(picture)
+        window.click((50, -12))
+        assert window.controller.image_controller is None
+
+    def test_each_click_begins_an_object_from_the_first(self, opened, picture):
+        window = opened(picture)
+        window.widget.object_panel.each.click()
+        for place in ((50, 30), (50, 90)):
+            window.click(place)
+            window.settle()
+        assert window.labels[50, 30] == 1
+        assert window.labels[50, 90] == 2
+
+
+class TestClickInside:
+    @pytest.mark.parametrize("is_volume", [False, True])
+    def test_the_object_becomes_the_current_one(self, opened, toy, picture, scan, is_volume):
+        window = opened(scan if is_volume else picture)
+        if is_volume:
+            window.viewer.dims.set_point(0, 5)
+        window.press(Qt.Key.Key_N)
+        window.controller.image_controller.set_model(toy)
+        window.click((50, 30))
+        window.settle()
+        window.press(Qt.Key.Key_N)
+        window.click((50, 90))
+        window.settle()
+        assert window.controller.image_controller.session_store.object == 2
+        window.click((50, 25), RIGHT)  # takes a piece away from the first
+        window.settle()
+        assert window.controller.image_controller.session_store.object == 1
+        assert list(window.controller.image_controller.points.features["object"]) == [1, 2, 1]
+        plane = window.labels[5] if is_volume else window.labels
+        assert (plane[50, 25], plane[50, 40], plane[50, 90]) == (0, 1, 2)
+
+    def test_who_asks_for_a_new_object_clicks_for_that(self, opened, toy, picture):
+        window = opened(picture)
+        window.press(Qt.Key.Key_N)
+        window.controller.image_controller.set_model(toy)
+        window.click((50, 30))
+        window.settle()
+        window.press(Qt.Key.Key_N)
+        window.click((50, 31))
+        window.settle()
+        assert list(window.controller.image_controller.points.features["object"]) == [1, 2]
+
+    def test_an_accepted_object_stays_as_it_is_and_the_next_click_begins_another(
+        self, opened, toy, picture
+    ):
+        window = opened(picture)
+        window.press(Qt.Key.Key_N)
+        window.controller.image_controller.set_model(toy)
+        window.click((50, 30))
+        window.settle()
+        window.press(Qt.Key.Key_K)
+        window.click((50, 28))
+        window.settle()
+        assert window.controller.image_controller.session_store.object == 1
+        assert len(window.controller.image_controller.points.data) == 1, "the click is taken back"
+        assert window.widget.status_panel.error
+        window.click((50, 90))
+        window.settle()
+        assert window.labels[50, 90] > 1
+        assert window.labels[50, 30] == 1
+
+
+class TestTable:
+    @pytest.fixture
+    def window(self, opened, toy, picture):
+        made = opened(picture, scale=(0.5, 0.5), units=("mm", "mm"))
+        made.press(Qt.Key.Key_N)
+        made.controller.image_controller.set_model(toy)
+        for place in ((25, 15), (25, 45)):
+            made.controller.image_controller.points.add(np.array(place) * 2)
+            made.settle()
+            made.controller.new_object()
+        made.settle()
+        breathe(0.1)
+        return made
+
+    def cells(self, window, column):
+        table = window.widget.object_panel.table
+        model = table.model()
+        return [model.index(row, column).data() for row in range(model.rowCount())]
+
+    def test_it_says_how_large_an_object_is_and_how_it_stands(self, window):
+        count = int((window.labels == 1).sum())
+        table = window.widget.object_panel.table
+        assert self.cells(window, SIZE)[0] == f"{count * 0.25:.4g} mm²"
+        assert f"{count:,} px" in table.words(0)
+        assert self.cells(window, STATE) == ["open", "open", "open"]
+        window.controller.set_finished(1, True)
+        assert self.cells(window, STATE)[0] == "accepted"
+        window.controller.image_controller._asking.failures[2] = "The model failed."
+        window.controller.signals.changed.emit()
+        assert self.cells(window, STATE)[1] == "failed"
+        tip = table.model().index(1, STATE).data(Qt.ItemDataRole.ToolTipRole)
+        assert tip == "failed: The model failed."
+
+    def test_volumes_are_in_millilitres(self, opened, toy, scan):
+        window = opened(scan, scale=(5, 1, 1), units=("mm",) * 3)
+        window.press(Qt.Key.Key_N)
+        window.controller.image_controller.set_model(toy)
+        window.controller.image_controller.points.add((5, 50, 30))
+        window.settle()
+        breathe(0.1)
+        count = int((window.labels == 1).sum())
+        assert self.cells(window, SIZE) == [f"{count * 5 / 1000:.3g} ml"]
+
+    def test_names_and_classes_are_given_in_it(self, window):
+        table = window.widget.object_panel.table
+        model = table.model()
+        for column, text in ((NAME, "left"), (CLASS, "nucleus")):
+            assert model.setData(model.index(0, column), text, Qt.ItemDataRole.EditRole)
+        assert table.words(0).startswith("Object 1: left, nucleus, 1 click")
+        assert self.cells(window, NAME)[0] == "left · nucleus"
+        assert self.cells(window, CLASS)[0] == "nucleus"
+
+    def test_a_row_chooses_ticks_accept_and_titles_sort(self, window):
+        table = window.widget.object_panel.table
+        model = table.model()
+        table.selectRow(1)
+        assert window.controller.image_controller.session_store.object == 2
+        tick = Qt.ItemDataRole.CheckStateRole
+        assert model.setData(model.index(1, 0), Qt.CheckState.Checked, tick)
+        assert window.controller.image_controller.session_store.is_finished(2)
+        assert model.setData(model.index(1, 0), Qt.CheckState.Unchecked, tick)
+        table.sortByColumn(SIZE, Qt.SortOrder.DescendingOrder)
+        sizes = [int((window.labels == table.label_at(model.index(r, 0))).sum()) for r in range(3)]
+        assert sizes == sorted(sizes, reverse=True)
+        assert sizes[0] > 0
+
+    def test_an_object_is_deleted_locked_and_jumped_to_from_it(self, window, monkeypatch):
+        table = window.widget.object_panel.table
+
+        def act(label, text):
+            actions = {action.text(): action for action in table.menu(label).actions()}
+            actions[text].trigger()
+            window.settle()
+
+        monkeypatch.setattr(QInputDialog, "getItem", lambda *_, **__: ("nucleus", True))
+        act(1, "Class…")
+        assert table.words(0).startswith("Object 1: nucleus, ")
+        act(1, "Lock pixels")
+        assert self.cells(window, STATE)[0] == "locked"
+        act(1, "Unlock pixels")
+        act(2, "Jump to")
+        assert window.controller.image_controller.session_store.object == 2
+        np.testing.assert_allclose(camera_of(window.viewer).center[-2:], (25, 45), atol=1)
+        act(1, "Delete")
+        assert not (window.labels == 1).any()
+        assert 1 not in table.objects.labels
+        act(2, "Accept")
+        assert window.controller.image_controller.session_store.is_finished(2)
+
+    def test_only_rows_in_sight_are_computed(self, window, monkeypatch):
+        from napari_intseg.ui.panels import object_panel
+
+        image_controller = window.controller.image_controller
+        image_controller.session_store.know(range(10, 510))
+        asked = []
+        real = object_panel.given_words
+
+        def counted(image_controller, label):
+            asked.append(label)
+            return real(image_controller, label)
+
+        monkeypatch.setattr(object_panel, "given_words", counted)
+        window.controller.signals.changed.emit()
+        breathe(0.1)
+        assert window.widget.object_panel.table.model().rowCount() == 503
+        assert 0 < len(set(asked)) < 60
+
+
+class TestStatus:
+    def test_a_bar_and_cancel_are_there_while_something_runs(self, opened, scan):
+        window = opened(scan)
+        status = window.widget.status_panel
+        window.click((50, 30))
+        window.settle()
+        assert status.bar.isHidden()
+        assert status.cancel.isHidden()
+        assert "answered in" in status.message
+        window.controller.propagate()
+        assert status.doing == "Propagating"
+        assert not status.bar.isHidden()
+        assert not status.cancel.isHidden()
+        status.cancel.click()
+        window.settle()
+        assert status.bar.isHidden()
+
+    def test_an_error_gives_way_to_what_works_and_a_hint_to_another_view(self, opened, scan):
+        window = opened(scan)
+        status = window.widget.status_panel
+        window.press(Qt.Key.Key_G)
+        assert status.error
+        assert not status.message
+        window.click((50, 30))
+        window.settle()
+        assert not status.error
+        window.viewer.dims.ndisplay = 3
+        breathe()
+        assert "2-D view" in status.message
+        window.viewer.dims.ndisplay = 2
+        breathe()
+        assert "2-D view" not in status.message
+
+    def test_warnings_of_the_log_are_shown(self, opened, picture):
+        window = opened(picture)
+        logging.getLogger("napari_intseg.io").warning("the disk is slow: %s", "wait")
+        breathe()
+        assert window.widget.status_panel.message == "The disk is slow: wait."
+
+    def test_it_follows_what_runs_to_its_end(self, opened, scan):
+        window = opened(scan)
+        status = window.widget.status_panel
+        window.click((50, 30))
+        window.settle()
+        window.controller.propagate()
+        window.settle()
+        assert "propagated to" in status.message
+        assert status.doing == ""
+
+
+class TestModels:
+    @pytest.fixture
+    def widget(self, make_napari_viewer, monkeypatch, tmp_path):
+        from napari_intseg.models.weights import locate
+
+        monkeypatch.setenv(locate.FOLDERS_VARIABLE, str(tmp_path))
+        monkeypatch.setattr(locate, "cache_folder", lambda: tmp_path / "cache")
+        made = SegmentWidget(make_napari_viewer())
+        yield made
+        made.close()
+
+    def test_those_that_are_ready_come_first(self, widget):
+        box = widget.model_panel.model
+        names = [box.itemText(i) for i in range(box.count()) if box.itemData(i)]
+        lacking = [" – " in name for name in names[:-1]]
+        assert any(lacking)
+        assert not all(lacking)
+        assert lacking == sorted(lacking)
+        assert names[-1] == "All models …"
+
+    def test_the_last_entry_opens_the_catalogue_and_chooses_nothing(self, widget):
+        panel = widget.model_panel
+        before = panel.model.currentData()
+        panel.model.setCurrentIndex(panel.model.count() - 1)
+        assert panel.catalogue.isVisible()
+        assert panel.model.currentData() == before
+        assert panel.catalogue.name == before
+        panel.catalogue.close()
+
+    def test_the_catalogue_finds_tells_fetches_and_adds(self, widget, monkeypatch, tmp_path):
+        from napari_intseg.models.weights import locate
+
+        panel = widget.model_panel
+        panel.open_catalogue()
+        dialog = panel.catalogue
+        dialog.search.setText("simpleclick")
+        rows = range(dialog.table.rowCount())
+        shown = [dialog.table.item(r, 0).text() for r in rows if not dialog.table.isRowHidden(r)]
+        assert shown
+        assert all("simpleclick" in name.lower() for name in shown)
+        dialog.search.setText("")
+        dialog.select("fcanet")
+        row = dialog.table.currentRow()
+        assert "[research only]" in dialog.table.item(row, 2).text()
+        assert not dialog.use.isEnabled()
+        assert dialog.about.text()
+        dialog.select("ritm-hrnet18s")
+        asked = []
+
+        def fetch(key, *, on_progress, should_stop):
+            asked.append((key, should_stop()))
+            on_progress(1, 2)
+
+        monkeypatch.setattr(locate, "fetch", fetch)
+        dialog.fetch.click()
+        turn(lambda: bool(asked) and widget.controller.worker.is_idle)
+        breathe()
+        assert asked == [("ritm-hrnet18s", False)]
+        wrong = tmp_path / "wrong.pth"
+        wrong.write_bytes(b"nothing")
+        monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(wrong), ""))
+        dialog.add.click()
+        assert dialog.about.text() == widget.status_panel.error
+        assert dialog.about.text()
+        dialog.select("random-walker")
+        dialog.use.click()
+        assert panel.model.currentData() == "random-walker"
+        dialog.close()
