@@ -1,8 +1,10 @@
 """The real window: mouse, keys, closing."""
 
 import gc
+import re
 import threading
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -282,3 +284,25 @@ def test_closing_in_the_middle_leaves_nothing(make_napari_viewer, how):
         breathe()
         gc.collect()
     assert gone() is None  # napari itself keeps the widget of a dock that was closed
+
+
+def test_the_python_of_the_guide_runs_and_old_names_warn(window, monkeypatch):
+    import napari
+
+    page = Path(__file__).resolve().parents[2] / "docs" / "guides" / "widget.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
+    monkeypatch.setattr(napari, "Viewer", lambda: window.viewer)
+    monkeypatch.setattr(
+        window.viewer.window, "add_plugin_dock_widget", lambda _name: (None, window.widget)
+    )
+    given = {}
+    for block in blocks:
+        exec(compile(block, "widget.md", "exec"), given)
+    image_controller = window.widget.controller.image_controller
+    signs = list(image_controller.points.features["sign"])
+    assert signs[-2:] == ["positive", "negative"]
+    assert given["boxes"].name.endswith("boxes")
+    with pytest.warns(FutureWarning, match="widget.bench is called widget.controller"):
+        bench = window.widget.bench
+    with pytest.warns(FutureWarning, match="binder is called controller.image_controller"):
+        assert bench.binder is image_controller

@@ -135,6 +135,8 @@ _LEAST = 0.02
 _SCALES_PX = (0.7, 1.4, 2.8)
 """Widths of the Gaussians between which details are told apart; wider ones leave no white noise."""
 
+# of 1.6, 2.2 and 3, on 6 objects a set: NoC@85 of 5.2 on a confocal stack against 9.5 without
+# the filter, 2.7 on 16-bit nuclei against 5.2, 4.0 on noise_peak030 against 7.0
 _SURELY = 2.2
 """Noise counts as so many times what was measured, so that little of it stays (docs/results.md)."""
 

@@ -27,6 +27,8 @@ Counts = NDArray[np.intp]
 
 _STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _LARGEST_FLOW = 1.5e9  # the solver counts in 32 bits
+# the band of a contour in a slice of 1024 x 1024 takes SciPy half a second; only contours of
+# several thousand pixels have more, and leave the answer as it is (docs/decisions/0004)
 _MOST_NODES = 250_000
 _MARGIN = 1e-3  # logits of a pixel that changed sides lie at least this far from the threshold
 
@@ -43,6 +45,7 @@ class GraphCut:
         Pixels further from the contour, in pixels of the slice, are left alone.
     """
 
+    # chosen on nuclei, livers in CT and photographs: docs/decisions/0004-flow-by-scipy.md
     strength: float = 2.0
     band_px: float = 8.0
 

@@ -1,4 +1,4 @@
-"""How one slice is shown to a model: through which window, and how much of its noise is taken."""
+"""How one slice is shown to a model: its intensity window, and denoising."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SliceAppearance:
-    """Finds out how a slice is shown; what was measured is kept beside what models prepared.
+    """Finds window and noise of a slice; measurements are cached with the embeddings.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class SliceAppearance:
         return Seen(intensity, name)
 
     def softener(self, seen: Seen) -> Soften | None:
-        """Return what takes the noise from a part of the slice; None: it stays as it is.
+        """Return the filter that denoises a part of the slice; None if it needs none.
 
         A small slice is measured as a whole, once. Of a large one each part is by itself, so that
         nothing further has to be read.

@@ -147,7 +147,7 @@ def fade(place: tuple[slice, slice], area: tuple[slice, slice], overlap_px: int)
 
 
 def prompts_in(place: tuple[slice, slice], prompts: Prompts, inside: BoolArray) -> Prompts:
-    """Return what is given in a tile, and a click at the object's deepest point if nothing is."""
+    """Return the prompts in a tile; without any, a click at the object's deepest point."""
     clicks = tuple(
         c
         for c in prompts.clicks

@@ -301,6 +301,7 @@ def build(
         name,
         CLICKS_MASK if net.clicks.with_prev else CLICKS,
         resample="probability",
+        # as the published evaluation of RITM does, on probabilities
         threshold=0.49,
         zoom_in=zoom_in,
         longer_side_px=longer_side_px,

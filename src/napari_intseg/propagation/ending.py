@@ -73,6 +73,8 @@ class Ending:
         It is farther from the anchor than this; None: wherever it is.
     """
 
+    # chosen on the objects of docs/reference/propagation.md, "Measured": phantom balls,
+    # hippocampi, stacks of nuclei and cells, MR and CT organs; expect a little less elsewhere
     min_area: float = 0.004
     min_overlap: float = 0.5
     max_growth: float = 2.0
@@ -80,6 +82,7 @@ class Ending:
     min_nested: float = 0.9
     min_likeness: float = 0.5
     reach_mm: float | None = None
+    # chosen later, on the volumes of docs/results.md, to end floods
     max_spread: float = 3.0
 
     def is_beyond(self, distance_mm: float) -> bool:

@@ -1,4 +1,4 @@
-"""What must not be carried on: clicked planes that were flooded, and planes where a walk broke out.
+"""Masks that must not be propagated: flooded clicked planes, and leaks of a walk.
 
 A click on noise, or in a window that shows too much, may flood its slice. Propagation then carried
 the flood through the volume, and ten corrections did not bring it back. So a plane that a person
@@ -15,6 +15,8 @@ from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.propagation.stretch import Anchor
 
+# chosen on the volumes of docs/results.md, "Volumes, interaction by interaction", where a click
+# on noise floods its slice; one organ of the CT still floods from its first click
 _COVERED = 0.25  # of the slice, beside touching most of its sides: see `is_flood`
 _SIDES = 3
 _SLACK_PX = 1.5  # an outline is not known better than this
@@ -53,12 +55,12 @@ class Stop:
 
     @property
     def is_normal(self) -> bool:
-        """Whether objects end like this that nothing is wrong with."""
+        """Whether this is how ordinary objects end."""
         return self.reason in _NORMAL
 
     @property
     def is_doubt(self) -> bool:
-        """Whether it is a clicked plane that nothing was started from."""
+        """Whether it is a clicked plane from which no walk was started."""
         return self.reason in ("flooded", "contradicts")
 
     def __str__(self) -> str:

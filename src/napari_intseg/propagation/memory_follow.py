@@ -1,4 +1,4 @@
-"""Planes followed by a model's own memory, with less of the device's if that runs out."""
+"""Propagation by a model's own memory (SAM 2), with smaller views if device memory runs out."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What there is to propagate, and how: a value that goes to another thread."""
+"""The request of a propagation and its settings: values that can go to another thread."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a mask can be, given its neighbour's: an outline does not jump."""
+"""Limits on how far a mask may differ from its neighbour's, so that leaks do not grow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

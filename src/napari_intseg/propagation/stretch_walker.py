@@ -1,4 +1,4 @@
-"""The work on one stretch: walks from its anchors, and shapes interpolated where they fail."""
+"""One stretch: walks from its anchors, and interpolated shapes where the walks fail."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -172,7 +172,7 @@ Answered = tuple[Plane, Patch, float, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
-    """An answer held to its neighbour: what is left, how sure it is, and what speaks for an end."""
+    """A restrained answer: its mask, its confidence, and why the object may end here."""
 
     patch: Patch
     mask: BoolArray

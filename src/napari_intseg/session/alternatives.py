@@ -1,4 +1,4 @@
-"""Several masks for one question: look through them, and choose."""
+"""Several masks for the same prompts: list them, and choose one."""
 
 from dataclasses import dataclass, replace
 

@@ -17,7 +17,7 @@ from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Window
 
 
 class CleanUp:
-    """Tidies masks of a document.
+    """Cleans up masks of a document.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class CleanUp:
     def apply(
         self, axis: int, label: int | None, *, holes: bool, largest: bool, smooth_mm: float
     ) -> Change:
-        """Tidy an object on the planes of `axis`, as one entry of the history.
+        """Clean up an object on the planes of `axis`, as one entry of the history.
 
         Pixels of other objects, and of planes without a mask, stay as they are. Only as much
         memory is used as the object's box holds.
@@ -80,7 +80,7 @@ class CleanUp:
         largest: bool,
         smooth_mm: float,
     ) -> dict[Hashable, Any]:
-        """Return the states of the planes that tidying changes."""
+        """Return the states of the planes that clean-up changes."""
         window = self._window_of(label, [plane for plane, _ in states])
         if window is None:
             return {}

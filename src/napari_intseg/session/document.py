@@ -285,7 +285,7 @@ class Document:
         return placed.plane, given, placed.number
 
     def given_planes(self, label: int, axis: int | None = None) -> tuple[Plane, ...]:
-        """Return the planes on which a person gave an object prompts or a mask."""
+        """Return the planes on which a person set prompts or a mask for an object."""
         return tuple(p for p, state in self.canvas.states(label, axis) if state.is_given)
 
     def worked_planes(self, label: int, axis: int) -> list[Plane]:
@@ -333,7 +333,7 @@ class Document:
         return _change(title, clipped)
 
     def amend(self, key: PlaneKey, state: PlaneState | None) -> Change:
-        """Put an answer where the action that asked for it was, without a new entry."""
+        """Add an answer to the history entry that asked for it, without a new entry."""
         settled = settle(self.canvas, {key: state}, self.rules())
         value = settled.pop(key)
         self.history.amend(key, value, settled)

@@ -1,4 +1,4 @@
-"""What a person does by hand, and what they protect."""
+"""Painting by hand, locks, regions and overlaps."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
@@ -71,7 +71,7 @@ class Painter:
         return self.document.do("Paint" if label else "Erase", changes)
 
     def clear(self, label: int | None, plane: Plane | None) -> Change | None:
-        """Drop what was painted and erased for an object; models' answers count again.
+        """Remove all paint and erasing of an object, so that model answers show again.
 
         None if nothing was painted there.
 

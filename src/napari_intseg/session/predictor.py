@@ -45,12 +45,12 @@ ANSWERS = 256
 """Answers at most: over ten times the 20 clicks that benchmarks give an object."""
 
 _ONE_BY_ONE = 8
-"""So many clicks are asked one after the other, however quickly they come: half a second."""
+"""Up to so many new clicks are predicted one by one, which takes half a second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """What there is to compute on one plane of one object.
+    """A prediction to compute: one plane of one object.
 
     The published predictors answer once a click, each answer guiding the next [1]_. So a request
     holds every click after the last answer that still holds, and the model is asked once for
@@ -121,7 +121,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """What came of a request.
+    """The outcome of a request.
 
     Parameters
     ----------
@@ -404,7 +404,7 @@ class Predictor:
         return True
 
     def predict(self, plane: Plane, label: int) -> Result | None:
-        """Have the runner answer what an object's prompts on a plane still wait for.
+        """Compute, by the runner, the missing answer to an object's prompts on a plane.
 
         None if that is nothing, or the runner computes it elsewhere.
         """
@@ -525,7 +525,7 @@ class Predictor:
         return found
 
     def refresh(self, change: Change | None) -> Change | None:
-        """Put answers in place that are known, but came when nobody asked for them any more.
+        """Put cached answers in place that came after their prompts had been undone.
 
         Parameters
         ----------
@@ -545,7 +545,7 @@ class Predictor:
         return replace(change, objects=objects, planes=tuple(sorted({*change.planes, *placed})))
 
     def _guided(self, label: int, plane: Plane, state: PlaneState, given: Prompts) -> PlaneState:
-        """Let a plane's first click start from the object's mask on a plane beside it."""
+        """Start a plane's first click from the object's mask on a plane beside it."""
         document, volume = self.document, self.document.volume
         traits = document.setup.model.traits
         is_first = state.prompts.is_empty and state.initial is None and state.propagated is None

@@ -1,4 +1,4 @@
-"""Planes prepared before anyone clicks on them."""
+"""Preparing planes before their first click."""
 
 from dataclasses import dataclass
 from functools import partial

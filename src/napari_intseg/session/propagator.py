@@ -1,4 +1,4 @@
-"""Propagation as part of a session: what there is to do, and taking over what was done."""
+"""Propagation as part of a session: makes requests and takes over their steps."""
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
@@ -238,7 +238,7 @@ class Propagator:
         return True
 
     def _answer_all(self, label: int, axis: int) -> None:
-        """Have an object answered on every plane of an axis that waits for it."""
+        """Predict an object on every plane of an axis that has unanswered prompts."""
         for plane in self.document.given_planes(label, axis):
             self.predictor.predict(plane, label)
 
@@ -361,7 +361,7 @@ class Propagator:
         return found
 
     def _removed(self, state: PlaneState, patch: Patch) -> Patch | None:
-        """Return what negative clicks took away of what propagation had said on a plane."""
+        """Return the pixels that negative clicks removed from a propagated mask on a plane."""
         if state.initial is None or state.is_painted or not self.document.setup.follow_neighbours:
             return None
         if all(click.positive for click in state.prompts.clicks):
@@ -369,7 +369,7 @@ class Propagator:
         return Patch.from_mask(state.initial.mask(self._threshold) & ~patch.mask(self._threshold))
 
     def _source(self, label: int, plane: Plane) -> tuple[Patch | None, Painted | None]:
-        """Return what an object's mask on a plane is made of."""
+        """Return the state from which an object's mask on a plane is computed."""
         shown = self.document.state(label, plane).shown
         painted = self.document.canvas.painted(label).get(plane.index)
         return None if shown is None else shown.patch, painted if plane.axis == 0 else None
@@ -411,7 +411,7 @@ class Propagator:
 
 
 def propagated(document: Document, step: Step) -> Shown:
-    """Return what is kept for ever of a propagated answer: its mask, and its logits near it."""
+    """Return the part of a propagated answer that is kept: its mask, and the logits near it."""
     assert step.patch is not None
     kept = pack(step.patch, document.setup.model.traits.threshold)
     rank = (False, document.next_serial())

@@ -180,14 +180,14 @@ def _doubt(question: Question, store: PreparedStore) -> Spot | None:
 
 
 class Comparison:
-    """A second model for a workbench.
+    """A second model beside the one of a viewer controller.
 
     Parameters
     ----------
     controller : ViewerController
         Where the first model works.
     post : callable
-        As for the workbench.
+        As for `ViewerController`.
     load_with : callable, optional
         Loads a model; another than `load` in tests.
     """
@@ -366,7 +366,7 @@ class Comparison:
         self._end_pair(remove=False)
 
     def release(self) -> None:
-        """Give back the second model's memory; the thread has ended."""
+        """Release the second model's memory; called after the thread has ended."""
         self.loader.release()
 
     def _place(self) -> Place | None:
@@ -384,7 +384,7 @@ class Comparison:
         self._follow()
 
     def _trade(self) -> None:
-        """Have the two models change places."""
+        """Swap the two models."""
         main, model, choice = self.controller.loader, self.loader.model, self.choice
         if main.model is None or model is None or choice is None:
             return
@@ -395,7 +395,7 @@ class Comparison:
         self._follow()
 
     def _follow(self, *_: Any) -> None:
-        """Answer to whatever has happened."""
+        """Bring the comparison up to date after any change."""
         if self._is_closed:
             return
         image_controller = self.controller.image_controller

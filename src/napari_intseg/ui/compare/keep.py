@@ -1,4 +1,4 @@
-"""What is kept of two masks, plane by plane, so that the window lives on."""
+"""Keep one of two masks, or both joined, plane by plane while the window stays live."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

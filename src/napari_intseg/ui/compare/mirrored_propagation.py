@@ -115,7 +115,7 @@ class MirroredPropagations:
     def listen(
         self, controller: ViewerController, pair: MirroredModel | None, place: Place | None
     ) -> None:
-        """Take note of a propagation of the first model, and follow it once it has ended.
+        """Remember a propagation of the first model, and repeat it once that has ended.
 
         Parameters
         ----------

@@ -45,7 +45,7 @@ _PLANES = 2
 
 
 class Following:
-    """The part of a pair that has the second model answer.
+    """The part of a pair that queues predictions of the second model.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ class Following:
         return found
 
     def follow(self) -> None:
-        """Give the second model what has been given since, and compare what has changed.
+        """Mirror new prompts to the second model, and compare what has changed.
 
-        Of many planes some are followed at once, and the others in turns that come.
+        Of many planes a few are mirrored at once, the others in later turns of the event loop.
         """
         if self.is_closed or self.image_controller.is_closed:
             return
@@ -182,7 +182,7 @@ class Following:
         return count
 
     def _ask(self) -> None:
-        """Have the next answer computed: after the first model's, which goes before all."""
+        """Submit the next request; those of the first model go before it."""
         while self._current is None and self._open and not self.image_controller.is_waiting:
             place = self._pick(self._open)
             del self._open[place]
@@ -217,7 +217,7 @@ class Following:
         self._on_change()
 
     def _pick(self, places: dict[Place, None]) -> Place:
-        """Return what is in the window, else the newest."""
+        """Return a place on the displayed slice if one is queued, else the newest."""
         now = self.image_controller.displayed_slice
         if not isinstance(now, str):
             here = [p for p in places if (p.time, p.plane) == (now.time, now.plane)]
@@ -236,7 +236,7 @@ def _looks(setup: Setup) -> list[object]:
 
 
 class MirroredModel(Following):
-    """The work of a image controller, followed by another model.
+    """The prompts of an image controller, mirrored to a second model.
 
     Parameters
     ----------

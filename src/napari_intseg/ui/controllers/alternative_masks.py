@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def offered(controller: "ViewerController") -> tuple[Alternative, ...]:
-    """Return the masks offered for the current object on the plane in view, the best first."""
+    """Return the masks offered for the current object on the displayed plane, best first."""
     at = _here(controller)
     return () if at is None else at[1].alternatives_on(at[2])
 
 
 def told(alternatives: tuple[Alternative, ...]) -> str:
-    """Return which of the masks is in place, in words."""
+    """Return a text that says which of the masks is in place."""
     if not alternatives:
         return ""
     number = next((i for i, one in enumerate(alternatives) if one.is_chosen), None)
@@ -49,7 +49,7 @@ def step(controller: "ViewerController", by: int = 1) -> None:
 
 
 def _here(controller: "ViewerController") -> tuple[int, Session, Plane] | None:
-    """Return the time point, session and plane in view; None while there is none."""
+    """Return the displayed time point, its session and the plane; None if there is none."""
     image_controller = controller.image_controller
     now = None if image_controller is None else image_controller.displayed_slice
     if image_controller is None or now is None or isinstance(now, str):

@@ -1,4 +1,4 @@
-"""Finding more objects like those on the plane in the window, off its thread."""
+"""Search for more objects like those on the displayed plane, in the inference thread."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ class FindSimilar:
         return self._image_controller is not None
 
     def start(self) -> None:
-        """Begin on the plane in the window."""
+        """Begin on the displayed plane."""
         image_controller, signals = self._controller.image_controller, self._controller.signals
         if self.is_running:
             return
@@ -83,7 +83,7 @@ class FindSimilar:
     def _request(
         self, image_controller: ImageController, session: Session, plane: Plane
     ) -> SearchRequest:
-        """Return what to look for: like all that the Labels layer shows on the plane."""
+        """Return the request: objects like all those that the labels show on the plane."""
         where = image_controller.image_axes.index(image_controller.time, plane)
         window = _window(image_controller.labels, where)
         labels = np.array(window_of(image_controller.labels.data, where)[window])
@@ -144,7 +144,7 @@ class FindSimilar:
 
 
 def _window(labels: Labels, where: tuple[int | slice, ...]) -> Window:
-    """Return the whole plane, or of a large one what the window shows."""
+    """Return the area to search: the whole plane, or the visible part of a large one."""
     free = [axis for axis, part in enumerate(where) if isinstance(part, slice)]
     shape = [labels.data.shape[axis] for axis in free]
     if shape[0] * shape[1] <= LIMIT_PX:

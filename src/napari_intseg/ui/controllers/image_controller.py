@@ -1,4 +1,4 @@
-"""Joins a Points and a Labels layer to sessions: clicks in, masks out, nobody waits."""
+"""Work on one image: prompts from its layers to sessions, masks from sessions to its labels."""
 
 import weakref
 from collections.abc import Callable
@@ -48,12 +48,12 @@ from napari_intseg.ui.storage.labels_on_disk import place_of
 
 
 class Given:
-    """The part of a image controller that knows what is given where.
+    """The part of an image controller that keeps the prompts of each object and plane.
 
     Attributes
     ----------
-    frame, points, labels, session_store, clicking, boxes, labels_writer
-        Those of the binder.
+    image_axes, points, labels, session_store, clicking, boxes, labels_writer
+        Set by `ImageController`.
     """
 
     image_axes: ImageAxes
@@ -79,7 +79,7 @@ class Given:
         return self._asking.is_waiting
 
     def answer_again(self) -> None:
-        """Have everything answered that a change of window or channels left unanswered."""
+        """Queue all prompts whose answers a change of window or channels made invalid."""
         self.session_store.set_window()
         self._asking.add(list(self._given))
         self._asking.ask()
@@ -97,7 +97,7 @@ class Given:
         return self._asking.failures.get(label, "")
 
     def is_begun(self, label: int) -> bool:
-        """Whether anything is given for an object: prompts, a mask to start from, or paint."""
+        """Whether an object has prompts, a mask to start from, or painted pixels."""
         states = (
             state
             for session in self.session_store.sessions.values()
@@ -125,14 +125,14 @@ class Given:
         self._asking.ask()
 
     def recall(self) -> None:
-        """Go on with sessions whose answers are in the layers; what is unanswered is asked."""
+        """Resume sessions whose answers are in the layers already; queue what is not answered."""
         for place in self._held():
             self._note(place, self.session_store.given(place))
             self.labels_writer.recall(place)
         self._asking.add(list(self._given))
 
     def _held(self) -> list[Place]:
-        """Return every place that the sessions hold something for."""
+        """Return every place for which a session has prompts, a mask or paint."""
         places = []
         for time, session in self.session_store.sessions.items():
             canvas = session.document.canvas
@@ -164,7 +164,7 @@ _MEASURING = ("walk", "clean_up")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tools:
-    """What a image controller works with."""
+    """What every image controller of a viewer shares."""
 
     viewer: ViewerModel
     worker: Worker
@@ -179,13 +179,13 @@ class ImageController(Given):
     Parameters
     ----------
     tools : Tools
-        The viewer, the inference thread and where to speak.
+        The viewer, the inference thread and the signals.
     image_axes : ImageAxes
         The image.
     points : Points
-        On the frame's grid; points that are there count as clicks.
+        On the grid of `image_axes`; points that are there already count as clicks.
     labels : Labels
-        On the frame's grid; numpy.
+        On the grid of `image_axes`; a numpy array.
     window : callable
         Returns how values are shown to a model; asked before each request.
     channels : tuple of int, optional
@@ -292,7 +292,7 @@ class ImageController(Given):
 
     @property
     def is_idle(self) -> bool:
-        """Whether everything has been answered and is in the layer."""
+        """Whether all prompts are answered and all answers are written to the labels."""
         idle = self.labels_writer.is_idle and self.brush.is_idle
         return idle and not (self.is_waiting or self._changes)
 
@@ -363,7 +363,7 @@ class ImageController(Given):
         self.tools.signals.changed.emit()
 
     def sync(self) -> None:
-        """Hand every change of the points to the sessions, and ask for what is unanswered."""
+        """Hand every change of the points to the sessions, and queue what is not answered."""
         if self.is_closed:
             return
         marks, outside = self._marks.read()
@@ -450,7 +450,7 @@ class ImageController(Given):
         return str(change.title)
 
     def _show_change(self, time: int, session: Session, change: Change) -> None:
-        """Have points, labels and the list of objects follow what a session did."""
+        """Bring points, labels and the list of objects up to date after a session's action."""
         current = session.object
         self.session_store.know_again(session, {*change.objects, current})
         places = [Place(time, o, p) for o in change.objects for p in change.planes]
@@ -498,7 +498,7 @@ class ImageController(Given):
         self.labels.events.data.connect(self._labels_changed)
 
     def _seen(self) -> tuple[Any, ...]:
-        """Return what the work is done on, see `Work`."""
+        """Return the arrays that work is tied to, see `Work`."""
         images = (self.image_axes.image, *self.image_axes.others)
         data = (image.data for image in images)
         return (self.image_axes.axes, self.session_store.channels, *data, self.labels.data)
@@ -516,7 +516,7 @@ class ImageController(Given):
         )
 
     def _aim(self, index: tuple[int, ...], positive: bool) -> None:
-        """Have a click belong to the object it lies in; or begin one where that is meant."""
+        """Give a click to the object it lies in, or begin an object if each click begins one."""
         shape = self.labels.data.shape
         asked, self.is_new_asked = self.is_new_asked, False
         inside = all(0 <= i < size for i, size in zip(index, shape, strict=True))
@@ -536,7 +536,7 @@ class ImageController(Given):
             self.new_object()
 
     def _adopt(self, wanted: dict[Place, Prompts]) -> list[tuple[int, Change]]:
-        """Give the sessions what differs from what they were given, one step of undo each."""
+        """Pass changed prompts to the sessions, one step of undo for each."""
         changes = []
         places = [p for p in {**self._given, **wanted} if self._given.get(p) != wanted.get(p)]
         groups: dict[tuple[int, int], list[Place]] = {}
@@ -621,7 +621,7 @@ class ImageController(Given):
         )
 
     def _measure(self) -> bool:
-        """Have the sessions measure by the spacing the image has now; return whether they do.
+        """Set the image's current spacing in all sessions; return whether that was possible.
 
         What was computed with another spacing could not be done again from the journal, so it is
         kept from the first propagation or smoothing on.

@@ -35,7 +35,7 @@ class Choice:
 
 
 def load(choice: Choice, old: Segmenter | None, should_stop: ShouldStop) -> Segmenter | None:
-    """Return the chosen model, warmed up, after the old one has given back its memory.
+    """Return the chosen model, warmed up, after releasing the memory of the old one.
 
     Where memory runs out, it is warmed up with less.
 
@@ -93,7 +93,7 @@ def _call(model: Any, name: str) -> None:
 
 
 class Loader:
-    """Holds the model in use, and brings the next one.
+    """Holds the model in use, and loads the next one in the inference thread.
 
     Parameters
     ----------
@@ -158,9 +158,9 @@ class Loader:
         self._signals.changed.emit()
 
     def follow(self, model: Segmenter | None) -> None:
-        """Go back to a model that was in use before, as undo did; the other gives back its memory.
+        """Use an earlier model again, as undo asks; the memory of the other one is released.
 
-        Nothing happens while another one is on its way, which will be the one in use.
+        Nothing happens while another model is loading: that one will be in use.
         """
         old = self.model
         if model is None or model is old or self.is_loading:
@@ -189,7 +189,7 @@ class Loader:
             self._fetching.cancel()
 
     def release(self) -> None:
-        """Give back the model's memory; the thread has ended."""
+        """Release the model's memory; called after the thread has ended."""
         model, self.model = self.model, None
         _call(model, "release")
 

@@ -17,7 +17,7 @@ from napari_intseg.ui.layers.points_codec import on_grid
 
 
 def session_now(controller: ViewerController) -> Session | None:
-    """Return the session at the time point in the window; None while there is none."""
+    """Return the session of the displayed time point; None if there is none."""
     image_controller = controller.image_controller
     return (
         None
@@ -93,7 +93,7 @@ def set_locked(controller: ViewerController, locked: bool) -> None:
 
 
 def overlap(controller: ViewerController) -> dict[int, int]:
-    """Return how many pixels of the current answer others hold; empty unless people are asked."""
+    """Count pixels of the answer that other objects hold; empty unless the policy is to ask."""
     image_controller, session = controller.image_controller, session_now(controller)
     if (
         image_controller is None
@@ -124,7 +124,7 @@ def take_over(controller: ViewerController) -> None:
 
 
 def drop_painted(controller: ViewerController) -> None:
-    """Let models' answers count again where the current object was painted by hand."""
+    """Remove paint from the current object, so that the model's answer shows there again."""
     image_controller, session = controller.image_controller, session_now(controller)
     if image_controller is not None and session is not None:
         _draw(
@@ -221,7 +221,7 @@ def take(controller: ViewerController, layer: Labels, label: int) -> int | None:
     """Take an object of a layer as the mask that clicks go on from.
 
     It becomes the current object if that has not been begun, else a new one; at the time point in
-    the window, if there is a time axis. What cannot be taken is told through the voice.
+    the window, if there is a time axis. What cannot be taken is reported by `signals.failed`.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ def take_all(controller: ViewerController, layer: Labels) -> int:
 
 
 def _image_controller(controller: ViewerController) -> ImageController:
-    """Return the work on the chosen image, begun if it was not."""
+    """Return the controller of the chosen image; makes its layers if there are none."""
     if controller.image_controller is None:
         controller.new_object()
     if controller.image_controller is None:

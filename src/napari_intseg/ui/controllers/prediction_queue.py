@@ -1,4 +1,4 @@
-"""One request at a time to the inference thread; nothing that waits is lost."""
+"""Planes that wait for the model, handed to the inference thread one request at a time."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -12,7 +12,7 @@ from napari_intseg.ui.qt.worker_thread import Outcome, Worker
 
 
 class PredictionQueue:
-    """Places that wait for an answer, and the one that is asked about.
+    """Queue of planes to predict; one request at a time runs in the inference thread.
 
     A request is made when the thread is free, not when the click comes: it then holds every click
     made meanwhile.
@@ -24,11 +24,11 @@ class PredictionQueue:
     worker : Worker
         Where they are computed.
     signals : Signals
-        Told of answers and errors.
+        Emits answers and errors.
     displayed_slice : callable
         Returns the slice in the window, whose answer comes first.
     is_wanted : callable
-        Whether anything is given at a place.
+        Whether a place has prompts.
     on_answer : callable
         Given each place whose mask may have changed; True: it has just been answered.
     where_is : callable
@@ -69,14 +69,14 @@ class PredictionQueue:
         return self._current is not None or bool(self._open)
 
     def add(self, places: Iterable[Place]) -> None:
-        """Have places answered that anything is given at; `ask` does it."""
+        """Queue the places that have prompts; `ask` predicts them."""
         for place in places:
             self._open.pop(place, None)
             if self._is_wanted(place):
                 self._open[place] = None
 
     def ask(self) -> None:
-        """Ask for the next answer, unless one is under way."""
+        """Submit the next request, unless one is running."""
         while self._current is None and self._open and not self._closed:
             place = self._next()
             del self._open[place]
@@ -91,12 +91,12 @@ class PredictionQueue:
                 self._worker.submit(partial(run, request), self._answered, first=True)
 
     def close(self) -> None:
-        """Ask for nothing any more."""
+        """Submit nothing from now on and forget the queue."""
         self._closed = True
         self._open.clear()
 
     def _next(self) -> Place:
-        """Return what is in the window, else the newest."""
+        """Return a place on the displayed slice if one is queued, else the newest."""
         now = self._displayed_slice()
         if not isinstance(now, str):
             here = [p for p in self._open if (p.time, p.plane) == (now.time, now.plane)]
@@ -126,5 +126,5 @@ class PredictionQueue:
             if note:
                 self._signals.message.emit(sentence(str(note)))
         else:
-            self.add([place])  # overtaken: what has come meanwhile is asked next
+            self.add([place])  # overtaken by newer prompts, which are then the next request
         self._session_store.session(place.time)

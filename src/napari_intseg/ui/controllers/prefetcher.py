@@ -1,4 +1,4 @@
-"""Planes near the one in view are prepared while nobody waits for anything."""
+"""Prepare planes near the displayed one while the inference thread is idle."""
 
 import logging
 from functools import partial
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class Prefetch:
-    """Has the idle inference thread prepare what the next click will need.
+    """Prepares, in the idle inference thread, what the next click will need.
 
     Only for models whose preparation is the slow part (`Traits.embeds`), only near the plane in
     view, and one plane at a time: a click that comes meanwhile waits for one plane at most.

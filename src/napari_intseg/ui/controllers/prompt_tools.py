@@ -1,4 +1,4 @@
-"""What the mouse gives: clicks, a box or a scribble; only what the model takes."""
+"""The tool of the mouse: clicks, box or scribble, of those that the model takes."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +13,7 @@ TOOLS: tuple[Tool, ...] = ("click", "box", "scribble")
 
 
 def offered(controller: "ViewerController") -> tuple[Tool, ...]:
-    """Return the tools for what the model takes; clicks alone before there is a model."""
+    """Return the tools whose prompts the model takes; clicks before a model is loaded."""
     model = controller.loader.model
     if model is None:
         return ("click",)
@@ -22,7 +22,7 @@ def offered(controller: "ViewerController") -> tuple[Tool, ...]:
 
 
 def in_use(controller: "ViewerController") -> Tool | None:
-    """Return which tool the mouse has now, None if another layer or mode is chosen."""
+    """Return the active tool; None if another layer or mode is active."""
     image_controller = controller.image_controller
     if image_controller is None or image_controller.is_closed:
         return None
@@ -36,7 +36,7 @@ def in_use(controller: "ViewerController") -> Tool | None:
 
 
 def use(controller: "ViewerController", tool: Tool) -> None:
-    """Take a tool; the first one on an image begins an object."""
+    """Activate a tool; on an image without layers this begins an object."""
     if tool not in offered(controller):
         model = controller.loader.model
         name = "the model" if model is None else model.traits.name

@@ -28,7 +28,7 @@ class PropagationRun:
     Parameters
     ----------
     image_controller : ImageController
-        Whose objects spread, at the time point in the window.
+        Whose objects are propagated, at the displayed time point.
     labels : sequence of int
         Of the objects, one after the other.
     planes : range or None
@@ -38,7 +38,7 @@ class PropagationRun:
     together : str, optional
         As in `Session.propagation_request`.
     on_end : callable
-        Called once, with what to tell.
+        Called once, with a message for the status line.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class PropagationRun:
             self._begin()
 
     def close(self) -> None:
-        """Stop at once and tell nobody."""
+        """Stop at once, without a message."""
         self._cancelled = True
         self._stop()
 
@@ -103,7 +103,7 @@ class PropagationRun:
     def _ask(self) -> None:
         session = self._session()
         if session is None:
-            return  # the model is being loaded, and `changed` will tell when it is there
+            return  # the model is loading; `changed` is emitted when it is ready
         if self._axis is not None:
             session.axis = self._axis
         try:
@@ -114,7 +114,9 @@ class PropagationRun:
             return
         if request is not None:
             self._walk(request)
-        elif self._at + 1 < len(self.labels):  # the window lives between two objects
+        elif self._at + 1 < len(
+            self.labels
+        ):  # through the event loop, so that the window stays live
             self._at += 1
             self._image_controller.tools.post(self._begin)
         elif self.labels[-1] not in session.objects and not self._is_of_many:
@@ -133,7 +135,7 @@ class PropagationRun:
         return request if request.stretches else None
 
     def _told(self) -> str:
-        """Return what has been done, in words."""
+        """Return a message that says what was done."""
         if not self._is_of_many:
             done = f"propagated to {_planes(self._done)}" if self._done else "is up to date"
             return f"Object {self.labels[0]} {done}."
@@ -211,7 +213,7 @@ class PropagationRun:
         return True
 
     def _tell(self, note: str) -> None:
-        """Tell what an answer says of itself, once; at the end it is told again."""
+        """Show the note of an answer once; `_end` repeats it."""
         if note and note != self._note:
             self._note = note
             self._image_controller.tools.signals.message.emit(sentence(note))
@@ -247,7 +249,7 @@ class PropagationRun:
 
 
 def _axis(image_controller: ImageController) -> int | None:
-    """Return the axis that is looked along; None in 3-D."""
+    """Return the axis perpendicular to the displayed slice; None in a 3-D view."""
     now = image_controller.displayed_slice
     return None if isinstance(now, str) else now.plane.axis
 

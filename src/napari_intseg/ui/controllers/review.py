@@ -1,4 +1,4 @@
-"""Looking through what propagation did, and tidying it; without Qt."""
+"""Review of propagated planes, and clean-up of their masks; without Qt."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ Seen = tuple[int, int, Plane, float]
 
 
 class Review:
-    """The planes of the current object that a person should look at, and what tidies it.
+    """The least sure planes of the current object, and clean-up of its masks.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Review:
         )
 
     def show(self, plane: Plane) -> None:
-        """Bring a plane into the window."""
+        """Move the sliders to a plane."""
         image_controller, session = self._controller.image_controller, self._session()
         if image_controller is None or session is None:
             return
@@ -106,7 +106,7 @@ class Review:
         self._controller.signals.changed.emit()
 
     def clean_up(self, **options: Any) -> None:
-        """Tidy the current object at the time point in the window; see `Session.clean_up`."""
+        """Clean up the current object at the displayed time point, see `Session.clean_up`."""
         image_controller, session = self._controller.image_controller, self._session()
         if (
             image_controller is None
@@ -153,7 +153,7 @@ class Review:
         self._controller.settings = replace(self._controller.settings, method=method)
 
     def _session(self) -> Session | None:
-        """Return the session in the window if it has the current object; it is selected then."""
+        """Return the displayed session with the current object selected; None if it has none."""
         image_controller = self._controller.image_controller
         if image_controller is None or image_controller.is_closed:
             return None
@@ -172,7 +172,7 @@ def _sureness(marks: list[Seen]) -> float:
 
 
 def bring(image_controller: ImageController, plane: Plane, time: int | None = None) -> None:
-    """Show a plane in the window, whatever the order of the dims.
+    """Move the sliders to a plane, whatever the order of the dims.
 
     Parameters
     ----------

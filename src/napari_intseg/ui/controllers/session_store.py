@@ -98,15 +98,15 @@ class SessionStore:
         return session
 
     def set_model(self, model: Segmenter) -> None:
-        """Have everything answered by a model from now on; one step of undo in each session."""
+        """Use a model in all sessions from now on; one step of undo in each."""
         self.model = model
         for time in self._sessions:
             self._look(time, model)
 
     def set_window(self) -> None:
-        """Look through the window that is chosen now, if that is another than before.
+        """Set the chosen intensity window in all sessions, if it changed.
 
-        One step of undo; a window that undo brought back stays until another one is chosen.
+        One step of undo; a window restored by undo stays until another one is chosen.
         """
         for time, session in self._sessions.items():
             if self._looked.get(time) != self._seen():
@@ -119,7 +119,7 @@ class SessionStore:
         self._shown.update(changes)
 
     def take(self, sessions: Mapping[int, Session], journal: Journal) -> None:
-        """Go on with sessions that were made elsewhere, in place of those that are here."""
+        """Replace all sessions by others, such as those of a replayed journal."""
         self._sessions, self.journal = dict(sessions), journal
         self._looked = {time: self._seen() for time in sessions}
         for time, session in self._sessions.items():
@@ -134,7 +134,7 @@ class SessionStore:
         self.model = session.model
 
     def _seen(self) -> WindowChoice:
-        """Return the window that is chosen; ranges for another number of channels do not count."""
+        """Return the chosen window; None if its ranges are for another number of channels."""
         window = self._window()
         if not isinstance(window, PerChannel):
             return window
@@ -153,7 +153,7 @@ class SessionStore:
             session.change_setup(**changes)
 
     def new_label(self, least: int = 1) -> int:
-        """Return a label that nobody has, and make it the current object."""
+        """Return an unused label, and make it the current object."""
         self.object = max([*self.labels, least - 1]) + 1
         self._labels.add(self.object)
         return self.object
@@ -179,7 +179,7 @@ class SessionStore:
         return session.mask_on(place.plane, place.object)
 
     def given(self, place: Place) -> Prompts:
-        """Return what a session holds for a place."""
+        """Return the prompts that a session has for a place."""
         session = self.session(place.time, place.object)
         if session is None or place.object not in session.objects:
             return Prompts()

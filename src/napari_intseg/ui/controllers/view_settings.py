@@ -1,4 +1,4 @@
-"""How the model sees the image: choices that answer anew, a small picture of it, and a record."""
+"""How images are shown to the model: settings, a preview, and a record of them."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -165,7 +165,7 @@ class ViewSettings:
         self._image = image
 
     def _limits_changed(self, _event: Any = None) -> None:
-        """Answer anew when the limits have come to rest, if the model follows the display."""
+        """Predict again once the contrast limits rest, if the model follows the display."""
         self._rests += 1
         self._post(partial(self._rested, self._rests), REST_MS)
 
@@ -226,7 +226,7 @@ def small(setup: Setup, plane: Plane, given: Prompts | None = None) -> Picture:
 
 
 class Refinement:
-    """Has every image that is worked on answered as chosen.
+    """Applies the chosen refinement to every image that is worked on.
 
     Parameters
     ----------

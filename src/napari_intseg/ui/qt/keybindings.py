@@ -18,7 +18,7 @@ class Action:
     Parameters
     ----------
     name : str
-        Which button, and the method of `Workbench` it calls.
+        Of the action; `SegmentWidget` maps it to a function.
     key : str
         As napari writes keys.
     title : str

@@ -1,4 +1,4 @@
-"""What the room tells whoever listens: the window, or a test."""
+"""Signals of the controllers, and errors as messages."""
 
 from psygnal import Signal
 
@@ -10,7 +10,7 @@ class Signals:
     """Signals, all emitted in the GUI thread."""
 
     message = Signal(str)
-    """Something worth reading."""
+    """A message for the status line."""
 
     failed = Signal(str)
     """What went wrong, and what to do."""
@@ -40,7 +40,7 @@ def sentence(note: str) -> str:
 
 
 def told(error: Exception | None) -> str:
-    """Return an error in words that a person can act on."""
+    """Return an error as a message that says what to do."""
     if isinstance(error, IntSegError):
         return str(error)
     if error is not None and is_out_of_memory(error):

@@ -1,4 +1,4 @@
-"""One long-lived thread for everything that would hold up the window.
+"""One long-lived thread for all work that would block the window.
 
 Plans of cuDNN and warmed-up kernels belong to a thread, so there is exactly one. Nothing here
 knows of Qt: what brings an outcome back to the GUI thread is given as `post`.
@@ -18,7 +18,7 @@ ShouldStop = Callable[[], bool]
 
 
 class Post(Protocol):
-    """Has the GUI thread call a function, soon and in order, or so many milliseconds later."""
+    """Calls a function in the GUI thread: soon and in order, or after a delay."""
 
     def __call__(self, call: Callable[[], None], delay_ms: int = 0, /) -> None:
         """May be called from any thread; a delay only from the GUI thread."""
@@ -27,7 +27,7 @@ class Post(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome(Generic[T]):
-    """What came of a job: a value, or an error that travels as one."""
+    """The outcome of a job: its value, or the error that it raised."""
 
     value: T | None = None
     error: Exception | None = None
@@ -35,7 +35,7 @@ class Outcome(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[T]):
-    """Something to do, and whom to tell."""
+    """A function to run in the thread, and the callback for its outcome."""
 
     work: Callable[[ShouldStop], T]
     done: Callable[[Outcome[T]], None]
@@ -44,7 +44,7 @@ class Job(Generic[T]):
     dropped: bool = False
 
     def cancel(self) -> None:
-        """Ask it to stop early; its outcome still arrives unless it had not begun."""
+        """Ask it to stop early; the outcome still arrives if it had begun."""
         self.stop.set()
 
 
@@ -89,7 +89,7 @@ class Worker:
         first: bool = False,
         idle: bool = False,
     ) -> Job[T]:
-        """Have something done in the thread.
+        """Queue a function to run in the thread.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ def _drop(queue: deque[Job[Any]], key: Hashable) -> None:
 def _attempt(job: Job[T]) -> Outcome[T]:
     try:
         return Outcome(job.work(job.stop.is_set))
-    except Exception as err:  # it travels as a value; the GUI thread tells the person
+    except Exception as err:  # handed to the callback, which shows it in the GUI thread
         return Outcome(error=err)
 
 

@@ -1,4 +1,4 @@
-"""Where embeddings are kept beyond the day: one choice for all images of a window."""
+"""The folder of embeddings on disk: one choice for all images of a viewer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Labels that live on disk: in a folder that a person can find, and that is there the next day."""
+"""Labels in a folder on disk instead of in memory, kept from one day to the next."""
 
 import os
 import tempfile

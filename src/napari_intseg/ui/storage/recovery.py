@@ -1,4 +1,4 @@
-"""Work is written down as it is done; what a crash interrupted is offered at the next start."""
+"""Journals on disk: work that a crash interrupted is offered at the next start."""
 
 import json
 import logging
@@ -98,7 +98,7 @@ class Recovery:
         controller.signals.changed.connect(self._changed)
 
     def go_on(self) -> None:
-        """Do again what was interrupted, in the worker's thread, and show it."""
+        """Replay the interrupted work in the worker's thread, and show it."""
         offer = self.offer
         if offer is None or self.is_replaying:
             return
@@ -139,7 +139,7 @@ class Recovery:
         signals.changed.emit()
 
     def discard(self) -> None:
-        """Forget what was interrupted; its file goes."""
+        """Delete the journal of the interrupted work."""
         offer, self.offer = self.offer, None
         if offer is not None:
             try:
