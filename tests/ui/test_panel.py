@@ -444,7 +444,7 @@ class TestTable:
     def test_it_says_how_large_an_object_is_and_how_it_stands(self, window):
         count = int((window.labels == 1).sum())
         table = window.widget.object_panel.table
-        assert self.cells(window, SIZE)[0] == f"{count * 0.25:.4g} mm²"
+        assert self.cells(window, SIZE)[0] == f"{count * 0.25:,.0f} mm²"
         assert f"{count:,} px" in table.words(0)
         assert self.cells(window, STATE) == ["open", "open", "open"]
         window.controller.set_finished(1, True)
