@@ -78,5 +78,18 @@ def test_sessions_and_the_list_of_models_load_neither_torch_nor_a_window():
     assert python(code) == "[]"
 
 
+def test_help_and_the_list_of_models_of_the_shell_load_only_what_they_need():
+    code = (
+        "import contextlib, io, sys; from napari_intseg.cli.main import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    main({words!r})\n"
+        "rooms = ('evaluation.report', 'session.session', 'io.read')\n"
+        f"heavy = {HEAVY!r} + tuple('napari_intseg.' + room for room in rooms)\n"
+        "print([n for n in heavy if n in sys.modules])"
+    )
+    for words in (["--help"], ["compare", "--help"], ["models"]):
+        assert python(code.replace("{words!r}", repr(words))) == "[]", words
+
+
 def test_the_engine_works_with_napari_and_qt_blocked():
     assert python(ENGINE) == "done"

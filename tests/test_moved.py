@@ -88,3 +88,26 @@ def test_importing_the_package_loads_no_room():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "['napari_intseg._moved', 'napari_intseg._version']"
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "old", "new"),
+    [
+        ("ui.dock", "SegmentWidget", "bench", "controller"),
+        ("ui.controllers.viewer_controller", "ViewerController", "binder", "image_controller"),
+        ("ui.controllers.viewer_controller", "ViewerController", "voice", "signals"),
+        ("ui.controllers.image_controller", "ImageController", "drawer", "session_store"),
+        ("ui.controllers.image_controller", "ImageController", "frame", "image_axes"),
+        ("ui.controllers.image_controller", "ImageController", "viewed", "displayed_slice"),
+    ],
+)
+def test_a_renamed_attribute_works_and_warns(module, name, old, new):
+    kind = getattr(import_module(f"{ROOT}.{module}"), name)
+
+    class Held:
+        pass
+
+    held = Held()
+    setattr(held, new, 7)
+    with pytest.warns(DeprecationWarning, match=new):
+        assert getattr(kind, old).fget(held) == 7

@@ -16,10 +16,12 @@ from napari_intseg.io.write import write_array
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TEXT = (CHECKOUT / "README.md").read_text("utf-8")
+QUESTIONS = (CHECKOUT / "docs" / "questions.md").read_text("utf-8")
+ENGINE = (CHECKOUT / "docs" / "reference" / "engine.md").read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
 def lines(command: str) -> list[list[str]]:
@@ -27,12 +29,23 @@ def lines(command: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in found if line.startswith(command)]
 
 
+def test_the_readme_is_short():
+    assert len(TEXT.splitlines()) < 120
+
+
+def test_one_line_installs_torch_without_cuda_before_anything_needs_it():
+    torch, package = lines("pip install")
+    assert torch[1:] == ["torch", "--index-url", "https://download.pytorch.org/whl/cpu"]
+    assert package[1:] == [".[gui]"]
+
+
 @pytest.mark.slow
-def test_the_python_of_the_readme_runs(ritm_file, tmp_path, monkeypatch, capsys):
+def test_the_python_of_the_readme_and_of_the_engine_runs(ritm_file, tmp_path, monkeypatch, capsys):
     shutil.copy(ritm_file, tmp_path)
     monkeypatch.chdir(tmp_path)
     given: dict[str, object] = {}
-    for block in blocks("python"):
+    assert len(blocks("python")) == 2
+    for block in (*blocks("python"), blocks("python", ENGINE)[-1]):
         exec(compile(block, "README.md", "exec"), given)
     session, inside = given["session"], given["inside"]
     assert session.mask.dtype == bool
@@ -73,13 +86,19 @@ def test_the_two_commands_and_the_links_of_the_readme_exist():
         assert f"\n{name}:" in makefile
     links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link]
     assert links
-    assert all((CHECKOUT / link).exists() for link in links)
+    for page, _, anchor in (link.partition("#") for link in links):
+        assert (CHECKOUT / page).exists(), page
+        if anchor:
+            text = (CHECKOUT / page).read_text("utf-8")
+            titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+            assert anchor in {title.lower().replace(" ", "-") for title in titles}
 
 
 def test_the_extras_of_the_readme_exist():
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = set(project["optional-dependencies"])
-    named = {name for group in re.findall(r"\.\[([a-z,]+)\]", TEXT) for name in group.split(",")}
-    (told,) = re.findall(r"\*\*A model is grey\.\*\*(.*?)\n- ", TEXT, flags=re.DOTALL)
+    groups = re.findall(r"\.\[([a-z,]+)\]", TEXT + QUESTIONS)
+    named = {name for group in groups for name in group.split(",")}
+    (told,) = re.findall(r"\*\*A model is grey\.\*\*(.*?)\n\n", QUESTIONS, flags=re.DOTALL)
     named |= set(re.findall(r"`([a-z]+)`", told))
     assert {"gui", "sam", "train"} <= named <= extras

@@ -129,9 +129,6 @@ MODULES = {
     "models.saving": "models.memory_saving",
     "models.seeds": "models.classical.seeds",
     "models.store": "models.weights.store",
-    "models.tables.basic": "models.model_table",
-    "models.tables.clicks": "models.model_table",
-    "models.tables.sam": "models.model_table",
     "models.weights": "models.weights.locate",
     "propagation.blend": "propagation.stretch",
     "propagation.distance": "propagation.ending",
@@ -298,3 +295,19 @@ def _look_up(old: str, new: ModuleType) -> Callable[[str], Any]:
 def _warn(what: str) -> None:
     told = f"{what} The old name goes with the next release."
     warnings.warn(told, DeprecationWarning, stacklevel=3)
+
+
+def renamed(new: str) -> Any:
+    """Return a property that gives an attribute by its old name, with a warning.
+
+    Parameters
+    ----------
+    new : str
+        The attribute's name now.
+    """
+
+    def get(self: Any) -> Any:
+        _warn(f"This attribute of {type(self).__name__} is now called {new}.")
+        return getattr(self, new)
+
+    return property(get, doc=f"`{new}` by its old name, for a release.")

@@ -15,22 +15,17 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
-
 from napari_intseg import __version__
 from napari_intseg.cli import dicom_options, option_values, view_options
 from napari_intseg.cli.evaluate import parse_weights
 from napari_intseg.cli.output_forms import Picture, overlay, progress_bar, stop_on_interrupt
 from napari_intseg.cli.outputs import check_report, write_report
 from napari_intseg.errors import DataError, PromptError
-from napari_intseg.evaluation.report import curves_svg
-from napari_intseg.evaluation.summary import Crossing, Row, crossings
-from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, agreement
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, BoolArray
     from napari_intseg.core.volume import Plane
+    from napari_intseg.evaluation.summary import Crossing, Row
     from napari_intseg.io.source import FileVolume
     from napari_intseg.session.compare.side_by_side import Pair, Round, SideBySide
     from napari_intseg.session.compare.two_answers import Overlap, Spot
@@ -335,9 +330,9 @@ def _write(args: argparse.Namespace, both: "SideBySide", found: list[ComparedObj
 
 
 _MOST_PICTURES = 6
-_COLOURS = {BOTH: "#009e73", ONLY_A: "#0072b2", ONLY_B: "#e69f00"}
-_AS_PAINTED = np.array([0, 3, 1, 2], np.int32)
-"""Agreement values as labels whose colours in `overlay` are those above."""
+_COLOURS = {"both": "#009e73", "only a": "#0072b2", "only b": "#e69f00"}
+_AS_PAINTED = (0, 3, 1, 2)
+"""Agreement values as labels whose colours in `overlay` are those above, in the same order."""
 
 
 def report_html(
@@ -377,7 +372,7 @@ def report_html(
     return "\n".join(part for part in parts if part)
 
 
-def rows_of(one: "ComparedObject") -> list[Row]:
+def rows_of(one: "ComparedObject") -> list["Row"]:
     """Return curves over clicks: of each model with the truth, else of every two models."""
     rounds = one.rounds
     if rounds and rounds[0].truth:
@@ -395,8 +390,10 @@ def rows_of(one: "ComparedObject") -> list[Row]:
     ]
 
 
-def crossings_of(one: "ComparedObject") -> tuple[Crossing, ...]:
+def crossings_of(one: "ComparedObject") -> tuple["Crossing", ...]:
     """Return after which clicks the model nearest to the truth changes; empty without truth."""
+    from napari_intseg.evaluation.summary import crossings
+
     if not one.truth:
         return ()
     return tuple(c for a, b in combinations(rows_of(one), 2) for c in crossings(a, b))
@@ -404,6 +401,8 @@ def crossings_of(one: "ComparedObject") -> tuple[Crossing, ...]:
 
 def crossing_words(one: "ComparedObject") -> list[str]:
     """Return the same in sentences; who leads throughout is told, too."""
+    from napari_intseg.evaluation.summary import crossings
+
     words = []
     for a, b in combinations(rows_of(one) if one.truth else [], 2):
         found = crossings(a, b)
@@ -415,7 +414,9 @@ def crossing_words(one: "ComparedObject") -> list[str]:
     return words
 
 
-def _row(name: str, iou: Sequence[float], dice: Sequence[float]) -> Row:
+def _row(name: str, iou: Sequence[float], dice: Sequence[float]) -> "Row":
+    from napari_intseg.evaluation.summary import Row
+
     return Row(
         model=name, dataset="", n_objects=1, n_seeds=1, noc=(), noc_spread=(), failures=(),
         iou=tuple(iou), dice=tuple(dice), surface_mm=None, hd95_mm=None, seconds=0.0,
@@ -424,6 +425,8 @@ def _row(name: str, iou: Sequence[float], dice: Sequence[float]) -> Row:
 
 
 def _section(both: "SideBySide", one: "ComparedObject") -> list[str]:
+    from napari_intseg.evaluation.report import curves_svg
+
     against = "each model and the truth" if one.truth else "the two masks"
     crossed = "".join(f"<li>{escape(w)}</li>" for w in crossing_words(one))
     return [
@@ -503,10 +506,10 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]], caption: str) ->
 
 def _legend(both: "SideBySide") -> str:
     a, b = both.names
-    parts = ((BOTH, "both"), (ONLY_A, f"only {a}"), (ONLY_B, f"only {b}"))
+    words = ("both", f"only {a}", f"only {b}")
     items = "".join(
-        f'<li><span style="background:{_COLOURS[v]}"></span>{escape(words)}</li>'
-        for v, words in parts
+        f'<li><span style="background:{colour}"></span>{escape(word)}</li>'
+        for colour, word in zip(_COLOURS.values(), words, strict=True)
     )
     return f'<ul class="key">{items}</ul>'
 
@@ -518,10 +521,14 @@ def _chosen(one: "ComparedObject", pair: "Pair") -> list["Plane"]:
 
 
 def _figure(both: "SideBySide", pair: "Pair", plane: "Plane") -> str:
+    import numpy as np
+
+    from napari_intseg.session.compare.two_answers import agreement
+
     session = both.first
     intensity = session.setup.options.intensity
     masks = [both.sessions[name].mask_on(plane) for name in pair]
-    labels = _AS_PAINTED[agreement(*masks)]
+    labels = np.array(_AS_PAINTED, np.int32)[agreement(*masks)]
     clicks = session.prompts(plane).clicks
     picture = overlay(intensity.to_rgb(session.volume.take(plane)), labels, clicks)
     differing = int(np.count_nonzero(masks[0] ^ masks[1]))
@@ -535,6 +542,8 @@ def _figure(both: "SideBySide", pair: "Pair", plane: "Plane") -> str:
 
 
 def _data_url(picture: Picture) -> str:
+    from PIL import Image
+
     held = io.BytesIO()
     Image.fromarray(picture).save(held, "JPEG", quality=88)
     return "data:image/jpeg;base64," + b64encode(held.getvalue()).decode("ascii")

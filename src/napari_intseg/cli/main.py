@@ -14,6 +14,7 @@ from napari_intseg.errors import IntSegError
 
 COMMANDS = (
     "segment",
+    "batch",
     "start",
     "more",
     "series",

@@ -13,6 +13,8 @@ from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.errors import PromptError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_intseg.core.segmenter import Array, Segmenter
     from napari_intseg.io.source import FileVolume
     from napari_intseg.session.session import Session
@@ -52,6 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-journal", action="store_true",
         help="do not write LABELS.journal.jsonl, from which `replay` makes the labels again",
     )  # fmt: skip
+    parser.add_argument(
+        "--probability", type=Path, metavar="FILE", help="also write the object's probability"
+    )
+    add_shared(parser)
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say what is done to an image; `batch` has them, too."""
     _add_prompts(parser.add_argument_group("prompts"))
     model = parser.add_argument_group("model")
     view_options.add_model(model)
@@ -92,9 +102,6 @@ def _add_prompts(prompts: Any) -> None:
         "--method", choices=("neighbour", "memory"), default="neighbour",
         help="how to propagate: each mask guides the next plane (default), or the model's memory",
     )  # fmt: skip
-    prompts.add_argument(
-        "--probability", type=Path, metavar="FILE", help="also write the object's probability"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,13 +112,39 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 130 when propagation was interrupted, with what was done by then written.
     """
+    from napari_intseg.models.registry import load_model
+
+    interrupted, _ = segment_file(args, load_model)
+    return INTERRUPTED if interrupted else 0
+
+
+def segment_file(
+    args: argparse.Namespace, load: "Callable[..., Segmenter]"
+) -> tuple[bool, dict[int, int]]:
+    """Segment and write, with a model from elsewhere.
+
+    Parameters
+    ----------
+    args : Namespace
+        With the options of `add_arguments`. Clicks and boxes get their objects' numbers.
+    load : callable
+        As `load_model`.
+
+    Returns
+    -------
+    interrupted : bool
+        Whether Ctrl-C ended the propagation, so that a part is missing.
+    sizes : dict of int to int
+        Pixels, or voxels, of each label that was written.
+    """
+    import numpy as np
+
     from napari_intseg.io.beside import check_journal
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.write import check_fits, check_target, write_array, write_labels
-    from napari_intseg.models.registry import DEFAULT_MODEL, load_model
+    from napari_intseg.models.registry import DEFAULT_MODEL
 
-    _check(args)
-    _check_kinds(args)
+    check(args)
     inputs = args.image, args.init, args.weights
     check_target(args.output, *inputs, overwrite=args.overwrite)
     if not args.no_journal:
@@ -124,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
         initial = None if args.init is None else read_mask(args.init, volume)
     held = () if initial is None else view_options.check_initial(initial, args.init)
     labels = _share_out(args, initial, held)
-    model = load_model(
+    model = load(
         args.model or DEFAULT_MODEL,
         weights=args.weights, device=args.device, precision=args.precision,
     )  # fmt: skip
@@ -151,7 +184,9 @@ def run(args: argparse.Namespace) -> int:
         write_array(args.probability, _probability(session), volume, overwrite=args.overwrite)
     if not args.quiet:
         _tell(session, volume, args, (*kept, *labels))
-    return INTERRUPTED if interrupted else 0
+    found, counts = np.unique(session.labels, return_counts=True)
+    sizes = {int(n): int(count) for n, count in zip(found, counts, strict=True) if n}
+    return interrupted, sizes
 
 
 def _begin(model: "Segmenter", volume: "FileVolume", args: argparse.Namespace) -> "Session":
@@ -166,8 +201,16 @@ def _begin(model: "Segmenter", volume: "FileVolume", args: argparse.Namespace) -
     return session
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Refuse what does not belong together, before anything is read."""
+def check(args: argparse.Namespace) -> None:
+    """Refuse what does not belong together, before anything is read.
+
+    Raises
+    ------
+    PromptError
+        If nothing says where the object is, or the model does not take a prompt.
+    UnknownModelError
+        If there is no such model.
+    """
     given = (*args.box, *args.click)
     if not given and args.init is None:
         raise PromptError(
@@ -185,6 +228,7 @@ def _check(args: argparse.Namespace) -> None:
         raise PromptError(
             f"{alone} has no effect: expected it with --propagate, got it alone. Add --propagate."
         )
+    _check_kinds(args)
 
 
 def _share_out(

@@ -2,10 +2,9 @@
 
 import os
 import signal
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_intseg.core.process_pool import threads_of_children
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import DataError, FileError, MissingExtraError
 from napari_intseg.evaluation.datasets import DatasetEntry
@@ -21,8 +21,6 @@ from napari_intseg.evaluation.run import Course, PreparedImages, Protocol, seed_
 from napari_intseg.evaluation.truth import ObjectRef, read_image, read_labels, truth_of
 from napari_intseg.evaluation.volumes import segment_volume
 from napari_intseg.models.registry import load_model
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,7 @@ def run_in_processes(jobs: Sequence[EvaluationJob], workers: int, stop: Stop) ->
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
     with (
-        _threads_of_children(threads),
+        threads_of_children(threads),
         ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupt) as pool,
     ):
         futures: dict[Future[Result], EvaluationJob] = {
@@ -218,18 +216,3 @@ def run_on_cluster(jobs: Sequence[EvaluationJob], address: str, stop: Stop) -> R
 def _ignore_interrupt() -> None:
     """Leave Ctrl-C to the parent, so that what a worker has begun is finished and kept."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _threads_of_children(threads: int) -> Iterator[None]:
-    """Set how many threads libraries take in processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

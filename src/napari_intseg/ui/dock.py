@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_intseg._moved import renamed
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, prompt_tools
@@ -90,6 +91,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     sections : dict of str to Section
         What is folded away below *More*.
     """
+
+    bench = renamed("controller")
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()

@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 Rules = Sequence[tuple[str, str]]
 
 _DECODER: Rules = (
@@ -165,6 +163,8 @@ def library_names(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     out = {_DOWN.sub(_step, name): value for name, value in out.items()}
     points = [out.pop(_POINT.format(i)) for i in range(4) if _POINT.format(i) in out]
     if points:
+        import torch  # not above: what recognises weights reads this file, and needs no torch
+
         out["prompt_encoder.point_embed.weight"] = torch.cat(points)
     return tied(out)
 

@@ -9,6 +9,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points
 
+from napari_intseg._moved import renamed
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane
@@ -195,6 +196,10 @@ class ImageController(Given):
         Whether a click of the mouse outside of all objects begins one. One inside an object always
         belongs to that.
     """
+
+    drawer = renamed("session_store")
+    frame = renamed("image_axes")
+    viewed = renamed("displayed_slice")
 
     def __init__(
         self,

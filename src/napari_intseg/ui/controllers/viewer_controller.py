@@ -7,6 +7,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from napari_intseg._moved import renamed
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
@@ -43,6 +44,9 @@ class ViewerController:
     load_with : callable, optional
         Loads a model; another than `load` in tests.
     """
+
+    binder = renamed("image_controller")
+    voice = renamed("signals")
 
     def __init__(
         self,

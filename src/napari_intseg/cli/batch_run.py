@@ -1,0 +1,239 @@
+"""Doing the jobs of `batch`: in this process, in several, or on a dask cluster."""
+
+import contextlib
+import copy
+import hashlib
+import json
+import os
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_intseg.cli import segment
+from napari_intseg.cli.batch_table import BatchJob
+from napari_intseg.core.files import write_text
+from napari_intseg.core.process_pool import Died, run_in_workers
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.errors import DataError, IntSegError, MissingExtraError
+
+RECORDS = "jobs"
+"""Folder in the output folder with a record and a log of each job."""
+
+Status = Literal["begun", "done", "failed", "skipped"]
+Stop = Callable[[], bool]
+Outcomes = Generator[tuple[BatchJob, "JobRecord"], None, None]
+
+_one_at_a_time = threading.Lock()  # of a dask worker's threads: models and stdout are shared
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """What became of a job.
+
+    Parameters
+    ----------
+    name : str
+        Of the labels.
+    settings : str
+        Checksum of all that the labels depend on; see `settings_of`.
+    status : str
+        "begun" is left by a process that was killed.
+    seconds : float
+        What it took.
+    sizes : dict of str to int
+        Pixels, or voxels, of each label.
+    parts : dict of str to int
+        Bytes of each file that was written.
+    error : str
+        Empty if it went well.
+    worker : str
+        Machine and process.
+    """
+
+    name: str
+    settings: str
+    status: Status = "begun"
+    seconds: float = 0.0
+    sizes: dict[str, int] | None = None
+    parts: dict[str, int] | None = None
+    error: str = ""
+    worker: str = ""
+
+
+def run_here(job: BatchJob) -> JobRecord:
+    """Do one job, and keep its record and its log beside the labels; nothing is raised."""
+    with _one_at_a_time:
+        begun = JobRecord(
+            job.name, settings_of(job), worker=f"{socket.gethostname()} {os.getpid()}"
+        )
+        start = time.perf_counter()
+        try:
+            _keep(job, begun)
+            with _log_of(job).open("a", encoding="utf-8", buffering=1) as log:
+                found = replace(begun, **_segmented(job, log))
+            found = replace(found, seconds=round(time.perf_counter() - start, 3))
+            _keep(job, found)
+        except OSError as err:  # no room for the record or the log
+            return replace(begun, status="failed", error=str(err))
+        return found
+
+
+def _segmented(job: BatchJob, log: Any) -> dict[str, Any]:
+    """Return what a record says of a job done now, all that is told written to a log."""
+    log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {job.place}: {job.args.image}\n")
+    try:
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            interrupted, sizes = segment.segment_file(copy.deepcopy(job.args), _load)
+        if interrupted:
+            return {"status": "failed", "error": "propagation was interrupted"}
+    except IntSegError as err:
+        log.write(f"error: {err}\n")
+        return {"status": "failed", "error": str(err)}
+    except Exception as err:  # whatever it is, the other jobs go on
+        log.write(traceback.format_exc())
+        return {"status": "failed", "error": f"{type(err).__name__}: {err}"}
+    parts = parts_of(job.args.output)
+    return {"status": "done", "sizes": {str(n): s for n, s in sizes.items()}, "parts": parts}
+
+
+def _load(name: str, *, weights: Path | None, device: str, precision: str) -> Segmenter:
+    return _loaded(name, weights, device, precision)
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str, weights: Path | None, device: str, precision: str) -> Segmenter:
+    """Return a model, that of the job before if it is the same."""
+    from napari_intseg.models.registry import load_model
+
+    return load_model(name, weights=weights, device=device, precision=precision)
+
+
+def settings_of(job: BatchJob) -> str:
+    """Return a checksum of a job's options, and of the sizes and times of the files it reads."""
+    files = []
+    for path in job.inputs:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            files.append((str(path), status.st_size, status.st_mtime_ns))
+    # where it runs does not matter, and what is told neither
+    options = sorted(
+        (k, repr(v)) for k, v in vars(job.args).items() if k not in ("quiet", "device")
+    )
+    return hashlib.sha256(repr((options, files)).encode()).hexdigest()
+
+
+def parts_of(path: Path) -> dict[str, int]:
+    """Return the bytes of each file that labels consist of, by names relative to their folder."""
+    files = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]
+    if path.suffix.lower() in (".mhd", ".nhdr"):
+        files += [p for p in path.parent.glob("*raw*") if p.name.startswith(f"{path.stem}.")]
+    return {str(one.relative_to(path.parent)): one.stat().st_size for one in sorted(files)}
+
+
+def record_of(job: BatchJob) -> JobRecord | None:
+    """Return the record of a job that was begun before; None if there is none to read."""
+    try:
+        return JobRecord(**json.loads(_record_of(job).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def is_whole(job: BatchJob, record: JobRecord | None) -> bool:
+    """Whether a job with these very settings was done, and its labels are as it wrote them."""
+    if record is None or record.status != "done" or record.settings != settings_of(job):
+        return False
+    try:
+        return parts_of(job.args.output) == record.parts
+    except OSError:
+        return False
+
+
+def run_jobs(
+    jobs: Sequence[BatchJob], stop: Stop, *, workers: int = 1, scheduler: str | None = None
+) -> Outcomes:
+    """Yield the jobs with their records as they come.
+
+    Parameters
+    ----------
+    jobs : sequence of BatchJob
+        To be done.
+    stop : callable
+        Asked before another job is begun.
+    workers : int, default 1
+        Processes on this machine.
+    scheduler : str, optional
+        Address of a dask scheduler to use instead.
+
+    Raises
+    ------
+    MissingExtraError
+        If dask's distributed is not installed.
+    DataError
+        If there is no cluster at the address.
+    """
+    if scheduler is not None:
+        yield from _on_cluster(jobs, scheduler, stop)
+        return
+    for job, outcome in run_in_workers(run_here, jobs, workers, stop):
+        yield job, _lost(job, str(outcome)) if isinstance(outcome, Died) else outcome
+
+
+def _on_cluster(jobs: Sequence[BatchJob], address: str, stop: Stop) -> Outcomes:
+    try:
+        distributed = import_module("distributed")
+    except ImportError as err:
+        raise MissingExtraError(
+            "a dask cluster needs a package that is not installed: expected distributed. "
+            "Install it with: pip install 'napari-intseg[cluster]'"
+        ) from err
+    try:
+        client = distributed.Client(address, timeout=10)
+    except (OSError, ValueError, TypeError, RuntimeError) as err:
+        raise DataError(
+            f"dask cluster does not answer: expected the address of a scheduler, got {address!r} "
+            f"({err}). Start one with `dask scheduler`."
+        ) from err
+    with client:
+        # dask itself does a job again, at another worker, when its worker dies
+        futures = client.map(run_here, jobs, pure=False)
+        by_key = {future.key: job for future, job in zip(futures, jobs, strict=True)}
+        try:
+            for future in distributed.as_completed(futures):
+                job = by_key[future.key]
+                try:
+                    found = future.result()
+                except Exception as err:  # its workers died, or the cluster is gone
+                    found = _lost(job, f"{type(err).__name__}: {err}")
+                yield job, found
+                if stop():
+                    break
+        finally:
+            client.cancel(futures)
+
+
+def _lost(job: BatchJob, reason: str) -> JobRecord:
+    """Return the record of a job that could not keep one itself, and keep it."""
+    found = JobRecord(job.name, settings_of(job), status="failed", error=reason)
+    with contextlib.suppress(OSError):
+        _keep(job, found)
+    return found
+
+
+def _keep(job: BatchJob, record: JobRecord) -> None:
+    text = json.dumps(asdict(record), indent=1, ensure_ascii=False)
+    write_text(_record_of(job), text + "\n")
+
+
+def _record_of(job: BatchJob) -> Path:
+    return Path(job.args.output.parent, RECORDS, f"{job.name}.json")
+
+
+def _log_of(job: BatchJob) -> Path:
+    return Path(job.args.output.parent, RECORDS, f"{job.name}.log")

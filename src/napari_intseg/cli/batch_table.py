@@ -1,0 +1,319 @@
+"""The jobs of `batch`: rows of a table, or the images of folders and patterns, each checked."""
+
+import argparse
+import copy
+import csv
+import glob
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_intseg.cli import option_values, segment
+from napari_intseg.cli.batch_points import read_points
+from napari_intseg.errors import DataError, FileError, IntSegError
+from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
+
+_ALIASES = {"clicks": "click", "boxes": "box", "windows": "window", "names": "name",
+            "initial": "init", "initial-labels": "init"}  # fmt: skip
+_PLACES = ("init", "weights", "embeddings")
+_YES, _NO = ("1", "true", "yes", "x"), ("0", "false", "no")
+_NAME = re.compile(r"[^\\/:*?\"<>|%\x00-\x1f]+")
+_DEVICE = re.compile(r"auto|[a-z]+(:\d+)?")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchJob:
+    """One image to segment.
+
+    Parameters
+    ----------
+    place : str
+        For people: the row of the table, or the image.
+    name : str
+        Of the file of labels; what is kept about the job is named after it.
+    args : Namespace
+        Options of `segment`, all paths absolute.
+    points : Path or None
+        Where clicks of `args` came from.
+    """
+
+    place: str
+    name: str
+    args: argparse.Namespace
+    points: Path | None = None
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The files and folders that it reads."""
+        given = (self.args.image, self.args.init, self.args.weights, self.points)
+        return tuple(path for path in given if path is not None)
+
+
+def read_jobs(args: argparse.Namespace) -> list[BatchJob]:
+    """Return the jobs of a command line, every value checked.
+
+    Raises
+    ------
+    DataError, FileError
+        If a value cannot be used; its row and column are named.
+    """
+    jobs = [job for given in args.inputs for job in _jobs_of(str(given), args)]
+    if not jobs:
+        raise DataError(
+            "nothing to do: expected a table with rows, images, folders or patterns, got "
+            f"{', '.join(map(repr, map(str, args.inputs)))} without an image. Check the names."
+        )
+    return _with_own_names(jobs, args)
+
+
+def stem_of(path: Path) -> str:
+    """Return a file's name without its known ending."""
+    ending = ending_of(Path(path.name)) or ""
+    return path.name[: len(path.name) - len(ending)] if ending else path.name
+
+
+def _jobs_of(given: str, args: argparse.Namespace) -> Iterator[BatchJob]:
+    path = Path(given)
+    if path.suffix.lower() == ".csv":
+        yield from _rows(path, args)
+        return
+    if not path.exists():
+        if not glob.has_magic(given):
+            raise FileError(
+                f"input is missing: expected a table, an image, a folder or a pattern, got "
+                f"{given!r}. Check the name."
+            )
+        found = [Path(one) for one in sorted(glob.glob(given, recursive=True))]  # noqa: PTH207
+        images = [one for one in found if one.is_dir() or ending_of(one) in READABLE]
+    else:
+        images = _images_in(path)
+    for image in images:
+        yield _job(str(image), {"image": image.absolute()}, args)
+
+
+def _images_in(path: Path) -> list[Path]:
+    """Return the images in a folder; one with none that has a known name is an image itself."""
+    if not path.is_dir() or ending_of(path) == ".zarr":
+        return [path]
+    known = [one for one in sorted(path.iterdir()) if _is_image(one)]
+    if all(ending_of(one) == ".dcm" for one in known):
+        return [path]  # a series
+    return known
+
+
+def _is_image(path: Path) -> bool:
+    is_right = path.is_dir() if path.name.lower().endswith(".zarr") else path.is_file()
+    return is_right and not path.name.startswith(".") and ending_of(path) in READABLE
+
+
+def _rows(path: Path, args: argparse.Namespace) -> Iterator[BatchJob]:
+    """Yield the jobs of a table."""
+    actions = _actions()
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.reader(file, strict=True)
+            columns = _columns(path, next(table, []), actions)
+            rows = [(n, row) for n, row in enumerate(table, 2) if any(c.strip() for c in row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as err:
+        raise FileError(
+            f"table of jobs cannot be read: expected CSV in UTF-8, got {str(path)!r} ({err}). "
+            "Save it as CSV with commas."
+        ) from err
+    folder = path.absolute().parent
+    for number, row in rows:
+        if len(row) > len(columns):
+            raise DataError(
+                f"row {number} is too long: expected {len(columns)} values, got {len(row)}. "
+                "Put values with commas in double quotes."
+            )
+        values = {}
+        for name, cell in zip(columns, row, strict=False):
+            if cell.strip() and not name.startswith("#"):
+                with _located(f"row {number}, column {name!r}"):
+                    values[name] = _value(name, cell.strip(), actions, folder)
+        if "image" not in values:
+            raise DataError(
+                f"row {number}, column 'image': value is missing: expected a file, got nothing. "
+                "Name the image."
+            )
+        yield _job(f"row {number}", values, args)
+
+
+def _columns(path: Path, header: Sequence[str], actions: Mapping[str, Any]) -> list[str]:
+    names = [re.sub(r"[\s_]+", "-", name.strip().lower()) for name in header]
+    names = [_ALIASES.get(name, name) for name in names]
+    known = ("image", "output", "points", *actions)
+    for name, given in zip(names, header, strict=True):
+        if name not in known and not name.startswith("#"):
+            raise DataError(
+                f"column is unknown: expected some of {', '.join(known)}, got {given!r} in "
+                f"{str(path)!r}. Correct it, or put # before the name of a column to pass over."
+            )
+        if names.count(name) > 1:
+            raise DataError(
+                f"column is there twice: expected {name!r} once, got {given!r} again in "
+                f"{str(path)!r}. Remove one."
+            )
+    if "image" not in names:
+        raise DataError(
+            f"table has no images: expected a column 'image', got {', '.join(header) or 'none'} in "
+            f"{str(path)!r}. Name the columns in the first row."
+        )
+    return names
+
+
+def _actions() -> dict[str, argparse.Action]:
+    parser = argparse.ArgumentParser(add_help=False)
+    segment.add_shared(parser)
+    return {action.option_strings[0].lstrip("-"): action for action in parser._actions}
+
+
+@contextmanager
+def _located(place: str) -> Iterator[None]:
+    """Put before an error where it is."""
+    try:
+        yield
+    except (IntSegError, argparse.ArgumentTypeError) as err:
+        raise DataError(f"{place}: {err}") from err
+
+
+def _value(name: str, text: str, actions: Mapping[str, argparse.Action], folder: Path) -> Any:
+    if name == "output":
+        return text
+    if name in ("image", "points", *_PLACES):
+        path = folder / text
+        if name != "embeddings" and not path.exists():
+            raise FileError(f"file is missing: expected one that exists, got {str(path)!r}")
+        return path
+    action = actions[name]
+    if action.nargs == 0:
+        if text.lower() not in (*_YES, *_NO):
+            raise DataError(f"value is not understood: expected yes or no, got {text!r}")
+        return text.lower() in _YES
+    if isinstance(action.default, list) or name == "window":
+        parts = text.split(";") if name in ("name", "window") else re.split(r"[;\s]+", text)
+        return [_converted(name, action, part.strip()) for part in parts if part.strip()]
+    return _converted(name, action, text)
+
+
+def _converted(name: str, action: argparse.Action, text: str) -> Any:
+    convert: Any = action.type or str
+    try:
+        value = convert(text)
+    except (ValueError, TypeError) as err:
+        raise DataError(
+            f"value is not understood: expected a value like --{name} takes, got {text!r}"
+        ) from err
+    if action.choices is not None and value not in action.choices:
+        choices = ", ".join(map(str, action.choices))
+        raise DataError(f"value is unknown: expected one of {choices}, got {text!r}")
+    _check_range(name, value, text)
+    return value
+
+
+def _check_range(name: str, value: Any, text: str) -> None:
+    """Refuse what the option's type lets pass and the work would stumble over."""
+    from napari_intseg.inference.intensity import check_window
+
+    if name == "window":
+        check_window(value, 1)
+    rules: dict[str, tuple[str, bool]] = {
+        "axis": ("0, 1 or 2", value in (0, 1, 2)),
+        "time": ("a number from 0 on", name != "time" or value >= 0),
+        "label": (
+            f"1 to {option_values.LARGEST_LABEL}",
+            name != "label" or 1 <= value <= option_values.LARGEST_LABEL,
+        ),
+        "device": ("auto, cpu, cuda, cuda:1, mps, …", bool(_DEVICE.fullmatch(text))),
+    }
+    rule, holds = rules.get(name, ("", True))
+    if not holds:
+        raise DataError(f"value cannot be used: expected {rule}, got {text!r}")
+
+
+def _job(place: str, values: Mapping[str, Any], args: argparse.Namespace) -> BatchJob:
+    """Return a job with the values of its row, and those of the command line for the others."""
+    base = argparse.Namespace(**copy.deepcopy(vars(args)))
+    for name in ("inputs", "points", "run", *_BATCH_ONLY):
+        vars(base).pop(name, None)
+    base.image = values["image"]
+    for name, value in values.items():
+        setattr(base, name.replace("-", "_"), value)
+    for name in _PLACES:
+        path = getattr(base, name)
+        if path is not None and name not in values:
+            setattr(base, name, _of_image(path, base.image, name).absolute())
+    points = values.get("points") or args.points
+    with _located(place):
+        if points is not None:
+            points = _of_image(points, base.image, "points").absolute()
+            with _located("points"):
+                base.click = [*read_points(points), *base.click]
+        base.points = None
+        segment.check(base)
+    vars(base).pop("points")
+    return BatchJob(place, values.get("output") or "", base, points)
+
+
+_BATCH_ONLY = ("scheduler", "workers", "resume", "format")
+
+
+def _of_image(path: Path, image: Path, name: str) -> Path:
+    """Return the file of an image's name in a folder; what is no folder of files as it is."""
+    if name not in ("init", "points") or not path.is_dir() or ending_of(path) == ".zarr":
+        return path
+    found = [one for one in sorted(path.iterdir()) if _names(one) & {stem_of(image), image.name}]
+    if len(found) != 1:
+        raise FileError(
+            f"--{name} is not there for every image: expected one file named "
+            f"{stem_of(image)!r} in {str(path)!r}, got {len(found)}. Add it, or use a table."
+        )
+    return found[0]
+
+
+def _names(path: Path) -> set[str]:
+    return {stem_of(path), path.stem}
+
+
+def _with_own_names(jobs: Iterable[BatchJob], args: argparse.Namespace) -> list[BatchJob]:
+    """Give each job the file that it writes; no two write the same."""
+    jobs = list(jobs)
+    plain = [job.name or _name_of(job.args.image, args.format) for job in jobs]
+    folded = [name.casefold() for name in plain]
+    taken: dict[str, str] = {}
+    out = []
+    for job, name in zip(jobs, plain, strict=True):
+        if not job.name and folded.count(name.casefold()) > 1:
+            name = f"{job.args.image.parent.name}_{name}"  # noqa: PLW2901
+        _check_name(job.place, name)
+        if name.casefold() in taken:
+            raise DataError(
+                f"{job.place}: output is there twice: expected a name of its own, got {name!r} as "
+                f"for {taken[name.casefold()]}. Add a column 'output' with other names."
+            )
+        taken[name.casefold()] = job.place
+        own = argparse.Namespace(**vars(job.args))
+        own.output = (args.output / name).absolute()
+        own.overwrite, own.quiet, own.probability = True, False, None
+        out.append(BatchJob(job.place, name, own, job.points))
+    return out
+
+
+def _name_of(image: Path, form: str | None) -> str:
+    ending = ending_of(Path(image.name)) or ""
+    if form is None:
+        form = ending if ending in WRITABLE else ".png"
+        if KINDS.get(ending) == "dicom" or not ending:
+            form = ".nii.gz"
+    return f"{stem_of(image)}_labels{form}"
+
+
+def _check_name(place: str, name: str) -> None:
+    if not _NAME.fullmatch(name) or name.startswith(".") or ending_of(Path(name)) not in WRITABLE:
+        raise DataError(
+            f"{place}, column 'output': name cannot be used: expected a file name without a "
+            f"folder, ending in {', '.join(WRITABLE)}, got {name!r}"
+        )
