@@ -186,13 +186,6 @@ class TestWhatIsInSight:
         assert window.widget.header.text() == "cells · bundled · automatic"
         assert not window.widget.image_panel.image.isVisible()
 
-    def test_the_name_the_controller_had_warns(self, opened, picture):
-        window = opened(picture)
-        with pytest.warns(FutureWarning, match="widget.bench is called widget.controller"):
-            assert window.widget.bench is window.controller
-        with pytest.warns(FutureWarning, match="called controller.image_controller"):
-            assert window.controller.binder is None
-
 
 class TestSections:
     def test_what_was_opened_is_open_the_next_time(self, qtbot):
