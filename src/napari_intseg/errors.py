@@ -38,3 +38,7 @@ class FileError(IntSegError, OSError):
 
 class JournalError(IntSegError, ValueError):
     """A journal cannot be written, read or replayed as it is."""
+
+
+class RemoteError(IntSegError, ConnectionError):
+    """The machine that a model runs on does not answer, or its address is not safe."""

@@ -10,6 +10,7 @@ import tifffile
 
 from napari_intseg.cli import batch_run
 from napari_intseg.cli.main import main
+from napari_intseg.io.read import read_volume
 
 WALKER = ("--model", "random-walker")
 
@@ -98,6 +99,47 @@ def test_a_failed_job_does_not_end_the_others(folder, capsys):
     told = capsys.readouterr()
     assert "row 2: failed: " in told.err
     assert "1 done, 2 failed" in told.out
+
+
+@pytest.mark.usefixtures("here")
+def test_volumes_and_a_model_that_is_kept_give_the_pixels_of_segment(folder):
+    z, y, x = np.ogrid[:8, :40, :60]
+    for name, col in (("v", 20), ("w", 40)):
+        ball = ((z - 4) * 3) ** 2 + (y - 20) ** 2 + (x - col) ** 2 < 100
+        np.save(folder / f"{name}.npy", (ball * 150 + 30).astype(np.int16))
+    text = (
+        "image,output,model,clicks,propagate,planes,window,#why\n"
+        'v.npy,v.nii.gz,bundled,"4,20,20",yes,2:7,"0,200",first\n'
+        'w.npy,w.nii.gz,bundled,"4,20,40",no,,"0,200",same model\n'
+    )
+    assert main(["batch", table(folder, text), "-o", "out"]) == 0
+    words = ["--model", "bundled", "--window", "0,200", "--quiet"]
+    one = ["--click", "4,20,20", "--propagate", "--planes", "2:7"]
+    assert main(["segment", "v.npy", "-o", "v.nii.gz", *one, *words]) == 0
+    assert main(["segment", "w.npy", "-o", "w.nii.gz", "--click", "4,20,40", *words]) == 0
+    for name in ("v.nii.gz", "w.nii.gz"):
+        found, expected = read_volume(folder / "out" / name), read_volume(folder / name)
+        np.testing.assert_array_equal(found.data, expected.data)
+        assert expected.data.any()
+
+
+def test_ctrl_c_begins_no_more_and_resume_goes_on(folder, monkeypatch, capsys):
+    def one_after_the_other(function, jobs, _workers, stop):
+        for job in jobs:
+            if stop():
+                return
+            if job.name == "b_labels.tif":
+                os.kill(os.getpid(), signal.SIGINT)
+            yield job, function(job)
+
+    command = ["batch", "images", "-o", "out", "--click", "20,20", *WALKER]
+    monkeypatch.setattr(batch_run, "run_in_workers", one_after_the_other)
+    assert main(command) == 130
+    assert "1 jobs are left" in capsys.readouterr().err
+    assert set(summary(folder / "out")) == {"a_labels.tif", "b_labels.tif"}
+    monkeypatch.setattr(os, "kill", lambda *_: None)
+    assert main([*command, "--resume"]) == 0
+    assert [r["status"] for r in summary(folder / "out").values()] == ["skipped", "skipped", "done"]
 
 
 @pytest.mark.usefixtures("here")

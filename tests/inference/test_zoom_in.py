@@ -194,3 +194,15 @@ def test_narrower_views_of_a_slice_too_large_to_be_seen_are_parts_of_its_window(
     (view,) = first_views(ZoomIn(narrower=(0.5,)), (20000, 30000), clicks((9000, 9000)), None)
     assert view.box_shape == (2048, 2048)
     assert view.box[0] <= 9000 < view.box[1]
+
+
+def test_the_crop_after_a_narrower_first_view_is_not_all_of_a_small_slice() -> None:
+    shape = (100, 120)
+    zoom = ZoomIn(narrower=(0.5,), min_crop_size=128)
+    at = clicks((50, 60))
+    prev = square(45, 55, 10, shape)
+    (first,) = first_views(zoom, shape, at, None)
+    assert look(zoom, shape, at, prev, first).seen.box == (4, 95, 14, 105)
+    assert look(zoom, shape, at, prev, View.whole(shape)).seen.box == (0, 100, 0, 120)
+    plain = replace(zoom, narrower=())
+    assert look(plain, shape, at, prev, first).seen.box == (0, 100, 0, 120)

@@ -186,13 +186,6 @@ class TestWhatIsInSight:
         assert window.widget.header.text() == "cells · bundled · automatic"
         assert not window.widget.image_panel.image.isVisible()
 
-    def test_the_name_the_controller_had_warns(self, opened, picture):
-        window = opened(picture)
-        with pytest.warns(FutureWarning, match="widget.bench is called widget.controller"):
-            assert window.widget.bench is window.controller
-        with pytest.warns(FutureWarning, match="called controller.image_controller"):
-            assert window.controller.binder is None
-
 
 class TestSections:
     def test_what_was_opened_is_open_the_next_time(self, qtbot):
@@ -444,7 +437,7 @@ class TestTable:
     def test_it_says_how_large_an_object_is_and_how_it_stands(self, window):
         count = int((window.labels == 1).sum())
         table = window.widget.object_panel.table
-        assert self.cells(window, SIZE)[0] == f"{count * 0.25:.4g} mm²"
+        assert self.cells(window, SIZE)[0] == f"{count * 0.25:,.0f} mm²"
         assert f"{count:,} px" in table.words(0)
         assert self.cells(window, STATE) == ["open", "open", "open"]
         window.controller.set_finished(1, True)

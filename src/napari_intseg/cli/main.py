@@ -26,6 +26,7 @@ COMMANDS = (
     "compare",
     "train",
     "replay",
+    "serve",
 )
 """Sub-commands, each a module of this package with `HELP`, `DESCRIPTION`, `add_arguments(parser)`
 and `run(args) -> int`; heavy imports belong into `run`. Adding one is one file and one line."""

@@ -44,7 +44,8 @@ class ZoomIn:
         See `fine_size`.
     narrower : tuple of float, default ()
         The first question on a slice is asked on windows of these shares of its sides as well,
-        round what was clicked; see `predict.steadiest`.
+        round what was clicked; see `predict.steadiest`. Later crops may then be smaller than
+        `min_crop_size`.
 
     References
     ----------

@@ -291,12 +291,13 @@ class _SliceQuestion:
         zoom, guide = self.options.zoom_in, self.guide
         if zoom is None:
             return self(Look(overview(shape, self.prompts, guide), None))
+        if not self.options.narrower:
+            zoom = replace(zoom, narrower=())
         choice = look(zoom, shape, self.prompts, guide, kept)
         answer = self(choice)
-        if self.options.narrower:
-            views = first_views(zoom, shape, self.prompts, guide)
-            answers = [answer, *(self(Look(view, view)) for view in views)]
-            answer = steadiest(answers, self.model.traits.threshold)
+        views = first_views(zoom, shape, self.prompts, guide)
+        answers = [answer, *(self(Look(view, view)) for view in views)]
+        answer = steadiest(answers, self.model.traits.threshold)
         if should_look_again(zoom, answer.patch, choice.kept):
             answer = self(look(zoom, shape, self.prompts, answer.patch, None))
         if self.options.look_again and self._is_cut_off(answer):

@@ -11,6 +11,10 @@ Box = tuple[int, int, int, int]
 
 _MOST_PX = 4096
 _LEAST_PX = 32  # fewer pixels show nothing round an object
+_LEAST_OF_VIEW = 1.5
+"""The least crop after a narrower first view, as a multiple of that view. With 1, small 16-bit
+nuclei and cell walls lost (IoU after three clicks .859 to .799, after five .755 to .710); without
+such a bound, organs (.858 to .790)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,10 @@ def look(
     whole = overview(shape, prompts, prev)
     if 0 < len(prompts.clicks) <= zoom.skip_clicks:
         return Look(whole, kept)
+    if zoom.narrower and kept is not None:
+        # of a small slice, the least crop would be all of it again
+        least = round(_LEAST_OF_VIEW * max(kept.box_shape))
+        zoom = replace(zoom, min_crop_size=min(zoom.min_crop_size, least))
     box = propose(zoom, shape, prompts, prev)
     if box is None:
         if zoom.skip_clicks >= 0:

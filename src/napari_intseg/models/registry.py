@@ -157,7 +157,9 @@ def load_model(
     weights : path, optional
         A checkpoint file; without it the file is looked for in the weights folders.
     device : str, default "auto"
-        "auto" takes CUDA, then MPS, then CPU.
+        "auto" takes CUDA, then MPS, then CPU. An address such as ``tls://host:8786``: on a worker
+        of the dask cluster there; see `napari_intseg.remote.segmenter.load_remote`, whose options
+        are taken, too. `weights` is a path on the worker's machine then.
     precision : {"auto", "float32", "bfloat16", "float16"}
         "auto" is half precision on CUDA and float32 elsewhere.
     **options
@@ -173,7 +175,15 @@ def load_model(
         If its weights are missing, damaged, foreign or unsafe.
     DeviceError
         If the device does not exist.
+    RemoteError
+        If the address is not safe, or nobody answers there.
     """
+    if "://" in device:
+        # by name, as the builders of models: this room knows of none above it
+        remote = import_module("napari_intseg.remote.segmenter")
+        return remote.load_remote(  # type: ignore[no-any-return]
+            name, device, weights=weights, precision=precision, **options
+        )
     spec = find_model(name)
     if not spec.is_installed:
         raise MissingExtraError(

@@ -1,6 +1,5 @@
 """The dock widget: panels put together, and closed together."""
 
-import warnings
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -147,17 +146,6 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         app = QApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self._shut)
-
-    @property
-    def bench(self) -> ViewerController:
-        """The controller, by the name it had; `napari_intseg.ui.scripting` is for scripts."""
-        warnings.warn(
-            "widget.bench is called widget.controller now; scripts find all they need in "
-            "napari_intseg.ui.scripting.attach",
-            FutureWarning,
-            stacklevel=2,
-        )
-        return self.controller
 
     def closeEvent(self, event: Any) -> None:
         """Stop everything; called by Qt."""

@@ -69,16 +69,21 @@ def size_words(image_controller: ImageController, label: int) -> tuple[str, str]
         return "–", "Too large to be counted while you work; Measure counts it."
     unit, in_px = image_controller.image_axes.unit, f"{count:,} px"
     if unit == "px" or session is None or not count:
-        return in_px, in_px
+        return (in_px if count < 1e6 else f"{count / 1e6:.2f} Mpx"), in_px
     size = count * float(np.prod(session.volume.spacing))  # mm² or mm³
     is_volume = len(image_controller.image_axes.spatial) == 3
     if unit == "mm":
-        words = f"{size / 1000:.3g} ml" if is_volume else f"{size:.4g} mm²"
+        words = f"{_short(size / 1000)} ml" if is_volume else f"{_short(size)} mm²"
     else:
         words = (
             f"{size * PER_MM[unit] ** (3 if is_volume else 2):.4g} µm{'³' if is_volume else '²'}"
         )
     return words, f"{words}, {in_px}"
+
+
+def _short(value: float) -> str:
+    """Return a number in three digits, or whole."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def state_of(image_controller: ImageController, label: int) -> tuple[str, str]:

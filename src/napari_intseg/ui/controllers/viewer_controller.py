@@ -1,6 +1,5 @@
 """All that the widget does, without Qt: choose, click, propagate, undo."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -177,16 +176,6 @@ class ViewerController:
                 sign=NEGATIVE if self.positive else POSITIVE
             )
             self.signals.changed.emit()
-
-    @property
-    def binder(self) -> ImageController | None:
-        """The controller of the chosen image, by the name it had."""
-        warnings.warn(
-            "controller.binder is called controller.image_controller now",
-            FutureWarning,
-            stacklevel=2,
-        )
-        return self.image_controller
 
     @property
     def positive(self) -> bool:

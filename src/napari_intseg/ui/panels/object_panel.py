@@ -45,7 +45,7 @@ _TIPS = (
     "Open, accepted, locked, or failed; hover to read why.",
 )
 _SORT = Qt.ItemDataRole.UserRole
-_WIDTHS = (56, 0, 52, 38, 58, 56)
+_WIDTHS = (48, 0, 52, 40, 70, 60)
 """In pixels; the name gets what is left."""
 
 _ROW_PX = 22

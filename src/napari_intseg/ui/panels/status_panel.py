@@ -49,8 +49,8 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.line.setWordWrap(True)
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.line.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        # two lines always, so that nothing above moves; a longer text is in the tooltip as well
-        self.line.setFixedHeight(2 * self.line.fontMetrics().lineSpacing() + 4)
+        # three lines always, so that nothing above moves; a longer text is in the tooltip as well
+        self.line.setFixedHeight(3 * self.line.fontMetrics().lineSpacing() + 4)
         self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.bar = QProgressBar()
         self.bar.setVisible(False)

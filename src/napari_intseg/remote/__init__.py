@@ -1,0 +1,1 @@
+"""Models that run on another machine, by dask.distributed."""
