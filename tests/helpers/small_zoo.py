@@ -119,7 +119,7 @@ def small_zoo(folder: Path) -> Iterator[None]:
     """
     import napari_intseg.models as room
 
-    for module in pkgutil.iter_modules(room.__path__, "napari_intseg.models."):
+    for module in pkgutil.walk_packages(room.__path__, "napari_intseg.models."):
         importlib.import_module(module.name)
     for key, entry in catalogue.CATALOGUE.items():
         if key != "bundled":  # that one is real
@@ -139,29 +139,29 @@ def _patch_files(patch: pytest.MonkeyPatch) -> None:
         fill(net)
 
     for name, module in here.items():
-        if hasattr(module, "load_strict") and name not in ("bundled", "checkpoint", "weights"):
+        if hasattr(module, "load_strict") and name not in ("bundled", "checkpoint"):
             patch.setattr(module, "load_strict", load_strict)
     reads: dict[str, Callable[..., Any]] = {
-        "ritm_config": config_checkpoint,
-        "fbrs": fbrs_checkpoint,
+        "ritm": config_checkpoint,
+        "brs.fbrs": fbrs_checkpoint,
         "simpleclick": lambda _path, **_: {"state_dict": {}, "config": SIMPLECLICK},
-        **dict.fromkeys(("dextr", "iog", "fcanet", "forte"), lambda _path: {}),
+        **dict.fromkeys(("guided.dextr", "guided.iog", "fcanet", "forte"), lambda _path: {}),
     }
     for name, read in reads.items():
         patch.setattr(here[name], "load_checkpoint", read)
     code = {"vision_encoder.pos_embed": torch.empty(1, 1, 1, SAM_SIZE["hidden_size"])}
-    for name in ("sam", "mobile_sam", "efficient_sam", "sam2"):
+    for name in ("sam.sam", "sam.mobile_sam", "sam.efficient_sam", "sam.sam2"):
         patch.setattr(here[name], "read_weights", lambda _name, path, _rules: (dict(code), path))
     asked: list[str] = []
-    load_net = here["sam2"].load_net
+    load_net = here["sam.sam2"].load_net
 
     def named(name: str, weights: Path | None) -> Any:
         asked.append(name.removeprefix("sam2.1-"))
         return load_net(name, weights)
 
-    patch.setattr(here["sam2"], "load_net", named)
-    patch.setattr(here["sam2"], "library_names", lambda state_dict: state_dict)
-    patch.setattr(here["sam2"], "find_size", lambda _state_dict: asked[-1])
+    patch.setattr(here["sam.sam2"], "load_net", named)
+    patch.setattr(here["sam.sam2"], "library_names", lambda state_dict: state_dict)
+    patch.setattr(here["sam.sam2"], "find_size", lambda _state_dict: asked[-1])
 
 
 def _focal_name(path: Path) -> str:
