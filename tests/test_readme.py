@@ -17,7 +17,7 @@ from napari_intseg.io.write import write_array
 CHECKOUT = Path(__file__).resolve().parents[1]
 TEXT = (CHECKOUT / "README.md").read_text("utf-8")
 QUESTIONS = (CHECKOUT / "docs" / "questions.md").read_text("utf-8")
-ENGINE = (CHECKOUT / "docs" / "reference" / "engine.md").read_text("utf-8")
+WEIGHTS = (CHECKOUT / "docs" / "reference" / "weights.md").read_text("utf-8")
 
 
 def blocks(language: str, text: str = TEXT) -> list[str]:
@@ -40,12 +40,14 @@ def test_one_line_installs_torch_without_cuda_before_anything_needs_it():
 
 
 @pytest.mark.slow
-def test_the_python_of_the_readme_and_of_the_engine_runs(ritm_file, tmp_path, monkeypatch, capsys):
+def test_the_python_of_the_readme_and_of_the_page_on_weights_runs(
+    ritm_file, tmp_path, monkeypatch, capsys
+):
     shutil.copy(ritm_file, tmp_path)
     monkeypatch.chdir(tmp_path)
     given: dict[str, object] = {}
     assert len(blocks("python")) == 2
-    for block in (*blocks("python"), blocks("python", ENGINE)[-1]):
+    for block in (*blocks("python"), blocks("python", WEIGHTS)[-1]):
         exec(compile(block, "README.md", "exec"), given)
     session, inside = given["session"], given["inside"]
     assert session.mask.dtype == bool

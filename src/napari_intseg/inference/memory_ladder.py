@@ -1,4 +1,4 @@
-"""When memory runs out: step by step with less of it instead of no answer, and a word about it.
+"""When memory runs out: predict again with smaller views, step by step, and say so.
 
 The steps are half precision, smaller views, and the CPU, as far as a model can take them. A step
 that was taken is kept for what comes next, so that memory does not run out at every click. It
@@ -48,7 +48,7 @@ def within_memory(
     store: object = None,
     seen_px: float = float("inf"),
 ) -> T:
-    """Do something with a model; where memory runs out, do it again with less of it.
+    """Call a function that uses a model; where memory runs out, call it again with less.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A click is obeyed: what was clicked on belongs to the mask or does not, whatever a model says."""
+"""Make an answer agree with the clicks: clicked pixels get their sign, whatever the model says."""
 
 from collections.abc import Sequence
 

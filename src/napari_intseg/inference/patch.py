@@ -1,4 +1,4 @@
-"""An answer on a slice, kept only where it was given."""
+"""An answer on a slice, stored only for the rectangle that the model looked at."""
 
 import zlib
 from dataclasses import dataclass

@@ -223,7 +223,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
         return _nothing(shape, kept, start)
     seeing = SliceAppearance(read, shape, chosen.intensity, chosen.denoise, prepared, key)
     seen = seeing.shown(prompts, guide)
-    ask = _Asking(model, seeing, seen, prompts, chosen, prev, guide)
+    ask = _SliceQuestion(model, seeing, seen, prompts, chosen, prev, guide)
     answer = ask.finished(ask.looked(shape, kept))
     info = _noted(answer.info, memory_note(model))
     return replace(answer, info=info, seconds=time.perf_counter() - start)
@@ -247,7 +247,7 @@ def prepare_slice(
         return
     chosen = _chosen(model, options)
     seeing = SliceAppearance(read, shape, chosen.intensity, chosen.denoise, prepared, key)
-    ask = _Asking(model, seeing, seeing.shown(), Prompts(), chosen)
+    ask = _SliceQuestion(model, seeing, seeing.shown(), Prompts(), chosen)
     ask.prepare(View.whole(shape).limited(chosen.longer_side_px))
 
 
@@ -275,7 +275,7 @@ def largest_view_px(model: Segmenter, shape: tuple[int, int], options: Options) 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Asking:
+class _SliceQuestion:
     """One question, whichever view it will be asked on."""
 
     model: Segmenter

@@ -171,7 +171,7 @@ Answered = tuple[Plane, Patch, float, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Held:
+class _RestrainedAnswer:
     """A restrained answer: its mask, its confidence, and why the object may end here."""
 
     patch: Patch
@@ -281,21 +281,21 @@ class StretchWalker:
         }
         return Cones(masks, cone, self.step_mm, self.spacing, removed)
 
-    def _stop(self, index: int, why: str, held: _Held) -> Stop:
+    def _stop(self, index: int, why: str, held: _RestrainedAnswer) -> Stop:
         area = int(np.count_nonzero(held.mask))
         times = {"leaked": held.growth, "grew": area / max(1, self._largest)}.get(why, 1.0)
         return Stop(Plane(self.stretch.axis, index), why, times)
 
     def _held(
         self, index: int, patch: Patch, neighbour: BoolArray, appearance: Appearance
-    ) -> _Held:
+    ) -> _RestrainedAnswer:
         """Restrain an answer by its neighbour's mask and the anchor's grey values."""
         restraint = self.request.settings.restraint
         allowance = restraint.allowance_mm(neighbour, self.step_mm, self.spacing)
         mask = patch.mask(self.threshold)
         window = self._window(neighbour, mask, allowance)
         if not mask[window].any():
-            return _Held(patch, mask & False, 0.0, 1.0, 0.0)
+            return _RestrainedAnswer(patch, mask & False, 0.0, 1.0, 0.0)
         image = self._grey(index, window)
         belongs = appearance.belongs(image) if appearance.is_telling else None
         kept, growth = restraint.apply(
@@ -321,7 +321,7 @@ class StretchWalker:
             likeness,
             float(np.count_nonzero(kept)) / asked,
         )
-        return _Held(held, whole, likeness, growth, sure)
+        return _RestrainedAnswer(held, whole, likeness, growth, sure)
 
     def _followed(self, anchor: Anchor, indices: range) -> Iterator[tuple[Patch, str]] | None:
         """Return the model's own walk from an anchor's mask, None if it has none to make."""

@@ -57,7 +57,7 @@ class Session:
     Parameters
     ----------
     model : Segmenter
-        Who answers.
+        The model that answers.
     volume : Volume
         2-D or 3-D; lazy data stays lazy.
     axis : int, default 0
@@ -219,11 +219,11 @@ class Session:
         return self.document.clicks(self.object)
 
     def prompts(self, plane: Plane) -> Prompts:
-        """Return what was given for the current object on a plane."""
+        """Return the prompts of the current object on a plane."""
         return self.document.state(self.document.object, plane).prompts
 
     def clicked_planes(self, axis: int | None = None) -> tuple[Plane, ...]:
-        """Return the planes on which a person gave the current object something."""
+        """Return the planes on which a person set prompts or a mask for the current object."""
         return self.document.given_planes(self.object, axis)
 
     def propagated_planes(
@@ -238,11 +238,11 @@ class Session:
         return self.predictor.answer(plane, self._label(label))
 
     def asked(self, plane: Plane, label: int) -> Question:
-        """Return what the model is asked about an object on a plane."""
+        """Return all that the model's answer about an object on a plane depends on."""
         return self.predictor.question(plane, label)
 
     def course(self, plane: Plane, label: int) -> dict[int, SliceAnswer]:
-        """Return the model's answers to it that are still remembered, by number of clicks."""
+        """Return cached answers to an object's first clicks on a plane, by number of clicks."""
         return self.predictor.answers.course(self.asked(plane, label))
 
     @property
@@ -298,7 +298,7 @@ class Session:
         return self.confidences_of(self.object)
 
     def confidences_of(self, label: int) -> dict[Plane, float]:
-        """Return the same of any object."""
+        """Return the same for any object, see `confidences`."""
         return self._propagator.confidences_of(label, self._axis)
 
     def to_check(self, below: float = 1.0, *, label: int | None = None) -> tuple[Plane, ...]:
@@ -421,7 +421,7 @@ class Session:
         return self.set_initial(masks_by_plane(self.volume, mask, plane, self._axis, clicked))
 
     def predict(self, plane: Plane) -> Result | None:
-        """Answer what the current object's prompts on a plane still wait for.
+        """Predict a plane if the current object has unanswered prompts there.
 
         None if that is nothing, or the runner computes it elsewhere and `accept` gets the result.
         """
@@ -509,7 +509,7 @@ class Session:
 
     @recorded
     def clear_painted(self, label: int | None = None, plane: Plane | None = None) -> Change | None:
-        """Drop what was painted for an object, the current one; see `Painter.clear`."""
+        """Remove all paint of an object, by default the current one; see `Painter.clear`."""
         return self._painter.clear(label, plane)
 
     @recorded
@@ -541,7 +541,7 @@ class Session:
         smooth_mm: float = 0.0,
         label: int | None = None,
     ) -> Change:
-        """Tidy an object on the planes of `axis`; see `CleanUp.apply`."""
+        """Clean up an object on the planes of `axis`; see `CleanUp.apply`."""
         return self._clean_up.apply(
             self._axis, label, holes=holes, largest=largest, smooth_mm=smooth_mm
         )
@@ -577,7 +577,7 @@ class Session:
         on_progress: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Change:
-        """Carry the current object from its clicked planes on; see `Propagator.propagate`."""
+        """Propagate the current object from its clicked planes; see `Propagator.propagate`."""
         return self._propagator.propagate(
             self._axis, planes, settings, on_progress=on_progress, should_stop=should_stop
         )
@@ -590,7 +590,7 @@ class Session:
         on_progress: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Change:
-        """Carry every object that is not finished on; see `Propagator.propagate_all`."""
+        """Propagate every object that is not finished; see `Propagator.propagate_all`."""
         return self._propagator.propagate_all(
             self._axis, planes, settings, on_progress=on_progress, should_stop=should_stop
         )
@@ -602,7 +602,7 @@ class Session:
         window: Window | None = None,
         labels: NDArray[np.integer] | None = None,
     ) -> SearchRequest:
-        """Return what there is to look for on a plane; see `SimilarObjects.request`."""
+        """Return the request of a search on a plane; see `SimilarObjects.request`."""
         return self._similar.request(plane, window, labels)
 
     @recorded
@@ -649,26 +649,26 @@ class Session:
 
     @property
     def undo_title(self) -> str | None:
-        """What undo would take back; None if there is nothing."""
+        """Title of the action that `undo` would revert; None if there is none."""
         return self.document.history.undo_title
 
     @property
     def redo_title(self) -> str | None:
-        """What redo would bring back; None if there is nothing."""
+        """Title of the action that `redo` would repeat; None if there is none."""
         return self.document.history.redo_title
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is something to take back."""
+        """Whether there is an action to undo."""
         return self.undo_title is not None
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is something to bring back."""
+        """Whether there is an action to redo."""
         return self.redo_title is not None
 
     def can_go(self, action: str, object: int) -> bool:
-        """Whether "undo" or "redo" of one object alone would do something."""
+        """Whether there is an action to "undo" or "redo" for one object alone."""
         document = self.document
         found = document.last_of(object) if action == "undo" else document.last_reverted(object)
         return object in document.objects and found is not None

@@ -1,4 +1,4 @@
-"""More objects like those there are: the model is asked wherever the image looks like them."""
+"""Find similar objects: the model is asked wherever the image looks like those there are."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ _FREE = 0.6  # so much of an answer must not belong to another object
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchRequest:
-    """What there is to look for on one plane; a value, to be computed anywhere.
+    """The request of a search on one plane; a value that can be computed in any thread.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class SearchStep:
 
 
 class SimilarObjects:
-    """Says what to look for: more objects like those of a document.
+    """Makes search requests: more objects like those of a document.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def search(request: SearchRequest) -> Iterator[SearchStep]:
     for _ in range(ROUNDS):
         candidates = find_candidates(image, known[window])
         total += len(candidates)
-        like = _Like.of(image, known[window], window)
+        like = _ObjectLooks.of(image, known[window], window)
         yield SearchStep(done, total)
         for one in candidates:
             found = _ask(request, _moved(one, window, known.shape), like, known)
@@ -167,8 +167,8 @@ def search(request: SearchRequest) -> Iterator[SearchStep]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Like:
-    """What objects are like."""
+class _ObjectLooks:
+    """Typical appearance and size of the objects to look for."""
 
     image: FloatArray
     window: Window
@@ -176,12 +176,12 @@ class _Like:
     contrast: Contrast
 
     @classmethod
-    def of(cls, image: FloatArray, labels: NDArray[np.integer], window: Window) -> "_Like":
+    def of(cls, image: FloatArray, labels: NDArray[np.integer], window: Window) -> "_ObjectLooks":
         size = Size.of(labels)
         return cls(image, window, size, Contrast.of(image, labels, size.diameter_px))
 
     def stands_out(self, found: BoolArray, known: NDArray[np.integer]) -> bool:
-        """Whether a mask of the slice stands out as they do."""
+        """Whether a mask stands out from its surroundings as the known objects do."""
         inside = found[self.window]
         box = bounding_box(inside)
         if box is None:
@@ -192,7 +192,7 @@ class _Like:
 
 
 def _ask(
-    request: SearchRequest, candidate: Candidate, like: _Like, known: NDArray[np.int32]
+    request: SearchRequest, candidate: Candidate, like: _ObjectLooks, known: NDArray[np.int32]
 ) -> BoolArray | None:
     """Return the object at a place, without what others have; None if it is like none."""
     click, traits = candidate.click, request.setup.model.traits

@@ -241,7 +241,7 @@ def _walk(start: HasDocument, label: int, volume: Volume, how: WalkSettings) -> 
 
 
 def _masks(session: HasDocument, label: int, axis: int, every: bool) -> dict[int, Patch]:
-    """Return an object's masks, or only those on planes where a person gave something."""
+    """Return an object's masks, or only those on planes that a person worked on."""
     return {
         plane.index: state.shown.patch
         for plane, state in session.document.canvas.states(label)

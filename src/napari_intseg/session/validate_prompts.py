@@ -1,4 +1,4 @@
-"""From positions in the data to clicks on a plane, and the checks of what people give."""
+"""Positions in the data to clicks on a plane, and checks of prompts and masks."""
 
 import math
 from collections.abc import Container, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""A second model beside a session: given what a person gives, it keeps answers of its own."""
+"""A session for a second model: the same prompts as another session, its own answers."""
 
 from collections.abc import Hashable
 from dataclasses import replace

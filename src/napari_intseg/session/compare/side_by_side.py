@@ -16,7 +16,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What came of one click.
+    """The outcome of one click, for all models.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Round:
 
 
 class SideBySide:
-    """Several sessions that are given the same.
+    """Several sessions, one for each model, with the same prompts.
 
     Parameters
     ----------

@@ -213,7 +213,7 @@ class Recorder:
 
 
 def recorded(method: F) -> F:
-    """Have a method of a session written down when it was called; see the top of this file."""
+    """Decorate a method of a session so that its calls are recorded; see the top of this file."""
     shape = inspect.signature(method)
 
     @wraps(method)

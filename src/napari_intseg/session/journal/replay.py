@@ -1,4 +1,4 @@
-"""Do again what a journal says, and tell what came out differently."""
+"""Replay a journal, and report what came out differently."""
 
 import hashlib
 import inspect
@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replayed:
-    """What came of a journal.
+    """The outcome of a replay.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def _select(session: Session, label: Any) -> None:
 
 
 def _answer(session: Session, label: int, plane: Plane) -> None:
-    """Have a plane answered, whichever object is current."""
+    """Predict a plane of an object, whichever object is current."""
     current = session.object
     _select(session, label)
     session.predict(plane)

@@ -155,7 +155,7 @@ Labels = NDArray[np.int32]
 
 
 class Canvas:
-    """Who owns which voxel.
+    """Which object owns which voxel.
 
     Every object keeps one mask a plane, on planes of any axis. Where planes of different axes
     cross, the mask of the higher rank decides (see `Shown`). What was painted by hand is laid over

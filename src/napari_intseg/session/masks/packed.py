@@ -51,7 +51,7 @@ class Bits:
 
 
 class AtHand:
-    """Masks that were used last, unpacked; safe with several threads.
+    """Cache of the unpacked masks that were used last; safe with several threads.
 
     A mask goes with the last thing that holds it packed: a session that is closed leaves nothing.
 
@@ -132,7 +132,7 @@ class _Field:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
-    """What is kept for ever of an answer.
+    """The part of an answer that the history keeps.
 
     Parameters
     ----------

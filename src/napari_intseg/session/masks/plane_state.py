@@ -1,4 +1,4 @@
-"""What a session knows of one object on one plane; frozen, so that history can share it."""
+"""The state of one object on one plane; frozen, so that history entries can share it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -117,7 +117,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaneState:
-    """What was given for an object on a plane, and what is shown for it.
+    """Prompts of an object on a plane, and the mask that is shown for it.
 
     Parameters
     ----------
@@ -156,12 +156,12 @@ class PlaneState:
 
     @property
     def is_given(self) -> bool:
-        """Whether a person has said anything here; propagation leaves such planes alone."""
+        """Whether a person set prompts or a mask here; propagation leaves such planes alone."""
         return self.is_painted or not self.prompts.is_empty
 
 
 def question(setup: Setup, plane: Plane, state: PlaneState) -> Question:
-    """Return what a model is asked on a plane: of the prompts there, those that it takes."""
+    """Return the question to a model on a plane: the prompts there, of the kinds that it takes."""
     prompts = taken(state.prompts, setup.model.traits)
     return Question(
         setup, plane, prompts, state.initial, _start(state, prompts), state.drawn, state.choices

@@ -1,4 +1,4 @@
-"""What may be written where: every mask passes through `settle`."""
+"""Which pixels an object may have: every mask is written by `settle`, which checks the rules."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -100,7 +100,7 @@ Changes = dict[Hashable, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rules:
-    """What holds for a write.
+    """The rules of one write.
 
     Parameters
     ----------
@@ -131,8 +131,8 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Free:
-    """A window of a plane as it is for one object.
+class FreeWindow:
+    """A window of a plane: which of its pixels one object may take.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def find_free(
     rules: Rules,
     *,
     by_hand: bool = False,
-) -> Free:
+) -> FreeWindow:
     """Return where an object may be written.
 
     Parameters
@@ -184,7 +184,7 @@ def find_free(
         if rules.protection.inside is not None:
             inside = canvas.mask_on(rules.protection.inside, plane, window)
             free &= inside | canvas.mask_on(label, plane, window) if label else inside
-    return Free(free, taken)
+    return FreeWindow(free, taken)
 
 
 def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Changes:

@@ -191,7 +191,7 @@ _TOKENS = count()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wish:
+class KeepChoice:
     """What to keep, and where.
 
     Parameters
@@ -211,7 +211,9 @@ class Wish:
         return {"A": "A's mask", "B": "B's mask"}.get(self.which, f"what {self.which} say")
 
 
-def wish_of(pair: MirroredModel, place: Place, which: str, *, everywhere: bool) -> Wish | None:
+def wish_of(
+    pair: MirroredModel, place: Place, which: str, *, everywhere: bool
+) -> KeepChoice | None:
     """Return what is to be kept of an object; None if nothing is left of the two masks.
 
     Parameters
@@ -231,7 +233,7 @@ def wish_of(pair: MirroredModel, place: Place, which: str, *, everywhere: bool) 
         places = sorted(p for p, overlap in found.items() if overlap.disagreeing) or places
     if all(p not in found or _is_empty(which, found[p]) for p in places):
         return None
-    return Wish(which, tuple(places))
+    return KeepChoice(which, tuple(places))
 
 
 def _is_empty(which: str, overlap: Overlap) -> bool:
@@ -254,14 +256,14 @@ class KeepRun:
     ----------
     pair : MirroredModel
         Has the masks.
-    wish : Wish
+    wish : KeepChoice
         What to keep.
     on_end : callable
         Called once with what to tell, and whether it went wrong; not after `close`.
     """
 
     def __init__(
-        self, pair: MirroredModel, wish: Wish, *, on_end: Callable[[str, bool], None]
+        self, pair: MirroredModel, wish: KeepChoice, *, on_end: Callable[[str, bool], None]
     ) -> None:
         self._pair, self._wish, self._on_end = pair, wish, on_end
         self._signals = pair.image_controller.tools.signals

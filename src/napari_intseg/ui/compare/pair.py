@@ -44,7 +44,7 @@ _PLANES = 2
 """So many changed planes are followed in a turn of the event loop."""
 
 
-class Following:
+class SecondModelQueue:
     """The part of a pair that queues predictions of the second model.
 
     Parameters
@@ -235,7 +235,7 @@ def _looks(setup: Setup) -> list[object]:
     return [getattr(setup, f.name) for f in fields(setup) if f.name not in ("model", "_intensity")]
 
 
-class MirroredModel(Following):
+class MirroredModel(SecondModelQueue):
     """The prompts of an image controller, mirrored to a second model.
 
     Parameters

@@ -29,7 +29,7 @@ from napari_intseg.ui.layers.image_axes import (
 )
 from napari_intseg.ui.layers.labels_listener import LabelsListener
 from napari_intseg.ui.layers.labels_writer import LabelsWriter
-from napari_intseg.ui.layers.layer_placement import Lying
+from napari_intseg.ui.layers.layer_placement import LayerPlacement
 from napari_intseg.ui.layers.layer_registry import Work, hold, let_go, put_aside, take_up
 from napari_intseg.ui.layers.points_codec import (
     MarkReader,
@@ -47,7 +47,7 @@ from napari_intseg.ui.storage.embedding_folder import EmbeddingFolder
 from napari_intseg.ui.storage.labels_on_disk import place_of
 
 
-class Given:
+class PromptsByPlace:
     """The part of an image controller that keeps the prompts of each object and plane.
 
     Attributes
@@ -173,7 +173,7 @@ class Tools:
     embedding_folder: EmbeddingFolder = field(default_factory=EmbeddingFolder)
 
 
-class ImageController(Given):
+class ImageController(PromptsByPlace):
     """Work on one image: keep it as long as the layers are in use, then `close` it.
 
     Parameters
@@ -272,7 +272,7 @@ class ImageController(Given):
         self.boxes = ShapesListener(
             tools, image_axes, labels, defaults=lambda: self.clicking.defaults, on_change=self.sync
         )
-        self._lying = Lying(
+        self._placement = LayerPlacement(
             tools.viewer,
             image_axes,
             on_moved=self._image_moved,
@@ -474,7 +474,7 @@ class ImageController(Given):
             )
             put_aside(self.labels, work)
         let_go(self)
-        self._lying.close()
+        self._placement.close()
         self._asking.close()
         self.clicking.close()
         self.boxes.close()

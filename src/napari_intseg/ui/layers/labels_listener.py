@@ -133,7 +133,7 @@ class LabelsListener:
             self._settle(session, there)
 
     def _paint(self, session: Session, parts: list[_PaintedPart], label: int) -> None:
-        """Have a session take over the pixels that have become one label, as one entry."""
+        """Hand the pixels that became one label to a session, as one entry of history."""
         olds = np.unique(np.concatenate([part.old[part.new == label] for part in parts]))
         for other in (int(old) for old in olds):
             if other and other != label and other not in session.objects:
@@ -148,7 +148,7 @@ class LabelsListener:
         self._on_change(parts[0].time, change)
 
     def _settle(self, session: Session, parts: list[_PaintedPart]) -> None:
-        """Put back what was not taken over, and count the rest as ours."""
+        """Put back pixels that the session refused, and count the others as written by us."""
         refused = 0
         for part in parts:
             taken = self._held(session, part) == part.new

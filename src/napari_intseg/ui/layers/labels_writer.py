@@ -107,7 +107,7 @@ def _whole(
 
 
 class LabelsWriter:
-    """Writes masks into a Labels layer without holding up the window.
+    """Writes masks into a Labels layer without blocking the window.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ class LabelsWriter:
         return not self._busy and not self._wanted
 
     def paint(self, place: Place, *, first: bool = False) -> None:
-        """Have the mask of a place written; `first`: before all that waits.
+        """Queue the mask of a place for writing; `first`: before all others.
 
         Objects that wait on the same plane are written together, so that a pixel that passes from
         one to the other does so at once.
@@ -209,7 +209,7 @@ class LabelsWriter:
                 self.paint(replace(plane, object=label))
 
     def close(self) -> None:
-        """Write nothing any more."""
+        """Write nothing from now on."""
         self._closed = True
         self._wanted.clear()
         self._barred.clear()

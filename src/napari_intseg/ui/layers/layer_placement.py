@@ -1,4 +1,4 @@
-"""Layers made for an image lie where the image lies, also when that is scaled or moved later."""
+"""Keeps the layers made for an image on its grid when the image is scaled or moved."""
 
 from collections.abc import Callable
 from functools import partial
@@ -52,8 +52,8 @@ def _alike(one: Any, other: Any) -> bool:
     return [str(a) for a in one] == [str(a) for a in other]
 
 
-class Lying:
-    """Has layers follow the image they were made for.
+class LayerPlacement:
+    """Moves layers with the image that they were made for.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class _Made:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """What was done on an image in a Points and a Labels layer, to be gone on with.
+    """Work on an image that is kept with its Points and Labels layers, to be resumed.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def hold(layers: Iterable[Layer], user: object) -> None:
 
 
 def let_go(user: object) -> None:
-    """Note that somebody works in none any more."""
+    """Note that a user works in none of its layers any more."""
     for made in list(_made.values()):
         if _user(made) is user:
             made.user = None

@@ -1,4 +1,4 @@
-"""The doorway: Points become Clicks, and layers for points and labels are made."""
+"""Points to clicks and back, through world coordinates; makes the points and labels layers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +46,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One point of the Points layer, understood."""
+    """One point of the Points layer, read: place, click and number."""
 
     place: Place
     order: int
@@ -234,7 +234,7 @@ def _place(position: FloatMatrix, image_axes: ImageAxes, label: int, axis: int) 
 
 
 def as_prompts(marks: Iterable[Mark]) -> dict[Place, Prompts]:
-    """Return what is given at each place; clicks in their order."""
+    """Return the prompts at each place; clicks in their order."""
     clicks: dict[Place, list[Click]] = {}
     last: Place | None = None
     here: list[Click] = []

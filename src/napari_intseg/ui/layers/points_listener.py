@@ -1,4 +1,4 @@
-"""The Points layer as a place to click: signs by mouse button, features kept complete."""
+"""Listens to the Points layer: signs by mouse button, features kept complete."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,7 +95,7 @@ class PointsListener:
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """Change the points without being told of it; looks are brought up to date after."""
+        """Change the points without calling `on_change`; symbols and colours follow at the end."""
         before, self._quiet = self._quiet, True
         try:
             yield
@@ -110,7 +110,7 @@ class PointsListener:
             complete_features(self.points, self._defaults)
 
     def close(self) -> None:
-        """Let go of the layer."""
+        """Disconnect from the layer."""
         self._closed = True
         self.points.events.data.disconnect(self._data_changed)
         self.points.events.features.disconnect(self._features_changed)
@@ -119,7 +119,7 @@ class PointsListener:
             self.points.mouse_drag_callbacks.remove(self._press)
 
     def _press(self, _layer: Points, event: Any) -> Iterator[None]:
-        """From press to release, know the sign; what adds the point runs just before the end."""
+        """Remember the sign from press to release; napari adds the point just before the end."""
         turned = event.button == _RIGHT or MODIFIER in event.modifiers
         self._pressed = POSITIVE if self.positive != turned else NEGATIVE
         show_next(self.points, self._pressed == POSITIVE)

@@ -116,7 +116,7 @@ class PolygonEditor:
         self._controller.signals.changed.emit()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Disconnect from all layers."""
         self.finish()
         self._controller.viewer.layers.events.removed.disconnect(self._layer_removed)
         self._controller.signals.changed.disconnect(self._follow_soon)
@@ -168,7 +168,7 @@ class PolygonEditor:
         self._take()
 
     def _take(self) -> None:
-        """Hand what the polygons say now to the session."""
+        """Hand the mask inside the polygons to the session."""
         layer, image_controller, place = self.layer, self._image_controller, self._place
         if layer is None or image_controller is None or place is None:
             return

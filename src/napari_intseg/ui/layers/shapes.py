@@ -39,7 +39,7 @@ _COLUMNS = ("object", "axis", "sign")
 
 @dataclass(frozen=True, slots=True)
 class DrawnMark:
-    """One shape of the layer, understood."""
+    """One shape of the layer, read: where it is, and the prompt that it means."""
 
     place: Place
     what: Box | Scribble
@@ -334,7 +334,7 @@ class ShapesListener:
         return with_drawn(clicked, marks), outside
 
     def follow(self, held: Mapping[Place, Prompts]) -> None:
-        """Make the shapes be what a session holds, after undo or a refused shape."""
+        """Make the shapes match the session, after undo or a refused shape."""
         self._held.update(held)
         if self._pressed is None:
             self._follow()
