@@ -66,7 +66,7 @@ class Session:
         See `resolve_intensity`.
     zoom_in, flip, graph_cut
         See `Options`; "model" is what the model was published with.
-    denoise, look_again, obey, narrower
+    denoise, look_again, obey, narrower, partial
         See `Options`.
     cache_bytes : int
         Memory for what models prepare.
@@ -100,12 +100,14 @@ class Session:
         look_again: bool = True,
         obey: bool = True,
         narrower: bool = True,
+        partial: bool = True,
         cache_bytes: int = CACHE_BYTES,
         runner: Runner = run,
     ) -> None:
         setup = Setup(
             model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
             denoise=denoise, look_again=look_again, obey=obey, narrower=narrower,
+            partial=partial,
         )  # fmt: skip
         self.document = Document(setup)
         self.set_axis(axis)

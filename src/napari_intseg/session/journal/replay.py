@@ -173,7 +173,7 @@ class _Player:
         if self.is_old:
             setup |= {"denoise": False, "look_again": False, "obey": False}
             setup["window"] = _window_then(setup.get("window"), self.volume_of(time))
-        setup.setdefault("narrower", False)  # first clicks were asked about on one view
+        setup = {"narrower": False, "partial": False} | setup  # they came later
         known = inspect.signature(Session.__init__).parameters
         given = {name: value for name, value in setup.items() if name in known}
         session = Session(model, self.volume_of(time), axis=int(line["axis"]), **given)
