@@ -75,7 +75,6 @@ MODULES = {
     "io.space_units": "io.units",
     "io.tiff_check": "io.tiff_scale",
     "io.times": "io.checks",
-    "io.zarr_checked": "io.zarr_store",
     "models.automatic": "models.automatic.automatic",
     "models.automatic_answers": "models.automatic.answers",
     "models.automatic_families": "models.automatic.families",

@@ -111,5 +111,7 @@ def test_published_options_add_nothing() -> None:
     options = Options.published(flip=True)
     assert (options.denoise, options.look_again, options.obey, options.narrower) == (False,) * 4
     assert options.flip is True
+    assert options.partial is False
     usual = Options()
+    assert usual.partial is True
     assert (usual.denoise, usual.look_again, usual.obey, usual.narrower) == (True,) * 4

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, ZoomIn
-from napari_intseg.inference.obey_clicks import obeyed, without_growth
+from napari_intseg.inference.obey_clicks import obeyed, steady_point, without_growth
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
 from napari_intseg.models.registry import load_model
@@ -147,3 +147,20 @@ def test_it_can_be_left_to_the_model() -> None:
     clicks = [Click(r, 9) for r in range(9)]
     answers = play(Anything(1, None), np.zeros(SHAPE, np.uint8), clicks, obey=False)
     assert not all(is_obeyed(answer.patch, clicks, 0.5) for answer in answers)
+
+
+def test_what_stays_when_a_part_is_clicked_away_is_far_from_outline_and_clicks() -> None:
+    mask = np.zeros((60, 80), bool)
+    mask[20:40, 20:60] = True
+    before = Patch.from_mask(mask)
+    away = Click(30, 24, positive=False)
+    point = steady_point(Prompts((away,)), before)
+    assert point is not None
+    assert point.positive
+    assert abs(point.row - 30) <= 1
+    assert 33 <= point.col <= 50
+    assert steady_point(Prompts((Click(30, 40, positive=False),)), before) is None  # its middle
+    assert steady_point(Prompts((Click(5, 5, positive=False),)), before) is None
+    assert steady_point(Prompts((Click(30, 50), away)), before) is None
+    assert steady_point(Prompts((away,)), Patch.empty((60, 80))) is None
+    assert steady_point(Prompts(), before) is None

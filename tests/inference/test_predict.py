@@ -105,7 +105,8 @@ def test_only_negative_clicks_find_nothing_and_say_why() -> None:
 def test_negative_clicks_alone_correct_a_mask_that_is_there() -> None:
     model = Recorder()
     there = Patch.from_mask(np.ones(GREY.shape, bool))
-    ask(model, GREY, Click(3, 3, False), initial=there)
+    once = Options(Intensity(), partial=False)
+    ask(model, GREY, Click(3, 3, False), initial=there, options=once)
     assert len(model.queries) == 1
     ask(model, GREY, Click(3, 3, False), initial=Patch.empty(GREY.shape))
     assert len(model.queries) == 1
@@ -389,3 +390,32 @@ def test_a_mask_that_a_narrower_view_cuts_off_is_not_taken() -> None:
     assert steadiest([vague, cut], 0.5) is vague
     assert steadiest([vague, cut, fits], 0.5) is fits
     assert steadiest([answer(100, 5), fits], 0.5).seen.box_shape == (200, 200)
+
+
+class Forgetful(Recorder):
+    """Answers nothing without a positive click, as networks may where a mask is all that guides."""
+
+    def predict(self, query: Query) -> Answer:
+        answer = super().predict(query)
+        rows, cols = np.ogrid[: query.prepared.shape[0], : query.prepared.shape[1]]
+        logits = answer.logits.copy()
+        for click in query.prompts.clicks:
+            if not click.positive:
+                logits[np.hypot(rows - click.row, cols - click.col) < 6] = -8
+        return Answer(logits)
+
+
+def test_a_negative_click_off_the_middle_of_a_mask_does_not_empty_it() -> None:
+    image = np.full((100, 120), 90, np.uint8)
+    painted = np.hypot(*np.ogrid[-50:50, -60:60]) < 25
+    start, away = Patch.from_mask(painted), Click(50, 80, positive=False)
+    model = Forgetful(radius=25)
+    mask = ask(model, image, away, initial=start).patch.mask()
+    assert not mask[50, 80]
+    assert 2 * np.count_nonzero(mask & painted) > np.count_nonzero(painted)
+    assert len(model.queries) == 2
+    once = Options(Intensity(), partial=False)
+    empty = ask(model, image, away, initial=start, options=once)
+    assert not empty.patch.mask().any()
+    middle = ask(model, image, Click(50, 60, positive=False), initial=start)
+    assert not middle.patch.mask().any()

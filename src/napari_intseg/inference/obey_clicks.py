@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from napari_intseg.core.prompts import Click
+from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import FloatArray, logit
 from napari_intseg.inference.patch import Patch
 
@@ -15,6 +15,7 @@ REACH_PX = 8.0
 _LEAST_PX = 3.0
 _DOT_PX = 1.5  # what a click changes where the model's answer is flat
 _SURE = 4.0  # a probability of 98 %, so that the model is guided by it next time
+_MIDDLE = 0.75  # a click so deep, of the deepest point of a mask, is on its middle
 _TOUCHING = np.ones((3, 3), bool)
 
 
@@ -78,6 +79,48 @@ def without_growth(patch: Patch, before: Patch, click: Click, threshold: float =
     if not grown.any():
         return patch
     return Patch(patch.row0, patch.col0, np.where(grown, old, patch.logits), patch.shape)
+
+
+def steady_point(prompts: Prompts, before: Patch, threshold: float = 0.5) -> Click | None:
+    """Return a positive click on what stays of a mask when a part of it is clicked away.
+
+    Whoever means that all of a mask is wrong clicks on its middle; a negative click nearer to its
+    outline is about a part. The point is that of the mask which is farthest from both its outline
+    and the negative clicks.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        All that was given on the slice; the last click counts as the new one.
+    before : Patch
+        The answer before it.
+    threshold : float, default 0.5
+        Probability above which a pixel belongs to the object.
+
+    Returns
+    -------
+    Click or None
+        None if something else says where the object is, or the last click is not about a part.
+    """
+    clicks = prompts.clicks
+    if not clicks or prompts.has_positive:
+        return None
+    mask = np.pad(before.inside(threshold), 1)
+    if not mask.any():
+        return None
+    row, col = next(iter(_wanted(clicks[-1:], before.shape)))
+    at = row - before.row0 + 1, col - before.col0 + 1
+    if not all(0 <= a < n for a, n in zip(at, mask.shape, strict=True)) or not mask[at]:
+        return None
+    depth = ndimage.distance_transform_edt(mask)
+    if depth[at] > _MIDDLE * depth.max():
+        return None
+    grid = np.ogrid[: mask.shape[0], : mask.shape[1]]
+    for r, c in _wanted(clicks, before.shape):
+        away = np.hypot(grid[0] - (r - before.row0 + 1), grid[1] - (c - before.col0 + 1))
+        depth = np.minimum(depth, away)
+    best = np.unravel_index(int(depth.argmax()), depth.shape)
+    return Click(int(best[0]) + before.row0 - 1, int(best[1]) + before.col0 - 1)
 
 
 def _wanted(clicks: Sequence[Click], shape: tuple[int, int]) -> dict[tuple[int, int], bool]:

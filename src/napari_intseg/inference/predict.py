@@ -24,7 +24,12 @@ from napari_intseg.core.segmenter import (
 from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.memory_ladder import memory_note, saving_of
-from napari_intseg.inference.obey_clicks import REACH_PX, obeyed, without_growth
+from napari_intseg.inference.obey_clicks import (
+    REACH_PX,
+    obeyed,
+    steady_point,
+    without_growth,
+)
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.slice_appearance import PreparedStore, Seen, SliceAppearance
 from napari_intseg.inference.tiling import Tiles, in_tiles
@@ -71,6 +76,8 @@ class Options:
         Ask once more, with a fresh crop, where a mask touches the edge of the view.
     narrower : bool, default True
         Ask a first question on narrower views too, and take the steadiest answer; see `steadiest`.
+    partial : bool, default True
+        A negative click off the middle of a mask takes a part of it away; see `steady_point`.
     obey : bool, default True
         Correct the mask round clicks that the model did not obey; see `obedience`.
     """
@@ -86,11 +93,12 @@ class Options:
     look_again: bool = True
     obey: bool = True
     narrower: bool = True
+    partial: bool = True
 
     @classmethod
     def published(cls, *args: Any, **kwargs: Any) -> "Options":
         """Return options without what was added to the published predictors."""
-        off = dict.fromkeys(("denoise", "look_again", "obey", "narrower"), False)
+        off = dict.fromkeys(("denoise", "look_again", "obey", "narrower", "partial"), False)
         return cls(*args, **{**off, **kwargs})
 
     def resolved(self, traits: Traits) -> "Resolved":
@@ -107,6 +115,7 @@ class Options:
             self.look_again,
             self.obey,
             self.narrower,
+            self.partial,
         )
 
 
@@ -125,6 +134,7 @@ class Resolved:
     look_again: bool = True
     obey: bool = True
     narrower: bool = True
+    partial: bool = True
 
     @property
     def mirrored(self) -> tuple[bool, ...]:
@@ -224,7 +234,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     seeing = SliceAppearance(read, shape, chosen.intensity, chosen.denoise, prepared, key)
     seen = seeing.shown(prompts, guide)
     ask = _SliceQuestion(model, seeing, seen, prompts, chosen, prev, guide)
-    answer = ask.finished(ask.looked(shape, kept))
+    answer = ask.finished(ask.kept_in_part(ask.looked(shape, kept), shape, kept))
     info = _noted(answer.info, memory_note(model))
     return replace(answer, info=info, seconds=time.perf_counter() - start)
 
@@ -305,6 +315,28 @@ class _SliceQuestion:
             if fresh.kept is not None and fresh.kept.box != answer.seen.box:
                 answer = self(fresh)
         return answer
+
+    def kept_in_part(
+        self, answer: SliceAnswer, shape: tuple[int, int], kept: View | None
+    ) -> SliceAnswer:
+        """Return an answer that does not lose a mask of which a part was clicked away.
+
+        With a mask and negative clicks alone, a model may answer that there is no object. It is
+        then asked with a positive click where the rest of the mask is deepest.
+        """
+        if (
+            self.guide is None
+            or not self.options.partial
+            or "click" not in self.model.traits.prompts
+        ):
+            return answer
+        threshold = self.model.traits.threshold
+        point = steady_point(self.prompts, self.guide, threshold)
+        if point is None or not _loses(answer.patch, self.guide, threshold):
+            return answer
+        given = replace(self.prompts, clicks=(point, *self.prompts.clicks))
+        again = replace(self, prompts=given, prev=None).looked(shape, kept)
+        return answer if _loses(again.patch, self.guide, threshold) else again
 
     def _is_cut_off(self, answer: SliceAnswer) -> bool:
         return answer.kept is not None and _is_cut_off(answer, self.model.traits.threshold)
@@ -442,6 +474,15 @@ def steadiest(answers: Sequence[SliceAnswer], threshold: float) -> SliceAnswer:
         if stability > most and not _is_cut_off(answer, threshold):
             best, most = answer, stability
     return best
+
+
+def _loses(patch: Patch, before: Patch, threshold: float) -> bool:
+    """Whether an answer holds less than half of the mask before."""
+    old = before.inside(threshold)
+    rows, cols = (np.arange(span.start, span.stop) for span in before.slices)
+    limit = float(logit(np.array(threshold, np.float32)))
+    left = int(np.count_nonzero(old & (patch.at(rows, cols) > limit)))
+    return 2 * left < int(np.count_nonzero(old))
 
 
 def _stability(patch: Patch, threshold: float) -> float:

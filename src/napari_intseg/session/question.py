@@ -68,7 +68,7 @@ class Setup:
         What each channel is shown in; see `resolve_intensity`.
     context : int
         Planes before and behind that the model sees as channels; see `SliceReader`.
-    denoise, look_again, obey, narrower : bool
+    denoise, look_again, obey, narrower, partial : bool
         See `Options`.
     follow_neighbours : bool, default True
         Whether a plane's first click starts from the object's mask on a plane beside it, and what
@@ -91,6 +91,7 @@ class Setup:
     obey: bool = True
     follow_neighbours: bool = True
     narrower: bool = True
+    partial: bool = True
     _intensity: Once[Intensity] = field(default_factory=Once)
 
     def __post_init__(self) -> None:
@@ -108,7 +109,7 @@ class Setup:
         return Options(
             intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut,
             tiles=self.tiles, denoise=self.denoise, look_again=self.look_again, obey=self.obey,
-            narrower=self.narrower,
+            narrower=self.narrower, partial=self.partial,
         )  # fmt: skip
 
     def changed(self, **changes: Any) -> "Setup":

@@ -66,7 +66,7 @@ class Session:
         See `resolve_intensity`.
     zoom_in, flip, graph_cut
         See `Options`; "model" is what the model was published with.
-    denoise, look_again, obey, narrower
+    denoise, look_again, obey, narrower, partial
         See `Options`.
     follow_neighbours
         See `Setup`.
@@ -103,13 +103,14 @@ class Session:
         obey: bool = True,
         follow_neighbours: bool = True,
         narrower: bool = True,
+        partial: bool = True,
         cache_bytes: int = CACHE_BYTES,
         runner: Runner = run,
     ) -> None:
         setup = Setup(
             model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
             denoise=denoise, look_again=look_again, obey=obey, narrower=narrower,
-            follow_neighbours=follow_neighbours,
+            partial=partial, follow_neighbours=follow_neighbours,
         )  # fmt: skip
         self.document = Document(setup)
         self.set_axis(axis)

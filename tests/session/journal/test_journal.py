@@ -178,7 +178,7 @@ def test_what_was_done_before_views_were_denoised_is_done_as_then(bright):
     replayed = replay(read_journal(FIRST), lambda _: Volume(DATA), lambda _: bright(kinds=KINDS))
     setup = replayed.sessions[0].setup
     assert (setup.denoise, setup.look_again, setup.obey) == (False, False, False)
-    assert setup.narrower is False
+    assert (setup.narrower, setup.partial) == (False, False)
     deep = replay(
         read_journal(FIRST), lambda _: Volume(DATA.astype(np.int16)), lambda _: bright(kinds=KINDS)
     )
@@ -194,18 +194,19 @@ def test_whether_views_are_denoised_is_written_down(bright):
     assert replayed.differences == ()
     setup = replayed.sessions[0].setup
     assert (setup.denoise, setup.look_again, setup.obey) == (False, True, True)
-    assert setup.narrower is True
+    assert (setup.narrower, setup.partial) == (True, True)
 
 
 def test_what_was_done_before_first_clicks_had_narrower_views_is_done_as_then(bright):
     session = Session(bright(kinds=KINDS), Volume(DATA))
     session.click((2, 10, 10))
     lines = [json.loads(text) for text in texts(session)]
-    del lines[1]["setup"]["narrower"]
+    del lines[1]["setup"]["narrower"], lines[1]["setup"]["partial"]
     written = parse_journal([json.dumps(line) for line in lines])
     replayed = replay(written, lambda _: Volume(DATA), lambda _: bright(kinds=KINDS))
     setup = replayed.sessions[0].setup
-    assert (setup.denoise, setup.look_again, setup.narrower) == (True, True, False)
+    assert (setup.denoise, setup.obey) == (True, True)
+    assert (setup.narrower, setup.partial) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,8 @@ def test_embeddings_in_memory_stay_within_their_bound():
         ahead = to_prepare(session, Plane(0, index))
         assert ahead is not None
         prepare(ahead)
-    assert len(session.cache) == 3
+    assert 0 < len(session.cache) < 12
+    assert session.cache.nbytes <= 3500
     assert to_prepare(session, Plane(0, 11)) is None
     assert to_prepare(session, Plane(0, 0)) is not None
     assert to_prepare(session, Plane(0, 12)) is None
