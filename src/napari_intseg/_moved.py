@@ -35,7 +35,7 @@ MODULES = {
     "inference.resize": "inference.view",
     "inference.seeing": "inference.slice_appearance",
     "inference.squeezed": "inference.patch",
-    "io.apart": "io.child_process",
+    "io.apart": "io.output_check",
     "io.child": "io.child_process",
     "io.child_open": "io.child_reader",
     "io.coco": "io.annotations",

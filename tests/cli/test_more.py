@@ -224,8 +224,15 @@ def test_a_plane_without_an_object_is_refused(stack, tmp_path, capsys):
     assert "no object to go by: expected one of 1, 2 on axis 0, got 3" in told_error(capsys)
 
 
-def test_a_file_that_exists_is_not_replaced(flat, capsys):
-    assert more(flat, flat[1]) == 2
+def test_a_file_that_exists_is_not_replaced(flat, tmp_path, capsys):
+    out = tmp_path / "all.tif"
+    out.write_bytes(flat[1].read_bytes())
+    assert more(flat, out) == 2
     assert "file exists" in told_error(capsys)
-    assert more(flat, flat[1], "--overwrite") == 0
-    assert read_volume(flat[1]).data.max() == 14
+    assert more(flat, out, "--overwrite") == 0
+    assert read_volume(out).data.max() == 14
+
+
+def test_the_labels_that_were_given_are_not_replaced(flat, capsys):
+    assert more(flat, flat[1], "--overwrite") == 2
+    assert "output is an input" in told_error(capsys)

@@ -158,7 +158,7 @@ def _check_apart(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None:
     """Refuse outputs that are, or lie in, an input of any job: of 1,000 with 1,000, so by sets."""
     from napari_intseg.cli.batch_run import RECORDS
     from napari_intseg.io.beside import SUFFIX
-    from napari_intseg.io.child_process import check_apart
+    from napari_intseg.io.output_check import check_apart
 
     tables = [Path(given) for given in args.inputs if str(given).lower().endswith(".csv")]
     inputs = dict.fromkeys([*tables, *(path for job in jobs for path in job.inputs)])

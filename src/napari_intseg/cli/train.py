@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     MissingExtraError
         If OpenCV is not installed.
     """
-    from napari_intseg.io.child_process import check_apart
+    from napari_intseg.io.output_check import check_apart
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.user_trained import keep_own
     from napari_intseg.training.sources import check_extra

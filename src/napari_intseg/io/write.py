@@ -16,13 +16,13 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.annotations import write_coco, write_geojson
 from napari_intseg.io.beside import SUFFIX
-from napari_intseg.io.child_process import check_apart, files_of
 from napari_intseg.io.dicom.reference import origin_of
 from napari_intseg.io.dicom.rtstruct import write_rtstruct
 from napari_intseg.io.dicom.seg_write import PRODUCT, write_dicom_seg
 from napari_intseg.io.hdf5 import write_hdf5
 from napari_intseg.io.itk import write_itk
 from napari_intseg.io.ome_zarr_write import check_zarr, enlist, image_of, write_ome_zarr
+from napari_intseg.io.output_check import check_apart, files_of
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
 

@@ -209,14 +209,14 @@ def test_a_slice_of_another_size_or_type_than_told_is_refused(tmp_path, dicom):
 def test_a_decoder_that_crashed_over_one_slice_decodes_the_next(tmp_path, dicom, monkeypatch):
     asked = []
 
-    class Broken(pixels.Decoder):
+    class Broken(pixels.DecoderProcess):
         def decode(self, path, **kwargs):
             asked.append(path)
             if len(asked) == 1:
                 raise RuntimeError("the decoder crashed over it")
             return super().decode(path, **kwargs)
 
-    monkeypatch.setattr(dicom_lazy, "Decoder", Broken)
+    monkeypatch.setattr(dicom_lazy, "DecoderProcess", Broken)
     scan = dicom.Scan(n=2)
     slices = scan.slices()
     for data in slices:
