@@ -70,13 +70,13 @@ def test_a_model_whose_package_is_absent_names_the_extra(monkeypatch, capsys):
     assert "needs napari-intseg[sam]" in capsys.readouterr().out
 
 
-def test_weights_are_listed_added_and_verified(checkpoint, cache, capsys):
-    _, path = checkpoint
+def test_weights_are_listed_added_and_verified(ritm_file, cache, capsys):
+    path, unpublished = ritm_file, "ritm-hrnet18s"
+    assert CATALOGUE[unpublished].sha256 is None
     assert main(["weights", "list"]) == 0
     listed = capsys.readouterr().out
     assert all(entry in listed for entry in CATALOGUE)
     assert str(cache) not in listed
-    unpublished = next(k for k, e in CATALOGUE.items() if e.sha256 is None)
     assert main(["weights", "add", str(path), "--key", unpublished, "--folder", str(cache)]) == 0
     kept = cache / CATALOGUE[unpublished].file
     assert f"wrote {kept}" in capsys.readouterr().out

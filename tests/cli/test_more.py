@@ -1,6 +1,7 @@
 import os
 import re
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -226,7 +227,7 @@ def test_a_plane_without_an_object_is_refused(stack, tmp_path, capsys):
 
 def test_a_file_that_exists_is_not_replaced(flat, tmp_path, capsys):
     out = tmp_path / "all.tif"
-    out.write_bytes(flat[1].read_bytes())
+    out.write_bytes(Path(flat[1]).read_bytes())
     assert more(flat, out) == 2
     assert "file exists" in told_error(capsys)
     assert more(flat, out, "--overwrite") == 0
