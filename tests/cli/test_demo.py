@@ -68,6 +68,19 @@ def test_demo_takes_a_volume_with_clicks_and_truth(alone, monkeypatch, capsys):
     assert read_volume("demo-output/v_labels.nii.gz").data.any(axis=(1, 2)).sum() > 2
 
 
+@pytest.mark.parametrize(("y", "x"), [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+def test_pictures_show_a_patient_as_napari_does(y, x):
+    affine = np.eye(4)
+    affine[:3, :3] = [[0, 0, x], [0.1, y, 0], [3, 0, 0.1]]  # tilted a little
+    picture = np.arange(12).reshape(3, 4)
+    shown = picture[demo._flips(Volume(np.zeros((2, 3, 4)), affine=affine))]
+    np.testing.assert_array_equal(shown, picture[::y, ::x])
+
+
+def test_flat_pictures_stay_as_they_are():
+    assert demo._flips(Volume(np.zeros((3, 4)))) == (slice(None, None, 1), slice(None, None, 1))
+
+
 def test_demo_finds_a_real_volume(shared, monkeypatch):
     monkeypatch.setenv(demo_cases.SHARED_VARIABLE, str(shared))
     case = demo_cases.find_volume(None)

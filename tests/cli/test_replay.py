@@ -39,6 +39,16 @@ def test_the_same_labels_are_made_again(folder):
     assert first.any()
 
 
+def test_equal_labels_are_told(folder, capsys):
+    labels = folder / "labels.nrrd"
+    assert main(["replay", str(labels), str(folder / "scan.nrrd")]) == 0
+    assert f"the labels are those of {labels}" in capsys.readouterr().out
+    doubled = np.asarray(read_volume(labels).data) * 2
+    write_labels(labels, doubled, read_volume(folder / "scan.nrrd"), overwrite=True)
+    assert main(["replay", str(labels), str(folder / "scan.nrrd")]) == 1
+    assert "the labels are those of" not in capsys.readouterr().out
+
+
 def test_the_image_beside_the_journal_is_found_by_its_content(folder):
     assert replay(folder) == 0
 

@@ -12,6 +12,7 @@ from pydicom import dcmread
 
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
+from napari_intseg.io.beside import METADATA, write_beside
 from napari_intseg.io.hooks import get_reader, layers_of, read_layers, write_labels_layer
 from napari_intseg.io.raster import ORDER
 from napari_intseg.io.read import read_mask, read_raster, read_volume
@@ -183,6 +184,26 @@ def test_labels_by_intent_are_labels(tmp_path):
     assert isinstance(only(tmp_path / "l.h5"), Labels)
     nibabel.save(nibabel.Nifti1Image(np.ones((6, 5, 4), np.uint8), np.eye(4)), tmp_path / "i.nii")
     assert isinstance(only(tmp_path / "i.nii"), Image)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha", ".tif", ".npy", ".h5"])
+def test_labels_with_a_journal_beside_them_are_labels(tmp_path, ending):
+    path = tmp_path / f"x{ending}"
+    made = Labels(np.ones((4, 5, 6), int), metadata={METADATA: [{"journal": "napari-intseg"}]})
+    data, meta, _ = made.as_layer_data_tuple()
+    write_labels_layer(str(path), data, meta)
+    assert isinstance(only(path), Labels)
+    np.testing.assert_array_equal(only(path).data, data)
+
+
+def test_without_a_journal_whole_numbers_are_an_image(tmp_path):
+    like = Volume(np.zeros((4, 5, 6)))
+    write_labels(tmp_path / "x.nrrd", np.ones((4, 5, 6), int), like)
+    assert isinstance(only(tmp_path / "x.nrrd"), Image)
+    # numbers that are not whole cannot be labels, whatever lies beside them
+    write_array(tmp_path / "p.nrrd", np.full((4, 5, 6), 0.5, np.float32), like)
+    write_beside(tmp_path / "p.nrrd", [{"journal": "napari-intseg"}])
+    assert isinstance(only(tmp_path / "p.nrrd"), Image)
 
 
 def test_micrometres_in_nifti_are_micrometres(tmp_path):

@@ -17,6 +17,7 @@ from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.panels.focus import canvas_of
 from napari_intseg.ui.panels.object_panel import CLASS, NAME, SIZE, STATE
 from napari_intseg.ui.panels.section import Section
+from napari_intseg.ui.panels.status_panel import StatusPanel
 from real_window import LEFT, Window, breathe, turn
 
 pytestmark = pytest.mark.gui
@@ -539,6 +540,35 @@ class TestStatus:
         status.cancel.click()
         window.settle()
         assert status.bar.isHidden()
+
+    def test_the_line_shows_three_rows_in_the_font_of_the_window(self, opened, picture):
+        line = opened(picture).widget.status_panel.line
+        assert line.height() >= 3 * line.fontMetrics().lineSpacing()
+
+    @pytest.mark.parametrize("of", ["objects", "planes", "places"])
+    def test_the_bar_says_what_it_has_room_for(self, opened, scan, of, monkeypatch):
+        window = opened(scan)
+        status = window.widget.status_panel
+        monkeypatch.setattr(StatusPanel, "doing", "Propagating")
+        progressed = window.controller.signals.progressed
+        progressed.emit(3, 11, of)
+        breathe()
+        progressed.emit(3, 11, of)  # now that the bar has its place and width
+        assert status.bar.isVisible()
+        in_window = status.bar.text()
+        assert "3 of 11" in in_window
+        assert status.bar.fontMetrics().horizontalAdvance(in_window) < status.bar.width()
+        status.bar.setFixedWidth(600)
+        breathe()
+        progressed.emit(3, 11, of)
+        assert status.bar.text() == f"Propagating: 3 of 11 {of}"
+        assert status.bar.toolTip() == "Propagating"
+
+    def test_a_search_is_called_so(self, opened, picture, monkeypatch):
+        window = opened(picture)
+        searching = type(window.controller.searching)
+        monkeypatch.setattr(searching, "is_running", property(lambda _: True))
+        assert window.widget.status_panel.doing == "Looking for more"
 
     def test_an_error_gives_way_to_what_works_and_a_hint_to_another_view(self, opened, scan):
         window = opened(scan)

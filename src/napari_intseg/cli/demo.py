@@ -155,12 +155,25 @@ def _write_overlay(session: "Session", clicks: "dict[Plane, list[Click]]", path:
 
     volume = session.volume
     intensity = resolve_intensity(volume, session.window)
+    flips = _flips(volume)
     pictures = [
-        overlay(intensity.to_rgb(volume.take(plane)), session.labels_on(plane), given)
+        overlay(intensity.to_rgb(volume.take(plane)), session.labels_on(plane), given)[flips]
         for plane, given in clicks.items()
     ]
     write_picture(path, side_by_side(pictures), overwrite=True)
     print(f"  wrote {path}")
+
+
+def _flips(volume: "Volume") -> tuple[slice, slice]:
+    """Return how rows and columns run in a picture so that a patient lies as in napari.
+
+    Files may store them from back to front and from left to right, as NIfTI often does.
+    """
+    import numpy as np
+
+    # in LPS, as napari is given it, y runs backwards in the patient and x to his left
+    rows, cols = (along[np.argmax(np.abs(along))] for along in volume.affine[:3, 1:3].T)
+    return slice(None, None, -1 if rows < 0 else 1), slice(None, None, -1 if cols < 0 else 1)
 
 
 def _open_window(files: tuple[Path, Path], *, no_window: bool) -> None:

@@ -82,13 +82,18 @@ def run(args: argparse.Namespace) -> int:
         replayed = replay(written, scan.seen, loader, on_progress=show)
     told += [*loader.differences, *replayed.differences]
     labels = _labels(replayed, scan)
-    for path in (wanted, args.compare):
-        told += [] if path is None else _compared(labels, path, scan.volume)
+    equal = []
+    for path in filter(None, (wanted, args.compare)):
+        wrong = _compared(labels, path, scan.volume)
+        told += wrong
+        equal += [] if wrong else [path]
     if args.output is not None:
         write_labels(args.output, labels, scan.volume, overwrite=args.overwrite)
     if not args.quiet:
         objects = len(set(labels[labels > 0].tolist()))
         print(f"{written.count} actions replayed; {objects} object{'s' * (objects != 1)}")
+        for path in equal:
+            print(f"the labels are those of {path}")
         if args.output is not None:
             print(f"wrote {args.output}")
     for one in told:

@@ -81,6 +81,12 @@ def write_beside(labels: str | Path, lines: Iterable[Mapping[str, Any]]) -> Path
     return target
 
 
+def has_journal(labels: str | Path) -> bool:
+    """Whether a journal lies beside a file, which then holds labels: no other file gets one."""
+    path = Path(labels)
+    return path.with_name(path.name + SUFFIX).is_file()
+
+
 def journal_texts(labels: str | Path) -> list[str]:
     """Return the lines of text of the journal that stays with labels.
 

@@ -11,7 +11,7 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix, to_napari
 from napari_intseg.core.recognition import SOFT_TISSUE_HU, is_hounsfield
 from napari_intseg.errors import FileError
-from napari_intseg.io.beside import METADATA, write_beside
+from napari_intseg.io.beside import METADATA, has_journal, write_beside
 from napari_intseg.io.dicom.header import looks_like_dicom
 from napari_intseg.io.layer_grid import KEY, file_grid, nearest_order, reordered, time_part
 from napari_intseg.io.ome_zarr import is_zarr, label_names
@@ -57,6 +57,9 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 def read_layers(path: str) -> list[LayerData]:
     """Read a file as layers: one a channel; labels that an OME-Zarr image keeps come along, hidden.
 
+    What a file holds is labels where its format tells so (OME-Zarr, HDF5, an intent of NIfTI), or
+    where a journal lies beside it; otherwise an image.
+
     Parameters
     ----------
     path : str
@@ -82,6 +85,8 @@ def read_layers(path: str) -> list[LayerData]:
                 f"{err} In napari, choose from the list of File › IO Utilities › Open scan…."
             ) from err
         raise
+    if has_journal(there) and not set(raster.axes) & {"c", "s"}:
+        raster = replace(raster, is_labels=True)
     layers = layers_of(raster)
     if is_zarr(there):
         for name in label_names(there):

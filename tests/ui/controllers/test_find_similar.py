@@ -123,6 +123,18 @@ def test_cancelled_in_the_middle_what_is_found_stays(controller, begun, pump, se
     assert "found so far" in said.messages[-1]
 
 
+def test_cancelled_before_anything_is_found_it_does_not_claim_that_there_is_nothing(
+    controller, begun, pump, settle, said
+):
+    before = begun.labels.data.copy()
+    controller.searching.start()
+    controller.cancel()
+    pump.until(lambda: not controller.searching.is_running)
+    settle()
+    assert (begun.labels.data == before).all()
+    assert said.messages[-1] == "Search cancelled; nothing was found so far."
+
+
 def test_a_click_in_between_is_answered_and_nothing_is_lost(controller, begun, pump, settle, field):
     controller.searching.start()
     pump.until(lambda: len(controller.searching._found) == 3)

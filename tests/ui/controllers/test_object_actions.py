@@ -182,6 +182,19 @@ def test_accepted_objects_are_locked_and_the_panel_shows_it(
     assert session_now(controller).is_locked(1)
 
 
+@pytest.mark.usefixtures("image_controller")
+def test_a_new_object_after_accept_is_the_one_that_accept_began(controller, said):
+    first = controller.image_controller.session_store.object
+    controller.accept_object()
+    following = controller.image_controller.session_store.object
+    assert following != first
+    controller.new_object()
+    assert controller.image_controller.session_store.object == following
+    assert said.messages[-1] == f"Object {following}: click on it."
+    controller.new_object()  # who asks once more wants another
+    assert controller.image_controller.session_store.object == following + 1
+
+
 @pytest.mark.gui
 @pytest.mark.usefixtures("image_controller")
 def test_regions_follow_the_layers_there_are(controller, panel, said):

@@ -129,6 +129,8 @@ class FindSimilar:
 
     def _ended(self) -> str:
         count = len(self._found)
+        if not count and self._cancelled:
+            return "Search cancelled; nothing was found so far."
         if not count:
             return "No more objects like these were found here."
         more = f"{count} more object{'' if count == 1 else 's'} found"

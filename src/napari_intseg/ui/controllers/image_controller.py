@@ -245,6 +245,7 @@ class ImageController(PromptsByPlace):
         )
         self.is_closed = False
         self.is_new_asked = False  # by a person, who has not clicked since
+        self.begun_by_accept: int | None = None  # what *Accept* went on to
         self._each_begins = each_begins
         self._marks = MarkReader(points, image_axes, labels)
         self._was_adding = False

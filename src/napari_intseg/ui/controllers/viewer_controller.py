@@ -126,7 +126,7 @@ class ViewerController:
         self.window = window
 
     def new_object(self) -> None:
-        """Begin an object; the first one on an image makes the layers."""
+        """Begin an object, unless *Accept* has just done so; the first one makes the layers."""
         if self.image is None:
             self.signals.failed.emit("No image is chosen. Open an image, then choose it above.")
             return
@@ -136,7 +136,10 @@ class ViewerController:
         image_controller = self.image_controller
         if image_controller is None or (is_first and not image_controller.has_earlier):
             return
-        label = image_controller.new_object()
+        label = image_controller.session_store.object
+        if label != image_controller.begun_by_accept or image_controller.is_begun(label):
+            label = image_controller.new_object()
+        image_controller.begun_by_accept = None  # asked for again, there shall be another
         image_controller.is_new_asked = True
         self._activate()
         self.signals.message.emit(f"Object {label}: click on it.")
@@ -159,6 +162,7 @@ class ViewerController:
         self.set_finished(label, True)
         self.new_object()
         image_controller.is_new_asked = False  # a click inside another object goes on with that one
+        image_controller.begun_by_accept = image_controller.session_store.object
         self.signals.message.emit(
             f"Object {label} is locked. Next: object {image_controller.session_store.object}."
         )

@@ -48,6 +48,9 @@ _SORT = Qt.ItemDataRole.UserRole
 _WIDTHS = (48, 0, 52, 40, 70, 60)
 """In pixels; the name gets what is left."""
 
+_WIDE_STATE_PX = 76
+"""What "accepted" needs in napari's font; the narrow panel leaves those pixels to the name."""
+
 _ROW_PX = 22
 
 _WIDE_PX = 320
@@ -208,6 +211,7 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         if is_wide != self.objects.is_wide:
             self.objects.is_wide = is_wide
             self.setColumnHidden(CLASS, not is_wide)
+            self.setColumnWidth(STATE, _WIDE_STATE_PX if is_wide else _WIDTHS[STATE])
 
     def refresh(self) -> None:
         """Show what has changed, and mark the current object."""

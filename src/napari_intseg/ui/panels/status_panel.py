@@ -1,5 +1,7 @@
 """One line that says what is going on now, the bar of whatever runs, and Cancel."""
 
+from typing import Any
+
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
@@ -12,6 +14,9 @@ from napari_intseg.ui.panels.notices import show_notice
 _ERROR = "color: #ff6b6b"
 _BEGIN = "Click on an object in the image to begin."
 _COUNTED = ("planes", "places", "objects")
+
+_EDGES_PX = 6
+"""Left and right of a bar's text, which napari's style draws a border of 1 px round."""
 
 
 class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -49,9 +54,8 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.line.setWordWrap(True)
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.line.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        # three lines always, so that nothing above moves; a longer text is in the tooltip as well
-        self.line.setFixedHeight(3 * self.line.fontMetrics().lineSpacing() + 4)
         self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._fit_line()
         self.bar = QProgressBar()
         self.bar.setVisible(False)
         self.cancel: QPushButton = buttons.make("cancel")
@@ -95,7 +99,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if controller.is_propagating:
             return "Propagating"
         if controller.searching.is_running:
-            return "ViewSettings for more objects"
+            return "Looking for more"
         if self._through.is_running:
             return "Following through time"
         if self._comparison.is_keeping:
@@ -103,6 +107,22 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         return f"Loading {loader.choice.name}" if loader.is_loading else ""
 
     _text = ""
+
+    def showEvent(self, event: Any) -> None:
+        """Fit the line to the font of the window; called by Qt."""
+        super().showEvent(event)
+        self._fit_line()
+
+    def resizeEvent(self, event: Any) -> None:
+        """Choose words for the bar that fit its new width; called by Qt."""
+        super().resizeEvent(event)
+        self._show_bar()
+
+    def _fit_line(self) -> None:
+        # three lines always, so that nothing above moves; a longer text is in the tooltip as well.
+        # napari's style sets the font when the widget is in its window, after it was made
+        self.line.ensurePolished()
+        self.line.setFixedHeight(3 * self.line.fontMetrics().lineSpacing() + 4)
 
     def _told(self, text: str) -> None:
         image_controller = self._controller.image_controller
@@ -159,6 +179,25 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.bar.setVisible(bool(doing))
         self.bar.setRange(0, max(0, total) if is_counting else 0)
         self.bar.setValue(min(done, total) if total else done)
-        share = f": %v of %m {of}" if of in _COUNTED else ": %p %" if is_counting else " …"
-        self.bar.setFormat(f"{doing}{share}")
         self.cancel.setVisible(bool(doing) and not doing.startswith("Loading"))
+        share = f": %v of %m {of}" if of in _COUNTED else ": %p %" if is_counting else " …"
+        self.bar.setToolTip(doing)
+        forms = _shorter(doing, share, of)
+        self.bar.setFormat(next((one for one in forms[:-1] if self._fits(one)), forms[-1]))
+
+    def _fits(self, form: str) -> bool:
+        """Whether the bar has room for its text."""
+        text = form.replace("%v", str(self.bar.value())).replace("%m", str(self.bar.maximum()))
+        wanted = self.bar.fontMetrics().horizontalAdvance(text.replace("%p", "100"))
+        return bool(wanted <= self.bar.width() - _EDGES_PX)
+
+
+def _shorter(doing: str, share: str, of: str) -> tuple[str, ...]:
+    """Return what a bar can say, from the longest to what always has to fit."""
+    unnamed = share.removesuffix(f" {of}")
+    return (
+        f"{doing}{share}",
+        f"{doing}{unnamed}",
+        share.removeprefix(": "),
+        unnamed.removeprefix(": "),
+    )
