@@ -270,6 +270,8 @@ class ImageController(PromptsByPlace):
             on_change=self._was_painted,
             on_refused=tools.signals.failed.emit,
         )
+        if earlier is not None:
+            self.brush.from_before = earlier.from_before
         self.clicking.complete()
         self.boxes = ShapesListener(
             tools, image_axes, labels, defaults=lambda: self.clicking.defaults, on_change=self.sync
@@ -440,10 +442,12 @@ class ImageController(PromptsByPlace):
         session = self.session_store.session(time)
         if session is None:
             return None
-        before = session.setup
+        before, had = session.setup, set(session.objects)
         change = session.undo(label) if action == "undo" else session.redo(label)
         if change is None:
             return None
+        gone = had.difference(session.objects) if action == "undo" else ()
+        self.brush.follow_undo(session, time, gone)
         if session.setup is not before:  # what was clicked is answered as it was then
             change = replace(change, objects=tuple(sorted({*change.objects, session.object})))
             self._asking.add(list(self._given))
@@ -473,6 +477,7 @@ class ImageController(PromptsByPlace):
                 self.session_store.journal,
                 self._seen(),
                 weakref.ref(self.points),
+                self.brush.from_before,
             )
             put_aside(self.labels, work)
         let_go(self)
