@@ -136,6 +136,8 @@ class Soak:
         self.strangers: list[Any] = []  # layers that are not the widget's
         self.viewer: Any = None
         self.kept: list[weakref.ref[Any]] = []
+        # what was in the Labels layer when a session began
+        self.before: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         self.open()
 
     def open(self) -> None:
@@ -148,7 +150,7 @@ class Soak:
         self.strangers.clear()
         self.dock()
         self.controller.choose_image(self.viewer.add_image(self.data, name="boxes"))
-        self.controller.new_object()
+        self.begin()
 
     def dock(self) -> None:
         """Put the widget into the viewer, with a model."""
@@ -194,8 +196,21 @@ class Soak:
         """The image controller; a new one if its layers were removed."""
         if self.controller.image_controller is None:
             self.find_image()
-            self.controller.new_object()
+            self.begin()
         return self.controller.image_controller
+
+    def begin(self) -> None:
+        """Begin an object where no work is under way, and note what the Labels layer holds then."""
+        held = {
+            layer: np.array(layer.data)
+            for layer in self.viewer.layers
+            if isinstance(layer, Labels) and layer.data.shape == SHAPE
+        }
+        self.controller.new_object()
+        work = self.controller.image_controller
+        for session in work.session_store.sessions.values():
+            if session not in self.before:  # else it is gone on with
+                self.before[session] = held.get(work.labels, np.zeros(SHAPE, int))
 
     def settle(self) -> bool:
         """Wait until everything is answered and drawn; return whether that can be waited for."""
@@ -238,9 +253,12 @@ class Soak:
             np.array(image_controller.labels.data),
             image_controller.session_store.sessions[0],
         )
-        # what was there before the session began is left alone, also where an answer reaches it
+        # what was there before the session began is left alone, also where an answer reaches it;
+        # of an object from before that a stroke met, the session knows the pixels of the stroke
         own = [label for label in session.objects if image_controller.is_begun(label)]
         foreign = (shown > 0) & ~np.isin(shown, own)
+        untouched = ~image_controller.labels_writer._ours
+        foreign |= (shown > 0) & untouched & (shown == self.before.get(session, 0))
         written = parse_journal(
             [json.dumps(line) for line in image_controller.session_store.journal.lines]
         )

@@ -280,6 +280,34 @@ class TestNumbers:
         assert controller.image_controller is None
         assert "was replaced" in said.failures[-1]
 
+    def test_other_labels_in_the_layer_are_not_gone_on_with_as_the_session_s(
+        self, controller, settle
+    ):
+        labels = controller.image_controller.labels
+        labels.data_setitem(tuple(np.array([[5], [30], [35]])), 2)
+        other = np.zeros_like(labels.data)
+        other[0, 0, :3] = 7
+        labels.data = other
+        controller.new_object()
+        settle()
+        image_controller = controller.image_controller
+        assert image_controller.labels is labels
+        assert not image_controller.goes_on
+        own = np.where(labels.data == 7, 0, labels.data)
+        np.testing.assert_array_equal(own, held(image_controller))
+        assert (labels.data[0, 0, :3] == 7).all()
+
+    def test_the_same_labels_put_back_are_gone_on_with(self, controller, settle):
+        labels = controller.image_controller.labels
+        mine, before = labels.data, held(controller.image_controller).copy()
+        labels.data = np.zeros_like(mine)
+        labels.data = mine
+        controller.new_object()
+        settle()
+        assert controller.image_controller.goes_on
+        np.testing.assert_array_equal(held(controller.image_controller), before)
+        np.testing.assert_array_equal(labels.data, before)
+
 
 @pytest.mark.parametrize(
     ("name", "value"),

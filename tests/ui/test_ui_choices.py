@@ -53,6 +53,23 @@ def test_another_layer_can_be_mixed_in(controller, start, settle, squares):
     assert len(controller.image_controller.points.data) == 1
 
 
+def test_work_does_not_go_on_with_the_pixels_a_mixed_in_layer_held_before(
+    controller, start, settle, squares
+):
+    other = controller.viewer.add_image(squares[::-1].copy(), name="other")
+    start(squares)
+    controller.choose_channels(None, (other,))
+    controller.new_object()
+    controller.image_controller.points.add((20, 20))
+    settle()
+    other.data = np.full_like(squares, 7)
+    assert controller.image_controller is None
+    controller.new_object()
+    settle()
+    assert not controller.image_controller.goes_on
+    np.testing.assert_array_equal(setup_of(controller).volume.data[:, :, 1], other.data)
+
+
 def test_the_axes_can_be_told(controller, start, settle, boxes):
     start(boxes)
     controller.choose_axes("tyx")

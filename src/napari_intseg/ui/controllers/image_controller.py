@@ -218,6 +218,9 @@ class ImageController(PromptsByPlace):
         self.session_store = SessionStore(
             image_axes, window=window, channels=channels, embedding_folder=tools.embedding_folder
         )
+        # as it is now: when one of these is replaced, work on it ends, and is not work on the other
+        self._images_data = tuple(image.data for image in (image_axes.image, *image_axes.others))
+        self._labels_data = labels.data
         earlier = take_up(labels, points, self._seen())
         if earlier is not None:
             self.session_store.take(earlier.sessions, earlier.journal)
@@ -225,7 +228,6 @@ class ImageController(PromptsByPlace):
         self.goes_on = earlier is not None
         labels.metadata[METADATA] = self.session_store.journal.lines  # grows as things are done
         hold([points, labels], self)
-        self._labels_data = labels.data
         self.labels_writer = LabelsWriter(
             image_axes,
             labels,
@@ -269,6 +271,8 @@ class ImageController(PromptsByPlace):
             on_change=self._was_painted,
             on_refused=tools.signals.failed.emit,
         )
+        if earlier is not None:
+            self.brush.from_before = earlier.from_before
         self.clicking.complete()
         self.boxes = ShapesListener(
             tools, image_axes, labels, defaults=lambda: self.clicking.defaults, on_change=self.sync
@@ -439,10 +443,12 @@ class ImageController(PromptsByPlace):
         session = self.session_store.session(time)
         if session is None:
             return None
-        before = session.setup
+        before, had = session.setup, set(session.objects)
         change = session.undo(label) if action == "undo" else session.redo(label)
         if change is None:
             return None
+        gone = had.difference(session.objects) if action == "undo" else ()
+        self.brush.follow_undo(session, time, gone)
         if session.setup is not before:  # what was clicked is answered as it was then
             change = replace(change, objects=tuple(sorted({*change.objects, session.object})))
             self._asking.add(list(self._given))
@@ -472,6 +478,7 @@ class ImageController(PromptsByPlace):
                 self.session_store.journal,
                 self._seen(),
                 weakref.ref(self.points),
+                self.brush.from_before,
             )
             put_aside(self.labels, work)
         let_go(self)
@@ -500,9 +507,8 @@ class ImageController(PromptsByPlace):
 
     def _seen(self) -> tuple[Any, ...]:
         """Return the arrays that work is tied to, see `Work`."""
-        images = (self.image_axes.image, *self.image_axes.others)
-        data = (image.data for image in images)
-        return (self.image_axes.axes, self.session_store.channels, *data, self.labels.data)
+        axes, channels = self.image_axes.axes, self.session_store.channels
+        return (axes, channels, *self._images_data, self._labels_data)
 
     def _has_room(self, label: int) -> bool:
         """Whether the Labels layer can hold a label; its type grows where that is possible."""
@@ -597,10 +603,11 @@ class ImageController(PromptsByPlace):
 
     def _labels_changed(self, _event: Any = None) -> None:
         """Go on where the same labels lie in another array, as after a change of type."""
-        old, self._labels_data = self._labels_data, self.labels.data
-        if place_of(self.labels.data) is not None or old is self.labels.data:
-            return
-        if old.shape != self.labels.data.shape or not np.array_equal(old, self.labels.data):
+        old, new = self._labels_data, self.labels.data
+        same = old is new or place_of(new) is not None
+        if same or (old.shape == new.shape and np.array_equal(old, new)):
+            self._labels_data = new
+        else:
             self._lose(f"The data of {self.labels.name!r} was replaced")
 
     def _image_moved(self, what: str) -> None:

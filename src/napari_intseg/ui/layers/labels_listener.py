@@ -1,6 +1,6 @@
 """Strokes in the Labels layer become actions of a session, and napari's undo becomes ours."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,18 @@ class _PaintedPart:
         return replace(self, indices=indices, old=self.old[chosen], new=self.new[chosen])
 
 
+@dataclass(slots=True, eq=False)
+class FromBefore:
+    """Pixels of an object that was in the layer before, which a stroke met; `part.old` says whose.
+
+    They are the session's from then on, unless that is undone.
+    """
+
+    label: int
+    part: _PaintedPart
+    is_given_back: bool = False
+
+
 class LabelsListener:
     """Hands what a person paints, fills and erases to the sessions, one entry of history a stroke.
 
@@ -64,6 +76,11 @@ class LabelsListener:
         Given the time point and what a stroke changed.
     on_refused : callable
         Told why pixels were put back.
+
+    Attributes
+    ----------
+    from_before : list of FromBefore
+        What strokes met; handed on with the sessions, so that undo can leave it as it was.
     """
 
     def __init__(
@@ -88,6 +105,7 @@ class LabelsListener:
         self._post = post
         self._early: list[list[Any]] = []
         self._backs: list[_PaintedPart] = []
+        self.from_before: list[FromBefore] = []
         labels.events.paint.connect(self._painted)
         # the layer's own keys and buttons call these by name
         labels.undo = lambda: go("undo")
@@ -104,6 +122,28 @@ class LabelsListener:
         for name in ("undo", "redo"):
             vars(self._labels).pop(name, None)
         self._put_back()
+
+    def follow_undo(self, session: Session, time: int, gone: Container[int]) -> None:
+        """Leave objects from before as they were, when undo took back that a stroke met them.
+
+        Parameters
+        ----------
+        session : Session
+            What undo or redo changed; not drawn yet.
+        time : int
+            Of the session.
+        gone : container of int
+            Objects that undo took out of the session.
+        """
+        for one in (met for met in self.from_before if met.part.time == time):
+            part = one.part
+            if one.label in gone and not one.is_given_back:
+                one.is_given_back = True
+                self._labels_writer.disown(part.indices)
+                self._labels_writer.put_back(part.indices, self._held(session, part), part.old)
+            elif one.label in session.objects and one.is_given_back:
+                one.is_given_back = False
+                self._labels_writer.own(part.indices)
 
     def hand_over_early(self) -> None:
         """Hand over strokes that came before there was a model, hence a session."""
@@ -141,6 +181,8 @@ class LabelsListener:
                 foreign = {p.plane: self._mask(session, p, p.old == other) for p in parts}
                 self._session_store.know([other])
                 session.paint(foreign, other)
+                met = [p.where(p.old == other) for p in parts if (p.old == other).any()]
+                self.from_before += [FromBefore(other, part) for part in met]
         strokes = {part.plane: self._mask(session, part, part.new == label) for part in parts}
         change = session.paint(strokes, label)
         if label:

@@ -180,6 +180,10 @@ class LabelsWriter:
         """Count pixels as written here, because a person painted them for a session."""
         self._ours[indices] = True
 
+    def disown(self, indices: Indices) -> None:
+        """Count pixels as another's, not to be taken back."""
+        self._ours[indices] = False
+
     def recall(self, place: Place) -> None:
         """Count the pixels of a place as written here, where they are in the layer already."""
         where = self._image_axes.index(place.time, place.plane)

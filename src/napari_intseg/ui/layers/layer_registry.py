@@ -40,12 +40,15 @@ class Work:
         What it was done on: axes, channels and the arrays. Work on anything else is other work.
     points : weakref.ref
         The Points layer.
+    from_before : list
+        What strokes met of objects from before, see `LabelsListener`.
     """
 
     sessions: dict[int, Session]
     journal: Journal
     seen: tuple[Any, ...]
     points: "weakref.ref[Points]" = field(repr=False)
+    from_before: list[Any] = field(default_factory=list, repr=False)
 
 
 _made: "weakref.WeakKeyDictionary[Layer, _Made]" = weakref.WeakKeyDictionary()
