@@ -99,6 +99,8 @@ def test_importing_the_package_loads_no_room():
 @pytest.mark.parametrize(
     ("module", "name", "old", "new"),
     [
+        ("ui.dock", "SegmentWidget", "bench", "controller"),
+        ("ui.controllers.viewer_controller", "ViewerController", "binder", "image_controller"),
         ("ui.controllers.viewer_controller", "ViewerController", "voice", "signals"),
         ("ui.controllers.image_controller", "ImageController", "drawer", "session_store"),
         ("ui.controllers.image_controller", "ImageController", "frame", "image_axes"),

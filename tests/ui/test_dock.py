@@ -302,7 +302,7 @@ def test_the_python_of_the_guide_runs_and_old_names_warn(window, monkeypatch):
     signs = list(image_controller.points.features["sign"])
     assert signs[-2:] == ["positive", "negative"]
     assert given["boxes"].name.endswith("boxes")
-    with pytest.warns(FutureWarning, match="widget.bench is called widget.controller"):
+    with pytest.warns(DeprecationWarning, match="called controller"):
         bench = window.widget.bench
-    with pytest.warns(FutureWarning, match="binder is called controller.image_controller"):
+    with pytest.warns(DeprecationWarning, match="called image_controller"):
         assert bench.binder is image_controller

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_intseg._moved import renamed
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, prompt_tools
@@ -89,6 +90,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     sections : dict of str to Section
         What is folded away below *More*.
     """
+
+    bench = renamed("controller")
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()

@@ -44,6 +44,7 @@ class ViewerController:
         Loads a model; another than `load` in tests.
     """
 
+    binder = renamed("image_controller")
     voice = renamed("signals")
 
     def __init__(
