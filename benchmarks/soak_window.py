@@ -257,7 +257,7 @@ class Soak:
         # of an object from before that a stroke met, the session knows the pixels of the stroke
         own = [label for label in session.objects if image_controller.is_begun(label)]
         foreign = (shown > 0) & ~np.isin(shown, own)
-        untouched = ~image_controller.labels_writer._ours
+        untouched = ~image_controller.labels_writer.owns(tuple(np.indices(SHAPE)))
         foreign |= (shown > 0) & untouched & (shown == self.before.get(session, 0))
         written = parse_journal(
             [json.dumps(line) for line in image_controller.session_store.journal.lines]

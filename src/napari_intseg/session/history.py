@@ -51,6 +51,11 @@ class History:
         return self._done
 
     @property
+    def last(self) -> HistoryEntry | None:
+        """What undo would take back; None if there is nothing."""
+        return self._entries[self._done - 1] if self._done else None
+
+    @property
     def undo_title(self) -> str | None:
         """What undo would take back; None if there is nothing."""
         return self._entries[self._done - 1].title if self._done else None

@@ -40,6 +40,17 @@ def test_undo_of_everything_leaves_them_as_they_were(begun, controller, settle, 
     assert (begun.labels.data[42:44, 42:44] == 9).all()
 
 
+def test_undo_leaves_them_where_the_object_was_known_by_another_stroke(begun, controller, settle):
+    before = begun.labels.data.copy()
+    stroke(begun, slice(50, 52), slice(50, 52), 9)
+    stroke(begun, slice(38, 42), slice(38, 42), 0)
+    settle()
+    while controller.can("undo"):
+        controller.undo()
+        settle()
+    np.testing.assert_array_equal(begun.labels.data, before)
+
+
 def test_undo_leaves_them_also_where_work_was_resumed(begun, controller, settle):
     before, image = begun.labels.data.copy(), controller.image
     stroke(begun, slice(38, 42), slice(38, 42), 10)

@@ -17,6 +17,7 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.io.beside import METADATA
 from napari_intseg.session.document import LARGEST_LABEL, Change
+from napari_intseg.session.history import HistoryEntry
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.prediction_queue import PredictionQueue
 from napari_intseg.ui.controllers.session_store import SessionStore
@@ -443,18 +444,25 @@ class ImageController(PromptsByPlace):
         session = self.session_store.session(time)
         if session is None:
             return None
-        before, had = session.setup, set(session.objects)
+        before, last = session.setup, session.document.history.last
         change = session.undo(label) if action == "undo" else session.redo(label)
         if change is None:
             return None
-        gone = had.difference(session.objects) if action == "undo" else ()
-        self.brush.follow_undo(session, time, gone)
+        if label is None:  # else it is an action of its own, and nothing before it is undone
+            self._follow_painted(action, session, last)
         if session.setup is not before:  # what was clicked is answered as it was then
             change = replace(change, objects=tuple(sorted({*change.objects, session.object})))
             self._asking.add(list(self._given))
         self.session_store.went_back(session)
         self._show_change(time, session, change)
         return str(change.title)
+
+    def _follow_painted(self, action: str, session: Session, last: HistoryEntry | None) -> None:
+        now = session.document.history.last
+        if action == "undo" and last is not None:
+            self.brush.follow_undo(session, last)
+        elif action == "redo" and now is not None:
+            self.brush.follow_redo(now)
 
     def _show_change(self, time: int, session: Session, change: Change) -> None:
         """Bring points, labels and the list of objects up to date after a session's action."""

@@ -1,6 +1,6 @@
 """Strokes in the Labels layer become actions of a session, and napari's undo becomes ours."""
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.document import Change
+from napari_intseg.session.history import HistoryEntry
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.session_store import SessionStore
 from napari_intseg.ui.layers.image_axes import ImageAxes
@@ -40,16 +41,15 @@ class _PaintedPart:
         return replace(self, indices=indices, old=self.old[chosen], new=self.new[chosen])
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class FromBefore:
     """Pixels of an object that was in the layer before, which a stroke met; `part.old` says whose.
 
-    They are the session's from then on, unless that is undone.
+    They are the session's from then on, unless that entry of its history is undone.
     """
 
-    label: int
     part: _PaintedPart
-    is_given_back: bool = False
+    entry: HistoryEntry
 
 
 class LabelsListener:
@@ -123,27 +123,24 @@ class LabelsListener:
             vars(self._labels).pop(name, None)
         self._put_back()
 
-    def follow_undo(self, session: Session, time: int, gone: Container[int]) -> None:
+    def follow_undo(self, session: Session, entry: HistoryEntry) -> None:
         """Leave objects from before as they were, when undo took back that a stroke met them.
 
         Parameters
         ----------
         session : Session
-            What undo or redo changed; not drawn yet.
-        time : int
-            Of the session.
-        gone : container of int
-            Objects that undo took out of the session.
+            As it is after undo; not drawn yet.
+        entry : HistoryEntry
+            What was taken back.
         """
-        for one in (met for met in self.from_before if met.part.time == time):
-            part = one.part
-            if one.label in gone and not one.is_given_back:
-                one.is_given_back = True
-                self._labels_writer.disown(part.indices)
-                self._labels_writer.put_back(part.indices, self._held(session, part), part.old)
-            elif one.label in session.objects and one.is_given_back:
-                one.is_given_back = False
-                self._labels_writer.own(part.indices)
+        for part in (met.part for met in self.from_before if met.entry is entry):
+            self._labels_writer.disown(part.indices)
+            self._labels_writer.put_back(part.indices, self._held(session, part), part.old)
+
+    def follow_redo(self, entry: HistoryEntry) -> None:
+        """Count pixels from before as the session's again, when it was done again."""
+        for part in (met.part for met in self.from_before if met.entry is entry):
+            self._labels_writer.own(part.indices)
 
     def hand_over_early(self) -> None:
         """Hand over strokes that came before there was a model, hence a session."""
@@ -176,18 +173,29 @@ class LabelsListener:
         """Hand the pixels that became one label to a session, as one entry of history."""
         olds = np.unique(np.concatenate([part.old[part.new == label] for part in parts]))
         for other in (int(old) for old in olds):
-            if other and other != label and other not in session.objects:
-                # of an object that came from elsewhere: known from now on, where it was painted
-                foreign = {p.plane: self._mask(session, p, p.old == other) for p in parts}
-                self._session_store.know([other])
-                session.paint(foreign, other)
-                met = [p.where(p.old == other) for p in parts if (p.old == other).any()]
-                self.from_before += [FromBefore(other, part) for part in met]
+            if other and other != label and not session.document.is_locked(other):
+                self._meet(session, parts, other, label)
         strokes = {part.plane: self._mask(session, part, part.new == label) for part in parts}
         change = session.paint(strokes, label)
         if label:
             self._session_store.know([label])
         self._on_change(parts[0].time, change)
+
+    def _meet(self, session: Session, parts: list[_PaintedPart], other: int, label: int) -> None:
+        """Have a session know pixels of an object from before where they become another label."""
+        met = []
+        for part in parts:
+            is_met = (part.old == other) & (part.new == label)
+            is_met &= ~self._labels_writer.owns(part.indices) & (self._held(session, part) != other)
+            if is_met.any():
+                met.append(part.where(is_met))
+        if not met:
+            return
+        self._session_store.know([other])
+        session.paint({p.plane: self._mask(session, p, p.old == other) for p in met}, other)
+        entry = session.document.history.last
+        if entry is not None:
+            self.from_before += [FromBefore(part, entry) for part in met]
 
     def _settle(self, session: Session, parts: list[_PaintedPart]) -> None:
         """Put back pixels that the session refused, and count the others as written by us."""

@@ -180,6 +180,11 @@ class LabelsWriter:
         """Count pixels as written here, because a person painted them for a session."""
         self._ours[indices] = True
 
+    def owns(self, indices: Indices) -> BoolArray:
+        """Whether pixels were written here, or painted by a person for a session."""
+        held: BoolArray = self._ours[indices]
+        return held
+
     def disown(self, indices: Indices) -> None:
         """Count pixels as another's, not to be taken back."""
         self._ours[indices] = False
