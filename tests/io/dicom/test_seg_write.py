@@ -53,6 +53,21 @@ def test_frames_lie_where_the_slices_lie(tmp_path, scanned, drawn):
         assert source.ReferencedSOPInstanceUID == frames[plane].header.uid
 
 
+@pytest.mark.parametrize("held", [None, ""])
+def test_slices_that_do_not_tell_their_thickness_get_a_segmentation(tmp_path, dicom, drawn, held):
+    slices = dicom.Scan().slices()
+    for one in slices:
+        if held is None:
+            del one.SliceThickness
+        else:
+            one.SliceThickness = held
+    volume = read_volume(dicom.Scan().write(tmp_path / "s", slices))
+    write_labels(tmp_path / "l.dcm", drawn, volume)
+    np.testing.assert_array_equal(read_mask(tmp_path / "l.dcm", volume), drawn)
+    measures = dcmread(tmp_path / "l.dcm").SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert float(measures[0].SliceThickness) == pytest.approx(2.5)
+
+
 def test_segments_have_names_codes_colours_and_how_they_were_made(tmp_path, dicom, drawn):
     volume = read_volume(dicom.Scan().write(tmp_path / "s"))
     drawn[4, 0, 0] = 9

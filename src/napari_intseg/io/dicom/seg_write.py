@@ -120,6 +120,10 @@ def _place(sources: list[Any], origin: DicomOrigin, like: Volume) -> _Placed:
         # in nuclear medicine they stand with the detector, where highdicom does not look
         sources[0].ImagePositionPatient = list(first.position)
         sources[0].ImageOrientationPatient = [*first.cols, *first.rows]
+    for source in sources if not is_multi else ():
+        if not source.get("SliceThickness"):
+            # highdicom copies it; where none is told, the distance of planes stands for it
+            source.SliceThickness = like.spacing[0]
     if origin.is_resampled or is_classic or (is_multi and len(sources) > 1):
         return _Placed(sources[:1] if is_multi else sources, _placing(origin, like), False)
     if is_multi:
