@@ -88,6 +88,24 @@ def test_coco_polygons_fill_holes_when_asked(tmp_path):
     assert len(ring["segmentation"]) == 1
 
 
+def test_names_are_categories_and_classes(tmp_path):
+    labels = np.zeros((6, 9), np.uint8)
+    labels[1:3, 1:3], labels[1:3, 5:8], labels[4:, 2:6] = 1, 2, 5
+    names = {1: "nucleus", 2: "", 5: "nucleus", 7: "not there"}
+    write_labels(tmp_path / "l.json", labels, Volume(labels), names=names)
+    content = json.loads((tmp_path / "l.json").read_text("utf-8"))
+    kinds = {one["id"]: one["name"] for one in content["categories"]}
+    assert set(kinds.values()) == {"object", "nucleus"}
+    found = {one["id"]: kinds[one["category_id"]] for one in content["annotations"]}
+    assert found == {1: "nucleus", 2: "object", 5: "nucleus"}
+    write_labels(tmp_path / "l.geojson", labels, Volume(labels), names=names)
+    features = json.loads((tmp_path / "l.geojson").read_text("utf-8"))["features"]
+    told = {f["properties"]["measurements"]["Label"]: f["properties"] for f in features}
+    assert told[1]["name"] == told[5]["classification"]["name"] == "nucleus"
+    assert told[2]["name"] == "Object 2"
+    assert "classification" not in told[2]
+
+
 def test_run_lengths_go_down_the_columns():
     assert run_lengths(np.array([[0, 1], [0, 1]], bool)) == [2, 2]
     assert run_lengths(np.array([[1, 0], [0, 1]], bool)) == [0, 1, 2, 1]

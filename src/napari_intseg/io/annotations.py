@@ -3,6 +3,7 @@
 import colorsys
 import json
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +18,18 @@ from napari_intseg.io.source import FileVolume
 
 Shape = Literal["auto", "rle", "polygon"]
 
+_OBJECT = "object"
+"""The category of objects that have no name."""
 
-def write_coco(path: Path, labels: Array, like: Volume, *, shape: Shape = "auto") -> None:
+
+def write_coco(
+    path: Path,
+    labels: Array,
+    like: Volume,
+    *,
+    shape: Shape = "auto",
+    names: Mapping[int, str] | None = None,
+) -> None:
     """Write labels as COCO instance annotations; an object's label is its id.
 
     Parameters
@@ -31,6 +42,8 @@ def write_coco(path: Path, labels: Array, like: Volume, *, shape: Shape = "auto"
     shape : "auto", "rle" or "polygon"
         Run lengths, or outlines along pixel edges, which hold no holes: "auto" writes run lengths
         for objects that have some, "polygon" fills them.
+    names : mapping of int to str, optional
+        What objects are called: each name is a category, "object" is that of the others.
 
     Raises
     ------
@@ -50,12 +63,19 @@ def write_coco(path: Path, labels: Array, like: Volume, *, shape: Shape = "auto"
     height, width = labels.shape
     name = like.source.path.name if isinstance(like, FileVolume) else path.stem
     numbers = [int(n) for n in np.unique(labels) if n]
+    called = {n: word for n, word in (names or {}).items() if word and n in numbers}
+    words = dict.fromkeys((_OBJECT, *sorted(called.values())))
+    kinds = {word: number for number, word in enumerate(words, 1)}
     content = {
         "info": {"description": "Labels of napari-intseg"},
         "licenses": [],
         "images": [{"id": 1, "file_name": name, "width": width, "height": height}],
-        "categories": [{"id": 1, "name": "object", "supercategory": ""}],
-        "annotations": [_annotation(labels == n, n, shape) for n in numbers],
+        "categories": [
+            {"id": number, "name": word, "supercategory": ""} for word, number in kinds.items()
+        ],
+        "annotations": [
+            _annotation(labels == n, n, shape, kinds[called.get(n, _OBJECT)]) for n in numbers
+        ],
     }
     path.write_text(json.dumps(content), encoding="utf-8")
 
@@ -68,7 +88,7 @@ def run_lengths(mask: BoolArray) -> list[int]:
     return [0, *runs] if flat.size and flat[0] else runs
 
 
-def _annotation(mask: BoolArray, number: int, shape: Shape) -> dict[str, Any]:
+def _annotation(mask: BoolArray, number: int, shape: Shape, category: int) -> dict[str, Any]:
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, left = int(rows[0]), int(cols[0])
     size = int(cols[-1]) - left + 1, int(rows[-1]) - top + 1
@@ -79,7 +99,7 @@ def _annotation(mask: BoolArray, number: int, shape: Shape) -> dict[str, Any]:
     return {
         "id": number,
         "image_id": 1,
-        "category_id": 1,
+        "category_id": category,
         "segmentation": segmentation,
         "area": int(np.count_nonzero(mask)),
         "bbox": [left, top, *size],
@@ -91,7 +111,12 @@ _GOLDEN = 0.618033988749895  # hues that follow one another differ most
 
 
 def write_geojson(
-    path: Path, labels: Array, like: Volume, time_step_s: float | None = None
+    path: Path,
+    labels: Array,
+    like: Volume,
+    time_step_s: float | None = None,
+    *,
+    names: Mapping[int, str] | None = None,
 ) -> None:
     """Write labels as polygons with holes along pixel edges; planes go into QuPath's `plane`.
 
@@ -105,6 +130,8 @@ def write_geojson(
         The image.
     time_step_s : float, optional
         That there is time; the format holds numbers of time points, not their distance.
+    names : mapping of int to str, optional
+        What objects are called: their `name`, and their `classification` in QuPath.
 
     References
     ----------
@@ -117,13 +144,15 @@ def write_geojson(
         feature
         for t, time in enumerate(times)
         for z, plane in enumerate(time if like.ndim == 3 else time[np.newaxis])
-        for feature in _features(plane, None if is_flat else {"c": -1, "z": z, "t": t})
+        for feature in _features(plane, None if is_flat else {"c": -1, "z": z, "t": t}, names or {})
     ]
     content = {"type": "FeatureCollection", "features": features}
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def _features(plane: Array, where: dict[str, int] | None) -> list[dict[str, Any]]:
+def _features(
+    plane: Array, where: dict[str, int] | None, names: Mapping[int, str]
+) -> list[dict[str, Any]]:
     numbers = [int(n) for n in np.unique(plane) if n]
     ranks = np.searchsorted(numbers, plane) + 1
     ranks[plane == 0] = 0
@@ -148,13 +177,19 @@ def _features(plane: Array, where: dict[str, int] | None) -> list[dict[str, Any]
                 "geometry": geometry,
                 "properties": {
                     "objectType": "annotation",
-                    "name": f"Object {number}",
+                    "name": names.get(number) or f"Object {number}",
                     "color": _colour(number),
                     "measurements": {"Label": number},
+                    **_classified(names.get(number), number),
                 },
             }
         )
     return found
+
+
+def _classified(name: str | None, number: int) -> dict[str, Any]:
+    """Return the class of an object that has a name, as QuPath reads it."""
+    return {"classification": {"name": name, "color": _colour(number)}} if name else {}
 
 
 def _closed(ring: Ring, col: int, row: int) -> list[list[int]]:

@@ -127,7 +127,7 @@ def write_labels(
     ome_zarr : "0.4" or "0.5", optional
         Version of OME-Zarr; by default that of the image, else 0.4.
     names, algorithm
-        What the objects are called and what made them, for DICOM.
+        What the objects are called, for DICOM, COCO and GeoJSON, and what made them, for DICOM.
     time_step_s : float, default 0.0
         Seconds between the time points; 0 if it is not known.
 
@@ -150,6 +150,10 @@ def write_labels(
             write_ome_zarr(made, smallest, like, step, image=image, version=ome_zarr)
         elif kind in _DICOM:
             _DICOM[kind](made, smallest, like, names=names, algorithm=algorithm)
+        elif kind == "coco":
+            write_coco(made, smallest, like, names=names)
+        elif kind == "geojson":
+            write_geojson(made, smallest, like, step, names=names)
         else:
             _WRITERS[kind](made, smallest, like, step)
 
@@ -324,10 +328,6 @@ def _write_npy(path: Path, labels: Array, _like: Volume, _step: float | None = N
     path.write_bytes(content.getbuffer())
 
 
-def _write_coco(path: Path, labels: Array, like: Volume, _step: None = None) -> None:
-    write_coco(path, labels, like)
-
-
 def _move(folder: Path, path: Path, overwrite: bool) -> None:
     """Move what was written into place, in one step whatever it consists of."""
     if path.suffix.lower() in _DATA:
@@ -389,6 +389,4 @@ _WRITERS: dict[str, Callable[..., None]] = {
     "picture": _write_png,
     "npy": _write_npy,
     "hdf5": write_hdf5,
-    "coco": _write_coco,
-    "geojson": write_geojson,
 }
