@@ -83,6 +83,7 @@ def test_a_click_without_a_number_is_for_the_object_that_it_lies_in(cells, capsy
     assert [labels[30, col] for col in CENTRES] == [1, 2, 3]
 
 
+@pytest.mark.filterwarnings("ignore:the source series has no study UID")
 def test_objects_and_names_of_dicom_seg_are_kept(shared, tmp_path):
     pytest.importorskip("highdicom")
     folder = shared / "data/samples/ct_dicom_series"

@@ -334,7 +334,7 @@ def test_an_image_on_another_grid_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("folder", "layout", "objects"),
-    [("GrabCut", "grabcut", 50), ("Berkeley", "berkeley", 100), ("microscopy", "plain", 624)],
+    [("GrabCut", "grabcut", 50), ("Berkeley", "berkeley", 100), ("microscopy", "plain", 819)],
 )
 def test_published_sets_are_read(shared, folder, layout, objects):
     found = open_datasets(shared / "data" / "eval" / folder)

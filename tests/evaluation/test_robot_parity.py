@@ -8,7 +8,7 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import LOGIT_LIMIT, Answer, Prepared, Traits, ZoomIn, sigmoid
 from napari_intseg.evaluation.metrics import iou
 from napari_intseg.evaluation.robot import RobotUser
-from napari_intseg.inference.predict import predict_slice
+from napari_intseg.inference.predict import Options, predict_slice
 
 
 class FormulaNetwork:
@@ -53,6 +53,7 @@ def click_until(model, image, truth, max_clicks, stop_iou):
             lambda rows, cols: image[rows, cols],
             truth.shape,
             Prompts(tuple(clicks)),
+            Options.published(),
             prev=answer,
         )
         mask = answer.patch.mask(model.traits.threshold)

@@ -177,7 +177,7 @@ def test_ritm_learns_and_is_itself_again(ritm_file: Path):
     def ask(clicks, prev=None):
         return predict_slice(
             model, lambda r, c: image[r, c], truth.shape, Prompts(clicks),
-            Options(zoom_in=None), prev=prev,
+            Options.published(zoom_in=None), prev=prev,
         )  # fmt: skip
 
     first = ask((Click(40, 60),))
@@ -188,7 +188,7 @@ def test_ritm_learns_and_is_itself_again(ritm_file: Path):
     plain = load_model("ritm-hrnet18s", weights=ritm_file, device="cpu")
     unlearnt = predict_slice(
         plain, lambda r, c: image[r, c], truth.shape, Prompts((Click(40, 60), asked)),
-        Options(zoom_in=None), prev=first,
+        Options.published(zoom_in=None), prev=first,
     )  # fmt: skip
     gained = second.patch.full()[20, 30] - unlearnt.patch.full()[20, 30]
     assert sign * gained > 0.05
