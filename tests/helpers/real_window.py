@@ -30,6 +30,21 @@ def breathe(seconds: float = 0.05) -> None:
     turn(lambda: time.monotonic() > end)
 
 
+def activate(widget: Any) -> None:
+    """Give a window the keyboard, and wait until it has it.
+
+    Without a window manager a window that is not yet on the screen cannot get it: ask until it has.
+    """
+
+    def has_it() -> bool:
+        window = widget.window()
+        if not window.isActiveWindow():
+            window.activateWindow()
+        return bool(window.isActiveWindow())
+
+    turn(has_it)
+
+
 class Window:
     """A viewer with the widget docked, its model loaded; `close` it at the end."""
 

@@ -18,7 +18,7 @@ from napari_intseg.ui.panels.focus import canvas_of
 from napari_intseg.ui.panels.object_panel import CLASS, NAME, SIZE, STATE
 from napari_intseg.ui.panels.section import Section
 from napari_intseg.ui.panels.status_panel import StatusPanel
-from real_window import LEFT, Window, breathe, turn
+from real_window import LEFT, Window, activate, breathe, turn
 
 pytestmark = pytest.mark.gui
 
@@ -258,7 +258,7 @@ class TestWheelAndKeys:
         for one in (model, reach, window.widget.tabs.tabBar()):
             turn_wheel(one)
         assert (model.currentIndex(), reach.value(), window.widget.tabs.currentIndex()) == before
-        window.widget.activateWindow()
+        activate(window.widget)
         reach.setFocus()
         turn(reach.hasFocus)
         turn_wheel(reach, 1)
@@ -281,37 +281,32 @@ class TestWheelAndKeys:
 
     def test_after_a_choice_the_keys_are_those_of_the_canvas(self, opened, picture):
         window = opened(picture)
-        window.widget.activateWindow()
+        activate(window.widget)
         contrast = window.widget.image_panel.contrast
         contrast.setFocus()
         contrast.setCurrentIndex(2)
         contrast.activated.emit(2)
-        breathe()
-        assert QApplication.focusWidget() is canvas_of(window.widget.window())
+        canvas = canvas_of(window.widget.window())
+        turn(lambda: QApplication.focusWidget() is canvas)
         window.widget.object_panel.each.setFocus()
         QTest.mouseClick(window.widget.object_panel.each, LEFT)
-        breathe()
-        focused = QApplication.focusWidget()
-        assert focused is canvas_of(window.widget.window())
-        QTest.keyClick(focused, Qt.Key.Key_N)
-        breathe()
-        assert window.controller.image_controller is not None
+        turn(lambda: QApplication.focusWidget() is canvas)
+        QTest.keyClick(canvas, Qt.Key.Key_N)
+        turn(lambda: window.controller.image_controller is not None)
 
     def test_a_row_gives_the_keys_back_and_a_name_is_typed_into_it(self, opened, picture):
         window = opened(picture)
-        window.widget.activateWindow()
+        activate(window.widget)
         window.press(Qt.Key.Key_N)
         window.settle()
         table, canvas = window.widget.object_panel.table, canvas_of(window.widget.window())
         cell = table.visualRect(table.model().index(0, NAME)).center()
         table.setFocus()
         QTest.mouseClick(table.viewport(), LEFT, pos=cell)
-        breathe()
-        assert QApplication.focusWidget() is canvas
+        turn(lambda: QApplication.focusWidget() is canvas)
         QTest.mouseDClick(table.viewport(), LEFT, pos=cell)
-        breathe()
+        turn(lambda: isinstance(QApplication.focusWidget(), QLineEdit))
         editor = QApplication.focusWidget()
-        assert isinstance(editor, QLineEdit)
         QTest.keyClicks(editor, "nucleus")
         QTest.keyClick(editor, Qt.Key.Key_Return)
         breathe()
