@@ -309,9 +309,8 @@ class TestWheelAndKeys:
         editor = QApplication.focusWidget()
         QTest.keyClicks(editor, "nucleus")
         QTest.keyClick(editor, Qt.Key.Key_Return)
-        breathe()
-        assert table.words(0).startswith("Object 1: nucleus")
-        assert QApplication.focusWidget() is canvas
+        turn(lambda: table.words(0).startswith("Object 1: nucleus"))
+        turn(lambda: QApplication.focusWidget() is canvas)
 
 
 class TestFirstClick:
