@@ -26,6 +26,7 @@ COMMANDS = (
     "compare",
     "train",
     "replay",
+    "agree",
     "serve",
 )
 """Sub-commands, each a module of this package with `HELP`, `DESCRIPTION`, `add_arguments(parser)`
