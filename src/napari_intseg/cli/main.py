@@ -27,6 +27,7 @@ COMMANDS = (
     "train",
     "replay",
     "agree",
+    "workload",
     "serve",
 )
 """Sub-commands, each a module of this package with `HELP`, `DESCRIPTION`, `add_arguments(parser)`

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         inputs = args.journal, args.image, args.compare, args.weights
         check_target(args.output, *inputs, overwrite=args.overwrite)
-    written, wanted = _journal(args.journal)
+    written, wanted = read_journal_or_labels(args.journal)
     scan, told = find_scan(args, written)
     if args.output is not None:
         check_fits(args.output, scan.volume)
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     return DIFFERENT if told else 0
 
 
-def _journal(path: Path) -> "tuple[Written, Path | None]":
+def read_journal_or_labels(path: Path) -> "tuple[Written, Path | None]":
     """Return what a journal says, and the labels it stays with if those were given and are read."""
     from napari_intseg.io.suffixes import READABLE, ending_of
     from napari_intseg.session.journal.reader import read_journal, read_journal_of

@@ -252,9 +252,7 @@ def agreement_csv(found: Agreement, names: Sequence[str]) -> str:
     return out.getvalue()
 
 
-def _compared(
-    readers: Sequence[Array], label: int, spacing: tuple[float, ...]
-) -> ObjectAgreement:
+def _compared(readers: Sequence[Array], label: int, spacing: tuple[float, ...]) -> ObjectAgreement:
     box = _box_of([one == label for one in readers])
     assert box is not None
     masks = [np.asarray(one[box] == label) for one in readers]

@@ -55,7 +55,9 @@ def staple(readers: Sequence[Array]) -> Array:
             step = sitk.STAPLEImageFilter()
             step.SetMaximumIterations(_MAX_ROUNDS)
             step.SetForegroundValue(1.0)
-            likely = sitk.GetArrayFromImage(step.Execute([sitk.GetImageFromArray(m) for m in masks]))
+            likely = sitk.GetArrayFromImage(
+                step.Execute([sitk.GetImageFromArray(m) for m in masks])
+            )
         wins = likely >= best[box]
         best[box][wins] = likely[wins]
         out[box][wins] = label
