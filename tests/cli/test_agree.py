@@ -35,7 +35,8 @@ def test_all_is_written_with_the_geometry(readers, capsys, rule):
     assert (readers / "t.csv").read_text().startswith("object,voxels a.nii.gz,")
 
 
-def test_numbers_of_other_readers_are_matched(readers, capsys):
+@pytest.mark.usefixtures("readers")
+def test_numbers_of_other_readers_are_matched(capsys):
     image = sitk.ReadImage("b.nii.gz") * 9
     sitk.WriteImage(image, "nine.nii.gz")
     assert main(["agree", "a.nii.gz", "nine.nii.gz"]) == 0

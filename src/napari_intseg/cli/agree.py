@@ -1,9 +1,14 @@
 """`napari-intseg agree`: two or more readers' labels become agreement, a map and a consensus."""
 
 import argparse
+import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_intseg.cli import dicom_options
+
+if TYPE_CHECKING:
+    from napari_intseg.evaluation.agreement import Agreement
 
 HELP = "tell how well two or more readers agree, and what they agree on"
 DESCRIPTION = """Compare labels that two or more readers made of the same image: Dice, mean surface
@@ -68,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.map, args.consensus):
         if path is not None:
             check_target(path, *inputs, overwrite=args.overwrite)
-    for number, path in enumerate(written):
-        check_apart(path, *written[:number])
+    for one, other in itertools.combinations(written, 2):
+        check_apart(other, one)
     like = dicom_options.read_image(args, args.image or args.labels[0])
     with dicom_options.told():
         readers = [read_mask(path, like) for path in args.labels]
@@ -84,17 +89,21 @@ def run(args: argparse.Namespace) -> int:
         rule = staple if args.rule == "staple" else majority
         write_labels(args.consensus, rule(readers), like, overwrite=args.overwrite)
     if not args.quiet:
-        for one in found.objects:
-            sizes = ", ".join(map(str, one.voxels))
-            print(
-                f"object {one.label}: Dice {one.dice:.3f}, HD95 {one.distance.hd95_mm:.2f} mm, "
-                f"voxels {sizes}"
-            )
-        count = len(found.objects)
-        print(
-            f"{len(readers)} readers, {count} object{'s' * (count != 1)}: mean Dice "
-            f"{found.mean_dice:.3f}, kappa {found.kappa:.3f}"
-        )
+        _tell(found, len(readers))
         for path in written:
             print(f"wrote {path}")
     return 0
+
+
+def _tell(found: "Agreement", readers: int) -> None:
+    for one in found.objects:
+        sizes = ", ".join(map(str, one.voxels))
+        print(
+            f"object {one.label}: Dice {one.dice:.3f}, HD95 {one.distance.hd95_mm:.2f} mm, "
+            f"voxels {sizes}"
+        )
+    count = len(found.objects)
+    print(
+        f"{readers} readers, {count} object{'s' * (count != 1)}: mean Dice "
+        f"{found.mean_dice:.3f}, kappa {found.kappa:.3f}"
+    )

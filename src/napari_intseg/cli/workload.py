@@ -5,8 +5,8 @@ from pathlib import Path
 
 HELP = "tell what the work took: time, clicks, planes, what was accepted"
 DESCRIPTION = """Read the journals of sessions and tell how long each object took, how many clicks,
-boxes, scribbles and strokes, on how many planes, and which answers were accepted unchanged; then the
-same as a paragraph for a paper's methods section. Neither images nor models are needed.
+boxes, scribbles and strokes, on how many planes, and which answers were accepted unchanged; then
+the same as a paragraph for a paper's methods section. Neither images nor models are needed.
 
 JOURNAL is a journal, or labels that were exported with one. A gap of more than a minute between two
 actions is a pause and not counted (--pause).
@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     check_report(args.output, *args.journals, overwrite=args.overwrite)
     if not args.pause > 0:
         raise DataError(
-            f"--pause does not fit: expected seconds above 0, got {args.pause}. Leave it out for 60."
+            f"--pause does not fit: expected seconds above 0, got {args.pause}. "
+            "Leave it out for 60."
         )
     parts = {
         str(path): workload(read_journal_or_labels(path)[0], pause_s=args.pause)

@@ -1,6 +1,7 @@
 """What several readers most likely meant, each weighed by how well they agree with the others."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,8 +38,9 @@ def staple(readers: Sequence[Array]) -> Array:
     .. [1] Warfield, S. K., Zou, K. H., Wells, W. M. "Simultaneous truth and performance level
        estimation (STAPLE)", IEEE Transactions on Medical Imaging 23, 2004.
     """
-    import SimpleITK as sitk
+    import SimpleITK
 
+    sitk: Any = SimpleITK  # most of it has no annotations
     if len(readers) < 2 or len({one.shape for one in readers}) > 1:
         raise DataError(
             "readers do not fit: expected two or more on one grid, got shapes "
@@ -52,12 +54,9 @@ def staple(readers: Sequence[Array]) -> Array:
         if all((mask == masks[0]).all() for mask in masks):
             likely = masks[0].astype(float)  # nothing to estimate: the answer is what all say
         else:
-            step = sitk.STAPLEImageFilter()
-            step.SetMaximumIterations(_MAX_ROUNDS)
-            step.SetForegroundValue(1.0)
-            likely = sitk.GetArrayFromImage(
-                step.Execute([sitk.GetImageFromArray(m) for m in masks])
-            )
+            images = [sitk.GetImageFromArray(mask) for mask in masks]
+            found = sitk.STAPLE(images, maximumIterations=_MAX_ROUNDS)
+            likely = sitk.GetArrayFromImage(found)
         wins = likely >= best[box]
         best[box][wins] = likely[wins]
         out[box][wins] = label

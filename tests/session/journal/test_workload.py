@@ -129,7 +129,7 @@ def test_recorded_sessions_are_counted(path):
     work = workload(written)
     clicks = sum(line["do"] == "add_clicks" for line in written.actions)
     assert sum(one.clicks for one in work.objects) >= clicks - 1
-    assert "segmented interactively" in methods_paragraph(work)
+    assert "was used to segment" in methods_paragraph(work)
     assert len(workload_csv({"one": work}).splitlines()) == len(work.objects) + 1
 
 
@@ -159,7 +159,7 @@ def test_the_command_writes_a_table_and_a_paragraph(tmp_path, capsys):
     assert main(["workload", str(JOURNALS / "ct.jsonl"), "-o", str(table)]) == 0
     told = capsys.readouterr().out
     assert "object 1:" in told
-    assert "interactively in napari-intseg" in told
+    assert "was used to segment 2 objects on 1 image interactively" in told
     assert table.read_text().startswith("journal,time,object,seconds,clicks,")
     assert main(["workload", str(tmp_path / "gone.jsonl")]) == 2
     assert main(["workload", str(JOURNALS / "ct.jsonl"), "--pause", "0"]) == 2

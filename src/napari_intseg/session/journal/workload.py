@@ -1,4 +1,4 @@
-"""What the work on an image took, read from its journal: time, clicks, planes, what was accepted."""
+"""What the work on an image took, by its journal: time, clicks, planes, what was accepted."""
 
 import csv
 import io
@@ -185,13 +185,13 @@ def methods_paragraph(work: Workload, images: int = 1) -> str:
     unchanged = (
         ""
         if shares[0] != shares[0]
-        else f" The first answers were accepted unchanged for {shares[0]:.0%} of the objects and on "
-        f"{shares[1]:.0%} of the answered planes."
+        else f" The first answers were accepted unchanged for {shares[0]:.0%} of the objects "
+        f"and on {shares[1]:.0%} of the answered planes."
     )
     using = f" with {' and '.join(work.models)}" if work.models else ""
     return (
-        f"{count} object{_s(count)} on {images} image{_s(images)} {'was' if count == 1 else 'were'} "
-        f"segmented interactively in napari-intseg {work.version}{using}. An object took a median of "
+        f"napari-intseg {work.version}{using} was used to segment {count} object{_s(count)} on "
+        f"{images} image{_s(images)} interactively. An object took a median of "
         f"{_median([one.seconds for one in work.objects]):.1f} s and "
         f"{_median([one.interactions for one in work.objects]):g} interactions (clicks, boxes, "
         f"scribbles and brush strokes), given on a median of "
@@ -232,7 +232,8 @@ class _Count:
             except (KeyError, TypeError, ValueError, AttributeError, IndexError) as err:
                 raise JournalError(
                     f"journal is damaged: expected {line.get('do')!r} with its arguments on line "
-                    f"{number}, got {type(err).__name__}: {err}. Remove that line and those after it."
+                    f"{number}, got {type(err).__name__}: {err}. "
+                    "Remove that line and those after it."
                 ) from err
         kept = tuple(one for one in self._works.values() if not one.is_removed and _is_begun(one))
         removed = sum(one.is_removed for one in self._works.values())
