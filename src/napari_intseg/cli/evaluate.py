@@ -15,7 +15,9 @@ HELP = "measure models on images with known masks"
 DESCRIPTION = """Measure how many clicks models need. A robot user clicks on the errors of each
 answer, as the published benchmarks do.
 
-Reads the layouts of GrabCut, Berkeley, DAVIS, COCO_MVal, SBD and Pascal VOC, and plain folders with
+Reads published data sets as they are unpacked (GrabCut, Berkeley, BSDS500, DAVIS, COCO, LVIS, SBD,
+Pascal VOC, Cityscapes, ADE20K, ISBI EM, IDRiD, ISPRS, DeepGlobe, run lengths of Kaggle, Cell
+Tracking Challenge, Cellpose, Decathlon, nnU-Net, BraTS), and plain folders with
 images/ and masks/ (2-D files and volumes). A folder that holds several such folders is measured
 folder by folder. Ctrl-C ends the run and keeps what is done.
 
@@ -59,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_data(data: Any) -> None:
     data.add_argument("--layout", default="auto", help="default: found out")
-    data.add_argument("--split", help="list of images in SBD and Pascal VOC; default: val")
+    data.add_argument("--split", help="which list or subfolder of the set; default: val")
     data.add_argument(
         "--masks", action="append", default=[], metavar="[NAME=]KIND",
         help="binary, instances or classes; for data sets with NAME in their name",

@@ -1,13 +1,27 @@
 """Folders of images with known masks become objects to segment."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from napari_intseg.errors import DataError
+from napari_intseg.evaluation.folders import (
+    ImageMaskPair,
+    Layout,
+    Pairs,
+    Split,
+    files_in,
+    first_with,
+    listed,
+    pair_up,
+    stem_of,
+    with_folders,
+)
+from napari_intseg.evaluation.label_files import LabelFile
+from napari_intseg.evaluation.palettes import VOC_NAMES
+from napari_intseg.evaluation.published import PUBLISHED, dataset_json_names
 from napari_intseg.evaluation.truth import (
     IMAGE_SUFFIXES,
     KINDS,
@@ -22,42 +36,15 @@ from napari_intseg.evaluation.truth import (
     read_labels,
 )
 
+__all__ = [
+    "ALIASES", "LAYOUTS", "PLAIN_FOLDERS", "VOC_BORDER", "Choices", "Dataset", "DatasetEntry",
+    "ImageMaskPair", "Layout", "Split", "detect", "files_in", "open_datasets", "pair_up", "stem_of",
+]  # fmt: skip
+
 VOC_BORDER = (224 * 65536 + 224 * 256 + 192, 255)
 """Pascal VOC's border as a colour and as the index of its palette."""
 
 PLAIN_FOLDERS = (("images", "masks"), ("images", "labels"), ("imagesTr", "labelsTr"))
-_MASK_ENDINGS = ("_mask", "_masks", "_label", "_labels", "_seg")
-
-
-@dataclass(frozen=True, slots=True)
-class ImageMaskPair:
-    """An image file and its mask file; `name` is unique within the set."""
-
-    name: str
-    image: Path
-    mask: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How one published data set is laid out.
-
-    Parameters
-    ----------
-    title : str
-        What people know it by.
-    root : callable
-        ``root(folder)`` returns where the set lies, the folder itself or one below it, or None.
-    pairs : callable
-        ``pairs(root, split)`` returns its images with their masks, sorted by name.
-    rules : MaskRules
-        How its masks are read.
-    """
-
-    title: str
-    root: Callable[[Path], Path | None]
-    pairs: Callable[[Path, str | None], tuple[ImageMaskPair, ...]]
-    rules: MaskRules
 
 
 def detect(folder: Path) -> str | None:
@@ -65,58 +52,8 @@ def detect(folder: Path) -> str | None:
     return next((name for name, layout in LAYOUTS.items() if layout.root(folder)), None)
 
 
-def pair_up(images: Iterable[Path], masks: Iterable[Path]) -> tuple[ImageMaskPair, ...]:
-    """Return each mask with the image of the same stem, sorted by name.
-
-    A mask's stem may have an ending such as ``_mask`` or ``#2`` (several masks on one photograph)
-    that the image's lacks.
-
-    Raises
-    ------
-    DataError
-        If a mask has no image.
-    """
-    by_stem = {stem_of(path): path for path in images}
-    pairs = []
-    for mask in sorted(masks, key=lambda path: path.name):
-        stem = stem_of(mask)
-        found = next((by_stem[s] for s in _image_stems(stem) if s in by_stem), None)
-        if found is None:
-            raise DataError(
-                f"mask has no image: expected an image named {stem!r}, got none beside "
-                f"{str(mask)!r}. Give image and mask the same name."
-            )
-        pairs.append(ImageMaskPair(stem, found, mask))
-    return tuple(pairs)
-
-
-def stem_of(path: Path) -> str:
-    """Return a file's name without its ending, ``.nii.gz`` counted as one."""
-    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
-
-
-def _image_stems(stem: str) -> list[str]:
-    endings = [stem.removesuffix(end) for end in _MASK_ENDINGS if stem.endswith(end)]
-    return [stem, re.sub(r"#\d+$", "", stem), *endings]
-
-
-def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """Return the files with one of the endings, sorted, hidden ones left out."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.name.lower().endswith(suffixes) and not path.name.startswith(".")
-    )
-
-
-def _has(folder: Path, *names: str) -> Path | None:
-    return folder if all((folder / name).is_dir() for name in names) else None
-
-
-def _two_folders(
-    images: str, masks: str
-) -> Callable[[Path, str | None], tuple[ImageMaskPair, ...]]:
-    def pairs(root: Path, _: str | None) -> tuple[ImageMaskPair, ...]:
+def _two_folders(images: str, masks: str) -> Pairs:
+    def pairs(root: Path, _: Split) -> tuple[ImageMaskPair, ...]:
         return pair_up(
             files_in(root / images, IMAGE_SUFFIXES + VOLUME_SUFFIXES),
             files_in(root / masks, MASK_SUFFIXES + VOLUME_SUFFIXES),
@@ -126,83 +63,71 @@ def _two_folders(
 
 
 def _is_berkeley(folder: Path) -> Path | None:
-    if _has(folder, "images", "masks") is None:
+    if with_folders(folder, "images", "masks") is None:
         return None
     named = "berkeley" in folder.name.lower()
     return folder if named or any("#" in p.name for p in (folder / "masks").iterdir()) else None
 
 
 def _plain_names(folder: Path) -> tuple[str, str] | None:
-    return next((names for names in PLAIN_FOLDERS if _has(folder, *names)), None)
+    return next((names for names in PLAIN_FOLDERS if with_folders(folder, *names)), None)
 
 
-def _plain_pairs(root: Path, split: str | None) -> tuple[ImageMaskPair, ...]:
+def _plain_pairs(root: Path, split: Split) -> tuple[ImageMaskPair, ...]:
     names = _plain_names(root)
     assert names is not None
     return _two_folders(*names)(root, split)
 
 
-def _first_with(*names: str, below: tuple[str, ...]) -> Callable[[Path], Path | None]:
-    def root(folder: Path) -> Path | None:
-        places = (folder, *(folder / name for name in below))
-        return next((place for place in places if _has(place, *names)), None)
+def _sbd_pairs(folder: str, reader: str) -> Pairs:
+    def pairs(root: Path, split: Split) -> tuple[ImageMaskPair, ...]:
+        """Return the images of a list, ``val.txt`` by default, or all if there are no lists."""
+        masks = listed(files_in(root / folder, (".mat",)), root, split)
+        images = files_in(root / "img", IMAGE_SUFFIXES)
+        return pair_up(images, masks, read=lambda path: LabelFile(path, reader))
 
-    return root
-
-
-def _sbd_pairs(root: Path, split: str | None) -> tuple[ImageMaskPair, ...]:
-    """Return the images of a list, ``val.txt`` by default, or all if there are no lists."""
-    masks = files_in(root / "inst", (".mat",))
-    masks = _listed(masks, root, split)
-    return pair_up(files_in(root / "img", IMAGE_SUFFIXES), masks)
+    return pairs
 
 
-def _voc_pairs(root: Path, split: str | None) -> tuple[ImageMaskPair, ...]:
-    masks = files_in(root / "SegmentationObject", (".png",))
-    masks = _listed(masks, root / "ImageSets" / "Segmentation", split)
-    return pair_up(files_in(root / "JPEGImages", IMAGE_SUFFIXES), masks)
-
-
-def _listed(masks: list[Path], folder: Path, split: str | None) -> list[Path]:
-    path = folder / f"{split or 'val'}.txt"
-    if not path.is_file():
-        if split is None:
-            return masks
-        there = sorted(p.stem for p in folder.glob("*.txt")) if folder.is_dir() else []
-        raise DataError(
-            f"split does not exist: expected one of {', '.join(there) or 'none, leave it out'}, "
-            f"got {split!r}. Choose a list that lies in the data set."
+def _voc_pairs(folder: str) -> Pairs:
+    def pairs(root: Path, split: Split) -> tuple[ImageMaskPair, ...]:
+        masks = listed(
+            files_in(root / folder, (".png",)), root / "ImageSets" / "Segmentation", split
         )
-    names = set(path.read_text(encoding="utf-8").split())
-    return [mask for mask in masks if mask.stem in names]
+        return pair_up(files_in(root / "JPEGImages", IMAGE_SUFFIXES), masks)
+
+    return pairs
 
 
 _GRABCUT = MaskRules("binary", ignore=(128,), above=128)
 
 LAYOUTS: dict[str, Layout] = {
     "grabcut": Layout(
-        "GrabCut", lambda f: _has(f, "data_GT", "boundary_GT"),
+        "GrabCut", lambda f: with_folders(f, "data_GT", "boundary_GT"),
         _two_folders("data_GT", "boundary_GT"), _GRABCUT,
     ),
     "berkeley": Layout("Berkeley", _is_berkeley, _two_folders("images", "masks"), _GRABCUT),
     "davis": Layout(
-        "DAVIS, COCO_MVal", lambda f: _has(f, "img", "gt"),
+        "DAVIS, COCO_MVal", lambda f: with_folders(f, "img", "gt"),
         _two_folders("img", "gt"), MaskRules("binary"),
     ),
     "sbd": Layout(
-        "SBD", _first_with("img", "inst", below=("dataset", "benchmark_RELEASE/dataset")),
-        _sbd_pairs, MaskRules("instances"),
+        "SBD", first_with("img", "inst", below=("dataset", "benchmark_RELEASE/dataset")),
+        _sbd_pairs("inst", "sbd-instances"), MaskRules("instances"), lambda _: VOC_NAMES,
+        _sbd_pairs("cls", "sbd-classes"),
     ),
     "pascal-voc": Layout(
         "Pascal VOC",
-        _first_with(
+        first_with(
             "JPEGImages", "SegmentationObject", below=("VOC2012", "VOCdevkit/VOC2012")
         ),
-        _voc_pairs, MaskRules("instances", ignore=VOC_BORDER),
+        _voc_pairs("SegmentationObject"), MaskRules("instances", ignore=VOC_BORDER),
+        lambda _: VOC_NAMES, _voc_pairs("SegmentationClass"),
     ),
+    **PUBLISHED,
     "plain": Layout(
         "images/ and masks/", lambda f: f if _plain_names(f) else None,
-        _plain_pairs, MaskRules("auto", min_px=100, max_objects=10),
+        _plain_pairs, MaskRules("auto", min_px=100, max_objects=10), dataset_json_names,
     ),
 }  # fmt: skip
 """Every layout by name; the first that fits a folder is taken."""
@@ -212,6 +137,18 @@ ALIASES = {
     "coco-mval": "davis",
     "voc": "pascal-voc",
     "pascal_voc": "pascal-voc",
+    "davis-2016": "video",
+    "davis-2017": "video",
+    "youtube-vos": "video",
+    "lvis": "coco",
+    "bsds500": "bsds",
+    "crackforest": "crack-forest",
+    "vaihingen": "isprs",
+    "potsdam": "isprs",
+    "kaggle-clouds": "run-lengths",
+    "tgs-salt": "run-lengths",
+    "decathlon": "plain",
+    "ctc": "cell-tracking",
 }
 
 
@@ -227,7 +164,10 @@ class Choices:
     layout : str
         One of `LAYOUTS`, or "auto".
     split : str or None
-        The list of images in SBD and Pascal VOC; None: "val", or all if there is no such list.
+        The list of images or the subfolder, in sets that have them; None: `usual_split`, or all
+        if there is no such list.
+    usual_split : str
+        Of a set that has several, which one is read where nobody named one.
     masks : mapping of str to str
         Kind of the masks, by a part of the data set's name; the key "" is for all others.
     ignore : tuple of int or None
@@ -250,6 +190,7 @@ class Choices:
 
     layout: str = "auto"
     split: str | None = None
+    usual_split: str = "val"
     masks: Mapping[str, Kind] = field(default_factory=dict)
     ignore: tuple[int, ...] | None = None
     min_px: int | None = None
@@ -267,7 +208,7 @@ class DatasetEntry:
     dataset: str
     name: str
     image: Path
-    mask: Path
+    mask: Path | LabelFile
     rules: MaskRules
     objects: tuple[ObjectRef, ...]
 
@@ -284,11 +225,14 @@ class Dataset:
         Name of its layout.
     entries : tuple of DatasetEntry
         Sorted by name.
+    names : mapping of int to str
+        What the numbers of its classes mean, as far as the set says.
     """
 
     name: str
     layout: str
     entries: tuple[DatasetEntry, ...]
+    names: Mapping[int, str] = field(default_factory=dict, compare=False)
 
     @property
     def n_objects(self) -> int:
@@ -370,7 +314,7 @@ def _open(folder: Path, layout_name: str, name: str, choices: Choices) -> Datase
     layout = LAYOUTS[layout_name]
     root = layout.root(folder)
     assert root is not None
-    pairs = layout.pairs(root, choices.split)
+    pairs = layout.pairs(root, Split(choices.split, choices.usual_split))
     rules = _resolve(_chosen(layout.rules, name, choices), pairs, choices)
     entries = [_entry(name, pair, rules) for pair in pairs]
     entries = _limited([entry for entry in entries if entry.objects], choices.limit)
@@ -380,7 +324,7 @@ def _open(folder: Path, layout_name: str, name: str, choices: Choices) -> Datase
             f"pixels, got {len(pairs)} masks in {str(folder)!r}. Choose a smaller size or another "
             "kind of masks."
         )
-    return Dataset(name, layout_name, tuple(entries))
+    return Dataset(name, layout_name, tuple(entries), dict(layout.names(root)))
 
 
 def _chosen(rules: MaskRules, name: str, choices: Choices) -> MaskRules:

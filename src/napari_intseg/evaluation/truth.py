@@ -13,6 +13,7 @@ from scipy.ndimage import label
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, FileError
+from napari_intseg.evaluation.label_files import LabelFile
 from napari_intseg.evaluation.robot import Truth
 from napari_intseg.io.arrays import read_npy
 from napari_intseg.io.paths import check_regular
@@ -94,7 +95,7 @@ class ObjectRef:
         return value + piece + plane
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: Path | LabelFile) -> Labels:
     """Read a mask file as integers, (H, W) or (D, H, W).
 
     Palette images give their indices. Colours become one number, ``red·65536 + green·256 + blue``,
@@ -107,6 +108,8 @@ def read_labels(path: Path) -> Labels:
     DataError
         If it holds fractions, or is neither a slice nor a volume.
     """
+    if isinstance(path, LabelFile):
+        return path.read()
     raw = _read(path, palette=True)
     if raw.ndim > 2 and raw.shape[-1] in (3, 4) and raw.dtype == np.uint8:
         raw = _colours_to_numbers(raw)
@@ -135,7 +138,10 @@ def read_image(path: Path, shape: tuple[int, ...]) -> Volume:
     """
     suffix = _suffix(path)
     volume: Volume | None = None
-    if suffix in (*VOLUME_SUFFIXES, *_TIFF_SUFFIXES):
+    if suffix in VOLUME_SUFFIXES:
+        # of several sequences the first: FLAIR of the Decathlon's brains, T2 of its prostates
+        volume = read_volume(path, time=0)
+    elif suffix in _TIFF_SUFFIXES:
         volume = read_volume(path)
     if volume is None or (volume.shape != shape and suffix in _TIFF_SUFFIXES):
         # a TIFF need not say what its axes mean; the mask does
@@ -283,9 +289,7 @@ def _read_numpy(path: Path, _: bool) -> Array:
 
 def _read_matlab(path: Path, _: bool) -> Array:
     """Read the instances of a file of the Semantic Boundaries Dataset."""
-    from scipy.io import loadmat
-
-    return np.asarray(loadmat(str(path))["GTinst"]["Segmentation"][0, 0])
+    return LabelFile(path, "sbd-instances").read()
 
 
 _READERS = {

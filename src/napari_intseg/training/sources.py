@@ -139,7 +139,7 @@ def read_source(
         rules = _project_rules(project)
         found = [(pair, rules) for pair in project]
     else:
-        choices = Choices(max_objects=0, min_px=MIN_AREA_PX, masks=masks or {})
+        choices = Choices(max_objects=0, min_px=MIN_AREA_PX, masks=masks or {}, usual_split="train")
         for dataset in open_datasets(folder, choices):
             for entry in dataset.entries:
                 pair = ImageMaskPair(f"{dataset.name}/{entry.name}", entry.image, entry.mask)
