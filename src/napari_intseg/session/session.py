@@ -13,6 +13,7 @@ from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.inference.level_set import LevelSet
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings
 from napari_intseg.session.alternatives import Alternative, Alternatives
@@ -66,7 +67,7 @@ class Session:
         See `resolve_intensity`.
     zoom_in, flip, graph_cut
         See `Options`; "model" is what the model was published with.
-    denoise, look_again, obey, narrower, partial
+    denoise, look_again, obey, narrower, partial, several, local, regional, level_set
         See `Options`.
     follow_neighbours
         See `Setup`.
@@ -104,13 +105,18 @@ class Session:
         follow_neighbours: bool = True,
         narrower: bool = True,
         partial: bool = True,
+        several: bool = False,
+        local: bool = False,
+        regional: bool = False,
+        level_set: LevelSet | None = None,
         cache_bytes: int = CACHE_BYTES,
         runner: Runner = run,
     ) -> None:
         setup = Setup(
             model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
             denoise=denoise, look_again=look_again, obey=obey, narrower=narrower,
-            partial=partial, follow_neighbours=follow_neighbours,
+            partial=partial, follow_neighbours=follow_neighbours, several=several, local=local,
+            regional=regional, level_set=level_set,
         )  # fmt: skip
         self.document = Document(setup)
         self.set_axis(axis)
