@@ -74,7 +74,7 @@ def course(
     return ious, best
 
 
-def _asked(
+def _asked(  # noqa: PLR0917 - one question
     model: Segmenter,
     volume: Volume,
     clicks: tuple[Click, ...],
