@@ -98,6 +98,13 @@ def label(text: str) -> int:
     return int(text)
 
 
+def ordinal(text: str) -> int:
+    """Return a place in an order, from 1."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"place is not understood: expected 1, 2, …, got {text!r}")
+    return int(text)
+
+
 def numbers_of(text: str) -> tuple[float, ...]:
     """Return finite numbers with commas between them, none if one cannot be read."""
     try:

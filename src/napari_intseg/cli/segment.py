@@ -83,6 +83,16 @@ def _add_prompts(prompts: Any) -> None:
         help=option_values.HELP,
     )  # fmt: skip
     prompts.add_argument(
+        "--answer", type=option_values.ordinal, metavar="N",
+        help="of the several masks that each object's first click may mean, take the N-th best "
+        "(1: the best) and go on from it; they are asked for then",
+    )  # fmt: skip
+    prompts.add_argument(
+        "--auto-clicks", type=option_values.ordinal, metavar="N", nargs="?", const=4,
+        help="after the clicks given, at most N more that the model's own doubts suggest "
+        "(4 without a number), until it is unsure; Ctrl-C stops and keeps what is done",
+    )  # fmt: skip
+    prompts.add_argument(
         "--label", type=int, metavar="N",
         help="object of clicks without @N; by default the one of --init that they lie in, else 1",
     )  # fmt: skip
@@ -314,10 +324,35 @@ def _prompt(
         return one.label == label
 
     results = option_values.draw(session, filter(is_ours, args.box))
-    for click in filter(is_ours, args.click):
+    for number, click in enumerate(filter(is_ours, args.click)):
         results.append(session.click(click.position, positive=click.positive))
+        if number == 0 and args.answer is not None:
+            _choose_answer(session, args)
+    if args.auto_clicks is not None and results:
+        _auto_click(session, args)
     for note in [] if args.quiet else option_values.notes_of(results[-1:]):
         print(f"object {label}: {note}", file=sys.stderr)
+
+
+def _choose_answer(session: "Session", args: argparse.Namespace) -> None:
+    """Put the answer that was asked for in place, and tell how many there are."""
+    offered = len(session.alternatives)
+    if not offered and args.answer == 1:
+        return
+    session.choose_alternative(args.answer - 1)
+    if not args.quiet:
+        told = f"answer {args.answer} of {offered}"
+        print(f"object {session.object}: {told}", file=sys.stderr)
+
+
+def _auto_click(session: "Session", args: argparse.Namespace) -> None:
+    """Go on with suggested clicks on every plane that clicks were given on."""
+    for plane in session.clicked_planes(session.axis):
+        with (
+            stop_on_interrupt() as stopped,
+            progress_bar("suggested", "click", quiet=args.quiet) as show,
+        ):
+            session.auto_clicks(plane, most=args.auto_clicks, on_progress=show, should_stop=stopped)
 
 
 def _propagate(session: "Session", args: argparse.Namespace) -> bool:

@@ -47,8 +47,18 @@ def add_arguments(group: Any) -> None:
         "--no-denoise", action="store_true", help="show noisy slices to the model as they are"
     )
     group.add_argument(
-        "--refine", choices=("graph-cut",), help="move every answer's contour onto the edges nearby"
-    )
+        "--refine", choices=("graph-cut", "level-set"),
+        help="move every answer's contour onto the edges nearby: by a minimal cut, or as a level "
+        "set that evolves on the model's logits",
+    )  # fmt: skip
+    group.add_argument(
+        "--local", action="store_true",
+        help="a click changes only the region it is about; the rest of the mask stays as it is",
+    )  # fmt: skip
+    group.add_argument(
+        "--regional", action="store_true",
+        help="ask once more in the region between the last click and the nearest of the other sign",
+    )  # fmt: skip
 
 
 def add_model(group: Any) -> None:
@@ -96,12 +106,16 @@ def begin(
         Planes are perpendicular to it.
     """
     from napari_intseg.inference.graph_cut import GraphCut
+    from napari_intseg.inference.level_set import LevelSet
     from napari_intseg.inference.tiling import Tiles
     from napari_intseg.session.session import Session
 
     session = Session(
         model, volume, axis=axis, window=window_of(args, volume), channels=args.channels,
-        graph_cut=GraphCut() if args.refine else None,
+        graph_cut=GraphCut() if args.refine == "graph-cut" else None,
+        level_set=LevelSet() if args.refine == "level-set" else None,
+        local=args.local, regional=args.regional,
+        several=getattr(args, "answer", None) is not None,
     )  # fmt: skip
     further: dict[str, Any] = {
         "colours": args.colours,

@@ -1,7 +1,7 @@
 """Ask a model about one slice: choose the view, predict, put the answer back."""
 
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -21,8 +21,11 @@ from napari_intseg.core.segmenter import (
     ZoomIn,
     logit,
 )
+from napari_intseg.inference.click_region import in_region
+from napari_intseg.inference.diversity import ENLARGED, SCALES, distinct, stability
 from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
+from napari_intseg.inference.level_set import LevelSet, evolve
 from napari_intseg.inference.memory_ladder import memory_note, saving_of
 from napari_intseg.inference.obey_clicks import (
     REACH_PX,
@@ -80,6 +83,14 @@ class Options:
         A negative click off the middle of a mask takes a part of it away; see `steady_point`.
     obey : bool, default True
         Correct the mask round clicks that the model did not obey; see `obedience`.
+    several : bool, default False
+        Offer several masks for a first question, see `diversity`; a model that offers some of its
+        own is left to it.
+    regional : bool, default False
+        Ask once more in the region between the last click and the nearest of the other sign; see
+        `click_region`.
+    level_set : LevelSet or None, default None
+        Let the outline evolve on the logits; see `level_set.evolve`.
     """
 
     intensity: Intensity = field(default_factory=Intensity)
@@ -94,6 +105,9 @@ class Options:
     obey: bool = True
     narrower: bool = True
     partial: bool = True
+    several: bool = False
+    regional: bool = False
+    level_set: LevelSet | None = None
 
     @classmethod
     def published(cls, *args: Any, **kwargs: Any) -> "Options":
@@ -116,6 +130,9 @@ class Options:
             self.obey,
             self.narrower,
             self.partial,
+            self.several,
+            self.regional,
+            self.level_set,
         )
 
 
@@ -135,6 +152,9 @@ class Resolved:
     obey: bool = True
     narrower: bool = True
     partial: bool = True
+    several: bool = False
+    regional: bool = False
+    level_set: LevelSet | None = None
 
     @property
     def mirrored(self) -> tuple[bool, ...]:
@@ -234,7 +254,8 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     seeing = SliceAppearance(read, shape, chosen.intensity, chosen.denoise, prepared, key)
     seen = seeing.shown(prompts, guide)
     ask = _SliceQuestion(model, seeing, seen, prompts, chosen, prev, guide)
-    answer = ask.finished(ask.kept_in_part(ask.looked(shape, kept), shape, kept))
+    answer = ask.kept_in_part(ask.looked(shape, kept), shape, kept)
+    answer = ask.finished(ask.with_several(answer, shape))
     info = _noted(answer.info, memory_note(model))
     return replace(answer, info=info, seconds=time.perf_counter() - start)
 
@@ -338,6 +359,36 @@ class _SliceQuestion:
         again = replace(self, prompts=given, prev=None).looked(shape, kept)
         return answer if _loses(again.patch, self.guide, threshold) else again
 
+    def with_several(self, answer: SliceAnswer, shape: tuple[int, int]) -> SliceAnswer:
+        """Return a first answer with other masks that it may mean; see `diversity`."""
+        wanted = self.options.several and self.guide is None and not answer.alternatives
+        if not wanted or not answer.patch.logits.size:
+            return answer
+        threshold = self.model.traits.threshold
+        found = [answer.patch, *self._scaled(shape), *self._led(answer.patch, shape)]
+        kept = distinct(found, threshold)
+        if len(kept) == 1:
+            return answer
+        scores = tuple(stability(patch, threshold) for patch in kept)
+        return replace(answer, alternatives=kept, scores=scores)
+
+    def _scaled(self, shape: tuple[int, int]) -> Iterator[Patch]:
+        """Ask on narrower views: the scale of the view says how large an object is meant."""
+        zoom = self.options.zoom_in
+        if zoom is not None:
+            for view in first_views(replace(zoom, narrower=SCALES), shape, self.prompts, None):
+                yield self(Look(view, view)).patch
+
+    def _led(self, first: Patch, shape: tuple[int, int]) -> Iterator[Patch]:
+        """Ask again, led by the first answer made larger; without a model's ear, it stays so."""
+        for step in ENLARGED:
+            led = replace(first, logits=np.clip(first.logits + step, -LOGIT_LIMIT, LOGIT_LIMIT))
+            if self.model.traits.uses_prev:
+                yield replace(self, guide=led).looked(shape, None).patch
+            elif step:
+                yield led
+                yield replace(first, logits=np.clip(first.logits - step, -LOGIT_LIMIT, LOGIT_LIMIT))
+
     def _is_cut_off(self, answer: SliceAnswer) -> bool:
         return answer.kept is not None and _is_cut_off(answer, self.model.traits.threshold)
 
@@ -345,15 +396,16 @@ class _SliceQuestion:
         """Return an answer drawn in tiles, on edges and in one place, and with clicks obeyed."""
         patch = self._drawn(answer)
         if not self.options.obey or not self.prompts.clicks:
-            return replace(answer, patch=patch)
-        return replace(
-            answer,
-            patch=self._obeyed(patch, answer),
-            alternatives=tuple(
-                self._obeyed(patch if one is answer.patch else one, answer)
-                for one in answer.alternatives
-            ),
+            obeyed_patch, others = patch, answer.alternatives
+        else:
+            obeyed_patch = self._obeyed(patch, answer)
+            others = tuple(self._obeyed(one, answer) for one in answer.alternatives)
+        # the one that is the answer stays the same object, so that it can be told by that
+        alternatives = tuple(
+            obeyed_patch if before is answer.patch else one
+            for before, one in zip(answer.alternatives, others, strict=True)
         )
+        return replace(answer, patch=obeyed_patch, alternatives=alternatives)
 
     def _obeyed(self, patch: Patch, answer: SliceAnswer) -> Patch:
         """Return a mask with what was clicked on as it was said to be."""
@@ -370,6 +422,15 @@ class _SliceQuestion:
         if options.tiles is not None:
             patch = in_tiles(
                 self._in_tile, patch, answer.seen, self.prompts, options.tiles, threshold=threshold
+            )
+        if options.regional and self.guide is not None:
+            patch = in_region(self._in_tile, patch, self.prompts)
+        if options.level_set is not None:
+            patch = evolve(
+                patch,
+                lambda rows, cols: self.seen.intensity.to_rgb(self.seeing.read(rows, cols)),
+                threshold=threshold,
+                settings=options.level_set,
             )
         if options.graph_cut is not None:
             patch = cut(
@@ -468,11 +529,11 @@ def steadiest(answers: Sequence[SliceAnswer], threshold: float) -> SliceAnswer:
     ----------
     .. [1] Kirillov, A. et al. "Segment anything", arXiv:2304.02643.
     """
-    best, most = answers[0], _stability(answers[0].patch, threshold) + _CLEARLY
+    best, most = answers[0], stability(answers[0].patch, threshold) + _CLEARLY
     for answer in answers[1:]:
-        stability = _stability(answer.patch, threshold)
-        if stability > most and not _is_cut_off(answer, threshold):
-            best, most = answer, stability
+        steady = stability(answer.patch, threshold)
+        if steady > most and not _is_cut_off(answer, threshold):
+            best, most = answer, steady
     return best
 
 
@@ -483,12 +544,6 @@ def _loses(patch: Patch, before: Patch, threshold: float) -> bool:
     limit = float(logit(np.array(threshold, np.float32)))
     left = int(np.count_nonzero(old & (patch.at(rows, cols) > limit)))
     return 2 * left < int(np.count_nonzero(old))
-
-
-def _stability(patch: Patch, threshold: float) -> float:
-    middle = float(logit(np.array(threshold, np.float32)))
-    loose = int(np.count_nonzero(patch.logits > middle - 1))
-    return int(np.count_nonzero(patch.logits > middle + 1)) / loose if loose else 0.0
 
 
 def _is_cut_off(answer: SliceAnswer, threshold: float) -> bool:

@@ -31,6 +31,13 @@ BASIC: Table = {
         frozenset({"click", "scribble"}),
         paper="ITK Software Guide, 9.1.3",
     ),
+    "level-set": ModelSpec(
+        f"{_ROOM}.classical.level_set:build",
+        "Level set from four extreme points (no weights)",
+        "level set",
+        frozenset({"extreme_points"}),
+        paper="Wang et al., CVPR 2019; 10.1109/83.902291",
+    ),
     "grabcut": ModelSpec(
         f"{_ROOM}.classical.grabcut:build",
         "GrabCut (no weights)",

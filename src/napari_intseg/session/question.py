@@ -16,6 +16,7 @@ from napari_intseg.inference.intensity import (
     check_window,
     resolve_intensity,
 )
+from napari_intseg.inference.level_set import LevelSet
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer
 from napari_intseg.inference.slice_reader import check_context
@@ -68,7 +69,9 @@ class Setup:
         What each channel is shown in; see `resolve_intensity`.
     context : int
         Planes before and behind that the model sees as channels; see `SliceReader`.
-    denoise, look_again, obey, narrower, partial : bool
+    denoise, look_again, obey, narrower, partial, several, local, regional : bool
+        See `Options`.
+    level_set : LevelSet or None
         See `Options`.
     follow_neighbours : bool, default True
         Whether a plane's first click starts from the object's mask on a plane beside it, and what
@@ -92,6 +95,10 @@ class Setup:
     follow_neighbours: bool = True
     narrower: bool = True
     partial: bool = True
+    several: bool = False
+    local: bool = False
+    regional: bool = False
+    level_set: LevelSet | None = None
     _intensity: Once[Intensity] = field(default_factory=Once)
 
     def __post_init__(self) -> None:
@@ -109,7 +116,8 @@ class Setup:
         return Options(
             intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut,
             tiles=self.tiles, denoise=self.denoise, look_again=self.look_again, obey=self.obey,
-            narrower=self.narrower, partial=self.partial,
+            narrower=self.narrower, partial=self.partial, several=self.several, local=self.local,
+            regional=self.regional, level_set=self.level_set,
         )  # fmt: skip
 
     def changed(self, **changes: Any) -> "Setup":

@@ -13,10 +13,13 @@ from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.inference.level_set import LevelSet
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings
 from napari_intseg.session.alternatives import Alternative, Alternatives
 from napari_intseg.session.cleanup import CleanUp
+from napari_intseg.session.click_chain import MOST, ChainRequest, ClickChain, Suggestion, suggest
+from napari_intseg.session.click_chain import TITLE as TITLE_SUGGESTED
 from napari_intseg.session.document import OBJECT, SETUP, Change, Document
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
 from napari_intseg.session.journal.recorder import Recorder, recorded
@@ -66,7 +69,7 @@ class Session:
         See `resolve_intensity`.
     zoom_in, flip, graph_cut
         See `Options`; "model" is what the model was published with.
-    denoise, look_again, obey, narrower, partial
+    denoise, look_again, obey, narrower, partial, several, local, regional, level_set
         See `Options`.
     follow_neighbours
         See `Setup`.
@@ -104,13 +107,18 @@ class Session:
         follow_neighbours: bool = True,
         narrower: bool = True,
         partial: bool = True,
+        several: bool = False,
+        local: bool = False,
+        regional: bool = False,
+        level_set: LevelSet | None = None,
         cache_bytes: int = CACHE_BYTES,
         runner: Runner = run,
     ) -> None:
         setup = Setup(
             model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
             denoise=denoise, look_again=look_again, obey=obey, narrower=narrower,
-            partial=partial, follow_neighbours=follow_neighbours,
+            partial=partial, follow_neighbours=follow_neighbours, several=several, local=local,
+            regional=regional, level_set=level_set,
         )  # fmt: skip
         self.document = Document(setup)
         self.set_axis(axis)
@@ -121,6 +129,7 @@ class Session:
         self._painter = Painter(self.document)
         self._propagator = Propagator(self.document, self.predictor, self.journal)
         self._alternatives = Alternatives(self.document, self.predictor)
+        self._chain = ClickChain(self.predictor)
         self._similar = SimilarObjects(self.document, self.predictor)
         self._tracked = TrackedMasks(self.document)
         self._clean_up = CleanUp(self.document)
@@ -500,6 +509,45 @@ class Session:
     def choose_alternative(self, number: int, plane: Plane | None = None) -> Change:
         """Put another of the offered masks in place; see `Alternatives.choose`."""
         return self._alternatives.choose(number, plane)
+
+    def chain_request(self, plane: Plane | None = None) -> ChainRequest:
+        """Return the request of a suggested click on a plane; see `ClickChain.request`."""
+        return self._chain.request(plane_or_only(self.volume, plane), self.object)
+
+    def suggest_click(self, plane: Plane | None = None) -> Suggestion | None:
+        """Return the click that the model's doubts suggest; None where there are none."""
+        return suggest(self.chain_request(plane))
+
+    def take_suggested(self, plane: Plane, click: Click) -> Change:
+        """Add a suggested click for the current object, as one entry."""
+        return self.add_clicks({plane: (click,)}, TITLE_SUGGESTED)
+
+    def auto_clicks(
+        self,
+        plane: Plane | None = None,
+        *,
+        most: int = MOST,
+        on_progress: Progress | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> int:
+        """Add suggested clicks, one after another, until the model is unsure; return how many.
+
+        Each is one step of undo. `on_progress` is called with clicks made and the most there may
+        be; `should_stop` is asked before each.
+        """
+        where = plane_or_only(self.volume, plane)
+        for count in range(most):
+            if should_stop is not None and should_stop():
+                return count
+            found = self.suggest_click(where)
+            if found is None:
+                return count
+            self.take_suggested(where, found.click)
+            if self.predict(where) is None:
+                return count + 1  # the runner answers later
+            if on_progress is not None:
+                on_progress(count + 1, most)
+        return most
 
     # what a person does by hand
 

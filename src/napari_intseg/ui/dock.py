@@ -225,6 +225,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "next_plane": self.review.next,
             "cancel": cancel,
             "suggest_click": self.comparison.suggest,
+            "suggested_clicks": controller.suggested.start,
             "click_tool": partial(prompt_tools.use, controller, "click"),
             "box_tool": partial(prompt_tools.use, controller, "box"),
             "scribble_tool": partial(prompt_tools.use, controller, "scribble"),

@@ -217,6 +217,7 @@ class Handle:
         is_busy = (
             controller.is_propagating
             or controller.searching.is_running
+            or controller.suggested.is_running
             or controller.loader.is_loading
         )
         is_drawn = controller.image_controller is None or controller.image_controller.is_idle

@@ -20,6 +20,7 @@ VALUES: dict[str, str] = {
     "Box": "core.prompts",
     "Ending": "propagation.ending",
     "GraphCut": "inference.graph_cut",
+    "LevelSet": "inference.level_set",
     "PerChannel": "inference.intensity",
     "Percentiles": "inference.intensity",
     "Prompts": "core.prompts",

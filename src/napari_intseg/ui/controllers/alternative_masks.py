@@ -32,7 +32,9 @@ def step(controller: "ViewerController", by: int = 1) -> None:
     alternatives = offered(controller)
     if at is None or image_controller is None or not alternatives:
         controller.signals.failed.emit(
-            "The model gave one answer here. SAM and its kin give several after a single click."
+            "The model gave one answer here. SAM and its kin give several after a single "
+            "click; other models do with *several answers* ticked, among what "
+            "the model sees."
         )
         return
     time, session, plane = at

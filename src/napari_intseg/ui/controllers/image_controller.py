@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points
 
 from napari_intseg._moved import renamed
-from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
@@ -407,6 +407,12 @@ class ImageController(PromptsByPlace):
         self.session_store.session(self.time, label, make=True)
         self.select_object(label)
         return label
+
+    def take_suggested(self, time: int, plane: Plane, click: Click) -> None:
+        """Add a suggested click for the current object, and queue its answer."""
+        session = self.session_store.session(time)
+        if session is not None:
+            self._show_change(time, session, session.take_suggested(plane, click))
 
     def remove_object(self, label: int) -> bool:
         """Remove an object at all time points, and make another the current one.

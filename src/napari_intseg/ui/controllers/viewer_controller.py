@@ -21,6 +21,7 @@ from napari_intseg.ui.controllers.model_loader import Loader, load
 from napari_intseg.ui.controllers.prefetcher import Prefetch
 from napari_intseg.ui.controllers.prompt_tools import offered, use
 from napari_intseg.ui.controllers.propagation import PropagationRun
+from napari_intseg.ui.controllers.suggested_clicks import SuggestedClicks
 from napari_intseg.ui.layers.factory import layers_for
 from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
 from napari_intseg.ui.layers.layer_registry import is_in_use
@@ -78,6 +79,7 @@ class ViewerController:
         self.prefetch = Prefetch(self, post)
         self.outliner = PolygonEditor(self)
         self.searching = FindSimilar(self)
+        self.suggested = SuggestedClicks(self)
         self.signals.lost.connect(self._lost)
 
     def choose_image(self, image: Image | None) -> None:
@@ -241,6 +243,7 @@ class ViewerController:
         """Stop propagation, a search or a download; what is done is kept."""
         self.loader.cancel()
         self.searching.cancel()
+        self.suggested.cancel()
         if self._spread is not None:
             self._spread.cancel()
 
@@ -273,6 +276,7 @@ class ViewerController:
         self.prefetch.close()
         self.outliner.close()
         self.searching.close()
+        self.suggested.close()
         self._stop_spread()
         for image_controller in self._binders.values():
             image_controller.close()

@@ -7,6 +7,7 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_intseg.inference.intensity import NAMED_COLOURS, Percentiles, Window, WindowChoice
+from napari_intseg.inference.level_set import LevelSet
 from napari_intseg.inference.tiling import Tiles
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
@@ -68,6 +69,30 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             "the canvas is never changed. Undo takes it back."
         )
         self.denoise.toggled.connect(lambda on: view_settings.choose(denoise=on))
+        self.several = QCheckBox("several answers")
+        self.several.setToolTip(
+            "Have the model answer a first click in several ways, in other sizes as well; step\n"
+            "through them by Next and Previous (J and Shift-J), as through those of SAM."
+        )
+        self.several.toggled.connect(lambda on: view_settings.choose(several=on))
+        self.local = QCheckBox("clicks change their region only")
+        self.local.setToolTip(
+            "A click changes only the region it is about; the rest of the mask stays as it is."
+        )
+        self.local.toggled.connect(lambda on: view_settings.choose(local=on))
+        self.regional = QCheckBox("second look between clicks")
+        self.regional.setToolTip(
+            "Ask once more, enlarged, in the region between the last click and the nearest one of\n"
+            "the other sign. Such clicks take twice as long."
+        )
+        self.regional.toggled.connect(lambda on: view_settings.choose(regional=on))
+        self.level_set = QCheckBox("smooth outline (level set)")
+        self.level_set.setToolTip(
+            "Let the outline evolve on the model's answer and the edges of the image."
+        )
+        self.level_set.toggled.connect(
+            lambda on: view_settings.choose(level_set=LevelSet() if on else None)
+        )
         self.ranges = ChannelRanges()
         self.ranges.changed.connect(lambda: self._number_changed(0.0))
         self.colours = QWidget()
@@ -77,7 +102,10 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        ticks = (self.neighbours, self.tiles, self.denoise)
+        ticks = (
+            self.neighbours, self.tiles, self.denoise,
+            self.several, self.local, self.regional, self.level_set,
+        )  # fmt: skip
         for widget in (self.colours, *ticks):
             layout.addWidget(widget)
         self.numbers.setVisible(False)
@@ -128,13 +156,18 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         volume = None if setup is None else setup.volume
         is_grey = volume is not None and volume.ndim == 3 and not volume.n_channels
         self.neighbours.setVisible(is_grey)
-        self.tiles.setVisible(setup is not None)
-        self.denoise.setVisible(setup is not None)
+        ticks = (self.tiles, self.denoise, self.several, self.local, self.regional, self.level_set)
+        for tick in ticks:
+            tick.setVisible(setup is not None)
         if setup is not None:
             boxes = (
                 (self.neighbours, setup.context > 0),
                 (self.tiles, setup.tiles is not None),
                 (self.denoise, setup.denoise),
+                (self.several, setup.several),
+                (self.local, setup.local),
+                (self.regional, setup.regional),
+                (self.level_set, setup.level_set is not None),
             )
             for box, on in boxes:
                 with QSignalBlocker(box):

@@ -87,6 +87,13 @@ ACTIONS: tuple[Action, ...] = (
         "Mark where the two models disagree most; with one model, where its answer and that on "
         "the mirrored image do. The mark is no click.",
     ),
+    Action(
+        "suggested_clicks",
+        "Shift-H",
+        "Suggested clicks",
+        "Go on with clicks that the model's own doubts suggest, until it is unsure. Undo takes "
+        "them back one at a time.",
+    ),
     Action("click_tool", "Shift-C", "Clicks", "Give clicks."),
     Action("box_tool", "Shift-B", "Box", "Drag a box round the object, from corner to corner."),
     Action(
