@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.ndimage import gaussian_filter
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.inference.adapted_window import denoised, noise_level
+from napari_intseg.inference.adapted_window import _blurred, denoised, noise_level
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options
 from napari_intseg.inference.slice_appearance import SliceAppearance
@@ -115,3 +116,17 @@ def test_published_options_add_nothing() -> None:
     usual = Options()
     assert usual.partial is True
     assert (usual.denoise, usual.look_again, usual.obey, usual.narrower) == (True,) * 4
+
+
+@pytest.mark.parametrize("shape", [(70, 131), (5, 7), (1, 40)])
+@pytest.mark.parametrize("sigma", [0.7, 2.6, 4.7])
+def test_the_filter_blurs_as_scipy_does(shape, sigma):
+    image = np.random.default_rng(0).random(shape).astype(np.float32)
+    wanted = ndimage.gaussian_filter(image, sigma, truncate=3.0)
+    np.testing.assert_allclose(_blurred(image, sigma), wanted, atol=1e-6)
+
+
+def test_a_grey_image_is_filtered_as_each_of_three_equal_colours():
+    grey = np.random.default_rng(0).random((40, 50)).astype(np.float32)
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    np.testing.assert_array_equal(denoised(grey, 0.1), denoised(rgb, 0.1)[..., 1])

@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from napari_intseg.propagation.ending import depth_in, distance_to
-from napari_intseg.propagation.restraint import filled
+from napari_intseg.propagation.restraint import DistanceTo, filled, reached
 
 
 @pytest.fixture
@@ -22,3 +22,24 @@ def test_distances_are_those_of_scipy(noise, spacing):
 def test_holes_are_filled_as_scipy_fills_them(noise):
     np.testing.assert_array_equal(filled(noise), ndimage.binary_fill_holes(noise))
     assert not filled(np.zeros((4, 4), bool)).any()
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 2.5), (0.5, 0.5)])
+@pytest.mark.parametrize("reach", [0.0, 1.5, 2.5, 6.1, 40.0])
+def test_a_mask_grown_by_a_disc_is_a_limit_on_the_distance(noise, spacing, reach):
+    mask = noise & (np.random.default_rng(1).random(noise.shape) > 0.9)
+    for one in (mask, np.zeros_like(mask)):
+        np.testing.assert_array_equal(
+            reached(one, reach, spacing), distance_to(one, spacing) <= reach
+        )
+
+
+def test_distances_on_windows_are_those_of_the_whole_slice():
+    mask = np.zeros((90, 80), bool)
+    mask[40:48, 30:37] = True
+    far, whole = DistanceTo(mask, (0.7, 2.5)), distance_to(mask, (0.7, 2.5))
+    for window in (np.s_[42:60, 20:33], np.s_[10:20, 60:80], np.s_[0:90, 0:80]):
+        np.testing.assert_array_equal(far.on(window), whole[window])
+    empty = DistanceTo(np.zeros_like(mask), (1.0, 1.0))
+    assert np.isinf(empty.on(np.s_[3:5, 2:9])).all()
+    assert empty.on(np.s_[3:5, 2:9]).shape == (2, 7)

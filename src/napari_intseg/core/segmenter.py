@@ -7,6 +7,7 @@ travels through `Answer.state`, which the caller keeps and hands back.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -268,16 +269,26 @@ LOGIT_LIMIT = 30.0
 
 def sigmoid(logits: FloatArray) -> FloatArray:
     """Return probabilities in [0, 1] as float32, of the same shape."""
+    out = np.negative(np.asarray(logits, np.float32))
     with np.errstate(over="ignore"):  # exp(100) is infinite in float32, and 1 / inf is right
-        return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(logits, np.float32))), np.float32)
+        out = np.exp(out, out=out if out.ndim else None)
+    out += np.float32(1)
+    return np.asarray(np.float32(1) / out, np.float32)
 
 
 def logit(prob: FloatArray) -> FloatArray:
     """Return the logits of probabilities, cut at ``±LOGIT_LIMIT``, float32 of the same shape."""
     p = np.clip(np.asarray(prob, np.float32), 0, 1)  # interpolation may exceed 1 by a rounding
     with np.errstate(divide="ignore"):
-        raw = np.log(p / (1 - p))
-    return np.asarray(np.clip(raw, -LOGIT_LIMIT, LOGIT_LIMIT), np.float32)
+        odds = np.asarray(p / (1 - p))
+        np.log(odds, out=odds)
+    return np.clip(odds, -LOGIT_LIMIT, LOGIT_LIMIT, out=odds)
+
+
+@cache
+def logit_of(threshold: float) -> float:
+    """Return the logit of one probability, as `logit` does, to compare many logits with."""
+    return float(logit(np.array(threshold, np.float32)))
 
 
 def mask_to_logits(mask: BoolArray) -> FloatArray:

@@ -191,8 +191,11 @@ class Intensity:
         small = raw.dtype.itemsize <= 2 or raw.dtype == np.float32
         value: NDArray[np.floating[Any]] = raw.astype(np.float32 if small else np.float64)
         with np.errstate(all="ignore"):
-            value = (value - value.dtype.type(low)) / value.dtype.type(max(high - low, 0) or 1)
-        value = np.clip(np.nan_to_num(value, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
+            value -= value.dtype.type(low)
+            value /= value.dtype.type(max(high - low, 0) or 1)
+        np.clip(value, 0.0, 1.0, out=value)
+        if raw.dtype.kind == "f":
+            value[np.isnan(value)] = 0.0
         if self.gamma != 1.0:
             value = value ** value.dtype.type(self.gamma)
         return np.asarray(value, np.float32)

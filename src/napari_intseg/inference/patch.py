@@ -10,7 +10,7 @@ from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
     BoolArray,
     FloatArray,
-    logit,
+    logit_of,
     mask_to_logits,
 )
 from napari_intseg.errors import DataError
@@ -84,7 +84,7 @@ class Patch:
 
     def inside(self, threshold: float = 0.5) -> BoolArray:
         """Return the mask on the patch's own rectangle, bool (h, w)."""
-        return self.logits > logit(np.array(threshold, np.float32))
+        return np.asarray(self.logits > np.float32(logit_of(threshold)))
 
     def box(self, threshold: float = 0.5) -> tuple[int, int, int, int] | None:
         """Return ``(row0, row1, col0, col1)`` of the object, half-open; None if there is none."""
@@ -159,7 +159,7 @@ class CompactAnswer(Patch):
         shape: tuple[int, int],
         threshold: float = 0.5,
     ) -> None:
-        middle = np.float32(logit(np.array(threshold, np.float32)))
+        middle = np.float32(logit_of(threshold))
         steps = np.clip(np.rint((logits - middle) / _STEP), -_MOST, _MOST)
         steps = np.where(logits > middle, np.maximum(steps, 1), np.minimum(steps, -1))
         packed = zlib.compress(steps.astype(np.int8).tobytes(), 1)

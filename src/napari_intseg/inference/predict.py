@@ -588,8 +588,11 @@ def _predict(model: Segmenter, queries: list[Query]) -> list[Answer]:
 
 def _finite(logits: FloatArray) -> FloatArray:
     """Return logits within the limits; NaN, which a model should not give, is no object."""
-    cut = np.nan_to_num(np.asarray(logits, np.float32), nan=-LOGIT_LIMIT)
-    return np.clip(cut, -LOGIT_LIMIT, LOGIT_LIMIT)
+    out = np.clip(np.asarray(logits, np.float32), -LOGIT_LIMIT, LOGIT_LIMIT)
+    undefined = np.isnan(out)
+    if undefined.any():
+        out[undefined] = -LOGIT_LIMIT
+    return out
 
 
 def _nothing(shape: tuple[int, int], kept: View | None, start: float) -> SliceAnswer:

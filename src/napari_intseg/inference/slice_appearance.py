@@ -93,12 +93,14 @@ class SliceAppearance:
         if not self.denoise:
             return None
         if max(self.shape) > MEASURED_PX:
-            return lambda rgb: denoised(rgb, _level(rgb))
+            return lambda image: denoised(image, _level(image))
         level = self._kept(("noise", seen.name))
         if level is None:
-            level = _level(seen.intensity.to_rgb(self.read(*_middle(self.shape))))
+            raw = self.read(*_middle(self.shape))
+            shown = seen.intensity.to_grey(raw) if raw.ndim == 2 else seen.intensity.to_rgb(raw)
+            level = _level(shown)
             self._keep(("noise", seen.name), level)
-        return None if level == 0 else lambda rgb: denoised(rgb, level)
+        return None if level == 0 else lambda image: denoised(image, level)
 
     def view(self, view: View, seen: Seen) -> FloatArray:
         """Return a view of the slice as a model gets it, float32 (h, w, 3) in [0, 1]."""
@@ -114,8 +116,9 @@ class SliceAppearance:
             self.store.put((self.key, what), Prepared(self.shape, value, 1))
 
 
-def _level(rgb: FloatArray) -> float:
-    return noise_level(rgb[_middle(rgb.shape[:2])].mean(axis=2))
+def _level(image: FloatArray) -> float:
+    middle = image[_middle(image.shape[:2])]
+    return noise_level(middle if middle.ndim == 2 else middle.mean(axis=2))
 
 
 def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -110,6 +110,7 @@ Read = Callable[[slice, slice], Array]
 """Reads a window of a slice, shape (h, w) or (h, w, C); slices may have a step."""
 
 Soften = Callable[[FloatArray], FloatArray]
+"""Takes noise from an image in [0, 1], shape (h, w) or (h, w, 3)."""
 
 SOFTENED = 2.0
 """A rectangle shrunk more than that keeps its noise: all of it would have to be read and blurred,
@@ -212,8 +213,8 @@ class View:
         intensity : Intensity
             Turns raw values to RGB, before they are interpolated.
         soften : callable, optional
-            Takes noise from the rectangle as RGB on the slice's own grid, (h, w, 3). One that is
-            shrunk to less than half is left as it is.
+            Takes noise from the rectangle on the slice's own grid, grey (h, w) where the colours
+            agree, else RGB (h, w, 3). One that is shrunk to less than half is left as it is.
 
         Returns
         -------
@@ -228,13 +229,18 @@ class View:
         step = max([step, *(f for f in getattr(read, "factors", (1,)) if f <= self.shrunk)])
         plans, used = _plans((-(-size[0] // step), -(-size[1] // step)), self.out_shape)
         if soften is not None and step == 1 and self.shrunk <= SOFTENED:
-            every = [np.arange(n) for n in size]
-            whole = soften(intensity.to_rgb(self._gather(read, step, *every)))
-            return _interpolated(whole[np.ix_(*used)], plans)
-        raw = self._gather(read, step, *used)
-        if raw.ndim == 2:  # the three colours agree: interpolated once
-            return np.repeat(_interpolated(intensity.to_grey(raw), plans)[..., None], 3, axis=2)
-        return _interpolated(intensity.to_rgb(raw), plans)
+            raw = self._gather(read, step, *(np.arange(n) for n in size))
+            shown = soften(intensity.to_grey(raw) if raw.ndim == 2 else intensity.to_rgb(raw))
+            shown = shown[used[0]][:, used[1]] if _leaves_out(used, size) else shown
+        else:
+            raw = self._gather(read, step, *used)
+            shown = intensity.to_grey(raw) if raw.ndim == 2 else intensity.to_rgb(raw)
+        shown = _interpolated(shown, plans)
+        if shown.ndim == 3:
+            return shown
+        rgb = np.empty((*shown.shape, 3), np.float32)  # the three colours agree
+        rgb[...] = shown[..., None]
+        return rgb
 
     def _gather(self, read: Read, step: int, rows: Array, cols: Array) -> Array:
         """Read the given rows and columns of the (thinned) rectangle, a block at a time."""
@@ -335,6 +341,11 @@ def _plans(shape: tuple[int, int], out_shape: tuple[int, int]) -> tuple[list[Pla
         plans.append((np.searchsorted(indices, low), np.searchsorted(indices, high), weight))
         used.append(indices)
     return plans, used
+
+
+def _leaves_out(used: list[Indices], size: tuple[int, int]) -> bool:
+    """Whether some rows or columns of a rectangle are not used, see `_plans`."""
+    return any(len(one) < n for one, n in zip(used, size, strict=True))
 
 
 def _interpolated(image: FloatArray, plans: list[Plan]) -> FloatArray:

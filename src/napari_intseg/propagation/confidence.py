@@ -15,7 +15,7 @@ middle, rising to 1 beside them; half of that where the model had lost the objec
 
 import numpy as np
 
-from napari_intseg.core.segmenter import BoolArray, logit
+from napari_intseg.core.segmenter import BoolArray, logit_of
 from napari_intseg.inference.patch import Patch, bounding_box
 
 
@@ -56,7 +56,7 @@ def edge_certainty(patch: Patch, threshold: float) -> float:
     threshold : float
         Probability above which a pixel belongs to the object.
     """
-    logits, middle = patch.logits, logit(np.array(threshold, np.float32))
+    logits, middle = patch.logits, np.float32(logit_of(threshold))
     whole = logits > middle
     box = bounding_box(whole)
     if box is None:

@@ -12,6 +12,8 @@ from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.propagation.ending import depth_in, distance_to
 
 _SLACK_PX = 1.5  # an outline is not known better than this
+_EXACT = 1e-6  # float32 distances are not known better: a limit that is met counts as met
+_FEW_ROWS = 24  # for more, the distance transform is faster; measured on masks of 200 pixels
 _LIKE = 0.3  # less like the object than this, on a scale from surroundings to object, is not it
 
 
@@ -120,7 +122,7 @@ class Restraint:
             Area of the answer over the area that the outline can have reached; 1 if what is
             beyond does not look like the object.
         """
-        near = distance_to(neighbour, spacing) <= allowance_mm
+        near = reached(neighbour, allowance_mm, spacing)
         if within is not None:
             near &= within
         beyond = mask & ~near
@@ -160,29 +162,115 @@ class Cones:
         spacing: tuple[float, float],
         removed: Mapping[int, BoolArray] | None = None,
     ) -> None:
-        self._masks = masks if cone else {}
-        self._removed = (removed or {}) if cone else {}
-        self._deep: dict[int, FloatArray] = {}
+        self._masks = {i: DistanceTo(m, spacing) for i, m in masks.items()} if cone else {}
+        self._removed = {i: _Depth(m, spacing) for i, m in (removed or {}).items()} if cone else {}
         self._cone, self._step_mm, self._spacing = cone, step_mm, spacing
-        self._far: dict[int, FloatArray] = {}
 
     def at(self, index: int, window: tuple[slice, slice]) -> BoolArray | None:
         """Return where it can be on a plane, in a window of the slice; None: anywhere."""
         within: BoolArray | None = None
         slack = _SLACK_PX * (self._spacing[0] + self._spacing[1]) / 2
-        for known, mask in self._masks.items():
-            if known not in self._far:
-                self._far[known] = distance_to(mask, self._spacing)
+        for known, far in self._masks.items():
             reach = self._cone * abs(index - known) * self._step_mm + slack
-            near = self._far[known][window] <= reach
+            near = far.on(window) <= reach
             within = near if within is None else within & near
-        for known, mask in self._removed.items():
-            if known not in self._deep:
-                self._deep[known] = depth_in(mask, self._spacing)
+        for known, deep in self._removed.items():
             away = self._cone * abs(index - known) * self._step_mm
-            left = self._deep[known][window] <= away
+            left = ~deep.exceeds(away, window)
             within = left if within is None else within & left
         return within
+
+
+class DistanceTo:
+    """How far pixels are from a mask, computed where it is asked for.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (H, W)
+        Is not changed meanwhile.
+    spacing : (float, float)
+        Between rows and between columns, mm.
+    """
+
+    def __init__(self, mask: BoolArray, spacing: tuple[float, float]) -> None:
+        self._mask, self._spacing = mask, spacing
+        self._box = bounding_box(mask)
+        self._known: tuple[tuple[slice, slice], FloatArray] | None = None
+
+    def on(self, window: tuple[slice, slice]) -> FloatArray:
+        """Return the distance in mm on a window of the slice, float32; infinite without a mask."""
+        if self._box is None:
+            return np.full([w.stop - w.start for w in window], np.inf, np.float32)
+        if self._known is None or not _lies_in(window, self._known[0]):
+            # all of the mask is needed; half as much again, so that a walk asks but a few times
+            rows, cols = (
+                _hull((low, high), w, size)
+                for low, high, w, size in zip(
+                    self._box[::2], self._box[1::2], window, self._mask.shape, strict=True
+                )
+            )
+            self._known = (rows, cols), distance_to(self._mask[rows, cols], self._spacing)
+        at, distance = self._known
+        rows, cols = (
+            slice(w.start - a.start, w.stop - a.start) for w, a in zip(window, at, strict=True)
+        )
+        return distance[rows, cols]
+
+
+class _Depth:
+    """How deep pixels lie in a mask, computed on the mask's box; beyond the rim is outside."""
+
+    def __init__(self, mask: BoolArray, spacing: tuple[float, float]) -> None:
+        box = bounding_box(mask) or (0, 0, 0, 0)
+        self._at = slice(box[0], box[1]), slice(box[2], box[3])
+        self._depth = depth_in(mask[self._at], spacing) if mask.any() else np.zeros((0, 0))
+
+    def exceeds(self, depth: float, window: tuple[slice, slice]) -> BoolArray:
+        """Return where it is deeper, on a window of the slice."""
+        return on_window(self._depth > depth, self._at, window)
+
+
+def reached(mask: BoolArray, reach_mm: float, spacing: tuple[float, float]) -> BoolArray:
+    """Return which pixels are at most so far from a mask: it, grown by a disc.
+
+    The same as a limit on `distance_to`, in half the time for the few pixels that an outline moves
+    from plane to plane: the nearest pixel of each row, then row by row above and below.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (H, W)
+        May be empty.
+    reach_mm : float
+        Limit, included.
+    spacing : (float, float)
+        Between rows and between columns, mm.
+    """
+    high = int(reach_mm / spacing[0] * (1 + _EXACT))
+    if high > _FEW_ROWS:
+        return np.asarray(distance_to(mask, spacing) <= reach_mm)
+    columns = np.arange(mask.shape[1], dtype=np.int32)
+    far = np.int32(2 * sum(mask.shape) + 1)
+    left = np.maximum.accumulate(np.where(mask, columns, -far), axis=1)
+    right = np.minimum.accumulate(np.where(mask, columns, 2 * far)[:, ::-1], axis=1)[:, ::-1]
+    along = np.minimum(columns - left, right - columns)
+    near = mask.copy()
+    for shift in range(min(high, mask.shape[0] - 1) + 1):
+        left_mm = max(0.0, reach_mm**2 - (shift * spacing[0]) ** 2) ** 0.5
+        is_near = along <= int(left_mm / spacing[1] * (1 + _EXACT))
+        near[shift:] |= is_near[: len(near) - shift]
+        near[: len(near) - shift] |= is_near[shift:]
+    return near
+
+
+def _lies_in(one: tuple[slice, slice], other: tuple[slice, slice]) -> bool:
+    return all(o.start <= w.start and w.stop <= o.stop for w, o in zip(one, other, strict=True))
+
+
+def _hull(span: tuple[int, int], window: slice, size: int) -> slice:
+    """Return what holds two spans of an axis, and a quarter of it on either side."""
+    first, last = min(span[0], window.start), max(span[1], window.stop)
+    margin = (last - first) // 4
+    return slice(max(0, first - margin), min(size, last + margin))
 
 
 def filled(mask: BoolArray) -> BoolArray:
@@ -217,7 +305,7 @@ def cut(patch: Patch, kept: BoolArray, window: tuple[slice, slice], threshold: f
         Probability above which a pixel belongs to the object.
     """
     gone = patch.inside(threshold)
-    stays = _within(kept, window, patch.slices)
+    stays = on_window(kept, window, patch.slices)
     gone &= ~stays
     if not gone.any():
         return patch
@@ -225,8 +313,8 @@ def cut(patch: Patch, kept: BoolArray, window: tuple[slice, slice], threshold: f
     return Patch(patch.row0, patch.col0, logits, patch.shape)
 
 
-def _within(mask: BoolArray, at: tuple[slice, slice], wanted: tuple[slice, slice]) -> BoolArray:
-    """Return a mask that lies at a window of the slice on another window."""
+def on_window(mask: BoolArray, at: tuple[slice, slice], wanted: tuple[slice, slice]) -> BoolArray:
+    """Return a mask that lies at a window of the slice on another window; nothing beyond it."""
     out = np.zeros([w.stop - w.start for w in wanted], bool)
     common = [
         slice(max(a.start, w.start), min(a.stop, w.stop)) for a, w in zip(at, wanted, strict=True)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Box, Click, Prompts
-from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits
+from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, mask_to_logits
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch, bounding_box
@@ -20,7 +20,7 @@ from napari_intseg.propagation.ending import Appearance, depth_in, distance_to, 
 from napari_intseg.propagation.guard import Stop, is_flood
 from napari_intseg.propagation.memory_follow import follow
 from napari_intseg.propagation.request import Walk
-from napari_intseg.propagation.restraint import Cones, cut
+from napari_intseg.propagation.restraint import Cones, cut, on_window
 from napari_intseg.propagation.stretch import Anchor, Shapes, Stretch, blend, trimmed
 
 _MAX_PARTS = 3
@@ -62,14 +62,17 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
     takes_mask = traits.uses_prev or "mask" in traits.prompts
     clicks: list[Click] = []
     if "click" in traits.prompts:
-        parts = _parts(inside)[: 1 if takes_mask else _MAX_PARTS]
+        parts = _parts(inside, 1 if takes_mask else _MAX_PARTS)
         clicks = [_shifted(deepest(part), row0, col0) for part in parts]
     box = None
     if "box" in traits.prompts:
         box = Box(row0, col0, row1 - 1, col1 - 1)
     elif not takes_mask and "click" in traits.prompts:
         clicks += _around(mask)
-    return Prompts(tuple(clicks), box), Patch.from_mask(mask) if takes_mask else None
+    if not takes_mask:
+        return Prompts(tuple(clicks), box), None
+    shape = int(mask.shape[0]), int(mask.shape[1])
+    return Prompts(tuple(clicks), box), Patch(row0, col0, mask_to_logits(inside), shape)
 
 
 def start_of(
@@ -131,11 +134,13 @@ def _extreme_points(mask: BoolArray) -> tuple[Click, ...]:
     return tuple(found)
 
 
-def _parts(mask: BoolArray) -> list[BoolArray]:
-    """Return the connected parts, the largest first, without the small ones."""
+def _parts(mask: BoolArray, most: int) -> list[BoolArray]:
+    """Return so many connected parts, the largest first, without the small ones."""
     numbered, count = ndimage.label(mask, np.ones((3, 3)))
+    if count == 1:
+        return [mask]
     sizes = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
-    order = np.argsort(-sizes, kind="stable")
+    order = np.argsort(-sizes, kind="stable")[:most]
     return [numbered == i + 1 for i in order if sizes[i] >= _SMALL_PART * sizes.max()]
 
 
@@ -166,19 +171,34 @@ def _shifted(point: tuple[int, int], row0: int, col0: int) -> Click:
 
 _SMOOTHED_PX = 5  # grey values are smoothed over four pixels, see `Restraint.apply`
 
+Window = tuple[slice, slice]
+"""Rows and columns of a slice."""
+
 Answered = tuple[Plane, Patch, float, int]
 """Plane, answer, confidence, and how much of the work has been done."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _RestrainedAnswer:
-    """A restrained answer: its mask, its confidence, and why the object may end here."""
+    """A restrained answer: its mask, its confidence, and why the object may end here.
+
+    `kept` is the mask, and `before` its neighbour's, on a window of the slice that holds both.
+    """
 
     patch: Patch
-    mask: BoolArray
+    window: Window
+    kept: BoolArray
+    before: BoolArray
     likeness: float
     growth: float
     sure: float
+
+    @property
+    def mask(self) -> BoolArray:
+        """The mask on the slice, put together anew at each call."""
+        whole = np.zeros(self.patch.shape, bool)
+        whole[self.window] = self.kept
+        return whole
 
 
 class StretchWalker:
@@ -262,14 +282,14 @@ class StretchWalker:
                 patch, self.note = next(followed)
             held = self._held(index, patch, neighbour, appearance)
             why = ending.reason(
-                held.mask, neighbour, areas, held.likeness, held.growth, largest=self._largest
+                held.kept, held.before, areas, held.likeness, held.growth, largest=self._largest
             )
             if why is not None:
                 self.stops.append(self._stop(index, why, held))
                 return
             yield index, trimmed(held.patch, self.threshold), held.sure
             neighbour = held.mask
-            areas.append(int(np.count_nonzero(neighbour)))
+            areas.append(int(np.count_nonzero(held.kept)))
 
     def _cone_from(self, masks: dict[int, BoolArray]) -> Cones:
         restraint = self.request.settings.restraint
@@ -282,7 +302,7 @@ class StretchWalker:
         return Cones(masks, cone, self.step_mm, self.spacing, removed)
 
     def _stop(self, index: int, why: str, held: _RestrainedAnswer) -> Stop:
-        area = int(np.count_nonzero(held.mask))
+        area = int(np.count_nonzero(held.kept))
         times = {"leaked": held.growth, "grew": area / max(1, self._largest)}.get(why, 1.0)
         return Stop(Plane(self.stretch.axis, index), why, times)
 
@@ -291,37 +311,32 @@ class StretchWalker:
     ) -> _RestrainedAnswer:
         """Restrain an answer by its neighbour's mask and the anchor's grey values."""
         restraint = self.request.settings.restraint
-        allowance = restraint.allowance_mm(neighbour, self.step_mm, self.spacing)
-        mask = patch.mask(self.threshold)
-        window = self._window(neighbour, mask, allowance)
-        if not mask[window].any():
-            return _RestrainedAnswer(patch, mask & False, 0.0, 1.0, 0.0)
+        box = _box(neighbour)
+        own = neighbour[box[0] : box[1], box[2] : box[3]]
+        allowance = restraint.allowance_mm(own, self.step_mm, self.spacing)
+        inside, at = patch.inside(self.threshold), patch.slices
+        window = self._window(box, inside, at, allowance)
+        mask, before = on_window(inside, at, window), neighbour[window]
+        if not mask.any():
+            return _RestrainedAnswer(patch, window, mask, before, 0.0, 1.0, 0.0)
         image = self._grey(index, window)
         belongs = appearance.belongs(image) if appearance.is_telling else None
         kept, growth = restraint.apply(
-            mask[window],
-            neighbour[window],
-            belongs,
-            allowance,
-            self.spacing,
-            within=self._cone.at(index, window),
+            mask, before, belongs, allowance, self.spacing, within=self._cone.at(index, window)
         )
         for side in (self.stretch.left, self.stretch.right):
             if side is not None and side.is_empty:
                 away = abs(side.index - index) * self.step_mm
                 kept = restraint.closed(kept, away, self.spacing)
-        asked = int(np.count_nonzero(mask))
         held = cut(patch, kept, window, self.threshold)
-        whole = np.zeros_like(mask)
-        whole[window] = kept
         likeness = appearance.likeness(image, kept) if kept.any() else 0.0
         sure = confidence.walked(
             confidence.edge_certainty(held, self.threshold),
-            overlap(whole, neighbour),
+            overlap(kept, before),
             likeness,
-            float(np.count_nonzero(kept)) / asked,
+            float(np.count_nonzero(kept)) / int(np.count_nonzero(inside)),
         )
-        return _RestrainedAnswer(held, whole, likeness, growth, sure)
+        return _RestrainedAnswer(held, window, kept, before, likeness, growth, sure)
 
     def _followed(self, anchor: Anchor, indices: range) -> Iterator[tuple[Patch, str]] | None:
         """Return the model's own walk from an anchor's mask, None if it has none to make."""
@@ -352,27 +367,40 @@ class StretchWalker:
 
     def _around(self, index: int, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Return the image round a mask in grey, and the mask there."""
-        window = _grown(mask, ring_reach(mask))
+        window = _grown(_box(mask), ring_reach(mask), mask.shape)
         return self._grey(index, window), mask[window]
 
     def _window(
-        self, neighbour: BoolArray, mask: BoolArray, allowance_mm: float
-    ) -> tuple[slice, slice]:
-        """Return a window that holds where a mask may be, and of a leak as much as is measured."""
-        box = bounding_box(neighbour)
-        assert box is not None
+        self,
+        box: tuple[int, int, int, int],
+        inside: BoolArray,
+        at: Window,
+        allowance_mm: float,
+    ) -> Window:
+        """Return a window that holds where a mask may be, and of a leak as much as is measured.
+
+        Parameters
+        ----------
+        box : (int, int, int, int)
+            Of the neighbour's mask.
+        inside, at
+            The mask of the answer, and where it lies on the slice.
+        allowance_mm : float
+            How far it may reach.
+        """
+        shape = self.request.volume.slice_shape(self.stretch.axis)
         side = max(box[1] - box[0], box[3] - box[2])
         reach = int(np.ceil(allowance_mm / min(self.spacing)))
-        far = _grown(neighbour, max(reach, -(-side // 2)) + 1)
-        near = _grown(neighbour, reach + _SMOOTHED_PX)
-        found = bounding_box(mask[far])
+        far = _grown(box, max(reach, -(-side // 2)) + 1, shape)
+        near = _grown(box, reach + _SMOOTHED_PX, shape)
+        found = bounding_box(on_window(inside, at, far))
         if found is None:
             return near
         starts = [min(n.start, f.start + b) for n, f, b in zip(near, far, found[::2], strict=True)]
         stops = [max(n.stop, f.start + b) for n, f, b in zip(near, far, found[1::2], strict=True)]
         return slice(starts[0], stops[0]), slice(starts[1], stops[1])
 
-    def _grey(self, index: int, window: tuple[slice, slice]) -> FloatArray:
+    def _grey(self, index: int, window: Window) -> FloatArray:
         raw = self.request.volume.take(Plane(self.stretch.axis, index), *window)
         return self.options.intensity.to_grey(raw)
 
@@ -407,11 +435,9 @@ class StretchWalker:
                     yield self._take(index, patch, sure, passed)
 
 
-def _grown(mask: BoolArray, reach: int) -> tuple[slice, slice]:
-    """Return rows and columns of a mask's box, so much larger on all sides, within the slice."""
-    box = bounding_box(mask)
-    assert box is not None
+def _grown(box: tuple[int, int, int, int], reach: int, shape: tuple[int, ...]) -> Window:
+    """Return rows and columns of a box, so much larger on all sides, within the slice."""
     return (
-        slice(max(0, box[0] - reach), min(mask.shape[0], box[1] + reach)),
-        slice(max(0, box[2] - reach), min(mask.shape[1], box[3] + reach)),
+        slice(max(0, box[0] - reach), min(shape[0], box[1] + reach)),
+        slice(max(0, box[2] - reach), min(shape[1], box[3] + reach)),
     )
