@@ -132,7 +132,7 @@ def verify(key: str | None = None, *, folder: str | Path | None = None) -> list[
     """
     wanted = [entry for entry in CATALOGUE.values() if key in (None, entry.key)]
     if key is not None:
-        entry = find_entry(key)
+        find_entry(key)  # says which keys there are
         if find_file(key, search_folders(folder)) is None:
             locate(key, folder)  # says that it is missing, and what to do
     folders = search_folders(folder)
