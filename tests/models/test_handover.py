@@ -227,7 +227,7 @@ def test_pairs_are_listed_and_any_other_can_be_named() -> None:
 def test_a_pair_lacks_weights_if_one_of_the_two_does(monkeypatch: Any, tmp_path: Any) -> None:
     monkeypatch.setenv("NAPARI_INTSEG_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(
-        "napari_intseg.models.weights.locate.cache_folder", lambda: tmp_path / "none"
+        "napari_intseg.models.weights.store.cache_folder", lambda: tmp_path / "none"
     )
     assert not find_model("random-walker-then-ritm-hrnet18s").has_weights
     assert find_model("random-walker-then-bundled").has_weights

@@ -84,7 +84,7 @@ def test_a_model_knows_whether_its_weights_are_there(
 ) -> None:
     monkeypatch.setenv("NAPARI_INTSEG_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(
-        "napari_intseg.models.weights.locate.cache_folder", lambda: tmp_path / "none"
+        "napari_intseg.models.weights.store.cache_folder", lambda: tmp_path / "none"
     )
     spec = find_model("ritm-hrnet32")
     assert not spec.has_weights

@@ -98,7 +98,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _tell_licence(key: str) -> None:
     """Say what binds before the first byte comes; nothing is asked, so that scripts run on."""
-    from napari_intseg.models.weights.catalogue import find_entry, licence_lines
+    from napari_intseg.models.registry import licence_lines
+    from napari_intseg.models.weights.catalogue import find_entry
 
     first, *others = licence_lines(key)
     print(f"{find_entry(key).file}: {first}", *others, sep="\n")

@@ -9,12 +9,16 @@ a line each, and answers a line.
 import atexit
 import contextlib
 import logging
+import math
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from napari_intseg.errors import FileError
 
@@ -164,8 +168,6 @@ def serve() -> None:
     """Open the files that are named on the standard input."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)  # what libraries print is no answer
-    from napari_intseg.io.child_reader import OPENERS, limit_memory
-
     answers.write(READY + "\n")
     answers.flush()
     for line in sys.stdin:
@@ -182,6 +184,73 @@ def serve() -> None:
         limit_memory(None)
         answers.write(answer + "\n")
         answers.flush()
+
+
+def limit_memory(more: int | None) -> None:
+    """Allow so many bytes more than are taken now; None: as many as there are.
+
+    Only Linux counts them; elsewhere time alone is limited.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    kind, (_, hard) = resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS)
+    limit = hard
+    if more is not None:
+        status = Path("/proc/self/statm")
+        if not status.exists():
+            return
+        taken = int(status.read_text().split()[0]) * resource.getpagesize()
+        limit = taken + more if hard == resource.RLIM_INFINITY else min(hard, taken + more)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(kind, (limit, hard))
+
+
+def _open_itk(path: Path) -> None:
+    import SimpleITK
+
+    sitk: Any = SimpleITK
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    found = re.search(r"(\d+)-bit", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
+    values = math.prod(reader.GetSize()) * int(reader.GetNumberOfComponents())
+    if values * (int(found[1]) if found else 8) // 8 <= SMALL_BYTES:
+        reader.Execute()
+
+
+def _open_tiff(path: Path) -> None:
+    import tifffile
+
+    logging.getLogger("tifffile").disabled = True
+    with tifffile.TiffFile(path) as file:
+        for series in file.series[:1]:
+            if series.nbytes <= SMALL_BYTES:
+                series.asarray()
+
+
+def _open_hdf5(path: Path) -> None:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+
+        def visit(_: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                is_own = not item.is_virtual and not item.external
+                if is_own and item.dtype.kind in "buifc" and item.nbytes <= SMALL_BYTES:
+                    item[()]
+                dict(item.attrs)
+
+        file.visititems(visit)
+
+
+OPENERS: dict[str, Callable[[Path], None]] = {
+    "itk": _open_itk,
+    "tiff": _open_tiff,
+    "hdf5": _open_hdf5,
+}
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.errors import FileError
 from napari_intseg.io.arrays import guessed_axes
+from napari_intseg.io.checks import lazy_extra
 from napari_intseg.io.paths import data_file
 from napari_intseg.io.pieces import OnDisk, in_pieces
 from napari_intseg.io.raster import ORDER, Channel, Raster, known_axes, ordered
 from napari_intseg.io.source import Source, ZarrScale
 from napari_intseg.io.units import factors_mm, seconds_per_unit
-from napari_intseg.io.zarr_store import MOST_LEVELS, member, open_zarr
+from napari_intseg.io.zarr_store import MOST_LEVELS, wrong
 
 MARKS = (".zgroup", ".zattrs", ".zarray", "zarr.json")
 """One of these files is in every folder that is a zarr."""
@@ -233,3 +234,32 @@ def _number(value: Any) -> float:
     except (TypeError, ValueError):
         return math.nan
     return found if math.isfinite(found) else math.nan
+
+
+def open_zarr(path: Path) -> Any:
+    """Open a group or an array to be read.
+
+    Raises
+    ------
+    FileError
+        If its metadata ask for a codec that is not in `zarr_store.CODECS`, or for sizes that
+        cannot be.
+    MissingExtraError
+        If zarr is not installed.
+    """
+    zarr = lazy_extra("zarr")
+    from napari_intseg.io.zarr_checked import CheckedStore
+
+    return zarr.open(CheckedStore(path), mode="r")
+
+
+def member(node: Any, name: str, path: Path) -> Any:
+    """Return an array of a group by the name that its metadata give, which stays in the group."""
+    parts = name.split("/")
+    if name.startswith("/") or "\\" in name or not {"..", "."}.isdisjoint(parts):
+        raise wrong(path, "arrays in the folder of the image", name)
+    whole = "/".join(p for p in (node.path, name) if p)
+    node.store.check_array(whole)  # seen already where the metadata are consolidated
+    found = node[name]
+    node.store.check_array(whole)
+    return found

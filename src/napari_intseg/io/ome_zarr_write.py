@@ -13,11 +13,10 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.checks import lazy_extra
-from napari_intseg.io.ome_zarr import Multiscale, is_zarr, multiscale_of
+from napari_intseg.io.ome_zarr import Multiscale, is_zarr, multiscale_of, open_zarr
 from napari_intseg.io.raster import ORDER
 from napari_intseg.io.source import FileVolume, ZarrScale
 from napari_intseg.io.units import mm_per_unit
-from napari_intseg.io.zarr_store import open_zarr
 
 VERSIONS = ("0.4", "0.5")
 _CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}

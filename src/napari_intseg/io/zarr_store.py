@@ -1,4 +1,4 @@
-"""The one way in to Zarr: metadata and pieces are checked before anything of them is decoded."""
+"""What of a Zarr store may be read: metadata and pieces are checked before they are decoded."""
 
 import json
 import math
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.errors import FileError
-from napari_intseg.io.checks import lazy_extra
 from napari_intseg.io.paths import data_file
 from napari_intseg.io.unpack import PACKERS, unpacks_within
 
@@ -43,41 +42,13 @@ _NUMBERS = "buif"
 _INDEX_CODECS = {"bytes", "endian", "crc32c"}
 
 
-def open_zarr(path: Path) -> Any:
-    """Open a group or an array to be read.
-
-    Raises
-    ------
-    FileError
-        If its metadata ask for a codec that is not in `CODECS`, or for sizes that cannot be.
-    MissingExtraError
-        If zarr is not installed.
-    """
-    zarr = lazy_extra("zarr")
-    from napari_intseg.io.zarr_checked import CheckedStore
-
-    return zarr.open(CheckedStore(path), mode="r")
-
-
-def member(node: Any, name: str, path: Path) -> Any:
-    """Return an array of a group by the name that its metadata give, which stays in the group."""
-    parts = name.split("/")
-    if name.startswith("/") or "\\" in name or not {"..", "."}.isdisjoint(parts):
-        raise wrong(path, "arrays in the folder of the image", name)
-    whole = "/".join(p for p in (node.path, name) if p)
-    node.store.check_array(whole)  # seen already where the metadata are consolidated
-    found = node[name]
-    node.store.check_array(whole)
-    return found
-
-
 def check_array_folder(path: Path) -> None:
     """Ask for an array whose metadata may be acted on, without opening it.
 
     Raises
     ------
     FileError
-        As for `open_zarr`.
+        If they ask for a codec that is not in `CODECS`, or for sizes that cannot be.
     """
     for name in (".zarray", "zarr.json"):
         file = path / name

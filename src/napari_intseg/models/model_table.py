@@ -1,4 +1,4 @@
-"""What is at hand without a download, and networks that are guided by points and boxes."""
+"""The models of this package, one row each; their builders are named, so torch stays unloaded."""
 
 from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import CLICKS
@@ -257,6 +257,9 @@ SAM: Table = {
 }
 
 
+_WITH_PARTS: Table = {**BASIC, **RITM, **SAM}
+
+
 def _handover(first: str, then: str, title: str) -> ModelSpec:
     return ModelSpec(
         f"{_ROOM}.handover:build",
@@ -268,6 +271,7 @@ def _handover(first: str, then: str, title: str) -> ModelSpec:
         needs=("transformers",),
         extra="sam",
         parts=(first, then),
+        part_weights=(*_WITH_PARTS[first].weight_keys, *_WITH_PARTS[then].weight_keys),
     )
 
 
@@ -280,3 +284,9 @@ HANDOVER: Table = {
         "mobile-sam", "bundled", "First click by MobileSAM, then the bundled network"
     ),
 }
+
+MODELS: Table = {
+    **BASIC, **RITM, **FBRS, **SAM, **FCANET, **FORTE, **GUIDED, **SIMPLECLICK, **FOCALCLICK,
+    **HANDOVER,
+}  # fmt: skip
+"""Every model by name. Adding one is one adapter file and one row in its family's table."""

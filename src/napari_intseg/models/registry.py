@@ -12,23 +12,22 @@ from typing import Any
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import MissingExtraError, UnknownModelError
 from napari_intseg.models.model_table import (
-    BASIC,
     BUNDLED_BUILDER,
     BUNDLED_PAPER,
     DEFAULT_PAIR,
-    FBRS,
-    FCANET,
-    FOCALCLICK,
-    FORTE,
-    GUIDED,
-    HANDOVER,
-    RITM,
-    SAM,
-    SIMPLECLICK,
+    MODELS,
     THEN,
 )
-from napari_intseg.models.spec import CLICKS_BOX, CLICKS_MASK, ModelSpec, Table, remember, sum_of
+from napari_intseg.models.spec import CLICKS_BOX, CLICKS_MASK, ModelSpec, remember, sum_of
 from napari_intseg.models.threads import wait_quietly
+from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry
+from napari_intseg.models.weights.store import (
+    bundled_folder,
+    check_unchanged,
+    locate,
+    search_folders,
+)
+from napari_intseg.models.weights.user_trained import find_own
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -39,16 +38,11 @@ __all__ = [
     "ModelSpec",
     "available_models",
     "find_model",
+    "licence_lines",
     "load_model",
     "own_models",
     "third_party_models",
 ]
-
-MODELS: Table = {
-    **BASIC, **RITM, **FBRS, **SAM, **FCANET, **FORTE, **GUIDED, **SIMPLECLICK, **FOCALCLICK,
-    **HANDOVER,
-}  # fmt: skip
-"""Every model by name. Adding one is one adapter file and one line in its family's table."""
 
 DEFAULT_MODEL = "bundled"
 
@@ -85,9 +79,6 @@ def third_party_models() -> Mapping[str, ModelSpec]:
 
 def own_models() -> dict[str, ModelSpec]:
     """Return the models that people trained themselves, by the stems of their weights files."""
-    from napari_intseg.models.weights.locate import bundled_folder, search_folders
-    from napari_intseg.models.weights.user_trained import find_own
-
     folders = tuple(f for f in search_folders() if f != bundled_folder())
     return {
         name: ModelSpec(
@@ -129,6 +120,37 @@ def find_model(name: str) -> ModelSpec:
     return models[name]
 
 
+def licence_lines(key: str) -> list[str]:
+    """Return what to tell of a weight file before its first byte comes.
+
+    Parameters
+    ----------
+    key : str
+        Of the catalogue.
+
+    Returns
+    -------
+    list of str
+        The licence of the weights, with a badge if it or that of a model binds; those of the models
+        that use them, if they differ; and notes.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such key.
+    """
+    entry = find_entry(key)
+    specs = [spec for spec in available_models().values() if spec.weights == key]
+    how = badge(entry.licence) or next((b for s in specs if (b := badge(s.licence, s.note))), "")
+    licences = dict.fromkeys(spec.licence for spec in specs)
+    notes = dict.fromkeys(note for note in (entry.note, *(s.note for s in specs)) if note)
+    return [
+        f"licence of the weights: {entry.licence}" + (f" [{how}]" if how else ""),
+        *(f"licence of the model: {one}" for one in licences if one != entry.licence),
+        *(f"note: {note}" for note in notes),
+    ]
+
+
 def _pair(first: str, then: str) -> ModelSpec:
     """Return what is known of a pair that is not listed."""
     one, other = find_model(first), find_model(then)
@@ -137,6 +159,7 @@ def _pair(first: str, then: str) -> ModelSpec:
         "hand-over", other.prompts | (one.prompts & CLICKS_BOX),
         licence=f"{one.licence}; {other.licence}", paper="arXiv:2304.10517",
         needs=one.needs + other.needs, extra=one.extra or other.extra, parts=(first, then),
+        part_weights=(*one.weight_keys, *other.weight_keys),
     )  # fmt: skip
 
 
@@ -192,10 +215,6 @@ def load_model(
         )
     path = None
     if spec.weights is not None:
-        from napari_intseg.models.weights.catalogue import CATALOGUE
-        from napari_intseg.models.weights.locate import locate
-        from napari_intseg.models.weights.store import check_unchanged
-
         path = locate(spec.weights, weights)
         if weights is None and spec.weights in CATALOGUE:
             check_unchanged(path, sum_of(path), spec.weights)

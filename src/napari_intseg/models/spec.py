@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import CLICKS, Segmenter
-from napari_intseg.errors import WeightsError
+from napari_intseg.models.weights.store import find_file, sha256_of
 
 CLICKS_MASK: frozenset[PromptKind] = frozenset({"click", "mask"})
 CLICKS_BOX: frozenset[PromptKind] = frozenset({"click", "box"})
@@ -48,7 +48,9 @@ class ModelSpec:
     note : str
         A restriction worth telling before use, e.g. "research only".
     parts : tuple of str
-        Names of the models it is made of; they bring their own weights.
+        Names of the models it is made of.
+    part_weights : tuple of str
+        Keys of the catalogue for the weights of those.
     """
 
     builder: str
@@ -62,6 +64,7 @@ class ModelSpec:
     extra: str | None = None
     note: str = ""
     parts: tuple[str, ...] = ()
+    part_weights: tuple[str, ...] = ()
 
     @property
     def is_installed(self) -> bool:
@@ -71,17 +74,12 @@ class ModelSpec:
     @property
     def has_weights(self) -> bool:
         """Whether its weights are in one of the weights folders, or it needs none."""
-        if self.weights is None:
-            from napari_intseg.models.registry import find_model
+        return all(find_file(key) is not None for key in self.weight_keys)
 
-            return all(find_model(part).has_weights for part in self.parts)
-        from napari_intseg.models.weights.locate import locate
-
-        try:
-            locate(self.weights)
-        except WeightsError:
-            return False
-        return True
+    @property
+    def weight_keys(self) -> tuple[str, ...]:
+        """The catalogue's keys of all weights that it loads, those of its parts included."""
+        return self.part_weights if self.weights is None else (self.weights, *self.part_weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +168,6 @@ def weights_of(model: Segmenter) -> Path | None:
 
 def sum_of(path: Path) -> str:
     """Return the SHA-256 of a file; it is read once as long as it stays the same."""
-    from napari_intseg.models.weights.store import sha256_of
-
     status = path.stat()
     key = (str(path), status.st_size, status.st_mtime_ns)
     if key not in _sums:

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_intseg._moved import renamed
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
-from napari_intseg.ui.controllers import alternative_masks, object_actions, prompt_tools
+from napari_intseg.ui.controllers import alternative_masks, object_actions
 from napari_intseg.ui.controllers.first_click import FirstClick
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.show_object import show_object
@@ -226,9 +226,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "cancel": cancel,
             "suggest_click": self.comparison.suggest,
             "suggested_clicks": controller.suggested.start,
-            "click_tool": partial(prompt_tools.use, controller, "click"),
-            "box_tool": partial(prompt_tools.use, controller, "box"),
-            "scribble_tool": partial(prompt_tools.use, controller, "scribble"),
+            "click_tool": partial(controller.prompt_tools.use, "click"),
+            "box_tool": partial(controller.prompt_tools.use, "box"),
+            "scribble_tool": partial(controller.prompt_tools.use, "scribble"),
             "next_answer": partial(alternative_masks.step, controller),
             "previous_answer": partial(alternative_masks.step, controller, -1),
             "edit_outline": controller.outliner.begin,

@@ -18,10 +18,10 @@ pytest.importorskip("transformers", reason="needs the extra 'sam'")
 
 from napari_intseg.models.sam.adapter import asked_in
 from napari_intseg.models.sam.keys import library_names
-from napari_intseg.models.sam.sam2 import Sam2Net
-from napari_intseg.models.sam.sam2_memory import (
+from napari_intseg.models.sam.sam2 import (
     EncodedPlane,
     Remembered,
+    Sam2Net,
     Sam2Segmenter,
     Tracker,
     sine_code,

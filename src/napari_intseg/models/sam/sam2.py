@@ -1,21 +1,29 @@
 """SAM 2.1 for images and, with its memory, for planes that follow each other."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig, Sam2VisionConfig
 from transformers.models.sam2_video.configuration_sam2_video import Sam2VideoConfig
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoModel
 
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_strict
 from napari_intseg.models.device import Precision, choose_device, choose_precision
-from napari_intseg.models.sam.adapter import SamSegmenter
+from napari_intseg.models.sam.adapter import SamSegmenter, asked_in
 from napari_intseg.models.sam.keys import library_names
 from napari_intseg.models.sam.mask_decoder import (
     GRID,
+    SIDE_PX,
     Asked,
     Embedding,
     corners_first,
@@ -23,8 +31,8 @@ from napari_intseg.models.sam.mask_decoder import (
     regroup,
     to_grid,
 )
-from napari_intseg.models.sam.square_frame import SquareFrame
-from napari_intseg.models.sam.weight_files import read_weights
+from napari_intseg.models.sam.square_frame import LOW_PX, SquareFrame, imagenet
+from napari_intseg.models.sam.weight_files import computing_in, read_weights, side_for
 
 Size = Literal["tiny", "small", "base-plus", "large"]
 
@@ -210,11 +218,305 @@ def build(
     ----------
     .. [1] Ravi, N. et al. "SAM 2: Segment Anything in Images and Videos", arXiv:2408.00714.
     """
-    from napari_intseg.models.sam.sam2_memory import Sam2Segmenter
-
     chosen = choose_device(device)
     dtype = choose_precision(precision, chosen)
     return Sam2Segmenter(
         load_net(name, weights), name,
         device=chosen, dtype=dtype, multimask=multimask, feed_back=feed_back,
     )  # fmt: skip
+
+
+_ABSENT = -1024.0  # logits of an object that is out of sight
+_POINTERS = 16  # at most so many object pointers are attended to
+_MASK_SCALE, _MASK_SHIFT = 20.0, -10.0  # a mask as logits, as the memory was trained on
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Remembered:
+    """What is kept of one plane.
+
+    Parameters
+    ----------
+    low : Tensor, shape (256, 256)
+        Logits of the answer.
+    pointer : Tensor, shape (256,)
+        The object, summed up.
+    score : Tensor, shape (1,)
+        Negative when the object is out of sight.
+    features : Tensor of bfloat16, shape (4096, 64)
+        Image and mask together.
+    """
+
+    low: Tensor
+    pointer: Tensor
+    score: Tensor
+    features: Tensor
+
+
+@dataclass(slots=True, eq=False)
+class TrackerMemory:
+    """What is known of one object: planes that were prompted, and planes that were followed."""
+
+    prompted: dict[int, Remembered] = field(default_factory=dict)
+    followed: dict[int, Remembered] = field(default_factory=dict)
+
+    def forget(self, index: int) -> None:
+        """Drop followed planes that are too far from `index` to be asked again."""
+        for far in [at for at in self.followed if abs(at - index) > _POINTERS]:
+            del self.followed[far]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedPlane:
+    """A plane through the encoder, and the position code of the coarse features (4096, 1, 256)."""
+
+    features: Embedding
+    place: Tensor
+
+    @property
+    def flat(self) -> Tensor:
+        """The coarse features as (4096, 1, 256)."""
+        return self.features["image"].flatten(2).permute(2, 0, 1)
+
+
+class Tracker:
+    """Follows one object through planes, as SAM 2's video predictor does [1]_.
+
+    Parameters
+    ----------
+    net : Sam2Net
+        The network.
+    count : int
+        Number of planes altogether.
+    keep_corrections : bool, default True
+        Whether a plane that was followed and then corrected counts as prompted from then on.
+        The reference's default is not: following once more forgets the correction.
+    side_px : int
+        Of the square that the image encoder sees.
+    dtype : torch.dtype
+        What the image encoder computes in.
+
+    References
+    ----------
+    .. [1] Ravi, N. et al. "SAM 2: Segment Anything in Images and Videos", arXiv:2408.00714.
+    """
+
+    def __init__(
+        self,
+        net: Sam2Net,
+        count: int,
+        *,
+        keep_corrections: bool = True,
+        side_px: int = SIDE_PX,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.net, self.count, self.keep_corrections = net, count, keep_corrections
+        self.side_px, self.dtype = side_px, dtype
+        self.memory = TrackerMemory()
+
+    def look(self, image: FloatArray) -> EncodedPlane:
+        """Return a plane as the network sees it; `image` is (H, W, 3) in [0, 1]."""
+        grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
+        side = (self.side_px, self.side_px)
+        square = Image.fromarray(grey).resize(side, Image.Resampling.BICUBIC)
+        planes = np.array(square, np.float32).transpose(2, 0, 1) / 255
+        device = self.net.grid.device
+        pixels = imagenet(torch.from_numpy(planes)[None]).to(device)
+        with computing_in(self.dtype, device):
+            features, place = self.net.maps(pixels)
+        return EncodedPlane({name: value.float() for name, value in features.items()}, place)
+
+    def ask(self, index: int, seen: EncodedPlane, asked: Asked, *, reverse: bool = False) -> Tensor:
+        """Answer prompts on a plane, and remember the answer.
+
+        On a plane that was followed before they correct its answer; on any other they start anew,
+        without memory.
+
+        Returns
+        -------
+        Tensor, shape (256, 256)
+            Low-resolution logits.
+        """
+        followed = self.memory.followed.get(index)
+        before = followed or self.memory.prompted.get(index)
+        if before is not None:
+            mask = before.low.clamp(-LIMIT, LIMIT)[None, None]
+            asked = Asked(asked.points, asked.labels, asked.box, mask)
+        if followed is None:
+            image = seen.features["image"] + self.net.body.no_memory_embedding.reshape(1, -1, 1, 1)
+        else:
+            image = self._with_memory(index, seen, reverse=reverse)
+        answer = self._answer(seen, image, asked, is_prompted=True)
+        if followed is not None and not self.keep_corrections:
+            self.memory.followed[index] = answer
+        else:
+            self.memory.prompted[index] = answer
+            self.memory.followed.pop(index, None)
+        return answer.low
+
+    def take(self, index: int, seen: EncodedPlane, mask: BoolArray) -> None:
+        """Remember a mask (H, W) that is known, from wherever."""
+        given = torch.from_numpy(mask.astype(np.float32))[None, None].to(self.net.grid.device)
+        square = functional.interpolate(given, (SIDE_PX, SIDE_PX), mode="bilinear", antialias=True)
+        high = square * _MASK_SCALE + _MASK_SHIFT
+        low = functional.interpolate(high, (LOW_PX, LOW_PX), mode="bilinear", antialias=True)
+        nothing = Asked(square.new_zeros(0, 2), torch.zeros(0, dtype=torch.int64).to(square.device))
+        asked = Asked(nothing.points, nothing.labels, mask=self.net.body.mask_downsample(square))
+        _, _, tokens, _ = self.net.heads(seen.features, asked, multimask=False)
+        score = high.new_tensor([_MASK_SCALE * bool(mask.any()) + _MASK_SHIFT])
+        pointer = self._pointer(tokens[0], score)
+        features = self._features(seen, (square > 0.5).float(), score)
+        self.memory.prompted[index] = Remembered(low[0, 0], pointer, score, features)
+
+    def follow(self, index: int, seen: EncodedPlane, *, reverse: bool = False) -> Tensor:
+        """Answer on a plane by memory alone, and remember the answer.
+
+        Returns
+        -------
+        Tensor, shape (256, 256)
+            Low-resolution logits; those of a prompted plane are the ones it has.
+        """
+        if index in self.memory.prompted:
+            return self.memory.prompted[index].low
+        image = self._with_memory(index, seen, reverse=reverse)
+        nothing = Asked(image.new_zeros(0, 2), torch.zeros(0, dtype=torch.int64).to(image.device))
+        self.memory.followed[index] = self._answer(seen, image, nothing, is_prompted=False)
+        return self.memory.followed[index].low
+
+    def _answer(
+        self, seen: EncodedPlane, image: Tensor, asked: Asked, *, is_prompted: bool
+    ) -> Remembered:
+        corners = 0 if asked.box is None else 2
+        multimask = len(asked.points) + corners <= 1
+        embedding = {**seen.features, "image": image}
+        masks, scores, tokens, score = self.net.heads(embedding, asked, multimask=multimask)
+        best = int(scores.argmax())
+        low = masks[best] if bool(score > 0) else torch.full_like(masks[best], _ABSENT)
+        high = functional.interpolate(low[None, None], (SIDE_PX, SIDE_PX), mode="bilinear")
+        prob = (high > 0).float() if is_prompted else high.sigmoid()
+        pointer = self._pointer(tokens[best], score)
+        return Remembered(low, pointer, score, self._features(seen, prob, score))
+
+    def _pointer(self, token: Tensor, score: Tensor) -> Tensor:
+        body: Any = self.net.body
+        seen = bool(score > 0)
+        pointer: Tensor = body.object_pointer_proj(token) if seen else body.no_object_pointer[0]
+        return pointer
+
+    def _features(self, seen: EncodedPlane, prob: Tensor, score: Tensor) -> Tensor:
+        """Return image and mask (1, 1, 1024, 1024) together, as they are remembered."""
+        # in bfloat16, as the published predictor keeps them: rounded here and nowhere else
+        fused = self._fused(seen, prob, score)
+        return fused.to(torch.bfloat16)[0].flatten(1).T.contiguous()
+
+    def _fused(self, seen: EncodedPlane, prob: Tensor, score: Tensor) -> Tensor:
+        """Return image and mask together (1, 64, 64, 64), in the network's own precision."""
+        body: Any = self.net.body
+        mask = prob * _MASK_SCALE + _MASK_SHIFT
+        features: Tensor = body.memory_encoder(seen.features["image"], mask)[0]
+        if bool(score <= 0):
+            features = features + body.occlusion_spatial_embedding_parameter[..., None, None]
+        return features
+
+    def _with_memory(self, index: int, seen: EncodedPlane, *, reverse: bool) -> Tensor:
+        """Return a plane's coarse features after they attended to the memory."""
+        body, sign = self.net.body, -1 if reverse else 1
+        entries = [(0, kept) for kept in self.memory.prompted.values()]
+        for apart in range(body.num_maskmem - 1, 0, -1):
+            kept = self.memory.followed.get(index - sign * apart)
+            if kept is not None:
+                entries.append((apart, kept))
+        place = self._place(seen)
+        times = body.memory_temporal_positional_encoding[:, 0, 0]
+        memory = [kept.features.float() for _, kept in entries]
+        places = [place + times[apart - 1] for apart, _ in entries]
+        pointers, codes = self._pointers(index, sign)
+        attended = body.memory_attention(
+            current_vision_features=seen.flat,
+            current_vision_position_embeddings=seen.place,
+            memory=torch.cat([*memory, pointers])[:, None],
+            memory_posision_embeddings=torch.cat([*places, codes])[:, None],
+            num_object_pointer_tokens=len(pointers),
+        )
+        out: Tensor = attended.reshape(seen.flat.shape).permute(1, 2, 0)
+        return out.reshape(seen.features["image"].shape)
+
+    def _place(self, seen: EncodedPlane) -> Tensor:
+        """Return the position code of remembered features, shape (4096, 64)."""
+        image = seen.features["image"]
+        shape = torch.Size((1, self.net.body.mem_dim, *image.shape[-2:]))
+        code: Tensor = self.net.body.memory_encoder.position_encoding(
+            shape, image.device, image.dtype
+        )
+        return code[0].flatten(1).T
+
+    def _pointers(self, index: int, sign: int) -> tuple[Tensor, Tensor]:
+        """Return the object pointers of planes before, in pieces, and their codes in time."""
+        longest = min(self.count, _POINTERS)
+        found = [
+            (sign * (index - at), kept.pointer)
+            for at, kept in self.memory.prompted.items()
+            if sign * (index - at) >= 0
+        ]
+        for apart in range(1, longest):
+            kept = self.memory.followed.get(index - sign * apart)
+            if kept is not None:
+                found.append((apart, kept.pointer))
+        size = self.net.body.mem_dim
+        if not found:
+            none = self.net.grid.new_zeros(0, size)
+            return none, none
+        pointers = torch.stack([pointer for _, pointer in found])
+        times = torch.tensor([float(apart) for apart, _ in found], device=pointers.device)
+        waves = sine_code(times / max(1, longest - 1), pointers.shape[1])
+        codes = self.net.body.temporal_positional_encoding_projection_layer(waves)
+        pieces = pointers.shape[1] // size
+        return pointers.reshape(-1, size), codes.repeat_interleave(pieces, dim=0)
+
+
+def sine_code(at: Tensor, dim: int) -> Tensor:
+    """Return sines and cosines (n, dim) of positions (n,), wavelengths up to 10 000 in pairs."""
+    half = dim // 2
+    pair = torch.arange(half, device=at.device, dtype=torch.float32) // 2
+    angle = at[:, None] / 10000 ** (2 * pair / half)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class Sam2Segmenter(SamSegmenter):
+    """SAM 2.1, which besides answering on an image can follow an object through planes."""
+
+    def follow(
+        self,
+        read: Callable[[int], FloatArray],
+        planes: Sequence[int],
+        *,
+        masks: Mapping[int, BoolArray] | None = None,
+        prompts: Mapping[int, Prompts] | None = None,
+    ) -> Iterator[tuple[int, FloatArray]]:
+        """Follow one object; see `napari_intseg.core.segmenter.MemorySegmenter`."""
+        assert isinstance(self.net, Sam2Net)
+        self.bring()
+        given, asked = dict(masks or {}), dict(prompts or {})
+        reverse = len(planes) > 1 and planes[1] < planes[0]
+        known = [*planes, *given, *asked]
+        tracker = Tracker(
+            self.net,
+            max(known, default=0) - min(known, default=0) + 1,
+            side_px=side_for(self.saving.view_px),
+            dtype=self.dtype,
+        )
+        for index, mask in given.items():
+            with torch.inference_mode():
+                tracker.take(index, tracker.look(read(index)), mask)
+        for index, prompt in asked.items():
+            image = read(index)
+            with torch.inference_mode():
+                here = asked_in(self.net.frame, image.shape[:2], prompt, self.device)
+                tracker.ask(index, tracker.look(image), here)
+        for index in planes:
+            image = read(index)
+            with torch.inference_mode():
+                low = tracker.follow(index, tracker.look(image), reverse=reverse)
+                full = self.net.frame.back(low[None], image.shape[:2])[0]
+                tracker.memory.forget(index)
+            yield index, np.clip(full.cpu().numpy(), -LOGIT_LIMIT, LOGIT_LIMIT)

@@ -1,8 +1,6 @@
 """Find weight files, fetch them, add them by hand, and check them."""
 
-import os
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +12,13 @@ from napari_intseg.models.weights.recognise import check_network, recognise_file
 from napari_intseg.models.weights.store import (
     FOLDERS_VARIABLE,
     Stored,
+    bundled_folder,
     cache_folder,
     check_content,
-    how_to_get,
+    find_file,
+    locate,
     recorded_sums,
+    search_folders,
     sha256_of,
     store,
 )
@@ -71,66 +72,6 @@ class Check:
     state: Literal["ok", "damaged", "unrecorded"]
 
 
-def bundled_folder() -> Path | None:
-    """Return the folder of the weights that ship with the package, or None."""
-    inside = Path(str(files("napari_intseg"))) / "weights"
-    if inside.is_dir():
-        return inside
-    checkout = Path(__file__).resolve().parents[4]
-    beside = checkout / "weights"
-    return beside if (checkout / "pyproject.toml").is_file() and beside.is_dir() else None
-
-
-def search_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
-    """Return the folders that are looked in, in order.
-
-    Parameters
-    ----------
-    folder : path, optional
-        One that comes before the others: those named by the environment variable
-        NAPARI_INTSEG_WEIGHTS, the bundled one, the user cache.
-    """
-    named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
-    chosen = [folder, *(n for n in named if n), bundled_folder(), cache_folder()]
-    return tuple(Path(f).expanduser() for f in chosen if f is not None)
-
-
-def locate(key: str, given: str | Path | None = None) -> Path:
-    """Return the weight file of a catalogue entry.
-
-    Parameters
-    ----------
-    key : str
-        Of the catalogue; another name is looked for as a file name.
-    given : path, optional
-        A file, which is taken as it is, or the folder to look in.
-
-    Raises
-    ------
-    WeightsError
-        If there is no such file; tells how to get it.
-    """
-    entry = CATALOGUE.get(key) or WeightFile(key, "", key)
-    if given is not None:
-        path = Path(given).expanduser()
-        if (path / "config.json").is_file():
-            return path  # a folder as the Hugging Face hub has them: the model's builder reads it
-        chosen = path / entry.file if path.is_dir() else path
-        if chosen.is_file():
-            return chosen
-        raise WeightsError(
-            f"weights are missing: expected a file, got {str(chosen)!r}. {how_to_get(entry)}"
-        )
-    folders = search_folders()
-    found = _find(entry, folders)
-    if found is None:
-        raise WeightsError(
-            f"weights are missing: expected {entry.file!r} in one of "
-            f"{', '.join(map(str, folders))}, got no such file. {how_to_get(entry)}"
-        )
-    return found
-
-
 def list_weights(folder: str | Path | None = None) -> list[LocatedWeights]:
     """Return every entry of the catalogue with the file that `locate` would take.
 
@@ -140,7 +81,7 @@ def list_weights(folder: str | Path | None = None) -> list[LocatedWeights]:
         Looked in before the usual folders.
     """
     folders = search_folders(folder)
-    return [LocatedWeights(entry, _find(entry, folders)) for entry in CATALOGUE.values()]
+    return [LocatedWeights(entry, find_file(entry.key, folders)) for entry in CATALOGUE.values()]
 
 
 def add(file: str | Path, key: str | None = None, *, folder: str | Path | None = None) -> Stored:
@@ -191,17 +132,12 @@ def verify(key: str | None = None, *, folder: str | Path | None = None) -> list[
     """
     wanted = [entry for entry in CATALOGUE.values() if key in (None, entry.key)]
     if key is not None:
-        entry = find_entry(key)
-        if _find(entry, search_folders(folder)) is None:
+        find_entry(key)  # says which keys there are
+        if find_file(key, search_folders(folder)) is None:
             locate(key, folder)  # says that it is missing, and what to do
     folders = search_folders(folder)
-    paths = ((entry, _find(entry, folders)) for entry in wanted)
+    paths = ((entry, find_file(entry.key, folders)) for entry in wanted)
     return [_check(entry, path) for entry, path in paths if path is not None]
-
-
-def _find(entry: WeightFile, folders: tuple[Path, ...]) -> Path | None:
-    paths = (folder / entry.file for folder in folders)
-    return next((path for path in paths if path.is_file()), None)
 
 
 def _recognise(source: Path, checksum: str) -> WeightFile:

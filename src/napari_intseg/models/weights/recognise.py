@@ -83,7 +83,7 @@ def check_network(entry: WeightFile, path: Path, checksum: str) -> None:
     WeightsError
         If it cannot be read, or is another network; with a published checksum nothing is asked.
     """
-    from napari_intseg.models.registry import MODELS
+    from napari_intseg.models.model_table import MODELS
     from napari_intseg.models.simpleclick import STAND_INS
 
     families = {spec.weights: spec.family for spec in MODELS.values()}

@@ -1,9 +1,11 @@
-"""Where weight files are kept, and how one gets there: checked, and in one step."""
+"""Where weight files are kept and found, and how one gets there: checked, and in one step."""
 
 import hashlib
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.resources import files as package_files
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -46,6 +48,81 @@ class Stored:
 def cache_folder() -> Path:
     """Return the folder that files are fetched and added to."""
     return Path(user_cache_path("napari-intseg")) / "weights"
+
+
+def bundled_folder() -> Path | None:
+    """Return the folder of the weights that ship with the package, or None."""
+    inside = Path(str(package_files("napari_intseg"))) / "weights"
+    if inside.is_dir():
+        return inside
+    checkout = Path(__file__).resolve().parents[4]
+    beside = checkout / "weights"
+    return beside if (checkout / "pyproject.toml").is_file() and beside.is_dir() else None
+
+
+def search_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
+    """Return the folders that are looked in, in order.
+
+    Parameters
+    ----------
+    folder : path, optional
+        One that comes before the others: those named by the environment variable
+        NAPARI_INTSEG_WEIGHTS, the bundled one, the user cache.
+    """
+    named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    chosen = [folder, *(n for n in named if n), bundled_folder(), cache_folder()]
+    return tuple(Path(f).expanduser() for f in chosen if f is not None)
+
+
+def locate(key: str, given: str | Path | None = None) -> Path:
+    """Return the weight file of a catalogue entry.
+
+    Parameters
+    ----------
+    key : str
+        Of the catalogue; another name is looked for as a file name.
+    given : path, optional
+        A file, which is taken as it is, or the folder to look in.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such file; tells how to get it.
+    """
+    entry = CATALOGUE.get(key) or WeightFile(key, "", key)
+    if given is not None:
+        path = Path(given).expanduser()
+        if (path / "config.json").is_file():
+            return path  # a folder as the Hugging Face hub has them: the model's builder reads it
+        chosen = path / entry.file if path.is_dir() else path
+        if chosen.is_file():
+            return chosen
+        raise WeightsError(
+            f"weights are missing: expected a file, got {str(chosen)!r}. {how_to_get(entry)}"
+        )
+    folders = search_folders()
+    found = find_file(key, folders)
+    if found is None:
+        raise WeightsError(
+            f"weights are missing: expected {entry.file!r} in one of "
+            f"{', '.join(map(str, folders))}, got no such file. {how_to_get(entry)}"
+        )
+    return found
+
+
+def find_file(key: str, folders: tuple[Path, ...] | None = None) -> Path | None:
+    """Return the file of a catalogue entry in the weights folders; None if it is nowhere.
+
+    Parameters
+    ----------
+    key : str
+        Of the catalogue; another name is looked for as a file name.
+    folders : tuple of Path, optional
+        Looked in instead of the usual ones.
+    """
+    file = CATALOGUE[key].file if key in CATALOGUE else key
+    paths = (folder / file for folder in (search_folders() if folders is None else folders))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def sha256_of(path: Path) -> str:

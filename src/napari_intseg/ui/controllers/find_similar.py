@@ -1,7 +1,6 @@
 """Search for more objects like those on the displayed plane, in the inference thread."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from napari.layers import Labels
@@ -11,14 +10,11 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.session.masks.plane_state import Window
 from napari_intseg.session.session import Session
 from napari_intseg.session.similar import LIMIT_PX, TITLE, SearchRequest, SearchStep, search
-from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 from napari_intseg.ui.storage.labels_on_disk import window_of
-
-if TYPE_CHECKING:
-    from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
 
 class FindSimilar:
@@ -29,12 +25,14 @@ class FindSimilar:
 
     Parameters
     ----------
-    controller : ViewerController
-        Whose work.
+    tools : Tools
+        The inference thread and the signals.
+    current : callable
+        Returns the work on the chosen image; None before there is any.
     """
 
-    def __init__(self, controller: "ViewerController") -> None:
-        self._controller = controller
+    def __init__(self, tools: Tools, current: Callable[[], ImageController | None]) -> None:
+        self._tools, self._current = tools, current
         self._image_controller: ImageController | None = None
         self._steps: Iterator[SearchStep] | None = None
         self._time, self._plane = 0, Plane(0, 0)
@@ -49,7 +47,7 @@ class FindSimilar:
 
     def start(self) -> None:
         """Begin on the displayed plane."""
-        image_controller, signals = self._controller.image_controller, self._controller.signals
+        image_controller, signals = self._current(), self._tools.signals
         if self.is_running:
             return
         if image_controller is None:
@@ -95,23 +93,23 @@ class FindSimilar:
         def work(_: ShouldStop) -> SearchStep | None:
             return None if steps is None else next(steps, None)
 
-        self._controller.worker.submit(work, self._stepped)
+        self._tools.worker.submit(work, self._stepped)
 
     def _stepped(self, outcome: Outcome[SearchStep | None]) -> None:
         image_controller, sought = self._image_controller, outcome.value
         if image_controller is None:
             return
-        if image_controller.is_closed or self._controller.image_controller is not image_controller:
+        if image_controller.is_closed or self._current() is not image_controller:
             self._end("")
         elif outcome.error is not None:
-            self._controller.signals.failed.emit(told(outcome.error))
+            self._tools.signals.failed.emit(told(outcome.error))
             self._end("")
         elif sought is None or self._cancelled:
             self._take(image_controller, sought)
             self._end(self._ended())
         else:
             self._take(image_controller, sought)
-            self._controller.signals.progressed.emit(sought.done, max(1, sought.total), "places")
+            self._tools.signals.progressed.emit(sought.done, max(1, sought.total), "places")
             self._next()
 
     def _take(self, image_controller: ImageController, sought: SearchStep | None) -> None:
@@ -139,10 +137,10 @@ class FindSimilar:
 
     def _end(self, text: str) -> None:
         self.close()
-        self._controller.signals.progressed.emit(0, 0, "")
+        self._tools.signals.progressed.emit(0, 0, "")
         if text:
-            self._controller.signals.message.emit(text)
-        self._controller.signals.changed.emit()
+            self._tools.signals.message.emit(text)
+        self._tools.signals.changed.emit()
 
 
 def _window(labels: Labels, where: tuple[int | slice, ...]) -> Window:

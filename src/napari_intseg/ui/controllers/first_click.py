@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from napari.layers import Image
 
-from napari_intseg.ui.controllers.prompt_tools import offered
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_listener import MODIFIER
 
@@ -45,7 +44,7 @@ class FirstClick:
             and controller.image.visible
             and controller.viewer.dims.ndisplay == 2
             and (active is None or isinstance(active, Image))
-            and "click" in offered(controller)
+            and "click" in controller.prompt_tools.offered()
         )
 
     def _press(self, _viewer: Any, event: Any) -> Iterator[None]:

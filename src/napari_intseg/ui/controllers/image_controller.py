@@ -276,7 +276,13 @@ class ImageController(PromptsByPlace):
             self.brush.from_before = earlier.from_before
         self.clicking.complete()
         self.boxes = ShapesListener(
-            tools, image_axes, labels, defaults=lambda: self.clicking.defaults, on_change=self.sync
+            tools.viewer,
+            image_axes,
+            labels,
+            post=tools.post,
+            signals=tools.signals,
+            defaults=lambda: self.clicking.defaults,
+            on_change=self.sync,
         )
         self._placement = LayerPlacement(
             tools.viewer,

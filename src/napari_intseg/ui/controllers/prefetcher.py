@@ -1,16 +1,16 @@
 """Prepare planes near the displayed one while the inference thread is idle."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.session.prefetch import Ahead, prepare, to_prepare
+from napari_intseg.ui.controllers.image_controller import ImageController, Tools
+from napari_intseg.ui.controllers.model_loader import Loader
 from napari_intseg.ui.layers.image_axes import DisplayedSlice
-from napari_intseg.ui.qt.worker_thread import Job, Outcome, Post, ShouldStop
-
-if TYPE_CHECKING:
-    from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.qt.worker_thread import Job, Outcome, ShouldStop
 
 REACH = (0, 1, -1, 2, -2)
 """Which planes, counted from the one in view, in this order."""
@@ -29,33 +29,45 @@ class Prefetch:
 
     Parameters
     ----------
-    controller : ViewerController
-        Whose image, model and plane in view.
-    post : callable
-        Has the GUI thread look again after a while.
+    tools : Tools
+        The viewer, the inference thread and the signals.
+    loader : Loader
+        Which model.
+    current : callable
+        Returns the work on the chosen image; None before there is any.
+    is_busy : callable
+        Whether a propagation needs the thread.
     """
 
-    def __init__(self, controller: "ViewerController", post: Post) -> None:
-        self._controller, self._post = controller, post
+    def __init__(
+        self,
+        tools: Tools,
+        loader: Loader,
+        *,
+        current: Callable[[], ImageController | None],
+        is_busy: Callable[[], bool],
+    ) -> None:
+        self._tools, self._post, self._loader = tools, tools.post, loader
+        self._current, self._is_busy = current, is_busy
         self._tried: set[tuple[int, Plane]] = set()
         self._near: DisplayedSlice | None = None
         self._looks = 0
         self._job: Job[None] | None = None
         self._is_held = self._closed = False
-        dims = controller.viewer.dims.events
+        dims = tools.viewer.dims.events
         dims.point.connect(self._go_to)
         dims.order.connect(self._go_to)
-        controller.signals.changed.connect(self._look_soon)
-        controller.signals.given.connect(self.go_on)
+        tools.signals.changed.connect(self._look_soon)
+        tools.signals.given.connect(self.go_on)
 
     def close(self) -> None:
         """Prepare nothing any more."""
         self._closed = True
-        dims = self._controller.viewer.dims.events
+        dims = self._tools.viewer.dims.events
         dims.point.disconnect(self._go_to)
         dims.order.disconnect(self._go_to)
-        self._controller.signals.changed.disconnect(self._look_soon)
-        self._controller.signals.given.disconnect(self.go_on)
+        self._tools.signals.changed.disconnect(self._look_soon)
+        self._tools.signals.given.disconnect(self.go_on)
 
     def hold(self) -> None:
         """Prepare nothing until a prompt is given, or another plane, image or model is chosen.
@@ -75,7 +87,7 @@ class Prefetch:
         self._look_soon()
 
     def _look_soon(self, _event: Any = None) -> None:
-        model = self._controller.loader.model
+        model = self._loader.model
         if model is not None and model.traits.embeds and not self._closed:
             self._looks += 1
             self._post(partial(self._look, self._looks), REST_MS)
@@ -93,7 +105,7 @@ class Prefetch:
             if not should_stop():
                 prepare(ahead)
 
-        self._job = self._controller.worker.submit(work, self._done, idle=True)
+        self._job = self._tools.worker.submit(work, self._done, idle=True)
 
     def _done(self, outcome: Outcome[None]) -> None:
         self._job = None
@@ -104,12 +116,11 @@ class Prefetch:
 
     def _next(self) -> Ahead | None:
         """Return the next plane to prepare; None if there is none, or others need the thread."""
-        controller = self._controller
-        image_controller = controller.image_controller
+        image_controller = self._current()
         if (
             image_controller is None
             or image_controller.is_closed
-            or controller.is_propagating
+            or self._is_busy()
             or image_controller.is_waiting
         ):
             return None

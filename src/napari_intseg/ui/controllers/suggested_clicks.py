@@ -1,16 +1,13 @@
 """A chain of suggested clicks on the displayed plane, one after the other has been answered."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.click_chain import MOST, ChainRequest, Suggestion, suggest
-from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
-
-if TYPE_CHECKING:
-    from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
 
 class SuggestedClicks:
@@ -21,17 +18,20 @@ class SuggestedClicks:
 
     Parameters
     ----------
-    controller : ViewerController
-        Whose work.
+    tools : Tools
+        The worker that looks for them, and the signals that tell.
+    current : callable
+        Returns the work on the chosen image; None without one.
     """
 
-    def __init__(self, controller: "ViewerController") -> None:
-        self._controller = controller
+    def __init__(self, tools: Tools, current: Callable[[], ImageController | None]) -> None:
+        self._worker, self._signals = tools.worker, tools.signals
+        self._current = current
         self._image_controller: ImageController | None = None
         self._time, self._plane, self._object = 0, Plane(0, 0), 0
         self._revision = self._count = 0
         self._waits = False
-        controller.signals.changed.connect(self._go_on)
+        self._signals.changed.connect(self._go_on)
 
     @property
     def is_running(self) -> bool:
@@ -40,7 +40,7 @@ class SuggestedClicks:
 
     def start(self) -> None:
         """Begin for the current object on the displayed plane."""
-        image_controller, signals = self._controller.image_controller, self._controller.signals
+        image_controller, signals = self._current(), self._signals
         if self.is_running:
             return
         if image_controller is None or isinstance(image_controller.displayed_slice, str):
@@ -64,7 +64,7 @@ class SuggestedClicks:
         try:
             request = self._request()
         except IntSegError as err:
-            self._controller.signals.failed.emit(str(err))
+            self._signals.failed.emit(str(err))
             self.close()
             return
         if request is None:
@@ -74,7 +74,7 @@ class SuggestedClicks:
         def work(_: ShouldStop) -> Suggestion | None:
             return suggest(request)
 
-        self._controller.worker.submit(work, self._found)
+        self._worker.submit(work, self._found)
 
     def _request(self) -> ChainRequest | None:
         image_controller = self._image_controller
@@ -89,7 +89,7 @@ class SuggestedClicks:
         if not self.is_running:
             return
         if outcome.error is not None:
-            self._controller.signals.failed.emit(told(outcome.error))
+            self._signals.failed.emit(told(outcome.error))
             self.close()
         elif self._is_overtaken():
             self.close()
@@ -107,7 +107,7 @@ class SuggestedClicks:
         self._count += 1
         self._waits = True
         image_controller.take_suggested(self._time, self._plane, found.click)
-        self._controller.signals.progressed.emit(self._count, MOST, "suggested clicks")
+        self._signals.progressed.emit(self._count, MOST, "suggested clicks")
 
     def _go_on(self) -> None:
         """Ask for the next click once the last one has its answer."""
@@ -125,7 +125,7 @@ class SuggestedClicks:
         if (
             image_controller is None
             or image_controller.is_closed
-            or self._controller.image_controller is not image_controller
+            or self._current() is not image_controller
             or image_controller.session_store.object != self._object
         ):
             return True
@@ -134,9 +134,9 @@ class SuggestedClicks:
 
     def _end(self, text: str) -> None:
         self.close()
-        self._controller.signals.progressed.emit(0, 0, "")
-        self._controller.signals.message.emit(text)
-        self._controller.signals.changed.emit()
+        self._signals.progressed.emit(0, 0, "")
+        self._signals.message.emit(text)
+        self._signals.changed.emit()
 
 
 def _counted(count: int) -> str:

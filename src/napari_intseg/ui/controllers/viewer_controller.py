@@ -19,7 +19,7 @@ from napari_intseg.ui.controllers.find_similar import FindSimilar
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.controllers.model_loader import Loader, load
 from napari_intseg.ui.controllers.prefetcher import Prefetch
-from napari_intseg.ui.controllers.prompt_tools import offered, use
+from napari_intseg.ui.controllers.prompt_tools import PromptTools
 from napari_intseg.ui.controllers.propagation import PropagationRun
 from napari_intseg.ui.controllers.suggested_clicks import SuggestedClicks
 from napari_intseg.ui.layers.factory import layers_for
@@ -76,10 +76,18 @@ class ViewerController:
         self._spreads = 0
         self._tools = Tools(viewer, self.worker, post, self.signals, self.embedding_folder)
         self._binders: dict[Image, ImageController] = {}
-        self.prefetch = Prefetch(self, post)
-        self.outliner = PolygonEditor(self)
-        self.searching = FindSimilar(self)
-        self.suggested = SuggestedClicks(self)
+        self.prefetch = Prefetch(
+            self._tools,
+            self.loader,
+            current=lambda: self.image_controller,
+            is_busy=lambda: self.is_propagating,
+        )
+        self.outliner = PolygonEditor(self._tools, lambda: self.image_controller)
+        self.searching = FindSimilar(self._tools, lambda: self.image_controller)
+        self.prompt_tools = PromptTools(
+            self._tools, self.loader, lambda: self.image_controller, begin=self.new_object
+        )
+        self.suggested = SuggestedClicks(self._tools, lambda: self.image_controller)
         self.signals.lost.connect(self._lost)
 
     def choose_image(self, image: Image | None) -> None:
@@ -336,7 +344,7 @@ class ViewerController:
         if image_controller is not None and not image_controller.is_closed:
             self.viewer.layers.selection.active = image_controller.points
             if not isinstance(image_controller.displayed_slice, str):
-                use(self, offered(self)[0])
+                self.prompt_tools.use(self.prompt_tools.offered()[0])
 
     def _go(self, action: str) -> None:
         title = self.image_controller.go(action) if self.image_controller is not None else None

@@ -1,7 +1,7 @@
 """The current object as polygons that can be edited: moving a vertex changes the mask."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from napari.layers import Shapes
@@ -11,13 +11,10 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.contour import TOLERANCE_PX, filled, outline
 from napari_intseg.session.session import Session
-from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_codec import FloatMatrix, Place, geometry
 from napari_intseg.ui.layers.shapes import CLOSED, frame_slice, slice_points, vertices_on
-
-if TYPE_CHECKING:
-    from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
 TITLE = "Edit outline"
 _SHARE_OF_DIAGONAL = 0.012
@@ -34,12 +31,14 @@ class PolygonEditor:
 
     Parameters
     ----------
-    controller : ViewerController
-        Whose object in view.
+    tools : Tools
+        The viewer and the signals.
+    current : callable
+        Returns the work on the chosen image; None before there is any.
     """
 
-    def __init__(self, controller: "ViewerController") -> None:
-        self._controller = controller
+    def __init__(self, tools: Tools, current: Callable[[], ImageController | None]) -> None:
+        self._tools, self._current = tools, current
         self.layer: Shapes | None = None
         self._image_controller: ImageController | None = None
         self._place: Place | None = None
@@ -47,8 +46,8 @@ class PolygonEditor:
         self._mask: BoolArray = np.zeros((0, 0), bool)
         self._tolerance_px = TOLERANCE_PX
         self._quiet = self._waiting = False
-        controller.viewer.layers.events.removed.connect(self._layer_removed)
-        controller.signals.changed.connect(self._follow_soon)
+        tools.viewer.layers.events.removed.connect(self._layer_removed)
+        tools.signals.changed.connect(self._follow_soon)
 
     @property
     def is_open(self) -> bool:
@@ -63,40 +62,36 @@ class PolygonEditor:
         tolerance_px : float, optional
             See `outline`; by default so much that a hand can hold the vertices of a large object.
         """
-        controller = self._controller
+        signals = self._tools.signals
         self.finish()
-        image_controller = controller.image_controller
+        image_controller = self._current()
         now = (
             None
             if image_controller is None or image_controller.is_closed
             else image_controller.displayed_slice
         )
         if image_controller is None or now is None or isinstance(now, str):
-            controller.signals.failed.emit(
-                now or "There is no object yet. Press New object, then click."
-            )
+            signals.failed.emit(now or "There is no object yet. Press New object, then click.")
             return
         place = Place(now.time, image_controller.session_store.object, now.plane)
         session = image_controller.session_store.session(now.time, place.object)
         mask = None if session is None else self._own_mask(session, place)
         if session is None or mask is None or not mask.any():
-            controller.signals.failed.emit(
+            signals.failed.emit(
                 f"Object {place.object} has no pixels on this plane. Click on it first."
             )
             return
         if session.is_finished(place.object):
-            controller.signals.failed.emit(
-                "The object is accepted. Untick it in the list to go on with it."
-            )
+            signals.failed.emit("The object is accepted. Untick it in the list to go on with it.")
             return
         self._image_controller, self._place = image_controller, place
         self._tolerance_px = _coarseness(mask) if tolerance_px is None else tolerance_px
         self._open(image_controller, place, session)
-        controller.signals.message.emit(
+        signals.message.emit(
             "Drag a vertex to correct the outline; add and remove vertices with napari's tools. "
             "Press Done at the end."
         )
-        controller.signals.changed.emit()
+        signals.changed.emit()
 
     def finish(self) -> None:
         """Take the polygons away; the mask stays as it is."""
@@ -104,7 +99,7 @@ class PolygonEditor:
         if layer is None:
             return
         self._forget()
-        layers = self._controller.viewer.layers
+        layers = self._tools.viewer.layers
         if layer in layers:
             layers.remove(layer)
         if (
@@ -113,13 +108,13 @@ class PolygonEditor:
             and image_controller.points in layers
         ):
             layers.selection.active = image_controller.points
-        self._controller.signals.changed.emit()
+        self._tools.signals.changed.emit()
 
     def close(self) -> None:
         """Disconnect from all layers."""
         self.finish()
-        self._controller.viewer.layers.events.removed.disconnect(self._layer_removed)
-        self._controller.signals.changed.disconnect(self._follow_soon)
+        self._tools.viewer.layers.events.removed.disconnect(self._layer_removed)
+        self._tools.signals.changed.disconnect(self._follow_soon)
 
     def _open(self, image_controller: ImageController, place: Place, session: Session) -> None:
         image_axes = image_controller.image_axes
@@ -134,7 +129,7 @@ class PolygonEditor:
             **geometry(image_axes),
         )
         self.layer = note_made(layer, image_axes.image, "outline")
-        self._controller.viewer.add_layer(layer)
+        self._tools.viewer.add_layer(layer)
         self._trace(session, place)
         layer.selected_data = set(range(len(layer.data)))
         layer.mode = "direct"
@@ -185,14 +180,14 @@ class PolygonEditor:
         try:
             change = session.set_initial({place.plane: mask}, TITLE)
         except IntSegError as err:
-            self._controller.signals.failed.emit(str(err))
+            self._tools.signals.failed.emit(str(err))
             self._follow_soon()
             return
         finally:
             image_controller.session_store.session(place.time)  # of the current object again
         self._mask = self._own_mask(session, place)
         image_controller.draw(place.time, change)
-        self._controller.signals.changed.emit()
+        self._tools.signals.changed.emit()
 
     def _read(self, layer: Shapes, image_controller: ImageController, plane: Plane) -> Rings:
         kinds: Sequence[str] = layer.shape_type
@@ -207,7 +202,7 @@ class PolygonEditor:
     def _follow_soon(self) -> None:
         if self.layer is not None and not self._waiting:
             self._waiting = True
-            self._controller.post(self._followed)
+            self._tools.post(self._followed)
 
     def _followed(self) -> None:
         self._waiting = False
@@ -238,7 +233,7 @@ class PolygonEditor:
     def _layer_removed(self, event: Any) -> None:
         if self.layer is not None and event.value == self.layer:
             self._forget()
-            self._controller.signals.changed.emit()
+            self._tools.signals.changed.emit()
 
     def _forget(self) -> None:
         if self.layer is not None:

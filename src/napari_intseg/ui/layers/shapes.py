@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
+from napari.components import ViewerModel
 from napari.layers import Labels, Shapes
 
 from napari_intseg.core.prompts import Box, Prompts, Scribble
@@ -25,9 +26,8 @@ from napari_intseg.ui.layers.points_codec import (
     is_positive,
     on_grid,
 )
-
-if TYPE_CHECKING:
-    from napari_intseg.ui.controllers.image_controller import Tools
+from napari_intseg.ui.qt.signals import Signals
+from napari_intseg.ui.qt.worker_thread import Post
 
 CLOSED = ("rectangle", "ellipse", "polygon")
 """Shapes that count as their bounding box; lines and paths are scribbles."""
@@ -275,12 +275,16 @@ class ShapesListener:
 
     Parameters
     ----------
-    tools : Tools
-        The viewer that the layer is added to, and where to speak.
+    viewer : ViewerModel
+        The layer is added to it.
     image_axes : ImageAxes
         The grid.
     labels : Labels
         On the grid.
+    post : callable
+        Has the GUI thread tidy the shapes soon.
+    signals : Signals
+        Where to speak.
     defaults : callable
         Returns "object", "axis" and "sign" of a shape that is drawn now.
     on_change : callable
@@ -289,24 +293,26 @@ class ShapesListener:
 
     def __init__(
         self,
-        tools: "Tools",
+        viewer: ViewerModel,
         image_axes: ImageAxes,
         labels: Labels,
         *,
+        post: Post,
+        signals: Signals,
         defaults: Callable[[], Mapping[str, Any]],
         on_change: Callable[[], None],
     ) -> None:
         self.layer: Shapes | None = None
-        self._viewer, self._image_axes, self._labels = tools.viewer, image_axes, labels
-        self._post, self._signals = tools.post, tools.signals
+        self._viewer, self._image_axes, self._labels = viewer, image_axes, labels
+        self._post, self._signals = post, signals
         self._defaults, self._on_change = defaults, on_change
         self._quiet = self._closed = self._untidy = False
         self._pressed: str | None = None
         self._dragged = self._was_drawn = False
         self._seen: Any = None
         self._held: dict[Place, Prompts] = {}
-        tools.viewer.layers.events.removed.connect(self._layer_removed)
-        found = find_free(tools.viewer, image_axes.image, "boxes", Shapes)
+        viewer.layers.events.removed.connect(self._layer_removed)
+        found = find_free(viewer, image_axes.image, "boxes", Shapes)
         if found is not None and found.ndim == len(image_axes.grid):
             lay(found, image_axes)
             hold([found], self)

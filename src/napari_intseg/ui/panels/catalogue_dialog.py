@@ -20,8 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_intseg.errors import IntSegError
-from napari_intseg.models.registry import ModelSpec, available_models
-from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry, licence_lines
+from napari_intseg.models.registry import ModelSpec, available_models, licence_lines
+from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry
 from napari_intseg.ui.controllers.model_loader import Choice, keys_here, weights_key
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 

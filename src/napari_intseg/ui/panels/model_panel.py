@@ -15,8 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_intseg.models.registry import ModelSpec, available_models
-from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry, licence_lines
+from napari_intseg.models.registry import ModelSpec, available_models, licence_lines
+from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry
 from napari_intseg.ui.controllers.model_loader import (
     Choice,
     devices,

@@ -4,7 +4,8 @@ from functools import partial
 
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_intseg.ui.controllers import alternative_masks, prompt_tools
+from napari_intseg.ui.controllers import alternative_masks
+from napari_intseg.ui.controllers.prompt_tools import TOOLS, Tool
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
 
@@ -17,9 +18,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._controller = controller
         self.advice = QLabel()
         self.advice.setWordWrap(True)
-        self.tools: dict[prompt_tools.Tool, QPushButton] = {
-            tool: buttons.make(f"{tool}_tool") for tool in prompt_tools.TOOLS
-        }
+        self.tools: dict[Tool, QPushButton] = {tool: buttons.make(f"{tool}_tool") for tool in TOOLS}
         self.previous, self.next = buttons.make("previous_answer"), buttons.make("next_answer")
         self.answer = QLabel()
         self.answer.setToolTip("Which of the model's answers is in place, and how good it thinks.")
@@ -58,10 +57,10 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _show(self, *_: object) -> None:
         controller = self._controller
-        text = prompt_tools.advice(controller)
+        text = controller.prompt_tools.advice()
         self.advice.setText(text)
         self.advice.setVisible(bool(text))
-        offered = prompt_tools.offered(controller)
+        offered = controller.prompt_tools.offered()
         for tool, button in self.tools.items():
             button.setVisible(tool in offered and len(offered) > 1)
         masks = alternative_masks.offered(controller)
@@ -80,11 +79,11 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._show_tool()
 
     def _show_tool(self, *_: object) -> None:
-        now = prompt_tools.in_use(self._controller)
+        now = self._controller.prompt_tools.in_use()
         for tool, button in self.tools.items():
             button.setChecked(tool == now)
 
     def _drawn(self, what: str) -> None:
         """After a box come clicks; scribbles are drawn one after the other."""
-        if what == "box" and "click" in prompt_tools.offered(self._controller):
-            self._controller.post(partial(prompt_tools.use, self._controller, "click"))
+        if what == "box" and "click" in self._controller.prompt_tools.offered():
+            self._controller.post(partial(self._controller.prompt_tools.use, "click"))
