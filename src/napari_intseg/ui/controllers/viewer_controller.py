@@ -21,6 +21,7 @@ from napari_intseg.ui.controllers.model_loader import Loader, load
 from napari_intseg.ui.controllers.prefetcher import Prefetch
 from napari_intseg.ui.controllers.prompt_tools import offered, use
 from napari_intseg.ui.controllers.propagation import PropagationRun
+from napari_intseg.ui.controllers.regroup import Splitter
 from napari_intseg.ui.layers.factory import layers_for
 from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
 from napari_intseg.ui.layers.layer_registry import is_in_use
@@ -77,6 +78,7 @@ class ViewerController:
         self._binders: dict[Image, ImageController] = {}
         self.prefetch = Prefetch(self, post)
         self.outliner = PolygonEditor(self)
+        self.splitter = Splitter(self)
         self.searching = FindSimilar(self)
         self.signals.lost.connect(self._lost)
 
