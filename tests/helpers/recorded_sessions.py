@@ -192,12 +192,29 @@ def _many(session: Session) -> None:
     session.remove_object(1)
 
 
+def _regroup(session: Session) -> None:
+    """Objects put together, divided and given other numbers."""
+    session.click((7, 20, 12))
+    session.new_object()
+    session.click((7, 20, 34))
+    session.propagate(range(4, 11))
+    session.paint({Plane(0, 7): np.eye(40, 48, dtype=bool)}, 1)
+    session.merge_objects([1, 2])
+    session.split_object((7, 20, 12), (7, 20, 34), new=5)
+    session.relabel_object(1, 8)
+    session.undo()
+    session.redo()
+    session.select_object(5)
+    session.click((7, 16, 34), positive=False)
+
+
 SCENARIOS: dict[str, tuple[str, Callable[[Session], None]]] = {
     "flat": ("flat", _flat),
     "rgb": ("rgb", _rgb),
     "ct": ("ct", _ct),
     "painting": ("volume", _painting),
     "many": ("volume", _many),
+    "regroup": ("volume", _regroup),
 }
 """By name: the image, and what is done."""
 

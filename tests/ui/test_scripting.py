@@ -67,6 +67,27 @@ def test_objects_are_begun_accepted_and_chosen(handle, squares):
         handle.click((15, 15))
 
 
+@pytest.mark.usefixtures("squares")
+def test_objects_are_split_merged_and_renumbered(handle):
+    handle.click((45, 55))
+    handle.wait()
+    whole = handle.labels > 0
+    handle.split((45, 48), (45, 66))
+    handle.wait()
+    assert (handle.labels[45, 48], handle.labels[45, 66]) == (1, 2)
+    handle.relabel(2, 7)
+    handle.wait()
+    assert handle.labels[45, 66] == 7
+    handle.merge([7, 1])
+    handle.wait()
+    np.testing.assert_array_equal(handle.labels, whole)
+    with pytest.raises(IntSegError, match="not in object 1"):
+        handle.split((45, 48), (2, 2))
+    assert not handle.controller.splitter.is_on
+    with pytest.raises(IntSegError, match="two or more objects"):
+        handle.merge([1])
+
+
 def test_volumes_are_propagated(viewer, toy, boxes):
     viewer.layers.clear()
     viewer.add_image(boxes, scale=(3, 1, 1))

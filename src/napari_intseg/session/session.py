@@ -36,6 +36,7 @@ from napari_intseg.session.painter import Painter
 from napari_intseg.session.predictor import CACHE_BYTES, Predictor, Request, Result, Runner, run
 from napari_intseg.session.propagator import Propagator
 from napari_intseg.session.question import Question, Setup
+from napari_intseg.session.regroup import Regroup
 from napari_intseg.session.similar import TITLE as TITLE_SIMILAR
 from napari_intseg.session.similar import SearchRequest, SimilarObjects, search
 from napari_intseg.session.tracking import TrackedMasks
@@ -133,6 +134,7 @@ class Session:
         self._similar = SimilarObjects(self.document, self.predictor)
         self._tracked = TrackedMasks(self.document)
         self._clean_up = CleanUp(self.document)
+        self._regroup = Regroup(self.document, self.predictor)
         self.journal.note("begin", axis=self._axis, setup=setup.written())
 
     @property
@@ -356,6 +358,65 @@ class Session:
     def remove_object(self, label: int | None = None) -> Change:
         """Remove an object with its prompts and mask; see `Document.remove_object`."""
         return self.document.remove_object(label)
+
+    @recorded
+    def merge_objects(self, labels: Sequence[int]) -> Change:
+        """Make one object of several, as one entry; the first keeps its number and its prompts.
+
+        Not a pixel changes but its label. What the others were given goes with them; clicks that
+        follow correct the whole.
+
+        Parameters
+        ----------
+        labels : sequence of int
+            Two or more.
+
+        Raises
+        ------
+        PromptError
+            If there are fewer, one does not exist or is locked, or pixels outside a region stay.
+        """
+        return self._regroup.merge(labels)
+
+    @recorded
+    def split_object(
+        self,
+        first: Sequence[float],
+        second: Sequence[float],
+        label: int | None = None,
+        new: int | None = None,
+    ) -> Change:
+        """Make two objects of one by a click inside each, as one entry; see `divide`.
+
+        The part with the first click keeps number and prompts; positive clicks in the other go.
+
+        Parameters
+        ----------
+        first, second : sequence of float
+            As in `click`.
+        label : int, optional
+            Of the object; the current one by default.
+        new : int, optional
+            Number of the other part; one more than the largest by default.
+
+        Raises
+        ------
+        PromptError
+            If a click is not in the object, both are in one place, the object is locked, or the
+            number cannot be used.
+        """
+        return self._regroup.split(self._axis, first, second, label, new)
+
+    @recorded
+    def relabel_object(self, label: int, number: int) -> Change:
+        """Give an object another number, as one entry; all else of it stays.
+
+        Raises
+        ------
+        PromptError
+            If it does not exist or is locked, or the number is in use or cannot be one.
+        """
+        return self._regroup.relabel(label, number)
 
     @recorded
     def finish_object(self, label: int | None = None) -> Change:

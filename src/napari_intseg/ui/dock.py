@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_intseg._moved import renamed
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
-from napari_intseg.ui.controllers import alternative_masks, object_actions
+from napari_intseg.ui.controllers import alternative_masks, object_actions, regroup
 from napari_intseg.ui.controllers.first_click import FirstClick
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.show_object import show_object
@@ -203,6 +203,16 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             planes = None if widget is None else widget.volume_panel.planes()
             controller.propagate(planes, every=every)
 
+        def merge() -> None:
+            widget = here()
+            if widget is not None:
+                regroup.merge(controller, widget.object_panel.table.selected)
+
+        def renumber() -> None:
+            widget = here()
+            if widget is not None:
+                widget.object_panel.table.ask_number()
+
         def cancel() -> None:
             controller.cancel()
             widget = here()
@@ -215,6 +225,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "accept_object": controller.accept_object,
             "find_more": controller.searching.start,
             "remove_object": partial(object_actions.remove, controller),
+            "merge_objects": merge,
+            "split_object": controller.splitter.begin,
+            "relabel_object": renumber,
             "toggle_sign": controller.toggle_sign,
             "undo": controller.undo,
             "redo": controller.redo,

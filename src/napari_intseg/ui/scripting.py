@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import DataError, IntSegError, PromptError
 from napari_intseg.models.registry import find_model
+from napari_intseg.ui.controllers import regroup
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.model_loader import Choice, load
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
@@ -150,6 +151,28 @@ class Handle:
     def accept(self) -> None:
         """Lock the current object, and begin the next."""
         self._do(self.controller.accept_object)
+
+    def merge(self, labels: Sequence[int]) -> None:
+        """Make one object of several, with the smallest of their numbers."""
+        self._do(lambda: regroup.merge(self.controller, labels))
+
+    def split(self, first: Sequence[float], second: Sequence[float]) -> None:
+        """Make two objects of the current one by a position in each part; see `Session`."""
+        image_controller = self._image_controller()
+        places = [self._checked(image_controller, one) for one in (first, second)]
+
+        def act() -> None:
+            self.controller.splitter.begin()
+            for place in places:
+                self.controller.splitter.click(place)
+            if self.controller.splitter.is_on:
+                self.controller.splitter.stop()
+
+        self._do(act)
+
+    def relabel(self, label: int, number: int) -> None:
+        """Give an object another number."""
+        self._do(lambda: regroup.relabel(self.controller, label, number))
 
     def undo(self) -> None:
         """Take back the last action."""

@@ -47,7 +47,7 @@ class DelseNet(WholeNet):
         """Return the level set after its last step as logits, (B, 1, H / 4, W / 4)."""
         extra = self.enter(torch.cat((maps, prev), 1))
         features = self.encoder(image, extra)
-        phi = self.heads["start"](features)
+        phi: Tensor = self.heads["start"](features)
         motion = torch.tanh(self.heads["motion"](features))
         share = torch.sigmoid(self.heads["curvature"](features))
         for _ in range(STEPS):

@@ -205,13 +205,10 @@ def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Cha
         The changes, masks clipped, and what other objects and crossing planes lose by them.
     """
     settled: Changes = dict(changes)
-    painted = [key for key in changes if isinstance(key, PaintedKey)]
-    for stroke in painted:
-        canvas.put_painted(stroke.label, stroke.index, changes[stroke])
-    for stroke in painted:
-        if changes[stroke] is not None:
-            settled[stroke] = _only_free(canvas, stroke, changes[stroke])
-            canvas.put_painted(stroke.label, stroke.index, settled[stroke])
+    if rules.exact:  # what comes back was settled together: no newer mask of it may be in the way
+        for key in changes:
+            _put(canvas, key, None)
+    painted = _paint(canvas, changes, settled)
     keys = [key for key in changes if isinstance(key, PlaneKey)]
     for key in keys:  # take away first, so that no old mask is in the way of a new one
         state = changes[key]
@@ -226,6 +223,18 @@ def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Cha
         settled[one] = uncovered
         canvas.put(one.label, one.plane, uncovered)
     return settled
+
+
+def _paint(canvas: Canvas, changes: Mapping[Hashable, Any], settled: Changes) -> list[PaintedKey]:
+    """Put strokes in place, less what others hold; return their keys."""
+    painted = [key for key in changes if isinstance(key, PaintedKey)]
+    for stroke in painted:
+        canvas.put_painted(stroke.label, stroke.index, changes[stroke])
+    for stroke in painted:
+        if changes[stroke] is not None:
+            settled[stroke] = _only_free(canvas, stroke, changes[stroke])
+            canvas.put_painted(stroke.label, stroke.index, settled[stroke])
+    return painted
 
 
 def contested(canvas: Canvas, key: PlaneKey, inside: BoolArray, rules: Rules) -> dict[int, int]:

@@ -298,7 +298,7 @@ class ImageController(PromptsByPlace):
             self.select_object(self.session_store.object)
             return
         used = [int(label) for label in points.features["object"]]
-        used = [label for label in used if self._has_room(label)] or [first_label]
+        used = [label for label in used if self.has_room(label)] or [first_label]
         self.session_store.know(used)
         self.select_object(max(used))
 
@@ -365,8 +365,8 @@ class ImageController(PromptsByPlace):
 
     def select_object(self, label: int) -> None:
         """Make an object the one that new points belong to, if its number can be held."""
-        if not self._has_room(label):
-            self.tools.signals.failed.emit(self._too_large(f"object {label}"))
+        if not self.has_room(label):
+            self.tools.signals.failed.emit(self.too_large(f"object {label}"))
             return
         self.session_store.object = label
         self.clicking.set_defaults(object=label)
@@ -380,7 +380,7 @@ class ImageController(PromptsByPlace):
             return
         marks, outside = self._marks.read()
         wanted, shapes_outside = self.boxes.with_drawn(as_prompts(marks))
-        beyond = [place for place in wanted if not self._has_room(place.object)]
+        beyond = [place for place in wanted if not self.has_room(place.object)]
         for place in beyond:
             del wanted[place]
         self.session_store.set_window()
@@ -393,7 +393,7 @@ class ImageController(PromptsByPlace):
             self.tools.post(self._draw_changes)
         if beyond:
             self.clicking.set_defaults()  # napari takes over what a table says last
-            self.tools.signals.failed.emit(self._too_large(f"object {beyond[-1].object}"))
+            self.tools.signals.failed.emit(self.too_large(f"object {beyond[-1].object}"))
         for count, what in ((outside, "point"), (shapes_outside, "shape")):
             if count:
                 self.tools.signals.failed.emit(
@@ -405,10 +405,10 @@ class ImageController(PromptsByPlace):
         """Begin an object; return its label."""
         before = self.session_store.object
         label = self.session_store.new_label()
-        if not self._has_room(label):
+        if not self.has_room(label):
             self.session_store.know_no_more([label])
             self.session_store.object = before
-            self.tools.signals.failed.emit(self._too_large(f"object {label}"))
+            self.tools.signals.failed.emit(self.too_large(f"object {label}"))
             return before
         self.session_store.session(self.time, label, make=True)
         self.select_object(label)
@@ -418,7 +418,7 @@ class ImageController(PromptsByPlace):
         """Add a suggested click for the current object, and queue its answer."""
         session = self.session_store.session(time)
         if session is not None:
-            self._show_change(time, session, session.take_suggested(plane, click))
+            self.show_change(time, session, session.take_suggested(plane, click))
 
     def remove_object(self, label: int) -> bool:
         """Remove an object at all time points, and make another the current one.
@@ -435,7 +435,7 @@ class ImageController(PromptsByPlace):
         """
         there = [(t, s) for t, s in self.session_store.sessions.items() if label in s.objects]
         for time, session in there:
-            self._show_change(time, session, session.remove_object(label))
+            self.show_change(time, session, session.remove_object(label))
         return bool(there)
 
     def go(self, action: str, label: int | None = None) -> str | None:
@@ -466,7 +466,7 @@ class ImageController(PromptsByPlace):
             change = replace(change, objects=tuple(sorted({*change.objects, session.object})))
             self._asking.add(list(self._given))
         self.session_store.went_back(session)
-        self._show_change(time, session, change)
+        self.show_change(time, session, change)
         return str(change.title)
 
     def _follow_painted(self, action: str, session: Session, last: HistoryEntry | None) -> None:
@@ -476,7 +476,7 @@ class ImageController(PromptsByPlace):
         elif action == "redo" and now is not None:
             self.brush.follow_redo(now)
 
-    def _show_change(self, time: int, session: Session, change: Change) -> None:
+    def show_change(self, time: int, session: Session, change: Change) -> None:
         """Bring points, labels and the list of objects up to date after a session's action."""
         current = session.object
         self.session_store.know_again(session, {*change.objects, current})
@@ -530,11 +530,12 @@ class ImageController(PromptsByPlace):
         axes, channels = self.image_axes.axes, self.session_store.channels
         return (axes, channels, *self._images_data, self._labels_data)
 
-    def _has_room(self, label: int) -> bool:
+    def has_room(self, label: int) -> bool:
         """Whether the Labels layer can hold a label; its type grows where that is possible."""
         return make_room(self.labels, label)
 
-    def _too_large(self, what: str) -> str:
+    def too_large(self, what: str) -> str:
+        """Return why a number cannot be drawn, in a sentence."""
         kind = np.dtype(self.labels.data.dtype)
         most = LARGEST_LABEL if is_in_memory(self.labels) else np.iinfo(kind).max
         return (

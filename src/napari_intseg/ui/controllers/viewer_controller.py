@@ -21,6 +21,7 @@ from napari_intseg.ui.controllers.model_loader import Loader, load
 from napari_intseg.ui.controllers.prefetcher import Prefetch
 from napari_intseg.ui.controllers.prompt_tools import PromptTools
 from napari_intseg.ui.controllers.propagation import PropagationRun
+from napari_intseg.ui.controllers.splitter import Splitter
 from napari_intseg.ui.controllers.suggested_clicks import SuggestedClicks
 from napari_intseg.ui.layers.factory import layers_for
 from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
@@ -88,6 +89,7 @@ class ViewerController:
             self._tools, self.loader, lambda: self.image_controller, begin=self.new_object
         )
         self.suggested = SuggestedClicks(self._tools, lambda: self.image_controller)
+        self.splitter = Splitter(self._tools, lambda: self.image_controller, self.select_object)
         self.signals.lost.connect(self._lost)
 
     def choose_image(self, image: Image | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Points
+from numpy.typing import NDArray
 
 from napari_intseg.ui.layers.points_codec import (
     NEGATIVE,
@@ -19,6 +20,8 @@ from napari_intseg.ui.qt.worker_thread import Post
 
 MODIFIER = "Shift"
 """Held down, it turns the sign of a click; Shift has no meaning for napari's add mode."""
+
+FloatVector = NDArray[np.float64]
 
 _RIGHT = 2
 _TIDY_MS = 40  # the new point is drawn before, so that neither adds to the other
@@ -45,6 +48,11 @@ class PointsListener:
     aim : callable
         Called before a click of the mouse is given to an object, with its index in the data and
         whether it is positive; may choose another object by `set_defaults`.
+
+    Attributes
+    ----------
+    divert : callable or None
+        While there is one, clicks of the mouse are no prompts: it is given their positions.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class PointsListener:
         self._can_click = can_click
         self._on_refused = on_refused
         self._aim = aim
+        self.divert: Callable[[FloatVector], None] | None = None
         self._defaults: dict[str, Any] = {"sign": POSITIVE, "object": 1, "axis": 0, "order": 0}
         self._pressed: str | None = None
         self._by_mouse = False
@@ -147,6 +156,11 @@ class PointsListener:
             if refusal is not None:
                 self._take_back(new)
                 self._on_refused(refusal)
+                return
+            if self.divert is not None:
+                position = np.array(self.points.data[new[-1]], float)
+                self._take_back(new)
+                self.divert(position)
                 return
             self._by_mouse = True
             at = tuple(int(i) for i in np.rint(self.points.data[new[-1]]))

@@ -19,7 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_intseg.ui.controllers import object_actions
+from napari_intseg.session.document import LARGEST_LABEL
+from napari_intseg.ui.controllers import object_actions, regroup
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.object_actions import set_locked
 from napari_intseg.ui.controllers.object_facts import (
@@ -169,7 +170,7 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         self.setSortingEnabled(True)
         self.sortByColumn(LABEL, Qt.SortOrder.AscendingOrder)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setShowGrid(False)
         self.setIconSize(QSize(10, 10))
@@ -252,9 +253,9 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         return f"Object {label}: {', '.join(cell for cell in cells if cell)}"
 
     def keyPressEvent(self, event: Any) -> None:
-        """Delete the current object by key; called by Qt."""
+        """Delete the selected objects by key; called by Qt."""
         if event.key() == Qt.Key.Key_Delete:
-            object_actions.remove(self._controller)
+            self._delete()
             return
         super().keyPressEvent(event)
 
@@ -278,10 +279,6 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
             controller.select_object(label)
             set_locked(controller, not is_locked)
 
-        def delete() -> None:
-            controller.select_object(label)
-            object_actions.remove(controller)
-
         menu.addAction("Jump to", lambda: show_object(controller, label))
         menu.addAction("Rename…", rename)
         menu.addAction("Class…", lambda: self._ask_class(label))
@@ -291,8 +288,45 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         )
         menu.addAction("Unlock pixels" if is_locked else "Lock pixels", lock)
         menu.addSeparator()
-        menu.addAction("Delete", delete)
+        chosen = self.selected
+        if len(chosen) > 1 and label in chosen:
+            menu.addAction(
+                f"Merge into object {min(chosen)}", lambda: regroup.merge(controller, chosen)
+            )
+        menu.addAction("Split by two clicks", lambda: controller.splitter.begin(label))
+        menu.addAction("New number…", lambda: self.ask_number(label))
+        menu.addSeparator()
+        menu.addAction("Delete", lambda: self._delete(label))
         return menu
+
+    @property
+    def selected(self) -> tuple[int, ...]:
+        """The objects whose rows are selected, by number."""
+        rows = self.selectionModel()
+        assert rows is not None
+        found = {self.label_at(index) for index in rows.selectedRows(LABEL)}
+        return tuple(sorted(label for label in found if label is not None))
+
+    def ask_number(self, label: int | None = None) -> None:
+        """Ask for another number for an object, the current one by default."""
+        image_controller = self._controller.image_controller
+        if image_controller is None:
+            self._controller.signals.failed.emit("There is no object to give a number to yet.")
+            return
+        store = image_controller.session_store
+        chosen = store.object if label is None else label
+        number, is_given = QInputDialog.getInt(
+            self, "New number", f"Number of object {chosen}:", chosen, 1, LARGEST_LABEL
+        )
+        if is_given:
+            regroup.relabel(self._controller, chosen, number)
+
+    def _delete(self, label: int | None = None) -> None:
+        """Delete an object, with it all that are selected; without one, those."""
+        chosen = self.selected
+        for one in chosen if label is None or label in chosen else (label,):
+            self._controller.select_object(one)
+            object_actions.remove(self._controller)
 
     def _ask_class(self, label: int) -> None:
         """Ask for a class, those there are for choice."""
