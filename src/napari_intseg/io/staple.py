@@ -55,8 +55,10 @@ def staple(readers: Sequence[Array]) -> Array:
             likely = masks[0].astype(float)  # nothing to estimate: the answer is what all say
         else:
             images = [sitk.GetImageFromArray(mask) for mask in masks]
-            found = sitk.STAPLE(images, maximumIterations=_MAX_ROUNDS)
-            likely = sitk.GetArrayFromImage(found)
+            estimate = sitk.STAPLEImageFilter()
+            estimate.SetMaximumIterations(_MAX_ROUNDS)
+            estimate.SetForegroundValue(1.0)
+            likely = sitk.GetArrayFromImage(estimate.Execute(images))
         wins = likely >= best[box]
         best[box][wins] = likely[wins]
         out[box][wins] = label
