@@ -91,7 +91,9 @@ class Soaking:
         try:
             self.run.act()
         except Exception as err:
-            report.errors.append(f"{type(err).__name__}: {err} (action {report.actions})")
+            report.errors.append(
+                f"{type(err).__name__}: {err} (action {report.actions}) in {_places(err)}"
+            )
         if report.actions % self.every == 0:
             self.look()
         return report.actions < self.actions and self.seconds < 60 * self.minutes
@@ -117,6 +119,14 @@ class Soaking:
             )
 
 
+def _places(err: BaseException) -> str:
+    """Return where it was raised, the innermost function first."""
+    return " < ".join(
+        f"{f.name} ({Path(f.filename).name}:{f.lineno})"
+        for f in traceback.extract_tb(err.__traceback__)[:-9:-1]
+    )
+
+
 def soak(
     actions: int,
     seed: int = 0,
@@ -129,9 +139,8 @@ def soak(
     """Act for so many times, or so long; return what came of it."""
     report = Report()
 
-    def caught(kind: Any, value: Any, trace: Any) -> None:
-        where = " < ".join(f"{f.name} ({f.lineno})" for f in traceback.extract_tb(trace)[:-9:-1])
-        report.errors.append(f"{kind.__name__}: {value} in {where}")
+    def caught(kind: Any, value: Any, _trace: Any) -> None:
+        report.errors.append(f"{kind.__name__}: {value} in {_places(value)}")
 
     before, sys.excepthook = sys.excepthook, caught
     soaking = Soaking(Soak(seed, report, keep), actions, every, minutes, loud)

@@ -263,9 +263,9 @@ class Soak:
             [json.dumps(line) for line in image_controller.session_store.journal.lines]
         )
 
-        again = replay(
-            written, image_controller.image_axes.volume, lambda identity: MODELS[identity.name]
-        )
+        # of the session, which keeps its spacing where the image was scaled after propagation
+        volumes = {time: s.volume for time, s in image_controller.session_store.sessions.items()}
+        again = replay(written, volumes.__getitem__, lambda identity: MODELS[identity.name])
         self.report.replays += 1
         kept = session.labels
         shown = np.where(foreign, kept, shown)
@@ -278,6 +278,7 @@ class Soak:
                     lines = "\n".join(
                         json.dumps(line) for line in image_controller.session_store.journal.lines
                     )
+                    self.keep.mkdir(parents=True, exist_ok=True)
                     file = self.keep / f"different-{self.seed}-{self.report.actions}-{what}.jsonl"
                     file.write_text(lines + "\n")
 

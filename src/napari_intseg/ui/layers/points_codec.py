@@ -319,6 +319,8 @@ def _whole(values: Iterable[Any], least: int, otherwise: int) -> list[int]:
 def show_signs(points: Points) -> None:
     """Show each point's sign by symbol and colour."""
     if len(points.data):
+        if not points.visible:  # napari slices hidden layers later, but draws new colours at once:
+            points.set_view_slice()  # what it remembers to be in view may be gone by now
         positive = [is_positive(sign) for sign in points.features["sign"]]
         symbols = [SYMBOLS[p] for p in positive]
         if [symbol.value for symbol in points.symbol] != symbols:
