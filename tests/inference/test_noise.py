@@ -4,10 +4,14 @@ from scipy import ndimage
 from scipy.ndimage import gaussian_filter
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.inference.adapted_window import _blurred, denoised, noise_level
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options
-from napari_intseg.inference.slice_appearance import SliceAppearance
+from napari_intseg.inference.slice_appearance import (
+    SliceAppearance,
+    _blurred,
+    denoised,
+    noise_level,
+)
 from napari_intseg.inference.view import View
 
 

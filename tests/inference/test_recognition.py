@@ -6,9 +6,9 @@ import pytest
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.recognition import foreground, is_hounsfield
 from napari_intseg.core.volume import Volume
-from napari_intseg.inference.adapted_window import adapted, tissue
 from napari_intseg.inference.intensity import CT_WINDOWS, resolve_intensity
 from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.slice_appearance import adapted, tissue
 from napari_intseg.io.read import read_volume
 
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from napari_intseg.models.threads import one_thread_of_blas
+from napari_intseg.models.classical.random_walker import one_thread_of_blas
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, "passive"), ("active", "active")])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.segmenter import LOGIT_LIMIT, Traits
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, trimmed
 from napari_intseg.propagation.ending import Appearance, Ending, overlap, ring, ring_reach
-from napari_intseg.propagation.stretch import Anchor, Shapes, blend, stretches, trimmed
+from napari_intseg.propagation.stretch import Anchor, Shapes, blend, stretches
 from napari_intseg.propagation.stretch_walker import deepest, guidance
 
 

@@ -1,8 +1,16 @@
-"""Prompts: what a person gives a model on one slice, in pixels of that slice."""
+"""Prompts: what a person gives a model on one slice, in pixels of that slice; what they cover."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from operator import attrgetter
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Point = tuple[float, float]
+"""``(row, col)``."""
 
 PromptKind = Literal["click", "box", "scribble", "extreme_points", "mask"]
 
@@ -72,11 +80,8 @@ class Prompts:
     @property
     def has_positive(self) -> bool:
         """Whether anything says where the object is."""
-        return (
-            self.box is not None
-            or any(c.positive for c in self.clicks)
-            or any(s.positive for s in self.scribbles)
-        )
+        given = (*self.clicks, *self.scribbles)
+        return self.box is not None or any(map(attrgetter("positive"), given))
 
     def moved(self, move: Callable[[float, float], tuple[float, float]]) -> "Prompts":
         """Return the same prompts in other coordinates.
@@ -95,7 +100,39 @@ class Prompts:
         if box is not None:
             (r0, c0), (r1, c1) = move(box.row0, box.col0), move(box.row1, box.col1)
             box = Box(min(r0, r1), min(c0, c1), max(r0, r1), max(c0, c1))
-        scribbles = tuple(
-            replace(s, points=tuple(move(*point) for point in s.points)) for s in self.scribbles
-        )
-        return Prompts(tuple(clicks), box, scribbles)
+        scribbles = []
+        for line in self.scribbles:
+            scribbles.append(replace(line, points=tuple(move(*point) for point in line.points)))
+        return Prompts(tuple(clicks), box, tuple(scribbles))
+
+
+def seed_points(prompts: Prompts, shape: tuple[int, int] | None = None) -> list[tuple[Point, bool]]:
+    """Return all positions with their sign: lines in steps of a pixel, then clicks in order.
+
+    With a shape, only those that lie on a pixel of an image of that shape.
+    """
+    points = [(p, s.positive) for s in prompts.scribbles for p in _along(s.points)]
+    points += [((c.row, c.col), c.positive) for c in prompts.clicks]
+    if shape is None:
+        return points
+    rows, cols = shape[0] - 0.5, shape[1] - 0.5
+    return [(p, sign) for p, sign in points if -0.5 <= p[0] < rows and -0.5 <= p[1] < cols]
+
+
+def discs(points: Iterable[Point], shape: tuple[int, int], radius: float) -> NDArray[np.bool_]:
+    """Return the pixels no further from a position than a radius, bool (H, W)."""
+    out = np.zeros(shape, bool)
+    rows, cols = np.ogrid[: shape[0], : shape[1]]
+    for row, col in points:
+        out |= (rows - row) ** 2 + (cols - col) ** 2 <= radius**2
+    return out
+
+
+def _along(line: tuple[Point, ...]) -> list[Point]:
+    points = list(line[:1])
+    for (r0, c0), (r1, c1) in pairwise(line):
+        steps = max(1, int(np.ceil(np.hypot(r1 - r0, c1 - c0))))
+        points += [
+            (r0 + (r1 - r0) * i / steps, c0 + (c1 - c0) * i / steps) for i in range(1, steps + 1)
+        ]
+    return points

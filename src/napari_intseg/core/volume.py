@@ -37,7 +37,7 @@ class Plane:
 
     def on_slice(self, position: Sequence[float]) -> tuple[float, float]:
         """Return ``(row, col)`` on the slice of a position in the volume, dropping the axis."""
-        rest = [float(p) for p in position]
+        rest = list(map(float, position))
         del rest[self.axis]
         return rest[0], rest[1]
 
@@ -63,6 +63,8 @@ class Volume:
     ----------
     shape : tuple of int
         Of the spatial axes: ``(row, col)`` or ``(plane, row, col)``. Masks have this shape.
+    ndim : int
+        2 or 3, channels not counted.
     n_channels : int
         0 when there is no channel axis.
 
@@ -87,6 +89,7 @@ class Volume:
         has_channels = _has_channels(shape) if channels == "auto" else bool(channels)
         self.data = data
         self.shape: tuple[int, ...] = shape[:-1] if has_channels else shape
+        self.ndim = len(self.shape)
         self.n_channels: int = shape[-1] if has_channels else 0
         _check(shape, self.shape, np.dtype(data.dtype))
         if affine is not None:
@@ -98,11 +101,6 @@ class Volume:
             self.affine = check_affine(affine)
         else:
             self.affine = from_spacing(_check_spacing(spacing, len(self.shape)))
-
-    @property
-    def ndim(self) -> int:
-        """2 or 3, channels not counted."""
-        return len(self.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -144,7 +142,8 @@ class Volume:
         """Return ``(H, W)`` of the slices perpendicular to an axis."""
         if self.ndim == 2:
             return self.shape[0], self.shape[1]
-        rest = [n for i, n in enumerate(self.shape) if i != axis]
+        rest = list(self.shape)
+        del rest[axis]
         return rest[0], rest[1]
 
     def slice_spacing(self, axis: int) -> tuple[float, float]:

@@ -37,8 +37,8 @@ def saving_of(model: Segmenter) -> Saving:
 
 def memory_note(model: Segmenter) -> str:
     """Return what to tell people of an answer that a model gives now; empty: nothing."""
-    told = saving_of(model).told
-    return f"memory ran out: computed {told}" if told else ""
+    saving = saving_of(model)
+    return "" if saving == NOTHING else f"memory ran out: computed {saving.told}"
 
 
 def within_memory(

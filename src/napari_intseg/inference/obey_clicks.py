@@ -42,7 +42,10 @@ def obeyed(
     """
     wanted = _wanted(clicks, patch.shape)
     limit = float(logit(np.array(threshold, np.float32)))
-    wrong = [at for at, sign in wanted.items() if (_value(patch, at) > limit) != sign]
+    wrong = []
+    for at, sign in wanted.items():
+        if (_value(patch, at) > limit) != sign:
+            wrong.append(at)
     if not wrong:
         return patch
     reach = max(_LEAST_PX, reach_px)
@@ -125,13 +128,11 @@ def steady_point(prompts: Prompts, before: Patch, threshold: float = 0.5) -> Cli
 
 def _wanted(clicks: Sequence[Click], shape: tuple[int, int]) -> dict[tuple[int, int], bool]:
     """Return the sign that each clicked pixel has; the last click on it counts."""
-    return {
-        (
-            min(max(round(click.row), 0), shape[0] - 1),
-            min(max(round(click.col), 0), shape[1] - 1),
-        ): click.positive
-        for click in clicks
-    }
+    signs = {}
+    for click in clicks:
+        row = min(max(round(click.row), 0), shape[0] - 1)
+        signs[row, min(max(round(click.col), 0), shape[1] - 1)] = click.positive
+    return signs
 
 
 def _value(patch: Patch, at: tuple[int, int]) -> float:

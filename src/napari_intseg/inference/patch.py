@@ -191,3 +191,18 @@ def squeeze(patch: Patch, threshold: float = 0.5) -> CompactAnswer:
     if isinstance(patch, CompactAnswer):
         return patch
     return CompactAnswer(patch.row0, patch.col0, patch.logits, patch.shape, threshold)
+
+
+def trimmed(patch: Patch, threshold: float, margin: int = 8) -> Patch:
+    """Return a patch without what lies far from the mask, so that many planes fit in memory."""
+    box = patch.box(threshold)
+    if box is None:
+        return Patch.empty(patch.shape)
+    own = patch.slices
+    rows = slice(max(own[0].start, box[0] - margin), min(own[0].stop, box[1] + margin))
+    cols = slice(max(own[1].start, box[2] - margin), min(own[1].stop, box[3] + margin))
+    inside = patch.logits[
+        rows.start - own[0].start : rows.stop - own[0].start,
+        cols.start - own[1].start : cols.stop - own[1].start,
+    ]
+    return Patch(rows.start, cols.start, np.array(inside), patch.shape)

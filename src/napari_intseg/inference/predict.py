@@ -412,9 +412,8 @@ class _SliceQuestion:
         threshold, clicks = self.model.traits.threshold, self.prompts.clicks
         if self.guide is not None:
             patch = without_growth(patch, self.guide, clicks[-1], threshold)
-        reach_px = REACH_PX * max(
-            b / o for b, o in zip(answer.seen.box_shape, answer.seen.out_shape, strict=True)
-        )
+        seen = answer.seen
+        reach_px = REACH_PX * float(np.divide(seen.box_shape, seen.out_shape).max())
         return obeyed(patch, clicks, threshold, reach_px=reach_px)
 
     def _drawn(self, answer: SliceAnswer) -> Patch:
@@ -493,22 +492,20 @@ class _SliceQuestion:
 
     def prepare(self, view: View) -> list[Prepared]:
         """Return the image of a view, prepared, and its mirror image if that is wanted."""
-        image: list[FloatArray] = []
-        store = self.seeing.store
-
-        def one(mirrored: bool) -> Prepared:
+        image: FloatArray | None = None
+        store, prepared = self.seeing.store, []
+        for mirrored in self.options.mirrored:
             key = _prepared_key(self.model, self.seeing.key, view, mirrored, self.seen.name)
             found = None if store is None else store.get(key)
             if found is None:
-                if not image:
-                    image.append(self.seeing.view(view, self.seen))
+                if image is None:
+                    image = self.seeing.view(view, self.seen)
                 flip = Flip(view.out_shape[1])
-                found = self.model.prepare(flip.image(image[0]) if mirrored else image[0])
+                found = self.model.prepare(flip.image(image) if mirrored else image)
                 if store is not None:
                     store.put(key, found)
-            return found
-
-        return [one(mirrored) for mirrored in self.options.mirrored]
+            prepared.append(found)
+        return prepared
 
 
 def steadiest(answers: Sequence[SliceAnswer], threshold: float) -> SliceAnswer:

@@ -278,10 +278,10 @@ class View:
         self, patch: Patch, resample: Literal["probability", "logits"] = "probability"
     ) -> FloatArray:
         """Return an answer on the slice as logits of the view, float32 (h, w)."""
+        if self.box_shape == self.out_shape:
+            return patch.at(np.arange(self.row0, self.row1), np.arange(self.col0, self.col1))
         plans, used = _plans(self.box_shape, self.out_shape)
         logits = patch.at(used[0] + self.row0, used[1] + self.col0)
-        if self.box_shape == self.out_shape:
-            return logits
         if resample == "logits":
             return _interpolated(logits, plans)
         return logit(_interpolated(sigmoid(logits), plans))

@@ -92,19 +92,18 @@ def first_views(
     """
     if not zoom.narrower or propose(zoom, shape, prompts, prev) is not None:
         return ()
-    points = _positive_points(prompts, shape)
-    if zoom.skip_clicks >= 0 or not points:
+    rows, cols = _positive_points(prompts, shape)
+    if zoom.skip_clicks >= 0 or not rows:
         return ()
     whole = overview(shape, prompts, prev).box
     views = []
     for share in zoom.narrower:
         box = (
-            *_part(share, [r for r, _ in points], whole[:2]),
-            *_part(share, [c for _, c in points], whole[2:]),
+            *_part(share, rows, whole[:2]),
+            *_part(share, cols, whole[2:]),
         )
-        if box != whole and all(
-            box[0] <= row < box[1] and box[2] <= col < box[3] for row, col in points
-        ):
+        holds_rows = box[0] <= min(rows) and max(rows) < box[1]
+        if box != whole and holds_rows and box[2] <= min(cols) and max(cols) < box[3]:
             views.append(View(*box, target_shape(zoom, box), shape))
     return tuple(views)
 
@@ -128,9 +127,8 @@ def overview(shape: tuple[int, int], prompts: Prompts, prev: Patch | None) -> Vi
     """
     if is_seen_whole(shape):
         return View.whole(shape)
-    points = _positive_points(prompts, shape)
+    rows, cols = _positive_points(prompts, shape)
     found = None if prev is None else prev.box()
-    rows, cols = [r for r, _ in points], [c for _, c in points]
     if found is not None:
         rows += [found[0], found[1] - 1]
         cols += [found[2], found[3] - 1]
@@ -173,8 +171,7 @@ def propose(
     found = None if prev is None else prev.box(zoom.threshold)
     if found is None and prompts.box is None:
         return None
-    points = _positive_points(prompts, shape)
-    rows, cols = [r for r, _ in points], [c for _, c in points]
+    rows, cols = _positive_points(prompts, shape)
     if found is not None:
         rows += [found[0], found[1] - 1]
         cols += [found[2], found[3] - 1]
@@ -218,13 +215,12 @@ def _is_outdated(zoom: ZoomIn, kept: Box, box: Box, prompts: Prompts) -> bool:
     return interval_iou(box, kept) < zoom.recompute_iou
 
 
-def _positive_points(prompts: Prompts, shape: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return where the prompts say the object is, as pixels inside the slice."""
+def _positive_points(prompts: Prompts, shape: tuple[int, int]) -> tuple[list[int], list[int]]:
+    """Return rows and columns where the prompts say the object is, of pixels inside the slice."""
     points = [(c.row, c.col) for c in prompts.clicks if c.positive]
     points += [p for s in prompts.scribbles if s.positive for p in s.points]
     if prompts.box is not None:
         box = prompts.box
         points += [(box.row0, box.col0), (box.row1, box.col1)]
-    return [
-        (min(max(int(r), 0), shape[0] - 1), min(max(int(c), 0), shape[1] - 1)) for r, c in points
-    ]
+    rows = [min(max(int(row), 0), shape[0] - 1) for row, _ in points]
+    return rows, [min(max(int(col), 0), shape[1] - 1) for _, col in points]

@@ -1,6 +1,7 @@
 """The list of models, and loading one; names are dotted strings, so torch stays unloaded."""
 
 import logging
+import os
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
@@ -19,7 +20,6 @@ from napari_intseg.models.model_table import (
     THEN,
 )
 from napari_intseg.models.spec import CLICKS_BOX, CLICKS_MASK, ModelSpec, remember, sum_of
-from napari_intseg.models.threads import wait_quietly
 from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry
 from napari_intseg.models.weights.store import (
     bundled_folder,
@@ -227,3 +227,13 @@ def load_model(
         model: Segmenter = build(name, path, device=device, precision=precision, **options)
     remember(model, name, path, {"device": device, "precision": precision}, options)
     return model
+
+
+def wait_quietly() -> None:
+    """Let OpenMP's threads sleep while they wait, unless the user's environment says otherwise.
+
+    By default they spin. On a laptop that does something else besides, each then takes the
+    processor from the thread it waits for, and a click of 40 ms was seen to take seconds. Only
+    works before PyTorch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")

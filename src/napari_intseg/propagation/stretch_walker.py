@@ -12,7 +12,7 @@ from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, mask_to_logits
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.inference.patch import Patch, bounding_box, trimmed
 from napari_intseg.inference.predict import largest_view_px, predict_slice
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.propagation import confidence
@@ -21,7 +21,7 @@ from napari_intseg.propagation.guard import Stop, is_flood
 from napari_intseg.propagation.memory_follow import follow
 from napari_intseg.propagation.request import Walk
 from napari_intseg.propagation.restraint import Cones, cut, on_window
-from napari_intseg.propagation.stretch import Anchor, Shapes, Stretch, blend, trimmed
+from napari_intseg.propagation.stretch import Anchor, Shapes, Stretch, blend
 
 _MAX_PARTS = 3
 _SMALL_PART = 0.1  # of the largest one's area

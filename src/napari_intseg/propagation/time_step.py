@@ -15,11 +15,11 @@ from scipy import ndimage
 
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.inference.patch import Patch, bounding_box, trimmed
 from napari_intseg.propagation.ending import Appearance, Ending
 from napari_intseg.propagation.request import Walk, WalkSettings
 from napari_intseg.propagation.restraint import Restraint, cut
-from napari_intseg.propagation.stretch import Stretch, trimmed
+from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.propagation.stretch_walker import StretchWalker
 
 _TRIED = 3  # planes on which an object is looked for before it is given up

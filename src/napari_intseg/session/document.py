@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Literal
 
 from napari_intseg.core.prompts import Click
@@ -62,6 +63,8 @@ class Document:
     ----------
     volume : Volume
         What is segmented.
+    next_serial : callable
+        Returns a number larger than all before.
     is_mirror : bool
         Whether it takes over what another document was given while its objects were open: then
         answers are taken even where an object is finished or locked by now.
@@ -72,7 +75,7 @@ class Document:
         self.volume, self.is_mirror = setup.volume, False
         self.canvas = Canvas(setup.volume)
         self.revision = 0
-        self._serial = 0
+        self.next_serial: Callable[[], int] = count(1).__next__
         self._objects: tuple[int, Mapping[int, ObjectInfo]] = (-1, {})
 
     @property
@@ -106,11 +109,6 @@ class Document:
     def token(self, title: str) -> str:
         """Return a token for `do` that the last entry cannot have, not even one of a replay."""
         return f"{title} after {len(self.history)}"
-
-    def next_serial(self) -> int:
-        """Return a number larger than all before."""
-        self._serial += 1
-        return self._serial
 
     def state(self, label: int, plane: Plane) -> PlaneState:
         """Return what is known of an object on a plane; an empty state if nothing is."""
@@ -410,8 +408,12 @@ def _belongs_to(label: int) -> Callable[[Hashable], bool]:
 
 
 def _change(title: str, changes: Mapping[Hashable, Any]) -> Change:
-    planes = {key.plane for key in changes if isinstance(key, PlaneKey)}
-    planes |= {Plane(0, key.index) for key in changes if isinstance(key, PaintedKey)}
-    kinds = (PlaneKey, ObjectKey, PaintedKey)
-    labels = {key.label for key in changes if isinstance(key, kinds)}
+    planes, labels = set(), set()
+    for key in changes:
+        if isinstance(key, PlaneKey | ObjectKey | PaintedKey):
+            labels.add(key.label)
+        if isinstance(key, PlaneKey):
+            planes.add(key.plane)
+        elif isinstance(key, PaintedKey):
+            planes.add(Plane(0, key.index))
     return Change(title, tuple(sorted(planes)), tuple(sorted(labels)))

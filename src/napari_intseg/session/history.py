@@ -74,7 +74,7 @@ class History:
     ) -> None:
         """Change values as one entry; what had been undone is forgotten."""
         del self._entries[self._done :]
-        before = {key: self.values.get(key) for key in changes}
+        before = dict(zip(changes, map(self.values.get, changes), strict=True))
         if token is not None and self._done and self._entries[-1].token == token:
             joined = self._entries[-1]  # it may be large: what joins it is added in place
             for key, value in before.items():

@@ -149,12 +149,6 @@ class Setup:
         """Show slices like this, unless it is known how already; return how they are shown."""
         return self._intensity.get(lambda: intensity)
 
-    @property
-    def is_sequential(self) -> bool:
-        """Whether an answer depends on the answers before it, hence on the order of clicks."""
-        zoom = self.model.traits.zoom_in if self.zoom_in == "model" else self.zoom_in
-        return self.model.traits.uses_prev or (zoom is not None and zoom.keep_crop)
-
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -216,8 +210,10 @@ class Question:
         """Numbers of clicks after which the model is asked, in order."""
         given = self.prompts
         count = len(given.clicks)
-        if not self.setup.is_sequential:
-            return range(count, count + 1)
+        traits, zoom = self.setup.model.traits, self.setup.zoom_in
+        zoom = traits.zoom_in if zoom == "model" else zoom
+        if not traits.uses_prev and (zoom is None or not zoom.keep_crop):
+            return range(count, count + 1)  # no answer depends on those before it
         first = self.start if self.has_drawn else self.start + 1
         while first < count and missing(self.after(first).prompts, self.setup.model.traits):
             first += 1

@@ -1,7 +1,7 @@
 """Positions in the data to clicks on a plane, and checks of prompts and masks."""
 
 import math
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 
@@ -67,8 +67,15 @@ def check_prompts(
     """
     check_plane(volume, plane)
     shape = volume.slice_shape(plane.axis)
-    for position in _positions(prompts, held or Prompts()):
-        _check_inside(position, shape)
+    old = held.clicks if held is not None else ()
+    for click in added_clicks(old, prompts.clicks) or prompts.clicks:
+        _check_inside((click.row, click.col), shape)
+    if prompts.box is not None:
+        _check_inside((prompts.box.row0, prompts.box.col0), shape)
+        _check_inside((prompts.box.row1, prompts.box.col1), shape)
+    for scribble in prompts.scribbles:
+        for point in scribble.points:
+            _check_inside(point, shape)
     kind = refused(prompts, traits, held)
     if kind:
         raise PromptError(
@@ -86,7 +93,8 @@ def check_plane(volume: Volume, plane: Plane) -> Plane:
         If the axis or index does not exist.
     """
     axes = volume.ndim if volume.ndim == 3 else 1
-    if not 0 <= plane.axis < axes or not 0 <= plane.index < len_along(volume, plane.axis):
+    is_there = 0 <= plane.axis < axes
+    if not is_there or not 0 <= plane.index < (volume.shape[plane.axis] if axes == 3 else 1):
         raise PromptError(
             f"plane does not exist: expected an axis below {axes} and an index inside data "
             f"of shape {volume.shape}, got {plane!r}. Choose a plane inside the data."
@@ -173,23 +181,15 @@ def len_along(volume: Volume, axis: int) -> int:
     return volume.shape[axis] if volume.ndim == 3 else 1
 
 
-def _positions(prompts: Prompts, held: Prompts) -> Iterable[tuple[float, float]]:
-    yield from ((c.row, c.col) for c in added_clicks(held.clicks, prompts.clicks) or prompts.clicks)
-    if prompts.box is not None:
-        yield prompts.box.row0, prompts.box.col0
-        yield prompts.box.row1, prompts.box.col1
-    for scribble in prompts.scribbles:
-        yield from scribble.points
-
-
 def _check_inside(position: Sequence[float], shape: Sequence[int]) -> None:
-    if not all(math.isfinite(p) for p in position):
+    if not all(map(math.isfinite, position)):
         raise PromptError(
             f"position is not a number: expected finite coordinates, got {tuple(position)!r}. "
             "Remove that point."
         )
-    if not all(-0.5 <= p < n - 0.5 for p, n in zip(position, shape, strict=True)):
-        raise PromptError(
-            f"position lies outside the data: expected {tuple(shape)} pixels counted from 0, "
-            f"got {tuple(position)!r}. Click inside the image."
-        )
+    for at, size in zip(position, shape, strict=True):
+        if not -0.5 <= at < size - 0.5:
+            raise PromptError(
+                f"position lies outside the data: expected {tuple(shape)} pixels counted from 0, "
+                f"got {tuple(position)!r}. Click inside the image."
+            )

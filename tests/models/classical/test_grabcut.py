@@ -5,13 +5,12 @@ import sys
 import numpy as np
 import pytest
 
-from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
+from napari_intseg.core.prompts import Box, Click, Prompts, Scribble, seed_points
 from napari_intseg.core.segmenter import Query, mask_to_logits
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import MissingExtraError
 from napari_intseg.models.classical import grabcut
 from napari_intseg.models.classical.region_growing import grow
-from napari_intseg.models.classical.seeds import seed_points
 from napari_intseg.models.registry import load_model
 from napari_intseg.session.session import Session
 

@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_intseg.core.prompts import Box, PromptKind, Prompts
+from napari_intseg.core.prompts import (
+    Box,
+    Point,
+    PromptKind,
+    Prompts,
+    discs,
+    seed_points,
+)
 from napari_intseg.core.segmenter import (
     Answer,
     BoolArray,
@@ -17,7 +24,6 @@ from napari_intseg.core.segmenter import (
     Traits,
     ZoomIn,
 )
-from napari_intseg.models.classical.seeds import Point, discs, is_inside, seed_points
 from napari_intseg.models.image_input import load_opencv
 
 PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "scribble", "mask"})
@@ -131,15 +137,13 @@ def make_trimap(prompts: Prompts, prev_logits: FloatArray | None, shape: tuple[i
         outside = np.ones(shape, bool)
         outside[_slices(prompts.box, shape)] = False
         out[outside] = _BACK
-    for point, sign in seed_points(prompts):
-        if is_inside(point, shape):
-            out[discs([point], shape, _SEED_PX)] = _OBJECT if sign else _BACK
+    for point, sign in seed_points(prompts, shape):
+        out[discs([point], shape, _SEED_PX)] = _OBJECT if sign else _BACK
     return out
 
 
 def _points(prompts: Prompts, shape: tuple[int, int], *, positive: bool) -> list[Point]:
-    points = seed_points(prompts)
-    return [p for p, sign in points if sign == positive and is_inside(p, shape)]
+    return [p for p, sign in seed_points(prompts, shape) if sign == positive]
 
 
 def _slices(box: Box, shape: tuple[int, int]) -> tuple[slice, slice]:

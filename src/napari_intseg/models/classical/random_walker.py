@@ -1,8 +1,13 @@
 """Random walker: an answer from clicks, scribbles or a mask, with no weights at all."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +15,7 @@ from scipy import ndimage
 from skimage.segmentation import random_walker
 from skimage.transform import resize
 
-from napari_intseg.core.prompts import PromptKind, Prompts
+from napari_intseg.core.prompts import PromptKind, Prompts, discs, seed_points
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
     Answer,
@@ -22,8 +27,6 @@ from napari_intseg.core.segmenter import (
     ZoomIn,
     logit,
 )
-from napari_intseg.models.classical.seeds import discs, is_inside, seed_points
-from napari_intseg.models.threads import one_thread_of_blas
 
 Box = tuple[int, int, int, int]
 Labels = NDArray[np.int32]
@@ -117,7 +120,10 @@ class RandomWalker:
         window = slice(box[0], box[1]), slice(box[2], box[3])
         _, small = self._solve(image, seeds, box, self.solve_px)
         factor = _factor(box, self.solve_px)
-        prob = _enlarged(small, factor)[: box[1] - box[0], : box[3] - box[2]]
+        if factor > 1:  # to the pixels that the blocks were made of, or a few more
+            whole = small.shape[0] * factor, small.shape[1] * factor
+            small = np.asarray(resize(small, whole, order=1), np.float32)  # type: ignore[no-untyped-call]
+        prob = small[: box[1] - box[0], : box[3] - box[2]]
         logits[window] = logit(np.clip(prob, _UNSURE, 1 - _UNSURE))
         if seeds.core is not None:
             logits[seeds.core] = LOGIT_LIMIT
@@ -180,12 +186,14 @@ class _Seeds:
     def extent(self, shape: tuple[int, int]) -> Box | None:
         """Return the box of all that is known inside a slice; None without an object seed."""
         box = None if self.core is None else _box_of(self.core)
-        points = [p for p, _ in seed_points(self.prompts) if is_inside(p, shape)]
-        positive = [p for p, sign in seed_points(self.prompts) if sign and is_inside(p, shape)]
-        if box is None and not positive:
+        rows, cols = ([], []) if box is None else ([box[0], box[1] - 1], [box[2], box[3] - 1])
+        has_seed = box is not None
+        for (row, col), is_positive in seed_points(self.prompts, shape):
+            rows.append(round(row))
+            cols.append(round(col))
+            has_seed = has_seed or is_positive
+        if not has_seed:
             return None
-        rows = [round(r) for r, _ in points] + ([] if box is None else [box[0], box[1] - 1])
-        cols = [round(c) for _, c in points] + ([] if box is None else [box[2], box[3] - 1])
         return (
             max(0, min(rows)),
             min(shape[0], max(rows) + 1),
@@ -203,18 +211,14 @@ class _Seeds:
             if mask is not None:
                 labels[mask[np.ix_(rows, cols)]] = label
         radius = _SEED * max(96, *labels.shape)
+        at = np.ogrid[: labels.shape[0], : labels.shape[1]]
         for (row, col), positive in seed_points(self.prompts):
             # a block's centre lies half a block from its corner, as a pixel's does
             r = (row - box[0] + 0.5) / factor - 0.5
             c = (col - box[2] + 0.5) / factor - 0.5
-            _disc(labels, r, c, radius, _OBJECT if positive else _BACKGROUND)
+            disc = (at[0] - r) ** 2 + (at[1] - c) ** 2 <= radius**2
+            labels[disc] = _OBJECT if positive else _BACKGROUND
         return labels
-
-
-def _disc(labels: Labels, row: float, col: float, radius: float, label: int) -> None:
-    """Draw a disc, in place; what lies outside is left out."""
-    rows, cols = np.ogrid[: labels.shape[0], : labels.shape[1]]
-    labels[(rows - row) ** 2 + (cols - col) ** 2 <= radius**2] = label
 
 
 def _near(prompts: Prompts, shape: tuple[int, int], reach: float, *, positive: bool) -> BoolArray:
@@ -269,20 +273,11 @@ def _factor(box: Box, limit_px: int) -> int:
 def _shrunk(image: FloatArray, factor: int) -> FloatArray:
     """Return the means of square blocks; those at the end may be smaller."""
     result: FloatArray = image
-    for axis in (0, 1):
+    for axis, column in enumerate(((-1, 1, 1), (1, -1, 1))):
         starts = np.arange(0, image.shape[axis], factor)
         counts = np.diff([*starts, image.shape[axis]]).astype(np.float32)
-        shape = [-1 if a == axis else 1 for a in range(3)]
-        result = np.asarray(np.add.reduceat(result, starts, axis=axis) / counts.reshape(shape))
+        result = np.asarray(np.add.reduceat(result, starts, axis=axis) / counts.reshape(column))
     return result
-
-
-def _enlarged(small: FloatArray, factor: int) -> FloatArray:
-    """Return a grid of blocks interpolated to the pixels they were made of, or a few more."""
-    if factor == 1:
-        return small
-    shape = small.shape[0] * factor, small.shape[1] * factor
-    return np.asarray(resize(small, shape, order=1), np.float32)  # type: ignore[no-untyped-call]
 
 
 def _walk(image: FloatArray, labels: Labels, beta: float) -> FloatArray:
@@ -305,3 +300,26 @@ def _walk(image: FloatArray, labels: Labels, beta: float) -> FloatArray:
             channel_axis=-1,
         )[0]
     return np.asarray(np.nan_to_num(prob), np.float32)
+
+
+_alone = RLock()  # the number may be the process's or a thread's own, as BLAS was built
+
+
+@contextmanager
+def one_thread_of_blas() -> Iterator[None]:
+    """Compute with one thread of BLAS inside, for many small vectors.
+
+    Its threads spin between them: with two, equations of 25,000 unknowns took twice as long as with
+    one, and several times as long on a machine that did something else besides. One thread of ours
+    at a time is inside, so that each puts back what it found.
+    """
+    with _alone, _blas().limit(limits=1, user_api="blas"):
+        yield
+
+
+@cache
+def _blas() -> Any:
+    """Return what holds the libraries' threads; they are looked for once, when all are loaded."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import gammainc, gammaincinv
 
-from napari_intseg.core.prompts import PromptKind
+from napari_intseg.core.prompts import Point, PromptKind, discs, seed_points
 from napari_intseg.core.segmenter import (
     Answer,
     BoolArray,
@@ -17,7 +17,6 @@ from napari_intseg.core.segmenter import (
     Query,
     Traits,
 )
-from napari_intseg.models.classical.seeds import Point, discs, is_inside, seed_points
 
 PROMPTS: frozenset[PromptKind] = frozenset({"click", "scribble"})
 _LEAST_VARIANCE = 1 / 255**2 / 12  # of rounding to bytes: a flat region is not narrower
@@ -83,7 +82,7 @@ class RegionGrowing:
         """Answer one query; without a positive prompt on the image nothing is found."""
         image: FloatArray = query.prepared.payload
         shape = query.prepared.shape
-        given = [(p, sign) for p, sign in seed_points(query.prompts) if is_inside(p, shape)]
+        given = seed_points(query.prompts, shape)
         seeds = [p for p, sign in given if sign]
         stops = [p for p, sign in given if not sign]
         mask = self._grown(image, seeds, stops) if seeds else np.zeros(shape, bool)

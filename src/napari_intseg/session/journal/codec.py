@@ -142,7 +142,7 @@ _WRITERS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (np.ndarray, lambda value: _array(value)),  # noqa: PLW0108 - defined below
     (Mapping, lambda value: {"map": [[encode(key), encode(one)] for key, one in value.items()]}),
     (range, lambda value: {"range": [value.start, value.stop, value.step]}),
-    (tuple | list, lambda value: [encode(one) for one in value]),
+    (tuple | list, lambda value: list(map(encode, value))),
     (set | frozenset, lambda value: {"set": [encode(one) for one in sorted(value)]}),
 )
 

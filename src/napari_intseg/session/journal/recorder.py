@@ -69,11 +69,6 @@ class Sink(Protocol):
         ...
 
 
-def on_paper(plane: Plane) -> list[int]:
-    """Return a plane as lines hold it."""
-    return [plane.axis, plane.index]
-
-
 def header(**about: Any) -> Line:
     """Return the first line: the format, versions, the time, and what else is known."""
     versions = {
@@ -175,12 +170,12 @@ class Recorder:
 
     def answered(self, label: int, plane: Plane, setup: Setup) -> None:
         """Write down that a model's answer was taken over."""
-        self.note("answer", object=label, plane=on_paper(plane), **self._once(setup))
+        self.note("answer", object=label, plane=[plane.axis, plane.index], **self._once(setup))
 
     def stepped(self, step: Step, setup: Setup) -> None:
         """Write down that a step of a propagation was taken over."""
         number = next((n for n, walk in self._walks if walk is step.walk), 0)
-        plane = None if step.plane is None else on_paper(step.plane)
+        plane = None if step.plane is None else [step.plane.axis, step.plane.index]
         self.note("step", walk=number, plane=plane, done=step.done, **self._once(setup))
 
     @contextmanager
@@ -199,8 +194,8 @@ class Recorder:
 
     def _once(self, setup: Setup) -> dict[str, Any]:
         """Return how slices are shown to the model, the first time that is known; see `KEY`."""
-        intensity = setup.known_intensity
-        if intensity is None or setup in self._seen:
+        intensity = None if setup in self._seen else setup.known_intensity
+        if intensity is None:
             return {}
         self._seen.add(setup)
         return {KEY: intensity.written()}
@@ -218,7 +213,7 @@ def recorded(method: F) -> F:
 
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        current = self.object
+        current = self.document.object
         with self.journal.outer():
             result = method(self, *args, **kwargs)
         given = shape.bind(self, *args, **kwargs).arguments
@@ -226,7 +221,7 @@ def recorded(method: F) -> F:
         if isinstance(result, Change):
             answered = self.predictor.answered_planes(result)
             if answered:
-                what["answered"] = [[label, *on_paper(plane)] for label, plane in answered]
+                what["answered"] = [[label, at.axis, at.index] for label, at in answered]
         self.journal.note(method.__name__, **what)
         return result
 
@@ -237,13 +232,13 @@ def recorded(method: F) -> F:
 def _written(given: Mapping[str, Any], shape: inspect.Signature) -> Line:
     """Return arguments as JSON; if there is no way to, say so instead: an action never fails."""
     plain: dict[str, Any] = {}
-    for name, value in list(given.items())[1:]:
-        if shape.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
-            plain.update(value)
-        else:
-            plain[name] = value
     try:
-        return {"args": {name: encode(value) for name, value in plain.items()}}
+        for name, value in list(given.items())[1:]:
+            if shape.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                plain.update((one, encode(further)) for one, further in value.items())
+            else:
+                plain[name] = encode(value)
+        return {"args": plain}
     except JournalError as err:
         _log.warning("the journal ends here: %s", err)
         return {"unwritten": str(err)}

@@ -11,8 +11,7 @@ from weakref import ref
 import numpy as np
 
 from napari_intseg.core.segmenter import BoolArray
-from napari_intseg.inference.patch import Patch, squeeze
-from napari_intseg.propagation.stretch import trimmed
+from napari_intseg.inference.patch import Patch, squeeze, trimmed
 
 LIMIT_BYTES = 64 << 20
 """Of masks that are at hand unpacked, all sessions together."""

@@ -162,10 +162,10 @@ class PlaneState:
 
 def question(setup: Setup, plane: Plane, state: PlaneState) -> Question:
     """Return the question to a model on a plane: the prompts there, of the kinds that it takes."""
-    prompts = taken(state.prompts, setup.model.traits)
-    return Question(
-        setup, plane, prompts, state.initial, _start(state, prompts), state.drawn, state.choices
-    )
+    prompts, start = taken(state.prompts, setup.model.traits), state.start
+    if len(prompts.clicks) != len(state.prompts.clicks):  # of those that are asked, so many came
+        start = sum(click in prompts.clicks for click in state.prompts.clicks[:start])
+    return Question(setup, plane, prompts, state.initial, start, state.drawn, state.choices)
 
 
 def handed_over(state: PlaneState, prompts: Prompts, traits: Traits) -> PlaneState:
@@ -203,7 +203,7 @@ def handed_over(state: PlaneState, prompts: Prompts, traits: Traits) -> PlaneSta
 def still_chosen(state: PlaneState, prompts: Prompts) -> tuple[tuple[int, int], ...]:
     """Return the choices among masks that other prompts leave valid: nothing before has changed."""
     old = state.prompts
-    if not state.choices or (old.box, old.scribbles) != (prompts.box, prompts.scribbles):
+    if (old.box, old.scribbles) != (prompts.box, prompts.scribbles):
         return ()
     same = 0
     for before, after in zip(old.clicks, prompts.clicks, strict=False):
@@ -211,13 +211,6 @@ def still_chosen(state: PlaneState, prompts: Prompts) -> tuple[tuple[int, int], 
             break
         same += 1
     return tuple(choice for choice in state.choices if choice[0] <= same)
-
-
-def _start(state: PlaneState, prompts: Prompts) -> int:
-    """Return how many of the clicks that are asked had been made when the mask came."""
-    if len(prompts.clicks) == len(state.prompts.clicks):
-        return state.start
-    return sum(click in prompts.clicks for click in state.prompts.clicks[: state.start])
 
 
 def with_prompts(
@@ -254,7 +247,7 @@ def with_prompts(
         serials = tuple([known.pop(click, 0) or next_serial() for click in new])
     return replace(
         state,
-        choices=still_chosen(state, prompts),
+        choices=state.choices and still_chosen(state, prompts),
         prompts=prompts,
         serials=serials,
         initial=initial,

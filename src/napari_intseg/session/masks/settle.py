@@ -280,10 +280,13 @@ def _clipped(
     else:
         found = find_free(canvas, key.label, key.plane, window, rules)
         taken, inside = found.taken, answer & found.free
-    taken = {other: mask & inside for other, mask in taken.items() if (mask & inside).any()}
+    lost = {}
+    for other, mask in taken.items():
+        if (mask & inside).any():
+            lost[other] = mask & inside
     if window == shown.slices and np.array_equal(inside, answer):
-        return shown, taken
-    return replace(shown, inside=inside, at=window), taken
+        return shown, lost
+    return replace(shown, inside=inside, at=window), lost
 
 
 def _kept(
