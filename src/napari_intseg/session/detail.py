@@ -25,7 +25,13 @@ class OutlineDetail:
     def __init__(self, document: Document) -> None:
         self.document = document
 
-    def set(self, mm: float, planes: Collection[Plane] | None, token: Hashable) -> Change:
+    def set(
+        self,
+        mm: float,
+        planes: Collection[Plane] | None,
+        labels: Collection[int] | None,
+        token: Hashable,
+    ) -> Change:
         """Show outlines with another detail; see `Session.set_detail`."""
         if not 0 <= mm < math.inf:
             raise PromptError(
@@ -35,7 +41,7 @@ class OutlineDetail:
         document = self.document
         changes: dict[Hashable, Any] = {DETAIL: float(mm) or None}
         for label in document.objects:
-            if document.is_locked(label):
+            if document.is_locked(label) or (labels is not None and label not in labels):
                 continue
             for plane, state in document.canvas.states(label):
                 if state.shown is None or (planes is not None and plane not in planes):

@@ -636,7 +636,11 @@ class Session:
 
     @recorded
     def set_detail(
-        self, mm: float, planes: Sequence[Plane] | None = None, token: str | None = None
+        self,
+        mm: float,
+        planes: Sequence[Plane] | None = None,
+        token: str | None = None,
+        labels: Sequence[int] | None = None,
     ) -> Change:
         """Smooth and simplify outlines, those there are and those to come; 0 brings all back.
 
@@ -651,13 +655,15 @@ class Session:
             Of masks there are, only those here change now; all by default.
         token : str, optional
             Changes with the same token, with nothing between them, are one entry.
+        labels : sequence of int, optional
+            Of objects there are, only these change now; all by default.
 
         Raises
         ------
         PromptError
             If it is negative or not a number.
         """
-        return self._detail.set(mm, planes, token)
+        return self._detail.set(mm, planes, labels, token)
 
     @recorded
     def lock_object(self, label: int) -> Change:

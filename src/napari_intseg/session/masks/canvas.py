@@ -289,7 +289,7 @@ class Canvas:
         if state.shown is None:
             return False
         rows, cols = state.shown.slices
-        return (
+        return bool(
             rows.start < window[0].stop
             and window[0].start < rows.stop
             and cols.start < window[1].stop
