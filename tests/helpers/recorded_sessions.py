@@ -204,6 +204,8 @@ def _regroup(session: Session) -> None:
     session.relabel_object(1, 8)
     session.undo()
     session.redo()
+    session.set_detail(6.0, (Plane(0, 7),), token="slider")
+    session.set_detail(4.0, token="slider")
     session.select_object(5)
     session.click((7, 16, 34), positive=False)
 

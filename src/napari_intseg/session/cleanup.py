@@ -141,7 +141,7 @@ class CleanUp:
         )
         inside[where] = after
         rank = (old.rank[0], self.document.next_serial())
-        shown = replace(old, patch=patch, inside=inside, rank=rank, at=None)
+        shown = replace(old, patch=patch, inside=inside, rank=rank, at=None, plain=None)
         is_propagated = state.propagated is not None and not state.is_given
         return replace(
             state,

@@ -27,6 +27,8 @@ LARGEST_LABEL = 2**31 - 1
 
 SETUP: Literal["setup"] = "setup"
 OBJECT: Literal["object"] = "object"
+DETAIL: Literal["detail"] = "detail"
+"""Where history keeps how much detail outlines show, in millimetres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,11 @@ class Document:
         """Where may be written."""
         found: Protection = self.history.values.get(PROTECTION) or Protection()
         return found
+
+    @property
+    def detail_mm(self) -> float:
+        """How much detail outlines show; 0: all of it."""
+        return float(self.history.values.get(DETAIL) or 0.0)
 
     def is_locked(self, label: int) -> bool:
         """Whether an object's pixels stay as they are: it is finished, or was locked."""
@@ -296,7 +303,7 @@ class Document:
 
     def rules(self, *, exact: bool = False) -> Rules:
         """Return what holds for the next write; `exact`: of values from the history."""
-        return Rules(self.protection, self.is_locked, exact)
+        return Rules(self.protection, self.is_locked, exact, self.detail_mm)
 
     def do(
         self,
@@ -323,6 +330,8 @@ class Document:
             Objects that are not locked give way, whatever the policy.
         """
         rules = self.rules()
+        if DETAIL in changes:
+            rules = replace(rules, detail_mm=changes[DETAIL] or 0.0, is_detail_new=True)
         if overwrite:
             rules = replace(rules, protection=replace(rules.protection, policy="overwrite"))
         clipped = settle(self.canvas, changes, rules)

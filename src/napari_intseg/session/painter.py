@@ -175,7 +175,7 @@ class Painter:
             return None
         state = self.document.state(chosen, plane)
         assert state.shown is not None
-        shown = replace(state.shown, inside=inside, at=None)
+        shown = replace(state.shown, inside=inside, at=None, plain=None)
         changes: Changes = {PlaneKey(chosen, plane): replace(state, shown=shown)}
         return self.document.do("Take over pixels", changes, overwrite=True)
 

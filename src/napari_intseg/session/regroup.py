@@ -13,6 +13,7 @@ from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.session.document import OBJECT, Change, Document
 from napari_intseg.session.masks.canvas import PaintedKey
+from napari_intseg.session.masks.detail import kept
 from napari_intseg.session.masks.divide import divide
 from napari_intseg.session.masks.plane_state import (
     ObjectInfo,
@@ -218,10 +219,11 @@ class Regroup:
         serial = self.document.next_serial()
         if part.is_given:
             state = with_initial(part.state, part.mask, serial)
-            return self.predictor.answered(state, question(self.document.setup, plane, state))
+            asked = question(self.document.setup, plane, state)
+            return kept(self.predictor.answered(state, asked))
         patch = Patch.from_mask(part.mask)
         shown = Shown(patch, patch.inside(), (False, serial), confidence=part.confidence)
-        return PlaneState(propagated=shown, shown=shown)
+        return kept(PlaneState(propagated=shown, shown=shown))
 
 
 def _joined(one: _Part | None, other: _Part) -> _Part:

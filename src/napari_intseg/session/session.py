@@ -20,6 +20,7 @@ from napari_intseg.session.alternatives import Alternative, Alternatives
 from napari_intseg.session.cleanup import CleanUp
 from napari_intseg.session.click_chain import MOST, ChainRequest, ClickChain, Suggestion, suggest
 from napari_intseg.session.click_chain import TITLE as TITLE_SUGGESTED
+from napari_intseg.session.detail import OutlineDetail
 from napari_intseg.session.document import OBJECT, SETUP, Change, Document
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
 from napari_intseg.session.journal.recorder import Recorder, recorded
@@ -134,6 +135,7 @@ class Session:
         self._similar = SimilarObjects(self.document, self.predictor)
         self._tracked = TrackedMasks(self.document)
         self._clean_up = CleanUp(self.document)
+        self._detail = OutlineDetail(self.document)
         self._regroup = Regroup(self.document, self.predictor)
         self.journal.note("begin", axis=self._axis, setup=setup.written())
 
@@ -626,6 +628,42 @@ class Session:
     def protect(self, **rules: Any) -> Change:
         """Change policy, inside or region of `Protection`; see `Painter.protect`."""
         return self._painter.protect(rules)
+
+    @property
+    def detail_mm(self) -> float:
+        """How much detail outlines show, in millimetres; 0: all of it. Set by `set_detail`."""
+        return self.document.detail_mm
+
+    @recorded
+    def set_detail(
+        self,
+        mm: float,
+        planes: Sequence[Plane] | None = None,
+        token: str | None = None,
+        labels: Sequence[int] | None = None,
+    ) -> Change:
+        """Smooth and simplify outlines, those there are and those to come; 0 brings all back.
+
+        Masks keep their size; what is narrower than about two thirds of the detail goes. Locked
+        objects, and what was painted by hand, stay as they are, and so do pixels under clicks.
+
+        Parameters
+        ----------
+        mm : float
+            In the plane; pixels where the spacing is 1.
+        planes : sequence of Plane, optional
+            Of masks there are, only those here change now; all by default.
+        token : str, optional
+            Changes with the same token, with nothing between them, are one entry.
+        labels : sequence of int, optional
+            Of objects there are, only these change now; all by default.
+
+        Raises
+        ------
+        PromptError
+            If it is negative or not a number.
+        """
+        return self._detail.set(mm, planes, labels, token)
 
     @recorded
     def lock_object(self, label: int) -> Change:

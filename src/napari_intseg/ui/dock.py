@@ -30,6 +30,7 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.action_panel import ActionPanel, is_volume
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.compare_panel import ComparePanel
+from napari_intseg.ui.panels.detail_panel import DetailPanel
 from napari_intseg.ui.panels.embeddings_panel import EmbeddingsPanel
 from napari_intseg.ui.panels.export_panel import ExportPanel
 from napari_intseg.ui.panels.focus import Focus
@@ -112,6 +113,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.object_panel = ObjectPanel(controller, buttons)
         self.start_panel = StartPanel(controller)
         self.prompt_panel = PromptPanel(controller, buttons)
+        self.detail_panel = DetailPanel(controller)
         self.volume_panel = VolumePanel(controller, buttons)
         self.review_panel = ReviewPanel(controller, self.review, buttons, through)
         self.embeddings_panel = EmbeddingsPanel(controller)
@@ -268,7 +270,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "start": Section("Start from other labels", self.start_panel, key="start"),
             "device": Section("Device and memory", *device, key="device"),
         }
-        self.more = Section("More", *self.sections.values(), key="more")
+        self.more = Section("More", self.detail_panel, *self.sections.values(), key="more")
         self.rest = Section("More", rest, key="volume")
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
+from napari_intseg.session.document import DETAIL
 from napari_intseg.session.masks.canvas import Painted, PaintedKey
 from napari_intseg.session.masks.plane_state import (
     ObjectInfo,
@@ -104,6 +105,8 @@ class MirrorSession:
         rules = replace(theirs, locked=locked, unlocked=frozenset())
         if _rules(rules) != _rules(now):
             self.document.history.amend(PROTECTION, rules)
+        if self.document.detail_mm != other.document.detail_mm:
+            self.document.history.amend(DETAIL, other.document.detail_mm or None)
 
     def follow_strokes(self, other: Session, label: int) -> bool:
         """Take over what was painted for an object; say whether that was anything new."""

@@ -260,7 +260,7 @@ class Canvas:
     def others(self, label: int, plane: Plane, window: Window) -> Iterator[tuple[int, BoolArray]]:
         """Go through the other objects on a window of a plane: label and mask."""
         for other in self._states:
-            if other != label and self.touches(other, plane):
+            if other != label and self._may_hold(other, plane, window):
                 yield other, self.mask_on(other, plane, window)
 
     def crossing(self, label: int, plane: Plane) -> Iterable[tuple[Plane, PlaneState]]:
@@ -277,6 +277,24 @@ class Canvas:
         if painted if plane.axis else plane.index in painted:
             return True
         return any(bool(i) for axis, i in self._states[label].items() if axis != plane.axis)
+
+    def _may_hold(self, label: int, plane: Plane, window: Window) -> bool:
+        """Whether an object may have a pixel in a window; asked for hundreds of objects a click."""
+        if not self.touches(label, plane):
+            return False
+        axes = self._states[label]
+        if self.painted(label) or any(axes[a] for a in axes if a != plane.axis):
+            return True
+        state = axes[plane.axis][plane.index]
+        if state.shown is None:
+            return False
+        rows, cols = state.shown.slices
+        return bool(
+            rows.start < window[0].stop
+            and window[0].start < rows.stop
+            and cols.start < window[1].stop
+            and window[1].start < cols.stop
+        )
 
     def _lines(
         self, label: int, plane: Plane, window: Window, own: Shown | None

@@ -84,6 +84,8 @@ class Shown:
         Where it was propagated from.
     at : (slice, slice) or None
         Where `inside` lies on the slice; None: where the patch does.
+    plain : Shown or None
+        The mask before its outline was smoothed; None: it was not.
     """
 
     patch: Patch
@@ -93,6 +95,7 @@ class Shown:
     confidence: float | None = None
     stretch: Stretch | None = None
     at: Window | None = None
+    plain: "Shown | None" = None
 
     @property
     def slices(self) -> Window:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey
+from napari_intseg.session.masks.detail import with_detail
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window
 
 Policy = Literal["keep", "overwrite", "ask"]
@@ -111,11 +113,17 @@ class Rules:
     exact : bool
         Values come from the history and were settled when they were new: regions are not asked
         again, other objects are.
+    detail_mm : float
+        See `with_detail`; of masks that are put in place.
+    is_detail_new : bool
+        Masks come as they were before they were smoothed, and all of them before any is.
     """
 
     protection: Protection
     is_locked: Callable[[int], bool]
     exact: bool = False
+    detail_mm: float = 0.0
+    is_detail_new: bool = False
 
     @property
     def is_limited(self) -> bool:
@@ -205,7 +213,8 @@ def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Cha
         The changes, masks clipped, and what other objects and crossing planes lose by them.
     """
     settled: Changes = dict(changes)
-    if rules.exact:  # what comes back was settled together: no newer mask of it may be in the way
+    is_afresh = rules.exact or (rules.is_detail_new and not rules.is_limited)
+    if is_afresh:  # what comes back was settled together: no newer mask of it may be in the way
         for key in changes:
             _put(canvas, key, None)
     painted = _paint(canvas, changes, settled)
@@ -216,9 +225,10 @@ def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Cha
             settled[key] = _kept(canvas, key, state, rules)
         if settled[key] is None:
             canvas.put(key.label, key.plane, None)
-    for key in keys:
+    passes = [replace(rules, detail_mm=0.0), rules] if rules.is_detail_new else [rules]
+    for each, key in product(passes, keys):
         if settled[key] is not None:
-            _write(canvas, key, rules, settled)
+            _write(canvas, key, each, settled)
     for one, uncovered in _uncovered(canvas, {*keys, *painted}):
         settled[one] = uncovered
         canvas.put(one.label, one.plane, uncovered)
@@ -253,6 +263,9 @@ def contested(canvas: Canvas, key: PlaneKey, inside: BoolArray, rules: Rules) ->
 def _write(canvas: Canvas, key: PlaneKey, rules: Rules, settled: Changes) -> None:
     """Put one state in place, less what it may not have; others give way where they must."""
     state: PlaneState = settled[key]
+    if rules.detail_mm and not rules.exact:
+        state = with_detail(state, rules.detail_mm, canvas.volume.slice_spacing(key.plane.axis))
+        settled[key] = state
     if state.shown is not None:
         shown, taken = _clipped(canvas, key, state.shown, rules)
         if shown is not state.shown:

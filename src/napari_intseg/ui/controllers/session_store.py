@@ -85,6 +85,9 @@ class SessionStore:
             if self._shown:
                 self._sessions[time].change_setup(**self._shown)
             self._looked[time] = self._sessions[time].window
+            detail = next((s.detail_mm for s in self._sessions.values()), 0.0)
+            if detail:
+                self._sessions[time].set_detail(detail)
             self._sessions[time].keep_embeddings(self.embedding_folder.files)
             self._sessions[time].journal.join(self.journal, time)
         session = self._sessions[time]
