@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import FloatArray, logit
+from napari_intseg.core.segmenter import FloatArray, logit, logit_of
 from napari_intseg.inference.patch import Patch
 
 REACH_PX = 8.0
@@ -124,6 +124,34 @@ def steady_point(prompts: Prompts, before: Patch, threshold: float = 0.5) -> Cli
         depth = np.minimum(depth, away)
     best = np.unravel_index(int(depth.argmax()), depth.shape)
     return Click(int(best[0]) + before.row0 - 1, int(best[1]) + before.col0 - 1)
+
+
+def without_part(before: Patch, point: Click, clicks: Sequence[Click], threshold: float) -> Patch:
+    """Return a mask less what lies nearer to a negative click than to a point that stays.
+
+    For a model that knows no such mask itself, see `steady_point`: a part that is clicked away
+    must not cost the rest.
+
+    Parameters
+    ----------
+    before : Patch
+        The mask.
+    point : Click
+        On what stays.
+    clicks : sequence of Click
+        All negative.
+    threshold : float
+        Probability above which a pixel belongs to the object.
+    """
+    rows, cols = (np.arange(s.start, s.stop) for s in before.slices)
+    row, col = rows[:, None], cols[None, :]
+    own = np.hypot(row - point.row, col - point.col)
+    gone = np.zeros(before.logits.shape, bool)
+    for click in clicks:
+        gone |= np.hypot(row - click.row, col - click.col) < own
+    logits = before.logits
+    gone &= logits > logit_of(threshold)
+    return Patch(before.row0, before.col0, np.where(gone, np.float32(-_SURE), logits), before.shape)
 
 
 def _wanted(clicks: Sequence[Click], shape: tuple[int, int]) -> dict[tuple[int, int], bool]:

@@ -32,6 +32,7 @@ from napari_intseg.inference.obey_clicks import (
     obeyed,
     steady_point,
     without_growth,
+    without_part,
 )
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.slice_appearance import PreparedStore, Seen, SliceAppearance
@@ -343,7 +344,8 @@ class _SliceQuestion:
         """Return an answer that does not lose a mask of which a part was clicked away.
 
         With a mask and negative clicks alone, a model may answer that there is no object. It is
-        then asked with a positive click where the rest of the mask is deepest.
+        then asked with a positive click where the rest of the mask is deepest; if that does not
+        help, what is nearer to the negative clicks goes.
         """
         if (
             self.guide is None
@@ -357,7 +359,10 @@ class _SliceQuestion:
             return answer
         given = replace(self.prompts, clicks=(point, *self.prompts.clicks))
         again = replace(self, prompts=given, prev=None).looked(shape, kept)
-        return answer if _loses(again.patch, self.guide, threshold) else again
+        if not _loses(again.patch, self.guide, threshold):
+            return again
+        left = without_part(self.guide, point, self.prompts.clicks, threshold)
+        return replace(answer, patch=left)
 
     def with_several(self, answer: SliceAnswer, shape: tuple[int, int]) -> SliceAnswer:
         """Return a first answer with other masks that it may mean; see `diversity`."""

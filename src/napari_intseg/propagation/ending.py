@@ -34,7 +34,7 @@ _BINS = 32
 _TELLING = 0.15  # less difference between object and surroundings says nothing
 _NOISE = 0.02  # grey values that are all alike may still change by this
 _OF_CONTRAST = 0.3  # so may those of an object that stands out, by this share of the difference
-_SMALL = 0.5  # of the anchor's area: what grows again behind such a neck is something else
+NECK = 0.5  # of the anchor's area: what grows again behind such a neck is something else
 _TAPERED = 0.7  # of the largest area: an object so small is about to end
 
 
@@ -130,7 +130,7 @@ class Ending:
     def _is_another(self, mask: BoolArray, neighbour: BoolArray, areas: Sequence[int]) -> bool:
         """Whether the object had become small, and something else that touches it begins."""
         low, area = min(areas), int(np.count_nonzero(mask))
-        if low < _SMALL * areas[0] and area > self.max_regrowth * max(8, low):
+        if low < NECK * areas[0] and area > self.max_regrowth * max(8, low):
             return True
         inside = int(np.count_nonzero(mask & neighbour))
         return areas[-1] < _TAPERED * max(areas) and inside < self.min_nested * area

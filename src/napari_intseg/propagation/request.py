@@ -1,6 +1,6 @@
 """The request of a propagation and its settings: values that can go to another thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -91,6 +91,8 @@ class Walk:
         Neighbouring planes that the model sees as channels, see `SliceReader`.
     together : str or None
         Walks with the same word, with nothing done between them, are one step of undo.
+    areas : mapping of int to int
+        Pixels of the object on the planes where it is known, clicked or answered before.
     """
 
     label: int
@@ -103,6 +105,7 @@ class Walk:
     key: Any = None
     context: int = 0
     together: str | None = None
+    areas: Mapping[int, int] = field(default_factory=dict)
 
     def work(self, stretch: Stretch) -> int:
         """Return how many times something is computed at most on one stretch."""

@@ -1,6 +1,6 @@
 """Planes between two anchors: what propagation works through in one go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -35,6 +35,8 @@ class Anchor:
         out as well.
     is_remnant : bool
         Whether nobody pointed at the object there: it is what negative clicks left.
+    before : Patch or None
+        What was in place there when the planes beside it were answered last; None: nothing.
     """
 
     index: int
@@ -45,11 +47,35 @@ class Anchor:
     is_settled: bool = False
     removed: Patch | None = None
     is_remnant: bool = False
+    before: Patch | None = None
 
     @property
     def is_start(self) -> bool:
         """Whether walks start from it."""
         return not self.is_empty and not self.doubt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Earlier:
+    """What an earlier propagation answered on a stretch, see `correction`.
+
+    Parameters
+    ----------
+    answers : mapping of int to Patch
+        By plane, as they are in place.
+    sure : mapping of int to float
+        Their confidence.
+    known : frozenset of int
+        Indices of the stretch's anchors that the answers were made from; what a person changed
+        since is at the others.
+    done : frozenset of int
+        Planes to which these changes have been carried already, by a walk that was broken off.
+    """
+
+    answers: Mapping[int, Patch]
+    sure: Mapping[int, float]
+    known: frozenset[int]
+    done: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +91,8 @@ class Stretch:
         not be next to the planes: those between are passed through and left as they are.
     first, last : int
         The planes to answer, both inclusive.
+    earlier : Earlier or None
+        What is there already; then only changes are carried.
     """
 
     axis: int
@@ -72,23 +100,28 @@ class Stretch:
     right: Anchor | None
     first: int
     last: int
+    earlier: Earlier | None = None
 
     def __contains__(self, index: int) -> bool:
         return self.first <= index <= self.last
 
     @property
     def forward(self) -> range:
-        """Planes in the order of a walk from the left anchor; none without its mask."""
-        if self.left is None or not self.left.is_start:
+        """Planes in the order of a walk from the left anchor; none if nothing starts there."""
+        if self.left is None or not self._starts(self.left):
             return range(0)
         return range(self.left.index + 1, self.last + 1)
 
     @property
     def backward(self) -> range:
-        """Planes in the order of a walk from the right anchor; none without its mask."""
-        if self.right is None or not self.right.is_start:
+        """Planes in the order of a walk from the right anchor; none if nothing starts there."""
+        if self.right is None or not self._starts(self.right):
             return range(0)
         return range(self.right.index - 1, self.first - 1, -1)
+
+    def _starts(self, anchor: Anchor) -> bool:
+        is_known = self.earlier is not None and anchor.index in self.earlier.known
+        return anchor.is_start and not is_known
 
 
 def stretches(axis: int, anchors: Sequence[Anchor], planes: range) -> list[Stretch]:

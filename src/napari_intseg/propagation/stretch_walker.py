@@ -16,12 +16,20 @@ from napari_intseg.inference.patch import Patch, bounding_box, trimmed
 from napari_intseg.inference.predict import largest_view_px, predict_slice
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.propagation import confidence
-from napari_intseg.propagation.ending import Appearance, depth_in, distance_to, overlap, ring_reach
+from napari_intseg.propagation.correction import Correction, corrected, grown, inner
+from napari_intseg.propagation.ending import (
+    NECK,
+    Appearance,
+    depth_in,
+    distance_to,
+    overlap,
+    ring_reach,
+)
 from napari_intseg.propagation.guard import Stop, is_flood
 from napari_intseg.propagation.memory_follow import follow
 from napari_intseg.propagation.request import Walk
 from napari_intseg.propagation.restraint import Cones, cut, on_window
-from napari_intseg.propagation.stretch import Anchor, Shapes, Stretch, blend
+from napari_intseg.propagation.stretch import Anchor, Earlier, Shapes, Stretch, blend
 
 _MAX_PARTS = 3
 _SMALL_PART = 0.1  # of the largest one's area
@@ -230,7 +238,10 @@ class StretchWalker:
         self.step_mm = float(request.volume.spacing[stretch.axis])
         self.answers: dict[int, Patch] = {}
         self.note = ""
-        self._sure: dict[int, float] = {}
+        earlier = stretch.earlier or Earlier({}, {}, frozenset())
+        self._sure: dict[int, float] = dict(earlier.sure)
+        self._kept: dict[int, Patch] = dict(earlier.answers)
+        self._known, self._done = earlier.known, earlier.done
         self.stops: list[Stop] = []
         sides = [side for side in (stretch.left, stretch.right) if side is not None]
         masks = {s.index: s.patch.mask(self.threshold) for s in sides if s.is_start}
@@ -248,12 +259,13 @@ class StretchWalker:
             for side in (left, right)
             if side is not None and side.doubt
         ]
-        if left is not None and left.is_start:
+        yield from self._closed()
+        if left is not None and self.stretch.forward:
             for index, patch, sure in self._pass(left, self.stretch.forward):
                 if index in self.stretch:
                     yield self._take(index, patch, sure, abs(index - left.index))
         passed = len(self.stretch.forward)
-        if right is not None and right.is_start:
+        if right is not None and self.stretch.backward:
             for index, patch, sure in self._pass(right, self.stretch.backward):
                 if index in self.stretch:
                     both = self._met(index, patch, sure)
@@ -261,20 +273,81 @@ class StretchWalker:
         if self.request.settings.fill == "interpolate":
             yield from self._filled(passed + len(self.stretch.backward), lost=True)
 
+    @property
+    def answered(self) -> frozenset[int]:
+        """The planes that have an answer: of this walk, or an earlier one that still holds."""
+        sides = self.stretch.left, self.stretch.right
+        if not any(side is not None and not side.is_empty for side in sides):
+            return frozenset(self.answers)  # nothing leads there any more
+        return frozenset(self.answers) | frozenset(self._kept)
+
     def _take(self, index: int, patch: Patch, sure: float, done: int) -> Answered:
         self.answers[index], self._sure[index] = patch, sure
+        if index in self._kept:
+            self._kept[index] = patch
         return Plane(self.stretch.axis, index), patch, sure, done
 
+    def _closed(self) -> Iterator[Answered]:
+        """Take from earlier answers what a plane that has been emptied since speaks against."""
+        left, right = self.stretch.left, self.stretch.right
+        if left is None or right is None or left.is_empty == right.is_empty:
+            return
+        for side in (left, right):
+            if not side.is_empty or side.index in self._known:
+                continue
+            beyond = self._beyond_neck(side)
+            for index in sorted(self._kept, key=lambda i: abs(i - side.index)):
+                old = self._kept[index].mask(self.threshold)
+                away = abs(side.index - index) * self.step_mm
+                new = self.request.settings.restraint.closed(old, away, self.spacing)
+                if index in beyond:
+                    new = old & False
+                change = Correction.between(old, new)
+                if change.is_settled(old):
+                    break
+                patch = corrected(self._kept[index], None, change)
+                yield self._take(index, trimmed(patch, self.threshold), self._sure[index], 0)
+
+    def _beyond_neck(self, side: Anchor) -> set[int]:
+        """Return the planes between an emptied one and the neck behind which a flood began.
+
+        None if earlier answers do not narrow on the way, to less than half of what they are behind.
+        """
+        other = self.stretch.right if side is self.stretch.left else self.stretch.left
+        if other is None or other.is_empty:
+            return set()
+        step = 1 if other.index > side.index else -1
+        indices, areas = [], []
+        for index in range(side.index + step, other.index, step):
+            if index not in self._kept:
+                break
+            indices.append(index)
+            areas.append(int(np.count_nonzero(self._kept[index].inside(self.threshold))))
+        indices.append(other.index)
+        areas.append(int(np.count_nonzero(other.patch.inside(self.threshold))))
+        neck = int(np.argmin(areas))
+        if areas[neck] < NECK * max(areas[:neck], default=0):
+            return set(indices[:neck])
+        return set()
+
     def _pass(self, anchor: Anchor, indices: range) -> Iterator[tuple[int, Patch, float]]:
-        """Walk from an anchor until the object ends."""
+        """Walk from an anchor until the object ends, or its correction has been carried."""
         neighbour = anchor.patch.mask(self.threshold)
         self._cone = self._cone_from({anchor.index: neighbour})
-        areas = [int(np.count_nonzero(neighbour))]
+        areas = self._led_to(anchor, indices, int(np.count_nonzero(neighbour)))
         appearance = Appearance.of(*self._around(anchor.index, neighbour))
         followed = self._followed(anchor, indices)
         ending = self.request.settings.ending
+        before = neighbour & False if anchor.before is None else anchor.before.mask(self.threshold)
+        change: Correction | None = Correction.between(before, neighbour)
         for index in indices:
             if ending.is_beyond(abs(index - anchor.index) * self.step_mm):
+                return
+            old = self._kept.get(index)
+            if old is not None and index in self._done:
+                neighbour, change = old.mask(self.threshold), None
+                continue
+            if not neighbour.any():
                 return
             if followed is None:
                 patch = self._ask(index, neighbour)
@@ -284,12 +357,64 @@ class StretchWalker:
             why = ending.reason(
                 held.kept, held.before, areas, held.likeness, held.growth, largest=self._largest
             )
-            if why is not None:
-                self.stops.append(self._stop(index, why, held))
-                return
-            yield index, trimmed(held.patch, self.threshold), held.sure
-            neighbour = held.mask
-            areas.append(int(np.count_nonzero(held.kept)))
+            if old is None:
+                if why is not None:
+                    self.stops.append(self._stop(index, why, held))
+                    return
+                yield index, trimmed(held.patch, self.threshold), held.sure
+                change = Correction(held.mask, held.mask & False)
+                neighbour = change.added
+            else:
+                mask = old.mask(self.threshold)
+                new = held.mask if why is None else self._near(mask, neighbour)
+                change = self._carried(index, anchor, change, mask, new)
+                if change.is_settled(mask):
+                    return
+                patch = corrected(old, held.patch if why is None else None, change)
+                sure = min(held.sure, self._sure[index]) if why is None else self._sure[index]
+                yield index, trimmed(patch, self.threshold), sure
+                neighbour = change.applied(mask)
+            areas.append(int(np.count_nonzero(neighbour)))
+
+    def _led_to(self, anchor: Anchor, indices: range, area: int) -> list[int]:
+        """Return the areas of the planes that lead to where a walk starts, from the largest on.
+
+        A person who clicks where an object is about to end does not say that it grows again
+        behind; one who clicks where it has grown does.
+        """
+        known, index, led = self.request.areas, anchor.index - indices.step, [area]
+        if area > self.request.settings.ending.max_regrowth * known.get(index, 0):
+            return led
+        while index in known:
+            led.insert(0, known[index])
+            index -= indices.step
+        return led[led.index(max(led)) :]
+
+    def _near(self, mask: BoolArray, neighbour: BoolArray) -> BoolArray:
+        """Return what of a mask can be the object where no answer says it."""
+        restraint = self.request.settings.restraint
+        reach = restraint.allowance_mm(neighbour, self.step_mm, self.spacing)
+        return np.asarray(mask & grown(neighbour, reach, self.spacing))
+
+    def _carried(
+        self,
+        index: int,
+        anchor: Anchor,
+        change: Correction | None,
+        mask: BoolArray,
+        new: BoolArray,
+    ) -> Correction:
+        """Return what changes on a plane that has an answer."""
+        if change is None:
+            return Correction.between(mask, new)
+        restraint = self.request.settings.restraint
+        reach = restraint.allowance_mm(new, self.step_mm, self.spacing)
+        other = self.stretch.right if anchor is self.stretch.left else self.stretch.left
+        firm = None
+        if other is not None and other.is_start and restraint.cone:
+            away = restraint.cone * abs(other.index - index) * self.step_mm
+            firm = inner(other.patch.mask(self.threshold), away, self.spacing)
+        return change.carried(mask, new, reach, self.spacing, firm)
 
     def _cone_from(self, masks: dict[int, BoolArray]) -> Cones:
         restraint = self.request.settings.restraint
@@ -407,7 +532,7 @@ class StretchWalker:
     def _met(self, index: int, patch: Patch, sure: float) -> tuple[Patch, float]:
         """Reconcile an answer of the second walk with that of the first, if there is one."""
         first, left, right = self.answers.get(index), self.stretch.left, self.stretch.right
-        if first is None or left is None or right is None:
+        if first is None or left is None or right is None or index in self._kept:
             return patch, sure
         agreement = overlap(patch.mask(self.threshold), first.mask(self.threshold))
         weight = (right.index - index) / (right.index - left.index)
@@ -419,7 +544,7 @@ class StretchWalker:
         if left is None or right is None or not (left.is_start and right.is_start):
             return
         self.note = ""
-        known = {left.index: left.patch, **self.answers, right.index: right.patch}
+        known = {left.index: left.patch, **self._kept, **self.answers, right.index: right.patch}
         for low, high in pairwise(sorted(known)):
             wanted = [i for i in range(low + 1, high) if i in self.stretch]
             if not wanted:

@@ -79,7 +79,7 @@ def walk(request: Walk) -> Iterator[Step]:
             )  # fmt: skip
         done += request.work(stretch)
         yield Step(
-            request, stretch, None, None, 1.0, done, request.total, frozenset(worker.answers),
+            request, stretch, None, None, 1.0, done, request.total, worker.answered,
             stops=tuple(worker.stops),
         )  # fmt: skip
 

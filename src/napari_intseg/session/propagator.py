@@ -1,6 +1,6 @@
 """Propagation as part of a session: makes requests and takes over their steps."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.guard import doubted
-from napari_intseg.propagation.stretch import Anchor, Stretch, stretches
+from napari_intseg.propagation.stretch import Anchor, Earlier, Stretch, stretches
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk, walk_all, with_memory
 from napari_intseg.session.document import Change, Document
 from napari_intseg.session.journal.recorder import Recorder
@@ -99,7 +99,11 @@ class Propagator:
             spacing=volume.slice_spacing(axis),
             max_spread=how.ending.max_spread,
         )
-        todo = [s for s in stretches(axis, anchors, wanted) if not self._is_done(chosen, s, how)]
+        todo = [
+            self._with_earlier(chosen, stretch, how)
+            for stretch in stretches(axis, anchors, wanted)
+            if not self._is_done(chosen, stretch, how)
+        ]
         request = Walk(
             chosen,
             setup.model,
@@ -111,6 +115,7 @@ class Propagator:
             setup,
             setup.context,
             together,
+            self._areas(chosen, axis, anchors),
         )
         if todo:
             self.journal.began(request, axis, planes)
@@ -280,7 +285,8 @@ class Propagator:
         return self.document.setup.model.traits.threshold
 
     def _stepped(self, step: Step, plane: Plane) -> dict[Hashable, Any]:
-        shown = replace(propagated(self.document, step), stretch=step.stretch)
+        stretch = replace(step.stretch, earlier=None)  # nor is what it replaced kept alive
+        shown = replace(propagated(self.document, step), stretch=stretch)
         return {PlaneKey(step.walk.label, plane): PlaneState(propagated=shown, shown=shown)}
 
     def _finished(self, step: Step) -> dict[Hashable, Any]:
@@ -301,8 +307,60 @@ class Propagator:
             None if left is None else left.index,
             None if right is None else right.index,
         )
-        changes[done] = (stretch, self.document.setup, step.walk.settings)
+        kept = replace(stretch, earlier=None)
+        changes[done] = (kept, self.document.setup, step.walk.settings)
         return changes
+
+    def _with_earlier(self, label: int, stretch: Stretch, settings: WalkSettings) -> Stretch:
+        """Return a stretch with what was answered on it before a person changed something."""
+        old = [
+            one
+            for _, (one, setup, how) in self._walked(label, stretch.axis)
+            if one.first <= stretch.last
+            and stretch.first <= one.last
+            and setup is self.document.setup
+            and how == settings
+        ]
+        is_covered = any(one.first <= stretch.first and stretch.last <= one.last for one in old)
+        if not is_covered or settings.method == "interpolate":
+            return stretch
+        before = {a.index: a for one in old for a in (one.left, one.right) if a is not None}
+        sides = [s for s in (stretch.left, stretch.right) if s is not None]
+        known = frozenset(
+            s.index for s in sides if s.index in before and _source(before[s.index]) == _source(s)
+        )
+        left, right = (
+            self._corrected(label, stretch.axis, s, before) for s in (stretch.left, stretch.right)
+        )
+        here = {
+            plane.index: state.shown
+            for plane, state in self.document.canvas.states(label, stretch.axis)
+            if plane.index in stretch and not state.is_given and state.shown is not None
+        }
+        sources = _source(stretch.left), _source(stretch.right)
+        earlier = Earlier(
+            {i: one.patch for i, one in here.items()},
+            {i: one.confidence or 0.0 for i, one in here.items()},
+            known,
+            frozenset(
+                i
+                for i, one in here.items()
+                if one.stretch is not None
+                and (_source(one.stretch.left), _source(one.stretch.right)) == sources
+            ),
+        )
+        return replace(stretch, left=left, right=right, earlier=earlier)
+
+    def _corrected(
+        self, label: int, axis: int, anchor: Anchor | None, before: Mapping[int, Anchor]
+    ) -> Anchor | None:
+        """Return an anchor that knows what was in place there before."""
+        if anchor is None:
+            return None
+        if anchor.index in before:
+            return replace(anchor, before=before[anchor.index].patch)
+        old = self.document.state(label, Plane(axis, anchor.index)).propagated
+        return replace(anchor, before=None if old is None else old.patch)
 
     def _is_done(self, label: int, stretch: Stretch, settings: WalkSettings) -> bool:
         sources = _source(stretch.left), _source(stretch.right)
@@ -359,6 +417,18 @@ class Propagator:
                     )
                 )  # fmt: skip
         return found
+
+    def _areas(self, label: int, axis: int, anchors: Sequence[Anchor]) -> dict[int, int]:
+        """Return the pixels of an object on the planes where it is, but for doubtful ones."""
+        found = {
+            plane.index: int(np.count_nonzero(state.shown.inside))
+            for plane, state in self.document.canvas.states(label, axis)
+            if state.shown is not None and not state.is_given
+        }
+        sound = [anchor for anchor in anchors if not anchor.doubt]
+        return found | {
+            a.index: int(np.count_nonzero(a.patch.inside(self._threshold))) for a in sound
+        }
 
     def _removed(self, state: PlaneState, patch: Patch) -> Patch | None:
         """Return the pixels that negative clicks removed from a propagated mask on a plane."""

@@ -1,0 +1,129 @@
+"""Carrying a correction: what a person changed on a plane is changed on the planes beside it.
+
+Planes that were answered before keep their answer, but for the pixels that the correction is
+about. So a click never costs what was right elsewhere, and ends where its change dies out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.propagation.ending import depth_in
+from napari_intseg.propagation.restraint import reached
+
+_SETTLED = 0.01  # of the mask's area: so small a change is the model's, not the correction's
+_SETTLED_PX = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """What changed on a plane.
+
+    Parameters
+    ----------
+    added, removed : ndarray of bool, shape (H, W)
+        Pixels that became the object, and that stopped being it.
+    """
+
+    added: BoolArray
+    removed: BoolArray
+
+    @classmethod
+    def between(cls, before: BoolArray, after: BoolArray) -> "Correction":
+        """Return how one mask became another."""
+        return cls(after & ~before, before & ~after)
+
+    def carried(
+        self,
+        old: BoolArray,
+        new: BoolArray,
+        reach_mm: float,
+        spacing: tuple[float, float],
+        firm: BoolArray | None = None,
+    ) -> "Correction":
+        """Return what it changes on the next plane.
+
+        Parameters
+        ----------
+        old, new : ndarray of bool, shape (H, W)
+            The mask there so far, and what it would be after the correction.
+        reach_mm : float
+            How far an outline may move from plane to plane.
+        spacing : (float, float)
+            Between rows and between columns, mm.
+        firm : ndarray of bool, shape (H, W), optional
+            Pixels that a clicked plane nearby vouches for: they stay.
+        """
+        added = new & ~old
+        added &= grown(self.added, reach_mm, spacing)
+        removed = old & ~new
+        removed &= grown(self.removed, reach_mm, spacing)
+        if firm is not None:
+            removed &= ~firm
+        return Correction(added, removed)
+
+    def applied(self, mask: BoolArray) -> BoolArray:
+        """Return a mask with the change made."""
+        return np.asarray((mask | self.added) & ~self.removed)
+
+    def is_settled(self, mask: BoolArray) -> bool:
+        """Whether too little changes to go on with."""
+        changed = int(np.count_nonzero(self.added)) + int(np.count_nonzero(self.removed))
+        return changed <= max(_SETTLED_PX, _SETTLED * int(np.count_nonzero(mask)))
+
+
+def grown(mask: BoolArray, reach_mm: float, spacing: tuple[float, float]) -> BoolArray:
+    """Return a mask grown by a disc of a radius in mm; computed round it alone."""
+    out = np.zeros_like(mask)
+    box = bounding_box(mask)
+    if box is not None:
+        window = tuple(
+            slice(max(0, low - margin), min(size, high + margin))
+            for low, high, margin, size in zip(
+                box[::2],
+                box[1::2],
+                (int(np.ceil(reach_mm / s)) + 1 for s in spacing),
+                mask.shape,
+                strict=True,
+            )
+        )
+        out[window] = reached(mask[window], reach_mm, spacing)
+    return out
+
+
+def inner(mask: BoolArray, away_mm: float, spacing: tuple[float, float]) -> BoolArray:
+    """Return what is left of a mask so far from its plane, if its outline moves inwards."""
+    return np.asarray(depth_in(mask, spacing) > away_mm)
+
+
+def corrected(old: Patch, new: Patch | None, change: Correction) -> Patch:
+    """Return an answer with a change made, drawn as the new answer draws it.
+
+    Parameters
+    ----------
+    old : Patch
+        What is there.
+    new : Patch or None
+        The answer that the change comes from; None: it does not come from one.
+    change : Correction
+        Which pixels.
+    """
+    boxes = [b for b in (bounding_box(change.added), bounding_box(change.removed)) if b]
+    spans = [old.slices] if old.logits.size else []
+    spans += [(slice(b[0], b[1]), slice(b[2], b[3])) for b in boxes]
+    if not spans:
+        return old
+    rows, cols = (
+        np.arange(min(s[axis].start for s in spans), max(s[axis].stop for s in spans))
+        for axis in (0, 1)
+    )
+    logits = old.at(rows, cols)
+    window = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
+    changed = (change.added | change.removed)[window]
+    if new is None:
+        logits[changed] = -LOGIT_LIMIT
+    else:
+        logits[changed] = new.at(rows, cols)[changed]
+    return Patch(int(rows[0]), int(cols[0]), logits, old.shape)
