@@ -1,4 +1,4 @@
-"""Train a click pyramid: data, steps, checkpoints, measurements, one weights file."""
+"""Train a click network: data, steps, checkpoints, measurements, one weights file."""
 
 import copy
 import csv
@@ -18,11 +18,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from napari_intseg.core.files import write_bytes, write_text
-from napari_intseg.errors import DataError, DeviceError
+from napari_intseg.errors import DataError, DeviceError, WeightsError
 from napari_intseg.models.bundled import load_net
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
 from napari_intseg.models.nets.lite0 import load_imagenet
+from napari_intseg.models.networks import find_network, network_of
 from napari_intseg.models.registry import find_model
 from napari_intseg.models.weights.locate import locate
 from napari_intseg.models.weights.user_trained import ARCHITECTURE, read_metadata
@@ -49,6 +50,8 @@ def write_weights(
     *,
     traits: Mapping[str, Any] | None = None,
     card: str = "",
+    architecture: str = ARCHITECTURE,
+    settings: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a network's weights in half precision, with metadata that make the file a model.
 
@@ -57,18 +60,23 @@ def write_weights(
     path : Path
         Ends in ``.safetensors``; its stem becomes the model's name. Replaced if it is there.
     state_dict : mapping of str to Tensor
-        Of a `ClickPyramid`.
+        Of one of `networks.NETWORKS`.
     traits : mapping, optional
         Settings other than the network's own, see `models.bundled.read_traits`.
     card : str
         What it was trained on, for people.
+    architecture : str
+        Which network it is, see `Network.architecture`.
+    settings : mapping, optional
+        How the network is built.
     """
     values = {
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in state_dict.items()
     }
     metadata = {
-        "architecture": ARCHITECTURE,
+        "architecture": architecture,
+        "settings": json.dumps(dict(settings or {}), sort_keys=True),
         "traits": json.dumps(dict(traits or {}), sort_keys=True),
         "card": card,
     }
@@ -264,9 +272,11 @@ def _read(options: TrainOptions) -> tuple[list[PictureSource], tuple[Task, ...]]
     return sources, add_noisy_copies(tasks, seed=options.seed)
 
 
-def _start(options: TrainOptions) -> tuple[ClickPyramid, dict[str, Any]]:
+def _start(options: TrainOptions) -> tuple[Any, dict[str, Any]]:
     """Return the network to begin with, and the settings it is used with, see `read_traits`."""
     torch.manual_seed(options.seed)
+    if options.start == "nothing":
+        return find_network(options.network).build(), {}
     if options.start == "imagenet":
         net = ClickPyramid()
         load_imagenet(net.encoder)
@@ -276,6 +286,12 @@ def _start(options: TrainOptions) -> tuple[ClickPyramid, dict[str, Any]]:
         spec = find_model(options.start)
         path = locate(spec.weights or options.start)
     told = read_metadata(path).get("traits", "{}")
+    found = network_of(read_metadata(path).get("architecture"))
+    if found is not None and found.name != options.network:
+        raise WeightsError(
+            f"weights to start from are of another network: expected {options.network!r}, got "
+            f"{found.name!r} in {str(path)!r}. Name it by --network, or begin with `nothing`."
+        )
     return load_net(path).requires_grad_(True), json.loads(told)
 
 
@@ -306,7 +322,7 @@ class _Run:
         sources: list[PictureSource],
         tasks: tuple[Task, ...],
         device: torch.device,
-        start: tuple[ClickPyramid, dict[str, Any]],
+        start: tuple[Any, dict[str, Any]],
         *,
         peers: Peers,
     ) -> None:
@@ -315,7 +331,7 @@ class _Run:
         self.peers = peers
         self.precision = choose_training_precision(options.precision, device)
         moved: Any = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.net: ClickPyramid = moved.train()
+        self.net: Any = moved.train()
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         groups = parameter_groups(self.net, lr=options.full_rate, decay=0.01)
         self.optimiser = torch.optim.AdamW(groups)
@@ -374,7 +390,7 @@ class _Run:
 
     def _is_first(self) -> bool:
         """Whether nothing was learnt yet by weights that answer already."""
-        return self.progress.step == 0 and self.options.start != "imagenet"
+        return self.progress.step == 0 and self.options.start not in ("imagenet", "nothing")
 
     def _end(self, log: Log, should_stop: Callable[[], bool], *, stopped: bool) -> None:
         if not stopped:
@@ -480,11 +496,15 @@ class _Run:
         """Write the running average as it is now."""
         names = ", ".join(source.name for source in self.sources)
         views = self.options.batch * self.options.processes
+        network = find_network(self.options.network)
         card = (
-            f"Click pyramid, {self.progress.step} steps of {views} views from "
+            f"{network.title}, {self.progress.step} steps of {views} views from "
             f"{Path(self.options.start).name}, trained on: {names}."
         )
-        write_weights(path, self.average.state_dict(), traits=self.traits, card=card)
+        write_weights(
+            path, self.average.state_dict(), traits=self.traits, card=card,
+            architecture=network.architecture, settings=getattr(self.average, "settings", {}),
+        )  # fmt: skip
 
     def _save(self) -> None:
         save_state(self.options.output, self.options, self.progress, self.parts)

@@ -1,4 +1,4 @@
-"""Weights of the bundled network that people trained themselves: every such file is a model."""
+"""Weights of networks that people trained themselves: every such file is a model."""
 
 import json
 import shutil
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_intseg.core import files
 from napari_intseg.errors import WeightsError
+from napari_intseg.models.networks import NETWORKS, network_of
 from napari_intseg.models.weights.store import unwritable
 
 ARCHITECTURE = "click-pyramid-1"
@@ -34,7 +35,7 @@ def read_metadata(path: Path) -> Mapping[str, str]:
 
 
 def find_own(folders: tuple[Path, ...]) -> dict[str, Path]:
-    """Return the weights files of the bundled network in some folders, by file stem.
+    """Return the weights files of `networks.NETWORKS` in some folders, by file stem.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def find_own(folders: tuple[Path, ...]) -> dict[str, Path]:
         if not folder.is_dir():
             continue
         for path in sorted(folder.glob("*.safetensors")):
-            if read_metadata(path).get("architecture") == ARCHITECTURE:
+            if network_of(read_metadata(path).get("architecture")) is not None:
                 found.setdefault(path.stem, path)
     return found
 
@@ -58,19 +59,20 @@ def keep_own(path: Path, folder: Path) -> Path:
     Parameters
     ----------
     path : Path
-        Of this architecture.
+        Of one of the networks.
     folder : Path
         Made if it does not exist. A file of that name there is replaced.
 
     Raises
     ------
     WeightsError
-        If the file is none of this architecture, or the folder cannot be written.
+        If the file is of none of them, or the folder cannot be written.
     """
     told = read_metadata(path).get("architecture")
-    if told != ARCHITECTURE:
+    if network_of(told) is None:
+        known = ", ".join(network.architecture for network in NETWORKS.values())
         raise WeightsError(
-            f"weights are of another network: expected architecture {ARCHITECTURE!r}, got {told!r} "
+            f"weights are of another network: expected architecture {known}, got {told!r} "
             f"in {str(path)!r}. Choose a file that `napari-intseg train` wrote."
         )
     target = folder / path.name
