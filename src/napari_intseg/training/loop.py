@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
-from torch import Tensor
 
-from napari_intseg.core.files import write_bytes, write_text
+from napari_intseg.core.files import write_text
 from napari_intseg.errors import DataError, DeviceError, WeightsError
 from napari_intseg.models.bundled import load_net
 from napari_intseg.models.device import choose_device, memory_guard
@@ -26,7 +24,7 @@ from napari_intseg.models.nets.lite0 import load_imagenet
 from napari_intseg.models.networks import find_network, network_of
 from napari_intseg.models.registry import find_model
 from napari_intseg.models.weights.locate import locate
-from napari_intseg.models.weights.user_trained import ARCHITECTURE, read_metadata
+from napari_intseg.models.weights.user_trained import read_metadata, write_weights
 from napari_intseg.training.batches import StepSampler, make_loader, step_rng
 from napari_intseg.training.options import TrainOptions
 from napari_intseg.training.run_state import (
@@ -42,48 +40,6 @@ from napari_intseg.training.sources import PictureSource, Task, hold_out, read_s
 from napari_intseg.training.step import StepResult, click_step, follow, parameter_groups
 from napari_intseg.training.synthetic import make_worlds
 from napari_intseg.training.validate import HeldOutScores, validate
-
-
-def write_weights(
-    path: Path,
-    state_dict: Mapping[str, Tensor],
-    *,
-    traits: Mapping[str, Any] | None = None,
-    card: str = "",
-    architecture: str = ARCHITECTURE,
-    settings: Mapping[str, Any] | None = None,
-) -> Path:
-    """Write a network's weights in half precision, with metadata that make the file a model.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.safetensors``; its stem becomes the model's name. Replaced if it is there.
-    state_dict : mapping of str to Tensor
-        Of one of `networks.NETWORKS`.
-    traits : mapping, optional
-        Settings other than the network's own, see `models.bundled.read_traits`.
-    card : str
-        What it was trained on, for people.
-    architecture : str
-        Which network it is, see `Network.architecture`.
-    settings : mapping, optional
-        How the network is built.
-    """
-    values = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
-        for name, value in state_dict.items()
-    }
-    metadata = {
-        "architecture": architecture,
-        "settings": json.dumps(dict(settings or {}), sort_keys=True),
-        "traits": json.dumps(dict(traits or {}), sort_keys=True),
-        "card": card,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, save(values, metadata))  # its own writer makes files only their owner reads
-    return path
-
 
 _MEASURED = tuple(field.name for field in fields(HeldOutScores))
 COLUMNS = ("step", "seconds", "size_px", "rate", "loss", "first_iou", "last_iou", *_MEASURED)

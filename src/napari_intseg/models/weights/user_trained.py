@@ -5,6 +5,7 @@ import shutil
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from napari_intseg.core import files
 from napari_intseg.errors import WeightsError
@@ -32,6 +33,51 @@ def read_metadata(path: Path) -> Mapping[str, str]:
     except (OSError, ValueError, struct.error, AttributeError, RecursionError):
         return {}
     return metadata if isinstance(metadata, dict) else {}
+
+
+def write_weights(
+    path: Path,
+    state_dict: Mapping[str, Any],
+    *,
+    traits: Mapping[str, Any] | None = None,
+    card: str = "",
+    architecture: str = ARCHITECTURE,
+    settings: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a network's weights in half precision, with metadata that make the file a model.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.safetensors``; its stem becomes the model's name. Replaced if it is there.
+    state_dict : mapping of str to Tensor
+        Of one of `networks.NETWORKS`.
+    traits : mapping, optional
+        Settings other than the network's own, see `models.bundled.read_traits`.
+    card : str
+        What it was trained on, for people.
+    architecture : str
+        Which network it is, see `Network.architecture`.
+    settings : mapping, optional
+        How the network is built.
+    """
+    from safetensors.torch import save
+
+    values = {
+        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for name, value in state_dict.items()
+    }
+    metadata = {
+        "architecture": architecture,
+        "settings": json.dumps(dict(settings or {}), sort_keys=True),
+        "traits": json.dumps(dict(traits or {}), sort_keys=True),
+        "card": card,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_bytes(
+        path, save(values, metadata)
+    )  # its own writer makes files only their owner reads
+    return path
 
 
 def find_own(folders: tuple[Path, ...]) -> dict[str, Path]:
