@@ -13,6 +13,7 @@ model or what it makes.
 examples:
   napari-intseg models
   napari-intseg models --automatic
+  napari-intseg models --networks
   napari-intseg models --json"""
 
 
@@ -24,9 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead those that need no clicks, for `napari-intseg start`",
     )  # fmt: skip
 
+    parser.add_argument(
+        "--networks", action="store_true",
+        help="instead those that `napari-intseg train --network` builds",
+    )  # fmt: skip
+
 
 def run(args: argparse.Namespace) -> int:
     """Print the list; returns 0."""
+    if args.networks:
+        return _tell_networks(as_json=args.json)
     rows = automatic_rows() if args.automatic else model_rows()
     if args.json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -91,6 +99,18 @@ def automatic_rows() -> list[dict[str, Any]]:
         }
         for family in FAMILIES.values()
     ]
+
+
+def _tell_networks(*, as_json: bool) -> int:
+    from napari_intseg.models.networks import NETWORKS
+
+    known = [(one.name, one.title, one.paper) for one in NETWORKS.values()]
+    if as_json:
+        rows = [dict(zip(("name", "title", "paper"), row, strict=True)) for row in known]
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        print(table([("name", "title", "paper"), *known]))
+    return 0
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 
-HELP = "train the bundled network on your own images and labels"
+HELP = "train the bundled network, or another, on your own images and labels"
 DESCRIPTION = """Learns from folders with images/ and masks/, from any layout that `evaluate` reads,
 and from projects: NAME.tif with NAME_labels.tif beside it. Volumes are learnt slice by slice. Some
 files are held out and measured, and the best weights are kept as one file, which becomes a model
@@ -17,7 +17,8 @@ of that name. Can be killed at any moment; --resume goes on as if nothing had ha
 examples:
   napari-intseg train my_cells --output run --name my-cells
   napari-intseg train photos:3 cells:2 ct:1 --output run --from imagenet --steps 40000 --batch 16
-  napari-intseg train my_cells --output run --name my-cells --resume"""
+  napari-intseg train my_cells --output run --name my-cells --resume
+  napari-intseg train my_cells --output run2 --network itis --name my-itis --steps 5000"""
 INTERRUPTED = 130
 
 
@@ -27,8 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="of the run")
     parser.add_argument("--name", default="fine-tuned", help="of the model; default fine-tuned")
     parser.add_argument(
-        "--from", dest="start", default="bundled", metavar="WHERE",
-        help="bundled, imagenet, a model you trained, or a weights file; default bundled",
+        "--from", dest="start", metavar="WHERE",
+        help="bundled, imagenet, nothing, a model you trained, or a weights file; default bundled, "
+        "and nothing for another network",
+    )  # fmt: skip
+    parser.add_argument(
+        "--network", default="click-pyramid", metavar="NAME",
+        help="which network to train, one that `napari-intseg models --networks` lists; default "
+        "the bundled one",
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on where the run stopped")
     parser.add_argument(
@@ -114,10 +121,13 @@ def run(args: argparse.Namespace) -> int:
         If OpenCV is not installed.
     """
     from napari_intseg.io.output_check import check_apart
+    from napari_intseg.models.networks import DEFAULT_NETWORK
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.user_trained import keep_own
     from napari_intseg.training.sources import check_extra
 
+    if args.start is None:
+        args.start = "bundled" if args.network == DEFAULT_NETWORK else "nothing"
     check_extra(args.start)
     check_apart(args.output / f"{args.name}.safetensors", args.start)
     from napari_intseg.training.loop import train
@@ -128,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
         args.batch, args.size, args.passes, args.rate, args.held_out, args.validate_every,
         args.checkpoint_s, args.seed, args.device, args.precision, args.processes,
         kinds(args.masks), args.workers, args.threads, args.keep_every,
-        args.synthetic, args.objects,
+        args.synthetic, args.objects, args.network,
     )  # fmt: skip
     unit = "s" if args.minutes else "step"
     with (

@@ -1,11 +1,14 @@
 """`napari-intseg weights`: list, fetch, add and verify weight files."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from napari_intseg.cli.models import table
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.errors import WeightsError
 
 HELP = "list, fetch, add or verify weight files"
 DESCRIPTION = """Weight files are looked for in the folders named by NAPARI_INTSEG_WEIGHTS, among
@@ -15,6 +18,8 @@ examples:
   napari-intseg weights list
   napari-intseg weights fetch ritm-hrnet18s
   napari-intseg weights add ~/Downloads/coco_lvis_h18s_itermask.pth
+  napari-intseg weights convert edgeflow.pdparams --network edgeflow --name edgeflow \\
+      --setting width=18 --setting ocr_width=64 --setting small=false
   napari-intseg weights verify"""
 DAMAGED, INTERRUPTED = 1, 130
 
@@ -30,7 +35,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--key", metavar="KEY", help="what it is, if its name does not say")
     verify = actions.add_parser("verify", help="compare files with their checksums")
     verify.add_argument("key", nargs="?", metavar="KEY", help="only this one")
-    for action, function in ((listing, _list), (fetch, _fetch), (add, _add), (verify, _verify)):
+    convert = actions.add_parser(
+        "convert", help="keep a network's published file, of PyTorch or Paddle, as a model"
+    )
+    convert.add_argument("file", type=Path, metavar="FILE")
+    convert.add_argument(
+        "--network", required=True, metavar="NAME", help="one of `napari-intseg models --networks`"
+    )
+    convert.add_argument("--name", required=True, metavar="NAME", help="of the model it becomes")
+    convert.add_argument(
+        "--setting", action="append", default=[], metavar="NAME=VALUE",
+        help="how the published network was built, as JSON values; others are those of training",
+    )  # fmt: skip
+    for action, function in (
+        (listing, _list), (fetch, _fetch), (add, _add), (verify, _verify), (convert, _convert),
+    ):  # fmt: skip
         action.add_argument(
             "--folder", type=Path, metavar="DIR", help="this folder instead of the user cache"
         )
@@ -83,6 +102,38 @@ def _add(args: argparse.Namespace) -> int:
     stored = add(args.file, args.key, folder=args.folder)
     _tell(stored.path, stored.is_checked, stored.sha256)
     return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.models.networks import find_network
+    from napari_intseg.models.weights.convert import converted
+    from napari_intseg.models.weights.locate import cache_folder
+    from napari_intseg.models.weights.user_trained import write_weights
+
+    network = find_network(args.network)
+    settings = {**network.settings, **dict(map(_setting, args.setting))}
+    if not args.file.is_file():
+        raise WeightsError(
+            f"weights are missing: expected a file, got {str(args.file)!r}. Check the path."
+        )
+    target = (args.folder or cache_folder()) / f"{args.name}.safetensors"
+    check_apart(target, args.file)
+    write_weights(
+        target, converted(args.file, network, settings), architecture=network.architecture,
+        settings=settings, card=f"{network.title}, converted from {args.file.name}.",
+    )  # fmt: skip
+    print(f"wrote {target}\nmodel {args.name!r}: {network.title}")
+    return 0
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Return name and value of ``NAME=VALUE``; a value that is no JSON is a text."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """The network in the box: the view is encoded once, each click costs the click pyramid alone."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from napari_intseg.errors import WeightsError
 from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
 from napari_intseg.models.memory_saving import OnDevice
 from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
+from napari_intseg.models.nets.whole_net import WholeNet
+from napari_intseg.models.networks import NETWORKS, Network, network_of
 from napari_intseg.models.weights.locate import load_checkpoint, load_strict
-from napari_intseg.models.weights.user_trained import ARCHITECTURE, read_metadata
+from napari_intseg.models.weights.user_trained import read_metadata
 
 TARGET_PX = 384
 """Longer side of a view; the best of those measured (docs/results.md)."""
@@ -73,8 +75,10 @@ def build(
     return Bundled(traits, net, device=device, precision=precision)
 
 
-def load_net(path: Path) -> ClickPyramid:
+def load_net(path: Path) -> "ClickPyramid | WholeNet":
     """Return the network of a weights file, in evaluation mode and float32.
+
+    Which of `networks.NETWORKS` it is, and how large, the file's metadata say.
 
     Raises
     ------
@@ -82,19 +86,33 @@ def load_net(path: Path) -> ClickPyramid:
         If the file is missing, damaged, or of another architecture.
     """
     state_dict = load_checkpoint(path)
-    told = read_metadata(path).get("architecture")
-    if told != ARCHITECTURE:
+    metadata = read_metadata(path)
+    told = metadata.get("architecture")
+    network = network_of(told)
+    if network is None:
+        known = ", ".join(one.architecture for one in NETWORKS.values())
         raise WeightsError(
-            f"weights are of another network: expected architecture {ARCHITECTURE!r}, got {told!r} "
+            f"weights are of another network: expected architecture {known}, got {told!r} "
             f"in {str(path)!r}. Choose a file that `napari-intseg train` wrote."
         )
-    net = ClickPyramid()
+    net: ClickPyramid | WholeNet = _built(network, metadata, path)
     values = {
         name: value.float() if value.is_floating_point() else value
         for name, value in state_dict.items()
     }
     load_strict(net, values, path)
     return net.eval().requires_grad_(False)
+
+
+def _built(network: Network, metadata: Mapping[str, str], path: Path) -> Any:
+    """Return a network of the size that its file says."""
+    try:
+        return network.build(json.loads(metadata.get("settings", "{}")))
+    except (TypeError, ValueError) as err:
+        raise WeightsError(
+            f"weights say a size that there is not: expected settings of {network.name!r}, got "
+            f"{metadata.get('settings')!r} in {str(path)!r}. Train or convert it again."
+        ) from err
 
 
 def read_traits(name: str, metadata: Any) -> Traits:
@@ -128,18 +146,18 @@ class Bundled(OnDevice):
     ----------
     traits : Traits
         Name and settings.
-    net : ClickPyramid
+    net : ClickPyramid or WholeNet
         Loaded, in evaluation mode; taken over and folded.
     device, precision : str
         See `build`.
     """
 
-    net: ClickPyramid
+    net: "ClickPyramid | WholeNet"
 
     def __init__(
         self,
         traits: Traits,
-        net: ClickPyramid,
+        net: "ClickPyramid | WholeNet",
         *,
         device: str = "auto",
         precision: Precision = "auto",

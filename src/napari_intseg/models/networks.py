@@ -1,7 +1,7 @@
 """Networks that `napari-intseg train` builds; names are dotted strings, so torch stays unloaded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -42,7 +42,7 @@ class Network:
     builder: str
     architecture: str
     paper: str
-    settings: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self, settings: Mapping[str, Any] | None = None) -> Any:
         """Return the network with random weights; `settings` instead of its own."""

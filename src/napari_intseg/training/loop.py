@@ -1,4 +1,4 @@
-"""Train a click pyramid: data, steps, checkpoints, measurements, one weights file."""
+"""Train a click network: data, steps, checkpoints, measurements, one weights file."""
 
 import copy
 import csv
@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
-from torch import Tensor
 
-from napari_intseg.core.files import write_bytes, write_text
-from napari_intseg.errors import DataError, DeviceError
+from napari_intseg.core.files import write_text
+from napari_intseg.errors import DataError, DeviceError, WeightsError
 from napari_intseg.models.bundled import load_net
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
 from napari_intseg.models.nets.lite0 import load_imagenet
+from napari_intseg.models.networks import find_network, network_of
 from napari_intseg.models.registry import find_model
 from napari_intseg.models.weights.locate import locate
-from napari_intseg.models.weights.user_trained import ARCHITECTURE, read_metadata
+from napari_intseg.models.weights.user_trained import read_metadata, write_weights
 from napari_intseg.training.batches import StepSampler, make_loader, step_rng
 from napari_intseg.training.options import TrainOptions
 from napari_intseg.training.run_state import (
@@ -41,41 +40,6 @@ from napari_intseg.training.sources import PictureSource, Task, hold_out, read_s
 from napari_intseg.training.step import StepResult, click_step, follow, parameter_groups
 from napari_intseg.training.synthetic import make_worlds
 from napari_intseg.training.validate import HeldOutScores, validate
-
-
-def write_weights(
-    path: Path,
-    state_dict: Mapping[str, Tensor],
-    *,
-    traits: Mapping[str, Any] | None = None,
-    card: str = "",
-) -> Path:
-    """Write a network's weights in half precision, with metadata that make the file a model.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.safetensors``; its stem becomes the model's name. Replaced if it is there.
-    state_dict : mapping of str to Tensor
-        Of a `ClickPyramid`.
-    traits : mapping, optional
-        Settings other than the network's own, see `models.bundled.read_traits`.
-    card : str
-        What it was trained on, for people.
-    """
-    values = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
-        for name, value in state_dict.items()
-    }
-    metadata = {
-        "architecture": ARCHITECTURE,
-        "traits": json.dumps(dict(traits or {}), sort_keys=True),
-        "card": card,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, save(values, metadata))  # its own writer makes files only their owner reads
-    return path
-
 
 _MEASURED = tuple(field.name for field in fields(HeldOutScores))
 COLUMNS = ("step", "seconds", "size_px", "rate", "loss", "first_iou", "last_iou", *_MEASURED)
@@ -264,9 +228,11 @@ def _read(options: TrainOptions) -> tuple[list[PictureSource], tuple[Task, ...]]
     return sources, add_noisy_copies(tasks, seed=options.seed)
 
 
-def _start(options: TrainOptions) -> tuple[ClickPyramid, dict[str, Any]]:
+def _start(options: TrainOptions) -> tuple[Any, dict[str, Any]]:
     """Return the network to begin with, and the settings it is used with, see `read_traits`."""
     torch.manual_seed(options.seed)
+    if options.start == "nothing":
+        return find_network(options.network).build(), {}
     if options.start == "imagenet":
         net = ClickPyramid()
         load_imagenet(net.encoder)
@@ -276,6 +242,12 @@ def _start(options: TrainOptions) -> tuple[ClickPyramid, dict[str, Any]]:
         spec = find_model(options.start)
         path = locate(spec.weights or options.start)
     told = read_metadata(path).get("traits", "{}")
+    found = network_of(read_metadata(path).get("architecture"))
+    if found is not None and found.name != options.network:
+        raise WeightsError(
+            f"weights to start from are of another network: expected {options.network!r}, got "
+            f"{found.name!r} in {str(path)!r}. Name it by --network, or begin with `nothing`."
+        )
     return load_net(path).requires_grad_(True), json.loads(told)
 
 
@@ -306,7 +278,7 @@ class _Run:
         sources: list[PictureSource],
         tasks: tuple[Task, ...],
         device: torch.device,
-        start: tuple[ClickPyramid, dict[str, Any]],
+        start: tuple[Any, dict[str, Any]],
         *,
         peers: Peers,
     ) -> None:
@@ -315,7 +287,7 @@ class _Run:
         self.peers = peers
         self.precision = choose_training_precision(options.precision, device)
         moved: Any = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.net: ClickPyramid = moved.train()
+        self.net: Any = moved.train()
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         groups = parameter_groups(self.net, lr=options.full_rate, decay=0.01)
         self.optimiser = torch.optim.AdamW(groups)
@@ -374,7 +346,7 @@ class _Run:
 
     def _is_first(self) -> bool:
         """Whether nothing was learnt yet by weights that answer already."""
-        return self.progress.step == 0 and self.options.start != "imagenet"
+        return self.progress.step == 0 and self.options.start not in ("imagenet", "nothing")
 
     def _end(self, log: Log, should_stop: Callable[[], bool], *, stopped: bool) -> None:
         if not stopped:
@@ -480,11 +452,15 @@ class _Run:
         """Write the running average as it is now."""
         names = ", ".join(source.name for source in self.sources)
         views = self.options.batch * self.options.processes
+        network = find_network(self.options.network)
         card = (
-            f"Click pyramid, {self.progress.step} steps of {views} views from "
+            f"{network.title}, {self.progress.step} steps of {views} views from "
             f"{Path(self.options.start).name}, trained on: {names}."
         )
-        write_weights(path, self.average.state_dict(), traits=self.traits, card=card)
+        write_weights(
+            path, self.average.state_dict(), traits=self.traits, card=card,
+            architecture=network.architecture, settings=getattr(self.average, "settings", {}),
+        )  # fmt: skip
 
     def _save(self) -> None:
         save_state(self.options.output, self.options, self.progress, self.parts)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from napari_intseg.errors import DataError
 from napari_intseg.evaluation.truth import Kind
+from napari_intseg.models.networks import DEFAULT_NETWORK, find_network
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -26,7 +27,8 @@ class TrainOptions:
     name : str
         Of the weights file and of the model it becomes.
     start : str
-        "bundled", "imagenet", the name of a model that was trained before, or a weights file.
+        "bundled", "imagenet", "nothing", the name of a model that was trained before, or a weights
+        file.
     steps : int, default 300
         Optimiser steps.
     minutes : float or None
@@ -68,6 +70,9 @@ class TrainOptions:
         Weight, beside those of the folders, of invented pictures: see `make_worlds`.
     objects : int, default 1
         At most so many objects of a view are learnt from its one encoding.
+    network : str, default "click-pyramid"
+        One of `networks.NETWORKS`. Others than the click pyramid begin with "nothing", or with a
+        weights file of theirs.
 
     Raises
     ------
@@ -98,6 +103,7 @@ class TrainOptions:
     keep_every: int | None = None
     synthetic: float = 0.0
     objects: int = 1
+    network: str = DEFAULT_NETWORK
 
     def __post_init__(self) -> None:
         if not self.folders or any(weight <= 0 for _, weight in self.folders):
@@ -131,6 +137,13 @@ class TrainOptions:
                 "share held out is out of range: expected 0 to below 1, got "
                 f"{self.held_out!r}. Take 0.1, for example."
             )
+        network = find_network(self.network)
+        is_default = network.name == DEFAULT_NETWORK
+        if not is_default and self.start in ("bundled", "imagenet"):
+            raise DataError(
+                f"network cannot start from there: expected 'nothing' or a weights file of "
+                f"{network.name!r}, got {self.start!r}. Begin with nothing."
+            )
         if not self.name or "/" in self.name or "\\" in self.name:
             raise DataError(
                 f"name cannot be that of a model: expected a word, got {self.name!r}. "
@@ -142,4 +155,4 @@ class TrainOptions:
         """The learning rate of the click pyramid at its highest."""
         if self.rate is not None:
             return self.rate
-        return FROM_IMAGENET_RATE if self.start == "imagenet" else FINE_TUNE_RATE
+        return FROM_IMAGENET_RATE if self.start in ("imagenet", "nothing") else FINE_TUNE_RATE

@@ -25,7 +25,7 @@ _MAY_CHANGE = frozenset(
 )
 """Options with which a run may go on differently."""
 
-_LATER = {"synthetic": "0.0", "objects": "1"}
+_LATER = {"synthetic": "0.0", "objects": "1", "network": "click-pyramid"}
 """Options that came later, and what a run that does not name them had."""
 
 

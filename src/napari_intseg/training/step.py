@@ -109,10 +109,10 @@ def _shared(kept: list[Tensor], owner: Tensor) -> list[Tensor]:
     """Return what is kept of each object's view; objects of a view share its encoding."""
     if len(owner) == len(kept[0]):
         return kept
-    formats = [torch.channels_last] * 5 + [torch.contiguous_format] * (len(kept) - 5)
+    formats = [torch.channels_last] * 5 + [torch.contiguous_format] * max(0, len(kept) - 5)
     return [
         part.index_select(0, owner).contiguous(memory_format=kind)
-        for part, kind in zip(kept, formats, strict=True)
+        for part, kind in zip(kept, formats, strict=False)
     ]
 
 

@@ -41,6 +41,8 @@ class DiosNet(WholeNet):
         self.fc6 = nn.Conv2d(self.encoder.widths[4], hidden, 7, padding=3)
         self.fc7 = nn.Conv2d(hidden, hidden, 1)
         self.score_fr = nn.Conv2d(hidden, 1, 1)
+        for layer in (self.fc6, self.fc7):
+            nn.init.kaiming_normal_(layer.weight)
         self.score_pool4 = nn.Conv2d(self.encoder.widths[3], 1, 1)
         if stride == 8:
             self.score_pool3 = nn.Conv2d(self.encoder.widths[2], 1, 1)
@@ -48,10 +50,10 @@ class DiosNet(WholeNet):
         # new channels and scores begin at zero, as the authors did
         with torch.no_grad():
             self.encoder.get_parameter("conv1_1.weight")[:, 3:] = 0
-            for layer in (self.score_pool4, *([self.score_pool3] if stride == 8 else [])):
-                nn.init.zeros_(layer.weight)
-                assert layer.bias is not None
-                nn.init.zeros_(layer.bias)
+            for score in (self.score_pool4, *([self.score_pool3] if stride == 8 else [])):
+                nn.init.zeros_(score.weight)
+                assert score.bias is not None
+                nn.init.zeros_(score.bias)
 
     def respond(self, image: Tensor, maps: Tensor, prev: Tensor) -> Tensor:
         """Return logits at the stride of the finest features; the previous answer is unused."""

@@ -1,5 +1,8 @@
 """EdgeFlow: edges of the previous mask guide the next answer, and are answered along with it [1]_.
 
+Names of parameters follow the authors' files, but for those of Paddle's own layers; what those are
+here stands in `weights/convert.py`.
+
 References
 ----------
 .. [1] Hao, Y. et al. "EdgeFlow: achieving practical interactive segmentation with edge-guided
@@ -10,11 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_intseg.models.nets.hrnet import HRNet, gather
-from napari_intseg.models.nets.whole_net import WholeNet, normed, smaller
+from napari_intseg.models.nets.click_maps import map_branch
+from napari_intseg.models.nets.click_net import enlarge
+from napari_intseg.models.nets.fine_net import FineNet
+from napari_intseg.models.nets.hrnet import HRNet, gather, resize_to
+from napari_intseg.models.nets.resnet import conv
+from napari_intseg.models.nets.whole_net import WholeNet, normed
 
 EDGE_PX = 5
-"""Width of the edge of a mask, as in the paper."""
+"""Width of the edge of a mask: that of a click's disk."""
+
+_WIDE, _NARROW = 256, 48  # channels of the edge's layers, whatever the rest is
 
 
 class EdgeFlowNet(WholeNet):
@@ -28,33 +37,102 @@ class EdgeFlowNet(WholeNet):
 
     def __init__(self, width: int = 18, ocr_width: int = 64, *, small: bool = False) -> None:
         super().__init__(5.0, "disk", width=width, ocr_width=ocr_width, small=small)
-        self.encoder = HRNet(width, ocr_width, small=small)
-        channels = 2 * ocr_width
-        # two click maps, the previous mask, its edge
-        self.early = nn.Sequential(normed(4, 64), nn.Conv2d(64, 64, 3, stride=2, padding=1))
-        self.late = nn.Sequential(normed(4, channels), normed(channels, channels))
-        self.edge = nn.Sequential(normed(channels, ocr_width), nn.Conv2d(ocr_width, 1, 1))
-        self.coarse = nn.Sequential(normed(channels + 1, ocr_width), nn.Conv2d(ocr_width, 1, 1))
-        fine = max(8, ocr_width // 2)
-        self.fine = nn.Sequential(
-            normed(3 + 4 + 2, fine),
-            *(normed(fine, fine, dilation=dilation) for dilation in (2, 4, 8)),
-            nn.Conv2d(fine, 1, 1),
-        )
+        self.maps_transform = map_branch(3, leaky=True)
+        self.feature_extractor = EdgeHRNet(width, ocr_width, small=small)
+        self.finenet = FineNet(3 + 3 + 2)
 
     def respond(self, image: Tensor, maps: Tensor, prev: Tensor) -> Tensor:
         """Return logits at the image's size."""
-        given = torch.cat((maps, prev, edge_of(prev)), 1)
-        features = self.encoder.features(image, self.early(given))
-        context = self.encoder.aux_head(features)
-        pixels = self.encoder.conv3x3_ocr(features)
-        pixels = self.encoder.ocr_distri_head(pixels, gather(pixels, context))
-        pixels = pixels + self.late(smaller(given, pixels))
-        edge = self.edge(pixels)
-        coarse = self.coarse(torch.cat((pixels, edge.sigmoid()), 1))
-        drawn = smaller(torch.cat((coarse, edge), 1), image)
-        x: Tensor = drawn[:, :1] + self.fine(torch.cat((image, given, drawn.sigmoid()), 1))
-        return x
+        given = torch.cat((edge_of(prev), maps), 1)
+        coarse, edge = self.feature_extractor.drawn(image, self.maps_transform(given))
+        shape = (image.shape[-2], image.shape[-1])
+        drawn = enlarge(torch.cat((coarse, edge), 1), shape).sigmoid().to(image.dtype)
+        logits: Tensor = self.finenet(torch.cat((image, given, drawn), 1))
+        return logits
+
+
+class EdgeHRNet(HRNet):
+    """HRNet whose features meet those of the clicks twice, and which answers an edge as well."""
+
+    def __init__(self, width: int, ocr_width: int, *, small: bool) -> None:
+        super().__init__(width, ocr_width, small=small)
+        channels = 2 * ocr_width
+        self.warp1_conv = nn.Sequential(
+            conv(64, 256, 3, stride=2), nn.BatchNorm2d(256), nn.ReLU(inplace=True)
+        )
+        self.warp1_align = Align(256)
+        self.warp2_conv = normed(256, self.channels)
+        self.warp2_align = Align(self.channels)
+        self.edge = SqueezeBody(channels)
+        self.edge_fusion = nn.Conv2d(2 * channels, _WIDE, 1, bias=False)
+        self.edge_out = nn.Sequential(normed(_WIDE, _NARROW), nn.Conv2d(_NARROW, 1, 1, bias=False))
+
+    def drawn(self, image: Tensor, clicked: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits of the object and of its edge, both (B, 1, H / 4, W / 4)."""
+        x = torch.relu(self.bn1(self.conv1(image))) + clicked
+        x = self.layer1(torch.relu(self.bn2(self.conv2(x))))
+        clicked = self.warp1_align(self.warp1_conv(clicked), x)
+        xs = self.stage2(self._enter(self.transition1, [clicked + x]))
+        xs = self.stage3(self._enter(self.transition2, xs))
+        xs = self.stage4(self._enter(self.transition3, xs))
+        features = torch.cat([resize_to(branch, xs[0]) for branch in xs], 1)
+        features = self.warp2_align(self.warp2_conv(clicked), features) + features
+        pixels = self.conv3x3_ocr(features)
+        told = self.ocr_distri_head(pixels, gather(pixels, self.aux_head(features)))
+        edge = self.edge_fusion(torch.cat((self.edge(told), pixels), 1))
+        return self.cls_head(told), self.edge_out(edge)
+
+
+class Align(nn.Module):
+    """Move features to where those of the clicks want them, by a flow that both say."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.down_h = nn.Conv2d(channels, channels, 1, bias=False)
+        self.down_l = nn.Conv2d(channels, channels, 1, bias=False)
+        self.flow_make = conv(2 * channels, 2, 3)
+
+    def forward(self, clicked: Tensor, features: Tensor) -> Tensor:
+        """Return the features, moved."""
+        both = torch.cat((self.down_h(features), self.down_l(clicked)), 1)
+        return warped(features, self.flow_make(both))
+
+
+class SqueezeBody(nn.Module):
+    """What is left of features when their body, smooth and moved inwards, is taken away: edges."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.down = nn.Sequential(*(self._half(channels) for _ in range(2)))
+        self.flow_make = conv(2 * channels, 2, 3)
+
+    @staticmethod
+    def _half(channels: int) -> nn.Sequential:
+        layer = nn.Conv2d(channels, channels, 3, stride=2, groups=channels)
+        return nn.Sequential(layer, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        small = x
+        for half in self.down:
+            # padded as Paddle's "same" does: the odd pixel goes behind
+            missing = [max(0, (-(-n // 2) - 1) * 2 + 3 - n) for n in small.shape[-2:]]
+            rows, cols = missing
+            ends = (cols // 2, cols - cols // 2, rows // 2, rows - rows // 2)
+            small = half(F.pad(small, ends))
+        body = F.interpolate(small, x.shape[-2:], mode="bilinear", align_corners=False)
+        return x - warped(x, self.flow_make(torch.cat((x, body), 1)))
+
+
+def warped(x: Tensor, flow: Tensor) -> Tensor:
+    """Return features read a flow's pixels away, which is (B, 2, H, W), columns first."""
+    height, width = x.shape[-2:]
+    rows = torch.linspace(-1, 1, height, device=x.device)
+    cols = torch.linspace(-1, 1, width, device=x.device)
+    grid = torch.stack(torch.meshgrid(rows, cols, indexing="ij")[::-1], -1)
+    size = torch.tensor([width, height], device=x.device, dtype=torch.float32)
+    moved = grid + flow.float().permute(0, 2, 3, 1) / size
+    return F.grid_sample(x.float(), moved, align_corners=True).to(x.dtype)
 
 
 def edge_of(prob: Tensor) -> Tensor:

@@ -35,7 +35,9 @@ class Vgg(nn.Module):
         self.widths = vgg_widths(width)[:blocks]
         for number, (outputs, depth) in enumerate(zip(self.widths, DEPTHS, strict=False), 1):
             for layer in range(1, depth + 1):
-                setattr(self, f"conv{number}_{layer}", nn.Conv2d(inputs, outputs, 3, padding=1))
+                conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+                nn.init.kaiming_normal_(conv.weight)  # nothing normalises between the layers
+                setattr(self, f"conv{number}_{layer}", conv)
                 inputs = outputs
 
     def forward(self, x: Tensor) -> list[Tensor]:

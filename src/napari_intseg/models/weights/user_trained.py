@@ -1,13 +1,15 @@
-"""Weights of the bundled network that people trained themselves: every such file is a model."""
+"""Weights of networks that people trained themselves: every such file is a model."""
 
 import json
 import shutil
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from napari_intseg.core import files
 from napari_intseg.errors import WeightsError
+from napari_intseg.models.networks import NETWORKS, network_of
 from napari_intseg.models.weights.store import unwritable
 
 ARCHITECTURE = "click-pyramid-1"
@@ -33,8 +35,53 @@ def read_metadata(path: Path) -> Mapping[str, str]:
     return metadata if isinstance(metadata, dict) else {}
 
 
+def write_weights(
+    path: Path,
+    state_dict: Mapping[str, Any],
+    *,
+    traits: Mapping[str, Any] | None = None,
+    card: str = "",
+    architecture: str = ARCHITECTURE,
+    settings: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a network's weights in half precision, with metadata that make the file a model.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.safetensors``; its stem becomes the model's name. Replaced if it is there.
+    state_dict : mapping of str to Tensor
+        Of one of `networks.NETWORKS`.
+    traits : mapping, optional
+        Settings other than the network's own, see `models.bundled.read_traits`.
+    card : str
+        What it was trained on, for people.
+    architecture : str
+        Which network it is, see `Network.architecture`.
+    settings : mapping, optional
+        How the network is built.
+    """
+    from safetensors.torch import save
+
+    values = {
+        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for name, value in state_dict.items()
+    }
+    metadata = {
+        "architecture": architecture,
+        "settings": json.dumps(dict(settings or {}), sort_keys=True),
+        "traits": json.dumps(dict(traits or {}), sort_keys=True),
+        "card": card,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_bytes(
+        path, save(values, metadata)
+    )  # its own writer makes files only their owner reads
+    return path
+
+
 def find_own(folders: tuple[Path, ...]) -> dict[str, Path]:
-    """Return the weights files of the bundled network in some folders, by file stem.
+    """Return the weights files of `networks.NETWORKS` in some folders, by file stem.
 
     Parameters
     ----------
@@ -47,7 +94,7 @@ def find_own(folders: tuple[Path, ...]) -> dict[str, Path]:
         if not folder.is_dir():
             continue
         for path in sorted(folder.glob("*.safetensors")):
-            if read_metadata(path).get("architecture") == ARCHITECTURE:
+            if network_of(read_metadata(path).get("architecture")) is not None:
                 found.setdefault(path.stem, path)
     return found
 
@@ -58,19 +105,20 @@ def keep_own(path: Path, folder: Path) -> Path:
     Parameters
     ----------
     path : Path
-        Of this architecture.
+        Of one of the networks.
     folder : Path
         Made if it does not exist. A file of that name there is replaced.
 
     Raises
     ------
     WeightsError
-        If the file is none of this architecture, or the folder cannot be written.
+        If the file is of none of them, or the folder cannot be written.
     """
     told = read_metadata(path).get("architecture")
-    if told != ARCHITECTURE:
+    if network_of(told) is None:
+        known = ", ".join(network.architecture for network in NETWORKS.values())
         raise WeightsError(
-            f"weights are of another network: expected architecture {ARCHITECTURE!r}, got {told!r} "
+            f"weights are of another network: expected architecture {known}, got {told!r} "
             f"in {str(path)!r}. Choose a file that `napari-intseg train` wrote."
         )
     target = folder / path.name

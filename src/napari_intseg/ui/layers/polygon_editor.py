@@ -10,6 +10,8 @@ from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.contour import TOLERANCE_PX, filled, outline
+from napari_intseg.inference.slice_reader import SliceReader
+from napari_intseg.inference.vertices import VertexPredictor, follow, moved_vertex
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.layer_registry import note_made
@@ -18,6 +20,7 @@ from napari_intseg.ui.layers.shapes import CLOSED, frame_slice, slice_points, ve
 
 TITLE = "Edit outline"
 _SHARE_OF_DIAGONAL = 0.012
+_ROOM_PX = 32  # round an outline, in which neighbours look for edges
 _DONE = ("added", "removed", "changed")
 
 Rings = tuple[FloatMatrix, ...]
@@ -35,6 +38,13 @@ class PolygonEditor:
         The viewer and the signals.
     current : callable
         Returns the work on the chosen image; None before there is any.
+
+    Attributes
+    ----------
+    neighbours_follow : bool
+        Whether the vertices beside one that is moved follow it.
+    predict : VertexPredictor
+        Where they go; a network of `models.vertex_predictors` may be put here.
     """
 
     def __init__(self, tools: Tools, current: Callable[[], ImageController | None]) -> None:
@@ -46,6 +56,8 @@ class PolygonEditor:
         self._mask: BoolArray = np.zeros((0, 0), bool)
         self._tolerance_px = TOLERANCE_PX
         self._quiet = self._waiting = False
+        self.neighbours_follow = False
+        self.predict: VertexPredictor = follow
         tools.viewer.layers.events.removed.connect(self._layer_removed)
         tools.signals.changed.connect(self._follow_soon)
 
@@ -171,6 +183,8 @@ class PolygonEditor:
         if session is None:
             return
         rings = self._read(layer, image_controller, place.plane)
+        followed = self._followed_by_neighbours(rings, session, place.plane)
+        rings = followed or rings
         shape = self._mask.shape
         before, after = filled(self._rings, shape), filled(rings, shape)
         mask = np.where(before != after, after, self._mask)
@@ -187,7 +201,30 @@ class PolygonEditor:
             image_controller.session_store.session(place.time)  # of the current object again
         self._mask = self._own_mask(session, place)
         image_controller.draw(place.time, change)
+        if followed is not None:
+            self._trace(session, place)
         self._tools.signals.changed.emit()
+
+    def _followed_by_neighbours(self, rings: Rings, session: Session, plane: Plane) -> Rings | None:
+        """Return rings in which the neighbours of the one moved vertex have followed it."""
+        if not self.neighbours_follow or len(rings) != len(self._rings):
+            return None
+        moved = [moved_vertex(a, b) for a, b in zip(self._rings, rings, strict=True)]
+        at = [i for i, one in enumerate(moved) if one is not None]
+        if len(at) != 1:
+            return None
+        ring, index = at[0], moved[at[0]]
+        assert index is not None
+        before, after = self._rings[ring], rings[ring]
+        # a part of the slice, with room for the edges round the outline
+        low = np.maximum(0, np.floor(after.min(0)).astype(int) - _ROOM_PX)
+        high = np.ceil(after.max(0)).astype(int) + _ROOM_PX
+        read = SliceReader(session.volume, plane, session.setup.context)
+        seen = session.setup.options.intensity.to_rgb(
+            read(slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])))
+        )
+        now = self.predict(seen, before - low, after - low, index) + low
+        return (*rings[:ring], now, *rings[ring + 1 :])
 
     def _read(self, layer: Shapes, image_controller: ImageController, plane: Plane) -> Rings:
         kinds: Sequence[str] = layer.shape_type

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_intseg.ui.controllers import alternative_masks
 from napari_intseg.ui.controllers.prompt_tools import TOOLS, Tool
@@ -23,6 +23,13 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.answer = QLabel()
         self.answer.setToolTip("Which of the model's answers is in place, and how good it thinks.")
         self.edit = buttons.make("edit_outline")
+        self.follow = QCheckBox("neighbours follow a moved vertex")
+        self.follow.setToolTip(
+            "The vertices beside one that is moved go with it, and to the edge of the image there."
+        )
+        self.follow.toggled.connect(
+            lambda on: setattr(controller.outliner, "neighbours_follow", on)
+        )
         self.done = QPushButton("Done with the outline")
         self.done.setToolTip("Take the polygon away; the mask stays as it is.")
         self.done.clicked.connect(lambda _checked: controller.outliner.finish())
@@ -53,7 +60,8 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.previous, 3, 0, 1, 3)
         layout.addWidget(self.next, 3, 3, 1, 3)
         layout.addWidget(self.done, 4, 0, 1, 6)
-        layout.addWidget(self.edit, 5, 0, 1, 6)
+        layout.addWidget(self.follow, 5, 0, 1, 6)
+        layout.addWidget(self.edit, 6, 0, 1, 6)
 
     def _show(self, *_: object) -> None:
         controller = self._controller
@@ -76,6 +84,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self.edit.setEnabled(has_object)
         self.done.setVisible(controller.outliner.is_open)
+        self.follow.setVisible(controller.outliner.is_open)
         self._show_tool()
 
     def _show_tool(self, *_: object) -> None:

@@ -1,0 +1,124 @@
+"""Files of other frameworks, under the names that networks have here."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from napari_intseg.cli.main import main
+from napari_intseg.errors import WeightsError
+from napari_intseg.models.bundled import load_net
+from napari_intseg.models.networks import NETWORKS
+from napari_intseg.models.weights.convert import PADDLE, RULES, converted, read_paddle, renamed
+
+SMALL = {"width": 4, "ocr_width": 4, "small": True}
+EDGEFLOW = NETWORKS["edgeflow"]
+
+# layers of paddleseg's ConvBNReLU in the published network
+BLOCKS = (r"feature_extractor\.(warp[12]_conv|edge\.down\.[01]|edge_out\.0)\.",)
+
+
+def paddles_name(name):
+    for block in BLOCKS:
+        name = re.sub(f"({block})0\\.", r"\1_conv.", name)
+        name = re.sub(f"({block})1\\.", r"\1_batch_norm.", name)
+    name = name.replace("running_mean", "_mean").replace("running_var", "_variance")
+    return re.sub(r"(atrous\d\.[14]\.)weight", r"\1_weight", name)
+
+
+def as_paddle(state):
+    """The state of a network here as Paddle would write it."""
+    out = {"StructuredToParameterName@@": {}}
+    for name, value in state.items():
+        if not name.endswith("num_batches_tracked"):
+            out[paddles_name(name)] = value.numpy()
+    # the published file holds layers that are not used
+    out["finenet.final_predict.0.conv2.weight"] = np.zeros((32, 32, 3, 3), np.float32)
+    out["finenet.final_predict.0.bn2._mean"] = np.zeros(32, np.float32)
+    return out
+
+
+@pytest.fixture
+def published(tmp_path):
+    torch.manual_seed(1)
+    net = EDGEFLOW.build(SMALL).eval()
+    path = tmp_path / "edgeflow.pdparams"
+    path.write_bytes(pickle.dumps(as_paddle(net.state_dict()), protocol=2))
+    return net, path
+
+
+def test_edgeflow_comes_from_paddles_file_without_paddle(published):
+    net, path = published
+    state = converted(path, EDGEFLOW, SMALL)
+    assert set(state) == set(net.state_dict())
+    for name, value in net.state_dict().items():
+        assert torch.equal(state[name], value), name
+
+
+def test_the_command_makes_a_model_of_it(published, tmp_path, capsys):
+    net, path = published
+    words = ["weights", "convert", str(path), "--network", "edgeflow", "--name", "flow"]
+    settings = ["--setting", "width=4", "--setting", "ocr_width=4", "--setting", "small=true"]
+    assert main([*words, *settings, "--folder", str(tmp_path)]) == 0
+    assert "unproven" in capsys.readouterr().out
+    again = load_net(tmp_path / "flow.safetensors")
+    image, prev = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    clicks = torch.tensor([[[30.0, 30, 1]]])
+    with torch.no_grad():
+        expected, found = net(image, clicks, prev), again(image, clicks, prev)
+    np.testing.assert_allclose(found, expected, atol=0.05 * float(expected.abs().max()))
+
+
+def test_a_file_of_another_size_or_network_is_refused(published):
+    _, path = published
+    with pytest.raises(WeightsError, match="another size"):
+        converted(path, EDGEFLOW, {**SMALL, "width": 8})
+    with pytest.raises(WeightsError, match="another network"):
+        converted(path, NETWORKS["itis"], {"width": 8})
+
+
+def test_caffes_fcn_leaves_the_channels_of_clicks_at_zero(tmp_path):
+    settings = {"stride": 8, "width": 4, "hidden": 8}
+    net = NETWORKS["dios-fcn8s"].build(settings)
+    given = {
+        name.removeprefix("encoder."): value + 1
+        for name, value in net.state_dict().items()
+        if not name.startswith("score")
+    }
+    given["conv1_1.weight"] = given["conv1_1.weight"][:, :3]
+    given["fc6.weight"] = given["fc6.weight"].reshape(8, -1)  # fully connected, as VGG has it
+    given["score_fr.weight"] = torch.zeros(21, 8, 1, 1)
+    path = tmp_path / "fcn8s.pth"
+    torch.save({"model_state_dict": given}, path)
+    state = converted(path, NETWORKS["dios-fcn8s"], settings)
+    first = state["encoder.conv1_1.weight"]
+    assert torch.equal(first[:, :3], given["conv1_1.weight"])
+    assert (first[:, 3:] == 0).all()
+    assert torch.equal(state["fc6.weight"].flatten(1), given["fc6.weight"])
+    assert state["score_fr.weight"].shape == (1, 8, 1, 1)
+
+
+class Runs:
+    def __reduce__(self):
+        return (print, ("ran",))
+
+
+def test_a_file_that_asks_for_more_than_arrays_is_refused(tmp_path, capsys):
+    path = tmp_path / "bad.pdparams"
+    path.write_bytes(pickle.dumps({"a": Runs()}))
+    with pytest.raises(WeightsError, match=r"asks for builtins\.print"):
+        read_paddle(path)
+    assert capsys.readouterr().out == ""
+    path.write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(WeightsError, match="arrays by name"):
+        read_paddle(path)
+    path.write_bytes(b"nonsense")
+    with pytest.raises(WeightsError, match="Fetch the file again"):
+        read_paddle(path)
+
+
+def test_rules_are_applied_in_order_and_an_empty_name_leaves_out():
+    assert renamed({"a._mean": 1, "b": 2}, (*PADDLE, ("^b$", ""))) == {"a.running_mean": 1}
+    assert set(RULES) <= set(NETWORKS)
