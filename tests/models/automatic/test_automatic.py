@@ -20,11 +20,11 @@ from napari_intseg.models.automatic.automatic import (
     Automatic,
     Finding,
     Preparation,
-    _Frame,
     load_automatic,
 )
 from napari_intseg.models.automatic.families import FAMILIES
 from napari_intseg.models.automatic.labels import Numbering
+from napari_intseg.models.automatic.preparation import Frame
 
 transformers = pytest.importorskip("transformers", reason="needs the extra 'automatic'")
 
@@ -277,7 +277,7 @@ class TestPreparation:
         tensor, size = prepare(ramp)
         assert tuple(tensor.shape) == (1, 3, 64, 64)
         assert size == (40, 50)
-        frame = _Frame((40, 50), size, (64, 64))
+        frame = Frame((40, 50), size, (64, 64))
         np.testing.assert_allclose(frame.back(tensor[0])[0].numpy(), ramp[..., 0], atol=1 / 255)
 
     def test_either_file_of_a_folder_tells_it(self, folders: Any, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """From what an automatic network says to masks and boxes on the image."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +9,18 @@ from torch import Tensor
 from napari_intseg.core.prompts import Box
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.models.automatic.families import Gives
+from napari_intseg.models.automatic.findings import RawFinding
+
+__all__ = [
+    "READERS",
+    "ImageSizes",
+    "RawFinding",
+    "boxes",
+    "classes",
+    "detections",
+    "instances",
+    "texts",
+]
 
 _LEAST_SHARE = 0.5  # of an object's own mask that must stay its own; else a surer one covers it
 
@@ -27,16 +38,6 @@ class ImageSizes(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RawFinding:
-    """A raw finding: the number of its class or text (of a box, of its token), score and where."""
-
-    kind: int
-    score: float
-    mask: BoolArray | None = None
-    box: Box | None = None
-
-
 def instances(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]:
     """Read queries that each have a class and a mask [1]_: pixels go to the likeliest query.
 
@@ -47,12 +48,13 @@ def instances(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]
     .. [1] Cheng, B. et al. "Per-pixel classification is not all you need for semantic
        segmentation", arXiv:2107.06278.
     """
-    kinds = out.class_queries_logits[0].float().softmax(dim=-1)[:, :-1]
+    logits, masks = _queries(out)
+    kinds = logits.float().softmax(dim=-1)[:, :-1]
     scores, classes = kinds.max(dim=-1)
     kept = (scores >= threshold).nonzero()[:, 0]
     if not len(kept):
         return []
-    maps = frame.back(out.masks_queries_logits[0][kept]).sigmoid()
+    maps = frame.back(masks[kept]).sigmoid()
     owner = (scores[kept][:, None, None] * maps).argmax(dim=0)
     found = []
     for i, query in enumerate(kept.tolist()):
@@ -61,6 +63,30 @@ def instances(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]
         if mask.sum() >= _LEAST_SHARE * whole.sum():
             found.append(RawFinding(int(classes[query]), float(scores[query]), _numpy(mask)))
     return found
+
+
+def _queries(out: Any) -> tuple[Tensor, Tensor]:
+    """Return classes and masks of the queries, as the families call them; DETR has other names."""
+    if hasattr(out, "class_queries_logits"):
+        return out.class_queries_logits[0], out.masks_queries_logits[0]
+    return out.logits[0], out.pred_masks[0]
+
+
+def detections(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]:
+    """Read queries whose classes do not exclude each other, each with a mask of its own.
+
+    As RF-DETR's: the last class stands for no object.
+    """
+    logits, masks = _queries(out)
+    scores, classes = logits.float().sigmoid()[:, :-1].max(dim=-1)
+    kept = (scores >= threshold).nonzero()[:, 0]
+    if not len(kept):
+        return []
+    inside = frame.back(masks[kept]) > 0
+    return [
+        RawFinding(int(classes[query]), float(scores[query]), _numpy(inside[i]))
+        for i, query in enumerate(kept.tolist())
+    ]
 
 
 def classes(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]:
@@ -110,6 +136,7 @@ def _numpy(mask: Tensor) -> BoolArray:
 
 READERS: Mapping[Gives, Callable[[Any, Any, float], list[RawFinding]]] = {
     "instances": instances,
+    "detections": detections,
     "classes": classes,
     "texts": texts,
     "boxes": boxes,

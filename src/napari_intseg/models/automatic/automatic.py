@@ -1,118 +1,29 @@
-"""Automatic models, run once on a slice; what they find is a start that clicks correct.
+"""Automatic models, run once on a slice; what they find is a start that clicks correct."""
 
-Images are prepared here from what a model's folder says, with Pillow alone: the processors of
-`transformers` would ask for torchvision.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from napari_intseg.core.prompts import Box, Prompts
-from napari_intseg.core.segmenter import BoolArray, FloatArray, Query, Segmenter, sigmoid
+from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.segmenter import FloatArray, Query, Segmenter, sigmoid
 from napari_intseg.errors import PromptError
-from napari_intseg.models.automatic.answers import READERS, RawFinding
-from napari_intseg.models.automatic.families import Family, find_family
-from napari_intseg.models.automatic.files import read_net, read_preparation, read_tokenizer
+from napari_intseg.models.automatic.answers import READERS
+from napari_intseg.models.automatic.families import SQUARE, Family, family_of_type, find_family
+from napari_intseg.models.automatic.files import (
+    read_config,
+    read_net,
+    read_preparation,
+    read_tokenizer,
+)
+from napari_intseg.models.automatic.findings import Finding, RawFinding
+from napari_intseg.models.automatic.preparation import Frame, Preparation
+from napari_intseg.models.automatic.start_model import StartTraits
 from napari_intseg.models.device import choose_device, memory_guard
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_BILINEAR = 2  # Pillow's number
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Finding:
-    """One object, or all pixels of one class.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (H, W)
-        On the image's grid.
-    name : str
-        Its class, or the text it answers.
-    score : float
-        Between 0 and 1, the model's own.
-    box : Box or None
-        Where the model gave one.
-    """
-
-    mask: BoolArray
-    name: str
-    score: float
-    box: Box | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """How an image becomes the tensor a network takes.
-
-    Parameters
-    ----------
-    size : mapping of str to int
-        ``height`` and ``width``, or ``shortest_edge`` and perhaps ``longest_edge``; empty: as is.
-    mean, std : tuple of float
-        Of the channels, after scaling to [0, 1].
-    factor : float
-        From bytes to what is normalised.
-    multiple : int
-        Sides are padded with zeros to a multiple of this.
-    resample : int
-        Pillow's number of the interpolation.
-    """
-
-    size: Mapping[str, int]
-    mean: tuple[float, ...] = _MEAN
-    std: tuple[float, ...] = _STD
-    factor: float = 1 / 255
-    multiple: int = 1
-    resample: int = _BILINEAR
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> "Preparation":
-        """Return what a ``preprocessor_config.json`` says."""
-        size = told.get("size", {}) if told.get("do_resize", True) else {}
-        if isinstance(size, int):
-            longest = told.get("max_size")
-            size = {"shortest_edge": size, **({"longest_edge": longest} if longest else {})}
-        normal = told.get("do_normalize", True)
-        multiple = told.get("size_divisor", told.get("size_divisibility")) or 1
-        return cls(
-            {k: int(v) for k, v in size.items() if v},
-            tuple(told.get("image_mean") or _MEAN) if normal else (0.0, 0.0, 0.0),
-            tuple(told.get("image_std") or _STD) if normal else (1.0, 1.0, 1.0),
-            float(told.get("rescale_factor", 1 / 255)) if told.get("do_rescale", True) else 1.0,
-            int(multiple),
-            int(told.get("resample", _BILINEAR)),
-        )
-
-    def resized(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Return height and width that an image of some shape gets, before padding."""
-        if {"height", "width"} <= self.size.keys():
-            return self.size["height"], self.size["width"]
-        if "shortest_edge" not in self.size:
-            return shape
-        scale = self.size["shortest_edge"] / min(shape)
-        longest = self.size.get("longest_edge")
-        if longest is not None and max(shape) * scale > longest:
-            scale = longest / max(shape)
-        return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
-
-    def __call__(self, image: FloatArray) -> tuple[Tensor, tuple[int, int]]:
-        """Return the tensor (1, 3, h, w), and the height and width that the image has in it."""
-        size = self.resized((image.shape[0], image.shape[1]))
-        picture = Image.fromarray(np.round(np.asarray(image) * 255).astype(np.uint8))
-        if picture.size != size[::-1]:
-            picture = picture.resize(size[::-1], Image.Resampling(self.resample))
-        values = (np.asarray(picture, np.float32) * self.factor - self.mean) / self.std
-        tensor = torch.from_numpy(np.ascontiguousarray(values, np.float32)).permute(2, 0, 1)[None]
-        down, right = (-n % self.multiple for n in size)
-        return torch.nn.functional.pad(tensor, (0, right, 0, down)), size
+__all__ = ["Automatic", "Finding", "Preparation", "load_automatic", "load_folder"]
 
 
 class Automatic:
@@ -122,8 +33,18 @@ class Automatic:
         self.family = family
         self._device = choose_device(device)
         self._net = net.to(self._device)
-        self._prepare = Preparation.of(read_preparation(folder))
+        self._prepare = _preparation(family, net.config, folder)
         self._tokenizer = read_tokenizer(folder) if family.takes_text else None
+        self._task = _task_of(net.config, folder) if family.model_type == "oneformer" else None
+
+    @property
+    def traits(self) -> StartTraits:
+        """What is told of it before it runs."""
+        family = self.family
+        return StartTraits(
+            family.title, family.licence, family.note, family.gives not in ("classes", "texts"),
+            family.takes_text, family.gives == "boxes",
+        )  # fmt: skip
 
     def find(
         self,
@@ -160,6 +81,8 @@ class Automatic:
             given |= _worded(self._tokenizer, texts, self.family)
             if self.family.gives == "texts":
                 given["pixel_values"] = tensor.repeat(len(texts), 1, 1, 1)
+        if self._task is not None:
+            given["task_inputs"] = self._task
         if self.family.gives == "boxes":
             inside = torch.zeros(1, *tensor.shape[2:], dtype=torch.long)
             inside[:, : size[0], : size[1]] = 1
@@ -169,7 +92,7 @@ class Automatic:
             read = READERS[self.family.gives]
             limit = self.family.threshold if threshold is None else threshold
             shape = (image.shape[0], image.shape[1])
-            found = read(out, _Frame(shape, size, tuple(tensor.shape[2:])), limit)
+            found = read(out, Frame(shape, size, tuple(tensor.shape[2:])), limit)
         names = _names(self._net.config, texts, self.family)
         if self.family.gives == "boxes":
             phrases = _phrases(given["input_ids"][0].tolist(), self._delimiters(), len(texts))
@@ -228,25 +151,6 @@ class Automatic:
         return {int(i) for i in ids if i is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """Sizes of an image: its own, in the tensor, and the tensor's with padding."""
-
-    shape: tuple[int, int]
-    size: tuple[int, int]
-    padded: tuple[int, ...]
-
-    def back(self, maps: Tensor) -> Tensor:
-        """Return maps (K, h, w) of the padded tensor on the image's grid, (K, H, W)."""
-        up = torch.nn.functional.interpolate(
-            maps[None].float(), size=self.padded, mode="bilinear", align_corners=False
-        )
-        up = up[..., : self.size[0], : self.size[1]]
-        return torch.nn.functional.interpolate(
-            up, size=self.shape, mode="bilinear", align_corners=False
-        )[0]
-
-
 def load_automatic(family: str, folder: str | Path, *, device: str = "auto") -> Automatic:
     """Load an automatic model from a folder; nothing is fetched.
 
@@ -273,6 +177,40 @@ def load_automatic(family: str, folder: str | Path, *, device: str = "auto") -> 
     """
     chosen, path = find_family(family), Path(folder).expanduser()
     return Automatic(chosen, read_net(chosen, path), path, device)
+
+
+def load_folder(folder: str | Path, *, device: str = "auto") -> Automatic:
+    """Load an automatic model of whatever family its own folder says; nothing is fetched.
+
+    Raises
+    ------
+    UnknownModelError
+        If nothing here reads the output of such a network.
+    MissingExtraError, WeightsError, DeviceError
+        As for `load_automatic`.
+    """
+    path = Path(folder).expanduser()
+    told = read_config(path)
+    architectures = [str(name) for name in told.get("architectures") or ()]
+    family = family_of_type(str(told.get("model_type")), architectures)
+    return Automatic(family, read_net(family, path), path, device)
+
+
+def _preparation(family: Family, config: Any, folder: Path) -> Preparation:
+    told = dict(read_preparation(folder))
+    side = getattr(config, "image_size", None)
+    if family.model_type in SQUARE and isinstance(side, int):
+        told["size"] = {"height": side, "width": side}
+    return Preparation.of(told)
+
+
+def _task_of(config: Any, folder: Path) -> Tensor:
+    """Return OneFormer's task, in words that were in its training, as numbers."""
+    words = read_tokenizer(folder)(
+        ["the task is instance"], padding="max_length", truncation=True,
+        max_length=int(config.task_seq_len), return_tensors="pt",
+    )  # fmt: skip
+    return torch.as_tensor(words["input_ids"])
 
 
 def _worded(tokenizer: Any, texts: Sequence[str], family: Family) -> dict[str, Tensor]:

@@ -1,12 +1,13 @@
 """Families of automatic models whose results clicks can correct; nothing heavy is imported."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
 from napari_intseg.errors import UnknownModelError
 
-Gives = Literal["instances", "classes", "texts", "boxes"]
+Gives = Literal["instances", "detections", "classes", "texts", "boxes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,9 @@ class Family:
         What the ``config.json`` of its folders says.
     loader : str
         Class of `transformers` that reads such a folder.
-    gives : {"instances", "classes", "texts", "boxes"}
-        Objects apart, one mask a class, one mask a text, or boxes for a text, which a model that
-        takes boxes turns to masks.
+    gives : {"instances", "detections", "classes", "texts", "boxes"}
+        Objects apart that share the pixels, or each with a mask of its own; one mask a class, one
+        mask a text, or boxes for a text, which a model that takes boxes turns to masks.
     threshold : float
         Objects below this score are left out; of "texts", pixels below this probability.
     licence : str
@@ -50,6 +51,25 @@ class Family:
     def takes_text(self) -> bool:
         """Whether it must be told in words what to look for."""
         return self.gives in ("texts", "boxes")
+
+
+_BY_TYPE: dict[str, tuple[str, Gives]] = {
+    "beit": ("BeitForSemanticSegmentation", "classes"),
+    "data2vec-vision": ("Data2VecVisionForSemanticSegmentation", "classes"),
+    "dpt": ("DPTForSemanticSegmentation", "classes"),
+    "mobilenet_v2": ("MobileNetV2ForSemanticSegmentation", "classes"),
+    "mobilevit": ("MobileViTForSemanticSegmentation", "classes"),
+    "mobilevitv2": ("MobileViTV2ForSemanticSegmentation", "classes"),
+    "detr": ("DetrForSegmentation", "instances"),
+    "eomt": ("EomtForUniversalSegmentation", "instances"),
+    "eomt_dinov3": ("EomtDinov3ForUniversalSegmentation", "instances"),
+    "oneformer": ("OneFormerForUniversalSegmentation", "instances"),
+    "rf_detr": ("RfDetrForInstanceSegmentation", "detections"),
+}
+"""Loader and output by what a ``config.json`` says, of folders that no entry below speaks of."""
+
+SQUARE = frozenset({"eomt", "eomt_dinov3", "rf_detr"})
+"""Types whose networks take images of one size alone, that of their configuration."""
 
 
 def is_installed() -> bool:
@@ -91,3 +111,37 @@ def find_family(name: str) -> Family:
             "`napari-intseg models --automatic` tells more of each."
         )
     return FAMILIES[name]
+
+
+def family_of_type(model_type: str, architectures: Sequence[str] = ()) -> Family:
+    """Return the family of a folder by what its ``config.json`` says.
+
+    Parameters
+    ----------
+    model_type : str
+    architectures : sequence of str
+        Classes of `transformers` that the weights are of; types that are not listed here are taken
+        if one of these ends in "ForSemanticSegmentation".
+
+    Raises
+    ------
+    UnknownModelError
+        If nothing here reads its output.
+    """
+    known = next((one for one in _FAMILIES if one.model_type == model_type), None)
+    if known is not None:
+        return known
+    loader, gives = _BY_TYPE.get(model_type, ("", "classes"))
+    ending = "ForSemanticSegmentation"
+    loader = loader or next((str(a) for a in architectures if str(a).endswith(ending)), "")
+    if not loader.isidentifier():
+        types = ", ".join(sorted({*_BY_TYPE, *(one.model_type for one in _FAMILIES)}))
+        raise UnknownModelError(
+            f"automatic model is unknown: expected one of {types}, or one for semantic "
+            f"segmentation, got {model_type!r} for {', '.join(architectures) or 'nothing'}. Export "
+            "it to ONNX and describe its output."
+        )
+    threshold = 0.0 if gives == "classes" else 0.5
+    return Family(
+        model_type, loader, model_type, loader, gives, threshold, "as its folder says", ""
+    )

@@ -40,7 +40,13 @@ def read_net(family: Family, folder: Path) -> Any:
     import transformers
     from safetensors import SafetensorError
 
-    loader = getattr(transformers, family.loader)
+    loader = getattr(transformers, family.loader, None)
+    if loader is None:
+        raise MissingExtraError(
+            f"{family.title} needs another version of a package: expected transformers with "
+            f"{family.loader}, got {transformers.__version__}. Install it with: pip install "
+            "--upgrade 'napari-intseg[automatic]'"
+        )
     try:
         with _quiet():
             net, told = loader.from_pretrained(
@@ -118,13 +124,24 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _check_folder(family: Family, folder: Path) -> None:
+def read_config(folder: Path) -> Mapping[str, Any]:
+    """Return what the ``config.json`` of a folder says.
+
+    Raises
+    ------
+    WeightsError
+        If there is none, or it cannot be read.
+    """
     if not (folder / "config.json").is_file():
         raise WeightsError(
             f"weights are no folder of a model: expected one with config.json, got "
             f"{str(folder)!r}. Name a folder as the Hugging Face hub has them."
         )
-    kind = _read_json(folder / "config.json").get("model_type")
+    return _read_json(folder / "config.json")
+
+
+def _check_folder(family: Family, folder: Path) -> None:
+    kind = read_config(folder).get("model_type")
     if kind != family.model_type:
         known = next((f.name for f in FAMILIES.values() if f.model_type == kind), None)
         remedy = f"Choose {known!r}" if known else f"Choose one of {', '.join(FAMILIES)}"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import BoolArray
-from napari_intseg.models.automatic.automatic import Finding
+from napari_intseg.models.automatic.findings import Finding
 
 Labels = NDArray[np.int32]
 

@@ -1,0 +1,281 @@
+"""Networks that were exported to ONNX, with a small description of input and output."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_intseg.core.segmenter import Array, FloatArray, Segmenter
+from napari_intseg.errors import DeviceError, MissingExtraError, PromptError, WeightsError
+from napari_intseg.models.automatic.description import (
+    EXAMPLE,
+    Description,
+    InputRules,
+    description_beside,
+    read_description,
+)
+from napari_intseg.models.automatic.findings import Finding, RawFinding
+from napari_intseg.models.automatic.onnx_check import check_onnx
+from napari_intseg.models.automatic.outputs import ORDER, READERS, Outputs
+from napari_intseg.models.automatic.preparation import Frame
+from napari_intseg.models.automatic.start_model import StartTraits
+
+_TYPES = {
+    "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}  # fmt: skip
+
+
+class ExportedModel:
+    """A network that onnxruntime runs; made by `load_exported`.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+    told : Description
+    path : Path
+        For messages.
+    """
+
+    def __init__(self, session: Any, told: Description, path: Path) -> None:
+        self._session = session
+        self._told = told
+        self._path = path
+        self._input = _input_of(session, told, path)
+        self._size = _fixed_size(self._input.shape, told.input)
+        self._outputs = _output_names(session, told)
+
+    @property
+    def traits(self) -> StartTraits:
+        """What its description says."""
+        told = self._told
+        apart = told.kind != "classes" or bool(told.parameters.get("apart", False))
+        return StartTraits(told.title or self._path.stem, told.licence, told.note, apart)
+
+    def find(
+        self,
+        image: FloatArray,
+        texts: Sequence[str] = (),
+        *,
+        threshold: float | None = None,
+        masks_by: Segmenter | None = None,  # noqa: ARG002
+    ) -> tuple[Finding, ...]:
+        """Return what is in an image, the surest first.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (H, W, 3)
+            RGB in [0, 1].
+        texts : sequence of str
+            Must be empty: it takes none.
+        threshold : float, optional
+            Another than the description's.
+        masks_by : Segmenter, optional
+            Not used.
+
+        Raises
+        ------
+        PromptError
+            If there are texts.
+        WeightsError
+            If the network does not do what its description says.
+        """
+        if texts:
+            raise PromptError(
+                f"{self.traits.title} cannot be asked like that: expected no text, got "
+                f"{list(texts)!r}. Leave the text out."
+            )
+        tensor, size = _tensor(image, self._told.input, self._size)
+        sides = tensor.shape[2:] if self._told.input.layout == "NCHW" else tensor.shape[1:3]
+        frame = Frame((image.shape[0], image.shape[1]), size, tuple(sides))
+        answers = self._run(tensor)
+        found = READERS[self._told.kind](Outputs(answers, self._told, frame, threshold))
+        ordered = sorted(found, key=lambda one: -one.score)
+        return tuple(self._named(one, frame) for one in ordered if self._counts(one))
+
+    def release(self) -> None:
+        """Return the device's memory."""
+        self._session = None
+
+    def _run(self, tensor: Array) -> dict[str, Array]:
+        given = tensor.astype(_TYPES.get(self._input.type, np.float32))
+        try:
+            raw = self._session.run(list(self._outputs.values()), {self._input.name: given})
+        except Exception as err:  # onnxruntime's errors have no common base
+            raise WeightsError(
+                f"network does not run: expected it to take {given.dtype} of shape {given.shape}, "
+                f"got {_first_line(err)!r} of {str(self._path)!r}. Correct the description."
+            ) from err
+        named = zip(self._outputs, raw, strict=True)
+        return {name: self._without_batch(name, np.asarray(array)) for name, array in named}
+
+    def _without_batch(self, name: str, array: Array) -> Array:
+        # detectors mostly leave the batch out; what looks like one may be their only object
+        is_detector = self._told.kind == "instances"
+        told = bool(self._told.parameters.get("batch", not is_detector))
+        drop = (told and array.ndim > 1 + (not is_detector)) or (
+            name == "prototypes" and array.ndim > 3
+        )
+        return np.asarray(array[0]) if drop and array.shape[0] == 1 else array
+
+    def _counts(self, one: RawFinding) -> bool:
+        return (
+            one.mask is not None and bool(one.mask.any()) and self._name(one.kind) != "background"
+        )
+
+    def _name(self, kind: int) -> str:
+        names = self._told.names
+        return names[kind] if kind < len(names) else str(kind) if names or kind else "object"
+
+    def _named(self, one: RawFinding, frame: Frame) -> Finding:
+        assert one.mask is not None
+        return Finding(frame.labels_back(one.mask), self._name(one.kind), one.score)
+
+
+def load_exported(
+    path: str | Path, *, device: str = "auto", told: Description | None = None
+) -> ExportedModel:
+    """Load a network from an ONNX file.
+
+    Parameters
+    ----------
+    path : path
+        The file; ``NAME.toml`` or ``NAME.json`` beside it describes it.
+    device : str, default "auto"
+        "cpu", "cuda", or "auto": CUDA where onnxruntime has it.
+    told : Description, optional
+        Instead of the file beside it.
+
+    Raises
+    ------
+    MissingExtraError
+        If onnxruntime is not installed.
+    WeightsError
+        If the file is missing, damaged, leads to other files, or is not described.
+    DeviceError
+        If onnxruntime does not have the device.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise WeightsError(
+            f"network is missing: expected an ONNX file, got {str(path)!r}. Check the path."
+        )
+    if told is None:
+        beside = description_beside(path)
+        if beside is None:
+            raise WeightsError(
+                f"network is not described: expected {path.with_suffix('.toml').name!r} beside "
+                f"{str(path)!r}, got none. Write one, for example {EXAMPLE!r}."
+            )
+        told = read_description(beside)
+    check_onnx(path)
+    try:
+        import onnxruntime
+    except ImportError as err:
+        raise MissingExtraError(
+            "an exported network needs a package that is not installed: expected onnxruntime. "
+            "Install it with: pip install 'napari-intseg[onnx]'"
+        ) from err
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors alone: warnings of exporters help no one here
+    options.intra_op_num_threads = torch.get_num_threads()
+    providers = _providers(onnxruntime, device)
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as err:  # onnxruntime's errors have no common base
+        raise WeightsError(
+            f"network cannot be read: expected an ONNX file, got {str(path)!r} "
+            f"({_first_line(err)}). Export it again."
+        ) from err
+    return ExportedModel(session, told, path)
+
+
+def _providers(onnxruntime: Any, device: str) -> list[str]:
+    there = onnxruntime.get_available_providers()
+    cuda = "CUDAExecutionProvider"
+    if device not in ("auto", "cpu") and not (device.startswith("cuda") and cuda in there):
+        raise DeviceError(
+            f"device cannot be used: expected auto or cpu{', cuda' if cuda in there else ''}, got "
+            f"{device!r}. For CUDA install onnxruntime-gpu instead of onnxruntime."
+        )
+    return (
+        [cuda, "CPUExecutionProvider"]
+        if device != "cpu" and cuda in there
+        else ["CPUExecutionProvider"]
+    )
+
+
+def _input_of(session: Any, told: Description, path: Path) -> Any:
+    inputs = session.get_inputs()
+    name = told.input.name or inputs[0].name
+    found = next((one for one in inputs if one.name == name), None)
+    if found is None or len(inputs) != 1 or len(found.shape) != 4:
+        shapes = ", ".join(f"{one.name} {one.shape}" for one in inputs)
+        raise WeightsError(
+            f"network takes something else: expected one input of 4 axes"
+            f"{f' called {name!r}' if told.input.name else ''}, got {shapes} in {str(path)!r}. "
+            "Export it with an image as its only input."
+        )
+    return found
+
+
+def _fixed_size(shape: Sequence[Any], rules: InputRules) -> tuple[int, int] | None:
+    """Return height and width that the file or the description asks for."""
+    sides = shape[2:4] if rules.layout == "NCHW" else shape[1:3]
+    if all(isinstance(n, int) and n > 0 for n in sides):
+        return int(sides[0]), int(sides[1])
+    return rules.size
+
+
+def _output_names(session: Any, told: Description) -> dict[str, str]:
+    """Return the name in the file of each output of the kind."""
+    there = [one.name for one in session.get_outputs()]
+    if told.outputs:
+        lacking = [name for name in told.outputs.values() if name not in there]
+        if lacking:
+            raise WeightsError(
+                f"network lacks an output: expected {lacking[0]!r}, got {', '.join(there)}. "
+                "Correct [output] outputs of the description."
+            )
+        return dict(told.outputs)
+    if all(name in there for name in ORDER[told.kind]):
+        return {name: name for name in ORDER[told.kind]}
+    return dict(zip(ORDER[told.kind], there, strict=False))
+
+
+def _tensor(
+    image: FloatArray, rules: InputRules, size: tuple[int, int] | None
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Return the input, a batch of one, and height and width that the image has in it."""
+    values: Array = np.asarray(image, np.float32)
+    size = size or (values.shape[0], values.shape[1])
+    if values.shape[:2] != size:
+        values = np.stack([_resized(values[..., i], size) for i in range(3)], axis=-1)
+    if rules.channels == 1:
+        values = values.mean(axis=-1, keepdims=True)
+    if rules.normalise == "percentile":
+        low, high = np.percentile(values, rules.percentiles)
+        values = (values - low) / max(float(high - low), 1e-6)
+    elif rules.normalise == "zero-mean":
+        values = (values - values.mean()) / max(float(values.std()), 1e-6)
+    values = values * (rules.range[1] - rules.range[0]) + rules.range[0]
+    mean = np.array(rules.mean or (0.0,), np.float32)
+    values = (values - mean) / np.array(rules.std or (1.0,), np.float32)
+    pad = [(0, -n % rules.multiple) for n in size]
+    values = np.pad(values, (*pad, (0, 0)))
+    if rules.layout == "NCHW":
+        values = np.moveaxis(values, -1, 0)
+    return np.ascontiguousarray(values[None], np.float32), size
+
+
+def _resized(channel: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    picture = Image.fromarray(channel, "F")
+    return np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR), np.float32)
+
+
+def _first_line(err: Exception) -> str:
+    return (str(err).strip().splitlines() or [type(err).__name__])[0].rstrip(".")[:200]

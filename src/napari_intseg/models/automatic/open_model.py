@@ -1,0 +1,62 @@
+"""One way to load whatever segments without clicks: a file, a folder or a name."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from napari_intseg.errors import UnknownModelError
+from napari_intseg.models.automatic.bioimage import NAMES
+from napari_intseg.models.automatic.start_model import StartModel
+
+NAMED: dict[str, str] = {}
+"""Models by name, as ``module:function``; the function is called with ``device=``."""
+
+KINDS = (
+    "an ONNX file with its description beside it, a package of the BioImage Model Zoo (rdf.yaml), "
+    "a folder as the Hugging Face hub has them (config.json)"
+)
+
+
+def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
+    """Load a model that segments without clicks; nothing is fetched.
+
+    Parameters
+    ----------
+    where : str or Path
+        An ONNX file with its description beside it, a package of the BioImage Model Zoo, a folder
+        as the Hugging Face hub has them, or a name of `NAMED`.
+    device : str, default "auto"
+
+    Raises
+    ------
+    UnknownModelError
+        If it is none of these.
+    MissingExtraError, WeightsError, DeviceError
+        As the loader of its kind says.
+    """
+    name, _, rest = str(where).partition(":")
+    path = Path(where).expanduser()
+    if name in NAMED and not path.exists():
+        module, function = NAMED[name].split(":")
+        build: Callable[..., StartModel] = getattr(import_module(module), function)
+        return build(rest, device=device)
+    loader = _loader_of(path)
+    if loader is None:
+        names = f", or one of {', '.join(NAMED)}" if NAMED else ""
+        raise UnknownModelError(
+            f"no model that segments without clicks: expected {KINDS}{names}, got {str(where)!r}. "
+            "Check the path."
+        )
+    return loader(path, device=device)
+
+
+def _loader_of(path: Path) -> Callable[..., StartModel] | None:
+    from napari_intseg.models.automatic import automatic, bioimage, exported
+
+    if path.suffix.lower() == ".onnx":
+        return exported.load_exported
+    if path.suffix.lower() in (".yaml", ".yml") or any((path / name).is_file() for name in NAMES):
+        return bioimage.load_bioimage
+    if (path / "config.json").is_file():
+        return automatic.load_folder
+    return None

@@ -1,0 +1,340 @@
+"""How each kind of output of an exported network becomes objects."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_intseg.core.segmenter import Array, sigmoid
+from napari_intseg.errors import WeightsError
+from napari_intseg.models.automatic.clustering import (
+    PanopticRules,
+    SpatialRules,
+    grow_metric_seeds,
+    mean_shift,
+    panoptic,
+    spatial_embeddings,
+)
+from napari_intseg.models.automatic.description import Description
+from napari_intseg.models.automatic.findings import RawFinding
+from napari_intseg.models.automatic.preparation import Frame
+from napari_intseg.models.automatic.proposals import (
+    BoxRules,
+    choose_by_peak,
+    follow_flows,
+    from_boxes,
+    from_distance,
+    from_list,
+    from_prototypes,
+    from_stars,
+    labels_to_findings,
+)
+
+ORDER: dict[str, tuple[str, ...]] = {
+    "classes": ("classes",),
+    "foreground": ("foreground",),
+    "instances": ("boxes", "labels", "scores", "masks"),
+    "embedding": ("embedding", "foreground"),
+    "spatial-embedding": ("maps",),
+    "distance": ("distance",),
+    "stars": ("prob", "distances"),
+    "flows": ("flows",),
+    "centre-offsets": ("classes", "heat", "offsets"),
+    "list": ("masks", "stop"),
+    "peaks": ("responses", "peak_maps", "proposals"),
+}
+"""Names of the outputs of each kind, in the order that is taken where they are not given."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """What a network answered for one image.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        By the names of `ORDER`, without the first axis where that is a batch of one.
+    told : Description
+    frame : Frame
+        Sizes of image and input.
+    threshold : float or None
+        That a person gave.
+    """
+
+    arrays: Mapping[str, Array]
+    told: Description
+    frame: Frame
+    threshold: float | None = None
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an output."""
+        return name in self.arrays
+
+    def values(self, name: str) -> Array:
+        """Return an output as it is.
+
+        Raises
+        ------
+        WeightsError
+            If there is none.
+        """
+        if name not in self.arrays:
+            raise WeightsError(
+                f"network lacks an output: expected {name!r} for {self.told.kind!r}, got "
+                f"{', '.join(sorted(self.arrays)) or 'none'}. Name it under [output] outputs."
+            )
+        return self.arrays[name]
+
+    def maps(self, name: str, *, on_image: bool = False) -> NDArray[np.float32]:
+        """Return maps as float32 (C, h, w), on the grid of the input or of the image."""
+        raw = self.values(name)
+        raw = raw[None] if raw.ndim == 2 else raw
+        if raw.ndim != 3:
+            raise WeightsError(
+                f"output is no map: expected 2 or 3 axes of {name!r}, got shape {raw.shape}. "
+                "Name another output, or declare another kind."
+            )
+        if self.told.layout == "NHWC" and self.values(name).ndim == 3:
+            raw = np.moveaxis(raw, -1, 0)
+        tensor = torch.from_numpy(np.ascontiguousarray(raw, np.float32))
+        out = self.frame.back(tensor) if on_image else self.frame.on_input(tensor)
+        return np.asarray(out.numpy(), np.float32)
+
+    def number(self, name: str, default: Any) -> Any:
+        """Return a parameter, in the type of its default.
+
+        Raises
+        ------
+        WeightsError
+            If it is of another type.
+        """
+        given = self.told.parameters.get(name, default)
+        if name == "threshold" and self.threshold is not None:
+            return self.threshold
+        if isinstance(given, bool) != isinstance(default, bool) or not isinstance(
+            given, (int, float)
+        ):
+            raise WeightsError(
+                f"parameter is no number: expected one like {default!r} for {name!r}, got "
+                f"{given!r}. Correct the description."
+            )
+        return type(default)(given)
+
+
+def _probabilities(maps: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
+    if activation == "softmax":
+        shifted = np.exp(maps - maps.max(axis=0))
+        return np.asarray(shifted / shifted.sum(axis=0), np.float32)
+    return np.asarray(sigmoid(maps), np.float32) if activation == "sigmoid" else maps
+
+
+def _classes(out: Outputs) -> list[RawFinding]:
+    maps = out.maps("classes", on_image=True)
+    single = len(maps) == 1
+    usual = "sigmoid" if single else "softmax"
+    prob = _probabilities(maps, str(out.told.parameters.get("activation", usual)))
+    if single:
+        owner = np.where(prob[0] > out.number("threshold", 0.5), 1, 0)
+        best, kinds = prob[0], [1]
+    else:
+        owner, best = prob.argmax(axis=0), prob.max(axis=0)
+        kinds = np.unique(owner).tolist()
+    apart = bool(out.number("apart", False))
+    least = int(out.number("min_px", 1))
+    found = []
+    for kind in kinds:
+        if apart and kind == 0:
+            continue
+        pieces, count = ndimage.label(owner == kind) if apart else (owner == kind, 1)
+        sizes = np.bincount(np.asarray(pieces, np.int64).ravel(), minlength=count + 1)
+        for number in range(1, count + 1):
+            if sizes[number] >= least:
+                mask = np.asarray(pieces == number)
+                found.append(RawFinding(int(kind), float(best[mask].mean()), mask))
+    least_score = 0.0 if single else out.number("threshold", 0.0)
+    return [one for one in found if one.score >= least_score]
+
+
+def _foreground_and_edges(out: Outputs) -> list[RawFinding]:
+    """Read a map of objects and perhaps one of the edges between them."""
+    from skimage.segmentation import watershed
+
+    usual = str(out.told.parameters.get("activation", "sigmoid"))
+    prob = _probabilities(out.maps("foreground"), usual)
+    least = out.number("threshold", 0.5)
+    inside = prob[0] > least
+    apart = inside & (prob[1] < out.number("edge_threshold", 0.5)) if len(prob) > 1 else inside
+    seeds, _ = ndimage.label(apart)
+    grown = watershed(-prob[0], seeds, mask=inside)  # type: ignore[no-untyped-call]
+    labels = np.asarray(grown, np.int32)
+    sizes = np.bincount(labels.ravel())
+    labels[sizes[labels] < out.number("min_px", 20)] = 0
+    numbers = range(1, int(labels.max(initial=0)) + 1)
+    scores = np.asarray(ndimage.mean(prob[0], labels, numbers), np.float64)
+    return labels_to_findings(labels, np.nan_to_num(scores).tolist())
+
+
+def _instances(out: Outputs) -> list[RawFinding]:
+    boxes = np.asarray(out.values("boxes"), np.float32).reshape(-1, 4)
+    if out.told.parameters.get("boxes_as") == "centre":
+        middle, half = boxes[:, :2], boxes[:, 2:] / 2
+        boxes = np.concatenate([middle - half, middle + half], axis=1)
+    elif out.told.parameters.get("boxes_as") == "rows":
+        boxes = boxes[:, [1, 0, 3, 2]]
+    if out.number("relative", False):
+        boxes = boxes * np.tile(np.array(out.frame.size[::-1], np.float32), 2)
+    scores = np.asarray(out.values("scores"), np.float32)
+    labels = np.asarray(out.values("labels"), np.int64).ravel() if out.has("labels") else None
+    if scores.ndim == 2:  # one a class, the first of them background
+        first = int(out.number("background_first", True))
+        labels = scores[:, first:].argmax(axis=1) + first
+        scores = scores[:, first:].max(axis=1)
+    if out.has("mask_scores"):
+        scores = scores * np.asarray(out.values("mask_scores"), np.float32).ravel()
+    labels = np.ones(len(scores), np.int64) if labels is None else labels
+    rules = BoxRules(
+        out.number("threshold", 0.5), out.number("overlap", 0.5), out.number("most", 100),
+        out.number("mask_threshold", 0.5),
+    )  # fmt: skip
+    masks = _masks_of(out, boxes, labels)
+    return from_boxes(boxes, scores, labels, masks, shape=out.frame.size, rules=rules)
+
+
+def _masks_of(out: Outputs, boxes: Array, labels: Array) -> Array:
+    if out.has("prototypes"):
+        prototypes = out.maps("prototypes")
+        weights = np.asarray(out.values("coefficients"), np.float32)
+        return from_prototypes(prototypes, weights, boxes)
+    masks = np.asarray(out.values("masks"), np.float32)
+    if masks.ndim == 4:  # one a class, or one for all
+        masks = masks[np.arange(len(masks)), labels if masks.shape[1] > 1 else 0]
+    if out.told.parameters.get("activation") == "sigmoid":
+        masks = np.asarray(sigmoid(masks), np.float32)
+    if masks.shape[1:] == tuple(out.frame.padded):
+        masks = masks[:, : out.frame.size[0], : out.frame.size[1]]
+    return masks
+
+
+def _embedding(out: Outputs) -> list[RawFinding]:
+    embedding = out.maps("embedding")
+    least = out.number("min_px", 20)
+    if out.has("seediness"):
+        seeds = out.maps("seediness")[0]
+        labels, scores = grow_metric_seeds(
+            embedding, seeds, diversity=out.number("diversity", 0.3),
+            similarity=out.number("similarity", 0.5), least=out.number("threshold", 0.1),
+        )  # fmt: skip
+        return labels_to_findings(labels, scores)
+    labels = mean_shift(
+        embedding, _is_foreground(out), bandwidth=out.number("bandwidth", 1.5), min_px=least,
+        on_sphere=out.number("on_sphere", False),
+    )  # fmt: skip
+    return labels_to_findings(labels)
+
+
+def _is_foreground(out: Outputs) -> NDArray[np.bool_]:
+    maps = out.maps("foreground")
+    if len(maps) > 1:
+        return np.asarray(maps.argmax(axis=0) > 0)
+    prob = _probabilities(maps, str(out.told.parameters.get("activation", "sigmoid")))
+    return np.asarray(prob[0] > out.number("threshold", 0.5))
+
+
+def _spatial(out: Outputs) -> list[RawFinding]:
+    maps = out.maps("maps")
+    widths = out.number("sigmas", 1)
+    rules = SpatialRules(
+        step=out.number("step", 1 / 1023), least_seed=out.number("threshold", 0.9),
+        min_px=out.number("min_px", 128), min_left=out.number("min_left", 128),
+    )  # fmt: skip
+    seeds = np.asarray(sigmoid(maps[2 + widths]), np.float32)
+    labels, scores = spatial_embeddings(maps[:2], maps[2 : 2 + widths], seeds, rules)
+    return labels_to_findings(labels, scores)
+
+
+def _distance(out: Outputs) -> list[RawFinding]:
+    labels = from_distance(
+        out.maps("distance")[0], least=out.number("threshold", 0.5), window=out.number("window", 5),
+        min_px=out.number("min_px", 20),
+    )  # fmt: skip
+    return labels_to_findings(labels)
+
+
+def _stars(out: Outputs) -> list[RawFinding]:
+    prob, distances = out.values("prob"), out.values("distances")
+    prob = prob.squeeze()
+    if out.told.layout == "NCHW":
+        distances = np.moveaxis(distances, 0, -1)
+    found = from_stars(
+        np.asarray(prob, np.float32), np.asarray(distances, np.float32),
+        grid=out.number("grid", 1), threshold=out.number("threshold", 0.5),
+        overlap=out.number("overlap", 0.4), shape=(out.frame.padded[0], out.frame.padded[1]),
+    )  # fmt: skip
+    height, width = out.frame.size
+    cut = [(one, one.mask[:height, :width]) for one in found if one.mask is not None]
+    return [RawFinding(one.kind, one.score, mask) for one, mask in cut if mask.any()]
+
+
+def _flows(out: Outputs) -> list[RawFinding]:
+    maps = out.maps("flows")  # Cellpose: along rows, along columns, logit of being a cell
+    inside = maps[2] > out.number("threshold", 0.0)
+    scale = out.number("flow_scale", 5.0)  # they are trained on five times the flow
+    labels = follow_flows(maps[:2] / scale, inside, min_px=out.number("min_px", 15))
+    return labels_to_findings(labels)
+
+
+def _centre_offsets(out: Outputs) -> list[RawFinding]:
+    maps = out.maps("classes")
+    given = out.told.parameters.get("things", range(1, len(maps)))
+    things = frozenset(int(kind) for kind in given)
+    rules = PanopticRules(
+        least=out.number("threshold", 0.1), window=out.number("window", 7),
+        min_stuff_px=out.number("min_stuff_px", 2048),
+    )  # fmt: skip
+    labels, segments = panoptic(
+        maps.argmax(axis=0), out.maps("heat")[0], out.maps("offsets"), things, rules
+    )
+    kinds = [segments[number][0] for number in sorted(segments)]
+    return labels_to_findings(labels, [segments[n][1] for n in sorted(segments)], kinds)
+
+
+def _list(out: Outputs) -> list[RawFinding]:
+    masks = out.maps("masks")
+    usual = str(out.told.parameters.get("activation", "none"))
+    kinds = np.asarray(out.values("labels"), np.int64).ravel() if out.has("labels") else None
+    return from_list(
+        _probabilities(masks, usual), np.asarray(out.values("stop"), np.float32).ravel(), kinds,
+        threshold=out.number("threshold", 0.5),
+    )  # fmt: skip
+
+
+def _peaks(out: Outputs) -> list[RawFinding]:
+    responses, peaks = out.maps("responses"), out.maps("peak_maps")
+    proposals = out.maps("proposals") > 0.5
+    kinds = np.asarray(out.values("labels"), np.int64).ravel() if out.has("labels") else None
+    found = []
+    for i, peak in enumerate(peaks):
+        kind = 0 if kinds is None else int(kinds[i])
+        best = choose_by_peak(peak, responses[min(kind, len(responses) - 1)], proposals)
+        found.append(RawFinding(kind, 1.0, proposals[best]))
+    return found
+
+
+READERS: dict[str, Callable[[Outputs], list[RawFinding]]] = {
+    "classes": _classes,
+    "foreground": _foreground_and_edges,
+    "instances": _instances,
+    "embedding": _embedding,
+    "spatial-embedding": _spatial,
+    "distance": _distance,
+    "stars": _stars,
+    "flows": _flows,
+    "centre-offsets": _centre_offsets,
+    "list": _list,
+    "peaks": _peaks,
+}
+"""By the kind of a description; masks are on the grid of the input or of the image."""

@@ -1,0 +1,452 @@
+"""From candidate objects to masks: boxes with masks, prototypes, stars, lists, peaks, distances."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_intseg.core.prompts import Box
+from napari_intseg.core.segmenter import BoolArray, FloatArray, sigmoid
+from napari_intseg.models.automatic.findings import RawFinding
+
+Labels = NDArray[np.int32]
+Ints = NDArray[np.int64]
+
+_MOST_STARS = 20_000
+"""Candidates whose outlines are drawn at most, the surest: more are never objects of one image."""
+
+
+def box_overlap(one: FloatArray, others: FloatArray) -> FloatArray:
+    """Return intersection over union of a box with others, all ``x0 y0 x1 y1``."""
+    low = np.maximum(one[:2], others[:, :2])
+    high = np.minimum(one[2:], others[:, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    areas = np.prod(np.clip(others[:, 2:] - others[:, :2], 0, None), axis=1)
+    own = np.prod(np.clip(one[2:] - one[:2], 0, None))
+    return np.asarray(shared / np.maximum(own + areas - shared, 1e-12))
+
+
+def suppress(
+    boxes: FloatArray, scores: FloatArray, kinds: Ints, *, overlap: float = 0.5, most: int = 100
+) -> Ints:
+    """Return which boxes stay: of one class, none overlaps a surer one that stays.
+
+    Parameters
+    ----------
+    boxes : ndarray of float, shape (N, 4)
+        ``x0 y0 x1 y1``.
+    scores : ndarray of float, shape (N,)
+    kinds : ndarray of int, shape (N,)
+    overlap : float, default 0.5
+        Intersection over union above which the less sure one goes.
+    most : int, default 100
+
+    Returns
+    -------
+    ndarray of int
+        Indices, the surest first.
+    """
+    left = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    while len(left) and len(kept) < most:
+        best, left = int(left[0]), left[1:]
+        kept.append(best)
+        covered = box_overlap(boxes[best], boxes[left]) > overlap
+        left = left[~(covered & (kinds[left] == kinds[best]))]
+    return np.array(kept, np.int64)
+
+
+def paste(mask: FloatArray, box: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Return a box's mask on the image's grid, bilinear, 0 outside [1]_.
+
+    Parameters
+    ----------
+    mask : ndarray of float, shape (m, n)
+        Its pixels share the box evenly.
+    box : ndarray of float, shape (4,)
+        ``x0 y0 x1 y1`` in pixels from the image's edge: the first pixel is from 0 to 1.
+    shape : (int, int)
+
+    References
+    ----------
+    .. [1] He, K. et al. "Mask R-CNN", arXiv:1703.06870.
+    """
+    out = np.zeros(shape, np.float32)
+    x0, y0, x1, y1 = (float(v) for v in box)
+    first = max(0, int(np.floor(y0))), max(0, int(np.floor(x0)))
+    end = min(shape[0], int(np.ceil(y1))), min(shape[1], int(np.ceil(x1)))
+    if x1 <= x0 or y1 <= y0 or first[0] >= end[0] or first[1] >= end[1]:
+        return out
+    rows = (np.arange(first[0], end[0]) + 0.5 - y0) / (y1 - y0) * mask.shape[0] - 0.5
+    cols = (np.arange(first[1], end[1]) + 0.5 - x0) / (x1 - x0) * mask.shape[1] - 0.5
+    grid = np.meshgrid(rows, cols, indexing="ij")
+    values = ndimage.map_coordinates(
+        np.asarray(mask, np.float32), grid, order=1, mode="grid-constant"
+    )
+    out[first[0] : end[0], first[1] : end[1]] = values
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRules:
+    """Numbers of `from_boxes`; the defaults are those of Mask R-CNN's published code.
+
+    Parameters
+    ----------
+    threshold : float
+        Least score.
+    overlap, most
+        As of `suppress`.
+    mask_threshold : float
+        Of the masks' probabilities.
+    """
+
+    threshold: float = 0.5
+    overlap: float = 0.5
+    most: int = 100
+    mask_threshold: float = 0.5
+
+
+def from_boxes(
+    boxes: FloatArray,
+    scores: FloatArray,
+    kinds: Ints,
+    masks: FloatArray,
+    *,
+    shape: tuple[int, int],
+    rules: BoxRules | None = None,
+) -> list[RawFinding]:
+    """Return what detectors with masks found, the surest first.
+
+    Parameters
+    ----------
+    boxes, scores, kinds
+        As of `suppress`. For networks that score their masks (MS R-CNN), scores are multiplied
+        by those before.
+    masks : ndarray of float, shape (N, m, n) or (N, H, W)
+        Probabilities, of each box, or of the whole image where it has the image's shape.
+    shape : (int, int)
+        Of the image.
+    rules : BoxRules, optional
+    """
+    rules = rules or BoxRules()
+    sure = np.flatnonzero(scores >= rules.threshold)
+    found = []
+    kept = suppress(boxes[sure], scores[sure], kinds[sure], overlap=rules.overlap, most=rules.most)
+    for i in sure[kept]:
+        whole = masks.shape[1:] == shape
+        prob = masks[i] if whole else paste(masks[i], boxes[i], shape)
+        mask = np.asarray(prob > rules.mask_threshold)
+        if mask.any():
+            found.append(RawFinding(int(kinds[i]), float(scores[i]), mask, _box(boxes[i])))
+    return found
+
+
+def _box(box: FloatArray) -> Box:
+    x0, y0, x1, y1 = (float(v) for v in box)
+    # from edges of pixels to their centres
+    return Box(y0 - 0.5, x0 - 0.5, max(y1, y0) - 0.5, max(x1, x0) - 0.5)
+
+
+def from_prototypes(prototypes: FloatArray, weights: FloatArray, boxes: FloatArray) -> FloatArray:
+    """Return masks as sums of prototypes, cropped to their boxes, as YOLACT does [1]_.
+
+    Parameters
+    ----------
+    prototypes : ndarray of float, shape (K, H, W)
+    weights : ndarray of float, shape (N, K)
+    boxes : ndarray of float, shape (N, 4)
+        In pixels of the prototypes.
+
+    Returns
+    -------
+    ndarray of float, shape (N, H, W)
+        Probabilities.
+
+    References
+    ----------
+    .. [1] Bolya, D. et al. "YOLACT", arXiv:1904.02689.
+    """
+    masks = sigmoid(np.tensordot(weights, prototypes, axes=1).astype(np.float32))
+    return masks * _inside(boxes, (prototypes.shape[1], prototypes.shape[2]))
+
+
+def from_proposal_embeddings(
+    pixels: FloatArray, proposals: FloatArray, margins: FloatArray, boxes: FloatArray
+) -> FloatArray:
+    """Return masks of the pixels whose embedding is near that of a proposal, as EmbedMask [1]_.
+
+    Parameters
+    ----------
+    pixels : ndarray of float, shape (D, H, W)
+    proposals : ndarray of float, shape (N, D)
+    margins : ndarray of float, shape (N,)
+        Standard deviations of the objects.
+    boxes : ndarray of float, shape (N, 4)
+        In pixels of the embedding.
+
+    References
+    ----------
+    .. [1] Ying, H. et al. "EmbedMask", arXiv:1912.01954.
+    """
+    squared = ((pixels[None] - proposals[:, :, None, None]) ** 2).sum(axis=1)
+    masks = np.exp(-squared / (2 * np.maximum(margins, 1e-6)[:, None, None] ** 2))
+    return np.asarray(masks * _inside(boxes, (pixels.shape[1], pixels.shape[2])), np.float32)
+
+
+def _inside(boxes: FloatArray, shape: tuple[int, int]) -> BoolArray:
+    rows, cols = np.arange(shape[0])[None, :] + 0.5, np.arange(shape[1])[None, :] + 0.5
+    in_rows = (rows >= boxes[:, 1:2]) & (rows <= boxes[:, 3:4])
+    in_cols = (cols >= boxes[:, 0:1]) & (cols <= boxes[:, 2:3])
+    return np.asarray(in_rows[:, :, None] & in_cols[:, None, :])
+
+
+def from_list(
+    masks: FloatArray,
+    stop: FloatArray,
+    kinds: Ints | None = None,
+    *,
+    threshold: float = 0.5,
+    mask_threshold: float = 0.5,
+) -> list[RawFinding]:
+    """Return objects that a recurrent network tells one after the other [1]_ [2]_.
+
+    The list ends before the first whose score is below the threshold. Where masks overlap, a
+    pixel is that of the likelier one.
+
+    Parameters
+    ----------
+    masks : ndarray of float, shape (T, H, W)
+        Probabilities.
+    stop : ndarray of float, shape (T,)
+        Probability that there is one more object.
+    kinds : ndarray of int, shape (T,), optional
+
+    References
+    ----------
+    .. [1] Salvador, A. et al. "Recurrent neural networks for semantic instance segmentation",
+       arXiv:1712.00617.
+    .. [2] Ren, M., Zemel, R. "End-to-end instance segmentation with recurrent attention",
+       arXiv:1605.09410.
+    """
+    below = np.flatnonzero(stop < threshold)
+    count = int(below[0]) if len(below) else len(stop)
+    if count == 0:
+        return []
+    owner = masks[:count].argmax(axis=0)
+    found = []
+    for t in range(count):
+        mask = np.asarray((owner == t) & (masks[t] > mask_threshold))
+        if mask.any():
+            found.append(RawFinding(0 if kinds is None else int(kinds[t]), float(stop[t]), mask))
+    return found
+
+
+def find_peaks(response: FloatArray, *, window: int = 3, count: int | None = None) -> Ints:
+    """Return the peaks of a class's response map, (N, 2) rows and columns, the highest first.
+
+    A peak is the highest in its window and above the map's median, as in [1]_. With a count, as
+    [2]_ predicts it from a density map, at most so many are kept.
+
+    References
+    ----------
+    .. [1] Zhou, Y. et al. "Weakly supervised instance segmentation using class peak response",
+       arXiv:1804.00880.
+    .. [2] Cholakkal, H. et al. "Object counting and instance segmentation with image-level
+       supervision", arXiv:1903.02494.
+    """
+    highest = ndimage.maximum_filter(response, window, mode="constant", cval=-np.inf)
+    top = (highest == response) & (response > np.median(response))
+    order = np.argsort(-response[top], kind="stable")
+    return np.asarray(np.argwhere(top)[order[:count]], np.int64)
+
+
+def choose_by_peak(
+    peak: FloatArray,
+    class_response: FloatArray,
+    proposals: BoolArray,
+    *,
+    inside: float = 0.8,
+    background: float = 0.3,
+) -> int:
+    """Return which proposal fits a peak response map best [1]_.
+
+    A proposal scores by the response inside it and on its edge, less what of it lies on the
+    class's background; both maps sum to 1, so that the weights hold for images of any size.
+
+    Parameters
+    ----------
+    peak, class_response : ndarray of float, shape (H, W)
+        Of one peak, and of its class.
+    proposals : ndarray of bool, shape (N, H, W)
+    inside, background : float
+        Weights, chosen on validation data by the paper.
+
+    References
+    ----------
+    .. [1] Zhou, Y. et al., arXiv:1804.00880, equation 5.
+    """
+    peak = np.asarray(peak, np.float64)
+    peak = peak / max(float(peak.sum()), 1e-12)
+    empty = class_response < class_response.mean()
+    empty = empty / max(1, np.count_nonzero(empty))
+    cross = ndimage.generate_binary_structure(2, 1)
+    scores = []
+    for mask in proposals:
+        edge = ndimage.binary_dilation(mask, cross) & ~ndimage.binary_erosion(mask, cross)
+        overlap = inside * peak[mask].sum() + peak[edge].sum()
+        scores.append(overlap - background * empty[mask].sum())
+    return int(np.argmax(scores))
+
+
+def from_stars(
+    prob: FloatArray,
+    distances: FloatArray,
+    *,
+    grid: int = 1,
+    threshold: float = 0.5,
+    overlap: float = 0.4,
+    shape: tuple[int, int] | None = None,
+) -> list[RawFinding]:
+    """Return star-convex objects: distances along rays, the surest first [1]_.
+
+    A candidate goes where its outline shares more than `overlap` of the smaller one with a surer
+    object.
+
+    Parameters
+    ----------
+    prob : ndarray of float, shape (h, w)
+        Of being inside an object, far from its edge.
+    distances : ndarray of float, shape (h, w, R)
+        In pixels of the image, along R directions from right on, in steps of 2π / R.
+    grid : int
+        Pixels of the image a pixel of the maps stands for.
+    threshold, overlap : float
+        The defaults are those of the published code.
+    shape : (int, int), optional
+        Of the image.
+
+    References
+    ----------
+    .. [1] Schmidt, U. et al. "Cell detection with star-convex polygons", arXiv:1806.03535.
+    """
+    from skimage.draw import polygon
+
+    height, width = shape or (prob.shape[0] * grid, prob.shape[1] * grid)
+    angles = 2 * np.pi * np.arange(distances.shape[-1]) / distances.shape[-1]
+    places = np.argwhere(prob > threshold)
+    order = np.argsort(-prob[prob > threshold], kind="stable")[:_MOST_STARS]
+    found: list[RawFinding] = []
+    owner = np.zeros((height, width), np.int32)
+    areas: list[int] = []
+    for i in order:
+        row, col = places[i]
+        length = np.maximum(distances[row, col], 1e-3)
+        rows, cols = polygon(  # type: ignore[no-untyped-call]
+            row * grid + length * np.sin(angles), col * grid + length * np.cos(angles),
+            (height, width),
+        )  # fmt: skip
+        if not len(rows):
+            continue
+        shared = np.bincount(owner[rows, cols], minlength=len(areas) + 1)[1:]
+        smaller = np.minimum(np.array(areas, np.int64), len(rows))
+        if (shared > overlap * smaller).any():
+            continue
+        mask = np.zeros((height, width), bool)
+        mask[rows, cols] = True
+        found.append(RawFinding(0, float(prob[row, col]), mask))
+        areas.append(len(rows))
+        free = owner[rows, cols] == 0
+        owner[rows[free], cols[free]] = len(areas)
+    return found
+
+
+def from_distance(
+    distance: FloatArray, *, least: float = 0.5, window: int = 5, min_px: int = 1
+) -> Labels:
+    """Return objects of a predicted distance to the edge: a basin round each of its peaks.
+
+    Parameters
+    ----------
+    distance : ndarray of float, shape (H, W)
+        0 outside objects, rising to their middles.
+    least : float
+        Pixels with less are background.
+    window : int
+        Side of the square in which a peak must be the highest.
+    min_px : int
+        Smaller objects are left out.
+
+    References
+    ----------
+    .. [1] Bai, M., Urtasun, R. "Deep watershed transform for instance segmentation",
+       arXiv:1611.08303.
+    """
+    from skimage.segmentation import watershed
+
+    inside = distance > least
+    highest = ndimage.maximum_filter(distance, window) == distance
+    marks, _ = ndimage.label(highest & inside, np.ones((3, 3)))
+    labels = np.asarray(
+        watershed(-distance, marks, mask=inside),  # type: ignore[no-untyped-call]
+        np.int32,
+    )
+    sizes = np.bincount(labels.ravel())
+    labels[sizes[labels] < min_px] = 0
+    return labels
+
+
+def follow_flows(
+    flows: FloatArray, inside: BoolArray, *, steps: int = 200, min_px: int = 15
+) -> Labels:
+    """Return objects whose pixels flow to one place, as Cellpose's [1]_.
+
+    Parameters
+    ----------
+    flows : ndarray of float, shape (2, H, W)
+        Along rows and columns, of length 1 inside objects.
+    inside : ndarray of bool, shape (H, W)
+    steps : int
+        Of one pixel; published code takes 200.
+    min_px : int
+        Smaller objects are left out; 15 as in the published code.
+
+    References
+    ----------
+    .. [1] Stringer, C. et al. "Cellpose: a generalist algorithm for cellular segmentation",
+       Nature Methods 18, 2021.
+    """
+    out = np.zeros(inside.shape, np.int32)
+    if not inside.any():
+        return out
+    most = np.array(inside.shape)[:, None] - 1.0
+    at = np.stack(np.nonzero(inside)).astype(np.float64)
+    field = np.asarray(flows * inside, np.float64)
+    for _ in range(steps):
+        moved = [ndimage.map_coordinates(one, at, order=1, mode="nearest") for one in field]
+        at = np.clip(at + np.stack(moved), 0, most)
+    ends = np.rint(at).astype(np.int64)
+    heat = np.zeros(inside.shape, np.int64)
+    np.add.at(heat, tuple(ends), 1)
+    # ends of one object scatter over a few pixels: those that touch are one
+    wells, _ = ndimage.label(
+        ndimage.uniform_filter((heat > 0).astype(float), 3) > 0, np.ones((3, 3))
+    )
+    out[inside] = wells[tuple(ends)]
+    sizes = np.bincount(out.ravel())
+    out[sizes[out] < min_px] = 0
+    return out
+
+
+def labels_to_findings(
+    labels: Labels, scores: Sequence[float] = (), kinds: Sequence[int] = ()
+) -> list[RawFinding]:
+    """Return each number of a label image as a finding; scores and classes by number, from 1."""
+    found = []
+    for number in np.unique(labels[labels > 0]).tolist():
+        score = scores[number - 1] if scores else 1.0
+        kind = kinds[number - 1] if kinds else 0
+        found.append(RawFinding(int(kind), float(score), labels == number))
+    return found
