@@ -467,6 +467,9 @@ class Soak:
         elif self.rng.random() < 0.5:
             image_controller.labels.data = np.asarray(image_controller.labels.data).astype(np.int32)
         else:
+            image_controller.labels.selected_label = (
+                1  # napari itself fails on one that has no room
+            )
             image_controller.labels.data = np.zeros(SHAPE, np.uint16)
 
     def do_scale(self) -> None:

@@ -98,6 +98,28 @@ class TestNextImage:
         controller.new_object()
         assert "Split the layer first" in said.failures[-1]
 
+    @pytest.mark.parametrize("axes", [2, 4])
+    def test_of_other_axes_while_a_propagation_runs_it_is_told(
+        self, controller, begun, boxes, settle, said, pump, toy, axes
+    ):
+        controller.image_controller.points.add((5, 30, 35))
+        settle()
+        heard = []  # what is shown while work ends, as a panel asks
+        controller.signals.progressed.connect(
+            lambda *_: heard.append(
+                controller.image_controller is None or controller.image_controller.displayed_slice
+            )
+        )
+        toy.gate.clear()
+        controller.propagate()
+        assert controller.is_propagating
+        begun.data = np.zeros((3, *boxes.shape) if axes == 4 else boxes.shape[1:], np.uint8)
+        toy.gate.set()
+        assert heard
+        assert controller.image_controller is None
+        assert "was replaced" in said.failures[-1]
+        pump.until(lambda: controller.worker.is_idle)
+
 
 class TestDockOpenedAgain:
     def test_goes_on_with_locks_history_and_a_new_object(
@@ -207,6 +229,19 @@ class TestHidden:
         image_controller.points.visible = True
         controller.viewer.dims.set_point(0, 5)
         assert len(image_controller.points.data) == 2
+
+    def test_points_replaced_by_fewer_are_read(self, controller, settle):
+        points = controller.image_controller.points
+        for place in ((5, 30, 35), (5, 32, 35), (5, 34, 35)):
+            points.add(place)
+        settle()
+        points.visible = False
+        points.data = np.array(points.data[:2])
+        settle()
+        assert points.symbol.shape == (2,)
+        assert len(controller.image_controller.session_store.sessions[0].clicks) == 1
+        points.visible = True
+        settle()
 
     def test_what_cannot_be_written_is_told_and_the_next_answer_drawn(
         self, controller, settle, said, monkeypatch

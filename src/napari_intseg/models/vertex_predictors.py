@@ -98,4 +98,4 @@ def _crop(image: FloatArray, ring: Points) -> tuple[Tensor, Points, Points]:
     rows = np.clip(np.rint(origin[0] + at), 0, image.shape[0] - 1).astype(int)
     cols = np.clip(np.rint(origin[1] + at), 0, image.shape[1] - 1).astype(int)
     seen = torch.from_numpy(np.ascontiguousarray(image[np.ix_(rows, cols)], np.float32))
-    return seen.permute(2, 0, 1)[None], origin, np.full(2, side)
+    return seen.permute(2, 0, 1)[None], origin, np.full((2,), side)

@@ -286,7 +286,7 @@ class _Run:
         self.options, self.sources, self.tasks, self.device = options, sources, tasks, device
         self.peers = peers
         self.precision = choose_training_precision(options.precision, device)
-        moved: Any = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        moved: Any = net.to(device, memory_format=torch.channels_last)
         self.net: Any = moved.train()
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         groups = parameter_groups(self.net, lr=options.full_rate, decay=0.01)

@@ -386,8 +386,8 @@ class ViewerController:
     def _lost(self, _text: Any = None) -> None:
         self._binders = {i: b for i, b in self._binders.items() if not b.is_closed}
         if self.image_controller is not None and self.image_controller.is_closed:
+            self.image_controller = None  # first: who hears of the end asks what is displayed
             self._stop_spread()
-            self.image_controller = None
         if self.image is not None and len(self.axes) != self.image.ndim:
             try:
                 self.axes = possible_axes(self.image)[0]
