@@ -34,6 +34,22 @@ def picture():
     return np.where(np.hypot(rows - 50, cols - 60) < 20, 200, 30).astype(np.uint8)
 
 
+def test_hidden_points_may_be_replaced_by_fewer(window, picture):
+    window.viewer.add_image(picture)
+    window.press(Qt.Key.Key_N)
+    points = window.controller.image_controller.points
+    for place in ((50, 60), (52, 60), (54, 60), (56, 60)):
+        points.add(place)
+    window.settle()
+    points.features["sign"] = ["positive", "negative", "positive", "positive"]
+    points.visible = False
+    points.data = np.array(points.data[2:])  # their looks change, and what was in view is gone
+    window.settle()
+    assert len(window.controller.image_controller.session_store.sessions[0].clicks) == 2
+    points.visible = True
+    breathe()
+
+
 def test_mouse_clicks_become_a_mask(window, picture):
     window.viewer.add_image(picture)
     window.widget.action_panel.new.click()

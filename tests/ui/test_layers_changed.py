@@ -230,19 +230,6 @@ class TestHidden:
         controller.viewer.dims.set_point(0, 5)
         assert len(image_controller.points.data) == 2
 
-    def test_points_replaced_by_fewer_are_read(self, controller, settle):
-        points = controller.image_controller.points
-        for place in ((5, 30, 35), (5, 32, 35), (5, 34, 35)):
-            points.add(place)
-        settle()
-        points.visible = False
-        points.data = np.array(points.data[:2])
-        settle()
-        assert points.symbol.shape == (2,)
-        assert len(controller.image_controller.session_store.sessions[0].clicks) == 1
-        points.visible = True
-        settle()
-
     def test_what_cannot_be_written_is_told_and_the_next_answer_drawn(
         self, controller, settle, said, monkeypatch
     ):
