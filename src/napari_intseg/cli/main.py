@@ -28,6 +28,7 @@ COMMANDS = (
     "replay",
     "agree",
     "workload",
+    "bundle",
     "serve",
 )
 """Sub-commands, each a module of this package with `HELP`, `DESCRIPTION`, `add_arguments(parser)`

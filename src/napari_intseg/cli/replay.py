@@ -32,7 +32,8 @@ one in the same folder with the same content. See docs/reference/journal.md.
 examples:
   napari-intseg replay liver.nii.gz ct.nii.gz
   napari-intseg replay cells_labels.tif.journal.jsonl cells.tif -o again.tif
-  napari-intseg replay ct.zarr/labels/liver"""
+  napari-intseg replay ct.zarr/labels/liver
+  napari-intseg replay --verify liver-bundle ct.nii.gz"""
 
 DIFFERENT = 1
 
@@ -44,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "image", type=Path, nargs="?", metavar="IMAGE", help="file, or folder of DICOM files"
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="JOURNAL is a folder that `napari-intseg bundle` wrote: tell whether the same labels "
+        "come out here, within its tolerance",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="LABELS", help="file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
@@ -65,6 +72,10 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 1 if the outcome differs from what the journal says.
     """
+    return _verify(args) if args.verify else _again(args)
+
+
+def _again(args: argparse.Namespace) -> int:
     from napari_intseg.io.write import check_fits, check_target, write_labels
     from napari_intseg.session.journal.replay import replay
 
@@ -99,6 +110,65 @@ def run(args: argparse.Namespace) -> int:
     for one in told:
         print(f"difference: {one}", file=sys.stderr)
     return DIFFERENT if told else 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    """Replay a bundle; returns 0 if the same labels come out within its tolerance, else 1."""
+    from napari_intseg.io.write import check_fits, check_target, write_labels
+    from napari_intseg.session.journal.bundle import environment, read_bundle
+    from napari_intseg.session.journal.replay import replay
+
+    bundle = read_bundle(args.journal)
+    args.image = args.image or bundle.image
+    args.journal = bundle.journal
+    if args.output is not None:
+        check_target(args.output, bundle.journal, args.image, overwrite=args.overwrite)
+    scan, told = find_scan(args, bundle.written)
+    if args.output is not None:
+        check_fits(args.output, scan.volume)
+    told += bundle.damaged
+    loader = _Loader(args.weights, args.device)
+    with progress_bar("replaying", "line", quiet=args.quiet) as show:
+        replayed = replay(bundle.written, scan.seen, loader, on_progress=show)
+    told += loader.differences
+    told += [one for one in replayed.differences if one not in replayed.moved]
+    labels = _labels(replayed, scan)
+    if bundle.labels is not None:
+        told += _beyond(labels, bundle.labels, scan.volume, bundle.tolerance)
+    else:
+        told += replayed.moved
+    if args.output is not None:
+        write_labels(args.output, labels, scan.volume, overwrite=args.overwrite)
+    if not args.quiet:
+        here = environment()
+        for name, then in bundle.environment.items():
+            if here.get(name, "none") != then:
+                print(f"{name}: {then} then, {here.get(name, 'none')} here")
+        print(f"{bundle.written.count} actions replayed")
+    for one in told:
+        print(f"difference: {one}", file=sys.stderr)
+    if not told and not args.quiet:
+        exact = "to the voxel" if not replayed.moved else f"within {bundle.tolerance:.2%} an object"
+        print(f"verified: the same labels come out here, {exact}")
+    return DIFFERENT if told else 0
+
+
+def _beyond(labels: "Labels", path: Path, volume: "Volume", tolerance: float) -> list[str]:
+    """Return what differs by more than a share of an object's voxels from labels in a file."""
+    import numpy as np
+
+    from napari_intseg.io.read import read_mask
+
+    wanted = read_mask(path, volume)
+    told = []
+    for label in sorted(set(np.unique(labels).tolist()) | set(np.unique(wanted).tolist())):
+        if label == 0:
+            continue
+        then = wanted == label
+        wrong = int(np.count_nonzero(then != (labels == label)))
+        if wrong > tolerance * max(1, int(np.count_nonzero(then))):
+            told.append(f"object {label}: {wrong} of {int(then.sum())} voxels are others")
+    return told
 
 
 def read_journal_or_labels(path: Path) -> "tuple[Written, Path | None]":

@@ -34,10 +34,13 @@ class Replayed:
         By time point, as they were at the end.
     differences : tuple of str
         Where the outcome is not what the journal says; empty if it is.
+    moved : tuple of str
+        Those of the differences that are about pixels of objects alone.
     """
 
     sessions: dict[int, Session]
     differences: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
 
 def replay(
@@ -85,7 +88,7 @@ def replay(
             ) from err
         if on_progress is not None:
             on_progress(number, total)
-    return Replayed(player.sessions, tuple(player.differences))
+    return Replayed(player.sessions, tuple(player.differences), tuple(player.moved))
 
 
 def labels_checksum(labels: Labels) -> str:
@@ -143,6 +146,7 @@ class _Player:
     sessions: dict[int, Session] = field(default_factory=dict)
     walks: dict[tuple[int, int], tuple[Walk, Iterator[Step]]] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
     is_old: bool = False  # from before views were denoised and clicks obeyed
 
     def do(self, line: Line) -> None:
@@ -230,7 +234,8 @@ class _Player:
         for label, count in line["voxels"].items():
             now = int(np.count_nonzero(labels == int(label)))
             told = f"{count} voxels then, {now} now"
-            self.differences.append(f"object {label}: {told if now != count else 'moved'}")
+            self.moved.append(f"object {label}: {told if now != count else 'moved'}")
+        self.differences += self.moved
 
 
 def _window_then(window: WindowChoice, volume: Volume) -> WindowChoice:
