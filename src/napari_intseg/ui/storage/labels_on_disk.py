@@ -259,8 +259,3 @@ def marks(shape: tuple[int, ...], dtype: DTypeLike = bool) -> Array:
         return np.zeros(shape, dtype)
     with tempfile.TemporaryFile(prefix="napari-intseg-") as file:
         return np.memmap(file, np.dtype(dtype), "w+", shape=shape)
-
-
-def window_of(data: Any, where: tuple[int | slice, ...]) -> Array:
-    """Return a part of any array; of numpy a view, of others only what is asked for is read."""
-    return np.asarray(data[where])
