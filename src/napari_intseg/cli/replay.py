@@ -239,7 +239,7 @@ def find_look(volume: "Volume", wanted: dict[str, Any]) -> RecordedView | None:
 
 def _looks(volume: "Volume", wanted: dict[str, Any]) -> Iterator[RecordedView]:
     """Go through the ways to see a volume that have the right shape and number of channels."""
-    from napari_intseg.io.layer_grid import nearest_order
+    from napari_intseg.io.hooks import nearest_order
 
     orders: list[tuple[int, ...]] = [()]
     if volume.ndim == 3 and (nearest := nearest_order(volume.affine)) != (0, 1, 2):
@@ -297,7 +297,7 @@ def find_scan(args: argparse.Namespace, written: "Written") -> tuple[Scan, list[
     IntSegError
         If the one that is named cannot be read.
     """
-    from napari_intseg.io.beside import SUFFIX
+    from napari_intseg.io.sidecar_files import SUFFIX
 
     if args.image is not None:
         return _open(args, args.image, written)

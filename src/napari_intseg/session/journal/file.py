@@ -11,7 +11,7 @@ from typing import Any
 from platformdirs import user_data_path
 
 from napari_intseg.errors import IntSegError
-from napari_intseg.io.beside import SUFFIX, as_text
+from napari_intseg.io.sidecar_files import SUFFIX, as_text
 from napari_intseg.session.journal.disk import THREAD, Appended, Forced, lock
 from napari_intseg.session.journal.image_signature import is_same_image
 from napari_intseg.session.journal.reader import Written, read_journal

@@ -4,7 +4,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Points
 
-from napari_intseg.io.layer_grid import KEY
+from napari_intseg.io.hooks import KEY
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.layers.layer_placement import lay
 from napari_intseg.ui.layers.layer_registry import find_free, note_made

@@ -18,7 +18,7 @@ from platformdirs import user_data_path
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
-from napari_intseg.io.layer_grid import KEY
+from napari_intseg.io.hooks import KEY
 from napari_intseg.io.source import Source
 from napari_intseg.io.zarr_store import check_array_folder
 from napari_intseg.ui.layers.image_axes import ImageAxes
