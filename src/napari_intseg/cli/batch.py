@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_intseg.cli import segment
-from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
-from napari_intseg.cli.outputs import write_report
+from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt, write_report
 from napari_intseg.errors import DataError, FileError
 
 if TYPE_CHECKING:

@@ -225,7 +225,7 @@ def find_look(volume: "Volume", wanted: dict[str, Any]) -> RecordedView | None:
     wanted : dict
         The signature of the image in the journal.
     """
-    from napari_intseg.session.journal.image_signature import image_signature, is_same_image
+    from napari_intseg.session.journal.file import image_signature, is_same_image
 
     for look in _looks(volume, wanted):
         found = image_signature(look.seen(volume))
@@ -322,7 +322,7 @@ def find_scan(args: argparse.Namespace, written: "Written") -> tuple[Scan, list[
 
 def _open(args: argparse.Namespace, path: Path, written: "Written") -> tuple[Scan, list[str]]:
     """Read a file and recognise in it what the session saw; say what is different."""
-    from napari_intseg.session.journal.image_signature import image_signature
+    from napari_intseg.session.journal.file import image_signature
 
     wanted = written.header.get("image")
     time = int(args.time if args.time is not None else (written.times or (0,))[-1])

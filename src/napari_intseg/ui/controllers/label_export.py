@@ -18,7 +18,7 @@ from napari_intseg.io.write import write_labels
 from napari_intseg.session.journal.recorder import Line, now
 from napari_intseg.session.journal.replay import about_labels
 from napari_intseg.ui.controllers.image_controller import ImageController
-from napari_intseg.ui.controllers.object_facts import names_of
+from napari_intseg.ui.controllers.object_actions import names_of
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.qt.signals import sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome
