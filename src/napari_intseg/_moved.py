@@ -19,6 +19,7 @@ ROOT = "napari_intseg"
 MODULES = {
     "cli.demo_cases": "cli.demo",
     "cli.outputs": "cli.output_forms",
+    "cli.start_set": "cli.start",
     "core.saving": "core.memory_limits",
     "core.settings": "core.segmenter",
     "core.taking": "core.segmenter",
