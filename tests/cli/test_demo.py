@@ -4,8 +4,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from napari_intseg.cli import demo, demo_cases
-from napari_intseg.cli.demo_cases import bright_structure, two_planes
+from napari_intseg.cli import demo
+from napari_intseg.cli.demo import bright_structure, two_planes
 from napari_intseg.cli.main import main
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError
@@ -28,7 +28,7 @@ def ball() -> tuple[Volume, np.ndarray]:
 def alone(tmp_path, monkeypatch):
     """A place without the shared folder and without a display."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(demo_cases.SHARED_VARIABLE, str(tmp_path / "nowhere"))
+    monkeypatch.setenv(demo.SHARED_VARIABLE, str(tmp_path / "nowhere"))
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
@@ -53,7 +53,7 @@ def test_demo_segments_real_images_and_the_phantom(alone, capsys):
 
 
 def test_demo_takes_a_volume_with_clicks_and_truth(alone, monkeypatch, capsys):
-    monkeypatch.setattr(demo_cases, "FLAT", ())
+    monkeypatch.setattr(demo, "FLAT", ())
     volume, truth = ball()
     write_array(alone / "v.nrrd", volume.data, volume)
     write_labels(alone / "t.nrrd", truth, volume)
@@ -82,8 +82,8 @@ def test_flat_pictures_stay_as_they_are():
 
 
 def test_demo_finds_a_real_volume(shared, monkeypatch):
-    monkeypatch.setenv(demo_cases.SHARED_VARIABLE, str(shared))
-    case = demo_cases.find_volume(None)
+    monkeypatch.setenv(demo.SHARED_VARIABLE, str(shared))
+    case = demo.find_volume(None)
     assert case.name == "ct"
     assert case.truth.sum() > 10_000
 

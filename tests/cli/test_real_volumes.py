@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_intseg import Session, load_model
-from napari_intseg.cli.demo_cases import VolumeCase, make_clicks
+from napari_intseg.cli.demo import VolumeCase, make_clicks
 from napari_intseg.cli.main import main
 from napari_intseg.evaluation.metrics import dice
 from napari_intseg.io.read import read_volume

@@ -7,11 +7,11 @@ from napari_intseg.cli.main import main
 from napari_intseg.cli.replay import find_look
 from napari_intseg.core.volume import Volume
 from napari_intseg.inference.intensity import resolve_intensity
-from napari_intseg.io.layer_grid import nearest_order
+from napari_intseg.io.hooks import nearest_order
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.write import write_array, write_labels
 from napari_intseg.session import question
-from napari_intseg.session.journal.image_signature import image_signature
+from napari_intseg.session.journal.file import image_signature
 from napari_intseg.testing import phantom_volume
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import fuzz_corpus
 from napari_intseg.errors import IntSegError
 from napari_intseg.evaluation.truth import IMAGE_SUFFIXES, MASK_SUFFIXES, read_image, read_labels
-from napari_intseg.io.dicom.seg_read import is_segmentation, read_segmentation
+from napari_intseg.io.dicom.seg import is_segmentation, read_segmentation
 from napari_intseg.io.hooks import get_reader, read_layers
 from napari_intseg.io.read import read_mask, read_raster, read_volume
 

@@ -14,7 +14,7 @@ from pydicom.uid import (
 )
 
 from napari_intseg.core.volume import Volume
-from napari_intseg.io.ome_zarr_write import write_ome_zarr
+from napari_intseg.io.ome_zarr import write_ome_zarr
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_array, write_labels, write_picture
 

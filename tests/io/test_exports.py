@@ -10,8 +10,7 @@ from skimage.draw import polygon2mask
 
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
-from napari_intseg.io.annotations import run_lengths, write_coco
-from napari_intseg.io.polygons import outlines, twice_area
+from napari_intseg.io.annotations import outlines, run_lengths, twice_area, write_coco
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import check_target, write_array, write_labels
 

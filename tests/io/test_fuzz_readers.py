@@ -20,7 +20,7 @@ import zarr
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import get_reader, read_layers
-from napari_intseg.io.ome_zarr_write import write_ome_zarr
+from napari_intseg.io.ome_zarr import write_ome_zarr
 from napari_intseg.io.read import read_mask, read_raster, read_volume
 from napari_intseg.io.write import write_array, write_labels, write_picture
 

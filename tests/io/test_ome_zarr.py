@@ -9,8 +9,7 @@ import zarr
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import get_reader, read_layers
-from napari_intseg.io.ome_zarr import label_names
-from napari_intseg.io.ome_zarr_write import write_ome_zarr
+from napari_intseg.io.ome_zarr import label_names, write_ome_zarr
 from napari_intseg.io.read import read_mask, read_raster, read_volume
 from napari_intseg.io.write import check_target, write_array, write_labels
 

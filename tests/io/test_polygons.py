@@ -3,7 +3,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.draw import polygon
 
-from napari_intseg.io.polygons import closed_contours
+from napari_intseg.io.annotations import closed_contours
 
 
 def filled(rings, shape):

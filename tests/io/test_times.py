@@ -13,8 +13,14 @@ from napari.layers import Image, Labels, Layer
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.dicom.series_reader import list_series
-from napari_intseg.io.hooks import layers_of, read_layers, write_image_layer, write_labels_layer
-from napari_intseg.io.layer_grid import KEY, file_grid
+from napari_intseg.io.hooks import (
+    KEY,
+    file_grid,
+    layers_of,
+    read_layers,
+    write_image_layer,
+    write_labels_layer,
+)
 from napari_intseg.io.read import read_raster, read_volume, series_raster
 from napari_intseg.io.write import write_array, write_labels
 

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import tifffile
 import zarr
 
-from napari_intseg.io.layer_grid import layer_grid
+from napari_intseg.io.hooks import layer_grid
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.suffixes import FileWarning
 from napari_intseg.io.units import factors_mm, mm_per_unit, seconds_per_unit, unit_of

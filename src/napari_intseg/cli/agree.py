@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and write; returns 0."""
-    from napari_intseg.cli.outputs import check_report, write_report
+    from napari_intseg.cli.output_forms import check_report, write_report
     from napari_intseg.evaluation.agreement import (
         agreement,
         agreement_csv,

@@ -18,8 +18,14 @@ from typing import TYPE_CHECKING, Any
 from napari_intseg import __version__
 from napari_intseg.cli import dicom_options, option_values, view_options
 from napari_intseg.cli.evaluate import parse_weights
-from napari_intseg.cli.output_forms import Picture, overlay, progress_bar, stop_on_interrupt
-from napari_intseg.cli.outputs import check_report, write_report
+from napari_intseg.cli.output_forms import (
+    Picture,
+    check_report,
+    overlay,
+    progress_bar,
+    stop_on_interrupt,
+    write_report,
+)
 from napari_intseg.errors import DataError, PromptError
 
 if TYPE_CHECKING:

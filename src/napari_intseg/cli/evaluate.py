@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
-from napari_intseg.cli.outputs import check_report, write_report
+from napari_intseg.cli.output_forms import (
+    check_report,
+    progress_bar,
+    stop_on_interrupt,
+    write_report,
+)
 from napari_intseg.errors import DataError
 
 HELP = "measure models on images with known masks"

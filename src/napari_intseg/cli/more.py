@@ -83,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 130 when interrupted, with what was found by then written.
     """
-    from napari_intseg.io.beside import check_journal
     from napari_intseg.io.read import read_mask
+    from napari_intseg.io.sidecar_files import check_journal
     from napari_intseg.io.write import check_fits, check_target, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
 

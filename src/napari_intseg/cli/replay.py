@@ -295,7 +295,7 @@ def find_look(volume: "Volume", wanted: dict[str, Any]) -> RecordedView | None:
     wanted : dict
         The signature of the image in the journal.
     """
-    from napari_intseg.session.journal.image_signature import image_signature, is_same_image
+    from napari_intseg.session.journal.file import image_signature, is_same_image
 
     for look in _looks(volume, wanted):
         found = image_signature(look.seen(volume))
@@ -309,7 +309,7 @@ def find_look(volume: "Volume", wanted: dict[str, Any]) -> RecordedView | None:
 
 def _looks(volume: "Volume", wanted: dict[str, Any]) -> Iterator[RecordedView]:
     """Go through the ways to see a volume that have the right shape and number of channels."""
-    from napari_intseg.io.layer_grid import nearest_order
+    from napari_intseg.io.hooks import nearest_order
 
     orders: list[tuple[int, ...]] = [()]
     if volume.ndim == 3 and (nearest := nearest_order(volume.affine)) != (0, 1, 2):
@@ -367,7 +367,7 @@ def find_scan(args: argparse.Namespace, written: "Written") -> tuple[Scan, list[
     IntSegError
         If the one that is named cannot be read.
     """
-    from napari_intseg.io.beside import SUFFIX
+    from napari_intseg.io.sidecar_files import SUFFIX
 
     if args.image is not None:
         return _open(args, args.image, written)
@@ -392,7 +392,7 @@ def find_scan(args: argparse.Namespace, written: "Written") -> tuple[Scan, list[
 
 def _open(args: argparse.Namespace, path: Path, written: "Written") -> tuple[Scan, list[str]]:
     """Read a file and recognise in it what the session saw; say what is different."""
-    from napari_intseg.session.journal.image_signature import image_signature
+    from napari_intseg.session.journal.file import image_signature
 
     wanted = written.header.get("image")
     time = int(args.time if args.time is not None else (written.times or (0,))[-1])

@@ -216,7 +216,7 @@ def check_initial(initial: "Array", path: Path) -> tuple[int, ...]:
 
 def names(args: argparse.Namespace, labels: Path | None) -> dict[int, str]:
     """Return what objects are called: as in a DICOM-SEG they come from, unless it is said."""
-    from napari_intseg.io.dicom.seg_read import is_segmentation, segment_names
+    from napari_intseg.io.dicom.seg import is_segmentation, segment_names
 
     known = segment_names(labels) if labels is not None and is_segmentation(labels) else {}
     return {**known, **dict(args.name)}

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Count and tell; returns 0."""
-    from napari_intseg.cli.outputs import check_report, write_report
+    from napari_intseg.cli.output_forms import check_report, write_report
     from napari_intseg.cli.replay import read_journal_or_labels
     from napari_intseg.errors import DataError
     from napari_intseg.session.journal.workload import (

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_intseg.core.segmenter import BoolArray, logit
+from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.inference.patch import Patch
 
 ENLARGED = (0.0, 1.0, 2.0)
@@ -48,21 +48,6 @@ def distinct(patches: Sequence[Patch], threshold: float) -> tuple[Patch, ...]:
             kept.append(patch)
             masks.append(mask)
     return tuple(kept)
-
-
-def stability(patch: Patch, threshold: float) -> float:
-    """Return how little a mask's area depends on the threshold, 0 to 1, as SAM scores masks [1]_.
-
-    It is the area where the logits exceed the threshold's by 1, over that where they fall short of
-    it by at most 1; 0 of an empty mask.
-
-    References
-    ----------
-    .. [1] Kirillov, A. et al. "Segment anything", arXiv:2304.02643.
-    """
-    middle = float(logit(np.array(threshold, np.float32)))
-    loose = int(np.count_nonzero(patch.logits > middle - 1))
-    return int(np.count_nonzero(patch.logits > middle + 1)) / loose if loose else 0.0
 
 
 def _overlap(first: BoolArray, second: BoolArray) -> float:

@@ -10,6 +10,7 @@ from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
     BoolArray,
     FloatArray,
+    logit,
     logit_of,
     mask_to_logits,
 )
@@ -206,3 +207,18 @@ def trimmed(patch: Patch, threshold: float, margin: int = 8) -> Patch:
         cols.start - own[1].start : cols.stop - own[1].start,
     ]
     return Patch(rows.start, cols.start, np.array(inside), patch.shape)
+
+
+def stability(patch: Patch, threshold: float) -> float:
+    """Return how little a mask's area depends on the threshold, 0 to 1, as SAM scores masks [1]_.
+
+    It is the area where the logits exceed the threshold's by 1, over that where they fall short of
+    it by at most 1; 0 of an empty mask.
+
+    References
+    ----------
+    .. [1] Kirillov, A. et al. "Segment anything", arXiv:2304.02643.
+    """
+    middle = float(logit(np.array(threshold, np.float32)))
+    loose = int(np.count_nonzero(patch.logits > middle - 1))
+    return int(np.count_nonzero(patch.logits > middle + 1)) / loose if loose else 0.0

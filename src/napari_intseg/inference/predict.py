@@ -22,7 +22,7 @@ from napari_intseg.core.segmenter import (
     logit,
 )
 from napari_intseg.inference.click_region import in_region
-from napari_intseg.inference.diversity import ENLARGED, SCALES, distinct, stability
+from napari_intseg.inference.diversity import ENLARGED, SCALES, distinct
 from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.level_set import LevelSet, evolve
@@ -34,7 +34,7 @@ from napari_intseg.inference.obey_clicks import (
     without_growth,
     without_part,
 )
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, stability
 from napari_intseg.inference.slice_appearance import PreparedStore, Seen, SliceAppearance
 from napari_intseg.inference.tiling import Tiles, in_tiles
 from napari_intseg.inference.view import Flip, Read, View

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.errors import FileError, MissingExtraError
-from napari_intseg.io.detached import named_files
+from napari_intseg.io.paths import named_files
 
 DEFLATE_RATIO = 1040
 """What deflate makes of zeros: 1032 times less, by its format."""

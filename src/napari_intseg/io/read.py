@@ -14,16 +14,20 @@ from napari_intseg.core.files import finish
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError
-from napari_intseg.io.arrays import read_npy
-from napari_intseg.io.dicom.lazy import lazy_slices
-from napari_intseg.io.dicom.seg_read import is_segmentation, read_segmentation
-from napari_intseg.io.dicom.series_reader import Series, choose_series, read_dicom, read_series
+from napari_intseg.io.dicom.seg import is_segmentation, read_segmentation
+from napari_intseg.io.dicom.series_reader import (
+    Series,
+    choose_series,
+    lazy_slices,
+    read_dicom,
+    read_series,
+)
 from napari_intseg.io.hdf5 import read_hdf5, split_path
 from napari_intseg.io.itk import read_itk
 from napari_intseg.io.ome_zarr import is_zarr, read_ome_zarr
 from napari_intseg.io.paths import check_regular
 from napari_intseg.io.pictures import read_picture
-from napari_intseg.io.raster import Raster, raster_of
+from napari_intseg.io.raster import Raster, raster_of, read_npy
 from napari_intseg.io.source import FileVolume
 from napari_intseg.io.suffixes import Kind, kind_of
 from napari_intseg.io.tiff import read_tiff

@@ -15,14 +15,14 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.annotations import write_coco, write_geojson
-from napari_intseg.io.beside import SUFFIX
 from napari_intseg.io.dicom.reference import origin_of
 from napari_intseg.io.dicom.rtstruct import write_rtstruct
-from napari_intseg.io.dicom.seg_write import PRODUCT, write_dicom_seg
+from napari_intseg.io.dicom.seg import PRODUCT, write_dicom_seg
 from napari_intseg.io.hdf5 import write_hdf5
 from napari_intseg.io.itk import write_itk
-from napari_intseg.io.ome_zarr_write import check_zarr, enlist, image_of, write_ome_zarr
+from napari_intseg.io.ome_zarr import check_zarr, enlist, image_of, write_ome_zarr
 from napari_intseg.io.output_check import check_apart, files_of
+from napari_intseg.io.sidecar_files import SUFFIX
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
 

@@ -1,13 +1,359 @@
-"""Read a checkpoint safely, and load it strictly."""
+"""Read a checkpoint safely: tensors and plain values alone, nothing of it is run."""
 
+import math
 import pickle
+import pickletools
 import re
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.pickles import UnsafeError, check_pickles
+
+MOST_OPERATIONS = 2_000_000
+"""Of one pickle; the largest published checkpoint has some 50,000."""
+
+MOST_VALUES = 10_000_000
+MOST_DEEP = 100
+"""Values in a container and all inside it, counted as often as they are referred to, and how deep
+they lie. A few bytes can refer to one another 2^60 times; comparing or printing such a value never
+ends. Published checkpoints lie 15 deep."""
+
+_MOST_PICKLE_BYTES = 1 << 28
+_EXPANDED = 1 << 24  # values of a tensor that shares fewer: a mask or an index, not weights
+_PICKLES = 5  # of a file from before torch 1.6: magic number, protocol, system, values, keys
+
+_REBUILD = frozenset(f"torch._utils._rebuild_tensor{end}" for end in ("", "_v2", "_v3"))
+_CALLED = _REBUILD | {
+    "collections.OrderedDict", "builtins.set", "builtins.complex", "torch.Size", "torch.device",
+    "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state",
+    "torch._tensor._rebuild_from_type_v2", "torch.serialization._get_layout", "_codecs.encode",
+}  # fmt: skip
+_RENAMED = {"__builtin__": "builtins"}  # as pickles before protocol 3 have it
+_NAMED = frozenset({"torch.Tensor", "torch.nn.parameter.Parameter"})
+_DTYPES = ("float", "bfloat", "int", "uint", "bool", "complex", "half", "double", "long")
+_BYTES = {
+    "ComplexDouble": 16, "ComplexFloat": 8, "Double": 8, "Long": 8, "Float": 4, "Int": 4,
+    "QInt32": 4, "Half": 2, "BFloat16": 2, "Short": 2,
+}  # fmt: skip
+
+
+class UnsafeError(Exception):
+    """A checkpoint asks for something else than tensors and plain values."""
+
+
+class DamagedError(Exception):
+    """A checkpoint is not what torch writes."""
+
+
+@dataclass(eq=False, slots=True)
+class _Node:
+    """A value that a pickle would make."""
+
+    kind: str = "value"
+    value: Any = None
+    parts: list["_Node"] = field(default_factory=list)
+
+
+def check_pickles(path: Path, stand_ins: Collection[str] = ()) -> None:
+    """Check that a torch file makes tensors and plain values, bounded by its own size.
+
+    Parameters
+    ----------
+    path : Path
+        A torch file, new (zip) or old.
+    stand_ins : collection of str
+        Further names that it may mention and call.
+
+    Raises
+    ------
+    UnsafeError
+        If it names or calls anything else: it asks to run code, or for memory without bound.
+    DamagedError
+        If it is cut off or makes no sense.
+    OSError
+        If it cannot be read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        is_zip = file.read(4) == b"PK\x03\x04"
+        file.seek(0)
+        if is_zip:
+            _check_zip(path, size, stand_ins)
+            return
+        for number in range(_PICKLES):
+            root = _scan(_Within(file, size), stand_ins, _held_in_file(size))
+            if number == 0 and not isinstance(root.value, int):
+                return  # a bare pickle: torch tells that it is no checkpoint
+
+
+def _check_zip(path: Path, size: int, stand_ins: Collection[str]) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            names = [entry.filename for entry in entries]
+            if len(set(names)) < len(names) or sum(e.file_size for e in entries) > size:
+                raise UnsafeError("parts that take more memory than the file has bytes")
+            pickles = [e for e in entries if e.filename.rpartition("/")[2] == "data.pkl"]
+            if len(pickles) != 1:
+                raise DamagedError("it has no data.pkl")
+            held = {e.filename.rpartition("/data/")[2]: e.file_size for e in entries}
+            with archive.open(pickles[0]) as stream:
+                limit = min(pickles[0].file_size, _MOST_PICKLE_BYTES)
+                _scan(_Within(stream, limit), stand_ins, _held_in_zip(held))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as err:
+        raise DamagedError(str(err) or "it is cut off") from err
+
+
+class _Within:
+    """A stream that is never asked for more than it can hold."""
+
+    def __init__(self, stream: Any, size: int) -> None:
+        self._stream, self._left = stream, size
+
+    def read(self, count: int = -1) -> bytes:
+        wanted = self._left if count < 0 else min(count, self._left)
+        got: bytes = self._stream.read(wanted)
+        self._left -= len(got)
+        return got
+
+    def readline(self) -> bytes:
+        got: bytes = self._stream.readline(min(self._left, 1 << 20))
+        self._left -= len(got)
+        return got
+
+    def tell(self) -> int:
+        return 0  # places are not asked about
+
+
+Held = Callable[[str, int], bool]
+
+
+def _held_in_zip(sizes: Mapping[str, int]) -> Held:
+    return lambda key, count: count <= sizes.get(key, -1)
+
+
+def _held_in_file(size: int) -> Held:
+    """Return whether all storages together, each counted once, fit into a file."""
+    seen: dict[str, int] = {}
+
+    def holds(key: str, count: int) -> bool:
+        seen[key] = max(count, seen.get(key, 0))
+        return sum(seen.values()) <= size
+
+    return holds
+
+
+def _scan(stream: _Within, stand_ins: Collection[str], holds: Held) -> _Node:
+    """Follow one pickle and check all that it would make; return what it is."""
+    try:
+        machine = _Machine(stand_ins)
+        readable: Any = stream  # it has what is asked for: read, readline and tell
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(readable)):
+            if count > MOST_OPERATIONS:
+                raise UnsafeError("more values than a checkpoint has")
+            machine.do(opcode.name, argument)
+        root = machine.stack[-1]
+    except (UnsafeError, OSError):
+        raise
+    except Exception as err:  # pickletools has no error of its own: whatever it is, it is damaged
+        raise DamagedError(" ".join(str(err).split())[:200] or type(err).__name__) from err
+    _check_size(machine.nodes)
+    for node in machine.nodes:
+        if node.kind == "call":
+            _check_call(node, stand_ins, holds)
+    return root
+
+
+class _Machine:
+    """The stack and memory of a pickle, over nodes."""
+
+    def __init__(self, stand_ins: Collection[str]) -> None:
+        self.stack: list[_Node] = []
+        self.nodes: list[_Node] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, _Node] = {}
+        self._stand_ins = stand_ins
+
+    def do(self, name: str, argument: Any) -> None:
+        """Follow one operation."""
+        if name in _MAKE_FROM_MARK:
+            self._push("container", parts=self._to_mark())
+        elif name in _MAKE_FROM_TOP:
+            self._push("container", parts=self._take(_MAKE_FROM_TOP[name]))
+        elif name in _ADD:
+            parts = self._to_mark() if _ADD[name] == 0 else self._take(_ADD[name])
+            self.stack[-1].parts.extend(parts)
+        elif name in _GET or name in _PUT:
+            self._remember(name, argument)
+        elif name in _CALLS:
+            self._call(name, argument)
+        elif name in _OWN:
+            _OWN[name](self)
+        elif name in _IGNORED:
+            return
+        elif name.startswith(("EXT", "NEXT_BUFFER", "READONLY")):
+            raise UnsafeError(name)
+        else:
+            self._push("value", argument)
+
+    def _push(self, kind: str, value: Any = None, parts: list[_Node] | None = None) -> None:
+        node = _Node(kind, value, parts or [])
+        self.stack.append(node)
+        self.nodes.append(node)
+
+    def _take(self, count: int) -> list[_Node]:
+        if count > len(self.stack):
+            raise DamagedError("a value is missing")
+        taken = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
+        return taken
+
+    def _to_mark(self) -> list[_Node]:
+        return self._take(len(self.stack) - self._marks.pop())
+
+    def _remember(self, name: str, argument: Any) -> None:
+        if name in _GET:
+            self.stack.append(self._memo[int(argument)])
+        else:
+            self._memo[len(self._memo) if name == "MEMOIZE" else int(argument)] = self.stack[-1]
+
+    def _call(self, name: str, argument: Any) -> None:
+        if name in ("GLOBAL", "STACK_GLOBAL"):
+            words = str(argument).split(" ", 1) if name == "GLOBAL" else None
+            module, what = words or [str(node.value) for node in self._take(2)]
+            full = f"{_RENAMED.get(module, module)}.{what}"
+            _check_name(full, self._stand_ins)
+            self._push("global", full)
+        elif name == "INST":
+            raise UnsafeError(str(argument).replace(" ", "."))
+        elif name == "OBJ":
+            self._push("call", parts=self._to_mark())
+        else:
+            self._push("call", parts=self._take(3 if name == "NEWOBJ_EX" else 2))
+
+    def mark(self) -> None:
+        """Note where the stack is."""
+        self._marks.append(len(self.stack))
+
+    def drop(self) -> None:
+        """Leave out the last value, or the last mark."""
+        if self._marks and self._marks[-1] == len(self.stack):
+            self._marks.pop()
+        else:
+            self.stack.pop()
+
+    def drop_to_mark(self) -> None:
+        """Leave out all values behind the last mark."""
+        self._to_mark()
+
+    def twice(self) -> None:
+        """Put the last value once more."""
+        self.stack.append(self.stack[-1])
+
+    def storage(self) -> None:
+        """Take the last value for what names a storage."""
+        self._push("storage", parts=self._take(1))
+
+
+_MAKE_FROM_MARK = frozenset({"LIST", "TUPLE", "DICT", "FROZENSET"})
+_MAKE_FROM_TOP = {
+    "EMPTY_LIST": 0, "EMPTY_TUPLE": 0, "EMPTY_DICT": 0, "EMPTY_SET": 0, "TUPLE1": 1, "TUPLE2": 2,
+    "TUPLE3": 3,
+}  # fmt: skip
+_ADD = {"APPEND": 1, "SETITEM": 2, "BUILD": 1, "APPENDS": 0, "SETITEMS": 0, "ADDITEMS": 0}
+_GET = frozenset({"GET", "BINGET", "LONG_BINGET"})
+_PUT = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
+_CALLS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "REDUCE", "NEWOBJ", "NEWOBJ_EX"})
+_IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
+_OWN: dict[str, Callable[[_Machine], None]] = {
+    "MARK": _Machine.mark,
+    "POP": _Machine.drop,
+    "POP_MARK": _Machine.drop_to_mark,
+    "DUP": _Machine.twice,
+    "BINPERSID": _Machine.storage,
+}
+
+
+def _check_name(name: str, stand_ins: Collection[str]) -> None:
+    last = name.rpartition(".")[2]
+    is_storage = name.startswith(("torch.", "torch.cuda.", "torch.storage.")) and last.endswith(
+        "Storage"
+    )
+    is_dtype = name == f"torch.{last}" and last.rstrip("0123456789").startswith(_DTYPES)
+    if not (is_storage or is_dtype or name in _CALLED | _NAMED or name in stand_ins):
+        raise UnsafeError(name)
+
+
+def _check_call(node: _Node, stand_ins: Collection[str], holds: Held) -> None:
+    """Check who is called, and that a tensor lies inside its storage and that inside the file."""
+    function, arguments = node.parts[0], node.parts[1:]
+    name = str(function.value) if function.kind == "global" else ""
+    if name not in _CALLED and name not in stand_ins:
+        raise UnsafeError(f"a call of {name or 'something made on the way'}")
+    given = arguments[0].parts if arguments else []
+    if name == "_codecs.encode" and [n.value for n in given[1:]] not in (["latin1"], ["utf-8"]):
+        raise UnsafeError("a call of _codecs.encode with another code than latin1")
+    if name in _REBUILD:
+        if len(given) < 4 or given[0].kind != "storage":
+            raise DamagedError("a tensor has no storage")
+        _check_tensor(given, holds)
+
+
+def _check_tensor(given: list[_Node], holds: Held) -> None:
+    named = [part for node in given[0].parts for part in node.parts]
+    if len(named) < 5:
+        raise DamagedError("a storage has no size")
+    numbers = [named[4].value, given[1].value]
+    shape = [part.value for part in given[2].parts]
+    steps = [part.value for part in given[3].parts]
+    if not all(type(n) is int and n >= 0 for n in (*numbers, *shape, *steps)):
+        raise DamagedError("the size of a tensor is no number")
+    count, offset = numbers
+    last = named[1].value.rpartition(".")[2] if isinstance(named[1].value, str) else ""
+    one = _BYTES.get(last.removesuffix("Storage"), 1)
+    end = offset + 1 + sum((n - 1) * step for n, step in zip(shape, steps, strict=False))
+    values = math.prod(shape)
+    if not holds(str(named[2].value), count * one):
+        raise UnsafeError("a storage larger than the file")
+    if values and (end > count or values > max(count, _EXPANDED)):
+        raise UnsafeError("a tensor larger than its storage")
+
+
+def _check_size(nodes: list[_Node]) -> None:
+    """Refuse containers that hold too much or lie too deep, and such that hold themselves."""
+    known: dict[int, tuple[int, int]] = {}
+    open_: set[int] = set()
+    for root in nodes:
+        for node, parts_known in _after_parts(root, known, open_):
+            if not parts_known:
+                raise UnsafeError("a container that holds itself")
+            inside = [known[id(part)] for part in node.parts]
+            size = 1 + sum(s for s, _ in inside)
+            depth = 1 + max((d for _, d in inside), default=0)
+            if size > MOST_VALUES or depth > MOST_DEEP:
+                raise UnsafeError("containers nested without bound")
+            known[id(node)] = size, depth
+
+
+def _after_parts(
+    root: _Node, known: Mapping[int, Any], open_: set[int]
+) -> Iterator[tuple[_Node, bool]]:
+    """Go through a node's parts and then the node, each once; False: a node lies in itself."""
+    waiting = [(root, False)]
+    while waiting:
+        node, is_done = waiting.pop()
+        if is_done:
+            open_.discard(id(node))
+            yield node, True
+        elif id(node) in open_:
+            yield node, False
+        elif id(node) not in known:
+            open_.add(id(node))
+            waiting.append((node, True))
+            waiting.extend((part, False) for part in node.parts if id(part) not in known)
 
 
 def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = (), shapes_only: bool = False) -> Any:

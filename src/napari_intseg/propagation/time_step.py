@@ -45,7 +45,7 @@ class Before:
     appearance: Appearance
 
 
-class TimePointFinder(StretchWalker):
+class TimePointFinder:
     """Finds an object at a time point.
 
     Parameters
@@ -58,17 +58,25 @@ class TimePointFinder(StretchWalker):
         What is looked for.
     fixed : mapping of int to Patch
         What a person settled at this time point; it stays.
+
+    Attributes
+    ----------
+    note : str
+        What the model told people with its last answer; empty: nothing.
     """
 
     def __init__(
         self, request: Walk, axis: int, before: Before, fixed: Mapping[int, Patch]
     ) -> None:
         self._last = request.volume.shape[axis] - 1
-        super().__init__(request, Stretch(axis, None, None, 0, self._last))
+        stretch = Stretch(axis, None, None, 0, self._last)
         self._before, self._fixed = before, fixed
-        self._through_time = request
+        self._through_time = StretchWalker(request, stretch)
         # across planes, once it is known how far it has moved
-        self._across = replace(request, settings=_across(request.settings))
+        near = replace(request, settings=_across(request.settings))
+        self._across = StretchWalker(near, stretch)
+        self._threshold = self._across.threshold
+        self.note = ""
         self.found: dict[int, Patch] = {i: p for i, p in fixed.items() if self._area(p)}
 
     def find(self) -> Iterator[Found]:
@@ -81,10 +89,9 @@ class TimePointFinder(StretchWalker):
 
     def _begun(self) -> Iterator[Found]:
         """Find it on one of the planes where it was largest."""
-        self.request = self._through_time
         patches = self._before.patches
         for index in sorted(patches, key=lambda i: -self._area(patches[i]))[:_TRIED]:
-            guide = patches[index].mask(self.threshold)
+            guide = patches[index].mask(self._threshold)
             if not guide.any():
                 return
             found = self._looked_for(index, guide)
@@ -96,56 +103,66 @@ class TimePointFinder(StretchWalker):
         """Return the answer on a plane; asked again from where the first one was found."""
         areas, moved, found = [int(np.count_nonzero(guide))], guide, None
         for _ in range(_ASKED):
-            found = self._answered(index, moved, guide, areas, most=1) or found
+            again = self._answered(self._through_time, index, moved, guide, areas, most=1)
+            found = again or found
             if found is None:
                 return None
-            by = centre(found[0].mask(self.threshold)) - centre(guide)
-            again = shifted(guide, by)
-            if not again.any() or np.array_equal(again, moved):
+            by = centre(found[0].mask(self._threshold)) - centre(guide)
+            led = shifted(guide, by)
+            if not led.any() or np.array_equal(led, moved):
                 return found
-            moved = again
+            moved = led
         return found
 
     def _outward(self, seed: int, step: int) -> Iterator[Found]:
         """Go on from a plane until the object ends or another known plane comes."""
-        self.request = self._across
-        neighbour = self.found[seed].mask(self.threshold)
+        neighbour = self.found[seed].mask(self._threshold)
         areas, moved = [int(np.count_nonzero(neighbour))], np.zeros(2)
         index = seed + step
         while 0 <= index <= self._last and index not in self.found and index not in self._fixed:
             moved = self._motion(index - step, neighbour, moved)
-            found = self._answered(index, self._guide(index, neighbour, moved), neighbour, areas)
+            guide = self._guide(index, neighbour, moved)
+            found = self._answered(self._across, index, guide, neighbour, areas)
             if found is None:
                 return
             yield self._taken(index, *found)
-            neighbour = found[0].mask(self.threshold)
+            neighbour = found[0].mask(self._threshold)
             areas.append(int(np.count_nonzero(neighbour)))
             index += step
 
     def _answered(
-        self, index: int, guide: BoolArray, neighbour: BoolArray, areas: list[int], most: int = 0
+        self,
+        walker: StretchWalker,
+        index: int,
+        guide: BoolArray,
+        neighbour: BoolArray,
+        areas: list[int],
+        *,
+        most: int = 0,
     ) -> tuple[Patch, float] | None:
         """Return the answer on a plane, as far as it touches its neighbour; None at the end."""
-        held = self._held(index, self._ask(index, guide), guide, self._before.appearance)
+        asked, self.note = walker._ask(index, guide), walker.note
+        held = walker._held(index, asked, guide, self._before.appearance)
         mask = touching(held.mask, neighbour, most)
-        why = self.request.settings.ending.reason(
+        why = walker.request.settings.ending.reason(
             mask, neighbour, areas, held.likeness, held.growth
         )
         if why is not None:
             return None
         whole = (slice(0, mask.shape[0]), slice(0, mask.shape[1]))
-        patch = cut(held.patch, mask, whole, self.threshold)
-        return trimmed(patch, self.threshold), held.sure
+        patch = cut(held.patch, mask, whole, self._threshold)
+        return trimmed(patch, self._threshold), held.sure
 
     def _guide(self, index: int, neighbour: BoolArray, moved: NDArray[np.float64]) -> BoolArray:
         """Return the mask of the same plane before, moved, near the neighbour; else that one."""
         old = self._before.patches.get(index)
         if old is None:
             return neighbour
-        mask = shifted(old.mask(self.threshold), moved)
-        restraint = self.request.settings.restraint
-        reach_mm = restraint.allowance_mm(neighbour, self.step_mm, self.spacing)
-        mask &= ndimage.distance_transform_edt(~neighbour, sampling=self.spacing) <= reach_mm
+        mask = shifted(old.mask(self._threshold), moved)
+        walker = self._across
+        restraint = walker.request.settings.restraint
+        reach_mm = restraint.allowance_mm(neighbour, walker.step_mm, walker.spacing)
+        mask &= ndimage.distance_transform_edt(~neighbour, sampling=walker.spacing) <= reach_mm
         return mask if mask.any() else neighbour
 
     def _motion(
@@ -155,10 +172,10 @@ class TimePointFinder(StretchWalker):
         old = self._before.patches.get(index)
         if old is None or not self._area(old) or not mask.any():
             return otherwise
-        return centre(mask) - centre(old.mask(self.threshold))
+        return centre(mask) - centre(old.mask(self._threshold))
 
     def _area(self, patch: Patch) -> int:
-        return int(np.count_nonzero(patch.inside(self.threshold)))
+        return int(np.count_nonzero(patch.inside(self._threshold)))
 
     def _taken(self, index: int, patch: Patch, sure: float) -> Found:
         self.found[index] = patch

@@ -91,7 +91,7 @@ class VolumeTracking:
                     step = self._step(time, index, patch, sure, (passed, total))
                     yield step[0], replace(step[1], note=moment.note)
                 for index in self.stale.get(time, frozenset()) - set(moment.found):
-                    nothing = Patch.empty(moment.request.volume.slice_shape(self.axis))
+                    nothing = Patch.empty(self.walk.volume.slice_shape(self.axis))
                     yield self._step(time, index, nothing, 1.0, (passed, total))
                 masks = moment.found
                 if not masks:

@@ -22,8 +22,8 @@ from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, regroup
 from napari_intseg.ui.controllers.first_click import FirstClick
+from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.review import Review
-from napari_intseg.ui.controllers.show_object import show_object
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
@@ -32,10 +32,9 @@ from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.compare_panel import ComparePanel
 from napari_intseg.ui.panels.detail_panel import DetailPanel
 from napari_intseg.ui.panels.embeddings_panel import EmbeddingsPanel
-from napari_intseg.ui.panels.export_panel import ExportPanel
+from napari_intseg.ui.panels.export_panel import ExportPanel, KeepPanel
 from napari_intseg.ui.panels.focus import Focus
 from napari_intseg.ui.panels.image_panel import ImagePanel
-from napari_intseg.ui.panels.keep_panel import KeepPanel
 from napari_intseg.ui.panels.model_panel import ModelPanel
 from napari_intseg.ui.panels.object_panel import ObjectPanel
 from napari_intseg.ui.panels.prompt_panel import PromptPanel
@@ -47,7 +46,7 @@ from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
 from napari_intseg.ui.qt.keybindings import Keys
-from napari_intseg.ui.qt.log_messages import LogMessages
+from napari_intseg.ui.qt.signals import LogMessages
 from napari_intseg.ui.qt.worker_thread import GuiThread
 from napari_intseg.ui.storage.recovery import Recovery
 from napari_intseg.ui.storage.writer_order import put_writers_first

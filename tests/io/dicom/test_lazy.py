@@ -18,10 +18,9 @@ from pydicom.uid import (
 
 from napari_intseg.errors import FileError
 from napari_intseg.inference.intensity import resolve_intensity
-from napari_intseg.io.dicom import lazy as dicom_lazy
 from napari_intseg.io.dicom import pixels
-from napari_intseg.io.dicom.lazy import LazySlices
-from napari_intseg.io.dicom.series_reader import list_series, read_series
+from napari_intseg.io.dicom import series_reader as dicom_lazy
+from napari_intseg.io.dicom.series_reader import LazySlices, list_series, read_series
 from napari_intseg.io.hooks import layers_of, read_layers
 from napari_intseg.io.read import read_volume, series_raster
 from napari_intseg.io.write import write_labels

@@ -91,7 +91,7 @@ def test_segments_have_names_codes_colours_and_how_they_were_made(tmp_path, dico
 def test_every_name_that_is_coded_exists():
     from pydicom.sr.codedict import codes
 
-    from napari_intseg.io.dicom.seg_write import _FINDINGS, _ORGANS, _SPOKEN, _codes
+    from napari_intseg.io.dicom.seg import _FINDINGS, _ORGANS, _SPOKEN, _codes
 
     for name in (*_ORGANS, *_FINDINGS, *_SPOKEN):
         assert _codes(name)[1] != codes.SCT.Tissue

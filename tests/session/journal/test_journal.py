@@ -16,21 +16,22 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.inference.intensity import Window
-from napari_intseg.io.beside import as_text
+from napari_intseg.io.sidecar_files import as_text
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.spec import ModelIdentity, identity_of
 from napari_intseg.propagation.walk import WalkSettings
-from napari_intseg.session.journal import disk as journal_disk
+from napari_intseg.session.journal import file as journal_disk
 from napari_intseg.session.journal import file as journal_file
 from napari_intseg.session.journal.codec import decode, encode
-from napari_intseg.session.journal.disk import THREAD
 from napari_intseg.session.journal.file import (
+    THREAD,
     JournalFile,
     find_unfinished,
+    image_signature,
+    is_same_image,
     new_path,
     prune,
 )
-from napari_intseg.session.journal.image_signature import image_signature, is_same_image
 from napari_intseg.session.journal.reader import parse_journal, read_journal
 from napari_intseg.session.journal.recorder import VERSION, recorded
 from napari_intseg.session.journal.replay import note_labels, replay, save_beside

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from napari_intseg import Plane, Session, Volume
-from napari_intseg.session.journal.file import JournalFile, find_unfinished, new_path
-from napari_intseg.session.journal.image_signature import image_signature
+from napari_intseg.session.journal.file import (
+    JournalFile,
+    find_unfinished,
+    image_signature,
+    new_path,
+)
 from napari_intseg.session.journal.recorder import header
 from napari_intseg.session.journal.replay import replay
 

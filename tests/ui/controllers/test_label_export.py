@@ -160,7 +160,7 @@ def test_remarks_on_a_file_are_told_and_objects_have_their_names(
     controller, said, pump, scan, tmp_path, monkeypatch
 ):
     from napari_intseg.ui.controllers import label_export
-    from napari_intseg.ui.controllers.object_facts import call
+    from napari_intseg.ui.controllers.object_actions import call
 
     given = {}
 

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QInputDialog
 
 from napari_intseg.ui.controllers import regroup
 from napari_intseg.ui.controllers.model_loader import Choice
-from napari_intseg.ui.controllers.object_facts import call, called
+from napari_intseg.ui.controllers.object_actions import call, called
 from real_window import Window, breathe, turn
 
 

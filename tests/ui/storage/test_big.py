@@ -48,7 +48,7 @@ def test_small_grids_stay_in_memory_and_large_ones_take_no_room():
     marks[(np.array([7, 7]), np.array([3, 4]), np.array([39_999, 5]))] = True
     assert marks[7, 3:5].sum() == 2
     assert not marks[299, -1].any()
-    assert labels_on_disk.window_of(marks, (7, slice(3, 4), slice(None))).shape == (1, 40_000)
+    assert np.asarray(marks[7, slice(3, 4), :]).shape == (1, 40_000)
 
 
 def test_a_multiscale_image_is_read_at_the_level_that_suits(controller, rng):

@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 
 from napari_intseg.errors import FileError
-from napari_intseg.io.layer_grid import KEY
+from napari_intseg.io.hooks import KEY
 from napari_intseg.io.read import read_raster
 from napari_intseg.io.source import Source
 from napari_intseg.ui.controllers.viewer_controller import ViewerController

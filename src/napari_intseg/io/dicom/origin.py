@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix
+from napari_intseg.io.dicom.decoder import read_data_set
 from napari_intseg.io.dicom.header import DicomFrame, quiet
-from napari_intseg.io.dicom.inflate import read_data_set
 
 PATIENT = (
     "PatientName",

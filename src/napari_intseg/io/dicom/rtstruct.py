@@ -11,6 +11,7 @@ import napari_intseg
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
+from napari_intseg.io.annotations import closed_contours
 from napari_intseg.io.dicom.header import quiet
 from napari_intseg.io.dicom.origin import DicomOrigin
 from napari_intseg.io.dicom.reference import (
@@ -20,7 +21,6 @@ from napari_intseg.io.dicom.reference import (
     origin_of,
     read_sources,
 )
-from napari_intseg.io.polygons import closed_contours
 
 PRODUCT = "napari-intseg"
 _CLASS = "1.2.840.10008.5.1.4.1.1.481.3"

@@ -1,27 +1,225 @@
-"""Find weight files, fetch them, add them by hand, and check them."""
+"""Find weight files, fetch them (all or nothing), add them by hand, and check them."""
 
+import queue
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
+from napari_intseg.core.files import hidden_folder
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.weights.catalogue import CATALOGUE, WeightFile, find_entry
-from napari_intseg.models.weights.fetch import fetch
 from napari_intseg.models.weights.recognise import check_network, recognise_file
 from napari_intseg.models.weights.store import (
     FOLDERS_VARIABLE,
+    TOLERANCE,
     Stored,
     bundled_folder,
     cache_folder,
     check_content,
+    check_size,
     find_file,
     locate,
     recorded_sums,
     search_folders,
     sha256_of,
     store,
+    unwritable,
 )
+
+_PIECE = 1 << 16
+_WAITING = 16
+_LOOK_S = 0.1  # so soon Cancel is obeyed, whatever the server does
+_TIMEOUT_S = (10.0, 30.0)  # to connect, and between two pieces
+_PATIENCE_S, _LEAST_BYTES = 60.0, 1 << 16  # a server this slow would take days
+_MOST_BYTES = 8 << 30
+
+
+class _ServerError(Exception):
+    """What a server sends is not what was asked for; never leaves this file."""
+
+
+class _CancelledError(Exception):
+    """The caller asked to stop; never leaves this file."""
+
+
+def fetch(
+    key: str,
+    *,
+    folder: str | Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Stored | None:
+    """Download a weight file of the catalogue; nothing is left behind unless it arrived whole.
+
+    Parameters
+    ----------
+    key : str
+        Of the catalogue.
+    folder : path, optional
+        Where to; the user cache otherwise.
+    on_progress : callable, optional
+        Called with bytes done and bytes in all (0 when the server does not say).
+    should_stop : callable, optional
+        Asked before the start, after each piece and ten times a second; True cancels.
+
+    Returns
+    -------
+    Stored or None
+        The file and its checksum; None when it was cancelled.
+
+    Raises
+    ------
+    WeightsError
+        If the key is unknown, there is no address, the download fails or is cut off, the
+        content is wrong, or the folder cannot be written.
+    """
+    entry = find_entry(key)
+    if entry.address is None:
+        raise WeightsError(
+            f"weights cannot be fetched: expected an entry with an address, got {key!r} "
+            f"({entry.note or 'no address'}). Add a file with `napari-intseg weights add`."
+        )
+    stop = should_stop or (lambda: False)
+    if stop():
+        return None
+    target = Path(folder).expanduser() if folder is not None else cache_folder()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        # beside its place, so that moving it there is one step
+        with hidden_folder(target) as scratch:
+            part = scratch / entry.file
+            _download(entry, entry.address, part, _Progress(on_progress, stop))
+            checksum = sha256_of(part)
+            check_content(entry, part, checksum)
+            check_size(entry, part)
+            check_network(entry, part, checksum)
+            return store(entry, part, target, checksum)
+    except _CancelledError:
+        return None
+    except OSError as err:
+        raise unwritable(target, err) from err
+
+
+def _download(entry: WeightFile, address: str, part: Path, progress: "_Progress") -> None:
+    """Write what a server sends to a file, piece by piece; another thread waits for the server."""
+    pieces: queue.Queue[bytes | Exception | None] = queue.Queue(_WAITING)
+    is_over = threading.Event()
+    task = threading.Thread(
+        target=_receive, args=(address, pieces, is_over, progress), daemon=True,
+        name="napari-intseg fetch",
+    )  # fmt: skip
+    task.start()
+    try:
+        with part.open("wb") as stream:
+            _write(entry, stream, pieces, progress)
+    except _ServerError as err:
+        raise _failed(entry, address, str(err)) from err
+    finally:
+        is_over.set()
+
+
+def _write(
+    entry: WeightFile,
+    stream: IO[bytes],
+    pieces: "queue.Queue[bytes | Exception | None]",
+    progress: "_Progress",
+) -> None:
+    limit = int(1e6 * entry.size_mb * (1 + TOLERANCE)) if entry.size_mb else _MOST_BYTES
+    got = last = 0
+    asked = time.monotonic()
+    while True:
+        progress.check()
+        try:
+            piece = pieces.get(timeout=_LOOK_S)
+        except queue.Empty:
+            piece = b""
+        if piece is None:
+            break
+        if isinstance(piece, Exception):
+            raise _ServerError(f"{type(piece).__name__}: {piece}") from piece
+        if piece:
+            stream.write(piece)
+            got += len(piece)
+            progress.update(got)
+        if got > limit:
+            raise _ServerError(f"more than the {limit / 1e6:.4g} MB that it has")
+        if time.monotonic() - asked > _PATIENCE_S:
+            if got - last < _LEAST_BYTES:
+                raise _ServerError(f"nothing for {_PATIENCE_S:g} s")
+            asked, last = time.monotonic(), got
+    if progress.total and got != progress.total:
+        raise _ServerError(f"{got} bytes of {progress.total}")
+
+
+def _receive(
+    address: str,
+    pieces: "queue.Queue[bytes | Exception | None]",
+    is_over: threading.Event,
+    progress: "_Progress",
+) -> None:
+    """Put what a server sends into a queue, and None or what went wrong at the end."""
+    import requests
+
+    def put(piece: bytes | Exception | None) -> None:
+        while not is_over.is_set():
+            try:
+                return pieces.put(piece, timeout=_LOOK_S)
+            except queue.Full:
+                continue
+
+    try:
+        # as it is: what is packed may unpack to anything, and weights are packed already
+        given = {"Accept-Encoding": "identity"}
+        with requests.get(address, stream=True, timeout=_TIMEOUT_S, headers=given) as answer:
+            answer.raise_for_status()
+            coding = answer.headers.get("Content-Encoding", "identity")
+            if coding.lower() != "identity":
+                raise _ServerError(f"an answer packed as {coding!r}")
+            length = answer.headers.get("Content-Length", "")
+            progress.total = int(length) if length.isdecimal() else 0
+            while not is_over.is_set():
+                piece = answer.raw.read(_PIECE, decode_content=False)
+                if not piece:
+                    break
+                put(piece)
+        put(None)
+    except Exception as err:  # requests, urllib3 and sockets have their own; all end the download
+        put(err)
+
+
+def _failed(entry: WeightFile, address: str, reason: str) -> WeightsError:
+    return WeightsError(
+        f"weights cannot be fetched: expected {entry.file!r} from {address}, got "
+        f"{' '.join(reason.split())}. Try again later; or add a file by hand with "
+        f"`napari-intseg weights add FILE --key {entry.key}`."
+    )
+
+
+class _Progress:
+    """What is told of a download while it goes on; an exception from here ends it."""
+
+    def __init__(
+        self, on_progress: Callable[[int, int], None] | None, stop: Callable[[], bool]
+    ) -> None:
+        self.total = 0
+        self._on_progress = on_progress
+        self._stop = stop
+
+    def check(self) -> None:
+        """Ask whether to go on."""
+        if self._stop():
+            raise _CancelledError
+
+    def update(self, done: int) -> None:
+        """Tell how many bytes are there."""
+        if self._on_progress is not None:
+            self._on_progress(done, self.total)
+        self.check()
+
 
 __all__ = [
     "FOLDERS_VARIABLE",

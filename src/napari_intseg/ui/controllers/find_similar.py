@@ -14,7 +14,6 @@ from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
-from napari_intseg.ui.storage.labels_on_disk import window_of
 
 
 class FindSimilar:
@@ -84,7 +83,7 @@ class FindSimilar:
         """Return the request: objects like all those that the labels show on the plane."""
         where = image_controller.image_axes.index(image_controller.time, plane)
         window = _window(image_controller.labels, where)
-        labels = np.array(window_of(image_controller.labels.data, where)[window])
+        labels = np.array(np.asarray(image_controller.labels.data[where])[window])
         return session.search_request(plane, window=window, labels=labels)
 
     def _next(self) -> None:

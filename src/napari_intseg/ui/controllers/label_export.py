@@ -9,16 +9,16 @@ import numpy as np
 from napari.layers import Image
 
 from napari_intseg.core.segmenter import Array
-from napari_intseg.io.beside import write_beside
-from napari_intseg.io.layer_grid import KEY, file_grid, layer_grid
+from napari_intseg.io.hooks import KEY, file_grid, layer_grid
 from napari_intseg.io.measurements import measure, write_measurements
 from napari_intseg.io.output_check import check_apart
+from napari_intseg.io.sidecar_files import write_beside
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.write import write_labels
 from napari_intseg.session.journal.recorder import Line, now
 from napari_intseg.session.journal.replay import about_labels
 from napari_intseg.ui.controllers.image_controller import ImageController
-from napari_intseg.ui.controllers.object_facts import names_of
+from napari_intseg.ui.controllers.object_actions import names_of
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.qt.signals import sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome

@@ -1,19 +1,185 @@
 """Locks, regions and overlaps from the window, without Qt; they hold at all time points."""
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.layers import Labels, Layer, Shapes
 
 from napari_intseg.core.segmenter import Array, BoolArray
+from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, IntSegError
 from napari_intseg.session.document import Change
+from napari_intseg.session.masks.plane_state import Shown
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.review import bring
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers import label_colours
-from napari_intseg.ui.layers.image_axes import ImageAxes
-from napari_intseg.ui.layers.points_codec import on_grid
+from napari_intseg.ui.layers.image_axes import ImageAxes, camera_of
+from napari_intseg.ui.layers.points_codec import Place, on_grid
+from napari_intseg.ui.panels.buttons import PER_MM
+
+NAMES = "napari-intseg objects"
+"""Key of the labels' metadata: names and classes by label."""
+
+_MOST_VOXELS = 1 << 24
+"""Of a volume in which an object with planes of several axes is counted: 16 million take 10 ms."""
+
+_counted: "WeakKeyDictionary[Shown, int]" = WeakKeyDictionary()
+
+
+def called(image_controller: ImageController, label: int, what: str = "name") -> str:
+    """Return an object's "name" or "class"; empty where none was given."""
+    known = image_controller.labels.metadata.get(NAMES, {}).get(label, {})
+    return str(known.get(what, ""))
+
+
+def call(image_controller: ImageController, label: int, what: str, text: str) -> None:
+    """Give an object a "name" or a "class"; an empty text takes it away."""
+    known: dict[int, dict[str, Any]] = image_controller.labels.metadata.setdefault(NAMES, {})
+    known.setdefault(label, {})[what] = text.strip()
+
+
+def names_of(image_controller: ImageController) -> dict[int, str]:
+    """Return what objects are called in a file: the name, the class where there is none."""
+    known = image_controller.labels.metadata.get(NAMES, {})
+    found = {label: one.get("name") or one.get("class", "") for label, one in known.items()}
+    return {label: str(name) for label, name in found.items() if name}
+
+
+def size_px(image_controller: ImageController, label: int) -> int | None:
+    """Return how many pixels an object has at the time point in view; None: too many to count."""
+    session = image_controller.session_store.sessions.get(image_controller.time)
+    if session is None or label not in session.objects:
+        return 0
+    canvas = session.document.canvas
+    painted = canvas.painted(label)
+    states = [(p, s.shown) for p, s in canvas.states(label) if s.shown is not None]
+    if len({plane.axis for plane, _ in states}) < 2 and not painted:
+        return sum(_count(shown) for _, shown in states)
+    if int(np.prod(session.volume.shape)) > _MOST_VOXELS:
+        return None
+    return int(np.count_nonzero(canvas.mask(label)))
+
+
+def _count(shown: Shown) -> int:
+    """Return the pixels of a mask; masks never change, so each is counted once."""
+    found = _counted.get(shown)
+    if found is None:
+        found = _counted[shown] = int(np.count_nonzero(shown.inside))
+    return found
+
+
+def size_words(image_controller: ImageController, label: int) -> tuple[str, str]:
+    """Return an object's size in the unit of the image, and in full."""
+    count = size_px(image_controller, label)
+    session = image_controller.session_store.sessions.get(image_controller.time)
+    if count is None:
+        return "–", "Too large to be counted while you work; Measure counts it."
+    unit, in_px = image_controller.image_axes.unit, f"{count:,} px"
+    if unit == "px" or session is None or not count:
+        return (in_px if count < 1e6 else f"{count / 1e6:.2f} Mpx"), in_px
+    size = count * float(np.prod(session.volume.spacing))  # mm² or mm³
+    is_volume = len(image_controller.image_axes.spatial) == 3
+    if unit == "mm":
+        words = f"{_short(size / 1000)} ml" if is_volume else f"{_short(size)} mm²"
+    else:
+        words = (
+            f"{size * PER_MM[unit] ** (3 if is_volume else 2):.4g} µm{'³' if is_volume else '²'}"
+        )
+    return words, f"{words}, {in_px}"
+
+
+def _short(value: float) -> str:
+    """Return a number in three digits, or whole."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def state_of(image_controller: ImageController, label: int) -> tuple[str, str]:
+    """Return how an object stands, "open", "accepted", "locked" or "failed", and why."""
+    if image_controller.session_store.is_finished(label):
+        return "accepted", "No click changes it. Untick it to go on with it."
+    failure = image_controller.failure_of(label)
+    if failure:
+        return "failed", failure
+    session: Session | None = image_controller.session_store.sessions.get(image_controller.time)
+    if session is not None and label in session.objects and session.is_locked(label):
+        return "locked", "Nothing changes its pixels."
+    return "open", "Clicks correct it."
+
+
+def given_words(image_controller: ImageController, label: int) -> str:
+    """Return in words what was given for an object."""
+    prompts = image_controller.given_for(label)
+    if not prompts and image_controller.is_begun(label):
+        return "mask"
+    counts = {
+        "click": sum(len(p.clicks) for p in prompts),
+        "box": sum(p.box is not None for p in prompts),
+        "scribble": sum(len(p.scribbles) for p in prompts),
+    }
+    plural = {"click": "clicks", "box": "boxes", "scribble": "scribbles"}
+    shown = [kind for kind, count in counts.items() if count] or ["click"]
+    return ", ".join(f"{counts[k]} {k if counts[k] == 1 else plural[k]}" for k in shown)
+
+
+def show_object(controller: ViewerController, label: int) -> None:
+    """Make an object the current one, and show a plane of it with its middle in the middle.
+
+    The plane where most was given for it; of what was found or propagated that with most pixels.
+    """
+    controller.select_object(label)
+    image_controller = controller.image_controller
+    if image_controller is None or image_controller.is_closed:
+        return
+    found = _place(image_controller, label)
+    if found is None:
+        controller.signals.message.emit(f"Object {label} is nowhere yet: click on it.")
+        return
+    bring(image_controller, found.plane, found.time)
+    mask = image_controller.session_store.mask(found)
+    if not mask.any():
+        return
+    rows, cols = np.nonzero(mask)
+    at = np.zeros(len(image_controller.image_axes.grid))
+    where = image_controller.image_axes.index(found.time, found.plane)
+    middle = iter((rows.mean(), cols.mean()))
+    for axis, part in enumerate(where):
+        at[axis] = next(middle) if isinstance(part, slice) else part
+    world = np.asarray(image_controller.labels.data_to_world(at), float)
+    viewer = controller.viewer
+    offset = viewer.dims.ndim - len(at)
+    shown = [axis - offset for axis in viewer.dims.displayed]
+    camera_of(viewer).center = tuple(world[axis] for axis in shown)
+
+
+def _place(image_controller: ImageController, label: int) -> Place | None:
+    times = sorted(
+        image_controller.session_store.sessions.items(),
+        key=lambda one: one[0] != image_controller.time,
+    )
+    for time, session in times:
+        if label in session.objects:
+            plane = _plane(session, label)
+            if plane is not None:
+                return Place(time, label, plane)
+    return None
+
+
+def _plane(session: Session, label: int) -> Plane | None:
+    states = list(session.document.canvas.states(label))
+    if states:
+        plane, _ = max(
+            states,
+            key=lambda one: (
+                len(one[1].prompts.clicks),
+                0 if one[1].shown is None else int(np.count_nonzero(one[1].shown.inside)),
+            ),
+        )
+        return plane
+    painted = session.document.canvas.painted(label)
+    return Plane(0, min(painted)) if painted else None
 
 
 def session_now(controller: ViewerController) -> Session | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.document import Change
 from napari_intseg.session.session import Session
-from napari_intseg.ui.controllers.object_facts import NAMES
+from napari_intseg.ui.controllers.object_actions import NAMES
 
 if TYPE_CHECKING:
     from napari_intseg.ui.controllers.viewer_controller import ViewerController

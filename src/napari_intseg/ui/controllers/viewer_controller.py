@@ -23,8 +23,8 @@ from napari_intseg.ui.controllers.prompt_tools import PromptTools
 from napari_intseg.ui.controllers.propagation import PropagationRun
 from napari_intseg.ui.controllers.splitter import Splitter
 from napari_intseg.ui.controllers.suggested_clicks import SuggestedClicks
-from napari_intseg.ui.layers.factory import layers_for
 from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
+from napari_intseg.ui.layers.layer_placement import layers_for
 from napari_intseg.ui.layers.layer_registry import is_in_use
 from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
 from napari_intseg.ui.layers.polygon_editor import PolygonEditor

@@ -16,7 +16,7 @@ from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, Worker
-from napari_intseg.ui.storage.labels_on_disk import marks, window_of
+from napari_intseg.ui.storage.labels_on_disk import marks
 
 PIECE_PX = 1 << 16
 """So many pixels are written before the window may do something else: a few milliseconds."""
@@ -192,7 +192,7 @@ class LabelsWriter:
     def recall(self, place: Place) -> None:
         """Count the pixels of a place as written here, where they are in the layer already."""
         where = self._image_axes.index(place.time, place.plane)
-        current = window_of(self._labels.data, where)
+        current = np.asarray(self._labels.data[where])
         self._ours[where] |= self._mask_of(place) & (current == place.object)
 
     def put_back(self, indices: Indices, held: Array, old: Array) -> None:
@@ -231,7 +231,7 @@ class LabelsWriter:
         labels = self._wanted.pop(place)
         where = self._image_axes.index(place.time, place.plane)
         # a view: nothing is copied, and each pixel is looked at again before it is written
-        current, ours = window_of(self._labels.data, where), self._ours[where]
+        current, ours = np.asarray(self._labels.data[where]), self._ours[where]
         masks = {label: self._mask_of(replace(place, object=label)) for label in sorted(labels)}
 
         def work(_: ShouldStop) -> tuple[list[Piece], set[int]]:

@@ -1,8 +1,20 @@
-"""Buttons that show their key and say what they do."""
+"""Small widgets that panels share: buttons with their keys, titled groups, lengths, one notice."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from qtpy.QtWidgets import QPushButton
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QSignalBlocker, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QDialog,
+    QDoubleSpinBox,
+    QFormLayout,
+    QMainWindow,
+    QPushButton,
+    QWidget,
+)
 
 from napari_intseg.ui.qt.keybindings import ACTIONS, Action
 
@@ -35,3 +47,100 @@ class Buttons:
         button.setToolTip(f"{action.tip}\n{told}")
         button.clicked.connect(lambda _checked: call())
         return button
+
+
+def form(parent: QWidget) -> QFormLayout:
+    """Return a layout of labelled rows that use the width there is."""
+    layout = QFormLayout(parent)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return layout
+
+
+def combo(tip: str) -> QComboBox:
+    """Return an empty combo box that may become narrower than its longest entry."""
+    box = QComboBox()
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    return box
+
+
+def fill(box: QComboBox, entries: Iterable[tuple[str, Any]], chosen: Any) -> None:
+    """Replace a box's entries (text, value) without telling anyone, and choose one."""
+    with QSignalBlocker(box):
+        box.clear()
+        for i, (text, value) in enumerate(entries):
+            box.addItem(text, value)
+            if value is chosen or value == chosen:
+                box.setCurrentIndex(i)
+
+
+PER_MM = {"mm": 1.0, "µm": 1e3, "px": 1.0}
+"""How much of each unit makes a millimetre; pixels of images without a unit count as such."""
+
+
+class Length(QDoubleSpinBox):  # type: ignore[misc, unused-ignore]
+    """A spin box whose suffix is the image's unit.
+
+    Parameters
+    ----------
+    least : float, default 0.0
+        In whatever unit is shown.
+    """
+
+    chosen = Signal(float)
+    """Another length was entered, in millimetres."""
+
+    def __init__(self, least: float = 0.0) -> None:
+        super().__init__()
+        self.setRange(least, 1e6)
+        self.setKeyboardTracking(False)
+        self._unit = "mm"
+        self.setSuffix(" mm")
+        self.valueChanged.connect(lambda _: self.chosen.emit(self.mm))
+
+    @property
+    def mm(self) -> float:
+        """The length in millimetres."""
+        return float(self.value()) / PER_MM[self._unit]
+
+    def show_mm(self, mm: float, unit: str) -> None:
+        """Show a length given in millimetres in a unit of `PER_MM`, telling nobody."""
+        with QSignalBlocker(self):
+            self._unit = unit
+            self.setSuffix(f" {unit}")
+            self.setValue(mm * PER_MM[unit])
+
+
+NAME = "napari-intseg notice"
+
+
+def show_notice(text: str) -> None:
+    """Tell of an error in napari's way; a notice of ours that is still up says it instead.
+
+    napari makes a dialog for each error, and keeps all of them as long as its window is not the
+    active one.
+    """
+    notice = _ours()
+    if notice is not None:
+        notice.message.setText(text)
+        if notice.timer.isActive():
+            notice.timer_start()
+        return
+    before = set(_dialogs())
+    show_error(text)
+    for dialog in _dialogs():
+        if dialog not in before and hasattr(dialog, "message") and hasattr(dialog, "timer_start"):
+            dialog.setObjectName(NAME)
+
+
+def _ours() -> Any:
+    """Return the notice that is up; None if it was closed, or never was."""
+    return next((d for d in _dialogs() if d.objectName() == NAME and not d.isHidden()), None)
+
+
+def _dialogs() -> list[Any]:
+    windows = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow)]
+    return [dialog for window in windows for dialog in window.findChildren(QDialog)]

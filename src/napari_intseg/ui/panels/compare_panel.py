@@ -22,8 +22,7 @@ from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.compare.keep import ComparisonState
 from napari_intseg.ui.compare.layers import COLOURS
 from napari_intseg.ui.controllers.model_loader import keys_here, weights_key
-from napari_intseg.ui.panels.buttons import Buttons
-from napari_intseg.ui.panels.form import combo, fill
+from napari_intseg.ui.panels.buttons import Buttons, combo, fill
 from napari_intseg.ui.panels.plot import Curve, Plot
 
 _KEEP = (

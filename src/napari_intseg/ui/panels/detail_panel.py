@@ -5,7 +5,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
 
 from napari_intseg.ui.controllers.outline_detail import OutlineDetail
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.length import PER_MM
+from napari_intseg.ui.panels.buttons import PER_MM
 
 _STEPS_PER_PX = 2
 _MOST_PX = 20

@@ -11,8 +11,8 @@ from napari_intseg.inference.level_set import LevelSet
 from napari_intseg.inference.tiling import Tiles
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.panels.buttons import combo, fill
 from napari_intseg.ui.panels.channel_ranges import ChannelRanges, Limits
-from napari_intseg.ui.panels.form import combo, fill
 
 LEVEL, PER_CENT, RANGE = "level and width", "percentiles from to", "fixed range"
 """Entries of the list of windows for which two numbers are asked."""

@@ -26,8 +26,8 @@ from napari_intseg.ui.controllers.model_loader import (
 )
 from napari_intseg.ui.controllers.view_settings import Refinement
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.panels.buttons import combo, fill, form
 from napari_intseg.ui.panels.catalogue_dialog import CatalogueDialog, is_ready, listed
-from napari_intseg.ui.panels.form import combo, fill, form
 from napari_intseg.ui.qt.worker_thread import Outcome
 
 _PRECISIONS = (

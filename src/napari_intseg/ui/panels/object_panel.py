@@ -22,16 +22,16 @@ from qtpy.QtWidgets import (
 from napari_intseg.session.document import LARGEST_LABEL
 from napari_intseg.ui.controllers import object_actions, regroup
 from napari_intseg.ui.controllers.image_controller import ImageController
-from napari_intseg.ui.controllers.object_actions import set_locked
-from napari_intseg.ui.controllers.object_facts import (
+from napari_intseg.ui.controllers.object_actions import (
     call,
     called,
     given_words,
+    set_locked,
+    show_object,
     size_px,
     size_words,
     state_of,
 )
-from napari_intseg.ui.controllers.show_object import show_object
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
 

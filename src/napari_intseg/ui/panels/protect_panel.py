@@ -15,7 +15,7 @@ from napari_intseg.ui.controllers.object_actions import (
     take_over,
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.form import combo, fill, form
+from napari_intseg.ui.panels.buttons import combo, fill, form
 
 _POLICIES = (
     ("keep theirs", "keep"),

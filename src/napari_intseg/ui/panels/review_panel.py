@@ -18,8 +18,7 @@ from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.buttons import Buttons
-from napari_intseg.ui.panels.length import Length
+from napari_intseg.ui.panels.buttons import Buttons, Length
 
 _PLANE = Qt.ItemDataRole.UserRole
 _MOST = 30

@@ -4,7 +4,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidge
 
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.form import combo, fill, form
+from napari_intseg.ui.panels.buttons import combo, fill, form
 
 _MOST = 2**31 - 1
 

@@ -8,8 +8,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSize
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.buttons import Buttons
-from napari_intseg.ui.panels.notices import show_notice
+from napari_intseg.ui.panels.buttons import Buttons, show_notice
 
 _ERROR = "color: #ff6b6b"
 _BEGIN = "Click on an object in the image to begin."

@@ -7,8 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QSpinBox, QWidget
 from napari_intseg.core.segmenter import MemorySegmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.buttons import Buttons
-from napari_intseg.ui.panels.form import combo, fill
+from napari_intseg.ui.panels.buttons import Buttons, combo, fill
 
 _METHODS = (
     ("from each plane to its neighbour", "neighbour"),

@@ -1,9 +1,13 @@
 """Signals of the controllers, and errors as messages."""
 
+import logging
+from functools import partial
+
 from psygnal import Signal
 
 from napari_intseg.core.memory_limits import is_out_of_memory
 from napari_intseg.errors import IntSegError
+from napari_intseg.ui.qt.worker_thread import Post
 
 
 class Signals:
@@ -52,3 +56,32 @@ def told(error: Exception | None) -> str:
         f"The model failed: {type(error).__name__}: {error}. Choose another model or device; if "
         "it persists, please report it with this text."
     )
+
+
+_LOG = logging.getLogger("napari_intseg")
+
+
+class LogMessages(logging.Handler):
+    """Emits what is logged as a message; `stop` it with the window.
+
+    Parameters
+    ----------
+    signals : Signals
+        Told in the GUI thread.
+    post : callable
+        Brings it there from whichever thread has logged.
+    """
+
+    def __init__(self, signals: Signals, post: Post) -> None:
+        super().__init__(logging.WARNING)
+        self._signals, self._post = signals, post
+        _LOG.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a record; called by `logging`."""
+        text = record.getMessage().rstrip(".")
+        self._post(partial(self._signals.message.emit, sentence(text)))
+
+    def stop(self) -> None:
+        """Show nothing any more."""
+        _LOG.removeHandler(self)

@@ -18,7 +18,7 @@ from platformdirs import user_data_path
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
-from napari_intseg.io.layer_grid import KEY
+from napari_intseg.io.hooks import KEY
 from napari_intseg.io.source import Source
 from napari_intseg.io.zarr_store import check_array_folder
 from napari_intseg.ui.layers.image_axes import ImageAxes
@@ -259,8 +259,3 @@ def marks(shape: tuple[int, ...], dtype: DTypeLike = bool) -> Array:
         return np.zeros(shape, dtype)
     with tempfile.TemporaryFile(prefix="napari-intseg-") as file:
         return np.memmap(file, np.dtype(dtype), "w+", shape=shape)
-
-
-def window_of(data: Any, where: tuple[int | slice, ...]) -> Array:
-    """Return a part of any array; of numpy a view, of others only what is asked for is read."""
-    return np.asarray(data[where])

@@ -15,11 +15,16 @@ from platformdirs import user_config_path
 
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
-from napari_intseg.io.beside import METADATA
+from napari_intseg.io.sidecar_files import METADATA
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.spec import ModelIdentity, identity_of
-from napari_intseg.session.journal.file import JournalFile, find_unfinished, new_path, prune
-from napari_intseg.session.journal.image_signature import image_signature
+from napari_intseg.session.journal.file import (
+    JournalFile,
+    find_unfinished,
+    image_signature,
+    new_path,
+    prune,
+)
 from napari_intseg.session.journal.reader import Written
 from napari_intseg.session.journal.recorder import Journal, now
 from napari_intseg.session.journal.replay import Replayed, replay
