@@ -274,6 +274,14 @@ class ViewerController:
         """Whether there is something to "undo" or "redo"."""
         return self.image_controller is not None and self.image_controller.can(action)
 
+    def title_of(self, action: str) -> str:
+        """Return what "undo" or "redo" would take or bring back; empty if there is nothing."""
+        image_controller = self.image_controller
+        if image_controller is None:
+            return ""
+        session = image_controller.session_store.sessions.get(image_controller.time)
+        return "" if session is None else str(getattr(session, f"{action}_title") or "")
+
     def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
         """Keep embeddings on disk from now on, or not any more with None."""
         self.embedding_folder.put(
