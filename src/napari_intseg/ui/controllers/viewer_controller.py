@@ -114,6 +114,12 @@ class ViewerController:
                 self.signals.failed.emit(str(err))
         self.signals.changed.emit()
 
+    def end_work(self, image: Image) -> None:
+        """Let go of an image's layers, so that they can be removed without a word."""
+        self._end_binder(image)
+        if image is self.image:
+            self.choose_image(None)
+
     def choose_axes(self, axes: str) -> None:
         """Say what the axes of the image mean; work on it begins anew."""
         if self.image is not None and axes != self.axes:
