@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from napari_intseg.core.prompts import Box, Click, Prompts
-from napari_intseg.core.volume import Plane
+from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
+from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.session.journal.reader import parse_journal
 from napari_intseg.session.journal.replay import replay
@@ -53,3 +53,24 @@ def test_a_new_click_outside_is_refused_after_others_were_taken(bright, two_ball
     with pytest.raises(PromptError, match="outside the data"):
         session.set_prompts(HERE, Prompts((*CLICKS, Click(-4.0, 3.0))))
     assert session.prompts(HERE) == Prompts(CLICKS)
+
+
+def test_an_entry_is_called_after_what_was_done(bright):
+    session = Session(bright(kinds=("click", "box", "scribble")), Volume(np.zeros((20, 20))))
+    plane, line = Plane(0, 0), Scribble(((2.0, 2.0), (3.0, 9.0)))
+    one, two, moved = Click(3, 3), Click(5, 5, False), Click(4, 4)
+    for given, words in (
+        (Prompts((one,)), "Positive click"),
+        (Prompts((one, two)), "Negative click"),
+        (Prompts((moved, two)), "Move click"),
+        (Prompts((moved,)), "Remove click"),
+        (Prompts((moved, one, two)), "Add clicks"),
+        (Prompts(()), "Remove clicks"),
+        (Prompts((), Box(1, 1, 9, 9)), "Set box"),
+        (Prompts(()), "Remove box"),
+        (Prompts((), None, (line,)), "Add scribble"),
+        (Prompts(()), "Change scribble"),
+        (Prompts((one,), Box(1, 1, 9, 9)), "Change prompts"),
+    ):
+        session.give({plane: given})
+        assert session.undo_title == words

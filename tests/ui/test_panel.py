@@ -586,6 +586,64 @@ class TestStatus:
         breathe()
         assert window.widget.status_panel.message == "The disk is slow: wait."
 
+    def test_no_answer_of_before_is_told_while_something_runs(self, opened, toy, scan):
+        window = opened(scan)
+        status = window.widget.status_panel
+        window.press(Qt.Key.Key_N)
+        window.controller.image_controller.set_model(toy)
+        window.click((50, 30))
+        window.settle()
+        assert "answered in" in status.message
+        toy.gate.clear()
+        window.click((50, 34))
+        assert status.message == "Asking the model …"
+        toy.gate.set()
+        window.settle()
+        assert "answered in" in status.message
+        window.controller.propagate()
+        assert status.message == "Propagating …"
+        window.settle()
+        assert "propagated to" in status.message
+
+    def test_what_napari_saves_is_told(self, opened, picture, tmp_path):
+        window = opened(picture, scale=(0.5, 0.5), units=("mm", "mm"))
+        window.click((25, 15))
+        window.settle()
+        layer = window.controller.image_controller.labels
+        layer.save(str(tmp_path / "cells.nii.gz"), plugin="napari-intseg")
+        breathe()
+        told = window.widget.status_panel.message
+        assert told == "Wrote cells.nii.gz: 100 × 120 pixels, 0.5 × 0.5 mm apart."
+
+    def test_a_flat_image_has_no_planes_to_check(self, opened, picture):
+        window = opened(picture)
+        window.click((50, 30))
+        window.settle()
+        window.press(Qt.Key.Key_Q)
+        status = window.widget.status_panel
+        assert not status.error
+        assert "no planes to check" in status.message
+
+    def test_undo_says_what_it_takes_back(self, opened, picture):
+        window = opened(picture)
+        panel = window.widget.action_panel
+        assert panel.undo.toolTip().startswith("Take back")
+        window.click((50, 30))
+        window.settle()
+        assert panel.undo.toolTip().startswith("Undo: Positive click.")
+        window.press(Qt.Key.Key_U)
+        assert panel.redo.toolTip().startswith("Redo: Positive click.")
+
+    def test_accepted_is_not_cut_in_the_usual_panel(self, opened, picture):
+        window = opened(picture)
+        window.click((50, 30))
+        window.settle()
+        window.press(Qt.Key.Key_K)
+        table = window.widget.object_panel.table
+        wanted = table.fontMetrics().horizontalAdvance("accepted")
+        assert table.columnWidth(STATE) >= wanted + 6
+        assert table.columnWidth(NAME) >= table.fontMetrics().horizontalAdvance("Name")
+
     def test_it_follows_what_runs_to_its_end(self, opened, scan):
         window = opened(scan)
         status = window.widget.status_panel

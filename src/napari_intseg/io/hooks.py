@@ -1,6 +1,7 @@
 """What npe2 calls to read and write files: layers as tuples, napari itself is not needed."""
 
 import itertools
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -182,6 +183,8 @@ LayerData = tuple[Any, dict[str, Any], str]
 OWN = "is_labels"
 """Under this key, what a layer's metadata hold under `KEY` tell that its file holds labels."""
 
+_log = logging.getLogger(__name__)
+
 Reader = Callable[[str], list[LayerData]]
 
 AUTOMATIC = "napari-intseg automatic limits"
@@ -322,6 +325,7 @@ def write_labels_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[st
     lines = metadata.get(METADATA)
     if lines:
         write_beside(path, list(lines))
+    _tell(path, like)
     return [path]
 
 
@@ -343,7 +347,16 @@ def write_image_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str
     if array.dtype == bool:
         array = array.astype(np.uint8)
     write_array(path, array, like, overwrite=True, time_step_s=step)
+    _tell(path, like)
     return [path]
+
+
+def _tell(path: str, like: FileVolume) -> None:
+    """Log what was written: napari's Save dialogs say nothing."""
+    spacing = " × ".join(f"{mm:.4g}" for mm in like.spacing)
+    shape = " × ".join(str(n) for n in like.shape)
+    placed = "" if like.affine is None else f", {spacing} mm apart"
+    _log.info("wrote %s: %s pixels%s", Path(path).name, shape, placed)
 
 
 def _with_ending(path: str) -> str:

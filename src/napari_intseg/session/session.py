@@ -43,6 +43,7 @@ from napari_intseg.session.similar import SearchRequest, SimilarObjects, search
 from napari_intseg.session.tracking import TrackedMasks
 from napari_intseg.session.validate_prompts import (
     added_clicks,
+    change_words,
     check_plane,
     masks_by_plane,
     place,
@@ -509,11 +510,14 @@ class Session:
         """
         return self.give({plane: prompts})
 
-    def give(self, changes: Mapping[Plane, Prompts], title: str = "Change prompts") -> Change:
+    def give(self, changes: Mapping[Plane, Prompts], title: str | None = None) -> Change:
         """Replace everything given on several planes, as one entry; see `set_prompts`.
 
-        Where clicks were added and nothing else has changed, only those are written down.
+        Where clicks were added and nothing else has changed, only those are written down. Without
+        a title the entry is called after what has changed, see `change_words`.
         """
+        if title is None:
+            title = change_words([(self.prompts(plane), new) for plane, new in changes.items()])
         added: dict[Plane, tuple[Click, ...]] = {}
         for plane, prompts in changes.items():
             old = self.prompts(plane)

@@ -176,6 +176,39 @@ def added_clicks(old: tuple[Click, ...], new: tuple[Click, ...]) -> tuple[Click,
     return new[len(old) :] if new[: len(old)] == old else ()
 
 
+def change_words(changes: Sequence[tuple[Prompts, Prompts]]) -> str:
+    """Return in words what was done to prompts, for people to read beside Undo.
+
+    Parameters
+    ----------
+    changes : sequence of (Prompts, Prompts)
+        Before and after, plane by plane.
+    """
+    found = {_words(old, new) for old, new in changes if old != new}
+    return found.pop() if len(found) == 1 else "Change prompts"
+
+
+def _words(old: Prompts, new: Prompts) -> str:
+    if (old.box, old.scribbles) == (new.box, new.scribbles):
+        return _click_words(old.clicks, new.clicks)
+    if (old.clicks, old.scribbles) == (new.clicks, new.scribbles):
+        return "Remove box" if new.box is None else "Set box"
+    if (old.clicks, old.box) == (new.clicks, new.box):
+        return "Add scribble" if len(new.scribbles) > len(old.scribbles) else "Change scribble"
+    return "Change prompts"
+
+
+def _click_words(old: tuple[Click, ...], new: tuple[Click, ...]) -> str:
+    added = added_clicks(old, new)
+    if len(added) == 1:
+        return "Positive click" if added[0].positive else "Negative click"
+    if added:
+        return "Add clicks"
+    if len(new) < len(old):
+        return "Remove click" if len(old) - len(new) == 1 else "Remove clicks"
+    return "Move click"
+
+
 def len_along(volume: Volume, axis: int) -> int:
     """Return the number of planes perpendicular to an axis; 1 in 2-D."""
     return volume.shape[axis] if volume.ndim == 3 else 1

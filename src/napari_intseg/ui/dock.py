@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from napari.components import ViewerModel
@@ -22,6 +23,7 @@ from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, regroup
 from napari_intseg.ui.controllers.first_click import FirstClick
+from napari_intseg.ui.controllers.image_queue import QueueWork
 from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
@@ -39,6 +41,7 @@ from napari_intseg.ui.panels.model_panel import ModelPanel
 from napari_intseg.ui.panels.object_panel import ObjectPanel
 from napari_intseg.ui.panels.prompt_panel import PromptPanel
 from napari_intseg.ui.panels.protect_panel import ProtectPanel
+from napari_intseg.ui.panels.queue_panel import QueuePanel
 from napari_intseg.ui.panels.recovery_panel import RecoveryPanel
 from napari_intseg.ui.panels.review_panel import ReviewPanel
 from napari_intseg.ui.panels.section import Section
@@ -100,6 +103,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.controller = controller = ViewerController(napari_viewer, self._bridge.post)
         self.comparison = Comparison(controller, self._bridge.post)
         self.review = Review(controller)
+        self.queue_work = QueueWork(controller)
         calls = self._calls()
         self._known = {**calls, **self._further_calls()}
         self._keys = Keys(napari_viewer, calls)
@@ -122,6 +126,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.protect_panel = ProtectPanel(controller)
         self.recovery = Recovery(controller, journals_folder())
         self.recovery_panel = RecoveryPanel(controller, self.recovery)
+        self.queue_panel = QueuePanel(controller, self.queue_work, buttons)
         self._first_click = FirstClick(controller)
         self._log_messages = LogMessages(controller.signals, self._bridge.post)
         self._was_fitted = False
@@ -172,27 +177,24 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         """Return what has a command and no key."""
         controller, here = self.controller, weakref.ref(self)
 
-        def press(panel: str, button: str) -> Callable[[], None]:
+        def later(path: str) -> Callable[[], None]:
             def act() -> None:
                 widget = here()
                 if widget is not None:
-                    getattr(getattr(widget, panel), button).click()
+                    attrgetter(path)(widget)()
 
             return act
-
-        def open_catalogue() -> None:
-            widget = here()
-            if widget is not None:
-                widget.model_panel.open_catalogue()
 
         def show_current() -> None:
             if controller.image_controller is not None:
                 show_object(controller, controller.image_controller.session_store.object)
 
         return {
-            "export_labels": press("export_panel", "export"),
-            "export_measurements": press("export_panel", "measure"),
-            "all_models": open_catalogue,
+            "open_queue": later("queue_panel.ask_open"),
+            "export_queue": later("queue_panel.ask_export"),
+            "export_labels": later("export_panel.export.click"),
+            "export_measurements": later("export_panel.measure.click"),
+            "all_models": later("model_panel.open_catalogue"),
             "show_object": show_current,
         }
 
@@ -226,6 +228,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "accept_object": controller.accept_object,
             "find_more": controller.searching.start,
             "remove_object": partial(object_actions.remove, controller),
+            "queue_done": self.queue_work.done,
+            "queue_skip": self.queue_work.skip,
+            "queue_next": self.queue_work.next,
+            "queue_previous": self.queue_work.previous,
             "merge_objects": merge,
             "split_object": controller.splitter.begin,
             "relabel_object": renumber,
@@ -286,6 +292,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         outside.setSpacing(6)
         for widget, stretch in (
             (self.recovery_panel, 0),
+            (self.queue_panel, 0),
             (self.header, 0),
             (self.action_panel, 0),
             (self.object_panel, 2),

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.graph import MCP_Geometric
-from skimage.segmentation import watershed
 
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.errors import PromptError
@@ -118,6 +116,8 @@ def _two_parts(
     for number, way in enumerate(ways, 1):
         for index in way:
             markers[index] = number
+    from skimage.segmentation import watershed  # slow to import, and rarely needed
+
     around = np.ones((3,) * mask.ndim)
     found: NDArray[np.int32] = watershed(  # type: ignore[no-untyped-call]
         -depth, markers, mask=mask, connectivity=around
@@ -144,6 +144,8 @@ def _nearer(
     mask: BoolArray, seeds: Sequence[Index], spacing: NDArray[np.float64]
 ) -> NDArray[np.int32]:
     """Return 1 and 2 for pixels nearer to one or the other inside a mask, 0 where neither leads."""
+    from skimage.graph import MCP_Geometric
+
     costs = np.where(mask, 1.0, -1.0)
     ways = [MCP_Geometric(costs, sampling=tuple(spacing)).find_costs([seed])[0] for seed in seeds]
     reached = mask & (np.isfinite(ways[0]) | np.isfinite(ways[1]))

@@ -33,9 +33,22 @@ def export_labels(controller: ViewerController, path: Path) -> None:
     image_controller = _image_controller(controller)
     if image_controller is None:
         return
+    work = labels_job(controller, image_controller, path)
+    controller.worker.submit(work, lambda outcome: _tell(controller, outcome))
+    controller.signals.message.emit(f"Writing {path.name} …")
+
+
+def labels_job(
+    controller: ViewerController, image_controller: ImageController, path: Path
+) -> Callable[[Callable[[], bool]], str]:
+    """Return what writes the labels as they are now, in whichever thread; it returns what to tell.
+
+    Nothing of the layers is needed any more when it runs.
+    """
     labels, meta = _labels(image_controller)
     array, like = file_grid(labels, meta)
     lines, time = list(image_controller.session_store.journal.lines), image_controller.time
+    which = _which(image_controller)
 
     inputs, names = _inputs(controller), names_of(image_controller)
 
@@ -45,10 +58,9 @@ def export_labels(controller: ViewerController, path: Path) -> None:
             warnings.simplefilter("always")
             write_labels(path, array, like, overwrite=True, names=names)
         write_beside(path, [*lines, _about(labels, time)])
-        return f"Wrote {path.name}{_which(image_controller)}.{_told(remarks)}"
+        return f"Wrote {path.name}{which}.{_told(remarks)}"
 
-    controller.worker.submit(work, lambda outcome: _tell(controller, outcome))
-    controller.signals.message.emit(f"Writing {path.name} …")
+    return work
 
 
 def export_measurements(controller: ViewerController, path: Path) -> None:

@@ -1,16 +1,12 @@
 """How much detail outlines show, from the window; without Qt."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.detail import TITLE
 from napari_intseg.ui.controllers.image_controller import ImageController
-
-if TYPE_CHECKING:
-    from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
 _MANY = 50
 """With more objects than this only the current one follows the slider: all then take 0.1 s."""
@@ -25,7 +21,7 @@ class OutlineDetail:
         Whose objects.
     """
 
-    def __init__(self, controller: "ViewerController") -> None:
+    def __init__(self, controller: ViewerController) -> None:
         self._controller = controller
         self._tokens: dict[int, str] = {}
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from napari_intseg.session.predictor import Result, run
+from napari_intseg.ui.controllers import stray_parts
 from napari_intseg.ui.controllers.session_store import SessionStore
 from napari_intseg.ui.layers.image_axes import DisplayedSlice
 from napari_intseg.ui.layers.points_codec import Place
@@ -123,8 +124,10 @@ class PredictionQueue:
             self._on_answer(place, True)
             self._signals.answered.emit(self._where_is(place), result.seconds)
             note = result.info.get("note")
-            if note:
-                self._signals.message.emit(sentence(str(note)))
+            stray = stray_parts.told(result)
+            if note or stray:
+                words = [sentence(str(note))] if note else []
+                self._signals.message.emit(" ".join([*words, *([stray] if stray else [])]))
         else:
             self.add([place])  # overtaken by newer prompts, which are then the next request
         self._session_store.session(place.time)

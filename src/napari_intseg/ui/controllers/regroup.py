@@ -1,18 +1,15 @@
 """Merging and renumbering objects from the window, without Qt; at all time points."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.document import Change
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.object_actions import NAMES
-
-if TYPE_CHECKING:
-    from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
 
-def merge(controller: "ViewerController", labels: Iterable[int]) -> None:
+def merge(controller: ViewerController, labels: Iterable[int]) -> None:
     """Make one object of several, with the smallest of their numbers; one undo a time point."""
     chosen = sorted(set(labels))
     if len(chosen) < 2:
@@ -38,7 +35,7 @@ def merge(controller: "ViewerController", labels: Iterable[int]) -> None:
         )
 
 
-def relabel(controller: "ViewerController", label: int, number: int) -> None:
+def relabel(controller: ViewerController, label: int, number: int) -> None:
     """Give an object another number; name and class go with it."""
     image_controller = controller.image_controller
     if image_controller is None or label == number:
@@ -65,7 +62,7 @@ def _renumbered(session: Session, label: int, number: int) -> Change | None:
 
 
 def _at_all_times(
-    controller: "ViewerController", labels: Iterable[int], act: Callable[[Session], Change | None]
+    controller: ViewerController, labels: Iterable[int], act: Callable[[Session], Change | None]
 ) -> bool:
     """Do something in every session, if all of them may; return whether that was so."""
     image_controller = controller.image_controller

@@ -47,6 +47,11 @@ class Review:
         sure first; after the last of all, it begins again.
         """
         image_controller, session = self._controller.image_controller, self._session()
+        if image_controller is not None and len(image_controller.image_axes.spatial) < 3:
+            self._controller.signals.message.emit(
+                "A flat image has no planes to check; this key is for volumes."
+            )
+            return None
         if image_controller is None or session is None:
             self._controller.signals.failed.emit("There is no plane to check yet. Propagate first.")
             return None

@@ -114,6 +114,12 @@ class ViewerController:
                 self.signals.failed.emit(str(err))
         self.signals.changed.emit()
 
+    def end_work(self, image: Image) -> None:
+        """Let go of an image's layers, so that they can be removed without a word."""
+        self._end_binder(image)
+        if image is self.image:
+            self.choose_image(None)
+
     def choose_axes(self, axes: str) -> None:
         """Say what the axes of the image mean; work on it begins anew."""
         if self.image is not None and axes != self.axes:
@@ -273,6 +279,14 @@ class ViewerController:
     def can(self, action: str) -> bool:
         """Whether there is something to "undo" or "redo"."""
         return self.image_controller is not None and self.image_controller.can(action)
+
+    def title_of(self, action: str) -> str:
+        """Return what "undo" or "redo" would take or bring back; empty if there is nothing."""
+        image_controller = self.image_controller
+        if image_controller is None:
+            return ""
+        session = image_controller.session_store.sessions.get(image_controller.time)
+        return "" if session is None else str(getattr(session, f"{action}_title") or "")
 
     def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
         """Keep embeddings on disk from now on, or not any more with None."""

@@ -1,12 +1,17 @@
 """What is done again and again, always in sight: begin, accept, undo, redo, sign, propagate."""
 
-from qtpy.QtWidgets import QGridLayout, QWidget
+from typing import Any
+
+from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import COLOURS
 from napari_intseg.ui.layers.points_listener import MODIFIER
 from napari_intseg.ui.panels.buttons import Buttons
+
+_ROUND_TEXT_PX = 16
+"""What napari's style keeps free round the text of a button."""
 
 
 class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -28,6 +33,12 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.swap = buttons.make("toggle_sign")
         self._swap_key = self.swap.text().removeprefix("Swap signs")
         self.propagate = buttons.make("propagate")
+        self._words = {
+            action: (button.text(), button.toolTip())
+            for action, button in (("undo", self.undo), ("redo", self.redo))
+        }
+        for button in (self.undo, self.redo):  # a longer title makes nothing wider
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.undo_object = buttons.make("undo_object")
         self.redo_object = buttons.make("redo_object")
         layout = QGridLayout(self)
@@ -50,12 +61,28 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._show_sign(controller.positive)
         self.new.setEnabled(controller.image is not None)
         self.accept.setEnabled(image_controller is not None)
-        self.undo.setEnabled(controller.can("undo"))
-        self.redo.setEnabled(controller.can("redo"))
+        for button, action in ((self.undo, "undo"), (self.redo, "redo")):
+            button.setEnabled(controller.can(action))
+            self._name(button, action)
         self.undo_object.setEnabled(object_actions.can(controller, "undo"))
         self.redo_object.setEnabled(object_actions.can(controller, "redo"))
         self.propagate.setVisible(is_volume(controller))
         self.propagate.setEnabled(image_controller is not None and not controller.is_propagating)
+
+    def _name(self, button: QPushButton, action: str) -> None:
+        """Say on a button what it would take or bring back, where there is room."""
+        title, (plain, tip) = self._controller.title_of(action), self._words[action]
+        full = plain.replace(action.capitalize(), f"{action.capitalize()} {title.lower()}", 1)
+        wanted = button.fontMetrics().horizontalAdvance(full) + _ROUND_TEXT_PX
+        button.setText(full if title and wanted <= button.width() else plain)
+        first = f"{action.capitalize()}: {title}.\n" if title else ""
+        button.setToolTip(first + tip)
+        button.setAccessibleName(f"{action.capitalize()} {title}".strip())
+
+    def resizeEvent(self, event: Any) -> None:
+        """Choose words that fit the new width; called by Qt."""
+        super().resizeEvent(event)
+        self._show()
 
     def _show_sign(self, positive: bool) -> None:
         sign, other = ("+", "−") if positive else ("−", "+")

@@ -46,11 +46,8 @@ _TIPS = (
     "Open, accepted, locked, or failed; hover to read why.",
 )
 _SORT = Qt.ItemDataRole.UserRole
-_WIDTHS = (48, 0, 52, 40, 70, 60)
-"""In pixels; the name gets what is left."""
-
-_WIDE_STATE_PX = 76
-"""What "accepted" needs in napari's font; the narrow panel leaves those pixels to the name."""
+_WIDTHS = (44, 0, 52, 38, 58, 76)
+"""In pixels; the name gets what is left. The last is what "accepted" needs in napari's font."""
 
 _ROW_PX = 22
 
@@ -212,7 +209,6 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         if is_wide != self.objects.is_wide:
             self.objects.is_wide = is_wide
             self.setColumnHidden(CLASS, not is_wide)
-            self.setColumnWidth(STATE, _WIDE_STATE_PX if is_wide else _WIDTHS[STATE])
 
     def refresh(self) -> None:
         """Show what has changed, and mark the current object."""

@@ -12,6 +12,8 @@ from napari_intseg.ui.panels.buttons import Buttons, show_notice
 
 _ERROR = "color: #ff6b6b"
 _BEGIN = "Click on an object in the image to begin."
+_ASKING = "Asking the model …"
+
 _COUNTED = ("planes", "places", "objects")
 
 _EDGES_PX = 6
@@ -59,7 +61,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.bar.setVisible(False)
         self.cancel: QPushButton = buttons.make("cancel")
         self.cancel.setVisible(False)
-        self._is_error = False
+        self._is_error = self._is_passing = False
         self._hint = ""
         self._counts = (0, 0, "")
         layout = QGridLayout(self)
@@ -73,6 +75,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         signals.message.connect(self._told)
         signals.failed.connect(self._failed)
         signals.lost.connect(self._lost)
+        signals.given.connect(self._given)
         signals.answered.connect(self._answered)
         signals.progressed.connect(self._progressed)
         signals.changed.connect(self._changed)
@@ -146,11 +149,18 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _lost(self, text: str) -> None:
         self._put(text, is_error=True)
 
-    def _answered(self, where: str, seconds: float) -> None:
-        self._put(f"{where[:1].upper()}{where[1:]}: answered in {1000 * seconds:.0f} ms.")
+    def _given(self) -> None:
+        if not self.doing:
+            self._put(_ASKING, is_passing=True)
 
-    def _put(self, text: str, *, is_error: bool = False) -> None:
-        self._text, self._is_error = text, is_error
+    def _answered(self, where: str, seconds: float) -> None:
+        if self.doing:
+            return  # the line says what runs
+        told = f"{where[:1].upper()}{where[1:]}: answered in {1000 * seconds:.0f} ms."
+        self._put(told, is_passing=True)
+
+    def _put(self, text: str, *, is_error: bool = False, is_passing: bool = False) -> None:
+        self._text, self._is_error, self._is_passing = text, is_error, is_passing
         self.line.setText(text)
         self.line.setToolTip(text)
         self.line.setStyleSheet(_ERROR if is_error else "")
@@ -168,9 +178,18 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         ):
             self._hint = ""  # the view it was about is no longer shown
             self._put("")
+        self._forget_stale(image_controller is not None and image_controller.is_waiting)
         if not self._text and self._controller.image is not None and image_controller is None:
             self._put(_BEGIN)
         self._show_bar()
+
+    def _forget_stale(self, is_waiting: bool) -> None:
+        """Say what runs instead of what was answered before, and nothing once it has ended."""
+        if self.doing:
+            if self._is_passing or not self._text:
+                self._put(f"{self.doing} …", is_passing=True)
+        elif self._is_passing and not is_waiting and self._text.endswith("…"):
+            self._put("")
 
     def _show_bar(self) -> None:
         doing, (done, total, of) = self.doing, self._counts

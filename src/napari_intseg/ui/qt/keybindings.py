@@ -130,6 +130,20 @@ ACTIONS: tuple[Action, ...] = (
         "Next plane to check",
         "Show the plane that is least sure: of the object, then of the others not accepted.",
     ),
+    Action("queue_done", "Shift-D", "Done", "Save the labels, and open the next image."),
+    Action("queue_skip", "Shift-Q", "Skip", "Open the next image; this one is passed over."),
+    Action(
+        "queue_next",
+        "PageDown",
+        "Next image",
+        "Save the labels so far, and open the next image that is open; this one stays open.",
+    ),
+    Action(
+        "queue_previous",
+        "PageUp",
+        "Previous image",
+        "Save the labels so far, and open the image before.",
+    ),
     Action("cancel", "Shift-G", "Cancel", "Stop what is under way; what is done is kept."),
 )
 """Keys that mean nothing to napari's viewer or any of its layers."""

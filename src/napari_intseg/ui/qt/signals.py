@@ -60,6 +60,9 @@ def told(error: Exception | None) -> str:
 
 _LOG = logging.getLogger("napari_intseg")
 
+_SAVED = logging.getLogger("napari_intseg.io.hooks")
+"""Tells what napari's own *Save Selected Layers* has written, which napari does not."""
+
 
 class LogMessages(logging.Handler):
     """Emits what is logged as a message; `stop` it with the window.
@@ -73,12 +76,15 @@ class LogMessages(logging.Handler):
     """
 
     def __init__(self, signals: Signals, post: Post) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
+        _SAVED.setLevel(logging.INFO)
         self._signals, self._post = signals, post
         _LOG.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record; called by `logging`."""
+        if record.levelno < logging.WARNING and record.name != _SAVED.name:
+            return
         text = record.getMessage().rstrip(".")
         self._post(partial(self._signals.message.emit, sentence(text)))
 

@@ -1,0 +1,304 @@
+"""A folder worked through in one viewer: images come and go, labels are saved on the way."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+
+from napari_intseg.errors import IntSegError
+from napari_intseg.io.hooks import LayerData, read_layers
+from napari_intseg.io.image_queue import ImageQueue, QueueItem, State
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.label_export import labels_job
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.worker_thread import Outcome
+
+_PLACED = ("scale", "translate", "affine", "units", "axis_labels")
+_AHEAD = "next image of the queue"
+
+
+class QueueWork:
+    """Opens one image of a queue after the other.
+
+    Files are read and written in the inference thread, the next one as soon as nothing else waits.
+    Model and settings stay as they are.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Its viewer shows the images.
+    clock : callable
+        Returns seconds; what passes between opening and leaving an image counts for it.
+
+    Attributes
+    ----------
+    queue : ImageQueue or None
+        None while no folder is open.
+    """
+
+    def __init__(
+        self, controller: ViewerController, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._controller, self._clock = controller, clock
+        self.queue: ImageQueue | None = None
+        self._layers: list[Layer] = []
+        self._opened_at: float | None = None
+        self._ahead: tuple[Path, list[LayerData]] | None = None
+        self._earlier: Labels | None = None  # labels of another day, until there is a model
+        controller.signals.changed.connect(self._begin_earlier)
+
+    def open(self, folder: Path, labels: Path | None = None) -> bool:
+        """Work through the images of a folder from now on; return whether there are any."""
+        try:
+            queue = ImageQueue.of_folder(folder, labels)
+        except IntSegError as err:
+            self._controller.signals.failed.emit(str(err))
+            return False
+        self.close()
+        self.queue = queue
+        self._show()
+        return True
+
+    def close(self) -> None:
+        """Save what is there, and open no more images; the last one stays."""
+        if self.queue is not None:
+            self._save(self.queue.current.state)
+        self.queue, self._layers, self._ahead, self._opened_at = None, [], None, None
+        self._controller.signals.changed.emit()
+
+    def done(self) -> None:
+        """Save the labels, and go to the next image that is open."""
+        self._leave("done")
+
+    def skip(self) -> None:
+        """Go to the next image that is open; this one is not asked for again."""
+        self._leave("skipped")
+
+    def next(self) -> None:
+        """Save the labels so far, and go to the next image; this one stays open."""
+        self._leave(None)
+
+    def previous(self) -> None:
+        """Save the labels so far, and go to the image before."""
+        self._leave(None, -1)
+
+    def choose(self, index: int) -> None:
+        """Save the labels so far, and go to any image."""
+        queue = self._queue()
+        if queue is not None and self._save(queue.current.state):
+            queue.choose(index)
+            self._show()
+
+    def export(self, folder: Path) -> None:
+        """Copy what is done to a folder that training reads."""
+        queue = self._queue()
+        if queue is None:
+            return
+
+        def work(_should_stop: Callable[[], bool]) -> str:
+            count = queue.export(folder)
+            return f"{count} image{'' if count == 1 else 's'} with labels copied to {folder.name}."
+
+        self._controller.worker.submit(work, self._tell)
+        self._controller.signals.message.emit("Copying …")
+
+    def _leave(self, state: State | None, step: int = 1) -> None:
+        queue = self._queue()
+        if queue is None or not self._save(state or queue.current.state):
+            return
+        before = queue.at
+        queue.go(step)
+        if queue.at != before:
+            self._show()
+            return
+        left = queue.count("open")
+        self._controller.signals.message.emit(
+            "That was the last image: all are done or skipped."
+            if not left
+            else "There is no other image in that direction."
+        )
+        self._controller.signals.changed.emit()
+
+    def _queue(self) -> ImageQueue | None:
+        if self.queue is None:
+            self._controller.signals.failed.emit(
+                "No folder is open as a queue. Open one from File › IO Utilities."
+            )
+        return self.queue
+
+    def _save(self, state: State) -> bool:
+        """Write labels and record; return whether that could be begun."""
+        queue = self.queue
+        assert queue is not None
+        now, image_controller = self._clock(), self._work()
+        seconds = 0.0 if self._opened_at is None else now - self._opened_at
+        self._opened_at = now
+        count = None
+        if image_controller is not None:
+            values = np.unique(np.asarray(image_controller.labels.data))
+            count = int(np.count_nonzero(values))
+        try:
+            path = queue.labels_of(queue.current)
+            if image_controller is not None and (count or path.exists()):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                work = labels_job(self._controller, image_controller, path)
+                written = partial(self._written, queue, queue.at)
+                self._controller.worker.submit(work, written)
+            queue.mark(state, objects=count, seconds=seconds)
+        except (IntSegError, OSError) as err:
+            self._controller.signals.failed.emit(told(err))
+            return False
+        return True
+
+    def _written(self, queue: ImageQueue, index: int, outcome: Outcome[str]) -> None:
+        """Count an image whose labels could not be written as not done."""
+        if outcome.error is not None:
+            queue.mark("open", index=index)
+        self._tell(outcome)
+
+    def _tell(self, outcome: Outcome[str]) -> None:
+        if outcome.error is not None:
+            self._controller.signals.failed.emit(told(outcome.error))
+        else:
+            self._controller.signals.message.emit(str(outcome.value))
+        self._controller.signals.changed.emit()
+
+    def _work(self) -> ImageController | None:
+        """Return the work on the image of the queue; None while there is none."""
+        image_controller = self._controller.image_controller
+        if image_controller is None or image_controller.is_closed:
+            return None
+        return image_controller if image_controller.image_axes.image in self._layers else None
+
+    def _show(self) -> None:
+        """Read the current image, unless that was done ahead, and put it into the viewer."""
+        queue = self.queue
+        assert queue is not None
+        self._remove()
+        item, ahead, self._ahead = queue.current, self._ahead, None
+        self._controller.signals.changed.emit()
+        if ahead is not None and ahead[0] == item.path:
+            read = ahead[1]
+            self._controller.worker.submit(
+                partial(_with_labels, queue.labels_of(item), read), partial(self._there, item)
+            )
+            return
+        self._controller.signals.message.emit(f"Opening {item.path.name} …")
+        labels = queue.labels_of(item)
+        self._controller.worker.submit(
+            lambda stop: _with_labels(labels, read_layers(str(item.path)), stop),
+            partial(self._there, item),
+        )
+
+    def _there(
+        self, item: QueueItem, outcome: Outcome[tuple[list[LayerData], LayerData | None]]
+    ) -> None:
+        if self.queue is None or self.queue.current.path != item.path or self._layers:
+            return  # another image was asked for meanwhile
+        if outcome.value is None:
+            self._controller.signals.failed.emit(told(outcome.error))
+            return
+        read, earlier = outcome.value
+        viewer = self._controller.viewer
+        self._layers = [viewer.add_layer(Layer.create(*one)) for one in read]
+        images = [layer for layer in self._layers if isinstance(layer, Image)]
+        if images:
+            self._controller.choose_image(images[0])
+        if earlier is not None:
+            data, meta, _ = earlier
+            placed = {name: meta[name] for name in _PLACED if name in meta}
+            self._earlier = Labels(np.asarray(data), **placed)
+        viewer.reset_view()
+        self._opened_at = self._clock()
+        self._tell_where()
+        self._controller.signals.changed.emit()
+        self._read_ahead()
+
+    def _tell_where(self) -> None:
+        queue = self.queue
+        assert queue is not None
+        self._controller.signals.message.emit(
+            f"Image {queue.at + 1} of {len(queue.items)}: {queue.current.path.name}. "
+            f"{queue.count('done')} done, {queue.count('open')} open."
+        )
+
+    def _read_ahead(self) -> None:
+        following = None if self.queue is None else self.queue.following
+        if following is None:
+            return
+
+        def kept(outcome: Outcome[list[LayerData]]) -> None:
+            if outcome.value is not None:
+                self._ahead = following.path, outcome.value
+
+        self._controller.worker.submit(
+            lambda _stop: read_layers(str(following.path)), kept, key=_AHEAD, idle=True
+        )
+
+    def _begin_earlier(self) -> None:
+        """Go on with the labels of another day, as soon as there is a model to correct them."""
+        layer, controller = self._earlier, self._controller
+        if layer is None or controller.loader.model is None or controller.image is None:
+            return
+        if controller.image not in self._layers:
+            return
+        self._earlier = None
+        if controller.image_controller is None:
+            controller.new_object()
+        image_controller = controller.image_controller
+        if image_controller is None:
+            return
+        try:
+            _go_on(image_controller, np.asarray(layer.data))
+        except IntSegError as err:
+            controller.signals.failed.emit(str(err))
+
+    def _remove(self) -> None:
+        """Take the layers of the image before out of the viewer."""
+        controller, layers = self._controller, list(self._layers)
+        image_controller = self._work()
+        if image_controller is not None:
+            layers += [image_controller.points, image_controller.labels]
+            drawn: Any = image_controller.boxes.layer
+            layers += [] if drawn is None else [drawn]
+            controller.outliner.finish()
+        for image in [layer for layer in self._layers if isinstance(layer, Image)]:
+            controller.end_work(image)
+        self._layers, self._earlier = [], None
+        for layer in layers:
+            if layer in controller.viewer.layers:
+                controller.viewer.layers.remove(layer)
+
+
+def _with_labels(
+    path: Path, read: list[LayerData], _should_stop: Callable[[], bool] = lambda: False
+) -> tuple[list[LayerData], LayerData | None]:
+    """Return an image's layers with its labels of another day; None if there are none."""
+    if not path.exists():
+        return read, None
+    data, meta, _ = read_layers(str(path))[0]
+    return read, (np.asarray(data), meta, "labels")
+
+
+def _go_on(image_controller: ImageController, labels: Any) -> None:
+    """Begin the objects of labels with their numbers, each with its mask to correct.
+
+    Raises
+    ------
+    DataError
+        If they are on another grid than the image.
+    """
+    session_store, made = image_controller.session_store, image_controller.time
+    for label in np.unique(labels[labels > 0]).tolist():
+        session = session_store.session(made, label, make=True)
+        if session is None or not image_controller.has_room(label):
+            continue
+        session.select_object(label)
+        session_store.know([label])
+        image_controller.draw(made, session.set_initial_mask(labels == label))
+    image_controller.select_object(max(session_store.labels))

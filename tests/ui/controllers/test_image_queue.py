@@ -1,0 +1,210 @@
+"""A folder worked through in a viewer, on one day and on another."""
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox
+from skimage.io import imread, imsave
+
+from controls import visible_controls
+from napari_intseg.io.image_queue import ImageQueue
+from napari_intseg.ui.controllers.image_queue import QueueWork
+from real_window import Window, breathe, turn
+
+
+@pytest.fixture
+def folder(tmp_path, squares):
+    for number, name in enumerate(("a.tif", "b.tif", "c.tif")):
+        imsave(tmp_path / name, np.roll(squares, number, axis=1), check_contrast=False)
+    return tmp_path
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def work(controller, clock):
+    return QueueWork(controller, clock)
+
+
+@pytest.fixture
+def shown(controller, pump):
+    """Wait until an image of the queue is in the viewer and everything is written."""
+
+    def wait(name):
+        pump.until(lambda: controller.image is not None and controller.image.name == name)
+        pump.until(lambda: controller.worker.is_idle)
+        pump.drain()
+
+    return wait
+
+
+def click(controller, settle, at=(20, 20)):
+    if controller.image_controller is None:
+        controller.new_object()
+    controller.image_controller.points.add(at)
+    settle()
+
+
+def test_images_come_one_by_one_and_labels_are_saved(
+    controller, work, folder, shown, settle, clock, said
+):
+    assert work.open(folder)
+    shown("a")
+    click(controller, settle)
+    labels = controller.image_controller.labels.data.copy()
+    clock.now = 30.0
+    work.done()
+    shown("b")
+    assert [layer.name for layer in controller.viewer.layers] == ["b"], "the one before has gone"
+    np.testing.assert_array_equal(imread(folder / "a_labels.tif"), labels)
+    assert work.queue.items[0].state == "done"
+    assert (work.queue.items[0].objects, work.queue.items[0].seconds) == (1, 30.0)
+    assert "Image 2 of 3: b.tif. 1 done, 2 open." in said.messages
+    assert not said.failures
+    work.skip()
+    shown("c")
+    assert not (folder / "b_labels.tif").exists(), "nothing was labelled"
+    work.done()
+    assert "That was the last image" in said.messages[-1]
+    assert [item.state for item in work.queue.items] == ["done", "skipped", "done"]
+
+
+def test_another_day_goes_on_with_numbers_as_they_were(
+    controller, work, folder, shown, settle, said
+):
+    labels = np.zeros((60, 80), np.uint8)
+    labels[10:30, 10:30], labels[35:55, 45:70] = 2, 7
+    imsave(folder / "a_labels.tif", labels, check_contrast=False)
+    ImageQueue.of_folder(folder).mark("done", objects=2)
+    work.open(folder)
+    shown("b")
+    work.previous()
+    shown("a")
+    settle()
+    np.testing.assert_array_equal(controller.image_controller.labels.data, labels)
+    assert {2, 7} <= set(controller.image_controller.session_store.labels)
+    controller.select_object(7)
+    controller.image_controller.clicking.set_defaults(sign="negative")
+    controller.image_controller.points.add((45, 55))
+    settle()
+    assert controller.image_controller.labels.data[45, 55] == 0
+    work.next()
+    shown("b")
+    assert imread(folder / "a_labels.tif")[45, 55] == 0
+    assert imread(folder / "a_labels.tif")[36, 46] == 7
+    assert work.queue.items[0].state == "done", "it stays what it was"
+    assert not said.failures
+
+
+def test_the_next_image_is_read_ahead(work, folder, shown, pump, monkeypatch):
+    from napari_intseg.ui.controllers import image_queue
+
+    read, real = [], image_queue.read_layers
+    monkeypatch.setattr(image_queue, "read_layers", lambda path: (read.append(path), real(path))[1])
+    work.open(folder)
+    shown("a")
+    pump.until(lambda: len(read) == 2)
+    assert read[1].endswith("b.tif")
+    shown("a")
+    work.skip()
+    shown("b")
+    assert [path[-5:] for path in read].count("b.tif") == 1
+
+
+def test_model_and_settings_stay(controller, work, folder, shown, settle):
+    work.open(folder)
+    shown("a")
+    controller.each_click_begins = True
+    model = controller.loader.model
+    click(controller, settle)
+    work.done()
+    shown("b")
+    click(controller, settle)
+    assert controller.each_click_begins
+    assert controller.image_controller.session_store.model is model
+
+
+def test_what_cannot_be_written_is_told_and_not_done(controller, work, folder, shown, settle, said):
+    work.open(folder)
+    shown("a")
+    click(controller, settle)
+    (folder / "a_labels.tif").mkdir()
+    work.done()
+    shown("b")
+    assert said.failures
+    assert work.queue.items[0].state == "open"
+
+
+def test_a_folder_without_images_is_refused(work, tmp_path, said):
+    assert not work.open(tmp_path)
+    assert "queue is empty" in said.failures[-1]
+    work.done()
+    assert "No folder is open" in said.failures[-1]
+
+
+@pytest.mark.gui
+class TestWindow:
+    @pytest.fixture
+    def window(self, make_napari_viewer):
+        viewer = make_napari_viewer(show=True)
+        viewer.window._qt_window.resize(1366, 768)
+        window = Window(viewer)
+        window.settle()
+        breathe(0.3)
+        yield window
+        window.close()
+
+    def test_a_folder_is_worked_through_by_keys(self, window, folder, monkeypatch):
+        panel = window.widget.queue_panel
+        assert not panel.isVisible()
+        monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+        monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+        window.widget.do("open_queue")
+
+        def shown(name):
+            turn(lambda: window.controller.image is not None)
+            turn(lambda: window.controller.image.name == name)
+            window.settle()
+            breathe(0.2)
+
+        shown("a")
+        assert panel.told.text() == "1 of 3 · a.tif · 0 done"
+        window.click((20, 20))
+        window.settle()
+        assert window.labels[20, 20] == 1
+        window.press(Qt.Key.Key_D, Qt.KeyboardModifier.ShiftModifier)
+        shown("b")
+        assert "1 done" in panel.told.text()
+        assert "s an object" in panel.told.text()
+        assert imread(folder / "a_labels.tif")[20, 20] == 1
+        assert len(visible_controls(window.widget)) <= 16 + 3
+        window.press(Qt.Key.Key_PageDown)
+        shown("c")
+        window.press(Qt.Key.Key_PageUp)
+        shown("b")
+        window.press(Qt.Key.Key_Q, Qt.KeyboardModifier.ShiftModifier)
+        shown("c")
+        menu = QMenu()
+        panel.fill(menu)
+        images = next(a.menu() for a in menu.actions() if a.menu() is not None)
+        assert [a.text() for a in images.actions()] == ["✓ a.tif", "– b.tif", "c.tif"]
+        images.actions()[0].trigger()
+        shown("a")
+        assert window.labels[20, 20] == 1, "found again"
+        chosen = folder / "set"
+        monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(chosen))
+        window.widget.do("export_queue")
+        turn((chosen / "a_labels.tif").exists)
+        window.settle()
+        panel.work.close()
+        assert not panel.isVisible()
