@@ -335,6 +335,7 @@ class StretchWalker:
         neighbour = anchor.patch.mask(self.threshold)
         self._cone = self._cone_from({anchor.index: neighbour})
         areas = self._led_to(anchor, indices, int(np.count_nonzero(neighbour)))
+        led = len(areas) - 1
         appearance = Appearance.of(*self._around(anchor.index, neighbour))
         followed = self._followed(anchor, indices)
         ending = self.request.settings.ending
@@ -355,8 +356,9 @@ class StretchWalker:
                 patch, self.note = next(followed)
             held = self._held(index, patch, neighbour, appearance)
             why = ending.reason(
-                held.kept, held.before, areas, held.likeness, held.growth, largest=self._largest
-            )
+                held.kept, held.before, areas, held.likeness, held.growth,
+                largest=self._largest, led=led,
+            )  # fmt: skip
             if old is None:
                 if why is not None:
                     self.stops.append(self._stop(index, why, held))

@@ -322,7 +322,8 @@ class Propagator:
             and how == settings
         ]
         is_covered = any(one.first <= stretch.first and stretch.last <= one.last for one in old)
-        if not is_covered or settings.method == "interpolate":
+        is_kept = self.document.setup.keep_answers and settings.method != "interpolate"
+        if not (is_covered and is_kept):
             return stretch
         before = {a.index: a for one in old for a in (one.left, one.right) if a is not None}
         sides = [s for s in (stretch.left, stretch.right) if s is not None]
@@ -420,6 +421,8 @@ class Propagator:
 
     def _areas(self, label: int, axis: int, anchors: Sequence[Anchor]) -> dict[int, int]:
         """Return the pixels of an object on the planes where it is, but for doubtful ones."""
+        if not self.document.setup.keep_answers:
+            return {}
         found = {
             plane.index: int(np.count_nonzero(state.shown.inside))
             for plane, state in self.document.canvas.states(label, axis)

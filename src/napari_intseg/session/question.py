@@ -76,6 +76,9 @@ class Setup:
     follow_neighbours : bool, default True
         Whether a plane's first click starts from the object's mask on a plane beside it, and what
         negative clicks took away on a plane is kept away by propagation on the planes beside it.
+    keep_answers : bool, default True
+        Whether propagation after a correction keeps the planes that were answered before, but for
+        what the correction is about; False: the planes up to the next clicked ones are done anew.
     """
 
     model: Segmenter
@@ -99,6 +102,7 @@ class Setup:
     local: bool = False
     regional: bool = False
     level_set: LevelSet | None = None
+    keep_answers: bool = True
     _intensity: Once[Intensity] = field(default_factory=Once)
 
     def __post_init__(self) -> None:

@@ -73,7 +73,7 @@ class Session:
         See `Options`; "model" is what the model was published with.
     denoise, look_again, obey, narrower, partial, several, local, regional, level_set
         See `Options`.
-    follow_neighbours
+    follow_neighbours, keep_answers
         See `Setup`.
     cache_bytes : int
         Memory for what models prepare.
@@ -113,6 +113,7 @@ class Session:
         local: bool = False,
         regional: bool = False,
         level_set: LevelSet | None = None,
+        keep_answers: bool = True,
         cache_bytes: int = CACHE_BYTES,
         runner: Runner = run,
     ) -> None:
@@ -120,7 +121,7 @@ class Session:
             model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
             denoise=denoise, look_again=look_again, obey=obey, narrower=narrower,
             partial=partial, follow_neighbours=follow_neighbours, several=several, local=local,
-            regional=regional, level_set=level_set,
+            regional=regional, level_set=level_set, keep_answers=keep_answers,
         )  # fmt: skip
         self.document = Document(setup)
         self.set_axis(axis)
