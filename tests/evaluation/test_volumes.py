@@ -117,7 +117,8 @@ def test_the_live_table_counts_what_people_would_do():
     header, row = live_table([score(0.2, 0.9, 0.8, 0.96), score(0.3, 0.4)])
     assert dict(zip(header, row, strict=True)) == {
         "model": "model", "data": "data", "objects": "2", "Dice@1": "0.250", "Dice@3": "0.600",
-        "Dice@5": "0.680", "Dice@10": "0.680", "accepted": "0%", "worst": "0.100", "falls": "1", "lost": "1",
+        "Dice@5": "0.680", "Dice@10": "0.680", "accepted": "0%",
+        "worst": "0.100", "falls": "1", "lost": "1",
         "CPU s": "0.50",
     }  # fmt: skip
 
