@@ -7,7 +7,7 @@ from napari_intseg.errors import DataError
 from napari_intseg.evaluation.benchmark import evaluate
 from napari_intseg.evaluation.datasets import Choices, open_datasets
 from napari_intseg.evaluation.jobs import ModelChoice, Score
-from napari_intseg.evaluation.live import live_table
+from napari_intseg.evaluation.live import is_accepted, live_table
 from napari_intseg.evaluation.run import Course, Protocol
 from napari_intseg.evaluation.volumes import planes_by_error, planes_by_region, segment_volume
 
@@ -117,6 +117,14 @@ def test_the_live_table_counts_what_people_would_do():
     header, row = live_table([score(0.2, 0.9, 0.8, 0.96), score(0.3, 0.4)])
     assert dict(zip(header, row, strict=True)) == {
         "model": "model", "data": "data", "objects": "2", "Dice@1": "0.250", "Dice@3": "0.600",
-        "Dice@5": "0.680", "Dice@10": "0.680", "accepted": "50%", "falls": "1", "lost": "1",
+        "Dice@5": "0.680", "Dice@10": "0.680", "accepted": "0%",
+        "worst": "0.100", "falls": "1", "lost": "1",
         "CPU s": "0.50",
     }  # fmt: skip
+
+
+def test_an_object_is_accepted_for_its_first_mask_held_against_the_best():
+    assert is_accepted((0.90, 0.94))
+    assert not is_accepted((0.88, 0.94))
+    assert not is_accepted((0.5, 0.5)), "nothing mends it, so it is not good"
+    assert is_accepted((0.86,))

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from napari_intseg import Plane, Session, Volume
+from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.errors import PromptError
+from napari_intseg.propagation.ending import distance_to
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.journal.reader import parse_journal
 from napari_intseg.session.journal.replay import replay
@@ -144,3 +146,52 @@ def test_after_a_replay_the_next_is_a_step_of_its_own(session, boxes):
     np.testing.assert_array_equal(other.labels, boxes)
     other.undo()
     np.testing.assert_array_equal(other.labels, session.labels)
+
+
+class Grows:
+    """Answers with the mask it is given and what is near it, the less sure the farther."""
+
+    traits = Traits("grows", uses_prev=True)
+
+    def prepare(self, image):
+        return Prepared(image.shape[:2], None, image.nbytes)
+
+    def predict(self, query):
+        given = query.prev_logits > 0
+        return Answer(np.float32(3.2) - distance_to(given))
+
+
+@pytest.mark.parametrize("compete", [True, False])
+def test_a_contested_pixel_is_the_more_probable_ones(compete):
+    volume = Volume(np.zeros((3, 20, 34), np.uint8))
+    session = Session(Grows(), volume, zoom_in=None, compete=compete)
+    masks = np.zeros((2, 20, 34), bool)
+    masks[0, 5:15, 5:15] = masks[1, 5:15, 17:27] = True
+    for label, mask in enumerate(masks, 1):
+        if label not in session.objects:
+            session.new_object(label)
+        session.set_initial_mask(mask, Plane(0, 0))
+    session.propagate_all(range(1, 2))
+    assert session.labels[1, 10, 14:18].tolist() == ([1, 1, 2, 2] if compete else [1, 1, 1, 2])
+    session.undo()
+    assert not session.labels[1].any()
+
+
+def test_what_a_person_gave_and_what_is_accepted_loses_nothing():
+    volume = Volume(np.zeros((3, 20, 34), np.uint8))
+    for keep in ("given", "finished"):
+        session = Session(Grows(), volume, zoom_in=None)
+        wide, near = np.zeros((2, 20, 34), bool)
+        wide[5:15, 5:17] = near[5:15, 17:27] = True
+        session.set_initial_mask(wide, Plane(0, 0))
+        if keep == "given":
+            session.set_initial_mask(wide, Plane(0, 1))
+        else:
+            session.propagate(range(1, 2))
+            session.finish_object(1)
+        before = session.labels[1]
+        session.new_object(2)
+        session.set_initial_mask(near, Plane(0, 0))
+        session.propagate(range(1, 2))
+        assert (session.labels[1] == 2).any()
+        np.testing.assert_array_equal((session.labels[1] == 1), before == 1)

@@ -97,7 +97,7 @@ def test_cancel_keeps_what_is_done(controller, image_controller, toy, said, pump
     toy.gate.set()
     finish()
     assert "cancelled; 1 plane done and kept" in said.messages[-1]
-    assert [len(planes_of(image_controller, n)) for n in (1, 2, 3)] == [2, 1, 1]
+    assert sorted(len(planes_of(image_controller, n)) for n in (1, 2, 3)) == [1, 1, 2]
 
 
 @pytest.mark.parametrize("gone", [1, 2])

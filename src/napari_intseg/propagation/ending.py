@@ -98,6 +98,7 @@ class Ending:
         growth: float = 1.0,
         *,
         largest: int = 0,
+        led: int = 0,
     ) -> str | None:
         """Return why a walk stops at a mask; None if it goes on.
 
@@ -106,13 +107,15 @@ class Ending:
         mask, neighbour : ndarray of bool, shape (H, W)
             Of this plane and the one before.
         areas : sequence of int
-            Pixels on the planes so far, the anchor first.
+            Pixels on the planes so far, the anchor first, after those that lead to it if any.
         likeness : float
             See `Appearance.likeness`.
         growth : float, default 1.0
             See `max_growth`; 1 if what is beyond does not look like the object.
         largest : int, default 0
             Pixels of the largest clicked plane.
+        led : int, default 0
+            How many of `areas` are of planes before the one that the walk started from.
         """
         area = int(np.count_nonzero(mask))
         if area == 0 or area < self.min_area * areas[0]:
@@ -121,19 +124,29 @@ class Ending:
             return "leaked"
         if self.max_spread and area > self.max_spread * max(largest, areas[0]):
             return "grew"
-        if self._is_another(mask, neighbour, areas):
+        if self._is_another(mask, neighbour, areas, led):
             return "another"
         if contained(mask, neighbour) < self.min_overlap:
             return "jumped"
         return "unlike" if likeness < self.min_likeness else None
 
-    def _is_another(self, mask: BoolArray, neighbour: BoolArray, areas: Sequence[int]) -> bool:
-        """Whether the object had become small, and something else that touches it begins."""
+    def _is_another(
+        self, mask: BoolArray, neighbour: BoolArray, areas: Sequence[int], led: int
+    ) -> bool:
+        """Whether the object had become small, and something else that touches it begins.
+
+        Before the plane that the walk started from, a taper tells only of what grows again: a
+        person has said that the object goes on, and it may go on askew.
+        """
         low, area = min(areas), int(np.count_nonzero(mask))
         if low < NECK * areas[0] and area > self.max_regrowth * max(8, low):
             return True
         inside = int(np.count_nonzero(mask & neighbour))
-        return areas[-1] < _TAPERED * max(areas) and inside < self.min_nested * area
+        if inside >= self.min_nested * area:
+            return False
+        own = areas[led:]
+        grows = area > areas[-1] and areas[-1] < _TAPERED * max(areas)
+        return grows or areas[-1] < _TAPERED * max(own)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

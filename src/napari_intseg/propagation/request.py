@@ -93,6 +93,8 @@ class Walk:
         Walks with the same word, with nothing done between them, are one step of undo.
     areas : mapping of int to int
         Pixels of the object on the planes where it is known, clicked or answered before.
+    near : int or None
+        Planes are answered from this one on, the nearest first; None: stretch after stretch.
     """
 
     label: int
@@ -106,6 +108,7 @@ class Walk:
     context: int = 0
     together: str | None = None
     areas: Mapping[int, int] = field(default_factory=dict)
+    near: int | None = None
 
     def work(self, stretch: Stretch) -> int:
         """Return how many times something is computed at most on one stretch."""

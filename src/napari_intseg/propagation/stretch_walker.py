@@ -260,18 +260,25 @@ class StretchWalker:
             if side is not None and side.doubt
         ]
         yield from self._closed()
-        if left is not None and self.stretch.forward:
-            for index, patch, sure in self._pass(left, self.stretch.forward):
-                if index in self.stretch:
-                    yield self._take(index, patch, sure, abs(index - left.index))
-        passed = len(self.stretch.forward)
-        if right is not None and self.stretch.backward:
-            for index, patch, sure in self._pass(right, self.stretch.backward):
-                if index in self.stretch:
-                    both = self._met(index, patch, sure)
-                    yield self._take(index, *both, passed + right.index - index)
+        sides = (left, self.stretch.forward), (right, self.stretch.backward)
+        passed = 0
+        for anchor, indices in reversed(sides) if self._comes_from_right else sides:
+            if anchor is not None and indices:
+                for index, patch, sure in self._pass(anchor, indices):
+                    if index in self.stretch:
+                        both = self._met(index, patch, sure)
+                        yield self._take(index, *both, passed + abs(index - anchor.index))
+            passed += len(indices)
         if self.request.settings.fill == "interpolate":
-            yield from self._filled(passed + len(self.stretch.backward), lost=True)
+            yield from self._filled(passed, lost=True)
+
+    @property
+    def _comes_from_right(self) -> bool:
+        """Whether the planes beside the right anchor are those that are wanted first."""
+        left, right, near = self.stretch.left, self.stretch.right, self.request.near
+        if left is None or right is None or near is None:
+            return False
+        return abs(right.index - near) < abs(left.index - near)
 
     @property
     def answered(self) -> frozenset[int]:
@@ -335,6 +342,7 @@ class StretchWalker:
         neighbour = anchor.patch.mask(self.threshold)
         self._cone = self._cone_from({anchor.index: neighbour})
         areas = self._led_to(anchor, indices, int(np.count_nonzero(neighbour)))
+        led = len(areas) - 1
         appearance = Appearance.of(*self._around(anchor.index, neighbour))
         followed = self._followed(anchor, indices)
         ending = self.request.settings.ending
@@ -355,8 +363,9 @@ class StretchWalker:
                 patch, self.note = next(followed)
             held = self._held(index, patch, neighbour, appearance)
             why = ending.reason(
-                held.kept, held.before, areas, held.likeness, held.growth, largest=self._largest
-            )
+                held.kept, held.before, areas, held.likeness, held.growth,
+                largest=self._largest, led=led,
+            )  # fmt: skip
             if old is None:
                 if why is not None:
                     self.stops.append(self._stop(index, why, held))
@@ -536,6 +545,8 @@ class StretchWalker:
             return patch, sure
         agreement = overlap(patch.mask(self.threshold), first.mask(self.threshold))
         weight = (right.index - index) / (right.index - left.index)
+        if self._comes_from_right:
+            weight = 1 - weight
         return blend(first, patch, weight), confidence.met(self._sure[index], sure, agreement)
 
     def _filled(self, passed: int, *, lost: bool) -> Iterator[Answered]:

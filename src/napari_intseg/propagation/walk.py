@@ -8,7 +8,7 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.guard import Stop
 from napari_intseg.propagation.request import Walk, WalkSettings, with_memory
 from napari_intseg.propagation.stretch import Stretch
-from napari_intseg.propagation.stretch_walker import StretchWalker
+from napari_intseg.propagation.stretch_walker import Answered, StretchWalker
 
 __all__ = ["Step", "Stop", "Walk", "WalkSettings", "walk", "walk_all", "with_memory"]
 
@@ -57,7 +57,8 @@ def walk(request: Walk) -> Iterator[Step]:
 
     From an anchor with anchors on both sides, walks start at both, each through the whole
     stretch, and where both have answered their probabilities are averaged, weighted by the
-    distance to the other's anchor. So the answer passes smoothly from one to the other.
+    distance to the other's anchor. So the answer passes smoothly from one to the other. With
+    `Walk.near`, the stretches take turns, so that what is nearest to a click comes first.
 
     Parameters
     ----------
@@ -69,19 +70,46 @@ def walk(request: Walk) -> Iterator[Step]:
     Step
         One for each plane answered, and one at the end of each stretch.
     """
-    done = 0
-    for stretch in request.stretches:
-        worker = StretchWalker(request, stretch)
-        for plane, patch, confidence, passed in worker.run():
+    runs = [_StretchRun(request, stretch) for stretch in request.stretches]
+    ended = 0
+    while runs:
+        # as they are listed, or the one whose next plane is nearest
+        run = runs[0] if request.near is None else min(runs, key=lambda r: r.away)
+        found = run.next()
+        done = min(ended + sum(one.passed for one in runs), request.total)
+        if found is not None:
+            plane, patch, confidence, _ = found
             yield Step(
-                request, stretch, plane, patch, confidence, done + passed, request.total,
-                note=worker.note,
+                request, run.stretch, plane, patch, confidence, done, request.total,
+                note=run.worker.note,
             )  # fmt: skip
-        done += request.work(stretch)
+            continue
+        runs.remove(run)
+        ended += request.work(run.stretch)
+        done = ended + sum(one.passed for one in runs)
         yield Step(
-            request, stretch, None, None, 1.0, done, request.total, worker.answered,
-            stops=tuple(worker.stops),
+            request, run.stretch, None, None, 1.0, done, request.total, run.worker.answered,
+            stops=tuple(run.worker.stops),
         )  # fmt: skip
+
+
+class _StretchRun:
+    """One stretch of a walk: how much of it has passed, and how far it is from a click."""
+
+    def __init__(self, request: Walk, stretch: Stretch) -> None:
+        self.stretch, self.passed = stretch, 0
+        self.worker = StretchWalker(request, stretch)
+        self._answers = self.worker.run()
+        self._near = 0 if request.near is None else request.near
+        sides = [side.index for side in (stretch.left, stretch.right) if side is not None]
+        self.away = min((abs(side - self._near) for side in sides), default=0)
+
+    def next(self) -> Answered | None:
+        """Return the next answer; None if there is none left."""
+        found = next(self._answers, None)
+        if found is not None:
+            self.away, self.passed = abs(found[0].index - self._near) + 1, found[3]
+        return found
 
 
 def walk_all(requests: Sequence[Walk]) -> Iterator[Step]:

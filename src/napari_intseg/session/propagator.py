@@ -54,6 +54,7 @@ class Propagator:
         settings: WalkSettings | None = None,
         label: int | None = None,
         together: str | None = None,
+        near: int | None = None,
     ) -> Walk:
         """Return what there is to propagate, from every plane of an axis a person worked on.
 
@@ -72,6 +73,8 @@ class Propagator:
             Of the object; the current one by default.
         together : str, optional
             Propagations with the same word, with nothing done between them, are one step of undo.
+        near : int, optional
+            Index of a plane: those nearest to it are answered first.
 
         Raises
         ------
@@ -116,6 +119,7 @@ class Propagator:
             setup.context,
             together,
             self._areas(chosen, axis, anchors),
+            near,
         )
         if todo:
             self.journal.began(request, axis, planes)
@@ -127,6 +131,7 @@ class Propagator:
         planes: range | None,
         settings: WalkSettings | None,
         *,
+        near: int | None = None,
         on_progress: Progress | None,
         should_stop: Callable[[], bool] | None,
     ) -> Change:
@@ -137,7 +142,7 @@ class Propagator:
 
         Parameters
         ----------
-        axis, planes, settings
+        axis, planes, settings, near
             See `request`.
         on_progress : callable, optional
             Called with planes done and planes in all.
@@ -150,7 +155,7 @@ class Propagator:
             See `request`.
         """
         self._answer_all(self.document.object, axis)
-        request = self.request(axis, planes, settings=settings)
+        request = self.request(axis, planes, settings=settings, near=near)
         return self._walk(request, on_progress, should_stop)
 
     def propagate_all(
@@ -287,7 +292,31 @@ class Propagator:
     def _stepped(self, step: Step, plane: Plane) -> dict[Hashable, Any]:
         stretch = replace(step.stretch, earlier=None)  # nor is what it replaced kept alive
         shown = replace(propagated(self.document, step), stretch=stretch)
-        return {PlaneKey(step.walk.label, plane): PlaneState(propagated=shown, shown=shown)}
+        own = {PlaneKey(step.walk.label, plane): PlaneState(propagated=shown, shown=shown)}
+        # those that give way come first, so that their pixels are free
+        return {**self._outdone(step.walk.label, plane, shown), **own}
+
+    def _outdone(self, label: int, plane: Plane, shown: Shown) -> dict[Hashable, Any]:
+        """Return what other propagated objects lose where they are less probable than this one.
+
+        What a person gave, finished and locked objects lose nothing.
+        """
+        document = self.document
+        lost: dict[Hashable, Any] = {}
+        if not document.setup.compete or document.protection.is_limited:
+            return lost
+        for other in document.objects:
+            state = document.state(other, plane)
+            theirs = state.shown
+            if other == label or theirs is None or state.is_given or document.is_locked(other):
+                continue
+            rows, cols = (np.arange(span.start, span.stop) for span in theirs.slices)
+            taken = theirs.inside & shown.window(*theirs.slices)
+            if taken.any():
+                taken &= shown.patch.at(rows, cols) > theirs.patch.at(rows, cols)
+                less = replace(theirs, inside=theirs.inside & ~taken, at=theirs.slices)
+                lost[PlaneKey(other, plane)] = replace(state, propagated=less, shown=less)
+        return lost
 
     def _finished(self, step: Step) -> dict[Hashable, Any]:
         """Remember a stretch as done; what an earlier walk left beyond the object's end goes."""
@@ -322,7 +351,8 @@ class Propagator:
             and how == settings
         ]
         is_covered = any(one.first <= stretch.first and stretch.last <= one.last for one in old)
-        if not is_covered or settings.method == "interpolate":
+        is_kept = self.document.setup.keep_answers and settings.method != "interpolate"
+        if not (is_covered and is_kept):
             return stretch
         before = {a.index: a for one in old for a in (one.left, one.right) if a is not None}
         sides = [s for s in (stretch.left, stretch.right) if s is not None]
@@ -420,6 +450,8 @@ class Propagator:
 
     def _areas(self, label: int, axis: int, anchors: Sequence[Anchor]) -> dict[int, int]:
         """Return the pixels of an object on the planes where it is, but for doubtful ones."""
+        if not self.document.setup.keep_answers:
+            return {}
         found = {
             plane.index: int(np.count_nonzero(state.shown.inside))
             for plane, state in self.document.canvas.states(label, axis)

@@ -76,6 +76,12 @@ class Setup:
     follow_neighbours : bool, default True
         Whether a plane's first click starts from the object's mask on a plane beside it, and what
         negative clicks took away on a plane is kept away by propagation on the planes beside it.
+    keep_answers : bool, default True
+        Whether propagation after a correction keeps the planes that were answered before, but for
+        what the correction is about; False: the planes up to the next clicked ones are done anew.
+    compete : bool, default True
+        Whether a pixel that propagation gives to two objects is the more probable one's; False: it
+        stays the one's that had it first.
     """
 
     model: Segmenter
@@ -99,6 +105,8 @@ class Setup:
     local: bool = False
     regional: bool = False
     level_set: LevelSet | None = None
+    keep_answers: bool = True
+    compete: bool = True
     _intensity: Once[Intensity] = field(default_factory=Once)
 
     def __post_init__(self) -> None:

@@ -74,7 +74,7 @@ class Session:
         See `Options`; "model" is what the model was published with.
     denoise, look_again, obey, narrower, partial, several, local, regional, level_set
         See `Options`.
-    follow_neighbours
+    follow_neighbours, keep_answers, compete
         See `Setup`.
     cache_bytes : int
         Memory for what models prepare.
@@ -114,6 +114,8 @@ class Session:
         local: bool = False,
         regional: bool = False,
         level_set: LevelSet | None = None,
+        keep_answers: bool = True,
+        compete: bool = True,
         cache_bytes: int = CACHE_BYTES,
         runner: Runner = run,
     ) -> None:
@@ -121,7 +123,7 @@ class Session:
             model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
             denoise=denoise, look_again=look_again, obey=obey, narrower=narrower,
             partial=partial, follow_neighbours=follow_neighbours, several=several, local=local,
-            regional=regional, level_set=level_set,
+            regional=regional, level_set=level_set, keep_answers=keep_answers, compete=compete,
         )  # fmt: skip
         self.document = Document(setup)
         self.set_axis(axis)
@@ -707,10 +709,11 @@ class Session:
         settings: WalkSettings | None = None,
         label: int | None = None,
         together: str | None = None,
+        near: int | None = None,
     ) -> Walk:
         """Return what there is to propagate along `axis`; see `Propagator.request`."""
         return self._propagator.request(
-            self._axis, planes, settings=settings, label=label, together=together
+            self._axis, planes, settings=settings, label=label, together=together, near=near
         )
 
     def accept_step(self, step: Step) -> bool:
@@ -726,13 +729,15 @@ class Session:
         planes: range | None = None,
         *,
         settings: WalkSettings | None = None,
+        near: int | None = None,
         on_progress: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Change:
         """Propagate the current object from its clicked planes; see `Propagator.propagate`."""
         return self._propagator.propagate(
-            self._axis, planes, settings, on_progress=on_progress, should_stop=should_stop
-        )
+            self._axis, planes, settings,
+            near=near, on_progress=on_progress, should_stop=should_stop,
+        )  # fmt: skip
 
     def propagate_all(
         self,

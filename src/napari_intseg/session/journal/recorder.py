@@ -166,6 +166,8 @@ class Recorder:
         given = {"planes": encode(planes), "settings": encode(walk.settings)}
         if walk.together is not None:
             given["together"] = walk.together
+        if walk.near is not None:
+            given["near"] = walk.near
         self.note("walk", number=self._number, object=walk.label, axis=axis, args=given)
 
     def answered(self, label: int, plane: Plane, setup: Setup) -> None:

@@ -178,7 +178,8 @@ class _Player:
             new = ("denoise", "look_again", "obey", "follow_neighbours")
             setup |= dict.fromkeys(new, False)
             setup["window"] = _window_then(setup.get("window"), self.volume_of(time))
-        setup = {"narrower": False, "partial": False} | setup  # they came later
+        later = ("narrower", "partial", "keep_answers", "compete")
+        setup = dict.fromkeys(later, False) | setup
         known = inspect.signature(Session.__init__).parameters
         given = {name: value for name, value in setup.items() if name in known}
         session = Session(model, self.volume_of(time), axis=int(line["axis"]), **given)

@@ -9,9 +9,10 @@ from napari.utils import cancelable_progress
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.propagation.guard import Stop, warnings
-from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk
+from napari_intseg.propagation.stretch import Stretch
+from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk, walk_all
 from napari_intseg.session.session import Session
-from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.qt.signals import sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
@@ -30,12 +31,12 @@ class PropagationRun:
     image_controller : ImageController
         Whose objects are propagated, at the displayed time point.
     labels : sequence of int
-        Of the objects, one after the other.
+        Of the objects; they take turns, so that a plane is encoded once for all.
     planes : range or None
         Only to these; None: as far as the objects go.
     settings : WalkSettings, optional
         How.
-    together : str, optional
+    together, near : optional
         As in `Session.propagation_request`.
     on_end : callable
         Called once, with a message for the status line.
@@ -43,6 +44,8 @@ class PropagationRun:
     Attributes
     ----------
     labels : tuple of int
+        As given.
+    near : Plane or None
         As given.
     """
 
@@ -54,13 +57,18 @@ class PropagationRun:
         *,
         settings: WalkSettings | None = None,
         together: str | None = None,
+        near: Plane | None = None,
         on_end: Callable[[str], None],
     ) -> None:
         self._image_controller = image_controller
-        self.labels, self._at = tuple(labels), 0
+        self.labels = tuple(labels)
+        self._left: list[tuple[int, Stretch]] = []  # the last stretch of each object
+        self.near = near
         self._planes, self._settings, self._together = planes, settings, together
         self._on_end = on_end
         self._time, self._axis = image_controller.time, _axis(image_controller)
+        if near is not None:
+            self._axis = near.axis
         self._steps: Iterator[Step] | None = None
         self._bar: Any = None
         self._cancelled = False
@@ -107,37 +115,44 @@ class PropagationRun:
         if self._axis is not None:
             session.axis = self._axis
         try:
-            request = self._request(session)
+            requests = self._requests(session)
         except IntSegError as err:
             self._image_controller.tools.signals.failed.emit(str(err))
             self._end("")
             return
-        if request is not None:
-            self._walk(request)
-        elif self._at + 1 < len(
-            self.labels
-        ):  # through the event loop, so that the window stays live
-            self._at += 1
-            self._image_controller.tools.post(self._begin)
+        if requests:
+            self._walk(requests)
         elif self.labels[-1] not in session.objects and not self._is_of_many:
             self._end(f"Propagation ended because object {self.labels[-1]} was removed.")
         else:
             self._end(self._told())
 
-    def _request(self, session: Session) -> Walk | None:
-        """Return what is left to do for the object whose turn it is; None if nothing is."""
-        label = self.labels[self._at]
-        if not (session.can_propagate(label) if self._is_of_many else label in session.objects):
-            return None
-        request = session.propagation_request(
-            self._planes, settings=self._settings, label=label, together=self._together
-        )
-        return request if request.stretches else None
+    def _requests(self, session: Session) -> list[Walk]:
+        """Return what is left to do for each object."""
+        chosen = [
+            label
+            for label in self.labels
+            if (session.can_propagate(label) if self._is_of_many else label in session.objects)
+        ]
+        near = None if self.near is None else self.near.index
+        requests = [
+            session.propagation_request(
+                self._planes,
+                settings=self._settings,
+                label=label,
+                together=self._together,
+                near=near,
+            )
+            for label in chosen
+        ]
+        return [request for request in requests if request.stretches]
 
     def _told(self) -> str:
         """Return a message that says what was done."""
         if not self._is_of_many:
             done = f"propagated to {_planes(self._done)}" if self._done else "is up to date"
+            if self.near is not None:
+                done = f"answered in 3-D, {_planes(self._done)} beside plane {self._number()}"
             return f"Object {self.labels[0]} {done}."
         if not self._done:
             return f"All {len(self.labels)} objects are up to date."
@@ -145,13 +160,19 @@ class PropagationRun:
         many = f"{count} of {len(self.labels)} objects propagated"
         return f"{many}, {_planes(self._done)} in all."
 
-    def _walk(self, request: Walk) -> None:
-        self._steps = walk(request)
-        if self._bar is None or not self._is_of_many:
+    def _number(self) -> int:
+        assert self.near is not None
+        return self._image_controller.plane_number(self.near)
+
+    def _walk(self, requests: Sequence[Walk]) -> None:
+        first = requests[0]
+        self._steps = walk_all(requests) if self._is_of_many else walk(first)
+        self._left = [(request.label, request.stretches[-1]) for request in requests]
+        if self.near is None and (self._bar is None or not self._is_of_many):
             self._close_bar()
-            many = f"{len(self.labels)} objects" if self._is_of_many else f"object {request.label}"
+            many = f"{len(self.labels)} objects" if self._is_of_many else f"object {first.label}"
             self._bar = cancelable_progress(
-                total=len(self.labels) if self._is_of_many else max(1, request.total),
+                total=len(self.labels) if self._is_of_many else max(1, first.total),
                 desc=f"Propagating {many}",
                 cancel_callback=self.cancel,
                 file=StringIO(),  # the window shows it; nothing is printed
@@ -206,7 +227,9 @@ class PropagationRun:
         self._stops += [(label, stop) for stop in step.stops]
         done, total, of = step.done, max(1, step.total), "planes"
         if self._is_of_many:
-            done, total, of = self._at + (done >= total), len(self.labels), "objects"
+            if step.plane is None and (label, step.stretch) in self._left:
+                self._left.remove((label, step.stretch))
+            done, total, of = len(self.labels) - len(self._left), len(self.labels), "objects"
         self._image_controller.tools.signals.progressed.emit(done, total, of)
         if self._bar is not None:  # last: napari lets the window live here, which may be closed
             self._bar.update(done - self._bar.n)
@@ -246,6 +269,68 @@ class PropagationRun:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class AnswersIn3d:
+    """Carries each click to the neighbouring planes as soon as it is answered; without Qt.
+
+    The planes nearest to the click come first, in the background; the next click overtakes it.
+
+    Parameters
+    ----------
+    tools : Tools
+        Whose signals tell of clicks and answers.
+    current : callable
+        Returns the work on the chosen image; None before there is any.
+    begin : callable
+        Carries the current object from a plane on; False if something else is under way.
+    overtake : callable
+        Stops what `begin` began.
+
+    Attributes
+    ----------
+    is_on : bool
+        Whether it does so; settable.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        current: Callable[[], ImageController | None],
+        *,
+        begin: Callable[[Plane], bool],
+        overtake: Callable[[], None],
+    ) -> None:
+        self.is_on = False
+        self._signals, self._current = tools.signals, current
+        self._begin, self._overtake = begin, overtake
+        self._is_due = False
+        self._signals.given.connect(self._clicked)
+        self._signals.changed.connect(self._look)
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._signals.given.disconnect(self._clicked)
+        self._signals.changed.disconnect(self._look)
+
+    def _clicked(self) -> None:
+        self._is_due = self.is_on
+        if self.is_on:
+            self._overtake()
+
+    def _look(self) -> None:
+        """Begin once the click is answered."""
+        image_controller = self._current() if self._is_due else None
+        if image_controller is None or image_controller.is_closed or image_controller.is_waiting:
+            return
+        store = image_controller.session_store
+        session = store.session(image_controller.time)
+        plane = None if session is None else session.predictor.last_plane
+        if session is None or plane is None or session.volume.ndim < 3:
+            return
+        session.axis = plane.axis
+        if session.can_propagate(store.object) and self._begin(plane):
+            self._is_due = False
 
 
 def _axis(image_controller: ImageController) -> int | None:

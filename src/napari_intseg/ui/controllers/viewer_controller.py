@@ -8,6 +8,7 @@ from napari.layers import Image
 
 from napari_intseg._moved import renamed
 from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.models.spec import identity_of
@@ -20,7 +21,7 @@ from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.controllers.model_loader import Loader, load
 from napari_intseg.ui.controllers.prefetcher import Prefetch
 from napari_intseg.ui.controllers.prompt_tools import PromptTools
-from napari_intseg.ui.controllers.propagation import PropagationRun
+from napari_intseg.ui.controllers.propagation import AnswersIn3d, PropagationRun
 from napari_intseg.ui.controllers.splitter import Splitter
 from napari_intseg.ui.controllers.suggested_clicks import SuggestedClicks
 from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
@@ -87,6 +88,12 @@ class ViewerController:
         self.searching = FindSimilar(self._tools, lambda: self.image_controller)
         self.prompt_tools = PromptTools(
             self._tools, self.loader, lambda: self.image_controller, begin=self.new_object
+        )
+        self.in_3d = AnswersIn3d(
+            self._tools,
+            lambda: self.image_controller,
+            begin=self._answer_in_3d,
+            overtake=self._overtake_3d,
         )
         self.suggested = SuggestedClicks(self._tools, lambda: self.image_controller)
         self.splitter = Splitter(self._tools, lambda: self.image_controller, self.select_object)
@@ -237,6 +244,27 @@ class ViewerController:
         self._spread.start()
         self.signals.changed.emit()
 
+    def _answer_in_3d(self, plane: Plane) -> bool:
+        """Carry the current object's last click to the planes beside it, the nearest first."""
+        image_controller = self.image_controller
+        if image_controller is None or self.is_propagating:
+            return False
+        self._spread = PropagationRun(
+            image_controller,
+            (image_controller.session_store.object,),
+            None,
+            settings=self.settings,
+            near=plane,
+            on_end=self._spread_ended,
+        )
+        self._spread.start()
+        self.signals.changed.emit()
+        return True
+
+    def _overtake_3d(self) -> None:
+        if self._spread is not None and self._spread.near is not None:
+            self._stop_spread()
+
     def _to_propagate(self, every: bool) -> list[int]:
         """Return the labels of what shall spread."""
         if self.image_controller is None:
@@ -301,6 +329,7 @@ class ViewerController:
         self.outliner.close()
         self.searching.close()
         self.suggested.close()
+        self.in_3d.close()
         self._stop_spread()
         for image_controller in self._binders.values():
             image_controller.close()

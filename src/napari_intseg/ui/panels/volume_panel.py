@@ -32,6 +32,12 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
             box.setVisible(False)
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.last.setPrefix("to ")
+        self.in_3d = QCheckBox("answer in 3-D")
+        self.in_3d.setToolTip(
+            "Carry each click to the neighbouring planes as soon as it is answered,\n"
+            "the nearest first; the next click overtakes it."
+        )
+        self.in_3d.setChecked(controller.in_3d.is_on)
         self.method = combo("How the object is carried from plane to plane.")
         fill(self.method, _METHODS, controller.settings.method)
         layout = QGridLayout(self)
@@ -43,10 +49,12 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.first, 0, 2)
         layout.addWidget(self.last, 0, 3)
         layout.addWidget(self.method, 1, 0, 1, 4)
-        layout.addWidget(self.propagate_all, 2, 0, 1, 4)
+        layout.addWidget(self.in_3d, 2, 0, 1, 4)
+        layout.addWidget(self.propagate_all, 3, 0, 1, 4)
         self._axis, self._numbers = 0, (0, 0)
         self.limit.toggled.connect(self.first.setVisible)
         self.limit.toggled.connect(self.last.setVisible)
+        self.in_3d.toggled.connect(self._in_3d_chosen)
         self.method.currentIndexChanged.connect(self._method_chosen)
         controller.signals.changed.connect(self._show)
         self._show()
@@ -92,6 +100,9 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.method.setVisible(is_volume and can_follow)
         if not can_follow and self.method.currentIndex() != 0:
             self.method.setCurrentIndex(0)
+
+    def _in_3d_chosen(self, on: bool) -> None:
+        self._controller.in_3d.is_on = on
 
     def _method_chosen(self, _index: int) -> None:
         method = self.method.currentData()
