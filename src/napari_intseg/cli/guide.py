@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import dicom_options, view_options
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.cli.outputs import check_report
 from napari_intseg.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,8 +68,9 @@ def run(args: argparse.Namespace) -> int:
             f"but for their endings in {str(args.folder)!r}. Rename one."
         )
     args.output.mkdir(parents=True, exist_ok=True)
-    for target in (*targets.values(), review):
+    for target in targets.values():
         check_target(target, *images, overwrite=args.overwrite)
+    check_report(review, overwrite=args.overwrite)
     name = args.model or DEFAULT_MODEL
     model = load_model(name, weights=args.weights, device=args.device, precision=args.precision)
     examples = []
