@@ -26,6 +26,7 @@ from napari_intseg.inference.intensity import resolve_intensity
 from napari_intseg.inference.level_set import LevelSet
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
 from napari_intseg.models.registry import load_model
+from napari_intseg.session.session import Session
 
 CHOICES = {
     "plain": {},
@@ -88,6 +89,29 @@ def _asked(  # noqa: PLR0917 - one question
     )  # fmt: skip
 
 
+def chained(model: Segmenter, volume: Volume, truth: Truth) -> tuple[float, float, int]:
+    """Return the IoU after the robot's first click and after the chain, and its clicks."""
+    session = Session(model, volume)
+    valid, wanted = truth >= 0, truth == 1
+    click = RobotUser(truth).next_click(np.zeros(truth.shape, bool))
+    session.click((click.row, click.col))
+    before = iou(session.mask[valid], wanted[valid])
+    if not session.mask.any():
+        return before, before, 0
+    made = session.auto_clicks()
+    return before, iou(session.mask[valid], wanted[valid]), made
+
+
+def tell_chain(rows: list[tuple[float, float, int]]) -> None:
+    """Print what chains of suggested clicks brought."""
+    before, after, made = np.array(rows).T
+    print(
+        f"chain: {len(rows)} objects, IoU {before.mean():.3f} to {after.mean():.3f} by "
+        f"{made.mean():.2f} suggested clicks, better on {np.sum(after > before + WORSE)}, worse "
+        f"on {np.sum(after < before - WORSE)}"
+    )
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -95,8 +119,12 @@ def main() -> None:
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--choice", action="append", choices=CHOICES)
+    parser.add_argument("--chain", action="store_true")
     args = parser.parse_args()
     model = load_model(args.model, device="cpu")
+    if args.chain:
+        tell_chain([chained(model, *case) for case in cases(args.folder, args.limit)])
+        return
     for name in args.choice or CHOICES:
         rows = []
         for volume, truth in cases(args.folder, args.limit):

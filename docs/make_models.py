@@ -66,7 +66,15 @@ TAIL = """
   contour moves onto the edges of the image nearby, by a minimal cut with a contrast term on a band
   of 8 pixels to either side (arXiv:1603.04042). The pixel under a click stays on the click's side;
   pixels outside the band stay as they were.
-- **Local refinement** (`Options(local=True)`): a click changes only the region it is about.
+- **Several answers** (`segment --answer N`, `Session(..., several=True)`): a first click is
+  answered in several ways and sizes, stepped through as SAM's are (Latent diversity, MultiSeg).
+- **Suggested clicks** (`segment --auto-clicks`, `Session.auto_clicks()`): the model's own doubts
+  say where to click next, until it is unsure (after SeedNet).
+- **Level set** (`segment --refine level-set`, `Session(..., level_set=LevelSet())`): the outline
+  evolves on the logits and the image's edges (after DELSE).
+- **Local clicks** (`segment --local`, `Session(..., local=True)`): a click changes only the region
+  it is about. **A second look** (`--regional`, `Session(..., regional=True)`): in the region
+  between the last click and the nearest of the other sign, enlarged (after RIS-Net).
 - **An initial mask** from anywhere: `segment --init LABELS`, *Start from* in the window, or an
   automatic model below.
 

@@ -14,7 +14,7 @@ References
    transformation", Mathematical Morphology in Image Processing, 1993.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,7 @@ LEAST_CONTRAST = 0.3
 """So much of the typical contrast is asked of an object."""
 
 _SCALES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # of the diameter
+_EACH = 1 + 2 * len(_SCALES) + len(_SCALES[1:-1])  # pictures of a channel, see `_features`
 _RING = 0.6  # surroundings reach so many diameters
 _LEAST, _MOST = 0.25, 4.0  # of the smallest and largest example's area
 # fainter candidates are noise of the ground; chosen on dsb2018 as well, see docs/results.md
@@ -102,15 +103,18 @@ class Size:
         PromptError
             If there is none.
         """
-        areas = np.bincount(labels.ravel())[1:]
-        areas = areas[areas > 0]
-        if not areas.size:
+        return cls.of_areas(_areas(labels))
+
+    @classmethod
+    def of_areas(cls, areas: Sequence[int]) -> "Size":
+        """Return the size of objects of some areas; see `of`."""
+        if not areas:
             raise PromptError(
                 "nothing to look for: expected an object on this plane, got none. "
                 "Click on an object or two first, then ask for more like them."
             )
         diameter = 2 * float(np.sqrt(np.median(areas) / np.pi))
-        return cls(int(areas.min()), int(areas.max()), diameter)
+        return cls(min(areas), max(areas), diameter)
 
     def fits(self, area: float, least: float, most: float) -> bool:
         """Whether an area lies between shares of the smallest and of the largest object."""
@@ -147,6 +151,77 @@ def find_candidates(image: FloatArray, labels: Labels) -> list[Candidate]:
         )
     likeness = _likeness(small, known > 0, size.diameter_px / step)
     contrast = Contrast.of(small, known, size.diameter_px / step)
+    return _sorted_out(likeness, small, known, (size, contrast), step, labels.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Support:
+    """What objects look like on images where a person has labelled them, for other images.
+
+    Parameters
+    ----------
+    told : _Discriminant
+        Tells their pixels from those round them.
+    size : Size
+        Of all of them.
+    contrast : Contrast
+        Of those on the first image.
+    """
+
+    told: "_Discriminant"
+    size: Size
+    contrast: Contrast
+
+    @classmethod
+    def of(cls, examples: Sequence[tuple[FloatArray, Labels]]) -> "Support":
+        """Learn from images, float32 (H, W, 3) in [0, 1], and the labels on them.
+
+        Raises
+        ------
+        PromptError
+            If none of them has an object, or nothing round one.
+        """
+        every = [label for _, labels in examples for label in _areas(labels)]
+        size = Size.of_areas(every)
+        step = max(1, int(size.diameter_px / _DIAMETER_PX))
+        diameter = size.diameter_px / step
+        shown = [(_means(image, step), _every(labels, step)) for image, labels in examples]
+        shown = [(image, known) for image, known in shown if (known > 0).any()]
+        channels = 1 if all(_is_grey(image) for image, _ in shown) else 3
+        pairs = [_samples(image, known > 0, diameter, channels) for image, known in shown]
+        pairs = [pair for pair in pairs if pair is not None]
+        if not pairs:
+            raise PromptError(
+                "nothing to learn from: expected objects with something round them, got none that "
+                "are large enough. Label a few more."
+            )
+        inside, outside = (
+            np.concatenate([pair[side] for pair in pairs if pair is not None], axis=1)
+            for side in (0, 1)
+        )
+        return cls(_told(inside, outside), size, Contrast.of(*shown[0], diameter))
+
+    def candidates(self, image: FloatArray) -> list[Candidate]:
+        """Find places on another image that look like the objects, the likest first."""
+        step = max(1, int(self.size.diameter_px / _DIAMETER_PX))
+        small = _means(image, step)
+        known = np.zeros(small.shape[:2], np.int32)
+        likeness = _applied(self.told, small, self.size.diameter_px / step)
+        return _sorted_out(
+            likeness, small, known, (self.size, self.contrast), step, image.shape[:2]
+        )
+
+
+def _sorted_out(  # noqa: PLR0917 - one picture at one size
+    likeness: FloatArray,
+    small: FloatArray,
+    known: Labels,
+    like: tuple[Size, Contrast],
+    step: int,
+    shape: tuple[int, ...],
+) -> list[Candidate]:
+    """Return the parts that look like objects, are as large and stand out as much as they do."""
+    size, contrast = like
     found = []
     for part in _parts(likeness > 0, size.diameter_px / step):
         count = int(np.count_nonzero(part.inside))
@@ -157,8 +232,13 @@ def find_candidates(image: FloatArray, labels: Labels) -> list[Candidate]:
         share = contrast.share(small, known, part.where, part.inside)
         if likely >= _LEAST_LIKENESS and share > LEAST_CONTRAST:
             row, col = ((at + 0.5) * step - 0.5 for at in part.middle)
-            found.append(Candidate(Click(row, col), part.enlarged(step, labels.shape), likely))
+            found.append(Candidate(Click(row, col), part.enlarged(step, shape), likely))
     return sorted(found, key=lambda one: -one.likeness)
+
+
+def _areas(labels: Labels) -> list[int]:
+    areas = np.bincount(labels.ravel())[1:]
+    return [int(area) for area in areas[areas > 0]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,18 +276,45 @@ def _likeness(image: FloatArray, objects: BoolArray, diameter_px: float) -> Floa
     Surroundings that look like objects, since some there may not be labelled, are left out when
     the two are told apart a second time.
     """
+    pair = _samples(image, objects, diameter_px)
+    if pair is None:
+        return np.full(objects.shape, -1, np.float32)
+    return _applied(_told(*pair), image, diameter_px)
+
+
+def _is_grey(image: FloatArray) -> bool:
+    return bool((image[..., :1] == image).all())
+
+
+def _samples(
+    image: FloatArray, objects: BoolArray, diameter_px: float, channels: int | None = None
+) -> tuple[FloatArray, FloatArray] | None:
+    """Return features (k, n) of pixels inside objects and round them; None if there are too few."""
     reach = max(3.0, _RING * diameter_px)
     ring = (distance_transform_edt(~objects) <= reach) & ~objects
     if min(np.count_nonzero(objects), np.count_nonzero(ring)) < _FEWEST:
-        return np.full(objects.shape, -1, np.float32)
-    samples = [(one[objects], one[ring]) for one in _features(image, diameter_px)]
+        return None
+    seen = _features(image, diameter_px, channels)
+    samples = [(one[objects], one[ring]) for one in seen]
     inside, outside = (np.stack(side) for side in zip(*samples, strict=True))
+    return inside, outside
+
+
+def _told(inside: FloatArray, outside: FloatArray) -> "_Discriminant":
+    """Return what tells the two apart, without surroundings that look like objects."""
     told = _discriminant(inside, outside)
     unlike = told.of(outside) < _UNLIKE
     if np.count_nonzero(unlike) > len(outside):
         told = _discriminant(inside, outside[:, unlike])
-    likeness = np.full(objects.shape, told.offset, np.float32)
-    for weight, one in zip(told.weights, _features(image, diameter_px), strict=True):
+    return told
+
+
+def _applied(told: "_Discriminant", image: FloatArray, diameter_px: float) -> FloatArray:
+    """Return how much each pixel of an image is like those of objects."""
+    likeness = np.full(image.shape[:2], told.offset, np.float32)
+    for weight, one in zip(
+        told.weights, _features(image, diameter_px, len(told.weights) // _EACH), strict=True
+    ):
         likeness += weight * one
     return likeness
 
@@ -236,10 +343,12 @@ def _discriminant(inside: FloatArray, outside: FloatArray) -> _Discriminant:
     return _Discriminant((weights / widths).astype(np.float32), float(-level / widths))
 
 
-def _features(image: FloatArray, diameter_px: float) -> Iterator[FloatArray]:
+def _features(
+    image: FloatArray, diameter_px: float, channels: int | None = None
+) -> Iterator[FloatArray]:
     """Go through what tells objects from surroundings, one picture at a time, each (h, w)."""
-    is_grey = bool((image[..., :1] == image).all())
-    for channel in range(1 if is_grey else image.shape[2]):
+    count = (1 if _is_grey(image) else image.shape[2]) if channels is None else channels
+    for channel in range(count):
         grey = np.ascontiguousarray(image[..., channel])
         yield grey
         for scale in _SCALES:

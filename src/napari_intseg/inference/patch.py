@@ -182,6 +182,11 @@ class CompactAnswer(Patch):
         return slice(self.row0, self.row0 + height), slice(self.col0, self.col0 + width)
 
     @property
+    def middle(self) -> np.float32:
+        """Logit of the threshold."""
+        return self._middle
+
+    @property
     def nbytes(self) -> int:
         """Memory it holds."""
         return len(self._packed)

@@ -23,6 +23,7 @@ from napari_intseg.errors import FileError, MissingExtraError
 from napari_intseg.io.checks import DEFLATE_RATIO, check_size, lazy_extra
 from napari_intseg.io.child_process import check_in_child
 from napari_intseg.io.chunks import in_pieces
+from napari_intseg.io.geo_tiff import geo_tags
 from napari_intseg.io.paths import check_count, data_file
 from napari_intseg.io.raster import Channel, Raster, known_axes, ordered
 from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
@@ -389,6 +390,7 @@ def write_tiff(path: Path, labels: Array, like: Volume, time_step_s: float | Non
     colours = labels.ndim - timed > like.ndim
     axes = "T" * timed + "ZYX"[-like.ndim :] + "S" * colours
     is_ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+    placed = geo_tags(like.source.path) if isinstance(like, FileVolume) and like.ndim == 2 else ()
     content = io.BytesIO()  # numpy does not tell of the last bytes that do not reach a full disk
     small = labels.dtype in (np.uint8, np.uint16) and labels.nbytes < _IMAGEJ_LIMIT_BYTES
     if is_ome or not small or (colours and labels.dtype != np.uint8):
@@ -397,7 +399,7 @@ def write_tiff(path: Path, labels: Array, like: Volume, time_step_s: float | Non
             sizes |= {"TimeIncrement": time_step_s, "TimeIncrementUnit": "s"}
         tifffile.imwrite(
             content, labels, ome=True, photometric="rgb" if colours else "minisblack",
-            metadata={"axes": axes, **sizes},
+            metadata={"axes": axes, **sizes}, extratags=placed,
         )  # fmt: skip
         path.write_bytes(content.getbuffer())
         return
@@ -406,7 +408,9 @@ def write_tiff(path: Path, labels: Array, like: Volume, time_step_s: float | Non
         metadata["finterval"] = time_step_s
     if colours:
         told["photometric"] = "rgb"
-    tifffile.imwrite(content, labels, imagej=True, metadata={"axes": axes, **metadata}, **told)
+    tifffile.imwrite(
+        content, labels, imagej=True, metadata={"axes": axes, **metadata}, extratags=placed, **told
+    )
     path.write_bytes(content.getbuffer())
 
 

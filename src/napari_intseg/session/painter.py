@@ -100,7 +100,7 @@ class Painter:
 
         Parameters
         ----------
-        policy : {"keep", "overwrite", "ask"}
+        policy : {"keep", "overwrite", "ask", "joint"}
             See `Protection`.
         inside : int or None
             Pixels change only where this label is.

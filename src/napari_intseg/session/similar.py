@@ -156,10 +156,10 @@ def search(request: SearchRequest) -> Iterator[SearchStep]:
     for _ in range(ROUNDS):
         candidates = find_candidates(image, known[window])
         total += len(candidates)
-        like = _ObjectLooks.of(image, known[window], window)
+        like = ObjectLooks.of(image, known[window], window)
         yield SearchStep(done, total)
         for one in candidates:
-            found = _ask(request, _moved(one, window, known.shape), like, known)
+            found = ask_candidate(request, _moved(one, window, known.shape), like, known)
             done += 1
             if found is not None:
                 known[found] = values.size + done
@@ -167,7 +167,7 @@ def search(request: SearchRequest) -> Iterator[SearchStep]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _ObjectLooks:
+class ObjectLooks:
     """Typical appearance and size of the objects to look for."""
 
     image: FloatArray
@@ -176,7 +176,8 @@ class _ObjectLooks:
     contrast: Contrast
 
     @classmethod
-    def of(cls, image: FloatArray, labels: NDArray[np.integer], window: Window) -> "_ObjectLooks":
+    def of(cls, image: FloatArray, labels: NDArray[np.integer], window: Window) -> "ObjectLooks":
+        """Return what the labelled objects of a window look like."""
         size = Size.of(labels)
         return cls(image, window, size, Contrast.of(image, labels, size.diameter_px))
 
@@ -191,8 +192,8 @@ class _ObjectLooks:
         return share > LEAST_CONTRAST
 
 
-def _ask(
-    request: SearchRequest, candidate: Candidate, like: _ObjectLooks, known: NDArray[np.int32]
+def ask_candidate(
+    request: SearchRequest, candidate: Candidate, like: ObjectLooks, known: NDArray[np.int32]
 ) -> BoolArray | None:
     """Return the object at a place, without what others have; None if it is like none."""
     click, traits = candidate.click, request.setup.model.traits

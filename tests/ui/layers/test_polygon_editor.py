@@ -227,3 +227,33 @@ def test_locking_the_object_ends_the_edit(controller, pump):
     controller.set_finished(1, True)
     pump.drain()
     assert not controller.outliner.is_open
+
+
+def test_neighbours_of_a_moved_vertex_follow_it_if_asked(
+    controller, image_controller, settle, pump
+):
+    controller.outliner.begin(0.0)
+    layer = controller.outliner.layer
+    corners = np.array([[9.5, 9.5], [9.5, 19.5], [9.5, 29.5], [29.5, 29.5], [29.5, 9.5]])
+    layer.data = [corners]
+    settle()
+    asked = []
+
+    def predict(image, _before, after, index):
+        asked.append((image.shape, index))
+        out = after.copy()
+        out[index - 1, 0] = after[index, 0]
+        return out
+
+    controller.outliner.predict = predict
+    move(layer, (9.5, 19.5), (4.5, 19.5))
+    settle()
+    assert not asked
+    assert image_controller.labels.data[6, 13] == 0
+    controller.outliner.neighbours_follow = True
+    move(layer, (4.5, 19.5), (3.5, 19.5))
+    settle()
+    pump.drain()
+    assert len(asked) == 1
+    assert image_controller.labels.data[6, 13] == 1  # its neighbour went with it
+    assert (np.abs(controller.outliner.layer.data[0][:, 0] - 3.5) < 1e-6).sum() == 2

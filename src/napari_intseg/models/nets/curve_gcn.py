@@ -48,8 +48,7 @@ class CurveGcn(nn.Module):
         self.settings = {"width": width, "rounds": rounds}
         self.encoder = nn.Sequential(
             normed(3, width // 2), nn.MaxPool2d(2), normed(width // 2, width), nn.MaxPool2d(2),
-            normed(width, width), normed(width, width, dilation=2),
-            normed(width, width, dilation=4),
+            normed(width, width), *(normed(width, width, dilation=d) for d in (2, 4)),
         )  # fmt: skip
         # features, place, correction, whether it is the corrected vertex
         self.enter = nn.Linear(width + 2 + 2 + 1, width)

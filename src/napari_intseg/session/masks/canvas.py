@@ -204,6 +204,13 @@ class Canvas:
             for index in sorted(axes.get(one, {})):
                 yield Plane(one, index), axes[one][index]
 
+    def states_on(self, plane: Plane) -> Iterator[tuple[int, PlaneState]]:
+        """Go through the objects that have a state on a plane, in the order of their labels."""
+        for label in sorted(self._states):
+            state = self.get(label, plane)
+            if state is not None:
+                yield label, state
+
     def whole(self, plane: Plane) -> Window:
         """Return the window that holds all of a plane's slice."""
         height, width = self.volume.slice_shape(plane.axis)

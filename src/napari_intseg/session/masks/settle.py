@@ -13,10 +13,11 @@ from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey
 from napari_intseg.session.masks.detail import with_detail
+from napari_intseg.session.masks.joint import shares
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window
 
-Policy = Literal["keep", "overwrite", "ask"]
-POLICIES: tuple[Policy, ...] = ("keep", "overwrite", "ask")
+Policy = Literal["keep", "overwrite", "ask", "joint"]
+POLICIES: tuple[Policy, ...] = ("keep", "overwrite", "ask", "joint")
 
 PROTECTION: Literal["protection"] = "protection"
 """Where history keeps the `Protection`."""
@@ -28,9 +29,10 @@ class Protection:
 
     Parameters
     ----------
-    policy : {"keep", "overwrite", "ask"}
+    policy : {"keep", "overwrite", "ask", "joint"}
         When an answer reaches into another object that is not locked: "keep": that object keeps
-        its pixels. "overwrite": it loses them. "ask": it keeps them until `take_over`.
+        its pixels. "overwrite": it loses them. "ask": it keeps them until `take_over`. "joint":
+        each pixel goes to the object whose model is the surest of it, see `joint.shares`.
     inside : int or None
         Pixels change only where this label is: they are taken from it, or from the current
         object.
@@ -130,6 +132,11 @@ class Rules:
         """Whether pixels outside a region stay as they are."""
         return self.protection.is_limited and not self.exact
 
+    @property
+    def is_joint(self) -> bool:
+        """Whether the objects of a plane share its pixels anew."""
+        return self.protection.policy == "joint" and not (self.exact or self.is_limited)
+
     def may_take(self, other: int, by_hand: bool = False) -> bool:
         """Whether an object has to give up its pixels."""
         if self.exact or self.is_locked(other):
@@ -219,16 +226,13 @@ def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Cha
             _put(canvas, key, None)
     painted = _paint(canvas, changes, settled)
     keys = [key for key in changes if isinstance(key, PlaneKey)]
-    for key in keys:  # take away first, so that no old mask is in the way of a new one
-        state = changes[key]
-        if rules.is_limited and (state is None or state.shown is None):
-            settled[key] = _kept(canvas, key, state, rules)
-        if settled[key] is None:
-            canvas.put(key.label, key.plane, None)
+    _take_away(canvas, keys, rules, settled)
     passes = [replace(rules, detail_mm=0.0), rules] if rules.is_detail_new else [rules]
     for each, key in product(passes, keys):
         if settled[key] is not None:
             _write(canvas, key, each, settled)
+    for plane in dict.fromkeys(key.plane for key in keys) if rules.is_joint else ():
+        settled |= _shared_out(canvas, plane, rules)
     for one, uncovered in _uncovered(canvas, {*keys, *painted}):
         settled[one] = uncovered
         canvas.put(one.label, one.plane, uncovered)
@@ -245,6 +249,42 @@ def _paint(canvas: Canvas, changes: Mapping[Hashable, Any], settled: Changes) ->
             settled[stroke] = _only_free(canvas, stroke, changes[stroke])
             canvas.put_painted(stroke.label, stroke.index, settled[stroke])
     return painted
+
+
+def _take_away(canvas: Canvas, keys: list[PlaneKey], rules: Rules, settled: Changes) -> None:
+    """Take old masks away first, so that none is in the way of a new one."""
+    for key in keys:
+        state = settled[key]
+        if rules.is_limited and (state is None or state.shown is None):
+            settled[key] = _kept(canvas, key, state, rules)
+        if settled[key] is None:
+            canvas.put(key.label, key.plane, None)
+
+
+def _shared_out(canvas: Canvas, plane: Plane, rules: Rules) -> Changes:
+    """Give each pixel of a plane to the object that is the surest of it; return what changed."""
+    states = {
+        label: (state, state.shown)
+        for label, state in canvas.states_on(plane)
+        if state.shown is not None and not rules.is_locked(label)
+    }
+    if len(states) < 2:
+        return {}
+    whole = canvas.whole(plane)
+    held = np.zeros(canvas.volume.slice_shape(plane.axis), bool)
+    for label, mask in canvas.others(0, plane, whole):
+        # what is locked, painted or comes from crossing planes stays
+        held |= mask & ~states[label][1].window(*whole) if label in states else mask
+    found = shares({label: shown.patch for label, (_, shown) in states.items()}, held)
+    changed: Changes = {}
+    for label, (state, shown) in states.items():
+        window = shown.patch.slices
+        inside = found[label][window]
+        if not np.array_equal(inside, shown.window(*window)):
+            moved = replace(shown, inside=inside, at=window)
+            changed[PlaneKey(label, plane)] = replace(state, shown=moved)
+            canvas.put(label, plane, changed[PlaneKey(label, plane)])
+    return changed
 
 
 def contested(canvas: Canvas, key: PlaneKey, inside: BoolArray, rules: Rules) -> dict[int, int]:

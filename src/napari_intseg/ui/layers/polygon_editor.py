@@ -149,11 +149,17 @@ class PolygonEditor:
 
     def _trace(self, session: Session, place: Place) -> None:
         """Draw the polygons of the mask as it is now."""
-        layer, image_controller = self.layer, self._image_controller
-        if layer is None or image_controller is None:
+        if self.layer is None:
             return
         self._mask = self._own_mask(session, place)
         self._rings = tuple(p.points for p in outline(self._mask, self._tolerance_px))
+        self._show_rings()
+
+    def _show_rings(self) -> None:
+        """Put the vertices that are known into the layer."""
+        layer, image_controller, place = self.layer, self._image_controller, self._place
+        if layer is None or image_controller is None or place is None:
+            return
         before, self._quiet = self._quiet, True
         mode = layer.mode
         layer.selected_data = set()
@@ -201,9 +207,14 @@ class PolygonEditor:
             image_controller.session_store.session(place.time)  # of the current object again
         self._mask = self._own_mask(session, place)
         image_controller.draw(place.time, change)
-        if followed is not None:
-            self._trace(session, place)
+        if followed is not None:  # not now: napari is still in the midst of the edit
+            self._tools.post(self._show_followed)
         self._tools.signals.changed.emit()
+
+    def _show_followed(self) -> None:
+        self._show_rings()
+        if self.layer is not None:
+            self.layer.selected_data = set(range(len(self.layer.data)))
 
     def _followed_by_neighbours(self, rings: Rings, session: Session, plane: Plane) -> Rings | None:
         """Return rings in which the neighbours of the one moved vertex have followed it."""

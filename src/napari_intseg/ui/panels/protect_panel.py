@@ -21,6 +21,7 @@ _POLICIES = (
     ("keep theirs", "keep"),
     ("give way, unless locked", "overwrite"),
     ("ask me", "ask"),
+    ("share, the surest has them", "joint"),
 )
 _EARLIER = "earlier"  # a region whose layer is gone, or that undo brought back
 

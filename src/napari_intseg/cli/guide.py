@@ -1,0 +1,130 @@
+"""`napari-intseg guide`: one or a few labelled images segment a folder of others."""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_intseg.cli import dicom_options, view_options
+from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.cli.outputs import check_report
+from napari_intseg.errors import DataError
+
+if TYPE_CHECKING:
+    from napari_intseg.core.segmenter import Segmenter
+    from napari_intseg.session.question import Setup
+
+HELP = "segment a folder of images by one or a few that are labelled"
+DESCRIPTION = """Learn what objects look like from IMAGE=LABELS, flat images with a few objects
+each, and find them on every image of FOLDER. Labels are written to OUT under the images' names, and
+OUT/review.csv lists every object with its image, size and likeness, the least likely first: those
+are the ones to look at. Ctrl-C keeps what is done.
+
+examples:
+  napari-intseg guide scans/ --by cells_1.png=cells_1_labels.png -o found/
+  napari-intseg guide scans/ --by a.tif=a_l.tif --by b.tif=b_l.tif -o found/ --model mobile-sam"""
+INTERRUPTED = 130
+_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the sub-command."""
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of images to segment")
+    parser.add_argument(
+        "--by", action="append", required=True, metavar="IMAGE=LABELS", help="repeat for more"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="folder of labels"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    view_options.add_model(parser.add_argument_group("model"))
+    view_options.add_arguments(parser.add_argument_group("image"))
+    dicom_options.add_arguments(parser.add_argument_group("DICOM"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Learn, find, write.
+
+    Returns
+    -------
+    int
+        0; 130 when interrupted, with what was found by then written.
+    """
+    import numpy as np
+
+    from napari_intseg.io.read import read_mask
+    from napari_intseg.io.write import check_target, write_labels
+    from napari_intseg.models.registry import DEFAULT_MODEL, load_model
+    from napari_intseg.session.guided import learn, segment_guided
+
+    images = _images(args.folder)
+    review = args.output / "review.csv"
+    targets = {path: args.output / f"{path.stem}.tif" for path in images}
+    if len(set(targets.values())) < len(images):
+        raise DataError(
+            f"labels would replace one another: expected images of different names, got two alike "
+            f"but for their endings in {str(args.folder)!r}. Rename one."
+        )
+    args.output.mkdir(parents=True, exist_ok=True)
+    for target in targets.values():
+        check_target(target, *images, overwrite=args.overwrite)
+    check_report(review, overwrite=args.overwrite)
+    name = args.model or DEFAULT_MODEL
+    model = load_model(name, weights=args.weights, device=args.device, precision=args.precision)
+    examples = []
+    for text in args.by:
+        image, _, labels = text.partition("=")
+        setup = _setup(model, Path(image), args)
+        with dicom_options.told():
+            examples.append((setup, read_mask(Path(labels), setup.volume)))  # type: ignore[arg-type]
+    support, rows = learn(examples), list[dict[str, Any]]()
+    with (
+        stop_on_interrupt() as stopped,
+        progress_bar("guide", "image", quiet=args.quiet) as show,
+    ):
+        for done, (path, target) in enumerate(targets.items()):
+            if stopped():
+                break
+            setup = _setup(model, path, args)
+            found = np.zeros(setup.volume.shape, np.int32)
+            for number, one in enumerate(segment_guided(support, setup), 1):
+                found[one.mask] = number
+                rows.append(
+                    {
+                        "image": path.name, "object": number, "pixels": int(one.mask.sum()),
+                        "likeness": f"{one.likeness:.3f}",
+                    }
+                )  # fmt: skip
+            write_labels(target, found, setup.volume, overwrite=args.overwrite, algorithm=name)  # type: ignore[arg-type]
+            show(done + 1, len(images))
+    _write_review(review, rows)
+    if not args.quiet:
+        print(f"{len(rows)} objects on {len(images)} images; {review} lists what to look at first")
+    return INTERRUPTED if stopped() else 0
+
+
+def _images(folder: Path) -> list[Path]:
+    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in _ENDINGS)
+    if not found:
+        raise DataError(
+            f"folder has no images: expected files ending in {', '.join(_ENDINGS)}, got none in "
+            f"{str(folder)!r}. Choose another folder."
+        )
+    return found
+
+
+def _setup(model: "Segmenter", path: Path, args: argparse.Namespace) -> "Setup":
+    """Return how the model sees one image."""
+    own = argparse.Namespace(**{**vars(args), "image": path})
+    volume = dicom_options.read_image(own)
+    return view_options.begin(model, volume, own, axis=0).setup
+
+
+def _write_review(path: Path, rows: list[dict[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, ("image", "object", "pixels", "likeness"))
+        writer.writeheader()
+        writer.writerows(sorted(rows, key=lambda row: float(row["likeness"])))
+    sys.stdout.flush()
