@@ -102,14 +102,17 @@ def automatic_rows() -> list[dict[str, Any]]:
 
 
 def _tell_networks(*, as_json: bool) -> int:
+    from napari_intseg.models.nets.semantic import table as semantic
     from napari_intseg.models.networks import NETWORKS
 
-    known = [(one.name, one.title, one.paper) for one in NETWORKS.values()]
+    heads = ("name", "title", "paper", "task")
+    known = [(one.name, one.title, one.paper, "clicks") for one in NETWORKS.values()]
+    known += [(n, one.title, one.paper, "semantic") for n, one in semantic.NETWORKS.items()]
     if as_json:
-        rows = [dict(zip(("name", "title", "paper"), row, strict=True)) for row in known]
+        rows = [dict(zip(heads, row, strict=True)) for row in known]
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
-        print(table([("name", "title", "paper"), *known]))
+        print(table([heads, *known]))
     return 0
 
 

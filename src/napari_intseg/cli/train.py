@@ -1,4 +1,4 @@
-"""`napari-intseg train`: fine-tune the bundled network on one's own labels, or train it anew."""
+"""`napari-intseg train`: train the bundled network, or one that names every pixel's class."""
 
 import argparse
 import sys
@@ -14,11 +14,16 @@ and from projects: NAME.tif with NAME_labels.tif beside it. Volumes are learnt s
 files are held out and measured, and the best weights are kept as one file, which becomes a model
 of that name. Can be killed at any moment; --resume goes on as if nothing had happened.
 
+--task semantic trains one of the plain networks of the literature (--network) to name the class of
+every pixel: what it finds is a start, `napari-intseg start IMAGE --model NAME`. Its options are
+--network, --width, --steps or --minutes, --batch, --size, --rate, --held-out, --seed and --masks.
+
 examples:
   napari-intseg train my_cells --output run --name my-cells
   napari-intseg train photos:3 cells:2 ct:1 --output run --from imagenet --steps 40000 --batch 16
   napari-intseg train my_cells --output run --name my-cells --resume
-  napari-intseg train my_cells --output run2 --network itis --name my-itis --steps 5000"""
+  napari-intseg train my_cells --output run2 --network itis --name my-itis --steps 5000
+  napari-intseg train VOC2012 --task semantic --network unet --output run3 --name my-unet"""
 INTERRUPTED = 130
 
 
@@ -33,9 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "and nothing for another network",
     )  # fmt: skip
     parser.add_argument(
-        "--network", default="click-pyramid", metavar="NAME",
+        "--network", metavar="NAME",
         help="which network to train, one that `napari-intseg models --networks` lists; default "
-        "the bundled one",
+        "the bundled one, of --task semantic unet",
+    )  # fmt: skip
+    parser.add_argument(
+        "--task", choices=("clicks", "semantic"), default="clicks",
+        help="answer clicks (default), or name every pixel's class",
+    )  # fmt: skip
+    parser.add_argument(
+        "--width", type=float, default=0.5, metavar="SHARE",
+        help="of --task semantic: share of the published channels; default 0.5",
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on where the run stopped")
     parser.add_argument(
@@ -126,6 +139,9 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.models.weights.user_trained import keep_own
     from napari_intseg.training.sources import check_extra
 
+    if args.task == "semantic":
+        return _semantic(args)
+    args.network = args.network or DEFAULT_NETWORK
     if args.start is None:
         args.start = "bundled" if args.network == DEFAULT_NETWORK else "nothing"
     check_extra(args.start)
@@ -159,5 +175,45 @@ def run(args: argparse.Namespace) -> int:
             )
     if trained.kept_step == 0:
         print("nothing learnt was better: the weights it began with are kept", file=sys.stderr)
+    print(f"weights: {trained.weights}\nmodel {args.name!r}: {kept}")
+    return 0
+
+
+def _semantic(args: argparse.Namespace) -> int:
+    """Train a network that names every pixel's class; return the status."""
+    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.models.nets.semantic.table import find_network
+    from napari_intseg.models.weights.locate import cache_folder
+    from napari_intseg.models.weights.user_trained import keep_own
+    from napari_intseg.training.semantic import RATE, SemanticOptions, train_semantic
+    from napari_intseg.training.sources import check_extra
+
+    check_extra("nothing")
+    network = args.network or "unet"
+    find_network(network)
+    start = None if args.start in (None, "nothing") else Path(args.start)
+    check_apart(args.output / f"{args.name}.safetensors", start)
+    options = SemanticOptions(
+        tuple(args.folders), args.output, args.name, network, args.width, start, args.steps,
+        args.batch, args.size[0], args.minutes, args.rate or RATE, args.held_out,
+        args.checkpoint_s, args.seed, args.device, kinds(args.masks),
+    )  # fmt: skip
+    unit = "s" if args.minutes else "step"
+    with (
+        progress_bar("train", unit, quiet=args.quiet) as bar,
+        stop_on_interrupt() as should_stop,
+    ):
+        trained = train_semantic(
+            options, resume=args.resume, on_progress=bar, should_stop=should_stop
+        )
+    if trained.stopped:
+        print(f"stopped after step {trained.step}: --resume goes on", file=sys.stderr)
+        return INTERRUPTED
+    kept = keep_own(trained.weights, args.keep_in or cache_folder())
+    for when, found in (("before", trained.before), ("after", trained.after)):
+        if found:
+            pairs = zip(trained.names, found, strict=True)
+            told = ", ".join(f"{name} {iou:.3f}" for name, iou in pairs)
+            print(f"IoU on held-out pictures {when}: {told}")
     print(f"weights: {trained.weights}\nmodel {args.name!r}: {kept}")
     return 0

@@ -37,8 +37,9 @@ from napari_intseg.evaluation.truth import (
 )
 
 __all__ = [
-    "ALIASES", "LAYOUTS", "PLAIN_FOLDERS", "VOC_BORDER", "Choices", "Dataset", "DatasetEntry",
-    "ImageMaskPair", "Layout", "Split", "detect", "files_in", "open_datasets", "pair_up", "stem_of",
+    "ALIASES", "LAYOUTS", "PLAIN_FOLDERS", "VOC_BORDER", "Choices", "ClassSet", "Dataset",
+    "DatasetEntry", "ImageMaskPair", "Layout", "Split", "detect", "files_in", "open_classes",
+    "open_datasets", "pair_up", "stem_of",
 ]  # fmt: skip
 
 VOC_BORDER = (224 * 65536 + 224 * 256 + 192, 255)
@@ -265,6 +266,71 @@ def open_datasets(folder: str | Path, choices: Choices | None = None) -> tuple[D
     """
     folder, choices = Path(folder), choices or Choices()
     layout = _check(folder, choices)
+    found = _found(folder, layout)
+    base = folder.resolve()
+    return tuple(
+        _open(place, name, "/".join((base.name, *place.resolve().relative_to(base).parts)), choices)
+        for place, name in found
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSet:
+    """A folder of images with a class for every pixel.
+
+    Parameters
+    ----------
+    name : str
+        The folder's.
+    pairs : tuple of ImageMaskPair
+        Sorted by name.
+    rules : MaskRules
+        "classes": numbers are classes; otherwise all that is object is one class.
+    names : mapping of int to str
+        Of the classes, as far as the set says.
+    """
+
+    name: str
+    pairs: tuple[ImageMaskPair, ...]
+    rules: MaskRules
+    names: Mapping[int, str]
+
+
+def open_classes(folder: str | Path, choices: Choices | None = None) -> tuple[ClassSet, ...]:
+    """Return the data sets in a folder with the classes of their pixels.
+
+    Where a set names its numbers they are classes; where it only tells objects apart, all objects
+    are one class.
+
+    Parameters
+    ----------
+    folder, choices
+        As of `open_datasets`; ``masks={"": "classes"}`` says that numbers are classes.
+
+    Raises
+    ------
+    DataError, FileError
+        As for `open_datasets`.
+    """
+    folder, choices = Path(folder), choices or Choices()
+    layout = _check(folder, choices)
+    return tuple(_classes_of(place, name, choices) for place, name in _found(folder, layout))
+
+
+def _classes_of(folder: Path, layout_name: str, choices: Choices) -> ClassSet:
+    layout = LAYOUTS[layout_name]
+    root = layout.root(folder)
+    assert root is not None
+    split = Split(choices.split, choices.usual_split)
+    pairs = (layout.classes or layout.pairs)(root, split)
+    rules = _resolve(_chosen(layout.rules, folder.name, choices), pairs, choices)
+    names = dict(layout.names(root))
+    if layout.classes is not None or (names and rules.kind == "instances"):
+        rules = replace(rules, kind="classes")
+    return ClassSet(folder.name, pairs, rules, names)
+
+
+def _found(folder: Path, layout: str) -> list[tuple[Path, str]]:
     found = _search(folder, layout, _DEPTH)
     if not found:
         known = "; ".join(f"{name} ({layout.title})" for name, layout in LAYOUTS.items())
@@ -272,11 +338,7 @@ def open_datasets(folder: str | Path, choices: Choices | None = None) -> tuple[D
             f"folder has none of the known layouts: expected one of {known}, got "
             f"{str(folder)!r}. Put images in images/ and masks of the same name in masks/."
         )
-    base = folder.resolve()
-    return tuple(
-        _open(place, name, "/".join((base.name, *place.resolve().relative_to(base).parts)), choices)
-        for place, name in found
-    )
+    return found
 
 
 def _check(folder: Path, choices: Choices) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from napari_intseg.errors import UnknownModelError
 from napari_intseg.models.automatic.bioimage import NAMES
+from napari_intseg.models.automatic.semantic import load_own, load_semantic, own_semantic
 from napari_intseg.models.automatic.start_model import StartModel
 
 NAMED: dict[str, str] = {}
@@ -13,7 +14,8 @@ NAMED: dict[str, str] = {}
 
 KINDS = (
     "an ONNX file with its description beside it, a package of the BioImage Model Zoo (rdf.yaml), "
-    "a folder as the Hugging Face hub has them (config.json)"
+    "a folder as the Hugging Face hub has them (config.json), a network of `napari-intseg train "
+    "--task semantic` or its name"
 )
 
 
@@ -24,7 +26,8 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
     ----------
     where : str or Path
         An ONNX file with its description beside it, a package of the BioImage Model Zoo, a folder
-        as the Hugging Face hub has them, or a name of `NAMED`.
+        as the Hugging Face hub has them, a network that was trained here or its file, or a name of
+        `NAMED`.
     device : str, default "auto"
 
     Raises
@@ -41,6 +44,8 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
         build: Callable[..., StartModel] = getattr(import_module(module), function)
         return build(rest, device=device)
     loader = _loader_of(path)
+    if loader is None and not path.exists() and str(where) in own_semantic():
+        return load_own(str(where), device=device)
     if loader is None:
         names = f", or one of {', '.join(NAMED)}" if NAMED else ""
         raise UnknownModelError(
@@ -55,6 +60,8 @@ def _loader_of(path: Path) -> Callable[..., StartModel] | None:
 
     if path.suffix.lower() == ".onnx":
         return exported.load_exported
+    if path.suffix.lower() == ".safetensors" and path.is_file():
+        return load_semantic
     if path.suffix.lower() in (".yaml", ".yml") or any((path / name).is_file() for name in NAMES):
         return bioimage.load_bioimage
     if (path / "config.json").is_file():

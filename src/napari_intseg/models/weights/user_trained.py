@@ -80,11 +80,17 @@ def write_weights(
     return path
 
 
-def find_own(folders: tuple[Path, ...]) -> dict[str, Path]:
+SEMANTIC = "semantic-1"
+"""As `ARCHITECTURE`, of networks that name the class of every pixel."""
+
+
+def find_own(folders: tuple[Path, ...], architecture: str | None = None) -> dict[str, Path]:
     """Return the weights files of `networks.NETWORKS` in some folders, by file stem.
 
     Parameters
     ----------
+    architecture : str or None
+        What their metadata must name; None: one of `networks.NETWORKS`.
     folders : tuple of Path
         In order; of two files of the same name the first counts. Those that do not exist are
         passed over.
@@ -94,7 +100,8 @@ def find_own(folders: tuple[Path, ...]) -> dict[str, Path]:
         if not folder.is_dir():
             continue
         for path in sorted(folder.glob("*.safetensors")):
-            if network_of(read_metadata(path).get("architecture")) is not None:
+            told = read_metadata(path).get("architecture")
+            if network_of(told) is not None if architecture is None else told == architecture:
                 found.setdefault(path.stem, path)
     return found
 
@@ -115,7 +122,7 @@ def keep_own(path: Path, folder: Path) -> Path:
         If the file is of none of them, or the folder cannot be written.
     """
     told = read_metadata(path).get("architecture")
-    if network_of(told) is None:
+    if network_of(told) is None and told != SEMANTIC:
         known = ", ".join(network.architecture for network in NETWORKS.values())
         raise WeightsError(
             f"weights are of another network: expected architecture {known}, got {told!r} "

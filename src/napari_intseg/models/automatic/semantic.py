@@ -1,0 +1,235 @@
+"""Semantic networks that people trained with `napari-intseg train --task semantic`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from napari_intseg.core.segmenter import FloatArray, Segmenter
+from napari_intseg.errors import PromptError, UnknownModelError, WeightsError
+from napari_intseg.models.automatic.findings import Finding
+from napari_intseg.models.automatic.start_model import StartTraits
+from napari_intseg.models.checkpoint import load_checkpoint, load_strict
+from napari_intseg.models.device import choose_device, memory_guard
+from napari_intseg.models.nets.semantic.table import NETWORKS, build_network
+from napari_intseg.models.weights.user_trained import SEMANTIC, find_own, read_metadata
+
+MEAN = np.array((0.485, 0.456, 0.406), np.float32)
+STD = np.array((0.229, 0.224, 0.225), np.float32)
+
+_MULTIPLE = 32
+_SIDE = 1024
+_OVERLAP = 128
+"""Images are seen in squares of 1024 pixels that share 128: the fields of view of most of these
+networks are smaller, and no more memory is needed for a large image than for a small one."""
+
+_LEAST_PX = 10
+"""Smaller pieces are specks, no objects to correct: below, a click costs more than it mends."""
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticFile:
+    """What the metadata of a weights file says.
+
+    Parameters
+    ----------
+    network : str
+    width : float
+    names : tuple of str
+        Of the classes, background first.
+    apart : bool
+        Whether pieces of a class are objects.
+    """
+
+    network: str
+    width: float
+    names: tuple[str, ...]
+    apart: bool
+
+
+def read_semantic(path: Path) -> tuple[SemanticFile, dict[str, Tensor]]:
+    """Read a weights file.
+
+    Raises
+    ------
+    WeightsError
+        If it is none of these networks, or damaged.
+    """
+    told = read_metadata(path)
+    try:
+        if told.get("architecture") != SEMANTIC or told["network"] not in NETWORKS:
+            raise ValueError(f"architecture {told.get('architecture')!r}")
+        names = tuple(str(name) for name in json.loads(told["names"]))
+        about = SemanticFile(
+            told["network"], float(told["width"]), names, bool(json.loads(told["apart"]))
+        )
+    except (KeyError, ValueError, TypeError) as err:
+        raise WeightsError(
+            f"weights are of another network: expected a file of `napari-intseg train --task "
+            f"semantic`, got {str(path)!r} ({err}). Choose another file."
+        ) from err
+    return about, load_checkpoint(path)
+
+
+class SemanticModel:
+    """A trained network; made by `load_semantic`."""
+
+    def __init__(self, net: Any, told: SemanticFile, name: str, device: torch.device) -> None:
+        self._net = net.to(device)
+        self._told = told
+        self._name = name
+        self._device = device
+
+    @property
+    def traits(self) -> StartTraits:
+        """What is told of it before it runs."""
+        title = f"{self._name} ({NETWORKS[self._told.network].title}, your own training)"
+        return StartTraits(title, "", "", self._told.apart)
+
+    def find(
+        self,
+        image: FloatArray,
+        texts: Sequence[str] = (),
+        *,
+        threshold: float | None = None,
+        masks_by: Segmenter | None = None,  # noqa: ARG002
+    ) -> tuple[Finding, ...]:
+        """Return what is in an image, the surest first.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (H, W, 3)
+            RGB in [0, 1].
+        texts : sequence of str
+            Must be empty.
+        threshold : float, optional
+            Objects, or classes, whose mean probability is below are left out.
+        masks_by : Segmenter, optional
+            Not used.
+
+        Raises
+        ------
+        PromptError
+            If there are texts.
+        DeviceError
+            If the device runs out of memory.
+        """
+        if texts:
+            raise PromptError(
+                f"{self._name} cannot be asked like that: expected no text, got {list(texts)!r}. "
+                "Leave the text out."
+            )
+        prob = infer(self._net, image, self._device)
+        owner = prob.argmax(axis=0)
+        found = []
+        for kind in range(1, len(prob)):
+            mask = owner == kind
+            pieces, count = ndimage.label(mask) if self._told.apart else (mask, int(mask.any()))
+            sizes = np.bincount(np.asarray(pieces, np.int64).ravel(), minlength=count + 1)
+            for number in range(1, count + 1):
+                here = np.asarray(pieces == number)
+                score = float(prob[kind][here].mean())
+                if sizes[number] >= _LEAST_PX and score >= (threshold or 0.0):
+                    found.append(Finding(here, self._told.names[kind], score))
+        return tuple(sorted(found, key=lambda one: -one.score))
+
+    def release(self) -> None:
+        """Return the device's memory."""
+        self._net.to("cpu")
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def load_semantic(path: str | Path, *, device: str = "auto") -> SemanticModel:
+    """Load a network from its weights file.
+
+    Raises
+    ------
+    WeightsError
+        If the file is none of these, or damaged.
+    DeviceError
+        If the device does not exist.
+    """
+    path = Path(path).expanduser()
+    told, state = read_semantic(path)
+    try:
+        net = build_network(told.network, len(told.names), told.width)
+    except ValueError as err:
+        raise WeightsError(
+            f"weights are damaged: expected classes and width that can be, got {str(path)!r} "
+            f"({err}). Fetch or train it again."
+        ) from err
+    load_strict(net, state, path)
+    net.eval().requires_grad_(False)
+    return SemanticModel(net, told, path.stem, choose_device(device))
+
+
+def own_semantic() -> dict[str, Path]:
+    """Return the weights files that people trained themselves, by name."""
+    from napari_intseg.models.weights.locate import search_folders
+
+    return find_own(tuple(search_folders()), SEMANTIC)
+
+
+def load_own(name: str, *, device: str = "auto") -> SemanticModel:
+    """Load a network that was trained here, by its name.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is none of that name.
+    """
+    there = own_semantic()
+    if name not in there:
+        raise UnknownModelError(
+            f"no network of that name was trained here: expected one of "
+            f"{', '.join(sorted(there)) or 'none'}, got {name!r}. Train one with "
+            "`napari-intseg train --task semantic`."
+        )
+    return load_semantic(there[name], device=device)
+
+
+def infer(net: Any, image: FloatArray, device: torch.device) -> NDArray[np.float32]:
+    """Return the probability of each class at each pixel, (C, H, W), of an image in [0, 1].
+
+    Large images are seen in squares that overlap; where they do, the mean counts.
+    """
+    height, width = image.shape[:2]
+    values = ((np.asarray(image, np.float32) - MEAN) / STD).transpose(2, 0, 1)
+    total: NDArray[np.float32] | None = None
+    seen = np.zeros((height, width), np.float32)
+    for rows in _spans(height):
+        for cols in _spans(width):
+            part = np.ascontiguousarray(values[:, rows, cols])
+            with memory_guard(device), torch.inference_mode():
+                prob = _padded(net, torch.from_numpy(part)[None].to(device))
+            if total is None:
+                total = np.zeros((len(prob), height, width), np.float32)
+            total[:, rows, cols] += prob
+            seen[rows, cols] += 1
+    assert total is not None
+    return total / seen
+
+
+def _spans(length: int) -> list[slice]:
+    if length <= _SIDE:
+        return [slice(0, length)]
+    count = -(-(length - _OVERLAP) // (_SIDE - _OVERLAP))
+    firsts = np.linspace(0, length - _SIDE, count).round().astype(int)
+    return [slice(int(first), int(first) + _SIDE) for first in firsts]
+
+
+def _padded(net: Any, x: Tensor) -> NDArray[np.float32]:
+    height, width = x.shape[-2:]
+    down, right = (-height) % _MULTIPLE, (-width) % _MULTIPLE
+    # the edge is repeated: zeros would look like another object beside the image
+    logits = net(F.pad(x, (0, right, 0, down), mode="replicate"))[0, :, :height, :width]
+    return np.asarray(logits.float().softmax(dim=0).cpu().numpy(), np.float32)

@@ -1,0 +1,1 @@
+"""Plain networks that name the class of every pixel, on shared parts."""

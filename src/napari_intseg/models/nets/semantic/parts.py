@@ -1,0 +1,198 @@
+"""What semantic networks share: convolutions, encoders, context heads."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_intseg.models.nets.resnet import BasicBlock, StridedBottleneck, conv, layer, resize
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return a share of some channels, a multiple of 8."""
+    return max(8, round(channels * width / 8) * 8)
+
+
+def step(
+    inputs: int, outputs: int, size: int = 3, *, stride: int = 1, dilation: int = 1, groups: int = 1
+) -> nn.Sequential:
+    """Return a convolution that keeps the size up to the stride, batch normalisation and ReLU."""
+    padding = dilation * (size // 2)
+    inner = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, groups, bias=False)
+    return nn.Sequential(inner, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def fit(x: Tensor, like: Tensor) -> Tensor:
+    """Resize maps bilinearly to the size of others."""
+    if x.shape[-2:] == like.shape[-2:]:
+        return x
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+"""Channels of the convolutions before each of the five poolings (arXiv:1409.1556)."""
+
+
+class VGG(nn.Module):
+    """The convolutions of VGG-16, in five stages.
+
+    Parameters
+    ----------
+    width : float
+        Share of the published channels.
+    strides : sequence of int
+        Of the five poolings; 1 keeps the size.
+    dilations : sequence of int
+        Of the stages' convolutions.
+    norm : bool
+        Whether batch normalisation follows each convolution, as in SegNet.
+    """
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        *,
+        strides: Sequence[int] = (2, 2, 2, 2, 2),
+        dilations: Sequence[int] = (1, 1, 1, 1, 1),
+        norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.strides = tuple(strides)
+        self.channels = tuple(scaled(stage[-1], width) for stage in VGG16)
+        stages, inputs = [], 3
+        for stage, dilation in zip(VGG16, dilations, strict=True):
+            layers: list[nn.Module] = []
+            for channels in stage:
+                outputs = scaled(channels, width)
+                layers.append(nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation))
+                layers += [nn.BatchNorm2d(outputs)] * norm + [nn.ReLU(inplace=True)]
+                inputs = outputs
+            stages.append(nn.Sequential(*layers))
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the maps after each pooling."""
+        out = []
+        for stage, stride in zip(self.stages, self.strides, strict=True):
+            x = F.max_pool2d(stage(x), 2 if stride == 2 else 3, stride, 0 if stride == 2 else 1)
+            out.append(x)
+        return out
+
+
+_COUNTS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+
+
+class Trunk(nn.Module):
+    """ResNet as an encoder of four stages (arXiv:1512.03385); names are torchvision's.
+
+    Parameters
+    ----------
+    depth : {18, 34, 50, 101}
+    width : float
+        Share of the published channels.
+    stride : {8, 16, 32}
+        Of the last stage; what it lacks is dilation.
+    deep_stem : bool
+        Three 3x3 convolutions instead of one of 7x7, as in ResNet-C (arXiv:1812.01187).
+    """
+
+    def __init__(
+        self, depth: int = 50, width: float = 1.0, *, stride: int = 32, deep_stem: bool = False
+    ) -> None:
+        super().__init__()
+        block: type[BasicBlock] | type[StridedBottleneck]
+        block = BasicBlock if depth < 50 else StridedBottleneck
+        first = scaled(64, width)
+        stem = 2 * first if deep_stem else first
+        if deep_stem:
+            self.stem: nn.Module = nn.Sequential(
+                step(3, first, stride=2), step(first, first), step(first, stem)
+            )
+        else:
+            self.stem = step(3, first, 7, stride=2)
+        strides = {32: (1, 2, 2, 2), 16: (1, 2, 2, 1), 8: (1, 2, 1, 1)}[stride]
+        dilations = {32: (1, 1, 1, 1), 16: (1, 1, 1, 2), 8: (1, 1, 2, 4)}[stride]
+        channels, inputs = [], stem
+        for i, count in enumerate(_COUNTS[depth]):
+            part = layer(
+                block, inputs, first * 2**i, count, stride=strides[i], dilation=dilations[i]
+            )
+            inputs = first * 2**i * block.expansion
+            channels.append(inputs)
+            self.add_module(f"layer{i + 1}", part)
+        self.channels = tuple(channels)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the maps after each stage, of stride 4 to `stride`."""
+        x = self.enter(x)
+        out = []
+        for i in range(1, 5):
+            x = self.stage(i, x)
+            out.append(x)
+        return out
+
+    def enter(self, x: Tensor) -> Tensor:
+        """Return the maps of an image before the first stage, of stride 4."""
+        return F.max_pool2d(self.stem(x), 3, 2, 1)
+
+    def stage(self, number: int, x: Tensor) -> Tensor:
+        """Return the maps after a stage, 1 to 4."""
+        return cast(Tensor, getattr(self, f"layer{number}")(x))
+
+
+class PyramidPooling(nn.Module):
+    """Means over coarser and coarser grids, joined to the map (arXiv:1612.01105)."""
+
+    def __init__(self, inputs: int, outputs: int, sizes: Sequence[int] = (1, 2, 3, 6)) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.steps = nn.ModuleList(step(inputs, outputs, 1) for _ in sizes)
+        self.channels = inputs + outputs * len(sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map with its means, (B, `channels`, H, W)."""
+        means = [
+            resize(inner(F.adaptive_avg_pool2d(x, size)), x.shape[-2:])
+            for size, inner in zip(self.sizes, self.steps, strict=True)
+        ]
+        return torch.cat([x, *means], 1)
+
+
+class AtrousPyramid(nn.Module):
+    """Dilated convolutions side by side and the image's mean (arXiv:1706.05587)."""
+
+    def __init__(self, inputs: int, outputs: int, rates: Sequence[int] = (6, 12, 18)) -> None:
+        super().__init__()
+        dilated = [step(inputs, outputs, dilation=rate) for rate in rates]
+        self.branches = nn.ModuleList([step(inputs, outputs, 1), *dilated])
+        self.mean = step(inputs, outputs, 1)
+        self.join = step(outputs * (len(rates) + 2), outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps of `outputs` channels and the same size."""
+        found = [branch(x) for branch in self.branches]
+        mean = self.mean(F.adaptive_avg_pool2d(x, 1)).expand(-1, -1, *x.shape[-2:])
+        return cast(Tensor, self.join(torch.cat([*found, mean], 1)))
+
+
+class Gate(nn.Module):
+    """A weight a channel, from the mean over the image (arXiv:1709.01507)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs), nn.Sigmoid(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the weights, (B, `outputs`, 1, 1)."""
+        return cast(Tensor, self.inner(x))
+
+
+__all__ = [
+    "VGG", "AtrousPyramid", "Gate", "PyramidPooling", "Trunk", "conv", "fit", "resize", "scaled",
+    "step",
+]  # fmt: skip

@@ -1,0 +1,440 @@
+"""Training of the plain semantic networks: one loop, all of them."""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_intseg.core import files
+from napari_intseg.core.segmenter import Array
+from napari_intseg.errors import DataError, WeightsError
+from napari_intseg.evaluation.truth import Kind
+from napari_intseg.models.automatic.semantic import MEAN, STD, infer, read_semantic
+from napari_intseg.models.device import choose_device, memory_guard
+from napari_intseg.models.nets.semantic.table import build_network
+from napari_intseg.models.weights.user_trained import SEMANTIC
+from napari_intseg.training.class_maps import IGNORED, ClassMap, ClassSource, read_classes
+
+RATE = 1e-3
+"""AdamW's usual learning rate; others were not tried for each network."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticOptions:
+    """What a run is asked to do.
+
+    Parameters
+    ----------
+    folders : tuple of (Path, float)
+        With their weights.
+    output : Path
+        Folder for checkpoint, log and weights.
+    name : str
+        Of the weights file and the model it becomes.
+    network : str
+        One of `NETWORKS`.
+    width : float
+        Share of the published channels.
+    start : Path or None
+        Weights of the same network to go on from; the last layer is new where classes differ.
+    steps, batch, size
+        Optimiser steps, views a step, side of the views in pixels (a multiple of 32).
+    minutes : float or None
+        Stop by the clock instead.
+    rate : float
+    held_out : float
+        Share of the files that is measured only.
+    checkpoint_s : float
+        Seconds between two checkpoints.
+    seed : int
+    device : str
+    masks : tuple of (str, str)
+        Kind of masks by a part of the folder's name.
+
+    Raises
+    ------
+    DataError
+        If a number is out of range.
+    """
+
+    folders: tuple[tuple[Path, float], ...]
+    output: Path
+    name: str = "semantic"
+    network: str = "unet"
+    width: float = 0.5
+    start: Path | None = None
+    steps: int = 300
+    batch: int = 8
+    size: int = 256
+    minutes: float | None = None
+    rate: float = RATE
+    held_out: float = 0.1
+    checkpoint_s: float = 120.0
+    seed: int = 0
+    device: str = "auto"
+    masks: tuple[tuple[str, Kind], ...] = ()
+
+    def __post_init__(self) -> None:
+        good = {
+            "steps": self.steps >= 1, "batch": self.batch >= 2, "width": 0 < self.width <= 1,
+            "size": self.size >= 32 and self.size % 32 == 0, "rate": self.rate > 0,
+            "held_out": 0 <= self.held_out < 1, "minutes": self.minutes is None or self.minutes > 0,
+            "name": bool(self.name) and "/" not in self.name and "\\" not in self.name,
+            "folders": bool(self.folders) and all(weight > 0 for _, weight in self.folders),
+        }  # fmt: skip
+        wrong = [name for name, is_good in good.items() if not is_good]
+        if wrong:
+            raise DataError(
+                f"training cannot be done: expected folders, steps and rate above 0, a batch of 2 "
+                "or more, a size in multiples of 32, a width up to 1, a share held out below 1, "
+                f"got {wrong[0]}={getattr(self, wrong[0])!r}. Choose another."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticRun:
+    """What a run came to.
+
+    Parameters
+    ----------
+    weights : Path
+    step : int
+    stopped : bool
+        Whether it was interrupted; it can be resumed.
+    names : tuple of str
+        Of the classes.
+    before, after : tuple of float
+        Intersection over union of each class on what was held out, before and after; empty if
+        nothing was.
+    """
+
+    weights: Path
+    step: int
+    stopped: bool
+    names: tuple[str, ...]
+    before: tuple[float, ...] = ()
+    after: tuple[float, ...] = ()
+
+
+def train_semantic(
+    options: SemanticOptions,
+    *,
+    resume: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> SemanticRun:
+    """Train a network, measure it, and write its weights as one file.
+
+    Parameters
+    ----------
+    options : SemanticOptions
+    resume : bool, default False
+        Go on from the checkpoint in the output folder; the same numbers come out as without a
+        pause, on the same device.
+    on_progress : callable, optional
+        Given steps (or seconds) done and in all.
+    should_stop : callable, optional
+
+    Raises
+    ------
+    DataError
+        If there is nothing to learn from, or the output holds another run.
+    WeightsError
+        If a file to start from is of another network.
+    """
+    source = read_classes(options.folders, dict(options.masks))
+    learnt, held = _split(source, options)
+    device = choose_device(options.device)
+    net = build_network(options.network, len(source.names), options.width).to(device)
+    _seeded(options.seed, 0)
+    _initialise(net, options, source.names)
+    run = _Run(net, options, source, learnt, device)
+    options.output.mkdir(parents=True, exist_ok=True)
+    begun = run.load() if resume else run.refuse_other()
+    before = begun.get("before")
+    if before is None:
+        before = measure(net, held, len(source.names), device)
+    stopped = run.go(before, on_progress, should_stop)
+    after = () if stopped else measure(net, held, len(source.names), device)
+    weights = options.output / f"{options.name}.safetensors"
+    if not stopped:
+        _write(net, weights, options, source, after)
+        run.checkpoint.unlink(missing_ok=True)
+    return SemanticRun(weights, run.step, stopped, source.names, tuple(before), tuple(after))
+
+
+class _Run:
+    """The loop's state: network, optimiser, step, and the file they are kept in."""
+
+    def __init__(
+        self, net: Any, options: SemanticOptions, source: ClassSource,
+        learnt: tuple[tuple[ClassMap, ...], NDArray[np.float64]], device: torch.device,
+    ) -> None:  # fmt: skip
+        self.net, self.options, self.source, self.device = net, options, source, device
+        self.pictures, self.shares = learnt
+        self.optimiser = torch.optim.AdamW(net.parameters(), options.rate, weight_decay=1e-4)
+        self.weights = _class_weights(self.pictures, len(source.names)).to(device)
+        self.checkpoint = options.output / "semantic.pt"
+        self.step = 0
+        self.seconds = 0.0
+
+    def refuse_other(self) -> dict[str, Any]:
+        """Return an empty state; a run that was stopped is not written over."""
+        if self.checkpoint.exists():
+            raise DataError(
+                f"output holds a run that was stopped: expected an empty folder, got "
+                f"{str(self.checkpoint)!r}. Go on with --resume, or choose another folder."
+            )
+        return {}
+
+    def load(self) -> dict[str, Any]:
+        """Return the state of the checkpoint; an empty one if there is none."""
+        if not self.checkpoint.exists():
+            return {}
+        told: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        if told["who"] != self._who():
+            raise DataError(
+                f"output holds another run: expected {told['who']}, got {self._who()}. Repeat the "
+                "options of that run, or choose another folder."
+            )
+        self.net.load_state_dict(told["net"])
+        self.optimiser.load_state_dict(told["optimiser"])
+        self.step, self.seconds = int(told["step"]), float(told["seconds"])
+        return told
+
+    def _who(self) -> str:
+        options = self.options
+        numbers = (options.network, options.width, options.batch, options.size, options.seed)
+        return json.dumps([*numbers, options.rate, list(self.source.names)])
+
+    def save(self, before: tuple[float, ...]) -> None:
+        """Write the state in one step: a file is whole, or that of the time before."""
+        state = {
+            "who": self._who(), "net": self.net.state_dict(), "step": self.step,
+            "optimiser": self.optimiser.state_dict(), "seconds": self.seconds,
+            "before": list(before),
+        }  # fmt: skip
+        with files.hidden_folder(self.options.output) as beside:
+            torch.save(state, beside / "state")
+            files.put(beside / "state", self.checkpoint)
+
+    def go(
+        self,
+        before: tuple[float, ...],
+        on_progress: Callable[[int, int], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> bool:
+        """Take the steps that are left; return whether it was told to stop."""
+        options, first, since = self.options, time.monotonic() - self.seconds, time.monotonic()
+        self.net.train()
+        while not self._is_done():
+            self._take()
+            self.seconds = time.monotonic() - first
+            if on_progress is not None:
+                on_progress(*self._progress())
+            if should_stop is not None and should_stop() and not self._is_done():
+                self.save(before)
+                return True
+            if time.monotonic() - since > options.checkpoint_s:
+                self.save(before)
+                since = time.monotonic()
+        return False
+
+    def _is_done(self) -> bool:
+        if self.options.minutes is not None:
+            return self.seconds >= 60 * self.options.minutes
+        return self.step >= self.options.steps
+
+    def _progress(self) -> tuple[int, int]:
+        if self.options.minutes is not None:
+            whole = round(60 * self.options.minutes)
+            return min(round(self.seconds), whole), whole
+        return self.step, self.options.steps
+
+    def _take(self) -> None:
+        rng = _seeded(self.options.seed, self.step + 1)
+        done, whole = self._progress()
+        for group in self.optimiser.param_groups:
+            # a short rise, then the falling power of 0.9 that DeepLab and PSPNet train with
+            rise = min(1.0, (self.step + 1) / 20)
+            group["lr"] = self.options.rate * rise * max(1e-3, (1 - done / max(whole, 1)) ** 0.9)
+        chosen = rng.choice(len(self.pictures), self.options.batch, p=self.shares)
+        views = [make_view(self.pictures[i], self.options.size, rng) for i in chosen]
+        x = _normalised(np.stack([image for image, _ in views])).to(self.device)
+        truth = torch.from_numpy(np.stack([classes for _, classes in views])).long().to(self.device)
+        with memory_guard(self.device):
+            loss = semantic_loss(self.net(x), truth, self.weights)
+            self.optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+            self.optimiser.step()
+        self.step += 1
+        if self.step % 50 == 0:
+            _log.info("step %d: loss %.3f", self.step, float(loss))
+
+
+def semantic_loss(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """Return cross-entropy with a weight a class, and the overlap that is missing (Dice).
+
+    Parameters
+    ----------
+    logits : Tensor, shape (B, C, H, W)
+    truth : Tensor of int64, shape (B, H, W)
+        `IGNORED` counts for nothing.
+    weights : Tensor, shape (C,)
+    """
+    entropy = F.cross_entropy(logits, truth, weights, ignore_index=IGNORED)
+    if not (truth != IGNORED).any():
+        return logits.sum() * 0.0
+    known = (truth != IGNORED).unsqueeze(1)
+    prob = logits.softmax(dim=1) * known
+    one_hot = F.one_hot(truth.clamp(max=logits.shape[1] - 1), logits.shape[1])
+    hot = one_hot.permute(0, 3, 1, 2) * known
+    shared = (prob * hot).sum(dim=(0, 2, 3))
+    whole = prob.sum(dim=(0, 2, 3)) + hot.sum(dim=(0, 2, 3))
+    there = hot.sum(dim=(0, 2, 3)) > 0
+    dice = 1 - (2 * shared[there] + 1) / (whole[there] + 1)
+    return entropy + dice.mean()
+
+
+def make_view(
+    picture: ClassMap, size: int, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return a square of a picture, turned, mirrored, scaled and in other light.
+
+    Half of the squares are laid round a pixel that is not background.
+    """
+    scale = float(np.exp(rng.uniform(np.log(0.7), np.log(1.4))))
+    side = max(8, round(size / scale))
+    height, width = picture.classes.shape
+    row, col = int(rng.integers(height)), int(rng.integers(width))
+    inside = np.flatnonzero((picture.classes > 0) & (picture.classes != IGNORED))
+    if len(inside) and rng.random() < 0.5:
+        row, col = divmod(int(inside[rng.integers(len(inside))]), width)
+    row = min(max(row - side // 2, 0), max(0, height - side))
+    col = min(max(col - side // 2, 0), max(0, width - side))
+    image: Array = picture.image[row : row + side, col : col + side]
+    classes: Array = picture.classes[row : row + side, col : col + side]
+    down, right = side - classes.shape[0], side - classes.shape[1]
+    image = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    classes = np.pad(classes, ((0, down), (0, right)), constant_values=IGNORED)
+    image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+    classes = cv2.resize(classes, (size, size), interpolation=cv2.INTER_NEAREST)
+    turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
+    image, classes = np.rot90(image, turns), np.rot90(classes, turns)
+    if mirror:
+        image, classes = image[:, ::-1], classes[:, ::-1]
+    light = image.astype(np.float32) * rng.uniform(0.8, 1.25) + rng.uniform(-20, 20)
+    return np.clip(light, 0, 255).astype(np.uint8), np.ascontiguousarray(classes, np.uint8)
+
+
+def measure(
+    net: Any, held: tuple[ClassMap, ...], classes: int, device: torch.device
+) -> tuple[float, ...]:
+    """Return intersection over union of each class over whole pictures; nan: it is in none."""
+    if not held:
+        return ()
+    shared, union = np.zeros(classes), np.zeros(classes)
+    was_training = net.training
+    net.eval()
+    for picture in held:
+        found = infer(net, picture.image.astype(np.float32) / np.float32(255), device).argmax(
+            axis=0
+        )
+        known = picture.classes != IGNORED
+        for k in range(classes):
+            one, other = (found == k) & known, (picture.classes == k) & known
+            shared[k] += np.count_nonzero(one & other)
+            union[k] += np.count_nonzero(one | other)
+    net.train(was_training)
+    return tuple(float(s / u) if u else float("nan") for s, u in zip(shared, union, strict=True))
+
+
+def _split(
+    source: ClassSource, options: SemanticOptions
+) -> tuple[tuple[tuple[ClassMap, ...], NDArray[np.float64]], tuple[ClassMap, ...]]:
+    """Return what is learnt from, with its shares, and what is only measured."""
+    groups = sorted({picture.group for picture in source.pictures})
+    rng = np.random.default_rng((options.seed, 11))
+    count = max(1, round(options.held_out * len(groups))) if options.held_out > 0 else 0
+    if len(groups) < 3:
+        count = 0  # what is left would be too little to learn from
+    out = set(rng.choice(groups, count, replace=False).tolist())
+    kept = [i for i, picture in enumerate(source.pictures) if picture.group not in out]
+    shares = np.array([source.weights[i] for i in kept])
+    learnt = tuple(source.pictures[i] for i in kept)
+    held = tuple(picture for picture in source.pictures if picture.group in out)
+    return (learnt, shares / shares.sum()), held
+
+
+def _class_weights(pictures: tuple[ClassMap, ...], classes: int) -> Tensor:
+    """Return ``1 / ln(1.02 + share)`` of each class, as ENet's paper (arXiv:1606.02147)."""
+    counts = np.zeros(256, np.int64)
+    for picture in pictures:
+        counts += np.bincount(picture.classes.ravel(), minlength=256)
+    share = counts[:classes] / max(1, counts[:classes].sum())
+    weights = 1 / np.log(1.02 + share)
+    return torch.from_numpy((weights / weights.mean()).astype(np.float32))
+
+
+def _normalised(images: NDArray[np.uint8]) -> Tensor:
+    values = (images.astype(np.float32) / 255 - MEAN) / STD
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2), np.float32))
+
+
+def _seeded(seed: int, step: int) -> np.random.Generator:
+    """Return a generator for a step, and seed torch's (dropout) alike."""
+    rng = np.random.default_rng((seed, step))
+    torch.manual_seed(int(rng.integers(2**31)))
+    return rng
+
+
+def _initialise(net: Any, options: SemanticOptions, names: tuple[str, ...]) -> None:
+    """Draw new weights, or take those of a file whose shapes fit."""
+    for part in net.modules():
+        if isinstance(part, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
+            torch.nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            if part.bias is not None:
+                torch.nn.init.zeros_(part.bias)
+    if options.start is None:
+        return
+    told, state = read_semantic(options.start)
+    if (told.network, told.width) != (options.network, options.width):
+        raise WeightsError(
+            f"weights are of another network: expected {options.network} of width "
+            f"{options.width:g}, got {told.network} of width {told.width:g} in "
+            f"{str(options.start)!r}. Name its network and width."
+        )
+    own = net.state_dict()
+    fits = {key: value for key, value in state.items() if value.shape == own[key].shape}
+    if told.names == names or len(fits) < len(own):
+        net.load_state_dict(own | fits)
+
+
+def _write(
+    net: Any, path: Path, options: SemanticOptions, source: ClassSource, ious: tuple[float, ...]
+) -> None:
+    from safetensors.torch import save_file
+
+    about = {
+        "architecture": SEMANTIC, "network": options.network, "width": repr(options.width),
+        "names": json.dumps(list(source.names)), "apart": json.dumps(source.apart),
+        "iou": json.dumps([None if np.isnan(x) else round(x, 4) for x in ious]),
+        "steps": str(options.steps),
+    }  # fmt: skip
+    state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
+    with files.hidden_folder(path.parent) as beside:
+        save_file(state, beside / path.name, about)
+        files.put(beside / path.name, path)
