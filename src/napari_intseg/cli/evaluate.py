@@ -47,10 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--target", action="append", type=float, metavar="IOU", help="default 0.85 and 0.90"
     )
     robot.add_argument(
-        "--rule", choices=("deepest", "random"), default="deepest",
-        help="random: near the deepest point of the error, seeded",
+        "--rule", choices=("deepest", "random", "human"), default="deepest",
+        help="random: near the deepest point of the error; human: as people click, some wrongly",
     )  # fmt: skip
-    robot.add_argument("--seeds", type=int, default=5, metavar="N", help="of random; default 5")
+    robot.add_argument(
+        "--seeds", type=int, default=5, metavar="N", help="of random and human; default 5"
+    )
     robot.add_argument(
         "--stop-early", action="store_true",
         help="leave an object at the highest target; saves time, NoC is the same",

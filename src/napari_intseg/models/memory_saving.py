@@ -62,12 +62,19 @@ class OnDevice:
         """What it gives up now."""
         return self._saving
 
+    @property
+    def is_half(self) -> bool:
+        """Whether it computes in half precision now."""
+        return self.dtype != torch.float32
+
     def save_memory(self, saving: Saving) -> None:
         """Give something up from now on; the network moves when it is next asked."""
         home = self._home = self._home or (self.device, self.dtype)
         device, dtype = home
         if saving.on_cpu:
             device, dtype = _CPU, torch.float32
+        elif saving.exact:
+            dtype = torch.float32
         elif saving.half and dtype == torch.float32:
             dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
         if (device, dtype) != (self.device, self.dtype):
@@ -161,6 +168,11 @@ class MadeOf(ABC):
     def saving(self) -> Saving:
         """What it gives up now."""
         return self._saving
+
+    @property
+    def is_half(self) -> bool:
+        """Whether a part computes in half precision now."""
+        return any(getattr(part, "is_half", False) for part in self.parts)
 
     def save_memory(self, saving: Saving) -> None:
         """Give something up from now on, in all parts that can."""
