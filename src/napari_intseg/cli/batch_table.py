@@ -258,7 +258,7 @@ def _job(place: str, values: Mapping[str, Any], args: argparse.Namespace) -> Bat
     return BatchJob(place, values.get("output") or "", base, points)
 
 
-_BATCH_ONLY = ("scheduler", "workers", "resume", "format")
+_BATCH_ONLY = ("scheduler", "insecure", "workers", "resume", "format")
 
 
 def _of_image(path: Path, image: Path, name: str) -> Path:

@@ -90,6 +90,9 @@ def _add_data(data: Any) -> None:
 def _add_running(running: Any) -> None:
     running.add_argument("--workers", type=int, default=1, metavar="N", help="processes")
     running.add_argument("--dask", metavar="ADDRESS", help="an existing dask cluster instead")
+    running.add_argument(
+        "--insecure", action="store_true", help="a cluster on another machine without TLS"
+    )
     running.add_argument("--json", type=Path, metavar="OUT", help="every number")
     running.add_argument("--report", type=Path, metavar="OUT.html", help="one page with curves")
     running.add_argument("--overwrite", action="store_true", help="replace files that exist")
@@ -132,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
             protocol,
             workers=args.workers,
             dask=args.dask,
+            insecure=args.insecure,
             on_progress=show,
             should_stop=stop,
         )

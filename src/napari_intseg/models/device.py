@@ -5,9 +5,12 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Literal
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from napari_intseg.core.memory_limits import is_out_of_memory
+from napari_intseg.core.segmenter import LOGIT_LIMIT, Array, FloatArray
 from napari_intseg.errors import DeviceError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -96,6 +99,38 @@ def has_bfloat16() -> bool:
         return False
     asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # public names: none so far
     return any(getattr(torch.cpu, name, bool)() for name in asked)
+
+
+def upload(values: Array, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Return an array on a device, without waiting for the copy where the device allows that.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any type that PyTorch knows; it is not changed.
+    device : torch.device
+        Where.
+    dtype : torch.dtype, optional
+        Converted before it travels.
+    """
+    here = torch.from_numpy(np.ascontiguousarray(values))
+    if dtype is not None:
+        here = here.to(dtype)
+    if device.type == "cuda":
+        return here.pin_memory().to(device, non_blocking=True)
+    return here.to(device)
+
+
+def download(logits: Tensor, *, exact: bool = False) -> FloatArray:
+    """Return logits in main memory as float32, by the one read of a click that waits.
+
+    From a device they travel in half precision, cut at ``±LOGIT_LIMIT``, unless they are to be
+    `exact`; on a processor nothing travels and nothing is rounded.
+    """
+    if logits.device.type != "cpu" and not exact:
+        logits = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT).half()
+    found: FloatArray = logits.cpu().float().numpy()
+    return found
 
 
 @contextmanager
