@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -192,6 +193,19 @@ def inside(model: Any) -> Iterator[Any]:
     yield from walk(model)
 
 
+def tensors_of(value: Any) -> Iterator[torch.Tensor]:
+    """Yield all tensors in what an adapter keeps, but for its networks."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict | WeakKeyDictionary):
+        yield from tensors_of(list(value.values()))
+    elif isinstance(value, list | tuple | set):
+        for one in value:
+            yield from tensors_of(one)
+    elif hasattr(value, "tensors") or hasattr(value, "payload"):
+        yield from tensors_of(getattr(value, "tensors", None) or value.payload)
+
+
 def move(model: Any) -> None:
     """Have a model's networks on the device, whose weights then have no values."""
     for part in inside(model):
@@ -233,6 +247,9 @@ def count(name: str) -> dict[str, Any]:
                     answer = model.predict(Query(prepared, prompts, prev, state))
                     prev, state = answer.logits, answer.state
                 found[step] = COUNTER.counts()
+            model.release()
+            held = [prepared.payload, *(vars(part) for part in inside(model))]
+            found["left"] = sum(kind_of(one) == KIND for one in tensors_of(held))
     finally:
         Fakes.mode = None
     return found

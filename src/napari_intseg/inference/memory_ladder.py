@@ -52,9 +52,9 @@ def give_up_half(model: Segmenter) -> bool:
     What it computes in half precision may exceed that format's range, and becomes NaN. Like the
     steps down it holds until the model is loaded anew or released.
     """
-    if not _is_able(model) or not getattr(model, "is_half", False):
+    if not isinstance(model, SavingSegmenter) or not getattr(model, "is_half", False):
         return False
-    _save(model, replace(saving_of(model), half=False, exact=True))
+    model.save_memory(replace(model.saving, half=False, exact=True))
     _log.warning("%s: %s", model.traits.name, memory_note(model))
     return True
 
