@@ -335,6 +335,25 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("folder")
+def test_a_cluster_of_another_machine_needs_tls_or_to_be_insisted_on(monkeypatch, capsys):
+    distributed = pytest.importorskip("distributed")
+    asked = []
+
+    def refuse(address, **_options):
+        asked.append(address)
+        raise OSError("nobody there")
+
+    monkeypatch.setattr(distributed, "Client", refuse)
+    command = ["batch", "images", "-o", "out", "--click", "20,20", *WALKER, "--scheduler"]
+    assert main([*command, "tcp://10.0.0.5:8786"]) == 2
+    assert "address is not safe" in capsys.readouterr().err
+    assert not asked
+    assert main([*command, "tcp://10.0.0.5:8786", "--insecure"]) == 2
+    assert main([*command, "tls://10.0.0.5:8786"]) == 2
+    assert asked == ["tcp://10.0.0.5:8786", "tls://10.0.0.5:8786"]
+
+
+@pytest.mark.usefixtures("folder")
 def test_too_few_workers_are_refused(capsys):
     assert main(["batch", "images", "-o", "out", "--click", "1,1", "--workers", "0"]) == 2
     assert "workers are too few" in capsys.readouterr().err

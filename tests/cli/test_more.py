@@ -237,3 +237,25 @@ def test_a_file_that_exists_is_not_replaced(flat, tmp_path, capsys):
 def test_the_labels_that_were_given_are_not_replaced(flat, capsys):
     assert more(flat, flat[1], "--overwrite") == 2
     assert "output is an input" in told_error(capsys)
+
+
+def test_a_folder_of_images_is_searched_image_by_image(flat, tmp_path, capsys):
+    image, given = (Path(path) for path in flat)
+    for place in ("images", "few"):
+        (tmp_path / place).mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "images" / f"{name}.tif").write_bytes(image.read_bytes())
+    (tmp_path / "few" / "a_labels.tif").write_bytes(given.read_bytes())
+    alone, out = tmp_path / "alone.tif", tmp_path / "all"
+    words = ["--model", "random-walker", "--no-journal"]
+    assert main(["more", str(image), str(given), "-o", str(alone), "--quiet", *words]) == 0
+    folders = [str(tmp_path / "images"), str(tmp_path / "few"), "-o", str(out)]
+    assert main(["more", *folders, *words]) == 1
+    told = capsys.readouterr()
+    assert "b.tif: failed: nothing goes with 'b.tif'" in told.err
+    assert told.out.endswith("1 of 2 done\n")
+    assert [path.name for path in out.iterdir()] == ["a_labels.tif"]
+    np.testing.assert_array_equal(
+        read_mask(out / "a_labels.tif", read_volume(image)),
+        read_mask(alone, read_volume(image)),
+    )

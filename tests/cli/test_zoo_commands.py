@@ -182,6 +182,22 @@ class TestStart:
         assert told.index("NVIDIA") < told.index("object 1: cell")
         assert finder == [("segformer", "folder", "auto")]
 
+    def test_a_folder_of_images_becomes_a_folder_of_labels(self, picture, tmp_path, finder, capsys):
+        path, disc = picture
+        (tmp_path / "images").mkdir()
+        for name in ("a", "b"):
+            (tmp_path / "images" / f"{name}.png").write_bytes(path.read_bytes())
+        (tmp_path / "images" / "c.png").write_bytes(b"no picture")
+        out = tmp_path / "labels"
+        assert start(tmp_path / "images", out, "--automatic", "segformer") == 1
+        told = capsys.readouterr()
+        assert sorted(one.name for one in out.iterdir()) == ["a_labels.png", "b_labels.png"]
+        assert np.count_nonzero((np.asarray(Image.open(out / "b_labels.png")) == 1) != disc) < 20
+        assert told.out.count("NVIDIA") == 1
+        assert "c.png: failed:" in told.err
+        assert told.out.endswith("2 of 3 done\n")
+        assert len(finder) == 2
+
     def test_clicks_go_on_from_them(self, picture, tmp_path, finder):
         path, _ = picture
         first, second = tmp_path / "start.png", tmp_path / "better.png"

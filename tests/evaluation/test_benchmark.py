@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_intseg.errors import DataError, MissingExtraError, PromptError, UnknownModelError
+from napari_intseg.errors import (
+    DataError,
+    MissingExtraError,
+    PromptError,
+    RemoteError,
+    UnknownModelError,
+)
 from napari_intseg.evaluation.benchmark import evaluate
 from napari_intseg.evaluation.datasets import Choices, open_datasets
 from napari_intseg.evaluation.jobs import ModelChoice
@@ -215,3 +221,22 @@ def test_ctrl_c_stops_processes_and_keeps_what_is_done(folder, tmp_path):
     word, kept, cancelled = last.split()
     assert (word, cancelled) == ("kept", "True")
     assert first <= int(kept) < 200 * 8
+
+
+def test_a_cluster_of_another_machine_needs_tls_or_to_be_insisted_on(folder, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    asked = []
+
+    def refuse(address, **_options):
+        asked.append(address)
+        raise OSError("nobody there")
+
+    monkeypatch.setattr(distributed, "Client", refuse)
+    data = open_datasets(folder)
+    with pytest.raises(RemoteError, match="address is not safe"):
+        evaluate(data, WALKER, dask="tcp://10.0.0.5:8786")
+    assert not asked
+    for address, insecure in (("tcp://10.0.0.5:8786", True), ("tls://10.0.0.5:8786", False)):
+        with pytest.raises(DataError, match="does not answer"):
+            evaluate(data, WALKER, dask=address, insecure=insecure)
+    assert len(asked) == 2

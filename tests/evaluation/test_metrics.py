@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from napari_intseg.errors import DataError
-from napari_intseg.evaluation.metrics import dice, failure_share, iou, noc, surface_distance
+from napari_intseg.evaluation.metrics import (
+    dice,
+    failure_share,
+    iou,
+    noc,
+    recoveries,
+    surface_distance,
+    worst_tenth,
+)
 
 
 def masks(*values):
@@ -83,3 +91,17 @@ def test_a_spacing_of_another_length_is_refused():
     mask = np.ones((3, 3), bool)
     with pytest.raises(DataError, match=r"spacing does not fit: expected 2 numbers in mm"):
         surface_distance(mask, mask, (1.0, 1.0, 1.0))
+
+
+def test_the_worst_tenth_is_of_one_at_least():
+    assert worst_tenth([3, 1, 2]) == 3
+    assert worst_tenth(range(1, 21)) == (19 + 20) / 2
+    assert worst_tenth([4] * 7) == 4
+
+
+def test_a_wrong_click_is_made_good_when_the_iou_is_what_it_was():
+    assert recoveries([0.6, 0.2, 0.5, 0.6], [False, True, False, False]) == (2,)
+    assert recoveries([0.6, 0.7], [False, True]) == (0,)  # it did no harm
+    assert recoveries([0.0, 0.4], [True, False]) == (0,)
+    assert recoveries([0.6, 0.2, 0.1], [False, True, True], max_clicks=10) == (8, 7)
+    assert recoveries([0.6, 0.2], [False, False]) == ()

@@ -3,7 +3,7 @@ import pytest
 
 from napari_intseg.core.prompts import Click
 from napari_intseg.errors import DataError
-from napari_intseg.evaluation.robot import RobotUser, depth
+from napari_intseg.evaluation.robot import JITTER, RobotUser, depth
 
 
 def square(size=21, low=5, high=16):
@@ -73,6 +73,56 @@ def test_random_clicks_depend_on_seed_and_number_only():
 def test_random_without_spread_is_the_deepest():
     truth, nothing = square(), np.zeros((21, 21), bool)
     assert RobotUser(truth, "random", 7, spread=0).next_click(nothing) == Click(10, 10)
+
+
+def human_clicks(truth, mask, count, clicks=()):
+    found = [RobotUser(truth, "human", seed).next_click(mask, clicks) for seed in range(count)]
+    return found, np.array([(click.row, click.col) for click in found])
+
+
+def test_people_click_where_an_error_is_deep_rather_than_where_it_is_shallow():
+    truth = square(101, 20, 81)
+    clicks, at = human_clicks(truth, np.zeros(truth.shape, bool), 400)
+    assert all(click.positive for click in clicks)
+    depth_px = depth(truth == 1)[tuple(at.astype(int).T)]
+    # of a square of side s with density as the depth, the mean depth is s / 4; uniform: s / 6
+    assert np.mean(depth_px) == pytest.approx(61 / 4, rel=0.1)
+    assert len({tuple(one) for one in at.tolist()}) > 300
+
+
+def test_a_hand_misses_one_click_in_twenty_by_a_little():
+    truth = square(201, 60, 141)
+    robot = RobotUser(truth)
+    clicks, at = human_clicks(truth, np.zeros(truth.shape, bool), 600)
+    wrong = np.array([robot.is_wrong(click) for click in clicks])
+    # 30 of 600 are expected, with a standard deviation of 5.3
+    assert 14 <= wrong.sum() <= 46
+    outside = np.abs(at[wrong] - 100).max(axis=1) - 40
+    assert outside.max() <= 3 * JITTER * np.hypot(201, 201) + 1
+
+
+def test_a_missed_negative_click_lies_on_the_object():
+    truth = square(61, 20, 41)
+    mask = np.zeros(truth.shape, bool)
+    mask[20:41, 20:60] = True
+    clicks, _ = human_clicks(truth, mask, 300)
+    robot = RobotUser(truth)
+    assert not any(click.positive for click in clicks)
+    wrong = [click for click in clicks if robot.is_wrong(click)]
+    assert wrong
+    assert all(truth[int(click.row), int(click.col)] == 1 for click in wrong)
+
+
+def test_people_click_the_error_that_is_deepest_and_never_twice_on_a_pixel():
+    truth = np.zeros((9, 40), np.int8)
+    truth[2:7, 2:12] = 1
+    truth[4, 30] = 1
+    clicks, at = human_clicks(truth, np.zeros(truth.shape, bool), 50)
+    assert at[:, 1].max() < 20
+    first = clicks[0]
+    again = RobotUser(truth, "human", 0).next_click(np.zeros(truth.shape, bool), clicks)
+    assert (again.row, again.col) not in {(c.row, c.col) for c in clicks}
+    assert first == RobotUser(truth, "human", 0).next_click(np.zeros(truth.shape, bool))
 
 
 def test_depths_and_their_ties_equal_those_of_opencv(rng):

@@ -108,6 +108,20 @@ def test_random_clicks_differ_by_seed_and_repeat(truth):
     assert run((0, 5)) != run((1, 5))
 
 
+def test_wrong_clicks_of_people_are_noted(truth):
+    protocol = Protocol(12, rule="human", seeds=3)
+    assert list(protocol.seed_range) == [0, 1, 2]
+    courses = [
+        segment_slice(Disks(), image(truth), truth, protocol, seed=(seed,)) for seed in range(10)
+    ]
+    for course in courses:
+        told = [truth[int(c.row), int(c.col)] == (0 if c.positive else 1) for _, c in course.clicks]
+        assert list(course.wrong) == told
+    assert any(any(course.wrong) for course in courses)
+    robot = segment_slice(Disks(), image(truth), truth, Protocol(12))
+    assert not any(robot.wrong)
+
+
 def test_seeds_depend_on_names_not_on_order():
     assert seed_of(0, "set", "a", "1") == seed_of(0, "set", "a", "1")
     assert seed_of(0, "set", "a", "1") != seed_of(0, "set", "a", "2")

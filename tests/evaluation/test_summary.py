@@ -22,7 +22,7 @@ from napari_intseg.evaluation.summary import (
 from napari_intseg.evaluation.truth import ObjectRef
 
 
-def score(model="a", dataset="d", entry="1", *, ious=(0.5,), seed=0, surfaces=()):
+def score(model="a", dataset="d", entry="1", *, ious=(0.5,), seed=0, surfaces=(), wrong=()):
     mask = np.zeros((4, 4), bool)
     course = Course(
         tuple((None, Click(float(i), 0.0)) for i in range(len(ious))),
@@ -32,6 +32,7 @@ def score(model="a", dataset="d", entry="1", *, ious=(0.5,), seed=0, surfaces=()
         tuple(surfaces),
         zlib.compress(np.packbits(mask).tobytes()),
         mask.shape,
+        wrong=tuple(wrong),
     )
     return Score(model, dataset, entry, ObjectRef(1), seed, 7, course)
 
@@ -148,6 +149,25 @@ def test_json_holds_every_click_and_no_infinities():
     assert out["crossings"] == [{"dataset": "d", "click": 2, "ahead": "b", "behind": "a"}]
     assert out["skipped"] == [{"model": "a", "dataset": "d", "image": "9", "reason": "gone"}]
     assert out["rows"][0]["noc"] == {"85": 4.0, "90": 4.0}
+
+
+def test_by_hand_the_table_tells_the_worst_tenth_and_what_a_wrong_click_costs():
+    by_hand = Protocol(6, (0.9,), "human", seeds=2)
+    slow = score(ious=(0.5, 0.3, 0.4, 0.6, 0.95), wrong=(False, True, False, False, False))
+    lost = score(entry="2", ious=(0.5, 0.1, 0.2), wrong=(False, True, False), seed=1)
+    quick = [score(entry=str(n), ious=(0.95,), wrong=(False,)) for n in range(3, 11)]
+    (row,) = summarise([slow, lost, *quick], by_hand)
+    assert row.worst == (6.0,)  # one of ten: never there
+    assert (row.wrong_clicks, row.recovery) == (2, (2 + 4) / 2)
+    head, line = table([row], by_hand)
+    told = dict(zip(head, line, strict=True))
+    assert (told["worst 10 %@90"], told["wrong"], told["recovery"]) == ("6.00", "2", "3.00")
+    assert "wrong" not in table([row], Protocol(6, (0.9,), "random"))[0]
+    outcome = BenchmarkResult((slow,), (), False, 1.0)
+    found = as_json(outcome, [row], by_hand)["rows"][0]
+    assert (found["worst_tenth"], found["wrong_clicks"], found["recovery"]) == ({"90": 6.0}, 2, 3.0)
+    (none,) = summarise(quick, by_hand)
+    assert table([none], by_hand)[1][-2] == ""
 
 
 def test_percentages_have_no_needless_digits():

@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from napari_intseg.errors import DeviceError
+from napari_intseg.models import device as device_module
 from napari_intseg.models.device import (
     choose_device,
     choose_precision,
     convolutions,
+    has_bfloat16,
     list_devices,
     memory_guard,
 )
@@ -37,10 +39,41 @@ def test_a_device_that_does_not_exist_is_told_with_those_that_do(name: str) -> N
         choose_device(name)
 
 
-def test_half_precision_is_the_default_on_cuda_alone() -> None:
-    assert choose_precision("auto", torch.device("cuda")) == torch.float16
-    assert choose_precision("auto", torch.device("cpu")) == torch.float32
-    assert choose_precision("bfloat16", torch.device("cpu")) == torch.bfloat16
+@pytest.mark.parametrize(
+    ("capability", "wanted"),
+    [
+        ((6, 1), torch.float32),
+        ((7, 0), torch.float16),
+        ((7, 5), torch.float16),
+        ((8, 0), torch.bfloat16),
+        ((9, 0), torch.bfloat16),
+    ],
+)
+def test_cuda_computes_in_what_it_is_fast_in(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], wanted: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert choose_precision("auto", torch.device("cuda")) == wanted
+    assert choose_precision("float32", torch.device("cuda")) == torch.float32
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_a_processor_computes_in_bfloat16_if_it_can_and_the_network_may(
+    monkeypatch: pytest.MonkeyPatch, has: bool
+) -> None:
+    monkeypatch.setattr(device_module, "has_bfloat16", lambda: has)
+    cpu = torch.device("cpu")
+    assert choose_precision("auto", cpu) == torch.float32
+    wanted = torch.bfloat16 if has else torch.float32
+    assert choose_precision("auto", cpu, half_on_cpu=True) == wanted
+    assert choose_precision("float32", cpu, half_on_cpu=True) == torch.float32
+    assert choose_precision("bfloat16", cpu) == torch.bfloat16
+    assert choose_precision("auto", torch.device("mps"), half_on_cpu=True) == torch.float32
+
+
+def test_a_build_without_its_library_has_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not has_bfloat16.__wrapped__()
 
 
 def test_an_unknown_precision_is_told() -> None:

@@ -3,20 +3,23 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from napari_intseg.core.addresses import check_address
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query
 from napari_intseg.core.volume import Volume
-from napari_intseg.errors import MissingExtraError, RemoteError, UnknownModelError
+from napari_intseg.errors import DataError, MissingExtraError, RemoteError, UnknownModelError
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.spec import identity_of
+from napari_intseg.remote import segmenter
 from napari_intseg.remote.actor import ModelActor, Question
-from napari_intseg.remote.segmenter import check_address, load_remote
+from napari_intseg.remote.segmenter import load_remote
 from napari_intseg.remote.serve import served
-from napari_intseg.remote.wire import pack_image, unpack
+from napari_intseg.remote.wire import pack, pack_image, unpack
 from napari_intseg.session.session import Session
 from napari_intseg.testing import phantom_image, phantom_volume
 
@@ -195,3 +198,48 @@ def test_an_actor_answers_as_its_model_and_forgets_what_is_too_much():
     np.testing.assert_array_equal(unpack(reply.logits), expected.logits)
     actor.prepare("b", pack_image(image[::-1]))
     assert actor.predict(question) is None
+
+
+DAMAGE = {
+    "cut off": lambda packed: replace(packed, content=packed.content[: len(packed.content) // 2]),
+    "changed": lambda packed: replace(packed, content=b"?" + packed.content[1:]),
+    "empty": lambda packed: replace(packed, content=b""),
+    "another shape": lambda packed: replace(packed, shape=(7, *packed.shape)),
+    "a negative shape": lambda packed: replace(packed, shape=(-1, 4)),
+    "too large a shape": lambda packed: replace(packed, shape=(1 << 20, 1 << 20)),
+    "another type": lambda packed: replace(packed, dtype="<f8"),
+    "no type": lambda packed: replace(packed, dtype="what"),
+    "objects": lambda packed: replace(packed, dtype="|O"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_message_is_one_error_and_the_next_is_answered(kind):
+    image, _ = phantom_image()
+    actor = ModelActor(NEW, {})
+    with pytest.raises(DataError, match="message is damaged"):
+        actor.prepare("a", DAMAGE[kind](pack_image(image)))
+    assert actor.predict(Question("a", CLICK, None, None, None)) is None
+    actor.prepare("a", pack_image(image))
+    prev = DAMAGE[kind](pack(np.zeros(image.shape[:2], np.float32)))
+    with pytest.raises(DataError, match="message is damaged"):
+        actor.predict(Question("a", CLICK, prev, None, None))
+    with pytest.raises(DataError, match="message is damaged"):
+        actor.predict(Question("a", CLICK, None, b"no pickle", None))
+    reply = actor.predict(Question("a", CLICK, None, None, None))
+    assert unpack(reply.logits).shape == image.shape[:2]
+
+
+def test_a_damaged_message_of_a_worker_costs_no_connection(cluster, monkeypatch):
+    image, _ = phantom_image()
+    model = load_remote(NEW, cluster)
+    prepared = model.prepare(image)
+    whole = segmenter.pack
+    logits = np.zeros(image.shape[:2], np.float32)
+    monkeypatch.setattr(segmenter, "pack", lambda array: DAMAGE["cut off"](whole(array)))
+    with pytest.raises(DataError, match="message is damaged"):
+        model.predict(Query(prepared, CLICK, logits))
+    monkeypatch.setattr(segmenter, "pack", whole)
+    answer = model.predict(Query(prepared, CLICK, logits))
+    assert answer.logits.shape == image.shape[:2]
+    model.close()

@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     running.add_argument("--scheduler", metavar="ADDRESS", help="a dask cluster instead")
     running.add_argument(
+        "--insecure", action="store_true", help="a cluster on another machine without TLS"
+    )
+    running.add_argument(
         "--resume", action="store_true",
         help="skip jobs that are done and whole, do the others (again)",
     )  # fmt: skip
@@ -95,7 +98,9 @@ def run(args: argparse.Namespace) -> int:
         progress_bar("batch", "job", quiet=args.quiet) as show,
     ):
         show(len(done), len(jobs))
-        for job, record in run_jobs(left, stop, workers=workers, scheduler=args.scheduler):
+        for job, record in run_jobs(
+            left, stop, workers=workers, scheduler=args.scheduler, insecure=args.insecure
+        ):
             done[job.name] = record
             show(len(done), len(jobs))
             if record.status == "failed" and not args.quiet:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from napari_intseg.cli import segment
 from napari_intseg.cli.batch_table import BatchJob
+from napari_intseg.core.addresses import check_address
 from napari_intseg.core.files import write_text
 from napari_intseg.core.process_pool import Died, run_in_workers
 from napari_intseg.core.segmenter import Segmenter
@@ -156,7 +157,12 @@ def is_whole(job: BatchJob, record: JobRecord | None) -> bool:
 
 
 def run_jobs(
-    jobs: Sequence[BatchJob], stop: Stop, *, workers: int = 1, scheduler: str | None = None
+    jobs: Sequence[BatchJob],
+    stop: Stop,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    insecure: bool = False,
 ) -> Outcomes:
     """Yield the jobs with their records as they come.
 
@@ -170,15 +176,20 @@ def run_jobs(
         Processes on this machine.
     scheduler : str, optional
         Address of a dask scheduler to use instead.
+    insecure : bool, default False
+        Allow an address of another machine without TLS.
 
     Raises
     ------
+    RemoteError
+        If the address is not safe; see `check_address`.
     MissingExtraError
         If dask's distributed is not installed.
     DataError
         If there is no cluster at the address.
     """
     if scheduler is not None:
+        check_address(scheduler, insecure=insecure)
         yield from _on_cluster(jobs, scheduler, stop)
         return
     for job, outcome in run_in_workers(run_here, jobs, workers, stop):

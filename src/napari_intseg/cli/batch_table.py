@@ -3,7 +3,6 @@
 import argparse
 import copy
 import csv
-import glob
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,8 +12,9 @@ from typing import Any
 
 from napari_intseg.cli import option_values, segment
 from napari_intseg.cli.batch_points import read_points
+from napari_intseg.cli.each_image import images_of, labels_name, stem_of
 from napari_intseg.errors import DataError, FileError, IntSegError
-from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
+from napari_intseg.io.suffixes import WRITABLE, ending_of
 
 _ALIASES = {"clicks": "click", "boxes": "box", "windows": "window", "names": "name",
             "initial": "init", "initial-labels": "init"}  # fmt: skip
@@ -69,44 +69,13 @@ def read_jobs(args: argparse.Namespace) -> list[BatchJob]:
     return _with_own_names(jobs, args)
 
 
-def stem_of(path: Path) -> str:
-    """Return a file's name without its known ending."""
-    ending = ending_of(Path(path.name)) or ""
-    return path.name[: len(path.name) - len(ending)] if ending else path.name
-
-
 def _jobs_of(given: str, args: argparse.Namespace) -> Iterator[BatchJob]:
     path = Path(given)
     if path.suffix.lower() == ".csv":
         yield from _rows(path, args)
         return
-    if not path.exists():
-        if not glob.has_magic(given):
-            raise FileError(
-                f"input is missing: expected a table, an image, a folder or a pattern, got "
-                f"{given!r}. Check the name."
-            )
-        found = [Path(one) for one in sorted(glob.glob(given, recursive=True))]  # noqa: PTH207
-        images = [one for one in found if one.is_dir() or ending_of(one) in READABLE]
-    else:
-        images = _images_in(path)
-    for image in images:
+    for image in images_of(path):
         yield _job(str(image), {"image": image.absolute()}, args)
-
-
-def _images_in(path: Path) -> list[Path]:
-    """Return the images in a folder; one with none that has a known name is an image itself."""
-    if not path.is_dir() or ending_of(path) == ".zarr":
-        return [path]
-    known = [one for one in sorted(path.iterdir()) if _is_image(one)]
-    if all(ending_of(one) == ".dcm" for one in known):
-        return [path]  # a series
-    return known
-
-
-def _is_image(path: Path) -> bool:
-    is_right = path.is_dir() if path.name.lower().endswith(".zarr") else path.is_file()
-    return is_right and not path.name.startswith(".") and ending_of(path) in READABLE
 
 
 def _rows(path: Path, args: argparse.Namespace) -> Iterator[BatchJob]:
@@ -258,7 +227,7 @@ def _job(place: str, values: Mapping[str, Any], args: argparse.Namespace) -> Bat
     return BatchJob(place, values.get("output") or "", base, points)
 
 
-_BATCH_ONLY = ("scheduler", "workers", "resume", "format")
+_BATCH_ONLY = ("scheduler", "insecure", "workers", "resume", "format")
 
 
 def _of_image(path: Path, image: Path, name: str) -> Path:
@@ -281,7 +250,7 @@ def _names(path: Path) -> set[str]:
 def _with_own_names(jobs: Iterable[BatchJob], args: argparse.Namespace) -> list[BatchJob]:
     """Give each job the file that it writes; no two write the same."""
     jobs = list(jobs)
-    plain = [job.name or _name_of(job.args.image, args.format) for job in jobs]
+    plain = [job.name or labels_name(job.args.image, args.format) for job in jobs]
     folded = [name.casefold() for name in plain]
     taken: dict[str, str] = {}
     out = []
@@ -300,15 +269,6 @@ def _with_own_names(jobs: Iterable[BatchJob], args: argparse.Namespace) -> list[
         own.overwrite, own.quiet, own.probability = True, False, None
         out.append(BatchJob(job.place, name, own, job.points))
     return out
-
-
-def _name_of(image: Path, form: str | None) -> str:
-    ending = ending_of(Path(image.name)) or ""
-    if form is None:
-        form = ending if ending in WRITABLE else ".png"
-        if KINDS.get(ending) == "dicom" or not ending:
-            form = ".nii.gz"
-    return f"{stem_of(image)}_labels{form}"
 
 
 def _check_name(place: str, name: str) -> None:

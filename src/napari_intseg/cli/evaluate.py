@@ -51,10 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--target", action="append", type=float, metavar="IOU", help="default 0.85 and 0.90"
     )
     robot.add_argument(
-        "--rule", choices=("deepest", "random"), default="deepest",
-        help="random: near the deepest point of the error, seeded",
+        "--rule", choices=("deepest", "random", "human"), default="deepest",
+        help="random: near the deepest point of the error; human: as people click, some wrongly",
     )  # fmt: skip
-    robot.add_argument("--seeds", type=int, default=5, metavar="N", help="of random; default 5")
+    robot.add_argument(
+        "--seeds", type=int, default=5, metavar="N", help="of random and human; default 5"
+    )
     robot.add_argument(
         "--stop-early", action="store_true",
         help="leave an object at the highest target; saves time, NoC is the same",
@@ -92,6 +94,9 @@ def _add_data(data: Any) -> None:
 def _add_running(running: Any) -> None:
     running.add_argument("--workers", type=int, default=1, metavar="N", help="processes")
     running.add_argument("--dask", metavar="ADDRESS", help="an existing dask cluster instead")
+    running.add_argument(
+        "--insecure", action="store_true", help="a cluster on another machine without TLS"
+    )
     running.add_argument("--json", type=Path, metavar="OUT", help="every number")
     running.add_argument("--report", type=Path, metavar="OUT.html", help="one page with curves")
     running.add_argument("--overwrite", action="store_true", help="replace files that exist")
@@ -134,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
             protocol,
             workers=args.workers,
             dask=args.dask,
+            insecure=args.insecure,
             on_progress=show,
             should_stop=stop,
         )

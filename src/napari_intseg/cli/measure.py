@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from napari_intseg.cli import dicom_options
+from napari_intseg.cli.each_image import is_many, run_each, stem_of
 from napari_intseg.cli.output_forms import progress_bar
 
 HELP = "measure the objects of a file of labels"
@@ -15,16 +16,26 @@ file says for TIFF, OME-Zarr and HDF5, pixels where it tells no size. The names 
 
 examples:
   napari-intseg measure liver.nii.gz --image ct.nii.gz -o liver.csv
-  napari-intseg measure image.zarr/labels/cells --image image.zarr -o cells.csv"""
+  napari-intseg measure image.zarr/labels/cells --image image.zarr -o cells.csv
+  napari-intseg measure out/ --image images/ -o tables/"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
-    parser.add_argument("labels", type=Path, metavar="LABELS", help="file of labels")
-    parser.add_argument("--image", type=Path, metavar="IMAGE", help="the image they are on")
+    parser.add_argument(
+        "labels", type=Path, metavar="LABELS", help="file of labels; a folder or pattern: each file"
+    )
+    parser.add_argument(
+        "--image", type=Path, metavar="IMAGE", help="the image they are on, or the folder of them"
+    )
     parser.add_argument("--time", type=int, metavar="N", help="time point of the image, from 0")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="CSV", help="table to write"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="CSV",
+        help="table to write; of several, the folder",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a table that exists")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
@@ -32,7 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and write; returns 0."""
+    """Measure and write; returns 0, or 1 if some of several files could not be measured."""
+    if is_many(args.labels):
+        return run_each(
+            args, run, of="labels", beside=("image",), name=lambda path: f"{stem_of(path)}.csv"
+        )
     from napari_intseg.io.measurements import check_csv, measure, write_measurements
     from napari_intseg.io.read import read_mask
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_intseg.cli import dicom_options, view_options
+from napari_intseg.cli.each_image import is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, PromptError
 
@@ -30,7 +31,8 @@ examples:
   napari-intseg segment cells.png -o few.tif --click 120,200 --click 60,90@2 --click 210,40@3
   napari-intseg more cells.png few.tif -o all.tif
   napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --plane 12 --channels 0
-  napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --propagate"""
+  napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --propagate
+  napari-intseg more images/ few/ -o all/"""
 INTERRUPTED = 130
 
 LARGEST = 1 << 30
@@ -48,14 +50,17 @@ class _Found:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
     parser.add_argument(
-        "image", type=Path, metavar="IMAGE", help="file, or folder of one DICOM series"
-    )
+        "image", type=Path, metavar="IMAGE",
+        help="file, or folder of one DICOM series; a folder of images or a pattern: each of them",
+    )  # fmt: skip
     parser.add_argument(
-        "labels", type=Path, metavar="LABELS", help="file with a few objects, on the image's grid"
-    )
+        "labels", type=Path, metavar="LABELS",
+        help="file with a few objects, on the image's grid; of several images, the folder of them",
+    )  # fmt: skip
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="file to write"
-    )
+        "-o", "--output", type=Path, required=True, metavar="OUT",
+        help="file to write; of several images, the folder",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
     parser.add_argument(
@@ -81,8 +86,11 @@ def run(args: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0; 130 when interrupted, with what was found by then written.
+        0; 130 when interrupted, with what was found by then written; 1 if some of several images
+        failed.
     """
+    if is_many(args.image):
+        return run_each(args, run, of="image", beside=("labels",), name=labels_name)
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.sidecar_files import check_journal
     from napari_intseg.io.write import check_fits, check_target, write_labels

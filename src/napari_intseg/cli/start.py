@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import dicom_options, option_values, view_options
+from napari_intseg.cli.each_image import is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, FileError, PromptError
 from napari_intseg.io.suffixes import WRITABLE, ending_of
@@ -45,11 +46,12 @@ PUBLISHED = "published"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
     parser.add_argument(
-        "image", type=Path, metavar="IMAGE", help="file, folder of DICOM files, or data set"
-    )
+        "image", type=Path, metavar="IMAGE",
+        help="file, folder of DICOM files, data set; a folder of images or a pattern: each of them",
+    )  # fmt: skip
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="LABELS",
-        help="file to write; a folder for a data set",
+        help="file to write; a folder for a data set and for several images",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
@@ -92,13 +94,17 @@ def run(args: argparse.Namespace) -> int:
     -------
     int
         0; 130 when interrupted, with what was done by then written; 1 when an image of a data set
-        had to be left out.
+        had to be left out, or one of several failed.
     """
     from napari_intseg.io.write import check_fits, check_target, write_labels
 
     traits = _check(args)
     if is_data_set(args.image):
         return run_set(args, traits)
+    if is_many(args.image):
+        if traits is not None:
+            tell_licence(args, traits)
+        return run_each(args, run, of="image", name=labels_name)
     inputs = (args.image, None if args.masks is None else Path(args.masks))
     check_target(args.output, *inputs, overwrite=args.overwrite)
     volume = dicom_options.read_image(args)

@@ -26,15 +26,18 @@ class Saving:
         The longer side of what it sees is at most this; None: as large as it was published.
     on_cpu : bool
         It computes on the CPU, in float32.
+    exact : bool
+        Half precision is what is given up: the network computes in float32.
     """
 
     half: bool = False
     view_px: int | None = None
     on_cpu: bool = False
+    exact: bool = False
 
     @property
     def told(self) -> str:
-        """In words; empty where nothing is given up."""
+        """In words, how much less memory it takes; empty where nothing is given up for that."""
         words = ["in half precision"] * self.half + ["on the CPU"] * self.on_cpu
         if self.view_px is not None:
             words.append(f"from a view of at most {self.view_px} px")

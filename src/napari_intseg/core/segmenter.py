@@ -44,9 +44,9 @@ class ZoomIn:
     fine_clicks : int, default 4
         See `fine_size`.
     narrower : tuple of float, default ()
-        The first question on a slice is asked on windows of these shares of its sides as well,
-        round what was clicked; see `predict.steadiest`. Later crops may then be smaller than
-        `min_crop_size`.
+        The first question on a slice is asked on windows of these shares of its sides as well, one
+        after the other, round what was clicked; see `predict.is_steadier`. Later crops may then be
+        smaller than `min_crop_size`.
 
     References
     ----------
@@ -120,7 +120,7 @@ class Traits:
     embeds: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Prepared:
     """What a model keeps of an image before any prompt.
 
@@ -131,12 +131,15 @@ class Prepared:
     payload : Any
         The model's own, for instance an embedding or a normalised tensor.
     nbytes : int
-        Memory it holds, for the bound of the cache.
+        Main memory it holds, for the bound of the cache.
+    device_nbytes : int, default 0
+        Memory it holds on a device, or will once it is asked about; counted apart.
     """
 
     shape: tuple[int, int]
     payload: Any
     nbytes: int
+    device_nbytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

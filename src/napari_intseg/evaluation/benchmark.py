@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from napari_intseg.core.addresses import check_address
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.evaluation.datasets import Dataset
 from napari_intseg.evaluation.jobs import (
@@ -87,6 +88,7 @@ def evaluate(
     *,
     workers: int = 1,
     dask: str | None = None,
+    insecure: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> BenchmarkResult:
@@ -105,6 +107,8 @@ def evaluate(
     dask : str, optional
         Address of a running dask cluster to use instead; its workers must see the files under
         the same paths and have napari-intseg installed.
+    insecure : bool, default False
+        Allow an address of another machine without TLS.
     on_progress : callable, optional
         ``on_progress(done, total)`` in objects.
     should_stop : callable, optional
@@ -124,13 +128,21 @@ def evaluate(
         If a model takes neither clicks nor a box nor extreme points.
     WeightsError, MissingExtraError, DeviceError
         If a model cannot be loaded.
+    RemoteError
+        If the address is not safe.
     DataError
         If there are fewer than one worker, or no cluster at the address.
     """
+    if dask:
+        check_address(dask, insecure=insecure)
     jobs = _jobs(models, datasets, protocol or Protocol())
     tally = _Tally(sum(len(job.entry.objects) for job in jobs), on_progress)
     start = time.perf_counter()
-    results = _spread(jobs, workers, dask, should_stop or (lambda: False))
+    stop = should_stop or (lambda: False)
+    if dask:
+        results = run_on_cluster(jobs, dask, stop, insecure=insecure)
+    else:
+        results = _spread(jobs, workers, stop)
     try:
         for job, result in results:
             tally.take(job, result)
@@ -160,12 +172,10 @@ def _jobs(
     ]
 
 
-def _spread(jobs: Sequence[EvaluationJob], workers: int, dask: str | None, stop: Stop) -> Results:
+def _spread(jobs: Sequence[EvaluationJob], workers: int, stop: Stop) -> Results:
     if workers < 1:
         raise DataError(
             f"number of workers is too small: expected at least 1, got {workers!r}. "
             "Leave it out for one."
         )
-    if dask:
-        return run_on_cluster(jobs, dask, stop)
     return run_here(jobs, stop) if workers == 1 else run_in_processes(jobs, workers, stop)

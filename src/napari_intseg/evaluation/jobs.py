@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_intseg.core.addresses import check_address
 from napari_intseg.core.process_pool import threads_of_children
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import DataError, FileError, MissingExtraError
@@ -175,18 +176,23 @@ def run_in_processes(jobs: Sequence[EvaluationJob], workers: int, stop: Stop) ->
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def run_on_cluster(jobs: Sequence[EvaluationJob], address: str, stop: Stop) -> Results:
+def run_on_cluster(
+    jobs: Sequence[EvaluationJob], address: str, stop: Stop, *, insecure: bool = False
+) -> Results:
     """Yield the jobs with their results as they come from an existing dask cluster.
 
     When told to stop, all that has not come back is dropped.
 
     Raises
     ------
+    RemoteError
+        If the address is not safe and that is not allowed as `insecure`; see `check_address`.
     MissingExtraError
         If dask's distributed is not installed.
     DataError
         If there is no cluster at the address.
     """
+    check_address(address, insecure=insecure)
     try:
         distributed = import_module("distributed")
     except ImportError as err:

@@ -110,6 +110,51 @@ def failure_share(
     return failed / len(ious)
 
 
+def worst_tenth(clicks: Sequence[int]) -> float:
+    """Return the mean of the tenth of the numbers that are highest, of one at least.
+
+    Examples
+    --------
+    >>> worst_tenth([1, 2, 9, 4])
+    9.0
+    """
+    count = max(1, round(len(clicks) / 10))
+    return sum(sorted(clicks)[-count:]) / count
+
+
+def recoveries(
+    ious: Sequence[float], wrong: Sequence[bool], *, max_clicks: int = 20
+) -> tuple[int, ...]:
+    """Return for each wrong click how many more it took to be where one was before it.
+
+    Parameters
+    ----------
+    ious : sequence of float
+        IoU after each click.
+    wrong : sequence of bool
+        Of each click whether it was a wrong one.
+    max_clicks : int, default 20
+        One that is never made good counts the clicks that were left, or could have been made.
+
+    Returns
+    -------
+    tuple of int
+        0 where the mask became no worse. Clicks that are wrong themselves count like all others.
+
+    Examples
+    --------
+    >>> recoveries([0.6, 0.2, 0.5, 0.7], [False, True, False, False])
+    (2,)
+    """
+    found = []
+    for k, is_wrong in enumerate(wrong):
+        if is_wrong:
+            before = ious[k - 1] if k else 0.0
+            later = (n for n, value in enumerate(ious[k:]) if value >= before)
+            found.append(next(later, max_clicks - k - 1))
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class SurfaceDistance:
     """How far two surfaces are apart, in millimetres.

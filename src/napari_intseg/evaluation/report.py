@@ -334,12 +334,14 @@ def _head(
     outcome: BenchmarkResult, rows: Sequence[Row], protocol: Protocol, command: Sequence[str]
 ) -> list[str]:
     box, seeds = machine(), max((row.n_seeds for row in rows), default=1)
-    rule = (
-        "at the deepest point of the larger error, as in the published protocol"
-        if protocol.rule == "deepest"
-        else f"at random near the deepest point of the larger error, with {seeds} seeds "
-        "(median and, in brackets, lowest and highest mean over the seeds)"
-    )
+    rule = {
+        "deepest": "at the deepest point of the larger error, as in the published protocol",
+        "random": "at random near the deepest point of the larger error",
+        "human": "as people click on the larger error, some of them beside it",
+    }[protocol.rule]
+    if protocol.rule != "deepest":
+        spread = "median and, in brackets, lowest and highest mean over the seeds"
+        rule += f", with {seeds} seeds ({spread})"
     early = " It left an object when the highest target was reached." * protocol.stop_early
     parts = [
         "<h1>How many clicks until the mask is right</h1>",

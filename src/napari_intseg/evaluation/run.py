@@ -28,10 +28,10 @@ class Protocol:
         It gives up after so many.
     targets : tuple of float, default (0.85, 0.90)
         IoUs whose number of clicks is counted.
-    rule : {"deepest", "random"}, default "deepest"
+    rule : {"deepest", "random", "human"}, default "deepest"
         Where it clicks, see `RobotUser`.
     seeds : int, default 1
-        For "random": each object is segmented with so many seeds, 0, 1, ….
+        For "random" and "human": each object is segmented with so many seeds, 0, 1, ….
     stop_early : bool, default False
         Leave an object when the highest target is reached. NoC stays the same and time is saved;
         the IoU after later clicks is then that at the stop.
@@ -63,7 +63,7 @@ class Protocol:
     @property
     def seed_range(self) -> range:
         """The seeds that are run: one for the deterministic rule."""
-        return range(self.seeds if self.rule == "random" else 1)
+        return range(1 if self.rule == "deepest" else self.seeds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +86,9 @@ class Course:
         How many clicks had been made by then.
     cpu_seconds : tuple of float
         Processor time for each click, all threads together, in a volume; else empty.
+    wrong : tuple of bool
+        Of each click whether it says of its pixel what is not true; what is given before the
+        first click, a box or extreme points, never does.
     """
 
     clicks: tuple[tuple[int | None, Click], ...]
@@ -97,6 +100,7 @@ class Course:
     shape: tuple[int, ...] = ()
     kept_after: int = 0
     cpu_seconds: tuple[float, ...] = ()
+    wrong: tuple[bool, ...] = ()
 
     @property
     def kept_mask(self) -> BoolArray:
@@ -137,9 +141,19 @@ class Notes:
     surfaces: list[SurfaceDistance] = field(default_factory=list)
     kept: BoolArray | None = None
     kept_after: int = 0
+    wrong: list[bool] = field(default_factory=list)
 
-    def take(self, plane: int | None, click: Click, mask: BoolArray, seconds: float) -> None:
-        """Write down a click and the mask it led to."""
+    def take(
+        self,
+        plane: int | None,
+        click: Click,
+        mask: BoolArray,
+        seconds: float,
+        *,
+        wrong: bool = False,
+    ) -> None:
+        """Write down a click, whether it was a wrong one, and the mask it led to."""
+        self.wrong.append(wrong)
         valid, wanted = self.truth >= 0, self.truth == 1
         self.clicks.append((plane, click))
         self.ious.append(iou(mask[valid], wanted[valid]))
@@ -169,6 +183,7 @@ class Notes:
             zlib.compress(np.packbits(mask).tobytes()),
             mask.shape,
             self.kept_after,
+            wrong=tuple(self.wrong),
         )
 
 
@@ -198,7 +213,7 @@ def segment_slice(
     plane : Plane, optional
         Needed for a volume.
     seed : sequence of int
-        For the rule "random".
+        For the rules "random" and "human".
     shelf : PreparedStore, optional
         Shared by the objects of one image, so that it is prepared once.
 
@@ -229,7 +244,7 @@ def segment_slice(
         clicks = (*clicks, click)
         answer = asked.answer(Prompts(clicks, start.box), answer)
         mask = answer.patch.mask(model.traits.threshold)
-        notes.take(index, click, mask, answer.seconds)
+        notes.take(index, click, mask, answer.seconds, wrong=robot.is_wrong(click))
     return notes.course()
 
 

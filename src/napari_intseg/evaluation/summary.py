@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from napari_intseg import __version__
 from napari_intseg.evaluation.benchmark import BenchmarkResult
 from napari_intseg.evaluation.jobs import Score
-from napari_intseg.evaluation.metrics import failure_share, noc
+from napari_intseg.evaluation.metrics import failure_share, noc, recoveries, worst_tenth
 from napari_intseg.evaluation.run import Protocol, carried
 
 T = TypeVar("T", bound=Hashable)
@@ -52,6 +52,13 @@ class Row:
         Median time of a click.
     first_seconds : float
         Median time of the first click, preparing the image included.
+    worst : tuple of float
+        Mean number of clicks to each target of the worst tenth, objects and seeds together.
+    wrong_clicks : int
+        How many clicks said of their pixel what is not true.
+    recovery : float or None
+        Mean number of clicks until a wrong one was made good, see `recoveries`; None: there was
+        none.
     """
 
     model: str
@@ -67,6 +74,9 @@ class Row:
     hd95_mm: float | None
     seconds: float
     first_seconds: float
+    worst: tuple[float, ...] = ()
+    wrong_clicks: int = 0
+    recovery: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +149,13 @@ def _row(model: str, dataset: str, scores: Sequence[Score], protocol: Protocol) 
     last = [course.surfaces[-1] for course in courses if course.surfaces]
     seconds = [t for course in courses for t in course.seconds]
     first = [course.seconds[0] for course in courses if course.seconds]
+    recovered = [n for c in courses for n in recoveries(c.ious, c.wrong, max_clicks=count)]
+
+    def nocs(of: Sequence[Sequence[float]], target: float) -> list[int]:
+        return [noc(one, target=target, max_clicks=count) for one in of]
 
     def mean_noc(of: Sequence[Sequence[float]], target: float) -> float:
-        return fmean(noc(one, target=target, max_clicks=count) for one in of)
+        return fmean(nocs(of, target))
 
     return Row(
         model=model,
@@ -163,6 +177,9 @@ def _row(model: str, dataset: str, scores: Sequence[Score], protocol: Protocol) 
         hd95_mm=median(s.hd95_mm for s in last) if last else None,
         seconds=_median(seconds),
         first_seconds=_median(first),
+        worst=tuple(worst_tenth(nocs(ious, target)) for target in protocol.targets),
+        wrong_clicks=len(recovered),
+        recovery=fmean(recovered) if recovered else None,
     )
 
 
@@ -206,6 +223,10 @@ def table(rows: Sequence[Row], protocol: Protocol) -> list[list[str]]:
     head += [f"NoC@{percent(target)}" for target in protocol.targets]
     head += [f"failed@{percent(target)}" for target in protocol.targets]
     head += [f"IoU@{k}" for k in shown] + [f"Dice@{k}" for k in shown[-1:]]
+    by_hand = protocol.rule == "human"
+    if by_hand:
+        head += [f"worst 10 %@{percent(target)}" for target in protocol.targets]
+        head += ["wrong", "recovery"]
     in_mm = any(row.surface_mm is not None for row in rows)
     head += (["surface mm", "HD95 mm"] if in_mm else []) + ["s/click"]
     lines = [head]
@@ -216,6 +237,9 @@ def table(rows: Sequence[Row], protocol: Protocol) -> list[list[str]]:
         line += [f"{100 * share:.1f} %" for share in row.failures]
         line += [f"{row.iou[k - 1]:.3f}" for k in shown]
         line += [f"{row.dice[k - 1]:.3f}" for k in shown[-1:]]
+        if by_hand:
+            line += [f"{value:.2f}" for value in row.worst] + [str(row.wrong_clicks)]
+            line += ["" if row.recovery is None else f"{row.recovery:.2f}"]
         line += [_mm(row.surface_mm), _mm(row.hd95_mm)] if in_mm else []
         lines.append([*line, f"{row.seconds:.3f}"])
     return lines
@@ -331,6 +355,9 @@ def _table_row(row: Row, protocol: Protocol) -> dict[str, Any]:
         "hd95_mm": _number(row.hd95_mm),
         "seconds": _number(row.seconds),
         "first_seconds": _number(row.first_seconds),
+        "worst_tenth": dict(zip(names, map(_number, row.worst), strict=True)),
+        "wrong_clicks": row.wrong_clicks,
+        "recovery": _number(row.recovery),
     }
 
 

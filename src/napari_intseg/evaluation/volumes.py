@@ -42,7 +42,7 @@ def segment_volume(
     protocol : Protocol, optional
         The published one by default; its IoU is that of the whole object.
     seed : sequence of int
-        For the rule "random".
+        For the rules "random" and "human".
     live : bool, default False
         Click on the plane with the largest connected error instead, if the model takes clicks.
     window : optional
@@ -82,7 +82,8 @@ def segment_volume(
             notes.take(plane, mark, mask, 0.0)
         cpu += [0.0] * (len(given) - 1) + [cpu_seconds]
         mask = np.array(session.mask)
-        notes.take(plane, given[-1], mask, seconds)
+        wrong = click is not None and RobotUser(truth[plane]).is_wrong(click)
+        notes.take(plane, given[-1], mask, seconds, wrong=wrong)
     return replace(notes.course(), cpu_seconds=tuple(cpu))
 
 

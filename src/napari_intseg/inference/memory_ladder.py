@@ -8,6 +8,7 @@ belongs to the model: one that is loaded anew begins at the top, and so does one
 import gc
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeGuard, TypeVar
 from weakref import ref
@@ -38,7 +39,24 @@ def saving_of(model: Segmenter) -> Saving:
 def memory_note(model: Segmenter) -> str:
     """Return what to tell people of an answer that a model gives now; empty: nothing."""
     saving = saving_of(model)
-    return "" if saving == NOTHING else f"memory ran out: computed {saving.told}"
+    if saving == NOTHING:
+        return ""
+    told = f"memory ran out: computed {saving.told}" if saving.told else ""
+    exact = "half precision gave no numbers: computed in float32" if saving.exact else ""
+    return "; ".join(note for note in (told, exact) if note)
+
+
+def give_up_half(model: Segmenter) -> bool:
+    """Have a model compute in float32 from now on; False if it does already, or cannot.
+
+    What it computes in half precision may exceed that format's range, and becomes NaN. Like the
+    steps down it holds until the model is loaded anew or released.
+    """
+    if not isinstance(model, SavingSegmenter) or not getattr(model, "is_half", False):
+        return False
+    model.save_memory(replace(model.saving, half=False, exact=True))
+    _log.warning("%s: %s", model.traits.name, memory_note(model))
+    return True
 
 
 def within_memory(
@@ -104,14 +122,15 @@ def warm_up(model: Segmenter) -> None:
 def _step_down(model: Segmenter, seen_px: float) -> bool:
     """Give up more; False, and nothing given up, if there is no more to give up."""
     steps = _steps(model)
-    now = saving_of(model)
+    is_exact = saving_of(model).exact
+    now = replace(saving_of(model), exact=False)
     left = list(steps[steps.index(now) + 1 :] if now in steps else steps[1:])
     while left:
         step = left.pop(0)
         if step.view_px is not None and step.view_px >= seen_px:
             continue
         try:
-            _save(model, step)
+            _save(model, replace(step, exact=is_exact))
         except (MemoryError, RuntimeError) as err:
             if not is_out_of_memory(err):
                 raise

@@ -185,7 +185,8 @@ class Adapting(MadeOf):
         """
         inner = self.model.prepare(image)
         checksum = zlib.crc32(np.ascontiguousarray(image, np.float32).tobytes())
-        return Prepared(inner.shape, _Image(inner, checksum), inner.nbytes)
+        kept = _Image(inner, checksum)
+        return Prepared(inner.shape, kept, inner.nbytes, inner.device_nbytes)
 
     def predict(self, query: Query) -> Answer:
         """Answer one query; a state of another image or network is not used.

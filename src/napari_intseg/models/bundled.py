@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -14,7 +15,14 @@ from torch.nn import functional as F
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits, ZoomIn
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
+from napari_intseg.models.device import (
+    Precision,
+    choose_device,
+    choose_precision,
+    download,
+    memory_guard,
+    upload,
+)
 from napari_intseg.models.memory_saving import OnDevice
 from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
 from napari_intseg.models.nets.whole_net import WholeNet
@@ -54,7 +62,8 @@ def build(
     device : str, default "auto"
         See `choose_device`.
     precision : {"auto", "float32", "bfloat16", "float16"}
-        "auto" is float16 on CUDA and float32 elsewhere.
+        "auto" is half precision on CUDA, bfloat16 on processors that have it, float32 elsewhere;
+        see `choose_precision`.
     **changed
         `zoom_in`, `flip` or `threshold` other than those the file was measured with.
 
@@ -163,8 +172,9 @@ class Bundled(OnDevice):
         precision: Precision = "auto",
     ) -> None:
         self.device = choose_device(device)
-        self.dtype = choose_precision(precision, self.device)
+        self.dtype = choose_precision(precision, self.device, half_on_cpu=True)
         self._traits = traits
+        self._made: WeakSet[Prepared] = WeakSet()
         net = net.eval().fold()
         self.net = net.to(self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.settle()
@@ -190,12 +200,20 @@ class Bundled(OnDevice):
         h, w = image.shape[:2]
         with memory_guard(self.device), torch.inference_mode():
             self.bring()
-            values = torch.from_numpy(spread_narrow(image)).permute(2, 0, 1)[None]
+            values = upload(spread_narrow(image), self.device, self.dtype).permute(2, 0, 1)[None]
             padded = F.pad(values, (0, -w % STRIDE, 0, -h % STRIDE), value=0.5)
-            padded = padded.to(self.device, self.dtype, memory_format=torch.channels_last)
-            kept = self.net.encode(padded)
+            kept = self.net.encode(padded.contiguous(memory_format=torch.channels_last))
         nbytes = sum(one.element_size() * one.nelement() for one in kept)
-        return Prepared((h, w), kept, nbytes)
+        there = self.device_bytes(nbytes)
+        prepared = Prepared((h, w), Maps(kept), nbytes - there, there)
+        self._made.add(prepared)
+        return prepared
+
+    def release(self) -> None:
+        """Return the device's memory; what was encoded waits in main memory."""
+        for prepared in self._made:
+            prepared.payload.move(torch.device("cpu"))
+        super().release()
 
     def predict(self, query: Query) -> Answer:
         """Answer one query."""
@@ -212,17 +230,39 @@ class Bundled(OnDevice):
         h, w = queries[0].prepared.shape
         with memory_guard(self.device), torch.inference_mode():
             self.bring()
-            kept = _stack([query.prepared.payload for query in queries])
-            clicks = torch.from_numpy(pack_clicks([q.prompts.clicks for q in queries]))
-            prev = torch.from_numpy(np.stack([_prev(query) for query in queries]))
-            prev = F.pad(prev.sigmoid(), (0, -w % STRIDE, 0, -h % STRIDE))
-            logits = self.net.answer(kept, clicks.to(self.device), prev.to(self.device))
-            found = logits[:, 0, :h, :w].float().cpu().numpy()
+            for query in queries:
+                query.prepared.payload.move(self.device)
+            kept = _stack([query.prepared.payload.tensors for query in queries])
+            clicks = upload(pack_clicks([q.prompts.clicks for q in queries]), self.device)
+            prev = F.pad(self._before(queries), (0, -w % STRIDE, 0, -h % STRIDE))
+            logits = self.net.answer(kept, clicks, prev)
+            found = download(logits[:, 0, :h, :w], exact=self.dtype == torch.float32)
         return [Answer(np.ascontiguousarray(one)) for one in found]
+
+    def _before(self, queries: Sequence[Query]) -> Tensor:
+        """Return the previous probabilities, (B, 1, H, W)."""
+        if all(query.prev_logits is None for query in queries):
+            shape = (len(queries), 1, *queries[0].prepared.shape)
+            return torch.zeros(shape, device=self.device)
+        logits = np.stack([_prev(query) for query in queries])
+        # what the network computes in is fine enough to travel in
+        dtype = None if self.device.type == "cpu" else self.dtype
+        return upload(logits, self.device, dtype).float().sigmoid()
 
     def warm_up(self, shape: tuple[int, int] = (TARGET_PX, TARGET_PX)) -> None:
         """Answer once on an empty image, in the thread that will predict."""
         self.predict(Query(self.prepare(np.zeros((*shape, 3), np.float32)), _CENTRE))
+
+
+class Maps:
+    """What is kept of a view: on the device while it is used, in main memory once released."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self.tensors = tensors
+
+    def move(self, device: torch.device) -> None:
+        """Have them on a device."""
+        self.tensors = [one.to(device) for one in self.tensors]
 
 
 def spread_narrow(image: FloatArray) -> FloatArray:

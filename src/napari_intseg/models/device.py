@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Literal
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from napari_intseg.core.memory_limits import is_out_of_memory
+from napari_intseg.core.segmenter import LOGIT_LIMIT, Array, FloatArray
 from napari_intseg.errors import DeviceError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -47,8 +51,21 @@ def list_devices() -> tuple[str, ...]:
     return ("auto", *cuda, *mps, "cpu")
 
 
-def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
-    """Return the dtype to compute in: half precision on CUDA, float32 elsewhere, unless asked.
+def choose_precision(
+    precision: Precision, device: torch.device, *, half_on_cpu: bool = False
+) -> torch.dtype:
+    """Return the dtype to compute in: what the device is fast in, unless one is asked for.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        "auto" is bfloat16 on CUDA from Ampere on, float16 on Volta and Turing, and float32 on
+        what came before, which computes in half precision more slowly.
+    device : torch.device
+        Where.
+    half_on_cpu : bool, default False
+        Whether "auto" is bfloat16 on processors that have instructions for it; for networks whose
+        masks were seen to stay the same.
 
     Raises
     ------
@@ -56,7 +73,10 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
         If the name is unknown.
     """
     if precision == "auto":
-        return torch.float16 if device.type == "cuda" else torch.float32
+        if device.type == "cuda":
+            return _fast_on_cuda(torch.cuda.get_device_capability(device))
+        half = half_on_cpu and device.type == "cpu" and has_bfloat16()
+        return torch.bfloat16 if half else torch.float32
     dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if precision not in dtypes:
         raise DeviceError(
@@ -64,6 +84,53 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
             f"got {precision!r}. Leave it at 'auto'."
         )
     return dtypes[precision]
+
+
+def _fast_on_cuda(capability: tuple[int, int]) -> torch.dtype:
+    if capability >= (8, 0):
+        return torch.bfloat16
+    return torch.float16 if capability >= (7, 0) else torch.float32
+
+
+@cache
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies in bfloat16 (AVX-512 BF16 or AMX), and PyTorch knows."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # public names: none so far
+    return any(getattr(torch.cpu, name, bool)() for name in asked)
+
+
+def upload(values: Array, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Return an array on a device, without waiting for the copy where the device allows that.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any type that PyTorch knows; it is not changed.
+    device : torch.device
+        Where.
+    dtype : torch.dtype, optional
+        Converted before it travels.
+    """
+    here = torch.from_numpy(np.ascontiguousarray(values))
+    if dtype is not None:
+        here = here.to(dtype)
+    if device.type == "cuda":
+        return here.pin_memory().to(device, non_blocking=True)
+    return here.to(device)
+
+
+def download(logits: Tensor, *, exact: bool = False) -> FloatArray:
+    """Return logits in main memory as float32, by the one read of a click that waits.
+
+    From a device they travel in half precision, cut at ``±LOGIT_LIMIT``, unless they are to be
+    `exact`; on a processor nothing travels and nothing is rounded.
+    """
+    if logits.device.type != "cpu" and not exact:
+        logits = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT).half()
+    found: FloatArray = logits.cpu().float().numpy()
+    return found
 
 
 @contextmanager

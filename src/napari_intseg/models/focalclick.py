@@ -33,7 +33,9 @@ from napari_intseg.models.device import (
     choose_device,
     choose_precision,
     convolutions,
+    download,
     memory_guard,
+    upload,
 )
 from napari_intseg.models.focalclick_crop import Window, focus_crop
 from napari_intseg.models.fold import quicken
@@ -245,7 +247,7 @@ class FocalClick(OnDevice):
         return self._traits
 
     def prepare(self, image: FloatArray) -> Prepared:
-        """Keep the image, whole and at the size that the coarse network sees.
+        """Keep the image, whole and at the size that the coarse network sees, in main memory.
 
         Parameters
         ----------
@@ -255,8 +257,15 @@ class FocalClick(OnDevice):
         whole = torch.from_numpy(np.array(image, np.float32, order="C")).permute(2, 0, 1)[None]
         side = self.infer_size_px
         small = enlarge(whole, (side, side))
-        shape = (image.shape[0], image.shape[1])
-        return Prepared(shape, _Images(whole, small), whole.nbytes + small.nbytes)
+        shape, nbytes = (image.shape[0], image.shape[1]), whole.nbytes + small.nbytes
+        return Prepared(shape, _Images(whole, small), nbytes, self.device_bytes(nbytes))
+
+    def _images(self, prepared: Prepared) -> "_Images":
+        """Return them on the device, uploaded by the first question."""
+        kept: _Images = prepared.payload
+        return self.on_device(
+            prepared, lambda: _Images(*(upload(one.numpy(), self.device) for one in kept))
+        )
 
     def predict(self, query: Query) -> Answer:
         """Answer one query.
@@ -275,11 +284,14 @@ class FocalClick(OnDevice):
             return self._answer(query)
 
     def _answer(self, query: Query) -> Answer:
-        images: _Images = query.prepared.payload
+        self.bring()
+        images = self._images(query.prepared)
         shape, clicks = query.prepared.shape, query.prompts.clicks
         before = _logits_before(query)
         coarse = self._coarse(images.small, clicks, before, shape)
-        found = logit(enlarge(coarse.logits.sigmoid(), shape)[0, 0].cpu().numpy())
+        # where to look closer is for the processor to say: it needs the coarse answer, at its size
+        small = torch.from_numpy(download(coarse.logits, exact=True))
+        found = logit(enlarge(small.sigmoid(), shape)[0, 0].numpy())
         window = focus_crop(
             found > _CHANGING_LOGIT,
             before.sigmoid()[0, 0].numpy() > _THRESHOLD,
@@ -300,9 +312,8 @@ class FocalClick(OnDevice):
         side = self.infer_size_px
         points = self._points(clicks, (0, shape[0], 0, shape[1]))
         prev = enlarge(before.sigmoid(), (side, side))
-        self.bring()
-        image = image.to(self.device, memory_format=torch.channels_last)
-        coarse: Coarse = self.net(image, points, prev.to(self.device))
+        image = image.contiguous(memory_format=torch.channels_last)
+        coarse: Coarse = self.net(image, points, upload(prev.numpy(), self.device))
         return coarse
 
     def _fine(
@@ -317,7 +328,7 @@ class FocalClick(OnDevice):
         row0, row1, col0, col1 = window
         side = self.infer_size_px
         crop = enlarge(image[..., row0:row1, col0:col1], (side, side))
-        crop = crop.to(self.device, memory_format=torch.channels_last)
+        crop = crop.contiguous(memory_format=torch.channels_last)
         box: FocusBox = (
             col0 * side / shape[1],
             row0 * side / shape[0],
@@ -329,8 +340,7 @@ class FocalClick(OnDevice):
         back = F.interpolate(
             refined.logits, (row1 - row0, col1 - col0), mode="bilinear", align_corners=True
         )
-        inside: FloatArray = back[0, 0].cpu().numpy()
-        return inside
+        return download(back[0, 0], exact=self.dtype == torch.float32)
 
     def _points(self, clicks: Sequence[Click], window: Window) -> Tensor:
         """Return all clicks in pixels of a window that is resized to the networks' input."""
@@ -339,7 +349,7 @@ class FocalClick(OnDevice):
         moved = [
             Click((c.row - row0) * per_row, (c.col - col0) * per_col, c.positive) for c in clicks
         ]
-        return torch.from_numpy(pack_clicks([moved])).to(self.device)
+        return upload(pack_clicks([moved]), self.device)
 
     def warm_up(self, shape: tuple[int, int] = (400, 400)) -> None:
         """Answer once on an empty image, in the thread that will predict.

@@ -2,17 +2,21 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from napari_intseg.core.memory_limits import NOTHING, Saving, is_out_of_memory
+from napari_intseg.core.segmenter import Prepared
 
 VIEWS_PX = (768, 512, 256)
 """Longer sides of smaller views, in the order to be tried."""
+
+T = TypeVar("T")
 
 _CPU = torch.device("cpu")
 _log = logging.getLogger(__name__)
@@ -45,6 +49,26 @@ class OnDevice:
     _saving: Saving = NOTHING
     _home: tuple[torch.device, torch.dtype] | None = None
     _exact: dict[str, Tensor] | None = None
+    _there: "WeakKeyDictionary[Prepared, Any] | None" = None
+
+    def on_device(self, prepared: Prepared, load: Callable[[], T]) -> T:
+        """Return what a question needs of an image, on the device.
+
+        It is loaded for the first question, and stays there as long as the image is kept, until
+        `release` or `save_memory`; so an image travels once. On a processor nothing is kept twice.
+        """
+        if self.device.type == "cpu":
+            return load()
+        if self._there is None:
+            self._there = WeakKeyDictionary()
+        if prepared not in self._there:
+            self._there[prepared] = load()
+        found: T = self._there[prepared]
+        return found
+
+    def device_bytes(self, nbytes: int) -> int:
+        """Return how much of a number of bytes counts as the device's: all, or none on a CPU."""
+        return 0 if self.device.type == "cpu" else nbytes
 
     @property
     def savings(self) -> tuple[Saving, ...]:
@@ -62,15 +86,23 @@ class OnDevice:
         """What it gives up now."""
         return self._saving
 
+    @property
+    def is_half(self) -> bool:
+        """Whether it computes in half precision now."""
+        return self.dtype != torch.float32
+
     def save_memory(self, saving: Saving) -> None:
         """Give something up from now on; the network moves when it is next asked."""
         home = self._home = self._home or (self.device, self.dtype)
         device, dtype = home
         if saving.on_cpu:
             device, dtype = _CPU, torch.float32
+        elif saving.exact:
+            dtype = torch.float32
         elif saving.half and dtype == torch.float32:
             dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
         if (device, dtype) != (self.device, self.dtype):
+            self._there = None
             self._leave()
             self._convert(dtype)
             self.device, self.dtype = device, dtype
@@ -78,8 +110,12 @@ class OnDevice:
         _free(home[0])
 
     def release(self) -> None:
-        """Return the device's memory; the next query would take it again, giving nothing up."""
+        """Return the device's memory, with the images there; the next query takes it again.
+
+        It gives nothing up then.
+        """
         self.save_memory(NOTHING)
+        self._there = None
         self._leave()
         _free(self.device)
 
@@ -161,6 +197,11 @@ class MadeOf(ABC):
     def saving(self) -> Saving:
         """What it gives up now."""
         return self._saving
+
+    @property
+    def is_half(self) -> bool:
+        """Whether a part computes in half precision now."""
+        return any(getattr(part, "is_half", False) for part in self.parts)
 
     def save_memory(self, saving: Saving) -> None:
         """Give something up from now on, in all parts that can."""

@@ -184,7 +184,8 @@ def load_model(
         of the dask cluster there; see `napari_intseg.remote.segmenter.load_remote`, whose options
         are taken, too. `weights` is a path on the worker's machine then.
     precision : {"auto", "float32", "bfloat16", "float16"}
-        "auto" is half precision on CUDA and float32 elsewhere.
+        "auto" is half precision on CUDA, for the bundled network also bfloat16 on processors that
+        have it, and float32 elsewhere.
     **options
         Further options of the family, e.g. `zoom_in=` or `flip=` for RITM.
 

@@ -23,7 +23,9 @@ from napari_intseg.models.device import (
     choose_device,
     choose_precision,
     convolutions,
+    download,
     memory_guard,
+    upload,
 )
 from napari_intseg.models.fold import quicken
 from napari_intseg.models.memory_saving import OnDevice
@@ -369,7 +371,7 @@ class Ritm(OnDevice):
         return self._traits
 
     def prepare(self, image: FloatArray) -> Prepared:
-        """Keep the image for the network, in main memory.
+        """Keep the image for the network, in main memory; the first question uploads it.
 
         Parameters
         ----------
@@ -377,7 +379,17 @@ class Ritm(OnDevice):
             RGB in [0, 1].
         """
         kept = torch.from_numpy(np.array(image, np.float32, order="C")).permute(2, 0, 1)[None]
-        return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes)
+        there = self.device_bytes(kept.nbytes)
+        return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes, there)
+
+    def _image(self, prepared: Prepared) -> Tensor:
+        kept: Tensor = prepared.payload
+
+        def load() -> Tensor:
+            there = upload(kept.numpy(), self.device)
+            return there.contiguous(memory_format=self._layout)
+
+        return self.on_device(prepared, load)
 
     def predict(self, query: Query) -> Answer:
         """Answer one query."""
@@ -392,7 +404,7 @@ class Ritm(OnDevice):
             If the device runs out of memory.
         """
         with memory_guard(self.device), torch.inference_mode():
-            logits = self.logits(queries).cpu().numpy()[:, 0]
+            logits = download(self.logits(queries)[:, 0], exact=self.dtype == torch.float32)
         return [Answer(np.ascontiguousarray(one)) for one in logits]
 
     def logits(self, queries: Sequence[Query], taps: Taps = NO_TAPS) -> Tensor:
@@ -411,18 +423,22 @@ class Ritm(OnDevice):
             On the model's device.
         """
         self.bring()
-        image = torch.cat([query.prepared.payload for query in queries])
-        points = torch.from_numpy(pack_clicks([query.prompts.clicks for query in queries]))
-        prev = torch.from_numpy(np.stack([_prev(query) for query in queries]))
-        exact = self.dtype == torch.float32
-        with convolutions(tf32=not exact):
-            answer: Logits = self.net(
-                image.to(self.device).contiguous(memory_format=self._layout),
-                points.to(self.device),
-                prev.sigmoid().to(self.device),
-                taps,
-            )
+        images = [self._image(query.prepared) for query in queries]
+        points = upload(pack_clicks([query.prompts.clicks for query in queries]), self.device)
+        image = images[0] if len(images) == 1 else torch.cat(images)
+        with convolutions(tf32=self.dtype != torch.float32):
+            answer: Logits = self.net(image, points, self._before(queries), taps)
         return answer.main
+
+    def _before(self, queries: Sequence[Query]) -> Tensor:
+        """Return the previous probabilities, (B, 1, H, W)."""
+        if all(query.prev_logits is None for query in queries):
+            shape = (len(queries), 1, *queries[0].prepared.shape)
+            return torch.zeros(shape, device=self.device)
+        logits = np.stack([_prev(query) for query in queries])
+        # what the network computes in is fine enough to travel in
+        dtype = None if self.device.type == "cpu" else self.dtype
+        return upload(logits, self.device, dtype).float().sigmoid()
 
     def warm_up(self, shape: tuple[int, int] = (400, 400)) -> None:
         """Answer once on an empty image, in the thread that will predict.

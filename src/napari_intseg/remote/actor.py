@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Answer, Frame, Prepared, Query, Traits
+from napari_intseg.errors import DataError
 from napari_intseg.models.registry import load_model
 from napari_intseg.remote.wire import Packed, pack, unpack, unpack_image
 
@@ -74,12 +75,18 @@ class ModelActor:
             self._prepared.popitem(last=False)
 
     def predict(self, question: Question) -> Reply | None:
-        """Answer a question; None if its image is not here (any more)."""
+        """Answer a question; None if its image is not here (any more).
+
+        Raises
+        ------
+        DataError
+            If the question came damaged; the next one is answered all the same.
+        """
         prepared = self._prepared.get(question.image)
         if prepared is None:
             return None
         self._prepared.move_to_end(question.image)
-        state = None if question.state is None else pickle.loads(question.state)
+        state = None if question.state is None else _unpickled(question.state)
         prev = None if question.prev_logits is None else unpack(question.prev_logits)
         return _reply(
             self._model.predict(Query(prepared, question.prompts, prev, state, question.frame))
@@ -87,6 +94,16 @@ class ModelActor:
 
     def _held(self) -> int:
         return sum(prepared.nbytes for prepared in self._prepared.values())
+
+
+def _unpickled(state: bytes) -> Any:
+    try:
+        return pickle.loads(state)
+    except Exception as err:  # whatever the bytes happen to say
+        raise DataError(
+            f"message is damaged: expected the state of a model, got {len(state)} bytes that are "
+            f"none ({type(err).__name__}). Ask again."
+        ) from err
 
 
 def _reply(answer: Answer) -> Reply:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from napari_intseg.core.addresses import check_address
 from napari_intseg.errors import RemoteError
 from napari_intseg.remote.segmenter import (
     Certificates,
-    check_address,
     import_distributed,
     security_of,
 )

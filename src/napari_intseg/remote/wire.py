@@ -1,12 +1,15 @@
 """Arrays as bytes to be sent, without loss: masks must not depend on where a model runs."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from napari_intseg.core.segmenter import Array, FloatArray
+from napari_intseg.errors import DataError
 
+_MOST_VALUES = 1 << 30  # four times the pixels of a view of 16,384, far above any model's
 _LEVEL = 1  # of Zstandard: higher ones save 2 % of logits and take several times as long
 
 
@@ -38,12 +41,30 @@ def pack(array: Array) -> Packed:
 
 
 def unpack(packed: Packed) -> Array:
-    """Return the array of `pack`, bit by bit."""
+    """Return the array of `pack`, bit by bit.
+
+    Raises
+    ------
+    DataError
+        If the bytes are not of an array of numbers of that shape and type.
+    """
     from imagecodecs import zstd_decode
 
-    kind = np.dtype(packed.dtype)
-    planes = np.frombuffer(zstd_decode(packed.content), np.uint8).reshape(kind.itemsize, -1)
-    return np.array(planes.T, order="C").reshape(-1).view(kind).reshape(packed.shape)
+    try:
+        kind = np.dtype(packed.dtype)
+        count = math.prod(packed.shape)
+        if kind.kind not in "buif" or min(packed.shape, default=1) < 0 or count > _MOST_VALUES:
+            raise ValueError("no array of numbers")
+        # no more is unpacked than there should be: a few bytes can claim to hold gigabytes
+        planes = np.frombuffer(zstd_decode(packed.content, out=count * kind.itemsize + 1), np.uint8)
+        planes = planes.reshape(kind.itemsize, count)
+        return np.array(planes.T, order="C").reshape(-1).view(kind).reshape(packed.shape)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as err:
+        raise DataError(
+            f"message is damaged: expected an array of shape {packed.shape!r} and type "
+            f"{packed.dtype!r}, got {len(packed.content)} bytes that hold none "
+            f"({type(err).__name__}). Ask again."
+        ) from err
 
 
 def pack_image(image: FloatArray) -> Packed:

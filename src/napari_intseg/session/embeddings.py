@@ -20,6 +20,9 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.inference.view import View
 from napari_intseg.session.question import Setup
 
+DEVICE_BYTES = 1 << 30
+"""On a device, for what models prepare: a tenth of a card of 10 GB, 256 embeddings of SAM."""
+
 
 class PreparedCache:
     """Keeps what was used last, up to a number of bytes; safe with several threads.
@@ -27,19 +30,26 @@ class PreparedCache:
     Parameters
     ----------
     limit_bytes : int
-        What it may hold; something larger than all of it is not kept.
+        What it may hold in main memory; something larger than all of it is not kept.
+    device_bytes : int, default 1 GiB
+        What it may hold on a device, likewise.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
-        self.limit_bytes = limit_bytes
+    def __init__(self, limit_bytes: int, device_bytes: int = DEVICE_BYTES) -> None:
+        self.limit_bytes, self.device_bytes = limit_bytes, device_bytes
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, Prepared] = OrderedDict()
-        self._nbytes = 0
+        self._nbytes = self._device_nbytes = 0
 
     @property
     def nbytes(self) -> int:
-        """What it holds now."""
+        """What it holds in main memory now."""
         return self._nbytes
+
+    @property
+    def device_nbytes(self) -> int:
+        """What it holds on a device now."""
+        return self._device_nbytes
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -56,23 +66,25 @@ class PreparedCache:
         """Keep something, and forget what was not used for longest if there is no room."""
         with self._lock:
             self._forget(key)
-            if prepared.nbytes > self.limit_bytes:
+            if prepared.nbytes > self.limit_bytes or prepared.device_nbytes > self.device_bytes:
                 return
             self._kept[key] = prepared
             self._nbytes += prepared.nbytes
-            while self._nbytes > self.limit_bytes:
+            self._device_nbytes += prepared.device_nbytes
+            while self._nbytes > self.limit_bytes or self._device_nbytes > self.device_bytes:
                 self._forget(next(iter(self._kept)))
 
     def clear(self) -> None:
         """Forget everything, so that the memory goes back."""
         with self._lock:
             self._kept.clear()
-            self._nbytes = 0
+            self._nbytes = self._device_nbytes = 0
 
     def _forget(self, key: Hashable) -> None:
         old = self._kept.pop(key, None)
         if old is not None:
             self._nbytes -= old.nbytes
+            self._device_nbytes -= old.device_nbytes
 
 
 LIMIT_BYTES = 4_000_000_000

@@ -195,7 +195,8 @@ class Brs(MadeOf):
         """
         images = [image, image[:, ::-1]] if self._mirrored else [image]
         views = tuple(self.model.prepare(np.ascontiguousarray(view)) for view in images)
-        return Prepared(views[0].shape, views, sum(view.nbytes for view in views))
+        nbytes = sum(view.nbytes for view in views)
+        return Prepared(views[0].shape, views, nbytes, sum(view.device_nbytes for view in views))
 
     def predict(self, query: Query) -> Answer:
         """Answer one query.

@@ -222,17 +222,21 @@ def _double(x: Tensor) -> Tensor:
 
 
 def draw_disks(clicks: Tensor, shape: tuple[int, int] | torch.Size) -> Tensor:
-    """Return maps (B, 2, H, W) of clicks (B, N, 3): disks on the object, disks off it."""
+    """Return maps (B, 2, H, W) of clicks (B, N, 3): disks on the object, disks off it.
+
+    Nothing in it waits for a device: no place is looked up by a mask.
+    """
     b, (h, w) = len(clicks), shape
     reach = torch.arange(-RADIUS_PX, RADIUS_PX + 1, device=clicks.device)
-    rows, cols = torch.meshgrid(reach, reach, indexing="ij")
+    rows, cols = (one.flatten() for one in torch.meshgrid(reach, reach, indexing="ij"))
     inside = rows**2 + cols**2 <= RADIUS_PX**2
-    row = clicks[..., 0].round().long()[..., None] + rows[inside]
-    col = clicks[..., 1].round().long()[..., None] + cols[inside]
+    row = clicks[..., 0].round().long()[..., None] + rows
+    col = clicks[..., 1].round().long()[..., None] + cols
     sign = clicks[..., 2][..., None].expand_as(row)
-    drawn = (row >= 0) & (row < h) & (col >= 0) & (col < w) & (sign != 0)
+    drawn = inside & (row >= 0) & (row < h) & (col >= 0) & (col < w) & (sign != 0)
     batch = torch.arange(b, device=clicks.device)[:, None, None].expand_as(row)
-    maps = torch.zeros(b * 2 * h * w, device=clicks.device)
     at = ((batch * 2 + (sign < 0).long()) * h + row) * w + col
-    maps[at[drawn]] = 1.0
-    return maps.view(b, 2, h, w)
+    at = torch.where(drawn, at, b * 2 * h * w)  # all that is not drawn, beyond the end
+    maps = torch.zeros(b * 2 * h * w + 1, device=clicks.device)
+    maps.index_fill_(0, at.flatten(), 1.0)
+    return maps[:-1].view(b, 2, h, w)

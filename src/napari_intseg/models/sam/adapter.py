@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_intseg import __version__
 from napari_intseg.core.prompts import Box, Click, PromptKind, Prompts
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
-from napari_intseg.models.device import memory_guard
+from napari_intseg.models.device import download, memory_guard, upload
 from napari_intseg.models.memory_saving import OnDevice
 from napari_intseg.models.sam.mask_decoder import Asked, SamNet
 from napari_intseg.models.sam.square_frame import SquareFrame
@@ -107,7 +107,7 @@ class SamSegmenter(OnDevice):
         Returns
         -------
         Prepared
-            Its payload is a dict of arrays, so that it can be kept on disk.
+            Its payload is a dict of arrays, so that it can be kept on disk; the device has it, too.
 
         Raises
         ------
@@ -118,9 +118,12 @@ class SamSegmenter(OnDevice):
             self.bring()
             side = side_for(self.saving.view_px)
             embedding = embed(self.net, image, self.device, self.dtype, side)
-        payload: dict[str, Array] = {name: value.numpy() for name, value in embedding.items()}
+            payload = {name: value.cpu().numpy() for name, value in embedding.items()}
         size = sum(array.nbytes for array in payload.values())
-        return Prepared((image.shape[0], image.shape[1]), payload, size)
+        shape = (image.shape[0], image.shape[1])
+        prepared = Prepared(shape, payload, size, self.device_bytes(size))
+        self.on_device(prepared, lambda: embedding)
+        return prepared
 
     def predict(self, query: Query) -> Answer:
         """Decode the answer to one query; several masks when a single click leaves it open.
@@ -132,13 +135,15 @@ class SamSegmenter(OnDevice):
         """
         with memory_guard(self.device), torch.inference_mode():
             low, scores = self.decode(query)
-            full = self.net.frame.back(low, query.prepared.shape).cpu().numpy()
-        told = tuple(float(score) for score in scores)
+            back = self.net.frame.back(low, query.prepared.shape)
+            full = download(back, exact=self.dtype == torch.float32)
+            told = tuple(scores.float().cpu().tolist())
+            kept = low.cpu().numpy() if self.traits.uses_prev else None
         chosen = int(np.argmax(told))
         several = len(full) > 1
         return Answer(
             full[chosen],
-            state=SamState(low.cpu().numpy(), chosen) if self.traits.uses_prev else None,
+            state=None if kept is None else SamState(kept, chosen),
             alternatives=tuple(full) if several else (),
             scores=told if several else (),
             info={"score": told[chosen]},
@@ -148,7 +153,10 @@ class SamSegmenter(OnDevice):
         """Return the low-resolution logits (n, 256, 256) of a query, and the score of each."""
         self.bring()
         payload: Mapping[str, Array] = query.prepared.payload
-        embedding = {name: self._tensor(array) for name, array in payload.items()}
+        embedding = self.on_device(
+            query.prepared,
+            lambda: {name: upload(array, self.device) for name, array in payload.items()},
+        )
         asked = self._asked(query)
         multimask = self.multimask
         if multimask == "auto":
@@ -173,16 +181,13 @@ class SamSegmenter(OnDevice):
         prepared = self.prepare(np.zeros((64, 64, 3), np.float32))
         self.predict(Query(prepared, Prompts((Click(32, 32),))))
 
-    def _tensor(self, array: Array) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
-
     def _asked(self, query: Query) -> Asked:
         prompts, mask = query.prompts, self._mask(query)
         if not prompts.clicks and prompts.box is None and query.prev_logits is not None:
             # a mask alone tells SAM little: its box goes along
             prompts = replace(prompts, box=_box_of(query.prev_logits))
         asked = asked_in(self.net.frame, query.prepared.shape, prompts, self.device)
-        return asked if mask is None else replace(asked, mask=self._tensor(mask)[None])
+        return asked if mask is None else replace(asked, mask=upload(mask, self.device)[None])
 
     def _mask(self, query: Query) -> FloatArray | None:
         """Return the mask prompt, shape (1, 256, 256): SAM's own last one, else the one given."""

@@ -208,10 +208,12 @@ class HighQualityDecoder(SamHQMaskDecoder):
     ) -> tuple[Tensor, Tensor]:
         """Return masks (n, 256, 256) and scores (n,) from what `forward` gave, best first."""
         masks, extra, scores = parts
-        chosen = torch.argsort(scores[1:], descending=True) + 1 if multimask else [0]
-        if hq_only:
-            return extra, scores[chosen][:1]
-        return masks[chosen] + extra, scores[chosen]
+        if multimask:
+            chosen = torch.argsort(scores[1:], descending=True) + 1
+            masks, scores = masks[chosen], scores[chosen]
+        else:
+            masks, scores = masks[:1], scores[:1]
+        return (extra, scores[:1]) if hq_only else (masks + extra, scores)
 
 
 Embedding = dict[str, Tensor]

@@ -18,7 +18,13 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_strict
-from napari_intseg.models.device import Precision, choose_device, choose_precision
+from napari_intseg.models.device import (
+    Precision,
+    choose_device,
+    choose_precision,
+    download,
+    upload,
+)
 from napari_intseg.models.sam.adapter import SamSegmenter, asked_in
 from napari_intseg.models.sam.keys import library_names
 from napari_intseg.models.sam.mask_decoder import (
@@ -321,7 +327,7 @@ class Tracker:
         square = Image.fromarray(grey).resize(side, Image.Resampling.BICUBIC)
         planes = np.array(square, np.float32).transpose(2, 0, 1) / 255
         device = self.net.grid.device
-        pixels = imagenet(torch.from_numpy(planes)[None]).to(device)
+        pixels = imagenet(upload(planes, device)[None])
         with computing_in(self.dtype, device):
             features, place = self.net.maps(pixels)
         return EncodedPlane({name: value.float() for name, value in features.items()}, place)
@@ -390,18 +396,17 @@ class Tracker:
         multimask = len(asked.points) + corners <= 1
         embedding = {**seen.features, "image": image}
         masks, scores, tokens, score = self.net.heads(embedding, asked, multimask=multimask)
-        best = int(scores.argmax())
-        low = masks[best] if bool(score > 0) else torch.full_like(masks[best], _ABSENT)
+        # nothing here waits for the device: what is best, and whether it is in sight, stays there
+        best = scores.argmax()[None]
+        low = torch.where(score > 0, masks.index_select(0, best)[0], _ABSENT)
         high = functional.interpolate(low[None, None], (SIDE_PX, SIDE_PX), mode="bilinear")
         prob = (high > 0).float() if is_prompted else high.sigmoid()
-        pointer = self._pointer(tokens[best], score)
+        pointer = self._pointer(tokens.index_select(0, best)[0], score)
         return Remembered(low, pointer, score, self._features(seen, prob, score))
 
     def _pointer(self, token: Tensor, score: Tensor) -> Tensor:
         body: Any = self.net.body
-        seen = bool(score > 0)
-        pointer: Tensor = body.object_pointer_proj(token) if seen else body.no_object_pointer[0]
-        return pointer
+        return torch.where(score > 0, body.object_pointer_proj(token), body.no_object_pointer[0])
 
     def _features(self, seen: EncodedPlane, prob: Tensor, score: Tensor) -> Tensor:
         """Return image and mask (1, 1, 1024, 1024) together, as they are remembered."""
@@ -414,9 +419,8 @@ class Tracker:
         body: Any = self.net.body
         mask = prob * _MASK_SCALE + _MASK_SHIFT
         features: Tensor = body.memory_encoder(seen.features["image"], mask)[0]
-        if bool(score <= 0):
-            features = features + body.occlusion_spatial_embedding_parameter[..., None, None]
-        return features
+        hidden = body.occlusion_spatial_embedding_parameter[..., None, None]
+        return torch.where(score > 0, features, features + hidden)
 
     def _with_memory(self, index: int, seen: EncodedPlane, *, reverse: bool) -> Tensor:
         """Return a plane's coarse features after they attended to the memory."""
@@ -519,4 +523,5 @@ class Sam2Segmenter(SamSegmenter):
                 low = tracker.follow(index, tracker.look(image), reverse=reverse)
                 full = self.net.frame.back(low[None], image.shape[:2])[0]
                 tracker.memory.forget(index)
-            yield index, np.clip(full.cpu().numpy(), -LOGIT_LIMIT, LOGIT_LIMIT)
+            logits = download(full, exact=self.dtype == torch.float32)
+            yield index, np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)

@@ -11,6 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_intseg.core.segmenter import FloatArray
+from napari_intseg.models.device import upload
+
+_CPU = torch.device("cpu")
 
 SIDE_PX = 1024
 """Side of the square that prompts are measured in, whatever the image encoder gets."""
@@ -53,7 +56,9 @@ class SquareFrame:
         scale = side_px / max(shape)
         return max(1, int(shape[0] * scale + 0.5)), max(1, int(shape[1] * scale + 0.5))
 
-    def pixels(self, image: FloatArray, side_px: int = SIDE_PX) -> Tensor:
+    def pixels(
+        self, image: FloatArray, side_px: int = SIDE_PX, device: torch.device = _CPU
+    ) -> Tensor:
         """Return an image as the encoder wants it.
 
         Parameters
@@ -62,6 +67,9 @@ class SquareFrame:
             RGB in [0, 1].
         side_px : int
             Side of the square in pixels.
+        device : torch.device
+            Where it is wanted. What travels is small, bytes where they will do, and is
+            normalised there.
 
         Returns
         -------
@@ -70,15 +78,15 @@ class SquareFrame:
         """
         size = self.filled((image.shape[0], image.shape[1]), side_px)
         if self.fit == "stretch":
-            planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+            planes = upload(image.transpose(2, 0, 1), _CPU if device.type == "mps" else device)
             fitted = functional.interpolate(
-                planes, size, mode="bilinear", align_corners=False, antialias=self.antialias
+                planes[None], size, mode="bilinear", align_corners=False, antialias=self.antialias
             )
-            return imagenet(fitted)
+            return imagenet(fitted.to(device))  # MPS has no antialiasing
         # SAM was trained on 8-bit images resized by PIL
         grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
         small = Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        planes = torch.from_numpy(np.array(small, np.float32).transpose(2, 0, 1).copy())[None]
+        planes = upload(np.array(small).transpose(2, 0, 1), device)[None].float()
         square = _normalised(planes, _SAM_MEAN, _SAM_STD)
         return functional.pad(square, (0, side_px - size[1], 0, side_px - size[0]))
 
@@ -122,4 +130,5 @@ def imagenet(planes: Tensor) -> Tensor:
 
 
 def _normalised(planes: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    return (planes - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    there = torch.tensor([mean, std], device=planes.device)[..., None, None]
+    return (planes - there[0]) / there[1]

@@ -98,7 +98,7 @@ def side_for(view_px: int | None) -> int:
 def embed(
     net: SamNet, image: FloatArray, device: torch.device, dtype: torch.dtype, side_px: int
 ) -> Embedding:
-    """Return an image's embedding in float32 on the CPU.
+    """Return an image's embedding in float32, on the device.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def embed(
     RuntimeError
         If there is no room for it.
     """
-    pixels = net.frame.pixels(image, side_px).to(device)
+    pixels = net.frame.pixels(image, side_px, device)
     with torch.inference_mode(), computing_in(dtype, device):
         embedding = net.encode(pixels)
     return {name: _kept(value) for name, value in embedding.items()}
@@ -128,4 +128,4 @@ def computing_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
 
 
 def _kept(value: Tensor) -> Tensor:
-    return value.float().cpu().contiguous()
+    return value.float().contiguous()

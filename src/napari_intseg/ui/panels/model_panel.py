@@ -63,7 +63,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.catalogue: CatalogueDialog | None = None
         self.model = combo("The model that answers clicks.")
         self.device = combo("Where it runs; automatic takes a GPU if there is one.")
-        self.precision = combo("Number format; automatic takes half precision on a GPU.")
+        self.precision = combo("Number format; automatic takes half precision where that is fast.")
         self.refine = QCheckBox("Refine by graph cut")
         self.refine.setToolTip("Move the contour of every answer onto edges of the image nearby.")
         self.missing = QWidget()

@@ -1,0 +1,288 @@
+"""What a GPU has to show: parity, warm-up, time, memory that is given back, and a full card.
+
+    python benchmarks/cuda.py --json gpu.json                 # under 8 minutes on a GPU
+    python benchmarks/cuda.py --device cpu --quick            # the script itself, tried on a CPU
+
+The bundled network has its real weights, the others random ones: time and memory do not depend on
+them, and neither does how far half precision strays from float32. Each family is asked in a
+precision of its own choice ("auto") and compared with float32 on the same device. A family that the
+time is over for is left out and told. Nothing here fails: it measures, and prints what was reached.
+"""
+
+import sys
+
+sys.path.pop(0)  # or PyTorch would take this very file for the package `cuda`
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.segmenter import Query, Segmenter, Traits, sigmoid
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.evaluation.run import PreparedImages
+from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.models.device import Precision, choose_device, choose_precision
+from napari_intseg.models.focalclick import FocalClick, net_of_config
+from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
+from napari_intseg.models.registry import load_model
+from napari_intseg.models.ritm import PUBLISHED_ZOOM_IN, Ritm
+from napari_intseg.models.sam import mobile_sam
+from napari_intseg.models.sam.adapter import SamSegmenter
+from napari_intseg.models.sam.mask_decoder import PromptedNet
+from napari_intseg.models.sam.sam import ViT
+from napari_intseg.models.sam.sam2 import Sam2Net
+from napari_intseg.session.session import Session
+from napari_intseg.testing import phantom_image
+
+FOCAL = {
+    "class": "isegm.model.is_hrnet_model.HRNetModel",
+    "params": {
+        name: {"type": "builtin", "value": value}
+        for name, value in {
+            "pipeline_version": "s2", "width": 18, "ocr_width": 64, "small": True,
+            "with_prev_mask": True, "use_leaky_relu": True, "use_rgb_conv": False,
+            "use_disks": True, "norm_radius": 5,
+        }.items()
+    },
+}  # fmt: skip
+"""The configuration of the published FocalClick HRNet-18s-S2."""
+
+PARITY, MASKS, PLANES_S = 2e-2, 0.005, 100.0
+"""Goals: mean difference of probabilities, share of pixels that differ, planes a second at 512²."""
+
+
+@dataclass
+class Found:
+    """What was measured of one family."""
+
+    family: str
+    precision: str
+    warm_up_s: float
+    prepare_ms: float
+    click_ms: float
+    planes_s: float
+    prob_differs: float
+    mask_differs: float
+    held_mb: float
+    left_mb: float
+
+
+def focalclick(device: str, precision: Precision) -> Segmenter:
+    """Return FocalClick with random weights."""
+    torch.manual_seed(0)
+    net = net_of_config(FOCAL, Path("random")).eval()
+    return FocalClick(Traits("focalclick"), net, device=device, precision=precision)
+
+
+def ritm(device: str, precision: Precision) -> Segmenter:
+    """Return RITM HRNet-18s with random weights."""
+    torch.manual_seed(0)
+    net = HRNetClicks(ClickInput(with_prev=True), width=18, ocr_width=48, small=True).eval()
+    traits = Traits("ritm-hrnet18s", zoom_in=PUBLISHED_ZOOM_IN, flip=True, uses_prev=True)
+    return Ritm(traits, net, device=device, precision=precision)
+
+
+SAMS: dict[str, Callable[[], Any]] = {
+    "mobile-sam": lambda: PromptedNet(mobile_sam.TinyEncoder()),
+    "sam-vit-b": lambda: PromptedNet(ViT("vit-b")),
+    "sam2.1-tiny": lambda: Sam2Net("tiny"),
+}
+
+
+def sam(name: str) -> Callable[[str, Precision], Segmenter]:
+    """Return what builds a SAM with random weights."""
+
+    def build(device: str, precision: Precision) -> Segmenter:
+        torch.manual_seed(0)
+        net = SAMS[name]().eval().requires_grad_(False)
+        net.finish()
+        there = choose_device(device)
+        return SamSegmenter(net, name, device=there, dtype=choose_precision(precision, there))
+
+    return build
+
+
+FAMILIES: dict[str, Callable[[str, Precision], Segmenter]] = {
+    "bundled": lambda device, kind: load_model("bundled", device=device, precision=kind),
+    "ritm-hrnet18s": ritm,
+    "focalclick-hrnet18s-s2": focalclick,
+    "mobile-sam": sam("mobile-sam"),
+    "sam-vit-b": sam("sam-vit-b"),
+    "sam2.1-tiny": sam("sam2.1-tiny"),
+}
+
+
+def timed(work: Callable[[], object], device: torch.device, repeats: int) -> float:
+    """Return the median of some runs in seconds, each waited for."""
+    took = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        took.append(time.perf_counter() - start)
+    return statistics.median(took)
+
+
+def held_mb(device: torch.device) -> float:
+    """Return what PyTorch holds on a GPU; 0 on a CPU."""
+    return torch.cuda.memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
+
+
+def measure(family: str, device: str, side_px: int, repeats: int) -> Found:
+    """Measure one family at views of `side_px` squared."""
+    there = choose_device(device)
+    build = FAMILIES[family]
+    image, _ = phantom_image(shape=(side_px, side_px))
+    clicks = Prompts((Click(side_px / 2, side_px / 3), Click(3, 3, positive=False)))
+    before = held_mb(there)
+    model: Any = build(device, "auto")
+    warm_up = timed(lambda: model.predict(Query(model.prepare(image), clicks)), there, 1)
+    first = model.predict(Query(model.prepare(image), clicks))
+    query = Query(model.prepare(image), clicks, first.logits, first.state)
+    prepare = timed(lambda: model.prepare(image), there, repeats)
+    click = timed(partial(model.predict, query), there, repeats)
+    plane = timed(lambda: model.predict(Query(model.prepare(image), clicks)), there, repeats)
+    answer, held = model.predict(query).logits, held_mb(there)
+    precision = str(model.dtype).removeprefix("torch.")
+    model.release()
+    del query
+    left = held_mb(there)
+    exact: Any = build(device, "float32")
+    first_exact = exact.predict(Query(exact.prepare(image), clicks))
+    wanted = exact.predict(
+        Query(exact.prepare(image), clicks, first.logits, first_exact.state)
+    ).logits
+    exact.release()
+    return Found(
+        family, precision, round(warm_up, 3), round(prepare * 1000, 2), round(click * 1000, 2),
+        round(1 / plane, 1),
+        float(np.abs(sigmoid(answer) - sigmoid(wanted)).mean()),
+        float(((answer > 0) != (wanted > 0)).mean()),
+        round(held - before, 1), round(left - before, 1),
+    )  # fmt: skip
+
+
+def fill(device: torch.device, leave_mb: int) -> list[torch.Tensor]:
+    """Take a card's memory but for some megabytes."""
+    taken: list[torch.Tensor] = []
+    torch.cuda.empty_cache()
+    while True:
+        free = torch.cuda.mem_get_info(device)[0] // 2**20 - leave_mb
+        if free < 16:
+            return taken
+        taken.append(torch.empty(int(free // 2 + 8) * 2**20, dtype=torch.uint8, device=device))
+
+
+def on_a_full_card(device: str) -> list[dict[str, Any]]:
+    """Return what a click is answered with while others hold more and more of the card."""
+    there = choose_device(device)
+    if there.type != "cuda":
+        return [{"left_mb": None, "told": "not a GPU: not run"}]
+    image, _ = phantom_image(shape=(1024, 1024))
+    volume = Volume((image * 255).astype(np.uint8), channels=True)
+    found = []
+    for leave_mb in (2000, 500, 200, 60, 10):
+        model: Any = FAMILIES["sam-vit-b"]("cpu", "float32")
+        model.device, model.dtype = there, choose_precision("auto", there)
+        taken = fill(there, leave_mb)
+        session = Session(model, volume, zoom_in=None)
+        session.set_prompts(Plane(0, 0), Prompts((Click(500, 400),)))
+        try:
+            result = session.predict(Plane(0, 0))
+            told = "" if result is None else str(result.info.get("note", "answered in full"))
+        except Exception as err:  # what it is, is the outcome
+            told = f"{type(err).__name__}: {err}"
+        found.append({"left_mb": leave_mb, "told": told})
+        del taken
+        model.release()
+    return found
+
+
+def whole_clicks(device: str, repeats: int) -> dict[str, float]:
+    """Return milliseconds of clicks on the default model, view and all, by slice and number."""
+    model, there = load_model("bundled", device=device), choose_device(device)
+    return {
+        f"{which}_{side}": round(1000 * timed(work, there, repeats), 2)
+        for side in (512, 2048)
+        for which, work in clicks_on(model, side).items()
+    }
+
+
+def clicks_on(model: Segmenter, side: int) -> dict[str, Callable[[], object]]:
+    """Return a first and a following click on a slice of `side` squared."""
+    image, _ = phantom_image(shape=(side, side))
+    grey = (image * 255).astype(np.uint8)
+    first = Prompts((Click(side / 2, side / 3),))
+    more = Prompts((*first.clicks, Click(4, 4, positive=False)))
+
+    def ask(given: Prompts, prev: SliceAnswer | None, store: PreparedImages) -> SliceAnswer:
+        return predict_slice(
+            model, lambda rows, cols: grey[rows, cols], grey.shape[:2], given, Options(),
+            prev=prev, prepared=store, key=0,
+        )  # fmt: skip
+
+    kept = PreparedImages()
+    answer = ask(first, None, kept)
+    return {
+        "first": lambda: ask(first, None, PreparedImages()),
+        "following": lambda: ask(more, answer, kept),
+    }
+
+
+def main() -> None:
+    """Measure, print, and write what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--seconds", type=float, default=420, help="begin no family after so many")
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--families", nargs="*", default=list(FAMILIES), choices=list(FAMILIES))
+    parser.add_argument("--quick", action="store_true", help="two repeats, small views")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    side, repeats = (128, 2) if args.quick else (args.side, args.repeats)
+    start, rows, left_out = time.monotonic(), list[Found](), list[str]()
+    for family in args.families:
+        if time.monotonic() - start > args.seconds:
+            left_out.append(family)
+            continue
+        row = measure(family, args.device, side, repeats)
+        rows.append(row)
+        goals = {
+            f"parity {row.prob_differs:.1e}": row.prob_differs <= PARITY,
+            f"masks {100 * row.mask_differs:.2f} %": row.mask_differs <= MASKS,
+            f"{row.planes_s} planes/s": row.planes_s >= PLANES_S,
+            f"{row.left_mb} MB left": row.left_mb <= 1,
+        }
+        told = ", ".join(f"{name}{'' if met else ' (!)'}" for name, met in goals.items())
+        print(f"{family} {row.precision}: click {row.click_ms} ms, {told}", flush=True)
+    clicks = whole_clicks(args.device, 2 if args.quick else repeats)
+    full = on_a_full_card(args.device)
+    print(f"bundled, whole clicks in ms: {clicks}")
+    for one in full:
+        print(f"full card, {one['left_mb']} MB left: {one['told']}")
+    if left_out:
+        print(f"left out, the time was over: {', '.join(left_out)}")
+    if args.json is not None:
+        name = torch.cuda.get_device_name() if args.device.startswith("cuda") else args.device
+        outcome = {
+            "device": name, "torch": torch.__version__, "side_px": side,
+            "families": [asdict(row) for row in rows], "whole_clicks_ms": clicks,
+            "full_card": full, "left_out": left_out,
+        }  # fmt: skip
+        args.json.write_text(json.dumps(outcome, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""One command for every image of a folder or a pattern."""
+
+import argparse
+import copy
+import glob
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from napari_intseg.errors import DataError, FileError, IntSegError
+from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
+
+FAILED, INTERRUPTED = 1, 130
+LABELS = "_labels"
+"""What `batch`, `start` and `more` add to an image's name."""
+
+
+def stem_of(path: Path) -> str:
+    """Return a file's name without its known ending."""
+    ending = ending_of(Path(path.name)) or ""
+    return path.name[: len(path.name) - len(ending)] if ending else path.name
+
+
+def labels_name(image: Path, form: str | None = None) -> str:
+    """Return the name of an image's labels: in the image's own format if that can be written."""
+    ending = ending_of(Path(image.name)) or ""
+    if form is None:
+        form = ending if ending in WRITABLE else ".png"
+        if KINDS.get(ending) == "dicom" or not ending:
+            form = ".nii.gz"
+    return f"{stem_of(image)}{LABELS}{form}"
+
+
+def images_of(given: Path) -> list[Path]:
+    """Return the images that a path or a pattern names, sorted.
+
+    A folder without an image that has a known name, or with DICOM files alone, is an image itself.
+
+    Raises
+    ------
+    FileError
+        If there is nothing of that name and it is no pattern.
+    """
+    if given.exists():
+        return _images_in(given)
+    if not glob.has_magic(str(given)):
+        raise FileError(
+            f"input is missing: expected an image, a folder or a pattern, got {str(given)!r}. "
+            "Check the name."
+        )
+    found = [Path(one) for one in sorted(glob.glob(str(given), recursive=True))]  # noqa: PTH207
+    return [one for one in found if one.is_dir() or ending_of(one) in READABLE]
+
+
+def is_many(given: Path) -> bool:
+    """Whether a path is a pattern, or a folder of images."""
+    if not given.exists():
+        return glob.has_magic(str(given))
+    return given.is_dir() and _images_in(given) != [given]
+
+
+def run_each(
+    args: argparse.Namespace,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    of: str,
+    beside: Sequence[str] = (),
+    name: Callable[[Path], str],
+) -> int:
+    """Run a command once for each image; one that fails is told and does not end the others.
+
+    Parameters
+    ----------
+    args : Namespace
+        Its `output` is a folder, made if need be.
+    run : callable
+        The command for one image.
+    of : str
+        The argument that names the images.
+    beside : sequence of str
+        Arguments that may be folders, too, with a file for each image: of its name, with
+        ``_labels`` more or less.
+    name : callable
+        Gives the name of what is written for an image.
+
+    Returns
+    -------
+    int
+        0; 1 if some failed; 130 when interrupted.
+
+    Raises
+    ------
+    DataError, FileError
+        Before anything is done: if there is no image, the output is a file, or two images would be
+        written to one.
+    """
+    images = images_of(getattr(args, of))
+    targets = _targets(args, images, name)
+    failed = 0
+    for image, target in zip(images, targets, strict=True):
+        own = copy.copy(args)
+        setattr(own, of, image)
+        own.output, own.quiet = target, True
+        try:
+            for other in beside:
+                given = getattr(args, other)
+                if given is not None and given.is_dir():
+                    setattr(own, other, _beside(given, image))
+            outcome = run(own)
+        except IntSegError as err:
+            failed += 1
+            print(f"{image}: failed: {' '.join(str(err).split())}", file=sys.stderr)
+            continue
+        if not args.quiet:
+            print(f"{image}: wrote {target}")
+        if outcome == INTERRUPTED:
+            return INTERRUPTED
+    if not args.quiet:
+        print(f"{len(images) - failed} of {len(images)} done")
+    return FAILED if failed else 0
+
+
+def _targets(
+    args: argparse.Namespace, images: Sequence[Path], name: Callable[[Path], str]
+) -> list[Path]:
+    if not images:
+        raise DataError("nothing to do: expected images, got none of that name. Check it.")
+    if args.output.is_file() or ending_of(args.output) in WRITABLE:
+        raise FileError(
+            f"output is a file: expected a folder for {len(images)} images, got "
+            f"{str(args.output)!r}. Give the name of a folder."
+        )
+    names = [name(image) for image in images]
+    double = next((one for one in names if names.count(one) > 1), None)
+    if double is not None:
+        raise DataError(
+            f"output is there twice: expected a name of its own for each image, got {double!r} for "
+            "two. Give them one folder after the other."
+        )
+    args.output.mkdir(parents=True, exist_ok=True)
+    return [args.output / one for one in names]
+
+
+def _beside(folder: Path, image: Path) -> Path:
+    wanted = {stem_of(image), stem_of(image) + LABELS, stem_of(image).removesuffix(LABELS)}
+    found = [one for one in sorted(folder.iterdir()) if stem_of(one) in wanted and _is_image(one)]
+    if len(found) != 1:
+        raise FileError(
+            f"nothing goes with {image.name!r}: expected one file of its name in {str(folder)!r}, "
+            f"got {len(found)}. Add it."
+        )
+    return found[0]
+
+
+def _images_in(path: Path) -> list[Path]:
+    if not path.is_dir() or ending_of(path) == ".zarr":
+        return [path]
+    known = [one for one in sorted(path.iterdir()) if _is_image(one)]
+    if all(ending_of(one) == ".dcm" for one in known):
+        return [path]  # a series
+    return known
+
+
+def _is_image(path: Path) -> bool:
+    is_right = path.is_dir() if path.name.lower().endswith(".zarr") else path.is_file()
+    return is_right and not path.name.startswith(".") and ending_of(path) in READABLE

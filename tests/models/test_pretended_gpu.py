@@ -1,0 +1,74 @@
+"""What travels between a processor and a GPU, counted on one that is pretended."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cv2", reason="needs the extra 'zoo'")
+pytest.importorskip("transformers", reason="needs the extra 'sam'")
+pytest.importorskip("torch.utils.backend_registration")
+
+HELPER = Path(__file__).parents[1] / "helpers" / "pretended_gpu.py"
+STEPS = ("first", "second", "third")
+KEEPS = {  # answers that a click brings down, and bytes that it takes up for each pixel
+    "bundled": (1, 2.1),
+    "ritm-hrnet18s": (1, 2.1),
+    "simpleclick-vit-xtiny": (1, 2.3),
+    "focalclick-hrnet18s-s2": (2, 9.0),  # the window to look closer at is found on the processor
+    "sam-vit-b": (3, 3.0),  # masks, their scores, and the low-resolution logits for the next click
+    "sam-hq-vit-tiny": (3, 3.0),
+    "efficient-sam-vitt": (2, 1.0),
+    "sam2.1-tiny": (3, 3.0),
+    "ritm-hrnet18s-fbrs-b": (1, 8.1),  # both views, in float32
+    "fbrs-resnet34": (1, 8.1),
+}
+"""Adapters whose image stays on the device from click to click."""
+ANEW = ("iog", "dextr", "deepgrabcut", "fcanet", "forte")
+"""Adapters that make another picture of every question, which has to travel."""
+
+
+@pytest.fixture(scope="module")
+def counts() -> dict[str, dict]:
+    """What the helper counted, by model; it patches PyTorch, hence a process of its own."""
+    command = [sys.executable, str(HELPER), *KEEPS, *ANEW]
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
+    lines = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    if not lines and "_setup_privateuseone" in ran.stderr:
+        pytest.skip("this PyTorch cannot pretend a device")
+    assert lines, ran.stderr
+    return {one["model"]: one for one in lines}
+
+
+@pytest.mark.parametrize("name", [*KEEPS, *ANEW])
+def test_everything_is_on_the_device_and_nothing_waits_within_a_click(counts, name):
+    found = counts[name]
+    assert "error" not in found, found
+    for step in STEPS:
+        assert found[step]["waits"] == 0, (step, found[step])
+    assert found["prepare"]["waits"] == 0
+
+
+@pytest.mark.parametrize("name", KEEPS)
+def test_an_image_travels_once_and_the_answer_comes_down_once(counts, name):
+    found, (answers, up_a_pixel) = counts[name], KEEPS[name]
+    together = found["prepare"]["up_bytes"] + found["first"]["up_bytes"]
+    for step in ("second", "third"):
+        assert found[step]["up_bytes"] <= up_a_pixel * found["pixels"], found[step]
+        assert found[step]["up_bytes"] < together, "the image would be among it"
+    assert found["second"] == found["third"]
+    for step in STEPS:
+        assert found[step]["down"] <= answers, found[step]
+
+
+@pytest.mark.parametrize("name", KEEPS)
+def test_main_memory_and_the_devices_are_counted_apart_and_the_devices_is_given_back(counts, name):
+    found = counts[name]
+    assert found["device_nbytes"] > 0
+    # the bundled network's maps are there alone; of others the processor has a copy to begin again
+    assert (found["nbytes"] == 0) == (name == "bundled")
+    assert found["left"] == 0
