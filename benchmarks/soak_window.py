@@ -415,6 +415,11 @@ class Soak:
         if len(self.viewer.layers) < MOST_LAYERS:
             layer = self.layer()
             copied, state, kind = layer.as_layer_data_tuple()
+            # napari 0.9.2 lets both share a colour map, and with it the number that is selected:
+            # where one has no room for the other's, it fails
+            state = (
+                {**state, "colormap": deepcopy(state["colormap"])} if "colormap" in state else state
+            )
             self.viewer.add_layer(
                 Layer.create(deepcopy(copied), {**state, "name": f"{layer.name} copy"}, kind)
             )

@@ -50,6 +50,20 @@ def test_hidden_points_may_be_replaced_by_fewer(window, picture):
     breathe()
 
 
+def test_hidden_labels_take_a_number_beyond_their_type(window, picture):
+    window.viewer.add_image(picture)
+    window.press(Qt.Key.Key_N)
+    labels = window.controller.image_controller.labels
+    labels.visible = False
+    window.controller.select_object(70_000)
+    labels.data = np.array(labels.data)  # napari draws its colours anew, as after a change of axes
+    assert labels.selected_label == 70_000
+    labels.visible = True
+    window.click((50, 60))
+    window.settle()
+    assert labels.data[50, 60] == 70_000
+
+
 def test_mouse_clicks_become_a_mask(window, picture):
     window.viewer.add_image(picture)
     window.widget.action_panel.new.click()

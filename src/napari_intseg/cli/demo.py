@@ -20,12 +20,9 @@ from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
-from napari_intseg.session.session import Session
 
 if TYPE_CHECKING:
-    from napari_intseg.core.prompts import Click
     from napari_intseg.core.segmenter import Segmenter
-    from napari_intseg.core.volume import Plane, Volume
     from napari_intseg.session.session import Session
 
 SHARED_VARIABLE = "NAPARI_INTSEG_SHARED"
@@ -181,7 +178,7 @@ def _real(folder: Path) -> VolumeCase:
 _GRID_PX = 96  # side of the coarse copy in which something bright is looked for
 
 
-def make_clicks(session: Session, case: VolumeCase, most: int) -> str:
+def make_clicks(session: "Session", case: VolumeCase, most: int) -> str:
     """Click on two planes across axis 0; return who did.
 
     Parameters
@@ -263,7 +260,7 @@ def bright_structure(data: Any) -> NDArray[np.bool_]:
     return out
 
 
-def _robot(session: Session, plane: Plane, truth: NDArray[np.bool_], most: int) -> None:
+def _robot(session: "Session", plane: Plane, truth: NDArray[np.bool_], most: int) -> None:
     from napari_intseg.evaluation.robot import RobotUser
 
     robot = RobotUser(truth.astype(np.int8))

@@ -115,6 +115,8 @@ def make_room(labels: Labels, label: int) -> bool:
     if label > LARGEST_LABEL or not is_in_memory(labels):
         return False
     labels.data = labels.data.astype(np.int32)
+    if not labels.visible:  # napari slices hidden layers later, but draws their colours at once,
+        labels.set_view_slice()  # by the type that it last sliced
     return True
 
 
