@@ -23,6 +23,7 @@ from napari_intseg.models.image_input import load_opencv, resize
 from napari_intseg.models.nets.fca_net import FcaNet
 from napari_intseg.models.runner import Runner, WithRunner
 
+# as published (Lin, Z. et al., CVPR 2020)
 SHORTER_PX = 512
 FAR_PX = 255.0
 

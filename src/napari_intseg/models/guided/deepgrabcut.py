@@ -29,6 +29,7 @@ from napari_intseg.models.image_input import load_opencv, resize
 from napari_intseg.models.nets.resnet import resize as resize_corners
 from napari_intseg.models.runner import Runner, WithRunner
 
+# as published (arXiv:1707.00243)
 SIDE_PX = 450
 FRAME = (SIDE_PX, SIDE_PX)
 

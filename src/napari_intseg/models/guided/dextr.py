@@ -29,6 +29,7 @@ from napari_intseg.models.nets.resnet import PspResNet
 from napari_intseg.models.nets.resnet import resize as resize_corners
 from napari_intseg.models.runner import Runner, WithRunner
 
+# all four as published (arXiv:1711.09081)
 SIDE_PX = 512
 PAD_PX = 50
 POINTS = 4

@@ -29,6 +29,7 @@ from napari_intseg.models.image_input import load_opencv, resize
 from napari_intseg.models.nets.iog_net import SIDE_PX, IogNet
 from napari_intseg.models.runner import Runner, WithRunner
 
+# both as published: room round the box, and how far its corners are moved out
 PAD_PX = 30
 MARGIN_PX = 10
 FRAME = (SIDE_PX, SIDE_PX)
