@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import dicom_options, view_options
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
-from napari_intseg.cli.outputs import check_report
+from napari_intseg.cli.output_forms import check_report
 from napari_intseg.errors import DataError
 
 if TYPE_CHECKING:
