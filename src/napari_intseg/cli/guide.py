@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import dicom_options, view_options
-from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
-from napari_intseg.cli.output_forms import check_report
+from napari_intseg.cli.output_forms import check_report, progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         image, _, labels = text.partition("=")
         setup = _setup(model, Path(image), args)
         with dicom_options.told():
-            examples.append((setup, read_mask(Path(labels), setup.volume)))  # type: ignore[arg-type]
+            examples.append((setup, read_mask(Path(labels), setup.volume)))
     support, rows = learn(examples), list[dict[str, Any]]()
     with (
         stop_on_interrupt() as stopped,
@@ -97,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
                         "likeness": f"{one.likeness:.3f}",
                     }
                 )  # fmt: skip
-            write_labels(target, found, setup.volume, overwrite=args.overwrite, algorithm=name)  # type: ignore[arg-type]
+            write_labels(target, found, setup.volume, overwrite=args.overwrite, algorithm=name)
             show(done + 1, len(images))
     _write_review(review, rows)
     if not args.quiet:

@@ -292,7 +292,9 @@ class Propagator:
     def _stepped(self, step: Step, plane: Plane) -> dict[Hashable, Any]:
         stretch = replace(step.stretch, earlier=None)  # nor is what it replaced kept alive
         shown = replace(propagated(self.document, step), stretch=stretch)
-        own = {PlaneKey(step.walk.label, plane): PlaneState(propagated=shown, shown=shown)}
+        own: dict[Hashable, Any] = {
+            PlaneKey(step.walk.label, plane): PlaneState(propagated=shown, shown=shown)
+        }
         # those that give way come first, so that their pixels are free
         return {**self._outdone(step.walk.label, plane, shown), **own}
 

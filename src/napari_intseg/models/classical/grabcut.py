@@ -59,7 +59,6 @@ def build(
         If OpenCV is not installed.
     """
     del weights, device, precision
-    load_opencv()
     return GrabCut(
         Traits(name, PROMPTS, zoom_in=ZOOM_IN, longer_side_px=512, uses_prev=True), iterations
     )
