@@ -37,9 +37,8 @@ from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import PUBLISHED_ZOOM_IN, Ritm
 from napari_intseg.models.sam import mobile_sam
-from napari_intseg.models.sam.adapter import SamSegmenter
 from napari_intseg.models.sam.mask_decoder import PromptedNet
-from napari_intseg.models.sam.sam import ViT
+from napari_intseg.models.sam.sam import SamSegmenter, ViT
 from napari_intseg.models.sam.sam2 import Sam2Net
 from napari_intseg.session.session import Session
 from napari_intseg.testing import phantom_image

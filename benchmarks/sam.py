@@ -18,18 +18,17 @@ import torch
 
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import Query
-from napari_intseg.models.sam import mobile_sam, sam
-from napari_intseg.models.sam.adapter import SamSegmenter
+from napari_intseg.models.nets.tiny_vit import EARLY_DIM
+from napari_intseg.models.sam import sam
 from napari_intseg.models.sam.efficient_sam import EfficientSamNet
 from napari_intseg.models.sam.mask_decoder import PromptedNet
+from napari_intseg.models.sam.sam import SamSegmenter, TinyEncoder
 from napari_intseg.models.sam.sam2 import Sam2Net
 
 
 def mobile_tiny_hq() -> torch.nn.Module:
     """Return SAM-HQ with the small encoder."""
-    encoder = mobile_sam.TinyEncoder()
-    encoder.hq = True
-    return PromptedNet(encoder, early_dim=mobile_sam.EARLY_DIM)
+    return PromptedNet(TinyEncoder(hq=True), early_dim=EARLY_DIM)
 
 
 LIMIT_MS = 60.0
@@ -41,7 +40,7 @@ ASKED = {
     "box": Prompts(box=Box(100, 120, 400, 380)),
 }
 NETS: dict[str, Callable[[], torch.nn.Module]] = {
-    "mobile-sam": lambda: PromptedNet(mobile_sam.TinyEncoder()),
+    "mobile-sam": lambda: PromptedNet(TinyEncoder()),
     "efficient-sam-vitt": lambda: EfficientSamNet("vitt"),
     "efficient-sam-vits": lambda: EfficientSamNet("vits"),
     "sam2.1-tiny": lambda: Sam2Net("tiny"),
@@ -69,7 +68,7 @@ def measure(name: str, device: str, repeat: int) -> bool:
     torch.manual_seed(0)
     net = NETS[name]().eval().requires_grad_(False)
     net.finish()  # type: ignore[operator]
-    model = SamSegmenter(net.to(device), name, device=torch.device(device))  # type: ignore[arg-type]
+    model = SamSegmenter(net.to(device), name, device=device)  # type: ignore[arg-type]
     image = np.random.default_rng(0).random((*SHAPE, 3), np.float32)
     prepared = model.prepare(image)
     embedding, _ = best_ms(lambda: model.prepare(image), 1 if device == "cpu" else 5)

@@ -150,7 +150,7 @@ def _patch_files(patch: pytest.MonkeyPatch) -> None:
     for name, read in reads.items():
         patch.setattr(here[name], "load_checkpoint", read)
     code = {"vision_encoder.pos_embed": torch.empty(1, 1, 1, SAM_SIZE["hidden_size"])}
-    for name in ("sam.sam", "sam.mobile_sam", "sam.efficient_sam", "sam.sam2"):
+    for name in ("sam.sam", "sam.efficient_sam", "sam.sam2"):
         patch.setattr(here[name], "read_weights", lambda _name, path, _rules: (dict(code), path))
     asked: list[str] = []
     load_net = here["sam.sam2"].load_net

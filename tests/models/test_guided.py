@@ -14,9 +14,9 @@ from napari_intseg.errors import MissingExtraError, WeightsError
 from napari_intseg.models.guided import deepgrabcut, dextr, iog
 from napari_intseg.models.guided.crops import bumps, cut, paste, to_bytes_range
 from napari_intseg.models.image_input import load_opencv, resize
+from napari_intseg.models.memory_saving import OnDevice
 from napari_intseg.models.nets.iog_net import IogNet
 from napari_intseg.models.registry import load_model
-from napari_intseg.models.runner import Runner
 
 
 def close(values, expected):
@@ -154,7 +154,8 @@ class TestIog:
         box, first = Box(10, 10, 40, 50), Click(25.0, 30.0)
         for refinement in (False, True):
             torch.manual_seed(0)
-            model = iog.Iog("iog", Runner(IogNet(refinement=refinement).eval(), "cpu", "float32"))
+            net = IogNet(refinement=refinement).eval()
+            model = iog.Iog("iog", OnDevice.quick(net, "cpu", "float32"))
             prepared = model.prepare(image)
             one = model.predict(Query(prepared, Prompts((first,), box=box)))
             two = model.predict(

@@ -11,7 +11,8 @@ pytest.importorskip("transformers", reason="needs the extra 'sam'")
 from napari_intseg.core.memory_limits import NOTHING, Saving
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DeviceError
-from napari_intseg.models.sam.adapter import SamSegmenter
+from napari_intseg.models.device import Precision
+from napari_intseg.models.sam.sam import SamSegmenter
 from napari_intseg.models.sam.square_frame import SquareFrame
 from napari_intseg.models.sam.weight_files import side_for
 from napari_intseg.session.embeddings import EmbeddingFiles
@@ -71,12 +72,12 @@ class Net:
 def short(
     failures: int,
     device: str = "cpu:0",
-    dtype: torch.dtype = torch.float32,
+    precision: Precision = "float32",
     error: Exception | None = None,
     stage: str = "encode",
 ) -> SamSegmenter:
     net = Net(failures, error or torch.OutOfMemoryError("CUDA out of memory"), stage)
-    net.model = SamSegmenter(net, "fake-sam", device=torch.device(device), dtype=dtype)
+    net.model = SamSegmenter(net, "fake-sam", device=device, precision=precision)
     return net.model
 
 
@@ -105,7 +106,7 @@ def test_each_step_is_taken_in_turn_told_and_kept(stage: str, failures: int) -> 
 
 
 def test_half_precision_is_not_tried_twice() -> None:
-    model = short(2, dtype=torch.float16)
+    model = short(2, precision="float16")
     Session(model, bright()).click(CLICK)
     net: Any = model.net
     assert [side for _, _, side in net.tried] == [1024, 768, 512]
@@ -177,7 +178,7 @@ def test_the_decoder_computes_in_float32_whatever_the_encoder_does() -> None:
             torch.nn.Module.__init__(self)
             self.layer = torch.nn.Linear(1, 1)
 
-    model = SamSegmenter(Weighted(), "fake-sam", device=torch.device("cpu:0"))
+    model = SamSegmenter(Weighted(), "fake-sam", device="cpu:0")
     model.save_memory(Saving(half=True))
     assert model.dtype == torch.bfloat16
     assert model.net.layer.weight.dtype == torch.float32  # type: ignore[attr-defined]

@@ -20,8 +20,8 @@ from napari_intseg.models.sam.sam import find_size
 pytest.importorskip("transformers", reason="needs the extra 'sam'")
 
 from napari_intseg.models.sam import sam, sam2
-from napari_intseg.models.sam.adapter import SamSegmenter, SamState
 from napari_intseg.models.sam.keys import library_names
+from napari_intseg.models.sam.sam import SamSegmenter, SamState
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from napari_intseg.core.memory_limits import NOTHING, Saving
 from napari_intseg.core.segmenter import mask_to_logits
 from napari_intseg.errors import DeviceError
 from napari_intseg.inference.memory_ladder import memory_note, saving_of, warm_up
-from napari_intseg.models.memory_saving import OnDevice
+from napari_intseg.models.memory_saving import NetModel, OnDevice
 from napari_intseg.propagation.walk import WalkSettings, walk
 from napari_intseg.session.compare.two_answers import both_ways
 from napari_intseg.session.prefetch import prepare, to_prepare
@@ -51,16 +51,16 @@ STEPS = {  # what helps, and what is told of it
 STAGES = ("load", "prepare", "predict", "batch")
 
 
-class Tight(OnDevice):
+class Tight(NetModel):
     """A network on what stands for a GPU, where memory runs out at one stage unless it saves."""
 
     def __init__(self, inner, stage, needs, error=FULL):
         self.inner, self.stage, self.needs, self.error = inner, stage, needs, error
         self.traits = replace(inner.traits, flip=stage == "batch", embeds=True)
-        self.net = torch.nn.Conv2d(1, 1, 1)
-        self.weight = float(self.net.weight.detach()[0])
+        net = torch.nn.Conv2d(1, 1, 1)
+        self.weight = float(net.weight.detach()[0])
         # another device than "cpu" to the ladder, and the same to PyTorch
-        self.device, self.dtype = torch.device("cpu:0"), torch.float32
+        self.hosted = OnDevice(net, torch.device("cpu:0"), torch.float32)
         self.tried = []
 
     def _check(self, stage):
@@ -314,21 +314,22 @@ def test_a_network_that_finds_no_room_when_loaded_is_asked_all_the_same(bright):
             return super().to(*given, **named)
 
     model = Tight(bright(), "none", NOTHING)
-    model.net, model.device = Full(1, 1, 1), torch.device("meta")
-    model.settle()
+    own = model.hosted
+    own.net, own.device = Full(1, 1, 1), torch.device("meta")
+    own.settle()
     assert model.net.weight.device.type == "cpu"
     with pytest.raises(RuntimeError, match="out of memory"):
-        model.bring()
+        own.bring()
     model.save_memory(Saving(on_cpu=True))
-    model.bring()
+    own.bring()
     assert model.net.weight.device.type == "cpu"
 
 
 def test_settling_passes_other_errors_on(bright):
     model = Tight(bright(), "none", NOTHING)
-    model.device = torch.device("cuda:77")
+    model.hosted.device = torch.device("cuda:77")
     with pytest.raises((RuntimeError, AssertionError), match=r"(?i)cuda"):
-        model.settle()
+        model.hosted.settle()
 
 
 @pytest.mark.parametrize("stage", ["prepare", "predict"])

@@ -243,17 +243,16 @@ def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture,
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers", reason="needs the extra 'sam'")
     from napari_intseg.models import registry
-    from napari_intseg.models.sam import mobile_sam
-    from napari_intseg.models.sam.adapter import SamSegmenter
     from napari_intseg.models.sam.mask_decoder import PromptedNet
+    from napari_intseg.models.sam.sam import SamSegmenter, TinyEncoder
     from napari_intseg.models.spec import CLICKS_BOX_MASK, ModelSpec
 
     def make(name, _weights, **_options):
         torch.manual_seed(0)
-        net = PromptedNet(mobile_sam.TinyEncoder())
+        net = PromptedNet(TinyEncoder())
         net.eval().requires_grad_(False)
         net.finish()
-        return SamSegmenter(net, name, device=torch.device("cpu"))
+        return SamSegmenter(net, name, device="cpu")
 
     monkeypatch.setattr("napari_intseg.testing.make_sam", make, raising=False)
     spec = ModelSpec("napari_intseg.testing:make_sam", "A SAM", "sam", CLICKS_BOX_MASK)

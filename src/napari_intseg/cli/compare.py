@@ -50,6 +50,7 @@ examples:
       --model ritm-hrnet18s --model sam-vit-b --truth organs.nii.gz --json both.json"""
 
 FORMAT = "napari-intseg comparison 1"
+# what shells report of a program that Ctrl+C ended: 128 and the signal's number
 INTERRUPTED = 130
 
 
@@ -335,6 +336,7 @@ def _write(args: argparse.Namespace, both: "SideBySide", found: list[ComparedObj
             print(f"wrote {path}")
 
 
+# planes shown on a page, those where the two models differ most: more are scrolled past
 _MOST_PICTURES = 6
 _COLOURS = {"both": "#009e73", "only a": "#0072b2", "only b": "#e69f00"}
 _AS_PAINTED = (0, 3, 1, 2)

@@ -286,6 +286,7 @@ examples:
   napari-intseg demo
   napari-intseg demo ct.nii.gz --click 40,120,200 --click 55,118,190 --window abdomen"""
 _ROBOT_CLICKS = 6
+# besides the clicked ones, spread evenly
 _SHOWN_PLANES = 4
 
 

@@ -37,6 +37,7 @@ COMMANDS = (
 """Sub-commands, each a module of this package with `HELP`, `DESCRIPTION`, `add_arguments(parser)`
 and `run(args) -> int`; heavy imports belong into `run`. Adding one is one file and one line."""
 
+# 2 is argparse's own for wrong arguments; 130 is 128 and the number of the signal of Ctrl+C
 BAD_INPUT, INTERRUPTED = 2, 130
 
 

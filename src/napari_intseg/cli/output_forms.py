@@ -25,7 +25,9 @@ _COLOURS = np.array(
 )
 """Told apart by the colour-blind too (Okabe and Ito 2008)."""
 _POSITIVE, _NEGATIVE, _WHITE = (40, 200, 60), (230, 40, 40), (255, 255, 255)
+# of the colour over the image: the image stays readable through it
 _BLEND = 0.35
+# smaller pictures are enlarged about to this, by whole numbers, so that pixels stay square
 _SIDE_PX = 480
 
 

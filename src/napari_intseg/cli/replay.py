@@ -232,7 +232,9 @@ def _compared(labels: "Labels", path: Path, volume: "Volume") -> list[str]:
     return [f"{wrong} of {labels.size} labels are not those of {path}"] if wrong else []
 
 
+# choices of channels that are tried to find the image that a journal was about
 _MOST_MIXED = 150
+# files beside a journal that are read to find its image, at most
 _MOST_TRIED = 50
 
 

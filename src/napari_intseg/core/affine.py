@@ -12,7 +12,9 @@ from napari_intseg.errors import DataError
 
 FloatMatrix = NDArray[np.float64]
 
+# both axes that point left and to the back are turned round; feet to head stays
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# swaps (plane, row, col) and (x, y, z), which differ by their order alone
 _REVERSE = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], float)
 
 

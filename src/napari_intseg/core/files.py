@@ -172,6 +172,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 _SWAP = 2  # RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS, which are the same number
+# AT_FDCWD of Linux: paths are relative to the working directory, as for any other call
 _AT_CWD = -100
 
 

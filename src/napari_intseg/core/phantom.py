@@ -17,8 +17,10 @@ ORGANS: dict[int, str] = {
 }
 """What the labels of `ct_phantom` stand for."""
 
+# with the spacing below, a body of 200 by 336 by 336 mm
 _SHAPE = (40, 192, 192)
 _SPACING = (5.0, 1.75, 1.75)
+# Hounsfield units of air, of fat, and of soft tissue without contrast medium
 _AIR_HU, _FAT_HU, _TISSUE_HU = -1000.0, -95.0, 45.0
 _NOISE_HU = 12.0
 

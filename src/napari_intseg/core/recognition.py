@@ -15,7 +15,9 @@ _BETWEEN = (-600.0, -250.0)  # no tissue is there: only edges, and little of the
 _TISSUE = (-150.0, 200.0)  # fat at -100 to muscle, organs with contrast medium
 _LOWEST, _HIGHEST = -4096.0, 20000.0  # padding is -1024 to -3024; metal reaches 3071, or 30000
 _LEAST_AIR, _LEAST_TISSUE = 0.005, 0.02  # shares of the sample
+# no tissue, nor air, is darker: what lies below was filled in outside of the scanner's circle
 _PADDING_BELOW = -1000.0
+# of the histogram of brightness in which the background's peak is looked for
 _BINS = 128
 _BACKGROUND_SHARE = 0.25
 """An image has a background if so much of it is darker than where its histogram bends."""

@@ -11,6 +11,7 @@ from napari_intseg.core.affine import FloatMatrix, check_affine, from_spacing, s
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import DataError
 
+# RGB, and RGB with transparency
 _COLOUR_SIZES = (3, 4)
 
 

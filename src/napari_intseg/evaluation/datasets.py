@@ -100,6 +100,7 @@ def _voc_pairs(folder: str) -> Pairs:
     return pairs
 
 
+# 128 is the band along the outline that the set's authors left undecided
 _GRABCUT = MaskRules("binary", ignore=(128,), above=128)
 
 LAYOUTS: dict[str, Layout] = {
@@ -153,6 +154,7 @@ ALIASES = {
 }
 
 
+# folders below the one that is named, in which a data set is looked for
 _DEPTH = 3
 
 

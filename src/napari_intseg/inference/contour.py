@@ -14,6 +14,7 @@ from napari_intseg.errors import DataError
 Points = NDArray[np.float64]
 
 TOLERANCE_PX = 1.0
+# vertices of a polygon that holds an area
 _LEAST = 3
 _WORTH_KEEPING = 0.75  # a polygon that would lose more of its area is traced more closely
 

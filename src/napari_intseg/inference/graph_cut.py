@@ -25,6 +25,7 @@ from napari_intseg.inference.patch import Patch, bounding_box
 
 Counts = NDArray[np.intp]
 
+# from a pixel to half of its eight neighbours; the other half are steps of theirs
 _STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _LARGEST_FLOW = 1.5e9  # the solver counts in 32 bits
 # the band of a contour in a slice of 1024 x 1024 takes SciPy half a second; only contours of
@@ -274,6 +275,7 @@ def _put(patch: Patch, rows: slice, cols: slice, logits: FloatArray) -> Patch:
     return replace(patch, logits=out)
 
 
+# parts that touch at a corner are one
 _TOUCHING = np.ones((3, 3), bool)
 
 

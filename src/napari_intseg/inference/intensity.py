@@ -16,8 +16,11 @@ Colour = tuple[float, float, float]
 
 _GREY: Colour = (1.0, 1.0, 1.0)
 _RGB: tuple[Colour, ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+# statistics of a stack are read from so many planes, spread evenly: reading all would take long
 _SAMPLE_PLANES = 9
+# and of each so many samples along a side
 _SAMPLE_SIDE = 256
+# a larger slice is sampled in windows: with a step, all of a compressed file would be read
 _STRIDED_SIDE = 4096
 _STEADY = 0.5
 """A stack is shown as one while the range of most of its slices is so much of the stack's."""

@@ -130,6 +130,7 @@ def bounding_box(mask: BoolArray) -> tuple[int, int, int, int] | None:
 
 
 _STEP = 0.125  # of logits; a probability is then right to 0.04 at worst
+# so that a step fits in a byte with a sign
 _MOST = 127
 
 

@@ -116,8 +116,11 @@ SOFTENED = 2.0
 """A rectangle shrunk more than that keeps its noise: all of it would have to be read and blurred,
 which takes longer than the model's answer."""
 
+# a rectangle larger than this is read with a step: as float RGB it would take 768 MB
 _EXACT_PX = 64_000_000
+# read at once: 32 MB of a grey block in float32
 _BLOCK_PX = 8_000_000
+# an answer is kept for a larger rectangle only where there may be an object: it takes 64 MB
 _WHOLE_PX = 16_000_000
 _LIKELY = -4.6  # a probability of 1 %
 

@@ -9,6 +9,7 @@ from napari_intseg.inference.view import View, longer_side
 
 Box = tuple[int, int, int, int]
 
+# a slice up to this side is seen whole: see `overview`
 _MOST_PX = 4096
 _LEAST_PX = 32  # fewer pixels show nothing round an object
 _LEAST_OF_VIEW = 1.5

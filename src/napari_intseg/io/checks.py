@@ -15,6 +15,7 @@ _BZIP2_RATIO = 1 << 17
 _TEXT_RATIO = 8
 """A digit and a space may stand for a number of 16 bytes."""
 
+# of a packed file, to see what its compression can make of it
 _HEADER_BYTES = 1 << 22
 
 

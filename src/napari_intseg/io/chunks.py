@@ -10,6 +10,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.io.checks import lazy_extra
 
+# dask makes a task of each
 _MOST_ALONG_AXIS = 1 << 20
 _MOST_PIECES = 1 << 17
 """Of a dask array: its graph has an entry for each, and 10 million of them take a minute."""

@@ -26,10 +26,12 @@ _MOST_STEPS = 16
 """Links that lead to links, and virtual datasets of virtual datasets."""
 
 _THIS_FILE = "."
+# what a filter may add to a piece: headers and checksums
 _SPARE_BYTES = 1 << 16
 _INFLATED_BYTES = 1 << 28
 """What a piece may become before it is looked at more closely."""
 
+# the number of this filter in HDF5's list of filters
 _DEFLATE = 1
 
 
@@ -178,6 +180,7 @@ ENDINGS = (".h5", ".hdf5", ".hdf")
 EAGER_BYTES = 2**26
 AFFINE, UNIT, AXES, STEP = "affine_lps_mm", "unit", "axes", "time_step_s"
 _MICRONS = "element_size_um"
+# names that a message lists
 _MANY = 20
 
 

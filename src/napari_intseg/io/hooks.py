@@ -27,6 +27,7 @@ from napari_intseg.io.write import write_array, write_labels
 KEY = "napari_intseg"
 """Under this key a layer's metadata keep its file's own words, for labels to be written like it."""
 
+# of the largest entry: so far rounding goes
 _SAME = 1e-6
 
 
@@ -191,11 +192,13 @@ AUTOMATIC = "napari-intseg automatic limits"
 """Key of a layer's metadata: contrast limits that nobody has chosen."""
 
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
+# files of a folder that are looked at to see whether it is a series
 _LOOKED_AT = 200
 _JPEG = (".jpg", ".jpeg")
 _MOST_LAYERS = 1000
 """Channels of a file: spectral cameras have some hundreds, and napari takes a minute for those."""
 
+# of the middle of an image, from which its contrast limits are taken
 _SAMPLE_PX = 512
 _PERCENTILES = (0.1, 99.9)
 

@@ -20,6 +20,7 @@ from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.output_check import check_apart, files_of
 from napari_intseg.io.source import FileVolume
 
+# rows of distances that are held at once: the hull of a large object has thousands of corners
 _BLOCK = 1000
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
 

@@ -14,11 +14,15 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix, index_reversed, lps_to_ras, spacing_of
 from napari_intseg.errors import FileError
 
+# of NIfTI-1; the format's own definition, nifti1.h, as all numbers below
 HEADER_BYTES = 348
+# NIFTI_INTENT_LABEL
 LABELS_INTENT = 1002
+# NIFTI_UNITS_METER, _MM and _MICRON
 _UNITS_MM = {1: 1e3, 2: 1.0, 3: 1e-3}
 _IN_SECONDS = 8
 _MICRON, _SECONDS = 3, {_IN_SECONDS: 1.0, 16: 1e-3, 24: 1e-6}
+# where they begin in the header
 _CODES, _SROWS, _PIXDIM = 252, 280, 76
 _LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
     348: {
@@ -34,6 +38,7 @@ _LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
 }  # fmt: skip
 """Where NIfTI-1 and NIfTI-2 hold their fields, by the length of the header."""
 
+# sizes are 16-bit integers with a sign
 _LONGEST, _MAGIC_AT, _HEADER_AND_MORE = 32767, 344, 352
 _TOLD_PX = 0.5
 """So many voxels apart the two forms of a header may place one before it is told."""
@@ -284,6 +289,7 @@ def _opener(path: Path) -> Any:
     return gzip.open if path.name.lower().endswith(".gz") else open
 
 
+# of the headers of NIfTI-1 and NIfTI-2
 _BYTES_1, _BYTES_2 = 348, 540
 _SINGLE = {_BYTES_1: (b"n+1\0", 344, "f", 108), _BYTES_2: (b"n+2\0", 4, "q", 168)}
 """By size of header: the mark of a file that holds its voxels, where it and their place stand."""

@@ -269,9 +269,12 @@ def member(node: Any, name: str, path: Path) -> Any:
 
 
 VERSIONS = ("0.4", "0.5")
+# 1 or 4 million values: some MB unpacked
 _CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}
+# halving ends with a level of this longer side
 _SMALLEST_PX = 256
 _UNITS = {"mm": "millimeter", "µm": "micrometer", "pixel": ""}
+# an affine so near to plain spacing differs by rounding alone
 _FLAT_MM = 1e-6
 
 

@@ -9,6 +9,7 @@ from napari_intseg.io.dicom.header import looks_like_dicom, quiet
 from napari_intseg.io.source import FileVolume
 
 _RESULTS = ("SEG", "RTSTRUCT")
+# of a file that names its data in another one, such as .mhd
 _HEADER_BYTES = 1 << 20
 _HEADERS = (".mhd", ".nhdr")
 _NUMBER = re.compile(r"%0?\d*d")

@@ -31,6 +31,7 @@ _MOST_SCANS = 100
 _JPEG_RATIO = 1024
 """Pixels a byte: a block of 64 takes a bit at least, and colours are coarser than brightness."""
 
+# of a PNG before its pixels; each is a few bytes, so a file could hold millions
 _MOST_CHUNKS = 100_000
 _JPEG_HEADS = 1 << 24
 """Bytes before the pixels of a JPEG, as far as they are looked at: colour profiles, thumbnails."""
@@ -119,6 +120,7 @@ def _check_jpeg(path: Path) -> None:
 
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+# bytes of a PNG's header chunk, which comes first (PNG specification, 11.2.2)
 _DEPTH_AT, _KIND_AT = 24, 25
 _COLOURS = (2, 4, 6)  # of the kinds of PNG: RGB, grey with opacity, RGB with opacity
 

@@ -17,6 +17,7 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.origin import DicomOrigin
 
+# length of the header, which stands in its first four bytes
 _NIFTI1_BYTES = 348
 _CHUNK_BYTES = 1 << 22
 _SPARE_BYTES = 1 << 26

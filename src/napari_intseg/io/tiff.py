@@ -30,6 +30,7 @@ from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpend
 from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit
 
+# ResolutionUnit of TIFF 6.0
 _TIFF_UNITS = {2: "inch", 3: "cm"}
 _NOT_CALIBRATED = 72
 """Dots an inch that programs state where nothing is known; ImageJ takes them for that, too
@@ -176,7 +177,9 @@ def _imagej_channels(about: dict[str, Any]) -> tuple[Channel, ...]:
 
 
 _MOST_TAGS = 4096
+# the tag of a page's smaller copies
 _SUB_IFDS = 330
+# LONG, IFD, LONG8 and IFD8: kinds of numbers that may point to a page
 _POINTER_BYTES = {4: 4, 13: 4, 16: 8, 18: 8}
 _INDEX = "NDTiff.index"
 _RATIOS = {5: 4096, 8: DEFLATE_RATIO, 32773: 128, 32946: DEFLATE_RATIO, 50013: DEFLATE_RATIO}
@@ -328,6 +331,7 @@ def _members(file: tifffile.TiffFile, path: Path) -> list[Path]:
 
 LAZY_BYTES = 2**29
 _IMAGEJ_LIMIT_BYTES = 2**31
+# cyan, magenta, yellow, black
 _INKS = 4
 _LISTED = 3
 """So many names are listed in what is told."""

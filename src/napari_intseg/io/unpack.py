@@ -10,13 +10,17 @@ from typing import Any
 _HARMLESS_BYTES = 1 << 26
 """What may be unpacked without a look: 64 MB, of deflated bytes fewer than 64 kB."""
 
+# the most that deflate makes of a byte, 1032 by its format, with room for headers
 _DEFLATE_RATIO = 1040
 _STEP_BYTES = 1 << 20
 _MEMORY_BYTES = 1 << 28
 """Of an LZMA dictionary: the highest preset takes 65 MB."""
 
+# RFC 8878, 3.1.1: how a frame begins, and the most that a block becomes
 _ZSTD_MAGIC, _ZSTD_BLOCK = 0xFD2FB528, 1 << 17
+# bytes of the content's size by the two bits of its flag (RFC 8878, 3.1.1.1.1)
 _FCS_BYTES = {0: 0, 1: 2, 2: 4, 3: 8}
+# bytes of the dictionary's number, by its two bits
 _DICT_BYTES = (0, 1, 2, 4)
 
 

@@ -36,6 +36,7 @@ MOST_METADATA_BYTES = 1 << 26
 LARGEST_CHUNK_BYTES = 1 << 31
 """Of a piece, unpacked: what Blosc can hold."""
 
+# what a codec may add: headers and checksums
 _SPARE_BYTES = 1 << 16
 METADATA = (".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json")
 _NUMBERS = "buif"

@@ -36,7 +36,10 @@ from napari_intseg.models.ritm import build_exact
 class Trainable(Protocol):
     """A click model whose logits have a gradient in the weights of `net`, e.g. a `Ritm`."""
 
-    device: torch.device
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
 
     @property
     def net(self) -> nn.Module:

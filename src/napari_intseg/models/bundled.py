@@ -23,7 +23,7 @@ from napari_intseg.models.device import (
     memory_guard,
     upload,
 )
-from napari_intseg.models.memory_saving import OnDevice
+from napari_intseg.models.memory_saving import NetModel, OnDevice
 from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
 from napari_intseg.models.nets.whole_net import WholeNet
 from napari_intseg.models.networks import NETWORKS, Network, network_of
@@ -148,7 +148,7 @@ def read_traits(name: str, metadata: Any) -> Traits:
     )
 
 
-class Bundled(OnDevice):
+class Bundled(NetModel):
     """A click pyramid as a `Segmenter` that answers several queries in one pass.
 
     Parameters
@@ -161,8 +161,6 @@ class Bundled(OnDevice):
         See `build`.
     """
 
-    net: "ClickPyramid | WholeNet"
-
     def __init__(
         self,
         traits: Traits,
@@ -171,18 +169,13 @@ class Bundled(OnDevice):
         device: str = "auto",
         precision: Precision = "auto",
     ) -> None:
-        self.device = choose_device(device)
-        self.dtype = choose_precision(precision, self.device, half_on_cpu=True)
-        self._traits = traits
+        chosen = choose_device(device)
+        dtype = choose_precision(precision, chosen, half_on_cpu=True)
+        self.traits = traits
         self._made: WeakSet[Prepared] = WeakSet()
         net = net.eval().fold()
-        self.net = net.to(self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.settle()
-
-    @property
-    def traits(self) -> Traits:
-        """How it wants to be used."""
-        return self._traits
+        net = net.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.hosted = OnDevice(net, chosen, dtype)
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Encode a view.
@@ -198,13 +191,14 @@ class Bundled(OnDevice):
             If the device runs out of memory.
         """
         h, w = image.shape[:2]
-        with memory_guard(self.device), torch.inference_mode():
-            self.bring()
-            values = upload(spread_narrow(image), self.device, self.dtype).permute(2, 0, 1)[None]
+        with memory_guard(self.hosted.device), torch.inference_mode():
+            self.hosted.bring()
+            spread = upload(spread_narrow(image), self.hosted.device, self.hosted.dtype)
+            values = spread.permute(2, 0, 1)[None]
             padded = F.pad(values, (0, -w % STRIDE, 0, -h % STRIDE), value=0.5)
-            kept = self.net.encode(padded.contiguous(memory_format=torch.channels_last))
+            kept = self.hosted.net.encode(padded.contiguous(memory_format=torch.channels_last))
         nbytes = sum(one.element_size() * one.nelement() for one in kept)
-        there = self.device_bytes(nbytes)
+        there = self.hosted.device_bytes(nbytes)
         prepared = Prepared((h, w), Maps(kept), nbytes - there, there)
         self._made.add(prepared)
         return prepared
@@ -228,26 +222,26 @@ class Bundled(OnDevice):
             If the device runs out of memory.
         """
         h, w = queries[0].prepared.shape
-        with memory_guard(self.device), torch.inference_mode():
-            self.bring()
+        with memory_guard(self.hosted.device), torch.inference_mode():
+            self.hosted.bring()
             for query in queries:
-                query.prepared.payload.move(self.device)
+                query.prepared.payload.move(self.hosted.device)
             kept = _stack([query.prepared.payload.tensors for query in queries])
-            clicks = upload(pack_clicks([q.prompts.clicks for q in queries]), self.device)
+            clicks = upload(pack_clicks([q.prompts.clicks for q in queries]), self.hosted.device)
             prev = F.pad(self._before(queries), (0, -w % STRIDE, 0, -h % STRIDE))
-            logits = self.net.answer(kept, clicks, prev)
-            found = download(logits[:, 0, :h, :w], exact=self.dtype == torch.float32)
+            logits = self.hosted.net.answer(kept, clicks, prev)
+            found = download(logits[:, 0, :h, :w], exact=self.hosted.dtype == torch.float32)
         return [Answer(np.ascontiguousarray(one)) for one in found]
 
     def _before(self, queries: Sequence[Query]) -> Tensor:
         """Return the previous probabilities, (B, 1, H, W)."""
         if all(query.prev_logits is None for query in queries):
             shape = (len(queries), 1, *queries[0].prepared.shape)
-            return torch.zeros(shape, device=self.device)
+            return torch.zeros(shape, device=self.hosted.device)
         logits = np.stack([_prev(query) for query in queries])
         # what the network computes in is fine enough to travel in
-        dtype = None if self.device.type == "cpu" else self.dtype
-        return upload(logits, self.device, dtype).float().sigmoid()
+        dtype = None if self.hosted.device.type == "cpu" else self.hosted.dtype
+        return upload(logits, self.hosted.device, dtype).float().sigmoid()
 
     def warm_up(self, shape: tuple[int, int] = (TARGET_PX, TARGET_PX)) -> None:
         """Answer once on an empty image, in the thread that will predict."""

@@ -21,6 +21,7 @@ MOST_DEEP = 100
 they lie. A few bytes can refer to one another 2^60 times; comparing or printing such a value never
 ends. Published checkpoints lie 15 deep."""
 
+# tensors are stored apart: what is pickled is names and shapes
 _MOST_PICKLE_BYTES = 1 << 28
 _EXPANDED = 1 << 24  # values of a tensor that shares fewer: a mask or an index, not weights
 _PICKLES = 5  # of a file from before torch 1.6: magic number, protocol, system, values, keys

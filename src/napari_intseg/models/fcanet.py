@@ -19,10 +19,11 @@ from napari_intseg.models.checkpoint import load_checkpoint, load_strict, requir
 from napari_intseg.models.device import Precision
 from napari_intseg.models.guided.crops import answer, empty_answer
 from napari_intseg.models.guided.dextr import prepare_bytes
-from napari_intseg.models.image_input import load_opencv, resize
+from napari_intseg.models.image_input import resize
+from napari_intseg.models.memory_saving import NetModel, OnDevice
 from napari_intseg.models.nets.fca_net import FcaNet
-from napari_intseg.models.runner import Runner, WithRunner
 
+# as published (Lin, Z. et al., CVPR 2020)
 SHORTER_PX = 512
 FAR_PX = 255.0
 
@@ -46,32 +47,24 @@ def build(
     ------
     WeightsError
         If the checkpoint is missing, damaged, foreign or unsafe.
-    MissingExtraError
-        If OpenCV is not installed.
     """
-    load_opencv()
     path = required(weights, name)
     loaded = load_checkpoint(path)
     is_res2net = isinstance(loaded, dict) and "backbone_pre.conv1.0.weight" in loaded
     net = FcaNet("res2net" if is_res2net else "resnet")
     load_strict(net, loaded, path)
-    return FcaNetModel(name, Runner(net, device, precision), connected=connected)
+    return FcaNetModel(name, OnDevice.quick(net, device, precision), connected=connected)
 
 
-class FcaNetModel(WithRunner):
+class FcaNetModel(NetModel):
     """Clicks, the first of which is positive; the slice is seen with a shorter side of 512."""
 
     saves_by_views = False  # the network sees one size
 
-    def __init__(self, name: str, run: Runner, *, connected: bool = True) -> None:
-        self._run = run
+    def __init__(self, name: str, hosted: OnDevice, *, connected: bool = True) -> None:
+        self.hosted = hosted
         self.connected = connected
-        self._traits = Traits(name)
-
-    @property
-    def traits(self) -> Traits:
-        """How it wants to be used."""
-        return self._traits
+        self.traits = Traits(name)
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Resize the image, as bytes."""
@@ -92,7 +85,7 @@ class FcaNetModel(WithRunner):
         maps = [distances(group, shape, resized.shape[:2]) for group in groups]
         prob = resize(self.probability(resized, maps), shape, "bilinear")
         if self.connected:
-            prob[(prob > self._traits.threshold) & ~clicked_parts(prob > 0.5, clicks)] = 0
+            prob[(prob > self.traits.threshold) & ~clicked_parts(prob > 0.5, clicks)] = 0
         return answer(prob)
 
     def logits(self, resized: FloatArray, maps: Sequence[FloatArray]) -> FloatArray:
@@ -103,7 +96,7 @@ class FcaNetModel(WithRunner):
             out: Tensor = net(x[:, :3], x[:, 3:])
             return out
 
-        logits: FloatArray = self._run(x, forward)[0]
+        logits: FloatArray = self.hosted.run(x, forward)[0]
         return logits
 
     def probability(self, resized: FloatArray, maps: Sequence[FloatArray]) -> FloatArray:

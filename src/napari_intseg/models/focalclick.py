@@ -39,7 +39,7 @@ from napari_intseg.models.device import (
 )
 from napari_intseg.models.focalclick_crop import Window, focus_crop
 from napari_intseg.models.fold import quicken
-from napari_intseg.models.memory_saving import OnDevice
+from napari_intseg.models.memory_saving import NetModel, OnDevice, cast_layers
 from napari_intseg.models.nets.click_net import enlarge
 from napari_intseg.models.nets.focal_click import (
     Coarse,
@@ -198,7 +198,7 @@ def build(
     )
 
 
-class FocalClick(OnDevice):
+class FocalClick(NetModel):
     """A coarse network and its refiner, as a `Segmenter`.
 
     The engine's zoom-in is the target crop. On it, the coarse answer says what the last click
@@ -220,8 +220,6 @@ class FocalClick(OnDevice):
     pixels of the view.
     """
 
-    net: FocalClickNet
-
     def __init__(
         self,
         traits: Traits,
@@ -232,19 +230,14 @@ class FocalClick(OnDevice):
         infer_size_px: int = 256,
         focus_expansion: float = 1.4,
     ) -> None:
-        self.device = choose_device(device)
-        self.dtype = choose_precision(precision, self.device)
-        self.net = quicken(net)
-        self.cast(self.dtype)
-        self.settle()
+        chosen = choose_device(device)
+        dtype = choose_precision(precision, chosen)
+        quick = quicken(net)
+        cast_layers(quick, dtype)
+        self.hosted = OnDevice(quick, chosen, dtype, cast=cast_layers)
         self.infer_size_px = infer_size_px
         self.focus_expansion = focus_expansion
-        self._traits = traits
-
-    @property
-    def traits(self) -> Traits:
-        """How it wants to be used."""
-        return self._traits
+        self.traits = traits
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Keep the image, whole and at the size that the coarse network sees, in main memory.
@@ -258,13 +251,13 @@ class FocalClick(OnDevice):
         side = self.infer_size_px
         small = enlarge(whole, (side, side))
         shape, nbytes = (image.shape[0], image.shape[1]), whole.nbytes + small.nbytes
-        return Prepared(shape, _Images(whole, small), nbytes, self.device_bytes(nbytes))
+        return Prepared(shape, _Images(whole, small), nbytes, self.hosted.device_bytes(nbytes))
 
     def _images(self, prepared: Prepared) -> "_Images":
         """Return them on the device, uploaded by the first question."""
         kept: _Images = prepared.payload
-        return self.on_device(
-            prepared, lambda: _Images(*(upload(one.numpy(), self.device) for one in kept))
+        return self.hosted.on_device(
+            prepared, lambda: _Images(*(upload(one.numpy(), self.hosted.device) for one in kept))
         )
 
     def predict(self, query: Query) -> Answer:
@@ -275,16 +268,16 @@ class FocalClick(OnDevice):
         DeviceError
             If the device runs out of memory.
         """
-        exact = self.dtype == torch.float32
+        exact = self.hosted.dtype == torch.float32
         with (
-            memory_guard(self.device),
+            memory_guard(self.hosted.device),
             torch.inference_mode(),
             convolutions(tf32=not exact),
         ):
             return self._answer(query)
 
     def _answer(self, query: Query) -> Answer:
-        self.bring()
+        self.hosted.bring()
         images = self._images(query.prepared)
         shape, clicks = query.prepared.shape, query.prompts.clicks
         before = _logits_before(query)
@@ -313,7 +306,7 @@ class FocalClick(OnDevice):
         points = self._points(clicks, (0, shape[0], 0, shape[1]))
         prev = enlarge(before.sigmoid(), (side, side))
         image = image.contiguous(memory_format=torch.channels_last)
-        coarse: Coarse = self.net(image, points, upload(prev.numpy(), self.device))
+        coarse: Coarse = self.hosted.net(image, points, upload(prev.numpy(), self.hosted.device))
         return coarse
 
     def _fine(
@@ -336,11 +329,11 @@ class FocalClick(OnDevice):
             min(row1 * side / shape[0], side),
         )
         points = self._points(clicks, window)
-        refined = self.net.refine(crop, points, coarse.features, coarse.logits, box)
+        refined = self.hosted.net.refine(crop, points, coarse.features, coarse.logits, box)
         back = F.interpolate(
             refined.logits, (row1 - row0, col1 - col0), mode="bilinear", align_corners=True
         )
-        return download(back[0, 0], exact=self.dtype == torch.float32)
+        return download(back[0, 0], exact=self.hosted.dtype == torch.float32)
 
     def _points(self, clicks: Sequence[Click], window: Window) -> Tensor:
         """Return all clicks in pixels of a window that is resized to the networks' input."""
@@ -349,7 +342,7 @@ class FocalClick(OnDevice):
         moved = [
             Click((c.row - row0) * per_row, (c.col - col0) * per_col, c.positive) for c in clicks
         ]
-        return upload(pack_clicks([moved]), self.device)
+        return upload(pack_clicks([moved]), self.hosted.device)
 
     def warm_up(self, shape: tuple[int, int] = (400, 400)) -> None:
         """Answer once on an empty image, in the thread that will predict.
@@ -361,11 +354,6 @@ class FocalClick(OnDevice):
         """
         centre = Prompts((Click(shape[0] / 2, shape[1] / 2),))
         self.predict(Query(self.prepare(np.zeros((*shape, 3), np.float32)), centre))
-
-    def cast(self, dtype: torch.dtype) -> None:
-        """Have the layers in a number format."""
-        for child in self.net.children():  # settings on the network itself stay float32
-            child.to(dtype)
 
 
 class _Images(NamedTuple):

@@ -28,10 +28,10 @@ from napari_intseg.core.segmenter import (
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
 from napari_intseg.models.fcanet import clicked_parts
-from napari_intseg.models.image_input import load_opencv, resize
+from napari_intseg.models.image_input import resize
+from napari_intseg.models.memory_saving import NetModel, OnDevice
 from napari_intseg.models.nets.click_net import IMAGENET_MEAN, IMAGENET_STD
 from napari_intseg.models.nets.forte_net import ForteNet
-from napari_intseg.models.runner import Runner, WithRunner
 
 STEP_PX = 32
 """Both sides of what the network sees are multiples of it."""
@@ -51,27 +51,19 @@ def build(
     ------
     WeightsError
         If the checkpoint is missing, damaged, foreign or unsafe.
-    MissingExtraError
-        If OpenCV is not installed.
     """
-    load_opencv()
     path = required(weights, name)
     net = ForteNet()
     load_strict(net, load_checkpoint(path), path)
-    return Forte(name, Runner(net, device, precision))
+    return Forte(name, OnDevice.quick(net, device, precision))
 
 
-class Forte(WithRunner):
+class Forte(NetModel):
     """Clicks and the previous answer; slices above 1,024 pixels are seen smaller."""
 
-    def __init__(self, name: str, run: Runner) -> None:
-        self._run = run
-        self._traits = Traits(name, _PROMPTS, longer_side_px=LONGER_PX, uses_prev=True)
-
-    @property
-    def traits(self) -> Traits:
-        """How it wants to be used."""
-        return self._traits
+    def __init__(self, name: str, hosted: OnDevice) -> None:
+        self.hosted = hosted
+        self.traits = Traits(name, _PROMPTS, longer_side_px=LONGER_PX, uses_prev=True)
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Stretch the image to multiples of 32 pixels and normalise it."""
@@ -92,7 +84,7 @@ class Forte(WithRunner):
         features = click_features(marks)
         prev = resize(alpha, size, "lanczos")
         x = np.dstack([image, features, prev, marks])
-        alpha = resize(self._run(x, _forward)[0], shape, "bilinear").astype(np.float64)
+        alpha = resize(self.hosted.run(x, _forward)[0], shape, "bilinear").astype(np.float64)
         alpha[given[..., 0]], alpha[given[..., 1]] = 0.0, 1.0
         alpha[_dropped(alpha, clicks)] = 0.0
         return Answer(logit(np.asarray(alpha, np.float32)), state=alpha)

@@ -1,4 +1,4 @@
-"""How adapters do with less memory: written once, for networks and for what is made of them."""
+"""What adapters share: a network on its device, and doing with less memory where it runs out."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_intseg.core.memory_limits import NOTHING, Saving, is_out_of_memory
-from napari_intseg.core.segmenter import Prepared
+from napari_intseg.core.segmenter import Array, FloatArray, Prepared, Traits
+from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
+from napari_intseg.models.fold import quicken
 
 VIEWS_PX = (768, 512, 256)
 """Longer sides of smaller views, in the order to be tried."""
@@ -23,33 +26,86 @@ _log = logging.getLogger(__name__)
 
 
 class OnDevice:
-    """An adapter with a network on a device; a `SavingSegmenter` but for what it answers.
+    """A network on a device, which does with less memory if it must.
 
-    Attributes
+    Parameters
     ----------
     net : Module
-        Its weights are moved, and converted for half precision.
+        Loaded and in evaluation mode; its weights are moved, and converted for half precision.
     device : torch.device
-        Where the network is asked now; `bring` has it there.
+        Where the network is asked; `bring` has it there.
     dtype : torch.dtype
-        What it computes in now.
+        What it computes in.
     views_px : sequence of int
         Sides of smaller views that need less memory; none for networks that see every view at
         one size.
-    casts : bool
+    casts : bool, default True
         Whether the weights are converted to `dtype`, or the computation alone is.
+    cast : callable, optional
+        Has the weights of a network in a number format; all of them by default.
     """
 
-    net: Any
-    device: torch.device
-    dtype: torch.dtype
-    views_px: Sequence[int] = VIEWS_PX
-    casts: bool = True
+    def __init__(
+        self,
+        net: Any,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        views_px: Sequence[int] = VIEWS_PX,
+        casts: bool = True,
+        cast: Callable[[Any, torch.dtype], object] = nn.Module.to,
+    ) -> None:
+        self.net, self.device, self.dtype = net, device, dtype
+        self.views_px, self.casts = views_px, casts
+        self._cast = cast
+        self._saving = NOTHING
+        self._home: tuple[torch.device, torch.dtype] | None = None
+        self._exact: dict[str, Tensor] | None = None
+        self._there: WeakKeyDictionary[Prepared, Any] | None = None
+        self.settle()
 
-    _saving: Saving = NOTHING
-    _home: tuple[torch.device, torch.dtype] | None = None
-    _exact: dict[str, Tensor] | None = None
-    _there: "WeakKeyDictionary[Prepared, Any] | None" = None
+    @classmethod
+    def quick(cls, net: nn.Module, device: str, precision: Precision) -> "OnDevice":
+        """Return a network on its device, folded, for `run`.
+
+        Parameters
+        ----------
+        net : Module
+            Loaded; taken over: folded, set to evaluation mode.
+        device, precision : str
+            See `choose_device` and `choose_precision`.
+        """
+        chosen = choose_device(device)
+        dtype = choose_precision(precision, chosen)
+        return cls(quicken(net).to(dtype), chosen, dtype)
+
+    def run(
+        self, image: Array, forward: Callable[[nn.Module, Tensor], Tensor] | None = None
+    ) -> FloatArray:
+        """Return what the network makes of one image.
+
+        Parameters
+        ----------
+        image : ndarray, shape (H, W, C)
+            As the network takes it.
+        forward : callable, optional
+            ``(net, x) -> (1, K, h, w)`` with x of shape (1, C, H, W); by default ``net(x)``.
+
+        Returns
+        -------
+        ndarray of float32, shape (K, h, w)
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+        """
+        with memory_guard(self.device), torch.inference_mode():
+            x = torch.from_numpy(np.array(image, np.float32)).permute(2, 0, 1)[None]
+            self.bring()
+            x = x.to(self.device, self.dtype, memory_format=torch.channels_last)
+            out = self.net(x) if forward is None else forward(self.net, x)
+            return np.ascontiguousarray(out.float().cpu().numpy()[0])
 
     def on_device(self, prepared: Prepared, load: Callable[[], T]) -> T:
         """Return what a question needs of an image, on the device.
@@ -139,17 +195,13 @@ class OnDevice:
                 raise
             _log.info("the network stays in main memory for now: %s", err)
 
-    def cast(self, dtype: torch.dtype) -> None:
-        """Have the weights in a number format."""
-        self.net.to(dtype)
-
     def _convert(self, dtype: torch.dtype) -> None:
         """Have the weights in a number format; back in float32 they are what they were."""
         if dtype == self.dtype or not self.casts:
             return
         if self.dtype == torch.float32:
             self._exact = {name: one.detach().clone() for name, one in self._values().items()}
-        self.cast(dtype)
+        self._cast(self.net, dtype)
         if dtype == torch.float32 and self._exact is not None:
             for name, one in self._values().items():
                 one.data = self._exact[name]
@@ -216,6 +268,47 @@ class MadeOf(ABC):
         for part in self.parts:
             if hasattr(part, "release"):
                 part.release()
+
+
+class NetModel(MadeOf):
+    """An adapter round one network, which sets these.
+
+    Attributes
+    ----------
+    hosted : OnDevice
+        The network.
+    traits : Traits
+        How it wants to be used.
+    """
+
+    hosted: OnDevice
+    traits: Traits
+
+    @property
+    def parts(self) -> tuple[OnDevice]:
+        """The network."""
+        return (self.hosted,)
+
+    @property
+    def net(self) -> Any:
+        """The network itself."""
+        return self.hosted.net
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is asked now."""
+        return self.hosted.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in now."""
+        return self.hosted.dtype
+
+
+def cast_layers(net: nn.Module, dtype: torch.dtype) -> None:
+    """Have the layers of a network in a number format; settings on itself stay float32."""
+    for child in net.children():
+        child.to(dtype)
 
 
 def _is_on(value: Tensor, device: torch.device) -> bool:

@@ -28,7 +28,7 @@ from napari_intseg.models.device import (
     upload,
 )
 from napari_intseg.models.fold import quicken
-from napari_intseg.models.memory_saving import OnDevice
+from napari_intseg.models.memory_saving import NetModel, OnDevice, cast_layers
 from napari_intseg.models.nets.click_maps import MapKind, PrevKind
 from napari_intseg.models.nets.click_net import (
     IMAGENET_MEAN,
@@ -326,7 +326,7 @@ def build_exact(
     return model
 
 
-class Ritm(OnDevice):
+class Ritm(NetModel):
     """A network of clicks, as a `Segmenter` that answers several queries in one pass.
 
     Parameters
@@ -342,11 +342,10 @@ class Ritm(OnDevice):
 
     Attributes
     ----------
-    net : ClickNet
-        Folded unless `plain`; `logits` runs it, with gradients if the caller wants them.
+    hosted : OnDevice
+        The network, folded unless `plain`; `logits` runs it, with gradients if the caller wants
+        them.
     """
-
-    net: ClickNet | SimpleClickNet
 
     def __init__(
         self,
@@ -357,18 +356,13 @@ class Ritm(OnDevice):
         precision: Precision = "auto",
         plain: bool = False,
     ) -> None:
-        self.device = choose_device(device)
-        self.dtype = choose_precision(precision, self.device)
-        self.net = quicken(net, fold=not plain, channels_last=not plain)
-        self.cast(self.dtype)
-        self.settle()
-        self._traits = traits
+        chosen = choose_device(device)
+        dtype = choose_precision(precision, chosen)
+        quick = quicken(net, fold=not plain, channels_last=not plain)
+        cast_layers(quick, dtype)
+        self.hosted = OnDevice(quick, chosen, dtype, cast=cast_layers)
+        self.traits = traits
         self._layout = torch.contiguous_format if plain else torch.channels_last
-
-    @property
-    def traits(self) -> Traits:
-        """How it wants to be used."""
-        return self._traits
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Keep the image for the network, in main memory; the first question uploads it.
@@ -379,17 +373,17 @@ class Ritm(OnDevice):
             RGB in [0, 1].
         """
         kept = torch.from_numpy(np.array(image, np.float32, order="C")).permute(2, 0, 1)[None]
-        there = self.device_bytes(kept.nbytes)
+        there = self.hosted.device_bytes(kept.nbytes)
         return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes, there)
 
     def _image(self, prepared: Prepared) -> Tensor:
         kept: Tensor = prepared.payload
 
         def load() -> Tensor:
-            there = upload(kept.numpy(), self.device)
+            there = upload(kept.numpy(), self.hosted.device)
             return there.contiguous(memory_format=self._layout)
 
-        return self.on_device(prepared, load)
+        return self.hosted.on_device(prepared, load)
 
     def predict(self, query: Query) -> Answer:
         """Answer one query."""
@@ -403,8 +397,8 @@ class Ritm(OnDevice):
         DeviceError
             If the device runs out of memory.
         """
-        with memory_guard(self.device), torch.inference_mode():
-            logits = download(self.logits(queries)[:, 0], exact=self.dtype == torch.float32)
+        with memory_guard(self.hosted.device), torch.inference_mode():
+            logits = download(self.logits(queries)[:, 0], exact=self.hosted.dtype == torch.float32)
         return [Answer(np.ascontiguousarray(one)) for one in logits]
 
     def logits(self, queries: Sequence[Query], taps: Taps = NO_TAPS) -> Tensor:
@@ -422,23 +416,25 @@ class Ritm(OnDevice):
         Tensor of float32, shape (B, 1, H, W)
             On the model's device.
         """
-        self.bring()
+        self.hosted.bring()
         images = [self._image(query.prepared) for query in queries]
-        points = upload(pack_clicks([query.prompts.clicks for query in queries]), self.device)
+        points = upload(
+            pack_clicks([query.prompts.clicks for query in queries]), self.hosted.device
+        )
         image = images[0] if len(images) == 1 else torch.cat(images)
-        with convolutions(tf32=self.dtype != torch.float32):
-            answer: Logits = self.net(image, points, self._before(queries), taps)
+        with convolutions(tf32=self.hosted.dtype != torch.float32):
+            answer: Logits = self.hosted.net(image, points, self._before(queries), taps)
         return answer.main
 
     def _before(self, queries: Sequence[Query]) -> Tensor:
         """Return the previous probabilities, (B, 1, H, W)."""
         if all(query.prev_logits is None for query in queries):
             shape = (len(queries), 1, *queries[0].prepared.shape)
-            return torch.zeros(shape, device=self.device)
+            return torch.zeros(shape, device=self.hosted.device)
         logits = np.stack([_prev(query) for query in queries])
         # what the network computes in is fine enough to travel in
-        dtype = None if self.device.type == "cpu" else self.dtype
-        return upload(logits, self.device, dtype).float().sigmoid()
+        dtype = None if self.hosted.device.type == "cpu" else self.hosted.dtype
+        return upload(logits, self.hosted.device, dtype).float().sigmoid()
 
     def warm_up(self, shape: tuple[int, int] = (400, 400)) -> None:
         """Answer once on an empty image, in the thread that will predict.
@@ -449,12 +445,7 @@ class Ritm(OnDevice):
             ``(H, W)`` of the views to come; CUDA plans for each shape on its own.
         """
         query = Query(self.prepare(np.zeros((*shape, 3), np.float32)), _CENTRE)
-        self.predict_batch([query, query] if self._traits.flip else [query])
-
-    def cast(self, dtype: torch.dtype) -> None:
-        """Have the layers in a number format."""
-        for child in self.net.children():  # settings on the network itself stay float32
-            child.to(dtype)
+        self.predict_batch([query, query] if self.traits.flip else [query])
 
 
 def pack_clicks(clicks: Sequence[Sequence[Click]]) -> FloatArray:

@@ -65,7 +65,7 @@ def build(
         uses_prev=True,
     )
     model = Ritm(traits, net, device=device, precision=precision)
-    model.views_px = ()  # it takes one size only
+    model.hosted.views_px = ()  # it takes one size only
     return model
 
 

@@ -21,9 +21,8 @@ pytest.importorskip("transformers", reason="needs the extra 'sam'")
 from transformers.models.sam.configuration_sam import SamConfig
 from transformers.models.sam.modeling_sam import SamModel
 
-from napari_intseg.models.sam import mobile_sam, sam, sam2
+from napari_intseg.models.sam import sam, sam2
 from napari_intseg.models.sam import sam as sam_sizes
-from napari_intseg.models.sam.adapter import SamSegmenter, SamState
 from napari_intseg.models.sam.efficient_sam import EfficientSamNet
 from napari_intseg.models.sam.keys import SAM_RULES, unwrapped
 from napari_intseg.models.sam.mask_decoder import (
@@ -33,10 +32,11 @@ from napari_intseg.models.sam.mask_decoder import (
     PromptedNet,
     decoder_config,
 )
+from napari_intseg.models.sam.sam import SamSegmenter, SamState, TinyEncoder
 from napari_intseg.models.sam.square_frame import MASK_LOGIT, SquareFrame
 from napari_intseg.models.sam.weight_files import file_in, load_into, read_weights
 
-CPU = torch.device("cpu")
+CPU = "cpu"
 ONE = Prompts((Click(48, 60),))
 TWO = Prompts((Click(48, 60), Click(5, 5, positive=False)))
 BOX = Prompts(box=Box(20, 30, 70, 90))
@@ -49,7 +49,7 @@ SMALL = {
 def net() -> PromptedNet:
     """MobileSAM with random, repeatable weights."""
     torch.manual_seed(0)
-    made = PromptedNet(mobile_sam.TinyEncoder())
+    made = PromptedNet(TinyEncoder())
     made.eval().requires_grad_(False)
     made.finish()
     return made
@@ -187,7 +187,7 @@ def test_it_warms_up_gives_memory_back_and_goes_on(model: SamSegmenter, prepared
 
 
 def test_the_signature_is_that_of_the_weights(net: PromptedNet, model: SamSegmenter) -> None:
-    other = SamSegmenter(net, "mobile-sam", device=CPU, dtype=torch.bfloat16)
+    other = SamSegmenter(net, "mobile-sam", device=CPU, precision="bfloat16")
     assert len({model.signature, other.signature}) == 2
     assert model.signature == SamSegmenter(net, "other-name", device=CPU).signature
 
@@ -197,7 +197,7 @@ def test_every_encoder_takes_a_smaller_side(side: int) -> None:
     pixels = torch.zeros(1, 3, side, side)
     torch.manual_seed(0)
     nets: list[Any] = [
-        mobile_sam.TinyEncoder(), EfficientSamNet("vitt"), sam2.Sam2Net("tiny"), small_vit(hq=True),
+        TinyEncoder(), EfficientSamNet("vitt"), sam2.Sam2Net("tiny"), small_vit(hq=True),
     ]  # fmt: skip
     with torch.inference_mode():
         for made in nets:

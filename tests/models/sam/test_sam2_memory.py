@@ -16,8 +16,8 @@ from napari_intseg.models.checkpoint import load_strict
 
 pytest.importorskip("transformers", reason="needs the extra 'sam'")
 
-from napari_intseg.models.sam.adapter import asked_in
 from napari_intseg.models.sam.keys import library_names
+from napari_intseg.models.sam.sam import asked_in
 from napari_intseg.models.sam.sam2 import (
     EncodedPlane,
     Remembered,
@@ -174,7 +174,7 @@ def test_a_correction_is_kept_unless_told_otherwise(
 
 @pytest.mark.slow
 def test_a_known_mask_is_followed_up_and_down(net: Sam2Net, wanted: Any) -> None:
-    model = Sam2Segmenter(net, "sam2.1-tiny", device=torch.device("cpu"))
+    model = Sam2Segmenter(net, "sam2.1-tiny", device="cpu")
     assert isinstance(model, MemorySegmenter)
     images = [frame.astype(np.float32) / 255 for frame in wanted["frames"]]
     mask = np.zeros(SHAPE, bool)

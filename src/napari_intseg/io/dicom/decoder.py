@@ -20,6 +20,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.io.paths import check_regular
 
 COMMAND = (sys.executable, "-X", "utf8", "-m", "napari_intseg.io.dicom.decoder")
+# a decoder that does not come to an end is stopped then
 TIMEOUT_S = 300.0
 _DONE, _FAILED = "done", "failed "
 _GDCM, _PYDICOM = "gdcm", "pydicom"

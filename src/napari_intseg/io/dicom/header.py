@@ -113,6 +113,7 @@ def _vector(data: Any, name: str, count: int) -> Vector:
     return numbers(data.get(name), count) or ()
 
 
+# DICOM PS3.10: the word follows a preamble of 128 bytes
 _MAGIC_AT, _MAGIC = 128, b"DICM"
 _NO_IMAGES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}  # segmentations
 _NO_GRIDS = {"RTDOSE", "SEG"}

@@ -21,6 +21,7 @@ _PHYSICAL = {"CT", "PT"}
 """Modalities whose values mean something by themselves, so that they are never inverted."""
 
 _SMALL = (8, 16)
+# slope and intercept that change nothing
 _SAME = (1.0, 0.0)
 Ends = tuple[float, float]
 
@@ -222,6 +223,7 @@ _RLE = "1.2.840.10008.1.2.5"
 _JPEG = "1.2.840.10008.1.2.4."
 _J2K_SIZE = b"\xff\x4f\xff\x51"
 _TOO_LONG = re.compile(r"RLE segment .* (\d+) vs\. (\d+) bytes")
+# DHT, JPG and DAC of ITU T.81: they lie among the markers of frames and are none
 _NO_FRAME_MARKERS = {0xC4, 0xC8, 0xCC}
 
 

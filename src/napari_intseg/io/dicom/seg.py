@@ -27,6 +27,7 @@ from napari_intseg.io.dicom.reference import (
 from napari_intseg.io.source import FileVolume
 
 PRODUCT = "napari-intseg"
+# added to the number of the image's series: segments are a series of their own
 _SERIES_STEP = 1000
 _ALWAYS = {
     "segmentation_type": "BINARY", "instance_number": 1, "manufacturer": PRODUCT,

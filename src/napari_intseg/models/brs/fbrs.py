@@ -26,12 +26,15 @@ Mode = Literal["NoBRS"] | BrsMode
 PUBLISHED_ZOOM_IN = ZoomIn(skip_clicks=1, target_size=480)
 """Of the published demo: the first click sees the whole slice."""
 
+# as all published networks of the repository were trained
 _CLICKS = ClickInput(radius=260.0, maps="distance", entry="mixer", norm_last=True)
+# parameters of each backbone at most: what tells them apart in a bare state dict
 _DEPTHS: tuple[tuple[int, Backbone], ...] = (
     (181, "resnet34"),
     (276, "resnet50"),
     (531, "resnet101"),
 )
+# entries of a state dict; the small HRNet has fewer, the others more
 _SMALL_HRNET = 1800
 
 

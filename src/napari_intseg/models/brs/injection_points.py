@@ -24,7 +24,10 @@ BIAS_WEIGHT = 10.0
 class Differentiable(Protocol):
     """A click model whose logits have a gradient, and that lets others act inside."""
 
-    device: torch.device
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
 
     def logits(self, queries: Sequence[Query], taps: Taps = NO_TAPS) -> Tensor:
         """Return logits (B, 1, H, W) in the caller's gradient mode."""

@@ -31,6 +31,7 @@ ZOOM_IN = ZoomIn(skip_clicks=0, target_size=None, min_crop_size=320, expansion=2
 Trimap = NDArray[np.uint8]
 
 _BACK, _OBJECT, _LIKELY_BACK, _LIKELY_OBJECT = range(4)  # OpenCV's own numbers
+# radius of the disc that a click becomes
 _SEED_PX = 2.0
 _GUESS = 1 / 6  # a click alone may mean a disc of this radius, of the shorter side
 _COLOURS = 5  # Gaussians a side; fewer pixels than that cannot be modelled
@@ -58,7 +59,6 @@ def build(
         If OpenCV is not installed.
     """
     del weights, device, precision
-    load_opencv()
     return GrabCut(
         Traits(name, PROMPTS, zoom_in=ZOOM_IN, longer_side_px=512, uses_prev=True), iterations
     )

@@ -41,6 +41,7 @@ _TRIAL_PX = 128  # grid on which sizes are tried
 _SEED = 2 / 96  # radius of a click, of the longer side of the grid, but 2 at least
 _FLAT = 0.004  # contrast below one grey level is noise, and hard to solve for
 _UNSURE = 1e-3  # our own probabilities stay this far from 0 and 1; only a given mask is certain
+# only masks that were given reach it: see `_UNSURE`
 _CERTAIN = LOGIT_LIMIT - 1
 
 

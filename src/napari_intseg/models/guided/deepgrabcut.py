@@ -25,10 +25,11 @@ from napari_intseg.models.checkpoint import required
 from napari_intseg.models.device import Precision
 from napari_intseg.models.guided.crops import answer, empty_answer
 from napari_intseg.models.guided.dextr import THRESHOLD, load_psp, prepare_bytes
-from napari_intseg.models.image_input import load_opencv, resize
+from napari_intseg.models.image_input import resize
+from napari_intseg.models.memory_saving import NetModel, OnDevice
 from napari_intseg.models.nets.resnet import resize as resize_corners
-from napari_intseg.models.runner import Runner, WithRunner
 
+# as published (arXiv:1707.00243)
 SIDE_PX = 450
 FRAME = (SIDE_PX, SIDE_PX)
 
@@ -42,27 +43,19 @@ def build(
     ------
     WeightsError
         If the checkpoint is missing, damaged, foreign or unsafe.
-    MissingExtraError
-        If OpenCV is not installed.
     """
-    load_opencv()
-    return DeepGrabCut(name, Runner(load_psp(required(weights, name)), device, precision))
+    return DeepGrabCut(name, OnDevice.quick(load_psp(required(weights, name)), device, precision))
 
 
-class DeepGrabCut(WithRunner):
+class DeepGrabCut(NetModel):
     """A box; the whole slice is seen at 450x450 pixels."""
 
     saves_by_views = False  # the network sees one size
 
-    def __init__(self, name: str, run: Runner) -> None:
-        self._run = run
+    def __init__(self, name: str, hosted: OnDevice) -> None:
+        self.hosted = hosted
         kinds: frozenset[PromptKind] = frozenset({"box"})
-        self._traits = Traits(name, kinds, threshold=THRESHOLD, needs=kinds)
-
-    @property
-    def traits(self) -> Traits:
-        """How it wants to be used."""
-        return self._traits
+        self.traits = Traits(name, kinds, threshold=THRESHOLD, needs=kinds)
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Stretch the image to 450x450 pixels, as bytes."""
@@ -80,7 +73,7 @@ class DeepGrabCut(WithRunner):
 
     def probability(self, frame: Array, distance: NDArray[np.uint8]) -> FloatArray:
         """Return the probability on the 450x450 frame."""
-        prob: FloatArray = self._run(
+        prob: FloatArray = self.hosted.run(
             np.dstack([frame, distance]),
             lambda net, x: resize_corners(net(x).float(), FRAME).sigmoid(),
         )[0]

@@ -24,11 +24,12 @@ from napari_intseg.models.guided.crops import (
     paste,
     to_bytes_range,
 )
-from napari_intseg.models.image_input import load_opencv, resize
+from napari_intseg.models.image_input import resize
+from napari_intseg.models.memory_saving import NetModel, OnDevice
 from napari_intseg.models.nets.resnet import PspResNet
 from napari_intseg.models.nets.resnet import resize as resize_corners
-from napari_intseg.models.runner import Runner, WithRunner
 
+# all four as published (arXiv:1711.09081)
 SIDE_PX = 512
 PAD_PX = 50
 POINTS = 4
@@ -44,11 +45,8 @@ def build(
     ------
     WeightsError
         If the checkpoint is missing, damaged, foreign or unsafe.
-    MissingExtraError
-        If OpenCV is not installed.
     """
-    load_opencv()
-    return Dextr(name, Runner(load_psp(required(weights, name)), device, precision))
+    return Dextr(name, OnDevice.quick(load_psp(required(weights, name)), device, precision))
 
 
 def load_psp(path: Path) -> PspResNet:
@@ -61,20 +59,15 @@ def load_psp(path: Path) -> PspResNet:
     return net
 
 
-class Dextr(WithRunner):
+class Dextr(NetModel):
     """Four extreme points, in any order, as positive clicks; further ones refine them."""
 
     saves_by_views = False  # the network sees one size
 
-    def __init__(self, name: str, run: Runner) -> None:
-        self._run = run
+    def __init__(self, name: str, hosted: OnDevice) -> None:
+        self.hosted = hosted
         kinds: frozenset[PromptKind] = frozenset({"extreme_points"})
-        self._traits = Traits(name, kinds, threshold=THRESHOLD, needs=kinds)
-
-    @property
-    def traits(self) -> Traits:
-        """How it wants to be used."""
-        return self._traits
+        self.traits = Traits(name, kinds, threshold=THRESHOLD, needs=kinds)
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Keep the image as bytes: crops depend on the points."""
@@ -114,7 +107,7 @@ class Dextr(WithRunner):
             for row, col in points
         ]
         heat = to_bytes_range(bumps(moved, (SIDE_PX, SIDE_PX)))
-        prob = self._run(
+        prob = self.hosted.run(
             np.dstack([crop, heat]),
             lambda net, x: resize_corners(net(x).float(), (SIDE_PX, SIDE_PX)).sigmoid(),
         )[0]

@@ -25,10 +25,11 @@ from napari_intseg.models.guided.crops import (
     to_bytes_range,
 )
 from napari_intseg.models.guided.dextr import prepare_bytes
-from napari_intseg.models.image_input import load_opencv, resize
+from napari_intseg.models.image_input import resize
+from napari_intseg.models.memory_saving import NetModel, OnDevice
 from napari_intseg.models.nets.iog_net import SIDE_PX, IogNet
-from napari_intseg.models.runner import Runner, WithRunner
 
+# both as published: room round the box, and how far its corners are moved out
 PAD_PX = 30
 MARGIN_PX = 10
 FRAME = (SIDE_PX, SIDE_PX)
@@ -45,19 +46,16 @@ def build(
     ------
     WeightsError
         If the checkpoint is missing, damaged, foreign or unsafe.
-    MissingExtraError
-        If OpenCV is not installed.
     """
-    load_opencv()
     path = required(weights, name)
     loaded = load_checkpoint(path)
     has_branch = isinstance(loaded, dict) and any(str(k).startswith("iog_points.") for k in loaded)
     net = IogNet(refinement=has_branch)
     load_strict(net, loaded, path)
-    return Iog(name, Runner(net, device, precision))
+    return Iog(name, OnDevice.quick(net, device, precision))
 
 
-class Iog(WithRunner):
+class Iog(NetModel):
     """A box and a click inside it; further clicks correct.
 
     The published networks differ: without the refinement branch, corrections are drawn beside
@@ -67,15 +65,10 @@ class Iog(WithRunner):
 
     saves_by_views = False  # the network sees one size
 
-    def __init__(self, name: str, run: Runner) -> None:
-        self._run = run
+    def __init__(self, name: str, hosted: OnDevice) -> None:
+        self.hosted = hosted
         kinds: frozenset[PromptKind] = frozenset({"box", "click"})
-        self._traits = Traits(name, kinds, needs=kinds)
-
-    @property
-    def traits(self) -> Traits:
-        """How it wants to be used."""
-        return self._traits
+        self.traits = Traits(name, kinds, needs=kinds)
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Keep the image as bytes: crops depend on the box."""
@@ -119,13 +112,13 @@ class Iog(WithRunner):
         """
         crop = resize(cut(image, extent).astype(np.float32), FRAME, "bilinear")
         with_more = ([*inside, *corrections[0]], [*outside, *corrections[1]])
-        net = self._run.net
+        net = self.hosted.net
         assert isinstance(net, IogNet)
         if net.refinement:
             x = np.dstack([crop, guide(inside, outside), guide(*with_more)])
         else:
             x = np.dstack([crop, guide(*with_more)])
-        prob = self._run(x, lambda net, x: net(x)[0].float().sigmoid())[0]
+        prob = self.hosted.run(x, lambda net, x: net(x)[0].float().sigmoid())[0]
         size = (extent[2] - extent[0] + 1, extent[3] - extent[1] + 1)
         return paste(resize(prob, size, "bicubic"), extent, image.shape[:2])
 

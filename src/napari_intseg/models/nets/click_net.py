@@ -20,6 +20,7 @@ from napari_intseg.models.nets.hrnet import HRNet
 from napari_intseg.models.nets.resnet import Backbone
 from napari_intseg.models.nets.taps import NO_TAPS, Taps, tap
 
+# of colours over the images of ImageNet, by which its backbones were trained
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# of leaky ReLU below zero, PyTorch's own
 _SLOPE = 0.01
 
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# as published, and not PyTorch's 1e-5
 _NORM_EPS = 1e-6
 
 

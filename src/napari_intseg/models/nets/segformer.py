@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# as published, and not PyTorch's 1e-5
 _EPS = 1e-6
+# of the four stages (arXiv:2105.15203)
 _HEADS = (1, 2, 5, 8)
 _REDUCTIONS = (8, 4, 2, 1)
 _GROWTH = 4

@@ -7,6 +7,7 @@ arXiv:2207.10666 with the last merging left at its resolution, and SAM's neck on
 import torch
 from torch import Tensor, nn
 
+# of TinyViT-5M (arXiv:2207.10666)
 _DIMS, _DEPTHS, _HEADS, _WINDOWS = (64, 128, 160, 320), (2, 2, 6, 2), (2, 4, 5, 10), (7, 7, 14, 7)
 _EMBEDDING_DIM, _CLASSES = 256, 1000
 EARLY_DIM = _DIMS[2]

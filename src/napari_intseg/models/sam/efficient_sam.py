@@ -13,9 +13,8 @@ from transformers.models.sam.modeling_sam import (
     SamTwoWayAttentionBlock,
 )
 
-from napari_intseg.models.device import Precision, choose_device, choose_precision
+from napari_intseg.models.device import Precision
 from napari_intseg.models.nets.efficient_vit import PointEncoder, SmallViT
-from napari_intseg.models.sam.adapter import SamSegmenter
 from napari_intseg.models.sam.keys import Rules
 from napari_intseg.models.sam.mask_decoder import (
     SIDE_PX,
@@ -28,6 +27,7 @@ from napari_intseg.models.sam.mask_decoder import (
     regroup,
     to_grid,
 )
+from napari_intseg.models.sam.sam import SamSegmenter
 from napari_intseg.models.sam.square_frame import SquareFrame
 from napari_intseg.models.sam.weight_files import load_into, read_weights
 
@@ -179,13 +179,11 @@ def build(
     .. [1] Xiong, Y. et al. "EfficientSAM: Leveraged Masked Image Pretraining for Efficient Segment
        Anything", arXiv:2312.00863.
     """
-    chosen = choose_device(device)
-    dtype = choose_precision(precision, chosen)
     state_dict, path = read_weights(name, weights, RULES)
     with torch.device("meta"):
         net = EfficientSamNet(name.rsplit("-", 1)[-1])
     load_into(net, state_dict, path)
     return SamSegmenter(
-        net, name, device=chosen, dtype=dtype,
+        net, name, device=device, precision=precision,
         prompts=frozenset({"click", "box"}), multimask=multimask,
     )  # fmt: skip

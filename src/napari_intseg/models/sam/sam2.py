@@ -20,12 +20,10 @@ from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_strict
 from napari_intseg.models.device import (
     Precision,
-    choose_device,
-    choose_precision,
     download,
     upload,
 )
-from napari_intseg.models.sam.adapter import SamSegmenter, asked_in
+from napari_intseg.models.memory_saving import OnDevice
 from napari_intseg.models.sam.keys import library_names
 from napari_intseg.models.sam.mask_decoder import (
     GRID,
@@ -37,6 +35,7 @@ from napari_intseg.models.sam.mask_decoder import (
     regroup,
     to_grid,
 )
+from napari_intseg.models.sam.sam import SamSegmenter, asked_in
 from napari_intseg.models.sam.square_frame import LOW_PX, SquareFrame, imagenet
 from napari_intseg.models.sam.weight_files import computing_in, read_weights, side_for
 
@@ -224,11 +223,9 @@ def build(
     ----------
     .. [1] Ravi, N. et al. "SAM 2: Segment Anything in Images and Videos", arXiv:2408.00714.
     """
-    chosen = choose_device(device)
-    dtype = choose_precision(precision, chosen)
     return Sam2Segmenter(
         load_net(name, weights), name,
-        device=chosen, dtype=dtype, multimask=multimask, feed_back=feed_back,
+        device=device, precision=precision, multimask=multimask, feed_back=feed_back,
     )  # fmt: skip
 
 
@@ -487,7 +484,7 @@ def sine_code(at: Tensor, dim: int) -> Tensor:
 
 
 class Sam2Segmenter(SamSegmenter):
-    """SAM 2.1, which besides answering on an image can follow an object through planes."""
+    """SAM 2.1: what follows an object through planes, besides answering on an image."""
 
     def follow(
         self,
@@ -498,30 +495,40 @@ class Sam2Segmenter(SamSegmenter):
         prompts: Mapping[int, Prompts] | None = None,
     ) -> Iterator[tuple[int, FloatArray]]:
         """Follow one object; see `napari_intseg.core.segmenter.MemorySegmenter`."""
-        assert isinstance(self.net, Sam2Net)
-        self.bring()
-        given, asked = dict(masks or {}), dict(prompts or {})
-        reverse = len(planes) > 1 and planes[1] < planes[0]
-        known = [*planes, *given, *asked]
-        tracker = Tracker(
-            self.net,
-            max(known, default=0) - min(known, default=0) + 1,
-            side_px=side_for(self.saving.view_px),
-            dtype=self.dtype,
-        )
-        for index, mask in given.items():
-            with torch.inference_mode():
-                tracker.take(index, tracker.look(read(index)), mask)
-        for index, prompt in asked.items():
-            image = read(index)
-            with torch.inference_mode():
-                here = asked_in(self.net.frame, image.shape[:2], prompt, self.device)
-                tracker.ask(index, tracker.look(image), here)
-        for index in planes:
-            image = read(index)
-            with torch.inference_mode():
-                low = tracker.follow(index, tracker.look(image), reverse=reverse)
-                full = self.net.frame.back(low[None], image.shape[:2])[0]
-                tracker.memory.forget(index)
-            logits = download(full, exact=self.dtype == torch.float32)
-            yield index, np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
+        return follow_planes(self.hosted, read, planes, masks or {}, prompts or {})
+
+
+def follow_planes(
+    hosted: OnDevice,
+    read: Callable[[int], FloatArray],
+    planes: Sequence[int],
+    masks: Mapping[int, BoolArray],
+    prompts: Mapping[int, Prompts],
+) -> Iterator[tuple[int, FloatArray]]:
+    """Yield the index of each plane and the logits there; see `MemorySegmenter.follow`."""
+    net: Sam2Net = hosted.net
+    hosted.bring()
+    reverse = len(planes) > 1 and planes[1] < planes[0]
+    known = [*planes, *masks, *prompts]
+    tracker = Tracker(
+        net,
+        max(known, default=0) - min(known, default=0) + 1,
+        side_px=side_for(hosted.saving.view_px),
+        dtype=hosted.dtype,
+    )
+    for index, mask in masks.items():
+        with torch.inference_mode():
+            tracker.take(index, tracker.look(read(index)), mask)
+    for index, prompt in prompts.items():
+        image = read(index)
+        with torch.inference_mode():
+            here = asked_in(net.frame, image.shape[:2], prompt, hosted.device)
+            tracker.ask(index, tracker.look(image), here)
+    for index in planes:
+        image = read(index)
+        with torch.inference_mode():
+            low = tracker.follow(index, tracker.look(image), reverse=reverse)
+            full = net.frame.back(low[None], image.shape[:2])[0]
+            tracker.memory.forget(index)
+        logits = download(full, exact=hosted.dtype == torch.float32)
+        yield index, np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)

@@ -30,7 +30,9 @@ from napari_intseg.models.weights.store import (
     unwritable,
 )
 
+# so much is read between two looks at Cancel
 _PIECE = 1 << 16
+# pieces that may wait for the disk: 1 MB
 _WAITING = 16
 _LOOK_S = 0.1  # so soon Cancel is obeyed, whatever the server does
 _TIMEOUT_S = (10.0, 30.0)  # to connect, and between two pieces

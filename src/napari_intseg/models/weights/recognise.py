@@ -209,6 +209,7 @@ def _simpleclick(shapes: Shapes, _: Any) -> Recognised:
     return Recognised(f"SimpleClick ViT-{title}", (f"simpleclick-vit-{name}",))
 
 
+# of the tokens of ViT-B, -L and -H (arXiv:2010.11929)
 _WIDTHS = {768: "b", 1024: "l", 1280: "h"}
 
 

@@ -184,6 +184,7 @@ def lock(file: int) -> bool:
     return True
 
 
+# an image is recognised by so many planes, spread evenly, and samples along a side of each
 _PLANES = 16
 _PLANE_SIDE = 256
 
@@ -239,7 +240,9 @@ SYNC_S = 10.0
 PATIENCE_S = 0.25
 """So long an action waits for a disk that does not answer; once."""
 
+# until a disk that could not be written is tried again
 _RETRY_S = 5.0
+# a window that closes waits for the last lines no longer than this
 _CLOSE_S = 10.0
 _log = logging.getLogger(__name__)
 

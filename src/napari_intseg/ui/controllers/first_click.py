@@ -12,6 +12,7 @@ from napari_intseg.ui.layers.points_listener import MODIFIER
 _MOVED_PX = 4
 """A press that moves further is a drag, by which the view is moved: Qt's own limit is 10."""
 
+# the number that vispy gives the left button
 _LEFT = 1
 
 

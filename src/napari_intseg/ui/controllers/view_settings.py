@@ -27,7 +27,9 @@ from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop
 RECORD = "napari-intseg seen"
 """Key of the labels' metadata: the model, and how it saw the image, as plain JSON."""
 
+# a value that is still being turned or typed is not taken
 REST_MS = 250
+# of the picture in the panel
 PREVIEW_PX = 128
 
 Picture = NDArray[np.uint8]

@@ -23,6 +23,7 @@ AXES: dict[int, tuple[str, ...]] = {
 }
 """What the axes of a layer can mean, by their number; the first is what is supposed."""
 
+# a longer axis is taken for planes or time
 _MOST_CHANNELS = 5
 
 

@@ -21,6 +21,7 @@ from napari_intseg.ui.storage.labels_on_disk import marks
 PIECE_PX = 1 << 16
 """So many pixels are written before the window may do something else: a few milliseconds."""
 
+# compared and written at once, so that the window stays fluent
 _BAND_PX = 1 << 18
 
 Indices = tuple[NDArray[np.intp], ...]

@@ -23,6 +23,7 @@ MODIFIER = "Shift"
 
 FloatVector = NDArray[np.float64]
 
+# the number that vispy gives the right button
 _RIGHT = 2
 _TIDY_MS = 40  # the new point is drawn before, so that neither adds to the other
 _DONE = ("added", "removed", "changed")

@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor, QPainter, QPainterPath, QPalette, QPen
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 18, 18
+# of the mouse from a point whose value is told
 _NEAR_PX = 12
 
 

@@ -21,6 +21,7 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons, Length
 
 _PLANE = Qt.ItemDataRole.UserRole
+# planes that are listed, the least sure first
 _MOST = 30
 
 

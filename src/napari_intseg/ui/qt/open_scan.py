@@ -100,7 +100,9 @@ def _words(series: Series) -> tuple[str, ...]:
     )
 
 
+# reading that ends sooner shows no bar
 _PATIENCE_MS = 400
+# of the bar: Qt counts in integers
 _STEPS = 1000
 
 

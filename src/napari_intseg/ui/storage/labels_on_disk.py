@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # which import this module
 OURS = "napari-intseg kept"
 """Key of the attributes of a zarr group that was made here: the shape it was made for."""
 
+# of a plane: an answer changes few of them, and each is one small file
 _CHUNK_PX = 256
 _UNITS = {"mm": "millimeter", "µm": "micrometer"}
 _open: "weakref.WeakValueDictionary[Path, Any]" = weakref.WeakValueDictionary()
