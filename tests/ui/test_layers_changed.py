@@ -99,6 +99,22 @@ class TestNextImage:
         assert "Split the layer first" in said.failures[-1]
 
     @pytest.mark.parametrize("axes", [2, 4])
+    def test_of_other_axes_nothing_is_asked_of_it_before_work_has_ended(
+        self, controller, begun, boxes, said, axes
+    ):
+        asked = []  # napari tells of the viewer's axes first, and of the data after that
+        controller.signals.changed.connect(
+            lambda: asked.append(
+                controller.image_controller is None
+                or controller.image_controller.image_axes.volume()
+            )
+        )
+        begun.data = np.zeros((3, *boxes.shape) if axes == 4 else boxes.shape[1:], np.uint8)
+        assert asked
+        assert controller.image_controller is None
+        assert "was replaced" in said.failures[-1]
+
+    @pytest.mark.parametrize("axes", [2, 4])
     def test_of_other_axes_while_a_propagation_runs_it_is_told(
         self, controller, begun, boxes, settle, said, pump, toy, axes
     ):

@@ -601,6 +601,8 @@ class ImageController(PromptsByPlace):
         self.labels_writer.paint(place, first=is_new)
 
     def _view_changed(self, _event: Any = None) -> None:
+        if self.image_axes.image.ndim != len(self.image_axes.axes):
+            return  # the image is given data of other axes: work on it ends as soon as it has them
         now = self.displayed_slice
         if isinstance(now, str):
             self._was_adding = self._was_adding or self.points.mode == "add"

@@ -42,7 +42,8 @@ class OutlineDetail:
             return 1.0
         now = image_controller.displayed_slice
         axis = 0 if isinstance(now, str) else now.plane.axis
-        return float(np.mean(image_controller.image_axes.volume().slice_spacing(axis)))
+        session = image_controller.session_store.sessions.get(image_controller.time)
+        return 1.0 if session is None else float(np.mean(session.volume.slice_spacing(axis)))
 
     def preview(self, mm: float) -> None:
         """Show another detail in view; `choose` follows for all the rest."""
