@@ -109,8 +109,18 @@ class TestNextImage:
                 or controller.image_controller.image_axes.volume()
             )
         )
+        shown = []
+        for event in (controller.viewer.dims.events.ndim, controller.viewer.dims.events.order):
+            event.connect(
+                lambda: shown.append(
+                    controller.image_controller is None
+                    or isinstance(controller.image_controller.displayed_slice, str)
+                )
+            )
         begun.data = np.zeros((3, *boxes.shape) if axes == 4 else boxes.shape[1:], np.uint8)
         assert asked
+        assert shown or axes == 2  # the other layers keep the viewer at three
+        assert all(shown)
         assert controller.image_controller is None
         assert "was replaced" in said.failures[-1]
 

@@ -180,6 +180,8 @@ def displayed_slice(
     labels : Labels
         Lies on the grid.
     """
+    if image_axes.image.ndim != len(image_axes.axes):  # work on it ends once it has its new data
+        return "The image is given data of other axes. Press New object to start on that."
     dims = viewer.dims
     if dims.ndisplay == 3:
         return "Clicks need a 2-D view: press Ctrl+Y, or the button with the cube, to leave 3-D."
