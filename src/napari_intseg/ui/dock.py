@@ -22,7 +22,7 @@ from napari_intseg._moved import renamed
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, regroup
-from napari_intseg.ui.controllers.first_click import FirstClick
+from napari_intseg.ui.controllers.first_click import FirstClickListener
 from napari_intseg.ui.controllers.image_queue import QueueWork
 from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.review import Review
@@ -127,7 +127,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.recovery = Recovery(controller, journals_folder())
         self.recovery_panel = RecoveryPanel(controller, self.recovery)
         self.queue_panel = QueuePanel(controller, self.queue_work, buttons)
-        self._first_click = FirstClick(controller)
+        self._first_click = FirstClickListener(controller)
         self._log_messages = LogMessages(controller.signals, self._bridge.post)
         self._was_fitted = False
         self._arrange()
