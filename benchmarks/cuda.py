@@ -36,9 +36,8 @@ from napari_intseg.models.focalclick import FocalClick, net_of_config
 from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import PUBLISHED_ZOOM_IN, Ritm
-from napari_intseg.models.sam import mobile_sam
 from napari_intseg.models.sam.mask_decoder import PromptedNet
-from napari_intseg.models.sam.sam import SamSegmenter, ViT
+from napari_intseg.models.sam.sam import SamSegmenter, TinyEncoder, ViT
 from napari_intseg.models.sam.sam2 import Sam2Net
 from napari_intseg.session.session import Session
 from napari_intseg.testing import phantom_image
@@ -92,7 +91,7 @@ def ritm(device: str, precision: Precision) -> Segmenter:
 
 
 SAMS: dict[str, Callable[[], Any]] = {
-    "mobile-sam": lambda: PromptedNet(mobile_sam.TinyEncoder()),
+    "mobile-sam": lambda: PromptedNet(TinyEncoder()),
     "sam-vit-b": lambda: PromptedNet(ViT("vit-b")),
     "sam2.1-tiny": lambda: Sam2Net("tiny"),
 }
@@ -105,8 +104,7 @@ def sam(name: str) -> Callable[[str, Precision], Segmenter]:
         torch.manual_seed(0)
         net = SAMS[name]().eval().requires_grad_(False)
         net.finish()
-        there = choose_device(device)
-        return SamSegmenter(net, name, device=there, dtype=choose_precision(precision, there))
+        return SamSegmenter(net, name, device=device, precision=precision)
 
     return build
 

@@ -16,7 +16,7 @@ from napari_intseg.errors import DataError, MissingExtraError, RemoteError, Unkn
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.spec import identity_of
 from napari_intseg.remote import segmenter
-from napari_intseg.remote.actor import ModelActor, Question
+from napari_intseg.remote.actor import ModelActor, RemoteQuestion
 from napari_intseg.remote.segmenter import load_remote
 from napari_intseg.remote.serve import served
 from napari_intseg.remote.wire import pack, pack_image, unpack
@@ -192,7 +192,7 @@ def test_an_actor_answers_as_its_model_and_forgets_what_is_too_much():
     image, _ = phantom_image()
     actor, model = ModelActor(NEW, {}, most_bytes=1), load_model(NEW)
     actor.prepare("a", pack_image(image))
-    question = Question("a", CLICK, None, None, None)
+    question = RemoteQuestion("a", CLICK, None, None, None)
     reply = actor.predict(question)
     expected = model.predict(Query(model.prepare(image), CLICK))
     np.testing.assert_array_equal(unpack(reply.logits), expected.logits)
@@ -219,14 +219,14 @@ def test_a_damaged_message_is_one_error_and_the_next_is_answered(kind):
     actor = ModelActor(NEW, {})
     with pytest.raises(DataError, match="message is damaged"):
         actor.prepare("a", DAMAGE[kind](pack_image(image)))
-    assert actor.predict(Question("a", CLICK, None, None, None)) is None
+    assert actor.predict(RemoteQuestion("a", CLICK, None, None, None)) is None
     actor.prepare("a", pack_image(image))
     prev = DAMAGE[kind](pack(np.zeros(image.shape[:2], np.float32)))
     with pytest.raises(DataError, match="message is damaged"):
-        actor.predict(Question("a", CLICK, prev, None, None))
+        actor.predict(RemoteQuestion("a", CLICK, prev, None, None))
     with pytest.raises(DataError, match="message is damaged"):
-        actor.predict(Question("a", CLICK, None, b"no pickle", None))
-    reply = actor.predict(Question("a", CLICK, None, None, None))
+        actor.predict(RemoteQuestion("a", CLICK, None, b"no pickle", None))
+    reply = actor.predict(RemoteQuestion("a", CLICK, None, None, None))
     assert unpack(reply.logits).shape == image.shape[:2]
 
 

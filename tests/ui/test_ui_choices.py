@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_intseg.ui.controllers.display_window import AS_SHOWN
+from napari_intseg.ui.controllers.viewer_controller import AS_SHOWN
 from napari_intseg.ui.layers.labels_writer import find_changes, find_pieces
 
 

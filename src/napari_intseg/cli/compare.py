@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_intseg.evaluation.summary import Crossing, Row
     from napari_intseg.io.source import FileVolume
     from napari_intseg.session.compare.side_by_side import Pair, Round, SideBySide
-    from napari_intseg.session.compare.two_answers import Overlap, Spot
+    from napari_intseg.session.compare.two_answers import Overlap, SuggestedClick
 
 HELP = "compare models on the same clicks"
 DESCRIPTION = """Give the same clicks to two models or more, and tell where they agree: after every
@@ -70,7 +70,7 @@ class ComparedObject:
         At the end, over all planes.
     truth : dict of str to Overlap
         At the end, of each model with the truth; empty without one.
-    spots : dict of (str, str) to (Plane, Spot) or None
+    spots : dict of (str, str) to (Plane, SuggestedClick) or None
         Where the next click would say most.
     """
 
@@ -79,7 +79,7 @@ class ComparedObject:
     planes: dict["Plane", dict["Pair", "Overlap"]] = field(default_factory=dict)
     overlaps: dict["Pair", "Overlap"] = field(default_factory=dict)
     truth: dict[str, "Overlap"] = field(default_factory=dict)
-    spots: dict["Pair", "tuple[Plane, Spot] | None"] = field(default_factory=dict)
+    spots: dict["Pair", "tuple[Plane, SuggestedClick] | None"] = field(default_factory=dict)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -221,7 +221,7 @@ def _truths(overlaps: "dict[str, Overlap]") -> dict[str, dict[str, float]]:
     return {name: {"iou": o.iou, "dice": o.dice} for name, o in overlaps.items()}
 
 
-def _position(both: "SideBySide", plane: "Plane", spot: "Spot") -> tuple[float, ...]:
+def _position(both: "SideBySide", plane: "Plane", spot: "SuggestedClick") -> tuple[float, ...]:
     """Return a spot as a click is written."""
     if both.first.volume.ndim == 2:
         return float(spot.row), float(spot.col)

@@ -36,7 +36,11 @@ from napari_intseg.inference.obey_clicks import (
     without_part,
 )
 from napari_intseg.inference.patch import Patch, stability
-from napari_intseg.inference.slice_appearance import PreparedStore, Seen, SliceAppearance
+from napari_intseg.inference.slice_appearance import (
+    AppliedAppearance,
+    PreparedStore,
+    SliceAppearance,
+)
 from napari_intseg.inference.tiling import Tiles, in_tiles
 from napari_intseg.inference.view import Flip, Read, View
 from napari_intseg.inference.zoom_in import (
@@ -326,7 +330,7 @@ class _SliceQuestion:
 
     model: Segmenter
     seeing: SliceAppearance
-    seen: Seen
+    seen: AppliedAppearance
     prompts: Prompts
     options: Resolved
     prev: SliceAnswer | None = None

@@ -316,7 +316,7 @@ class PreparedStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class AppliedAppearance:
     """How a slice is shown to answer one question.
 
     Parameters
@@ -358,7 +358,9 @@ class SliceAppearance:
     store: PreparedStore | None = None
     key: Hashable = None
 
-    def shown(self, prompts: Prompts | None = None, guide: Patch | None = None) -> Seen:
+    def shown(
+        self, prompts: Prompts | None = None, guide: Patch | None = None
+    ) -> AppliedAppearance:
         """Return how the slice is shown to answer a question; see `adapted`."""
         intensity, name = self.intensity, ""
         if self.intensity.adapts != "no":
@@ -370,9 +372,9 @@ class SliceAppearance:
                 self._keep(("window", about), intensity)
             if self.intensity.adapts == "hounsfield" and intensity.low != self.intensity.low:
                 name = f"{intensity.low[0]:g} to {intensity.high[0]:g}"
-        return Seen(intensity, name)
+        return AppliedAppearance(intensity, name)
 
-    def softener(self, seen: Seen) -> Soften | None:
+    def softener(self, seen: AppliedAppearance) -> Soften | None:
         """Return the filter that denoises a part of the slice; None if it needs none.
 
         A small slice is measured as a whole, once. Of a large one each part is by itself, so that
@@ -390,7 +392,7 @@ class SliceAppearance:
             self._keep(("noise", seen.name), level)
         return None if level == 0 else lambda image: denoised(image, level)
 
-    def view(self, view: View, seen: Seen) -> FloatArray:
+    def view(self, view: View, seen: AppliedAppearance) -> FloatArray:
         """Return a view of the slice as a model gets it, float32 (h, w, 3) in [0, 1]."""
         soften = self.softener(seen) if view.shrunk <= SOFTENED else None
         return view.read(self.read, seen.intensity, soften=soften)

@@ -53,13 +53,14 @@ def build(
     is_res2net = isinstance(loaded, dict) and "backbone_pre.conv1.0.weight" in loaded
     net = FcaNet("res2net" if is_res2net else "resnet")
     load_strict(net, loaded, path)
-    return FcaNetModel(name, OnDevice.quick(net, device, precision), connected=connected)
+    # it sees one size, so a smaller view needs no less memory
+    return FcaNetModel(
+        name, OnDevice.quick(net, device, precision, views_px=()), connected=connected
+    )
 
 
 class FcaNetModel(NetModel):
     """Clicks, the first of which is positive; the slice is seen with a shorter side of 512."""
-
-    saves_by_views = False  # the network sees one size
 
     def __init__(self, name: str, hosted: OnDevice, *, connected: bool = True) -> None:
         self.hosted = hosted

@@ -65,7 +65,14 @@ class OnDevice:
         self.settle()
 
     @classmethod
-    def quick(cls, net: nn.Module, device: str, precision: Precision) -> "OnDevice":
+    def quick(
+        cls,
+        net: nn.Module,
+        device: str,
+        precision: Precision,
+        *,
+        views_px: Sequence[int] = VIEWS_PX,
+    ) -> "OnDevice":
         """Return a network on its device, folded, for `run`.
 
         Parameters
@@ -74,10 +81,12 @@ class OnDevice:
             Loaded; taken over: folded, set to evaluation mode.
         device, precision : str
             See `choose_device` and `choose_precision`.
+        views_px : sequence of int
+            As above.
         """
         chosen = choose_device(device)
         dtype = choose_precision(precision, chosen)
-        return cls(quicken(net).to(dtype), chosen, dtype)
+        return cls(quicken(net).to(dtype), chosen, dtype, views_px=views_px)
 
     def run(
         self, image: Array, forward: Callable[[nn.Module, Tensor], Tensor] | None = None
@@ -220,13 +229,10 @@ class MadeOf(ABC):
 
     Attributes
     ----------
-    saves_by_views : bool
-        Whether smaller views need less memory.
     saves_by_half : bool
         Whether it may compute in half precision.
     """
 
-    saves_by_views: bool = True
     saves_by_half: bool = True
 
     _saving: Saving = NOTHING
@@ -242,8 +248,8 @@ class MadeOf(ABC):
         most: tuple[Saving, ...] = max(
             (getattr(part, "savings", ()) for part in self.parts), key=len
         )
-        allowed = [replace(one, half=one.half and self.saves_by_half) for one in most]
-        return tuple(dict.fromkeys(o for o in allowed if self.saves_by_views or o.view_px is None))
+        allowed = (replace(one, half=one.half and self.saves_by_half) for one in most)
+        return tuple(dict.fromkeys(allowed))
 
     @property
     def saving(self) -> Saving:
@@ -270,15 +276,15 @@ class MadeOf(ABC):
                 part.release()
 
 
-class NetModel(MadeOf):
-    """An adapter round one network, which sets these.
+class NetModel:
+    """An adapter round one network, a `SavingSegmenter` but for what it answers.
 
     Attributes
     ----------
     hosted : OnDevice
-        The network.
+        The network, which the adapter sets.
     traits : Traits
-        How it wants to be used.
+        How it wants to be used; the adapter sets it.
     """
 
     hosted: OnDevice
@@ -286,7 +292,7 @@ class NetModel(MadeOf):
 
     @property
     def parts(self) -> tuple[OnDevice]:
-        """The network."""
+        """The network on its device."""
         return (self.hosted,)
 
     @property
@@ -303,6 +309,29 @@ class NetModel(MadeOf):
     def dtype(self) -> torch.dtype:
         """What it computes in now."""
         return self.hosted.dtype
+
+    @property
+    def savings(self) -> tuple[Saving, ...]:
+        """What it can give up, in the order to be tried."""
+        return self.hosted.savings
+
+    @property
+    def saving(self) -> Saving:
+        """What it gives up now."""
+        return self.hosted.saving
+
+    @property
+    def is_half(self) -> bool:
+        """Whether it computes in half precision now."""
+        return self.hosted.is_half
+
+    def save_memory(self, saving: Saving) -> None:
+        """Give something up from now on."""
+        self.hosted.save_memory(saving)
+
+    def release(self) -> None:
+        """Return the device's memory; the next query would take it again, giving nothing up."""
+        self.hosted.release()
 
 
 def cast_layers(net: nn.Module, dtype: torch.dtype) -> None:

@@ -11,18 +11,18 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Answer, Frame, Prepared, Query, Traits
 from napari_intseg.errors import DataError
 from napari_intseg.models.registry import load_model
-from napari_intseg.remote.wire import Packed, pack, unpack, unpack_image
+from napari_intseg.remote.wire import PackedArray, pack, unpack, unpack_image
 
 _MOST_BYTES = 2 << 30  # of prepared images: 500 embeddings of SAM, 128 of SAM 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Question:
+class RemoteQuestion:
     """A `Query` as it is sent: the image by its name, the rest compressed."""
 
     image: str
     prompts: Prompts
-    prev_logits: Packed | None
+    prev_logits: PackedArray | None
     state: bytes | None
     frame: Frame | None
 
@@ -31,9 +31,9 @@ class Question:
 class Reply:
     """An `Answer` as it is sent; `state` is for the model alone, and stays bytes."""
 
-    logits: Packed
+    logits: PackedArray
     state: bytes | None
-    alternatives: tuple[Packed, ...]
+    alternatives: tuple[PackedArray, ...]
     scores: tuple[float, ...]
     info: dict[str, Any]
     keeps_rest: bool
@@ -66,7 +66,7 @@ class ModelActor:
         """Return how the model wants to be used."""
         return self._model.traits
 
-    def prepare(self, image: str, packed: Packed) -> None:
+    def prepare(self, image: str, packed: PackedArray) -> None:
         """Prepare an image, and keep it under a name."""
         if image not in self._prepared:
             self._prepared[image] = self._model.prepare(unpack_image(packed))
@@ -74,7 +74,7 @@ class ModelActor:
         while len(self._prepared) > 1 and self._held() > self._most_bytes:
             self._prepared.popitem(last=False)
 
-    def predict(self, question: Question) -> Reply | None:
+    def predict(self, question: RemoteQuestion) -> Reply | None:
         """Answer a question; None if its image is not here (any more).
 
         Raises

@@ -17,8 +17,8 @@ from napari_intseg.core.addresses import check_address
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.errors import IntSegError, MissingExtraError, RemoteError
 from napari_intseg.models.spec import remember
-from napari_intseg.remote.actor import ModelActor, Question, Reply
-from napari_intseg.remote.wire import Packed, pack, pack_image, unpack
+from napari_intseg.remote.actor import ModelActor, RemoteQuestion, Reply
+from napari_intseg.remote.wire import PackedArray, pack, pack_image, unpack
 
 TIMEOUT_S = 120.0
 """For one call, loading a model included: reading the largest weights (1.2 GB) from a slow disk
@@ -50,7 +50,7 @@ class RemoteImage:
     """An image that is prepared there, and kept packed here in case its worker dies."""
 
     name: str
-    packed: Packed
+    packed: PackedArray
 
 
 @dataclass(slots=True, eq=False)
@@ -118,7 +118,7 @@ class RemoteSegmenter:
         """
         image: RemoteImage = query.prepared.payload
         prev = None if query.prev_logits is None else pack(query.prev_logits)
-        question = Question(image.name, query.prompts, prev, query.state, query.frame)
+        question = RemoteQuestion(image.name, query.prompts, prev, query.state, query.frame)
         reply = self._call("predict", question)
         if reply is None:  # a worker that is new, or that needed the room
             self._call("prepare", image.name, image.packed)

@@ -14,7 +14,7 @@ _LEVEL = 1  # of Zstandard: higher ones save 2 % of logits and take several time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Packed:
+class PackedArray:
     """An array as compressed bytes.
 
     Parameters
@@ -30,17 +30,17 @@ class Packed:
     dtype: str
 
 
-def pack(array: Array) -> Packed:
+def pack(array: Array) -> PackedArray:
     """Return an array of numbers as compressed bytes."""
     from imagecodecs import zstd_encode
 
     array = np.ascontiguousarray(array)
     planes = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T
     content = zstd_encode(np.ascontiguousarray(planes).tobytes(), level=_LEVEL)
-    return Packed(bytes(content), array.shape, array.dtype.str)
+    return PackedArray(bytes(content), array.shape, array.dtype.str)
 
 
-def unpack(packed: Packed) -> Array:
+def unpack(packed: PackedArray) -> Array:
     """Return the array of `pack`, bit by bit.
 
     Raises
@@ -67,14 +67,14 @@ def unpack(packed: Packed) -> Array:
         ) from err
 
 
-def pack_image(image: FloatArray) -> Packed:
+def pack_image(image: FloatArray) -> PackedArray:
     """Return an image in [0, 1] as bytes: 8 bits a value where that is without loss."""
     bytes_ = np.rint(image * 255).astype(np.uint8)
     exact = bool((unpack_levels(bytes_) == image).all())
     return pack(bytes_ if exact else image)
 
 
-def unpack_image(packed: Packed) -> FloatArray:
+def unpack_image(packed: PackedArray) -> FloatArray:
     """Return the image of `pack_image`, bit by bit."""
     found = unpack(packed)
     return unpack_levels(found) if found.dtype == np.uint8 else found

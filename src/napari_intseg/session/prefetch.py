@@ -19,7 +19,7 @@ from napari_intseg.session.session import Session
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ahead:
+class PrepareRequest:
     """A plane to be prepared; frozen, so that it can go to another thread.
 
     Parameters
@@ -37,7 +37,7 @@ class Ahead:
     store: PreparedStore
 
 
-def to_prepare(session: Session, plane: Plane) -> Ahead | None:
+def to_prepare(session: Session, plane: Plane) -> PrepareRequest | None:
     """Return what there is to prepare of a plane before anyone clicks on it.
 
     None for models whose preparation is quick or depends on the clicks, where there is no such
@@ -55,10 +55,10 @@ def to_prepare(session: Session, plane: Plane) -> Ahead | None:
     keys = whole_keys(setup.model, shape, options, (setup, plane))
     if all(memory.get(key) is not None for key in keys):
         return None
-    return Ahead(setup, plane, store)
+    return PrepareRequest(setup, plane, store)
 
 
-def prepare(ahead: Ahead) -> None:
+def prepare(ahead: PrepareRequest) -> None:
     """Prepare a plane, in whichever one thread models are used; with less memory if need be."""
     setup, plane = ahead.setup, ahead.plane
     shape = setup.volume.slice_shape(plane.axis)

@@ -29,7 +29,7 @@ Drawn = tuple[Box | None, tuple[Scribble, ...]]
 """What was drawn on a plane: box and scribbles."""
 
 
-class Once(Generic[T]):
+class LazyValue(Generic[T]):
     """A value computed when first asked for, by whichever thread comes first."""
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class Setup:
     level_set: LevelSet | None = None
     keep_answers: bool = True
     compete: bool = True
-    _intensity: Once[Intensity] = field(default_factory=Once)
+    _intensity: LazyValue[Intensity] = field(default_factory=LazyValue)
 
     def __post_init__(self) -> None:
         """Refuse a window, channels or planes that do not exist, without reading statistics."""

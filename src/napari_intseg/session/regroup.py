@@ -33,7 +33,7 @@ Changes = dict[Hashable, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Part:
+class _ObjectPart:
     """What an object shall hold on a plane.
 
     Parameters
@@ -174,7 +174,7 @@ class Regroup:
         walked = [k for k in self.document.history.values if isinstance(k, WalkKey)]
         return changes | {key: None for key in walked if key.label in chosen}
 
-    def _parts(self, label: int, axis: int) -> dict[Plane, _Part]:
+    def _parts(self, label: int, axis: int) -> dict[Plane, _ObjectPart]:
         """Return what an object holds on the planes of an axis, those with a pixel."""
         canvas, volume = self.document.canvas, self.document.volume
         painted = self._painted(label, axis)
@@ -189,7 +189,7 @@ class Regroup:
                 state = self.document.state(label, plane)
                 is_given = state.is_given or plane in painted or state.shown is None
                 sure = None if state.shown is None else state.shown.confidence
-                parts[plane] = _Part(held, state, is_given, sure)
+                parts[plane] = _ObjectPart(held, state, is_given, sure)
         return parts
 
     def _painted(self, label: int, axis: int) -> set[Plane]:
@@ -214,7 +214,7 @@ class Regroup:
             if state.is_given and not canvas.mask_on(label, plane).any()
         }
 
-    def _state(self, part: _Part, plane: Plane) -> PlaneState | None:
+    def _state(self, part: _ObjectPart, plane: Plane) -> PlaneState | None:
         """Return the state of a plane that shows a mask."""
         serial = self.document.next_serial()
         if part.is_given:
@@ -226,12 +226,12 @@ class Regroup:
         return kept(PlaneState(propagated=shown, shown=shown))
 
 
-def _joined(one: _Part | None, other: _Part) -> _Part:
+def _joined(one: _ObjectPart | None, other: _ObjectPart) -> _ObjectPart:
     """Return the two parts of a plane as one; prompts are those of the first."""
     if one is None:
         return replace(other, state=PlaneState())
     sure = [p.confidence for p in (one, other) if p.confidence is not None]
-    return _Part(
+    return _ObjectPart(
         one.mask | other.mask,
         one.state,
         one.is_given or other.is_given,

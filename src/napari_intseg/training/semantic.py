@@ -160,7 +160,7 @@ def train_semantic(
     net = build_network(options.network, len(source.names), options.width).to(device)
     _seeded(options.seed, 0)
     _initialise(net, options, source.names)
-    run = _Run(net, options, source, learnt, device)
+    run = _SemanticRun(net, options, source, learnt, device)
     options.output.mkdir(parents=True, exist_ok=True)
     begun = run.load() if resume else run.refuse_other()
     before = begun.get("before")
@@ -175,7 +175,7 @@ def train_semantic(
     return SemanticRun(weights, run.step, stopped, source.names, tuple(before), tuple(after))
 
 
-class _Run:
+class _SemanticRun:
     """The loop's state: network, optimiser, step, and the file they are kept in."""
 
     def __init__(

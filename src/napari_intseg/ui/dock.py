@@ -22,7 +22,7 @@ from napari_intseg._moved import renamed
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, regroup
-from napari_intseg.ui.controllers.first_click import FirstClick
+from napari_intseg.ui.controllers.first_click import FirstClickListener
 from napari_intseg.ui.controllers.image_queue import QueueWork
 from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.review import Review
@@ -127,7 +127,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.recovery = Recovery(controller, journals_folder())
         self.recovery_panel = RecoveryPanel(controller, self.recovery)
         self.queue_panel = QueuePanel(controller, self.queue_work, buttons)
-        self._first_click = FirstClick(controller)
+        self._first_click = FirstClickListener(controller)
         self._log_messages = LogMessages(controller.signals, self._bridge.post)
         self._was_fitted = False
         self._arrange()
@@ -135,7 +135,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         controller.signals.changed.connect(self._show)
         controller.signals.answered.connect(self._answered)
         self._show()
-        self._shut: Callable[[], None] = _Shut(
+        self._close_all: Callable[[], None] = _CloseAll(
             controller,
             self._keys,
             (
@@ -151,14 +151,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         )
         _OPEN.add(self)
         # a window that is destroyed sends its children no close event
-        self.destroyed.connect(self._shut)
+        self.destroyed.connect(self._close_all)
         app = QApplication.instance()
         if app is not None:
-            app.aboutToQuit.connect(self._shut)
+            app.aboutToQuit.connect(self._close_all)
 
     def closeEvent(self, event: Any) -> None:
         """Stop everything; called by Qt."""
-        self._shut()
+        self._close_all()
         super().closeEvent(event)
 
     def event(self, event: Any) -> bool:
@@ -364,7 +364,7 @@ def _fit(widget: "weakref.ref[SegmentWidget]") -> Callable[[], None]:
     return fit
 
 
-class _Shut:
+class _CloseAll:
     """Closes the parts once; knows nothing of the widget, so that it can go."""
 
     def __init__(

@@ -28,7 +28,7 @@ from napari_intseg.models.registry import find_model
 from napari_intseg.ui.controllers import regroup
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.model_loader import Choice, load
-from napari_intseg.ui.controllers.outline_detail import OutlineDetail
+from napari_intseg.ui.controllers.outline_detail import OutlineDetailController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
 
@@ -177,7 +177,7 @@ class Handle:
 
     def smooth(self, mm: float) -> None:
         """Smooth all outlines, now and from now on, see `Session.set_detail`; 0: not any more."""
-        self._do(lambda: OutlineDetail(self.controller).choose(mm))
+        self._do(lambda: OutlineDetailController(self.controller).choose(mm))
 
     def undo(self) -> None:
         """Take back the last action."""

@@ -76,7 +76,7 @@ def test_it_can_learn_two_halves_by_heart(name):
 
 def test_strides_and_dilations_keep_the_field_of_view():
     for stride in (8, 16, 32):
-        trunk = parts.Trunk(18, 0.125, stride=stride)
+        trunk = parts.SceneTrunk(18, 0.125, stride=stride)
         assert trunk(torch.zeros(1, 3, 64, 64))[-1].shape[-1] == 64 // stride
 
 

@@ -25,7 +25,7 @@ from napari_intseg.session.compare.two_answers import (
     ONLY_A,
     ONLY_B,
     Overlap,
-    Spot,
+    SuggestedClick,
     agreement,
     both_ways,
     curve,
@@ -121,7 +121,7 @@ class TestWhereToClick:
 
     def test_the_rim_of_the_slice_ends_the_disagreement(self) -> None:
         whole = np.ones((9, 21), bool)
-        assert deepest(whole) == Spot(4, 4, 5.0)
+        assert deepest(whole) == SuggestedClick(4, 4, 5.0)
 
     def test_without_disagreement_there_is_none(self) -> None:
         assert deepest(np.zeros((4, 4), bool)) is None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.inference.patch import Patch
-from napari_intseg.session.masks.packed import AtHand, Bits
+from napari_intseg.session.masks.packed import Bits, UnpackedCache
 from napari_intseg.session.masks.plane_state import Shown
 
 
@@ -25,7 +25,7 @@ def test_an_object_s_mask_takes_little():
 
 
 def test_what_is_at_hand_is_bounded_and_the_rest_is_unpacked_anew(rng):
-    at_hand = AtHand(limit_bytes=250)
+    at_hand = UnpackedCache(limit_bytes=250)
     masks = [rng.random((10, 10)) > 0.5 for _ in range(5)]
     kept = [at_hand.pack(mask) for mask in masks]
     first = at_hand.unpack(kept[0])
@@ -39,7 +39,7 @@ def test_what_is_at_hand_is_bounded_and_the_rest_is_unpacked_anew(rng):
 
 
 def test_masks_go_with_what_holds_them(rng):
-    at_hand = AtHand(limit_bytes=10_000)
+    at_hand = UnpackedCache(limit_bytes=10_000)
     kept = [at_hand.pack(rng.random((10, 10)) > 0.5) for _ in range(3)]
     masks = [at_hand.unpack(bits) for bits in kept]
     assert at_hand.nbytes == 300

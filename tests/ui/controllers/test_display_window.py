@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_intseg.ui.controllers.display_window import (
+from napari_intseg.ui.controllers.viewer_controller import (
     AS_SHOWN,
     is_automatic,
     show_automatic,

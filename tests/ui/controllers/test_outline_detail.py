@@ -7,7 +7,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_intseg.ui.controllers.label_export import export_labels
-from napari_intseg.ui.controllers.outline_detail import OutlineDetail
+from napari_intseg.ui.controllers.outline_detail import OutlineDetailController
 from real_window import LEFT, Window, breathe, turn
 
 
@@ -29,7 +29,7 @@ def begun(controller, settle, spiky):
 
 
 def test_the_layer_follows_and_each_move_is_one_undo(controller, begun, settle, said):
-    detail = OutlineDetail(controller)
+    detail = OutlineDetailController(controller)
     before = begun.labels.data.copy()
     assert before[20, 40] == 1
     for mm in (2.0, 4.0, 6.0):
@@ -47,7 +47,7 @@ def test_the_layer_follows_and_each_move_is_one_undo(controller, begun, settle, 
 
 
 def test_what_is_written_is_what_is_seen(controller, begun, settle, pump, tmp_path):
-    OutlineDetail(controller).choose(6.0)
+    OutlineDetailController(controller).choose(6.0)
     settle()
     export_labels(controller, tmp_path / "labels.nii.gz")
     pump.until(lambda: controller.worker.is_idle)
@@ -63,7 +63,7 @@ def test_time_points_begun_later_have_it_too(controller, settle, squares):
     begun = controller.image_controller
     begun.points.add((0, 20, 20))
     settle()
-    OutlineDetail(controller).choose(3.0)
+    OutlineDetailController(controller).choose(3.0)
     controller.viewer.dims.set_point(0, 1)
     begun.points.add((1, 20, 20))
     settle()
@@ -74,7 +74,7 @@ def test_time_points_begun_later_have_it_too(controller, settle, squares):
 def test_before_any_click_it_says_so(controller, squares, said):
     controller.viewer.add_image(squares)
     controller.choose_image(controller.viewer.layers[0])
-    OutlineDetail(controller).choose(3.0)
+    OutlineDetailController(controller).choose(3.0)
     assert not said.failures, "there is no image worked on"
 
 

@@ -44,13 +44,14 @@ def build(
     WeightsError
         If the checkpoint is missing, damaged, foreign or unsafe.
     """
-    return DeepGrabCut(name, OnDevice.quick(load_psp(required(weights, name)), device, precision))
+    # it sees one size, so a smaller view needs no less memory
+    return DeepGrabCut(
+        name, OnDevice.quick(load_psp(required(weights, name)), device, precision, views_px=())
+    )
 
 
 class DeepGrabCut(NetModel):
     """A box; the whole slice is seen at 450x450 pixels."""
-
-    saves_by_views = False  # the network sees one size
 
     def __init__(self, name: str, hosted: OnDevice) -> None:
         self.hosted = hosted

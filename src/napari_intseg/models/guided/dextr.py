@@ -46,7 +46,10 @@ def build(
     WeightsError
         If the checkpoint is missing, damaged, foreign or unsafe.
     """
-    return Dextr(name, OnDevice.quick(load_psp(required(weights, name)), device, precision))
+    # it sees one size, so a smaller view needs no less memory
+    return Dextr(
+        name, OnDevice.quick(load_psp(required(weights, name)), device, precision, views_px=())
+    )
 
 
 def load_psp(path: Path) -> PspResNet:
@@ -61,8 +64,6 @@ def load_psp(path: Path) -> PspResNet:
 
 class Dextr(NetModel):
     """Four extreme points, in any order, as positive clicks; further ones refine them."""
-
-    saves_by_views = False  # the network sees one size
 
     def __init__(self, name: str, hosted: OnDevice) -> None:
         self.hosted = hosted

@@ -52,7 +52,8 @@ def build(
     has_branch = isinstance(loaded, dict) and any(str(k).startswith("iog_points.") for k in loaded)
     net = IogNet(refinement=has_branch)
     load_strict(net, loaded, path)
-    return Iog(name, OnDevice.quick(net, device, precision))
+    # it sees one size, so a smaller view needs no less memory
+    return Iog(name, OnDevice.quick(net, device, precision, views_px=()))
 
 
 class Iog(NetModel):
@@ -62,8 +63,6 @@ class Iog(NetModel):
     the first points; with it they enter through the branch. The branch has no reference output
     to compare with: it is built from the paper, unproven.
     """
-
-    saves_by_views = False  # the network sees one size
 
     def __init__(self, name: str, hosted: OnDevice) -> None:
         self.hosted = hosted

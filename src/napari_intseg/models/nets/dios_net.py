@@ -37,6 +37,7 @@ class DiosNet(WholeNet):
 
     def __init__(self, stride: Literal[8, 16] = 8, width: int = 64, hidden: int = 4096) -> None:
         super().__init__(LIMIT_PX, "truncated", stride=stride, width=width, hidden=hidden)
+        self.stride = stride
         self.encoder = Vgg(5, width)
         self.fc6 = nn.Conv2d(self.encoder.widths[4], hidden, 7, padding=3)
         self.fc7 = nn.Conv2d(hidden, hidden, 1)
@@ -62,7 +63,7 @@ class DiosNet(WholeNet):
         x = self.dropout(torch.relu(self.fc6(pool5)))
         x = self.score_fr(self.dropout(torch.relu(self.fc7(x))))
         x = smaller(x, pool4) + self.score_pool4(pool4)
-        if self.settings["stride"] == 8:
+        if self.stride == 8:
             x = smaller(x, pool3) + self.score_pool3(pool3)
         scores: Tensor = x
         return scores

@@ -44,7 +44,7 @@ class EdgeFlowNet(WholeNet):
     def respond(self, image: Tensor, maps: Tensor, prev: Tensor) -> Tensor:
         """Return logits at the image's size."""
         given = torch.cat((edge_of(prev), maps), 1)
-        coarse, edge = self.feature_extractor.drawn(image, self.maps_transform(given))
+        coarse, edge = drawn_edges(self.feature_extractor, image, self.maps_transform(given))
         shape = (image.shape[-2], image.shape[-1])
         drawn = enlarge(torch.cat((coarse, edge), 1), shape).sigmoid().to(image.dtype)
         logits: Tensor = self.finenet(torch.cat((image, given, drawn), 1))
@@ -57,30 +57,33 @@ class EdgeHRNet(HRNet):
     def __init__(self, width: int, ocr_width: int, *, small: bool) -> None:
         super().__init__(width, ocr_width, small=small)
         channels = 2 * ocr_width
+        # of the four branches, each twice as wide as the one before
+        joined = (1 + 2 + 4 + 8) * width
         self.warp1_conv = nn.Sequential(
             conv(64, 256, 3, stride=2), nn.BatchNorm2d(256), nn.ReLU(inplace=True)
         )
         self.warp1_align = Align(256)
-        self.warp2_conv = normed(256, self.channels)
-        self.warp2_align = Align(self.channels)
+        self.warp2_conv = normed(256, joined)
+        self.warp2_align = Align(joined)
         self.edge = SqueezeBody(channels)
         self.edge_fusion = nn.Conv2d(2 * channels, _WIDE, 1, bias=False)
         self.edge_out = nn.Sequential(normed(_WIDE, _NARROW), nn.Conv2d(_NARROW, 1, 1, bias=False))
 
-    def drawn(self, image: Tensor, clicked: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits of the object and of its edge, both (B, 1, H / 4, W / 4)."""
-        x = torch.relu(self.bn1(self.conv1(image))) + clicked
-        x = self.layer1(torch.relu(self.bn2(self.conv2(x))))
-        clicked = self.warp1_align(self.warp1_conv(clicked), x)
-        xs = self.stage2(self._enter(self.transition1, [clicked + x]))
-        xs = self.stage3(self._enter(self.transition2, xs))
-        xs = self.stage4(self._enter(self.transition3, xs))
-        features = torch.cat([resize_to(branch, xs[0]) for branch in xs], 1)
-        features = self.warp2_align(self.warp2_conv(clicked), features) + features
-        pixels = self.conv3x3_ocr(features)
-        told = self.ocr_distri_head(pixels, gather(pixels, self.aux_head(features)))
-        edge = self.edge_fusion(torch.cat((self.edge(told), pixels), 1))
-        return self.cls_head(told), self.edge_out(edge)
+
+def drawn_edges(net: EdgeHRNet, image: Tensor, clicked: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits of the object and of its edge, both (B, 1, H / 4, W / 4)."""
+    x = torch.relu(net.bn1(net.conv1(image))) + clicked
+    x = net.layer1(torch.relu(net.bn2(net.conv2(x))))
+    clicked = net.warp1_align(net.warp1_conv(clicked), x)
+    xs = net.stage2(net._enter(net.transition1, [clicked + x]))
+    xs = net.stage3(net._enter(net.transition2, xs))
+    xs = net.stage4(net._enter(net.transition3, xs))
+    features = torch.cat([resize_to(branch, xs[0]) for branch in xs], 1)
+    features = net.warp2_align(net.warp2_conv(clicked), features) + features
+    pixels = net.conv3x3_ocr(features)
+    told = net.ocr_distri_head(pixels, gather(pixels, net.aux_head(features)))
+    edge = net.edge_fusion(torch.cat((net.edge(told), pixels), 1))
+    return net.cls_head(told), net.edge_out(edge)
 
 
 class Align(nn.Module):

@@ -92,7 +92,7 @@ class CoarseNet(nn.Module):
         return fused, [p(f) for p, f in zip(self.predict, fused, strict=True)]
 
 
-class FineNet(nn.Module):
+class IogFineNet(nn.Module):
     """All maps of the pyramid at one size, the deeper ones through more blocks."""
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class IogNet(nn.Module):
         super().__init__()
         self.refinement = refinement
         self.Coarse_net = CoarseNet((512, 1024, 512, 256))
-        self.Fine_net = FineNet()
+        self.Fine_net = IogFineNet()
         self.backbone = IogEncoder()
         self.psp4 = PyramidPooling(2048 + 64 * refinement, 512)
         if refinement:

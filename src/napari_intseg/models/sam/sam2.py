@@ -23,7 +23,6 @@ from napari_intseg.models.device import (
     download,
     upload,
 )
-from napari_intseg.models.memory_saving import OnDevice
 from napari_intseg.models.sam.keys import library_names
 from napari_intseg.models.sam.mask_decoder import (
     GRID,
@@ -495,17 +494,18 @@ class Sam2Segmenter(SamSegmenter):
         prompts: Mapping[int, Prompts] | None = None,
     ) -> Iterator[tuple[int, FloatArray]]:
         """Follow one object; see `napari_intseg.core.segmenter.MemorySegmenter`."""
-        return follow_planes(self.hosted, read, planes, masks or {}, prompts or {})
+        return follow_planes(self, read, planes, masks or {}, prompts or {})
 
 
 def follow_planes(
-    hosted: OnDevice,
+    model: SamSegmenter,
     read: Callable[[int], FloatArray],
     planes: Sequence[int],
     masks: Mapping[int, BoolArray],
     prompts: Mapping[int, Prompts],
 ) -> Iterator[tuple[int, FloatArray]]:
     """Yield the index of each plane and the logits there; see `MemorySegmenter.follow`."""
+    hosted = model.hosted
     net: Sam2Net = hosted.net
     hosted.bring()
     reverse = len(planes) > 1 and planes[1] < planes[0]

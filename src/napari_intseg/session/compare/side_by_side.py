@@ -8,7 +8,7 @@ from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.session.compare.two_answers import Overlap, Spot, deepest, overlap
+from napari_intseg.session.compare.two_answers import Overlap, SuggestedClick, deepest, overlap
 from napari_intseg.session.session import Session
 
 Pair = tuple[str, str]
@@ -172,9 +172,9 @@ class SideBySide:
             total += overlap(session.mask_on(plane), session.volume.of(truth, plane))
         return total
 
-    def suggest(self, a: str, b: str) -> tuple[Plane, Spot] | None:
+    def suggest(self, a: str, b: str) -> tuple[Plane, SuggestedClick] | None:
         """Return where two models disagree most deeply; None if they agree everywhere."""
-        best: tuple[Plane, Spot] | None = None
+        best: tuple[Plane, SuggestedClick] | None = None
         for plane in self.planes():
             differs = self.sessions[a].mask_on(plane) ^ self.sessions[b].mask_on(plane)
             spot = deepest(differs)

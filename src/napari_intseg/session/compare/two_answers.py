@@ -64,7 +64,7 @@ class Overlap:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class SuggestedClick:
     """A place worth a click.
 
     Parameters
@@ -130,7 +130,7 @@ def agreement(a: BoolArray, b: BoolArray) -> Agreement:
     return out
 
 
-def deepest(differs: BoolArray) -> Spot | None:
+def deepest(differs: BoolArray) -> SuggestedClick | None:
     """Return the pixel farthest inside a region: where a click says most.
 
     The robot users of the benchmarks click there, too [1]_. What lies outside the slice counts as
@@ -143,7 +143,7 @@ def deepest(differs: BoolArray) -> Spot | None:
 
     Returns
     -------
-    Spot or None
+    SuggestedClick or None
         None if the region is empty.
 
     References
@@ -157,7 +157,7 @@ def deepest(differs: BoolArray) -> Spot | None:
     row0, row1, col0, col1 = box
     depth = ndimage.distance_transform_edt(np.pad(differs[row0:row1, col0:col1], 1))
     row, col = np.unravel_index(int(np.argmax(depth)), depth.shape)
-    return Spot(int(row) - 1 + row0, int(col) - 1 + col0, float(depth[row, col]))
+    return SuggestedClick(int(row) - 1 + row0, int(col) - 1 + col0, float(depth[row, col]))
 
 
 def joint_window(*windows: Window) -> Window:

@@ -49,7 +49,7 @@ class Bits:
         return mask
 
 
-class AtHand:
+class UnpackedCache:
     """Cache of the unpacked masks that were used last; safe with several threads.
 
     A mask goes with the last thing that holds it packed: a session that is closed leaves nothing.
@@ -98,7 +98,7 @@ class AtHand:
                 self.nbytes -= mask.nbytes
 
 
-_at_hand = AtHand()  # one for all: what is in it can be unpacked anew at any time
+_unpacked = UnpackedCache()  # one for all: what is in it can be unpacked anew at any time
 
 
 def packed(*names: str) -> Callable[[type[T]], type[T]]:
@@ -123,10 +123,10 @@ class _Field:
         self._name = name
 
     def __get__(self, one: Any, owner: type | None = None) -> BoolArray:
-        return _at_hand.unpack(one.__dict__[self._name])
+        return _unpacked.unpack(one.__dict__[self._name])
 
     def __set__(self, one: Any, mask: BoolArray) -> None:
-        one.__dict__[self._name] = _at_hand.pack(mask)
+        one.__dict__[self._name] = _unpacked.pack(mask)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.slice_appearance import PreparedStore
-from napari_intseg.session.compare.two_answers import Spot, both_ways, deepest, differing
+from napari_intseg.session.compare.two_answers import SuggestedClick, both_ways, deepest, differing
 from napari_intseg.session.question import Question
 from napari_intseg.ui.compare.keep import (
     ComparisonState,
@@ -87,7 +87,7 @@ class Hint:
         else:
             question, store = shown.question, session.cache
 
-            def work(_: ShouldStop) -> Spot | None:
+            def work(_: ShouldStop) -> SuggestedClick | None:
                 return _doubt(question, store)
 
             image_controller.tools.worker.submit(
@@ -119,7 +119,7 @@ class Hint:
         image_controller: ImageController,
         place: Place,
         number: int,
-        outcome: Outcome[Spot | None],
+        outcome: Outcome[SuggestedClick | None],
     ) -> None:
         if number != self._asked or image_controller.is_closed:
             return
@@ -138,7 +138,7 @@ class Hint:
                 "if it does not."
             )
 
-    def _show(self, image_controller: ImageController, place: Place, spot: Spot) -> None:
+    def _show(self, image_controller: ImageController, place: Place, spot: SuggestedClick) -> None:
         self.clear()
         voxel = grid_voxel(image_controller, place.time, place.plane, spot.row, spot.col)
         self._image_controller, self._place = image_controller, place
@@ -172,11 +172,11 @@ class Hint:
         return session.document.state(place.object, place.plane).prompts
 
 
-def _doubt(question: Question, store: PreparedStore) -> Spot | None:
+def _doubt(question: Question, store: PreparedStore) -> SuggestedClick | None:
     """Return where the plain and the mirrored answer differ most deeply."""
     differs, (row0, col0) = differing(question, both_ways(question, store))
     spot = deepest(differs)
-    return None if spot is None else Spot(spot.row + row0, spot.col + col0, spot.depth_px)
+    return None if spot is None else SuggestedClick(spot.row + row0, spot.col + col0, spot.depth_px)
 
 
 class Comparison:

@@ -44,8 +44,17 @@ _PLANES = 2
 """So many changed planes are followed in a turn of the event loop."""
 
 
-class SecondModelQueue:
-    """The part of a pair that queues predictions of the second model.
+def _shown(states: _States | None) -> tuple[Shown | None, ...]:
+    return tuple(None if state is None else state.shown for state in states or (None, None))
+
+
+def _looks(setup: Setup) -> list[object]:
+    """Return all settings of a setup but the model: those that both models share."""
+    return [getattr(setup, f.name) for f in fields(setup) if f.name not in ("model", "_intensity")]
+
+
+class MirroredModel:
+    """The prompts of an image controller, mirrored to a second model.
 
     Parameters
     ----------
@@ -54,7 +63,7 @@ class SecondModelQueue:
     model : Segmenter
         The second model.
     name : str
-        Its name.
+        Its name; its layer is called after it.
     on_change : callable
         Called when there is something new to show.
     """
@@ -64,6 +73,7 @@ class SecondModelQueue:
         image_controller: ImageController,
         model: Segmenter,
         name: str,
+        *,
         on_change: Callable[[], None],
     ) -> None:
         self.image_controller, self.model, self.name = image_controller, model, name
@@ -76,6 +86,21 @@ class SecondModelQueue:
         self._current: Place | None = None
         self._job: Job[Result] | None = None
         self._has_more = False
+        self.compared: dict[Place, Compared] = {}
+        self.truth: Labels | None = None
+        self._known: dict[Any, CurvePoint] = {}
+        self._comparing = False
+        self.labels, self.agreement = (
+            make_second(image_controller.image_axes, name),
+            make_agreement(image_controller.image_axes),
+        )
+        layers, active = (
+            image_controller.tools.viewer.layers,
+            image_controller.tools.viewer.layers.selection.active,
+        )
+        for layer in (self.labels, self.agreement):
+            layers.insert(layers.index(image_controller.labels) + 1, layer)
+        layers.selection.active = active
 
     @property
     def is_waiting(self) -> bool:
@@ -86,21 +111,6 @@ class SecondModelQueue:
         """Return the second model's session of a time point; None while there is no first."""
         mirror = self._mirror(time)
         return None if mirror is None else mirror.session
-
-    def _mirror(self, time: int) -> MirrorSession | None:
-        """Return what keeps that session like the first one."""
-        session = self.image_controller.session_store.sessions.get(time)
-        if session is None:
-            return None
-        if time not in self._mirrors:
-            setup = replace(session.setup, model=self.model)
-            made = MirrorSession(self.model, setup.volume, axis=session.axis)
-            made.document.history.amend(SETUP, setup)
-            self._mirrors[time] = made
-        found = self._mirrors[time]
-        if _looks(found.document.setup) != _looks(session.setup):
-            found.document.history.amend(SETUP, replace(session.setup, model=self.model))
-        return found
 
     def follow(self) -> None:
         """Mirror new prompts to the second model, and compare what has changed.
@@ -142,8 +152,56 @@ class SecondModelQueue:
         self._on_change()
         return True
 
-    def _compare(self) -> None:
-        """Compare what has changed."""
+    @property
+    def is_idle(self) -> bool:
+        """Whether the second model has answered all, and all is compared."""
+        return not (self.is_waiting or self._dirty or self._comparing or self._has_more)
+
+    def set_truth(self, truth: Labels | None) -> None:
+        """Measure by a layer on the grid of the labels, or by none."""
+        if truth is not self.truth:
+            self.truth = truth
+            self._known.clear()
+            for (time, label), planes in self._seen.items():
+                self._dirty.update((Place(time, label, plane), None) for plane in planes)
+            self._compare()
+
+    def masks(self, place: Place) -> tuple[BoolArray, BoolArray]:
+        """Return both models' masks on a plane, bool (H, W)."""
+        follower = self.follower(place.time)
+        own = self.image_controller.session_store.mask(place)
+        if follower is None or place.object not in follower.objects:
+            return own, np.zeros_like(own)
+        return own, follower.mask_on(place.plane, place.object)
+
+    def close(self, *, remove: bool = True) -> None:
+        """Ask for nothing any more; take the layers away, or leave them as they are."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._open.clear()
+        self._dirty.clear()
+        if self._job is not None:
+            self._job.cancel()
+        layers = self.image_controller.tools.viewer.layers
+        for layer in (self.labels, self.agreement):
+            if remove and layer in layers:
+                layers.remove(layer)
+
+    def _mirror(self, time: int) -> MirrorSession | None:
+        """Return what keeps that session like the first one."""
+        session = self.image_controller.session_store.sessions.get(time)
+        if session is None:
+            return None
+        if time not in self._mirrors:
+            setup = replace(session.setup, model=self.model)
+            made = MirrorSession(self.model, setup.volume, axis=session.axis)
+            made.document.history.amend(SETUP, setup)
+            self._mirrors[time] = made
+        found = self._mirrors[time]
+        if _looks(found.document.setup) != _looks(session.setup):
+            found.document.history.amend(SETUP, replace(session.setup, model=self.model))
+        return found
 
     def _follow_more(self) -> None:
         self._has_more = False
@@ -224,92 +282,6 @@ class SecondModelQueue:
             if here:
                 return here[-1]
         return next(reversed(places))
-
-
-def _shown(states: _States | None) -> tuple[Shown | None, ...]:
-    return tuple(None if state is None else state.shown for state in states or (None, None))
-
-
-def _looks(setup: Setup) -> list[object]:
-    """Return all settings of a setup but the model: those that both models share."""
-    return [getattr(setup, f.name) for f in fields(setup) if f.name not in ("model", "_intensity")]
-
-
-class MirroredModel(SecondModelQueue):
-    """The prompts of an image controller, mirrored to a second model.
-
-    Parameters
-    ----------
-    image_controller : ImageController
-        Is not changed.
-    model : Segmenter
-        The second model.
-    name : str
-        Its name; its layer is called after it.
-    on_change : callable
-        Called when there is something new to show.
-    """
-
-    def __init__(
-        self,
-        image_controller: ImageController,
-        model: Segmenter,
-        name: str,
-        *,
-        on_change: Callable[[], None],
-    ) -> None:
-        super().__init__(image_controller, model, name, on_change)
-        self.compared: dict[Place, Compared] = {}
-        self.truth: Labels | None = None
-        self._known: dict[Any, CurvePoint] = {}
-        self._comparing = False
-        self.labels, self.agreement = (
-            make_second(image_controller.image_axes, name),
-            make_agreement(image_controller.image_axes),
-        )
-        layers, active = (
-            image_controller.tools.viewer.layers,
-            image_controller.tools.viewer.layers.selection.active,
-        )
-        for layer in (self.labels, self.agreement):
-            layers.insert(layers.index(image_controller.labels) + 1, layer)
-        layers.selection.active = active
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the second model has answered all, and all is compared."""
-        return not (self.is_waiting or self._dirty or self._comparing or self._has_more)
-
-    def set_truth(self, truth: Labels | None) -> None:
-        """Measure by a layer on the grid of the labels, or by none."""
-        if truth is not self.truth:
-            self.truth = truth
-            self._known.clear()
-            for (time, label), planes in self._seen.items():
-                self._dirty.update((Place(time, label, plane), None) for plane in planes)
-            self._compare()
-
-    def masks(self, place: Place) -> tuple[BoolArray, BoolArray]:
-        """Return both models' masks on a plane, bool (H, W)."""
-        follower = self.follower(place.time)
-        own = self.image_controller.session_store.mask(place)
-        if follower is None or place.object not in follower.objects:
-            return own, np.zeros_like(own)
-        return own, follower.mask_on(place.plane, place.object)
-
-    def close(self, *, remove: bool = True) -> None:
-        """Ask for nothing any more; take the layers away, or leave them as they are."""
-        if self.is_closed:
-            return
-        self.is_closed = True
-        self._open.clear()
-        self._dirty.clear()
-        if self._job is not None:
-            self._job.cancel()
-        layers = self.image_controller.tools.viewer.layers
-        for layer in (self.labels, self.agreement):
-            if remove and layer in layers:
-                layers.remove(layer)
 
     def _compare(self) -> None:
         if self._comparing or not self._dirty or self.is_closed:

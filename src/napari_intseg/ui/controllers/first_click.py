@@ -16,7 +16,7 @@ _MOVED_PX = 4
 _LEFT = 1
 
 
-class FirstClick:
+class FirstClickListener:
     """Hears the mouse on the canvas as long as there are no clicks on the chosen image.
 
     Parameters

@@ -47,118 +47,6 @@ from napari_intseg.ui.qt.worker_thread import Post, Worker
 from napari_intseg.ui.storage.embedding_folder import EmbeddingFolder
 from napari_intseg.ui.storage.labels_on_disk import place_of
 
-
-class PromptsByPlace:
-    """The part of an image controller that keeps the prompts of each object and plane.
-
-    Attributes
-    ----------
-    image_axes, points, labels, session_store, clicking, boxes, labels_writer
-        Set by `ImageController`.
-    """
-
-    image_axes: ImageAxes
-    points: Points
-    labels: Labels
-    session_store: SessionStore
-    clicking: PointsListener
-    boxes: ShapesListener
-    labels_writer: LabelsWriter
-    _asking: PredictionQueue
-
-    def __init__(self) -> None:
-        self._given: dict[Place, Prompts] = {}
-
-    @property
-    def time(self) -> int:
-        """The time point in the window; 0 if there is no time axis."""
-        return 0
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a click still waits for its answer."""
-        return self._asking.is_waiting
-
-    def answer_again(self) -> None:
-        """Queue all prompts whose answers a change of window or channels made invalid."""
-        self.session_store.set_window()
-        self._asking.add(list(self._given))
-        self._asking.ask()
-
-    def clicks_of(self, label: int) -> int:
-        """Return how many clicks an object has."""
-        return sum(len(prompts.clicks) for prompts in self.given_for(label))
-
-    def given_for(self, label: int) -> list[Prompts]:
-        """Return all prompts of an object, plane by plane."""
-        return [prompts for place, prompts in self._given.items() if place.object == label]
-
-    def failure_of(self, label: int) -> str:
-        """Return why the last answer for an object did not come; empty if it did."""
-        return self._asking.failures.get(label, "")
-
-    def is_begun(self, label: int) -> bool:
-        """Whether an object has prompts, a mask to start from, or painted pixels."""
-        states = (
-            state
-            for session in self.session_store.sessions.values()
-            for _, state in session.document.canvas.states(label)
-        )
-        return bool(self.given_for(label)) or any(state.is_given for state in states)
-
-    def can(self, action: str) -> bool:
-        """Whether there is something to "undo" or "redo" at the time point in the window."""
-        session = self.session_store.session(self.time)
-        return session is not None and bool(getattr(session, f"can_{action}"))
-
-    def draw(self, time: int, change: Change) -> None:
-        """Draw what an action of a session changed."""
-        for label in change.objects:
-            for plane in change.planes:
-                self.labels_writer.paint(Place(time, label, plane))
-
-    def show_all(self) -> None:
-        """Have points, shapes and labels show all that the sessions hold."""
-        places = self._held()
-        self._follow(places)
-        for place in places:
-            self.labels_writer.paint(place)
-        self._asking.ask()
-
-    def recall(self) -> None:
-        """Resume sessions whose answers are in the layers already; queue what is not answered."""
-        for place in self._held():
-            self._note(place, self.session_store.given(place))
-            self.labels_writer.recall(place)
-        self._asking.add(list(self._given))
-
-    def _held(self) -> list[Place]:
-        """Return every place for which a session has prompts, a mask or paint."""
-        places = []
-        for time, session in self.session_store.sessions.items():
-            canvas = session.document.canvas
-            for label in session.objects:
-                planes = {plane for plane, _ in canvas.states(label)}
-                planes |= {Plane(0, index) for index in canvas.painted(label)}
-                places += [Place(time, label, plane) for plane in sorted(planes)]
-        return places
-
-    def _note(self, place: Place, prompts: Prompts) -> None:
-        if prompts.is_empty:
-            self._given.pop(place, None)
-        else:
-            self._given[place] = prompts
-
-    def _follow(self, places: list[Place]) -> None:
-        held = {place: self.session_store.given(place) for place in places}
-        with self.clicking.quiet():
-            rewrite_points(self.points, self.image_axes, self.labels, held)
-        self.boxes.follow(held)
-        for place, prompts in held.items():
-            self._note(place, prompts)
-        self._asking.add(held)
-
-
 _MEASURING = ("walk", "clean_up")
 """Lines of a journal about what depends on the spacing."""
 
@@ -174,7 +62,7 @@ class Tools:
     embedding_folder: EmbeddingFolder = field(default_factory=EmbeddingFolder)
 
 
-class ImageController(PromptsByPlace):
+class ImageController:
     """Work on one image: keep it as long as the layers are in use, then `close` it.
 
     Parameters
@@ -214,7 +102,7 @@ class ImageController(PromptsByPlace):
         first_label: int = 1,
         each_begins: Callable[[], bool] = lambda: False,
     ) -> None:
-        super().__init__()
+        self._given: dict[Place, Prompts] = {}
         self.tools, self.image_axes, self.points, self.labels = tools, image_axes, points, labels
         self.session_store = SessionStore(
             image_axes, window=window, channels=channels, embedding_folder=tools.embedding_folder
@@ -469,6 +357,64 @@ class ImageController(PromptsByPlace):
         self.show_change(time, session, change)
         return str(change.title)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a click still waits for its answer."""
+        return self._asking.is_waiting
+
+    def answer_again(self) -> None:
+        """Queue all prompts whose answers a change of window or channels made invalid."""
+        self.session_store.set_window()
+        self._asking.add(list(self._given))
+        self._asking.ask()
+
+    def clicks_of(self, label: int) -> int:
+        """Return how many clicks an object has."""
+        return sum(len(prompts.clicks) for prompts in self.given_for(label))
+
+    def given_for(self, label: int) -> list[Prompts]:
+        """Return all prompts of an object, plane by plane."""
+        return [prompts for place, prompts in self._given.items() if place.object == label]
+
+    def failure_of(self, label: int) -> str:
+        """Return why the last answer for an object did not come; empty if it did."""
+        return self._asking.failures.get(label, "")
+
+    def is_begun(self, label: int) -> bool:
+        """Whether an object has prompts, a mask to start from, or painted pixels."""
+        states = (
+            state
+            for session in self.session_store.sessions.values()
+            for _, state in session.document.canvas.states(label)
+        )
+        return bool(self.given_for(label)) or any(state.is_given for state in states)
+
+    def can(self, action: str) -> bool:
+        """Whether there is something to "undo" or "redo" at the time point in the window."""
+        session = self.session_store.session(self.time)
+        return session is not None and bool(getattr(session, f"can_{action}"))
+
+    def draw(self, time: int, change: Change) -> None:
+        """Draw what an action of a session changed."""
+        for label in change.objects:
+            for plane in change.planes:
+                self.labels_writer.paint(Place(time, label, plane))
+
+    def show_all(self) -> None:
+        """Have points, shapes and labels show all that the sessions hold."""
+        places = self._held()
+        self._follow(places)
+        for place in places:
+            self.labels_writer.paint(place)
+        self._asking.ask()
+
+    def recall(self) -> None:
+        """Resume sessions whose answers are in the layers already; queue what is not answered."""
+        for place in self._held():
+            self._note(place, self.session_store.given(place))
+            self.labels_writer.recall(place)
+        self._asking.add(list(self._given))
+
     def _follow_painted(self, action: str, session: Session, last: HistoryEntry | None) -> None:
         now = session.document.history.last
         if action == "undo" and last is not None:
@@ -676,6 +622,32 @@ class ImageController(PromptsByPlace):
         self.tools.signals.lost.emit(
             f"{why}, so work on it has ended. Press New object to start again."
         )
+
+    def _held(self) -> list[Place]:
+        """Return every place for which a session has prompts, a mask or paint."""
+        places = []
+        for time, session in self.session_store.sessions.items():
+            canvas = session.document.canvas
+            for label in session.objects:
+                planes = {plane for plane, _ in canvas.states(label)}
+                planes |= {Plane(0, index) for index in canvas.painted(label)}
+                places += [Place(time, label, plane) for plane in sorted(planes)]
+        return places
+
+    def _note(self, place: Place, prompts: Prompts) -> None:
+        if prompts.is_empty:
+            self._given.pop(place, None)
+        else:
+            self._given[place] = prompts
+
+    def _follow(self, places: list[Place]) -> None:
+        held = {place: self.session_store.given(place) for place in places}
+        with self.clicking.quiet():
+            rewrite_points(self.points, self.image_axes, self.labels, held)
+        self.boxes.follow(held)
+        for place, prompts in held.items():
+            self._note(place, prompts)
+        self._asking.add(held)
 
 
 def _refusal(now: DisplayedSlice | str) -> str | None:

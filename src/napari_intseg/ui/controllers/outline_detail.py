@@ -12,7 +12,7 @@ _MANY = 50
 """With more objects than this only the current one follows the slider: all then take 0.1 s."""
 
 
-class OutlineDetail:
+class OutlineDetailController:
     """Changes the detail at all time points; what belongs to one move of a slider is one undo.
 
     Parameters

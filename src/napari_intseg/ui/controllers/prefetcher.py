@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.prefetch import Ahead, prepare, to_prepare
+from napari_intseg.session.prefetch import PrepareRequest, prepare, to_prepare
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.controllers.model_loader import Loader
 from napari_intseg.ui.layers.image_axes import DisplayedSlice
@@ -114,7 +114,7 @@ class Prefetch:
         if not self._closed:
             self._prepare_next()
 
-    def _next(self) -> Ahead | None:
+    def _next(self) -> PrepareRequest | None:
         """Return the next plane to prepare; None if there is none, or others need the thread."""
         image_controller = self._current()
         if (

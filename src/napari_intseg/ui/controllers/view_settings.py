@@ -18,9 +18,8 @@ from napari_intseg.inference.slice_appearance import MEASURED_PX, SliceAppearanc
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.inference.zoom_in import is_seen_whole
 from napari_intseg.session.question import Setup
-from napari_intseg.ui.controllers.display_window import window_now
 from napari_intseg.ui.controllers.session_store import SessionStore
-from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.controllers.viewer_controller import ViewerController, window_now
 from napari_intseg.ui.layers.image_axes import as_displayed
 from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop
 

@@ -3,7 +3,7 @@
 from qtpy.QtCore import QSignalBlocker, Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
 
-from napari_intseg.ui.controllers.outline_detail import OutlineDetail
+from napari_intseg.ui.controllers.outline_detail import OutlineDetailController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import PER_MM
 
@@ -29,7 +29,7 @@ class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, controller: ViewerController) -> None:
         super().__init__()
         self._controller = controller
-        self.detail = OutlineDetail(controller)
+        self.detail = OutlineDetailController(controller)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _MOST_PX * _STEPS_PER_PX)
         self.slider.setAccessibleName("Smooth outlines")

@@ -11,9 +11,8 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import CT_WINDOWS, default_colours
-from napari_intseg.ui.controllers.display_window import AS_SHOWN
 from napari_intseg.ui.controllers.view_settings import PREVIEW_PX, REST_MS, Picture, ViewSettings
-from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.controllers.viewer_controller import AS_SHOWN, ViewerController
 from napari_intseg.ui.layers.image_axes import can_mix, level_0, possible_axes
 from napari_intseg.ui.panels.buttons import combo, fill, form
 from napari_intseg.ui.panels.look_panel import CHANNELS, LEVEL, PER_CENT, RANGE, LookPanel

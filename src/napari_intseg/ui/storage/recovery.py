@@ -58,7 +58,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Looked:
+class RecognisedImage:
     """An image as it was recognised: the layer, what its axes mean, and the array it held."""
 
     image: Image
@@ -67,7 +67,7 @@ class Looked:
 
     def __eq__(self, other: object) -> bool:
         """Compare the objects themselves; arrays are not gone through."""
-        return isinstance(other, Looked) and (
+        return isinstance(other, RecognisedImage) and (
             self.image is other.image and self.axes == other.axes and self.data is other.data
         )
 
@@ -97,8 +97,8 @@ class Recovery:
         self.offer: Offer | None = None
         self.trouble: str | None = None
         self.is_replaying = False
-        self._looked_at: Looked | None = None
-        self._signatures: list[tuple[Looked, Signature]] = []
+        self._looked_at: RecognisedImage | None = None
+        self._signatures: list[tuple[RecognisedImage, Signature]] = []
         self._files: dict[ImageController, JournalFile] = {}
         controller.signals.changed.connect(self._changed)
 
@@ -180,7 +180,9 @@ class Recovery:
 
     def _changed(self) -> None:
         image, image_controller = self._controller.image, self._controller.image_controller
-        looked = None if image is None else Looked(image, self._controller.axes, image.data)
+        looked = (
+            None if image is None else RecognisedImage(image, self._controller.axes, image.data)
+        )
         if looked != self._looked_at:
             self._looked_at, self.offer = looked, None
             if looked is not None:
@@ -196,7 +198,7 @@ class Recovery:
         file = None if image_controller is None else self._files.get(image_controller)
         self.trouble = None if file is None else file.trouble
 
-    def _look(self, looked: "Looked") -> None:
+    def _look(self, looked: "RecognisedImage") -> None:
         """Have the image recognised, and interrupted work on it found, in the worker's thread."""
         try:
             volume = ImageAxes(looked.image, looked.axes).volume(0)
@@ -212,7 +214,9 @@ class Recovery:
         self._controller.worker.submit(work, partial(self._found, looked))
 
     def _found(
-        self, looked: "Looked", outcome: Outcome[tuple[Signature, list[tuple[Path, Written]]]]
+        self,
+        looked: "RecognisedImage",
+        outcome: Outcome[tuple[Signature, list[tuple[Path, Written]]]],
     ) -> None:
         if outcome.value is None:
             return
@@ -227,7 +231,7 @@ class Recovery:
 
     def _attach(self, image_controller: ImageController) -> None:
         image = image_controller.image_axes.image
-        looked = Looked(image, image_controller.image_axes.axes, image.data)
+        looked = RecognisedImage(image, image_controller.image_axes.axes, image.data)
         signature = next((s for known, s in self._signatures if known == looked), None)
         if signature is None:
             return  # `_found` comes back here

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_intseg.models.nets.semantic.parts import Gate, Trunk, fit, scaled, step
+from napari_intseg.models.nets.semantic.parts import Gate, SceneTrunk, fit, scaled, step
 
 
 class BiSeNet(nn.Module):
@@ -24,7 +24,7 @@ class BiSeNet(nn.Module):
         self.place = nn.Sequential(
             step(3, a, 7, stride=2), step(a, a, stride=2), step(a, a, stride=2), step(a, b, 1)
         )
-        self.encoder = Trunk(18, width)
+        self.encoder = SceneTrunk(18, width)
         ends = self.encoder.channels[2:]
         self.refine = nn.ModuleList(step(n, b) for n in ends)
         self.gates = nn.ModuleList(Gate(b, b) for _ in ends)
@@ -61,7 +61,7 @@ class PAN(nn.Module):
 
     def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
         super().__init__()
-        self.encoder = Trunk(depth, width, stride=16)
+        self.encoder = SceneTrunk(depth, width, stride=16)
         hidden = scaled(256, width)
         last = self.encoder.channels[-1]
         self.middle, self.mean = step(last, hidden, 1), step(last, hidden, 1)
@@ -125,7 +125,7 @@ class DFN(nn.Module):
 
     def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
         super().__init__()
-        self.encoder = Trunk(depth, width)
+        self.encoder = SceneTrunk(depth, width)
         hidden = scaled(512, width)
         self.mean = step(self.encoder.channels[-1], hidden, 1)
         self.enter = nn.ModuleList(Residual(c, hidden) for c in self.encoder.channels)

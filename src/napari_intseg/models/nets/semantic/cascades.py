@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_intseg.models.nets.hrnet import Distribute, HRNet
-from napari_intseg.models.nets.semantic.parts import PyramidPooling, Trunk, fit, scaled, step
+from napari_intseg.models.nets.semantic.parts import ScenePooling, SceneTrunk, fit, scaled, step
 
 
 class Units(nn.Module):
@@ -65,7 +65,7 @@ class RefineNet(nn.Module):
 
     def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
         super().__init__()
-        self.encoder = Trunk(depth, width)
+        self.encoder = SceneTrunk(depth, width)
         wide, narrow = scaled(512, width), scaled(256, width)
         a, b, c, d = self.encoder.channels
         self.stages = nn.ModuleList(
@@ -94,10 +94,10 @@ class ICNet(nn.Module):
 
     def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
         super().__init__()
-        self.encoder = Trunk(depth, width, stride=8)
+        self.encoder = SceneTrunk(depth, width, stride=8)
         half, last = self.encoder.channels[1], self.encoder.channels[3]
         hidden, thin = scaled(128, width), scaled(32, width)
-        self.pool = PyramidPooling(last, last // 4)
+        self.pool = ScenePooling(last, last // 4)
         self.deep = step(self.pool.channels, 2 * hidden, 1)
         self.thin = nn.Sequential(
             step(3, thin, stride=2), step(thin, thin, stride=2), step(thin, 2 * thin, stride=2)

@@ -19,7 +19,7 @@ def _inner(
     return [inner, nn.BatchNorm2d(outputs), nn.PReLU(outputs)]
 
 
-class Bottleneck(nn.Module):
+class EnetBottleneck(nn.Module):
     """Narrow, convolve, widen, and add; plain, dilated, or as 5x1 and 1x5."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Bottleneck(nn.Module):
         return cast(Tensor, self.last(x + self.inner(x)))
 
 
-class Down(nn.Module):
+class EnetDown(nn.Module):
     """Halve the size; tells where the pooling took its values."""
 
     def __init__(self, inputs: int, outputs: int, drop: float) -> None:
@@ -104,18 +104,18 @@ class ENet(nn.Module):
         a, b, c = (scaled(n, width) for n in (16, 64, 128))
         self.first = nn.Conv2d(3, a - 3, 3, 2, 1, bias=False)
         self.first_norm = nn.Sequential(nn.BatchNorm2d(a), nn.PReLU(a))
-        self.down1 = Down(a, b, 0.01)
-        self.stage1 = nn.Sequential(*(Bottleneck(b, 0.01) for _ in range(4)))
-        self.down2 = Down(b, c, 0.1)
+        self.down1 = EnetDown(a, b, 0.01)
+        self.stage1 = nn.Sequential(*(EnetBottleneck(b, 0.01) for _ in range(4)))
+        self.down2 = EnetDown(b, c, 0.1)
         # dilation of the eight blocks of a stage; 0 stands for 5x1 and 1x5
         plan = (1, 2, 0, 4, 1, 8, 0, 16)
         self.stage2 = nn.Sequential(
-            *(Bottleneck(c, 0.1, dilation=n or 1, asymmetric=n == 0) for n in (*plan, *plan))
+            *(EnetBottleneck(c, 0.1, dilation=n or 1, asymmetric=n == 0) for n in (*plan, *plan))
         )
         self.up1 = Up(c, b, 0.1)
-        self.stage4 = nn.Sequential(Bottleneck(b, 0.1), Bottleneck(b, 0.1))
+        self.stage4 = nn.Sequential(EnetBottleneck(b, 0.1), EnetBottleneck(b, 0.1))
         self.up2 = Up(b, a, 0.1)
-        self.stage5 = Bottleneck(a, 0.1)
+        self.stage5 = EnetBottleneck(a, 0.1)
         self.last = nn.ConvTranspose2d(a, classes, 3, 2, 1, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:

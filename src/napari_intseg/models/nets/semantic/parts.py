@@ -84,7 +84,7 @@ class VGG(nn.Module):
 _COUNTS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
-class Trunk(nn.Module):
+class SceneTrunk(nn.Module):
     """ResNet as an encoder of four stages (arXiv:1512.03385); names are torchvision's.
 
     Parameters
@@ -142,7 +142,7 @@ class Trunk(nn.Module):
         return cast(Tensor, getattr(self, f"layer{number}")(x))
 
 
-class PyramidPooling(nn.Module):
+class ScenePooling(nn.Module):
     """Means over coarser and coarser grids, joined to the map (arXiv:1612.01105)."""
 
     def __init__(self, inputs: int, outputs: int, sizes: Sequence[int] = (1, 2, 3, 6)) -> None:
@@ -193,6 +193,6 @@ class Gate(nn.Module):
 
 
 __all__ = [
-    "VGG", "AtrousPyramid", "Gate", "PyramidPooling", "Trunk", "conv", "fit", "resize", "scaled",
+    "VGG", "AtrousPyramid", "Gate", "ScenePooling", "SceneTrunk", "conv", "fit", "resize", "scaled",
     "step",
 ]  # fmt: skip

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from napari_intseg.models.nets.semantic.parts import (
     AtrousPyramid,
-    PyramidPooling,
-    Trunk,
+    ScenePooling,
+    SceneTrunk,
     fit,
     scaled,
     step,
@@ -23,9 +23,9 @@ class PSPNet(nn.Module):
 
     def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
         super().__init__()
-        self.encoder = Trunk(depth, width, stride=8, deep_stem=True)
+        self.encoder = SceneTrunk(depth, width, stride=8, deep_stem=True)
         last = self.encoder.channels[-1]
-        self.pool = PyramidPooling(last, last // 4)
+        self.pool = ScenePooling(last, last // 4)
         hidden = scaled(512, width)
         self.join = step(self.pool.channels, hidden)
         self.drop = nn.Dropout2d(0.1)
@@ -48,7 +48,7 @@ class DeepLabV2(nn.Module):
 
     def __init__(self, classes: int, width: float = 1.0, *, depth: int = 101) -> None:
         super().__init__()
-        self.encoder = Trunk(depth, width, stride=8)
+        self.encoder = SceneTrunk(depth, width, stride=8)
         last = self.encoder.channels[-1]
         self.heads = nn.ModuleList(
             nn.Conv2d(last, classes, 3, padding=rate, dilation=rate) for rate in (6, 12, 18, 24)
@@ -71,7 +71,7 @@ class DeepLabV3(nn.Module):
 
     def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
         super().__init__()
-        self.encoder = Trunk(depth, width, stride=16)
+        self.encoder = SceneTrunk(depth, width, stride=16)
         hidden = scaled(256, width)
         self.context = AtrousPyramid(self.encoder.channels[-1], hidden)
         self.join = step(hidden, hidden)
@@ -93,7 +93,7 @@ class DeepLabV3Plus(nn.Module):
 
     def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
         super().__init__()
-        self.encoder = Trunk(depth, width, stride=16)
+        self.encoder = SceneTrunk(depth, width, stride=16)
         hidden, low = scaled(256, width), scaled(48, width)
         self.context = AtrousPyramid(self.encoder.channels[-1], hidden)
         self.low = step(self.encoder.channels[0], low, 1)
@@ -126,7 +126,7 @@ class FastFCN(nn.Module):
 
     def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
         super().__init__()
-        self.encoder = Trunk(depth, width, stride=32)
+        self.encoder = SceneTrunk(depth, width, stride=32)
         hidden = scaled(512, width)
         self.enter = nn.ModuleList(step(c, hidden) for c in self.encoder.channels[1:])
         self.dilated = nn.ModuleList(_separable(3 * hidden, hidden, rate) for rate in (1, 2, 4, 8))
