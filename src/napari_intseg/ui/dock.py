@@ -19,16 +19,20 @@ from qtpy.QtWidgets import (
 )
 
 from napari_intseg._moved import renamed
+from napari_intseg.models.registry import available_models
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, regroup
 from napari_intseg.ui.controllers.first_click import FirstClickListener
 from napari_intseg.ui.controllers.image_queue import QueueWork
+from napari_intseg.ui.controllers.keyboard_cursor import KeyboardCursor
+from napari_intseg.ui.controllers.model_loader import Choice, has_weights
 from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.panels.accessible import name_controls
 from napari_intseg.ui.panels.action_panel import ActionPanel, is_volume
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.compare_panel import ComparePanel
@@ -48,6 +52,7 @@ from napari_intseg.ui.panels.section import Section
 from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
+from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.qt.keybindings import Keys
 from napari_intseg.ui.qt.signals import LogMessages
 from napari_intseg.ui.qt.worker_thread import GuiThread
@@ -101,9 +106,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         put_writers_first()
         self._bridge = GuiThread()
         self.controller = controller = ViewerController(napari_viewer, self._bridge.post)
+        preferred = preferences()
+        controller.each_click_begins = preferred.each_click_begins
+        if preferred.model in available_models() and has_weights(preferred.model):
+            controller.loader.choice = Choice(preferred.model)
         self.comparison = Comparison(controller, self._bridge.post)
         self.review = Review(controller)
         self.queue_work = QueueWork(controller)
+        self.keyboard_cursor = KeyboardCursor(controller)
         calls = self._calls()
         self._known = {**calls, **self._further_calls()}
         self._keys = Keys(napari_viewer, calls)
@@ -132,6 +142,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self._was_fitted = False
         self._arrange()
         self._focus = Focus(self)
+        name_controls(self)
         controller.signals.changed.connect(self._show)
         controller.signals.answered.connect(self._answered)
         self._show()
@@ -140,6 +151,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self._keys,
             (
                 self._first_click.close,
+                self.keyboard_cursor.close,
                 self._log_messages.stop,
                 self.image_panel.close_panel,
                 self.prompt_panel.close_panel,
@@ -228,6 +240,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "accept_object": controller.accept_object,
             "find_more": controller.searching.start,
             "remove_object": partial(object_actions.remove, controller),
+            "keyboard_cursor": self.keyboard_cursor.toggle,
             "queue_done": self.queue_work.done,
             "queue_skip": self.queue_work.skip,
             "queue_next": self.queue_work.next,

@@ -46,7 +46,7 @@ _TIPS = (
     "Open, accepted, locked, or failed; hover to read why.",
 )
 _SORT = Qt.ItemDataRole.UserRole
-_WIDTHS = (44, 0, 52, 38, 58, 76)
+_WIDTHS = (48, 0, 52, 40, 54, 74)
 """In pixels; the name gets what is left. The last is what "accepted" needs in napari's font."""
 
 _ROW_PX = 22
@@ -379,6 +379,7 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.more.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.remove: QPushButton = buttons.make("remove_object")
         self.each = QCheckBox("each click begins an object")
+        self.each.setChecked(controller.each_click_begins)
         self.each.setToolTip(
             "For many objects: a left click where there is none begins the next one.\n"
             "A click inside an object belongs to that one; a right click elsewhere to the current."
