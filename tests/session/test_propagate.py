@@ -368,3 +368,27 @@ def test_two_time_points_apart_an_object_is_followed_though_it_moves(bright):
     apart.click((0, 20, 12))
     apart.propagate()  # as if it were a volume: an outline does not move so far
     assert planes_of(apart.mask) != list(range(8)) or dice(apart.mask, frames > 0) < 0.9
+
+
+def test_a_positive_click_on_a_propagated_plane_takes_nothing_away(bright):
+    class Moves(bright):
+        """After a click, answers with the click's columns alone."""
+
+        def predict(self, query):
+            answer = super().predict(query)
+            given = [int(click.col) for click in query.prompts.clicks]
+            logits = np.array(answer.logits)
+            if given and given[-1] >= 20:
+                logits[:, :18] = -5
+                logits[8:20, 18:24] = 5
+            return type(answer)(logits)
+
+    for keep in (True, False):
+        session = Session(Moves(), Volume(box()), zoom_in=None, keep_answers=keep)
+        session.click((6, 12, 12))
+        session.propagate()
+        before = session.mask[9]
+        session.click((9, 12, 23))
+        now = session.mask[9]
+        assert now[12, 23]
+        assert (before & ~now).any() != keep

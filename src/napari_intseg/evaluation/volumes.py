@@ -44,7 +44,8 @@ def segment_volume(
     seed : sequence of int
         For the rules "random" and "human".
     live : bool, default False
-        Click on the plane with the largest connected error instead, if the model takes clicks.
+        Click on the plane with the largest connected error instead, if the model takes clicks;
+        distances between surfaces are then not measured.
     window : optional
         How values become grey, see `Session`.
 
@@ -55,7 +56,8 @@ def segment_volume(
     """
     protocol = protocol or Protocol()
     check_grid(truth, volume.shape, "volume")
-    notes = Notes(truth, protocol, volume.spacing)
+    # distances between surfaces take longer than the answers, and the live table does not tell them
+    notes = Notes(truth, protocol, None if live else volume.spacing)
     session = Session(model, volume, window=window)
     mask = np.zeros(truth.shape, bool)
     made: dict[int, list[Click]] = {}

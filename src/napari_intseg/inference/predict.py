@@ -20,6 +20,7 @@ from napari_intseg.core.segmenter import (
     Traits,
     ZoomIn,
     logit,
+    logit_of,
 )
 from napari_intseg.errors import WeightsError
 from napari_intseg.inference.click_region import in_region
@@ -215,6 +216,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     *,
     prev: SliceAnswer | None = None,
     initial: Patch | None = None,
+    keeps: bool = False,
     prepared: PreparedStore | None = None,
     key: Hashable = None,
 ) -> SliceAnswer:
@@ -239,6 +241,8 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
         The answer to the prompts before the last one.
     initial : Patch, optional
         An external mask to start from; used when `prev` is None.
+    keeps : bool, default False
+        Whether a first positive click adds to `initial`, and takes nothing of it away.
     prepared : PreparedStore, optional
         Where to look for and to keep what the model prepares.
     key : hashable, optional
@@ -275,6 +279,8 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
         if not give_up_half(model):
             raise WeightsError(str(err)) from None
         answer = ask.answered(shape, kept)
+    if keeps and prev is None and initial is not None and chosen.obey:
+        answer = _added_to(initial, answer, prompts, model.traits.threshold)
     info = _noted(answer.info, memory_note(model))
     return replace(answer, info=info, seconds=time.perf_counter() - start)
 
@@ -563,6 +569,25 @@ def is_steadier(answer: SliceAnswer, wider: SliceAnswer, threshold: float) -> bo
     """
     clearly = stability(wider.patch, threshold) + _CLEARLY
     return stability(answer.patch, threshold) > clearly and not _is_cut_off(answer, threshold)
+
+
+def _added_to(
+    initial: Patch, answer: SliceAnswer, prompts: Prompts, threshold: float
+) -> SliceAnswer:
+    """Return an answer that holds all of a mask to which a positive click was added."""
+    if not prompts.clicks or not all(click.positive for click in prompts.clicks):
+        return answer
+
+    def joined(patch: Patch) -> Patch:
+        both = patch.over(initial)
+        old = initial.at(*(np.arange(span.start, span.stop) for span in both.slices))
+        held = old > logit_of(threshold)
+        logits = np.where(held, np.maximum(old, both.logits), both.logits)
+        return Patch(both.row0, both.col0, logits, both.shape)
+
+    new = joined(answer.patch)
+    alternatives = tuple(new if a is answer.patch else joined(a) for a in answer.alternatives)
+    return replace(answer, patch=new, alternatives=alternatives)
 
 
 def _loses(patch: Patch, before: Patch, threshold: float) -> bool:

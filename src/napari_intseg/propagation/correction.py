@@ -15,6 +15,10 @@ from napari_intseg.propagation.restraint import reached
 
 _SETTLED = 0.01  # of the mask's area: so small a change is the model's, not the correction's
 _SETTLED_PX = 2
+# with the whole reach of an outline a hippocampus fell from .86 to .81 at a click on its rim; with
+# one pixel alone a liver whose planes were all flooded came to .53 instead of .60 after five clicks
+_OF_DEPTH = 0.2
+_LEAST_PX = 1.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,10 +63,22 @@ class Correction:
         added = new & ~old
         added &= grown(self.added, reach_mm, spacing)
         removed = old & ~new
-        removed &= grown(self.removed, reach_mm, spacing)
+        removed &= grown(self.removed, self._removal_mm(reach_mm, spacing), spacing)
         if firm is not None:
             removed &= ~firm
         return Correction(added, removed)
+
+    def _removal_mm(self, reach_mm: float, spacing: tuple[float, float]) -> float:
+        """Return how far what is taken away may spread from plane to plane: a share of its depth.
+
+        A flood recedes as fast as an outline may move; a little that is cut off stays little.
+        """
+        box = bounding_box(self.removed)
+        if box is None:
+            return 0.0
+        deep = float(depth_in(self.removed[box[0] : box[1], box[2] : box[3]], spacing).max())
+        least = _LEAST_PX * (spacing[0] + spacing[1]) / 2
+        return min(reach_mm, max(least, _OF_DEPTH * deep))
 
     def applied(self, mask: BoolArray) -> BoolArray:
         """Return a mask with the change made."""

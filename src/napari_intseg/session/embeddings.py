@@ -74,6 +74,11 @@ class PreparedCache:
             while self._nbytes > self.limit_bytes or self._device_nbytes > self.device_bytes:
                 self._forget(next(iter(self._kept)))
 
+    def forget(self, key: Hashable) -> None:
+        """Forget what was put under a key, if it is there."""
+        with self._lock:
+            self._forget(key)
+
     def clear(self) -> None:
         """Forget everything, so that the memory goes back."""
         with self._lock:
@@ -224,6 +229,10 @@ class LayeredCache:
         if name is not None:
             self.files.put(name, prepared)
 
+    def forget(self, key: Hashable) -> None:
+        """Forget what was put under a key in memory; a file stays."""
+        self.memory.forget(key)
+
     def clear(self) -> None:
         """Forget what is in memory; the files stay."""
         self.memory.clear()
@@ -252,6 +261,49 @@ class LayeredCache:
                 shown = f"{setup.options.intensity} denoise={setup.denoise}"
                 self._planes[setup, plane] = f"{model} {data} {shown}"
             return self._planes[setup, plane]
+
+
+WALK_BYTES = 256 << 20
+"""Of what propagation prepares: the views of about 40 planes with the bundled network, or 64
+embeddings of SAM, enough for a correction nearby."""
+
+
+class WalkCache:
+    """A cache as propagation fills it: of what it puts, only the latest stays in memory.
+
+    So memory does not grow with the number of planes, and what clicks prepared is not displaced.
+
+    Parameters
+    ----------
+    cache : PreparedCache or LayeredCache
+        Where it is kept.
+    limit_bytes : int
+        What the walks of a session may hold there together.
+    """
+
+    def __init__(self, cache: PreparedCache | LayeredCache, limit_bytes: int = WALK_BYTES) -> None:
+        self.cache, self.limit_bytes = cache, limit_bytes
+        self._lock = threading.Lock()
+        self._sizes: OrderedDict[Hashable, int] = OrderedDict()
+
+    def get(self, key: Hashable) -> Prepared | None:
+        """Return what was put under a key, None if it is not there any more."""
+        return self.cache.get(key)
+
+    def put(self, key: Hashable, prepared: Prepared) -> None:
+        """Keep something, and forget what walks put before if there is no room."""
+        self.cache.put(key, prepared)
+        with self._lock:
+            self._sizes.pop(key, None)
+            self._sizes[key] = prepared.nbytes
+            while len(self._sizes) > 1 and sum(self._sizes.values()) > self.limit_bytes:
+                self.cache.forget(self._sizes.popitem(last=False)[0])
+
+    def clear(self) -> None:
+        """Forget everything in memory, so that it goes back."""
+        self.cache.clear()
+        with self._lock:
+            self._sizes.clear()
 
 
 def data_signature(array: Array) -> str:

@@ -208,6 +208,7 @@ def run(request: Request, should_stop: Callable[[], bool] | None = None) -> Resu
             options,
             prev=prev,
             initial=question.initial,
+            keeps=question.keeps,
             prepared=request.prepared,
             key=(setup, question.plane),
         )

@@ -14,6 +14,7 @@ from napari_intseg.propagation.guard import doubted
 from napari_intseg.propagation.stretch import Anchor, Earlier, Stretch, stretches
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk, walk_all, with_memory
 from napari_intseg.session.document import Change, Document
+from napari_intseg.session.embeddings import WalkCache
 from napari_intseg.session.journal.recorder import Recorder
 from napari_intseg.session.masks.canvas import Painted
 from napari_intseg.session.masks.packed import pack
@@ -45,6 +46,7 @@ class Propagator:
 
     def __init__(self, document: Document, predictor: Predictor, journal: Recorder) -> None:
         self.document, self.predictor, self.journal = document, predictor, journal
+        self._cache = WalkCache(predictor.prepared)
 
     def request(
         self,
@@ -114,7 +116,7 @@ class Propagator:
             lambda: setup.options,
             tuple(todo),
             how,
-            self.predictor.prepared,
+            self._prepared(),
             setup,
             setup.context,
             together,
@@ -284,6 +286,12 @@ class Propagator:
             if should_stop is not None and should_stop():
                 break
         return Change(TITLE, tuple(sorted(changed)), stops=tuple(stops))
+
+    def _prepared(self) -> WalkCache:
+        """Return where walks keep what models prepare."""
+        if self._cache.cache is not self.predictor.prepared:
+            self._cache = WalkCache(self.predictor.prepared)
+        return self._cache
 
     @property
     def _threshold(self) -> float:

@@ -178,6 +178,9 @@ class Question:
         What had been drawn when `initial` came.
     choices : tuple of (int, int)
         Numbers of clicks after which a person chose another of the model's masks, and which one.
+    keeps : bool, default False
+        Whether `initial` was propagated to this very plane, so that a first positive click adds to
+        it; see `predict_slice`.
     """
 
     setup: Setup
@@ -187,6 +190,7 @@ class Question:
     start: int = 0
     drawn: Drawn = (None, ())
     choices: tuple[tuple[int, int], ...] = ()
+    keeps: bool = False
 
     def after(self, count: int) -> "Question":
         """Return the question that was asked after the first `count` clicks."""

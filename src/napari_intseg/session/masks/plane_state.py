@@ -168,7 +168,10 @@ def question(setup: Setup, plane: Plane, state: PlaneState) -> Question:
     prompts, start = taken(state.prompts, setup.model.traits), state.start
     if len(prompts.clicks) != len(state.prompts.clicks):  # of those that are asked, so many came
         start = sum(click in prompts.clicks for click in state.prompts.clicks[:start])
-    return Question(setup, plane, prompts, state.initial, start, state.drawn, state.choices)
+    keeps = setup.keep_answers and state.propagated is not None and not state.is_painted
+    return Question(
+        setup, plane, prompts, state.initial, start, state.drawn, state.choices, keeps
+    )  # fmt: skip
 
 
 def handed_over(state: PlaneState, prompts: Prompts, traits: Traits) -> PlaneState:
