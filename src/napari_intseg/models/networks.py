@@ -94,9 +94,10 @@ NETWORKS: Mapping[str, Network] = MappingProxyType({
             "disir", "DISIR, annotations as channels of LinkNet", "disir_net:DisirNet",
             "arXiv:2003.14200", width=32,
         ),
-        _from_paper(
-            "edgeflow", "EdgeFlow, guided by edges", "edge_flow_net:EdgeFlowNet",
-            "arXiv:2109.09406", width=18, ocr_width=48, small=True,
+        Network(
+            "edgeflow", "EdgeFlow, guided by edges; how the previous edge is drawn is unproven",
+            f"{_NETS}.edge_flow_net:EdgeFlowNet", "edgeflow-1", "arXiv:2109.09406",
+            MappingProxyType({"width": 18, "ocr_width": 48, "small": True}),
         ),
     )
 })  # fmt: skip

@@ -42,7 +42,9 @@ def made(name):
 def test_every_network_built_from_a_paper_says_so_and_is_tested_here():
     assert set(SMALL) == set(NETWORKS) - {"click-pyramid"}
     for name in SMALL:
-        assert NETWORKS[name].title.endswith(UNPROVEN)
+        is_compared = name == "edgeflow"  # test_edgeflow_parity.py
+        assert NETWORKS[name].title.endswith(UNPROVEN) is not is_compared
+        assert "unproven" in NETWORKS[name].title
         assert NETWORKS[name].paper
 
 
