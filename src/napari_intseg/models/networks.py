@@ -91,8 +91,13 @@ NETWORKS: Mapping[str, Network] = MappingProxyType({
             "Wang et al., CVPR 2019", backbone="resnet34", width=64,
         ),
         _from_paper(
-            "edgeflow", "EdgeFlow, guided by edges", "edge_flow_net:EdgeFlowNet",
-            "arXiv:2109.09406", width=18, ocr_width=48, small=True,
+            "disir", "DISIR, annotations as channels of LinkNet", "disir_net:DisirNet",
+            "arXiv:2003.14200", width=32,
+        ),
+        Network(
+            "edgeflow", "EdgeFlow, guided by edges; how the previous edge is drawn is unproven",
+            f"{_NETS}.edge_flow_net:EdgeFlowNet", "edgeflow-1", "arXiv:2109.09406",
+            MappingProxyType({"width": 18, "ocr_width": 48, "small": True}),
         ),
     )
 })  # fmt: skip

@@ -10,6 +10,7 @@ from napari_intseg.errors import UnknownModelError, WeightsError
 from napari_intseg.models.bundled import Bundled, build, load_net, read_traits
 from napari_intseg.models.nets.delse_net import evolved
 from napari_intseg.models.nets.dios_net import DiosNet
+from napari_intseg.models.nets.disir_net import DisirNet
 from napari_intseg.models.nets.edge_flow_net import edge_of
 from napari_intseg.models.nets.fctsfn_net import FctsfnNet
 from napari_intseg.models.nets.ris_net import RisNet, region_boxes
@@ -27,6 +28,7 @@ SMALL = {
     "itis": {"width": 8},
     "fctsfn": {"width": 4},
     "delse": {"width": 8},
+    "disir": {"width": 8},
     "edgeflow": {"width": 8, "ocr_width": 8, "small": True},
 }
 CLICKS = torch.tensor([[[20.0, 30.0, 1], [50.0, 60.0, -1]], [[10.0, 10.0, 1], [0, 0, 0]]])
@@ -40,7 +42,9 @@ def made(name):
 def test_every_network_built_from_a_paper_says_so_and_is_tested_here():
     assert set(SMALL) == set(NETWORKS) - {"click-pyramid"}
     for name in SMALL:
-        assert NETWORKS[name].title.endswith(UNPROVEN)
+        is_compared = name == "edgeflow"  # test_edgeflow_parity.py
+        assert NETWORKS[name].title.endswith(UNPROVEN) is not is_compared
+        assert "unproven" in NETWORKS[name].title
         assert NETWORKS[name].paper
 
 
@@ -134,6 +138,13 @@ def test_both_streams_of_fctsfn_are_those_of_vgg():
         net = FctsfnNet()
     assert count(net.encoder) == 14_714_688  # VGG-16's convolutions
     assert count(net.interaction) == 1_735_488 - 64 * 9  # its first three blocks, less a channel
+
+
+def test_the_encoder_of_disir_is_that_of_resnet_18_but_for_its_channels():
+    with torch.device("meta"):
+        net = DisirNet()
+    resnet18 = 11_689_512 - 513_000  # less its classes
+    assert count(net.encoder) + count(net.enter) == resnet18 + 64 * 3 * 49
 
 
 def test_clicks_of_either_sign_become_points_and_absent_ones_stay_absent():

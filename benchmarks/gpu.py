@@ -1,7 +1,7 @@
 """What a GPU has to show: parity, warm-up, time, memory that is given back, and a full card.
 
-    python benchmarks/cuda.py --json gpu.json                 # under 8 minutes on a GPU
-    python benchmarks/cuda.py --device cpu --quick            # the script itself, tried on a CPU
+    python benchmarks/gpu.py --json gpu.json                 # under 8 minutes on a GPU
+    python benchmarks/gpu.py --device cpu --quick            # the script itself, tried on a CPU
 
 The bundled network has its real weights, the others random ones: time and memory do not depend on
 them, and neither does how far half precision strays from float32. Each family is asked in a
