@@ -183,6 +183,7 @@ def _plane(session: Session, label: int) -> Plane | None:
     painted = session.document.canvas.painted(label)
     return Plane(0, min(painted)) if painted else None
 
+
 _TAKEN = "Take objects"
 """The one step of undo of all objects of a layer."""
 
