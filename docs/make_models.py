@@ -90,7 +90,9 @@ papers and code, without a published network at hand: **unproven**.
 
 `napari-intseg start IMAGE --automatic FAMILY --weights FOLDER -o LABELS` reads a folder as the
 Hugging Face hub has them, safetensors only, through `transformers` (the extra `automatic`); nothing
-is downloaded. Clicks go on from the labels.
+is downloaded. Clicks go on from the labels. `--model` takes more: ONNX files with a description,
+the BioImage Model Zoo, any such folder, networks of your own, Cellpose, InstanSeg; see
+[Automatic starts](guides/automatic.md).
 
 """
 

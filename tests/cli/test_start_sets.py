@@ -167,3 +167,22 @@ def test_masks_of_pictures_are_read_by_name(tmp_path):
     assert names == {1: "a", 2: "b"}
     assert list(mask_files(tmp_path)) == ["a", "b"]
     assert labels[:, 0].tolist() == [2] * 4 + [1] * 5 + [0] * 3
+
+
+def test_segment_and_batch_begin_with_what_a_model_finds(cells, net, tmp_path, capsys):
+    path, truth = cells
+    out = tmp_path / "better.png"
+    words = ["--init-by", str(net), "--window", "0,255", "--model", "random-walker", "--quiet"]
+    shell = ["segment", str(path), "-o", str(out), "--no-journal", *words]
+    assert main([*shell, "--click", "10,17:-"]) == 0
+    labels = np.asarray(Image.open(out))
+    assert labels[10, 17] == 0
+    np.testing.assert_array_equal(labels[20:35, 30:50], 2)
+    table = tmp_path / "jobs.csv"
+    table.write_text(f'image,init by,window\n{path.name},{net},"0,255"\n')
+    done = tmp_path / "out"
+    assert main(["batch", str(table), "-o", str(done), "--model", "random-walker", "--quiet"]) == 0
+    (written,) = done.glob("*.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(written)) > 0, truth)
+    assert main([*shell, "--overwrite", "--init", str(out)]) == 2
+    assert "two starts are given" in capsys.readouterr().err

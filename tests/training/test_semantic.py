@@ -10,6 +10,7 @@ from PIL import Image
 from napari_intseg.cli.main import main
 from napari_intseg.errors import DataError, UnknownModelError, WeightsError
 from napari_intseg.evaluation.datasets import open_classes
+from napari_intseg.models.automatic import open_model
 from napari_intseg.models.automatic.open_model import load_start_model
 from napari_intseg.models.automatic.semantic import infer, load_own, load_semantic
 from napari_intseg.models.weights import locate
@@ -127,6 +128,7 @@ def test_weights_of_before_are_gone_on_from(trained, tmp_path):
 def test_the_shell_trains_and_starts_by_name(tmp_path, monkeypatch, capsys):
     folder = discs(tmp_path / "set")
     monkeypatch.setattr(locate, "search_folders", lambda: (tmp_path / "kept",))
+    monkeypatch.setattr(open_model, "search_folders", lambda: (tmp_path / "kept",))
     words = ["--task", "semantic", "--network", "unet", "--width", "0.125", "--steps", "40"]
     more = ["--batch", "4", "--size", "64", "--name", "mine", "--keep-in", str(tmp_path / "kept")]
     run = ["train", str(folder), "--output", str(tmp_path / "run"), "--device", "cpu", "--quiet"]

@@ -97,6 +97,11 @@ def _add_prompts(prompts: Any) -> None:
         help="object of clicks without @N; by default the one of --init that they lie in, else 1",
     )  # fmt: skip
     view_options.add_init(prompts)
+    prompts.add_argument(
+        "--init-by", metavar="WHERE",
+        help="begin with the objects that a model finds without clicks: a file, folder or name, as "
+        "`start --model` takes it; not with --init",
+    )  # fmt: skip
     prompts.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
     prompts.add_argument(
         "--propagate", action="store_true",
@@ -165,7 +170,11 @@ def segment_file(
     check_fits(args.output, volume)
     with dicom_options.told():
         initial = None if args.init is None else read_mask(args.init, volume)
-    held = () if initial is None else view_options.check_initial(initial, args.init)
+    found: dict[int, str] = {}
+    if args.init_by is not None:
+        initial, found = _found_by(args, volume)
+    source = args.init or Path(str(args.init_by))
+    held = () if initial is None else view_options.check_initial(initial, source)
     labels = _share_out(args, initial, held)
     model = load(
         args.model or DEFAULT_MODEL,
@@ -184,7 +193,8 @@ def segment_file(
     with dicom_options.told():
         write_labels(
             args.output, session.labels, volume, overwrite=args.overwrite,
-            names=view_options.names(args, args.init), algorithm=args.model or DEFAULT_MODEL,
+            names=found | view_options.names(args, args.init),
+            algorithm=args.model or DEFAULT_MODEL,
         )  # fmt: skip
     if not args.no_journal:
         from napari_intseg.session.journal.replay import save_beside
@@ -197,6 +207,20 @@ def segment_file(
     found, counts = np.unique(session.labels, return_counts=True)
     sizes = {int(n): int(count) for n, count in zip(found, counts, strict=True) if n}
     return interrupted, sizes
+
+
+def _found_by(args: argparse.Namespace, volume: "FileVolume") -> "tuple[Array, dict[int, str]]":
+    """Return the labels and names of what a model finds without clicks, on all planes."""
+    from napari_intseg.cli.start import find, planes_of
+    from napari_intseg.models.automatic.open_model import load_start_model
+
+    model = load_start_model(args.init_by, device=args.device)
+    told = argparse.Namespace(**{**vars(args), "text": [], "threshold": None, "planes": None})
+    try:
+        labels, names, _ = find(told, volume, planes_of(told, volume), (model, None, model.traits))
+    finally:
+        model.release()
+    return labels, names
 
 
 def _begin(model: "Segmenter", volume: "FileVolume", args: argparse.Namespace) -> "Session":
@@ -222,7 +246,12 @@ def check(args: argparse.Namespace) -> None:
         If there is no such model.
     """
     given = (*args.box, *args.click)
-    if not given and args.init is None:
+    if args.init is not None and args.init_by is not None:
+        raise PromptError(
+            f"two starts are given: expected --init or --init-by, got {str(args.init)!r} and "
+            f"{args.init_by!r}. Leave one out."
+        )
+    if not given and args.init is None and args.init_by is None:
         raise PromptError(
             "nothing says where the object is: expected --click, --box or --init, got none. "
             "Add --click PLANE,ROW,COL."

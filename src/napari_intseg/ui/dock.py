@@ -34,6 +34,7 @@ from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.accessible import name_controls
 from napari_intseg.ui.panels.action_panel import ActionPanel, is_volume
+from napari_intseg.ui.panels.automatic_panel import AutomaticPanel
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.compare_panel import ComparePanel
 from napari_intseg.ui.panels.detail_panel import DetailPanel
@@ -124,6 +125,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.model_panel = ModelPanel(controller)
         self.action_panel = ActionPanel(controller, buttons)
         self.object_panel = ObjectPanel(controller, buttons)
+        self.automatic_panel = AutomaticPanel(controller)
         self.start_panel = StartPanel(controller)
         self.prompt_panel = PromptPanel(controller, buttons)
         self.detail_panel = DetailPanel(controller)
@@ -285,7 +287,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "object": Section("This object", one, key="object"),
             "view": Section("What the model sees", *sees, key="view"),
             "protection": Section("Other objects' pixels", self.protect_panel, key="protection"),
-            "start": Section("Start from other labels", self.start_panel, key="start"),
+            "start": Section(
+                "Start from masks", self.automatic_panel, self.start_panel, key="start"
+            ),
             "device": Section("Device and memory", *device, key="device"),
         }
         self.more = Section("More", self.detail_panel, *self.sections.values(), key="more")

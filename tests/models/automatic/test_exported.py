@@ -1,6 +1,7 @@
 """Exported networks: tiny ones, made here, whose answers are known."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,7 +10,7 @@ from onnx import helper
 
 from napari_intseg.errors import DeviceError, MissingExtraError, PromptError, WeightsError
 from napari_intseg.models.automatic.bioimage import load_bioimage
-from napari_intseg.models.automatic.description import read_description
+from napari_intseg.models.automatic.description import KINDS, read_description
 from napari_intseg.models.automatic.exported import load_exported
 from small_onnx import FLOAT, always, constant, linear, save
 
@@ -452,3 +453,14 @@ def test_an_unpacked_package_without_its_description_is_told(tmp_path):
     (tmp_path / "rdf.yaml").write_text("a: [")
     with pytest.raises(WeightsError, match="description cannot be read"):
         load_bioimage(tmp_path)
+
+
+def test_the_description_of_the_guide_is_understood(tmp_path):
+    guide = Path(__file__).resolve().parents[3] / "docs" / "guides" / "automatic.md"
+    page = guide.read_text("utf-8")
+    (tmp_path / "net.toml").write_text(page.split("```toml\n")[1].split("```")[0])
+    told = read_description(tmp_path / "net.toml")
+    assert (told.title, told.names[1], told.parameters["apart"]) == ("Nuclei", "nucleus", True)
+    assert told.input.multiple == 32
+    for kind in KINDS:
+        assert f"| `{kind}` |" in page

@@ -53,6 +53,31 @@ def test_all_are_taken_at_once(controller, settle, found, said):
     assert said.messages[-1].startswith("2 objects taken from automatic")
 
 
+def test_all_that_was_taken_is_one_step_of_undo(controller, settle, found):
+    object_actions.take_all(controller, found)
+    settle()
+    assert len(controller.image_controller.session_store.labels) == 2
+    controller.undo()
+    settle()
+    assert not controller.image_controller.labels.data.any()
+    controller.redo()
+    settle()
+    np.testing.assert_array_equal(controller.image_controller.labels.data > 0, found.data > 0)
+
+
+def test_after_taking_all_a_click_corrects_the_object_it_is_made_for(controller, settle, found):
+    object_actions.take_all(controller, found)
+    settle()
+    controller.select_object(2)
+    points = controller.image_controller.points
+    points.feature_defaults["sign"] = "negative"
+    points.add([45, 60])
+    settle()
+    data = controller.image_controller.labels.data
+    assert data[45, 60] == 0
+    assert data[20, 20] == 1
+
+
 def test_taking_is_one_step_of_undo(controller, settle, found):
     object_actions.take(controller, found, 5)
     settle()

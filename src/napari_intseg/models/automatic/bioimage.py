@@ -5,11 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.errors import MissingExtraError, WeightsError
-from napari_intseg.models.automatic.description import Description, InputRules
+from napari_intseg.models.automatic.description import RDF_NAMES, Description, InputRules
 from napari_intseg.models.automatic.exported import ExportedModel, load_exported
-
-NAMES = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
-"""What the description of a package is called."""
 
 _MOST_BYTES = 1 << 20
 
@@ -18,7 +15,7 @@ def find_rdf(place: Path) -> Path | None:
     """Return the description of a package: the file itself, or that in a folder."""
     if place.is_file() and place.name.endswith((".yaml", ".yml")):
         return place
-    return next((place / name for name in NAMES if (place / name).is_file()), None)
+    return next((place / name for name in RDF_NAMES if (place / name).is_file()), None)
 
 
 def load_bioimage(place: str | Path, *, device: str = "auto") -> ExportedModel:
@@ -45,7 +42,7 @@ def load_bioimage(place: str | Path, *, device: str = "auto") -> ExportedModel:
     rdf = find_rdf(place)
     if rdf is None:
         raise WeightsError(
-            f"package has no description: expected one of {', '.join(NAMES)}, got "
+            f"package has no description: expected one of {', '.join(RDF_NAMES)}, got "
             f"{str(place)!r}. Unpack the whole package."
         )
     told = _read(rdf)

@@ -16,6 +16,9 @@ Kind = Literal[
 KINDS: tuple[str, ...] = get_args(Kind)
 Normalise = Literal["none", "percentile", "zero-mean"]
 
+RDF_NAMES = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
+"""What the description of a package of the BioImage Model Zoo is called."""
+
 _MOST_BYTES = 1 << 20
 """Of a description: a thousand names of classes take a twentieth of it."""
 

@@ -2,15 +2,26 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from napari_intseg.errors import UnknownModelError
-from napari_intseg.models.automatic.bioimage import NAMES
-from napari_intseg.models.automatic.semantic import load_own, load_semantic, own_semantic
+from napari_intseg.models.automatic.description import RDF_NAMES
 from napari_intseg.models.automatic.start_model import StartModel
+from napari_intseg.models.weights.locate import search_folders
+from napari_intseg.models.weights.user_trained import SEMANTIC, find_own
 
-NAMED: dict[str, str] = {}
-"""Models by name, as ``module:function``; the function is called with ``device=``."""
+_HERE = "napari_intseg.models.automatic"
+
+NAMED: dict[str, str] = {
+    "cellpose": f"{_HERE}.packages:load_cellpose",
+    "instanseg": f"{_HERE}.packages:load_instanseg",
+    "everything": f"{_HERE}.everything:load",
+}
+"""By name, as ``module:function``; what stands behind a colon after the name is its argument."""
+
+PACKAGES = {"cellpose": "cellpose", "instanseg": "instanseg", "everything": "torch"}
+"""The package that each of `NAMED` needs."""
 
 KINDS = (
     "an ONNX file with its description beside it, a package of the BioImage Model Zoo (rdf.yaml), "
@@ -27,7 +38,7 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
     where : str or Path
         An ONNX file with its description beside it, a package of the BioImage Model Zoo, a folder
         as the Hugging Face hub has them, a network that was trained here or its file, or a name of
-        `NAMED`.
+        `NAMED`, with an argument of its own behind a colon: ``everything:sam-vit-b``.
     device : str, default "auto"
 
     Raises
@@ -44,7 +55,9 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
         build: Callable[..., StartModel] = getattr(import_module(module), function)
         return build(rest, device=device)
     loader = _loader_of(path)
-    if loader is None and not path.exists() and str(where) in own_semantic():
+    if loader is None and not path.exists() and str(where) in _own():
+        from napari_intseg.models.automatic.semantic import load_own
+
         return load_own(str(where), device=device)
     if loader is None:
         names = f", or one of {', '.join(NAMED)}" if NAMED else ""
@@ -56,14 +69,27 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
 
 
 def _loader_of(path: Path) -> Callable[..., StartModel] | None:
-    from napari_intseg.models.automatic import automatic, bioimage, exported
+    from napari_intseg.models.automatic import automatic, bioimage, exported, semantic
 
     if path.suffix.lower() == ".onnx":
         return exported.load_exported
     if path.suffix.lower() == ".safetensors" and path.is_file():
-        return load_semantic
-    if path.suffix.lower() in (".yaml", ".yml") or any((path / name).is_file() for name in NAMES):
+        return semantic.load_semantic
+    if path.suffix.lower() in (".yaml", ".yml") or any(
+        (path / name).is_file() for name in RDF_NAMES
+    ):
         return bioimage.load_bioimage
     if (path / "config.json").is_file():
         return automatic.load_folder
     return None
+
+
+def names_here() -> tuple[str, ...]:
+    """Return what can be loaded by name here: what was trained, and what is installed."""
+    installed = (name for name, package in PACKAGES.items() if find_spec(package) is not None)
+    return (*sorted(_own()), *installed)
+
+
+def _own() -> dict[str, Path]:
+    """Return the networks that were trained here; torch stays unloaded, a window asks."""
+    return find_own(tuple(search_folders()), SEMANTIC)

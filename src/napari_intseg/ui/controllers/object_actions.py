@@ -1,5 +1,6 @@
 """Locks, regions and overlaps from the window, without Qt; they hold at all time points."""
 
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ from napari_intseg.errors import DataError, IntSegError
 from napari_intseg.session.document import Change
 from napari_intseg.session.masks.plane_state import Shown
 from napari_intseg.session.session import Session
+from napari_intseg.session.validate_prompts import masks_by_plane
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.review import bring
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
@@ -180,6 +182,10 @@ def _plane(session: Session, label: int) -> Plane | None:
         return plane
     painted = session.document.canvas.painted(label)
     return Plane(0, min(painted)) if painted else None
+
+
+_TAKEN = "Take objects"
+"""The one step of undo of all objects of a layer."""
 
 
 def session_now(controller: ViewerController) -> Session | None:
@@ -413,7 +419,10 @@ def take(controller: ViewerController, layer: Labels, label: int) -> int | None:
 
 
 def take_all(controller: ViewerController, layer: Labels) -> int:
-    """Take every object of a layer, each as one of its own; see `take`. Return how many."""
+    """Take every object of a layer, each as one of its own, in one step of undo.
+
+    Return how many; see `take`.
+    """
     try:
         image_controller = _image_controller(controller)
         data = _data(image_controller, layer)
@@ -423,8 +432,7 @@ def take_all(controller: ViewerController, layer: Labels) -> int:
                 f"layer is empty: expected labels above 0, got none in {layer.name!r}. "
                 "Choose another layer."
             )
-        for label in labels:
-            _take(image_controller, layer, data == label, label)
+        _take_together(image_controller, data, labels)
     except IntSegError as err:
         controller.signals.failed.emit(str(err))
         return 0
@@ -480,6 +488,27 @@ def _lies_alike(image_controller: ImageController, layer: Labels) -> bool:
             atol=0.1,
         )
     )
+
+
+def _take_together(image_controller: ImageController, data: Array, labels: Sequence[int]) -> None:
+    """Begin an object for each label; an empty current object becomes the first."""
+    store, time = image_controller.session_store, image_controller.time
+    if image_controller.is_begun(store.object) or store.is_finished(store.object):
+        image_controller.new_object()
+    session = store.session(time, store.object, make=True)
+    assert session is not None  # there is a model
+    token = session.document.token(_TAKEN)
+    own = store.object
+    for label in labels:
+        masks = masks_by_plane(session.volume, data == label, None, 0, ())
+        if label == labels[0]:
+            change = session.set_initial(masks, _TAKEN, token)
+        else:
+            own = max(store.labels, default=0) + 1
+            change = session.begin_with(masks, own, _TAKEN, token)
+            store.know([own])
+        image_controller.draw(time, change)
+    image_controller.tools.signals.changed.emit()
 
 
 def _take(image_controller: ImageController, layer: Labels, mask: Array, label: int) -> int:

@@ -1,0 +1,217 @@
+"""Let a model that needs no clicks find objects, in the inference thread; they become a layer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_intseg.core.segmenter import Array
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import DataError, IntSegError
+from napari_intseg.inference.intensity import Intensity, resolve_intensity
+from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.layers.points_codec import make_labels
+from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.worker_thread import Job, Outcome, ShouldStop
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """A row of the table of what was found: label, name, and how many pixels."""
+
+    label: int
+    name: str
+    size_px: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """What the thread is given: a model, a volume, and planes of it."""
+
+    where: str
+    device: str
+    texts: tuple[str, ...]
+    volume: Volume
+    intensity: Intensity
+    planes: tuple[Plane, ...]
+    on_progress: Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    title: str
+    labels: Array
+    names: dict[int, str]
+    stopped: bool
+
+
+class AutomaticStart:
+    """Runs a model over the displayed plane or all of them, and adds what it finds as a layer.
+
+    Parameters
+    ----------
+    controller : ViewerController
+
+    Attributes
+    ----------
+    found : tuple of FoundObject
+        What the last run found.
+    layer : Labels or None
+        Where it lies.
+    """
+
+    def __init__(self, controller: ViewerController) -> None:
+        self._controller = controller
+        self._job: Job[_Found] | None = None
+        self.found: tuple[FoundObject, ...] = ()
+        self.layer: Labels | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a model is at it."""
+        return self._job is not None
+
+    def start(
+        self, where: str | Path, *, texts: Sequence[str] = (), every_plane: bool = False
+    ) -> None:
+        """Begin; what is found is added as a Labels layer when it is done or cancelled.
+
+        Parameters
+        ----------
+        where : str or Path
+            As of `load_start_model`.
+        texts : sequence of str
+            What to look for, for models that take text.
+        every_plane : bool, default False
+            All planes across the displayed axis, instead of the displayed one.
+        """
+        if self.is_running:
+            return
+        controller = self._controller
+        try:
+            image_controller = self._image_controller()
+            search = self._search(image_controller, str(where), tuple(texts), every_plane)
+        except IntSegError as err:
+            controller.signals.failed.emit(str(err))
+            return
+        controller.signals.message.emit(f"Looking for objects with {Path(where).name} …")
+        self._job = controller.worker.submit(
+            partial(_find, search), partial(self._done, image_controller, image_controller.time)
+        )
+        controller.signals.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop after the plane that it is at; what is found is kept."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def _image_controller(self) -> ImageController:
+        controller = self._controller
+        if controller.image_controller is None:
+            controller.new_object()
+        if controller.image_controller is None:
+            raise DataError(
+                "no image is worked on: expected one that is chosen, got none. Choose an image "
+                "first."
+            )
+        return controller.image_controller
+
+    def _search(
+        self, image_controller: ImageController, where: str, texts: tuple[str, ...], every: bool
+    ) -> _Search:
+        controller = self._controller
+        time, now = image_controller.time, image_controller.displayed_slice
+        session = image_controller.session_store.session(time)
+        if isinstance(now, str) or session is None:
+            raise DataError(now if isinstance(now, str) else "The model is not there yet. Wait.")
+        volume = session.volume
+        planes = volume.planes(now.plane.axis) if every else (now.plane,)
+        intensity = resolve_intensity(
+            volume, session.window, image_controller.session_store.channels
+        )
+        device = controller.loader.choice.device
+        signals, post = controller.signals, controller.post
+
+        def progress(done: int, total: int) -> None:
+            post(partial(signals.progressed.emit, done, total, "planes"))
+
+        return _Search(
+            where, "auto" if "://" in device else device, texts, volume, intensity,
+            tuple(planes), progress,
+        )  # fmt: skip
+
+    def _done(self, image_controller: ImageController, time: int, outcome: Outcome[_Found]) -> None:
+        self._job = None
+        signals = self._controller.signals
+        signals.progressed.emit(0, 0, "")
+        found = outcome.value
+        if outcome.error is not None or found is None:
+            signals.failed.emit(told(outcome.error))
+        elif image_controller.is_closed:
+            signals.message.emit("The image is gone; what was found is left out.")
+        elif not found.names:
+            self.found = ()
+            signals.message.emit(f"{found.title} found nothing.")
+        else:
+            self._add(image_controller, time, found)
+        signals.changed.emit()
+
+    def _add(self, image_controller: ImageController, time: int, found: _Found) -> None:
+        axes = image_controller.image_axes
+        layer = make_labels(axes, f"found by {found.title}")
+        data = np.zeros(axes.shape, found.labels.dtype)
+        where = [slice(None)] * data.ndim
+        if "t" in axes.grid:
+            at = axes.grid.index("t")
+            where[at] = slice(time, time + 1)
+            data[tuple(where)] = np.expand_dims(found.labels, at)
+        else:
+            data[tuple(where)] = found.labels
+        layer.data = data
+        sizes = np.bincount(found.labels.ravel())
+        self.found = tuple(
+            FoundObject(label, name, int(sizes[label]))
+            for label, name in found.names.items()
+            if label < len(sizes) and sizes[label]
+        )
+        self.layer = layer
+        self._controller.viewer.add_layer(layer)
+        stopped = " so far" if found.stopped else ""
+        self._controller.signals.message.emit(
+            f"{found.title} found {len(self.found)} objects{stopped}. Take them below, then click "
+            "where one is wrong."
+        )
+
+
+def _find(search: _Search, should_stop: ShouldStop) -> _Found:
+    """Run in the inference thread: load the model, look at the planes, number what is found."""
+    from napari_intseg.models.automatic.labels import Numbering
+    from napari_intseg.models.automatic.open_model import load_start_model
+
+    model = load_start_model(search.where, device=search.device)
+    traits = model.traits
+    if traits.takes_text != bool(search.texts):
+        rule = "words to look for" if traits.takes_text else "no words"
+        raise DataError(
+            f"{traits.title} cannot be asked like that: expected {rule}, got "
+            f"{list(search.texts)!r}. Change what stands under Words."
+        )
+    numbering = Numbering(by_name=not traits.objects_apart)
+    out = np.zeros(search.volume.shape, np.int32)
+    done = 0
+    try:
+        for done, plane in enumerate(search.planes, start=1):
+            image = search.intensity.to_rgb(np.asarray(search.volume.take(plane)))
+            found = model.find(image, search.texts)
+            shape = search.volume.slice_shape(plane.axis)
+            search.volume.put(out, plane, numbering.labels(found, shape))
+            search.on_progress(done, len(search.planes))
+            if should_stop():
+                break
+    finally:
+        model.release()
+    return _Found(traits.title, out, numbering.names, done < len(search.planes))

@@ -1,0 +1,135 @@
+"""Models that need no clicks, in the window: what they find is a layer to take objects from."""
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_intseg.models.automatic import open_model
+from napari_intseg.ui.controllers import object_actions
+from napari_intseg.ui.controllers.automatic_start import AutomaticStart, FoundObject
+from small_onnx import linear
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    """A network for which what is bright is a cell."""
+    path = linear(tmp_path_factory.mktemp("net") / "bright.onnx", [[0] * 3, [10] * 3], [15, 0])
+    told = {
+        "title": "Bright cells",
+        "output": {"kind": "classes", "names": ["background", "cell"], "apart": True},
+    }
+    path.with_suffix(".json").write_text(json.dumps(told))
+    return path
+
+
+@pytest.fixture
+def starts(controller, squares):
+    controller.choose_image(controller.viewer.add_image(squares))
+    controller.new_object()
+    return AutomaticStart(controller)
+
+
+def run(starts, pump, where, **options):
+    starts.start(where, **options)
+    pump.until(lambda: not starts.is_running)
+
+
+def test_what_is_found_is_a_layer_to_take_from(
+    controller, starts, pump, settle, net, said, squares
+):
+    run(starts, pump, net)
+    bright = squares > 150
+    np.testing.assert_array_equal(starts.layer.data > 0, bright)
+    assert starts.layer in controller.viewer.layers
+    assert starts.found[0] == FoundObject(1, "cell", int((starts.layer.data == 1).sum()))
+    assert any("Bright cells found" in text for text in said.messages)
+    assert object_actions.take_all(controller, starts.layer) == len(starts.found)
+    settle()
+    np.testing.assert_array_equal(controller.image_controller.labels.data > 0, bright)
+
+
+def test_a_volume_is_searched_on_one_plane_or_on_all(controller, pump, net, boxes):
+    controller.choose_image(controller.viewer.add_image(boxes))
+    controller.viewer.dims.set_current_step(0, 5)
+    controller.new_object()
+    starts = AutomaticStart(controller)
+    run(starts, pump, net)
+    assert np.flatnonzero(starts.layer.data.any(axis=(1, 2))).tolist() == [5]
+    seen = []
+    controller.signals.progressed.connect(lambda *told: seen.append(told))
+    run(starts, pump, net, every_plane=True)
+    np.testing.assert_array_equal(starts.layer.data > 0, boxes > 150)
+    pump.drain()
+    assert (len(boxes), len(boxes), "planes") in seen
+
+
+def test_it_stops_between_planes_and_keeps_what_is_done(controller, pump, net, boxes, monkeypatch):
+    controller.choose_image(controller.viewer.add_image(boxes))
+    controller.new_object()
+    starts = AutomaticStart(controller)
+    load = open_model.load_start_model
+
+    def once(where, *, device):
+        model = load(where, device=device)
+        find = model.find
+
+        def cancelling(image, texts=()):
+            starts.cancel()
+            return find(image, texts)
+
+        monkeypatch.setattr(model, "find", cancelling)
+        return model
+
+    monkeypatch.setattr(open_model, "load_start_model", once)
+    blank = boxes.copy()
+    blank[0, :4, :4] = 255
+    controller.choose_image(controller.viewer.add_image(blank))
+    controller.new_object()
+    run(starts, pump, net, every_plane=True)
+    assert starts.layer is not None
+    assert starts.layer.data[0, :4, :4].all()
+    assert not starts.layer.data[1:].any()
+
+
+def test_nothing_found_is_told(starts, pump, net, said, controller):
+    dark = controller.viewer.add_image(np.zeros((20, 20), np.uint8))
+    controller.choose_image(dark)
+    controller.new_object()
+    run(starts, pump, net)
+    assert any("found nothing" in text for text in said.messages)
+    assert starts.found == ()
+
+
+def test_what_cannot_be_asked_is_told(starts, pump, net, said):
+    run(starts, pump, net, texts=["cell"])
+    assert "expected no words" in said.failures[-1]
+    run(starts, pump, "nothing.here")
+    assert "no model that segments without clicks" in said.failures[-1]
+
+
+def test_without_an_image_nothing_is_begun(controller, said):
+    starts = AutomaticStart(controller)
+    starts.start("bright.onnx")
+    assert not starts.is_running
+    assert "no image is worked on" in said.failures[-1]
+
+
+@pytest.mark.gui
+def test_the_panel_runs_a_file_and_shows_a_table(qtbot, controller, pump, net, squares):
+    from napari_intseg.ui.panels.automatic_panel import AutomaticPanel
+
+    panel = AutomaticPanel(controller)
+    qtbot.addWidget(panel)
+    assert not panel.run.isEnabled()
+    controller.choose_image(controller.viewer.add_image(squares))
+    assert panel.run.isEnabled()
+    assert panel.table.isHidden()
+    panel.add(net)
+    panel.run.click()
+    assert not panel.cancel.isHidden()
+    pump.until(lambda: not panel.starts.is_running)
+    assert panel.cancel.isHidden()
+    assert panel.table.rowCount() == len(panel.starts.found) > 0
+    assert panel.table.item(0, 1).text() == "cell"
+    assert panel.model.findText("everything") >= 0
