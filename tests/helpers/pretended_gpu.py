@@ -247,7 +247,12 @@ def count(name: str) -> dict[str, Any]:
                     answer = model.predict(Query(prepared, prompts, prev, state))
                     prev, state = answer.logits, answer.state
                 found[step] = COUNTER.counts()
+            networks_to = nn.Module.to
+            nn.Module.to = lambda self, *_, **__: (
+                self
+            )  # weights without values cannot be moved back
             model.release()
+            nn.Module.to = networks_to
             held = [prepared.payload, *(vars(part) for part in inside(model))]
             found["left"] = sum(kind_of(one) == KIND for one in tensors_of(held))
     finally:

@@ -12,6 +12,8 @@ pytest.importorskip("cv2", reason="needs the extra 'zoo'")
 pytest.importorskip("transformers", reason="needs the extra 'sam'")
 pytest.importorskip("torch.utils.backend_registration")
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # every family in one process
+
 HELPER = Path(__file__).parents[1] / "helpers" / "pretended_gpu.py"
 STEPS = ("first", "second", "third")
 KEEPS = {  # answers that a click brings down, and bytes that it takes up for each pixel

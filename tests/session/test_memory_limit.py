@@ -17,7 +17,7 @@ from napari_intseg.errors import DeviceError
 torch.set_num_threads(1)
 data = np.zeros((1280, 1280), np.uint8)
 data[560:720, 560:720] = 255  # as large as objects in a view are
-model = load_model("bundled", device="cpu")
+model = load_model("bundled", device="cpu", precision="float32")
 for saving in (Saving(), Saving(half=True)):  # what is loaded late is loaded now; and oneDNN,
     model.save_memory(saving)  # once it found no room for a layer of some size, never tries again
     whole = Session(model, Volume(data), zoom_in=None)

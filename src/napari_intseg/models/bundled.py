@@ -170,7 +170,8 @@ class Bundled(NetModel):
         precision: Precision = "auto",
     ) -> None:
         chosen = choose_device(device)
-        dtype = choose_precision(precision, chosen, half_on_cpu=True)
+        measured = isinstance(net, ClickPyramid)  # others were not, in half precision on a CPU
+        dtype = choose_precision(precision, chosen, half_on_cpu=measured)
         self.traits = traits
         self._made: WeakSet[Prepared] = WeakSet()
         net = net.eval().fold()
