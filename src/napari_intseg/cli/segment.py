@@ -204,8 +204,8 @@ def segment_file(
         write_array(args.probability, _probability(session), volume, overwrite=args.overwrite)
     if not args.quiet:
         _tell(session, volume, args, (*kept, *labels))
-    found, counts = np.unique(session.labels, return_counts=True)
-    sizes = {int(n): int(count) for n, count in zip(found, counts, strict=True) if n}
+    numbers, counts = np.unique(session.labels, return_counts=True)
+    sizes = {int(n): int(count) for n, count in zip(numbers, counts, strict=True) if n}
     return interrupted, sizes
 
 

@@ -82,6 +82,14 @@ _SETTLED_MS = 100
 """After which a dock that was added has its size."""
 
 
+def _prefer(controller: ViewerController) -> None:
+    """Begin with what the person's preferences in napari say."""
+    preferred = preferences()
+    controller.each_click_begins = preferred.each_click_begins
+    if preferred.model in available_models() and has_weights(preferred.model):
+        controller.loader.choice = Choice(preferred.model)
+
+
 class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     """Interactive segmentation in a napari viewer.
 
@@ -107,10 +115,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         put_writers_first()
         self._bridge = GuiThread()
         self.controller = controller = ViewerController(napari_viewer, self._bridge.post)
-        preferred = preferences()
-        controller.each_click_begins = preferred.each_click_begins
-        if preferred.model in available_models() and has_weights(preferred.model):
-            controller.loader.choice = Choice(preferred.model)
+        _prefer(controller)
         self.comparison = Comparison(controller, self._bridge.post)
         self.review = Review(controller)
         self.queue_work = QueueWork(controller)

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 from napari_intseg.ui.controllers.automatic_start import AutomaticStart
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.action_panel import is_volume
-from napari_intseg.ui.panels.form import combo, form
+from napari_intseg.ui.panels.buttons import combo, form
 
 _FILE, _FOLDER = "choose a file", "choose a folder"
 _ROWS_PX = 110
