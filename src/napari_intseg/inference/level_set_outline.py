@@ -32,7 +32,7 @@ class LevelSet:
     Parameters
     ----------
     steps, force, curvature, attraction
-        See `core.level_set.Motion`.
+        See `core.contour_evolution.Motion`.
     reach_px : float, default 8
         Pixels further from the answer's outline stay as they are.
     """
