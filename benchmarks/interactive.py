@@ -23,7 +23,7 @@ from napari_intseg.evaluation.run import PreparedImages
 from napari_intseg.evaluation.truth import read_image, read_labels, truth_of
 from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import resolve_intensity
-from napari_intseg.inference.level_set import LevelSet
+from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
 from napari_intseg.models.registry import load_model
 from napari_intseg.session.session import Session

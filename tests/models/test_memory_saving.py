@@ -20,7 +20,7 @@ from small_zoo import small_zoo as made_small
 
 NAMES = tuple({spec.builder: name for name, spec in reversed(MODELS.items())}.values())
 """One name of each adapter."""
-WITHOUT_NETWORK = {"random walker", "region growing", "grabcut"}
+WITHOUT_NETWORK = {"random walker", "region growing", "grabcut", "level set"}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -106,7 +106,7 @@ def begin(
         Planes are perpendicular to it.
     """
     from napari_intseg.inference.graph_cut import GraphCut
-    from napari_intseg.inference.level_set import LevelSet
+    from napari_intseg.inference.level_set_outline import LevelSet
     from napari_intseg.inference.tiling import Tiles
     from napari_intseg.session.session import Session
 

@@ -27,7 +27,7 @@ from napari_intseg.inference.click_region import in_region
 from napari_intseg.inference.diversity import ENLARGED, SCALES, distinct
 from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.level_set import LevelSet, evolve
+from napari_intseg.inference.level_set_outline import LevelSet, evolve
 from napari_intseg.inference.memory_ladder import give_up_half, memory_note, saving_of
 from napari_intseg.inference.obey_clicks import (
     REACH_PX,

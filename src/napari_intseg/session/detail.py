@@ -7,8 +7,8 @@ from typing import Any
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.session.document import DETAIL, Change, Document
-from napari_intseg.session.masks.detail import plain
 from napari_intseg.session.masks.plane_state import PlaneKey
+from napari_intseg.session.masks.smooth_outline import plain
 
 TITLE = "Change detail"
 

@@ -16,7 +16,7 @@ from napari_intseg.inference.intensity import (
     check_window,
     resolve_intensity,
 )
-from napari_intseg.inference.level_set import LevelSet
+from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer
 from napari_intseg.inference.slice_reader import check_context

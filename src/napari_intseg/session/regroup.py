@@ -13,7 +13,6 @@ from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.session.document import OBJECT, Change, Document
 from napari_intseg.session.masks.canvas import PaintedKey
-from napari_intseg.session.masks.detail import kept
 from napari_intseg.session.masks.divide import divide
 from napari_intseg.session.masks.plane_state import (
     ObjectInfo,
@@ -26,6 +25,7 @@ from napari_intseg.session.masks.plane_state import (
     with_initial,
 )
 from napari_intseg.session.masks.settle import PROTECTION
+from napari_intseg.session.masks.smooth_outline import kept
 from napari_intseg.session.predictor import Predictor
 from napari_intseg.session.validate_prompts import place
 

@@ -13,7 +13,7 @@ from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.inference.level_set import LevelSet
+from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings
 from napari_intseg.session.alternatives import Alternative, Alternatives

@@ -281,7 +281,7 @@ class TestPreparation:
         np.testing.assert_allclose(frame.back(tensor[0])[0].numpy(), ramp[..., 0], atol=1 / 255)
 
     def test_either_file_of_a_folder_tells_it(self, folders: Any, tmp_path: Path) -> None:
-        from napari_intseg.models.automatic.files import read_preparation
+        from napari_intseg.models.automatic.model_files import read_preparation
 
         (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": PREPARED}))
         assert read_preparation(tmp_path) == PREPARED == read_preparation(folders("segformer"))
@@ -438,7 +438,9 @@ class TestRefusals:
                 model.find(image, ("cell",), masks_by=masks_by)
 
     def test_a_missing_package_names_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("napari_intseg.models.automatic.files.is_installed", lambda: False)
+        monkeypatch.setattr(
+            "napari_intseg.models.automatic.model_files.is_installed", lambda: False
+        )
         with pytest.raises(MissingExtraError, match=r"pip install 'napari-intseg\[automatic\]'"):
             load_automatic("segformer", "nowhere")
 

@@ -12,13 +12,13 @@ from napari_intseg.core.segmenter import FloatArray, Query, Segmenter, sigmoid
 from napari_intseg.errors import PromptError
 from napari_intseg.models.automatic.answers import READERS
 from napari_intseg.models.automatic.families import SQUARE, Family, family_of_type, find_family
-from napari_intseg.models.automatic.files import (
+from napari_intseg.models.automatic.findings import Finding, RawFinding
+from napari_intseg.models.automatic.model_files import (
     read_config,
     read_net,
     read_preparation,
     read_tokenizer,
 )
-from napari_intseg.models.automatic.findings import Finding, RawFinding
 from napari_intseg.models.automatic.preparation import Frame, Preparation
 from napari_intseg.models.automatic.start_model import StartTraits
 from napari_intseg.models.device import choose_device, memory_guard

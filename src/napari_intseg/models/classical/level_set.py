@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-from napari_intseg.core.level_set import Motion, evolve, signed_distance, stop_at_edges
+from napari_intseg.core.contour_evolution import Motion, evolve, signed_distance, stop_at_edges
 from napari_intseg.core.prompts import Click, PromptKind
 from napari_intseg.core.segmenter import (
     EXTREME_POINTS,

@@ -20,7 +20,7 @@ VALUES: dict[str, str] = {
     "Box": "core.prompts",
     "Ending": "propagation.ending",
     "GraphCut": "inference.graph_cut",
-    "LevelSet": "inference.level_set",
+    "LevelSet": "inference.level_set_outline",
     "PerChannel": "inference.intensity",
     "Percentiles": "inference.intensity",
     "Prompts": "core.prompts",

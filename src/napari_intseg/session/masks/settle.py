@@ -12,9 +12,9 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey
-from napari_intseg.session.masks.detail import with_detail
 from napari_intseg.session.masks.joint import shares
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window
+from napari_intseg.session.masks.smooth_outline import with_detail
 
 Policy = Literal["keep", "overwrite", "ask", "joint"]
 POLICIES: tuple[Policy, ...] = ("keep", "overwrite", "ask", "joint")

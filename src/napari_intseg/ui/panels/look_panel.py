@@ -7,7 +7,7 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_intseg.inference.intensity import NAMED_COLOURS, Percentiles, Window, WindowChoice
-from napari_intseg.inference.level_set import LevelSet
+from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.tiling import Tiles
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_intseg.core import level_set
+from napari_intseg.core import contour_evolution as level_set
 from napari_intseg.core.segmenter import LOGIT_LIMIT, FloatArray, logit
 from napari_intseg.inference.patch import Patch
 
@@ -32,7 +32,7 @@ class LevelSet:
     Parameters
     ----------
     steps, force, curvature, attraction
-        See `core.level_set.Motion`.
+        See `core.contour_evolution.Motion`.
     reach_px : float, default 8
         Pixels further from the answer's outline stay as they are.
     """
