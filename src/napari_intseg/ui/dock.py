@@ -25,6 +25,7 @@ from napari_intseg.ui.controllers import alternative_masks, object_actions, regr
 from napari_intseg.ui.controllers.first_click import FirstClickListener
 from napari_intseg.ui.controllers.image_queue import QueueWork
 from napari_intseg.ui.controllers.object_actions import show_object
+from napari_intseg.ui.controllers.keyboard_cursor import KeyboardCursor
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings
@@ -104,6 +105,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.comparison = Comparison(controller, self._bridge.post)
         self.review = Review(controller)
         self.queue_work = QueueWork(controller)
+        self.keyboard_cursor = KeyboardCursor(controller)
         calls = self._calls()
         self._known = {**calls, **self._further_calls()}
         self._keys = Keys(napari_viewer, calls)
@@ -140,6 +142,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             self._keys,
             (
                 self._first_click.close,
+                self.keyboard_cursor.close,
                 self._log_messages.stop,
                 self.image_panel.close_panel,
                 self.prompt_panel.close_panel,
@@ -228,6 +231,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "accept_object": controller.accept_object,
             "find_more": controller.searching.start,
             "remove_object": partial(object_actions.remove, controller),
+            "keyboard_cursor": self.keyboard_cursor.toggle,
             "queue_done": self.queue_work.done,
             "queue_skip": self.queue_work.skip,
             "queue_next": self.queue_work.next,

@@ -185,7 +185,7 @@ class TestWindow:
         window.press(Qt.Key.Key_D, Qt.KeyboardModifier.ShiftModifier)
         shown("b")
         assert "1 done" in panel.told.text()
-        assert "s an object" in panel.told.text()
+        assert "s each" in panel.told.text()
         assert imread(folder / "a_labels.tif")[20, 20] == 1
         assert len(visible_controls(window.widget)) <= 16 + 3
         window.press(Qt.Key.Key_PageDown)

@@ -114,6 +114,14 @@ class PointsListener:
             self._seen = self.points.features.copy()
             self._quiet = before
 
+    def click(self, position: FloatVector, positive: bool = True) -> None:
+        """Click as the mouse would: for the object there, or a new one; see `aim`."""
+        before, self._pressed = self._pressed, POSITIVE if positive else NEGATIVE
+        try:
+            self.points.add(position)
+        finally:
+            self._pressed = before
+
     def complete(self) -> None:
         """Make sure of the features and looks of points that were there before."""
         with self.quiet():

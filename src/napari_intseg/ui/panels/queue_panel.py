@@ -47,6 +47,7 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.more.setText("⋯")
         self.more.setAccessibleName("Images of the folder")
         self.more.setToolTip("All images, next and previous, export, close")
+        self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.more)
         menu.aboutToShow.connect(lambda: self.fill(menu))
@@ -113,6 +114,6 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         ]
         each = queue.seconds_per_object
         if each is not None:
-            words.append(f"{each:.0f} s an object")
+            words.append(f"{each:.0f} s each")
         self.told.setText(" · ".join(words))
         self.told.setToolTip(self.told.text())

@@ -130,6 +130,12 @@ ACTIONS: tuple[Action, ...] = (
         "Next plane to check",
         "Show the plane that is least sure: of the object, then of the others not accepted.",
     ),
+    Action(
+        "keyboard_cursor",
+        "Shift-I",
+        "Keyboard cursor",
+        "Move a cursor by the arrow keys and click by Enter; once more ends it.",
+    ),
     Action("queue_done", "Shift-D", "Done", "Save the labels, and open the next image."),
     Action("queue_skip", "Shift-Q", "Skip", "Open the next image; this one is passed over."),
     Action(
