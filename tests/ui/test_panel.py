@@ -7,13 +7,22 @@ import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QScrollArea, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QInputDialog,
+    QLineEdit,
+    QScrollArea,
+    QTabBar,
+    QWidget,
+)
 
 from controls import is_in_sight, told, visible_controls
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.layers.image_axes import camera_of
+from napari_intseg.ui.panels.accessible import name_of
 from napari_intseg.ui.panels.focus import canvas_of
 from napari_intseg.ui.panels.object_panel import CLASS, NAME, SIZE, STATE
 from napari_intseg.ui.panels.section import Section
@@ -162,6 +171,18 @@ class TestWhatIsInSight:
         for one in (*needed(window), window.widget.object_panel.table, window.widget.tabs.tabBar()):
             assert is_in_sight(one), told(one)
         assert window.widget.status_panel.line.visibleRegion().boundingRect().height() > 10
+
+    def test_every_control_has_a_name_for_screen_readers(self, opened, scan):
+        window = opened(scan)
+        window.click((50, 30))
+        window.settle()
+        window.widget.more.fold(False)
+        for tab in range(4):
+            window.widget.tabs.setCurrentIndex(tab)
+            breathe()
+            nameless = [one for one in visible_controls(window.widget) if not name_of(one)]
+            nameless = [one for one in nameless if not isinstance(one, QTabBar)]
+            assert not nameless, [told(one) for one in nameless]
 
     def test_planes_have_no_tab_where_there_are_none(self, opened, picture):
         window = opened(picture)

@@ -30,6 +30,7 @@ from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.panels.accessible import name_controls
 from napari_intseg.ui.panels.action_panel import ActionPanel, is_volume
 from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.compare_panel import ComparePanel
@@ -134,6 +135,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self._was_fitted = False
         self._arrange()
         self._focus = Focus(self)
+        name_controls(self)
         controller.signals.changed.connect(self._show)
         controller.signals.answered.connect(self._answered)
         self._show()

@@ -46,7 +46,7 @@ _TIPS = (
     "Open, accepted, locked, or failed; hover to read why.",
 )
 _SORT = Qt.ItemDataRole.UserRole
-_WIDTHS = (50, 0, 52, 42, 54, 74)
+_WIDTHS = (48, 0, 52, 40, 54, 74)
 """In pixels; the name gets what is left. The last is what "accepted" needs in napari's font."""
 
 _ROW_PX = 22
