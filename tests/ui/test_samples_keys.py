@@ -1,6 +1,7 @@
 """Sample data, keys, and loading, without a window."""
 
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,16 @@ def offline(monkeypatch):
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize(
     ("sample", "ndim", "rgb"),
-    [(samples.cells, 2, False), (samples.tissue, 2, True), (samples.ct_phantom, 3, False)],
+    [
+        (samples.cells, 2, False),
+        (samples.tissue, 2, True),
+        (samples.ct_phantom, 3, False),
+        (samples.nuclei, 2, False),
+        (samples.confocal, 3, False),
+        (samples.ct, 3, False),
+        (samples.mr, 3, False),
+        (samples.time_series, 3, False),
+    ],
 )
 def test_samples_open_offline(sample, ndim, rgb):
     viewer = ViewerModel()
@@ -39,6 +49,22 @@ def test_the_ct_phantom_is_in_millimetres_and_hounsfield_units():
     np.testing.assert_allclose(steps, (5, 1.75, 1.75))
     assert data.min() < -900
     assert [str(unit) for unit in layer.units] == ["millimeter"] * 3
+
+
+def test_the_scans_have_their_geometry_and_the_files_stay_small():
+    for sample in (samples.ct, samples.mr):
+        ((data, kwargs, _),) = sample()
+        layer = ViewerModel().add_image(data, **kwargs)
+        steps = np.abs(np.subtract(layer.data_to_world((1, 1, 1)), layer.data_to_world((0, 0, 0))))
+        np.testing.assert_allclose(steps, (3, 3, 3))
+        assert [str(unit) for unit in layer.units] == ["millimeter"] * 3
+    ((data, _, _),) = samples.ct()
+    assert np.asarray(data).min() == -1024
+    folder = Path(samples.__file__).with_name("sample_files")
+    listed = (folder / "LICENCES.md").read_text("utf-8")
+    files = [path for path in folder.iterdir() if path.suffix != ".md"]
+    assert all(f"`{path.name}`" in listed for path in files)
+    assert sum(path.stat().st_size for path in files) < 3_000_000
 
 
 def calls(pressed):

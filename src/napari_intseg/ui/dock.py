@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_intseg._moved import renamed
+from napari_intseg.models.registry import available_models
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, regroup
@@ -26,6 +27,7 @@ from napari_intseg.ui.controllers.first_click import FirstClickListener
 from napari_intseg.ui.controllers.image_queue import QueueWork
 from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.keyboard_cursor import KeyboardCursor
+from napari_intseg.ui.controllers.model_loader import Choice, has_weights
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings
@@ -50,6 +52,7 @@ from napari_intseg.ui.panels.section import Section
 from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
+from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.qt.keybindings import Keys
 from napari_intseg.ui.qt.signals import LogMessages
 from napari_intseg.ui.qt.worker_thread import GuiThread
@@ -103,6 +106,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         put_writers_first()
         self._bridge = GuiThread()
         self.controller = controller = ViewerController(napari_viewer, self._bridge.post)
+        preferred = preferences()
+        controller.each_click_begins = preferred.each_click_begins
+        if preferred.model in available_models() and has_weights(preferred.model):
+            controller.loader.choice = Choice(preferred.model)
         self.comparison = Comparison(controller, self._bridge.post)
         self.review = Review(controller)
         self.queue_work = QueueWork(controller)

@@ -379,6 +379,7 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.more.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.remove: QPushButton = buttons.make("remove_object")
         self.each = QCheckBox("each click begins an object")
+        self.each.setChecked(controller.each_click_begins)
         self.each.setToolTip(
             "For many objects: a left click where there is none begins the next one.\n"
             "A click inside an object belongs to that one; a right click elsewhere to the current."

@@ -1,0 +1,37 @@
+"""What a person has chosen for this plugin in napari's preferences."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+PLUGIN = "napari-intseg"
+_SECTION = "segmentation"
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """Choices, as `contributions.configurations` of the manifest describes them.
+
+    Parameters
+    ----------
+    model : str
+        Loaded when the panel opens; one that is not there gives way to the bundled one.
+    each_click_begins : bool
+        Whether *each click begins an object* is ticked then.
+    safe_colours : bool
+        Labels in eight colours that colour-blind people tell apart.
+    """
+
+    model: str = "bundled"
+    each_click_begins: bool = False
+    safe_colours: bool = False
+
+
+def preferences() -> Preferences:
+    """Return what is chosen; the defaults where napari has no such preferences, before 0.9."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        section: Any = getattr(get_plugin_settings(PLUGIN), _SECTION)
+        return Preferences(**{one.name: getattr(section, one.name) for one in fields(Preferences)})
+    except (ImportError, KeyError, AttributeError):
+        return Preferences()

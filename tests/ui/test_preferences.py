@@ -1,0 +1,68 @@
+"""Napari's preferences for this plugin."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from napari.layers import Image
+from npe2 import PluginManifest
+
+from napari_intseg.ui import preferences as module
+from napari_intseg.ui.layers import label_colours
+from napari_intseg.ui.layers.label_colours import colours_for
+from napari_intseg.ui.preferences import Preferences, preferences
+from real_window import Window
+
+MANIFEST = Path(__file__).parents[2] / "napari.yaml"
+
+
+def test_the_manifest_describes_every_choice_with_its_default():
+    content = yaml.safe_load(MANIFEST.read_text("utf-8"))
+    described = content["contributions"]["configurations"]["segmentation"]["properties"]
+    assert {name: one["default"] for name, one in described.items()} == {
+        name: getattr(Preferences(), name) for name in Preferences.__slots__
+    }
+    PluginManifest.from_file(MANIFEST)
+
+
+def test_without_napari_s_part_the_defaults_hold(monkeypatch):
+    settings = pytest.importorskip("napari.settings")
+    monkeypatch.setattr(settings, "get_plugin_settings", lambda _: object(), raising=False)
+    assert preferences() == Preferences()
+
+
+def test_what_napari_holds_is_taken(monkeypatch):
+    import napari.settings
+
+    class Section:
+        model, each_click_begins, safe_colours = "grabcut", True, True
+
+    held = type("Held", (), {"segmentation": Section})
+    monkeypatch.setattr(napari.settings, "get_plugin_settings", lambda _: held, raising=False)
+    assert preferences() == Preferences("grabcut", True, True)
+
+
+def test_safe_colours_are_told_apart(monkeypatch):
+    monkeypatch.setattr(label_colours, "preferences", lambda: Preferences(safe_colours=True))
+    colours = colours_for(Image(np.zeros((8, 8), np.uint8)))
+    shown = np.asarray(colours.map(np.arange(9)))
+    assert shown[0, 3] == 0
+    apart = np.linalg.norm(shown[1:, None, :3] - shown[None, 1:, :3], axis=-1)
+    assert apart[~np.eye(8, dtype=bool)].min() > 0.2
+
+
+@pytest.mark.gui
+def test_the_panel_opens_with_them(make_napari_viewer, monkeypatch):
+    from napari_intseg.ui import dock
+
+    chosen = Preferences("region-growing", each_click_begins=True)
+    monkeypatch.setattr(dock, "preferences", lambda: chosen)
+    assert module.PLUGIN == "napari-intseg"
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.zeros((40, 50), np.uint8))
+    window = Window(viewer)
+    assert window.controller.loader.model.traits.name == "region-growing"
+    assert window.widget.object_panel.each.isChecked()
+    assert window.controller.each_click_begins
+    window.close()
