@@ -25,9 +25,9 @@ from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions, regroup
 from napari_intseg.ui.controllers.first_click import FirstClickListener
 from napari_intseg.ui.controllers.image_queue import QueueWork
-from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.keyboard_cursor import KeyboardCursor
 from napari_intseg.ui.controllers.model_loader import Choice, has_weights
+from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings
