@@ -42,7 +42,7 @@ class Person:
 
     def __init__(self, model):
         self.viewer = napari.Viewer()
-        self.viewer.window._qt_window.resize(1500, 930)
+        self.viewer.window._qt_window.resize(1366, 768)
         self.model = model
 
     def open_widget(self):
