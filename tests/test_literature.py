@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from napari_intseg.cli.main import _joined, _parser
+from napari_intseg.models.automatic.families import FAMILIES
+from napari_intseg.models.nets.semantic.table import NETWORKS as SEMANTIC
 from napari_intseg.models.networks import NETWORKS
 from napari_intseg.models.registry import MODELS
 
@@ -46,7 +48,11 @@ def test_commands_are_understood(line: str, capsys: pytest.CaptureFixture[str]) 
 def test_models_and_networks_that_are_named_exist() -> None:
     for line in COMMANDS:
         words = shlex.split(line)
-        for option, known in (("--model", MODELS), ("--network", NETWORKS)):
+        networks = SEMANTIC if "semantic" in words else NETWORKS
+        options = {"--model": MODELS, "--network": networks, "--automatic": FAMILIES}
+        if words[1] == "start":  # there a model is a file
+            del options["--model"]
+        for option, known in options.items():
             if option in words:
                 assert words[words.index(option) + 1] in known, line
     for row in interactive():

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from napari_intseg.cli import option_values
+from napari_intseg.cli.output_forms import check_report
 
 HELP = "label the points of a cloud by clicks in space"
 DESCRIPTION = """Clicks X,Y,Z in the cloud's own unit; behind one, ":-" makes it negative and "@N"
@@ -38,14 +39,9 @@ def run(args: argparse.Namespace) -> int:
 
     from napari_intseg.errors import PromptError
     from napari_intseg.inference.point_cloud import PointClick, segment
-    from napari_intseg.io.output_check import check_apart
     from napari_intseg.io.point_files import read_points, write_labels_of_points
 
-    check_apart(args.output, args.points)
-    if args.output.exists() and not args.overwrite:
-        raise PromptError(
-            f"file exists: expected a new one, got {str(args.output)!r}. Add --overwrite."
-        )
+    check_report(args.output, args.points, overwrite=args.overwrite)
     flat = [one.position for one in args.click if len(one.position) != 3]
     if flat:
         raise PromptError(
