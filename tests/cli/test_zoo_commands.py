@@ -115,6 +115,14 @@ def test_an_unknown_key_has_no_licence_to_tell(capsys):
     assert "magic" in capsys.readouterr().err
 
 
+def test_what_is_asked_for_by_name_is_listed_with_its_state(capsys):
+    assert main(["models", "--automatic", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["everything"]["state"] == "ready"
+    assert rows["cellpose"]["badge"] == "not commercial"
+    assert {"instanseg", *FAMILIES} <= set(rows)
+
+
 @pytest.mark.parametrize(
     ("model", "click", "told"),
     [
