@@ -65,7 +65,7 @@ def test_badges_stand_in_both_lists(capsys):
 def test_automatic_families_are_listed_with_their_licences(capsys):
     assert main(["models", "--automatic"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == list(FAMILIES)
+    assert [line.split()[0] for line in lines[1 : 1 + len(FAMILIES)]] == list(FAMILIES)
     assert "[research only]" in next(line for line in lines if line.startswith("segformer"))
     main(["models", "--automatic", "--json"])
     rows = json.loads(capsys.readouterr().out)
@@ -113,6 +113,14 @@ def test_the_licence_is_told_before_a_download_begins(monkeypatch, capsys, key):
 def test_an_unknown_key_has_no_licence_to_tell(capsys):
     assert main(["weights", "fetch", "magic"]) == 2
     assert "magic" in capsys.readouterr().err
+
+
+def test_what_is_asked_for_by_name_is_listed_with_its_state(capsys):
+    assert main(["models", "--automatic", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["everything"]["state"] == "ready"
+    assert rows["cellpose"]["badge"] == "not commercial"
+    assert {"instanseg", *FAMILIES} <= set(rows)
 
 
 @pytest.mark.parametrize(

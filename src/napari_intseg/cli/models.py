@@ -77,10 +77,20 @@ def model_rows() -> list[dict[str, Any]]:
 
 
 def automatic_rows() -> list[dict[str, Any]]:
-    """Return what is known of every family of automatic models, as plain values."""
+    """Return what is known of all that finds objects without clicks by a name, as plain values."""
     from napari_intseg.models.automatic.families import FAMILIES, is_installed
+    from napari_intseg.models.automatic.open_model import known_names
     from napari_intseg.models.weights.catalogue import badge
 
+    empty = {"weights": None, "size_mb": None, "paper": "", "note": "", "is_default": False}
+    named = [
+        {
+            "name": name, "title": title, "family": "automatic", "prompts": ["image"],
+            "licence": licence, "badge": badge(licence) if name != "everything" else "",
+            "state": state, **empty,
+        }
+        for name, (title, licence, state) in known_names().items()
+    ]  # fmt: skip
     state = "ready with a folder" if is_installed() else "needs napari-intseg[automatic]"
     return [
         {
@@ -98,7 +108,7 @@ def automatic_rows() -> list[dict[str, Any]]:
             "is_default": False,
         }
         for family in FAMILIES.values()
-    ]
+    ] + named
 
 
 def _tell_networks(*, as_json: bool) -> int:

@@ -170,9 +170,9 @@ def segment_file(
     check_fits(args.output, volume)
     with dicom_options.told():
         initial = None if args.init is None else read_mask(args.init, volume)
-    found: dict[int, str] = {}
+    called: dict[int, str] = {}
     if args.init_by is not None:
-        initial, found = _found_by(args, volume)
+        initial, called = _found_by(args, volume)
     source = args.init or Path(str(args.init_by))
     held = () if initial is None else view_options.check_initial(initial, source)
     labels = _share_out(args, initial, held)
@@ -193,7 +193,7 @@ def segment_file(
     with dicom_options.told():
         write_labels(
             args.output, session.labels, volume, overwrite=args.overwrite,
-            names=found | view_options.names(args, args.init),
+            names=called | view_options.names(args, args.init),
             algorithm=args.model or DEFAULT_MODEL,
         )  # fmt: skip
     if not args.no_journal:

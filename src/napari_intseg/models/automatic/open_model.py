@@ -84,6 +84,21 @@ def _loader_of(path: Path) -> Callable[..., StartModel] | None:
     return None
 
 
+def known_names() -> dict[str, tuple[str, str, str]]:
+    """Return title, licence and state of what can be asked for by name, installed or not."""
+    titles = {
+        "cellpose": ("Cellpose-SAM, cellpose:FILE for other weights", "CC-BY-NC-4.0"),
+        "instanseg": ("InstanSeg, instanseg:NAME", "Apache-2.0"),
+        "everything": ("a grid of clicks of any model, everything:MODEL", "the model's"),
+    }
+    here = names_here()
+    out = {
+        name: (*told, "ready" if name in here else "needs napari-intseg[cells]")
+        for name, told in titles.items()
+    }
+    return out | {name: ("your own training", "your own", "ready") for name in sorted(_own())}
+
+
 def names_here() -> tuple[str, ...]:
     """Return what can be loaded by name here: what was trained, and what is installed."""
     installed = (name for name, package in PACKAGES.items() if find_spec(package) is not None)
