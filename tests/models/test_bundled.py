@@ -5,6 +5,7 @@ import torch
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query, Traits
 from napari_intseg.errors import WeightsError
+from napari_intseg.models import device as device_module
 from napari_intseg.models.bundled import (
     Bundled,
     build,
@@ -15,6 +16,7 @@ from napari_intseg.models.bundled import (
 )
 from napari_intseg.models.nets.click_pyramid import ClickPyramid, draw_disks
 from napari_intseg.models.nets.lite0 import STAGES, Lite0, fold_published, load_imagenet
+from napari_intseg.models.networks import NETWORKS
 from napari_intseg.models.weights.user_trained import ARCHITECTURE, find_own, read_metadata
 from napari_intseg.testing import SegmenterContract
 
@@ -201,3 +203,14 @@ def test_the_weights_in_the_box_find_a_disc():
     prompts = Prompts((Click(float(rows.mean().round()), float(cols.mean().round())),))
     mask = model.predict(Query(model.prepare(image), prompts)).logits > 0
     assert (mask & truth).sum() / (mask | truth).sum() > 0.8
+
+
+def test_only_the_network_that_was_measured_in_it_takes_bfloat16_by_itself(monkeypatch):
+    monkeypatch.setattr(device_module, "has_bfloat16", lambda: True)
+    other = NETWORKS["dios-fcn8s"].build({"width": 4, "hidden": 8}).eval()
+    nets = {"measured": random_net(), "other": other}
+    kinds = {
+        name: Bundled(read_traits(name, {}), net, device="cpu").hosted.dtype
+        for name, net in nets.items()
+    }
+    assert kinds == {"measured": torch.bfloat16, "other": torch.float32}
