@@ -526,13 +526,13 @@ class TestTable:
         image_controller = window.controller.image_controller
         image_controller.session_store.know(range(10, 510))
         asked = []
-        real = object_panel.given_words
+        real = object_panel.size_words
 
         def counted(image_controller, label):
             asked.append(label)
             return real(image_controller, label)
 
-        monkeypatch.setattr(object_panel, "given_words", counted)
+        monkeypatch.setattr(object_panel, "size_words", counted)
         window.controller.signals.changed.emit()
         breathe(0.1)
         assert window.widget.object_panel.table.model().rowCount() == 503
@@ -664,6 +664,8 @@ class TestStatus:
         wanted = table.fontMetrics().horizontalAdvance("accepted")
         assert table.columnWidth(STATE) >= wanted + 6
         assert table.columnWidth(NAME) >= table.fontMetrics().horizontalAdvance("Name")
+        marks = 34  # the tick, the colour, and what lies between them
+        assert table.columnWidth(0) >= marks + table.fontMetrics().horizontalAdvance("999")
 
     def test_it_follows_what_runs_to_its_end(self, opened, scan):
         window = opened(scan)

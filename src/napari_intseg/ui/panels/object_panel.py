@@ -46,13 +46,14 @@ _TIPS = (
     "Open, accepted, locked, or failed; hover to read why.",
 )
 _SORT = Qt.ItemDataRole.UserRole
-_WIDTHS = (48, 0, 52, 40, 54, 74)
+_WIDTHS = (62, 0, 52, 42, 70, 74)
 """In pixels; the name gets what is left. The last is what "accepted" needs in napari's font."""
 
 _ROW_PX = 22
 
 _WIDE_PX = 320
-"""From here on the class has a column of its own; before, it stands behind the name."""
+"""From here on class and clicks have columns of their own; before, the class stands behind the
+name, and the clicks are in its tooltip: three digits of a number need the room."""
 
 
 class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
@@ -196,19 +197,21 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
                 self.setColumnWidth(column, width)
         head.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        self.setColumnHidden(CLASS, True)
+        for column in (CLASS, GIVEN):
+            self.setColumnHidden(column, True)
 
     def sizeHint(self) -> QSize:
         """Return a size that makes nothing wider; called by Qt."""
         return QSize(200, 6 * _ROW_PX)
 
     def resizeEvent(self, event: Any) -> None:
-        """Give the class a column of its own where there is room; called by Qt."""
+        """Give class and clicks columns of their own where there is room; called by Qt."""
         super().resizeEvent(event)
         is_wide = self.width() >= _WIDE_PX
         if is_wide != self.objects.is_wide:
             self.objects.is_wide = is_wide
-            self.setColumnHidden(CLASS, not is_wide)
+            for column in (CLASS, GIVEN):
+                self.setColumnHidden(column, not is_wide)
 
     def refresh(self) -> None:
         """Show what has changed, and mark the current object."""
@@ -449,7 +452,8 @@ def _tip(image_controller: ImageController, label: int, column: int) -> str:
         return given_words(image_controller, label)
     if column == STATE:
         return ": ".join(state_of(image_controller, label))
-    return f"Object {label}: {_text(image_controller, label, column) or _TIPS[column]}"
+    named = f"Object {label}: {_text(image_controller, label, column) or _TIPS[column]}"
+    return f"{named}\n{given_words(image_controller, label)}" if column == NAME else named
 
 
 def _sorted_by(image_controller: ImageController, label: int, column: int) -> Any:
