@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_intseg.ui.controllers.automatic_start import AutomaticStart
+from napari_intseg.ui.controllers.automatic_start import AutomaticStart, FoundObject
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.action_panel import is_volume
 from napari_intseg.ui.panels.buttons import combo, form
@@ -43,6 +43,8 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.table.setHorizontalHeaderLabels(["label", "name", "size"])
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setMaximumHeight(_ROWS_PX)
+        self.table.setVisible(False)
+        self._listed: tuple[FoundObject, ...] = self.starts.found
         side = QWidget()
         row = QHBoxLayout(side)
         row.setContentsMargins(0, 0, 0, 0)
@@ -106,6 +108,9 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.cancel.setVisible(running)
         self.every.setVisible(is_volume(self._controller))
         found = self.starts.found
+        if found is self._listed:  # every answer to a click is a change; filling is slow
+            return
+        self._listed = found
         self.table.setVisible(bool(found))
         self.table.setRowCount(len(found))
         for row, one in enumerate(found):
