@@ -9,10 +9,6 @@ precision of its own choice ("auto") and compared with float32 on the same devic
 time is over for is left out and told. Nothing here fails: it measures, and prints what was reached.
 """
 
-import sys
-
-sys.path.pop(0)  # or PyTorch would take this very file for the package `cuda`
-
 import argparse
 import json
 import statistics
