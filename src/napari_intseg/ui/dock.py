@@ -182,9 +182,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     def event(self, event: Any) -> bool:
         """Stop everything when napari takes the widget out of its dock; called by Qt."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            shut = getattr(self, "_shut", None)
-            if shut is not None:
-                shut()
+            close_all = getattr(self, "_close_all", None)  # none while it is being made
+            if close_all is not None:
+                close_all()
         return bool(super().event(event))
 
     def do(self, name: str) -> None:
