@@ -16,7 +16,9 @@ from fuzz_corpus import MAKERS, VOLUME, dicom_series, labels
 from fuzz_files import Reader, damaged, fuzz
 from napari_intseg.core.volume import Volume
 from napari_intseg.io.hooks import read_layers, write_image_layer, write_labels_layer
+from napari_intseg.io.mask_folder import read_mask_folder
 from napari_intseg.io.measurements import measure, write_measurements
+from napari_intseg.io.point_files import read_points, write_labels_of_points
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.sidecar_files import write_beside
 from napari_intseg.io.suffixes import READABLE, WRITABLE
@@ -144,6 +146,11 @@ def _use_all(folder: Path) -> None:
     write_array(folder / "a.h5", np.zeros(VOLUME.shape), VOLUME)
     write_beside(folder / "l.nii", [{"a": 1}])
     write_measurements(folder / "m.csv", measure(labels(), VOLUME), VOLUME)
+    (folder / "masks").mkdir()
+    write_labels(folder / "masks" / "liver.nii.gz", labels(), VOLUME)
+    read_mask_folder(folder / "masks", VOLUME)
+    write_labels_of_points(folder / "p.csv", np.zeros((2, 3)), np.ones(2, np.int32))
+    read_points(folder / "p.csv")
 
 
 @pytest.mark.slow

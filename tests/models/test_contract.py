@@ -263,7 +263,7 @@ class Convolutions(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-WITHOUT_NETWORK = ("random walker", "region growing", "grabcut")
+WITHOUT_NETWORK = ("random walker", "region growing", "grabcut", "level set")
 
 
 @pytest.mark.parametrize("name", [n for n in FULL if MODELS[n].family not in WITHOUT_NETWORK])

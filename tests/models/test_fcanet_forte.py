@@ -95,11 +95,11 @@ class TestForte:
         np.testing.assert_allclose(features[::4, ::4], given["click_features_sub"], atol=1e-5)
         x = np.dstack([image, features, given["prev_alpha"]])
         split = lambda x: torch.split(x, (3, 6, 1), dim=1)  # noqa: E731
-        raw = model._run(x, lambda net, x: net.raw(*split(x)))[0]
-        guide = model._run(x, lambda net, x: net.decoder.guide(*split(x)[:2]))[0]
+        raw = model.hosted.run(x, lambda net, x: net.raw(*split(x)))[0]
+        guide = model.hosted.run(x, lambda net, x: net.decoder.guide(*split(x)[:2]))[0]
         assert close(raw, given["pre_clamp"])
         assert close(guide, given["guide"])
-        alpha = model._run(np.dstack([x, marks]), forte._forward)[0]
+        alpha = model.hosted.run(np.dstack([x, marks]), forte._forward)[0]
         np.testing.assert_allclose(alpha, given["alpha"], atol=5e-4)
 
     def test_predictor_equals_the_reference(self, reference):

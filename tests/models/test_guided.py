@@ -59,7 +59,7 @@ class TestDextr:
         model, given = reference("dextr", "dextr_resnet101_psp", "dextr_resnet101_psp_forward")
         heat = to_bytes_range(bumps([(y, x) for x, y in given["points"]], (256, 256)))
         np.testing.assert_allclose(heat, given["heatmap"], atol=1e-3)
-        assert close(model._run(np.dstack([given["image"], heat]))[0], given["logits"])
+        assert close(model.hosted.run(np.dstack([given["image"], heat]))[0], given["logits"])
 
     def test_predictor_equals_the_reference(self, reference):
         model, given = reference("dextr", "dextr_resnet101_psp", "dextr_predictor")
@@ -85,7 +85,7 @@ class TestDeepGrabCut:
             "deepgrabcut", "deepgrabcut_resnet101_psp", "deepgrabcut_resnet101_psp_forward"
         )
         image = np.dstack([given["image"], given["distance_map"]])
-        assert close(model._run(image)[0], given["logits"])
+        assert close(model.hosted.run(image)[0], given["logits"])
 
     def test_predictor_equals_the_reference(self, reference):
         model, given = reference(
@@ -115,7 +115,7 @@ class TestIog:
         maps = iog.guide(points[:1], points[1:])
         np.testing.assert_allclose(maps[::4, ::4], given["heatmaps_sub"], atol=1e-3)
         x = np.dstack([given["image"], maps])
-        both = model._run(x, lambda net, x: torch.cat([net(x)[0], *net(x)[1]], dim=1))
+        both = model.hosted.run(x, lambda net, x: torch.cat([net(x)[0], *net(x)[1]], dim=1))
         assert close(both[0, ::2, ::2], given["logits"])
         assert close(both[1:, ::4, ::4], given["coarse_logits"])
 

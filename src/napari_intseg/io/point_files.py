@@ -1,10 +1,12 @@
 """Point clouds in text and numpy files: coordinates, colours, and labels beside them."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_intseg.core.files import write_bytes, write_text
 from napari_intseg.errors import FileError
 
 _TEXT = (".csv", ".txt", ".xyz", ".pts")
@@ -64,11 +66,13 @@ def write_labels_of_points(
 ) -> None:
     """Write ``x,y,z,label`` a line, or the labels alone to a ``.npy`` file."""
     if path.suffix.lower() == ".npy":
-        np.save(path, labels)
+        content = io.BytesIO()
+        np.save(content, labels)
+        write_bytes(path, content.getvalue())
         return
     lines = ["x,y,z,label"]
     lines += [
         f"{x:.17g},{y:.17g},{z:.17g},{label}"
         for (x, y, z), label in zip(points.tolist(), labels.tolist(), strict=True)
     ]
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    write_text(path, "\n".join(lines) + "\n")

@@ -59,6 +59,7 @@ def build(
         If OpenCV is not installed.
     """
     del weights, device, precision
+    load_opencv()  # said now, and not at the first click
     return GrabCut(
         Traits(name, PROMPTS, zoom_in=ZOOM_IN, longer_side_px=512, uses_prev=True), iterations
     )
