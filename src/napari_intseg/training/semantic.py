@@ -282,7 +282,7 @@ class _SemanticRun:
             self.optimiser.step()
         self.step += 1
         if self.step % 50 == 0:
-            _log.info("step %d: loss %.3f", self.step, float(loss))
+            _log.info("step %d: loss %.3f", self.step, float(loss.detach()))
 
 
 def semantic_loss(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
