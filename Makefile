@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # tests run in so many processes, of one thread each; those that open windows share one
-WORKERS ?= 2
+# one more than the two cores of the smallest machines: tests in windows and of child processes wait a third of their time
+WORKERS ?= 3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # GUI tests open a real window; without a display they get a virtual one when there is Xvfb.
 XVFB := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(if $(shell command -v xvfb-run),xvfb-run -a -s "-screen 0 1600x1000x24",))
