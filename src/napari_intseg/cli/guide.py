@@ -2,12 +2,17 @@
 
 import argparse
 import csv
-import sys
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import dicom_options, view_options
-from napari_intseg.cli.output_forms import check_report, progress_bar, stop_on_interrupt
+from napari_intseg.cli.output_forms import (
+    check_report,
+    progress_bar,
+    stop_on_interrupt,
+    write_report,
+)
 from napari_intseg.errors import DataError
 
 if TYPE_CHECKING:
@@ -122,8 +127,8 @@ def _setup(model: "Segmenter", path: Path, args: argparse.Namespace) -> "Setup":
 
 
 def _write_review(path: Path, rows: list[dict[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, ("image", "object", "pixels", "likeness"))
-        writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: float(row["likeness"])))
-    sys.stdout.flush()
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, ("image", "object", "pixels", "likeness"))
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda row: float(row["likeness"])))
+    write_report(path, stream.getvalue())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 from napari_intseg.core.segmenter import Array, BoolArray
@@ -78,8 +79,7 @@ def agreement(readers: Sequence[Array], spacing: tuple[float, ...]) -> Agreement
         If there are fewer than two, or the grids differ.
     """
     _check(readers)
-    labels = sorted(set().union(*(set(np.unique(one).tolist()) for one in readers)) - {0})
-    objects = tuple(_compared(readers, int(label), spacing) for label in labels)
+    objects = tuple(_compared(readers, label, spacing) for label in _numbers(readers))
     return Agreement(objects, kappa(readers))
 
 
@@ -202,7 +202,7 @@ def majority(readers: Sequence[Array]) -> Array:
     """
     _check(readers)
     out = np.zeros(readers[0].shape, np.int32)
-    for label in sorted(set().union(*(set(np.unique(one).tolist()) for one in readers)) - {0}):
+    for label in _numbers(readers):
         votes = np.sum([one == label for one in readers], axis=0)
         out[2 * votes > len(readers)] = label
     return out
@@ -228,7 +228,7 @@ def disagreement(readers: Sequence[Array]) -> Array:
     """
     _check(readers)
     most = np.zeros(readers[0].shape, np.int32)
-    for label in set().union(*(set(np.unique(one).tolist()) for one in readers)):
+    for label in (0, *_numbers(readers)):
         most = np.maximum(most, np.sum([one == label for one in readers], axis=0))
     return np.asarray(len(readers) - most, np.int32)
 
@@ -272,13 +272,13 @@ def _compared(readers: Sequence[Array], label: int, spacing: tuple[float, ...]) 
 def _box_of(arrays: Sequence[Array] | Sequence[BoolArray]) -> tuple[slice, ...] | None:
     """Return the smallest box that holds all that is not 0 in any array; None if nothing is."""
     marked = np.any([np.asarray(one) != 0 for one in arrays], axis=0)
-    box = []
-    for axis in range(marked.ndim):
-        hit = np.flatnonzero(marked.any(axis=tuple(i for i in range(marked.ndim) if i != axis)))
-        if not hit.size:
-            return None
-        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return tuple(box)
+    found = ndimage.find_objects(marked.astype(np.uint8))
+    return found[0] if found else None
+
+
+def _numbers(readers: Sequence[Array]) -> list[int]:
+    """Return the numbers of the objects that any reader marked, in order."""
+    return sorted(set().union(*(np.unique(one).tolist() for one in readers)) - {0})
 
 
 def _check(readers: Sequence[Array]) -> None:

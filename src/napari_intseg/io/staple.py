@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import DataError
@@ -67,8 +68,5 @@ def staple(readers: Sequence[Array]) -> Array:
 
 def _box(readers: Sequence[Array], label: int) -> tuple[slice, ...]:
     marked = np.any([one == label for one in readers], axis=0)
-    box = []
-    for axis, length in enumerate(marked.shape):
-        hit = np.flatnonzero(marked.any(axis=tuple(i for i in range(marked.ndim) if i != axis)))
-        box.append(slice(max(0, int(hit[0]) - 1), min(length, int(hit[-1]) + 2)))
-    return tuple(box)
+    (box,) = ndimage.find_objects(marked.astype(np.uint8))
+    return tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)
