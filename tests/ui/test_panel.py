@@ -4,11 +4,12 @@ import logging
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QApplication,
+    QComboBox,
     QFileDialog,
     QInputDialog,
     QLineEdit,
@@ -299,6 +300,20 @@ class TestWheelAndKeys:
         for box in boxes:
             turn_wheel(box)
         assert [box.currentIndex() for box in boxes] == before
+
+    def test_a_new_control_is_found_though_its_event_comes_as_one_of_another_class(
+        self, opened, picture
+    ):
+        window = opened(picture)
+        activate(window.widget)
+        box = QComboBox(window.widget)
+        box.addItems(["one", "two"])
+        # PyQt may give an event the class of an earlier one at the same address, without `child`
+        QApplication.sendEvent(window.widget, QEvent(QEvent.Type.ChildPolished))
+        box.show()
+        turn_wheel(box)
+        assert box.currentIndex() == 0
+        box.deleteLater()
 
     def test_after_a_choice_the_keys_are_those_of_the_canvas(self, opened, picture):
         window = opened(picture)

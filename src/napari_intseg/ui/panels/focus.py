@@ -20,6 +20,9 @@ from qtpy.QtWidgets import (
 _TURNED = (QComboBox, QAbstractSpinBox, QAbstractSlider, QTabBar)
 """What a turn of the wheel would change."""
 
+_WATCHED = "napari-intseg watched"
+"""The Qt property that marks a widget as watched."""
+
 
 class Focus(QObject):  # type: ignore[misc, unused-ignore]
     """Keeps the wheel from controls without the focus, and gives the focus back to the canvas.
@@ -48,15 +51,22 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
         if kind == QEvent.Type.Wheel and isinstance(watched, _TURNED) and not watched.hasFocus():
             event.ignore()  # so that what is around it scrolls
             return True
-        if kind == QEvent.Type.ChildPolished and isinstance(event.child(), QWidget):
-            self._watch(event.child())
+        if kind == QEvent.Type.ChildPolished:
+            self._watch_children(watched)
         return False
+
+    def _watch_children(self, parent: QObject) -> None:
+        # The event would name the child, but its Python object may be of another class: PyQt gives
+        # what is still kept of an earlier event at the same address.
+        for child in parent.children():
+            if isinstance(child, QWidget) and not child.property(_WATCHED):
+                self._watch(child)
 
     def _watch(self, widget: QWidget) -> None:
         for one in (widget, *widget.findChildren(QWidget)):
-            if one.property("napari-intseg watched"):
+            if one.property(_WATCHED):
                 continue
-            one.setProperty("napari-intseg watched", True)
+            one.setProperty(_WATCHED, True)
             one.installEventFilter(self)
             self._hear(one)
 
