@@ -2,12 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# tests run in so many processes, of one thread each; those that open windows share one
-# one more than the two cores of the smallest machines: tests in windows and of child processes wait a third of their time
+# Tests run in so many processes, of one thread each: one more than the two cores of the smallest machines, since tests in
+# windows and of child processes wait a third of their time. A file stays in one process, for its fixtures. With Xvfb,
+# pytest-xvfb gives each process a display of its own, so that no window takes the focus from another.
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# GUI tests open a real window; without a display they get a virtual one when there is Xvfb.
-XVFB := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,$(if $(shell command -v xvfb-run),xvfb-run -a -s "-screen 0 1600x1000x24",))
 
 # how long `make fuzz` damages files, and from which seed
 SECONDS ?= 600
@@ -20,9 +19,9 @@ demo: $(VENV)/.demo
 	$(BIN)/napari-intseg demo $(VOLUME) --output demo-output
 
 test: lint
-	@if [ "$$(uname)" = Linux ] && [ -z '$(XVFB)$(DISPLAY)$(WAYLAND_DISPLAY)' ]; then \
-		echo "no display and no xvfb-run: install the packages that .ci/run lists" >&2; exit 1; fi
-	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@if [ "$$(uname)" = Linux ] && ! command -v Xvfb >/dev/null && [ -z '$(DISPLAY)$(WAYLAND_DISPLAY)' ]; then \
+		echo "no display and no Xvfb: install the packages that .ci/run lists" >&2; exit 1; fi
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # damaged files of every kind, each read in a process with limits; what is found is kept
 fuzz: $(VENV)/.test
@@ -32,7 +31,7 @@ fuzz: $(VENV)/.test
 test-quick: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m "not slow" -q \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow" -q \
 		$$($(BIN)/python .ci/changed_tests.py)
 
 # a broken link or reference is an error

@@ -14,17 +14,10 @@ from scripts import load_script
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file in one process, for its fixtures, and all windows in one, for the focus.
-
-    What takes longest comes first, so that the processes end together: windows, then slow files.
-    """
+    """Begin with the files that take longest, so that the processes end together."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    ranks: dict[pytest.Item, int] = {}
-    for item in items:
-        is_window = item.get_closest_marker("gui") is not None
-        item.add_marker(pytest.mark.xdist_group("window" if is_window else str(item.path)))
-        ranks[item] = 0 if is_window else 1 if item.path in slow else 2
-    items.sort(key=ranks.__getitem__)
+    windows = {item.path for item in items if item.get_closest_marker("gui")}
+    items.sort(key=lambda item: (item.path not in slow, item.path not in windows))
 
 
 def pytest_collection_finish() -> None:
