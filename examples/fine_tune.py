@@ -8,7 +8,7 @@ Needs the extra `train`: pip install "napari-intseg[train]".
 from pathlib import Path
 
 import numpy as np
-from skimage import data, filters, io, measure
+from skimage import data, filters, io, measure, morphology
 
 from napari_intseg.training.loop import train
 from napari_intseg.training.options import TrainOptions
@@ -17,8 +17,9 @@ folder = Path("my_cells")
 for kind in ("images", "masks"):
     (folder / kind).mkdir(parents=True, exist_ok=True)
 coins = data.coins()
-labels = measure.label(coins > filters.threshold_otsu(coins))
-for number in range(6):
+bright = morphology.opening(coins > filters.threshold_otsu(coins), morphology.disk(5))
+labels = measure.label(bright)
+for number in range(4):
     window = np.s_[100:300, number * 40 : number * 40 + 180]
     io.imsave(folder / "images" / f"{number}.png", coins[window], check_contrast=False)
     io.imsave(

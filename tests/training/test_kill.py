@@ -18,7 +18,7 @@ PATIENCE_S = 300
 def command(folder, output, start, *more):
     given = {
         "--output": output, "--from": start, "--name": "mine", "--keep-in": output / "kept",
-        "--steps": 6, "--batch": 2, "--size": "64", "--passes": 2, "--held-out": 0.1,
+        "--steps": 4, "--batch": 2, "--size": "64", "--passes": 2, "--held-out": 0.1,
         "--validate-every": 99, "--workers": 0, "--threads": 1, "--checkpoint-s": 0,
         "--device": "cpu",
     }  # fmt: skip
@@ -36,7 +36,7 @@ def test_kill_9_and_resume_give_the_same_weights(make_folder, tmp_path):
     subprocess.run(command(folder, whole, start), check=True, timeout=PATIENCE_S)
     run = subprocess.Popen(command(folder, cut, start))
     end = time.monotonic() + PATIENCE_S
-    while len(read_log(cut)) < 3 or not (cut / "checkpoint.pt").is_file():
+    while len(read_log(cut)) < 2 or not (cut / "checkpoint.pt").is_file():
         assert time.monotonic() < end
         assert run.poll() is None, "it ended before it was killed"
         time.sleep(0.01)
