@@ -182,7 +182,7 @@ def run(args: argparse.Namespace) -> int:
 def _semantic(args: argparse.Namespace) -> int:
     """Train a network that names every pixel's class; return the status."""
     from napari_intseg.io.output_check import check_apart
-    from napari_intseg.models.nets.semantic.table import find_network
+    from napari_intseg.models.networks import find_semantic
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.user_trained import keep_own
     from napari_intseg.training.semantic import RATE, SemanticOptions, train_semantic
@@ -190,7 +190,7 @@ def _semantic(args: argparse.Namespace) -> int:
 
     check_extra("nothing")
     network = args.network or "unet"
-    find_network(network)
+    find_semantic(network)
     start = None if args.start in (None, "nothing") else Path(args.start)
     check_apart(args.output / f"{args.name}.safetensors", start)
     options = SemanticOptions(

@@ -24,8 +24,8 @@ from napari_intseg.models.device import (
     upload,
 )
 from napari_intseg.models.memory_saving import NetModel, OnDevice
+from napari_intseg.models.nets.click_net import WholeNet
 from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
-from napari_intseg.models.nets.whole_net import WholeNet
 from napari_intseg.models.networks import NETWORKS, Network, network_of
 from napari_intseg.models.weights.locate import load_checkpoint, load_strict
 from napari_intseg.models.weights.user_trained import read_metadata

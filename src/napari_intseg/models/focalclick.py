@@ -42,13 +42,13 @@ from napari_intseg.models.fold import quicken
 from napari_intseg.models.memory_saving import NetModel, OnDevice, cast_layers
 from napari_intseg.models.nets.click_net import enlarge
 from napari_intseg.models.nets.focal_click import (
+    SIZES,
     Coarse,
     FocalClickNet,
     FocalHRNet,
     FocalSegFormer,
     FocusBox,
 )
-from napari_intseg.models.nets.segformer import SIZES
 from napari_intseg.models.ritm import (
     COMMON,
     HRNET,

@@ -19,8 +19,7 @@ from napari_intseg.core.files import write_text
 from napari_intseg.errors import DataError, DeviceError, WeightsError
 from napari_intseg.models.bundled import load_net
 from napari_intseg.models.device import choose_device, memory_guard
-from napari_intseg.models.nets.click_pyramid import ClickPyramid
-from napari_intseg.models.nets.lite0 import load_imagenet
+from napari_intseg.models.nets.click_pyramid import ClickPyramid, load_imagenet
 from napari_intseg.models.networks import find_network, network_of
 from napari_intseg.models.registry import find_model
 from napari_intseg.models.weights.locate import locate

@@ -21,7 +21,7 @@ from napari_intseg.errors import DataError, WeightsError
 from napari_intseg.evaluation.truth import Kind
 from napari_intseg.models.automatic.semantic import MEAN, STD, infer, read_semantic
 from napari_intseg.models.device import choose_device, memory_guard
-from napari_intseg.models.nets.semantic.table import build_network
+from napari_intseg.models.networks import build_semantic
 from napari_intseg.models.weights.user_trained import SEMANTIC
 from napari_intseg.training.class_maps import IGNORED, ClassMap, ClassSource, read_classes
 
@@ -157,7 +157,7 @@ def train_semantic(
     source = read_classes(options.folders, dict(options.masks))
     learnt, held = _split(source, options)
     device = choose_device(options.device)
-    net = build_network(options.network, len(source.names), options.width).to(device)
+    net = build_semantic(options.network, len(source.names), options.width).to(device)
     _seeded(options.seed, 0)
     _initialise(net, options, source.names)
     run = _SemanticRun(net, options, source, learnt, device)

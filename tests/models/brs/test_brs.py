@@ -14,9 +14,8 @@ from napari_intseg.models.brs import injection_points
 from napari_intseg.models.brs.brs import MODES, Brs, BrsState, build
 from napari_intseg.models.brs.injection_points import ScaleAndBias
 from napari_intseg.models.brs.objective import SearchSettings, click_windows
-from napari_intseg.models.nets.click_maps import ClickMaps
+from napari_intseg.models.nets.click_maps import NO_TAPS, ClickMaps, Taps, tap
 from napari_intseg.models.nets.click_net import ClickInput, DeepLabClicks
-from napari_intseg.models.nets.taps import NO_TAPS, Taps, tap
 from napari_intseg.models.registry import MODELS, load_model
 from napari_intseg.models.ritm import Ritm, pack_clicks
 from napari_intseg.testing import SegmenterContract

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from napari_intseg.core.segmenter import Query
 from napari_intseg.errors import UnknownModelError
+from napari_intseg.models.nets.click_maps import NO_TAPS, Taps
 from napari_intseg.models.nets.click_net import DeepLabClicks, HRNetClicks, enlarge
-from napari_intseg.models.nets.taps import NO_TAPS, Taps
 
 WEIGHT = 1e-3
 """Of the penalty on parameters that differ from "no change"."""
