@@ -78,7 +78,7 @@ def model_rows() -> list[dict[str, Any]]:
 
 def automatic_rows() -> list[dict[str, Any]]:
     """Return what is known of all that finds objects without clicks by a name, as plain values."""
-    from napari_intseg.models.automatic.families import FAMILIES, is_installed
+    from napari_intseg.models.automatic.hub_models import FAMILIES, is_installed
     from napari_intseg.models.automatic.open_model import known_names
     from napari_intseg.models.weights.catalogue import badge
 

@@ -133,7 +133,7 @@ def tell_licence(args: argparse.Namespace, traits: "StartTraits") -> None:
 
 def _check(args: argparse.Namespace) -> "StartTraits | None":
     """Refuse what a family cannot take, before anything is read; return what is known of it."""
-    from napari_intseg.models.automatic.families import find_family
+    from napari_intseg.models.automatic.hub_models import find_family
     from napari_intseg.models.automatic.start_model import StartTraits
     from napari_intseg.models.registry import find_model
 
@@ -242,7 +242,7 @@ def find(
     from napari_intseg.core.volume import Plane
     from napari_intseg.inference.intensity import resolve_intensity
     from napari_intseg.inference.slice_reader import SliceReader, check_context
-    from napari_intseg.models.automatic.labels import Numbering
+    from napari_intseg.models.automatic.start_model import Numbering
 
     model, masks_by, traits = using
     window = view_options.window_of(args, volume)

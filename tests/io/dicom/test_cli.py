@@ -12,7 +12,7 @@ from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.write import write_labels
 from napari_intseg.models.automatic import automatic
 from napari_intseg.models.automatic.automatic import Finding
-from napari_intseg.models.automatic.families import find_family
+from napari_intseg.models.automatic.hub_models import find_family
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from napari_intseg.core.segmenter import FloatArray, Segmenter
-from napari_intseg.errors import PromptError, UnknownModelError, WeightsError
-from napari_intseg.models.automatic.findings import Finding
-from napari_intseg.models.automatic.start_model import StartTraits
+from napari_intseg.errors import UnknownModelError, WeightsError
+from napari_intseg.models.automatic.start_model import Finding, StartTraits, check_no_texts
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.networks import SEMANTIC_NETWORKS, build_semantic
@@ -122,11 +121,7 @@ class SemanticModel:
         DeviceError
             If the device runs out of memory.
         """
-        if texts:
-            raise PromptError(
-                f"{self._name} cannot be asked like that: expected no text, got {list(texts)!r}. "
-                "Leave the text out."
-            )
+        check_no_texts(self._name, texts)
         prob = infer(self._net, image, self._device)
         owner = prob.argmax(axis=0)
         found = []
