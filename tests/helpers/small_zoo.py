@@ -96,7 +96,7 @@ def config_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def fbrs_checkpoint(path: Path) -> dict[str, Any]:
-    from napari_intseg.models.brs.fbrs import _CLICKS
+    from napari_intseg.models.brs.brs import _CLICKS
     from napari_intseg.models.nets.click_net import DeepLabClicks, HRNetClicks
 
     if path.name.startswith("hrnet"):

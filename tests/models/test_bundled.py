@@ -23,7 +23,7 @@ from napari_intseg.models.nets.click_pyramid import (
     load_imagenet,
 )
 from napari_intseg.models.networks import NETWORKS
-from napari_intseg.models.weights.user_trained import ARCHITECTURE, find_own, read_metadata
+from napari_intseg.models.weights.store import ARCHITECTURE, find_own, read_metadata
 from napari_intseg.testing import SegmenterContract
 
 

@@ -13,8 +13,8 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, MissingExtraError, RemoteError, UnknownModelError
+from napari_intseg.models.model_table import identity_of
 from napari_intseg.models.registry import load_model
-from napari_intseg.models.spec import identity_of
 from napari_intseg.remote import segmenter
 from napari_intseg.remote.actor import ModelActor, RemoteQuestion
 from napari_intseg.remote.segmenter import load_remote

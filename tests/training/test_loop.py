@@ -10,7 +10,7 @@ from napari_intseg.cli.train import sizes, weighted
 from napari_intseg.errors import DataError, DeviceError, MissingExtraError, WeightsError
 from napari_intseg.models.bundled import build
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
-from napari_intseg.models.weights.user_trained import find_own, keep_own
+from napari_intseg.models.weights.store import find_own, keep_own
 from napari_intseg.training import loop
 from napari_intseg.training import sources as extra
 from napari_intseg.training.batches import StepSampler

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, Segmenter
     from napari_intseg.core.volume import Volume
     from napari_intseg.io.source import FileVolume
-    from napari_intseg.models.spec import ModelIdentity
+    from napari_intseg.models.model_table import ModelIdentity
     from napari_intseg.session.journal.reader import Written
     from napari_intseg.session.journal.replay import Replayed
     from napari_intseg.session.masks.canvas import Labels
@@ -191,8 +191,8 @@ class _Loader:
         self._loaded: dict[str, Segmenter] = {}
 
     def __call__(self, wanted: "ModelIdentity") -> "Segmenter":
+        from napari_intseg.models.model_table import identity_of
         from napari_intseg.models.registry import load_model
-        from napari_intseg.models.spec import identity_of
 
         key = repr(wanted)
         if key not in self._loaded:

@@ -136,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.io.output_check import check_apart
     from napari_intseg.models.networks import DEFAULT_NETWORK
     from napari_intseg.models.weights.locate import cache_folder
-    from napari_intseg.models.weights.user_trained import keep_own
+    from napari_intseg.models.weights.store import keep_own
     from napari_intseg.training.sources import check_extra
 
     if args.task == "semantic":
@@ -184,7 +184,7 @@ def _semantic(args: argparse.Namespace) -> int:
     from napari_intseg.io.output_check import check_apart
     from napari_intseg.models.networks import find_semantic
     from napari_intseg.models.weights.locate import cache_folder
-    from napari_intseg.models.weights.user_trained import keep_own
+    from napari_intseg.models.weights.store import keep_own
     from napari_intseg.training.semantic import RATE, SemanticOptions, train_semantic
     from napari_intseg.training.sources import check_extra
 

@@ -20,10 +20,9 @@ from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Answer, BoolArray, FloatArray, Prepared, Query, Traits
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
-from napari_intseg.models.guided.crops import answer, empty_answer
 from napari_intseg.models.guided.dextr import prepare_bytes
-from napari_intseg.models.image_input import resize
-from napari_intseg.models.memory_saving import NetModel, OnDevice
+from napari_intseg.models.image_input import answer_of, empty_answer, resize
+from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.resnet import bottleneck_layer, conv_norm
 from napari_intseg.models.nets.resnet import resize as resize_maps
 
@@ -328,7 +327,7 @@ class FcaNetModel(NetModel):
         prob = resize(self.probability(resized, maps), shape, "bilinear")
         if self.connected:
             prob[(prob > self.traits.threshold) & ~clicked_parts(prob > 0.5, clicks)] = 0
-        return answer(prob)
+        return answer_of(prob)
 
     def logits(self, resized: FloatArray, maps: Sequence[FloatArray]) -> FloatArray:
         """Return logits of an image (0..255) and its three distance maps, all of one size."""

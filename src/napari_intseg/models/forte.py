@@ -33,7 +33,7 @@ from napari_intseg.models.checkpoint import load_checkpoint, load_strict, requir
 from napari_intseg.models.device import Precision
 from napari_intseg.models.fcanet import clicked_parts
 from napari_intseg.models.image_input import resize
-from napari_intseg.models.memory_saving import NetModel, OnDevice
+from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.click_net import IMAGENET_MEAN, IMAGENET_STD
 
 # of leaky ReLU below zero, PyTorch's own

@@ -15,19 +15,23 @@ from napari_intseg.errors import MissingExtraError, UnknownModelError
 from napari_intseg.models.model_table import (
     BUNDLED_BUILDER,
     BUNDLED_PAPER,
+    CLICKS_BOX,
+    CLICKS_MASK,
     DEFAULT_PAIR,
     MODELS,
     THEN,
+    ModelSpec,
+    remember,
+    sum_of,
 )
-from napari_intseg.models.spec import CLICKS_BOX, CLICKS_MASK, ModelSpec, remember, sum_of
 from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry
 from napari_intseg.models.weights.store import (
     bundled_folder,
     check_unchanged,
+    find_own,
     locate,
     search_folders,
 )
-from napari_intseg.models.weights.user_trained import find_own
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -23,7 +23,7 @@ from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.models.nets.click_net import normed
 from napari_intseg.models.weights.locate import load_strict
-from napari_intseg.models.weights.user_trained import read_metadata
+from napari_intseg.models.weights.store import read_metadata
 
 
 class RingConv(nn.Module):

@@ -16,7 +16,7 @@ from typing import Any
 from napari_intseg.core.addresses import check_address
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.errors import IntSegError, MissingExtraError, RemoteError
-from napari_intseg.models.spec import remember
+from napari_intseg.models.model_table import remember
 from napari_intseg.remote.actor import ModelActor, RemoteQuestion, Reply
 from napari_intseg.remote.wire import PackedArray, pack, pack_image, unpack
 

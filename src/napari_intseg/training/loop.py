@@ -23,7 +23,7 @@ from napari_intseg.models.nets.click_pyramid import ClickPyramid, load_imagenet
 from napari_intseg.models.networks import find_network, network_of
 from napari_intseg.models.registry import find_model
 from napari_intseg.models.weights.locate import locate
-from napari_intseg.models.weights.user_trained import read_metadata, write_weights
+from napari_intseg.models.weights.store import read_metadata, write_weights
 from napari_intseg.training.batches import StepSampler, make_loader, step_rng
 from napari_intseg.training.options import TrainOptions
 from napari_intseg.training.run_state import (

@@ -22,7 +22,7 @@ from napari_intseg.evaluation.truth import Kind
 from napari_intseg.models.automatic.semantic import MEAN, STD, infer, read_semantic
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.networks import build_semantic
-from napari_intseg.models.weights.user_trained import SEMANTIC
+from napari_intseg.models.weights.store import SEMANTIC
 from napari_intseg.training.class_maps import IGNORED, ClassMap, ClassSource, read_classes
 
 RATE = 1e-3

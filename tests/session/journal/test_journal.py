@@ -17,8 +17,8 @@ from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.inference.intensity import Window
 from napari_intseg.io.sidecar_files import as_text
+from napari_intseg.models.model_table import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
-from napari_intseg.models.spec import ModelIdentity, identity_of
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.journal import file as journal_disk
 from napari_intseg.session.journal import file as journal_file

@@ -9,7 +9,7 @@ from napari_intseg.errors import UnknownModelError
 from napari_intseg.models.automatic.exported_files import RDF_NAMES
 from napari_intseg.models.automatic.start_model import StartModel
 from napari_intseg.models.weights.locate import search_folders
-from napari_intseg.models.weights.user_trained import SEMANTIC, find_own
+from napari_intseg.models.weights.store import SEMANTIC, find_own
 
 _HERE = "napari_intseg.models.automatic"
 

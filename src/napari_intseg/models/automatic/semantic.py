@@ -19,7 +19,7 @@ from napari_intseg.models.automatic.start_model import Finding, StartTraits, che
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.networks import SEMANTIC_NETWORKS, build_semantic
-from napari_intseg.models.weights.user_trained import SEMANTIC, find_own, read_metadata
+from napari_intseg.models.weights.store import SEMANTIC, find_own, read_metadata
 
 MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 STD = np.array((0.229, 0.224, 0.225), np.float32)

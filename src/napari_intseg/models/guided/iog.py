@@ -20,18 +20,18 @@ from napari_intseg.core.prompts import Box, PromptKind
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
-from napari_intseg.models.guided.crops import (
+from napari_intseg.models.guided.dextr import prepare_bytes
+from napari_intseg.models.image_input import (
     Extent,
-    answer,
+    answer_of,
     bumps,
     cut,
     empty_answer,
     paste,
+    resize,
     to_bytes_range,
 )
-from napari_intseg.models.guided.dextr import prepare_bytes
-from napari_intseg.models.image_input import resize
-from napari_intseg.models.memory_saving import NetModel, OnDevice
+from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.resnet import Bottleneck, PyramidPooling, bottleneck_layer, conv_norm
 from napari_intseg.models.nets.resnet import resize as resize_maps
 
@@ -227,7 +227,7 @@ class Iog(NetModel):
         prob = self.probability(
             query.prepared.payload, extent, inside, corners(box, extent), (more_in, more_out)
         )
-        return answer(prob)
+        return answer_of(prob)
 
     def probability(
         self,
