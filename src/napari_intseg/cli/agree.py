@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         majority,
         matched,
     )
-    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.io.output_files import check_apart
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.staple import staple
     from napari_intseg.io.write import check_target, write_labels

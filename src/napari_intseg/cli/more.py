@@ -91,8 +91,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if is_many(args.image):
         return run_each(args, run, of="image", beside=("labels",), name=labels_name)
+    from napari_intseg.io.output_files import check_journal
     from napari_intseg.io.read import read_mask
-    from napari_intseg.io.sidecar_files import check_journal
     from napari_intseg.io.write import check_fits, check_target, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
 

@@ -369,7 +369,7 @@ def find_scan(args: argparse.Namespace, written: "Written") -> tuple[Scan, list[
     IntSegError
         If the one that is named cannot be read.
     """
-    from napari_intseg.io.sidecar_files import SUFFIX
+    from napari_intseg.io.output_files import SUFFIX
 
     if args.image is not None:
         return _open(args, args.image, written)

@@ -154,8 +154,8 @@ def segment_file(
     """
     import numpy as np
 
+    from napari_intseg.io.output_files import check_journal
     from napari_intseg.io.read import read_mask
-    from napari_intseg.io.sidecar_files import check_journal
     from napari_intseg.io.write import check_fits, check_target, write_array, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL
 

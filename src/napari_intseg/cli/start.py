@@ -220,8 +220,7 @@ def given_masks(args: argparse.Namespace, volume: "FileVolume") -> "tuple[Array,
     """Return the labels of `--masks` and the names of the objects."""
     import numpy as np
 
-    from napari_intseg.io.mask_folder import read_mask_folder
-    from napari_intseg.io.read import read_mask
+    from napari_intseg.io.read import read_mask, read_mask_folder
 
     place = Path(args.masks)
     if place.is_dir() and not place.name.endswith(".zarr"):
@@ -336,7 +335,7 @@ def _check_options(args: argparse.Namespace, published: str) -> None:
 
 def _targets(args: argparse.Namespace, entries: Any) -> list[Path]:
     """Return the file of each entry, after asking whether all can be written."""
-    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.io.output_files import check_apart
 
     if ending_of(args.output) in WRITABLE or args.output.is_file():
         raise FileError(

@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
     MissingExtraError
         If OpenCV is not installed.
     """
-    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.io.output_files import check_apart
     from napari_intseg.models.networks import DEFAULT_NETWORK
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.store import keep_own
@@ -181,7 +181,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _semantic(args: argparse.Namespace) -> int:
     """Train a network that names every pixel's class; return the status."""
-    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.io.output_files import check_apart
     from napari_intseg.models.networks import find_semantic
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.store import keep_own

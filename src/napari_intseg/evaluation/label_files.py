@@ -21,7 +21,7 @@ from napari_intseg.evaluation.mask_codes import (
     from_pairs,
     read_segmentation,
 )
-from napari_intseg.io.paths import check_regular
+from napari_intseg.io.file_checks import check_regular
 from napari_intseg.io.pictures import opened_picture, picture_of
 from napari_intseg.io.tiff import read_series
 

@@ -16,7 +16,7 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.inference.intensity import Window
-from napari_intseg.io.sidecar_files import as_text
+from napari_intseg.io.output_files import as_text
 from napari_intseg.models.model_table import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
 from napari_intseg.propagation.walk import WalkSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.errors import FileError, JournalError
-from napari_intseg.io.sidecar_files import SUFFIX, journal_texts
+from napari_intseg.io.output_files import SUFFIX, journal_texts
 from napari_intseg.session.journal.recorder import FORMAT, VERSION, Line
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import IntSegError, JournalError
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.io.sidecar_files import write_beside
+from napari_intseg.io.output_files import write_beside
 from napari_intseg.propagation.walk import Step, Walk, walk
 from napari_intseg.session.journal.codec import LoadModel, decode
 from napari_intseg.session.journal.file import image_signature

@@ -15,7 +15,7 @@ from platformdirs import user_config_path
 
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
-from napari_intseg.io.sidecar_files import METADATA
+from napari_intseg.io.output_files import METADATA
 from napari_intseg.models.model_table import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
 from napari_intseg.session.journal.file import (
