@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_intseg.core.memory_limits import Saving, SavingSegmenter, is_out_of_memory
-from napari_intseg.core.segmenter import Query
+from napari_intseg.core.segmenter import Query, Saving, SavingSegmenter, is_out_of_memory
 from napari_intseg.core.volume import Volume
 from napari_intseg.models.adaptation import Adapting
 from napari_intseg.models.brs.brs import Brs

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from napari_intseg import Plane, Session, Volume
-from napari_intseg.core.memory_limits import NOTHING, Saving
-from napari_intseg.core.segmenter import mask_to_logits
+from napari_intseg.core.segmenter import NOTHING, Saving, mask_to_logits
 from napari_intseg.errors import DeviceError
 from napari_intseg.inference.memory_ladder import memory_note, saving_of, warm_up
 from napari_intseg.models.net_model import NetModel, OnDevice

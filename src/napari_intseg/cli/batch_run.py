@@ -12,17 +12,15 @@ import traceback
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 from napari_intseg.cli import segment
 from napari_intseg.cli.batch_table import BatchJob
-from napari_intseg.core.addresses import check_address
 from napari_intseg.core.files import write_text
-from napari_intseg.core.process_pool import Died, run_in_workers
 from napari_intseg.core.segmenter import Segmenter
-from napari_intseg.errors import DataError, IntSegError, MissingExtraError
+from napari_intseg.core.workers import Died, futures_on_cluster, run_in_workers
+from napari_intseg.errors import IntSegError
 
 RECORDS = "jobs"
 """Folder in the output folder with a record and a log of each job."""
@@ -189,44 +187,19 @@ def run_jobs(
         If there is no cluster at the address.
     """
     if scheduler is not None:
-        check_address(scheduler, insecure=insecure)
-        yield from _on_cluster(jobs, scheduler, stop)
+        yield from _on_cluster(jobs, scheduler, stop, insecure)
         return
     for job, outcome in run_in_workers(run_here, jobs, workers, stop):
         yield job, _lost(job, str(outcome)) if isinstance(outcome, Died) else outcome
 
 
-def _on_cluster(jobs: Sequence[BatchJob], address: str, stop: Stop) -> Outcomes:
-    try:
-        distributed = import_module("distributed")
-    except ImportError as err:
-        raise MissingExtraError(
-            "a dask cluster needs a package that is not installed: expected distributed. "
-            "Install it with: pip install 'napari-intseg[cluster]'"
-        ) from err
-    try:
-        client = distributed.Client(address, timeout=10)
-    except (OSError, ValueError, TypeError, RuntimeError) as err:
-        raise DataError(
-            f"dask cluster does not answer: expected the address of a scheduler, got {address!r} "
-            f"({err}). Start one with `dask scheduler`."
-        ) from err
-    with client:
-        # dask itself does a job again, at another worker, when its worker dies
-        futures = client.map(run_here, jobs, pure=False)
-        by_key = {future.key: job for future, job in zip(futures, jobs, strict=True)}
+def _on_cluster(jobs: Sequence[BatchJob], address: str, stop: Stop, insecure: bool) -> Outcomes:
+    for job, future in futures_on_cluster(run_here, jobs, address, stop, insecure=insecure):
         try:
-            for future in distributed.as_completed(futures):
-                job = by_key[future.key]
-                try:
-                    found = future.result()
-                except Exception as err:  # its workers died, or the cluster is gone
-                    found = _lost(job, f"{type(err).__name__}: {err}")
-                yield job, found
-                if stop():
-                    break
-        finally:
-            client.cancel(futures)
+            found = future.result()
+        except Exception as err:  # its workers died, or the cluster is gone
+            found = _lost(job, f"{type(err).__name__}: {err}")
+        yield job, found
 
 
 def _lost(job: BatchJob, reason: str) -> JobRecord:

@@ -12,16 +12,14 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from napari_intseg.core.addresses import check_address
-from napari_intseg.core.process_pool import threads_of_children
 from napari_intseg.core.segmenter import Segmenter
-from napari_intseg.errors import DataError, FileError, MissingExtraError, PromptError
+from napari_intseg.core.workers import check_address, futures_on_cluster, threads_of_children
+from napari_intseg.errors import DataError, FileError, PromptError
 from napari_intseg.evaluation.datasets import Dataset, DatasetEntry
 from napari_intseg.evaluation.robot import OPENERS
 from napari_intseg.evaluation.run import (
@@ -204,31 +202,8 @@ def run_on_cluster(
     DataError
         If there is no cluster at the address.
     """
-    check_address(address, insecure=insecure)
-    try:
-        distributed = import_module("distributed")
-    except ImportError as err:
-        raise MissingExtraError(
-            "a dask cluster needs a package that is not installed: expected distributed. "
-            "Install it with: pip install 'napari-intseg[cluster]'"
-        ) from err
-    try:
-        client = distributed.Client(address, timeout=5)
-    except (OSError, ValueError, TimeoutError) as err:
-        raise DataError(
-            f"dask cluster does not answer: expected the address of a scheduler, got {address!r} "
-            f"({err}). Start one with `dask scheduler`."
-        ) from err
-    with client:
-        futures = client.map(run_job, jobs, pure=False)
-        by_key = {future.key: job for future, job in zip(futures, jobs, strict=True)}
-        try:
-            for future in distributed.as_completed(futures):
-                yield by_key[future.key], future.result()
-                if stop():
-                    break
-        finally:
-            client.cancel(futures)
+    for job, future in futures_on_cluster(run_job, jobs, address, stop, insecure=insecure):
+        yield job, future.result()
 
 
 def _ignore_interrupt() -> None:

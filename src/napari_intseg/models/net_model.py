@@ -13,8 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from napari_intseg.core.memory_limits import NOTHING, Saving, is_out_of_memory
-from napari_intseg.core.segmenter import Array, FloatArray, Prepared, Traits
+from napari_intseg.core.segmenter import (
+    NOTHING,
+    Array,
+    FloatArray,
+    Prepared,
+    Saving,
+    Traits,
+    is_out_of_memory,
+)
 from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
 from napari_intseg.models.nets.click_maps import Scale
 from napari_intseg.models.nets.hrnet import Distribute, DistributeOne

@@ -9,16 +9,22 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from napari_intseg.core.addresses import check_address
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
+from napari_intseg.core.workers import check_address, import_distributed
 from napari_intseg.errors import IntSegError, MissingExtraError, RemoteError
 from napari_intseg.models.model_table import remember
-from napari_intseg.remote.actor import ModelActor, RemoteQuestion, Reply
-from napari_intseg.remote.wire import PackedArray, pack, pack_image, unpack
+from napari_intseg.remote.actor import (
+    ModelActor,
+    PackedArray,
+    RemoteQuestion,
+    Reply,
+    pack,
+    pack_image,
+    unpack,
+)
 
 TIMEOUT_S = 120.0
 """For one call, loading a model included: reading the largest weights (1.2 GB) from a slow disk
@@ -179,7 +185,7 @@ class RemoteSegmenter:
                 continue
 
     def _connect(self, end: float) -> _Link:
-        distributed = import_distributed()
+        distributed = import_distributed("a remote model")
         try:
             client = distributed.Client(
                 self.address,
@@ -280,20 +286,3 @@ def security_of(distributed: Any, certificates: Certificates | None) -> Any:
         tls_worker_cert=str(certificates.cert),
         tls_worker_key=str(certificates.key),
     )
-
-
-def import_distributed() -> Any:
-    """Return dask's distributed.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
-    """
-    try:
-        return import_module("distributed")
-    except ImportError as err:
-        raise MissingExtraError(
-            "a remote model needs a package that is not installed: expected distributed. "
-            "Install it with: pip install 'napari-intseg[cluster]'"
-        ) from err

@@ -1,18 +1,24 @@
-"""Processes that each do many jobs; one that dies is replaced, and its job is done again.
+"""Where many jobs run: in processes of this machine, or on a dask cluster.
 
-`concurrent.futures` gives up all jobs when one process dies, and does not tell whose job it was.
+A process that dies is replaced, and its job is done again: `concurrent.futures` gives up all jobs
+when one process dies, and does not tell whose job it was.
 """
 
+import ipaddress
 import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from napari_intseg.errors import DataError, MissingExtraError, RemoteError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -20,6 +26,10 @@ ATTEMPTS = 3
 """A job whose process died is begun so often in all: once may be chance (the system ended the
 largest process), three times is the job. dask's `allowed-failures` is 3 as well."""
 
+
+CONNECT_S = 10
+"""How long a scheduler is waited for: dask's own time, 30 s, is long for a mistyped address, and a
+scheduler that is there answers within a second."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -163,3 +173,107 @@ def threads_of_children(threads: int) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def check_address(address: str, *, insecure: bool) -> None:
+    """Refuse what is no address, and one without TLS that leaves this machine.
+
+    Raises
+    ------
+    RemoteError
+        If it is refused.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("tls", "tcp") or not parts.hostname:
+        raise RemoteError(
+            f"address is not understood: expected tls://HOST:PORT or tcp://127.0.0.1:PORT, got "
+            f"{address!r}. Correct it."
+        )
+    if parts.scheme == "tcp" and not insecure and not is_loopback(parts.hostname):
+        raise RemoteError(
+            f"address is not safe: expected tls://, or tcp:// on this machine, got {address!r}. "
+            "Use certificates or an SSH tunnel; insecure=True (--insecure) allows it."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name alone; nobody is asked."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def import_distributed(what: str = "a dask cluster") -> Any:
+    """Return dask's distributed; `what` needs it, for the message.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        return import_module("distributed")
+    except ImportError as err:
+        raise MissingExtraError(
+            f"{what} needs a package that is not installed: expected distributed. "
+            "Install it with: pip install 'napari-intseg[cluster]'"
+        ) from err
+
+
+def futures_on_cluster(
+    function: Callable[[Job], Any],
+    jobs: Sequence[Job],
+    address: str,
+    stop: Callable[[], bool],
+    *,
+    insecure: bool = False,
+) -> Generator[tuple[Job, Any], None, None]:
+    """Yield the jobs with dask's futures of their results, as they come from a running cluster.
+
+    dask itself does a job again, at another worker, when its worker dies. What has not come back
+    when it is told to stop is dropped.
+
+    Parameters
+    ----------
+    function : callable
+        Of one job; its workers import it by its name.
+    jobs : sequence
+        To be done.
+    address : str
+        Of the scheduler.
+    stop : callable
+        Asked after each job.
+    insecure : bool, default False
+        Allow an address of another machine without TLS.
+
+    Raises
+    ------
+    RemoteError
+        If the address is not safe; see `check_address`.
+    MissingExtraError
+        If dask's distributed is not installed.
+    DataError
+        If there is no cluster at the address.
+    """
+    check_address(address, insecure=insecure)
+    distributed = import_distributed()
+    try:
+        client = distributed.Client(address, timeout=CONNECT_S)
+    except (OSError, ValueError, TypeError, RuntimeError) as err:
+        raise DataError(
+            f"dask cluster does not answer: expected the address of a scheduler, got {address!r} "
+            f"({err}). Start one with `dask scheduler`."
+        ) from err
+    with client:
+        futures = client.map(function, jobs, pure=False)
+        by_key = {future.key: job for future, job in zip(futures, jobs, strict=True)}
+        try:
+            for future in distributed.as_completed(futures):
+                yield by_key[future.key], future
+                if stop():
+                    break
+        finally:
+            client.cancel(futures)
