@@ -185,7 +185,7 @@ def load_model(
         A checkpoint file; without it the file is looked for in the weights folders.
     device : str, default "auto"
         "auto" takes CUDA, then MPS, then CPU. An address such as ``tls://host:8786``: on a worker
-        of the dask cluster there; see `napari_intseg.remote.remote_segmenter.load_remote`, whose options
+        of the dask cluster there; see `load_remote` in `remote/remote_segmenter.py`, whose options
         are taken, too. `weights` is a path on the worker's machine then.
     precision : {"auto", "float32", "bfloat16", "float16"}
         "auto" is half precision on CUDA, for the bundled network also bfloat16 on processors that
