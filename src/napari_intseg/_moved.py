@@ -17,9 +17,14 @@ from typing import Any
 ROOT = "napari_intseg"
 
 MODULES = {
+    "cli.batch_points": "cli.batch_table",
+    "cli.batch_summary": "cli.batch_run",
     "cli.demo_cases": "cli.demo",
+    "cli.dicom_options": "cli.shared_options",
+    "cli.option_values": "cli.shared_options",
     "cli.outputs": "cli.output_forms",
     "cli.start_set": "cli.start",
+    "cli.view_options": "cli.shared_options",
     "core.addresses": "core.workers",
     "core.lazy": "io.raster",
     "core.level_set": "core.contour_evolution",
@@ -297,6 +302,9 @@ MODULES = {
 ``__getattr__ = old_names(__name__)``."""
 
 NAMES = {
+    "cli.dicom_options.add_arguments": "add_dicom",
+    "cli.option_values.HELP": "BOX_HELP",
+    "cli.view_options.add_arguments": "add_viewing",
     "evaluation.layouts.Pair": "ImageMaskPair",
     "evaluation.opening.Opening": "StartPrompts",
     "inference.seeing.Seeing": "SliceAppearance",

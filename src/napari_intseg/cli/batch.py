@@ -79,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 1 when a job failed; 130 when it was interrupted, with what was done by then kept.
     """
-    from napari_intseg.cli.batch_run import is_whole, record_of, run_jobs
-    from napari_intseg.cli.batch_summary import as_csv, as_html, counted
+    from napari_intseg.cli.batch_run import as_csv, as_html, counted, is_whole, record_of, run_jobs
     from napari_intseg.cli.batch_table import read_jobs
 
     workers = _workers(args)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import dicom_options
+from napari_intseg.cli import shared_options
 from napari_intseg.cli.output_forms import progress_bar
 from napari_intseg.errors import FileError, IntSegError
 
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the model's weight file")
     parser.add_argument("--device", help="instead of the one of the session")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
-    dicom_options.add_reading(parser.add_argument_group("DICOM"))
+    shared_options.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -355,7 +355,9 @@ class Scan:
     def seen(self, time: int) -> "Volume":
         """Return the volume at a time point as the session saw it."""
         known = time == self.time
-        volume = self.volume if known else dicom_options.read_image(self.args, self.path, time=time)
+        volume = (
+            self.volume if known else shared_options.read_image(self.args, self.path, time=time)
+        )
         return self.look.seen(volume)
 
 
@@ -401,14 +403,14 @@ def _open(args: argparse.Namespace, path: Path, written: "Written") -> tuple[Sca
     read, errors = [], []
     for at in dict.fromkeys((time or None, time, 0)):  # None: a file may know no time
         try:
-            volume = dicom_options.read_image(args, path, time=at)
+            volume = shared_options.read_image(args, path, time=at)
         except IntSegError as err:
             errors.append(err)
             continue
         look = RecordedView() if wanted is None else find_look(volume, wanted)
         if look is not None:
             same = (at or 0) == time
-            right = volume if same else dicom_options.read_image(args, path, time=time)
+            right = volume if same else shared_options.read_image(args, path, time=time)
             return Scan(args, path, right, time, look), []
         read.append(volume)
     if not read:
