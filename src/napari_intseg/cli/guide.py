@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.write import check_target, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
-    from napari_intseg.session.guided import learn, segment_guided
+    from napari_intseg.session.similar import learn, segment_guided
 
     images = _images(args.folder)
     review = args.output / "review.csv"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_intseg.core.volume import Volume
     from napari_intseg.io.source import FileVolume
     from napari_intseg.models.model_table import ModelIdentity
-    from napari_intseg.session.journal.reader import Written
+    from napari_intseg.session.journal.recorder import Written
     from napari_intseg.session.journal.replay import Replayed
     from napari_intseg.session.masks.canvas import Labels
 
@@ -174,7 +174,7 @@ def _beyond(labels: "Labels", path: Path, volume: "Volume", tolerance: float) ->
 def read_journal_or_labels(path: Path) -> "tuple[Written, Path | None]":
     """Return what a journal says, and the labels it stays with if those were given and are read."""
     from napari_intseg.io.suffixes import READABLE, ending_of
-    from napari_intseg.session.journal.reader import read_journal, read_journal_of
+    from napari_intseg.session.journal.recorder import read_journal, read_journal_of
 
     ending = ending_of(path)
     if ending is None:

@@ -32,8 +32,7 @@ from napari_intseg.session.journal.file import (
     new_path,
     prune,
 )
-from napari_intseg.session.journal.reader import parse_journal, read_journal
-from napari_intseg.session.journal.recorder import VERSION, recorded
+from napari_intseg.session.journal.recorder import VERSION, parse_journal, read_journal, recorded
 from napari_intseg.session.journal.replay import note_labels, replay, save_beside
 from napari_intseg.session.predictor import run
 

@@ -16,8 +16,7 @@ from napari_intseg.io.output_files import write_beside
 from napari_intseg.propagation.walk import Step, Walk, walk
 from napari_intseg.session.journal.codec import LoadModel, decode
 from napari_intseg.session.journal.file import image_signature
-from napari_intseg.session.journal.reader import Written
-from napari_intseg.session.journal.recorder import Journal, Line, see_again
+from napari_intseg.session.journal.recorder import Journal, Line, Written, see_again
 from napari_intseg.session.masks.canvas import Labels
 from napari_intseg.session.session import Session
 

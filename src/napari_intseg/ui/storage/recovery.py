@@ -25,8 +25,7 @@ from napari_intseg.session.journal.file import (
     new_path,
     prune,
 )
-from napari_intseg.session.journal.reader import Written
-from napari_intseg.session.journal.recorder import Journal, now
+from napari_intseg.session.journal.recorder import Journal, Written, now
 from napari_intseg.session.journal.replay import Replayed, replay
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.model_loader import Choice

@@ -1,7 +1,10 @@
-"""Clean-up as part of a session: one entry of the history, never over what others hold."""
+"""Edits of whole masks, each one entry of the history: clean-up, and the detail of outlines.
+
+Neither writes over what others hold, and masks stay what they were below the detail.
+"""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +15,9 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.propagation.mask_cleanup import fill_holes, largest_part, smooth
-from napari_intseg.session.document import Change, Document
+from napari_intseg.session.document import DETAIL, Change, Document
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Window
+from napari_intseg.session.masks.settle import plain
 
 
 class CleanUp:
@@ -160,3 +164,44 @@ def _spacing(volume: Volume, axis: int) -> tuple[float, float, float]:
     if volume.ndim == 2:
         return 1.0, *volume.slice_spacing(0)
     return volume.spacing[axis], *volume.slice_spacing(axis)
+
+
+DETAIL_TITLE = "Change detail"
+
+
+class OutlineDetail:
+    """Changes how much detail the outlines of a document show.
+
+    Parameters
+    ----------
+    document : Document
+        Is changed.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def set(
+        self,
+        mm: float,
+        planes: Collection[Plane] | None,
+        labels: Collection[int] | None,
+        token: Hashable,
+    ) -> Change:
+        """Show outlines with another detail; see `Session.set_detail`."""
+        if not 0 <= mm < math.inf:
+            raise PromptError(
+                f"detail cannot be used: expected millimetres, 0 or more, got {mm!r}. "
+                "0 shows outlines as the model gave them."
+            )
+        document = self.document
+        changes: dict[Hashable, Any] = {DETAIL: float(mm) or None}
+        for label in document.objects:
+            if document.is_locked(label) or (labels is not None and label not in labels):
+                continue
+            for plane, state in document.canvas.states(label):
+                if state.shown is None or (planes is not None and plane not in planes):
+                    continue
+                if mm or state.shown.plain is not None:
+                    changes[PlaneKey(label, plane)] = plain(state)
+        return document.do(DETAIL_TITLE, changes, token)
