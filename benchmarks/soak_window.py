@@ -22,7 +22,7 @@ from qtpy.QtWidgets import QApplication
 from vispy.gloo.glir import _GlirQueueShare as GlirQueueShare
 
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Query, Traits
-from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.recorder import parse_journal
 from napari_intseg.session.journal.replay import replay
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.model_loader import Choice

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_intseg.models.automatic.families import FAMILIES
+from napari_intseg.models.automatic.hub_models import FAMILIES
 from napari_intseg.models.registry import DEFAULT_MODEL, MODELS, ModelSpec
 from napari_intseg.models.weights.catalogue import CATALOGUE, badge
 

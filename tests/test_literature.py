@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from napari_intseg.cli.main import _joined, _parser
-from napari_intseg.models.automatic.families import FAMILIES
-from napari_intseg.models.nets.semantic.table import NETWORKS as SEMANTIC
+from napari_intseg.models.automatic.hub_models import FAMILIES
 from napari_intseg.models.networks import NETWORKS
+from napari_intseg.models.networks import SEMANTIC_NETWORKS as SEMANTIC
 from napari_intseg.models.registry import MODELS
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "literature.md").read_text("utf-8")

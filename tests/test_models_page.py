@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from napari_intseg.models.automatic.families import FAMILIES
+from napari_intseg.models.automatic.hub_models import FAMILIES
 from napari_intseg.models.registry import MODELS
 from scripts import load_script
 

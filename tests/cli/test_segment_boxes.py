@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.cli.main import main
-from napari_intseg.cli.option_values import BoxOption, box
+from napari_intseg.cli.shared_options import BoxOption, box
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.core.volume import Volume
 from napari_intseg.io.read import read_volume

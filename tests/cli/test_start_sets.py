@@ -9,8 +9,7 @@ import tifffile
 from PIL import Image
 
 from napari_intseg.cli.main import main
-from napari_intseg.io.mask_folder import mask_files, read_mask_folder
-from napari_intseg.io.read import read_volume
+from napari_intseg.io.read import mask_files, read_mask_folder, read_volume
 from published_sets import SETS, ball, nifti
 from small_onnx import linear
 

@@ -10,7 +10,7 @@ from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.models import registry
 from napari_intseg.models.automatic import automatic
 from napari_intseg.models.automatic.automatic import Finding
-from napari_intseg.models.automatic.families import FAMILIES
+from napari_intseg.models.automatic.hub_models import FAMILIES
 from napari_intseg.models.registry import ModelSpec
 
 CLICK = ("--click", "1,20,20")

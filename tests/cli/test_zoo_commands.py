@@ -10,7 +10,7 @@ from napari_intseg.cli.main import main
 from napari_intseg.core.prompts import Box
 from napari_intseg.models.automatic import automatic
 from napari_intseg.models.automatic.automatic import Finding
-from napari_intseg.models.automatic.families import FAMILIES
+from napari_intseg.models.automatic.hub_models import FAMILIES
 from napari_intseg.models.registry import MODELS
 from napari_intseg.models.weights import locate
 from napari_intseg.models.weights.catalogue import CATALOGUE, badge

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from napari_intseg.core.process_pool import ATTEMPTS, THREAD_VARIABLES, Died, run_in_workers
+from napari_intseg.core.workers import ATTEMPTS, THREAD_VARIABLES, Died, run_in_workers
 
 # children import functions by name, so they are of modules that a child finds
 

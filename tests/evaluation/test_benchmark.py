@@ -18,9 +18,8 @@ from napari_intseg.errors import (
     RemoteError,
     UnknownModelError,
 )
-from napari_intseg.evaluation.benchmark import evaluate
+from napari_intseg.evaluation.benchmark import ModelChoice, evaluate
 from napari_intseg.evaluation.datasets import Choices, open_datasets
-from napari_intseg.evaluation.jobs import ModelChoice
 from napari_intseg.evaluation.run import Protocol
 from napari_intseg.models.registry import MODELS, ModelSpec
 
@@ -194,7 +193,7 @@ def test_ctrl_c_stops_processes_and_keeps_what_is_done(folder, tmp_path):
         "import sys\n"
         "from napari_intseg.evaluation.benchmark import evaluate\n"
         "from napari_intseg.evaluation.datasets import open_datasets\n"
-        "from napari_intseg.evaluation.jobs import ModelChoice\n"
+        "from napari_intseg.evaluation.benchmark import ModelChoice\n"
         "from napari_intseg.evaluation.run import Protocol\n"
         "if __name__ == '__main__':\n"
         "    data = open_datasets(sys.argv[1]) * 200\n"

@@ -7,8 +7,7 @@ from napari_intseg.core.prompts import Box
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Volume
 from napari_intseg.evaluation.robot import opening
-from napari_intseg.evaluation.run import Protocol, segment_slice
-from napari_intseg.evaluation.volumes import segment_volume
+from napari_intseg.evaluation.run import Protocol, segment_slice, segment_volume
 
 
 class Fake:

@@ -7,19 +7,21 @@ import pytest
 from scipy.io import savemat
 
 from napari_intseg.errors import DataError, FileError
-from napari_intseg.evaluation.benchmark import evaluate
+from napari_intseg.evaluation.benchmark import ModelChoice, evaluate
 from napari_intseg.evaluation.datasets import Choices, open_datasets
-from napari_intseg.evaluation.jobs import ModelChoice
 from napari_intseg.evaluation.label_files import LabelFile, load_matlab, read_coco
-from napari_intseg.evaluation.palettes import PALETTES, Palette, find_palette, number_of
-from napari_intseg.evaluation.run import Protocol
-from napari_intseg.evaluation.run_lengths import (
+from napari_intseg.evaluation.mask_codes import (
+    PALETTES,
+    Palette,
     check_shape,
+    find_palette,
     from_counts,
     from_outline,
     from_pairs,
+    number_of,
     read_segmentation,
 )
+from napari_intseg.evaluation.run import Protocol
 from napari_intseg.evaluation.truth import read_labels
 from napari_intseg.training.sources import read_source
 from published_sets import SETS, SIZE, blocks, brats, coco, isbi_em, kaggle_clouds, runs, save

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_intseg.evaluation.benchmark import evaluate
+from napari_intseg.evaluation.benchmark import ModelChoice, Skipped, evaluate
 from napari_intseg.evaluation.datasets import open_datasets
-from napari_intseg.evaluation.jobs import ModelChoice, Skipped
 from napari_intseg.evaluation.report import curves_svg, picture_of, report_html
 from napari_intseg.evaluation.run import Protocol
 from napari_intseg.evaluation.summary import summarise

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.prompts import Click
-from napari_intseg.evaluation.benchmark import BenchmarkResult
-from napari_intseg.evaluation.jobs import Score, Skipped
+from napari_intseg.evaluation.benchmark import BenchmarkResult, Score, Skipped
 from napari_intseg.evaluation.metrics import SurfaceDistance
 from napari_intseg.evaluation.run import Course, Protocol
 from napari_intseg.evaluation.summary import (

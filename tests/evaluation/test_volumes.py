@@ -4,12 +4,16 @@ import pytest
 from napari_intseg.core.segmenter import Answer, Prepared, Traits, sigmoid
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError
-from napari_intseg.evaluation.benchmark import evaluate
+from napari_intseg.evaluation.benchmark import ModelChoice, Score, evaluate
 from napari_intseg.evaluation.datasets import Choices, open_datasets
-from napari_intseg.evaluation.jobs import ModelChoice, Score
-from napari_intseg.evaluation.live import is_accepted, live_table
-from napari_intseg.evaluation.run import Course, Protocol
-from napari_intseg.evaluation.volumes import planes_by_error, planes_by_region, segment_volume
+from napari_intseg.evaluation.run import (
+    Course,
+    Protocol,
+    planes_by_error,
+    planes_by_region,
+    segment_volume,
+)
+from napari_intseg.evaluation.summary import is_accepted, live_table
 
 
 class Bright:

@@ -96,7 +96,7 @@ def config_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def fbrs_checkpoint(path: Path) -> dict[str, Any]:
-    from napari_intseg.models.brs.fbrs import _CLICKS
+    from napari_intseg.models.brs.brs import _CLICKS
     from napari_intseg.models.nets.click_net import DeepLabClicks, HRNetClicks
 
     if path.name.startswith("hrnet"):
@@ -170,25 +170,25 @@ def _focal_name(path: Path) -> str:
 
 def _patch_sizes(patch: pytest.MonkeyPatch) -> None:
     """Make networks small whose files do not say how large they are."""
-    from napari_intseg.models import fcanet
+    from napari_intseg.models import fcanet, forte
+    from napari_intseg.models import fcanet as fcanet_net
     from napari_intseg.models.guided import deepgrabcut, dextr, iog
-    from napari_intseg.models.nets import fca_net as fcanet_net
-    from napari_intseg.models.nets import forte_net, iog_net, resnet
+    from napari_intseg.models.nets import resnet
     from napari_intseg.models.nets.resnet import bottleneck_layer
     from napari_intseg.models.sam import efficient_sam, sam, sam2, weight_files
 
     def one_block(channels: int, width: int, dilations: Any, **how: Any) -> nn.Sequential:
         return bottleneck_layer(channels, width, list(dilations)[:1], **how)
 
-    for net in (resnet, iog_net, fcanet_net):
+    for net in (resnet, iog, fcanet_net):
         patch.setattr(net, "bottleneck_layer", one_block)
-    stage = forte_net._stage
-    patch.setattr(forte_net, "_stage", lambda i, width, d, stride=1: stage(i, width, d[:1], stride))
-    for module in (dextr, deepgrabcut, iog, iog_net):
+    stage = forte._stage
+    patch.setattr(forte, "_stage", lambda i, width, d, stride=1: stage(i, width, d[:1], stride))
+    for module in (dextr, deepgrabcut, iog, iog):
         patch.setattr(module, "SIDE_PX", SIDE_PX)
         if hasattr(module, "FRAME"):
             patch.setattr(module, "FRAME", (SIDE_PX, SIDE_PX))
-    patch.setattr(iog_net, "_FINE_PX", SIDE_PX // 4)
+    patch.setattr(iog, "_FINE_PX", SIDE_PX // 4)
     patch.setattr(fcanet, "SHORTER_PX", SIDE_PX)
     for size in ("vit-b", "vit-l", "vit-h"):
         patch.setitem(sam.SIZES, size, SAM_SIZE)

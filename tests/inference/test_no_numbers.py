@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_intseg.core.memory_limits import NOTHING, Saving
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
+from napari_intseg.core.segmenter import NOTHING, Answer, Prepared, Query, Saving, Traits
 from napari_intseg.errors import WeightsError
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.memory_ladder import memory_note, within_memory

@@ -6,10 +6,8 @@ import torch
 
 from napari_intseg.errors import WeightsError
 from napari_intseg.inference.vertices import REACH, follow, moved_vertex
-from napari_intseg.models.nets.curve_gcn import CurveGcn
-from napari_intseg.models.nets.polygon_rnn import GRID, PolygonRnn
-from napari_intseg.models.vertex_predictors import load_vertices
-from napari_intseg.models.weights.user_trained import write_weights
+from napari_intseg.models.vertex_predictors import GRID, CurveGcn, PolygonRnn, load_vertices
+from napari_intseg.models.weights.store import write_weights
 
 
 def ring(radius, count=24, at=(60, 60)):

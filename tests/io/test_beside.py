@@ -10,8 +10,8 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import write_labels_layer
 from napari_intseg.io.ome_zarr import is_zarr, label_names
+from napari_intseg.io.output_files import METADATA, journal_texts, write_beside
 from napari_intseg.io.read import read_mask, read_volume
-from napari_intseg.io.sidecar_files import METADATA, journal_texts, write_beside
 from napari_intseg.io.write import write_array, write_labels
 
 LINES = [{"journal": "napari-intseg", "version": 1}, {"t": "now", "do": "begin", "µ": [0.1, None]}]

@@ -27,14 +27,13 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.evaluation.truth import read_labels
 from napari_intseg.io import child_process
-from napari_intseg.io.chunks import in_pieces
 from napari_intseg.io.dicom.decoder import read_data_set
 from napari_intseg.io.dicom.series_reader import list_series
 from napari_intseg.io.hooks import read_layers
+from napari_intseg.io.raster import in_pieces
 from napari_intseg.io.read import read_mask, read_raster, read_volume
-from napari_intseg.io.unpack import unpacks_within
 from napari_intseg.io.write import write_array
-from napari_intseg.io.zarr_store import CODECS, check_metadata
+from napari_intseg.io.zarr_store import CODECS, check_metadata, unpacks_within
 
 FLAT = Volume(np.zeros((8, 8)))
 RNG = np.random.default_rng(0)

@@ -13,9 +13,9 @@ from pydicom import dcmread
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import get_reader, layers_of, read_layers, write_labels_layer
+from napari_intseg.io.output_files import METADATA, write_beside
 from napari_intseg.io.raster import ORDER
 from napari_intseg.io.read import read_mask, read_raster, read_volume
-from napari_intseg.io.sidecar_files import METADATA, write_beside
 from napari_intseg.io.write import write_array, write_labels, write_picture
 from napari_intseg.ui.layers.image_axes import ImageAxes, possible_axes
 from napari_intseg.ui.layers.layer_placement import layers_for

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.measurements import measure, write_measurements
-from napari_intseg.io.output_check import check_apart
+from napari_intseg.io.output_files import check_apart
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import check_target, write_array, write_labels
 

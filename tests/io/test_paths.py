@@ -12,7 +12,7 @@ import tifffile
 import zarr
 
 from napari_intseg.errors import FileError
-from napari_intseg.io.paths import VARIABLE, check_regular, data_file, numbered_names
+from napari_intseg.io.file_checks import VARIABLE, check_regular, data_file, numbered_names
 from napari_intseg.io.read import read_raster, read_volume
 
 IMAGE = np.arange(6 * 14 * 12, dtype=np.int16).reshape(6, 14, 12)

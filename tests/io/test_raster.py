@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.errors import DataError, FileError, MissingExtraError
-from napari_intseg.io.checks import hdf5_extra, lazy_extra
+from napari_intseg.io.file_checks import hdf5_extra, lazy_extra
 from napari_intseg.io.raster import Raster, guessed_axes, known_axes, ordered
 from napari_intseg.io.read import read_raster, read_volume
 from napari_intseg.io.source import Source

@@ -10,8 +10,8 @@ import pytest
 import SimpleITK as sitk
 
 from napari_intseg.core.volume import Volume
+from napari_intseg.io.output_files import check_journal, write_beside
 from napari_intseg.io.read import read_volume
-from napari_intseg.io.sidecar_files import check_journal, write_beside
 from napari_intseg.io.write import write_labels
 
 VOLUMES = ("a.nii", "a.nii.gz", "a.nrrd", "a.nhdr", "a.mha", "a.mhd", "a.h5", "a.tif", "a.ome.tif",
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import IntSegError
-from napari_intseg.io.sidecar_files import write_beside
+from napari_intseg.io.output_files import write_beside
 from napari_intseg.io.write import write_labels
 warnings.simplefilter("ignore")
 

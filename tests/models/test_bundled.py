@@ -14,10 +14,16 @@ from napari_intseg.models.bundled import (
     read_traits,
     spread_narrow,
 )
-from napari_intseg.models.nets.click_pyramid import ClickPyramid, draw_disks
-from napari_intseg.models.nets.lite0 import STAGES, Lite0, fold_published, load_imagenet
+from napari_intseg.models.nets.click_pyramid import (
+    STAGES,
+    ClickPyramid,
+    Lite0,
+    draw_disks,
+    fold_published,
+    load_imagenet,
+)
 from napari_intseg.models.networks import NETWORKS
-from napari_intseg.models.weights.user_trained import ARCHITECTURE, find_own, read_metadata
+from napari_intseg.models.weights.store import ARCHITECTURE, find_own, read_metadata
 from napari_intseg.testing import SegmenterContract
 
 

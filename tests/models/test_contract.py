@@ -27,7 +27,7 @@ from napari_intseg.core.segmenter import (
 )
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.evaluation import jobs
+from napari_intseg.evaluation import benchmark
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options, predict_slice
 from napari_intseg.inference.view import Flip
@@ -169,7 +169,7 @@ def is_evaluated(model: Any, name: str, folder: Path, monkeypatch: pytest.Monkey
         asked.append(given)
         return model
 
-    monkeypatch.setattr(jobs, "load_model", load)
+    monkeypatch.setattr(benchmark, "load_model", load)
     out = folder / f"{name}.json"
     command = ["evaluate", str(folder), "--model", name, "--max-clicks", "1", "--device", "cpu"]
     assert main([*command, "--quiet", "--json", str(out)]) == 0

@@ -11,7 +11,7 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query, sigmoid
 from napari_intseg.errors import WeightsError
 from napari_intseg.models import fcanet, forte
-from napari_intseg.models.nets.forte_net import guided_filter
+from napari_intseg.models.forte import guided_filter
 from napari_intseg.models.registry import load_model
 
 

@@ -11,8 +11,13 @@ from napari_intseg.core.segmenter import Query, mask_to_logits
 from napari_intseg.errors import WeightsError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, predict_slice
-from napari_intseg.models.focalclick import build, load_focalclick, net_of_config
-from napari_intseg.models.focalclick_crop import focus_crop, progressive_merge
+from napari_intseg.models.focalclick import (
+    build,
+    focus_crop,
+    load_focalclick,
+    net_of_config,
+    progressive_merge,
+)
 from napari_intseg.models.nets.focal_click import FocalHRNet, roi_align
 from napari_intseg.models.registry import MODELS, load_model
 from napari_intseg.testing import SegmenterContract, phantom_image

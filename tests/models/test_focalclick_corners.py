@@ -18,8 +18,7 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query, Traits, ZoomIn, mask_to_logits, sigmoid
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options, SliceAnswer
-from napari_intseg.models.focalclick import PUBLISHED_ZOOM_IN, FocalClick
-from napari_intseg.models.focalclick_crop import focus_crop
+from napari_intseg.models.focalclick import PUBLISHED_ZOOM_IN, FocalClick, focus_crop
 from napari_intseg.models.ritm import pack_clicks
 
 Box = tuple[int, int, int, int]

@@ -14,8 +14,13 @@ from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options
 from napari_intseg.inference.zoom_in import look
-from napari_intseg.models.focalclick import PUBLISHED_ZOOM_IN, FocalClick, build, net_of_config
-from napari_intseg.models.focalclick_crop import progressive_merge
+from napari_intseg.models.focalclick import (
+    PUBLISHED_ZOOM_IN,
+    FocalClick,
+    build,
+    net_of_config,
+    progressive_merge,
+)
 
 SIZES = ("hrnet18s_s1", "hrnet18s_s2", "hrnet32_s2", "segformer_b0_s1", "segformer_b0_s2",
          "segformer_b3_s2")  # fmt: skip

@@ -12,10 +12,9 @@ from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import Query, sigmoid
 from napari_intseg.errors import MissingExtraError, WeightsError
 from napari_intseg.models.guided import deepgrabcut, dextr, iog
-from napari_intseg.models.guided.crops import bumps, cut, paste, to_bytes_range
-from napari_intseg.models.image_input import load_opencv, resize
-from napari_intseg.models.memory_saving import OnDevice
-from napari_intseg.models.nets.iog_net import IogNet
+from napari_intseg.models.guided.iog import IogNet
+from napari_intseg.models.image_input import bumps, cut, load_opencv, paste, resize, to_bytes_range
+from napari_intseg.models.net_model import OnDevice
 from napari_intseg.models.registry import load_model
 
 

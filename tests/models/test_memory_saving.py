@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_intseg.core.memory_limits import Saving, SavingSegmenter, is_out_of_memory
-from napari_intseg.core.segmenter import Query
+from napari_intseg.core.segmenter import Query, Saving, SavingSegmenter, is_out_of_memory
 from napari_intseg.core.volume import Volume
 from napari_intseg.models.adaptation import Adapting
 from napari_intseg.models.brs.brs import Brs
-from napari_intseg.models.memory_saving import OnDevice
+from napari_intseg.models.net_model import OnDevice
 from napari_intseg.models.registry import MODELS, load_model
 from napari_intseg.session.session import Session
 from napari_intseg.testing import phantom_image, prompts_for

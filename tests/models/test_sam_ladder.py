@@ -8,7 +8,7 @@ import torch
 
 pytest.importorskip("transformers", reason="needs the extra 'sam'")
 
-from napari_intseg.core.memory_limits import NOTHING, Saving
+from napari_intseg.core.segmenter import NOTHING, Saving
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DeviceError
 from napari_intseg.models.device import Precision

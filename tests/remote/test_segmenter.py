@@ -8,18 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_intseg.core.addresses import check_address
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query
 from napari_intseg.core.volume import Volume
+from napari_intseg.core.workers import check_address
 from napari_intseg.errors import DataError, MissingExtraError, RemoteError, UnknownModelError
+from napari_intseg.models.model_table import identity_of
 from napari_intseg.models.registry import load_model
-from napari_intseg.models.spec import identity_of
-from napari_intseg.remote import segmenter
-from napari_intseg.remote.actor import ModelActor, RemoteQuestion
-from napari_intseg.remote.segmenter import load_remote
+from napari_intseg.remote import remote_segmenter
+from napari_intseg.remote.actor import ModelActor, RemoteQuestion, pack, pack_image, unpack
+from napari_intseg.remote.remote_segmenter import load_remote
 from napari_intseg.remote.serve import served
-from napari_intseg.remote.wire import pack, pack_image, unpack
 from napari_intseg.session.session import Session
 from napari_intseg.testing import phantom_image, phantom_volume
 
@@ -234,12 +233,12 @@ def test_a_damaged_message_of_a_worker_costs_no_connection(cluster, monkeypatch)
     image, _ = phantom_image()
     model = load_remote(NEW, cluster)
     prepared = model.prepare(image)
-    whole = segmenter.pack
+    whole = remote_segmenter.pack
     logits = np.zeros(image.shape[:2], np.float32)
-    monkeypatch.setattr(segmenter, "pack", lambda array: DAMAGE["cut off"](whole(array)))
+    monkeypatch.setattr(remote_segmenter, "pack", lambda array: DAMAGE["cut off"](whole(array)))
     with pytest.raises(DataError, match="message is damaged"):
         model.predict(Query(prepared, CLICK, logits))
-    monkeypatch.setattr(segmenter, "pack", whole)
+    monkeypatch.setattr(remote_segmenter, "pack", whole)
     answer = model.predict(Query(prepared, CLICK, logits))
     assert answer.logits.shape == image.shape[:2]
     model.close()

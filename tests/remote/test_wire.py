@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_intseg.remote.wire import pack, pack_image, unpack, unpack_image
+from napari_intseg.remote.actor import pack, pack_image, unpack, unpack_image
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8, np.bool_, np.float64])

@@ -8,7 +8,7 @@ import pytest
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.recorder import parse_journal
 from napari_intseg.session.journal.replay import replay
 from napari_intseg.session.session import Session
 

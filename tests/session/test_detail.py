@@ -10,9 +10,9 @@ from skimage.measure import perimeter
 
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.recorder import parse_journal
 from napari_intseg.session.journal.replay import note_labels, replay
-from napari_intseg.session.masks.smooth_outline import smoothed
+from napari_intseg.session.masks.settle import smoothed
 
 from .conftest import Bright
 

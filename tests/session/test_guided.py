@@ -11,8 +11,8 @@ from napari_intseg.cli.main import main
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Traits
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.session.guided import learn, segment_guided
 from napari_intseg.session.question import Setup
+from napari_intseg.session.similar import learn, segment_guided
 
 
 class Parts:

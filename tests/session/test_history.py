@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from napari_intseg import Plane, Session, Volume
-from napari_intseg.session.history import History
+from napari_intseg.session.document import History
 from napari_intseg.session.predictor import run
 
 

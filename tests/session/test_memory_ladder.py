@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from napari_intseg import Plane, Session, Volume
-from napari_intseg.core.memory_limits import NOTHING, Saving
-from napari_intseg.core.segmenter import mask_to_logits
+from napari_intseg.core.segmenter import NOTHING, Saving, mask_to_logits
 from napari_intseg.errors import DeviceError
 from napari_intseg.inference.memory_ladder import memory_note, saving_of, warm_up
-from napari_intseg.models.memory_saving import NetModel, OnDevice
+from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.propagation.walk import WalkSettings, walk
 from napari_intseg.session.compare.two_answers import both_ways
 from napari_intseg.session.prefetch import prepare, to_prepare

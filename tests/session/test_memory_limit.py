@@ -11,7 +11,7 @@ SCRIPT = """
 import json, resource
 import numpy as np, torch
 from napari_intseg import Session, Volume, load_model
-from napari_intseg.core.memory_limits import Saving
+from napari_intseg.core.segmenter import Saving
 from napari_intseg.errors import DeviceError
 
 torch.set_num_threads(1)

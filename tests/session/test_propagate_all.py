@@ -8,7 +8,7 @@ from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.errors import PromptError
 from napari_intseg.propagation.ending import distance_to
 from napari_intseg.propagation.walk import WalkSettings
-from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.recorder import parse_journal
 from napari_intseg.session.journal.replay import replay
 
 BOXES = (((4, 16), (3, 12), (3, 12)), ((2, 9), (3, 12), (18, 28)), ((8, 19), (17, 27), (4, 14)))

@@ -5,8 +5,7 @@ from types import ModuleType
 import pytest
 
 from napari_intseg.training import loop
-from napari_intseg.training.loop import Log, measurements, read_log
-from napari_intseg.training.validate import HeldOutScores
+from napari_intseg.training.loop import HeldOutScores, Log, measurements, read_log
 
 MEASURED = {"noc85": 2.5, "noc90": 4.0, "iou1": 0.8, "iou3": 0.9, "iou5": 0.92}
 

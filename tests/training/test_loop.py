@@ -10,11 +10,11 @@ from napari_intseg.cli.train import sizes, weighted
 from napari_intseg.errors import DataError, DeviceError, MissingExtraError, WeightsError
 from napari_intseg.models.bundled import build
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
-from napari_intseg.models.weights.user_trained import find_own, keep_own
+from napari_intseg.models.weights.store import find_own, keep_own
 from napari_intseg.training import loop
 from napari_intseg.training import sources as extra
-from napari_intseg.training.batches import StepSampler
 from napari_intseg.training.loop import (
+    HeldOutScores,
     choose_training_precision,
     measurements,
     read_log,
@@ -23,7 +23,7 @@ from napari_intseg.training.loop import (
 )
 from napari_intseg.training.options import TrainOptions
 from napari_intseg.training.run_state import Peers
-from napari_intseg.training.validate import HeldOutScores
+from napari_intseg.training.views import StepSampler
 
 
 @pytest.fixture

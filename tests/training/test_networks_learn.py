@@ -8,9 +8,9 @@ import torch
 
 from napari_intseg.cli.main import main
 from napari_intseg.errors import DataError, WeightsError
+from napari_intseg.models import networks as semantic
 from napari_intseg.models.bundled import load_net
-from napari_intseg.models.nets.itis_net import ItisNet
-from napari_intseg.models.nets.semantic import table as semantic
+from napari_intseg.models.nets.resnet_nets import ItisNet
 from napari_intseg.models.networks import NETWORKS
 from napari_intseg.models.weights.locate import FOLDERS_VARIABLE
 from napari_intseg.training.loop import train, write_weights
@@ -68,7 +68,7 @@ def test_the_shell_trains_one_and_lists_them(make_folder, tmp_path, monkeypatch,
     capsys.readouterr()
     assert main(["models", "--networks", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in rows] == [*NETWORKS, *semantic.NETWORKS]
+    assert [row["name"] for row in rows] == [*NETWORKS, *semantic.SEMANTIC_NETWORKS]
     assert main(["models", "--json"]) == 0
     assert "my-dios" in {row["name"] for row in json.loads(capsys.readouterr().out)}
     assert main(["models", "--networks"]) == 0

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
-from napari_intseg.training import validate as module
-from napari_intseg.training.sensor import STRENGTHS, add_noisy_copies
+from napari_intseg.training import loop as module
+from napari_intseg.training.loop import validate
 from napari_intseg.training.sources import Task, make_picture
-from napari_intseg.training.validate import validate
+from napari_intseg.training.synthetic import STRENGTHS, add_noisy_copies
 
 
 def tasks(count=7, colour=False):

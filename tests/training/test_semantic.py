@@ -14,13 +14,15 @@ from napari_intseg.models.automatic import open_model
 from napari_intseg.models.automatic.open_model import load_start_model
 from napari_intseg.models.automatic.semantic import infer, load_own, load_semantic
 from napari_intseg.models.weights import locate
-from napari_intseg.models.weights.user_trained import read_metadata
+from napari_intseg.models.weights.store import read_metadata
 from napari_intseg.training import semantic
-from napari_intseg.training.class_maps import IGNORED, ClassMap, read_classes
 from napari_intseg.training.semantic import (
+    IGNORED,
+    ClassMap,
     SemanticOptions,
     make_view,
     measure,
+    read_classes,
     semantic_loss,
     train_semantic,
 )

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_intseg.training.sensor import Sensor, draw_sensor, expose, stretch
+from napari_intseg.training.synthetic import Sensor, draw_sensor, expose, stretch
 
 
 def grey(value, side=256):

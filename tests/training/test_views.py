@@ -2,16 +2,9 @@ import numpy as np
 import pytest
 
 from napari_intseg.training import views
-from napari_intseg.training.batches import ViewDataset, collate
-from napari_intseg.training.clicks import (
-    add_clicks,
-    depth,
-    first_clicks,
-    next_click,
-    rough_mask,
-)
 from napari_intseg.training.sources import PictureSource, make_picture
-from napari_intseg.training.views import STEPS, change_intensity, draw_view
+from napari_intseg.training.step import add_clicks, depth, first_clicks, next_click, rough_mask
+from napari_intseg.training.views import STEPS, ViewDataset, change_intensity, collate, draw_view
 
 
 @pytest.fixture

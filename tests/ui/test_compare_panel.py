@@ -243,9 +243,9 @@ def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture,
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers", reason="needs the extra 'sam'")
     from napari_intseg.models import registry
+    from napari_intseg.models.model_table import CLICKS_BOX_MASK, ModelSpec
     from napari_intseg.models.sam.mask_decoder import PromptedNet
     from napari_intseg.models.sam.sam import SamSegmenter, TinyEncoder
-    from napari_intseg.models.spec import CLICKS_BOX_MASK, ModelSpec
 
     def make(name, _weights, **_options):
         torch.manual_seed(0)

@@ -9,10 +9,10 @@ from qtpy.QtTest import QTest
 
 from napari_intseg.cli.main import main
 from napari_intseg.core.volume import Volume
+from napari_intseg.io.output_files import METADATA
 from napari_intseg.io.read import read_mask, read_volume
-from napari_intseg.io.sidecar_files import METADATA
 from napari_intseg.io.write import write_array
-from napari_intseg.session.journal.reader import read_journal_of
+from napari_intseg.session.journal.recorder import read_journal_of
 from napari_intseg.ui.controllers.label_export import export_labels
 from napari_intseg.ui.controllers.model_loader import Choice
 from real_window import PLUGIN, Window, turn

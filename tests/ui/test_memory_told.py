@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_intseg.core.memory_limits import NOTHING, Saving
+from napari_intseg.core.segmenter import NOTHING, Saving
 from napari_intseg.ui.controllers import model_loader
 from napari_intseg.ui.controllers.model_loader import Choice, load
 from napari_intseg.ui.controllers.time_tracking import TimeTracking

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.recorder import parse_journal
 from napari_intseg.session.journal.replay import replay
 from napari_intseg.ui.controllers.review import Review
 

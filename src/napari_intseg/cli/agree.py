@@ -5,7 +5,7 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_intseg.cli import dicom_options
+from napari_intseg.cli import shared_options
 
 if TYPE_CHECKING:
     from napari_intseg.evaluation.agreement import Agreement
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--quiet", action="store_true", help="no summary")
-    dicom_options.add_reading(parser.add_argument_group("DICOM"))
+    shared_options.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         majority,
         matched,
     )
-    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.io.output_files import check_apart
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.staple import staple
     from napari_intseg.io.write import check_target, write_labels
@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
             check_target(path, *inputs, overwrite=args.overwrite)
     for one, other in itertools.combinations(written, 2):
         check_apart(other, one)
-    like = dicom_options.read_image(args, args.image or args.labels[0])
-    with dicom_options.told():
+    like = shared_options.read_image(args, args.image or args.labels[0])
+    with shared_options.told():
         readers = [read_mask(path, like) for path in args.labels]
     if args.match == "overlap":
         readers = [readers[0], *(matched(one, readers[0]) for one in readers[1:])]

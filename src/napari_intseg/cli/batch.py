@@ -79,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 1 when a job failed; 130 when it was interrupted, with what was done by then kept.
     """
-    from napari_intseg.cli.batch_run import is_whole, record_of, run_jobs
-    from napari_intseg.cli.batch_summary import as_csv, as_html, counted
+    from napari_intseg.cli.batch_run import as_csv, as_html, counted, is_whole, record_of, run_jobs
     from napari_intseg.cli.batch_table import read_jobs
 
     workers = _workers(args)
@@ -132,7 +131,7 @@ def _check_outputs(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None
     """Make the folder, and refuse what would replace an input or a file of somebody else."""
     from napari_intseg.cli.batch_run import RECORDS, record_of
     from napari_intseg.core.files import hidden_folder
-    from napari_intseg.io.sidecar_files import check_journal
+    from napari_intseg.io.output_files import check_journal
     from napari_intseg.io.write import check_target
 
     try:
@@ -161,8 +160,7 @@ def _check_outputs(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None
 def _check_apart(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None:
     """Refuse outputs that are, or lie in, an input of any job: of 1,000 with 1,000, so by sets."""
     from napari_intseg.cli.batch_run import RECORDS
-    from napari_intseg.io.output_check import check_apart
-    from napari_intseg.io.sidecar_files import SUFFIX
+    from napari_intseg.io.output_files import SUFFIX, check_apart
 
     tables = [Path(given) for given in args.inputs if str(given).lower().endswith(".csv")]
     inputs = dict.fromkeys([*tables, *(path for job in jobs for path in job.inputs)])

@@ -1,28 +1,33 @@
-"""Doing the jobs of `batch`: in this process, in several, or on a dask cluster."""
+"""Doing the jobs of `batch`: here, in several processes, on a dask cluster; and their summary."""
 
 import contextlib
 import copy
+import csv
 import hashlib
+import io
 import json
 import os
 import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from importlib import import_module
+from html import escape
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
+from napari_intseg import __version__
 from napari_intseg.cli import segment
 from napari_intseg.cli.batch_table import BatchJob
-from napari_intseg.core.addresses import check_address
 from napari_intseg.core.files import write_text
-from napari_intseg.core.process_pool import Died, run_in_workers
 from napari_intseg.core.segmenter import Segmenter
-from napari_intseg.errors import DataError, IntSegError, MissingExtraError
+from napari_intseg.core.workers import Died, futures_on_cluster, run_in_workers
+from napari_intseg.errors import IntSegError
 
 RECORDS = "jobs"
 """Folder in the output folder with a record and a log of each job."""
@@ -189,44 +194,19 @@ def run_jobs(
         If there is no cluster at the address.
     """
     if scheduler is not None:
-        check_address(scheduler, insecure=insecure)
-        yield from _on_cluster(jobs, scheduler, stop)
+        yield from _on_cluster(jobs, scheduler, stop, insecure)
         return
     for job, outcome in run_in_workers(run_here, jobs, workers, stop):
         yield job, _lost(job, str(outcome)) if isinstance(outcome, Died) else outcome
 
 
-def _on_cluster(jobs: Sequence[BatchJob], address: str, stop: Stop) -> Outcomes:
-    try:
-        distributed = import_module("distributed")
-    except ImportError as err:
-        raise MissingExtraError(
-            "a dask cluster needs a package that is not installed: expected distributed. "
-            "Install it with: pip install 'napari-intseg[cluster]'"
-        ) from err
-    try:
-        client = distributed.Client(address, timeout=10)
-    except (OSError, ValueError, TypeError, RuntimeError) as err:
-        raise DataError(
-            f"dask cluster does not answer: expected the address of a scheduler, got {address!r} "
-            f"({err}). Start one with `dask scheduler`."
-        ) from err
-    with client:
-        # dask itself does a job again, at another worker, when its worker dies
-        futures = client.map(run_here, jobs, pure=False)
-        by_key = {future.key: job for future, job in zip(futures, jobs, strict=True)}
+def _on_cluster(jobs: Sequence[BatchJob], address: str, stop: Stop, insecure: bool) -> Outcomes:
+    for job, future in futures_on_cluster(run_here, jobs, address, stop, insecure=insecure):
         try:
-            for future in distributed.as_completed(futures):
-                job = by_key[future.key]
-                try:
-                    found = future.result()
-                except Exception as err:  # its workers died, or the cluster is gone
-                    found = _lost(job, f"{type(err).__name__}: {err}")
-                yield job, found
-                if stop():
-                    break
-        finally:
-            client.cancel(futures)
+            found = future.result()
+        except Exception as err:  # its workers died, or the cluster is gone
+            found = _lost(job, f"{type(err).__name__}: {err}")
+        yield job, found
 
 
 def _lost(job: BatchJob, reason: str) -> JobRecord:
@@ -248,3 +228,62 @@ def _record_of(job: BatchJob) -> Path:
 
 def _log_of(job: BatchJob) -> Path:
     return Path(job.args.output.parent, RECORDS, f"{job.name}.log")
+
+
+COLUMNS = ("job", "status", "image", "labels", "model", "objects", "pixels", "seconds", "error")
+
+Done = tuple[BatchJob, JobRecord]
+
+
+def counted(done: Iterable[Done]) -> str:
+    """Return how many jobs came to which end, in words."""
+    counts = Counter(record.status for _, record in done)
+    return ", ".join(f"{counts[s]} {s}" for s in ("done", "skipped", "failed") if counts[s])
+
+
+def as_csv(done: Sequence[Done]) -> str:
+    """Return a table with one row a job."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(COLUMNS)
+    table.writerows(_row(job, record) for job, record in done)
+    return out.getvalue()
+
+
+def as_html(done: Sequence[Done]) -> str:
+    """Return a page that needs no other file; it links labels and logs beside it."""
+    style = files("napari_intseg.evaluation").joinpath("report.css").read_text(encoding="utf-8")
+    head = "".join(f'<th scope="col" class="text">{name}</th>' for name in (*COLUMNS, "log"))
+    body = "\n".join(_row_html(job, record) for job, record in done)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Batch</title>'
+        f"<style>{style}</style></head><body>\n<h1>Batch of {len(done)} jobs</h1>\n"
+        f'<p>{escape(counted(done))}. <span class="soft">napari-intseg {escape(__version__)}'
+        f'</span></p>\n<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n'
+        "</tbody></table></div></body></html>\n"
+    )
+
+
+def _row(job: BatchJob, record: JobRecord) -> list[str]:
+    from napari_intseg.models.registry import DEFAULT_MODEL
+
+    sizes = record.sizes or {}
+    return [
+        job.place,
+        record.status,
+        str(job.args.image),
+        job.name,
+        job.args.model or DEFAULT_MODEL,
+        " ".join(sizes),
+        " ".join(map(str, sizes.values())),
+        f"{record.seconds:.3f}",
+        " ".join(record.error.split()),
+    ]
+
+
+def _row_html(job: BatchJob, record: JobRecord) -> str:
+    cells = [f'<td class="text">{escape(cell)}</td>' for cell in _row(job, record)]
+    if record.status != "failed":
+        cells[3] = f'<td class="text"><a href="{quote(job.name)}">{escape(job.name)}</a></td>'
+    log = f'<td class="text"><a href="{RECORDS}/{quote(job.name)}.log">log</a></td>'
+    return f"<tr>{''.join(cells)}{log}</tr>"

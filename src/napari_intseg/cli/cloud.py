@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from napari_intseg.cli import option_values
+from napari_intseg.cli import shared_options
 from napari_intseg.cli.output_forms import check_report
 
 HELP = "label the points of a cloud by clicks in space"
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="LABELS")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument(
-        "--click", type=option_values.click, action="append", required=True,
+        "--click", type=shared_options.click, action="append", required=True,
         metavar="X,Y,Z[:-][@N]", help="a click; repeat for more",
     )  # fmt: skip
     parser.add_argument(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg import __version__
-from napari_intseg.cli import dicom_options, option_values, view_options
+from napari_intseg.cli import shared_options
 from napari_intseg.cli.evaluate import parse_weights
 from napari_intseg.cli.output_forms import (
     Picture,
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
     parser.add_argument("image", type=Path, metavar="IMAGE", help="file, or folder of DICOM files")
     parser.add_argument(
-        "--click", type=option_values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
+        "--click", type=shared_options.click, action="append", default=[], metavar="P,R,C[:-][@N]",
         help="a click; repeat for more, they are made in this order",
     )  # fmt: skip
     parser.add_argument(
@@ -104,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
     )
-    view_options.add_init(parser)
+    shared_options.add_init(parser)
     parser.add_argument(
         "--axis", type=int, action="append", default=[], metavar="N",
         help="planes across axis N, for all models alike",
@@ -112,8 +112,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--propagate", action="store_true", help="every model goes on through the volume"
     )
-    view_options.add_arguments(parser.add_argument_group("image"))
-    dicom_options.add_reading(parser.add_argument_group("DICOM"))
+    shared_options.add_viewing(parser.add_argument_group("image"))
+    shared_options.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.session.compare.side_by_side import SideBySide
 
     _check(args)
-    volume = dicom_options.read_image(args)
+    volume = shared_options.read_image(args)
     truth = None if args.truth is None else read_mask(args.truth, volume)
     initial = None if args.init is None else read_mask(args.init, volume)
     labels = tuple(dict.fromkeys(c.label or 1 for c in args.click))
@@ -139,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
         both.select(label)
         if initial is not None:
             for session in both.sessions.values():
-                view_options.start_from(session, initial, label, alone=label == labels[0])
+                shared_options.start_from(session, initial, label, alone=label == labels[0])
         clicks = [c for c in args.click if (c.label or 1) == label]
         one = ComparedObject(label)
         for click in clicks:
@@ -265,7 +265,7 @@ def _sessions(args: argparse.Namespace, volume: "FileVolume") -> dict[str, Any]:
             name, weights=weights.get(name), device=args.device, precision=args.precision
         )
         axis = axes[min(i, len(axes) - 1)]
-        made[name] = view_options.begin(model, volume, args, axis=axis)
+        made[name] = shared_options.begin(model, volume, args, axis=axis)
     return made
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from napari_intseg.cli import dicom_options, view_options
+from napari_intseg.cli import shared_options
 from napari_intseg.errors import DataError
 
 HELP = "cut an object out of its image, with a hard or a soft edge, as RGBA PNG"
@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plane", type=int, metavar="N", help="of a volume; by default that of its largest area"
     )
-    view_options.add_seeing(parser.add_argument_group("image"))
-    dicom_options.add_arguments(parser.add_argument_group("DICOM"))
+    shared_options.add_seeing(parser.add_argument_group("image"))
+    shared_options.add_dicom(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
             f"file cannot hold a transparent ground: expected a name ending in .png, got "
             f"{str(args.output)!r}. Choose such a name."
         )
-    volume = dicom_options.read_image(args)
-    with dicom_options.told():
+    volume = shared_options.read_image(args)
+    with shared_options.told():
         labels = read_mask(args.labels, volume)
     known = [int(n) for n in np.unique(labels) if n]
     if args.label is None and len(known) != 1:
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     mask = volume.of(inside, plane)
     rows, cols = (slice(0, n) for n in mask.shape)
     shown = resolve_intensity(
-        volume, view_options.window_of(args, volume), args.channels, args.colours
+        volume, shared_options.window_of(args, volume), args.channels, args.colours
     )
     image = shown.to_rgb(SliceReader(volume, plane)(rows, cols))
     found = cut_out(image, mask, soft_px=args.soft)

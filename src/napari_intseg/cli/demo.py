@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_intseg.cli import option_values
-from napari_intseg.cli.option_values import ClickOption
+from napari_intseg.cli import shared_options
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.cli.shared_options import ClickOption
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
@@ -298,11 +298,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to write, files of an earlier demo are replaced; default demo-output",
     )  # fmt: skip
     parser.add_argument(
-        "--click", type=option_values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
+        "--click", type=shared_options.click, action="append", default=[], metavar="P,R,C[:-][@N]",
         help="a click on VOLUME; repeat for more",
     )  # fmt: skip
     parser.add_argument("--truth", type=Path, metavar="MASK", help="of VOLUME, for the Dice")
-    parser.add_argument("--window", type=option_values.window, metavar="W", help="as for `segment`")
+    parser.add_argument(
+        "--window", type=shared_options.window, metavar="W", help="as for `segment`"
+    )
     parser.add_argument("--model", metavar="ID", help="one that `napari-intseg models` lists")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="its weight file")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, …")

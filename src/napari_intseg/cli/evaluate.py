@@ -112,12 +112,10 @@ def run(args: argparse.Namespace) -> int:
         0; 1 when an image had to be left out; 130 when it was cancelled, with what was done
         printed and written.
     """
-    from napari_intseg.evaluation.benchmark import evaluate
+    from napari_intseg.evaluation.benchmark import ModelChoice, evaluate
     from napari_intseg.evaluation.datasets import open_datasets
-    from napari_intseg.evaluation.jobs import ModelChoice
-    from napari_intseg.evaluation.live import live_table
     from napari_intseg.evaluation.run import Protocol
-    from napari_intseg.evaluation.summary import as_text, summarise, table
+    from napari_intseg.evaluation.summary import as_text, live_table, summarise, table
     from napari_intseg.models.registry import DEFAULT_MODEL
 
     check_report(args.json, *args.folders, overwrite=args.overwrite)

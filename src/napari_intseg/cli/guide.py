@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import dicom_options, view_options
+from napari_intseg.cli import shared_options
 from napari_intseg.cli.output_forms import (
     check_report,
     progress_bar,
@@ -43,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
-    view_options.add_model(parser.add_argument_group("model"))
-    view_options.add_arguments(parser.add_argument_group("image"))
-    dicom_options.add_arguments(parser.add_argument_group("DICOM"))
+    shared_options.add_model(parser.add_argument_group("model"))
+    shared_options.add_viewing(parser.add_argument_group("image"))
+    shared_options.add_dicom(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.write import check_target, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
-    from napari_intseg.session.guided import learn, segment_guided
+    from napari_intseg.session.similar import learn, segment_guided
 
     images = _images(args.folder)
     review = args.output / "review.csv"
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     for text in args.by:
         image, _, labels = text.partition("=")
         setup = _setup(model, Path(image), args)
-        with dicom_options.told():
+        with shared_options.told():
             examples.append((setup, read_mask(Path(labels), setup.volume)))
     support, rows = learn(examples), list[dict[str, Any]]()
     with (
@@ -122,8 +122,8 @@ def _images(folder: Path) -> list[Path]:
 def _setup(model: "Segmenter", path: Path, args: argparse.Namespace) -> "Setup":
     """Return how the model sees one image."""
     own = argparse.Namespace(**{**vars(args), "image": path})
-    volume = dicom_options.read_image(own)
-    return view_options.begin(model, volume, own, axis=0).setup
+    volume = shared_options.read_image(own)
+    return shared_options.begin(model, volume, own, axis=0).setup
 
 
 def _write_review(path: Path, rows: list[dict[str, Any]]) -> None:

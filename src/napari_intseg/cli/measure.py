@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from napari_intseg.cli import dicom_options
+from napari_intseg.cli import shared_options
 from napari_intseg.cli.each_image import is_many, run_each, stem_of
 from napari_intseg.cli.output_forms import progress_bar
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a table that exists")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
-    dicom_options.add_reading(parser.add_argument_group("DICOM"))
+    shared_options.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.io.read import read_mask
 
     check_csv(args.output, args.labels, args.image, overwrite=args.overwrite)
-    like = dicom_options.read_image(args, args.labels if args.image is None else args.image)
-    with dicom_options.told():
+    like = shared_options.read_image(args, args.labels if args.image is None else args.image)
+    with shared_options.told():
         labels = read_mask(args.labels, like)
     with progress_bar("measuring", "object", quiet=args.quiet) as show:
         rows = measure(labels, like, intensity=args.image is not None, on_progress=show)

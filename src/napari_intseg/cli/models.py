@@ -78,7 +78,7 @@ def model_rows() -> list[dict[str, Any]]:
 
 def automatic_rows() -> list[dict[str, Any]]:
     """Return what is known of all that finds objects without clicks by a name, as plain values."""
-    from napari_intseg.models.automatic.families import FAMILIES, is_installed
+    from napari_intseg.models.automatic.hub_models import FAMILIES, is_installed
     from napari_intseg.models.automatic.open_model import known_names
     from napari_intseg.models.weights.catalogue import badge
 
@@ -112,12 +112,14 @@ def automatic_rows() -> list[dict[str, Any]]:
 
 
 def _tell_networks(*, as_json: bool) -> int:
-    from napari_intseg.models.nets.semantic import table as semantic
+    from napari_intseg.models import networks as semantic
     from napari_intseg.models.networks import NETWORKS
 
     heads = ("name", "title", "paper", "task")
     known = [(one.name, one.title, one.paper, "clicks") for one in NETWORKS.values()]
-    known += [(n, one.title, one.paper, "semantic") for n, one in semantic.NETWORKS.items()]
+    known += [
+        (n, one.title, one.paper, "semantic") for n, one in semantic.SEMANTIC_NETWORKS.items()
+    ]
     if as_json:
         rows = [dict(zip(heads, row, strict=True)) for row in known]
         print(json.dumps(rows, indent=2, ensure_ascii=False))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_intseg.cli import dicom_options, view_options
+from napari_intseg.cli import shared_options
 from napari_intseg.cli.each_image import is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, PromptError
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-journal", action="store_true",
         help="do not write OUT.journal.jsonl, from which `replay` makes the labels again",
     )  # fmt: skip
-    view_options.add_model(parser.add_argument_group("model"))
+    shared_options.add_model(parser.add_argument_group("model"))
     image = parser.add_argument_group("image")
     image.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
     image.add_argument(
@@ -76,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image.add_argument(
         "--propagate", action="store_true", help="carry all objects through the volume"
     )
-    view_options.add_arguments(image)
-    dicom_options.add_arguments(parser.add_argument_group("DICOM"))
+    shared_options.add_viewing(image)
+    shared_options.add_dicom(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,17 +91,17 @@ def run(args: argparse.Namespace) -> int:
     """
     if is_many(args.image):
         return run_each(args, run, of="image", beside=("labels",), name=labels_name)
+    from napari_intseg.io.output_files import check_journal
     from napari_intseg.io.read import read_mask
-    from napari_intseg.io.sidecar_files import check_journal
     from napari_intseg.io.write import check_fits, check_target, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL, load_model
 
     check_target(args.output, args.image, args.labels, overwrite=args.overwrite)
     if not args.no_journal:
         check_journal(args.output, overwrite=args.overwrite)
-    volume = dicom_options.read_image(args)
+    volume = shared_options.read_image(args)
     check_fits(args.output, volume)
-    with dicom_options.told():
+    with shared_options.told():
         given = read_mask(args.labels, volume)
     _check(given, args.labels)
     if args.propagate and volume.ndim == 2:
@@ -111,15 +111,15 @@ def run(args: argparse.Namespace) -> int:
         )
     name = args.model or DEFAULT_MODEL
     model = load_model(name, weights=args.weights, device=args.device, precision=args.precision)
-    session = view_options.begin(model, volume, args, axis=args.axis)
-    held = view_options.held_labels(session, given)
+    session = shared_options.begin(model, volume, args, axis=args.axis)
+    held = shared_options.held_labels(session, given)
     planes = _planes(args, held)
-    view_options.take_over(session, given, held, finish=not args.propagate)
+    shared_options.take_over(session, given, held, finish=not args.propagate)
     found = _find(session, planes, propagate=args.propagate, quiet=args.quiet)
-    with dicom_options.told():
+    with shared_options.told():
         write_labels(
             args.output, session.labels, volume,
-            overwrite=args.overwrite, names=view_options.names(args, args.labels), algorithm=name,
+            overwrite=args.overwrite, names=shared_options.names(args, args.labels), algorithm=name,
         )  # fmt: skip
     if not args.no_journal:
         from napari_intseg.session.journal.replay import save_beside

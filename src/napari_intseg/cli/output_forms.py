@@ -173,7 +173,7 @@ def check_report(path: Path | None, *inputs: Path | None, overwrite: bool) -> No
     FileError
         If it is one of the inputs, exists and must not be replaced, or has no folder.
     """
-    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.io.output_files import check_apart
 
     if path is None:
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import dicom_options
+from napari_intseg.cli import shared_options
 from napari_intseg.cli.output_forms import progress_bar
 from napari_intseg.errors import FileError, IntSegError
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, Segmenter
     from napari_intseg.core.volume import Volume
     from napari_intseg.io.source import FileVolume
-    from napari_intseg.models.spec import ModelIdentity
-    from napari_intseg.session.journal.reader import Written
+    from napari_intseg.models.model_table import ModelIdentity
+    from napari_intseg.session.journal.recorder import Written
     from napari_intseg.session.journal.replay import Replayed
     from napari_intseg.session.masks.canvas import Labels
 
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the model's weight file")
     parser.add_argument("--device", help="instead of the one of the session")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
-    dicom_options.add_reading(parser.add_argument_group("DICOM"))
+    shared_options.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -174,7 +174,7 @@ def _beyond(labels: "Labels", path: Path, volume: "Volume", tolerance: float) ->
 def read_journal_or_labels(path: Path) -> "tuple[Written, Path | None]":
     """Return what a journal says, and the labels it stays with if those were given and are read."""
     from napari_intseg.io.suffixes import READABLE, ending_of
-    from napari_intseg.session.journal.reader import read_journal, read_journal_of
+    from napari_intseg.session.journal.recorder import read_journal, read_journal_of
 
     ending = ending_of(path)
     if ending is None:
@@ -191,8 +191,8 @@ class _Loader:
         self._loaded: dict[str, Segmenter] = {}
 
     def __call__(self, wanted: "ModelIdentity") -> "Segmenter":
+        from napari_intseg.models.model_table import identity_of
         from napari_intseg.models.registry import load_model
-        from napari_intseg.models.spec import identity_of
 
         key = repr(wanted)
         if key not in self._loaded:
@@ -355,7 +355,9 @@ class Scan:
     def seen(self, time: int) -> "Volume":
         """Return the volume at a time point as the session saw it."""
         known = time == self.time
-        volume = self.volume if known else dicom_options.read_image(self.args, self.path, time=time)
+        volume = (
+            self.volume if known else shared_options.read_image(self.args, self.path, time=time)
+        )
         return self.look.seen(volume)
 
 
@@ -369,7 +371,7 @@ def find_scan(args: argparse.Namespace, written: "Written") -> tuple[Scan, list[
     IntSegError
         If the one that is named cannot be read.
     """
-    from napari_intseg.io.sidecar_files import SUFFIX
+    from napari_intseg.io.output_files import SUFFIX
 
     if args.image is not None:
         return _open(args, args.image, written)
@@ -401,14 +403,14 @@ def _open(args: argparse.Namespace, path: Path, written: "Written") -> tuple[Sca
     read, errors = [], []
     for at in dict.fromkeys((time or None, time, 0)):  # None: a file may know no time
         try:
-            volume = dicom_options.read_image(args, path, time=at)
+            volume = shared_options.read_image(args, path, time=at)
         except IntSegError as err:
             errors.append(err)
             continue
         look = RecordedView() if wanted is None else find_look(volume, wanted)
         if look is not None:
             same = (at or 0) == time
-            right = volume if same else dicom_options.read_image(args, path, time=time)
+            right = volume if same else shared_options.read_image(args, path, time=time)
             return Scan(args, path, right, time, look), []
         read.append(volume)
     if not read:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import dicom_options, option_values, view_options
+from napari_intseg.cli import shared_options
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.errors import PromptError
 
@@ -64,31 +64,31 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     """Declare the options that say what is done to an image; `batch` has them, too."""
     _add_prompts(parser.add_argument_group("prompts"))
     model = parser.add_argument_group("model")
-    view_options.add_model(model)
+    shared_options.add_model(model)
     model.add_argument(
         "--embeddings", type=Path, metavar="FOLDER",
         help="keep what the model prepares (SAM's embeddings) here, for the next time",
     )  # fmt: skip
-    view_options.add_arguments(parser.add_argument_group("image"))
-    dicom_options.add_arguments(parser.add_argument_group("DICOM"))
+    shared_options.add_viewing(parser.add_argument_group("image"))
+    shared_options.add_dicom(parser.add_argument_group("DICOM"))
 
 
 def _add_prompts(prompts: Any) -> None:
     prompts.add_argument(
-        "--click", type=option_values.click, action="append", default=[], metavar="P,R,C[:-][@N]",
+        "--click", type=shared_options.click, action="append", default=[], metavar="P,R,C[:-][@N]",
         help="a click; repeat for more, they are made in this order",
     )  # fmt: skip
     prompts.add_argument(
-        "--box", type=option_values.box, action="append", default=[], metavar="R0,C0,R1,C1[@P]",
-        help=option_values.HELP,
+        "--box", type=shared_options.box, action="append", default=[], metavar="R0,C0,R1,C1[@P]",
+        help=shared_options.BOX_HELP,
     )  # fmt: skip
     prompts.add_argument(
-        "--answer", type=option_values.ordinal, metavar="N",
+        "--answer", type=shared_options.ordinal, metavar="N",
         help="of the several masks that each object's first click may mean, take the N-th best "
         "(1: the best) and go on from it; they are asked for then",
     )  # fmt: skip
     prompts.add_argument(
-        "--auto-clicks", type=option_values.ordinal, metavar="N", nargs="?", const=4,
+        "--auto-clicks", type=shared_options.ordinal, metavar="N", nargs="?", const=4,
         help="after the clicks given, at most N more that the model's own doubts suggest "
         "(4 without a number), until it is unsure; Ctrl-C stops and keeps what is done",
     )  # fmt: skip
@@ -96,7 +96,7 @@ def _add_prompts(prompts: Any) -> None:
         "--label", type=int, metavar="N",
         help="object of clicks without @N; by default the one of --init that they lie in, else 1",
     )  # fmt: skip
-    view_options.add_init(prompts)
+    shared_options.add_init(prompts)
     prompts.add_argument(
         "--init-by", metavar="WHERE",
         help="begin with the objects that a model finds without clicks: a file, folder or name, as "
@@ -109,7 +109,7 @@ def _add_prompts(prompts: Any) -> None:
     )  # fmt: skip
     prompts.add_argument(
         "--planes",
-        type=option_values.planes,
+        type=shared_options.planes,
         metavar="A:B",
         help="propagate from plane A to B - 1 only",
     )
@@ -154,8 +154,8 @@ def segment_file(
     """
     import numpy as np
 
+    from napari_intseg.io.output_files import check_journal
     from napari_intseg.io.read import read_mask
-    from napari_intseg.io.sidecar_files import check_journal
     from napari_intseg.io.write import check_fits, check_target, write_array, write_labels
     from napari_intseg.models.registry import DEFAULT_MODEL
 
@@ -166,15 +166,15 @@ def segment_file(
         check_journal(args.output, overwrite=args.overwrite)
     if args.probability is not None:
         check_target(args.probability, *inputs, args.output, overwrite=args.overwrite)
-    volume = dicom_options.read_image(args)
+    volume = shared_options.read_image(args)
     check_fits(args.output, volume)
-    with dicom_options.told():
+    with shared_options.told():
         initial = None if args.init is None else read_mask(args.init, volume)
     called: dict[int, str] = {}
     if args.init_by is not None:
         initial, called = _found_by(args, volume)
     source = args.init or Path(str(args.init_by))
-    held = () if initial is None else view_options.check_initial(initial, source)
+    held = () if initial is None else shared_options.check_initial(initial, source)
     labels = _share_out(args, initial, held)
     model = load(
         args.model or DEFAULT_MODEL,
@@ -190,10 +190,10 @@ def segment_file(
         _prompt(session, args, label, initial)
         if args.propagate and not interrupted:
             interrupted = _propagate(session, args)
-    with dicom_options.told():
+    with shared_options.told():
         write_labels(
             args.output, session.labels, volume, overwrite=args.overwrite,
-            names=called | view_options.names(args, args.init),
+            names=called | shared_options.names(args, args.init),
             algorithm=args.model or DEFAULT_MODEL,
         )  # fmt: skip
     if not args.no_journal:
@@ -229,7 +229,7 @@ def _begin(model: "Segmenter", volume: "FileVolume", args: argparse.Namespace) -
 
     if args.method == "memory":
         with_memory(model)
-    session = view_options.begin(model, volume, args, axis=args.axis)
+    session = shared_options.begin(model, volume, args, axis=args.axis)
     if args.embeddings is not None:
         session.keep_embeddings(EmbeddingFiles(args.embeddings))
     return session
@@ -317,9 +317,9 @@ def _keep(session: "Session", initial: "Array | None", labels: Sequence[int]) ->
         return ()
     held = {
         index: [label for label in on_plane if label not in labels]
-        for index, on_plane in view_options.held_labels(session, initial).items()
+        for index, on_plane in shared_options.held_labels(session, initial).items()
     }
-    view_options.take_over(session, initial, held, finish=True)
+    shared_options.take_over(session, initial, held, finish=True)
     return tuple(sorted({label for on_plane in held.values() for label in on_plane}))
 
 
@@ -347,19 +347,19 @@ def _prompt(
 ) -> None:
     if initial is not None:
         alone = label == (args.label or 1) or len(session.objects) == 1
-        view_options.start_from(session, initial, label, alone=alone)
+        shared_options.start_from(session, initial, label, alone=alone)
 
-    def is_ours(one: option_values.BoxOption | option_values.ClickOption) -> bool:
+    def is_ours(one: shared_options.BoxOption | shared_options.ClickOption) -> bool:
         return one.label == label
 
-    results = option_values.draw(session, filter(is_ours, args.box))
+    results = shared_options.draw(session, filter(is_ours, args.box))
     for number, click in enumerate(filter(is_ours, args.click)):
         results.append(session.click(click.position, positive=click.positive))
         if number == 0 and args.answer is not None:
             _choose_answer(session, args)
     if args.auto_clicks is not None and results:
         _auto_click(session, args)
-    for note in [] if args.quiet else option_values.notes_of(results[-1:]):
+    for note in [] if args.quiet else shared_options.notes_of(results[-1:]):
         print(f"object {label}: {note}", file=sys.stderr)
 
 
@@ -424,7 +424,7 @@ def _tell(
         session.select_object(label)
         count = int((written == label).sum())
         size = _size(volume, count)
-        print(f"object {label}: {option_values.counted(session)}, {count} {size}")
+        print(f"object {label}: {shared_options.counted(session)}, {count} {size}")
     for target in (args.output, args.probability):
         if target is not None:
             print(f"wrote {target}", file=sys.stdout)

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from napari_intseg.cli.dicom_options import told
+from napari_intseg.cli.shared_options import told
 
 HELP = "list the DICOM series of a folder"
 DESCRIPTION = """List the images and volumes among DICOM files, with what is wrong with them.

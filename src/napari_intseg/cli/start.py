@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import dicom_options, option_values, view_options
+from napari_intseg.cli import shared_options
 from napari_intseg.cli.each_image import is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, FileError, PromptError
@@ -77,14 +77,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image.add_argument("--axis", type=int, default=0, metavar="N", help="planes across axis N")
     image.add_argument(
         "--planes",
-        type=option_values.planes,
+        type=shared_options.planes,
         metavar="A:B",
         help="only planes A to B - 1 of a volume",
     )
     image.add_argument("--split", help="which list or subfolder of a data set; default: val")
     image.add_argument("--limit", type=int, metavar="N", help="objects of a data set at most")
-    view_options.add_seeing(image)
-    dicom_options.add_reading(parser.add_argument_group("DICOM"))
+    shared_options.add_seeing(image)
+    shared_options.add_reading(parser.add_argument_group("DICOM"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         return run_each(args, run, of="image", name=labels_name)
     inputs = (args.image, None if args.masks is None else Path(args.masks))
     check_target(args.output, *inputs, overwrite=args.overwrite)
-    volume = dicom_options.read_image(args)
+    volume = shared_options.read_image(args)
     check_fits(args.output, volume)
     planes = planes_of(args, volume)
     if args.masks is not None:
@@ -133,7 +133,7 @@ def tell_licence(args: argparse.Namespace, traits: "StartTraits") -> None:
 
 def _check(args: argparse.Namespace) -> "StartTraits | None":
     """Refuse what a family cannot take, before anything is read; return what is known of it."""
-    from napari_intseg.models.automatic.families import find_family
+    from napari_intseg.models.automatic.hub_models import find_family
     from napari_intseg.models.automatic.start_model import StartTraits
     from napari_intseg.models.registry import find_model
 
@@ -220,8 +220,7 @@ def given_masks(args: argparse.Namespace, volume: "FileVolume") -> "tuple[Array,
     """Return the labels of `--masks` and the names of the objects."""
     import numpy as np
 
-    from napari_intseg.io.mask_folder import read_mask_folder
-    from napari_intseg.io.read import read_mask
+    from napari_intseg.io.read import read_mask, read_mask_folder
 
     place = Path(args.masks)
     if place.is_dir() and not place.name.endswith(".zarr"):
@@ -242,10 +241,10 @@ def find(
     from napari_intseg.core.volume import Plane
     from napari_intseg.inference.intensity import resolve_intensity
     from napari_intseg.inference.slice_reader import SliceReader, check_context
-    from napari_intseg.models.automatic.labels import Numbering
+    from napari_intseg.models.automatic.start_model import Numbering
 
     model, masks_by, traits = using
-    window = view_options.window_of(args, volume)
+    window = shared_options.window_of(args, volume)
     intensity = resolve_intensity(volume, window, args.channels, args.colours)
     context = int(args.neighbours)
     check_context(volume, context)
@@ -336,7 +335,7 @@ def _check_options(args: argparse.Namespace, published: str) -> None:
 
 def _targets(args: argparse.Namespace, entries: Any) -> list[Path]:
     """Return the file of each entry, after asking whether all can be written."""
-    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.io.output_files import check_apart
 
     if ending_of(args.output) in WRITABLE or args.output.is_file():
         raise FileError(

@@ -133,10 +133,10 @@ def run(args: argparse.Namespace) -> int:
     MissingExtraError
         If OpenCV is not installed.
     """
-    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.io.output_files import check_apart
     from napari_intseg.models.networks import DEFAULT_NETWORK
     from napari_intseg.models.weights.locate import cache_folder
-    from napari_intseg.models.weights.user_trained import keep_own
+    from napari_intseg.models.weights.store import keep_own
     from napari_intseg.training.sources import check_extra
 
     if args.task == "semantic":
@@ -181,16 +181,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _semantic(args: argparse.Namespace) -> int:
     """Train a network that names every pixel's class; return the status."""
-    from napari_intseg.io.output_check import check_apart
-    from napari_intseg.models.nets.semantic.table import find_network
+    from napari_intseg.io.output_files import check_apart
+    from napari_intseg.models.networks import find_semantic
     from napari_intseg.models.weights.locate import cache_folder
-    from napari_intseg.models.weights.user_trained import keep_own
+    from napari_intseg.models.weights.store import keep_own
     from napari_intseg.training.semantic import RATE, SemanticOptions, train_semantic
     from napari_intseg.training.sources import check_extra
 
     check_extra("nothing")
     network = args.network or "unet"
-    find_network(network)
+    find_semantic(network)
     start = None if args.start in (None, "nothing") else Path(args.start)
     check_apart(args.output / f"{args.name}.safetensors", start)
     options = SemanticOptions(

@@ -105,11 +105,11 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from napari_intseg.io.output_check import check_apart
+    from napari_intseg.io.output_files import check_apart
     from napari_intseg.models.networks import find_network
     from napari_intseg.models.weights.convert import converted
     from napari_intseg.models.weights.locate import cache_folder
-    from napari_intseg.models.weights.user_trained import write_weights
+    from napari_intseg.models.weights.store import write_weights
 
     network = find_network(args.network)
     settings = {**network.settings, **dict(map(_setting, args.setting))}

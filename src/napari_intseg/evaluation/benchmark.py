@@ -1,28 +1,215 @@
-"""Many objects, several models: every score, and what was kept when it was stopped."""
+"""Many objects, several models: every score, and what was kept when it was stopped.
+
+A job is one image for one model; jobs run here, in processes, or on a cluster.
+"""
 
 import logging
+import os
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
 
-from napari_intseg.core.addresses import check_address
-from napari_intseg.errors import DataError, PromptError
-from napari_intseg.evaluation.datasets import Dataset
-from napari_intseg.evaluation.jobs import (
-    EvaluationJob,
-    ModelChoice,
-    Result,
-    Results,
-    Score,
-    Skipped,
-    Stop,
-    run_here,
-    run_in_processes,
-    run_on_cluster,
-)
+import numpy as np
+
+from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.core.workers import check_address, futures_on_cluster, threads_of_children
+from napari_intseg.errors import DataError, FileError, PromptError
+from napari_intseg.evaluation.datasets import Dataset, DatasetEntry
 from napari_intseg.evaluation.robot import OPENERS
-from napari_intseg.evaluation.run import Protocol
-from napari_intseg.models.registry import find_model
+from napari_intseg.evaluation.run import (
+    Course,
+    PreparedImages,
+    Protocol,
+    seed_of,
+    segment_slice,
+    segment_volume,
+)
+from napari_intseg.evaluation.truth import ObjectRef, read_image, read_labels, truth_of
+from napari_intseg.models.registry import find_model, load_model
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model to evaluate, as `load_model` takes it."""
+
+    name: str
+    weights: Path | None = None
+    device: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationJob:
+    """One image for one model with one seed; what a worker takes."""
+
+    choice: ModelChoice
+    entry: DatasetEntry
+    protocol: Protocol
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """How one model did on one object with one seed.
+
+    Parameters
+    ----------
+    model, dataset, entry : str
+        Names.
+    ref : ObjectRef
+        Which object of the entry.
+    seed : int
+        0 for the deterministic rule.
+    size_px : int
+        Pixels, or voxels, of the object.
+    course : Course
+        Click by click.
+    """
+
+    model: str
+    dataset: str
+    entry: str
+    ref: ObjectRef
+    seed: int
+    size_px: int
+    course: Course
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An image that could not be evaluated, and why."""
+
+    model: str
+    dataset: str
+    entry: str
+    reason: str
+
+
+Result = list[Score] | Skipped
+Results = Generator[tuple[EvaluationJob, Result], None, None]
+Stop = Callable[[], bool]
+
+
+def run_job(job: EvaluationJob) -> Result:
+    """Segment the objects of one image; files that cannot be used are reported, not raised.
+
+    Raises
+    ------
+    WeightsError, MissingExtraError, DeviceError
+        If the model cannot be loaded.
+    """
+    model = _loaded(job.choice)
+    entry, shelf = job.entry, PreparedImages()
+    try:
+        labels = read_labels(entry.mask)
+        volume = read_image(entry.image, labels.shape)
+        scores = []
+        for ref in entry.objects:
+            truth = truth_of(labels, ref, entry.rules)
+            seed = seed_of(job.seed, entry.dataset, entry.name, ref.name)
+            if truth.ndim == 3:
+                course = segment_volume(
+                    model, volume, truth, job.protocol, seed=seed,
+                    live=entry.rules.volumes == "live", window=entry.rules.window,
+                )  # fmt: skip
+            else:
+                course = segment_slice(
+                    model, volume, truth, job.protocol, plane=ref.plane, seed=seed, shelf=shelf
+                )
+            size = int(np.count_nonzero(truth == 1))
+            scores.append(
+                Score(job.choice.name, entry.dataset, entry.name, ref, job.seed, size, course)
+            )
+    except (DataError, FileError) as err:
+        return _skipped(job, str(err))
+    return scores
+
+
+def _skipped(job: EvaluationJob, reason: str) -> Skipped:
+    return Skipped(job.choice.name, job.entry.dataset, job.entry.name, reason)
+
+
+@lru_cache(maxsize=1)
+def _loaded(choice: ModelChoice) -> Segmenter:
+    """Return a model, the one of the job before if it is the same."""
+    model = load_model(
+        choice.name, weights=choice.weights, device=choice.device, precision=choice.precision
+    )
+    if hasattr(model, "warm_up"):
+        model.warm_up()
+    return model
+
+
+def run_here(jobs: Sequence[EvaluationJob], stop: Stop) -> Results:
+    """Yield the jobs with their results, one after the other, until told to stop."""
+    try:
+        for job in jobs:
+            if stop():
+                break
+            yield job, run_job(job)
+    finally:
+        _loaded.cache_clear()
+
+
+def run_in_processes(jobs: Sequence[EvaluationJob], workers: int, stop: Stop) -> Results:
+    """Yield the jobs with their results as they come from several processes.
+
+    The cores are shared between the processes. When told to stop, jobs not begun are dropped and
+    those under way still yielded.
+    """
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with (
+        threads_of_children(threads),
+        ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupt) as pool,
+    ):
+        futures: dict[Future[Result], EvaluationJob] = {
+            pool.submit(run_job, job): job for job in jobs
+        }
+        try:
+            for future in as_completed(futures):
+                if stop():
+                    for other in futures:
+                        other.cancel()
+                if future.cancelled():
+                    continue
+                try:
+                    yield futures[future], future.result()
+                except BrokenProcessPool as err:
+                    yield futures[future], _skipped(futures[future], f"the process died ({err})")
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def run_on_cluster(
+    jobs: Sequence[EvaluationJob], address: str, stop: Stop, *, insecure: bool = False
+) -> Results:
+    """Yield the jobs with their results as they come from an existing dask cluster.
+
+    When told to stop, all that has not come back is dropped.
+
+    Raises
+    ------
+    RemoteError
+        If the address is not safe and that is not allowed as `insecure`; see `check_address`.
+    MissingExtraError
+        If dask's distributed is not installed.
+    DataError
+        If there is no cluster at the address.
+    """
+    for job, future in futures_on_cluster(run_job, jobs, address, stop, insecure=insecure):
+        yield job, future.result()
+
+
+def _ignore_interrupt() -> None:
+    """Leave Ctrl-C to the parent, so that what a worker has begun is finished and kept."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
 
 _logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from napari_intseg.evaluation.folders import (
     with_folders,
 )
 from napari_intseg.evaluation.label_files import LabelFile
-from napari_intseg.evaluation.palettes import VOC_NAMES
+from napari_intseg.evaluation.mask_codes import VOC_NAMES
 from napari_intseg.evaluation.published import PUBLISHED, dataset_json_names
 from napari_intseg.evaluation.truth import (
     IMAGE_SUFFIXES,

@@ -14,9 +14,14 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError, IntSegError
-from napari_intseg.evaluation.palettes import IGNORE, PALETTES
-from napari_intseg.evaluation.run_lengths import check_shape, from_pairs, read_segmentation
-from napari_intseg.io.paths import check_regular
+from napari_intseg.evaluation.mask_codes import (
+    IGNORE,
+    PALETTES,
+    check_shape,
+    from_pairs,
+    read_segmentation,
+)
+from napari_intseg.io.file_checks import check_regular
 from napari_intseg.io.pictures import opened_picture, picture_of
 from napari_intseg.io.tiff import read_series
 

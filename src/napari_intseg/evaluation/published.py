@@ -30,14 +30,9 @@ from napari_intseg.evaluation.label_files import (
     read_table,
     table_columns,
 )
-from napari_intseg.evaluation.palettes import (
-    IGNORE,
-    PALETTES,
-    as_numbers,
-    find_palette,
-)
+from napari_intseg.evaluation.mask_codes import IGNORE, PALETTES, as_numbers, find_palette
 from napari_intseg.evaluation.truth import IMAGE_SUFFIXES, VOLUME_SUFFIXES, MaskRules
-from napari_intseg.io.paths import data_file
+from napari_intseg.io.file_checks import data_file
 
 _TIFF = (".tif", ".tiff")
 _LOOKED = 20

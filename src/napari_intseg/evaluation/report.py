@@ -15,9 +15,8 @@ from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, FileError
-from napari_intseg.evaluation.benchmark import BenchmarkResult
+from napari_intseg.evaluation.benchmark import BenchmarkResult, Score
 from napari_intseg.evaluation.datasets import Dataset, DatasetEntry
-from napari_intseg.evaluation.jobs import Score
 from napari_intseg.evaluation.metrics import noc
 from napari_intseg.evaluation.run import Protocol
 from napari_intseg.evaluation.summary import (

@@ -15,7 +15,7 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.evaluation.label_files import LabelFile
 from napari_intseg.evaluation.robot import Truth
-from napari_intseg.io.paths import check_regular
+from napari_intseg.io.file_checks import check_regular
 from napari_intseg.io.pictures import has_deep_colours, opened_picture, picture_of
 from napari_intseg.io.raster import read_npy
 from napari_intseg.io.read import read_volume

@@ -13,8 +13,13 @@ from functools import partial
 from typing import Any, TypeGuard, TypeVar
 from weakref import ref
 
-from napari_intseg.core.memory_limits import NOTHING, Saving, SavingSegmenter, is_out_of_memory
-from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.core.segmenter import (
+    NOTHING,
+    Saving,
+    SavingSegmenter,
+    Segmenter,
+    is_out_of_memory,
+)
 from napari_intseg.errors import DeviceError
 
 SMALLER_PX = (768, 512, 256)

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_intseg.core.memory_limits import NOTHING
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
+    NOTHING,
     Answer,
     BatchSegmenter,
     FloatArray,

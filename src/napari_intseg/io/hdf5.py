@@ -14,11 +14,9 @@ from napari_intseg.core.affine import check_affine, from_spacing
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
-from napari_intseg.io.checks import hdf5_extra
 from napari_intseg.io.child_process import check_in_child
-from napari_intseg.io.chunks import in_pieces
-from napari_intseg.io.paths import check_count, check_regular, data_file
-from napari_intseg.io.raster import ORDER, Raster, guessed_axes, known_axes, ordered
+from napari_intseg.io.file_checks import check_count, check_regular, data_file, hdf5_extra
+from napari_intseg.io.raster import ORDER, Raster, guessed_axes, in_pieces, known_axes, ordered
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.units import mm_per_unit, unit_of
 

@@ -13,12 +13,11 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix, from_napari, from_spacing, to_napari
 from napari_intseg.core.recognition import SOFT_TISSUE_HU, is_hounsfield
 from napari_intseg.errors import FileError
-from napari_intseg.io.chunks import in_pieces
 from napari_intseg.io.dicom.header import looks_like_dicom
 from napari_intseg.io.ome_zarr import is_zarr, label_names
-from napari_intseg.io.raster import Channel, Raster, ordered
+from napari_intseg.io.output_files import METADATA, has_journal, write_beside
+from napari_intseg.io.raster import Channel, Raster, in_pieces, ordered
 from napari_intseg.io.read import read_raster
-from napari_intseg.io.sidecar_files import METADATA, has_journal, write_beside
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
 from napari_intseg.io.units import factors_mm, seconds_per_unit

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from napari_intseg.core.files import write_text
 from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.header import looks_like_dicom
-from napari_intseg.io.sidecar_files import SUFFIX
+from napari_intseg.io.output_files import SUFFIX
 from napari_intseg.io.suffixes import KINDS, READABLE, ending_of
 
 State = Literal["open", "done", "skipped"]

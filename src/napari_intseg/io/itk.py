@@ -20,8 +20,8 @@ from napari_intseg.core.affine import spacing_of
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
-from napari_intseg.io.checks import all_bytes, check_size, itk_ratio
 from napari_intseg.io.child_process import check_in_child
+from napari_intseg.io.file_checks import all_bytes, check_size, itk_ratio, named_files
 from napari_intseg.io.nifti import (
     LABELS_INTENT,
     NiftiHeader,
@@ -31,7 +31,6 @@ from napari_intseg.io.nifti import (
     put_seconds,
     put_sheared,
 )
-from napari_intseg.io.paths import named_files
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.source import (
     FileVolume,

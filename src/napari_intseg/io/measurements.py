@@ -17,7 +17,7 @@ from napari_intseg.core.files import write_text
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
-from napari_intseg.io.output_check import check_apart, files_of
+from napari_intseg.io.output_files import check_apart, files_of
 from napari_intseg.io.source import FileVolume
 
 # rows of distances that are held at once: the hull of a large object has thousands of corners

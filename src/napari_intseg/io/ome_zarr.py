@@ -15,10 +15,17 @@ from napari_intseg.core.files import write_text
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
-from napari_intseg.io.checks import lazy_extra
-from napari_intseg.io.chunks import OnDisk, in_pieces
-from napari_intseg.io.paths import data_file
-from napari_intseg.io.raster import ORDER, Channel, Raster, guessed_axes, known_axes, ordered
+from napari_intseg.io.file_checks import data_file, lazy_extra
+from napari_intseg.io.raster import (
+    ORDER,
+    Channel,
+    OnDisk,
+    Raster,
+    guessed_axes,
+    in_pieces,
+    known_axes,
+    ordered,
+)
 from napari_intseg.io.source import FileVolume, Source, ZarrScale
 from napari_intseg.io.units import factors_mm, mm_per_unit, seconds_per_unit
 from napari_intseg.io.zarr_store import MOST_LEVELS, wrong

@@ -10,9 +10,8 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
-from napari_intseg.io.checks import DEFLATE_RATIO, check_size
 from napari_intseg.io.dicom.pixels import jpeg_shape
-from napari_intseg.io.paths import check_regular
+from napari_intseg.io.file_checks import DEFLATE_RATIO, check_regular, check_size
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.source import Source
 

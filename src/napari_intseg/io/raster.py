@@ -1,4 +1,7 @@
-"""All that a file holds: every time point, channel and level, with the meaning of each axis."""
+"""All that a file holds: every time point, channel and level, with the meaning of each axis.
+
+Arrays on disk are read piece by piece, when they are indexed.
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +12,157 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix
-from napari_intseg.core.lazy import Lazy
 from napari_intseg.core.segmenter import Array
-from napari_intseg.errors import DataError, FileError
-from napari_intseg.io.checks import check_size, check_time
+from napari_intseg.errors import DataError, FileError, IntSegError
+from napari_intseg.io.file_checks import check_size, check_time, lazy_extra
 from napari_intseg.io.source import FileVolume, Source
+
+
+class Lazy:
+    """An array seen with some axes fixed, moved, or several arrays stacked; read when indexed.
+
+    Parameters
+    ----------
+    parts : sequence of array-like
+        numpy, dask, zarr or alike, all of one shape.
+    fixed : dict of int to int
+        Position along axes that are not seen.
+    channel : int or None
+        The axis that is seen last; with several parts they are the last axis instead.
+    """
+
+    def __init__(
+        self, parts: Sequence[Any], fixed: dict[int, int] | None = None, channel: int | None = None
+    ) -> None:
+        self._parts = tuple(parts)
+        self._fixed = dict(fixed or {})
+        self._channel = channel
+        whole = tuple(int(n) for n in parts[0].shape)
+        self._seen = [a for a in range(len(whole)) if a not in self._fixed and a != channel]
+        last = (len(parts),) if len(parts) > 1 else () if channel is None else (whole[channel],)
+        self.shape = (*(whole[a] for a in self._seen), *last)
+        self.ndim = len(self.shape)
+        self.dtype = np.result_type(*(p.dtype for p in parts))
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """Steps at which the parts have a coarser level to read from; 1 first."""
+        return tuple(getattr(self._parts[0], "factors", (1,)))
+
+    def __getitem__(self, index: int | slice | tuple[int | slice, ...]) -> Array:
+        """Read with basic indices; axes left out are read whole."""
+        given = list(index) if isinstance(index, tuple) else [index]
+        given += [slice(None)] * (self.ndim - len(given))
+        outer: list[int | slice] = [slice(None)] * (len(self._seen) + len(self._fixed))
+        if self._channel is not None:
+            outer.append(slice(None))
+            outer[self._channel] = given[-1]
+        for axis, position in self._fixed.items():
+            outer[axis] = position
+        for axis, at in zip(self._seen, given, strict=False):
+            outer[axis] = at
+        if len(self._parts) > 1:
+            chosen = np.arange(len(self._parts))[given[-1]]
+            read = [np.asarray(self._parts[i][tuple(outer)]) for i in np.atleast_1d(chosen)]
+            return read[0] if np.ndim(chosen) == 0 else np.stack(read, axis=-1)
+        out = np.asarray(self._parts[0][tuple(outer)])
+        if self._channel is None or not isinstance(outer[self._channel], slice):
+            return out
+        before = sum(isinstance(outer[a], slice) for a in range(self._channel))
+        return np.moveaxis(out, before, -1)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Read all of it; called by numpy."""
+        whole = self[()]
+        return whole if dtype is None else whole.astype(dtype, copy=bool(copy))
+
+
+# dask makes a task of each
+_MOST_ALONG_AXIS = 1 << 20
+_MOST_PIECES = 1 << 17
+"""Of a dask array: its graph has an entry for each, and 10 million of them take a minute."""
+
+
+class OnDisk:
+    """An array whose damaged pieces are told in one clear error, whenever they are read.
+
+    Parameters
+    ----------
+    array : zarr array or HDF5 dataset
+    path : Path
+        Where it is stored, for the message.
+    """
+
+    def __init__(self, array: Any, path: Path) -> None:
+        self._array, self._path = array, path
+        self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
+        self.ndim = len(self.shape)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.chunks = array.chunks
+
+    def __getitem__(self, index: Any) -> Array:
+        """Read with basic indices.
+
+        Raises
+        ------
+        FileError
+            If a piece that is needed is damaged.
+        """
+        try:
+            return np.asarray(self._array[index])
+        except (IndexError, IntSegError):
+            raise
+        except Exception as err:
+            # each codec has its own errors; all mean the same to a person
+            reason = " ".join(str(err).split())[-300:] or type(err).__name__
+            raise FileError(
+                f"file cannot be read: expected pixels, got a damaged piece in {str(self._path)!r} "
+                f"({reason}). Check that it is complete."
+            ) from err
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Read all of it; called by numpy."""
+        whole = self[()]
+        return whole if dtype is None else whole.astype(dtype, copy=bool(copy))
+
+
+def in_pieces(array: Any, path: Path) -> Any:
+    """Return a zarr array or HDF5 dataset as a dask array of the same pieces.
+
+    Raises
+    ------
+    FileError
+        If there are more pieces along an axis than any real image has: a size that lies.
+    MissingExtraError
+        If dask is not installed.
+    """
+    da = lazy_extra("dask.array")
+    chunks = array.chunks
+    if chunks is None:
+        return da.from_array(OnDisk(array, path))
+    counts = [n / max(1, size) for n, size in zip(array.shape, chunks, strict=True)]
+    if max(counts) > _MOST_ALONG_AXIS:
+        raise FileError(
+            f"file cannot be read: expected an image, got shape {tuple(array.shape)} in pieces of "
+            f"{tuple(chunks)} in {str(path)!r}. Check its metadata."
+        )
+    return da.from_array(OnDisk(array, path), chunks=_joined(array.shape, chunks))
+
+
+def _joined(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:
+    """Return pieces of several pieces each, columns and rows first, where there are too many."""
+    sizes = [max(1, int(size)) for size in chunks]
+
+    def counts() -> list[int]:
+        return [-(-int(n) // size) for n, size in zip(shape, sizes, strict=True)]
+
+    while math.prod(counts()) > _MOST_PIECES:
+        divided = [axis for axis, count in enumerate(counts()) if count > 1]
+        # rows and columns together: whoever looks at a plane needs all of them
+        for axis in [a for a in divided if a >= len(sizes) - 2] or divided[-1:]:
+            sizes[axis] *= 2
+    return tuple(sizes)
+
 
 ORDER = "tczyxs"
 """Time, channel, plane, row, column, colour: the order in which axes are brought."""

@@ -15,7 +15,7 @@ from napari_intseg.core.affine import FloatMatrix, index_reversed
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
-from napari_intseg.io.dicom.origin import DicomOrigin
+from napari_intseg.io.dicom.header import DicomOrigin
 
 # length of the header, which stands in its first four bytes
 _NIFTI1_BYTES = 348

@@ -20,12 +20,16 @@ from napari_intseg.core.affine import from_spacing, spacing_of
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError, MissingExtraError
-from napari_intseg.io.checks import DEFLATE_RATIO, check_size, lazy_extra
 from napari_intseg.io.child_process import check_in_child
-from napari_intseg.io.chunks import in_pieces
+from napari_intseg.io.file_checks import (
+    DEFLATE_RATIO,
+    check_count,
+    check_size,
+    data_file,
+    lazy_extra,
+)
 from napari_intseg.io.geo_tiff import geo_tags
-from napari_intseg.io.paths import check_count, data_file
-from napari_intseg.io.raster import Channel, Raster, known_axes, ordered
+from napari_intseg.io.raster import Channel, Raster, in_pieces, known_axes, ordered
 from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
 from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit

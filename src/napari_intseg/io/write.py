@@ -21,8 +21,7 @@ from napari_intseg.io.dicom.seg import PRODUCT, write_dicom_seg
 from napari_intseg.io.hdf5 import write_hdf5
 from napari_intseg.io.itk import write_itk
 from napari_intseg.io.ome_zarr import check_zarr, enlist, image_of, write_ome_zarr
-from napari_intseg.io.output_check import check_apart, files_of
-from napari_intseg.io.sidecar_files import SUFFIX
+from napari_intseg.io.output_files import SUFFIX, check_apart, files_of
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
 

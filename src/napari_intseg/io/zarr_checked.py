@@ -6,7 +6,7 @@ from typing import Any
 from zarr.storage import LocalStore
 
 from napari_intseg.errors import FileError
-from napari_intseg.io.paths import data_file
+from napari_intseg.io.file_checks import data_file
 from napari_intseg.io.zarr_store import (
     METADATA,
     MOST_METADATA_BYTES,

@@ -27,9 +27,9 @@ from torch.func import functional_call
 
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.errors import DeviceError
-from napari_intseg.models.brs.objective import click_windows
+from napari_intseg.models.brs.optimisation import click_windows
 from napari_intseg.models.device import Precision, convolutions, memory_guard
-from napari_intseg.models.memory_saving import MadeOf
+from napari_intseg.models.net_model import MadeOf
 from napari_intseg.models.ritm import build_exact
 
 

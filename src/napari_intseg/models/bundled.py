@@ -23,12 +23,12 @@ from napari_intseg.models.device import (
     memory_guard,
     upload,
 )
-from napari_intseg.models.memory_saving import NetModel, OnDevice
+from napari_intseg.models.net_model import NetModel, OnDevice
+from napari_intseg.models.nets.click_net import WholeNet
 from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
-from napari_intseg.models.nets.whole_net import WholeNet
 from napari_intseg.models.networks import NETWORKS, Network, network_of
 from napari_intseg.models.weights.locate import load_checkpoint, load_strict
-from napari_intseg.models.weights.user_trained import read_metadata
+from napari_intseg.models.weights.store import read_metadata
 
 TARGET_PX = 384
 """Longer side of a view; the best of those measured (docs/results.md)."""

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_intseg.core.memory_limits import is_out_of_memory
-from napari_intseg.core.segmenter import LOGIT_LIMIT, Array, FloatArray
+from napari_intseg.core.segmenter import LOGIT_LIMIT, Array, FloatArray, is_out_of_memory
 from napari_intseg.errors import DeviceError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]

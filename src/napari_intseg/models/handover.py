@@ -30,7 +30,7 @@ from napari_intseg.core.segmenter import (
     mask_to_logits,
 )
 from napari_intseg.errors import PromptError
-from napari_intseg.models.memory_saving import MadeOf
+from napari_intseg.models.net_model import MadeOf
 from napari_intseg.models.registry import DEFAULT_PAIR, THEN, load_model
 
 LONGER_SIDE_PX = 1024

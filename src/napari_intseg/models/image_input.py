@@ -1,12 +1,25 @@
-"""A model's bare logits on one image, to compare an implementation with another."""
+"""Images as networks take them: resized by OpenCV, cropped beyond their rim, with drawn guidance.
 
+Positions are ``(row, col)`` in pixels; boxes ``(row0, col0, row1, col1)``, both ends inside.
+"""
+
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Array, FloatArray, Query, Segmenter, logit
+from napari_intseg.core.segmenter import (
+    LOGIT_LIMIT,
+    Answer,
+    Array,
+    FloatArray,
+    Prepared,
+    Query,
+    Segmenter,
+    logit,
+)
 from napari_intseg.errors import MissingExtraError, PromptError
 
 
@@ -55,6 +68,19 @@ def _clicks(rows: Array) -> tuple[Click, ...]:
     return tuple(Click(float(row[0]), float(row[1]), positive) for _, positive, row in given)
 
 
+def prepared_values(image: FloatArray) -> Prepared:
+    """Return an image prepared for models without a network: its values, in one channel if grey.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W, 3)
+        In [0, 1]; the payload is a copy, (H, W, 1) where all three channels are alike.
+    """
+    grey = bool((image[..., :1] == image[..., 1:]).all())
+    kept = np.array(image[..., :1] if grey else image, np.float32)
+    return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes)
+
+
 def load_opencv() -> ModuleType:
     """Return the module `cv2`.
 
@@ -97,3 +123,70 @@ def resize(
     return np.asarray(
         cv2.resize(np.ascontiguousarray(image), shape[::-1], interpolation=flags[how])
     )
+
+
+Extent = tuple[int, int, int, int]
+"""``(row0, col0, row1, col1)``, both ends inside; it may leave the image."""
+
+SIGMA_PX = 10.0
+"""Full width at half maximum of a drawn point, in pixels of the network's input."""
+
+
+def cut(image: Array, extent: Extent) -> Array:
+    """Return a crop, zero where it leaves the image.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W) or (H, W, C)
+    extent : (int, int, int, int)
+        See `Extent`.
+    """
+    row0, col0, row1, col1 = extent
+    out = np.zeros((row1 - row0 + 1, col1 - col0 + 1, *image.shape[2:]), image.dtype)
+    inside = image[max(row0, 0) : row1 + 1, max(col0, 0) : col1 + 1]
+    top, left = max(-row0, 0), max(-col0, 0)
+    out[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    return out
+
+
+def paste(crop: FloatArray, extent: Extent, shape: tuple[int, int]) -> FloatArray:
+    """Return an image of zeros with the crop at its place; what lies outside is dropped."""
+    row0, col0, row1, col1 = extent
+    out = np.zeros(shape, np.float32)
+    r0, c0, r1, c1 = max(row0, 0), max(col0, 0), min(row1, shape[0] - 1), min(col1, shape[1] - 1)
+    if r0 <= r1 and c0 <= c1:
+        out[r0 : r1 + 1, c0 : c1 + 1] = crop[r0 - row0 : r1 - row0 + 1, c0 - col0 : c1 - col0 + 1]
+    return out
+
+
+def bumps(points: Sequence[tuple[float, float]], shape: tuple[int, int]) -> FloatArray:
+    """Return the maximum over Gaussians at the points, 1 at each.
+
+    Parameters
+    ----------
+    points : sequence of (row, col)
+        At least one; they may lie outside.
+    shape : (int, int)
+        Height and width.
+    """
+    rows, cols = np.ogrid[: shape[0], : shape[1]]
+    nearest = np.full(shape, np.inf)
+    for row, col in points:
+        nearest = np.minimum(nearest, (rows - row) ** 2 + (cols - col) ** 2)
+    return np.asarray(np.exp(-4 * np.log(2) * nearest / SIGMA_PX**2), np.float32)
+
+
+def to_bytes_range(maps: FloatArray) -> FloatArray:
+    """Return maps stretched jointly to 0..255."""
+    low, high = float(maps.min()), float(maps.max())
+    return np.asarray(255 * (maps - low) / max(high - low, 1e-10), np.float32)
+
+
+def empty_answer(shape: tuple[int, int], why: str) -> Answer:
+    """Return the answer to prompts that are not complete yet: no object, and what is missing."""
+    return Answer(np.full(shape, -LOGIT_LIMIT, np.float32), info={"waiting_for": why})
+
+
+def answer_of(prob: FloatArray) -> Answer:
+    """Return a probability (cut to [0, 1]) as an answer."""
+    return Answer(logit(np.clip(prob, 0, 1)))

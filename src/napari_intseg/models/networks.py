@@ -67,31 +67,31 @@ NETWORKS: Mapping[str, Network] = MappingProxyType({
             "arXiv:2102.06583, arXiv:2404.00741",
         ),
         _from_paper(
-            "dios-fcn8s", "Deep interactive object selection, FCN-8s", "dios_net:DiosNet",
+            "dios-fcn8s", "Deep interactive object selection, FCN-8s", "vgg_nets:DiosNet",
             "arXiv:1603.04042", stride=8, width=16, hidden=256,
         ),
         _from_paper(
-            "dios-fcn16s", "Deep interactive object selection, FCN-16s", "dios_net:DiosNet",
+            "dios-fcn16s", "Deep interactive object selection, FCN-16s", "vgg_nets:DiosNet",
             "arXiv:1603.04042", stride=16, width=16, hidden=256,
         ),
         _from_paper(
-            "ris-net", "RIS-Net, regions between clicks", "ris_net:RisNet",
+            "ris-net", "RIS-Net, regions between clicks", "vgg_nets:RisNet",
             "Liew et al., ICCV 2017", width=16,
         ),
         _from_paper(
-            "itis", "ITIS, DeepLabV3+ with distances to the mask", "itis_net:ItisNet",
+            "itis", "ITIS, DeepLabV3+ with distances to the mask", "resnet_nets:ItisNet",
             "arXiv:1805.04398", backbone="resnet34", width=64,
         ),
         _from_paper(
-            "fctsfn", "FCTSFN, two streams fused late", "fctsfn_net:FctsfnNet",
+            "fctsfn", "FCTSFN, two streams fused late", "vgg_nets:FctsfnNet",
             "arXiv:1807.02480", width=16,
         ),
         _from_paper(
-            "delse", "DELSE, level set evolution", "delse_net:DelseNet",
+            "delse", "DELSE, level set evolution", "resnet_nets:DelseNet",
             "Wang et al., CVPR 2019", backbone="resnet34", width=64,
         ),
         _from_paper(
-            "disir", "DISIR, annotations as channels of LinkNet", "disir_net:DisirNet",
+            "disir", "DISIR, annotations as channels of LinkNet", "resnet_nets:DisirNet",
             "arXiv:2003.14200", width=32,
         ),
         Network(
@@ -122,3 +122,102 @@ def find_network(name: str) -> Network:
 def network_of(architecture: str | None) -> Network | None:
     """Return the network that a weights file names; None if it is none of ours."""
     return next((n for n in NETWORKS.values() if n.architecture == architecture), None)
+
+
+MOST_CLASSES = 1024
+"""ImageNet-S has 919, the largest published set of classes for pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticSpec:
+    """A network that names the class of every pixel, by where it is built.
+
+    Parameters
+    ----------
+    title : str
+    builder : str
+        ``module:class`` in `models/nets`; called with the number of classes and the width.
+    paper : str
+    options : mapping
+        Further arguments of the class.
+    """
+
+    title: str
+    builder: str
+    paper: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+SEMANTIC_NETWORKS: dict[str, SemanticSpec] = {
+    "unet": SemanticSpec("U-Net", "semantic_decoders:UNet", "arXiv:1505.04597"),
+    "unet++": SemanticSpec("UNet++", "semantic_decoders:UNetPlusPlus", "arXiv:1807.10165"),
+    "unext": SemanticSpec("UNeXt", "semantic_decoders:UNeXt", "arXiv:2203.04967"),
+    "fcn": SemanticSpec("FCN-8s", "semantic_decoders:FCN", "arXiv:1411.4038"),
+    "fcn-32s": SemanticSpec("FCN-32s", "semantic_decoders:FCN", "arXiv:1411.4038", {"finest": 32}),
+    "segnet": SemanticSpec("SegNet", "semantic_decoders:SegNet", "arXiv:1511.00561"),
+    "parsenet": SemanticSpec("ParseNet", "semantic_decoders:ParseNet", "arXiv:1506.04579"),
+    "deeplab-v1": SemanticSpec("DeepLab v1", "semantic_decoders:DeepLabV1", "arXiv:1412.7062"),
+    "deeplab-v2": SemanticSpec("DeepLab v2", "semantic_context:DeepLabV2", "arXiv:1606.00915"),
+    "deeplab-v3": SemanticSpec("DeepLab v3", "semantic_context:DeepLabV3", "arXiv:1706.05587"),
+    "deeplab-v3+": SemanticSpec(
+        "DeepLab v3+", "semantic_context:DeepLabV3Plus", "arXiv:1802.02611"
+    ),
+    "pspnet": SemanticSpec("PSPNet", "semantic_context:PSPNet", "arXiv:1612.01105"),
+    "fastfcn": SemanticSpec("FastFCN", "semantic_context:FastFCN", "arXiv:1903.11816"),
+    "enet": SemanticSpec("ENet", "semantic_decoders:ENet", "arXiv:1606.02147"),
+    "refinenet": SemanticSpec("RefineNet", "semantic_context:RefineNet", "arXiv:1611.06612"),
+    "icnet": SemanticSpec("ICNet", "semantic_context:ICNet", "arXiv:1704.08545"),
+    "hrnet": SemanticSpec("HRNet", "semantic_context:HRNetSemantic", "arXiv:1908.07919"),
+    "hrnet-ocr": SemanticSpec(
+        "HRNet with OCR", "semantic_context:HRNetSemantic", "arXiv:1909.11065", {"context": True}
+    ),
+    "bisenet": SemanticSpec("BiSeNet", "semantic_context:BiSeNet", "arXiv:1808.00897"),
+    "pan": SemanticSpec("PAN", "semantic_context:PAN", "arXiv:1805.10180"),
+    "dfn": SemanticSpec("DFN", "semantic_context:DFN", "arXiv:1804.09337"),
+}
+"""By name. Adding one is a class and one line."""
+
+
+def find_semantic(name: str) -> SemanticSpec:
+    """Return a network by name.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is none.
+    """
+    if name not in SEMANTIC_NETWORKS:
+        raise UnknownModelError(
+            f"network is unknown: expected one of {', '.join(SEMANTIC_NETWORKS)}, got {name!r}. "
+            "Choose one of them."
+        )
+    return SEMANTIC_NETWORKS[name]
+
+
+def build_semantic(name: str, classes: int, width: float = 1.0) -> Any:
+    """Return an untrained network.
+
+    Parameters
+    ----------
+    name : str
+        One of `SEMANTIC_NETWORKS`.
+    classes : int
+        Background included.
+    width : float, default 1.0
+        Share of the published channels, above 0 to 1.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is none of that name.
+    ValueError
+        If a number is out of range.
+    """
+    spec = find_semantic(name)
+    if not 2 <= classes <= MOST_CLASSES or not 0 < width <= 1:
+        raise ValueError(
+            f"network cannot be built: expected 2 to {MOST_CLASSES} classes and a width up to 1, "
+            f"got {classes!r} and {width!r}. Choose others."
+        )
+    module, made = spec.builder.split(":")
+    return getattr(import_module(f"{_NETS}.{module}"), made)(classes, width, **spec.options)

@@ -15,19 +15,23 @@ from napari_intseg.errors import MissingExtraError, UnknownModelError
 from napari_intseg.models.model_table import (
     BUNDLED_BUILDER,
     BUNDLED_PAPER,
+    CLICKS_BOX,
+    CLICKS_MASK,
     DEFAULT_PAIR,
     MODELS,
     THEN,
+    ModelSpec,
+    remember,
+    sum_of,
 )
-from napari_intseg.models.spec import CLICKS_BOX, CLICKS_MASK, ModelSpec, remember, sum_of
 from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry
 from napari_intseg.models.weights.store import (
     bundled_folder,
     check_unchanged,
+    find_own,
     locate,
     search_folders,
 )
-from napari_intseg.models.weights.user_trained import find_own
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -181,7 +185,7 @@ def load_model(
         A checkpoint file; without it the file is looked for in the weights folders.
     device : str, default "auto"
         "auto" takes CUDA, then MPS, then CPU. An address such as ``tls://host:8786``: on a worker
-        of the dask cluster there; see `napari_intseg.remote.segmenter.load_remote`, whose options
+        of the dask cluster there; see `load_remote` in `remote/remote_segmenter.py`, whose options
         are taken, too. `weights` is a path on the worker's machine then.
     precision : {"auto", "float32", "bfloat16", "float16"}
         "auto" is half precision on CUDA, for the bundled network also bfloat16 on processors that
@@ -204,7 +208,7 @@ def load_model(
     """
     if "://" in device:
         # by name, as the builders of models: this room knows of none above it
-        remote = import_module("napari_intseg.remote.segmenter")
+        remote = import_module("napari_intseg.remote.remote_segmenter")
         return remote.load_remote(  # type: ignore[no-any-return]
             name, device, weights=weights, precision=precision, **options
         )

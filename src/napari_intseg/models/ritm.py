@@ -27,9 +27,9 @@ from napari_intseg.models.device import (
     memory_guard,
     upload,
 )
-from napari_intseg.models.fold import quicken
-from napari_intseg.models.memory_saving import NetModel, OnDevice, cast_layers
-from napari_intseg.models.nets.click_maps import MapKind, PrevKind
+from napari_intseg.models.model_table import CLICKS_MASK
+from napari_intseg.models.net_model import NetModel, OnDevice, cast_layers, quicken
+from napari_intseg.models.nets.click_maps import NO_TAPS, MapKind, PrevKind, Taps
 from napari_intseg.models.nets.click_net import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -41,8 +41,6 @@ from napari_intseg.models.nets.click_net import (
 )
 from napari_intseg.models.nets.resnet import BACKBONES
 from napari_intseg.models.nets.simple_click import SimpleClickNet
-from napari_intseg.models.nets.taps import NO_TAPS, Taps
-from napari_intseg.models.spec import CLICKS_MASK
 
 _NORMS = (
     "torch.nn.modules.batchnorm.BatchNorm2d",

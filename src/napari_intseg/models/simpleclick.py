@@ -13,9 +13,9 @@ from napari_intseg.core.segmenter import Traits, ZoomIn
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
+from napari_intseg.models.model_table import CLICKS_MASK
 from napari_intseg.models.nets.simple_click import SimpleClickNet, SimpleClickSizes
 from napari_intseg.models.ritm import Ritm
-from napari_intseg.models.spec import CLICKS_MASK
 
 STAND_INS = (
     "isegm.model.modeling.transformer_helper.cross_entropy_loss.CrossEntropyLoss",

@@ -1,19 +1,180 @@
-"""Networks that say where the vertices of an outline belong once one of them was moved."""
+"""Networks that say where the vertices of an outline belong once one of them was moved.
+
+Curve-GCN [1]_ moves all vertices at once; Polygon-RNN++ [2]_ says vertex after vertex.
+
+References
+----------
+.. [1] Ling, H. et al. "Fast interactive object annotation with Curve-GCN", CVPR 2019,
+       arXiv:1903.06874.
+.. [2] Acuna, D. et al. "Efficient interactive annotation of segmentation datasets with
+       Polygon-RNN++", CVPR 2018, arXiv:1803.09693.
+"""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from napari_intseg.core.segmenter import FloatArray
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint
-from napari_intseg.models.nets.curve_gcn import CurveGcn
-from napari_intseg.models.nets.polygon_rnn import GRID, PolygonRnn
+from napari_intseg.models.nets.click_net import normed
 from napari_intseg.models.weights.locate import load_strict
-from napari_intseg.models.weights.user_trained import read_metadata
+from napari_intseg.models.weights.store import read_metadata
+
+
+class RingConv(nn.Module):
+    """A graph convolution on a ring, with its input added."""
+
+    def __init__(self, width: int, neighbours: int = 4) -> None:
+        super().__init__()
+        steps = range(1, neighbours // 2 + 1)
+        self.steps = [step for n in steps for step in (n, -n)]
+        self.own = nn.Linear(width, width)
+        self.others = nn.Linear(width, width)
+        self.again = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features of vertices, shape (B, N, C) as given."""
+        mean = torch.stack([x.roll(step, 1) for step in self.steps]).mean(0)
+        return torch.relu(x + self.again(torch.relu(self.own(x) + self.others(mean))))
+
+
+class CurveGcn(nn.Module):
+    """Features at the vertices, their places and the correction pass a graph network.
+
+    Published with a ResNet-50 and 40 vertices; the encoder here is small.
+
+    Parameters
+    ----------
+    width : int, default 64
+        Channels of encoder and graph.
+    rounds : int, default 2
+        How often the curve is moved.
+    """
+
+    def __init__(self, width: int = 64, rounds: int = 2) -> None:
+        super().__init__()
+        self.settings = {"width": width, "rounds": rounds}
+        self.encoder = nn.Sequential(
+            normed(3, width // 2), nn.MaxPool2d(2), normed(width // 2, width), nn.MaxPool2d(2),
+            normed(width, width), *(normed(width, width, dilation=d) for d in (2, 4)),
+        )  # fmt: skip
+        # features, place, correction, whether it is the corrected vertex
+        self.enter = nn.Linear(width + 2 + 2 + 1, width)
+        self.graph = nn.Sequential(*(RingConv(width) for _ in range(4)))
+        self.leave = nn.Linear(width, 2)
+        nn.init.zeros_(self.leave.weight)  # at first the curve stays
+        nn.init.zeros_(self.leave.bias)
+        self.rounds = rounds
+
+    def forward(self, image: Tensor, ring: Tensor, shift: Tensor) -> Tensor:
+        """Return where the vertices belong, (B, N, 2).
+
+        Parameters
+        ----------
+        image : Tensor, shape (B, 3, H, W)
+            RGB in [0, 1], cropped round the curve.
+        ring : Tensor, shape (B, N, 2)
+            Rows and columns in [0, 1] of the crop, the corrected vertex where it was put.
+        shift : Tensor, shape (B, N, 2)
+            How far each was moved by a person; zero but for the corrected one.
+        """
+        features = self.encoder(image)
+        given = (shift.abs().sum(-1, keepdim=True) > 0).to(ring)
+        for _ in range(self.rounds):
+            at = (ring.flip(-1) * 2 - 1)[:, None]  # as grid_sample has it: columns first
+            read = F.grid_sample(features, at.to(features), align_corners=False)[:, :, 0]
+            entered = self.enter(torch.cat((read.transpose(1, 2), ring, shift, given), -1))
+            ring = ring + self.leave(self.graph(entered)) * (1 - given)
+        return ring
+
+
+GRID = 28
+"""Cells of the grid that vertices lie on, to a side, as in the paper."""
+
+
+class ConvLstm(nn.Module):
+    """A convolutional LSTM cell."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.gates = nn.Conv2d(inputs + width, 4 * width, 3, padding=1)
+        self.width = width
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+        """Return the new state, hidden and cell, both (B, width, GRID, GRID)."""
+        if state is None:
+            zero = x.new_zeros(len(x), self.width, *x.shape[-2:])
+            state = zero, zero
+        into, keep, out, new = self.gates(torch.cat((x, state[0]), 1)).chunk(4, 1)
+        cell = torch.sigmoid(keep) * state[1] + torch.sigmoid(into) * torch.tanh(new)
+        return torch.sigmoid(out) * torch.tanh(cell), cell
+
+
+class PolygonRnn(nn.Module):
+    """Encoder, two LSTM layers, and a score of each cell and of the end.
+
+    Parameters
+    ----------
+    width : int, default 64
+        Channels of the encoder; published with a ResNet-50.
+    hidden : int, default 16
+        Channels of the LSTM; published with 64 and 16.
+    """
+
+    def __init__(self, width: int = 64, hidden: int = 16) -> None:
+        super().__init__()
+        self.settings = {"width": width, "hidden": hidden}
+        self.encoder = nn.Sequential(
+            normed(3, width // 2), nn.MaxPool2d(2), normed(width // 2, width), nn.MaxPool2d(2),
+            normed(width, width), nn.MaxPool2d(2), normed(width, width),
+        )  # fmt: skip
+        # the two vertices before, and the first one
+        self.first, self.second = ConvLstm(width + 3, hidden), ConvLstm(hidden, hidden)
+        self.score = nn.Linear(hidden * GRID * GRID, GRID * GRID + 1)
+
+    def features(self, image: Tensor) -> Tensor:
+        """Return features (B, width, GRID, GRID) of a crop (B, 3, H, W)."""
+        return F.adaptive_avg_pool2d(self.encoder(image), GRID)
+
+    def scores(self, features: Tensor, cells: Tensor) -> Tensor:
+        """Return scores of what follows each vertex, (B, N, GRID² + 1); the last ends the polygon.
+
+        Parameters
+        ----------
+        features : Tensor, shape (B, width, GRID, GRID)
+        cells : Tensor of int64, shape (B, N)
+            Vertices in order, as ``row * GRID + col``.
+        """
+        maps = F.one_hot(cells, GRID * GRID).view(*cells.shape, GRID, GRID).to(features)
+        one: tuple[Tensor, Tensor] | None = None
+        two: tuple[Tensor, Tensor] | None = None
+        out = []
+        for i in range(cells.shape[1]):
+            given = torch.stack((maps[:, i], maps[:, max(0, i - 1)], maps[:, 0]), 1)
+            one = self.first(torch.cat((features, given), 1), one)
+            two = self.second(one[0], two)
+            out.append(self.score(two[0].flatten(1)))
+        return torch.stack(out, 1)
+
+    @torch.no_grad()
+    def continued(self, image: Tensor, cells: Tensor, *, most: int = 70) -> Tensor:
+        """Return the vertices that follow those given, (n,) of cells; one image at a time.
+
+        The polygon ends where the network says so, or after `most` vertices, as in the paper.
+        """
+        features, known = self.features(image), cells[None]
+        while known.shape[1] < most:
+            chosen = int(self.scores(features, known)[0, -1].argmax())
+            if chosen == GRID * GRID:
+                break
+            known = torch.cat((known, known.new_tensor([[chosen]])), 1)
+        return known[0, len(cells) :]
+
 
 KINDS: dict[str, type[CurveGcn] | type[PolygonRnn]] = {
     "curve-gcn-1": CurveGcn,

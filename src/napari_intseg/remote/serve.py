@@ -3,13 +3,9 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from napari_intseg.core.addresses import check_address
+from napari_intseg.core.workers import check_address, import_distributed
 from napari_intseg.errors import RemoteError
-from napari_intseg.remote.segmenter import (
-    Certificates,
-    import_distributed,
-    security_of,
-)
+from napari_intseg.remote.remote_segmenter import Certificates, security_of
 
 PORT = 8786
 """That of dask's own schedulers."""
@@ -58,7 +54,7 @@ def served(
     scheme = "tcp" if certificates is None else "tls"
     written = f"[{host}]" if ":" in host else host
     check_address(f"{scheme}://{written}:{port}", insecure=insecure)
-    distributed = import_distributed()
+    distributed = import_distributed("a remote model")
     try:
         cluster = distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True,

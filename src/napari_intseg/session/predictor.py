@@ -23,11 +23,12 @@ from napari_intseg.propagation.stretch_walker import start_of
 from napari_intseg.session.document import Change, Document
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
 from napari_intseg.session.journal.recorder import Recorder
-from napari_intseg.session.masks.packed import Packed, pack
 from napari_intseg.session.masks.plane_state import (
+    Packed,
     PlaneKey,
     PlaneState,
     Shown,
+    pack,
     question,
     with_initial,
     with_prompts,

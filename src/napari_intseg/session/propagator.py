@@ -17,8 +17,7 @@ from napari_intseg.session.document import Change, Document
 from napari_intseg.session.embeddings import WalkCache
 from napari_intseg.session.journal.recorder import Recorder
 from napari_intseg.session.masks.canvas import Painted
-from napari_intseg.session.masks.packed import pack
-from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, WalkKey
+from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, WalkKey, pack
 from napari_intseg.session.predictor import Predictor
 from napari_intseg.session.question import Setup
 from napari_intseg.session.validate_prompts import len_along

@@ -17,13 +17,12 @@ from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings
 from napari_intseg.session.alternatives import Alternative, Alternatives
-from napari_intseg.session.cleanup import CleanUp
 from napari_intseg.session.click_chain import MOST, ChainRequest, ClickChain, Suggestion, suggest
 from napari_intseg.session.click_chain import TITLE as TITLE_SUGGESTED
-from napari_intseg.session.detail import OutlineDetail
 from napari_intseg.session.document import OBJECT, SETUP, Change, Document
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
 from napari_intseg.session.journal.recorder import Recorder, recorded
+from napari_intseg.session.mask_edits import CleanUp, OutlineDetail
 from napari_intseg.session.masks.canvas import Labels
 from napari_intseg.session.masks.plane_state import (
     ObjectInfo,

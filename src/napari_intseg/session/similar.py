@@ -1,6 +1,14 @@
-"""Find similar objects: the model is asked wherever the image looks like those there are."""
+"""Find similar objects: the model is asked wherever the image looks like those there are.
 
-from collections.abc import Iterator
+In the same image, or in others: one or a few labelled images guide it there.
+
+References
+----------
+.. [1] Rakelly, K. et al. "Few-shot segmentation propagation with guided networks", 2018,
+       arXiv:1806.07373.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,21 +16,25 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, mask_to_logits, missing
-from napari_intseg.core.volume import Plane
+from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.candidates import (
     LEAST_CONTRAST,
     Candidate,
+    Labels,
     Size,
+    Support,
     find_candidates,
 )
+from napari_intseg.inference.candidates import LIMIT_PX as LOOKS_LIMIT_PX
 from napari_intseg.inference.contrast import Contrast
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.session.document import Document
+from napari_intseg.session.embeddings import PreparedCache
 from napari_intseg.session.masks.plane_state import Window
-from napari_intseg.session.predictor import Predictor, Request, run
+from napari_intseg.session.predictor import CACHE_BYTES, Predictor, Request, run
 from napari_intseg.session.question import Question, Setup
 from napari_intseg.session.validate_prompts import check_plane
 
@@ -238,3 +250,73 @@ def _prompts(candidate: Candidate, traits: Traits) -> Prompts:
         "model cannot look for objects: expected one that takes a click or a box, got "
         f"{traits.name!r}. Choose another model."
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guided:
+    """An object that a query image has.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (H, W)
+        Overlaps no other one of the image.
+    likeness : float
+        Of the place to those of the support, see `Candidate`; small ones are worth a look.
+    """
+
+    mask: BoolArray
+    likeness: float
+
+
+def learn(examples: Sequence[tuple[Setup, Labels]]) -> Support:
+    """Return what annotated objects look like.
+
+    Parameters
+    ----------
+    examples : sequence of (Setup, ndarray of int, shape (H, W))
+        Flat images as the model sees them, and the labels on them.
+
+    Raises
+    ------
+    PromptError
+        If there is no object, nothing round one, or an image is no flat one.
+    """
+    return Support.of([(_seen(setup), np.asarray(labels)) for setup, labels in examples])
+
+
+def segment_guided(support: Support, setup: Setup) -> Iterator[Guided]:
+    """Go through the objects of a query image, those from the likest places first.
+
+    Parameters
+    ----------
+    support : Support
+        From `learn`.
+    setup : Setup
+        The model, and the flat image as it sees it.
+
+    Raises
+    ------
+    PromptError
+        If the image is no flat one or too large, or the model takes neither click nor box.
+    """
+    image = _seen(setup)
+    whole = slice(0, image.shape[0]), slice(0, image.shape[1])
+    known = np.zeros(image.shape[:2], np.int32)
+    like = ObjectLooks(image, whole, support.size, support.contrast)
+    request = SearchRequest(setup, Plane(0, 0), whole, known, PreparedCache(CACHE_BYTES))
+    for number, candidate in enumerate(support.candidates(image), 1):
+        found = ask_candidate(request, candidate, like, known)
+        if found is not None:
+            known[found] = number
+            yield Guided(found, candidate.likeness)
+
+
+def _seen(setup: Setup) -> np.ndarray:
+    volume: Volume = setup.volume
+    if volume.ndim != 2 or int(np.prod(volume.shape)) > LOOKS_LIMIT_PX:
+        raise PromptError(
+            f"image cannot be guided: expected a flat one of at most {LOOKS_LIMIT_PX} pixels, got "
+            f"shape {volume.shape}. Take single planes, or crop it."
+        )
+    rows, cols = (slice(0, n) for n in volume.shape)
+    return setup.options.intensity.to_rgb(SliceReader(volume, Plane(0, 0))(rows, cols))

@@ -7,12 +7,12 @@ import SimpleITK as sitk
 from pydicom import dcmread
 
 from napari_intseg.cli.main import main
-from napari_intseg.cli.view_options import window_of
+from napari_intseg.cli.shared_options import window_of
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.write import write_labels
 from napari_intseg.models.automatic import automatic
 from napari_intseg.models.automatic.automatic import Finding
-from napari_intseg.models.automatic.families import find_family
+from napari_intseg.models.automatic.hub_models import find_family
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from napari_intseg.errors import MissingExtraError, UnknownModelError, WeightsError
-from napari_intseg.models.automatic import answers, families
+from napari_intseg.models.automatic import automatic, hub_models
 from napari_intseg.models.automatic.automatic import load_folder
-from napari_intseg.models.automatic.families import FAMILIES, family_of_type
+from napari_intseg.models.automatic.hub_models import FAMILIES, family_of_type
 from napari_intseg.models.automatic.open_model import load_start_model
 from small_onnx import linear
 
@@ -147,10 +147,10 @@ def test_detections_keep_a_mask_of_their_own():
     masks[0, :, :4] = masks[1, :, 2:] = 9.0
     kinds = torch.tensor([[3.0, -9, 9], [-9, 2.0, 0], [-9, -9, 9.0]])  # the last is no object
     out = type("Out", (), {"logits": kinds[None], "pred_masks": masks[None]})
-    found = answers.detections(out, Frame, 0.5)
+    found = automatic.detections(out, Frame, 0.5)
     assert [one.kind for one in found] == [0, 1]
     assert [int(one.mask.sum()) for one in found] == [16, 16]
-    assert answers.detections(out, Frame, 0.99) == []
+    assert automatic.detections(out, Frame, 0.99) == []
 
 
 def test_files_are_told_apart(tmp_path, image):
@@ -163,4 +163,4 @@ def test_files_are_told_apart(tmp_path, image):
         load_start_model(tmp_path / "zoo")
     with pytest.raises(UnknownModelError, match="no model that segments without clicks"):
         load_start_model(tmp_path / "nothing")
-    assert families.is_installed()
+    assert hub_models.is_installed()

@@ -15,16 +15,16 @@ from PIL import Image
 from napari_intseg.core.prompts import Box
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.errors import MissingExtraError, PromptError, UnknownModelError, WeightsError
-from napari_intseg.models.automatic import answers
+from napari_intseg.models.automatic import automatic
 from napari_intseg.models.automatic.automatic import (
     Automatic,
     Finding,
     Preparation,
     load_automatic,
 )
-from napari_intseg.models.automatic.families import FAMILIES
-from napari_intseg.models.automatic.labels import Numbering
+from napari_intseg.models.automatic.hub_models import FAMILIES
 from napari_intseg.models.automatic.preparation import Frame
+from napari_intseg.models.automatic.start_model import Numbering
 
 transformers = pytest.importorskip("transformers", reason="needs the extra 'automatic'")
 
@@ -281,7 +281,7 @@ class TestPreparation:
         np.testing.assert_allclose(frame.back(tensor[0])[0].numpy(), ramp[..., 0], atol=1 / 255)
 
     def test_either_file_of_a_folder_tells_it(self, folders: Any, tmp_path: Path) -> None:
-        from napari_intseg.models.automatic.model_files import read_preparation
+        from napari_intseg.models.automatic.hub_models import read_preparation
 
         (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": PREPARED}))
         assert read_preparation(tmp_path) == PREPARED == read_preparation(folders("segformer"))
@@ -298,7 +298,7 @@ class TestReading:
         masks[2, 0, 0] = 9.0  # wholly inside a surer one
         kinds = torch.tensor([[9.0, 0, 0], [0, 5.0, 0], [3.0, 0, 0]])
         out = SimpleNamespace(class_queries_logits=kinds[None], masks_queries_logits=masks[None])
-        found = answers.instances(out, self.FRAME, 0.5)
+        found = automatic.instances(out, self.FRAME, 0.5)
         assert [f.kind for f in found] == [0, 1]
         assert found[0].mask is not None
         assert found[0].mask.sum() == 12
@@ -307,23 +307,23 @@ class TestReading:
         unsure = SimpleNamespace(
             class_queries_logits=torch.zeros(1, 3, 3), masks_queries_logits=masks[None]
         )
-        assert answers.instances(unsure, self.FRAME, 0.5) == []
+        assert automatic.instances(unsure, self.FRAME, 0.5) == []
 
     def test_boxes_are_shares_of_the_image(self) -> None:
         out = SimpleNamespace(
             logits=torch.tensor([[[-9.0, 2.0], [-9.0, -9.0]]]),
             pred_boxes=torch.tensor([[[0.5, 0.5, 1.0, 0.5], [0.1, 0.1, 0.1, 0.1]]]),
         )
-        (found,) = answers.boxes(out, self.FRAME, 0.25)
+        (found,) = automatic.boxes(out, self.FRAME, 0.25)
         assert found.kind == 1
         assert found.box == Box(0.5, 0, 2.5, 5)
 
     def test_a_text_claims_what_it_is_likeliest_for(self) -> None:
         maps = torch.full((2, 4, 6), -9.0)
         maps[0, :2], maps[1, 1:3] = 1.0, 2.0
-        found = answers.texts(SimpleNamespace(logits=maps), self.FRAME, 0.5)
+        found = automatic.texts(SimpleNamespace(logits=maps), self.FRAME, 0.5)
         assert [int(f.mask.sum()) for f in found if f.mask is not None] == [6, 12]
-        (one,) = answers.texts(SimpleNamespace(logits=maps[0]), self.FRAME, 0.5)
+        (one,) = automatic.texts(SimpleNamespace(logits=maps[0]), self.FRAME, 0.5)
         assert one.kind == 0
 
 
@@ -438,9 +438,7 @@ class TestRefusals:
                 model.find(image, ("cell",), masks_by=masks_by)
 
     def test_a_missing_package_names_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(
-            "napari_intseg.models.automatic.model_files.is_installed", lambda: False
-        )
+        monkeypatch.setattr("napari_intseg.models.automatic.hub_models.is_installed", lambda: False)
         with pytest.raises(MissingExtraError, match=r"pip install 'napari-intseg\[automatic\]'"):
             load_automatic("segformer", "nowhere")
 
@@ -495,7 +493,7 @@ def test_families_are_listed_without_torch_or_transformers() -> None:
     import subprocess
 
     code = (
-        "import sys; from napari_intseg.models.automatic.families import FAMILIES;"
+        "import sys; from napari_intseg.models.automatic.hub_models import FAMILIES;"
         "print({'torch', 'transformers'} & set(sys.modules), len(FAMILIES))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

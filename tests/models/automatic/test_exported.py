@@ -9,9 +9,8 @@ import pytest
 from onnx import helper
 
 from napari_intseg.errors import DeviceError, MissingExtraError, PromptError, WeightsError
-from napari_intseg.models.automatic.bioimage import load_bioimage
-from napari_intseg.models.automatic.description import KINDS, read_description
-from napari_intseg.models.automatic.exported import load_exported
+from napari_intseg.models.automatic.exported import load_bioimage, load_exported
+from napari_intseg.models.automatic.exported_files import KINDS, read_description
 from small_onnx import FLOAT, always, constant, linear, save
 
 SIZE = (40, 56)

@@ -10,13 +10,11 @@ import torch
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, sigmoid
 from napari_intseg.errors import DeviceError, UnknownModelError, WeightsError
-from napari_intseg.models.brs import injection_points
+from napari_intseg.models.brs import optimisation
 from napari_intseg.models.brs.brs import MODES, Brs, BrsState, build
-from napari_intseg.models.brs.injection_points import ScaleAndBias
-from napari_intseg.models.brs.objective import SearchSettings, click_windows
-from napari_intseg.models.nets.click_maps import ClickMaps
+from napari_intseg.models.brs.optimisation import ScaleAndBias, SearchSettings, click_windows
+from napari_intseg.models.nets.click_maps import NO_TAPS, ClickMaps, Taps, tap
 from napari_intseg.models.nets.click_net import ClickInput, DeepLabClicks
-from napari_intseg.models.nets.taps import NO_TAPS, Taps, tap
 from napari_intseg.models.registry import MODELS, load_model
 from napari_intseg.models.ritm import Ritm, pack_clicks
 from napari_intseg.testing import SegmenterContract
@@ -184,7 +182,7 @@ def check_end(model: Any, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     image = rng.uniform(0, 1, (48, 64, 3)).astype(np.float32)
     queries = [Query(model.prepare(image), Prompts((Click(20, 30),)))]
     short = ScaleAndBias(model, queries, (place,))
-    monkeypatch.setattr(injection_points, "_rest", lambda *_: None)
+    monkeypatch.setattr(optimisation, "_rest", lambda *_: None)
     full = ScaleAndBias(model, queries, (place,))
     params = torch.from_numpy(rng.normal(0, 0.1, short.size).astype(np.float32))
     with torch.no_grad():

@@ -13,8 +13,7 @@ from napari_intseg.core.segmenter import Segmenter, ZoomIn, sigmoid
 from napari_intseg.errors import DeviceError, UnknownModelError, WeightsError
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
-from napari_intseg.models.brs.brs import Brs
-from napari_intseg.models.brs.fbrs import build, load_fbrs
+from napari_intseg.models.brs.brs import Brs, build_fbrs, load_fbrs
 from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.registry import MODELS
 from napari_intseg.models.ritm import Ritm
@@ -86,7 +85,7 @@ def resnet34(shared: Path, weights) -> Path:
 def test_clicks_equal_the_published_predictor(shared: Path, resnet34: Path, name: str) -> None:
     fixture = np.load(shared / "parity" / "fbrs_resnet34_predictor.npz")
     mode = name.replace("_", "-")
-    model = build("fbrs-resnet34", resnet34, device="cpu", precision="float32", mode=mode)
+    model = build_fbrs("fbrs-resnet34", resnet34, device="cpu", precision="float32", mode=mode)
     zoom = ZoomIn(skip_clicks=1, target_size=160, min_crop_size=100)
     count = FIRST_CLICKS[name]
     answers = play(model, fixture["image"], fixture["clicks"][:count], zoom)
@@ -98,11 +97,11 @@ def test_clicks_equal_the_published_predictor(shared: Path, resnet34: Path, name
 
 
 def test_refinement_is_the_default_and_the_bare_network_a_choice(resnet34: Path) -> None:
-    assert isinstance(build("fbrs-resnet34", resnet34, device="cpu"), Brs)
-    bare = build("fbrs-resnet34", resnet34, device="cpu", mode="NoBRS")
+    assert isinstance(build_fbrs("fbrs-resnet34", resnet34, device="cpu"), Brs)
+    bare = build_fbrs("fbrs-resnet34", resnet34, device="cpu", mode="NoBRS")
     assert isinstance(bare, Ritm)
     assert bare.traits.flip
-    assert not build("fbrs-resnet34", resnet34, device="cpu").traits.flip
+    assert not build_fbrs("fbrs-resnet34", resnet34, device="cpu").traits.flip
 
 
 def test_names_that_the_network_has_not_are_ignored(weights) -> None:
@@ -153,18 +152,18 @@ def test_a_deeper_network_than_any_published_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_refinement_is_refused_before_the_file_is_read() -> None:
     with pytest.raises(UnknownModelError, match=r"NoBRS or one of f-BRS-A.*got 'f-BRS-D'"):
-        build("fbrs-resnet34", Path("nowhere.pth"), mode="f-BRS-D")  # type: ignore[arg-type]
+        build_fbrs("fbrs-resnet34", Path("nowhere.pth"), mode="f-BRS-D")  # type: ignore[arg-type]
 
 
 def test_missing_weights_and_an_unknown_precision_are_told(resnet34: Path) -> None:
     with pytest.raises(WeightsError, match="expected a checkpoint for 'fbrs-resnet34', got None"):
-        build("fbrs-resnet34", None)
+        build_fbrs("fbrs-resnet34", None)
     with pytest.raises(DeviceError, match="precision is unknown"):
-        build("fbrs-resnet34", resnet34, device="cpu", precision="int4")  # type: ignore[arg-type]
+        build_fbrs("fbrs-resnet34", resnet34, device="cpu", precision="int4")  # type: ignore[arg-type]
 
 
 def test_every_registered_name_has_the_prompts_that_the_model_takes(resnet34: Path) -> None:
     names = [name for name, spec in MODELS.items() if spec.family == "fbrs"]
     assert len(names) == 7
-    model = build(names[0], resnet34, device="cpu")
+    model = build_fbrs(names[0], resnet34, device="cpu")
     assert all(MODELS[name].prompts == model.traits.prompts for name in names)

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from napari_intseg.errors import UnknownModelError
-from napari_intseg.models.nets.semantic import parts
-from napari_intseg.models.nets.semantic.table import NETWORKS, build_network
+from napari_intseg.models.nets import semantic_parts
+from napari_intseg.models.networks import SEMANTIC_NETWORKS, build_semantic
 
 # millions, as the papers state them; of U-Net and SegNet as others that measured them do
 STATED = {
@@ -30,22 +30,22 @@ def count(net: nn.Module) -> float:
 def test_it_has_as_many_parameters_as_is_stated(name):
     classes = 21 if name.startswith(("fcn", "deeplab")) else 19 if name in ("hrnet", "enet") else 2
     with torch.device("meta"):
-        net = build_network(name, classes)
+        net = build_semantic(name, classes)
     # papers round, and leave normalisation out of their counts or do not have it
     assert count(net) == pytest.approx(STATED[name], rel=0.03)
 
 
 def test_unet_has_23_convolutions():
     # arXiv:1505.04597, section 2: "In total the network has 23 convolutional layers."
-    net = build_network("unet", 2, 0.125)
+    net = build_semantic("unet", 2, 0.125)
     kinds = (nn.Conv2d, nn.ConvTranspose2d)
     assert sum(isinstance(part, kinds) for part in net.modules()) == 23
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SEMANTIC_NETWORKS)
 def test_logits_have_the_image_s_size_and_every_parameter_learns(name):
     torch.manual_seed(0)
-    net = build_network(name, 3, 0.125)
+    net = build_semantic(name, 3, 0.125)
     out = net(torch.randn(2, 3, 64, 64))
     assert out.shape == (2, 3, 64, 64)
     torch.nn.functional.cross_entropy(out, torch.randint(0, 3, (2, 64, 64))).backward()
@@ -61,7 +61,7 @@ QUICK = ("unet", "unet++", "unext", "segnet", "deeplab-v3+", "pspnet", "enet", "
 @pytest.mark.parametrize("name", QUICK)
 def test_it_can_learn_two_halves_by_heart(name):
     torch.manual_seed(0)
-    net = build_network(name, 2, 0.125)
+    net = build_semantic(name, 2, 0.125)
     x = torch.zeros(2, 3, 32, 32)
     x[..., 16:] = 1
     truth = (x[:, 0] > 0.5).long()
@@ -76,16 +76,16 @@ def test_it_can_learn_two_halves_by_heart(name):
 
 def test_strides_and_dilations_keep_the_field_of_view():
     for stride in (8, 16, 32):
-        trunk = parts.SceneTrunk(18, 0.125, stride=stride)
+        trunk = semantic_parts.SceneTrunk(18, 0.125, stride=stride)
         assert trunk(torch.zeros(1, 3, 64, 64))[-1].shape[-1] == 64 // stride
 
 
 @pytest.mark.parametrize(("classes", "width"), [(1, 1.0), (2000, 1.0), (2, 0.0), (2, 1.5)])
 def test_numbers_out_of_range_are_refused(classes, width):
     with pytest.raises(ValueError, match="network cannot be built"):
-        build_network("unet", classes, width)
+        build_semantic("unet", classes, width)
 
 
 def test_an_unknown_network_is_told():
     with pytest.raises(UnknownModelError, match=r"expected one of unet, .*got 'vnet'"):
-        build_network("vnet", 2)
+        build_semantic("vnet", 2)

@@ -18,8 +18,7 @@ from napari_intseg.evaluation.robot import RobotUser
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.inference.view import View
-from napari_intseg.session.compare.mirror_session import MirrorSession
-from napari_intseg.session.compare.side_by_side import SideBySide
+from napari_intseg.session.compare.side_by_side import MirrorSession, SideBySide
 from napari_intseg.session.compare.two_answers import (
     BOTH,
     ONLY_A,

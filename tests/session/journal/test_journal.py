@@ -16,9 +16,9 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.inference.intensity import Window
-from napari_intseg.io.sidecar_files import as_text
+from napari_intseg.io.output_files import as_text
+from napari_intseg.models.model_table import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
-from napari_intseg.models.spec import ModelIdentity, identity_of
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.journal import file as journal_disk
 from napari_intseg.session.journal import file as journal_file
@@ -32,8 +32,7 @@ from napari_intseg.session.journal.file import (
     new_path,
     prune,
 )
-from napari_intseg.session.journal.reader import parse_journal, read_journal
-from napari_intseg.session.journal.recorder import VERSION, recorded
+from napari_intseg.session.journal.recorder import VERSION, parse_journal, read_journal, recorded
 from napari_intseg.session.journal.replay import note_labels, replay, save_beside
 from napari_intseg.session.predictor import run
 

@@ -6,7 +6,7 @@ import pytest
 from napari_intseg.core.segmenter import Answer, Prepared, Traits, sigmoid
 from napari_intseg.core.volume import Volume
 from napari_intseg.inference.patch import Patch
-from napari_intseg.session.masks.joint import shares, softmax
+from napari_intseg.session.masks.settle import shares, softmax
 from napari_intseg.session.session import Session
 
 SHAPE = (20, 40)

@@ -7,7 +7,7 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.patch import Patch
 from napari_intseg.models.registry import load_model
 from napari_intseg.session import predictor
-from napari_intseg.session.masks.packed import pack
+from napari_intseg.session.masks.plane_state import pack
 from napari_intseg.session.predictor import run
 from napari_intseg.session.session import Session
 

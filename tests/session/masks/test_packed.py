@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.inference.patch import Patch
-from napari_intseg.session.masks.packed import Bits, UnpackedCache
-from napari_intseg.session.masks.plane_state import Shown
+from napari_intseg.session.masks.plane_state import Bits, Shown, UnpackedCache
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (1, 1), (7, 9), (64, 33)])

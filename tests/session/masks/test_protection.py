@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.recorder import parse_journal
 from napari_intseg.session.journal.replay import replay
 
 SHAPE = (4, 12, 14)

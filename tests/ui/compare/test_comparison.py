@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_intseg.core.segmenter import Answer, Query, Traits
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.compare.mirror_session import MirrorSession
+from napari_intseg.session.compare.side_by_side import MirrorSession
 from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, Overlap
 from napari_intseg.ui.compare.controller import NAME, Comparison
 from napari_intseg.ui.controllers import alternative_masks, object_actions

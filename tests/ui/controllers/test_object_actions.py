@@ -8,7 +8,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton
 
 from napari_intseg.errors import DataError
-from napari_intseg.session.journal.reader import read_journal
+from napari_intseg.session.journal.recorder import read_journal
 from napari_intseg.ui.controllers.label_export import export_labels
 from napari_intseg.ui.controllers.object_actions import (
     drop_painted,

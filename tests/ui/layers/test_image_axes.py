@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_intseg.core.lazy import Lazy
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError
+from napari_intseg.io.raster import Lazy
 from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_intseg.io.sidecar_files import METADATA
+from napari_intseg.io.output_files import METADATA
 from napari_intseg.session.journal import file as journal_file
-from napari_intseg.session.journal.reader import read_journal
+from napari_intseg.session.journal.recorder import read_journal
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.storage.recovery import Recovery
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from napari_intseg.core.segmenter import Array
-from napari_intseg.io.paths import check_regular
+from napari_intseg.io.file_checks import check_regular
 
 COMMAND = (sys.executable, "-X", "utf8", "-m", "napari_intseg.io.dicom.decoder")
 # a decoder that does not come to an end is stopped then

@@ -1,7 +1,10 @@
-"""What the headers of DICOM files say of their frames; nothing that names a person is looked at."""
+"""What the headers of DICOM files say of their frames, and where a volume's planes came from.
+
+Nothing that names a person is looked at unless it is asked for.
+"""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -423,3 +426,50 @@ def _region_spacing(data: Any) -> Vector | None:
         return None
     cm = [abs(real(regions[0].get(f"PhysicalDelta{axis}"))) for axis in "YX"]
     return (cm[0] * 10, cm[1] * 10) if min(cm) > 0 else None
+
+
+PATIENT = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+)
+"""What tells whose images these are; read and written only when asked for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DicomOrigin:
+    """The frames of a volume.
+
+    Parameters
+    ----------
+    frames : tuple of DicomFrame
+        One a plane, unless the volume was resampled.
+    is_resampled : bool
+        Whether planes were interpolated between frames.
+    patient : mapping of str to str
+        The elements of `PATIENT`; empty unless asked for. Never shown.
+    """
+
+    frames: tuple[DicomFrame, ...] = field(repr=False)
+    is_resampled: bool = False
+    patient: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def plane_to_lps(self, plane: int, affine: FloatMatrix) -> FloatMatrix:
+        """Return index ``(row, col, 1)`` on a plane to LPS millimetres, 3x3.
+
+        It is the frame's own place, also where planes are uneven and the volume's `affine` holds
+        their mean distance.
+        """
+        if not self.is_resampled and self.frames[plane].position is not None:
+            return self.frames[plane].to_lps()
+        return np.column_stack([affine[:3, 1:3], affine[:3] @ (plane, 0, 0, 1)])
+
+
+def read_patient(file: Path) -> dict[str, str]:
+    """Return who is imaged, as far as the file tells."""
+    with quiet():
+        data = read_data_set(file, PATIENT)
+        return {name: str(data[name].value) for name in PATIENT if data.get(name)}

@@ -12,8 +12,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.dicom.decoder import read_data_set
-from napari_intseg.io.dicom.header import quiet
-from napari_intseg.io.dicom.origin import PATIENT, DicomOrigin
+from napari_intseg.io.dicom.header import PATIENT, DicomOrigin, quiet
 from napari_intseg.io.source import FileVolume
 
 _KEPT = (

@@ -12,8 +12,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.annotations import closed_contours
-from napari_intseg.io.dicom.header import quiet
-from napari_intseg.io.dicom.origin import DicomOrigin
+from napari_intseg.io.dicom.header import DicomOrigin, quiet
 from napari_intseg.io.dicom.reference import (
     check_labels,
     colour_of,

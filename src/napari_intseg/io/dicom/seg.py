@@ -15,8 +15,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, MissingExtraError
 from napari_intseg.io.dicom.decoder import read_data_set
-from napari_intseg.io.dicom.header import looks_like_dicom, quiet
-from napari_intseg.io.dicom.origin import DicomOrigin
+from napari_intseg.io.dicom.header import DicomOrigin, looks_like_dicom, quiet
 from napari_intseg.io.dicom.reference import (
     check_labels,
     colour_of,

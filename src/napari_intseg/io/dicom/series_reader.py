@@ -15,10 +15,14 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
-from napari_intseg.io.checks import check_time
 from napari_intseg.io.dicom.decoder import DecoderProcess
-from napari_intseg.io.dicom.header import DicomFrame, looks_like_dicom, read_frames
-from napari_intseg.io.dicom.origin import DicomOrigin, read_patient
+from napari_intseg.io.dicom.header import (
+    DicomFrame,
+    DicomOrigin,
+    looks_like_dicom,
+    read_frames,
+    read_patient,
+)
 from napari_intseg.io.dicom.pixels import (
     damaged,
     decode,
@@ -30,6 +34,7 @@ from napari_intseg.io.dicom.pixels import (
 )
 from napari_intseg.io.dicom.stack import Stack, affine_of, heights, sort_stacks
 from napari_intseg.io.dicom.stack import resample as resampled_stack
+from napari_intseg.io.file_checks import check_time
 from napari_intseg.io.source import FileVolume, ItkGeometry, Source
 
 LAZY_BYTES = 2**29

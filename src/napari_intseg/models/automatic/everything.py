@@ -6,9 +6,7 @@ import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import BoolArray, FloatArray, Query, Segmenter
-from napari_intseg.errors import PromptError
-from napari_intseg.models.automatic.findings import Finding
-from napari_intseg.models.automatic.start_model import StartTraits
+from napari_intseg.models.automatic.start_model import Finding, StartTraits, check_no_texts
 
 _SIDE = 16
 """Clicks along each side. SAM takes 32: four times the time, for objects below a thirtieth of the
@@ -58,11 +56,7 @@ class Everything:
         PromptError
             If there are texts.
         """
-        if texts:
-            raise PromptError(
-                f"{self.traits.title} cannot be asked like that: expected no text, got "
-                f"{list(texts)!r}. Leave the text out."
-            )
+        check_no_texts(self.traits.title, texts)
         least = _STABLE if threshold is None else threshold
         prepared = self._model.prepare(image)
         found: list[tuple[float, BoolArray]] = []

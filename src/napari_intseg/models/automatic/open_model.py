@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from napari_intseg.errors import UnknownModelError
-from napari_intseg.models.automatic.description import RDF_NAMES
+from napari_intseg.models.automatic.exported_files import RDF_NAMES
 from napari_intseg.models.automatic.start_model import StartModel
 from napari_intseg.models.weights.locate import search_folders
-from napari_intseg.models.weights.user_trained import SEMANTIC, find_own
+from napari_intseg.models.weights.store import SEMANTIC, find_own
 
 _HERE = "napari_intseg.models.automatic"
 
@@ -69,7 +69,7 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
 
 
 def _loader_of(path: Path) -> Callable[..., StartModel] | None:
-    from napari_intseg.models.automatic import automatic, bioimage, exported, semantic
+    from napari_intseg.models.automatic import automatic, exported, semantic
 
     if path.suffix.lower() == ".onnx":
         return exported.load_exported
@@ -78,7 +78,7 @@ def _loader_of(path: Path) -> Callable[..., StartModel] | None:
     if path.suffix.lower() in (".yaml", ".yml") or any(
         (path / name).is_file() for name in RDF_NAMES
     ):
-        return bioimage.load_bioimage
+        return exported.load_bioimage
     if (path / "config.json").is_file():
         return automatic.load_folder
     return None

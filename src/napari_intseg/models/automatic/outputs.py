@@ -19,8 +19,7 @@ from napari_intseg.models.automatic.clustering import (
     panoptic,
     spatial_embeddings,
 )
-from napari_intseg.models.automatic.description import Description
-from napari_intseg.models.automatic.findings import RawFinding
+from napari_intseg.models.automatic.exported_files import Description
 from napari_intseg.models.automatic.preparation import Frame
 from napari_intseg.models.automatic.proposals import (
     BoxRules,
@@ -33,6 +32,7 @@ from napari_intseg.models.automatic.proposals import (
     from_stars,
     labels_to_findings,
 )
+from napari_intseg.models.automatic.start_model import RawFinding
 
 ORDER: dict[str, tuple[str, ...]] = {
     "classes": ("classes",),

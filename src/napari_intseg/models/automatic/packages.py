@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.segmenter import Array, FloatArray, Segmenter
-from napari_intseg.errors import MissingExtraError, PromptError, WeightsError
-from napari_intseg.models.automatic.findings import Finding
-from napari_intseg.models.automatic.start_model import StartTraits
+from napari_intseg.errors import MissingExtraError, WeightsError
+from napari_intseg.models.automatic.start_model import Finding, StartTraits, check_no_texts
 from napari_intseg.models.device import choose_device, memory_guard
 
 _CELLPOSE = ("cpsam_v2", "cpsam")
@@ -57,11 +56,7 @@ class LabelModel:
         DeviceError
             If the device runs out of memory.
         """
-        if texts:
-            raise PromptError(
-                f"{self._traits.title} cannot be asked like that: expected no text, got "
-                f"{list(texts)!r}. Leave the text out."
-            )
+        check_no_texts(self._traits.title, texts)
         if threshold is not None and threshold > 1:
             return ()
         with memory_guard(self._device):

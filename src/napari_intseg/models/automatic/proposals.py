@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_intseg.core.prompts import Box
 from napari_intseg.core.segmenter import BoolArray, FloatArray, sigmoid
-from napari_intseg.models.automatic.findings import RawFinding
+from napari_intseg.models.automatic.start_model import RawFinding
 
 Labels = NDArray[np.int32]
 Ints = NDArray[np.int64]

@@ -14,13 +14,12 @@ from scipy import ndimage
 from torch import Tensor
 
 from napari_intseg.core.segmenter import FloatArray, Segmenter
-from napari_intseg.errors import PromptError, UnknownModelError, WeightsError
-from napari_intseg.models.automatic.findings import Finding
-from napari_intseg.models.automatic.start_model import StartTraits
+from napari_intseg.errors import UnknownModelError, WeightsError
+from napari_intseg.models.automatic.start_model import Finding, StartTraits, check_no_texts
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.device import choose_device, memory_guard
-from napari_intseg.models.nets.semantic.table import NETWORKS, build_network
-from napari_intseg.models.weights.user_trained import SEMANTIC, find_own, read_metadata
+from napari_intseg.models.networks import SEMANTIC_NETWORKS, build_semantic
+from napari_intseg.models.weights.store import SEMANTIC, find_own, read_metadata
 
 MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 STD = np.array((0.229, 0.224, 0.225), np.float32)
@@ -65,7 +64,7 @@ def read_semantic(path: Path) -> tuple[SemanticFile, dict[str, Tensor]]:
     """
     told = read_metadata(path)
     try:
-        if told.get("architecture") != SEMANTIC or told["network"] not in NETWORKS:
+        if told.get("architecture") != SEMANTIC or told["network"] not in SEMANTIC_NETWORKS:
             raise ValueError(f"architecture {told.get('architecture')!r}")
         names = tuple(str(name) for name in json.loads(told["names"]))
         about = SemanticFile(
@@ -91,7 +90,7 @@ class SemanticModel:
     @property
     def traits(self) -> StartTraits:
         """What is told of it before it runs."""
-        title = f"{self._name} ({NETWORKS[self._told.network].title}, your own training)"
+        title = f"{self._name} ({SEMANTIC_NETWORKS[self._told.network].title}, your own training)"
         return StartTraits(title, "", "", self._told.apart)
 
     def find(
@@ -122,11 +121,7 @@ class SemanticModel:
         DeviceError
             If the device runs out of memory.
         """
-        if texts:
-            raise PromptError(
-                f"{self._name} cannot be asked like that: expected no text, got {list(texts)!r}. "
-                "Leave the text out."
-            )
+        check_no_texts(self._name, texts)
         prob = infer(self._net, image, self._device)
         owner = prob.argmax(axis=0)
         found = []
@@ -161,7 +156,7 @@ def load_semantic(path: str | Path, *, device: str = "auto") -> SemanticModel:
     path = Path(path).expanduser()
     told, state = read_semantic(path)
     try:
-        net = build_network(told.network, len(told.names), told.width)
+        net = build_semantic(told.network, len(told.names), told.width)
     except ValueError as err:
         raise WeightsError(
             f"weights are damaged: expected classes and width that can be, got {str(path)!r} "

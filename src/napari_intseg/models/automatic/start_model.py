@@ -1,11 +1,51 @@
-"""What every model that segments without clicks can do, wherever it comes from."""
+"""What every model that segments without clicks can do, and what it finds.
+
+Findings are masks with a class and a score; `Numbering` makes labels of them, the same object under
+the same number on all planes.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from napari_intseg.core.segmenter import FloatArray, Segmenter
-from napari_intseg.models.automatic.findings import Finding
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_intseg.core.prompts import Box
+from napari_intseg.core.segmenter import BoolArray, FloatArray, Segmenter
+from napari_intseg.errors import PromptError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawFinding:
+    """A raw finding: the number of its class or text (of a box, of its token), score and where."""
+
+    kind: int
+    score: float
+    mask: BoolArray | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """One object, or all pixels of one class.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (H, W)
+        On the image's grid.
+    name : str
+        Its class, or the text it answers.
+    score : float
+        Between 0 and 1, the model's own.
+    box : Box or None
+        Where the model gave one.
+    """
+
+    mask: BoolArray
+    name: str
+    score: float
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +96,86 @@ class StartModel(Protocol):
     def release(self) -> None:
         """Return the device's memory."""
         ...
+
+
+def check_no_texts(title: str, texts: Sequence[str]) -> None:
+    """Refuse words for a model that does not read them.
+
+    Raises
+    ------
+    PromptError
+        If there are texts.
+    """
+    if texts:
+        raise PromptError(
+            f"{title} cannot be asked like that: expected no text, got {list(texts)!r}. "
+            "Leave the text out."
+        )
+
+
+Labels = NDArray[np.int32]
+
+_ALIKE = 0.3  # objects on neighbouring planes that overlap so far (IoU) are one
+
+
+@dataclass(slots=True)
+class Numbering:
+    """Gives numbers to findings, plane after plane.
+
+    Parameters
+    ----------
+    by_name : bool
+        True: all that has one name is one object. False: an object goes on where one of the same
+        name on the plane before overlaps it, and is a new one otherwise.
+    names : dict of int to str
+        Filled as labels are given.
+    """
+
+    by_name: bool
+    names: dict[int, str] = field(default_factory=dict)
+    _before: Labels | None = None
+
+    def labels(self, findings: Sequence[Finding], shape: tuple[int, int]) -> Labels:
+        """Return the labels of a plane, int32 (H, W); where findings overlap, the surer one's.
+
+        Parameters
+        ----------
+        findings : sequence of Finding
+            The surest first.
+        shape : (int, int)
+            Of the plane.
+        """
+        out = np.zeros(shape, np.int32)
+        taken: set[int] = set()
+        for finding in findings:
+            free = finding.mask & (out == 0)
+            if not free.any():
+                continue
+            label = self._label(finding.name, free, taken)
+            taken.add(label)
+            out[free] = label
+        self._before = out
+        return out
+
+    def _label(self, name: str, mask: BoolArray, taken: set[int]) -> int:
+        known = [label for label, other in self.names.items() if other == name]
+        if self.by_name:
+            label = known[0] if known else 0
+        else:
+            label = self._same(mask, [one for one in known if one not in taken])
+        if not label:
+            label = len(self.names) + 1
+            self.names[label] = name
+        return label
+
+    def _same(self, mask: BoolArray, candidates: Sequence[int]) -> int:
+        """Return which object of the plane before goes on, 0 if none does."""
+        best, best_overlap = 0, _ALIKE
+        if self._before is None:
+            return best
+        for label in candidates:
+            other = self._before == label
+            overlap = np.count_nonzero(mask & other) / np.count_nonzero(mask | other)
+            if overlap >= best_overlap:
+                best, best_overlap = label, overlap
+        return best

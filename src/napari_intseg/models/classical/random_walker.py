@@ -27,6 +27,7 @@ from napari_intseg.core.segmenter import (
     ZoomIn,
     logit,
 )
+from napari_intseg.models.image_input import prepared_values
 
 Box = tuple[int, int, int, int]
 Labels = NDArray[np.int32]
@@ -101,9 +102,7 @@ class RandomWalker:
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Keep the image, with one channel if all three are alike."""
-        grey = bool((image[..., :1] == image[..., 1:]).all())
-        kept = np.array(image[..., :1] if grey else image, np.float32)
-        return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes)
+        return prepared_values(image)
 
     def predict(self, query: Query) -> Answer:
         """Answer one query; nothing outside the crop that was solved belongs to the object."""

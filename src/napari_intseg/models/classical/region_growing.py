@@ -17,6 +17,7 @@ from napari_intseg.core.segmenter import (
     Query,
     Traits,
 )
+from napari_intseg.models.image_input import prepared_values
 
 PROMPTS: frozenset[PromptKind] = frozenset({"click", "scribble"})
 _LEAST_VARIANCE = 1 / 255**2 / 12  # of rounding to bytes: a flat region is not narrower
@@ -75,9 +76,7 @@ class RegionGrowing:
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Keep the image, with one channel if all three are alike."""
-        grey = bool((image[..., :1] == image[..., 1:]).all())
-        kept = np.array(image[..., :1] if grey else image, np.float32)
-        return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes)
+        return prepared_values(image)
 
     def predict(self, query: Query) -> Answer:
         """Answer one query; without a positive prompt on the image nothing is found."""

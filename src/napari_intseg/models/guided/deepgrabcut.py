@@ -23,10 +23,9 @@ from napari_intseg.core.segmenter import (
 )
 from napari_intseg.models.checkpoint import required
 from napari_intseg.models.device import Precision
-from napari_intseg.models.guided.crops import answer, empty_answer
 from napari_intseg.models.guided.dextr import THRESHOLD, load_psp, prepare_bytes
-from napari_intseg.models.image_input import resize
-from napari_intseg.models.memory_saving import NetModel, OnDevice
+from napari_intseg.models.image_input import answer_of, empty_answer, resize
+from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.resnet import resize as resize_corners
 
 # as published (arXiv:1707.00243)
@@ -70,7 +69,7 @@ class DeepGrabCut(NetModel):
             return empty_answer(shape, "a box round the object")
         distance = distance_map(box_outline(box, shape))
         prob = self.probability(query.prepared.payload, distance)
-        return answer(resize(prob, shape, "bilinear"))
+        return answer_of(resize(prob, shape, "bilinear"))
 
     def probability(self, frame: Array, distance: NDArray[np.uint8]) -> FloatArray:
         """Return the probability on the 450x450 frame."""

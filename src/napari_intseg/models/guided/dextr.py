@@ -15,17 +15,17 @@ from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
-from napari_intseg.models.guided.crops import (
+from napari_intseg.models.image_input import (
     Extent,
-    answer,
+    answer_of,
     bumps,
     cut,
     empty_answer,
     paste,
+    resize,
     to_bytes_range,
 )
-from napari_intseg.models.image_input import resize
-from napari_intseg.models.memory_saving import NetModel, OnDevice
+from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.resnet import PspResNet
 from napari_intseg.models.nets.resnet import resize as resize_corners
 
@@ -92,7 +92,7 @@ class Dextr(NetModel):
         outside = np.ones(shape, bool)
         outside[max(tight[0], 0) : tight[2] + 1, max(tight[1], 0) : tight[3] + 1] = False
         prob[outside] = 0
-        return answer(prob)
+        return answer_of(prob)
 
     def probability(
         self, image: Array, points: Sequence[tuple[float, float]], extent: Extent

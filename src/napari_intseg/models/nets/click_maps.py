@@ -1,11 +1,22 @@
-"""How clicks enter a network: as two maps, one of the positive clicks and one of the negative."""
+"""How clicks enter a network, as two maps, and where a caller may change what flows through it."""
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
+
+Taps = Mapping[str, Callable[[Tensor], Tensor]]
+NO_TAPS: Taps = MappingProxyType({})
+
+
+def tap(taps: Taps, place: str, x: Tensor) -> Tensor:
+    """Return what the caller makes of `x` at this place; `x` itself if it asked for nothing."""
+    return taps[place](x) if place in taps else x
+
 
 MapKind = Literal["disk", "distance", "truncated", "gaussian"]
 

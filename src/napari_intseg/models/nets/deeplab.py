@@ -11,9 +11,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from napari_intseg.models.nets.click_maps import NO_TAPS, Taps, tap
 from napari_intseg.models.nets.hrnet import resize_to
 from napari_intseg.models.nets.resnet import Backbone, ResNet, conv
-from napari_intseg.models.nets.taps import NO_TAPS, Taps, tap
 
 
 def _normed(inputs: int, outputs: int, size: int, dilation: int = 1) -> nn.Sequential:

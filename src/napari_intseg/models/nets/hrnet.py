@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_intseg.models.nets.click_maps import NO_TAPS, Taps, tap
 from napari_intseg.models.nets.resnet import BasicBlock, StridedBottleneck, conv, layer
-from napari_intseg.models.nets.taps import NO_TAPS, Taps, tap
 
 
 def gather(features: Tensor, scores: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from napari_intseg.models.device import (
     memory_guard,
     upload,
 )
-from napari_intseg.models.memory_saving import NetModel, OnDevice
+from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.tiny_vit import EARLY_DIM, TinyViT
 from napari_intseg.models.sam.keys import SAM_RULES, TINY_RULES
 from napari_intseg.models.sam.mask_decoder import (

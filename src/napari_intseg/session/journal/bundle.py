@@ -15,8 +15,8 @@ from typing import Any
 from napari_intseg._version import __version__
 from napari_intseg.core.files import hidden_folder, put, write_text
 from napari_intseg.errors import FileError
-from napari_intseg.io.sidecar_files import as_text
-from napari_intseg.session.journal.reader import Written, read_journal
+from napari_intseg.io.output_files import as_text
+from napari_intseg.session.journal.recorder import Written, read_journal
 
 METADATA = "ro-crate-metadata.json"
 JOURNAL = "session.journal.jsonl"

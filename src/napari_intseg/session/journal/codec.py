@@ -14,7 +14,7 @@ from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Array, BoolArray, Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import JournalError
-from napari_intseg.models.spec import ModelIdentity, identity_of
+from napari_intseg.models.model_table import ModelIdentity, identity_of
 
 VALUES: dict[str, str] = {
     "Box": "core.prompts",

@@ -17,9 +17,8 @@ from platformdirs import user_data_path
 
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import IntSegError
-from napari_intseg.io.sidecar_files import SUFFIX, as_text
-from napari_intseg.session.journal.reader import Written, read_journal
-from napari_intseg.session.journal.recorder import Line
+from napari_intseg.io.output_files import SUFFIX, as_text
+from napari_intseg.session.journal.recorder import Line, Written, read_journal
 
 THREAD = "napari-intseg journal"
 """Name of the thread that writes."""

@@ -12,12 +12,11 @@ import numpy as np
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import IntSegError, JournalError
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.io.sidecar_files import write_beside
+from napari_intseg.io.output_files import write_beside
 from napari_intseg.propagation.walk import Step, Walk, walk
 from napari_intseg.session.journal.codec import LoadModel, decode
 from napari_intseg.session.journal.file import image_signature
-from napari_intseg.session.journal.reader import Written
-from napari_intseg.session.journal.recorder import Journal, Line, see_again
+from napari_intseg.session.journal.recorder import Journal, Line, Written, see_again
 from napari_intseg.session.masks.canvas import Labels
 from napari_intseg.session.session import Session
 

@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from napari_intseg.errors import JournalError
-from napari_intseg.session.journal.reader import Written
-from napari_intseg.session.journal.recorder import Line
+from napari_intseg.session.journal.recorder import Line, Written
 
 PAUSE_S = 60.0
 """A longer gap between two actions counts as a pause: looking at an answer and deciding takes

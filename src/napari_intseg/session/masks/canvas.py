@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.session.masks.packed import packed
-from napari_intseg.session.masks.plane_state import PlaneState, Shown, Window
+from napari_intseg.session.masks.plane_state import PlaneState, Shown, Window, packed
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.alternatives import Alternative
-from napari_intseg.session.compare.mirror_session import MirrorSession
+from napari_intseg.session.compare.side_by_side import MirrorSession
 from napari_intseg.session.compare.two_answers import (
     CurvePoint,
     Window,

@@ -189,8 +189,8 @@ class AutomaticStart:
 
 def _find(search: _Search, should_stop: ShouldStop) -> _Found:
     """Run in the inference thread: load the model, look at the planes, number what is found."""
-    from napari_intseg.models.automatic.labels import Numbering
     from napari_intseg.models.automatic.open_model import load_start_model
+    from napari_intseg.models.automatic.start_model import Numbering
 
     model = load_start_model(search.where, device=search.device)
     traits = model.traits

@@ -15,9 +15,8 @@ from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.io.sidecar_files import METADATA
-from napari_intseg.session.document import LARGEST_LABEL, Change
-from napari_intseg.session.history import HistoryEntry
+from napari_intseg.io.output_files import METADATA
+from napari_intseg.session.document import LARGEST_LABEL, Change, HistoryEntry
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.prediction_queue import PredictionQueue
 from napari_intseg.ui.controllers.session_store import SessionStore

@@ -11,8 +11,7 @@ from napari.layers import Image
 from napari_intseg.core.segmenter import Array
 from napari_intseg.io.hooks import KEY, file_grid, layer_grid
 from napari_intseg.io.measurements import measure, write_measurements
-from napari_intseg.io.output_check import check_apart
-from napari_intseg.io.sidecar_files import write_beside
+from napari_intseg.io.output_files import check_apart, write_beside
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.write import write_labels
 from napari_intseg.session.journal.recorder import Line, now

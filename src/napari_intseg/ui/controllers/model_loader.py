@@ -8,8 +8,8 @@ from typing import Any
 
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.inference.memory_ladder import memory_note, warm_up
+from napari_intseg.models.model_table import identity_of
 from napari_intseg.models.registry import DEFAULT_MODEL, find_model, load_model
-from napari_intseg.models.spec import identity_of
 from napari_intseg.ui.qt.signals import Signals, sentence, told
 from napari_intseg.ui.qt.worker_thread import Job, Outcome, Post, ShouldStop, Worker
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.detail import TITLE
+from napari_intseg.session.mask_edits import DETAIL_TITLE
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 
@@ -78,7 +78,7 @@ class OutlineDetailController:
         session = image_controller.session_store.sessions.get(time)
         if session is None:
             return
-        token = self._tokens.setdefault(time, session.document.token(TITLE))
+        token = self._tokens.setdefault(time, session.document.token(DETAIL_TITLE))
         try:
             change = session.set_detail(mm, planes, token, labels)
         except IntSegError as err:

@@ -13,7 +13,7 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice, automatic_limits
 from napari_intseg.io.hooks import AUTOMATIC
-from napari_intseg.models.spec import identity_of
+from napari_intseg.models.model_table import identity_of
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.embeddings import EmbeddingFiles
 from napari_intseg.session.propagator import TITLE_ALL

@@ -8,11 +8,11 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
-from napari_intseg.core.lazy import Lazy
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
 from napari_intseg.inference.slice_reader import Pyramid
+from napari_intseg.io.raster import Lazy
 from napari_intseg.io.units import mm_per_unit
 
 AXES: dict[int, tuple[str, ...]] = {

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.document import Change
-from napari_intseg.session.history import HistoryEntry
+from napari_intseg.session.document import Change, HistoryEntry
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.session_store import SessionStore
 from napari_intseg.ui.layers.image_axes import ImageAxes

@@ -5,7 +5,7 @@ from functools import partial
 
 from psygnal import Signal
 
-from napari_intseg.core.memory_limits import is_out_of_memory
+from napari_intseg.core.segmenter import is_out_of_memory
 from napari_intseg.errors import IntSegError
 from napari_intseg.ui.qt.worker_thread import Post
 

@@ -15,9 +15,9 @@ from platformdirs import user_config_path
 
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
-from napari_intseg.io.sidecar_files import METADATA
+from napari_intseg.io.output_files import METADATA
+from napari_intseg.models.model_table import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
-from napari_intseg.models.spec import ModelIdentity, identity_of
 from napari_intseg.session.journal.file import (
     JournalFile,
     find_unfinished,
@@ -25,8 +25,7 @@ from napari_intseg.session.journal.file import (
     new_path,
     prune,
 )
-from napari_intseg.session.journal.reader import Written
-from napari_intseg.session.journal.recorder import Journal, now
+from napari_intseg.session.journal.recorder import Journal, Written, now
 from napari_intseg.session.journal.replay import Replayed, replay
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.model_loader import Choice

@@ -1,0 +1,310 @@
+"""Automatic models as the Hugging Face hub has them: their families, and reading their folders.
+
+Nothing is fetched, and nothing heavy is imported before a folder is read.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_intseg.errors import MissingExtraError, UnknownModelError, WeightsError
+
+Gives = Literal["instances", "detections", "classes", "texts", "boxes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What is known of a family without loading it.
+
+    Parameters
+    ----------
+    name : str
+        What people type.
+    title : str
+        What people read.
+    model_type : str
+        What the ``config.json`` of its folders says.
+    loader : str
+        Class of `transformers` that reads such a folder.
+    gives : {"instances", "detections", "classes", "texts", "boxes"}
+        Objects apart that share the pixels, or each with a mask of its own; one mask a class, one
+        mask a text, or boxes for a text, which a model that takes boxes turns to masks.
+    threshold : float
+        Objects below this score are left out; of "texts", pixels below this probability.
+    licence : str
+        Of the published weights; a folder of one's own may have another.
+    paper : str
+        An arXiv number.
+    note : str
+        A restriction worth telling before use.
+    """
+
+    name: str
+    title: str
+    model_type: str
+    loader: str
+    gives: Gives
+    threshold: float
+    licence: str
+    paper: str
+    note: str = ""
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether it must be told in words what to look for."""
+        return self.gives in ("texts", "boxes")
+
+
+_BY_TYPE: dict[str, tuple[str, Gives]] = {
+    "beit": ("BeitForSemanticSegmentation", "classes"),
+    "data2vec-vision": ("Data2VecVisionForSemanticSegmentation", "classes"),
+    "dpt": ("DPTForSemanticSegmentation", "classes"),
+    "mobilenet_v2": ("MobileNetV2ForSemanticSegmentation", "classes"),
+    "mobilevit": ("MobileViTForSemanticSegmentation", "classes"),
+    "mobilevitv2": ("MobileViTV2ForSemanticSegmentation", "classes"),
+    "detr": ("DetrForSegmentation", "instances"),
+    "eomt": ("EomtForUniversalSegmentation", "instances"),
+    "eomt_dinov3": ("EomtDinov3ForUniversalSegmentation", "instances"),
+    "oneformer": ("OneFormerForUniversalSegmentation", "instances"),
+    "rf_detr": ("RfDetrForInstanceSegmentation", "detections"),
+}
+"""Loader and output by what a ``config.json`` says, of folders that no entry below speaks of."""
+
+SQUARE = frozenset({"eomt", "eomt_dinov3", "rf_detr"})
+"""Types whose networks take images of one size alone, that of their configuration."""
+
+
+def is_installed() -> bool:
+    """Whether the package that reads all of them is there."""
+    return find_spec("transformers") is not None
+
+
+_FAMILIES = (
+    Family("mask2former", "Mask2Former", "mask2former", "Mask2FormerForUniversalSegmentation",
+           "instances", 0.5, "MIT", "arXiv:2112.01527"),
+    Family("maskformer", "MaskFormer", "maskformer", "MaskFormerForInstanceSegmentation",
+           "instances", 0.5, "CC-BY-NC-4.0", "arXiv:2107.06278", "not for commercial use"),
+    Family("segformer", "SegFormer", "segformer", "SegformerForSemanticSegmentation", "classes",
+           0.0, "NVIDIA Source Code License", "arXiv:2105.15203",
+           "NVIDIA source licence: research and evaluation only"),
+    Family("upernet", "UPerNet", "upernet", "UperNetForSemanticSegmentation", "classes", 0.0,
+           "MIT", "arXiv:1807.10221"),
+    Family("clipseg", "CLIPSeg (by text)", "clipseg", "CLIPSegForImageSegmentation", "texts", 0.4,
+           "Apache-2.0", "arXiv:2112.10003"),
+    Family("grounding-dino", "Grounding DINO (boxes by text, then SAM)", "grounding-dino",
+           "GroundingDinoForObjectDetection", "boxes", 0.25, "Apache-2.0", "arXiv:2303.05499"),
+)  # fmt: skip
+
+FAMILIES: dict[str, Family] = {family.name: family for family in _FAMILIES}
+"""Every family by name. One that `transformers` reads the same way is one entry above."""
+
+
+def find_family(name: str) -> Family:
+    """Return a family by name.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is none.
+    """
+    if name not in FAMILIES:
+        raise UnknownModelError(
+            f"automatic model is unknown: expected one of {', '.join(FAMILIES)}, got {name!r}. "
+            "`napari-intseg models --automatic` tells more of each."
+        )
+    return FAMILIES[name]
+
+
+def family_of_type(model_type: str, architectures: Sequence[str] = ()) -> Family:
+    """Return the family of a folder by what its ``config.json`` says.
+
+    Parameters
+    ----------
+    model_type : str
+    architectures : sequence of str
+        Classes of `transformers` that the weights are of; types that are not listed here are taken
+        if one of these ends in "ForSemanticSegmentation".
+
+    Raises
+    ------
+    UnknownModelError
+        If nothing here reads its output.
+    """
+    known = next((one for one in _FAMILIES if one.model_type == model_type), None)
+    if known is not None:
+        return known
+    loader, gives = _BY_TYPE.get(model_type, ("", "classes"))
+    ending = "ForSemanticSegmentation"
+    loader = loader or next((str(a) for a in architectures if str(a).endswith(ending)), "")
+    if not loader.isidentifier():
+        types = ", ".join(sorted({*_BY_TYPE, *(one.model_type for one in _FAMILIES)}))
+        raise UnknownModelError(
+            f"automatic model is unknown: expected one of {types}, or one for semantic "
+            f"segmentation, got {model_type!r} for {', '.join(architectures) or 'nothing'}. Export "
+            "it to ONNX and describe its output."
+        )
+    threshold = 0.0 if gives == "classes" else 0.5
+    return Family(
+        model_type, loader, model_type, loader, gives, threshold, "as its folder says", ""
+    )
+
+
+_TOKENIZER = ("tokenizer.json", "vocab.json", "vocab.txt")
+
+
+def read_net(family: Family, folder: Path) -> Any:
+    """Return the network of a folder, on the CPU, in evaluation mode.
+
+    Parameters
+    ----------
+    family : Family
+        What it must be.
+    folder : Path
+        With ``config.json`` and weights as safetensors; pickled weights are not read, and no code
+        of the folder is run.
+
+    Raises
+    ------
+    MissingExtraError
+        If `transformers` is not installed.
+    WeightsError
+        If the folder is none, is of another family, lacks a file, or does not fit its own
+        configuration.
+    """
+    if not is_installed():
+        raise MissingExtraError(
+            f"{family.title} needs a package that is not installed: expected transformers. "
+            "Install it with: pip install 'napari-intseg[automatic]'"
+        )
+    _check_folder(family, folder)
+    import transformers
+    from safetensors import SafetensorError
+
+    loader = getattr(transformers, family.loader, None)
+    if loader is None:
+        raise MissingExtraError(
+            f"{family.title} needs another version of a package: expected transformers with "
+            f"{family.loader}, got {transformers.__version__}. Install it with: pip install "
+            "--upgrade 'napari-intseg[automatic]'"
+        )
+    try:
+        with _quiet():
+            net, told = loader.from_pretrained(
+                str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
+    except (
+        OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError, SafetensorError,
+    ) as err:  # fmt: skip
+        reason = (str(err).strip().splitlines() or [type(err).__name__])[0].rstrip(".")
+        raise WeightsError(
+            f"folder cannot be read: expected a model of {family.title}, got {str(folder)!r} "
+            f"({reason}). Fetch the whole repository again."
+        ) from err
+    missing = sorted(str(k) for k in told["missing_keys"])
+    missing += sorted(str(k) for k in told.get("mismatched_keys", ()))
+    if missing:
+        raise WeightsError(
+            f"weights do not fit their configuration: expected all parameters in {str(folder)!r}, "
+            f"got {len(missing)} missing or of another shape ({', '.join(missing[:3])}). "
+            "Fetch the whole repository again."
+        )
+    return net.eval().requires_grad_(False)
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """Return what turns text into numbers for a folder's network.
+
+    Raises
+    ------
+    WeightsError
+        If the folder has none.
+    """
+    import transformers
+
+    try:
+        if not any((folder / name).is_file() for name in _TOKENIZER):
+            raise OSError("no file of a tokenizer")  # the library would make an empty one
+        return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, LookupError, TypeError, ImportError) as err:
+        raise WeightsError(
+            f"folder has no tokenizer: expected tokenizer.json and its configuration in "
+            f"{str(folder)!r}, got none that can be read. Fetch the whole repository."
+        ) from err
+
+
+def read_preparation(folder: Path) -> Mapping[str, Any]:
+    """Return how images are prepared for a folder's network, as its files say.
+
+    Raises
+    ------
+    WeightsError
+        If no file says so.
+    """
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        if (folder / name).is_file():
+            told = _read_json(folder / name)
+            return dict(told.get("image_processor", told))
+    raise WeightsError(
+        f"folder does not say how to prepare images: expected preprocessor_config.json in "
+        f"{str(folder)!r}, got none. Fetch the whole repository."
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Read without the library's own progress bar."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def read_config(folder: Path) -> Mapping[str, Any]:
+    """Return what the ``config.json`` of a folder says.
+
+    Raises
+    ------
+    WeightsError
+        If there is none, or it cannot be read.
+    """
+    if not (folder / "config.json").is_file():
+        raise WeightsError(
+            f"weights are no folder of a model: expected one with config.json, got "
+            f"{str(folder)!r}. Name a folder as the Hugging Face hub has them."
+        )
+    return _read_json(folder / "config.json")
+
+
+def _check_folder(family: Family, folder: Path) -> None:
+    kind = read_config(folder).get("model_type")
+    if kind != family.model_type:
+        known = next((f.name for f in FAMILIES.values() if f.model_type == kind), None)
+        remedy = f"Choose {known!r}" if known else f"Choose one of {', '.join(FAMILIES)}"
+        raise WeightsError(
+            f"weights are of another family: expected {family.model_type!r}, got {kind!r} in "
+            f"{str(folder)!r}. {remedy}, or another folder."
+        )
+    if not any(folder.glob("model*.safetensors")):
+        raise WeightsError(
+            f"folder has no safe weights: expected model.safetensors in {str(folder)!r}, got "
+            "none. Pickled weights are not read; fetch the safetensors file."
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as err:
+        raise WeightsError(
+            f"file cannot be read: expected JSON, got {str(path)!r} ({err}). Fetch it again."
+        ) from err
+    return told if isinstance(told, dict) else {}

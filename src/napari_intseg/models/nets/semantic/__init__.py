@@ -1,1 +1,0 @@
-"""Plain networks that name the class of every pixel, on shared parts."""

@@ -1,0 +1,440 @@
+"""Networks that name the class of every pixel from its context, on ResNet and HRNet.
+
+Context heads (PSPNet, DeepLab v2, v3, v3+, FastFCN), several resolutions (RefineNet, ICNet, HRNet
+with and without OCR), weighed channels (BiSeNet, PAN, DFN).
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_intseg.models.nets.hrnet import Distribute, HRNet
+from napari_intseg.models.nets.semantic_parts import (
+    AtrousPyramid,
+    Gate,
+    ScenePooling,
+    SceneTrunk,
+    fit,
+    scaled,
+    step,
+)
+
+
+class PSPNet(nn.Module):
+    """PSPNet [1]_ on ResNet-50 of stride 8.
+
+    References
+    ----------
+    .. [1] Zhao, H. et al. "Pyramid scene parsing network", arXiv:1612.01105.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width, stride=8, deep_stem=True)
+        last = self.encoder.channels[-1]
+        self.pool = ScenePooling(last, last // 4)
+        hidden = scaled(512, width)
+        self.join = step(self.pool.channels, hidden)
+        self.drop = nn.Dropout2d(0.1)
+        self.last = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        y = self.join(self.pool(self.encoder(x)[-1]))
+        return fit(self.last(self.drop(y)), x)
+
+
+class DeepLabV2(nn.Module):
+    """DeepLab v2 [1]_ on ResNet-101: four dilated classifiers are summed; without its CRF.
+
+    References
+    ----------
+    .. [1] Chen, L.-C. et al. "DeepLab: semantic image segmentation with deep convolutional nets,
+       atrous convolution, and fully connected CRFs", arXiv:1606.00915.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 101) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width, stride=8)
+        last = self.encoder.channels[-1]
+        self.heads = nn.ModuleList(
+            nn.Conv2d(last, classes, 3, padding=rate, dilation=rate) for rate in (6, 12, 18, 24)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        y = self.encoder(x)[-1]
+        return fit(torch.stack([head(y) for head in self.heads]).sum(dim=0), x)
+
+
+class DeepLabV3(nn.Module):
+    """DeepLab v3 [1]_ on ResNet-50 of stride 16.
+
+    References
+    ----------
+    .. [1] Chen, L.-C. et al. "Rethinking atrous convolution for semantic image segmentation",
+       arXiv:1706.05587.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width, stride=16)
+        hidden = scaled(256, width)
+        self.context = AtrousPyramid(self.encoder.channels[-1], hidden)
+        self.join = step(hidden, hidden)
+        self.last = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        return fit(self.last(self.join(self.context(self.encoder(x)[-1]))), x)
+
+
+class DeepLabV3Plus(nn.Module):
+    """DeepLab v3+ [1]_ on ResNet-50 of stride 16: v3 with a decoder.
+
+    References
+    ----------
+    .. [1] Chen, L.-C. et al. "Encoder-decoder with atrous separable convolution for semantic image
+       segmentation", arXiv:1802.02611.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width, stride=16)
+        hidden, low = scaled(256, width), scaled(48, width)
+        self.context = AtrousPyramid(self.encoder.channels[-1], hidden)
+        self.low = step(self.encoder.channels[0], low, 1)
+        self.join = nn.Sequential(step(hidden + low, hidden), step(hidden, hidden))
+        self.last = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        kept = self.encoder(x)
+        low = self.low(kept[0])
+        y = torch.cat([fit(self.context(kept[-1]), low), low], 1)
+        return fit(self.last(self.join(y)), x)
+
+
+def _separable(inputs: int, outputs: int, dilation: int) -> nn.Sequential:
+    inner = nn.Conv2d(
+        inputs, inputs, 3, padding=dilation, dilation=dilation, groups=inputs, bias=False
+    )
+    return nn.Sequential(inner, nn.BatchNorm2d(inputs), step(inputs, outputs, 1))
+
+
+class FastFCN(nn.Module):
+    """FastFCN [1]_: joint pyramid upsampling on ResNet-50, then the head of DeepLab v3.
+
+    References
+    ----------
+    .. [1] Wu, H. et al. "FastFCN: rethinking dilated convolution in the backbone for semantic
+       segmentation", arXiv:1903.11816.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width, stride=32)
+        hidden = scaled(512, width)
+        self.enter = nn.ModuleList(step(c, hidden) for c in self.encoder.channels[1:])
+        self.dilated = nn.ModuleList(_separable(3 * hidden, hidden, rate) for rate in (1, 2, 4, 8))
+        self.context = AtrousPyramid(4 * hidden, scaled(256, width))
+        self.last = nn.Conv2d(scaled(256, width), classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        kept = [inner(y) for inner, y in zip(self.enter, self.encoder(x)[1:], strict=True)]
+        joined = torch.cat([fit(y, kept[0]) for y in kept], 1)
+        y = torch.cat([inner(joined) for inner in self.dilated], 1)
+        return fit(self.last(self.context(y)), x)
+
+
+class Units(nn.Module):
+    """RefineNet's residual convolution units, without normalisation."""
+
+    def __init__(self, channels: int, count: int) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(
+            nn.Sequential(
+                nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1),
+                nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1),
+            )
+            for _ in range(count)
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps of the same shape."""
+        for part in self.parts:
+            x = x + part(x)
+        return x
+
+
+class Refine(nn.Module):
+    """One stage of RefineNet: adapt, fuse with what is above, pool in a chain, adapt again."""
+
+    def __init__(self, inputs: int, above: int, channels: int) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(nn.Conv2d(inputs, channels, 3, padding=1), Units(channels, 2))
+        self.fuse_own = nn.Conv2d(channels, channels, 3, padding=1)
+        self.fuse_above = nn.Conv2d(above, channels, 3, padding=1) if above else None
+        self.chain = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+        self.leave = Units(channels, 1)
+
+    def forward(self, own: Tensor, above: Tensor | None) -> Tensor:
+        """Return maps at the resolution of `own`."""
+        x = self.fuse_own(self.enter(own))
+        if self.fuse_above is not None and above is not None:
+            x = x + fit(self.fuse_above(above), x)
+        x = F.relu(x)
+        path = x
+        for inner in self.chain:
+            path = inner(F.max_pool2d(path, 5, 1, 2))
+            x = x + path
+        return cast(Tensor, self.leave(x))
+
+
+class RefineNet(nn.Module):
+    """RefineNet [1]_ on ResNet-50, four stages in a cascade.
+
+    References
+    ----------
+    .. [1] Lin, G. et al. "RefineNet: multi-path refinement networks for high-resolution semantic
+       segmentation", arXiv:1611.06612.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width)
+        wide, narrow = scaled(512, width), scaled(256, width)
+        a, b, c, d = self.encoder.channels
+        self.stages = nn.ModuleList(
+            [Refine(d, 0, wide), Refine(c, wide, narrow), Refine(b, narrow, narrow),
+             Refine(a, narrow, narrow)]
+        )  # fmt: skip
+        self.last = nn.Conv2d(narrow, classes, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        above: Tensor | None = None
+        for stage, own in zip(self.stages, self.encoder(x)[::-1], strict=True):
+            above = stage(own, above)
+        assert above is not None
+        return fit(self.last(above), x)
+
+
+class ICNet(nn.Module):
+    """ICNet [1]_: a deep path sees a quarter of the image, a middle one half, a thin one all.
+
+    References
+    ----------
+    .. [1] Zhao, H. et al. "ICNet for real-time semantic segmentation on high-resolution images",
+       arXiv:1704.08545.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width, stride=8)
+        half, last = self.encoder.channels[1], self.encoder.channels[3]
+        hidden, thin = scaled(128, width), scaled(32, width)
+        self.pool = ScenePooling(last, last // 4)
+        self.deep = step(self.pool.channels, 2 * hidden, 1)
+        self.thin = nn.Sequential(
+            step(3, thin, stride=2), step(thin, thin, stride=2), step(thin, 2 * thin, stride=2)
+        )
+        self.dilated = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(c, hidden, 3, padding=2, dilation=2, bias=False), nn.BatchNorm2d(hidden)
+            )
+            for c in (2 * hidden, hidden)
+        )
+        self.enter = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(c, hidden, 1, bias=False), nn.BatchNorm2d(hidden))
+            for c in (half, 2 * thin)
+        )
+        self.last = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        halved = F.interpolate(x, scale_factor=0.5, mode="bilinear", align_corners=False)
+        trunk = self.encoder
+        middle = trunk.stage(2, trunk.stage(1, trunk.enter(halved)))
+        small = F.interpolate(middle, scale_factor=0.5, mode="bilinear", align_corners=False)
+        above = self.deep(self.pool(trunk.stage(4, trunk.stage(3, small))))
+        for own, dilated, enter in zip(
+            (middle, self.thin(x)), self.dilated, self.enter, strict=True
+        ):
+            side = enter(own)
+            above = F.relu(dilated(fit(above, side)) + side)
+        return fit(self.last(above), x)
+
+
+class HRNetSemantic(nn.Module):
+    """HRNet-W48 [1]_, with the object context of OCR [2]_ where it is asked for.
+
+    References
+    ----------
+    .. [1] Wang, J. et al. "Deep high-resolution representation learning for visual recognition",
+       arXiv:1908.07919.
+    .. [2] Yuan, Y. et al. "Object-contextual representations for semantic segmentation",
+       arXiv:1909.11065.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, context: bool = False) -> None:
+        super().__init__()
+        self.encoder = HRNet(scaled(48, width), 0)
+        del self.encoder.cls_head  # its head is for one object
+        channels, hidden = self.encoder.channels, scaled(512, width)
+        self.context = context
+        self.head = step(channels, channels, 1)
+        self.aux = nn.Conv2d(channels, classes, 1)
+        if context:
+            self.enter = step(channels, hidden)
+            self.objects = Distribute(hidden, hidden // 2)
+            self.last = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        y = self.encoder.features(x)
+        first = self.aux(self.head(y))
+        if not self.context:
+            return fit(first, x)
+        pixels = self.enter(y)
+        weights = first.flatten(2).softmax(-1)  # (B, classes, hw): where each class is
+        regions = torch.matmul(pixels.flatten(2), weights.transpose(1, 2))[..., None]
+        return fit(self.last(self.objects(pixels, regions)), x)
+
+
+class BiSeNet(nn.Module):
+    """BiSeNet [1]_ on ResNet-18: a path for place and one for context, joined by a gate.
+
+    References
+    ----------
+    .. [1] Yu, C. et al. "BiSeNet: bilateral segmentation network for real-time semantic
+       segmentation", arXiv:1808.00897.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0) -> None:
+        super().__init__()
+        a, b, c = (scaled(n, width) for n in (64, 128, 256))
+        self.place = nn.Sequential(
+            step(3, a, 7, stride=2), step(a, a, stride=2), step(a, a, stride=2), step(a, b, 1)
+        )
+        self.encoder = SceneTrunk(18, width)
+        ends = self.encoder.channels[2:]
+        self.refine = nn.ModuleList(step(n, b) for n in ends)
+        self.gates = nn.ModuleList(Gate(b, b) for _ in ends)
+        self.mean = step(ends[1], b, 1)
+        self.heads = nn.ModuleList(step(b, b) for _ in ends)
+        self.join = step(2 * b, c, 1)
+        self.join_gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(c, c, 1), nn.ReLU(inplace=True),
+            nn.Conv2d(c, c, 1), nn.Sigmoid(),
+        )  # fmt: skip
+        self.last = nn.Sequential(step(c, a), nn.Conv2d(a, classes, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        place = self.place(x)
+        mid, end = self.encoder(x)[2:]
+        above = self.mean(F.adaptive_avg_pool2d(end, 1)).expand(-1, -1, *end.shape[-2:])
+        for y, i in ((end, 1), (mid, 0)):
+            own = self.refine[i](y)
+            own = own * self.gates[i](own)
+            above = self.heads[i](own + fit(above, own))
+        joined = self.join(torch.cat([place, fit(above, place)], 1))
+        joined = joined + joined * self.join_gate(joined)
+        return fit(self.last(joined), x)
+
+
+class PAN(nn.Module):
+    """PAN [1]_ on ResNet-50 of stride 16: attention over a pyramid, and gates from above.
+
+    References
+    ----------
+    .. [1] Li, H. et al. "Pyramid attention network for semantic segmentation", arXiv:1805.10180.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width, stride=16)
+        hidden = scaled(256, width)
+        last = self.encoder.channels[-1]
+        self.middle, self.mean = step(last, hidden, 1), step(last, hidden, 1)
+        self.falling = nn.ModuleList([step(last, 8, 7), step(8, 8, 5), step(8, 8, 3)])
+        self.level = nn.ModuleList([step(8, 8, 7), step(8, 8, 5), step(8, 8, 3)])
+        self.spread = step(8, hidden, 1)
+        lower = self.encoder.channels[2::-1]
+        self.enter = nn.ModuleList(step(c, hidden) for c in lower)
+        self.gates = nn.ModuleList(Gate(hidden, hidden) for _ in lower)
+        self.last = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        *lower, end = self.encoder(x)
+        above = self._pyramid(end)
+        for y, enter, gate in zip(lower[::-1], self.enter, self.gates, strict=True):
+            above = enter(y) * gate(above) + fit(above, y)
+        return fit(self.last(above), x)
+
+    def _pyramid(self, end: Tensor) -> Tensor:
+        sizes, kept = end, []
+        for inner in self.falling:
+            # of small images the pyramid ends where a pixel is left
+            sizes = inner(F.max_pool2d(sizes, 2, ceil_mode=True))
+            kept.append(sizes)
+        above: Tensor | None = None
+        for y, inner in zip(kept[::-1], list(self.level)[::-1], strict=True):
+            own = inner(y)
+            above = own if above is None else own + fit(above, own)
+        assert above is not None
+        mean = self.mean(F.adaptive_avg_pool2d(end, 1))
+        return cast(Tensor, self.middle(end) * self.spread(fit(above, end)) + mean)
+
+
+class Residual(nn.Module):
+    """DFN's refinement residual block: unify the channels, then correct them."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(inputs, outputs, 1)
+        self.inner = nn.Sequential(
+            step(outputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps of `outputs` channels."""
+        x = self.enter(x)
+        return F.relu(x + self.inner(x))
+
+
+class DFN(nn.Module):
+    """DFN's smooth network [1]_ on ResNet-50: each stage is gated by the one above.
+
+    Its border network only adds a loss in training, and is left out.
+
+    References
+    ----------
+    .. [1] Yu, C. et al. "Learning a discriminative feature network for semantic segmentation",
+       arXiv:1804.09337.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width)
+        hidden = scaled(512, width)
+        self.mean = step(self.encoder.channels[-1], hidden, 1)
+        self.enter = nn.ModuleList(Residual(c, hidden) for c in self.encoder.channels)
+        self.gates = nn.ModuleList(Gate(2 * hidden, hidden) for _ in self.encoder.channels)
+        self.leave = nn.ModuleList(Residual(hidden, hidden) for _ in self.encoder.channels)
+        self.last = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        kept = self.encoder(x)
+        above = self.mean(F.adaptive_avg_pool2d(kept[-1], 1))
+        for i in range(3, -1, -1):
+            own = self.enter[i](kept[i])
+            above = fit(above, own)
+            above = self.leave[i](above + own * self.gates[i](torch.cat([above, own], 1)))
+        return fit(self.last(above), x)

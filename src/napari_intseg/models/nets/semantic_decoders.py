@@ -1,0 +1,390 @@
+"""Networks that name each pixel's class by an encoder and a decoder: on VGG-16, U-Nets, ENet."""
+
+from itertools import pairwise
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_intseg.models.nets.semantic_parts import VGG, VGG16, fit, scaled, step
+
+
+def _classifier(inputs: int, hidden: int, size: int, dilation: int = 1) -> nn.Sequential:
+    """Return VGG's two wide layers as convolutions."""
+    padding = dilation * (size // 2)
+    return nn.Sequential(
+        nn.Conv2d(inputs, hidden, size, padding=padding, dilation=dilation),
+        nn.ReLU(inplace=True), nn.Dropout2d(0.5), nn.Conv2d(hidden, hidden, 1),
+        nn.ReLU(inplace=True), nn.Dropout2d(0.5),
+    )  # fmt: skip
+
+
+class FCN(nn.Module):
+    """FCN-8s [1]_, padded to keep sizes; with `finest` 16 or 32 without the finer bridges.
+
+    References
+    ----------
+    .. [1] Long, J. et al. "Fully convolutional networks for semantic segmentation",
+       arXiv:1411.4038.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0, *, finest: int = 8) -> None:
+        super().__init__()
+        self.encoder = VGG(width)
+        hidden = scaled(4096, width)
+        self.classifier = _classifier(self.encoder.channels[4], hidden, 7)
+        self.score = nn.Conv2d(hidden, classes, 1)
+        bridges = {8: (3, 2), 16: (3,), 32: ()}[finest]
+        self.stages = bridges
+        self.bridges = nn.ModuleList(
+            nn.Conv2d(self.encoder.channels[i], classes, 1) for i in bridges
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        kept = self.encoder(x)
+        y = self.score(self.classifier(kept[4]))
+        for stage, bridge in zip(self.stages, self.bridges, strict=True):
+            y = fit(y, kept[stage]) + bridge(kept[stage])
+        return fit(y, x)
+
+
+class SegNet(nn.Module):
+    """SegNet [1]_: the decoder puts values where the encoder's poolings took them.
+
+    References
+    ----------
+    .. [1] Badrinarayanan, V. et al. "SegNet", arXiv:1511.00561.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0) -> None:
+        super().__init__()
+        self.encoder = VGG(width, norm=True)
+        rising: list[nn.Module] = []
+        for i in range(4, -1, -1):
+            own = scaled(VGG16[i][-1], width)
+            after = scaled(VGG16[i - 1][-1], width) if i else own
+            layers: list[nn.Module] = []
+            outputs = [own] * (len(VGG16[i]) - 1) + [after] * (i > 0)
+            for out in outputs:
+                layers += [nn.Conv2d(own, out, 3, padding=1), nn.BatchNorm2d(out), nn.ReLU(True)]
+            rising.append(nn.Sequential(*layers))
+        self.decoder = nn.ModuleList(rising)
+        self.last = nn.Conv2d(scaled(64, width), classes, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        taken = []
+        for stage in self.encoder.stages:
+            y = stage(x)
+            x, places = F.max_pool2d(y, 2, return_indices=True)
+            taken.append((places, y.shape))
+        for part, (places, shape) in zip(self.decoder, taken[::-1], strict=True):
+            x = part(F.max_unpool2d(x, places, [2, 2], output_size=shape[-2:]))
+        return cast(Tensor, self.last(x))
+
+
+class DeepLabV1(nn.Module):
+    """DeepLab v1 with a large field of view on VGG-16 [1]_, without its CRF.
+
+    References
+    ----------
+    .. [1] Chen, L.-C. et al. "Semantic image segmentation with deep convolutional nets and fully
+       connected CRFs", arXiv:1412.7062.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0) -> None:
+        super().__init__()
+        self.encoder = VGG(width, strides=(2, 2, 2, 1, 1), dilations=(1, 1, 1, 1, 2))
+        hidden = scaled(1024, width)
+        self.classifier = _classifier(self.encoder.channels[4], hidden, 3, dilation=12)
+        self.score = nn.Conv2d(hidden, classes, 1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what is classified, of stride 8."""
+        return cast(Tensor, self.classifier(self.encoder(x)[4]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        return fit(self.score(self.features(x)), x)
+
+
+class ParseNet(DeepLabV1):
+    """ParseNet [1]_: DeepLab's network with the image's mean beside each pixel, both normalised.
+
+    References
+    ----------
+    .. [1] Liu, W. et al. "ParseNet: looking wider to see better", arXiv:1506.04579.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0) -> None:
+        super().__init__(classes, width)
+        hidden = scaled(1024, width)
+        # lengths that the normalised features are given at first, as in the paper
+        self.scale = nn.Parameter(torch.full((2, hidden, 1, 1), 10.0))
+        self.score = nn.Conv2d(2 * hidden, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        y = self.features(x)
+        mean = F.adaptive_avg_pool2d(y, 1)
+        own = F.normalize(y, dim=1) * self.scale[0]
+        context = (F.normalize(mean, dim=1) * self.scale[1]).expand_as(y)
+        return fit(self.score(torch.cat([own, context], 1)), x)
+
+
+def double(inputs: int, outputs: int) -> nn.Sequential:
+    """Return two convolutions of 3x3."""
+    return nn.Sequential(step(inputs, outputs), step(outputs, outputs))
+
+
+class UNet(nn.Module):
+    """U-Net [1]_, padded and with batch normalisation: 23 convolutions.
+
+    References
+    ----------
+    .. [1] Ronneberger, O. et al. "U-Net", arXiv:1505.04597.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0) -> None:
+        super().__init__()
+        sizes = [scaled(64 * 2**i, width) for i in range(5)]
+        pairs = list(zip([3, *sizes[:-1]], sizes, strict=True))
+        self.down = nn.ModuleList(double(a, b) for a, b in pairs)
+        rising = list(zip(sizes[:0:-1], sizes[-2::-1], strict=True))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in rising)
+        self.join = nn.ModuleList(double(2 * b, b) for _, b in rising)
+        self.last = nn.Conv2d(sizes[0], classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        kept: list[Tensor] = []
+        for i, part in enumerate(self.down):
+            x = part(F.max_pool2d(x, 2) if i else x)
+            kept.append(x)
+        for up, join, bridge in zip(self.up, self.join, kept[-2::-1], strict=True):
+            x = join(torch.cat([bridge, fit(up(x), bridge)], 1))
+        return cast(Tensor, self.last(x))
+
+
+class UNetPlusPlus(nn.Module):
+    """UNet++ [1]_: bridges that are nets themselves; the mean of its four outputs.
+
+    References
+    ----------
+    .. [1] Zhou, Z. et al. "UNet++: a nested U-Net architecture", arXiv:1807.10165.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0) -> None:
+        super().__init__()
+        sizes = [scaled(32 * 2**i, width) for i in range(5)]
+        self.depth = len(sizes)
+        self.nodes, self.ups = nn.ModuleDict(), nn.ModuleDict()
+        for i, size in enumerate(sizes):
+            self.nodes[f"{i}_0"] = double(sizes[i - 1] if i else 3, size)
+            for j in range(1, len(sizes) - i):
+                self.ups[f"{i}_{j}"] = nn.ConvTranspose2d(sizes[i + 1], size, 2, 2)
+                self.nodes[f"{i}_{j}"] = double((j + 1) * size, size)
+        self.last = nn.ModuleList(nn.Conv2d(sizes[0], classes, 1) for _ in sizes[1:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        done: dict[tuple[int, int], Tensor] = {}
+        for i in range(self.depth):
+            x = self.nodes[f"{i}_0"](F.max_pool2d(x, 2) if i else x)
+            done[i, 0] = x
+        for j in range(1, self.depth):
+            for i in range(self.depth - j):
+                up = fit(self.ups[f"{i}_{j}"](done[i + 1, j - 1]), done[i, 0])
+                row = [done[i, k] for k in range(j)]
+                done[i, j] = self.nodes[f"{i}_{j}"](torch.cat([*row, up], 1))
+        outs = [head(done[0, j]) for j, head in enumerate(self.last, 1)]
+        return torch.stack(outs).mean(dim=0)
+
+
+class ShiftedMlp(nn.Module):
+    """A tokenised block of UNeXt: features shifted along the height, then the width, and mixed."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.first = nn.Linear(channels, channels)
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.second = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps of the same shape."""
+        y = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        y = self.first(_shifted(y, 2).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        y = F.gelu(self.depthwise(y))
+        return x + cast(Tensor, self.second(_shifted(y, 3).permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+
+
+def _shifted(x: Tensor, axis: int, reach: int = 2) -> Tensor:
+    """Return groups of channels moved by -2 to 2 pixels along an axis, zeros coming in."""
+    pad = [0, 0, reach, reach] if axis == 2 else [reach, reach, 0, 0]
+    padded = F.pad(x, pad)
+    groups = padded.chunk(2 * reach + 1, 1)
+    moved = [g.narrow(axis, i, x.shape[axis]) for i, g in enumerate(groups)]
+    return torch.cat(moved, 1)
+
+
+class UNeXt(nn.Module):
+    """UNeXt [1]_: three stages of convolutions, two of shifted multi-layer perceptrons.
+
+    References
+    ----------
+    .. [1] Valanarasu, J., Patel, V. "UNeXt: MLP-based rapid medical image segmentation network",
+       arXiv:2203.04967.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0) -> None:
+        super().__init__()
+        sizes = [scaled(c, width) for c in (16, 32, 128, 160, 256)]
+        self.down = nn.ModuleList(
+            step(a, b) for a, b in zip([3, *sizes[:2]], sizes[:3], strict=True)
+        )
+        pairs = list(pairwise(sizes[2:]))
+        self.embed = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairs)
+        self.mix = nn.ModuleList(ShiftedMlp(b) for _, b in pairs)
+        rising = list(zip(sizes[::-1], [*sizes[-2::-1], sizes[0]], strict=True))
+        self.up = nn.ModuleList(step(a, b) for a, b in rising)
+        self.mix_up = nn.ModuleList(ShiftedMlp(b) for _, b in rising[:2])
+        self.last = nn.Conv2d(sizes[0], classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        size, kept = x, []
+        for part in self.down:
+            x = F.max_pool2d(part(x), 2)
+            kept.append(x)
+        for embed, mix in zip(self.embed, self.mix, strict=True):
+            x = mix(embed(x))
+            kept.append(x)
+        for i, (part, bridge) in enumerate(zip(self.up, [*kept[-2::-1], size], strict=True)):
+            x = fit(part(x), bridge)
+            x = x + bridge if i < 4 else x
+            x = self.mix_up[i](x) if i < 2 else x
+        return cast(Tensor, self.last(x))
+
+
+def _inner(
+    inputs: int, outputs: int, size: int, *, stride: int = 1, dilation: int = 0
+) -> list[nn.Module]:
+    """Return a convolution, normalisation and PReLU; a dilation keeps the size."""
+    inner = nn.Conv2d(
+        inputs, outputs, size, stride, padding=dilation, dilation=dilation or 1, bias=False
+    )
+    return [inner, nn.BatchNorm2d(outputs), nn.PReLU(outputs)]
+
+
+class EnetBottleneck(nn.Module):
+    """Narrow, convolve, widen, and add; plain, dilated, or as 5x1 and 1x5."""
+
+    def __init__(
+        self, channels: int, drop: float, *, dilation: int = 1, asymmetric: bool = False
+    ) -> None:
+        super().__init__()
+        narrow = channels // 4
+        if asymmetric:
+            middle: list[nn.Module] = [
+                nn.Conv2d(narrow, narrow, (5, 1), padding=(2, 0), bias=False),
+                nn.Conv2d(narrow, narrow, (1, 5), padding=(0, 2), bias=False),
+                nn.BatchNorm2d(narrow), nn.PReLU(narrow),
+            ]  # fmt: skip
+        else:
+            middle = _inner(narrow, narrow, 3, dilation=dilation)
+        self.inner = nn.Sequential(
+            *_inner(channels, narrow, 1), *middle, nn.Conv2d(narrow, channels, 1, bias=False),
+            nn.BatchNorm2d(channels), nn.Dropout2d(drop),
+        )  # fmt: skip
+        self.last = nn.PReLU(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps of the same shape."""
+        return cast(Tensor, self.last(x + self.inner(x)))
+
+
+class EnetDown(nn.Module):
+    """Halve the size; tells where the pooling took its values."""
+
+    def __init__(self, inputs: int, outputs: int, drop: float) -> None:
+        super().__init__()
+        narrow = inputs // 4 or 1
+        self.inner = nn.Sequential(
+            *_inner(inputs, narrow, 2, stride=2), *_inner(narrow, narrow, 3, dilation=1),
+            nn.Conv2d(narrow, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.Dropout2d(drop),
+        )  # fmt: skip
+        self.last = nn.PReLU(outputs)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps of half the size, and the places."""
+        x = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))
+        pooled, places = F.max_pool2d(x, 2, return_indices=True)
+        y = self.inner(x)
+        pooled = F.pad(pooled, (0, 0, 0, 0, 0, y.shape[1] - pooled.shape[1]))
+        return cast(Tensor, self.last(y + pooled)), places
+
+
+class Up(nn.Module):
+    """Double the size; values go back to the places of the pooling."""
+
+    def __init__(self, inputs: int, outputs: int, drop: float) -> None:
+        super().__init__()
+        narrow = inputs // 4
+        self.main = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
+        )
+        self.inner = nn.Sequential(
+            nn.Conv2d(inputs, narrow, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(narrow, narrow, 3, 2, 1, 1, bias=False), nn.BatchNorm2d(narrow),
+            nn.ReLU(inplace=True), nn.Conv2d(narrow, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs), nn.Dropout2d(drop),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor, places: Tensor) -> Tensor:
+        """Return maps of twice the size."""
+        main = self.main(x)
+        grown = F.max_unpool2d(main, places[:, : main.shape[1]], [2, 2])
+        return F.relu(grown + self.inner(x))
+
+
+class ENet(nn.Module):
+    """ENet [1]_.
+
+    References
+    ----------
+    .. [1] Paszke, A. et al. "ENet: a deep neural network architecture for real-time semantic
+       segmentation", arXiv:1606.02147.
+    """
+
+    def __init__(self, classes: int, width: float = 1.0) -> None:
+        super().__init__()
+        a, b, c = (scaled(n, width) for n in (16, 64, 128))
+        self.first = nn.Conv2d(3, a - 3, 3, 2, 1, bias=False)
+        self.first_norm = nn.Sequential(nn.BatchNorm2d(a), nn.PReLU(a))
+        self.down1 = EnetDown(a, b, 0.01)
+        self.stage1 = nn.Sequential(*(EnetBottleneck(b, 0.01) for _ in range(4)))
+        self.down2 = EnetDown(b, c, 0.1)
+        # dilation of the eight blocks of a stage; 0 stands for 5x1 and 1x5
+        plan = (1, 2, 0, 4, 1, 8, 0, 16)
+        self.stage2 = nn.Sequential(
+            *(EnetBottleneck(c, 0.1, dilation=n or 1, asymmetric=n == 0) for n in (*plan, *plan))
+        )
+        self.up1 = Up(c, b, 0.1)
+        self.stage4 = nn.Sequential(EnetBottleneck(b, 0.1), EnetBottleneck(b, 0.1))
+        self.up2 = Up(b, a, 0.1)
+        self.stage5 = EnetBottleneck(a, 0.1)
+        self.last = nn.ConvTranspose2d(a, classes, 3, 2, 1, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        height, width = x.shape[-2:]
+        x = F.pad(x, (0, -width % 8, 0, -height % 8))
+        y = self.first_norm(torch.cat([self.first(x), F.max_pool2d(x, 2)], 1))
+        y, taken1 = self.down1(y)
+        y, taken2 = self.down2(self.stage1(y))
+        y = self.up1(self.stage2(y), taken2)
+        y = self.up2(self.stage4(y), taken1)
+        return cast(Tensor, self.last(self.stage5(y)))[..., :height, :width]

@@ -1,0 +1,248 @@
+"""Click networks on VGG-16: DIOS [2]_ [3]_, FCTSFN [4]_ and RIS-Net [5]_.
+
+References
+----------
+.. [1] Simonyan, K., Zisserman, A. "Very deep convolutional networks for large-scale image
+       recognition", arXiv:1409.1556.
+.. [2] Xu, N. et al. "Deep interactive object selection", CVPR 2016, arXiv:1603.04042.
+.. [3] Long, J., Shelhamer, E., Darrell, T. "Fully convolutional networks for semantic
+       segmentation", arXiv:1411.4038.
+.. [4] Hu, Y., Soltoggio, A., Lock, R., Carter, S. "A fully convolutional two-stream fusion network
+       for interactive image segmentation", Neural Networks 109, 2019, arXiv:1807.02480.
+.. [5] Liew, J. H. et al. "Regional interactive image segmentation networks", ICCV 2017.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_intseg.models.nets.click_net import WholeNet, normed, smaller
+
+DEPTHS = (2, 2, 3, 3, 3)
+
+
+def vgg_widths(width: int) -> tuple[int, ...]:
+    """Return the channels of the five blocks; published with a width of 64."""
+    return tuple(width * factor for factor in (1, 2, 4, 8, 8))
+
+
+class Vgg(nn.Module):
+    """Five blocks of convolutions, each followed by a halving; named as Caffe's files are.
+
+    Parameters
+    ----------
+    inputs : int
+        Channels of the image and what comes with it.
+    width : int, default 64
+        Channels of the first block.
+    blocks : int, default 5
+        How many of the five.
+    """
+
+    def __init__(self, inputs: int = 3, width: int = 64, blocks: int = 5) -> None:
+        super().__init__()
+        self.widths = vgg_widths(width)[:blocks]
+        for number, (outputs, depth) in enumerate(zip(self.widths, DEPTHS, strict=False), 1):
+            for layer in range(1, depth + 1):
+                conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+                nn.init.kaiming_normal_(conv.weight)  # nothing normalises between the layers
+                setattr(self, f"conv{number}_{layer}", conv)
+                inputs = outputs
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the features of each block after its halving, at strides 2, 4, …."""
+        found = []
+        for number in range(1, len(self.widths) + 1):
+            for layer in range(1, DEPTHS[number - 1] + 1):
+                x = F.relu(getattr(self, f"conv{number}_{layer}")(x))
+            x = F.max_pool2d(x, 2, ceil_mode=True)
+            found.append(x)
+        return found
+
+
+LIMIT_PX = 255.0
+"""Where distances to clicks are cut, as in the paper."""
+
+
+class DiosNet(WholeNet):
+    """VGG-16 as a fully convolutional network on colours and two distance maps.
+
+    The previous answer is no input. Where the published network pads the image by 100 pixels and
+    cuts the answer, this one pads each layer, as later ones do.
+
+    Parameters
+    ----------
+    stride : {8, 16}, default 8
+        Of the finest features that are scored.
+    width : int, default 64
+        Of VGG's first block.
+    hidden : int, default 4096
+        Channels of the two layers that were fully connected.
+    """
+
+    def __init__(self, stride: Literal[8, 16] = 8, width: int = 64, hidden: int = 4096) -> None:
+        super().__init__(LIMIT_PX, "truncated", stride=stride, width=width, hidden=hidden)
+        self.stride = stride
+        self.encoder = Vgg(5, width)
+        self.fc6 = nn.Conv2d(self.encoder.widths[4], hidden, 7, padding=3)
+        self.fc7 = nn.Conv2d(hidden, hidden, 1)
+        self.score_fr = nn.Conv2d(hidden, 1, 1)
+        for layer in (self.fc6, self.fc7):
+            nn.init.kaiming_normal_(layer.weight)
+        self.score_pool4 = nn.Conv2d(self.encoder.widths[3], 1, 1)
+        if stride == 8:
+            self.score_pool3 = nn.Conv2d(self.encoder.widths[2], 1, 1)
+        self.dropout = nn.Dropout2d(0.5)
+        # new channels and scores begin at zero, as the authors did
+        with torch.no_grad():
+            self.encoder.get_parameter("conv1_1.weight")[:, 3:] = 0
+            for score in (self.score_pool4, *([self.score_pool3] if stride == 8 else [])):
+                nn.init.zeros_(score.weight)
+                assert score.bias is not None
+                nn.init.zeros_(score.bias)
+
+    def respond(self, image: Tensor, maps: Tensor, prev: Tensor) -> Tensor:
+        """Return logits at the stride of the finest features; the previous answer is unused."""
+        del prev
+        *_, pool3, pool4, pool5 = self.encoder(torch.cat((image, maps), 1))
+        x = self.dropout(torch.relu(self.fc6(pool5)))
+        x = self.score_fr(self.dropout(torch.relu(self.fc7(x))))
+        x = smaller(x, pool4) + self.score_pool4(pool4)
+        if self.stride == 8:
+            x = smaller(x, pool3) + self.score_pool3(pool3)
+        scores: Tensor = x
+        return scores
+
+
+class FctsfnNet(WholeNet):
+    """A two-stream late fusion network, and a multi-scale network that refines its answer.
+
+    Clicks reach the answer through fewer layers than the image does, so that they are not lost on
+    the way. The previous answer is no input.
+
+    Parameters
+    ----------
+    width : int, default 64
+        Of the first block of both streams.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__(LIMIT_PX, "truncated", width=width)
+        self.encoder, self.interaction = Vgg(3, width), Vgg(2, width, 3)
+        deep, clicked = self.encoder.widths[4], self.interaction.widths[2]
+        self.fuse = nn.Sequential(
+            normed(deep + clicked, deep), normed(deep, deep), nn.Conv2d(deep, 1, 1)
+        )
+        self.refine = nn.ModuleList(
+            nn.Sequential(normed(channels + 3, width), nn.Conv2d(width, 1, 1))
+            for channels in (*self.encoder.widths[3::-1], 3)
+        )
+
+    def respond(self, image: Tensor, maps: Tensor, prev: Tensor) -> Tensor:
+        """Return logits at the image's size; the previous answer is unused."""
+        del prev
+        features = self.encoder(image)
+        clicked = self.interaction(maps)[-1]
+        deep = smaller(features[-1], clicked)  # late fusion at stride 8: clicks stay sharp
+        x: Tensor = self.fuse(torch.cat((deep, clicked), 1))
+        for layer, finer in zip(self.refine, (*features[3::-1], image), strict=True):
+            x = smaller(x, finer)
+            x = x + layer(torch.cat((finer, x, smaller(maps, finer)), 1))
+        return x
+
+
+REGION = 20
+"""Cells of a region's features, to a side."""
+
+
+class RisNet(WholeNet):
+    """A global branch, and a local one on the region of each positive click and its negative one.
+
+    The region is the box of a click and the nearest of the other sign, twice as large. Its logits
+    are added to the global ones; where several regions lie on one another, their mean is.
+
+    Parameters
+    ----------
+    width : int, default 64
+        Of VGG's first block.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__(LIMIT_PX, "truncated", width=width)
+        self.encoder = Vgg(5, width, 4)
+        fine, coarse = self.encoder.widths[2:]
+        self.whole = nn.Sequential(
+            *(normed(coarse, coarse, dilation=dilation) for dilation in (2, 4)),
+            nn.Conv2d(coarse, 1, 1),
+        )
+        self.region = nn.Sequential(normed(fine, fine), normed(fine, fine), nn.Conv2d(fine, 1, 1))
+
+    def answer(self, kept: list[Tensor], clicks: Tensor, prev: Tensor) -> Tensor:
+        """Return logits (B, 1, H, W); the clicks' positions choose the regions."""
+        self._boxes = [region_boxes(one) for one in clicks]
+        return super().answer(kept, clicks, prev)
+
+    def respond(self, image: Tensor, maps: Tensor, prev: Tensor) -> Tensor:
+        """Return logits (B, 1, H / 8, W / 8); the previous answer is unused."""
+        del prev
+        *_, fine, coarse = self.encoder(torch.cat((image, maps), 1))
+        logits = smaller(self.whole(coarse), fine)
+        return torch.cat(
+            [
+                self._with_regions(logits[i : i + 1], fine[i : i + 1], boxes / 8)
+                for i, boxes in enumerate(self._boxes)
+            ]
+        )
+
+    def _with_regions(self, logits: Tensor, fine: Tensor, boxes: Tensor) -> Tensor:
+        """Return the logits of one image with those of its regions, boxes in cells of `fine`."""
+        if not len(boxes):
+            return logits
+        height, width = fine.shape[-2:]
+        cells = self.region(F.grid_sample(
+            fine.expand(len(boxes), -1, -1, -1), grid_of(boxes, (height, width)).to(fine),
+            align_corners=False, padding_mode="border",
+        ))  # fmt: skip
+        back = grid_back(boxes, (height, width)).to(fine)
+        local = F.grid_sample(cells, back, align_corners=False)
+        inside = (back.abs().amax(-1) <= 1).to(fine)[:, None]
+        return logits + (local * inside).sum(0) / inside.sum(0).clamp(min=1)
+
+
+def region_boxes(clicks: Tensor) -> Tensor:
+    """Return the boxes (n, 4), row and column of centre then half sizes, of clicks (N, 3)."""
+    positive, negative = (clicks[clicks[:, 2] == sign][:, :2] for sign in (1, -1))
+    if not len(positive) or not len(negative):
+        return clicks.new_zeros((0, 4))
+    nearest = negative[torch.cdist(positive, negative).argmin(1)]
+    # the box of the two, twice as large, at least 64 pixels to a side
+    half = (positive - nearest).abs().clamp(min=32)
+    return torch.cat(((positive + nearest) / 2, half), 1)
+
+
+def grid_of(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return where the cells of regions lie on a map, (n, REGION, REGION, 2), for `grid_sample`."""
+    at = (torch.arange(REGION, device=boxes.device) + 0.5) / REGION * 2 - 1
+    rows = boxes[:, 0, None] + boxes[:, 2, None] * at
+    cols = boxes[:, 1, None] + boxes[:, 3, None] * at
+    grid = torch.stack(
+        (
+            (2 * cols / shape[1] - 1)[:, None, :].expand(-1, REGION, -1),
+            (2 * rows / shape[0] - 1)[:, :, None].expand(-1, -1, REGION),
+        ),
+        -1,
+    )
+    return grid
+
+
+def grid_back(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return where the cells of a map lie in regions, (n, H, W, 2), for `grid_sample`."""
+    rows = torch.arange(shape[0], device=boxes.device) + 0.5
+    cols = torch.arange(shape[1], device=boxes.device) + 0.5
+    row = (rows - boxes[:, 0, None]) / boxes[:, 2, None]
+    col = (cols - boxes[:, 1, None]) / boxes[:, 3, None]
+    return torch.stack(
+        (col[:, None, :].expand(-1, shape[0], -1), row[:, :, None].expand(-1, -1, shape[1])), -1
+    )

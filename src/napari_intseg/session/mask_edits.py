@@ -1,0 +1,207 @@
+"""Edits of whole masks, each one entry of the history: clean-up, and the detail of outlines.
+
+Neither writes over what others hold, and masks stay what they were below the detail.
+"""
+
+import math
+from collections.abc import Collection, Hashable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import PromptError
+from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.propagation.mask_cleanup import fill_holes, largest_part, smooth
+from napari_intseg.session.document import DETAIL, Change, Document
+from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Window
+from napari_intseg.session.masks.settle import plain
+
+
+class CleanUp:
+    """Cleans up masks of a document.
+
+    Parameters
+    ----------
+    document : Document
+        Is changed.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def apply(
+        self, axis: int, label: int | None, *, holes: bool, largest: bool, smooth_mm: float
+    ) -> Change:
+        """Clean up an object on the planes of `axis`, as one entry of the history.
+
+        Pixels of other objects, and of planes without a mask, stay as they are. Only as much
+        memory is used as the object's box holds.
+
+        Parameters
+        ----------
+        holes : bool, default False
+            Fill holes, plane by plane.
+        largest : bool, default False
+            Keep the largest connected part of the volume only.
+        smooth_mm : float, default 0.0
+            Let the outline pass smoothly across planes, by so many millimetres; planes that a
+            person worked on stay as they are. 0: not.
+        label : int, optional
+            Of the object; the current one by default.
+
+        Returns
+        -------
+        Change
+            Without planes if there was nothing to tidy; then there is no entry either.
+
+        Raises
+        ------
+        PromptError
+            If the object is finished, nothing is chosen, or the millimetres are below 0.
+        """
+        chosen = self.document.check_open(label)
+        if not (holes or largest or smooth_mm) or not 0 <= smooth_mm < math.inf:
+            raise PromptError(
+                "nothing to clean up by: expected holes, largest or smooth_mm above 0, got "
+                f"{holes!r}, {largest!r} and {smooth_mm!r}. Choose at least one."
+            )
+        found = self.document.canvas.states(chosen, axis)
+        states = [(plane, state) for plane, state in found if state.shown is not None]
+        changes = self._tidied(chosen, states, holes=holes, largest=largest, smooth_mm=smooth_mm)
+        if not changes:
+            return Change("Clean up", (), (chosen,))
+        return self.document.do("Clean up", changes)
+
+    def _tidied(
+        self,
+        label: int,
+        states: list[tuple[Plane, PlaneState]],
+        *,
+        holes: bool,
+        largest: bool,
+        smooth_mm: float,
+    ) -> dict[Hashable, Any]:
+        """Return the states of the planes that clean-up changes."""
+        window = self._window_of(label, [plane for plane, _ in states])
+        if window is None:
+            return {}
+        first = states[0][0].index
+        before = self._stacked(label, states, window)
+        after = largest_part(before) if largest else before
+        after = fill_holes(after) if holes else after
+        if smooth_mm:
+            given = {plane.index - first for plane, state in states if state.is_given}
+            after = smooth(
+                after, smooth_mm, _spacing(self.document.volume, states[0][0].axis), given
+            )
+        return {
+            PlaneKey(label, plane): self._cleaned(state, before[at], after[at], window)
+            for plane, state in states
+            if (after[at := plane.index - first] != before[at]).any()
+        }
+
+    def _stacked(
+        self, label: int, states: list[tuple[Plane, PlaneState]], window: Window
+    ) -> BoolArray:
+        """Return an object's masks in a window, from the first plane with a state to the last."""
+        first, last = states[0][0].index, states[-1][0].index
+        out = np.zeros((last - first + 1, *_size(window)), bool)
+        for plane, _ in states:
+            out[plane.index - first] = self.document.canvas.mask_on(label, plane, window)
+        return out
+
+    def _window_of(self, label: int, planes: list[Plane]) -> Window | None:
+        """Return rows and columns that hold an object on planes; None if it has no pixel there."""
+        boxes = [bounding_box(self.document.canvas.mask_on(label, plane)) for plane in planes]
+        found = np.array([box for box in boxes if box is not None])
+        if not found.size:
+            return None
+        low, high = found.min(axis=0), found.max(axis=0)
+        return slice(int(low[0]), int(high[1])), slice(int(low[2]), int(high[3]))
+
+    def _cleaned(
+        self, state: PlaneState, before: BoolArray, after: BoolArray, window: Window
+    ) -> PlaneState:
+        """Return a state whose mask is `after` in a window; what was asked and given stays."""
+        old = state.shown
+        assert old is not None
+        rows, cols = (
+            np.arange(min(w.start, s.start), max(w.stop, s.stop))
+            for w, s in zip(window, old.patch.slices, strict=True)
+        )
+        logits = old.patch.at(rows, cols)
+        where = (
+            slice(window[0].start - int(rows[0]), window[0].stop - int(rows[0])),
+            slice(window[1].start - int(cols[0]), window[1].stop - int(cols[0])),
+        )
+        limit = np.where(after, np.float32(LOGIT_LIMIT), np.float32(-LOGIT_LIMIT))
+        logits[where] = np.where(after != before, limit, logits[where])
+        patch = Patch(int(rows[0]), int(cols[0]), logits, old.patch.shape)
+        inside = old.window(
+            slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
+        )
+        inside[where] = after
+        rank = (old.rank[0], self.document.next_serial())
+        shown = replace(old, patch=patch, inside=inside, rank=rank, at=None, plain=None)
+        is_propagated = state.propagated is not None and not state.is_given
+        return replace(
+            state,
+            shown=shown,
+            initial=patch if old.patch is state.initial else state.initial,
+            propagated=shown if is_propagated else state.propagated,
+        )
+
+
+def _size(window: Window) -> tuple[int, int]:
+    return window[0].stop - window[0].start, window[1].stop - window[1].start
+
+
+def _spacing(volume: Volume, axis: int) -> tuple[float, float, float]:
+    """Return mm between planes, rows and columns of an axis."""
+    if volume.ndim == 2:
+        return 1.0, *volume.slice_spacing(0)
+    return volume.spacing[axis], *volume.slice_spacing(axis)
+
+
+DETAIL_TITLE = "Change detail"
+
+
+class OutlineDetail:
+    """Changes how much detail the outlines of a document show.
+
+    Parameters
+    ----------
+    document : Document
+        Is changed.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def set(
+        self,
+        mm: float,
+        planes: Collection[Plane] | None,
+        labels: Collection[int] | None,
+        token: Hashable,
+    ) -> Change:
+        """Show outlines with another detail; see `Session.set_detail`."""
+        if not 0 <= mm < math.inf:
+            raise PromptError(
+                f"detail cannot be used: expected millimetres, 0 or more, got {mm!r}. "
+                "0 shows outlines as the model gave them."
+            )
+        document = self.document
+        changes: dict[Hashable, Any] = {DETAIL: float(mm) or None}
+        for label in document.objects:
+            if document.is_locked(label) or (labels is not None and label not in labels):
+                continue
+            for plane, state in document.canvas.states(label):
+                if state.shown is None or (planes is not None and plane not in planes):
+                    continue
+                if mm or state.shown.plain is not None:
+                    changes[PlaneKey(label, plane)] = plain(state)
+        return document.do(DETAIL_TITLE, changes, token)
