@@ -19,11 +19,14 @@ class Preferences:
         Whether *each click begins an object* is ticked then.
     safe_colours : bool
         Labels in eight colours that colour-blind people tell apart.
+    language : str
+        Of the panel, from the next time it is opened; "auto" for napari's or the system's.
     """
 
     model: str = "bundled"
     each_click_begins: bool = False
     safe_colours: bool = False
+    language: str = "auto"
 
 
 def preferences() -> Preferences:
@@ -32,6 +35,8 @@ def preferences() -> Preferences:
         from napari.settings import get_plugin_settings
 
         section: Any = getattr(get_plugin_settings(PLUGIN), _SECTION)
-        return Preferences(**{one.name: getattr(section, one.name) for one in fields(Preferences)})
+        return Preferences(
+            **{one.name: getattr(section, one.name, one.default) for one in fields(Preferences)}
+        )
     except (ImportError, KeyError, AttributeError):
         return Preferences()

@@ -15,6 +15,7 @@ from napari_intseg.io.image_queue import ImageQueue, QueueItem, State
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.label_export import labels_job
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message, counted
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome
 
@@ -57,7 +58,7 @@ class QueueWork:
         try:
             queue = ImageQueue.of_folder(folder, labels)
         except IntSegError as err:
-            self._controller.signals.failed.emit(str(err))
+            self._controller.signals.failed.emit(told(err))
             return False
         self.close()
         self.queue = queue
@@ -102,10 +103,15 @@ class QueueWork:
 
         def work(_should_stop: Callable[[], bool]) -> str:
             count = queue.export(folder)
-            return f"{count} image{'' if count == 1 else 's'} with labels copied to {folder.name}."
+            return counted(
+                count,
+                "{n} image with labels copied to {name}.",
+                "{n} images with labels copied to {name}.",
+                name=folder.name,
+            )
 
         self._controller.worker.submit(work, self._tell)
-        self._controller.signals.message.emit("Copying …")
+        self._controller.signals.message.emit(Message("Copying …"))
 
     def _leave(self, state: State | None, step: int = 1) -> None:
         queue = self._queue()
@@ -118,16 +124,16 @@ class QueueWork:
             return
         left = queue.count("open")
         self._controller.signals.message.emit(
-            "That was the last image: all are done or skipped."
+            Message("That was the last image: all are done or skipped.")
             if not left
-            else "There is no other image in that direction."
+            else Message("There is no other image in that direction.")
         )
         self._controller.signals.changed.emit()
 
     def _queue(self) -> ImageQueue | None:
         if self.queue is None:
             self._controller.signals.failed.emit(
-                "No folder is open as a queue. Open one from File › IO Utilities."
+                Message("No folder is open as a queue. Open one from File › IO Utilities.")
             )
         return self.queue
 
@@ -165,7 +171,7 @@ class QueueWork:
         if outcome.error is not None:
             self._controller.signals.failed.emit(told(outcome.error))
         else:
-            self._controller.signals.message.emit(str(outcome.value))
+            self._controller.signals.message.emit(outcome.value or "")
         self._controller.signals.changed.emit()
 
     def _work(self) -> ImageController | None:
@@ -188,7 +194,7 @@ class QueueWork:
                 partial(_with_labels, queue.labels_of(item), read), partial(self._there, item)
             )
             return
-        self._controller.signals.message.emit(f"Opening {item.path.name} …")
+        self._controller.signals.message.emit(Message("Opening {name} …", name=item.path.name))
         labels = queue.labels_of(item)
         self._controller.worker.submit(
             lambda stop: _with_labels(labels, read_layers(str(item.path)), stop),
@@ -223,8 +229,14 @@ class QueueWork:
         queue = self.queue
         assert queue is not None
         self._controller.signals.message.emit(
-            f"Image {queue.at + 1} of {len(queue.items)}: {queue.current.path.name}. "
-            f"{queue.count('done')} done, {queue.count('open')} open."
+            Message(
+                "Image {number} of {count}: {name}. {done} done, {open} open.",
+                number=queue.at + 1,
+                count=len(queue.items),
+                name=queue.current.path.name,
+                done=queue.count("done"),
+                open=queue.count("open"),
+            )
         )
 
     def _read_ahead(self) -> None:
@@ -256,7 +268,7 @@ class QueueWork:
         try:
             _go_on(image_controller, np.asarray(layer.data))
         except IntSegError as err:
-            controller.signals.failed.emit(str(err))
+            controller.signals.failed.emit(told(err))
 
     def _remove(self) -> None:
         """Take the layers of the image before out of the viewer."""

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_intseg.ui.qt.keybindings import ACTIONS, Action
+from napari_intseg.ui.qt.translation import tr
 
 
 class Buttons:
@@ -40,13 +41,19 @@ class Buttons:
         """Return the button of an action."""
         action = next(a for a in ACTIONS if a.name == name)
         call = self._calls[name]
-        is_taken = action in self._taken
         key = action.key.replace("-", "+")
-        button = QPushButton(action.title if is_taken else f"{action.title}  ({key})")
-        told = f"Key: {key}" if not is_taken else f"The key {key} means something else here."
-        button.setToolTip(f"{action.tip}\n{told}")
+        button = QPushButton(tr(action.title) + self.key_of(name))
+        told = tr("Key: {key}", key=key)
+        if action in self._taken:
+            told = tr("The key {key} means something else here.", key=key)
+        button.setToolTip(f"{tr(action.tip)}\n{told}")
         button.clicked.connect(lambda _checked: call())
         return button
+
+    def key_of(self, name: str) -> str:
+        """Return what stands behind the words of a button: its key, unless that is taken."""
+        action = next(a for a in ACTIONS if a.name == name)
+        return "" if action in self._taken else f"  ({action.key.replace('-', '+')})"
 
 
 def form(parent: QWidget) -> QFormLayout:
