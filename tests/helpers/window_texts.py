@@ -9,11 +9,12 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QAbstractSpinBox,
     QComboBox,
-    QHeaderView,
     QLabel,
     QLineEdit,
+    QListWidget,
     QMenu,
     QProgressBar,
+    QTableView,
     QTabWidget,
     QWidget,
 )
@@ -29,6 +30,7 @@ _READERS: tuple[tuple[Any, Callable[[Any], Iterable[str]]], ...] = (
     (QProgressBar, lambda one: (one.format(),)),
     (QMenu, lambda one: (action.text() for action in one.actions())),
     (Plot, lambda one: (one.title,)),
+    (QListWidget, lambda one: (one.item(row).text() for row in range(one.count()))),
 )
 _ROLES = (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole)
 
@@ -52,7 +54,7 @@ def _texts(one: Any) -> Iterator[str]:
 
 def _cells(view: QAbstractItemView) -> Iterator[str]:
     model = view.model()
-    if model is None or isinstance(view, QHeaderView):
+    if not isinstance(view, QTableView) or model is None:
         return
     for column in range(model.columnCount()):
         for role in _ROLES:

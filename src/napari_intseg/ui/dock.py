@@ -53,7 +53,7 @@ from napari_intseg.ui.panels.section import Section
 from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
-from napari_intseg.ui.preferences import preferences
+from napari_intseg.ui.preferences import preferences, preferred_keys
 from napari_intseg.ui.qt.keybindings import Keys
 from napari_intseg.ui.qt.signals import LogMessages
 from napari_intseg.ui.qt.translation import preferred_language, tr, use_language
@@ -124,8 +124,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.keyboard_cursor = KeyboardCursor(controller)
         calls = self._calls()
         self._known = {**calls, **self._further_calls()}
-        self._keys = Keys(napari_viewer, calls)
-        buttons = Buttons(calls, self._keys.taken)
+        self._keys = Keys(napari_viewer, calls, preferred_keys())
+        buttons = Buttons(calls, self._keys)
         through = TimeTracking(controller)
         self.status_panel = StatusPanel(controller, buttons, self.comparison, through)
         self.image_panel = ImagePanel(controller, ViewSettings(controller, self._bridge.post))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 PLUGIN = "napari-intseg"
-_SECTION = "segmentation"
+_SECTION, _KEYS = "segmentation", "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,20 @@ class Preferences:
     each_click_begins: bool = False
     safe_colours: bool = False
     language: str = "auto"
+
+
+def preferred_keys() -> dict[str, str]:
+    """Return the keys of actions by name, as napari's preferences for the plugin have them.
+
+    An empty text means none. Where napari has no such preferences nothing is returned.
+    """
+    try:
+        from napari.settings import get_plugin_settings
+
+        section: Any = getattr(get_plugin_settings(PLUGIN), _KEYS)
+        return {name: str(key).strip() for name, key in dict(section).items()}
+    except (ImportError, KeyError, AttributeError, TypeError, ValueError):
+        return {}
 
 
 def preferences() -> Preferences:

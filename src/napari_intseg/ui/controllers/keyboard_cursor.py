@@ -75,7 +75,7 @@ class KeyboardCursor:
         self._controller.signals.message.emit(
             Message(
                 "Arrows move the cursor, with Shift by a pixel; Enter clicks, Shift+Enter "
-                "clicks beside the object; . and , change the plane. Shift+I ends it."
+                "clicks beside the object; . and , change the plane. The key that began it ends it."
             )
         )
 

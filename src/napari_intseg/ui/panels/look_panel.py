@@ -101,8 +101,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.several.setToolTip(
             tr(
                 "Have the model answer a first click in several ways, in other sizes as well; "
-                "step\nthrough them by Next and Previous (J and Shift-J), as through those of "
-                "SAM."
+                "step\nthrough them by Next and Previous, as through those of SAM."
             )
         )
         self.several.toggled.connect(lambda on: view_settings.choose(several=on))

@@ -1,6 +1,7 @@
 """Keys for all buttons: bound in one viewer, never over a key that means something already."""
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from napari.settings import get_settings
 from napari.utils.key_bindings import USER_KEYMAP, coerce_keybinding
 
 from napari_intseg.ui.messages import to_translate
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,22 +250,37 @@ class Keys:
     calls : mapping of str to callable
         What each action does.
 
+    chosen : mapping of str to str, optional
+        Other keys than the usual ones, by action; an empty one for none. What is no key is logged,
+        and the usual one stays.
+
     Attributes
     ----------
+    keys : dict of str to str
+        The key of each action, as napari writes keys; empty where it has none.
     taken : tuple of Action
         Those whose key means something already; they are left alone.
     """
 
-    def __init__(self, viewer: ViewerModel, calls: dict[str, Callable[[], object]]) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        calls: dict[str, Callable[[], object]],
+        chosen: Mapping[str, str] | None = None,
+    ) -> None:
         self._viewer = viewer
         self._bound: dict[Any, Callable[[Any], None]] = {}
+        self.keys = {action.name: _key(action, chosen or {}) for action in ACTIONS}
         used = used_keys(viewer)
         taken = []
         for action in ACTIONS:
-            key = coerce_keybinding(action.key)
+            if not self.keys[action.name]:
+                continue
+            key = coerce_keybinding(self.keys[action.name])
             if str(key) in used:
                 taken.append(action)
                 continue
+            used.add(str(key))
             self._bound[key] = _without_viewer(calls[action.name])
             viewer.bind_key(key, self._bound[key])
         self.taken = tuple(taken)
@@ -272,6 +291,20 @@ class Keys:
             if self._viewer.keymap.get(key) is call:
                 self._viewer.bind_key(key, None)
         self._bound.clear()
+
+
+def _key(action: Action, chosen: Mapping[str, str]) -> str:
+    """Return the key that is chosen for an action, if it is one."""
+    key = chosen.get(action.name, action.key)
+    try:
+        coerce_keybinding(key or action.key)
+    except (ValueError, KeyError, TypeError) as err:
+        _log.warning(
+            "key of %s: expected one as napari writes them, such as Shift-N, got %r (%s); %s is "
+            "used", action.name, key, err, action.key,
+        )  # fmt: skip
+        return action.key
+    return key
 
 
 def used_keys(viewer: ViewerModel) -> set[str]:

@@ -157,8 +157,8 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
     </message>
     <message>
       <location filename="../controllers/keyboard_cursor.py" />
-      <source>Arrows move the cursor, with Shift by a pixel; Enter clicks, Shift+Enter clicks beside the object; . and , change the plane. Shift+I ends it.</source>
-      <translation>Pfeiltasten bewegen den Zeiger, mit Umschalt um ein Pixel; Enter klickt, Umschalt+Enter klickt neben das Objekt; . und , wechseln die Schicht. Umschalt+I beendet ihn.</translation>
+      <source>Arrows move the cursor, with Shift by a pixel; Enter clicks, Shift+Enter clicks beside the object; . and , change the plane. The key that began it ends it.</source>
+      <translation>Pfeiltasten bewegen den Zeiger, mit Umschalt um ein Pixel; Enter klickt, Umschalt+Enter klickt neben das Objekt; . und , wechseln die Schicht. Die Taste, die ihn begann, beendet ihn.</translation>
     </message>
     <message>
       <location filename="../panels/look_panel.py" />
@@ -677,9 +677,9 @@ Ein Klick in ein Objekt gehört zu diesem, ein Rechtsklick anderswo zum aktuelle
     <message>
       <location filename="../panels/look_panel.py" />
       <source>Have the model answer a first click in several ways, in other sizes as well; step
-through them by Next and Previous (J and Shift-J), as through those of SAM.</source>
+through them by Next and Previous, as through those of SAM.</source>
       <translation>Das Modell beantwortet einen ersten Klick auf mehrere Arten, auch in anderen Größen; mit
-„Nächste“ und „Vorige“ (J und Umschalt-J) blättern Sie darin, wie bei SAM.</translation>
+„Nächste“ und „Vorige“ blättern Sie darin, wie bei SAM.</translation>
     </message>
     <message>
       <location filename="../layers/shapes.py" />

@@ -157,8 +157,8 @@ Missing weights are fetched or added where the first model is chosen.</source>
     </message>
     <message>
       <location filename="../controllers/keyboard_cursor.py" />
-      <source>Arrows move the cursor, with Shift by a pixel; Enter clicks, Shift+Enter clicks beside the object; . and , change the plane. Shift+I ends it.</source>
-      <translation>方向键移动光标，按住 Shift 每次一个像素；Enter 点击，Shift+Enter 点击对象之外；. 和 , 切换层面。Shift+I 结束。</translation>
+      <source>Arrows move the cursor, with Shift by a pixel; Enter clicks, Shift+Enter clicks beside the object; . and , change the plane. The key that began it ends it.</source>
+      <translation>方向键移动光标，按住 Shift 每次一个像素；Enter 点击，Shift+Enter 点击对象之外；. 和 , 切换层面。再按启用它的按键结束。</translation>
     </message>
     <message>
       <location filename="../panels/look_panel.py" />
@@ -677,9 +677,9 @@ A click inside an object belongs to that one; a right click elsewhere to the cur
     <message>
       <location filename="../panels/look_panel.py" />
       <source>Have the model answer a first click in several ways, in other sizes as well; step
-through them by Next and Previous (J and Shift-J), as through those of SAM.</source>
+through them by Next and Previous, as through those of SAM.</source>
       <translation>让模型以多种方式（含不同大小）应答首次点击；
-用“下一个”和“上一个”（J 和 Shift-J）切换，与 SAM 相同。</translation>
+用“下一个”和“上一个”切换，与 SAM 相同。</translation>
     </message>
     <message>
       <location filename="../layers/shapes.py" />
