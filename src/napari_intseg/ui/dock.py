@@ -241,6 +241,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             widget = here()
             if widget is not None:
                 widget.comparison.cancel()
+                widget.queue_work.sort(False)
                 widget.review_panel.through.cancel()
 
         return {

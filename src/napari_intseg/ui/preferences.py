@@ -49,8 +49,8 @@ def preferences() -> Preferences:
         from napari.settings import get_plugin_settings
 
         section: Any = getattr(get_plugin_settings(PLUGIN), _SECTION)
-        return Preferences(
-            **{one.name: getattr(section, one.name, one.default) for one in fields(Preferences)}
-        )
+        usual = Preferences()
+        names = [one.name for one in fields(Preferences)]
+        return Preferences(**{n: getattr(section, n, getattr(usual, n)) for n in names})
     except (ImportError, KeyError, AttributeError):
         return Preferences()

@@ -77,6 +77,12 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
             action = images.addAction(f"{_MARKS[item.state]}{item.path.name}")
             assert action is not None
             action.triggered.connect(lambda _checked, at=index: self.work.choose(at))
+        sort = menu.addAction(tr("Least sure first"))
+        assert sort is not None
+        sort.setCheckable(True)
+        sort.setChecked(self.work.is_sorting)
+        sort.setToolTip(tr("Put the images that are left in an order by the model's doubt."))
+        sort.toggled.connect(self.work.sort)
         menu.addSeparator()
         menu.addAction(tr("Export what is done as a training set…"), self.ask_export)
         menu.addAction(tr("Close the folder"), self.work.close)

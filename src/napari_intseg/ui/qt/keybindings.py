@@ -13,7 +13,6 @@ from napari.utils.key_bindings import USER_KEYMAP, coerce_keybinding
 
 from napari_intseg.ui.messages import to_translate
 
-
 _log = logging.getLogger(__name__)
 
 

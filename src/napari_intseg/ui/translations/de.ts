@@ -874,6 +874,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Größter Teil</translation>
     </message>
     <message>
+      <location filename="../panels/queue_panel.py" />
+      <source>Least sure first</source>
+      <translation>Unsicherste zuerst</translation>
+    </message>
+    <message>
       <location filename="../panels/protect_panel.py" />
       <source>Leave them</source>
       <translation>Lassen</translation>
@@ -1444,6 +1449,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Die vorige Antwort einsetzen.</translation>
     </message>
     <message>
+      <location filename="../panels/queue_panel.py" />
+      <source>Put the images that are left in an order by the model's doubt.</source>
+      <translation>Die übrigen Bilder nach dem Zweifel des Modells ordnen.</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Put the model's next answer in place.</source>
       <translation>Die nächste Antwort des Modells einsetzen.</translation>
@@ -1825,6 +1835,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/image_controller.py" />
       <source>The image layer {name!r} was removed</source>
       <translation>Die Bildebene {name!r} wurde entfernt</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>The images that are left are looked at in the background; the least sure comes first.</source>
+      <translation>Die übrigen Bilder werden im Hintergrund angesehen; das unsicherste kommt zuerst.</translation>
     </message>
     <message>
       <location filename="../panels/buttons.py" />
@@ -2940,6 +2955,16 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/find_similar.py" />
       <source>{n} more objects found.</source>
       <translation>{n} weitere Objekte gefunden.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>{n} open image is in order, the least sure first.</source>
+      <translation>{n} offenes Bild ist geordnet, das unsicherste zuerst.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>{n} open images are in order, the least sure first.</source>
+      <translation>{n} offene Bilder sind geordnet, das unsicherste zuerst.</translation>
     </message>
     <message>
       <location filename="../controllers/prediction_queue.py" />

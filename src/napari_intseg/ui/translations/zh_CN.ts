@@ -874,6 +874,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>最大部分</translation>
     </message>
     <message>
+      <location filename="../panels/queue_panel.py" />
+      <source>Least sure first</source>
+      <translation>最无把握者在前</translation>
+    </message>
+    <message>
       <location filename="../panels/protect_panel.py" />
       <source>Leave them</source>
       <translation>保留原样</translation>
@@ -1444,6 +1449,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>换成上一个结果。</translation>
     </message>
     <message>
+      <location filename="../panels/queue_panel.py" />
+      <source>Put the images that are left in an order by the model's doubt.</source>
+      <translation>按模型的疑虑程度排列剩余图像。</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Put the model's next answer in place.</source>
       <translation>换成模型的下一个结果。</translation>
@@ -1825,6 +1835,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/image_controller.py" />
       <source>The image layer {name!r} was removed</source>
       <translation>图像图层 {name!r} 已被移除</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>The images that are left are looked at in the background; the least sure comes first.</source>
+      <translation>剩余图像将在后台查看；最无把握者在前。</translation>
     </message>
     <message>
       <location filename="../panels/buttons.py" />
@@ -2940,6 +2955,16 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/find_similar.py" />
       <source>{n} more objects found.</source>
       <translation>又找到 {n} 个对象。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>{n} open image is in order, the least sure first.</source>
+      <translation>{n} 幅未完成图像已排序，最无把握者在前。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>{n} open images are in order, the least sure first.</source>
+      <translation>{n} 幅未完成图像已排序，最无把握者在前。</translation>
     </message>
     <message>
       <location filename="../controllers/prediction_queue.py" />
