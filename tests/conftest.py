@@ -34,10 +34,14 @@ def _ctrl_c() -> None:
 
 @pytest.fixture(autouse=True)
 def _journals(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep journals and settings of tests out of the user's folders, each test's for itself."""
+    """Keep journals and settings of tests out of the user's folders, each test's for itself.
+
+    The panel speaks English, whatever the system does.
+    """
     monkeypatch.setenv("NAPARI_INTSEG_JOURNALS", str(tmp_path_factory.mktemp("journals")))
     settings = tmp_path_factory.mktemp("settings") / "settings.json"
     monkeypatch.setenv("NAPARI_INTSEG_SETTINGS", str(settings))
+    monkeypatch.setenv("NAPARI_INTSEG_LANGUAGE", "en")
 
 
 @pytest.fixture(scope="session")

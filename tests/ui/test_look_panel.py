@@ -129,7 +129,7 @@ def test_the_preview_is_on_and_made_beside_the_clicks(
 def review_panel(controller, qtbot):
     calls = {action.name: controller.cancel for action in ACTIONS}
     keys, review = Keys(controller.viewer, calls), Review(controller)
-    made = ReviewPanel(controller, review, Buttons(calls, keys.taken))
+    made = ReviewPanel(controller, review, Buttons(calls, keys))
     qtbot.addWidget(made)
     yield made
     keys.close()

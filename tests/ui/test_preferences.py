@@ -11,7 +11,8 @@ from npe2 import PluginManifest
 from napari_intseg.ui import preferences as module
 from napari_intseg.ui.layers import label_colours
 from napari_intseg.ui.layers.label_colours import colours_for
-from napari_intseg.ui.preferences import Preferences, preferences
+from napari_intseg.ui.preferences import Preferences, preferences, preferred_keys
+from napari_intseg.ui.qt.keybindings import ACTIONS
 from real_window import Window
 
 MANIFEST = Path(__file__).parents[2] / "napari.yaml"
@@ -24,6 +25,39 @@ def test_the_manifest_describes_every_choice_with_its_default():
         name: getattr(Preferences(), name) for name in Preferences.__slots__
     }
     PluginManifest.from_file(MANIFEST)
+
+
+def test_the_manifest_describes_the_key_of_every_action():
+    content = yaml.safe_load(MANIFEST.read_text("utf-8"))
+    described = content["contributions"]["configurations"]["keys"]["properties"]
+    assert {
+        name: (one["default"], one["title"], one["description"]) for name, one in described.items()
+    } == {action.name: (action.key, action.title, action.tip) for action in ACTIONS}
+
+
+def test_keys_that_napari_holds_are_taken(monkeypatch):
+    import napari.settings
+
+    held = type("Held", (), {"keys": [("undo", " Shift-P "), ("cancel", "")]})
+    monkeypatch.setattr(napari.settings, "get_plugin_settings", lambda _: held, raising=False)
+    assert preferred_keys() == {"undo": "Shift-P", "cancel": ""}
+    monkeypatch.setattr(napari.settings, "get_plugin_settings", lambda _: object(), raising=False)
+    assert preferred_keys() == {}
+
+
+@pytest.mark.gui
+def test_a_button_says_the_key_that_was_chosen(make_napari_viewer, monkeypatch):
+    from napari_intseg.ui import dock
+
+    monkeypatch.setattr(dock, "preferred_keys", lambda: {"new_object": "F7", "accept_object": ""})
+    window = Window(make_napari_viewer(show=True))
+    try:
+        panel = window.widget.action_panel
+        assert panel.new.text() == "New object  (F7)"
+        assert panel.accept.text() == "Accept"
+        assert "Key" not in panel.accept.toolTip()
+    finally:
+        window.close()
 
 
 def test_without_napari_s_part_the_defaults_hold(monkeypatch):

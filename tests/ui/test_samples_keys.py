@@ -108,6 +108,28 @@ def test_a_key_the_user_takes_later_stays_theirs():
     assert list(viewer.keymap.values()) == [mine]
 
 
+def test_other_keys_can_be_chosen_and_none():
+    viewer = ViewerModel()
+    pressed: list[str] = []
+    keys = Keys(viewer, calls(pressed), {"propagate": "Shift-P", "cancel": "", "undo": "Shift-P"})
+    assert [action.name for action in keys.taken] == ["propagate"]  # undo comes first
+    (named,) = [call for key, call in viewer.keymap.items() if str(key) == "Shift+P"]
+    named(viewer)
+    assert pressed == ["undo"]
+    assert not {"G", "U", "Shift+G"} & {str(key) for key in viewer.keymap}
+    assert len(viewer.keymap) == len(ACTIONS) - 2
+    keys.close()
+    assert not viewer.keymap
+
+
+def test_what_is_no_key_is_logged_and_the_usual_one_stays(caplog):
+    viewer = ViewerModel()
+    keys = Keys(viewer, calls([]), {"propagate": "the big one"})
+    assert "key of propagate: expected one as napari writes them" in caplog.text
+    assert "G" in {str(key) for key in viewer.keymap}
+    keys.close()
+
+
 def test_keys_of_layers_and_settings_count_as_used():
     used = used_keys(ViewerModel())
     assert {"Ctrl+Z", "V", "P", "Ctrl+Y"} <= used

@@ -53,9 +53,10 @@ from napari_intseg.ui.panels.section import Section
 from napari_intseg.ui.panels.start_panel import StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.panels.volume_panel import VolumePanel
-from napari_intseg.ui.preferences import preferences
+from napari_intseg.ui.preferences import preferences, preferred_keys
 from napari_intseg.ui.qt.keybindings import Keys
 from napari_intseg.ui.qt.signals import LogMessages
+from napari_intseg.ui.qt.translation import preferred_language, tr, use_language
 from napari_intseg.ui.qt.worker_thread import GuiThread
 from napari_intseg.ui.storage.recovery import Recovery
 from napari_intseg.ui.storage.writer_order import put_writers_first
@@ -112,6 +113,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
+        use_language(preferred_language(preferences().language))
         put_writers_first()
         self._bridge = GuiThread()
         self.controller = controller = ViewerController(napari_viewer, self._bridge.post)
@@ -122,8 +124,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.keyboard_cursor = KeyboardCursor(controller)
         calls = self._calls()
         self._known = {**calls, **self._further_calls()}
-        self._keys = Keys(napari_viewer, calls)
-        buttons = Buttons(calls, self._keys.taken)
+        self._keys = Keys(napari_viewer, calls, preferred_keys())
+        buttons = Buttons(calls, self._keys)
         through = TimeTracking(controller)
         self.status_panel = StatusPanel(controller, buttons, self.comparison, through)
         self.image_panel = ImagePanel(controller, ViewSettings(controller, self._bridge.post))
@@ -239,6 +241,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             widget = here()
             if widget is not None:
                 widget.comparison.cancel()
+                widget.queue_work.sort(False)
                 widget.review_panel.through.cancel()
 
         return {
@@ -288,26 +291,28 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         sees = (self.image_panel.look, self.image_panel.preview)
         device = (self.model_panel.options, self.embeddings_panel)
         self.sections = {
-            "object": Section("This object", one, key="object"),
-            "view": Section("What the model sees", *sees, key="view"),
-            "protection": Section("Other objects' pixels", self.protect_panel, key="protection"),
-            "start": Section(
-                "Start from masks", self.automatic_panel, self.start_panel, key="start"
+            "object": Section(tr("This object"), one, key="object"),
+            "view": Section(tr("What the model sees"), *sees, key="view"),
+            "protection": Section(
+                tr("Other objects' pixels"), self.protect_panel, key="protection"
             ),
-            "device": Section("Device and memory", *device, key="device"),
+            "start": Section(
+                tr("Start from masks"), self.automatic_panel, self.start_panel, key="start"
+            ),
+            "device": Section(tr("Device and memory"), *device, key="device"),
         }
-        self.more = Section("More", self.detail_panel, *self.sections.values(), key="more")
-        self.rest = Section("More", rest, key="volume")
+        self.more = Section(tr("More"), self.detail_panel, *self.sections.values(), key="more")
+        self.rest = Section(tr("More"), rest, key="volume")
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         bar = self.tabs.tabBar()
         assert bar is not None
         bar.setExpanding(True)
-        self.tabs.addTab(_Column(_stack(self.prompt_panel, many, self.more)), "Segment")
+        self.tabs.addTab(_Column(_stack(self.prompt_panel, many, self.more)), tr("Segment"))
         planes = _stack(self.volume_panel, self.review_panel, self.rest)
-        self.tabs.addTab(_Column(planes), "Volume")
-        self.tabs.addTab(_Column(_stack(self.compare_panel)), "Compare")
-        self.tabs.addTab(_Column(_stack(self.export_panel, self.keep_panel)), "Export")
+        self.tabs.addTab(_Column(planes), tr("Volume"))
+        self.tabs.addTab(_Column(_stack(self.compare_panel)), tr("Compare"))
+        self.tabs.addTab(_Column(_stack(self.export_panel, self.keep_panel)), tr("Export"))
         outside = QVBoxLayout(self)
         outside.setContentsMargins(2, 2, 2, 4)
         outside.setSpacing(6)
@@ -350,12 +355,12 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self) -> None:
         controller, panel = self.controller, self.image_panel
         self.tabs.setTabVisible(1, is_volume(controller) or panel_has_times(controller))
-        told = "Image and model"
+        told = tr("Image and model")
         if not self.header.isExpanded() and controller.image is not None:
             contrast = panel.contrast.currentText()
             told = f"{controller.image.name} · {controller.loader.choice.name} · {contrast}"
         self.header.setText(told)
-        self.header.toggleButton().setToolTip(f"{told}\nPress to show or fold the choices.")
+        self.header.toggleButton().setToolTip(f"{told}\n{tr('Press to show or fold the choices.')}")
 
 
 def panel_has_times(controller: ViewerController) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 PLUGIN = "napari-intseg"
-_SECTION = "segmentation"
+_SECTION, _KEYS = "segmentation", "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,28 @@ class Preferences:
         Whether *each click begins an object* is ticked then.
     safe_colours : bool
         Labels in eight colours that colour-blind people tell apart.
+    language : str
+        Of the panel, from the next time it is opened; "auto" for napari's or the system's.
     """
 
     model: str = "bundled"
     each_click_begins: bool = False
     safe_colours: bool = False
+    language: str = "auto"
+
+
+def preferred_keys() -> dict[str, str]:
+    """Return the keys of actions by name, as napari's preferences for the plugin have them.
+
+    An empty text means none. Where napari has no such preferences nothing is returned.
+    """
+    try:
+        from napari.settings import get_plugin_settings
+
+        section: Any = getattr(get_plugin_settings(PLUGIN), _KEYS)
+        return {name: str(key).strip() for name, key in dict(section).items()}
+    except (ImportError, KeyError, AttributeError, TypeError, ValueError):
+        return {}
 
 
 def preferences() -> Preferences:
@@ -32,6 +49,8 @@ def preferences() -> Preferences:
         from napari.settings import get_plugin_settings
 
         section: Any = getattr(get_plugin_settings(PLUGIN), _SECTION)
-        return Preferences(**{one.name: getattr(section, one.name) for one in fields(Preferences)})
+        usual = Preferences()
+        names = [one.name for one in fields(Preferences)]
+        return Preferences(**{n: getattr(section, n, getattr(usual, n)) for n in names})
     except (ImportError, KeyError, AttributeError):
         return Preferences()

@@ -1,9 +1,12 @@
 """A folder worked through in a viewer, on one day and on another."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox
+from scipy.ndimage import distance_transform_edt
 from skimage.io import imread, imsave
 
 from controls import visible_controls
@@ -208,3 +211,93 @@ class TestWindow:
         window.settle()
         panel.work.close()
         assert not panel.isVisible()
+
+
+class TestLeastSureFirst:
+    @pytest.fixture
+    def unsure(self, toy, monkeypatch):
+        """Answer with as wide a rim near the threshold as the image's corner is bright."""
+        plain = toy.predict
+
+        def predict(query):
+            answer = plain(query)
+            logits = answer.logits.copy()
+            corner = float(query.prepared.payload[0, 0])
+            away = distance_transform_edt(logits < 0)
+            logits[(away > 0) & (away < 40 * corner)] = 0
+            return replace(answer, logits=logits)
+
+        monkeypatch.setattr(toy, "predict", predict)
+
+    @pytest.fixture
+    def pictures(self, tmp_path, squares):
+        for name, doubt in (("a", 0), ("b", 10), ("c", 60), ("d", 30), ("e", 20)):
+            image = squares.copy()
+            image[:3, :3] = doubt
+            imsave(tmp_path / f"{name}.tif", image, check_contrast=False)
+        return tmp_path
+
+    @staticmethod
+    def names(work):
+        return "".join(item.path.stem for item in work.queue.items)
+
+    @pytest.mark.usefixtures("unsure")
+    def test_what_is_left_comes_in_the_order_of_doubt(self, work, pictures, shown, pump, said):
+        work.open(pictures)
+        shown("a")
+        work.skip()
+        shown("b")
+        assert self.names(work) == "abcde"
+        work.sort(True)
+        pump.until(lambda: not work.is_sorting)
+        assert self.names(work) == "abcde"[:2] + "cde"
+        assert said.messages[-1] == "4 open images are in order, the least sure first."
+        work.done()
+        shown("c")
+        assert not said.failures
+
+    @pytest.mark.usefixtures("unsure")
+    def test_it_can_be_stopped_and_begun_again(self, work, pictures, shown, pump, controller):
+        work.open(pictures)
+        shown("a")
+        work.sort(True)
+        pump.until(lambda: bool(work._doubts))
+        work.sort(False)
+        known = dict(work._doubts)
+        pump.until(lambda: controller.worker.is_idle)
+        pump.drain()
+        assert work._doubts == known
+        work.sort(True)
+        pump.until(lambda: not work.is_sorting)
+        assert self.names(work) == "acdeb"
+
+    @pytest.mark.usefixtures("unsure")
+    def test_a_file_that_cannot_be_read_is_left_and_nothing_is_raised(
+        self, work, pictures, shown, pump, said, caplog
+    ):
+        (pictures / "c.tif").write_bytes(b"no picture")
+        work.open(pictures)
+        shown("a")
+        work.sort(True)
+        pump.until(lambda: not work.is_sorting)
+        assert self.names(work) == "adebc"
+        assert not said.failures
+        assert "c.tif is left where it was" in caplog.text
+
+    def test_it_ends_with_the_folder_and_needs_a_model(self, work, pictures, shown, said):
+        work.sort(True)
+        assert said.failures[-1].startswith("No folder is open")
+        work.open(pictures)
+        shown("a")
+        work.sort(True)
+        assert work.is_sorting
+        work.close()
+        assert not work.is_sorting
+
+    def test_another_model_ends_it(self, work, pictures, shown, pump, controller):
+        work.open(pictures)
+        shown("a")
+        work.sort(True)
+        controller.loader.model = object()
+        pump.until(lambda: not work.is_sorting)
+        assert not {item.path.stem for item in work.queue.items} - set("abcde")

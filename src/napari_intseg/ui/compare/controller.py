@@ -32,6 +32,7 @@ from napari_intseg.ui.controllers.model_loader import Choice, Loader, load
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_codec import Place, geometry
+from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop
 
@@ -82,7 +83,7 @@ class Hint:
             )
         elif session is None or shown is None or shown.question is None:
             image_controller.tools.signals.failed.emit(
-                "There is no answer to doubt yet. Click first."
+                Message("There is no answer to doubt yet. Click first.")
             )
         else:
             question, store = shown.question, session.cache
@@ -129,13 +130,15 @@ class Hint:
         elif outcome.value is None:
             self.clear()
             signals.message.emit(
-                "There is no disagreement on this plane, hence no click to suggest."
+                Message("There is no disagreement on this plane, hence no click to suggest.")
             )
         else:
             self._show(image_controller, place, outcome.value)
             signals.message.emit(
-                "Suggested: click at the yellow ring, left if it belongs to the object and right "
-                "if it does not."
+                Message(
+                    "Suggested: click at the yellow ring, left if it belongs to the object and "
+                    "right if it does not."
+                )
             )
 
     def _show(self, image_controller: ImageController, place: Place, spot: SuggestedClick) -> None:
@@ -322,7 +325,11 @@ class Comparison:
             return
         self._trade()
         self.controller.signals.message.emit(
-            f"{its_choice.name} goes on from the mask of {choice.name}. The next click corrects it."
+            Message(
+                "{name} goes on from the mask of {name2}. The next click corrects it.",
+                name=its_choice.name,
+                name2=choice.name,
+            )
         )
 
     def suggest(self) -> None:
@@ -454,8 +461,11 @@ class Comparison:
         elif event.value in (pair.labels, pair.agreement):
             self.choose(None)
             self.controller.signals.message.emit(
-                f"The layer {event.value.name!r} was removed, so the comparison has ended. Choose "
-                "a second model to begin again."
+                Message(
+                    "The layer {name!r} was removed, so the comparison has ended. Choose a second "
+                    "model to begin again.",
+                    name=event.value.name,
+                )
             )
 
 

@@ -18,10 +18,12 @@ from napari_intseg.session.compare.two_answers import CurvePoint, Overlap
 from napari_intseg.session.session import Session
 from napari_intseg.ui.compare.layers import Compared
 from napari_intseg.ui.compare.pair import MirroredModel
-from napari_intseg.ui.controllers.alternative_masks import told
+from napari_intseg.ui.controllers import alternative_masks
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import Place
+from napari_intseg.ui.messages import Message, counted
+from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 
 
@@ -90,7 +92,7 @@ def state_of(pair: MirroredModel, place: Place, name: str, *, is_waiting: bool) 
         planes,
         place.plane.index,
         is_waiting or pair.is_waiting,
-        told(pair.offered(place)),
+        alternative_masks.told(pair.offered(place)),
     )
 
 
@@ -161,7 +163,7 @@ def put_masks(controller: ViewerController, place: Place, masks: Mapping[Plane, 
     try:
         change = session.set_initial(masks)
     except IntSegError as err:
-        controller.signals.failed.emit(str(err))
+        controller.signals.failed.emit(told(err))
         return False
     image_controller.draw(place.time, change)
     controller.signals.changed.emit()
@@ -208,7 +210,11 @@ class KeepChoice:
     @property
     def words(self) -> str:
         """What is kept."""
-        return {"A": "A's mask", "B": "B's mask"}.get(self.which, f"what {self.which} say")
+        return {
+            "A": Message("A's mask"),
+            "B": Message("B's mask"),
+            "both": Message("what both say"),
+        }.get(self.which, Message("what either say"))
 
 
 def wish_of(
@@ -311,15 +317,29 @@ class KeepRun:
             return
         session = self._session()
         if session is None or self._pair.is_closed or self._pair.image_controller.is_closed:
-            self._end("The comparison ended meanwhile.", wrong=True)
+            self._end(Message("The comparison ended meanwhile."), wrong=True)
         elif self._done == len(self._wish.places):
-            self._end(f"Kept {self._wish.words} on {self._on}. Clicks that follow correct it.")
+            self._end(
+                Message(
+                    "Kept {what} on {planes}. Clicks that follow correct it.",
+                    what=self._wish.words,
+                    planes=self._on,
+                )
+            )
         elif self._is_cancelled():
-            self._end(f"Cancelled; {self._wish.words} kept on {self._on}.")
+            self._end(
+                Message(
+                    "Cancelled; {what} kept on {planes}.", what=self._wish.words, planes=self._on
+                )
+            )
         elif _mark(session) != self._mark:
             self._end(
-                f"Kept {self._wish.words} on {self._on} only: something else was done meanwhile. "
-                "Press the button again for the rest.",
+                Message(
+                    "Kept {what} on {planes} only: something else was done meanwhile. Press the "
+                    "button again for the rest.",
+                    what=self._wish.words,
+                    planes=self._on,
+                ),
                 wrong=True,
             )
         else:
@@ -360,7 +380,7 @@ class KeepRun:
     def _on(self) -> str:
         if len(self._wish.places) == 1:
             return "this plane"
-        return f"{self._done} plane{'' if self._done == 1 else 's'}"
+        return counted(self._done, "{n} plane", "{n} planes")
 
     def _session(self) -> Session | None:
         place = self._wish.places[0]

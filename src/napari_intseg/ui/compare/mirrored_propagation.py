@@ -9,6 +9,7 @@ from napari_intseg.propagation.walk import Step, WalkSettings, walk
 from napari_intseg.ui.compare.pair import MirroredModel
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import Place
+from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.signals import sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 
@@ -76,13 +77,15 @@ class MirroredPropagation:
             return
         if outcome.error is not None:
             signals = self._pair.image_controller.tools.signals
-            signals.failed.emit(f"{self._pair.name}: {told(outcome.error)}")
+            signals.failed.emit(
+                Message("{name}: {error}", name=self._pair.name, error=told(outcome.error))
+            )
         follower, step = self._pair.follower(self._place.time), outcome.value
         if step is None or follower is None or not follower.accept_step(step):
             self._end()  # done, or overtaken by a click
             return
         if step.note:
-            told_by = f"{self._pair.name}: {sentence(step.note)}"
+            told_by = Message("{name}: {error}", name=self._pair.name, error=sentence(step.note))
             self._pair.image_controller.tools.signals.message.emit(told_by)
         self._pair.follow()
         self._next()

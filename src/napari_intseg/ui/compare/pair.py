@@ -34,6 +34,7 @@ from napari_intseg.ui.compare.layers import (
 )
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.layers.points_codec import Place
+from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Job, Outcome
 
@@ -251,7 +252,7 @@ class MirroredModel:
             try:
                 request = follower.request(place.plane)
             except IntSegError as err:
-                self.image_controller.tools.signals.failed.emit(str(err))
+                self.image_controller.tools.signals.failed.emit(told(err))
                 continue
             if request is not None:
                 self._current = place
@@ -265,7 +266,9 @@ class MirroredModel:
             return
         follower = self.follower(place.time)
         if outcome.value is None:
-            self.image_controller.tools.signals.failed.emit(f"{self.name}: {told(outcome.error)}")
+            self.image_controller.tools.signals.failed.emit(
+                Message("{name}: {error}", name=self.name, error=told(outcome.error))
+            )
         elif follower is not None:
             if place.object in follower.objects:
                 follower.select_object(place.object)

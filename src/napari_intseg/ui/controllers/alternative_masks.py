@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from napari_intseg.core.volume import Plane
 from napari_intseg.session.alternatives import Alternative
 from napari_intseg.session.session import Session
+from napari_intseg.ui.messages import Message
 
 if TYPE_CHECKING:
     from napari_intseg.ui.controllers.viewer_controller import ViewerController
@@ -22,8 +23,13 @@ def told(alternatives: tuple[Alternative, ...]) -> str:
         return ""
     number = next((i for i, one in enumerate(alternatives) if one.is_chosen), None)
     if number is None:
-        return f"{len(alternatives)} masks"
-    return f"{number + 1} of {len(alternatives)} · score {alternatives[number].score:.2f}"
+        return Message("{count} masks", count=len(alternatives))
+    return Message(
+        "{number} of {count} · score {score:.2f}",
+        number=number + 1,
+        count=len(alternatives),
+        score=alternatives[number].score,
+    )
 
 
 def step(controller: "ViewerController", by: int = 1) -> None:
@@ -32,21 +38,23 @@ def step(controller: "ViewerController", by: int = 1) -> None:
     alternatives = offered(controller)
     if at is None or image_controller is None or not alternatives:
         controller.signals.failed.emit(
-            "The model gave one answer here. SAM and its kin give several after a single "
-            "click; other models do with *several answers* ticked, among what "
-            "the model sees."
+            Message(
+                "The model gave one answer here. SAM and its kin give several after a single "
+                "click; other models do with *several answers* ticked, among what the model "
+                "sees."
+            )
         )
         return
     time, session, plane = at
     if session.is_finished(session.object):
         controller.signals.failed.emit(
-            "The object is accepted. Untick it in the list to go on with it."
+            Message("The object is accepted. Untick it in the list to go on with it.")
         )
         return
     now = next((i for i, one in enumerate(alternatives) if one.is_chosen), -1)
     change = session.choose_alternative((now + by) % len(alternatives), plane)
     image_controller.draw(time, change)
-    controller.signals.message.emit(f"Answer {told(offered(controller))}.")
+    controller.signals.message.emit(Message("Answer {which}.", which=told(offered(controller))))
     controller.signals.changed.emit()
 
 

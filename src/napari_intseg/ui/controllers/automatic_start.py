@@ -15,6 +15,7 @@ from napari_intseg.inference.intensity import Intensity, resolve_intensity
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import make_labels
+from napari_intseg.ui.messages import Message, joined
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Job, Outcome, ShouldStop
 
@@ -96,9 +97,11 @@ class AutomaticStart:
             image_controller = self._image_controller()
             search = self._search(image_controller, str(where), tuple(texts), every_plane)
         except IntSegError as err:
-            controller.signals.failed.emit(str(err))
+            controller.signals.failed.emit(told(err))
             return
-        controller.signals.message.emit(f"Looking for objects with {Path(where).name} …")
+        controller.signals.message.emit(
+            Message("Looking for objects with {name} …", name=Path(where).name)
+        )
         self._job = controller.worker.submit(
             partial(_find, search), partial(self._done, image_controller, image_controller.time)
         )
@@ -115,8 +118,10 @@ class AutomaticStart:
             controller.new_object()
         if controller.image_controller is None:
             raise DataError(
-                "no image is worked on: expected one that is chosen, got none. Choose an image "
-                "first."
+                Message(
+                    "no image is worked on: expected one that is chosen, got none. Choose an image "
+                    "first."
+                )
             )
         return controller.image_controller
 
@@ -127,7 +132,11 @@ class AutomaticStart:
         time, now = image_controller.time, image_controller.displayed_slice
         session = image_controller.session_store.session(time)
         if isinstance(now, str) or session is None:
-            raise DataError(now if isinstance(now, str) else "The model is not there yet. Wait.")
+            raise DataError(
+                now
+                if isinstance(now, str)
+                else Message("The model is not there yet. Wait until it is.")
+            )
         volume = session.volume
         planes = volume.planes(now.plane.axis) if every else (now.plane,)
         intensity = resolve_intensity(
@@ -152,10 +161,10 @@ class AutomaticStart:
         if outcome.error is not None or found is None:
             signals.failed.emit(told(outcome.error))
         elif image_controller.is_closed:
-            signals.message.emit("The image is gone; what was found is left out.")
+            signals.message.emit(Message("The image is gone; what was found is left out."))
         elif not found.names:
             self.found = ()
-            signals.message.emit(f"{found.title} found nothing.")
+            signals.message.emit(Message("{title} found nothing.", title=found.title))
         else:
             self._add(image_controller, time, found)
         signals.changed.emit()
@@ -180,11 +189,13 @@ class AutomaticStart:
         )
         self.layer = layer
         self._controller.viewer.add_layer(layer)
-        stopped = " so far" if found.stopped else ""
-        self._controller.signals.message.emit(
-            f"{found.title} found {len(self.found)} objects{stopped}. Take them below, then click "
-            "where one is wrong."
-        )
+        told = Message("{title} found {count} objects.", title=found.title, count=len(self.found))
+        if found.stopped:
+            told = Message(
+                "{title} found {count} objects so far.", title=found.title, count=len(self.found)
+            )
+        then = Message("Take them below, then click where one is wrong.")
+        self._controller.signals.message.emit(joined([told, then]))
 
 
 def _find(search: _Search, should_stop: ShouldStop) -> _Found:
@@ -195,10 +206,15 @@ def _find(search: _Search, should_stop: ShouldStop) -> _Found:
     model = load_start_model(search.where, device=search.device)
     traits = model.traits
     if traits.takes_text != bool(search.texts):
-        rule = "words to look for" if traits.takes_text else "no words"
+        rule = Message("words to look for") if traits.takes_text else Message("no words")
         raise DataError(
-            f"{traits.title} cannot be asked like that: expected {rule}, got "
-            f"{list(search.texts)!r}. Change what stands under Words."
+            Message(
+                "{title} cannot be asked like that: expected {rule}, got {words!r}. Change "
+                "what stands under Words.",
+                title=traits.title,
+                rule=rule,
+                words=list(search.texts),
+            )
         )
     numbering = Numbering(by_name=not traits.objects_apart)
     out = np.zeros(search.volume.shape, np.int32)

@@ -12,6 +12,7 @@ from napari_intseg.session.session import Session
 from napari_intseg.session.similar import LIMIT_PX, TITLE, SearchRequest, SearchStep, search
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.points_codec import Place
+from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 
@@ -50,19 +51,23 @@ class FindSimilar:
         if self.is_running:
             return
         if image_controller is None:
-            signals.failed.emit("There is nothing to go by yet. Click on an object or two first.")
+            signals.failed.emit(
+                Message("There is nothing to go by yet. Click on an object or two first.")
+            )
             return
         now, session = (
             image_controller.displayed_slice,
             image_controller.session_store.session(image_controller.time),
         )
         if isinstance(now, str) or session is None:
-            signals.failed.emit(now if isinstance(now, str) else "The model is not there yet.")
+            signals.failed.emit(
+                now if isinstance(now, str) else Message("The model is not there yet.")
+            )
             return
         try:
             self._steps = search(self._request(image_controller, session, now.plane))
         except IntSegError as err:
-            signals.failed.emit(str(err))
+            signals.failed.emit(told(err))
             return
         self._image_controller, self._time, self._plane = image_controller, now.time, now.plane
         self._found, self._cancelled, self._runs = [], False, self._runs + 1
@@ -127,12 +132,16 @@ class FindSimilar:
     def _ended(self) -> str:
         count = len(self._found)
         if not count and self._cancelled:
-            return "Search cancelled; nothing was found so far."
+            return Message("Search cancelled; nothing was found so far.")
         if not count:
-            return "No more objects like these were found here."
-        more = f"{count} more object{'' if count == 1 else 's'} found"
-        so_far = " so far" if self._cancelled else ""
-        return f"{more}{so_far}. Click in one to correct it; Undo takes them all back."
+            return Message("No more objects like these were found here.")
+        found = counted(count, "{n} more object found.", "{n} more objects found.")
+        if self._cancelled:
+            found = counted(
+                count, "{n} more object found so far.", "{n} more objects found so far."
+            )
+        then = Message("Click in one to correct it; Undo takes them all back.")
+        return joined([found, then])
 
     def _end(self, text: str) -> None:
         self.close()

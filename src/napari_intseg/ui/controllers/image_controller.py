@@ -41,7 +41,8 @@ from napari_intseg.ui.layers.points_codec import (
 )
 from napari_intseg.ui.layers.points_listener import PointsListener
 from napari_intseg.ui.layers.shapes import ShapesListener
-from napari_intseg.ui.qt.signals import Signals
+from napari_intseg.ui.messages import Message, counted, joined
+from napari_intseg.ui.qt.signals import Signals, told
 from napari_intseg.ui.qt.worker_thread import Post, Worker
 from napari_intseg.ui.storage.embedding_folder import EmbeddingFolder
 from napari_intseg.ui.storage.labels_on_disk import place_of
@@ -229,15 +230,16 @@ class ImageController:
 
     def where_is(self, place: Place) -> str:
         """Return a place in words, counted as the sliders do."""
-        words = [f"object {place.object}"]
+        words = [Message("object {label}", label=place.object)]
         if len(self.image_axes.spatial) == 3:
             axis = self.image_axes.grid[self.image_axes.spatial[place.plane.axis]]
-            words.append(f"plane {axis} = {self.plane_number(place.plane)}")
+            number = self.plane_number(place.plane)
+            words.append(Message("plane {axis} = {number}", axis=axis, number=number))
         if self.image_axes.n_times is not None:
             at, viewer = self.image_axes.grid.index("t"), self.tools.viewer
             time = number_on_slider(viewer, self.image_axes, self.labels, at, place.time)
-            words.append(f"time {time}")
-        return ", ".join(words)
+            words.append(Message("time {time}", time=time))
+        return joined(words, ", ")
 
     def set_model(self, model: Segmenter) -> None:
         """Answer with a model from now on; the plane in the window is answered anew."""
@@ -253,7 +255,7 @@ class ImageController:
     def select_object(self, label: int) -> None:
         """Make an object the one that new points belong to, if its number can be held."""
         if not self.has_room(label):
-            self.tools.signals.failed.emit(self.too_large(f"object {label}"))
+            self.tools.signals.failed.emit(self.too_large(label))
             return
         self.session_store.object = label
         self.clicking.set_defaults(object=label)
@@ -280,13 +282,10 @@ class ImageController:
             self.tools.post(self._draw_changes)
         if beyond:
             self.clicking.set_defaults()  # napari takes over what a table says last
-            self.tools.signals.failed.emit(self.too_large(f"object {beyond[-1].object}"))
+            self.tools.signals.failed.emit(self.too_large(beyond[-1].object))
         for count, what in ((outside, "point"), (shapes_outside, "shape")):
             if count:
-                self.tools.signals.failed.emit(
-                    f"{count} {what}{'s lie' if count > 1 else ' lies'} outside the image and "
-                    "cannot be used. Move or delete them."
-                )
+                self.tools.signals.failed.emit(_outside(count, what))
 
     def new_object(self) -> int:
         """Begin an object; return its label."""
@@ -295,7 +294,7 @@ class ImageController:
         if not self.has_room(label):
             self.session_store.know_no_more([label])
             self.session_store.object = before
-            self.tools.signals.failed.emit(self.too_large(f"object {label}"))
+            self.tools.signals.failed.emit(self.too_large(label))
             return before
         self.session_store.session(self.time, label, make=True)
         self.select_object(label)
@@ -479,13 +478,16 @@ class ImageController:
         """Whether the Labels layer can hold a label; its type grows where that is possible."""
         return make_room(self.labels, label)
 
-    def too_large(self, what: str) -> str:
-        """Return why a number cannot be drawn, in a sentence."""
+    def too_large(self, label: int) -> str:
+        """Return why an object's number cannot be drawn, in a sentence."""
         kind = np.dtype(self.labels.data.dtype)
         most = LARGEST_LABEL if is_in_memory(self.labels) else np.iinfo(kind).max
-        return (
-            f"{what} cannot be drawn: expected a number of at most {most}, which is what "
-            f"{self.labels.name!r} can hold. Give it a smaller number."
+        return Message(
+            "object {label} cannot be drawn: expected a number of at most {most}, which is what "
+            "{name!r} can hold. Give it a smaller number.",
+            label=label,
+            most=most,
+            name=self.labels.name,
         )
 
     def _aim(self, index: tuple[int, ...], positive: bool) -> None:
@@ -524,7 +526,7 @@ class ImageController:
                 change = session.give(given)
             except IntSegError as err:
                 self._follow(group)
-                self.tools.signals.failed.emit(str(err))
+                self.tools.signals.failed.emit(told(err))
                 continue
             for place in group:
                 self._note(place, wanted.get(place, Prompts()))
@@ -562,12 +564,17 @@ class ImageController:
         self.tools.signals.changed.emit()
 
     def _layer_removed(self, event: Any) -> None:
-        names = {self.image_axes.image: "image", self.points: "points", self.labels: "labels"}
-        if event.value in names:
-            self._lose(f"The {names[event.value]} layer {event.value.name!r} was removed")
+        name = event.value.name
+        whys = {
+            self.image_axes.image: Message("The image layer {name!r} was removed", name=name),
+            self.points: Message("The points layer {name!r} was removed", name=name),
+            self.labels: Message("The labels layer {name!r} was removed", name=name),
+        }
+        if event.value in whys:
+            self._lose(whys[event.value])
 
     def _image_changed(self, event: Any) -> None:
-        self._lose(f"The data of {event.source.name!r} was replaced")
+        self._lose(Message("The data of {name!r} was replaced", name=event.source.name))
 
     def _labels_changed(self, _event: Any = None) -> None:
         """Go on where the same labels lie in another array, as after a change of type."""
@@ -576,24 +583,36 @@ class ImageController:
         if same or (old.shape == new.shape and np.array_equal(old, new)):
             self._labels_data = new
         else:
-            self._lose(f"The data of {self.labels.name!r} was replaced")
+            self._lose(Message("The data of {name!r} was replaced", name=self.labels.name))
 
     def _image_moved(self, what: str) -> None:
         name = self.image_axes.image.name
-        told = f"New {what.replace('_', ' ')} of {name!r}: labels and clicks follow."
-        if not self._measure():
-            told += (
-                " Propagation and smoothing keep the spacing with which they were begun here; "
-                "remove the Labels layer to begin anew with the new one."
+        words = [
+            Message(
+                "New {what} of {name!r}: labels and clicks follow.",
+                what=what.replace("_", " "),
+                name=name,
             )
-        self.tools.signals.message.emit(told)
+        ]
+        if not self._measure():
+            words.append(
+                Message(
+                    "Propagation and smoothing keep the spacing with which they were begun here; "
+                    "remove the Labels layer to begin anew with the new one."
+                )
+            )
+        self.tools.signals.message.emit(joined(words))
         self.tools.signals.changed.emit()
 
     def _layer_put_back(self, layer: Layer, what: str) -> None:
         self.tools.signals.message.emit(
-            f"New {what.replace('_', ' ')} of {layer.name!r} taken back: it lies where "
-            f"{self.image_axes.image.name!r} does. "
-            "Set that of the image, and all its layers follow."
+            Message(
+                "New {what} of {name!r} taken back: it lies where {name2!r} does. Set that "
+                "of the image, and all its layers follow.",
+                what=what.replace("_", " "),
+                name=layer.name,
+                name2=self.image_axes.image.name,
+            )
         )
 
     def _measure(self) -> bool:
@@ -619,7 +638,7 @@ class ImageController:
     def _lose(self, why: str) -> None:
         self.close()
         self.tools.signals.lost.emit(
-            f"{why}, so work on it has ended. Press New object to start again."
+            Message("{why}, so work on it has ended. Press New object to start again.", why=why)
         )
 
     def _held(self) -> list[Place]:
@@ -647,6 +666,21 @@ class ImageController:
         for place, prompts in held.items():
             self._note(place, prompts)
         self._asking.add(held)
+
+
+def _outside(count: int, what: str) -> Message:
+    """Return that points or shapes cannot be used."""
+    if what == "point":
+        return counted(
+            count,
+            "{n} point lies outside the image and cannot be used. Move or delete it.",
+            "{n} points lie outside the image and cannot be used. Move or delete them.",
+        )
+    return counted(
+        count,
+        "{n} shape lies outside the image and cannot be used. Move or delete it.",
+        "{n} shapes lie outside the image and cannot be used. Move or delete them.",
+    )
 
 
 def _refusal(now: DisplayedSlice | str) -> str | None:

@@ -1,7 +1,9 @@
 """A folder worked through in one viewer: images come and go, labels are saved on the way."""
 
+import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,17 +11,24 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Labels, Layer
 
+from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
 from napari_intseg.io.hooks import LayerData, read_layers
 from napari_intseg.io.image_queue import ImageQueue, QueueItem, State
+from napari_intseg.io.read import read_volume
+from napari_intseg.session.image_doubt import doubt_steps
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.label_export import labels_job
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message, counted
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome
 
+_log = logging.getLogger(__name__)
+
 _PLACED = ("scale", "translate", "affine", "units", "axis_labels")
 _AHEAD = "next image of the queue"
+_DOUBT = "doubt of an image of the queue"
 
 
 class QueueWork:
@@ -39,6 +48,8 @@ class QueueWork:
     ----------
     queue : ImageQueue or None
         None while no folder is open.
+    is_sorting : bool
+        Whether images are being put in order, see `sort`.
     """
 
     def __init__(
@@ -50,6 +61,10 @@ class QueueWork:
         self._opened_at: float | None = None
         self._ahead: tuple[Path, list[LayerData]] | None = None
         self._earlier: Labels | None = None  # labels of another day, until there is a model
+        self.is_sorting = False
+        self._doubts: dict[Path, float] = {}
+        self._doubted_by: Segmenter | None = None
+        self._doubting: tuple[Path, Iterator[float], float] | None = None
         controller.signals.changed.connect(self._begin_earlier)
 
     def open(self, folder: Path, labels: Path | None = None) -> bool:
@@ -57,7 +72,7 @@ class QueueWork:
         try:
             queue = ImageQueue.of_folder(folder, labels)
         except IntSegError as err:
-            self._controller.signals.failed.emit(str(err))
+            self._controller.signals.failed.emit(told(err))
             return False
         self.close()
         self.queue = queue
@@ -69,6 +84,7 @@ class QueueWork:
         if self.queue is not None:
             self._save(self.queue.current.state)
         self.queue, self._layers, self._ahead, self._opened_at = None, [], None, None
+        self.is_sorting, self._doubting, self._doubts = False, None, {}
         self._controller.signals.changed.emit()
 
     def done(self) -> None:
@@ -94,6 +110,97 @@ class QueueWork:
             queue.choose(index)
             self._show()
 
+    def sort(self, on: bool) -> None:
+        """Put the images that are left in an order by the model's doubt, the least sure first.
+
+        They are looked at in the inference thread while nothing else waits; what is known so far
+        is in order at once. Switched off, the order stays as it is.
+        """
+        if not on:
+            self._stop_sorting()
+            return
+        queue, model = self._queue(), self._controller.loader.model
+        if queue is None or self.is_sorting:
+            return
+        if model is None:
+            self._controller.signals.failed.emit(Message("The model is not there yet."))
+            return
+        if model is not self._doubted_by:
+            self._doubts, self._doubted_by = {}, model
+        self.is_sorting = True
+        self._controller.signals.message.emit(
+            Message(
+                "The images that are left are looked at in the background; the least sure comes "
+                "first."
+            )
+        )
+        self._doubt_next()
+
+    def _stop_sorting(self) -> None:
+        self.is_sorting, self._doubting = False, None
+        self._controller.signals.changed.emit()
+
+    def _doubt_next(self) -> None:
+        """Look at the next image that is left, a place at a time; put those known in order."""
+        queue = self.queue
+        if queue is None or not self.is_sorting:
+            return
+        if self._controller.loader.model is not self._doubted_by:
+            self._stop_sorting()  # another model has other doubts
+            return
+        left = [one for one in queue.items if one.state == "open" and one.path not in self._doubts]
+        left = [one for one in left if one.path != queue.current.path]
+        if not left:
+            count = sum(one.state == "open" for one in queue.items)
+            self._stop_sorting()
+            self._controller.signals.message.emit(
+                counted(
+                    count,
+                    "{n} open image is in order, the least sure first.",
+                    "{n} open images are in order, the least sure first.",
+                )
+            )
+            return
+        self._doubting = left[0].path, _doubts(left[0].path, self._doubted_by), 0.0
+        self._doubt_step()
+
+    def _doubt_step(self) -> None:
+        if self._doubting is not None:
+            steps = self._doubting[1]
+            self._controller.worker.submit(
+                lambda _stop: next(steps, None),
+                partial(self._doubt_stepped, steps),
+                key=_DOUBT,
+                idle=True,
+            )
+
+    def _doubt_stepped(self, of: Iterator[float], outcome: Outcome[float | None]) -> None:
+        if self._doubting is None or self.queue is None or self._doubting[1] is not of:
+            return  # switched off, or begun anew, meanwhile
+        path, steps, known = self._doubting
+        if outcome.value is not None:
+            self._doubting = path, steps, outcome.value
+            self._doubt_step()
+            return
+        if outcome.error is not None:
+            _log.warning("%s is left where it was: %s", path.name, outcome.error)
+        self._doubts[path] = known
+        queue = self.queue
+        before = [one.path for one in queue.items]
+        here = queue.current.path
+        queue.sort(
+            [
+                math.inf
+                if one.state != "open" or one.path == here
+                else self._doubts.get(one.path, -1.0)
+                for one in queue.items
+            ]
+        )
+        if [one.path for one in queue.items] != before:
+            self._controller.signals.changed.emit()
+            self._read_ahead()
+        self._doubt_next()
+
     def export(self, folder: Path) -> None:
         """Copy what is done to a folder that training reads."""
         queue = self._queue()
@@ -102,10 +209,15 @@ class QueueWork:
 
         def work(_should_stop: Callable[[], bool]) -> str:
             count = queue.export(folder)
-            return f"{count} image{'' if count == 1 else 's'} with labels copied to {folder.name}."
+            return counted(
+                count,
+                "{n} image with labels copied to {name}.",
+                "{n} images with labels copied to {name}.",
+                name=folder.name,
+            )
 
         self._controller.worker.submit(work, self._tell)
-        self._controller.signals.message.emit("Copying …")
+        self._controller.signals.message.emit(Message("Copying …"))
 
     def _leave(self, state: State | None, step: int = 1) -> None:
         queue = self._queue()
@@ -118,16 +230,16 @@ class QueueWork:
             return
         left = queue.count("open")
         self._controller.signals.message.emit(
-            "That was the last image: all are done or skipped."
+            Message("That was the last image: all are done or skipped.")
             if not left
-            else "There is no other image in that direction."
+            else Message("There is no other image in that direction.")
         )
         self._controller.signals.changed.emit()
 
     def _queue(self) -> ImageQueue | None:
         if self.queue is None:
             self._controller.signals.failed.emit(
-                "No folder is open as a queue. Open one from File › IO Utilities."
+                Message("No folder is open as a queue. Open one from File › IO Utilities.")
             )
         return self.queue
 
@@ -165,7 +277,7 @@ class QueueWork:
         if outcome.error is not None:
             self._controller.signals.failed.emit(told(outcome.error))
         else:
-            self._controller.signals.message.emit(str(outcome.value))
+            self._controller.signals.message.emit(outcome.value or "")
         self._controller.signals.changed.emit()
 
     def _work(self) -> ImageController | None:
@@ -188,7 +300,7 @@ class QueueWork:
                 partial(_with_labels, queue.labels_of(item), read), partial(self._there, item)
             )
             return
-        self._controller.signals.message.emit(f"Opening {item.path.name} …")
+        self._controller.signals.message.emit(Message("Opening {name} …", name=item.path.name))
         labels = queue.labels_of(item)
         self._controller.worker.submit(
             lambda stop: _with_labels(labels, read_layers(str(item.path)), stop),
@@ -223,8 +335,14 @@ class QueueWork:
         queue = self.queue
         assert queue is not None
         self._controller.signals.message.emit(
-            f"Image {queue.at + 1} of {len(queue.items)}: {queue.current.path.name}. "
-            f"{queue.count('done')} done, {queue.count('open')} open."
+            Message(
+                "Image {number} of {count}: {name}. {done} done, {open} open.",
+                number=queue.at + 1,
+                count=len(queue.items),
+                name=queue.current.path.name,
+                done=queue.count("done"),
+                open=queue.count("open"),
+            )
         )
 
     def _read_ahead(self) -> None:
@@ -256,7 +374,7 @@ class QueueWork:
         try:
             _go_on(image_controller, np.asarray(layer.data))
         except IntSegError as err:
-            controller.signals.failed.emit(str(err))
+            controller.signals.failed.emit(told(err))
 
     def _remove(self) -> None:
         """Take the layers of the image before out of the viewer."""
@@ -273,6 +391,13 @@ class QueueWork:
         for layer in layers:
             if layer in controller.viewer.layers:
                 controller.viewer.layers.remove(layer)
+
+
+def _doubts(path: Path, model: Segmenter | None) -> Iterator[float]:
+    """Read an image and go through the model's doubts of it; the first step reads."""
+    assert model is not None
+    yield 0.0
+    yield from doubt_steps(model, read_volume(path))
 
 
 def _with_labels(

@@ -12,6 +12,7 @@ from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.layers.layer_registry import note_made
+from napari_intseg.ui.messages import Message
 
 NAME = "keyboard cursor"
 _STEP_PX = 16
@@ -55,7 +56,7 @@ class KeyboardCursor:
         """Switch it on or off."""
         if self.is_on:
             self.close()
-            self._controller.signals.message.emit("The arrow keys are napari's again.")
+            self._controller.signals.message.emit(Message("The arrow keys are napari's again."))
             return
         if self._controller.image_controller is None:
             self._controller.new_object()
@@ -72,8 +73,10 @@ class KeyboardCursor:
         self._bind()
         self._draw(image_controller)
         self._controller.signals.message.emit(
-            "Arrows move the cursor, with Shift by a pixel; Enter clicks, Shift+Enter clicks "
-            "beside the object; . and , change the plane. Shift+I ends it."
+            Message(
+                "Arrows move the cursor, with Shift by a pixel; Enter clicks, Shift+Enter "
+                "clicks beside the object; . and , change the plane. The key that began it ends it."
+            )
         )
 
     def close(self) -> None:
@@ -161,8 +164,15 @@ class KeyboardCursor:
         held = int(
             image_controller.labels.data[tuple(self._position(image_controller).astype(int))]
         )
-        where = f"in object {held}" if held else "in no object"
-        self._controller.signals.message.emit(f"Cursor at row {row}, column {col}, {where}.")
+        told = Message("Cursor at row {row}, column {col}, in no object.", row=row, col=col)
+        if held:
+            told = Message(
+                "Cursor at row {row}, column {col}, in object {label}.",
+                row=row,
+                col=col,
+                label=held,
+            )
+        self._controller.signals.message.emit(told)
 
     def _draw(self, image_controller: ImageController) -> None:
         viewer, labels = self._controller.viewer, image_controller.labels

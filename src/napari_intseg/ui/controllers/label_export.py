@@ -19,6 +19,7 @@ from napari_intseg.session.journal.replay import about_labels
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.object_actions import names_of
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt.signals import sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome
 
@@ -34,7 +35,7 @@ def export_labels(controller: ViewerController, path: Path) -> None:
         return
     work = labels_job(controller, image_controller, path)
     controller.worker.submit(work, lambda outcome: _tell(controller, outcome))
-    controller.signals.message.emit(f"Writing {path.name} …")
+    controller.signals.message.emit(Message("Writing {name} …", name=path.name))
 
 
 def labels_job(
@@ -57,7 +58,9 @@ def labels_job(
             warnings.simplefilter("always")
             write_labels(path, array, like, overwrite=True, names=names)
         write_beside(path, [*lines, _about(labels, time)])
-        return f"Wrote {path.name}{which}.{_told(remarks)}"
+        return joined(
+            [Message("Wrote {name}{which}.", name=path.name, which=which), *_told(remarks)]
+        )
 
     return work
 
@@ -78,11 +81,16 @@ def export_measurements(controller: ViewerController, path: Path) -> None:
         check_apart(path, *inputs)
         rows = measure(labels, like)
         write_measurements(path, rows, like, overwrite=True)
-        count = f"{len(rows)} object{'' if len(rows) == 1 else 's'}"
-        return f"Measured {count}: {path.name}{_which(image_controller)}."
+        return counted(
+            len(rows),
+            "Measured {n} object: {name}{which}.",
+            "Measured {n} objects: {name}{which}.",
+            name=path.name,
+            which=_which(image_controller),
+        )
 
     controller.worker.submit(work, lambda outcome: _tell(controller, outcome))
-    controller.signals.message.emit("Measuring …")
+    controller.signals.message.emit(Message("Measuring …"))
 
 
 def own_source(controller: ViewerController) -> Source | None:
@@ -92,10 +100,10 @@ def own_source(controller: ViewerController) -> Source | None:
     return source if isinstance(source, Source) else None
 
 
-def _told(remarks: Sequence[warnings.WarningMessage]) -> str:
+def _told(remarks: Sequence[warnings.WarningMessage]) -> list[str]:
     """Return what this package remarked on, in sentences; a console is not read by everybody."""
     ours = [str(one.message) for one in remarks if "napari_intseg" in one.filename]
-    return "".join(f" {sentence(text)}" for text in dict.fromkeys(ours))
+    return [sentence(text) for text in dict.fromkeys(ours)]
 
 
 def _inputs(controller: ViewerController) -> tuple[Path, ...]:
@@ -110,7 +118,7 @@ def _inputs(controller: ViewerController) -> tuple[Path, ...]:
 def _image_controller(controller: ViewerController) -> ImageController | None:
     if controller.image_controller is None:
         controller.signals.failed.emit(
-            "There are no labels yet. Begin an object and click on it first."
+            Message("There are no labels yet. Begin an object and click on it first.")
         )
     return controller.image_controller
 
@@ -133,11 +141,13 @@ def _about(labels: Array, time: int) -> Line:
 
 def _which(image_controller: ImageController) -> str:
     count = image_controller.image_axes.n_times or 1
-    return f", time point {image_controller.time} of {count}" if count > 1 else ""
+    if count < 2:
+        return ""
+    return Message(", time point {time} of {count}", time=image_controller.time, count=count)
 
 
 def _tell(controller: ViewerController, outcome: Outcome[str]) -> None:
     if outcome.error is not None:
         controller.signals.failed.emit(told(outcome.error))
     else:
-        controller.signals.message.emit(str(outcome.value))
+        controller.signals.message.emit(outcome.value or "")

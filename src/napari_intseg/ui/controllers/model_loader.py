@@ -10,6 +10,7 @@ from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.inference.memory_ladder import memory_note, warm_up
 from napari_intseg.models.model_table import identity_of
 from napari_intseg.models.registry import DEFAULT_MODEL, find_model, load_model
+from napari_intseg.ui.messages import Message, joined
 from napari_intseg.ui.qt.signals import Signals, sentence, told
 from napari_intseg.ui.qt.worker_thread import Job, Outcome, Post, ShouldStop, Worker
 
@@ -138,7 +139,7 @@ class Loader:
         """Load a model; clicks made meanwhile are answered by it when it is there."""
         self.choice = choice
         self.is_loading = True
-        self._signals.message.emit(f"Loading {choice.name} …")
+        self._signals.message.emit(Message("Loading {name} …", name=choice.name))
         self._signals.changed.emit()
         self._worker.submit(
             partial(self._load_with, choice, self.model), partial(self._loaded, choice), key=self
@@ -179,7 +180,7 @@ class Loader:
         def progress(done: int, total: int) -> None:
             post(partial(signals.progressed.emit, done, total, "bytes"))
 
-        self._signals.message.emit(f"Fetching weights {key!r} …")
+        self._signals.message.emit(Message("Fetching weights {key!r} …", key=key))
         self._fetching = self._worker.submit(partial(_fetch, key, progress), self._fetched)
         self._signals.changed.emit()
 
@@ -202,8 +203,8 @@ class Loader:
             self._choices[id(self.model)] = choice
             self._on_model(self.model)
             note = memory_note(self.model)
-            ready = f"{choice.name} is ready."
-            self._signals.message.emit(f"{ready} {sentence(note)}" if note else ready)
+            ready = Message("{name} is ready.", name=choice.name)
+            self._signals.message.emit(joined([ready, sentence(note)]) if note else ready)
         self._signals.changed.emit()
 
     def _fetched(self, outcome: Outcome[bool]) -> None:
@@ -214,7 +215,7 @@ class Loader:
         elif outcome.value:
             self.choose(replace(self.choice, weights=None))
         else:
-            self._signals.message.emit("Fetching was cancelled; nothing is left behind.")
+            self._signals.message.emit(Message("Fetching was cancelled; nothing is left behind."))
         self._signals.changed.emit()
 
 

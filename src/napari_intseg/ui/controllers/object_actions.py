@@ -20,7 +20,9 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers import label_colours
 from napari_intseg.ui.layers.image_axes import ImageAxes, camera_of
 from napari_intseg.ui.layers.points_codec import Place, on_grid
+from napari_intseg.ui.messages import Message, counted, joined, to_translate
 from napari_intseg.ui.panels.buttons import PER_MM
+from napari_intseg.ui.qt.signals import sentence, told
 
 NAMES = "napari-intseg objects"
 """Key of the labels' metadata: names and classes by label."""
@@ -78,7 +80,7 @@ def size_words(image_controller: ImageController, label: int) -> tuple[str, str]
     count = size_px(image_controller, label)
     session = image_controller.session_store.sessions.get(image_controller.time)
     if count is None:
-        return "–", "Too large to be counted while you work; Measure counts it."
+        return "–", Message("Too large to be counted while you work; Measure counts it.")
     unit, in_px = image_controller.image_axes.unit, f"{count:,} px"
     if unit == "px" or session is None or not count:
         return (in_px if count < 1e6 else f"{count / 1e6:.2f} Mpx"), in_px
@@ -101,29 +103,33 @@ def _short(value: float) -> str:
 def state_of(image_controller: ImageController, label: int) -> tuple[str, str]:
     """Return how an object stands, "open", "accepted", "locked" or "failed", and why."""
     if image_controller.session_store.is_finished(label):
-        return "accepted", "No click changes it. Untick it to go on with it."
+        return to_translate("accepted"), Message("No click changes it. Untick it to go on with it.")
     failure = image_controller.failure_of(label)
     if failure:
-        return "failed", failure
+        return to_translate("failed"), failure
     session: Session | None = image_controller.session_store.sessions.get(image_controller.time)
     if session is not None and label in session.objects and session.is_locked(label):
-        return "locked", "Nothing changes its pixels."
-    return "open", "Clicks correct it."
+        return to_translate("locked"), Message("Nothing changes its pixels.")
+    return to_translate("open"), Message("Clicks correct it.")
 
 
 def given_words(image_controller: ImageController, label: int) -> str:
     """Return in words what was given for an object."""
     prompts = image_controller.given_for(label)
     if not prompts and image_controller.is_begun(label):
-        return "mask"
+        return Message("mask")
     counts = {
         "click": sum(len(p.clicks) for p in prompts),
         "box": sum(p.box is not None for p in prompts),
         "scribble": sum(len(p.scribbles) for p in prompts),
     }
-    plural = {"click": "clicks", "box": "boxes", "scribble": "scribbles"}
+    words = {
+        "click": counted(counts["click"], "{n} click", "{n} clicks"),
+        "box": counted(counts["box"], "{n} box", "{n} boxes"),
+        "scribble": counted(counts["scribble"], "{n} scribble", "{n} scribbles"),
+    }
     shown = [kind for kind, count in counts.items() if count] or ["click"]
-    return ", ".join(f"{counts[k]} {k if counts[k] == 1 else plural[k]}" for k in shown)
+    return joined([words[kind] for kind in shown], ", ")
 
 
 def show_object(controller: ViewerController, label: int) -> None:
@@ -137,7 +143,9 @@ def show_object(controller: ViewerController, label: int) -> None:
         return
     found = _place(image_controller, label)
     if found is None:
-        controller.signals.message.emit(f"Object {label} is nowhere yet: click on it.")
+        controller.signals.message.emit(
+            Message("Object {label} is nowhere yet: click on it.", label=label)
+        )
         return
     bring(image_controller, found.plane, found.time)
     mask = image_controller.session_store.mask(found)
@@ -202,13 +210,15 @@ def protect(controller: ViewerController, **rules: Any) -> bool:
     """Change rules of `Protection` at all time points; return whether that could be done."""
     image_controller = controller.image_controller
     if session_now(controller) is None or image_controller is None:
-        controller.signals.failed.emit("There is nothing to protect yet. Begin an object first.")
+        controller.signals.failed.emit(
+            Message("There is nothing to protect yet. Begin an object first.")
+        )
         return False
     try:
         for session in image_controller.session_store.sessions.values():
             session.protect(**rules)
     except IntSegError as err:
-        controller.signals.failed.emit(str(err))
+        controller.signals.failed.emit(told(err))
         controller.signals.changed.emit()
         return False
     controller.signals.changed.emit()
@@ -223,7 +233,7 @@ def protect_region(controller: ViewerController, layer: Layer | None) -> bool:
     try:
         return protect(controller, region=region_of(layer, image_controller.image_axes))
     except DataError as err:
-        controller.signals.failed.emit(str(err))
+        controller.signals.failed.emit(told(err))
         return False
 
 
@@ -247,8 +257,12 @@ def region_of(layer: Layer, image_axes: ImageAxes) -> BoolArray:
             inside |= one.to_masks(mask_shape=flat).any(axis=0)
         return inside
     raise DataError(
-        f"layer is no region: expected shapes, or labels of shape {shape}, got {layer.name!r}. "
-        "Draw shapes over the image, or choose another layer."
+        Message(
+            "layer is no region: expected shapes, or labels of shape {shape}, got "
+            "{name!r}. Draw shapes over the image, or choose another layer.",
+            shape=shape,
+            name=layer.name,
+        )
     )
 
 
@@ -310,10 +324,10 @@ def _draw(controller: ViewerController, image_controller: ImageController, act: 
     try:
         change: Change | None = act()
     except IntSegError as err:
-        controller.signals.failed.emit(str(err))
+        controller.signals.failed.emit(told(err))
         return
     if change is None:
-        controller.signals.message.emit("There is nothing of that kind here.")
+        controller.signals.message.emit(Message("There is nothing of that kind here."))
         return
     image_controller.draw(image_controller.time, change)
     controller.signals.changed.emit()
@@ -332,11 +346,13 @@ def step(controller: ViewerController, action: str) -> None:
         try:
             title = controller.image_controller.go(action, label)
         except IntSegError as err:
-            controller.signals.failed.emit(str(err))
+            controller.signals.failed.emit(told(err))
             return
-    controller.signals.message.emit(
-        f"{title or f'There is nothing to {action} of object {label}'}."
-    )
+    nothing = {
+        "undo": Message("There is nothing to undo of object {label}.", label=label),
+        "redo": Message("There is nothing to redo of object {label}.", label=label),
+    }
+    controller.signals.message.emit(sentence(title) if title else nothing[action])
     controller.signals.changed.emit()
 
 
@@ -345,25 +361,31 @@ def toggle_outlines(controller: ViewerController) -> None:
     image_controller = controller.image_controller
     if image_controller is not None:
         is_outline = label_colours.toggle_outlines(image_controller.labels)
-        told = "as outlines" if is_outline else "filled"
-        controller.signals.message.emit(f"Labels are shown {told}.")
+        controller.signals.message.emit(
+            Message("Labels are shown as outlines.")
+            if is_outline
+            else Message("Labels are shown filled.")
+        )
 
 
 def remove(controller: ViewerController) -> None:
     """Remove the current object at all time points; one step of undo at each."""
     image_controller = controller.image_controller
     if image_controller is None:
-        controller.signals.failed.emit("There is no object to remove yet.")
+        controller.signals.failed.emit(Message("There is no object to remove yet."))
         return
     label = image_controller.session_store.object
     controller.let_go(label)
     try:
         is_gone = image_controller.remove_object(label)
     except IntSegError as err:
-        controller.signals.failed.emit(str(err))
+        controller.signals.failed.emit(told(err))
         return
-    told = "is removed. Undo brings it back" if is_gone else "has not been begun"
-    controller.signals.message.emit(f"Object {label} {told}.")
+    controller.signals.message.emit(
+        Message("Object {label} is removed. Undo brings it back.", label=label)
+        if is_gone
+        else Message("Object {label} has not been begun.", label=label)
+    )
 
 
 def _label(controller: ViewerController) -> int:
@@ -414,7 +436,7 @@ def take(controller: ViewerController, layer: Labels, label: int) -> int | None:
         data = _data(image_controller, layer)
         return _take(image_controller, layer, data == label, label)
     except IntSegError as err:
-        controller.signals.failed.emit(str(err))
+        controller.signals.failed.emit(told(err))
         return None
 
 
@@ -429,15 +451,22 @@ def take_all(controller: ViewerController, layer: Labels) -> int:
         labels = [int(label) for label in np.unique(data) if label > 0]
         if not labels:
             raise DataError(
-                f"layer is empty: expected labels above 0, got none in {layer.name!r}. "
-                "Choose another layer."
+                Message(
+                    "layer is empty: expected labels above 0, got none in {name!r}. Choose another "
+                    "layer.",
+                    name=layer.name,
+                )
             )
         _take_together(image_controller, data, labels)
     except IntSegError as err:
-        controller.signals.failed.emit(str(err))
+        controller.signals.failed.emit(told(err))
         return 0
     controller.signals.message.emit(
-        f"{len(labels)} objects taken from {layer.name}. Click to correct."
+        Message(
+            "{count} objects taken from {name}. Click to correct.",
+            count=len(labels),
+            name=layer.name,
+        )
     )
     return len(labels)
 
@@ -448,12 +477,17 @@ def _image_controller(controller: ViewerController) -> ImageController:
         controller.new_object()
     if controller.image_controller is None:
         raise DataError(
-            "no image is worked on: expected one that is chosen, got none. Choose an image first."
+            Message(
+                "no image is worked on: expected one that is chosen, got none. Choose an image "
+                "first."
+            )
         )
     if controller.image_controller.session_store.model is None:
         raise DataError(
-            "model is not there yet: expected one that is loaded, got none. "
-            "Wait until it is, then take the object again."
+            Message(
+                "model is not there yet: expected one that is loaded, got none. Wait until it "
+                "is, then take the object again."
+            )
         )
     return controller.image_controller
 
@@ -471,9 +505,14 @@ def _data(image_controller: ImageController, layer: Labels) -> Array:
     shape = tuple(int(n) for n in data.shape)
     if shape != image_axes.shape or not _lies_alike(image_controller, layer):
         raise DataError(
-            f"layer is on another grid: expected that of {image_axes.image.name!r}, shape "
-            f"{image_axes.shape}, got shape {shape} of {layer.name!r}. "
-            "Resample it onto the image first."
+            Message(
+                "layer is on another grid: expected that of {name!r}, shape {shape}, got shape "
+                "{shape2} of {name2!r}. Resample it onto the image first.",
+                name=image_axes.image.name,
+                shape=image_axes.shape,
+                shape2=shape,
+                name2=layer.name,
+            )
         )
     where = tuple(image_controller.time if axis == "t" else slice(None) for axis in image_axes.grid)
     return np.asarray(data[where])
@@ -514,8 +553,12 @@ def _take_together(image_controller: ImageController, data: Array, labels: Seque
 def _take(image_controller: ImageController, layer: Labels, mask: Array, label: int) -> int:
     if not mask.any():
         raise DataError(
-            f"object is not there: expected a label of {layer.name!r} at this time point, got "
-            f"{label!r}. Hover over the object to see its label."
+            Message(
+                "object is not there: expected a label of {name!r} at this time point, got "
+                "{label!r}. Hover over the object to see its label.",
+                name=layer.name,
+                label=label,
+            )
         )
     session_store = image_controller.session_store
     if image_controller.is_begun(session_store.object) or session_store.is_finished(
@@ -528,7 +571,12 @@ def _take(image_controller: ImageController, layer: Labels, mask: Array, label: 
     change = session.set_initial_mask(mask)
     image_controller.draw(image_controller.time, change)
     image_controller.tools.signals.message.emit(
-        f"Object {own} is object {label} of {layer.name}. Click to correct it."
+        Message(
+            "Object {own} is object {label} of {name}. Click to correct it.",
+            own=own,
+            label=label,
+            name=layer.name,
+        )
     )
     image_controller.tools.signals.changed.emit()
     return own

@@ -7,6 +7,8 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.session.mask_edits import DETAIL_TITLE
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message
+from napari_intseg.ui.qt.signals import told
 
 _MANY = 50
 """With more objects than this only the current one follows the slider: all then take 0.1 s."""
@@ -61,7 +63,9 @@ class OutlineDetailController:
         if image_controller is None:
             return
         if not image_controller.session_store.sessions:
-            self._controller.signals.failed.emit("There are no outlines yet. Click on an object.")
+            self._controller.signals.failed.emit(
+                Message("There are no outlines yet. Click on an object.")
+            )
         for time in image_controller.session_store.sessions:
             self._set(image_controller, time, mm, None, None)
         self._tokens = {}
@@ -82,6 +86,6 @@ class OutlineDetailController:
         try:
             change = session.set_detail(mm, planes, token, labels)
         except IntSegError as err:
-            self._controller.signals.failed.emit(str(err))
+            self._controller.signals.failed.emit(told(err))
             return
         image_controller.draw(time, change)

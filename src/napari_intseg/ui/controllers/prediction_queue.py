@@ -10,6 +10,7 @@ from napari_intseg.session.predictor import Result, run
 from napari_intseg.ui.controllers.session_store import SessionStore
 from napari_intseg.ui.layers.image_axes import DisplayedSlice
 from napari_intseg.ui.layers.points_codec import Place
+from napari_intseg.ui.messages import counted, joined
 from napari_intseg.ui.qt.signals import Signals, sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome, Worker
 
@@ -129,7 +130,7 @@ class PredictionQueue:
             stray = told_stray(result)
             if note or stray:
                 words = [sentence(str(note))] if note else []
-                self._signals.message.emit(" ".join([*words, *([stray] if stray else [])]))
+                self._signals.message.emit(joined([*words, stray]))
         else:
             self.add([place])  # overtaken by newer prompts, which are then the next request
         self._session_store.session(place.time)
@@ -175,5 +176,10 @@ def told_stray(result: Result) -> str:
     count, size = stray_parts(result)
     if not count:
         return ""
-    what = "Another part" if count == 1 else f"{count} other parts"
-    return f"{what} of the answer, {size:,} px, has no click: right-click on what is not meant."
+    return counted(
+        count,
+        "Another part of the answer, {size:,} px, has no click: right-click on what is not meant.",
+        "{n} other parts of the answer, {size:,} px, have no click: right-click on what is not "
+        "meant.",
+        size=size,
+    )

@@ -7,6 +7,7 @@ from napari_intseg.core.segmenter import explained, missing, taken
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.controllers.model_loader import Loader
 from napari_intseg.ui.layers.shapes import MODES
+from napari_intseg.ui.messages import Message, joined
 
 Tool = Literal["click", "box", "scribble"]
 TOOLS: tuple[Tool, ...] = ("click", "box", "scribble")
@@ -64,10 +65,14 @@ class PromptTools:
         """Activate a tool; on an image without layers this begins an object."""
         if tool not in self.offered():
             model = self._loader.model
-            name = "the model" if model is None else model.traits.name
+            name = Message("the model") if model is None else model.traits.name
             self._tools.signals.failed.emit(
-                f"{name} takes no {tool}: choose one of {', '.join(self.offered())}, "
-                "or another model."
+                Message(
+                    "{name} takes no {tool}: choose one of {tools}, or another model.",
+                    name=name,
+                    tool=tool,
+                    tools=", ".join(self.offered()),
+                )
             )
             return
         if self._current() is None:
@@ -110,8 +115,12 @@ class PromptTools:
         given = session.prompts(now.plane)
         used = taken(given, model.traits)
         if used != given:
-            lines.append(f"Prompts here that {model.traits.name} does not take are left out.")
+            lines.append(
+                Message(
+                    "Prompts here that {name} does not take are left out.", name=model.traits.name
+                )
+            )
         wanted = missing(used, model.traits)
         if wanted and not used.is_empty:
-            lines.append(f"Still wanted here: {wanted}.")
-        return " ".join(lines)
+            lines.append(Message("Still wanted here: {wanted}.", wanted=wanted))
+        return joined(lines)

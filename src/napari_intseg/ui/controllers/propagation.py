@@ -14,6 +14,7 @@ from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk, walk_
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.points_codec import Place
+from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt.signals import sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 
@@ -102,9 +103,13 @@ class PropagationRun:
         if not self.is_running or self._steps is not None:
             return
         if self._is_cancelled():
-            self._end(f"Propagation cancelled; {_planes(self._done)} done and kept.")
+            self._end(
+                Message(
+                    "Propagation cancelled; {planes} done and kept.", planes=_planes(self._done)
+                )
+            )
         elif self._image_controller.is_closed:
-            self._end("Propagation ended because its layers were removed.")
+            self._end(Message("Propagation ended because its layers were removed."))
         elif not self._image_controller.is_waiting:
             self._ask()
 
@@ -117,13 +122,17 @@ class PropagationRun:
         try:
             requests = self._requests(session)
         except IntSegError as err:
-            self._image_controller.tools.signals.failed.emit(str(err))
+            self._image_controller.tools.signals.failed.emit(told(err))
             self._end("")
             return
         if requests:
             self._walk(requests)
         elif self.labels[-1] not in session.objects and not self._is_of_many:
-            self._end(f"Propagation ended because object {self.labels[-1]} was removed.")
+            self._end(
+                Message(
+                    "Propagation ended because object {label} was removed.", label=self.labels[-1]
+                )
+            )
         else:
             self._end(self._told())
 
@@ -150,15 +159,25 @@ class PropagationRun:
     def _told(self) -> str:
         """Return a message that says what was done."""
         if not self._is_of_many:
-            done = f"propagated to {_planes(self._done)}" if self._done else "is up to date"
+            label, planes = self.labels[0], _planes(self._done)
             if self.near is not None:
-                done = f"answered in 3-D, {_planes(self._done)} beside plane {self._number()}"
-            return f"Object {self.labels[0]} {done}."
+                return Message(
+                    "Object {label} answered in 3-D, {planes} beside plane {number}.",
+                    label=label,
+                    planes=planes,
+                    number=self._number(),
+                )
+            if not self._done:
+                return Message("Object {label} is up to date.", label=label)
+            return Message("Object {label} propagated to {planes}.", label=label, planes=planes)
         if not self._done:
-            return f"All {len(self.labels)} objects are up to date."
-        count = len({label for label, _ in self._done})
-        many = f"{count} of {len(self.labels)} objects propagated"
-        return f"{many}, {_planes(self._done)} in all."
+            return Message("All {count} objects are up to date.", count=len(self.labels))
+        return Message(
+            "{some} of {count} objects propagated, {planes} in all.",
+            some=len({label for label, _ in self._done}),
+            count=len(self.labels),
+            planes=_planes(self._done),
+        )
 
     def _number(self) -> int:
         assert self.near is not None
@@ -254,9 +273,9 @@ class PropagationRun:
         self._stop()
         broke_out = [sentence(warning) for warning in warnings(self._stops)]
         if len(broke_out) > _NAMED:
-            broke_out[_NAMED:] = [f"And {len(broke_out) - _NAMED} more objects."]
+            broke_out[_NAMED:] = [Message("And {n} more objects.", n=len(broke_out) - _NAMED)]
         more = [*([sentence(self._note)] if self._note else []), *broke_out]
-        self._on_end(" ".join([text, *more]) if text else text)
+        self._on_end(joined([text, *more]) if text else text)
 
     def _stop(self) -> None:
         if self.is_running:
@@ -339,5 +358,5 @@ def _axis(image_controller: ImageController) -> int | None:
     return None if isinstance(now, str) else now.plane.axis
 
 
-def _planes(done: Collection[object]) -> str:
-    return f"{len(done)} plane{'' if len(done) == 1 else 's'}"
+def _planes(done: Collection[object]) -> Message:
+    return counted(len(done), "{n} plane", "{n} planes")

@@ -7,6 +7,8 @@ from napari_intseg.session.document import Change
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.object_actions import NAMES
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message, counted
+from napari_intseg.ui.qt.signals import told
 
 
 def merge(controller: ViewerController, labels: Iterable[int]) -> None:
@@ -14,7 +16,9 @@ def merge(controller: ViewerController, labels: Iterable[int]) -> None:
     chosen = sorted(set(labels))
     if len(chosen) < 2:
         controller.signals.failed.emit(
-            "Choose two or more objects in the table first: hold Ctrl and click on their rows."
+            Message(
+                "Choose two or more objects in the table first: hold Ctrl and click on their rows."
+            )
         )
         return
     into = chosen[0]
@@ -30,8 +34,13 @@ def merge(controller: ViewerController, labels: Iterable[int]) -> None:
     if _at_all_times(controller, chosen, act):
         others = ", ".join(str(label) for label in chosen[1:])
         controller.signals.message.emit(
-            f"{'Objects' if len(chosen) > 2 else 'Object'} {others} "
-            f"{'are' if len(chosen) > 2 else 'is'} part of object {into} now."
+            counted(
+                len(chosen) - 1,
+                "Object {others} is part of object {into} now.",
+                "Objects {others} are part of object {into} now.",
+                others=others,
+                into=into,
+            )
         )
 
 
@@ -42,18 +51,23 @@ def relabel(controller: ViewerController, label: int, number: int) -> None:
         return
     if number in image_controller.session_store.labels:
         controller.signals.failed.emit(
-            f"There is an object {number} already. Choose another number, or select both rows "
-            "and merge them."
+            Message(
+                "There is an object {number} already. Choose another number, or select both "
+                "rows and merge them.",
+                number=number,
+            )
         )
         return
     if not image_controller.has_room(number):
-        controller.signals.failed.emit(image_controller.too_large(f"object {number}"))
+        controller.signals.failed.emit(image_controller.too_large(number))
         return
     if _at_all_times(controller, [label], lambda session: _renumbered(session, label, number)):
         known = image_controller.labels.metadata.get(NAMES, {})
         if label in known:
             known[number] = dict(known[label])  # it stays for the old one too: undo goes back there
-        controller.signals.message.emit(f"Object {label} is object {number} now.")
+        controller.signals.message.emit(
+            Message("Object {label} is object {number} now.", label=label, number=number)
+        )
         controller.signals.changed.emit()
 
 
@@ -81,6 +95,6 @@ def _at_all_times(
             if change is not None:
                 image_controller.show_change(time, session, change)
     except IntSegError as err:
-        controller.signals.failed.emit(str(err))
+        controller.signals.failed.emit(told(err))
         return False
     return True

@@ -11,6 +11,8 @@ from napari_intseg.propagation.request import Method
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message, counted
+from napari_intseg.ui.qt.signals import told
 
 Seen = tuple[int, int, Plane, float]
 
@@ -49,17 +51,21 @@ class Review:
         image_controller, session = self._controller.image_controller, self._session()
         if image_controller is not None and len(image_controller.image_axes.spatial) < 3:
             self._controller.signals.message.emit(
-                "A flat image has no planes to check; this key is for volumes."
+                Message("A flat image has no planes to check; this key is for volumes.")
             )
             return None
         if image_controller is None or session is None:
-            self._controller.signals.failed.emit("There is no plane to check yet. Propagate first.")
+            self._controller.signals.failed.emit(
+                Message("There is no plane to check yet. Propagate first.")
+            )
             return None
         objects = {
             label: self._marks(image_controller.time, label) for label in self._objects(session)
         }
         if not any(objects.values()):
-            self._controller.signals.failed.emit("There is no plane to check yet. Propagate first.")
+            self._controller.signals.failed.emit(
+                Message("There is no plane to check yet. Propagate first.")
+            )
             return None
         left = {
             label: [mark for mark in marks if mark not in self._seen]
@@ -105,8 +111,15 @@ class Review:
                 (image_controller.time, session.object, *r) not in self._seen for r in self.planes
             )
             self._controller.signals.message.emit(
-                f"Object {session.object}, plane {axis} = {number}, {100 * sure:.0f} % sure; "
-                f"{left} more to check. Click to correct it, then propagate again."
+                Message(
+                    "Object {object}, plane {axis} = {number}, {sure:.0f} % sure; {left} more to "
+                    "check. Click to correct it, then propagate again.",
+                    object=session.object,
+                    axis=axis,
+                    number=number,
+                    sure=100 * sure,
+                    left=left,
+                )
             )
         self._controller.signals.changed.emit()
 
@@ -119,7 +132,7 @@ class Review:
             or not image_controller.is_begun(session.object)
         ):
             self._controller.signals.failed.emit(
-                "There is nothing to tidy yet. Click on the object first."
+                Message("There is nothing to tidy yet. Click on the object first.")
             )
             return
         now = image_controller.displayed_slice
@@ -128,12 +141,19 @@ class Review:
         try:
             change = session.clean_up(**options)
         except IntSegError as err:
-            self._controller.signals.failed.emit(str(err))
+            self._controller.signals.failed.emit(told(err))
             return
         image_controller.draw(image_controller.time, change)
         count = len(change.planes)
-        said = f"{count} plane{'' if count == 1 else 's'} tidied" if count else "was tidy already"
-        self._controller.signals.message.emit(f"Object {session.object}: {said}.")
+        done = Message("Object {label} was tidy already.", label=session.object)
+        if count:
+            done = counted(
+                count,
+                "Object {label}: {n} plane tidied.",
+                "Object {label}: {n} planes tidied.",
+                label=session.object,
+            )
+        self._controller.signals.message.emit(done)
         self._controller.signals.changed.emit()
 
     @property

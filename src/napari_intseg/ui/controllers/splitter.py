@@ -9,6 +9,8 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
+from napari_intseg.ui.messages import Message
+from napari_intseg.ui.qt.signals import told
 
 
 class Splitter:
@@ -47,10 +49,12 @@ class Splitter:
         image_controller = self._current()
         if self.is_on:
             self.stop()
-            self._signals.message.emit("Nothing is split.")
+            self._signals.message.emit(Message("Nothing is split."))
             return
         if image_controller is None or isinstance(image_controller.displayed_slice, str):
-            self._signals.failed.emit("There is no object to split yet. Click on one first.")
+            self._signals.failed.emit(
+                Message("There is no object to split yet. Click on one first.")
+            )
             return
         if label is not None:
             self._select(label)
@@ -58,7 +62,9 @@ class Splitter:
         session = image_controller.session_store.session(image_controller.time)
         if session is None or not _has_pixels(session, self._label):
             self._signals.failed.emit(
-                f"Object {self._label} has no pixels to split. Click on it first."
+                Message(
+                    "Object {label} has no pixels to split. Click on it first.", label=self._label
+                )
             )
             return
         self._image_controller, self._first = image_controller, None
@@ -66,7 +72,9 @@ class Splitter:
         self._viewer.layers.selection.active = image_controller.points
         image_controller.points.mode = "add"
         self._signals.message.emit(
-            f"Split object {self._label}: click in one part, then in the other."
+            Message(
+                "Split object {label}: click in one part, then in the other.", label=self._label
+            )
         )
 
     def stop(self) -> None:
@@ -97,11 +105,16 @@ class Splitter:
         index = tuple(int(np.floor(p + 0.5)) for p in position)
         if session is None or not _holds(session, self._label, index):
             self._signals.failed.emit(
-                f"That is not in object {self._label}. Click inside it, once in each part."
+                Message(
+                    "That is not in object {label}. Click inside it, once in each part.",
+                    label=self._label,
+                )
             )
         elif self._first is None:
             self._first = position
-            self._signals.message.emit(f"Now click in the other part of object {self._label}.")
+            self._signals.message.emit(
+                Message("Now click in the other part of object {label}.", label=self._label)
+            )
         else:
             first, self._first = self._first, None
             self._split(image_controller, session, first, position)
@@ -116,16 +129,18 @@ class Splitter:
         label, new = self._label, max(image_controller.session_store.labels) + 1
         if not image_controller.has_room(new):
             self.stop()
-            self._signals.failed.emit(image_controller.too_large(f"object {new}"))
+            self._signals.failed.emit(image_controller.too_large(new))
             return
         try:
             change = session.split_object(first, second, label, new)
         except PromptError as err:
-            self._signals.failed.emit(str(err))
+            self._signals.failed.emit(told(err))
             return
         self.stop()
         image_controller.show_change(image_controller.time, session, change)
-        self._signals.message.emit(f"Object {label} is split: object {new} is new.")
+        self._signals.message.emit(
+            Message("Object {label} is split: object {new} is new.", label=label, new=new)
+        )
 
 
 def _has_pixels(session: Session, label: int) -> bool:

@@ -6,6 +6,7 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
 from napari_intseg.session.click_chain import MOST, ChainRequest, Suggestion, suggest
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
+from napari_intseg.ui.messages import Message, counted
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 
@@ -44,7 +45,9 @@ class SuggestedClicks:
         if self.is_running:
             return
         if image_controller is None or isinstance(image_controller.displayed_slice, str):
-            signals.failed.emit("There is nothing to go by yet. Click on the object first.")
+            signals.failed.emit(
+                Message("There is nothing to go by yet. Click on the object first.")
+            )
             return
         now = image_controller.displayed_slice
         self._image_controller, self._time, self._plane = image_controller, now.time, now.plane
@@ -54,7 +57,7 @@ class SuggestedClicks:
     def cancel(self) -> None:
         """Stop; clicks that were made are kept."""
         if self.is_running:
-            self._end(f"Stopped after {_counted(self._count)}.")
+            self._end(counted(self._count, "Stopped after {n} click.", "Stopped after {n} clicks."))
 
     def close(self) -> None:
         """Stop at once, and tell nobody."""
@@ -64,7 +67,7 @@ class SuggestedClicks:
         try:
             request = self._request()
         except IntSegError as err:
-            self._signals.failed.emit(str(err))
+            self._signals.failed.emit(told(err))
             self.close()
             return
         if request is None:
@@ -95,8 +98,13 @@ class SuggestedClicks:
             self.close()
         elif outcome.value is None:
             self._end(
-                f"{_counted(self._count)} suggested; the model is content, or unsure now. "
-                "Undo takes back one at a time."
+                counted(
+                    self._count,
+                    "{n} click suggested; the model is content, or unsure now. Undo takes back one "
+                    "at a time.",
+                    "{n} clicks suggested; the model is content, or unsure now. Undo takes back "
+                    "one at a time.",
+                )
             )
         else:
             self._take(outcome.value)
@@ -118,7 +126,13 @@ class SuggestedClicks:
         if self._count < MOST:
             self._next()
         else:
-            self._end(f"{_counted(self._count)} suggested. Undo takes back one at a time.")
+            self._end(
+                counted(
+                    self._count,
+                    "{n} click suggested. Undo takes back one at a time.",
+                    "{n} clicks suggested. Undo takes back one at a time.",
+                )
+            )
 
     def _is_overtaken(self) -> bool:
         image_controller = self._image_controller
@@ -137,7 +151,3 @@ class SuggestedClicks:
         self._signals.progressed.emit(0, 0, "")
         self._signals.message.emit(text)
         self._signals.changed.emit()
-
-
-def _counted(count: int) -> str:
-    return f"{count} click{'' if count == 1 else 's'}"

@@ -10,6 +10,7 @@ from napari_intseg.session.tracking import tracking_request
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import Place
+from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt.signals import sentence, told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 
@@ -53,7 +54,9 @@ class TimeTracking:
             else image_controller.session_store.session(image_controller.time)
         )
         if image_controller is None or session is None or not self.is_possible:
-            signals.failed.emit("There is nothing to follow: click on an object in a time series.")
+            signals.failed.emit(
+                Message("There is nothing to follow: click on an object in a time series.")
+            )
             return
         image_axes, self._label = image_controller.image_axes, image_controller.session_store.object
         try:
@@ -65,7 +68,7 @@ class TimeTracking:
                 image_axes.volume,
             )
         except IntSegError as err:
-            signals.failed.emit(str(err))
+            signals.failed.emit(told(err))
             return
         self.is_running, self._token, self._times, self._note = True, object(), set(), ""
         self._steps = chain.from_iterable(one.steps() for one in found)
@@ -108,8 +111,13 @@ class TimeTracking:
 
     def _ended(self) -> str:
         count = len(self._times)
-        ended = f"Object {self._label} followed to {count} time point{'' if count == 1 else 's'}."
-        return f"{ended} {sentence(self._note)}" if self._note else ended
+        ended = counted(
+            count,
+            "Object {label} followed to {n} time point.",
+            "Object {label} followed to {n} time points.",
+            label=self._label,
+        )
+        return joined([ended, sentence(self._note)]) if self._note else ended
 
     def _take(self, plane: Plane, step: Step) -> None:
         image_controller = self._controller.image_controller

@@ -21,6 +21,8 @@ from napari_intseg.session.question import Setup
 from napari_intseg.ui.controllers.session_store import SessionStore
 from napari_intseg.ui.controllers.viewer_controller import ViewerController, window_now
 from napari_intseg.ui.layers.image_axes import as_displayed
+from napari_intseg.ui.messages import Message
+from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop
 
 RECORD = "napari-intseg seen"
@@ -74,13 +76,13 @@ class ViewSettings:
         image_controller = self._controller.image_controller
         if image_controller is None or image_controller.session_store.model is None:
             self._controller.signals.failed.emit(
-                "There is nothing to look at yet. Begin an object first."
+                Message("There is nothing to look at yet. Begin an object first.")
             )
             return
         try:
             image_controller.session_store.look(**changes)
         except IntSegError as err:
-            self._controller.signals.failed.emit(str(err))
+            self._controller.signals.failed.emit(told(err))
         self._again()
 
     @property
@@ -104,7 +106,7 @@ class ViewSettings:
         setup = self.setup
         if setup is None:
             self._controller.signals.failed.emit(
-                "There is nothing to look at yet. Begin an object first."
+                Message("There is nothing to look at yet. Begin an object first.")
             )
             return
 

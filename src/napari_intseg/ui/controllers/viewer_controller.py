@@ -30,7 +30,8 @@ from napari_intseg.ui.layers.layer_placement import layers_for
 from napari_intseg.ui.layers.layer_registry import is_in_use
 from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
 from napari_intseg.ui.layers.polygon_editor import PolygonEditor
-from napari_intseg.ui.qt.signals import Signals
+from napari_intseg.ui.messages import Message
+from napari_intseg.ui.qt.signals import Signals, told
 from napari_intseg.ui.qt.worker_thread import Post, Worker
 from napari_intseg.ui.storage.embedding_folder import EmbeddingFolder
 
@@ -170,7 +171,7 @@ class ViewerController:
                 self.axes = possible_axes(image)[0]
                 show_automatic(image, self.axes)
             except IntSegError as err:
-                self.signals.failed.emit(str(err))
+                self.signals.failed.emit(told(err))
         self.signals.changed.emit()
 
     def end_work(self, image: Image) -> None:
@@ -206,7 +207,9 @@ class ViewerController:
     def new_object(self) -> None:
         """Begin an object, unless *Accept* has just done so; the first one makes the layers."""
         if self.image is None:
-            self.signals.failed.emit("No image is chosen. Open an image, then choose it above.")
+            self.signals.failed.emit(
+                Message("No image is chosen. Open an image, then choose it above.")
+            )
             return
         is_first = self.image_controller is None
         if is_first:
@@ -220,7 +223,7 @@ class ViewerController:
         image_controller.begun_by_accept = None  # asked for again, there shall be another
         image_controller.is_new_asked = True
         self._activate()
-        self.signals.message.emit(f"Object {label}: click on it.")
+        self.signals.message.emit(Message("Object {label}: click on it.", label=label))
 
     def select_object(self, label: int) -> None:
         """Go on with an object."""
@@ -234,7 +237,9 @@ class ViewerController:
         if image_controller is None or not image_controller.is_begun(
             image_controller.session_store.object
         ):
-            self.signals.failed.emit("There is nothing to accept yet. Click on the object first.")
+            self.signals.failed.emit(
+                Message("There is nothing to accept yet. Click on the object first.")
+            )
             return
         label = image_controller.session_store.object
         self.set_finished(label, True)
@@ -242,7 +247,11 @@ class ViewerController:
         image_controller.is_new_asked = False  # a click inside another object goes on with that one
         image_controller.begun_by_accept = image_controller.session_store.object
         self.signals.message.emit(
-            f"Object {label} is locked. Next: object {image_controller.session_store.object}."
+            Message(
+                "Object {label} is locked. Next: object {object}.",
+                label=label,
+                object=image_controller.session_store.object,
+            )
         )
 
     def set_finished(self, label: int, finished: bool) -> None:
@@ -279,10 +288,14 @@ class ViewerController:
             return
         labels = self._to_propagate(every)
         if image_controller is not None and not labels:
-            self.signals.failed.emit("Nothing to propagate yet. Click on the object first.")
+            self.signals.failed.emit(
+                Message("Nothing to propagate yet. Click on the object first.")
+            )
             return
         if image_controller is None or len(image_controller.image_axes.spatial) < 3:
-            self.signals.failed.emit("Propagation needs clicks in a volume. Choose a 3-D image.")
+            self.signals.failed.emit(
+                Message("Propagation needs clicks in a volume. Choose a 3-D image.")
+            )
             return
         self.planes, self._spreads = planes, self._spreads + 1
         self._spread = PropagationRun(
@@ -400,7 +413,7 @@ class ViewerController:
             shared = is_in_use(self.viewer, image)
             points, labels, free = layers_for(self.viewer, image_axes)
         except IntSegError as err:
-            self.signals.failed.emit(str(err))
+            self.signals.failed.emit(told(err))
             return
         self.others = others
         image_controller = ImageController(
@@ -424,11 +437,16 @@ class ViewerController:
         self._activate()
         if shared:
             self.signals.message.emit(
-                f"{image.name!r} is worked on in another panel, so this one has layers of its own."
+                Message(
+                    "{name!r} is worked on in another panel, so this one has layers of its own.",
+                    name=image.name,
+                )
             )
         self.signals.message.emit(
-            f"Object {image_controller.session_store.object}: left click says what belongs "
-            "to it, right click what does not."
+            Message(
+                "Object {object}: left click says what belongs to it, right click what does not.",
+                object=image_controller.session_store.object,
+            )
         )
         self.signals.changed.emit()
 
@@ -445,8 +463,13 @@ class ViewerController:
 
     def _go(self, action: str) -> None:
         title = self.image_controller.go(action) if self.image_controller is not None else None
-        what = f"{action.capitalize()}: {title}" if title else f"There is nothing to {action}"
-        self.signals.message.emit(f"{what}.")
+        words = {
+            ("undo", True): Message("Undo: {title}.", title=title),
+            ("redo", True): Message("Redo: {title}.", title=title),
+            ("undo", False): Message("There is nothing to undo."),
+            ("redo", False): Message("There is nothing to redo."),
+        }
+        self.signals.message.emit(words[action, bool(title)])
         self.signals.changed.emit()
         if (
             self.image_controller is not None
@@ -488,7 +511,7 @@ class ViewerController:
                 self.axes = possible_axes(self.image)[0]
             except IntSegError as err:
                 self.axes = ""
-                self.signals.failed.emit(str(err))
+                self.signals.failed.emit(told(err))
         self.signals.changed.emit()
 
 

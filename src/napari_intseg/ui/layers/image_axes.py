@@ -14,6 +14,7 @@ from napari_intseg.errors import DataError
 from napari_intseg.inference.slice_reader import Pyramid
 from napari_intseg.io.raster import Lazy
 from napari_intseg.io.units import mm_per_unit
+from napari_intseg.ui.messages import Message
 
 AXES: dict[int, tuple[str, ...]] = {
     2: ("yx",),
@@ -120,14 +121,22 @@ def possible_axes(image: Image) -> tuple[str, ...]:
     """
     if image.ndim not in AXES:
         raise DataError(
-            f"image cannot be segmented: expected 2 to 4 axes and channels, got {image.ndim} in "
-            f"{image.name!r}. Split the layer first (Layers › Split stack)."
+            Message(
+                "image cannot be segmented: expected 2 to 4 axes and channels, got {ndim} in "
+                "{name!r}. Split the layer first (Layers › Split stack).",
+                ndim=image.ndim,
+                name=image.name,
+            )
         )
     choices = [a for a in AXES[image.ndim] if not (image.rgb and "c" in a)]
     if not choices:
         raise DataError(
-            f"image cannot be segmented: expected at most 4 axes of an RGB image, got {image.ndim} "
-            f"in {image.name!r}. Split the layer first (Layers › Split stack)."
+            Message(
+                "image cannot be segmented: expected at most 4 axes of an RGB image, got "
+                "{ndim} in {name!r}. Split the layer first (Layers › Split stack).",
+                ndim=image.ndim,
+                name=image.name,
+            )
         )
     guess = _guess(image, choices)
     return (guess, *(a for a in choices if a != guess))
@@ -181,16 +190,23 @@ def displayed_slice(
         Lies on the grid.
     """
     if image_axes.image.ndim != len(image_axes.axes):  # work on it ends once it has its new data
-        return "The image is given data of other axes. Press New object to start on that."
+        return Message("The image is given data of other axes. Press New object to start on that.")
     dims = viewer.dims
     if dims.ndisplay == 3:
-        return "Clicks need a 2-D view: press Ctrl+Y, or the button with the cube, to leave 3-D."
+        return Message(
+            "Clicks need a 2-D view: press Ctrl+Y, or the button with the cube, to leave 3-D."
+        )
     offset = dims.ndim - len(image_axes.grid)
     displayed = {axis - offset for axis in dims.displayed}
     hidden = [i for i, axis in enumerate(image_axes.spatial) if axis not in displayed]
     if len(hidden) != len(image_axes.spatial) - 2:
-        names = " and ".join(f"{image_axes.grid[a]}" for a in image_axes.spatial[-2:])
-        return f"Clicks need a view of two spatial axes: roll the axes until {names} are shown."
+        first, second = (image_axes.grid[a] for a in image_axes.spatial[-2:])
+        return Message(
+            "Clicks need a view of two spatial axes: roll the axes until {first} and {second} are "
+            "shown.",
+            first=first,
+            second=second,
+        )
     here = np.floor(np.asarray(labels.world_to_data(dims.point), float) + 0.5).astype(int)
     here = np.clip(here, 0, np.array(image_axes.shape) - 1)
     time = int(here[image_axes.grid.index("t")]) if "t" in image_axes.grid else 0

@@ -16,6 +16,7 @@ from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.session_store import SessionStore
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.layers.labels_writer import LabelsWriter
+from napari_intseg.ui.messages import counted
 from napari_intseg.ui.qt.worker_thread import Post
 
 Indices = tuple[NDArray[np.intp], ...]
@@ -208,9 +209,14 @@ class LabelsListener:
         if refused:
             self._post(self._put_back)
             self._on_refused(
-                f"{refused} pixel{'s are' if refused > 1 else ' is'} protected and put back: "
-                "locked objects keep theirs, and nothing is written outside a region. Unlock the "
-                "object, or switch the limit off."
+                counted(
+                    refused,
+                    "{n} pixel is protected and put back: locked objects keep theirs, and nothing "
+                    "is written outside a region. Unlock the object, or switch the limit off.",
+                    "{n} pixels are protected and put back: locked objects keep theirs, and "
+                    "nothing is written outside a region. Unlock the object, or switch the limit "
+                    "off.",
+                )
             )
 
     def _put_back(self) -> None:

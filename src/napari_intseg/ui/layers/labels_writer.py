@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.layers.points_codec import Place
+from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, Worker
 from napari_intseg.ui.storage.labels_on_disk import marks
 
@@ -261,8 +262,13 @@ class LabelsWriter:
         """Tell what could not be written, and go on with what waits."""
         _log.error("labels could not be written", exc_info=error)
         self._on_failed(
-            f"An answer could not be drawn in {self._labels.name!r}: {type(error).__name__}: "
-            f"{error}. Undo and redo draw it again; if it persists, please report this text."
+            Message(
+                "An answer could not be drawn in {name!r}: {kind}: {error}. Undo and redo draw it "
+                "again; if it persists, please report this text.",
+                name=self._labels.name,
+                kind=type(error).__name__,
+                error=error,
+            )
         )
         self._next()
 

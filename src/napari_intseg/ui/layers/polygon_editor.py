@@ -17,6 +17,8 @@ from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_codec import FloatMatrix, Place, geometry
 from napari_intseg.ui.layers.shapes import CLOSED, frame_slice, slice_points, vertices_on
+from napari_intseg.ui.messages import Message
+from napari_intseg.ui.qt.signals import told
 
 TITLE = "Edit outline"
 _SHARE_OF_DIAGONAL = 0.012
@@ -83,25 +85,34 @@ class PolygonEditor:
             else image_controller.displayed_slice
         )
         if image_controller is None or now is None or isinstance(now, str):
-            signals.failed.emit(now or "There is no object yet. Press New object, then click.")
+            signals.failed.emit(
+                now or Message("There is no object yet. Press New object, then click.")
+            )
             return
         place = Place(now.time, image_controller.session_store.object, now.plane)
         session = image_controller.session_store.session(now.time, place.object)
         mask = None if session is None else self._own_mask(session, place)
         if session is None or mask is None or not mask.any():
             signals.failed.emit(
-                f"Object {place.object} has no pixels on this plane. Click on it first."
+                Message(
+                    "Object {object} has no pixels on this plane. Click on it first.",
+                    object=place.object,
+                )
             )
             return
         if session.is_finished(place.object):
-            signals.failed.emit("The object is accepted. Untick it in the list to go on with it.")
+            signals.failed.emit(
+                Message("The object is accepted. Untick it in the list to go on with it.")
+            )
             return
         self._image_controller, self._place = image_controller, place
         self._tolerance_px = _coarseness(mask) if tolerance_px is None else tolerance_px
         self._open(image_controller, place, session)
         signals.message.emit(
-            "Drag a vertex to correct the outline; add and remove vertices with napari's tools. "
-            "Press Done at the end."
+            Message(
+                "Drag a vertex to correct the outline; add and remove vertices with napari's "
+                "tools. Press Done at the end."
+            )
         )
         signals.changed.emit()
 
@@ -200,7 +211,7 @@ class PolygonEditor:
         try:
             change = session.set_initial({place.plane: mask}, TITLE)
         except IntSegError as err:
-            self._tools.signals.failed.emit(str(err))
+            self._tools.signals.failed.emit(told(err))
             self._follow_soon()
             return
         finally:

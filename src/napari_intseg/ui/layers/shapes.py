@@ -26,6 +26,7 @@ from napari_intseg.ui.layers.points_codec import (
     is_positive,
     on_grid,
 )
+from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.signals import Signals
 from napari_intseg.ui.qt.worker_thread import Post
 
@@ -425,7 +426,9 @@ class ShapesListener:
         with self._silent():
             layer.selected_data = set()
             layer.remove([len(layer.data) - 1])
-        self._signals.failed.emit("Hold the mouse button down and drag from corner to corner.")
+        self._signals.failed.emit(
+            Message("Hold the mouse button down and drag from corner to corner.")
+        )
 
     def _features_changed(self, _event: Any = None) -> None:
         layer = self.layer

@@ -1,5 +1,7 @@
 """Names for screen readers, on every control that shows no words of its own."""
 
+import re
+
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -30,7 +32,7 @@ def name_controls(panel: QWidget) -> None:
         for one in panel.findChildren(kind):
             if name_of(one):
                 continue
-            tip = one.toolTip().split("\n")[0].split(". ")[0].rstrip(".")
+            tip = re.split(r"\n|\. |。", one.toolTip())[0].rstrip(".")
             if tip:
                 one.setAccessibleName(tip)
 

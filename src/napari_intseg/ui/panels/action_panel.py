@@ -9,6 +9,7 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import COLOURS
 from napari_intseg.ui.layers.points_listener import MODIFIER
 from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.qt.translation import tr, translated
 
 _ROUND_TEXT_PX = 16
 """What napari's style keeps free round the text of a button."""
@@ -31,12 +32,13 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.new, self.accept = buttons.make("new_object"), buttons.make("accept_object")
         self.undo, self.redo = buttons.make("undo"), buttons.make("redo")
         self.swap = buttons.make("toggle_sign")
-        self._swap_key = self.swap.text().removeprefix("Swap signs")
+        self._swap_key = buttons.key_of("toggle_sign")
         self.propagate = buttons.make("propagate")
         self._words = {
             action: (button.text(), button.toolTip())
             for action, button in (("undo", self.undo), ("redo", self.redo))
         }
+        self._keys = {action: buttons.key_of(action) for action in self._words}
         for button in (self.undo, self.redo):  # a longer title makes nothing wider
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.undo_object = buttons.make("undo_object")
@@ -71,13 +73,24 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _name(self, button: QPushButton, action: str) -> None:
         """Say on a button what it would take or bring back, where there is room."""
-        title, (plain, tip) = self._controller.title_of(action), self._words[action]
-        full = plain.replace(action.capitalize(), f"{action.capitalize()} {title.lower()}", 1)
+        english, (plain, tip) = self._controller.title_of(action), self._words[action]
+        title = translated(english)
+        if not title:
+            button.setText(plain)
+            button.setToolTip(tip)
+            button.setAccessibleName(tr("Undo") if action == "undo" else tr("Redo"))
+            return
+        what = title.lower() if title == english else title  # not every language has small nouns
+        named = tr("Undo {what}", what=what) if action == "undo" else tr("Redo {what}", what=what)
+        full = named + self._keys[action]
         wanted = button.fontMetrics().horizontalAdvance(full) + _ROUND_TEXT_PX
-        button.setText(full if title and wanted <= button.width() else plain)
-        first = f"{action.capitalize()}: {title}.\n" if title else ""
-        button.setToolTip(first + tip)
-        button.setAccessibleName(f"{action.capitalize()} {title}".strip())
+        button.setText(full if wanted <= button.width() else plain)
+        words = {
+            "undo": tr("Undo: {title}.", title=title),
+            "redo": tr("Redo: {title}.", title=title),
+        }
+        button.setToolTip(f"{words[action]}\n{tip}")
+        button.setAccessibleName(named)
 
     def resizeEvent(self, event: Any) -> None:
         """Choose words that fit the new width; called by Qt."""
@@ -86,19 +99,22 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _show_sign(self, positive: bool) -> None:
         sign, other = ("+", "−") if positive else ("−", "+")
-        self.swap.setText(f"Left click: {sign}{self._swap_key}")
+        self.swap.setText(tr("Left click: {sign}", sign=sign) + self._swap_key)
         # said by the sign as well: colours are not told apart by everybody
         self.swap.setStyleSheet(f"color: {COLOURS[positive]}")
-        words = {"+": "belongs to the object", "−": "does not belong to the object"}
-        self.swap.setToolTip(
-            f"{sign} left click: {words[sign]}.\n"
-            f"{other} right click, or {MODIFIER} + left click: {words[other]}.\n"
-            "Press to swap the two." + (f" Key: {self._key}" if self._swap_key else "")
-        )
-
-    @property
-    def _key(self) -> str:
-        return self._swap_key.strip(" ()")
+        words = {"+": tr("belongs to the object"), "−": tr("does not belong to the object")}
+        key = self._swap_key.strip(" ()")
+        lines = [
+            tr("{sign} left click: {meaning}.", sign=sign, meaning=words[sign]),
+            tr(
+                "{sign} right click, or {modifier} + left click: {meaning}.",
+                sign=other,
+                modifier=MODIFIER,
+                meaning=words[other],
+            ),
+            tr("Press to swap the two."),
+        ]
+        self.swap.setToolTip("\n".join([*lines, *([tr("Key: {key}", key=key)] if key else [])]))
 
 
 def is_volume(controller: ViewerController) -> bool:

@@ -18,6 +18,7 @@ from napari_intseg.ui.controllers.automatic_start import AutomaticStart, FoundOb
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.action_panel import is_volume
 from napari_intseg.ui.panels.buttons import combo, form
+from napari_intseg.ui.qt.translation import tr
 
 _FILE, _FOLDER = "choose a file", "choose a folder"
 _ROWS_PX = 110
@@ -31,16 +32,18 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._controller = controller
         self.starts = AutomaticStart(controller)
-        self.model: QComboBox = combo("A model that finds objects without clicks.")
+        self.model: QComboBox = combo(tr("A model that finds objects without clicks."))
         self.texts = QLineEdit()
-        self.texts.setPlaceholderText("what to look for, if the model takes words")
-        self.texts.setToolTip("Several with commas between them: nucleus, cytoplasm.")
-        self.every = QCheckBox("All planes")
-        self.run = QPushButton("Find objects")
-        self.run.setToolTip("Add a layer with what the model finds; take objects from it below.")
-        self.cancel = QPushButton("Cancel")
+        self.texts.setPlaceholderText(tr("what to look for, if the model takes words"))
+        self.texts.setToolTip(tr("Several with commas between them: nucleus, cytoplasm."))
+        self.every = QCheckBox(tr("All planes"))
+        self.run = QPushButton(tr("Find objects"))
+        self.run.setToolTip(
+            tr("Add a layer with what the model finds; take objects from it below.")
+        )
+        self.cancel = QPushButton(tr("Cancel"))
         self.table = QTableWidget(0, 3)
-        self.table.setHorizontalHeaderLabels(["label", "name", "size"])
+        self.table.setHorizontalHeaderLabels([tr("label"), tr("name"), tr("size")])
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setMaximumHeight(_ROWS_PX)
         self.table.setVisible(False)
@@ -51,8 +54,8 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         for part, stretch in ((self.every, 0), (self.run, 1), (self.cancel, 0)):
             row.addWidget(part, stretch)
         layout = form(self)
-        layout.addRow("Model", self.model)
-        layout.addRow("Words", self.texts)
+        layout.addRow(tr("Model"), self.model)
+        layout.addRow(tr("Words"), self.texts)
         layout.addRow(side)
         layout.addRow(self.table)
         self._fill()
@@ -75,18 +78,18 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
         for name in names_here():
             self.model.addItem(name, name)
-        self.model.addItem("Choose a file …", _FILE)
-        self.model.addItem("Choose a folder …", _FOLDER)
+        self.model.addItem(tr("Choose a file …"), _FILE)
+        self.model.addItem(tr("Choose a folder …"), _FOLDER)
 
     def _picked(self, _index: int) -> None:
         kind = self.model.currentData()
         if kind == _FILE:
             name, _ = QFileDialog.getOpenFileName(
-                self, "Choose a model", "",
-                "Models (*.onnx *.yaml *.safetensors);;All files (*)",
+                self, tr("Choose a model"), "",
+                tr("Models (*.onnx *.yaml *.safetensors);;All files (*)"),
             )  # fmt: skip
         elif kind == _FOLDER:
-            name = QFileDialog.getExistingDirectory(self, "Choose a model's folder")
+            name = QFileDialog.getExistingDirectory(self, tr("Choose a model's folder"))
         else:
             return
         if name:

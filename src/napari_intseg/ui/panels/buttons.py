@@ -16,7 +16,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_intseg.ui.qt.keybindings import ACTIONS, Action
+from napari_intseg.ui.qt.keybindings import ACTIONS, Keys
+from napari_intseg.ui.qt.translation import tr
 
 
 class Buttons:
@@ -26,27 +27,34 @@ class Buttons:
     ----------
     calls : mapping of str to callable
         What each action does.
-    taken : sequence of Action
-        Those whose key belongs to something else here.
+    keys : Keys
+        Which key each has, and which are left to something else here.
     """
 
-    def __init__(
-        self, calls: Mapping[str, Callable[[], object]], taken: tuple[Action, ...] = ()
-    ) -> None:
+    def __init__(self, calls: Mapping[str, Callable[[], object]], keys: Keys) -> None:
         self._calls = calls
-        self._taken = taken
+        self._keys = keys
 
     def make(self, name: str) -> QPushButton:
         """Return the button of an action."""
         action = next(a for a in ACTIONS if a.name == name)
         call = self._calls[name]
-        is_taken = action in self._taken
-        key = action.key.replace("-", "+")
-        button = QPushButton(action.title if is_taken else f"{action.title}  ({key})")
-        told = f"Key: {key}" if not is_taken else f"The key {key} means something else here."
-        button.setToolTip(f"{action.tip}\n{told}")
+        key = self._keys.keys[name].replace("-", "+")
+        button = QPushButton(tr(action.title) + self.key_of(name))
+        lines = [tr(action.tip)]
+        if action in self._keys.taken:
+            lines.append(tr("The key {key} means something else here.", key=key))
+        elif key:
+            lines.append(tr("Key: {key}", key=key))
+        button.setToolTip("\n".join(lines))
         button.clicked.connect(lambda _checked: call())
         return button
+
+    def key_of(self, name: str) -> str:
+        """Return what stands behind the words of a button: its key, unless that is taken."""
+        action = next(a for a in ACTIONS if a.name == name)
+        key = self._keys.keys[name].replace("-", "+")
+        return f"  ({key})" if key and action not in self._keys.taken else ""
 
 
 def form(parent: QWidget) -> QFormLayout:

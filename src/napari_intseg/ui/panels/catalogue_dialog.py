@@ -24,10 +24,22 @@ from napari_intseg.models.registry import ModelSpec, available_models, licence_l
 from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry
 from napari_intseg.ui.controllers.model_loader import Choice, keys_here, weights_key
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message, to_translate
+from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.translation import tr, translated
 
-_TITLES = ("Model", "Prompts", "Licence", "Size", "State", "To know")
+_TITLES = (
+    to_translate("Model"), to_translate("Prompts"), to_translate("Licence"),
+    to_translate("Size"), to_translate("State"), to_translate("To know"),
+)  # fmt: skip
+_PROMPTS = {
+    "click": to_translate("clicks"),
+    "box": to_translate("box"),
+    "scribble": to_translate("scribbles"),
+    "extreme_points": to_translate("extreme points"),
+}
 _NAME = Qt.ItemDataRole.UserRole
-_CHECKPOINTS = "Checkpoints (*.pth *.pt *.safetensors *.onnx);;All files (*)"
+_CHECKPOINTS = "*.pth *.pt *.safetensors *.onnx"
 
 
 class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
@@ -50,20 +62,20 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
     def __init__(self, controller: ViewerController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
-        self.setWindowTitle("Models")
+        self.setWindowTitle(tr("Models"))
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Find: a name, a prompt, a licence")
+        self.search.setPlaceholderText(tr("Find: a name, a prompt, a licence"))
         self.search.setClearButtonEnabled(True)
         self.table = QTableWidget(0, len(_TITLES))
-        self.table.setHorizontalHeaderLabels(list(_TITLES))
+        self.table.setHorizontalHeaderLabels([tr(title) for title in _TITLES])
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.about = QLabel()
         self.about.setWordWrap(True)
-        self.use, self.fetch = QPushButton("Use"), QPushButton("Fetch")
-        self.add = QPushButton("Add file…")
-        self.add.setToolTip("Take a weight file that you have; it is told by its content.")
+        self.use, self.fetch = QPushButton(tr("Use")), QPushButton(tr("Fetch"))
+        self.add = QPushButton(tr("Add file…"))
+        self.add.setToolTip(tr("Take a weight file that you have; it is told by its content."))
         self.bar = QProgressBar()
         self.bar.setVisible(False)
         self._lay_out()
@@ -142,7 +154,9 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.fetch.setEnabled(entry is not None and entry.address is not None and not is_busy)
         self.about.setText("" if key is None else "\n".join(licence_lines(key)))
         if spec is not None and not spec.is_installed:
-            self.about.setText(f"Install it with: pip install 'napari-intseg[{spec.extra}]'")
+            self.about.setText(
+                tr("Install it with: pip install 'napari-intseg[{extra}]'", extra=spec.extra)
+            )
 
     def _use(self) -> None:
         if self.use.isEnabled() and self.name is not None:
@@ -159,17 +173,22 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
     def _add(self) -> None:
         from napari_intseg.models.weights.locate import add
 
-        chosen, _ = QFileDialog.getOpenFileName(self, "Add a weight file", "", _CHECKPOINTS)
+        chosen, _ = QFileDialog.getOpenFileName(
+            self,
+            tr("Add a weight file"),
+            "",
+            tr("Weight files ({endings})", endings=_CHECKPOINTS) + ";;" + tr("All files (*)"),
+        )
         if not chosen:
             return
         key = None if self.name is None else _missing(self.name)
         try:
             add(Path(chosen), key)
         except (IntSegError, OSError) as err:
-            self._controller.signals.failed.emit(str(err))
-            self.about.setText(str(err))
+            self._controller.signals.failed.emit(told(err))
+            self.about.setText(translated(told(err)))
             return
-        self._controller.signals.message.emit(f"Added {Path(chosen).name}.")
+        self._controller.signals.message.emit(Message("Added {name}.", name=Path(chosen).name))
         self.refresh()
         self.added.emit()
 
@@ -195,9 +214,11 @@ def listed(name: str, spec: ModelSpec, here: frozenset[str]) -> str:
     if is_ready(name, spec, here):
         return spec.title
     if not spec.is_installed:
-        return f"{spec.title} – needs the extra {spec.extra!r}"
+        return tr("{title} – needs the extra {extra!r}", title=spec.title, extra=spec.extra)
     size = _size(name)
-    return f"{spec.title} – {size or 'weights'} to fetch or add"
+    if not size:
+        return tr("{title} – weights to fetch or add", title=spec.title)
+    return tr("{title} – {size} to fetch or add", title=spec.title, size=size)
 
 
 def _missing(name: str) -> str | None:
@@ -214,12 +235,14 @@ def _size(name: str) -> str:
 
 def _row(name: str, spec: ModelSpec, here: frozenset[str]) -> tuple[Any, ...]:
     how = badge(spec.licence, spec.note)
-    state = "ready"
+    state = tr("ready")
     if not spec.is_installed:
-        state = f"needs the extra {spec.extra!r}"
+        state = tr("needs the extra {extra!r}", extra=spec.extra)
     elif not is_ready(name, spec, here):
         key = weights_key(name)
-        state = "to fetch" if key and find_entry(key).address else "to add by hand"
-    prompts = ", ".join(sorted(kind.replace("_", " ") for kind in spec.prompts - {"mask"}))
+        state = tr("to add by hand")
+        if key and find_entry(key).address:
+            state = tr("to fetch")
+    prompts = ", ".join(tr(_PROMPTS.get(kind, kind)) for kind in sorted(spec.prompts - {"mask"}))
     licence = f"{spec.licence} [{how}]" if how else spec.licence
     return spec.title, prompts, licence, _size(name), state, spec.note

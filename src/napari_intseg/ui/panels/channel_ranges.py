@@ -6,6 +6,7 @@ from qtpy.QtCore import QSignalBlocker, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QWidget
 
 from napari_intseg.inference.intensity import PerChannel
+from napari_intseg.ui.qt.translation import tr
 
 Limits = tuple[float, float]
 
@@ -47,8 +48,15 @@ class ChannelRanges(QWidget):  # type: ignore[misc, unused-ignore]
         self._widgets, self.rows = [], []
         for row in range(count):
             label = QLabel(f"{row + 1}")
-            label.setToolTip(f"Channel {row + 1} of those chosen above.")
-            low, high = self._box("from ", "dark"), self._box("to ", "bright")
+            label.setToolTip(tr("Channel {number} of those chosen above.", number=row + 1))
+            low, high = (
+                self._box(
+                    tr("from "), tr("The value of this channel that the model sees as dark.")
+                ),
+                self._box(
+                    tr("to "), tr("The value of this channel that the model sees as bright.")
+                ),
+            )
             for column, widget in enumerate((label, low, high)):
                 self._grid.addWidget(widget, row, column)
                 self._widgets.append(widget)
@@ -56,12 +64,12 @@ class ChannelRanges(QWidget):  # type: ignore[misc, unused-ignore]
             self._grid.setColumnStretch(2, 1)
             self.rows.append((low, high))
 
-    def _box(self, prefix: str, shown: str) -> QDoubleSpinBox:
+    def _box(self, prefix: str, tip: str) -> QDoubleSpinBox:
         box = QDoubleSpinBox()
         box.setRange(-1e9, 1e9)
         box.setDecimals(2)
         box.setPrefix(prefix)
         box.setKeyboardTracking(False)
-        box.setToolTip(f"The value of this channel that the model sees as {shown}.")
+        box.setToolTip(tip)
         box.valueChanged.connect(lambda _: self.changed.emit())
         return box

@@ -22,14 +22,32 @@ from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.compare.keep import ComparisonState
 from napari_intseg.ui.compare.layers import COLOURS
 from napari_intseg.ui.controllers.model_loader import keys_here, weights_key
+from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.panels.buttons import Buttons, combo, fill
 from napari_intseg.ui.panels.plot import Curve, Plot
+from napari_intseg.ui.qt.translation import tr, translated
 
 _KEEP = (
-    ("A", "Keep A", "Go on from A's mask; clicks that follow correct it."),
-    ("B", "Keep B", "Go on from B's mask; clicks that follow correct it."),
-    ("both", "Both", "Keep what is in both masks, the intersection."),
-    ("either", "Either", "Keep what is in either mask, the union."),
+    (
+        "A",
+        to_translate("Keep A"),
+        to_translate("Go on from A's mask; clicks that follow correct it."),
+    ),
+    (
+        "B",
+        to_translate("Keep B"),
+        to_translate("Go on from B's mask; clicks that follow correct it."),
+    ),
+    (
+        "both",
+        to_translate("Both"),
+        to_translate("Keep what is in both masks, the intersection."),
+    ),
+    (
+        "either",
+        to_translate("Either"),
+        to_translate("Keep what is in either mask, the union."),
+    ),
 )
 
 
@@ -40,26 +58,28 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._comparison = comparison
         self.model = combo(
-            "A second model that gets the same clicks, after the first.\n"
-            "Missing weights are fetched or added where the first model is chosen."
+            tr(
+                "A second model that gets the same clicks, after the first.\nMissing weights "
+                "are fetched or added where the first model is chosen."
+            )
         )
-        self.truth = combo("Labels on the same grid, to measure both models by.")
+        self.truth = combo(tr("Labels on the same grid, to measure both models by."))
         self.numbers = QLabel()
-        self.clicks = Plot("IoU over clicks", fraction=True)
-        self.planes = Plot("pixels in disagreement over planes", on_pick=comparison.go_to_plane)
-        self.worst = QPushButton("Go to the plane that disagrees most")
-        self.keep = {which: QPushButton(title) for which, title, _ in _KEEP}
-        self.everywhere = QCheckBox("on all planes")
+        self.clicks = Plot(tr("IoU over clicks"), fraction=True)
+        self.planes = Plot(tr("pixels in disagreement over planes"), on_pick=comparison.go_to_plane)
+        self.worst = QPushButton(tr("Go to the plane that disagrees most"))
+        self.keep = {which: QPushButton(tr(title)) for which, title, _ in _KEEP}
+        self.everywhere = QCheckBox(tr("on all planes"))
         self.everywhere.setToolTip(
-            "Keep on every plane on which the two differ, not only on this one."
+            tr("Keep on every plane on which the two differ, not only on this one.")
         )
-        self.cancel = QPushButton("Cancel")
-        self.cancel.setToolTip("Keep no more planes; those that are done stay so.")
+        self.cancel = QPushButton(tr("Cancel"))
+        self.cancel.setToolTip(tr("Keep no more planes; those that are done stay so."))
         self.offered = QLabel()
-        self.offered.setToolTip("Which of the second model's answers is in place.")
+        self.offered.setToolTip(tr("Which of the second model's answers is in place."))
         self.steps = {-1: QPushButton("‹"), 1: QPushButton("›")}
-        self.swap = QPushButton("Go on with B from A's mask")
-        self.swap.setToolTip("B becomes the model that answers, and its first mask is A's.")
+        self.swap = QPushButton(tr("Go on with B from A's mask"))
+        self.swap.setToolTip(tr("B becomes the model that answers, and its first mask is A's."))
         self.suggest = buttons.make("suggest_click")
         self.inside = QWidget()
         self._build()
@@ -73,8 +93,8 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         outside.setSpacing(4)
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows.addRow("Compare with", self.model)
-        self._truth_label = QLabel("Truth")
+        rows.addRow(tr("Compare with"), self.model)
+        self._truth_label = QLabel(tr("Truth"))
         rows.addRow(self._truth_label, self.truth)
         outside.addLayout(rows)
         outside.addWidget(self.inside)
@@ -86,13 +106,17 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.numbers.setTextFormat(Qt.TextFormat.RichText)
         layout.addWidget(self.numbers, 1, 0, 1, 4)
         layout.addWidget(self.offered, 2, 0, 1, 2)
-        for column, (by, which) in enumerate(((-1, "previous"), (1, "next")), start=2):
-            self.steps[by].setToolTip(f"Put B's {which} answer in place.")
+        tips = (
+            (-1, tr("Put B's previous answer in place.")),
+            (1, tr("Put B's next answer in place.")),
+        )
+        for column, (by, tip) in enumerate(tips, start=2):
+            self.steps[by].setToolTip(tip)
             layout.addWidget(self.steps[by], 2, column)
         for row, widget in enumerate((self.clicks, self.planes, self.worst), start=3):
             layout.addWidget(widget, row, 0, 1, 4)
         for column, (which, _, tip) in enumerate(_KEEP):
-            self.keep[which].setToolTip(tip)
+            self.keep[which].setToolTip(tr(tip))
             layout.addWidget(self.keep[which], 6, column)
         layout.addWidget(self.everywhere, 7, 0, 1, 3)
         layout.addWidget(self.cancel, 7, 3)
@@ -148,7 +172,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
             self._show_buttons(state, busy)
 
     def _show_truths(self, truths: tuple[Labels, ...]) -> None:
-        entries: list[tuple[str, Labels | None]] = [("none", None)]
+        entries: list[tuple[str, Labels | None]] = [(tr("none"), None)]
         entries += [(layer.name, layer) for layer in truths]
         fill(self.truth, entries, self._comparison.truth)
 
@@ -156,16 +180,21 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         a, b = state.names
         moments = state.moments
         curves = [
-            Curve("A and B", COLOURS[BOTH], tuple((m.clicks, m.overlap.iou) for m in moments), True)
+            Curve(
+                tr("A and B"),
+                COLOURS[BOTH],
+                tuple((m.clicks, m.overlap.iou) for m in moments),
+                True,
+            )
         ]
         for i, (name, colour) in enumerate(((a, COLOURS[ONLY_A]), (b, COLOURS[ONLY_B]))):
             points = tuple((m.clicks, m.truth[i]) for m in moments if m.truth is not None)
-            curves.append(Curve(f"{name} and truth", colour, points))
+            curves.append(Curve(tr("{name} and truth", name=name), colour, points))
         self.clicks.set_series(curves)
         self.clicks.setVisible(bool(moments))
         number = self._comparison.plane_number
         planes = tuple(sorted((float(number(p)), float(count)) for p, count in state.planes))
-        self.planes.set_series([Curve("pixels", COLOURS[ONLY_B], planes)], number(state.here))
+        self.planes.set_series([Curve(tr("pixels"), COLOURS[ONLY_B], planes)], number(state.here))
         for widget in (self.planes, self.worst):
             widget.setVisible(bool(planes))
 
@@ -175,7 +204,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
             button.setEnabled(has_masks and not is_busy)
         self.swap.setEnabled(has_masks and not is_busy)
         self.cancel.setVisible(is_busy)
-        self.offered.setText(f"B: {state.offered}")
+        self.offered.setText(f"B: {translated(state.offered)}")
         for widget in (self.offered, *self.steps.values()):
             widget.setVisible(bool(state.offered))
         self.everywhere.setVisible(len(state.planes) > 1)
@@ -184,11 +213,13 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
 def _models() -> list[tuple[str, str | None]]:
     """Return all models by what they are listed as; the panel above fetches missing weights."""
     here = keys_here()
-    entries: list[tuple[str, str | None]] = [("none", None)]
+    entries: list[tuple[str, str | None]] = [(tr("none"), None)]
     for name, spec in available_models().items():
         key = weights_key(name)
         is_here = key is None or key in here or key not in CATALOGUE
-        entries.append((spec.title if is_here else f"{spec.title} – weights missing", name))
+        entries.append(
+            (spec.title if is_here else tr("{title} – weights missing", title=spec.title), name)
+        )
     return entries
 
 
@@ -198,18 +229,26 @@ def _numbers(state: ComparisonState) -> str:
     found = state.overlap
     if found is not None:
         lines.append(
-            f"IoU <b>{found.iou:.3f}</b>, Dice <b>{found.dice:.3f}</b>, "
-            f"<b>{found.disagreeing:,}</b> px differ"
+            tr(
+                "IoU <b>{iou:.3f}</b>, Dice <b>{dice:.3f}</b>, <b>{count:,}</b> px differ",
+                iou=found.iou,
+                dice=found.dice,
+                count=found.disagreeing,
+            )
         )
     counts = (None,) * 3 if found is None else (found.both, found.only_a, found.only_b)
-    names = ("both", f"only A, {state.names[0]}", f"only B, {state.names[1]}")
+    names = (
+        tr("both"),
+        tr("only A, {name}", name=state.names[0]),
+        tr("only B, {name}", name=state.names[1]),
+    )
     for value, name, count in zip((BOTH, ONLY_A, ONLY_B), names, counts, strict=True):
         words = name if count is None else f"{name}: {count:,} px"
         lines.append(f'<span style="color:{COLOURS[value]}">■</span> {words}')
     for i, letter in enumerate("AB"):
         seconds = state.seconds[i]
-        told = [] if seconds is None else [f"answered in {1000 * seconds:.0f} ms"]
+        told = [] if seconds is None else [tr("answered in {ms:.0f} ms", ms=1000 * seconds)]
         if state.truth is not None:
-            told.append(f"IoU with the truth <b>{state.truth[i]:.3f}</b>")
+            told.append(tr("IoU with the truth <b>{iou:.3f}</b>", iou=state.truth[i]))
         lines += [f"{letter}: {', '.join(told)}"] * bool(told)
-    return "<br>".join([*lines, "B is at work …"] if state.is_waiting else lines)
+    return "<br>".join([*lines, tr("B is at work …")] if state.is_waiting else lines)

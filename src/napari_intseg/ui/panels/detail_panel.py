@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
 from napari_intseg.ui.controllers.outline_detail import OutlineDetailController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import PER_MM
+from napari_intseg.ui.qt.translation import tr
 
 _STEPS_PER_PX = 2
 _MOST_PX = 20
@@ -32,16 +33,19 @@ class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.detail = OutlineDetailController(controller)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _MOST_PX * _STEPS_PER_PX)
-        self.slider.setAccessibleName("Smooth outlines")
+        self.slider.setAccessibleName(tr("Smooth outlines"))
         self.slider.setToolTip(
-            "Smooth and simplify all outlines that are not accepted or locked, now and from now "
-            "on.\nAll the way left they are as the model gave them. Every export has them as seen."
+            tr(
+                "Smooth and simplify all outlines that are not accepted or locked, now and "
+                "from now on.\nAll the way left they are as the model gave them. Every export "
+                "has them as seen."
+            )
         )
         self.told = QLabel()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(QLabel("Smooth"))
+        layout.addWidget(QLabel(tr("Smooth")))
         layout.addWidget(self.slider, 1)
         layout.addWidget(self.told)
         self._rest = QTimer(self)
@@ -85,5 +89,5 @@ class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
         image_controller = self._controller.image_controller
         unit = "px" if image_controller is None else image_controller.image_axes.unit
         words = f"{self.mm * PER_MM[unit]:.3g} {unit}"
-        self.told.setText(words if self.slider.value() else "off")
+        self.told.setText(words if self.slider.value() else tr("off"))
         self.told.setMinimumWidth(self.told.fontMetrics().horizontalAdvance("00.0 mm"))

@@ -6,6 +6,8 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QLabel, QPushBut
 
 from napari_intseg.session.embeddings import LIMIT_BYTES, EmbeddingFiles
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message
+from napari_intseg.ui.qt.translation import tr, translated
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 from napari_intseg.ui.storage.embedding_folder import usual_folder
 from napari_intseg.ui.storage.recovery import remember, remembered
@@ -23,16 +25,19 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
         known = remembered()
         named = known.get(_FOLDER)
         self.folder = Path(named) if isinstance(named, str) and named else usual_folder()
-        self.keep = QCheckBox("Keep embeddings on disk")
+        self.keep = QCheckBox(tr("Keep embeddings on disk"))
         self.keep.setToolTip(
-            "A plane that was looked at once is then ready on another day too, for the same data, "
-            f"window and model. At most {_megabytes(LIMIT_BYTES)}; the oldest go first. "
-            "The choice is remembered."
+            tr(
+                "A plane that was looked at once is then ready on another day too, for the "
+                "same data, window and model. At most {size}; the oldest go first. The "
+                "choice is remembered.",
+                size=_megabytes(LIMIT_BYTES),
+            )
         )
         self.used = QLabel()
         self.used.setWordWrap(True)
-        self.choose, self.clear = QPushButton("Folder …"), QPushButton("Clear")
-        self.clear.setToolTip("Remove all embeddings in the folder; nothing else is touched.")
+        self.choose, self.clear = QPushButton(tr("Folder …")), QPushButton(tr("Clear"))
+        self.clear.setToolTip(tr("Remove all embeddings in the folder; nothing else is touched."))
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -69,7 +74,7 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _choose(self) -> None:
         start = str(self.folder if self.folder.exists() else self.folder.parent)
-        name = QFileDialog.getExistingDirectory(self, "Where to keep embeddings", start)
+        name = QFileDialog.getExistingDirectory(self, tr("Where to keep embeddings"), start)
         if name:
             self.folder = Path(name)
             self._toggled(True)
@@ -100,17 +105,19 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _counted(self, outcome: Outcome[str]) -> None:
         if outcome.error is not None:
             self._controller.signals.failed.emit(
-                f"The folder cannot be used: {outcome.error}. Choose another."
+                Message("The folder cannot be used: {error}. Choose another.", error=outcome.error)
             )
         elif outcome.value is not None:
-            self.used.setText(outcome.value)
+            self.used.setText(translated(outcome.value))
             self.used.setToolTip(str(self.folder))
 
 
 def _told(files: EmbeddingFiles) -> str:
-    return (
-        f"{_megabytes(files.nbytes())} of {_megabytes(files.limit_bytes)} "
-        f"in {_shortened(files.folder)}"
+    return Message(
+        "{used} of {limit} in {folder}",
+        used=_megabytes(files.nbytes()),
+        limit=_megabytes(files.limit_bytes),
+        folder=_shortened(files.folder),
     )
 
 

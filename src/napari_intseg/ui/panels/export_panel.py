@@ -17,6 +17,8 @@ from qtpy.QtWidgets import (
 from napari_intseg.io.suffixes import WRITABLE, ending_of
 from napari_intseg.ui.controllers.label_export import export_labels, export_measurements, own_source
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import to_translate
+from napari_intseg.ui.qt.translation import tr
 from napari_intseg.ui.storage.labels_on_disk import default_path, ending
 from napari_intseg.ui.storage.move_labels import LabelsLocation
 
@@ -33,11 +35,13 @@ class KeepPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, controller: ViewerController) -> None:
         super().__init__()
         self._controller, self.keeping = controller, LabelsLocation(controller)
-        self.button = QPushButton("Keep labels on disk…")
+        self.button = QPushButton(tr("Keep labels on disk…"))
         self.button.setToolTip(
-            "Choose a folder in which the labels live from now on, written as they change.\n"
-            "Labels of more than 4 GB do so anyway, beside the image's file; they are there again "
-            "when the image is opened again."
+            tr(
+                "Choose a folder in which the labels live from now on, written as they change.\n"
+                "Labels of more than 4 GB do so anyway, beside the image's file; they are "
+                "there again when the image is opened again."
+            )
         )
         self.place = QLabel()
         self.place.setWordWrap(True)
@@ -58,7 +62,7 @@ class KeepPanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self.place.setVisible(place is not None)
         if place is not None:
-            self.place.setText(f"Labels are kept in {place.name}")
+            self.place.setText(tr("Labels are kept in {name}", name=place.name))
             self.place.setToolTip(str(place))
 
     def _ask(self, _on: bool = False) -> None:
@@ -67,7 +71,10 @@ class KeepPanel(QWidget):  # type: ignore[misc, unused-ignore]
             return
         start = default_path(image_controller.image_axes, image_controller.labels.data.dtype)
         chosen, _ = QFileDialog.getSaveFileName(
-            self, "Keep labels on disk: a new folder", str(start), f"Labels (*{ending()})"
+            self,
+            tr("Keep labels on disk: a new folder"),
+            str(start),
+            tr("Labels (*{ending})", ending=ending()),
         )
         if chosen:
             self.keeping.move(Path(chosen))
@@ -87,7 +94,7 @@ FORMATS = (
     ("numpy", ".npy"),
 )
 _DICOM = (("DICOM-SEG", ".seg.dcm"), ("DICOM RT-STRUCT", ".rtstruct.dcm"))
-_TABLE = (("CSV table", ".csv"),)
+_TABLE = ((to_translate("CSV table"), ".csv"),)
 
 
 class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -96,12 +103,14 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, controller: ViewerController) -> None:
         super().__init__()
         self._controller = controller
-        self.export = QPushButton("Export…")
-        self.export.setToolTip("Write the labels to a file, with the geometry of the image.")
-        self.measure = QPushButton("Measure…")
+        self.export = QPushButton(tr("Export…"))
+        self.export.setToolTip(tr("Write the labels to a file, with the geometry of the image."))
+        self.measure = QPushButton(tr("Measure…"))
         self.measure.setToolTip(
-            "Write a table of all objects: volume or area, largest diameter, mean and standard "
-            "deviation of the image, in physical units."
+            tr(
+                "Write a table of all objects: volume or area, largest diameter, mean and "
+                "standard deviation of the image, in physical units."
+            )
         )
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -125,12 +134,12 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
             formats.sort(key=lambda one: one[1] != own)  # that of the image comes first
             if source.is_dicom:
                 formats = [*_DICOM, *formats]
-        path = self._ask("Export labels", "labels", formats)
+        path = self._ask(tr("Export labels"), "labels", formats)
         if path is not None:
             export_labels(self._controller, path)
 
     def _measure(self) -> None:
-        path = self._ask("Export measurements", "measurements", _TABLE)
+        path = self._ask(tr("Export measurements"), "measurements", _TABLE)
         if path is not None:
             export_measurements(self._controller, path)
 
@@ -142,7 +151,7 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if source is not None:
             folder = next((p for p in source.path.parents if p.is_dir()), folder)
         start = folder / f"{name}_{what}{formats[0][1]}"
-        filters = {f"{kind} (*{ending})": ending for kind, ending in formats}
+        filters = {f"{tr(kind)} (*{ending})": ending for kind, ending in formats}
         chosen, kind = QFileDialog.getSaveFileName(
             self,
             title,
@@ -160,6 +169,6 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _may_replace(self, path: Path) -> bool:
         answer = QMessageBox.question(
-            self, "Replace the file?", f"{path.name} exists already. Replace it?"
+            self, tr("Replace the file?"), tr("{name} exists already. Replace it?", name=path.name)
         )
         return bool(answer == QMessageBox.StandardButton.Yes)

@@ -14,8 +14,10 @@ from napari_intseg.inference.intensity import CT_WINDOWS, default_colours
 from napari_intseg.ui.controllers.view_settings import PREVIEW_PX, REST_MS, Picture, ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import AS_SHOWN, ViewerController
 from napari_intseg.ui.layers.image_axes import can_mix, level_0, possible_axes
+from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.panels.buttons import combo, fill, form
 from napari_intseg.ui.panels.look_panel import CHANNELS, LEVEL, PER_CENT, RANGE, LookPanel
+from napari_intseg.ui.qt.translation import tr
 
 
 class Preview(QWidget):  # type: ignore[misc, unused-ignore]
@@ -34,9 +36,12 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
         self._controller, self._view_settings = controller, view_settings
         self._rests = 0
         self._closed = False
-        self.shown = QCheckBox("show what the model sees")
+        self.shown = QCheckBox(tr("show what the model sees"))
         self.shown.setToolTip(
-            "A small picture of the slice as the model gets it, made when nothing else is to do."
+            tr(
+                "A small picture of the slice as the model gets it, made when nothing else is "
+                "to do."
+            )
         )
         self.shown.setChecked(True)
         self.picture = QLabel()
@@ -81,15 +86,34 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
 
 
 _MEANINGS = {
-    "yx": "one image",
-    "zyx": "volume (planes)",
-    "tyx": "time points",
-    "cyx": "channels",
-    "tzyx": "time points, planes",
-    "czyx": "channels, planes",
-    "ctyx": "channels, time points",
-    "ctzyx": "channels, time points, planes",
+    "yx": to_translate("one image"),
+    "zyx": to_translate("volume (planes)"),
+    "tyx": to_translate("time points"),
+    "cyx": to_translate("channels"),
+    "tzyx": to_translate("time points, planes"),
+    "czyx": to_translate("channels, planes"),
+    "ctyx": to_translate("channels, time points"),
+    "ctzyx": to_translate("channels, time points, planes"),
 }
+
+
+_CT_NAMES = {
+    "abdomen": to_translate("abdomen"),
+    "angio": to_translate("angio"),
+    "bone": to_translate("bone"),
+    "brain": to_translate("brain"),
+    "early stroke": to_translate("early stroke"),
+    "liver": to_translate("liver"),
+    "lung": to_translate("lung"),
+    "mediastinum": to_translate("mediastinum"),
+    "neck": to_translate("neck"),
+    "soft tissue": to_translate("soft tissue"),
+    "spine": to_translate("spine"),
+    "stroke": to_translate("stroke"),
+    "subdural": to_translate("subdural"),
+    "temporal bone": to_translate("temporal bone"),
+}
+"""Those of `CT_WINDOWS`; one that is added there is listed by its English name."""
 
 
 class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -111,22 +135,24 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, controller: ViewerController, view_settings: ViewSettings) -> None:
         super().__init__()
         self._controller, self._view_settings = controller, view_settings
-        self.image = combo("The image layer to segment. It is never changed.")
-        self.axes = combo("What the leading axes of the image are.")
+        self.image = combo(tr("The image layer to segment. It is never changed."))
+        self.axes = combo(tr("What the leading axes of the image are."))
         self.contrast = combo(
-            "How values are shown to the model; what is clicked is answered anew.\n"
-            "Automatic: 8-bit and RGB values as they are, all others as displayed."
+            tr(
+                "How values are shown to the model; what is clicked is answered anew.\n"
+                "Automatic: 8-bit and RGB values as they are, all others as displayed."
+            )
         )
         self.channels = QWidget()
         self._row = QHBoxLayout(self.channels)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._boxes: list[tuple[QCheckBox, int | Image]] = []
-        self._axes_label, self._channels_label = QLabel("Axes"), QLabel("Channels")
+        self._axes_label, self._channels_label = QLabel(tr("Axes")), QLabel(tr("Channels"))
         layout = form(self)
-        layout.addRow("Image", self.image)
+        layout.addRow(tr("Image"), self.image)
         layout.addRow(self._axes_label, self.axes)
         layout.addRow(self._channels_label, self.channels)
-        layout.addRow("Contrast", self.contrast)
+        layout.addRow(tr("Contrast"), self.contrast)
         self.look, self.preview = (
             LookPanel(controller, view_settings),
             Preview(controller, view_settings),
@@ -134,14 +160,20 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addRow(self.look.numbers)
         layout.addRow(self.look.ranges)
         entries: list[tuple[str, Any]] = [
-            ("automatic", None),
-            (AS_SHOWN, AS_SHOWN),
-            ("percentiles", "percentile"),
-            ("full range", "full"),
-            *((f"{kind} …", kind) for kind in (LEVEL, PER_CENT, RANGE, CHANNELS)),
+            (tr("automatic"), None),
+            (tr("as displayed"), AS_SHOWN),
+            (tr("percentiles"), "percentile"),
+            (tr("full range"), "full"),
+            *((f"{tr(kind)} …", kind) for kind in (LEVEL, PER_CENT, RANGE, CHANNELS)),
         ]
         for name, window in CT_WINDOWS.items():
-            entries.append((f"CT {name}: level {window.level:g}, width {window.width:g} HU", name))
+            told = tr(
+                "CT {name}: level {level:g}, width {width:g} HU",
+                name=tr(_CT_NAMES.get(name, name)),
+                level=window.level,
+                width=window.width,
+            )
+            entries.append((told, name))
         fill(self.contrast, entries, None)
         self.image.currentIndexChanged.connect(self._image_chosen)
         self.axes.currentIndexChanged.connect(self._axes_chosen)
@@ -223,7 +255,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
                 axes = possible_axes(image)
             except IntSegError:
                 axes = ()
-        fill(self.axes, [(_MEANINGS[a], a) for a in axes], self._controller.axes)
+        fill(self.axes, [(tr(_MEANINGS[a]), a) for a in axes], self._controller.axes)
         for widget in (self._axes_label, self.axes):
             widget.setVisible(len(axes) > 1)
         self._show_channels(image)
@@ -249,7 +281,9 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
             box.setChecked(
                 what in self._controller.others if isinstance(what, Image) else what in on
             )
-            box.setToolTip(f"Mixed into what the model sees, in up to {len(shown)} colours.")
+            box.setToolTip(
+                tr("Mixed into what the model sees, in up to {count} colours.", count=len(shown))
+            )
             box.toggled.connect(self._channels_chosen)
             layout.addWidget(box)
         for widget in (self._channels_label, self.channels):

@@ -11,17 +11,37 @@ from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.tiling import Tiles
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.panels.buttons import combo, fill
 from napari_intseg.ui.panels.channel_ranges import ChannelRanges, Limits
+from napari_intseg.ui.qt.translation import tr
 
-LEVEL, PER_CENT, RANGE = "level and width", "percentiles from to", "fixed range"
+LEVEL = to_translate("level and width")
+PER_CENT = to_translate("percentiles from to")
+RANGE = to_translate("fixed range")
 """Entries of the list of windows for which two numbers are asked."""
 
-CHANNELS = "fixed range for each channel"
+CHANNELS = to_translate("fixed range for each channel")
 """The entry for which two numbers a channel are asked."""
 
 _STARTS = {LEVEL: (50.0, 400.0), PER_CENT: (0.5, 99.5), RANGE: (0.0, 255.0)}
-_PREFIXES = {LEVEL: ("level ", "width "), PER_CENT: ("", ""), RANGE: ("from ", "to ")}
+_PREFIXES = {
+    LEVEL: (to_translate("level "), to_translate("width ")),
+    PER_CENT: ("", ""),
+    RANGE: (to_translate("from "), to_translate("to ")),
+}
+
+
+_COLOURS = {
+    "grey": to_translate("grey"),
+    "red": to_translate("red"),
+    "green": to_translate("green"),
+    "blue": to_translate("blue"),
+    "cyan": to_translate("cyan"),
+    "magenta": to_translate("magenta"),
+    "yellow": to_translate("yellow"),
+}
+"""Those of `NAMED_COLOURS`."""
 
 
 class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -51,44 +71,56 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             box.setKeyboardTracking(False)
             box.valueChanged.connect(self._number_changed)
             row.addWidget(box)
-        self.neighbours = QCheckBox("neighbouring planes as colours")
+        self.neighbours = QCheckBox(tr("neighbouring planes as colours"))
         self.neighbours.setToolTip(
-            "The model sees the plane before in red, this one in green, the next in blue (2.5-D)."
+            tr(
+                "The model sees the plane before in red, this one in green, the next in blue "
+                "(2.5-D)."
+            )
         )
         self.neighbours.toggled.connect(lambda on: view_settings.choose(context=int(on)))
-        self.tiles = QCheckBox("full resolution for large objects")
+        self.tiles = QCheckBox(tr("full resolution for large objects"))
         self.tiles.setToolTip(
-            "Draw the outline of an object that is larger than the model's view tile by tile, at\n"
-            "full resolution, blended; smaller ones stay as they are. A click on a large object\n"
-            "then takes as many times longer as there are tiles. Undo takes it back."
+            tr(
+                "Draw the outline of an object that is larger than the model's view tile by "
+                "tile, at\nfull resolution, blended; smaller ones stay as they are. A click on "
+                "a large object\nthen takes as many times longer as there are tiles. Undo takes "
+                "it back."
+            )
         )
         self.tiles.toggled.connect(lambda on: view_settings.choose(tiles=Tiles() if on else None))
-        self.denoise = QCheckBox("less noise")
+        self.denoise = QCheckBox(tr("less noise"))
         self.denoise.setToolTip(
-            "Show the model noisy slices with less noise; others stay as they are. The image on\n"
-            "the canvas is never changed. Undo takes it back."
+            tr(
+                "Show the model noisy slices with less noise; others stay as they are. The "
+                "image on\nthe canvas is never changed. Undo takes it back."
+            )
         )
         self.denoise.toggled.connect(lambda on: view_settings.choose(denoise=on))
-        self.several = QCheckBox("several answers")
+        self.several = QCheckBox(tr("several answers"))
         self.several.setToolTip(
-            "Have the model answer a first click in several ways, in other sizes as well; step\n"
-            "through them by Next and Previous (J and Shift-J), as through those of SAM."
+            tr(
+                "Have the model answer a first click in several ways, in other sizes as well; "
+                "step\nthrough them by Next and Previous, as through those of SAM."
+            )
         )
         self.several.toggled.connect(lambda on: view_settings.choose(several=on))
-        self.local = QCheckBox("clicks change their region only")
+        self.local = QCheckBox(tr("clicks change their region only"))
         self.local.setToolTip(
-            "A click changes only the region it is about; the rest of the mask stays as it is."
+            tr("A click changes only the region it is about; the rest of the mask stays as it is.")
         )
         self.local.toggled.connect(lambda on: view_settings.choose(local=on))
-        self.regional = QCheckBox("second look between clicks")
+        self.regional = QCheckBox(tr("second look between clicks"))
         self.regional.setToolTip(
-            "Ask once more, enlarged, in the region between the last click and the nearest one of\n"
-            "the other sign. Such clicks take twice as long."
+            tr(
+                "Ask once more, enlarged, in the region between the last click and the nearest "
+                "one of\nthe other sign. Such clicks take twice as long."
+            )
         )
         self.regional.toggled.connect(lambda on: view_settings.choose(regional=on))
-        self.level_set = QCheckBox("smooth outline (level set)")
+        self.level_set = QCheckBox(tr("smooth outline (level set)"))
         self.level_set.setToolTip(
-            "Let the outline evolve on the model's answer and the edges of the image."
+            tr("Let the outline evolve on the model's answer and the edges of the image.")
         )
         self.level_set.toggled.connect(
             lambda on: view_settings.choose(level_set=LevelSet() if on else None)
@@ -127,7 +159,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             pairs = zip(_PREFIXES[self._kind], _STARTS[self._kind], strict=True)
             for box, (prefix, start) in zip((self.first, self.second), pairs, strict=True):
                 with QSignalBlocker(box):
-                    box.setPrefix(prefix)
+                    box.setPrefix(tr(prefix) if prefix else "")
                     box.setSuffix(" %" if self._kind == PER_CENT else "")
                     box.setValue(start)
 
@@ -189,9 +221,18 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         first = ("red", "green", "blue") if count <= 3 else tuple(NAMED_COLOURS)
         boxes = []
         for i in range(count if count > 1 else 0):
-            box = combo(f"The colour in which the model sees channel {i + 1} of those chosen.")
+            box = combo(
+                tr(
+                    "The colour in which the model sees channel {number} of those chosen.",
+                    number=i + 1,
+                )
+            )
             box.setMinimumContentsLength(3)
-            fill(box, [(name, name) for name in NAMED_COLOURS], first[i % len(first)])
+            fill(
+                box,
+                [(tr(_COLOURS.get(name, name)), name) for name in NAMED_COLOURS],
+                first[i % len(first)],
+            )
             self._row.addWidget(box)
             boxes.append(box)
         for box in boxes:

@@ -26,13 +26,15 @@ from napari_intseg.ui.controllers.model_loader import (
 )
 from napari_intseg.ui.controllers.view_settings import Refinement
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.panels.buttons import combo, fill, form
 from napari_intseg.ui.panels.catalogue_dialog import CatalogueDialog, is_ready, listed
+from napari_intseg.ui.qt.translation import tr
 from napari_intseg.ui.qt.worker_thread import Outcome
 
 _PRECISIONS = (
-    ("automatic", "auto"),
-    ("float32, exact", "float32"),
+    (to_translate("automatic"), "auto"),
+    (to_translate("float32, exact"), "float32"),
     ("bfloat16", "bfloat16"),
     ("float16", "float16"),
 )
@@ -61,21 +63,25 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._was_fetching = False
         self._looked: tuple[Choice, bool] | None = None
         self.catalogue: CatalogueDialog | None = None
-        self.model = combo("The model that answers clicks.")
-        self.device = combo("Where it runs; automatic takes a GPU if there is one.")
-        self.precision = combo("Number format; automatic takes half precision where that is fast.")
-        self.refine = QCheckBox("Refine by graph cut")
-        self.refine.setToolTip("Move the contour of every answer onto edges of the image nearby.")
+        self.model = combo(tr("The model that answers clicks."))
+        self.device = combo(tr("Where it runs; automatic takes a GPU if there is one."))
+        self.precision = combo(
+            tr("Number format; automatic takes half precision where that is fast.")
+        )
+        self.refine = QCheckBox(tr("Refine by graph cut"))
+        self.refine.setToolTip(
+            tr("Move the contour of every answer onto edges of the image nearby.")
+        )
         self.missing = QWidget()
         self.text = QLabel()
         self.text.setWordWrap(True)
-        self.fetch = QPushButton("Fetch")
-        self.pick = QPushButton("Choose file …")
-        self.pick.setToolTip("Use a weight file that you have already.")
+        self.fetch = QPushButton(tr("Fetch"))
+        self.pick = QPushButton(tr("Choose file …"))
+        self.pick.setToolTip(tr("Use a weight file that you have already."))
         self._build()
         self._fill_models()
-        fill(self.device, [("automatic", "auto")], "auto")
-        fill(self.precision, _PRECISIONS, "auto")
+        fill(self.device, [(tr("automatic"), "auto")], "auto")
+        fill(self.precision, [(tr(words), value) for words, value in _PRECISIONS], "auto")
         self.model.currentIndexChanged.connect(self._chosen)
         self.device.currentIndexChanged.connect(self._chosen)
         self.precision.currentIndexChanged.connect(self._chosen)
@@ -95,10 +101,10 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         row.addWidget(self.precision, 1)
         self.options = QWidget()
         rare = form(self.options)
-        rare.addRow("Device", side)
+        rare.addRow(tr("Device"), side)
         rare.addRow(self.refine)
         layout = form(self)
-        label = QLabel("Model")
+        label = QLabel(tr("Model"))
         label.setMinimumWidth(label.fontMetrics().horizontalAdvance("Contrast"))  # below Image
         layout.addRow(label, self.model)
         layout.addRow(self.missing)
@@ -127,7 +133,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
                 items: Any = box.model()
                 items.item(row).setEnabled(spec.is_installed)
             box.insertSeparator(box.count())
-            box.addItem("All models …", _CATALOGUE)
+            box.addItem(tr("All models …"), _CATALOGUE)
             box.setCurrentIndex(box.findData(self._loader.choice.name))
 
     def choose(self, name: str) -> None:
@@ -154,7 +160,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _devices_known(self, outcome: Outcome[tuple[str, ...]]) -> None:
         names = outcome.value or ("auto",)
-        entries = [("automatic" if name == "auto" else name, name) for name in names]
+        entries = [(tr("automatic") if name == "auto" else name, name) for name in names]
         fill(self.device, entries, self._loader.choice.device)
 
     def _chosen(self, _index: int = 0) -> None:
@@ -198,9 +204,9 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         entry = find_entry(key)
         size = f" ({entry.size_mb:g} MB)" if entry.size_mb else ""
         told = "\n".join(line[0].upper() + line[1:] for line in licence_lines(key))
-        self.text.setText(f"The weights {entry.file} are not here yet.\n{told}")
-        self.fetch.setText(f"Fetch{size}")
-        self.fetch.setToolTip(entry.address or "It cannot be fetched; choose a file.")
+        self.text.setText(f"{tr('The weights {file} are not here yet.', file=entry.file)}\n{told}")
+        self.fetch.setText(tr("Fetch") + size)
+        self.fetch.setToolTip(entry.address or tr("It cannot be fetched; choose a file."))
         self.fetch.setEnabled(entry.address is not None and not self._loader.is_fetching)
 
     def _fetch(self) -> None:
@@ -211,9 +217,11 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _pick(self) -> None:
         name, _ = QFileDialog.getOpenFileName(
             self,
-            "Choose a weight file",
+            tr("Choose a weight file"),
             "",
-            "Checkpoints (*.pth *.pt *.safetensors);;All files (*)",
+            tr("Weight files ({endings})", endings="*.pth *.pt *.safetensors")
+            + ";;"
+            + tr("All files (*)"),
         )
         if name:
             self._picked[self._loader.choice.name] = Path(name)
@@ -230,14 +238,19 @@ def _show(box: QComboBox, value: str) -> None:
 
 def _tip(name: str, spec: ModelSpec) -> str:
     if not spec.is_installed:
-        return (
-            f"{name} needs {', '.join(spec.needs)}, which is not installed.\n"
-            f"Install it with: pip install 'napari-intseg[{spec.extra}]'"
+        needs = tr(
+            "{name} needs {needs}, which is not installed.", name=name, needs=", ".join(spec.needs)
         )
+        how = tr("Install it with: pip install 'napari-intseg[{extra}]'", extra=spec.extra)
+        return f"{needs}\n{how}"
     how = badge(spec.licence, spec.note)
-    lines = [name, f"Licence: {spec.licence}" + (f" [{how}]" if how else "")]
+    lines = [name, tr("Licence: {licence}", licence=spec.licence) + (f" [{how}]" if how else "")]
     entry = CATALOGUE.get(spec.weights or "")
     if entry is not None and entry.size_mb:
-        lines.append(f"Weights: {entry.size_mb:g} MB, licence {entry.licence}")
-    lines += [f"Paper: {spec.paper}"] * bool(spec.paper) + [spec.note] * bool(spec.note)
+        lines.append(
+            tr("Weights: {size:g} MB, licence {licence}", size=entry.size_mb, licence=entry.licence)
+        )
+    lines += [tr("Paper: {paper}", paper=spec.paper)] * bool(spec.paper) + [spec.note] * bool(
+        spec.note
+    )
     return "\n".join(lines)

@@ -33,17 +33,22 @@ from napari_intseg.ui.controllers.object_actions import (
     state_of,
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message, to_translate
 from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.qt.translation import tr, translated
 
 LABEL, NAME, CLASS, GIVEN, SIZE, STATE = range(6)
-_TITLES = ("No.", "Name", "Class", "Clicks", "Size", "State")
+_TITLES = (
+    to_translate("No."), to_translate("Name"), to_translate("Class"),
+    to_translate("Clicks"), to_translate("Size"), to_translate("State"),
+)  # fmt: skip
 _TIPS = (
-    "Colour and number; a ticked object is accepted: no click changes it.",
-    "Double-click to name the object.",
-    "Double-click to say what it is: all of one kind share a class.",
-    "What was given: clicks, boxes, scribbles, or a mask to start from.",
-    "At the time point in view.",
-    "Open, accepted, locked, or failed; hover to read why.",
+    to_translate("Colour and number; a ticked object is accepted: no click changes it."),
+    to_translate("Double-click to name the object."),
+    to_translate("Double-click to say what it is: all of one kind share a class."),
+    to_translate("What was given: clicks, boxes, scribbles, or a mask to start from."),
+    to_translate("At the time point in view."),
+    to_translate("Open, accepted, locked, or failed; hover to read why."),
 )
 _SORT = Qt.ItemDataRole.UserRole
 _WIDTHS = (62, 0, 52, 42, 70, 74)
@@ -107,9 +112,9 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
         """Return a title; called by Qt."""
         if orientation == Qt.Orientation.Horizontal:
             if role == Qt.ItemDataRole.DisplayRole:
-                return _TITLES[section]
+                return tr(_TITLES[section])
             if role == Qt.ItemDataRole.ToolTipRole:
-                return _TIPS[section]
+                return tr(_TIPS[section])
         return None
 
     def flags(self, index: QModelIndex) -> Any:
@@ -173,8 +178,8 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         self.setShowGrid(False)
         self.setIconSize(QSize(10, 10))
         self.setMinimumHeight(4 * _ROW_PX)
-        self.setAccessibleName("Objects")
-        self.setToolTip("Right-click an object for what can be done with it.")
+        self.setAccessibleName(tr("Objects"))
+        self.setToolTip(tr("Right-click an object for what can be done with it."))
         self._lay_out()
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._show_menu)
@@ -245,11 +250,12 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         cells = [
             called(image_controller, label),
             called(image_controller, label, "class"),
-            given_words(image_controller, label),
-            size_words(image_controller, label)[1],
-            state_of(image_controller, label)[0],
+            translated(given_words(image_controller, label)),
+            translated(size_words(image_controller, label)[1]),
+            tr(state_of(image_controller, label)[0]),
         ]
-        return f"Object {label}: {', '.join(cell for cell in cells if cell)}"
+        words = ", ".join(cell for cell in cells if cell)
+        return tr("Object {label}: {words}", label=label, words=words)
 
     def keyPressEvent(self, event: Any) -> None:
         """Delete the selected objects by key; called by Qt."""
@@ -278,24 +284,25 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
             controller.select_object(label)
             set_locked(controller, not is_locked)
 
-        menu.addAction("Jump to", lambda: show_object(controller, label))
-        menu.addAction("Rename…", rename)
-        menu.addAction("Class…", lambda: self._ask_class(label))
+        menu.addAction(tr("Jump to"), lambda: show_object(controller, label))
+        menu.addAction(tr("Rename…"), rename)
+        menu.addAction(tr("Class…"), lambda: self._ask_class(label))
         menu.addAction(
-            "Reopen" if is_finished else "Accept",
+            tr("Reopen") if is_finished else tr("Accept"),
             lambda: controller.set_finished(label, not is_finished),
         )
-        menu.addAction("Unlock pixels" if is_locked else "Lock pixels", lock)
+        menu.addAction(tr("Unlock pixels") if is_locked else tr("Lock pixels"), lock)
         menu.addSeparator()
         chosen = self.selected
         if len(chosen) > 1 and label in chosen:
             menu.addAction(
-                f"Merge into object {min(chosen)}", lambda: regroup.merge(controller, chosen)
+                tr("Merge into object {label}", label=min(chosen)),
+                lambda: regroup.merge(controller, chosen),
             )
-        menu.addAction("Split by two clicks", lambda: controller.splitter.begin(label))
-        menu.addAction("New number…", lambda: self.ask_number(label))
+        menu.addAction(tr("Split by two clicks"), lambda: controller.splitter.begin(label))
+        menu.addAction(tr("New number…"), lambda: self.ask_number(label))
         menu.addSeparator()
-        menu.addAction("Delete", lambda: self._delete(label))
+        menu.addAction(tr("Delete"), lambda: self._delete(label))
         return menu
 
     @property
@@ -310,12 +317,19 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         """Ask for another number for an object, the current one by default."""
         image_controller = self._controller.image_controller
         if image_controller is None:
-            self._controller.signals.failed.emit("There is no object to give a number to yet.")
+            self._controller.signals.failed.emit(
+                Message("There is no object to give a number to yet.")
+            )
             return
         store = image_controller.session_store
         chosen = store.object if label is None else label
         number, is_given = QInputDialog.getInt(
-            self, "New number", f"Number of object {chosen}:", chosen, 1, LARGEST_LABEL
+            self,
+            tr("New number"),
+            tr("Number of object {chosen}:", chosen=chosen),
+            chosen,
+            1,
+            LARGEST_LABEL,
         )
         if is_given:
             regroup.relabel(self._controller, chosen, number)
@@ -337,7 +351,12 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         classes = sorted(known)
         at = classes.index(now) if now in known else -1
         text, is_given = QInputDialog.getItem(
-            self, "Class", f"Class of object {label}:", classes, at, editable=True
+            self,
+            tr("Class"),
+            tr("Class of object {label}:", label=label),
+            classes,
+            at,
+            editable=True,
         )
         if is_given:
             call(image_controller, label, "class", text)
@@ -381,11 +400,14 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # its words fit into the panel; what a style adds beside them may be cut off
         self.more.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.remove: QPushButton = buttons.make("remove_object")
-        self.each = QCheckBox("each click begins an object")
+        self.each = QCheckBox(tr("each click begins an object"))
         self.each.setChecked(controller.each_click_begins)
         self.each.setToolTip(
-            "For many objects: a left click where there is none begins the next one.\n"
-            "A click inside an object belongs to that one; a right click elsewhere to the current."
+            tr(
+                "For many objects: a left click where there is none begins the next one.\nA "
+                "click inside an object belongs to that one; a right click elsewhere to the "
+                "current."
+            )
         )
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -419,11 +441,14 @@ def _text(image_controller: ImageController, label: int, column: int) -> str:
     if column == LABEL:
         return str(label)
     if column == GIVEN:
-        return given_words(image_controller, label).removesuffix(" clicks").removesuffix(" click")
+        count = image_controller.clicks_of(label)
+        words = given_words(image_controller, label)
+        is_clicks_alone = words in (f"{count} click", f"{count} clicks")
+        return str(count) if is_clicks_alone else translated(words)
     if column == SIZE:
-        return size_words(image_controller, label)[0]
+        return translated(size_words(image_controller, label)[0])
     if column == STATE:
-        return state_of(image_controller, label)[0]
+        return tr(state_of(image_controller, label)[0])
     return called(image_controller, label, "name" if column == NAME else "class")
 
 
@@ -447,13 +472,17 @@ def _look(image_controller: ImageController, label: int, role: int) -> Any:
 
 def _tip(image_controller: ImageController, label: int, column: int) -> str:
     if column == SIZE:
-        return size_words(image_controller, label)[1]
+        return translated(size_words(image_controller, label)[1])
     if column == GIVEN:
-        return given_words(image_controller, label)
+        return translated(given_words(image_controller, label))
     if column == STATE:
-        return ": ".join(state_of(image_controller, label))
-    named = f"Object {label}: {_text(image_controller, label, column) or _TIPS[column]}"
-    return f"{named}\n{given_words(image_controller, label)}" if column == NAME else named
+        state, why = state_of(image_controller, label)
+        return f"{tr(state)}: {translated(why)}"
+    words = _text(image_controller, label, column) or tr(_TIPS[column])
+    named = tr("Object {label}: {words}", label=label, words=words)
+    return (
+        f"{named}\n{translated(given_words(image_controller, label))}" if column == NAME else named
+    )
 
 
 def _sorted_by(image_controller: ImageController, label: int, column: int) -> Any:

@@ -53,7 +53,7 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
         self, title: str, *, fraction: bool = False, on_pick: Callable[[int], None] | None = None
     ) -> None:
         super().__init__()
-        self._title, self._fraction, self._on_pick = title, fraction, on_pick
+        self.title, self._fraction, self._on_pick = title, fraction, on_pick
         self.series: tuple[Curve, ...] = ()
         self.mark: float | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -162,7 +162,7 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
         labels_writer.setPen(text)
         top = QRectF(0, 0, self.width(), _TOP - 3)
         labels_writer.drawText(
-            top, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, self._title
+            top, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, self.title
         )
         left, right, low, high = self.limits()
         right_of = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

@@ -8,6 +8,7 @@ from napari_intseg.ui.controllers import alternative_masks
 from napari_intseg.ui.controllers.prompt_tools import TOOLS, Tool
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.qt.translation import tr, translated
 
 
 class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -21,17 +22,22 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.tools: dict[Tool, QPushButton] = {tool: buttons.make(f"{tool}_tool") for tool in TOOLS}
         self.previous, self.next = buttons.make("previous_answer"), buttons.make("next_answer")
         self.answer = QLabel()
-        self.answer.setToolTip("Which of the model's answers is in place, and how good it thinks.")
+        self.answer.setToolTip(
+            tr("Which of the model's answers is in place, and how good it thinks.")
+        )
         self.edit = buttons.make("edit_outline")
-        self.follow = QCheckBox("neighbours follow a moved vertex")
+        self.follow = QCheckBox(tr("neighbours follow a moved vertex"))
         self.follow.setToolTip(
-            "The vertices beside one that is moved go with it, and to the edge of the image there."
+            tr(
+                "The vertices beside one that is moved go with it, and to the edge of the "
+                "image there."
+            )
         )
         self.follow.toggled.connect(
             lambda on: setattr(controller.outliner, "neighbours_follow", on)
         )
-        self.done = QPushButton("Done with the outline")
-        self.done.setToolTip("Take the polygon away; the mask stays as it is.")
+        self.done = QPushButton(tr("Done with the outline"))
+        self.done.setToolTip(tr("Take the polygon away; the mask stays as it is."))
         self.done.clicked.connect(lambda _checked: controller.outliner.finish())
         self._lay_out()
         controller.signals.changed.connect(self._show)
@@ -65,7 +71,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _show(self, *_: object) -> None:
         controller = self._controller
-        text = controller.prompt_tools.advice()
+        text = translated(controller.prompt_tools.advice())
         self.advice.setText(text)
         self.advice.setVisible(bool(text))
         offered = controller.prompt_tools.offered()
@@ -73,7 +79,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
             button.setVisible(tool in offered and len(offered) > 1)
         masks = alternative_masks.offered(controller)
         told = alternative_masks.told(masks)
-        self.answer.setText(f"Answer {told}" if told else "")
+        self.answer.setText(tr("Answer {which}", which=told) if told else "")
         for widget in (self.answer, self.previous, self.next):
             widget.setVisible(bool(masks))
         has_object = (

@@ -15,13 +15,15 @@ from napari_intseg.ui.controllers.object_actions import (
     take_over,
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message, joined, to_translate
 from napari_intseg.ui.panels.buttons import combo, fill, form
+from napari_intseg.ui.qt.translation import tr
 
 _POLICIES = (
-    ("keep theirs", "keep"),
-    ("give way, unless locked", "overwrite"),
-    ("ask me", "ask"),
-    ("share, the surest has them", "joint"),
+    (to_translate("keep theirs"), "keep"),
+    (to_translate("give way, unless locked"), "overwrite"),
+    (to_translate("ask me"), "ask"),
+    (to_translate("share, the surest has them"), "joint"),
 )
 _EARLIER = "earlier"  # a region whose layer is gone, or that undo brought back
 
@@ -45,25 +47,34 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._asked: Any = None
         self._left: Any = None
         self.policy = combo(
-            "What happens to pixels of other objects that an answer reaches into. Locked objects "
-            "keep theirs in any case."
+            tr(
+                "What happens to pixels of other objects that an answer reaches into. Locked "
+                "objects keep theirs in any case."
+            )
         )
-        self.inside = combo("Write only where this object is: its pixels are taken from it.")
-        self.region = combo("Write only inside the shapes or labels of this layer.")
-        self.lock = QCheckBox("Lock the current object")
+        self.inside = combo(tr("Write only where this object is: its pixels are taken from it."))
+        self.region = combo(tr("Write only inside the shapes or labels of this layer."))
+        self.lock = QCheckBox(tr("Lock the current object"))
         self.lock.setToolTip(
-            "Nothing changes the pixels of a locked object. Accepted objects are locked by default."
+            tr(
+                "Nothing changes the pixels of a locked object. Accepted objects are locked by "
+                "default."
+            )
         )
         self.question = QLabel()
         self.question.setWordWrap(True)
-        self.take = QPushButton("Take them")
-        self.take.setToolTip("Give these pixels to the current object; one step of undo.")
-        self.leave = QPushButton("Leave them")
-        self.leave.setToolTip("The other objects keep these pixels, as they do until you answer.")
-        self.drop = QPushButton("Drop painted pixels")
+        self.take = QPushButton(tr("Take them"))
+        self.take.setToolTip(tr("Give these pixels to the current object; one step of undo."))
+        self.leave = QPushButton(tr("Leave them"))
+        self.leave.setToolTip(
+            tr("The other objects keep these pixels, as they do until you answer.")
+        )
+        self.drop = QPushButton(tr("Drop painted pixels"))
         self.drop.setToolTip(
-            "What you painted or erased by hand is kept when further clicks come. This lets the "
-            "model's answers count again there."
+            tr(
+                "What you painted or erased by hand is kept when further clicks come. This "
+                "lets the model's answers count again there."
+            )
         )
         self._arrange()
         self.policy.activated.connect(
@@ -92,9 +103,9 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _arrange(self) -> None:
         layout = form(self)
-        layout.addRow("Others' pixels", self.policy)
-        layout.addRow("Only inside", self.inside)
-        layout.addRow("Only in region", self.region)
+        layout.addRow(tr("Others' pixels"), self.policy)
+        layout.addRow(tr("Only inside"), self.inside)
+        layout.addRow(tr("Only in region"), self.region)
         layout.addRow(self.lock)
         self.asking = QWidget()
         inside = QGridLayout(self.asking)
@@ -134,10 +145,20 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             return
         self._asked = asked
         if is_open:
-            named = ", ".join(f"{n} pixels of object {other}" for other, n in contested.items())
-            self.question.setText(f"The answer reaches into {named}.")
+            named = joined(
+                [
+                    Message("{n} pixels of object {label}", n=n, label=other)
+                    for other, n in contested.items()
+                ],
+                ", ",
+            )
+            self.question.setText(tr("The answer reaches into {named}.", named=named))
             self._controller.signals.message.emit(
-                f"Object {label} reaches into {named}; they stay. Take them or leave them."
+                Message(
+                    "Object {label} reaches into {named}; they stay. Take them or leave them.",
+                    label=label,
+                    named=named,
+                )
             )
 
     def _show(self, _event: Any = None) -> None:
@@ -158,8 +179,12 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             return
         self._shown = shown
         self.setEnabled(session is not None)
-        fill(self.policy, _POLICIES, "keep" if rules is None else rules.policy)
-        inside = [("everywhere", None), *((f"object {one}", one) for one in objects)]
+        policies = [(tr(words), value) for words, value in _POLICIES]
+        fill(self.policy, policies, "keep" if rules is None else rules.policy)
+        inside = [
+            (tr("everywhere"), None),
+            *((tr("object {label}", label=one), one) for one in objects),
+        ]
         fill(self.inside, inside, None if rules is None else rules.inside)
         self._show_regions(layers, is_limited=rules is not None and rules.region is not None)
         self.lock.setChecked(locked)
@@ -167,9 +192,9 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show_regions(self, layers: list[Layer], *, is_limited: bool) -> None:
         if self._region not in layers:
             self._region = None
-        regions = [("everywhere", None), *((layer.name, layer) for layer in layers)]
+        regions = [(tr("everywhere"), None), *((layer.name, layer) for layer in layers)]
         chosen = self._region if is_limited else None
         if is_limited and self._region is None:
-            regions.append(("as chosen earlier", _EARLIER))
+            regions.append((tr("as chosen earlier"), _EARLIER))
             chosen = _EARLIER
         fill(self.region, regions, chosen)

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 from napari_intseg.ui.controllers.image_queue import QueueWork
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.qt.translation import tr
 
 _MARKS = {"open": "", "done": "✓ ", "skipped": "– "}
 
@@ -45,8 +46,8 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.skip: QPushButton = buttons.make("queue_skip")
         self.more = QToolButton()
         self.more.setText("⋯")
-        self.more.setAccessibleName("Images of the folder")
-        self.more.setToolTip("All images, next and previous, export, close")
+        self.more.setAccessibleName(tr("Images of the folder"))
+        self.more.setToolTip(tr("All images, next and previous, export, close"))
         self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.more)
@@ -68,29 +69,37 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         queue = self.work.queue
         if queue is None:
             return
-        menu.addAction("Next image", self.work.next)
-        menu.addAction("Previous image", self.work.previous)
-        images = menu.addMenu("All images")
+        menu.addAction(tr("Next image"), self.work.next)
+        menu.addAction(tr("Previous image"), self.work.previous)
+        images = menu.addMenu(tr("All images"))
         assert images is not None
         for index, item in enumerate(queue.items):
             action = images.addAction(f"{_MARKS[item.state]}{item.path.name}")
             assert action is not None
             action.triggered.connect(lambda _checked, at=index: self.work.choose(at))
+        sort = menu.addAction(tr("Least sure first"))
+        assert sort is not None
+        sort.setCheckable(True)
+        sort.setChecked(self.work.is_sorting)
+        sort.setToolTip(tr("Put the images that are left in an order by the model's doubt."))
+        sort.toggled.connect(self.work.sort)
         menu.addSeparator()
-        menu.addAction("Export what is done as a training set…", self.ask_export)
-        menu.addAction("Close the folder", self.work.close)
+        menu.addAction(tr("Export what is done as a training set…"), self.ask_export)
+        menu.addAction(tr("Close the folder"), self.work.close)
 
     def ask_open(self) -> None:
         """Ask for a folder with images, and whether labels shall go beside them."""
-        chosen = QFileDialog.getExistingDirectory(self.window(), "Folder with images")
+        chosen = QFileDialog.getExistingDirectory(self.window(), tr("Folder with images"))
         if not chosen:
             return
         folder, labels = Path(chosen), None
         answer = QMessageBox.question(
-            self.window(), "Labels", "Save the labels beside the images?\n\nNo asks for a folder."
+            self.window(),
+            tr("Labels"),
+            tr("Save the labels beside the images?\n\nNo asks for a folder."),
         )
         if answer == QMessageBox.StandardButton.No:
-            other = QFileDialog.getExistingDirectory(self.window(), "Folder for the labels")
+            other = QFileDialog.getExistingDirectory(self.window(), tr("Folder for the labels"))
             if not other:
                 return
             labels = Path(other)
@@ -98,7 +107,9 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def ask_export(self) -> None:
         """Ask for a folder, and copy what is done there."""
-        chosen = QFileDialog.getExistingDirectory(self.window(), "New folder for a training set")
+        chosen = QFileDialog.getExistingDirectory(
+            self.window(), tr("New folder for a training set")
+        )
         if chosen:
             self.work.export(Path(chosen))
 
@@ -108,12 +119,12 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         if queue is None:
             return
         words = [
-            f"{queue.at + 1} of {len(queue.items)}",
+            tr("{number} of {count}", number=queue.at + 1, count=len(queue.items)),
             queue.current.path.name,
-            f"{queue.count('done')} done",
+            tr("{n} done", n=queue.count("done")),
         ]
         each = queue.seconds_per_object
         if each is not None:
-            words.append(f"{each:.0f} s each")
+            words.append(tr("{seconds:.0f} s each", seconds=each))
         self.told.setText(" · ".join(words))
         self.told.setToolTip(self.told.text())

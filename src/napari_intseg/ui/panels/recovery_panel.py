@@ -5,6 +5,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.qt.translation import tr, translated
 from napari_intseg.ui.storage.recovery import Recovery
 
 
@@ -16,12 +17,12 @@ class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._recovery = recovery
         self.text = QLabel()
         self.text.setWordWrap(True)
-        self.go_on = QPushButton("Go on with it")
-        self.go_on.setToolTip("Do everything again that was done before the interruption.")
-        self.discard = QPushButton("Forget it")
-        self.discard.setToolTip("Remove what was saved of that work.")
-        self.elsewhere = QPushButton("Save work elsewhere …")
-        self.elsewhere.setToolTip("Choose a folder that work is saved in from now on.")
+        self.go_on = QPushButton(tr("Go on with it"))
+        self.go_on.setToolTip(tr("Do everything again that was done before the interruption."))
+        self.discard = QPushButton(tr("Forget it"))
+        self.discard.setToolTip(tr("Remove what was saved of that work."))
+        self.elsewhere = QPushButton(tr("Save work elsewhere …"))
+        self.elsewhere.setToolTip(tr("Choose a folder that work is saved in from now on."))
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -43,7 +44,7 @@ class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self, _text: str = "") -> None:
         offer, trouble = self._recovery.offer, self._recovery.trouble
         self.setVisible(offer is not None or trouble is not None)
-        self.text.setText(trouble or ("" if offer is None else offer.text))
+        self.text.setText(translated(trouble or ("" if offer is None else offer.text)))
         self.go_on.setVisible(offer is not None)
         self.go_on.setEnabled(not self._recovery.is_replaying)
         self.discard.setVisible(offer is not None)
@@ -51,6 +52,6 @@ class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.elsewhere.setVisible(trouble is not None)
 
     def _choose(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Save work in")
+        folder = QFileDialog.getExistingDirectory(self, tr("Save work in"))
         if folder:
             self._recovery.save_elsewhere(Path(folder))

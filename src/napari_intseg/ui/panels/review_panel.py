@@ -19,6 +19,7 @@ from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import Buttons, Length
+from napari_intseg.ui.qt.translation import tr
 
 _PLANE = Qt.ItemDataRole.UserRole
 # planes that are listed, the least sure first
@@ -54,31 +55,35 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
     ) -> None:
         super().__init__()
         self._controller, self.review = controller, review
-        self.interpolate = QCheckBox("between clicked planes only, by shape")
-        self.interpolate.setToolTip("Interpolate shapes between clicked planes, without the model.")
+        self.interpolate = QCheckBox(tr("between clicked planes only, by shape"))
+        self.interpolate.setToolTip(
+            tr("Interpolate shapes between clicked planes, without the model.")
+        )
         self.reach = Length()
-        self.reach.setSpecialValueText("as far as it goes")
-        self.reach.setToolTip("Propagate at most so far from a clicked plane; 0: no limit.")
+        self.reach.setSpecialValueText(tr("as far as it goes"))
+        self.reach.setToolTip(tr("Propagate at most so far from a clicked plane; 0: no limit."))
         self.next = buttons.make("next_plane")
         self.list = QListWidget()
         self.list.setMaximumHeight(90)
-        self.list.setToolTip("Planes to look at, the least sure first. Choose one to see it.")
-        self.holes, self.largest = QPushButton("Fill holes"), QPushButton("Largest part")
-        self.holes.setToolTip("Fill holes of the object, plane by plane. Undo takes it back.")
-        self.largest.setToolTip("Keep only the largest connected part. Undo takes it back.")
-        self.smooth = QPushButton("Smooth")
+        self.list.setToolTip(tr("Planes to look at, the least sure first. Choose one to see it."))
+        self.holes, self.largest = QPushButton(tr("Fill holes")), QPushButton(tr("Largest part"))
+        self.holes.setToolTip(tr("Fill holes of the object, plane by plane. Undo takes it back."))
+        self.largest.setToolTip(tr("Keep only the largest connected part. Undo takes it back."))
+        self.smooth = QPushButton(tr("Smooth"))
         self.smooth.setToolTip(
-            "Let the outline pass smoothly across planes. Planes with clicks stay as they are."
+            tr("Let the outline pass smoothly across planes. Planes with clicks stay as they are.")
         )
         self.smoothing = Length(least=0.01)
-        self.smoothing.setToolTip("How far; at first as far as two planes are apart.")
+        self.smoothing.setToolTip(tr("How far; at first as far as two planes are apart."))
         self._smoothed: ref[ImageController] | None = None
         self.through = through or TimeTracking(controller)
         self.rest = QWidget()
-        self.follow = QPushButton("Follow through time")
+        self.follow = QPushButton(tr("Follow through time"))
         self.follow.setToolTip(
-            "Carry the object from the time point in view to the others, until it is lost.\n"
-            "Time points with clicks stay as they are. Press again to stop."
+            tr(
+                "Carry the object from the time point in view to the others, until it is lost.\n"
+                "Time points with clicks stay as they are. Press again to stop."
+            )
         )
         self.follow.clicked.connect(self._follow_pressed)
         self._arrange()
@@ -104,7 +109,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         rest.setContentsMargins(0, 0, 0, 0)
         rest.setSpacing(4)
         rest.addWidget(self.interpolate, 0, 0, 1, 2)
-        rest.addWidget(QLabel("Reach"), 1, 0)
+        rest.addWidget(QLabel(tr("Reach")), 1, 0)
         rest.addWidget(self.reach, 1, 1)
         rest.addWidget(self.holes, 2, 0)
         rest.addWidget(self.largest, 2, 1)
@@ -119,7 +124,9 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         for widget in (self.next, self.list, self.rest):
             widget.setVisible(is_volume)
         self.follow.setVisible(has_times)
-        self.follow.setText("Stop following" if self.through.is_running else "Follow through time")
+        self.follow.setText(
+            tr("Stop following") if self.through.is_running else tr("Follow through time")
+        )
         rows = list(self.review.planes[:_MOST]) if is_volume else []
         has_others = image_controller is not None and len(image_controller.session_store.labels) > 1
         self.next.setEnabled(bool(rows) or has_others)
@@ -140,7 +147,12 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         for plane, sure in rows:
             axis = image_controller.image_axes.grid[image_controller.image_axes.spatial[plane.axis]]
             item = QListWidgetItem(
-                f"{axis} = {image_controller.plane_number(plane)}: {100 * sure:.0f} % sure"
+                tr(
+                    "{axis} = {number}: {sure:.0f} % sure",
+                    axis=axis,
+                    number=image_controller.plane_number(plane),
+                    sure=100 * sure,
+                )
             )
             item.setData(_PLANE, plane)
             self.list.addItem(item)

@@ -5,6 +5,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidge
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.buttons import combo, fill, form
+from napari_intseg.ui.qt.translation import tr
 
 _MOST = 2**31 - 1
 
@@ -15,22 +16,22 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, controller: ViewerController) -> None:
         super().__init__()
         self._controller = controller
-        self.layer: QComboBox = combo("A layer with masks, from whichever model or person.")
+        self.layer: QComboBox = combo(tr("A layer with masks, from whichever model or person."))
         self.label = QSpinBox()
         self.label.setRange(1, _MOST)
-        self.label.setToolTip("The object's label in that layer: hover over it to see it.")
-        self.one = QPushButton("Take")
-        self.one.setToolTip("Go on from this object's mask: clicks correct it.")
-        self.all = QPushButton("Take all")
-        self.all.setToolTip("Take every object of the layer, each as one of its own.")
+        self.label.setToolTip(tr("The object's label in that layer: hover over it to see it."))
+        self.one = QPushButton(tr("Take"))
+        self.one.setToolTip(tr("Go on from this object's mask: clicks correct it."))
+        self.all = QPushButton(tr("Take all"))
+        self.all.setToolTip(tr("Take every object of the layer, each as one of its own."))
         side = QWidget()
         row = QHBoxLayout(side)
         row.setContentsMargins(0, 0, 0, 0)
         for part, stretch in ((self.label, 1), (self.one, 0), (self.all, 0)):
             row.addWidget(part, stretch)
         layout = form(self)
-        layout.addRow("Start from", self.layer)
-        layout.addRow("Object", side)
+        layout.addRow(tr("Start from"), self.layer)
+        layout.addRow(tr("Object"), side)
         self.one.clicked.connect(self._take)
         self.all.clicked.connect(self._take_all)
         self.layer.currentIndexChanged.connect(self._layer_chosen)

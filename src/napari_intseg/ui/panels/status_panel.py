@@ -8,13 +8,20 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSize
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message, joined, to_translate
 from napari_intseg.ui.panels.buttons import Buttons, show_notice
+from napari_intseg.ui.qt.translation import tr, translated
 
 _ERROR = "color: #ff6b6b"
-_BEGIN = "Click on an object in the image to begin."
-_ASKING = "Asking the model …"
+_BEGIN = Message("Click on an object in the image to begin.")
+_ASKING = Message("Asking the model …")
 
-_COUNTED = ("planes", "places", "objects")
+_COUNTED = {
+    "planes": (to_translate("{doing}: %v of %m planes"), to_translate("%v of %m planes")),
+    "places": (to_translate("{doing}: %v of %m places"), to_translate("%v of %m places")),
+    "objects": (to_translate("{doing}: %v of %m objects"), to_translate("%v of %m objects")),
+}
+"""What is counted by its number: the words of the bar with what is done, and without."""
 
 _EDGES_PX = 6
 """Left and right of a bar's text, which napari's style draws a border of 1 px round."""
@@ -97,16 +104,16 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         """What runs now, in words; empty while nothing does."""
         controller, loader = self._controller, self._controller.loader
         if loader.is_fetching:
-            return "Fetching weights"
+            return tr("Fetching weights")
         if controller.is_propagating:
-            return "Propagating"
+            return tr("Propagating")
         if controller.searching.is_running:
-            return "Looking for more"
+            return tr("Looking for more")
         if self._through.is_running:
-            return "Following through time"
+            return tr("Following through time")
         if self._comparison.is_keeping:
-            return "Keeping on all planes"
-        return f"Loading {loader.choice.name}" if loader.is_loading else ""
+            return tr("Keeping on all planes")
+        return tr("Loading {name}", name=loader.choice.name) if loader.is_loading else ""
 
     _text = ""
 
@@ -134,17 +141,13 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             else image_controller.displayed_slice
         )
         self._hint = text if text and text == now else ""
-        if (
-            image_controller is None
-            and self._controller.image is not None
-            and text.endswith(" is ready.")
-        ):
-            text = f"{text} {_BEGIN}"
+        if image_controller is None and self._controller.image is not None and _is_ready(text):
+            text = joined([text, _BEGIN])
         self._put(text)
 
     def _failed(self, text: str) -> None:
         self._put(text, is_error=True)
-        show_notice(text)
+        show_notice(translated(text))
 
     def _lost(self, text: str) -> None:
         self._put(text, is_error=True)
@@ -156,13 +159,19 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _answered(self, where: str, seconds: float) -> None:
         if self.doing:
             return  # the line says what runs
-        told = f"{where[:1].upper()}{where[1:]}: answered in {1000 * seconds:.0f} ms."
+        place = translated(where)
+        told = tr(
+            "{where}: answered in {ms:.0f} ms.",
+            where=place[:1].upper() + place[1:],
+            ms=1000 * seconds,
+        )
         self._put(told, is_passing=True)
 
     def _put(self, text: str, *, is_error: bool = False, is_passing: bool = False) -> None:
         self._text, self._is_error, self._is_passing = text, is_error, is_passing
-        self.line.setText(text)
-        self.line.setToolTip(text)
+        told = translated(text)
+        self.line.setText(told)
+        self.line.setToolTip(told)
         self.line.setStyleSheet(_ERROR if is_error else "")
 
     def _progressed(self, done: int, total: int, of: str) -> None:
@@ -197,10 +206,10 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.bar.setVisible(bool(doing))
         self.bar.setRange(0, max(0, total) if is_counting else 0)
         self.bar.setValue(min(done, total) if total else done)
-        self.cancel.setVisible(bool(doing) and not doing.startswith("Loading"))
-        share = f": %v of %m {of}" if of in _COUNTED else ": %p %" if is_counting else " …"
+        is_loading = doing == tr("Loading {name}", name=self._controller.loader.choice.name)
+        self.cancel.setVisible(bool(doing) and not is_loading)
         self.bar.setToolTip(doing)
-        forms = _shorter(doing, share, of)
+        forms = _shorter(doing, of if is_counting else "")
         self.bar.setFormat(next((one for one in forms[:-1] if self._fits(one)), forms[-1]))
 
     def _fits(self, form: str) -> bool:
@@ -210,12 +219,20 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         return bool(wanted <= self.bar.width() - _EDGES_PX)
 
 
-def _shorter(doing: str, share: str, of: str) -> tuple[str, ...]:
+def _shorter(doing: str, of: str) -> tuple[str, ...]:
     """Return what a bar can say, from the longest to what always has to fit."""
-    unnamed = share.removesuffix(f" {of}")
-    return (
-        f"{doing}{share}",
-        f"{doing}{unnamed}",
-        share.removeprefix(": "),
-        unnamed.removeprefix(": "),
-    )
+    if of in _COUNTED:
+        whole, share = _COUNTED[of]
+        return (
+            tr(whole, doing=doing),
+            tr("{doing}: %v of %m", doing=doing),
+            tr(share),
+            tr("%v of %m"),
+        )
+    share = ": %p %" if of else " …"
+    return f"{doing}{share}", share.removeprefix(": ")
+
+
+def _is_ready(text: str) -> bool:
+    """Whether a message says that a model is ready, and nothing else."""
+    return isinstance(text, Message) and text.template == "{name} is ready."

@@ -7,11 +7,13 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QSpinBox, QWidget
 from napari_intseg.core.segmenter import MemorySegmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.panels.buttons import Buttons, combo, fill
+from napari_intseg.ui.qt.translation import tr
 
 _METHODS = (
-    ("from each plane to its neighbour", "neighbour"),
-    ("by the model's memory of all planes", "memory"),
+    (to_translate("from each plane to its neighbour"), "neighbour"),
+    (to_translate("by the model's memory of all planes"), "memory"),
 )
 
 
@@ -22,24 +24,30 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._controller = controller
         self.propagate_all = buttons.make("propagate_all")
-        self.limit = QCheckBox("only planes")
+        self.limit = QCheckBox(tr("only planes"))
         self.limit.setToolTip(
-            "Propagate within these planes only, both included; numbers are the slider's."
+            tr("Propagate within these planes only, both included; numbers are the slider's.")
         )
         self.first, self.last = QSpinBox(), QSpinBox()
         for box in (self.first, self.last):
             box.setMaximum(0)
             box.setVisible(False)
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        self.last.setPrefix("to ")
-        self.in_3d = QCheckBox("answer in 3-D")
+        self.last.setPrefix(tr("to "))
+        self.in_3d = QCheckBox(tr("answer in 3-D"))
         self.in_3d.setToolTip(
-            "Carry each click to the neighbouring planes as soon as it is answered,\n"
-            "the nearest first; the next click overtakes it."
+            tr(
+                "Carry each click to the neighbouring planes as soon as it is answered,\nthe "
+                "nearest first; the next click overtakes it."
+            )
         )
         self.in_3d.setChecked(controller.in_3d.is_on)
-        self.method = combo("How the object is carried from plane to plane.")
-        fill(self.method, _METHODS, controller.settings.method)
+        self.method = combo(tr("How the object is carried from plane to plane."))
+        fill(
+            self.method,
+            [(tr(words), value) for words, value in _METHODS],
+            controller.settings.method,
+        )
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

@@ -1,6 +1,7 @@
 """Keys for all buttons: bound in one viewer, never over a key that means something already."""
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,10 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.settings import get_settings
 from napari.utils.key_bindings import USER_KEYMAP, coerce_keybinding
+
+from napari_intseg.ui.messages import to_translate
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,123 +39,202 @@ class Action:
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("new_object", "N", "New object", "Begin an object; its clicks make one label."),
+    Action(
+        "new_object",
+        "N",
+        to_translate("New object"),
+        to_translate("Begin an object; its clicks make one label."),
+    ),
     Action(
         "accept_object",
         "K",
-        "Accept",
-        "Lock the object against further clicks, and begin the next one.",
+        to_translate("Accept"),
+        to_translate("Lock the object against further clicks, and begin the next one."),
     ),
     Action(
         "find_more",
         "Shift-N",
-        "Find more like these",
-        "Look for more objects like those on this plane; each becomes an object to correct.",
+        to_translate("Find more like these"),
+        to_translate(
+            "Look for more objects like those on this plane; each becomes an object to correct."
+        ),
     ),
     Action(
         "remove_object",
         "Shift-K",
-        "Remove object",
-        "Remove the current object with its clicks and its mask. Undo brings it back.",
+        to_translate("Remove object"),
+        to_translate(
+            "Remove the current object with its clicks and its mask. Undo brings it back."
+        ),
     ),
     Action(
         "merge_objects",
         "Shift-T",
-        "Merge objects",
-        "Make one object of those selected in the table; it keeps the smallest number.",
+        to_translate("Merge objects"),
+        to_translate(
+            "Make one object of those selected in the table; it keeps the smallest number."
+        ),
     ),
     Action(
         "split_object",
         "Shift-X",
-        "Split by two clicks",
-        "Make two objects of one: click in one part, then in the other.",
+        to_translate("Split by two clicks"),
+        to_translate("Make two objects of one: click in one part, then in the other."),
     ),
-    Action("relabel_object", "Shift-R", "New number", "Give the current object another number."),
-    Action("toggle_sign", "W", "Swap signs", "Swap what a left and a right click say."),
-    Action("undo", "U", "Undo", "Take back the last click, propagation or object."),
-    Action("redo", "Shift-U", "Redo", "Bring back what was undone last."),
+    Action(
+        "relabel_object",
+        "Shift-R",
+        to_translate("New number"),
+        to_translate("Give the current object another number."),
+    ),
+    Action(
+        "toggle_sign",
+        "W",
+        to_translate("Swap signs"),
+        to_translate("Swap what a left and a right click say."),
+    ),
+    Action(
+        "undo",
+        "U",
+        to_translate("Undo"),
+        to_translate("Take back the last click, propagation or object."),
+    ),
+    Action(
+        "redo", "Shift-U", to_translate("Redo"), to_translate("Bring back what was undone last.")
+    ),
     Action(
         "undo_object",
         "Shift-Z",
-        "Undo object",
-        "Take back the last action for the current object alone; others stay as they are.",
+        to_translate("Undo object"),
+        to_translate(
+            "Take back the last action for the current object alone; others stay as they are."
+        ),
     ),
     Action(
         "redo_object",
         "Shift-Y",
-        "Redo object",
-        "Bring back what was undone last for the current object alone.",
+        to_translate("Redo object"),
+        to_translate("Bring back what was undone last for the current object alone."),
     ),
     Action(
         "propagate",
         "G",
-        "Propagate",
-        "Carry the object from the planes with clicks to their neighbours, until it ends.",
+        to_translate("Propagate"),
+        to_translate(
+            "Carry the object from the planes with clicks to their neighbours, until it ends."
+        ),
     ),
     Action(
         "propagate_all",
         "Shift-M",
-        "Propagate all",
-        "Carry every object that is not accepted, those found by Find more as well; one undo.",
+        to_translate("Propagate all"),
+        to_translate(
+            "Carry every object that is not accepted, those found by Find more as well; one undo."
+        ),
     ),
     Action(
         "suggest_click",
         "H",
-        "Suggest next click",
-        "Mark where the two models disagree most; with one model, where its answer and that on "
-        "the mirrored image do. The mark is no click.",
+        to_translate("Suggest next click"),
+        to_translate(
+            "Mark where the two models disagree most; with one model, where its answer and "
+            "that on the mirrored image do. The mark is no click."
+        ),
     ),
     Action(
         "suggested_clicks",
         "Shift-H",
-        "Suggested clicks",
-        "Go on with clicks that the model's own doubts suggest, until it is unsure. Undo takes "
-        "them back one at a time.",
+        to_translate("Suggested clicks"),
+        to_translate(
+            "Go on with clicks that the model's own doubts suggest, until it is unsure. "
+            "Undo takes them back one at a time."
+        ),
     ),
-    Action("click_tool", "Shift-C", "Clicks", "Give clicks."),
-    Action("box_tool", "Shift-B", "Box", "Drag a box round the object, from corner to corner."),
+    Action("click_tool", "Shift-C", to_translate("Clicks"), to_translate("Give clicks.")),
+    Action(
+        "box_tool",
+        "Shift-B",
+        to_translate("Box"),
+        to_translate("Drag a box round the object, from corner to corner."),
+    ),
     Action(
         "scribble_tool",
         "Shift-S",
-        "Scribble",
-        "Draw a line on the object; with Shift, or after Swap signs, beside it.",
+        to_translate("Scribble"),
+        to_translate("Draw a line on the object; with Shift, or after Swap signs, beside it."),
     ),
-    Action("next_answer", "J", "Next", "Put the model's next answer in place."),
-    Action("previous_answer", "Shift-J", "Previous", "Put the answer before it in place."),
+    Action(
+        "next_answer",
+        "J",
+        to_translate("Next"),
+        to_translate("Put the model's next answer in place."),
+    ),
+    Action(
+        "previous_answer",
+        "Shift-J",
+        to_translate("Previous"),
+        to_translate("Put the answer before it in place."),
+    ),
     Action(
         "edit_outline",
         "Shift-E",
-        "Edit as polygon",
-        "Correct the object on the plane in view by moving the vertices of its outline.",
+        to_translate("Edit as polygon"),
+        to_translate(
+            "Correct the object on the plane in view by moving the vertices of its outline."
+        ),
     ),
-    Action("outlines", "Shift-O", "Outlines", "Show labels as outlines, or filled again."),
+    Action(
+        "outlines",
+        "Shift-O",
+        to_translate("Outlines"),
+        to_translate("Show labels as outlines, or filled again."),
+    ),
     Action(
         "next_plane",
         "Q",
-        "Next plane to check",
-        "Show the plane that is least sure: of the object, then of the others not accepted.",
+        to_translate("Next plane to check"),
+        to_translate(
+            "Show the plane that is least sure: of the object, then of the others not accepted."
+        ),
     ),
     Action(
         "keyboard_cursor",
         "Shift-I",
-        "Keyboard cursor",
-        "Move a cursor by the arrow keys and click by Enter; once more ends it.",
+        to_translate("Keyboard cursor"),
+        to_translate("Move a cursor by the arrow keys and click by Enter; once more ends it."),
     ),
-    Action("queue_done", "Shift-D", "Done", "Save the labels, and open the next image."),
-    Action("queue_skip", "Shift-Q", "Skip", "Open the next image; this one is passed over."),
+    Action(
+        "queue_done",
+        "Shift-D",
+        to_translate("Done"),
+        to_translate("Save the labels, and open the next image."),
+    ),
+    Action(
+        "queue_skip",
+        "Shift-Q",
+        to_translate("Skip"),
+        to_translate("Open the next image; this one is passed over."),
+    ),
     Action(
         "queue_next",
         "PageDown",
-        "Next image",
-        "Save the labels so far, and open the next image that is open; this one stays open.",
+        to_translate("Next image"),
+        to_translate(
+            "Save the labels so far, and open the next image that is open; this one stays open."
+        ),
     ),
     Action(
         "queue_previous",
         "PageUp",
-        "Previous image",
-        "Save the labels so far, and open the image before.",
+        to_translate("Previous image"),
+        to_translate("Save the labels so far, and open the image before."),
     ),
-    Action("cancel", "Shift-G", "Cancel", "Stop what is under way; what is done is kept."),
+    Action(
+        "cancel",
+        "Shift-G",
+        to_translate("Cancel"),
+        to_translate("Stop what is under way; what is done is kept."),
+    ),
 )
 """Keys that mean nothing to napari's viewer or any of its layers."""
 
@@ -165,22 +249,37 @@ class Keys:
     calls : mapping of str to callable
         What each action does.
 
+    chosen : mapping of str to str, optional
+        Other keys than the usual ones, by action; an empty one for none. What is no key is logged,
+        and the usual one stays.
+
     Attributes
     ----------
+    keys : dict of str to str
+        The key of each action, as napari writes keys; empty where it has none.
     taken : tuple of Action
         Those whose key means something already; they are left alone.
     """
 
-    def __init__(self, viewer: ViewerModel, calls: dict[str, Callable[[], object]]) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        calls: dict[str, Callable[[], object]],
+        chosen: Mapping[str, str] | None = None,
+    ) -> None:
         self._viewer = viewer
         self._bound: dict[Any, Callable[[Any], None]] = {}
+        self.keys = {action.name: _key(action, chosen or {}) for action in ACTIONS}
         used = used_keys(viewer)
         taken = []
         for action in ACTIONS:
-            key = coerce_keybinding(action.key)
+            if not self.keys[action.name]:
+                continue
+            key = coerce_keybinding(self.keys[action.name])
             if str(key) in used:
                 taken.append(action)
                 continue
+            used.add(str(key))
             self._bound[key] = _without_viewer(calls[action.name])
             viewer.bind_key(key, self._bound[key])
         self.taken = tuple(taken)
@@ -191,6 +290,20 @@ class Keys:
             if self._viewer.keymap.get(key) is call:
                 self._viewer.bind_key(key, None)
         self._bound.clear()
+
+
+def _key(action: Action, chosen: Mapping[str, str]) -> str:
+    """Return the key that is chosen for an action, if it is one."""
+    key = chosen.get(action.name, action.key)
+    try:
+        coerce_keybinding(key or action.key)
+    except (ValueError, KeyError, TypeError) as err:
+        _log.warning(
+            "key of %s: expected one as napari writes them, such as Shift-N, got %r (%s); %s is "
+            "used", action.name, key, err, action.key,
+        )  # fmt: skip
+        return action.key
+    return key
 
 
 def used_keys(viewer: ViewerModel) -> set[str]:

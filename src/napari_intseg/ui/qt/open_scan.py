@@ -25,10 +25,16 @@ from qtpy.QtWidgets import (
 from napari_intseg.io.dicom.series_reader import Series, list_series
 from napari_intseg.io.hooks import LayerData, layers_of
 from napari_intseg.io.read import series_raster
+from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.translation import tr, translated
 from napari_intseg.ui.qt.worker_thread import GuiThread, Outcome, ShouldStop, Worker
 
-COLUMNS = ("No.", "Description", "Modality", "Slices", "Size", "Spacing (mm)", "Remarks")
+COLUMNS = (
+    to_translate("No."), to_translate("Description"), to_translate("Modality"),
+    to_translate("Slices"), to_translate("Size"), to_translate("Spacing (mm)"),
+    to_translate("Remarks"),
+)  # fmt: skip
 
 
 class SeriesDialog(QDialog):  # type: ignore[misc, unused-ignore]
@@ -44,10 +50,10 @@ class SeriesDialog(QDialog):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, every: Sequence[Series], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Open scan")
+        self.setWindowTitle(tr("Open scan"))
         self._every = tuple(every)
         self.table = QTableWidget(len(every), len(COLUMNS))
-        self.table.setHorizontalHeaderLabels(COLUMNS)
+        self.table.setHorizontalHeaderLabels([tr(title) for title in COLUMNS])
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
@@ -61,13 +67,13 @@ class SeriesDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.table.resizeColumnsToContents()
         header: Any = self.table.horizontalHeader()
         header.setSectionResizeMode(len(COLUMNS) - 1, QHeaderView.ResizeMode.Stretch)
-        self.resample = QCheckBox("Interpolate tilted or uneven slices onto a regular grid")
+        self.resample = QCheckBox(tr("Interpolate tilted or uneven slices onto a regular grid"))
         self.resample.setEnabled(any(not series.stack.is_regular for series in every))
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
         )
         layout = QVBoxLayout(self)
-        layout.addWidget(QLabel("The folder holds these series. Which one is to be opened?"))
+        layout.addWidget(QLabel(tr("The folder holds these series. Which one is to be opened?")))
         layout.addWidget(self.table)
         layout.addWidget(self.resample)
         layout.addWidget(self.buttons)
@@ -86,9 +92,9 @@ class SeriesDialog(QDialog):  # type: ignore[misc, unused-ignore]
 
 def _words(series: Series) -> tuple[str, ...]:
     spacing = " × ".join(f"{mm:.4g}" for mm in series.spacing)
-    remarks = [*(["localizer"] if series.is_localizer else []), *series.problems]
+    remarks = [*([tr("localizer")] if series.is_localizer else []), *series.problems]
     if series.times > 1:
-        remarks.insert(0, f"{series.times} time points")
+        remarks.insert(0, tr("{n} time points", n=series.times))
     return (
         str(series.number),
         series.description,
@@ -158,7 +164,7 @@ class ScanOpening:
         self._bridge = GuiThread()
         self._worker = Worker(self._bridge.post, name="napari-intseg opening")
         self._bar = QProgressDialog(parent)
-        self._bar.setWindowTitle("Open scan")
+        self._bar.setWindowTitle(tr("Open scan"))
         self._bar.setWindowModality(Qt.WindowModality.NonModal)
         self._bar.setMinimumDuration(_PATIENCE_MS)
         self._bar.setAutoClose(False)
@@ -182,7 +188,7 @@ class ScanOpening:
 
     def start(self) -> None:
         """List the series, have one chosen if there are several, and add it."""
-        self._tell(f"Looking for scans in {self._path.name!r} …")
+        self._tell(tr("Looking for scans in {name!r} …", name=self._path.name))
 
         def work(should_stop: ShouldStop) -> list[Series]:
             return list_series(self._path, self._progress(should_stop))
@@ -217,7 +223,12 @@ class ScanOpening:
         every = outcome.value or []
         if not every:
             self.close()
-            show_error(f"There is no DICOM image in {self._path.name!r}. Choose another folder.")
+            show_error(
+                tr(
+                    "There is no DICOM image in {name!r}. Choose another folder.",
+                    name=self._path.name,
+                )
+            )
         elif len(every) == 1 and every[0].stack.is_regular:
             self._read(every[0], resample=False)
         else:
@@ -236,7 +247,7 @@ class ScanOpening:
             self._read(dialog.chosen, resample=dialog.resample.isChecked())
 
     def _read(self, series: Series, *, resample: bool) -> None:
-        self._tell(f"Reading {series.slices} slices …")
+        self._tell(tr("Reading {slices} slices …", slices=series.slices))
         name = series.description or series.modality or self._path.name
 
         def work(should_stop: ShouldStop) -> list[LayerData]:
@@ -259,7 +270,7 @@ class ScanOpening:
     def _fail(self, error: Exception) -> None:
         self.close()
         if not isinstance(error, _Stopped):
-            show_error(told(error))
+            show_error(translated(told(error)))
 
     def _tell(self, text: str) -> None:
         self._bar.setLabelText(text)
@@ -291,7 +302,7 @@ class ScanOpening:
 def open_scan(viewer: "napari.Viewer") -> None:
     """Ask for a folder of DICOM files, and for a series if there are several; add it as a layer."""
     parent = QApplication.activeWindow()
-    folder = QFileDialog.getExistingDirectory(parent, "Open scan: folder with DICOM files")
+    folder = QFileDialog.getExistingDirectory(parent, tr("Open scan: folder with DICOM files"))
     if folder:
         choose_and_add(viewer, Path(folder), parent)
 

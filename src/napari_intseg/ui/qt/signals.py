@@ -7,6 +7,7 @@ from psygnal import Signal
 
 from napari_intseg.core.segmenter import is_out_of_memory
 from napari_intseg.errors import IntSegError
+from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.worker_thread import Post
 
 
@@ -40,21 +41,26 @@ class Signals:
 
 def sentence(note: str) -> str:
     """Return a note as a sentence."""
+    if isinstance(note, Message):
+        return note  # it is one, and stays translatable
     return f"{note[:1].upper()}{note[1:]}."
 
 
 def told(error: Exception | None) -> str:
     """Return an error as a message that says what to do."""
     if isinstance(error, IntSegError):
-        return str(error)
+        message = error.args[0] if error.args else ""
+        return message if isinstance(message, Message) else str(error)
     if error is not None and is_out_of_memory(error):
-        return (
-            f"Memory ran out: {str(error) or type(error).__name__}. Close other programs, or "
-            "choose a smaller model or image."
+        return Message(
+            "Memory ran out: {error}. Close other programs, or choose a smaller model or image.",
+            error=str(error) or type(error).__name__,
         )
-    return (
-        f"The model failed: {type(error).__name__}: {error}. Choose another model or device; if "
-        "it persists, please report it with this text."
+    return Message(
+        "The model failed: {kind}: {error}. Choose another model or device; if it persists, "
+        "please report it with this text.",
+        kind=type(error).__name__,
+        error=error,
     )
 
 

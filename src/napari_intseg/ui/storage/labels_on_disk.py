@@ -22,6 +22,7 @@ from napari_intseg.io.hooks import KEY
 from napari_intseg.io.source import Source
 from napari_intseg.io.zarr_store import check_array_folder
 from napari_intseg.ui.layers.image_axes import ImageAxes
+from napari_intseg.ui.messages import Message
 
 if TYPE_CHECKING:  # which import this module
     pass
@@ -111,16 +112,23 @@ def keep(image_axes: ImageAxes, dtype: DTypeLike, path: Path) -> LabelsOnDisk:
     is_old = path.exists()
     if is_old and (path in _open or not _fits(path, image_axes.shape, dtype)):
         raise FileError(
-            "labels have no place there: expected a new folder, or one with labels of this image "
-            f"that nobody has open, got {str(path)!r}. Choose another name."
+            Message(
+                "labels have no place there: expected a new folder, or one with labels of this "
+                "image that nobody has open, got {path!r}. Choose another name.",
+                path=str(path),
+            )
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         array = _opened(path) if is_old else _made(path, image_axes, np.dtype(dtype))
     except OSError as err:
         raise FileError(
-            f"labels cannot be kept there: expected a folder that can be written to, got "
-            f"{str(path)!r} ({err}). Choose another folder."
+            Message(
+                "labels cannot be kept there: expected a folder that can be written to, got "
+                "{path!r} ({err}). Choose another folder.",
+                path=str(path),
+                err=err,
+            )
         ) from err
     _open[path] = array
     if not is_old and path.suffix == ".zarr":

@@ -9,6 +9,7 @@ from napari.layers import Labels
 from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 from napari_intseg.ui.storage.labels_on_disk import LabelsOnDisk, copy, ending, keep, place_of
@@ -40,18 +41,18 @@ class LabelsLocation:
         """
         image_controller, signals = self._image_controller(), self._controller.signals
         if image_controller is None or self.is_moving:
-            signals.failed.emit("There are no labels to keep yet. Begin an object first.")
+            signals.failed.emit(Message("There are no labels to keep yet. Begin an object first."))
             return
         labels, source = image_controller.labels, image_controller.labels.data
         try:
             kept = keep(image_controller.image_axes, source.dtype, _new(path))
         except IntSegError as err:
-            signals.failed.emit(str(err))
+            signals.failed.emit(told(err))
             return
         written = _Written(labels)
         image_controller.labels_writer.on_direct = written.note
         self.is_moving = True
-        signals.message.emit(f"Copying the labels to {path.name} …")
+        signals.message.emit(Message("Copying the labels to {name} …", name=path.name))
         signals.changed.emit()
 
         def work(_: ShouldStop) -> None:
@@ -64,7 +65,7 @@ class LabelsLocation:
             if outcome.error is not None:
                 signals.failed.emit(told(outcome.error))
             elif image_controller.is_closed or labels.data is not source:
-                signals.failed.emit("The labels were removed while they were copied.")
+                signals.failed.emit(Message("The labels were removed while they were copied."))
             else:
                 self._swap(image_controller, kept, written)
             signals.changed.emit()
@@ -79,7 +80,9 @@ class LabelsLocation:
             values = getattr(source, "vindex", source)[indices]
             getattr(kept.array, "vindex", kept.array)[indices] = values
         image_controller.labels.data = kept.array
-        self._controller.signals.message.emit(f"The labels are kept in {kept.path}.")
+        self._controller.signals.message.emit(
+            Message("The labels are kept in {path}.", path=kept.path)
+        )
 
     def _image_controller(self) -> ImageController | None:
         image_controller = self._controller.image_controller
@@ -113,7 +116,10 @@ def _new(path: Path) -> Path:
     path = path if path.suffix == ending() else path.with_name(path.name + ending())
     if path.exists():
         raise FileError(
-            f"labels are not written over something: expected a new name, got {str(path)!r}. "
-            "Choose another name."
+            Message(
+                "labels are not written over something: expected a new name, got {path!r}. "
+                "Choose another name.",
+                path=str(path),
+            )
         )
     return path

@@ -31,6 +31,7 @@ from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import ImageAxes
+from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 
@@ -49,10 +50,12 @@ class Offer:
     def text(self) -> str:
         """What a person reads."""
         count = self.written.count
-        when = str(self.written.actions[-1].get("t", ""))[:16].replace("T", " at ")
-        return (
-            f"Work on this image was interrupted: {count} action{'s' * (count != 1)}, the last on "
-            f"{when} UTC."
+        when = str(self.written.actions[-1].get("t", ""))[:16].replace("T", " ")
+        return counted(
+            count,
+            "Work on this image was interrupted: {n} action, on {when} UTC.",
+            "Work on this image was interrupted: {n} actions, the last on {when} UTC.",
+            when=when,
         )
 
 
@@ -108,8 +111,10 @@ class Recovery:
             return
         if self._has_begun(offer.image):
             self._controller.signals.failed.emit(
-                "New work on this image has begun. Undo does not bring the earlier back; remove "
-                "its Labels and Points layers first, then go on with the earlier work."
+                Message(
+                    "New work on this image has begun. Undo does not bring the earlier back; "
+                    "remove its Labels and Points layers first, then go on with the earlier work."
+                )
             )
             return
         if self._controller.image_controller is None:
@@ -118,7 +123,7 @@ class Recovery:
         if image_controller is None:
             return
         self.is_replaying = True
-        self._controller.signals.message.emit("Bringing back what was interrupted …")
+        self._controller.signals.message.emit(Message("Bringing back what was interrupted …"))
         in_use, image_axes, post = (
             self._controller.loader.model,
             image_controller.image_axes,
@@ -150,7 +155,9 @@ class Recovery:
                 offer.path.unlink(missing_ok=True)
             except OSError as err:
                 self._controller.signals.failed.emit(
-                    f"The file {offer.path} could not be removed: {err}."
+                    Message(
+                        "The file {path} could not be removed: {err}.", path=offer.path, err=err
+                    )
                 )
         self._controller.signals.changed.emit()
 
@@ -166,7 +173,9 @@ class Recovery:
         self.trouble = None
         self._attach(image_controller)
         if self.trouble is None:
-            self._controller.signals.message.emit(f"Work is saved in {folder} from now on.")
+            self._controller.signals.message.emit(
+                Message("Work is saved in {folder} from now on.", folder=folder)
+            )
         self._controller.signals.changed.emit()
         return self.trouble is None
 
@@ -287,7 +296,9 @@ class Recovery:
         if outcome.value is None:
             signals.failed.emit(told(outcome.error))
         elif image_controller.is_closed or self._has_begun(offer.image):
-            signals.failed.emit("New work has begun meanwhile; the earlier work stays saved.")
+            signals.failed.emit(
+                Message("New work has begun meanwhile; the earlier work stays saved.")
+            )
         else:
             self._take(offer, image_controller, outcome.value)
         signals.changed.emit()
@@ -306,8 +317,10 @@ class Recovery:
         self._show_model(image_controller)
         image_controller.show_all()
         image_controller.select_object(image_controller.session_store.object)
-        lost = f" {len(replayed.differences)} differences." if replayed.differences else ""
-        self._controller.signals.message.emit(f"Brought back {offer.written.count} actions.{lost}")
+        words = [Message("Brought back {n} actions.", n=offer.written.count)]
+        if replayed.differences:
+            words.append(Message("{n} differences.", n=len(replayed.differences)))
+        self._controller.signals.message.emit(joined(words))
 
     def _show_model(self, image_controller: ImageController) -> None:
         model, loader = image_controller.session_store.model, self._controller.loader
