@@ -2,7 +2,14 @@
 
 from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import CLICKS
-from napari_intseg.models.spec import CLICKS_BOX, CLICKS_BOX_MASK, CLICKS_MASK, ModelSpec, Table
+from napari_intseg.models.spec import (
+    CLICKS_BOX,
+    CLICKS_BOX_MASK,
+    CLICKS_DRAWN_MASK,
+    CLICKS_MASK,
+    ModelSpec,
+    Table,
+)
 
 _ROOM = "napari_intseg.models"
 
@@ -13,7 +20,7 @@ BASIC: Table = {
         BUNDLED_BUILDER,
         "Bundled network (in the box)",
         "bundled",
-        CLICKS_MASK,
+        CLICKS_DRAWN_MASK,
         "bundled",
         paper=BUNDLED_PAPER,
     ),

@@ -19,7 +19,7 @@ from napari_intseg.models.model_table import (
     MODELS,
     THEN,
 )
-from napari_intseg.models.spec import CLICKS_BOX, CLICKS_MASK, ModelSpec, remember, sum_of
+from napari_intseg.models.spec import CLICKS_BOX, CLICKS_DRAWN_MASK, ModelSpec, remember, sum_of
 from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry
 from napari_intseg.models.weights.store import (
     bundled_folder,
@@ -82,7 +82,7 @@ def own_models() -> dict[str, ModelSpec]:
     folders = tuple(f for f in search_folders() if f != bundled_folder())
     return {
         name: ModelSpec(
-            BUNDLED_BUILDER, f"{name} (your own training)", "bundled", CLICKS_MASK, path.name,
+            BUNDLED_BUILDER, f"{name} (your own training)", "bundled", CLICKS_DRAWN_MASK, path.name,
             licence="your own", paper=BUNDLED_PAPER,
         )
         for name, path in find_own(folders).items()

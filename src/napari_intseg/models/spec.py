@@ -14,6 +14,7 @@ from napari_intseg.models.weights.store import find_file, sha256_of
 CLICKS_MASK: frozenset[PromptKind] = frozenset({"click", "mask"})
 CLICKS_BOX: frozenset[PromptKind] = frozenset({"click", "box"})
 CLICKS_BOX_MASK: frozenset[PromptKind] = frozenset({"click", "box", "mask"})
+CLICKS_DRAWN_MASK: frozenset[PromptKind] = frozenset({"click", "box", "scribble", "mask"})
 
 Table = dict[str, "ModelSpec"]
 """Models by name."""
