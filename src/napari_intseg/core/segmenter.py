@@ -107,8 +107,8 @@ class Traits:
         Whether `prepare` is the slow part and serves every later prompt on the slice (SAM's
         embedding). Planes next to the one in view are then prepared ahead.
     cascade : bool
-        Whether each of its answers is given back to it once as the previous one, with no further
-        click, since that makes it better; see `predict.Options`.
+        Whether its first answer is given back to it as the previous one, with no further click,
+        since that makes it better; see `predict.Options`.
     enforced : frozenset of str
         Of "box" and "scribble", those that the engine makes its answers agree with: nothing outside
         a box is object, and all of a scribble has its sign.

@@ -94,9 +94,9 @@ class Options:
     partial : bool, default True
         A negative click off the middle of a mask takes a part of it away; see `steady_point`.
     cascade : bool, default True
-        Give a model that gains by it, see `Traits.cascade`, its own answer back as the previous
-        one and ask again with no further click, as cascade-forward refinement does [1]_; a first
-        one on a fresh crop round it before.
+        Give a model that gains by it, see `Traits.cascade`, its first answer back as the previous
+        one and ask again with no further click, on a fresh crop round it: cascade-forward
+        refinement [1]_. Later answers gain too little for what it costs (docs/results.md).
     obey : bool, default True
         Correct the mask round clicks that the model did not obey; see `obedience`.
     several : bool, default False
@@ -381,22 +381,17 @@ class _SliceQuestion:
         return answer
 
     def _refined(self, answer: SliceAnswer, shape: tuple[int, int]) -> SliceAnswer:
-        """Return the answer with this one as the previous one, for a model that gains by it.
+        """Return the answer that is led by a first one, for a model that gains by it.
 
-        A first one is asked for on a fresh crop round it before, which the second click would need
-        otherwise.
+        It is asked on a fresh crop round the first, which the second click would need otherwise.
         """
-        zoom = self.options.zoom_in
-        if not self.options.cascade:
+        zoom, is_first = self.options.zoom_in, self.guide is None
+        empty = answer.patch.box(self.model.traits.threshold) is None
+        if not self.options.cascade or not is_first or empty:
             return answer
-        if self.guide is None and zoom is not None:
-            answer = self._led_by(answer, look(zoom, shape, self.prompts, answer.patch, None))
-        return self._led_by(answer, Look(answer.seen, answer.kept))
-
-    def _led_by(self, answer: SliceAnswer, choice: Look) -> SliceAnswer:
-        """Return the answer on a view with another one as the previous one, unless that is none."""
-        if answer.patch.box(self.model.traits.threshold) is None:
-            return answer
+        choice = Look(answer.seen, answer.kept)
+        if zoom is not None:
+            choice = look(zoom, shape, self.prompts, answer.patch, None)
         return replace(self, guide=answer.patch, prev=answer)(choice)
 
     def _narrowed(self, answer: SliceAnswer, views: Sequence[View]) -> SliceAnswer:
@@ -455,11 +450,10 @@ class _SliceQuestion:
 
     def _led(self, first: Patch, shape: tuple[int, int]) -> Iterator[Patch]:
         """Ask again, led by the first answer made larger; without a model's ear, it stays so."""
-        once = replace(self, options=replace(self.options, cascade=False))
         for step in ENLARGED:
             led = replace(first, logits=np.clip(first.logits + step, -LOGIT_LIMIT, LOGIT_LIMIT))
             if self.model.traits.uses_prev:
-                yield replace(once, guide=led).looked(shape, None).patch
+                yield replace(self, guide=led).looked(shape, None).patch
             elif step:
                 yield led
                 yield replace(first, logits=np.clip(first.logits - step, -LOGIT_LIMIT, LOGIT_LIMIT))

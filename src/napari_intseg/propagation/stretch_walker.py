@@ -233,7 +233,7 @@ class StretchWalker:
     def __init__(self, request: Walk, stretch: Stretch) -> None:
         self.request, self.stretch = request, stretch
         # clicks that guide a walk are put by it, not by a person
-        self.options = replace(request.options(), obey=False, cascade=False)
+        self.options = replace(request.options(), obey=False)
         self.threshold = request.model.traits.threshold
         self.spacing = request.volume.slice_spacing(stretch.axis)
         self.step_mm = float(request.volume.spacing[stretch.axis])

@@ -146,7 +146,7 @@ def _led(request: ChainRequest, patch: Patch) -> Patch:
         SliceReader(setup.volume, plane, setup.context),
         setup.volume.slice_shape(plane.axis),
         question.prompts,
-        replace(setup.options, several=False, local=False, regional=False, cascade=False),
+        replace(setup.options, several=False, local=False, regional=False),
         prev=replace(request.answer, patch=patch),
         prepared=request.prepared,
         key=(setup, plane),
