@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.prompts import Box, Click, Prompts, Scribble, along_scribbles
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, ZoomIn
-from napari_intseg.inference.obey_clicks import obeyed, steady_point, without_growth
+from napari_intseg.inference.obey_clicks import (
+    obeyed,
+    steady_point,
+    within_box,
+    without_growth,
+)
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
 from napari_intseg.models.registry import load_model
@@ -164,3 +169,50 @@ def test_what_stays_when_a_part_is_clicked_away_is_far_from_outline_and_clicks()
     assert steady_point(Prompts((Click(30, 50), away)), before) is None
     assert steady_point(Prompts((away,)), Patch.empty((60, 80))) is None
     assert steady_point(Prompts(), before) is None
+
+
+def test_clicks_lie_along_scribbles_as_close_as_asked() -> None:
+    bent = Scribble(((5, 5), (5, 25), (25, 25)))
+    beside = Scribble(((30, 2), (30, 4)), positive=False)
+    outside = Scribble(((90, 90), (99, 99)))
+    given = Prompts((Click(1, 1),), Box(0, 0, 9, 9), (bent, beside, outside))
+    clicks = along_scribbles(given, SHAPE, 4.0)
+    assert [(c.row, c.col) for c in clicks if not c.positive] == [(30, 2), (30, 4)]
+    path = [(c.row, c.col) for c in clicks if c.positive]
+    assert path[0] == (5, 5)
+    assert path[-1] == (25, 25)
+    steps = np.abs(np.diff(path, axis=0)).sum(1)
+    assert steps.min() > 0
+    assert steps.max() <= 5
+
+
+def test_nothing_outside_a_box_is_object_but_for_a_hands_margin() -> None:
+    everything = Patch.from_mask(np.ones(SHAPE, bool))
+    box = Box(10, 12, 20, 30)
+    mask = within_box(everything, Prompts(box=box)).mask()
+    rows, cols = np.nonzero(mask)
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (7, 23, 9, 33)
+    assert mask[7:24, 9:34].all()
+    assert within_box(everything, Prompts()) is everything
+    inside = Patch.from_mask(np.pad(np.ones((5, 5), bool), ((12, 23), (15, 30))))
+    assert within_box(inside, Prompts(box=box)) is inside
+    for positive in (Prompts((Click(30, 40),), box), Prompts((), box, (Scribble(((30, 1),)),))):
+        assert within_box(everything, positive) is everything
+    negative = Prompts((Click(30, 40, positive=False),), box)
+    assert not within_box(everything, negative).mask()[0, 0]
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+def test_boxes_and_scribbles_are_obeyed_by_a_model_whose_traits_say_so(enforced: bool) -> None:
+    model = Anything(3, None)
+    kinds = frozenset({"click", "box", "scribble"})
+    model.traits = Traits("drawn", kinds, enforced=kinds if enforced else frozenset())
+    image, line = np.zeros(SHAPE, np.uint8), Scribble(((12, 14), (12, 28)))
+    off = Scribble(((18, 14), (18, 28)), positive=False)
+    given = Prompts((Click(12, 20, positive=False),), Box(10, 12, 20, 30), (line, off))
+    answer = predict_slice(model, lambda rows, cols: image[rows, cols], SHAPE, given, Options())
+    mask = answer.patch.mask()
+    assert not mask[12, 20]  # a click counts as made later
+    held = mask[12, [14, 28]].all() and not mask[18, [14, 28]].any()
+    kept = not mask[:6].any() and not mask[:, 36:].any()
+    assert (held and kept) == enforced

@@ -424,3 +424,44 @@ def test_a_negative_click_off_the_middle_of_a_mask_does_not_empty_it() -> None:
     assert not empty.patch.mask().any()
     middle = ask(model, image, Click(50, 60, positive=False), initial=start)
     assert not middle.patch.mask().any()
+
+
+class Surer(Recorder):
+    """Answers a blob round the clicks, or the previous answer one logit surer."""
+
+    def predict(self, query: Query) -> Answer:
+        if query.prev_logits is None:
+            return super().predict(query)
+        self.queries.append(query)
+        return Answer((query.prev_logits + 1).astype(np.float32), state=len(self.queries))
+
+
+def test_a_model_that_gains_by_it_is_asked_again_with_its_first_answer() -> None:
+    image = np.full((200, 200), 90, np.uint8)
+    model = Surer(cascade=True, zoom_in=ZoomIn(target_size=None, min_crop_size=40))
+    options = Options(Intensity(), obey=False, look_again=False)
+    first = ask(model, image, Click(100, 100), options=options)
+    once, again = model.queries[0], model.queries[-1]
+    assert once.prev_logits is None
+    assert again.prev_logits is not None
+    assert again.prev_logits.max() == 8
+    assert first.patch.logits.max() == 9
+    assert again.prepared.shape[0] < once.prepared.shape[0] == 200  # a crop round the answer
+    assert {len(query.prompts.clicks) for query in model.queries} == {1}
+    asked = len(model.queries)
+    second = ask(model, image, Click(100, 100), Click(101, 101), prev=first, options=options)
+    assert len(model.queries) == asked + 1
+    assert second.seen == first.seen  # the same crop, which is there already
+
+
+@pytest.mark.parametrize("option", ["cascade", "published", "trait"])
+def test_an_answer_is_not_refined(option: str) -> None:
+    model, gains = Surer(cascade=option != "trait"), Surer(cascade=True)
+    options = Options.published() if option == "published" else Options(cascade=option != "cascade")
+    ask(model, GREY, Click(3, 3), options=replace(options, obey=False))
+    assert len(model.queries) == 1
+    ask(gains, GREY, Click(3, 3), options=Options(obey=False))
+    assert len(gains.queries) == 2  # of a slice that is seen whole, one view
+    nothing = Fixed(Answer(np.full(GREY.shape, -8, np.float32)), cascade=True)
+    ask(nothing, GREY, Click(3, 3), options=Options(obey=False))
+    assert len(nothing.queries) == 1

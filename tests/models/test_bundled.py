@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.segmenter import Query, Traits
 from napari_intseg.errors import WeightsError
 from napari_intseg.models import device as device_module
@@ -220,3 +220,46 @@ def test_only_the_network_that_was_measured_in_it_takes_bfloat16_by_itself(monke
         for name, net in nets.items()
     }
     assert kinds == {"measured": torch.bfloat16, "other": torch.float32}
+
+
+def asked(model, monkeypatch, *queries):
+    """Return what the network was asked: clicks and previous probabilities."""
+    seen = []
+    answer = model.net.answer
+    monkeypatch.setattr(
+        model.net, "answer", lambda *given: (seen.append(given[1:]), answer(*given))[1]
+    )
+    model.predict_batch(queries)
+    clicks, prev = seen[0]
+    return clicks.numpy(), prev.numpy()[:, 0]
+
+
+def test_a_scribble_is_a_row_of_clicks_before_the_others(model, monkeypatch):
+    prepared = model.prepare(np.zeros((96, 64, 3), np.float32))
+    lines = (Scribble(((10, 10), (10, 50))), Scribble(((80, 5), (80, 21)), positive=False))
+    clicks, prev = asked(model, monkeypatch, Query(prepared, Prompts((Click(3, 4),), None, lines)))
+    assert [tuple(one) for one in clicks[0]] == [
+        *((10, col, 1) for col in range(10, 51, 8)), (80, 5, -1), (80, 13, -1), (80, 21, -1),
+        (3, 4, 1),
+    ]  # fmt: skip
+    assert not prev.any()
+
+
+def test_a_box_is_a_guess_of_what_is_in_it_with_clicks_beside_it(model, monkeypatch):
+    prepared = model.prepare(np.zeros((96, 64, 3), np.float32))
+    box = Box(30, 2, 60, 42)
+    queries = [Query(prepared, Prompts(box=box)), Query(prepared, Prompts((Click(3, 4),)))]
+    clicks, prev = asked(model, monkeypatch, *queries)
+    rows, cols = np.nonzero(prev[0] > 0.5)
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (30, 60, 2, 42)
+    assert not prev[0, 30, 2]  # an ellipse leaves out the corners
+    assert not prev[1].any()
+    beside = clicks[0][clicks[0, :, 2] != 0]
+    assert len(beside)
+    assert (beside[:, 2] == -1).all()
+    assert (beside[:, :2] >= 0).all()
+    within = (np.abs(beside[:, 0] - 45) <= 15) & (np.abs(beside[:, 1] - 22) <= 20)
+    assert not within.any()
+    held = np.full((96, 64), -3, np.float32)
+    _, after = asked(model, monkeypatch, Query(prepared, Prompts(box=box), held))
+    assert after.max() < 0.1  # an answer says more

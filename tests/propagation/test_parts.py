@@ -72,6 +72,9 @@ def test_other_models_get_a_box_or_clicks_around():
         9, 21, 19, 31,
     )  # fmt: skip
     assert len(prompts.clicks) == 1
+    kinds = frozenset({"click", "box", "mask"})
+    prompts, initial = guidance(mask, Traits("a", kinds, enforced=frozenset({"box"})))
+    assert prompts.box is None  # it would keep the object from growing
     prompts, initial = guidance(mask, Traits("b"))
     assert initial is None
     assert prompts.box is None

@@ -119,6 +119,28 @@ def seed_points(prompts: Prompts, shape: tuple[int, int] | None = None) -> list[
     return [(p, sign) for p, sign in points if -0.5 <= p[0] < rows and -0.5 <= p[1] < cols]
 
 
+def along_scribbles(prompts: Prompts, shape: tuple[int, int], step_px: float) -> tuple[Click, ...]:
+    """Return clicks along all scribbles, in drawing order, both ends of each included.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        Their clicks and box are left out.
+    shape : (int, int)
+        ``(H, W)`` of the image; what lies beyond it is left out.
+    step_px : float
+        Between two clicks along a scribble, in pixels of the image.
+    """
+    clicks: list[Click] = []
+    for scribble in prompts.scribbles:
+        points = seed_points(Prompts(scribbles=(scribble,)), shape)
+        if points:
+            count = 1 + round((len(points) - 1) / max(1.0, step_px))
+            chosen = np.rint(np.linspace(0, len(points) - 1, max(count, min(2, len(points)))))
+            clicks += [Click(*points[int(i)][0], scribble.positive) for i in chosen]
+    return tuple(clicks)
+
+
 def discs(points: Iterable[Point], shape: tuple[int, int], radius: float) -> NDArray[np.bool_]:
     """Return the pixels no further from a position than a radius, bool (H, W)."""
     out = np.zeros(shape, bool)

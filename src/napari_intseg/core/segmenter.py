@@ -101,6 +101,12 @@ class Traits:
     embeds : bool
         Whether `prepare` is the slow part and serves every later prompt on the slice (SAM's
         embedding). Planes next to the one in view are then prepared ahead.
+    cascade : bool
+        Whether its first answer is given back to it as the previous one, with no further click,
+        since that makes it better; see `predict.Options`.
+    enforced : frozenset of str
+        Of "box" and "scribble", those that the engine makes its answers agree with: nothing outside
+        a box is object, and all of a scribble has its sign.
     """
 
     name: str
@@ -113,6 +119,8 @@ class Traits:
     uses_prev: bool = False
     needs: frozenset[PromptKind] = frozenset()
     embeds: bool = False
+    cascade: bool = False
+    enforced: frozenset[PromptKind] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)

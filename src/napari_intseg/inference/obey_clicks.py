@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.prompts import Click, Prompts, seed_points
 from napari_intseg.core.segmenter import FloatArray, logit, logit_of
 from napari_intseg.inference.patch import Patch
 
@@ -16,6 +16,7 @@ _LEAST_PX = 3.0
 _DOT_PX = 1.5  # what a click changes where the model's answer is flat
 _SURE = 4.0  # a probability of 98 %, so that the model is guided by it next time
 _MIDDLE = 0.75  # a click so deep, of the deepest point of a mask, is on its middle
+_BOX_SHARE = 0.05  # of a box's side: as far as a hand misses the object's edge
 _TOUCHING = np.ones((3, 3), bool)
 
 
@@ -82,6 +83,43 @@ def without_growth(patch: Patch, before: Patch, click: Click, threshold: float =
     if not grown.any():
         return patch
     return Patch(patch.row0, patch.col0, np.where(grown, old, patch.logits), patch.shape)
+
+
+def within_box(patch: Patch, prompts: Prompts, threshold: float = 0.5) -> Patch:
+    """Return an answer without what lies outside the box round the object.
+
+    The box gives way to a positive click or scribble outside it: then the answer is returned as it
+    is, as it is without a box.
+
+    Parameters
+    ----------
+    patch : Patch
+        A model's answer.
+    prompts : Prompts
+        In pixels of the slice. A margin round the box of `_BOX_SHARE` of its sides, at least
+        `_LEAST_PX`, is left, since boxes are drawn by hand.
+    threshold : float, default 0.5
+        Probability above which a pixel belongs to the object.
+    """
+    box = prompts.box
+    if box is None or not patch.logits.size:
+        return patch
+    spans = []
+    for first, last in ((box.row0, box.row1), (box.col0, box.col1)):
+        margin = max(_LEAST_PX, _BOX_SHARE * (last - first))
+        spans.append((first - margin, last + margin))
+    for (row, col), positive in seed_points(prompts):
+        inside = spans[0][0] <= row <= spans[0][1] and spans[1][0] <= col <= spans[1][1]
+        if positive and not inside:
+            return patch
+    rows, cols = (np.arange(span.start, span.stop) for span in patch.slices)
+    outside = (rows < spans[0][0]) | (rows > spans[0][1])
+    outside = outside[:, None] | ((cols < spans[1][0]) | (cols > spans[1][1]))
+    wrong = outside & patch.inside(threshold)
+    if not wrong.any():
+        return patch
+    off = np.float32(logit_of(threshold) - _SURE)
+    return Patch(patch.row0, patch.col0, np.where(wrong, off, patch.logits), patch.shape)
 
 
 def steady_point(prompts: Prompts, before: Patch, threshold: float = 0.5) -> Click | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.prompts import Prompts, along_scribbles
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
     NOTHING,
@@ -33,6 +33,7 @@ from napari_intseg.inference.obey_clicks import (
     REACH_PX,
     obeyed,
     steady_point,
+    within_box,
     without_growth,
     without_part,
 )
@@ -92,6 +93,10 @@ class Options:
         Ask a first question on narrower views too, and take a steadier answer; see `is_steadier`.
     partial : bool, default True
         A negative click off the middle of a mask takes a part of it away; see `steady_point`.
+    cascade : bool, default True
+        Give a model that gains by it, see `Traits.cascade`, its first answer back as the previous
+        one and ask again with no further click, on a fresh crop round it: cascade-forward
+        refinement [1]_. Later answers gain too little for what it costs (docs/results.md).
     obey : bool, default True
         Correct the mask round clicks that the model did not obey; see `obedience`.
     several : bool, default False
@@ -102,6 +107,11 @@ class Options:
         `click_region`.
     level_set : LevelSet or None, default None
         Let the outline evolve on the logits; see `level_set.evolve`.
+
+    References
+    ----------
+    .. [1] Sun, S. et al. "CFR-ICL: Cascade-forward refinement with iterative click loss for
+       interactive image segmentation", arXiv:2303.05620.
     """
 
     intensity: Intensity = field(default_factory=Intensity)
@@ -119,11 +129,13 @@ class Options:
     several: bool = False
     regional: bool = False
     level_set: LevelSet | None = None
+    cascade: bool = True
 
     @classmethod
     def published(cls, *args: Any, **kwargs: Any) -> "Options":
         """Return options without what was added to the published predictors."""
-        off = dict.fromkeys(("denoise", "look_again", "obey", "narrower", "partial"), False)
+        new = ("denoise", "look_again", "obey", "narrower", "partial", "cascade")
+        off = dict.fromkeys(new, False)
         return cls(*args, **{**off, **kwargs})
 
     def resolved(self, traits: Traits) -> "Resolved":
@@ -144,6 +156,7 @@ class Options:
             self.several,
             self.regional,
             self.level_set,
+            self.cascade and traits.cascade,
         )
 
 
@@ -166,6 +179,7 @@ class Resolved:
     several: bool = False
     regional: bool = False
     level_set: LevelSet | None = None
+    cascade: bool = False
 
     @property
     def mirrored(self) -> tuple[bool, ...]:
@@ -351,7 +365,7 @@ class _SliceQuestion:
         """Return the answer on the view that zoom-in chooses, which may be a second one."""
         zoom, guide = self.options.zoom_in, self.guide
         if zoom is None:
-            return self(Look(overview(shape, self.prompts, guide), None))
+            return self._refined(self(Look(overview(shape, self.prompts, guide), None)), shape)
         if not self.options.narrower:
             zoom = replace(zoom, narrower=())
         choice = look(zoom, shape, self.prompts, guide, kept)
@@ -359,11 +373,26 @@ class _SliceQuestion:
         answer = self._narrowed(answer, first_views(zoom, shape, self.prompts, guide))
         if should_look_again(zoom, answer.patch, choice.kept):
             answer = self(look(zoom, shape, self.prompts, answer.patch, None))
+        answer = self._refined(answer, shape)
         if self.options.look_again and self._is_cut_off(answer):
             fresh = look(zoom, shape, self.prompts, answer.patch, None)
             if fresh.kept is not None and fresh.kept.box != answer.seen.box:
                 answer = self(fresh)
         return answer
+
+    def _refined(self, answer: SliceAnswer, shape: tuple[int, int]) -> SliceAnswer:
+        """Return the answer that is led by a first one, for a model that gains by it.
+
+        It is asked on a fresh crop round the first, which the second click would need otherwise.
+        """
+        zoom, is_first = self.options.zoom_in, self.guide is None
+        empty = answer.patch.box(self.model.traits.threshold) is None
+        if not self.options.cascade or not is_first or empty:
+            return answer
+        choice = Look(answer.seen, answer.kept)
+        if zoom is not None:
+            choice = look(zoom, shape, self.prompts, answer.patch, None)
+        return replace(self, guide=answer.patch, prev=answer)(choice)
 
     def _narrowed(self, answer: SliceAnswer, views: Sequence[View]) -> SliceAnswer:
         """Return the answer on the first of some narrower views that is steadier, if one is."""
@@ -435,7 +464,7 @@ class _SliceQuestion:
     def finished(self, answer: SliceAnswer) -> SliceAnswer:
         """Return an answer drawn in tiles, on edges and in one place, and with clicks obeyed."""
         patch = self._drawn(answer)
-        if not self.options.obey or not self.prompts.clicks:
+        if not self.options.obey:
             obeyed_patch, others = patch, answer.alternatives
         else:
             obeyed_patch = self._obeyed(patch, answer)
@@ -450,11 +479,15 @@ class _SliceQuestion:
     def _obeyed(self, patch: Patch, answer: SliceAnswer) -> Patch:
         """Return a mask with what was clicked on as it was said to be."""
         threshold, clicks = self.model.traits.threshold, self.prompts.clicks
-        if self.guide is not None:
+        if self.guide is not None and clicks:
             patch = without_growth(patch, self.guide, clicks[-1], threshold)
-        seen = answer.seen
-        reach_px = REACH_PX * float(np.divide(seen.box_shape, seen.out_shape).max())
-        return obeyed(patch, clicks, threshold, reach_px=reach_px)
+        seen, enforced = answer.seen, self.model.traits.enforced
+        pixel = float(np.divide(seen.box_shape, seen.out_shape).max())
+        if "box" in enforced:
+            patch = within_box(patch, self.prompts, threshold)
+        if "scribble" in enforced:
+            clicks = (*along_scribbles(self.prompts, patch.shape, REACH_PX / 2 * pixel), *clicks)
+        return obeyed(patch, clicks, threshold, reach_px=REACH_PX * pixel)
 
     def _drawn(self, answer: SliceAnswer) -> Patch:
         patch, options, threshold = answer.patch, self.options, self.model.traits.threshold

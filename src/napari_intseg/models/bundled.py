@@ -12,8 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits, ZoomIn
+from napari_intseg.core.prompts import Box, Click, Prompts, along_scribbles
+from napari_intseg.core.segmenter import (
+    Answer,
+    BoolArray,
+    FloatArray,
+    Prepared,
+    Query,
+    Traits,
+    ZoomIn,
+)
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.device import (
     Precision,
@@ -23,12 +31,13 @@ from napari_intseg.models.device import (
     memory_guard,
     upload,
 )
+from napari_intseg.models.model_table import CLICKS_DRAWN_MASK
 from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.click_net import WholeNet
 from napari_intseg.models.nets.click_pyramid import STRIDE, ClickPyramid
 from napari_intseg.models.networks import NETWORKS, Network, network_of
 from napari_intseg.models.weights.locate import load_checkpoint, load_strict
-from napari_intseg.models.weights.store import read_metadata
+from napari_intseg.models.weights.store import ARCHITECTURE, read_metadata
 
 TARGET_PX = 384
 """Longer side of a view; the best of those measured (docs/results.md)."""
@@ -39,6 +48,15 @@ organ of a body slice is too small for the network on the whole of it (docs/resu
 
 NARROW = 0.35
 """Views whose values cover less than this are spread."""
+
+SCRIBBLE_STEP_PX = 8.0
+"""Between the clicks of a scribble, in pixels of the view."""
+
+BESIDE, BESIDE_PX = 4, 6.0
+"""So many negative clicks beside each side of a box, so many pixels of the view away."""
+
+_GUESS = 2.0
+"""Logits in the ellipse in a box, as the first previous answer."""
 
 _CENTRE = Prompts((Click(100, 100),))
 
@@ -127,6 +145,7 @@ def _built(network: Network, metadata: Mapping[str, str], path: Path) -> Any:
 def read_traits(name: str, metadata: Any) -> Traits:
     """Return how a network wants to be used, as far as its file says."""
     told = json.loads(metadata.get("traits", "{}"))
+    is_measured = metadata.get("architecture", ARCHITECTURE) == ARCHITECTURE
     zoom_in = ZoomIn(
         skip_clicks=-1,
         target_size=int(told.get("target_size", TARGET_PX)),
@@ -138,13 +157,15 @@ def read_traits(name: str, metadata: Any) -> Traits:
     )
     return Traits(
         name,
-        frozenset({"click", "mask"}),
+        CLICKS_DRAWN_MASK,
         resample="probability",
         threshold=float(told.get("threshold", 0.5)),
         zoom_in=zoom_in,
         longer_side_px=int(told.get("longer_side_px", 640)),
         flip=bool(told.get("flip", False)),
         uses_prev=True,
+        cascade=bool(told.get("cascade", is_measured)),
+        enforced=frozenset({"box", "scribble"}),
     )
 
 
@@ -228,7 +249,7 @@ class Bundled(NetModel):
             for query in queries:
                 query.prepared.payload.move(self.hosted.device)
             kept = _stack([query.prepared.payload.tensors for query in queries])
-            clicks = upload(pack_clicks([q.prompts.clicks for q in queries]), self.hosted.device)
+            clicks = upload(pack_clicks([as_clicks(q) for q in queries]), self.hosted.device)
             prev = F.pad(self._before(queries), (0, -w % STRIDE, 0, -h % STRIDE))
             logits = self.hosted.net.answer(kept, clicks, prev)
             found = download(logits[:, 0, :h, :w], exact=self.hosted.dtype == torch.float32)
@@ -236,7 +257,7 @@ class Bundled(NetModel):
 
     def _before(self, queries: Sequence[Query]) -> Tensor:
         """Return the previous probabilities, (B, 1, H, W)."""
-        if all(query.prev_logits is None for query in queries):
+        if all(q.prev_logits is None and q.prompts.box is None for q in queries):
             shape = (len(queries), 1, *queries[0].prepared.shape)
             return torch.zeros(shape, device=self.hosted.device)
         logits = np.stack([_prev(query) for query in queries])
@@ -289,6 +310,39 @@ def pack_clicks(clicks: Sequence[Sequence[Click]]) -> FloatArray:
     return table
 
 
+def as_clicks(query: Query) -> tuple[Click, ...]:
+    """Return what a query is asked by, as clicks in pixels of its view, in order of time.
+
+    The network was taught clicks alone: a scribble is a row of them, and a box says what lies
+    beside it.
+    """
+    prompts = query.prompts
+    lines = along_scribbles(prompts, query.prepared.shape, SCRIBBLE_STEP_PX)
+    return (*_beside(prompts.box, query.prepared.shape), *lines, *prompts.clicks)
+
+
+def filled(box: Box, shape: tuple[int, int]) -> BoolArray:
+    """Return the ellipse in a box, bool (H, W): a first guess of an object that fills the box."""
+    rows, cols = (np.arange(size, dtype=np.float32) for size in shape)
+    row, col = (box.row0 + box.row1) / 2, (box.col0 + box.col1) / 2
+    half = max(0.5, (box.row1 - box.row0) / 2), max(0.5, (box.col1 - box.col0) / 2)
+    away = ((rows - row) / half[0])[:, None] ** 2 + ((cols - col) / half[1])[None, :] ** 2
+    return np.asarray(away <= 1)
+
+
+def _beside(box: Box | None, shape: tuple[int, int]) -> list[Click]:
+    """Return negative clicks beside the sides of a box, as far as they lie in the view."""
+    if box is None:
+        return []
+    clicks = []
+    for share in np.linspace(0, 1, BESIDE):
+        row = box.row0 + share * (box.row1 - box.row0)
+        col = box.col0 + share * (box.col1 - box.col0)
+        clicks += [(box.row0 - BESIDE_PX, col), (box.row1 + BESIDE_PX, col)]
+        clicks += [(row, box.col0 - BESIDE_PX), (row, box.col1 + BESIDE_PX)]
+    return [Click(r, c, False) for r, c in clicks if 0 <= r < shape[0] and 0 <= c < shape[1]]
+
+
 def _stack(payloads: list[list[Tensor]]) -> list[Tensor]:
     if len(payloads) == 1:
         return payloads[0]
@@ -296,6 +350,9 @@ def _stack(payloads: list[list[Tensor]]) -> list[Tensor]:
 
 
 def _prev(query: Query) -> FloatArray:
-    if query.prev_logits is None:
-        return np.full((1, *query.prepared.shape), -np.inf, np.float32)
-    return np.asarray(query.prev_logits, np.float32)[None]
+    if query.prev_logits is not None:
+        return np.asarray(query.prev_logits, np.float32)[None]
+    guess = np.full((1, *query.prepared.shape), -np.inf, np.float32)
+    if query.prompts.box is not None:
+        guess[0, filled(query.prompts.box, query.prepared.shape)] = _GUESS
+    return guess

@@ -17,6 +17,7 @@ from napari_intseg.models.weights.store import find_file, sha256_of
 CLICKS_MASK: frozenset[PromptKind] = frozenset({"click", "mask"})
 CLICKS_BOX: frozenset[PromptKind] = frozenset({"click", "box"})
 CLICKS_BOX_MASK: frozenset[PromptKind] = frozenset({"click", "box", "mask"})
+CLICKS_DRAWN_MASK: frozenset[PromptKind] = frozenset({"click", "box", "scribble", "mask"})
 
 Table = dict[str, "ModelSpec"]
 """Models by name."""
@@ -187,7 +188,7 @@ BASIC: Table = {
         BUNDLED_BUILDER,
         "Bundled network (in the box)",
         "bundled",
-        CLICKS_MASK,
+        CLICKS_DRAWN_MASK,
         "bundled",
         paper=BUNDLED_PAPER,
     ),

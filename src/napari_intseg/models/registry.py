@@ -16,7 +16,7 @@ from napari_intseg.models.model_table import (
     BUNDLED_BUILDER,
     BUNDLED_PAPER,
     CLICKS_BOX,
-    CLICKS_MASK,
+    CLICKS_DRAWN_MASK,
     DEFAULT_PAIR,
     MODELS,
     THEN,
@@ -86,7 +86,7 @@ def own_models() -> dict[str, ModelSpec]:
     folders = tuple(f for f in search_folders() if f != bundled_folder())
     return {
         name: ModelSpec(
-            BUNDLED_BUILDER, f"{name} (your own training)", "bundled", CLICKS_MASK, path.name,
+            BUNDLED_BUILDER, f"{name} (your own training)", "bundled", CLICKS_DRAWN_MASK, path.name,
             licence="your own", paper=BUNDLED_PAPER,
         )
         for name, path in find_own(folders).items()

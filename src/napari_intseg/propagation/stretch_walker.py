@@ -42,8 +42,9 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
 
     Models that take a mask get it, and a click at its deepest point, the pixel farthest from the
     outline, as people and the robot user of the benchmarks click [1]_. The others get a click in
-    each large part. Models that take boxes get the mask's box; those that take neither box nor
-    mask get negative clicks around it. Models that need extreme points get those of the mask.
+    each large part. Models that take boxes get the mask's box, unless it would bind them while the
+    object grows; those that take neither box nor mask get negative clicks around it. Models that
+    need extreme points get those of the mask.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
         parts = _parts(inside, 1 if takes_mask else _MAX_PARTS)
         clicks = [_shifted(deepest(part), row0, col0) for part in parts]
     box = None
-    if "box" in traits.prompts:
+    if "box" in traits.prompts - traits.enforced:
         box = Box(row0, col0, row1 - 1, col1 - 1)
     elif not takes_mask and "click" in traits.prompts:
         clicks += _around(mask)

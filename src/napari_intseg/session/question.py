@@ -69,7 +69,7 @@ class Setup:
         What each channel is shown in; see `resolve_intensity`.
     context : int
         Planes before and behind that the model sees as channels; see `SliceReader`.
-    denoise, look_again, obey, narrower, partial, several, local, regional : bool
+    denoise, look_again, obey, narrower, partial, several, local, regional, cascade : bool
         See `Options`.
     level_set : LevelSet or None
         See `Options`.
@@ -107,6 +107,7 @@ class Setup:
     level_set: LevelSet | None = None
     keep_answers: bool = True
     compete: bool = True
+    cascade: bool = True
     _intensity: LazyValue[Intensity] = field(default_factory=LazyValue)
 
     def __post_init__(self) -> None:
@@ -125,7 +126,7 @@ class Setup:
             intensity, self.zoom_in, self.flip, self.longer_side_px, graph_cut=self.graph_cut,
             tiles=self.tiles, denoise=self.denoise, look_again=self.look_again, obey=self.obey,
             narrower=self.narrower, partial=self.partial, several=self.several, local=self.local,
-            regional=self.regional, level_set=self.level_set,
+            regional=self.regional, level_set=self.level_set, cascade=self.cascade,
         )  # fmt: skip
 
     def changed(self, **changes: Any) -> "Setup":

@@ -71,7 +71,7 @@ class Session:
         See `resolve_intensity`.
     zoom_in, flip, graph_cut
         See `Options`; "model" is what the model was published with.
-    denoise, look_again, obey, narrower, partial, several, local, regional, level_set
+    denoise, look_again, obey, narrower, partial, cascade, several, local, regional, level_set
         See `Options`.
     follow_neighbours, keep_answers, compete
         See `Setup`.
@@ -109,6 +109,7 @@ class Session:
         follow_neighbours: bool = True,
         narrower: bool = True,
         partial: bool = True,
+        cascade: bool = True,
         several: bool = False,
         local: bool = False,
         regional: bool = False,
@@ -123,6 +124,7 @@ class Session:
             denoise=denoise, look_again=look_again, obey=obey, narrower=narrower,
             partial=partial, follow_neighbours=follow_neighbours, several=several, local=local,
             regional=regional, level_set=level_set, keep_answers=keep_answers, compete=compete,
+            cascade=cascade,
         )  # fmt: skip
         self.document = Document(setup)
         self.set_axis(axis)

@@ -178,7 +178,7 @@ def test_what_was_done_before_views_were_denoised_is_done_as_then(bright):
     replayed = replay(read_journal(FIRST), lambda _: Volume(DATA), lambda _: bright(kinds=KINDS))
     setup = replayed.sessions[0].setup
     assert (setup.denoise, setup.look_again, setup.obey) == (False, False, False)
-    assert (setup.narrower, setup.partial) == (False, False)
+    assert (setup.narrower, setup.partial, setup.cascade) == (False, False, False)
     deep = replay(
         read_journal(FIRST), lambda _: Volume(DATA.astype(np.int16)), lambda _: bright(kinds=KINDS)
     )
@@ -194,7 +194,7 @@ def test_whether_views_are_denoised_is_written_down(bright):
     assert replayed.differences == ()
     setup = replayed.sessions[0].setup
     assert (setup.denoise, setup.look_again, setup.obey) == (False, True, True)
-    assert (setup.narrower, setup.partial) == (True, True)
+    assert (setup.narrower, setup.partial, setup.cascade) == (True, True, True)
 
 
 def test_what_was_done_before_first_clicks_had_narrower_views_is_done_as_then(bright):
@@ -205,8 +205,18 @@ def test_what_was_done_before_first_clicks_had_narrower_views_is_done_as_then(br
     written = parse_journal([json.dumps(line) for line in lines])
     replayed = replay(written, lambda _: Volume(DATA), lambda _: bright(kinds=KINDS))
     setup = replayed.sessions[0].setup
-    assert (setup.denoise, setup.obey) == (True, True)
+    assert (setup.denoise, setup.obey, setup.cascade) == (True, True, True)
     assert (setup.narrower, setup.partial) == (False, False)
+
+
+def test_what_was_done_before_answers_were_refined_is_done_as_then(bright):
+    session = Session(bright(kinds=KINDS), Volume(DATA))
+    session.click((2, 10, 10))
+    lines = [json.loads(text) for text in texts(session)]
+    assert lines[1]["setup"].pop("cascade") is True
+    written = parse_journal([json.dumps(line) for line in lines])
+    replayed = replay(written, lambda _: Volume(DATA), lambda _: bright(kinds=KINDS))
+    assert replayed.sessions[0].setup.cascade is False
 
 
 @pytest.mark.parametrize(

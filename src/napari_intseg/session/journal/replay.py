@@ -177,7 +177,7 @@ class _Player:
             new = ("denoise", "look_again", "obey", "follow_neighbours")
             setup |= dict.fromkeys(new, False)
             setup["window"] = _window_then(setup.get("window"), self.volume_of(time))
-        later = ("narrower", "partial", "keep_answers", "compete")
+        later = ("narrower", "partial", "keep_answers", "compete", "cascade")
         setup = dict.fromkeys(later, False) | setup
         known = inspect.signature(Session.__init__).parameters
         given = {name: value for name, value in setup.items() if name in known}
