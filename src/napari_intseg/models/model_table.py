@@ -38,6 +38,14 @@ BASIC: Table = {
         frozenset({"extreme_points"}),
         paper="Wang et al., CVPR 2019; 10.1109/83.902291",
     ),
+    "random-walker-3d": ModelSpec(
+        f"{_ROOM}.volumes.random_walker_3d:build",
+        "Random walker in 3-D on the bundled network's planes",
+        "random walker 3-D",
+        CLICKS_MASK,
+        "bundled",
+        paper="10.1109/CVPR.2005.239",
+    ),
     "grabcut": ModelSpec(
         f"{_ROOM}.classical.grabcut:build",
         "GrabCut (no weights)",
