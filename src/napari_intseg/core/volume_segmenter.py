@@ -92,11 +92,15 @@ class VolumeSource:
         Millimetres between voxel centres, in axis order.
     read : callable
         Returns a box as RGB in [0, 1], float32 ``(d, h, w, 3)``.
+    values : callable or None
+        Returns a box of the values as they are stored, float32 ``(d, h, w)``, for models that scale
+        them themselves; None where there are channels.
     """
 
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     read: Callable[[Block], FloatArray]
+    values: Callable[[Block], FloatArray] | None = None
 
     @classmethod
     def of(cls, rgb: FloatArray, spacing: Position = (1.0, 1.0, 1.0)) -> "VolumeSource":
@@ -179,6 +183,10 @@ class VolumeQuery:
     planes : mapping of Plane to ndarray of float32, shape (H, W)
         Logits of the object on planes with prompts, from the model's own `Segmenter.predict`, if
         `VolumeSegmenter.answers_planes`.
+    ask : callable or None
+        Given a plane and a mask there, bool (H, W), returns the logits of `Segmenter.predict` on
+        that plane with the mask as guidance, float32 (H, W), as propagation asks; None if not
+        `VolumeSegmenter.answers_planes`.
     cancelled : callable
         Asked often, at least every half second; True: the answer is not wanted any more.
     """
@@ -187,12 +195,13 @@ class VolumeQuery:
     prompts: tuple[VolumePrompt, ...]
     initial: VolumeMask | None = None
     planes: Mapping[Plane, FloatArray] = field(default_factory=dict)
+    ask: Callable[[Plane, BoolArray], FloatArray] | None = None
     cancelled: Callable[[], bool] = never
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VolumeChange:
-    """The object in a box, to take the place of what is there; outside of it nothing changes.
+    """The object in a box; outside of it the object is as `VolumeQuery.initial` was.
 
     Parameters
     ----------

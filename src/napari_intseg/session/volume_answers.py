@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import FloatArray, takes_click
+from napari_intseg.core.segmenter import BoolArray, FloatArray, mask_to_logits, takes_click
 from napari_intseg.core.volume import Plane
 from napari_intseg.core.volume_segmenter import (
     Block,
@@ -28,9 +29,12 @@ from napari_intseg.core.volume_segmenter import (
     union_of,
 )
 from napari_intseg.inference.intensity import Intensity
+from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.slice_appearance import adapted
+from napari_intseg.inference.predict import largest_view_px, predict_slice
+from napari_intseg.inference.slice_appearance import PreparedStore, adapted
 from napari_intseg.inference.slice_reader import SliceReader
+from napari_intseg.propagation.stretch_walker import guidance
 from napari_intseg.session.document import Change, Document
 from napari_intseg.session.masks.packed import Bits, Packed, pack
 from napari_intseg.session.masks.plane_state import (
@@ -121,6 +125,8 @@ class VolumeRequest:
         Answers on planes with prompts, if the model wants them.
     store : PreparedVolumes
         What the model prepared.
+    prepared : PreparedStore or None
+        What it prepared of planes.
     """
 
     setup: Setup
@@ -130,6 +136,7 @@ class VolumeRequest:
     initial: Held | None
     planes: Mapping[Plane, Patch]
     store: PreparedVolumes
+    prepared: PreparedStore | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,8 +184,16 @@ def source_of(setup: Setup, intensity: Intensity) -> VolumeSource:
         ]
         return np.stack(planes)
 
+    def values(block: Block) -> FloatArray:
+        planes = [
+            volume.take(Plane(0, index), block[1], block[2])
+            for index in range(block[0].start, block[0].stop)
+        ]
+        return np.stack(planes).astype(np.float32)
+
     (depth, height, width), (z, y, x) = volume.shape, volume.spacing
-    return VolumeSource((depth, height, width), (z, y, x), read)
+    plain = None if volume.n_channels else values
+    return VolumeSource((depth, height, width), (z, y, x), read, plain)
 
 
 def answer_in_volume(
@@ -207,6 +222,7 @@ def answer_in_volume(
         tuple(prompt for _, prompt in asked),
         None if request.initial is None else _unpacked(request.initial),
         known,
+        partial(_ask, request) if model.answers_planes else None,
         should_stop or never,
     )
     change = model.predict_volume(query)
@@ -219,6 +235,27 @@ def answer_in_volume(
         assert patch is not None
         packed[index] = pack(patch, threshold)
     return VolumeAnswer(request, change, packed, time.perf_counter() - start)
+
+
+def _ask(request: VolumeRequest, plane: Plane, mask: BoolArray) -> FloatArray:
+    """Return the logits of the model's answer on a plane, with a mask as guidance."""
+    setup = request.setup
+    model, options = setup.model, setup.options
+    shape = setup.volume.slice_shape(plane.axis)
+    prompts, initial = guidance(mask, model.traits)
+    ask = partial(
+        predict_slice,
+        model,
+        SliceReader(setup.volume, plane, setup.context),
+        shape,
+        prompts,
+        options,
+        initial=initial,
+        prepared=request.prepared,
+        key=(setup, plane),
+    )
+    seen_px = largest_view_px(model, shape, options)
+    return within_memory(model, ask, store=request.prepared, seen_px=seen_px).patch.full()
 
 
 def cut(change: VolumeChange, plane: Plane, setup: Setup) -> Patch | None:
@@ -283,7 +320,9 @@ class VolumeAnswers:
         now = prompts_in_volume(self.document, label)
         return bool(now) and (known is None or known.prompts != now)
 
-    def request(self, label: int, plane: Plane) -> VolumeRequest | None:
+    def request(
+        self, label: int, plane: Plane, prepared: PreparedStore | None = None
+    ) -> VolumeRequest | None:
         """Return what to ask about an object; None if it has no prompts.
 
         Parameters
@@ -293,6 +332,8 @@ class VolumeAnswers:
         plane : Plane
             Whose own answer is computed first, if the model wants it; planes elsewhere that wait
             for theirs are left out until they have it.
+        prepared : PreparedStore, optional
+            What the model prepared of planes.
         """
         document, model = self.document, self.model
         assert model is not None
@@ -308,7 +349,9 @@ class VolumeAnswers:
         asked = {at for at, _ in prompts[start:]}
         known = {at: patch for at, patch in planes.items() if at in asked}
         axis = self._axis(label, plane)
-        return VolumeRequest(document.setup, axis, prompts, start, initial, known, self._prepared)
+        return VolumeRequest(
+            document.setup, axis, prompts, start, initial, known, self._prepared, prepared
+        )
 
     def holds(self, label: int, request: VolumeRequest) -> bool:
         """Whether the object was given nothing since a request was made."""
@@ -332,26 +375,28 @@ class VolumeAnswers:
             From `answer_in_volume`.
         """
         document, request = self.document, answer.request
-        reached = [Plane(request.axis, index) for index in answer.packed]
-        reached += [
-            at
-            for at, state in document.canvas.states(label)
-            if at.axis != request.axis and not state.prompts.is_empty
-        ]
+        initial = None if request.initial is None else _unpacked(request.initial)
+        reached = {Plane(request.axis, index): None for index in answer.packed}
+        if initial is not None:
+            span = initial.block[request.axis]
+            reached |= {Plane(request.axis, i): None for i in range(span.start, span.stop)}
+        for at, state in document.canvas.states(label):
+            if at.axis == request.axis or not state.prompts.is_empty:
+                reached[at] = None
         changes: dict[Hashable, Any] = {}
         for at in reached:
-            state = self._state(label, at, answer)
+            state = self._state(label, at, answer, initial)
             if state is not document.canvas.get(label, at):
                 changes[PlaneKey(label, at)] = state
         first = PlaneKey(label, plane)
         if own is not None and not own.prompts.is_empty:
             changes[first] = own
-        state = changes.pop(first, document.canvas.get(label, plane))
+        there = changes.pop(first, document.canvas.get(label, plane))
         patches: dict[Plane, Patch] = {}
         known = VolumeAnswered(
             document.setup, request.prompts, request.start, request.initial, patches
         )
-        change = document.amend(first, state, {**changes, VolumeKey(label): known})
+        change = document.amend(first, there, {**changes, VolumeKey(label): known})
         for at, one in document.canvas.states(label):  # as they were settled
             if one.shown is not None:
                 patches[at] = one.shown.patch
@@ -371,41 +416,43 @@ class VolumeAnswers:
         }
         if any(s is not None and not s.prompts.is_empty for s in after.values()):
             return {}
-        gone: dict[Hashable, Any] = {
-            PlaneKey(label, plane): None
-            for plane, state in after.items()
-            if state is None or not state.is_given
-        }
-        if known.initial is not None:
-            whole, corner = _unpacked(known.initial), known.initial[0]
-            axis = self._axis(label, Plane(0, 0))
-            for index in range(whole.block[axis].start, whole.block[axis].stop):
-                inside = np.take(whole.inside, index - corner[axis], axis=axis)
-                row, col = (c for a, c in enumerate(corner) if a != axis)
-                mask = np.zeros(document.volume.slice_shape(axis), bool)
-                mask[row : row + inside.shape[0], col : col + inside.shape[1]] = inside
-                at = Plane(axis, index)
-                old = document.canvas.get(label, at)
-                if mask.any() and not (old is not None and old.is_painted):
-                    packed = pack(Patch.from_mask(mask), 0.5)
-                    shown = Shown(packed.patch, packed.inside, (False, document.next_serial()))
-                    gone[PlaneKey(label, at)] = PlaneState(propagated=shown, shown=shown)
+        whole = None if known.initial is None else _unpacked(known.initial)
+        axis, threshold = self._axis(label, Plane(0, 0)), document.setup.model.traits.threshold
+        planes = dict.fromkeys(after)
+        if whole is not None:
+            span = whole.block[axis]
+            planes |= dict.fromkeys(Plane(axis, index) for index in range(span.start, span.stop))
+        gone: dict[Hashable, Any] = {}
+        for plane in planes:
+            state = after.get(plane)
+            before = None if whole is None else _mask_on(whole, plane, document.setup)
+            packed = pack(before or Patch.empty(document.volume.slice_shape(plane.axis)), threshold)
+            if state is not None and state.is_painted:
+                shown = Shown(packed.patch, packed.inside, (True, state.serial))
+                gone[PlaneKey(label, plane)] = replace(state, initial=packed.patch, shown=shown)
+            elif before is not None and plane.axis == axis:
+                shown = Shown(packed.patch, packed.inside, (False, document.next_serial()))
+                gone[PlaneKey(label, plane)] = PlaneState(propagated=shown, shown=shown)
+            else:
+                gone[PlaneKey(label, plane)] = None
         return {**gone, VolumeKey(label): None}
 
-    def _state(self, label: int, plane: Plane, answer: VolumeAnswer) -> PlaneState | None:
+    def _state(
+        self, label: int, plane: Plane, answer: VolumeAnswer, initial: VolumeMask | None
+    ) -> PlaneState | None:
         """Return a plane's state with an answer in place; None if there is nothing on it."""
         document, model = self.document, self.model
         assert model is not None
         found = document.canvas.get(label, plane)
-        patch = cut(answer.change, plane, document.setup)
         state = found or PlaneState()
-        if patch is None or (model.answers_planes and not state.prompts.is_empty):
+        if model.answers_planes and not state.prompts.is_empty:
             return found  # its own answer stays, or is still to come
-        is_kept = plane.axis == answer.request.axis
-        packed = answer.packed[plane.index] if is_kept else None
-        old = None if state.shown is None else state.shown.patch
-        if old is not None and not _covers(patch, old):
-            packed = pack(patch.over(old), model.traits.threshold)
+        packed = answer.packed.get(plane.index) if plane.axis == answer.request.axis else None
+        patch = cut(answer.change, plane, document.setup)
+        rest = None if initial is None else _mask_on(initial, plane, document.setup)
+        if rest is not None and (patch is None or not _covers(patch, rest)):
+            patch, packed = rest if patch is None else patch.over(rest), None
+        patch = patch or Patch.empty(document.volume.slice_shape(plane.axis))
         packed = packed or pack(patch, model.traits.threshold)
         if not state.prompts.is_empty:
             asked = question(document.setup, plane, state)
@@ -505,6 +552,17 @@ def _intensity(setup: Setup, asked: tuple[Placed, ...]) -> Intensity:
 
 def _unpacked(held: Held) -> VolumeMask:
     return VolumeMask(held[0], held[1].unpacked())
+
+
+def _mask_on(mask: VolumeMask, plane: Plane, setup: Setup) -> Patch | None:
+    """Return a mask on a plane; None if it holds nothing there."""
+    at = plane.index - mask.corner[plane.axis]
+    if not 0 <= at < mask.inside.shape[plane.axis]:
+        return None
+    inside = np.take(mask.inside, at, axis=plane.axis)
+    row, col = (c for axis, c in enumerate(mask.corner) if axis != plane.axis)
+    shape = setup.volume.slice_shape(plane.axis)
+    return Patch(row, col, mask_to_logits(inside), shape) if inside.any() else None
 
 
 def _covers(patch: Patch, other: Patch) -> bool:

@@ -1,8 +1,9 @@
 """Random walker in 3-D: what the bundled network says on clicked planes, carried by the image."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ from napari_intseg.core.volume_segmenter import (
     VolumeSource,
     union_of,
 )
+from napari_intseg.models import bundled
+from napari_intseg.models.device import Precision
 
 Grid = tuple[int, int, int]
 """Voxels of the volume along an edge of a cell of the grid that is solved on."""
@@ -40,11 +43,9 @@ def build(
     weights: Path | None = None,
     *,
     device: str = "auto",
-    precision: str = "auto",
+    precision: Precision = "auto",
 ) -> "RandomWalker3d":
     """Return the model; its planes are the bundled network's."""
-    from napari_intseg.models import bundled
-
     planes = bundled.build(name, weights, device=device, precision=precision)
     return RandomWalker3d(planes)
 
@@ -69,6 +70,12 @@ class Settings:
         Logits of the carried outline, a radius inside it.
     taper : float
         How fast the carried outline shrinks beyond the last plane, of the distance.
+    asks : int
+        The network is asked on so many further planes.
+    stride : int
+        How many planes further on.
+    agreement : float
+        Its answer there counts if its IoU with the walker's is at least so much.
     """
 
     beta: float = 60.0
@@ -78,6 +85,9 @@ class Settings:
     likeness: float = 3.0
     shape: float = 4.0
     taper: float = 0.35
+    asks: int = 12
+    stride: int = 2
+    agreement: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -136,15 +146,53 @@ class RandomWalker3d:
         if around is None:
             whole = None if query.initial is None else query.initial.block
             return _nothing(query, whole)
-        reach = 1.0
+        held, tried, reach = dict(query.planes), set(query.planes), 1.0
         while True:
             block = self._box(around, query, masks, reach)
-            found = self._solve(query, block)
+            found = self._solve(query, held, block)
             if found is None:
                 return None
-            if reach >= 8 or not _touches(found > middle, block, shape):
+            if reach < 8 and _touches(found > middle, block, shape):
+                reach *= 2
+                continue
+            further = self._further(found > middle, block, query, held, tried)
+            if not further:
                 return _within(found, block, query)
-            reach *= 2
+            for plane, mask in further:
+                if query.ask is None or query.cancelled():
+                    return None
+                logits = query.ask(plane, mask)
+                tried.add(plane)
+                if _overlap(logits > middle, mask) >= self.settings.agreement:
+                    held[plane] = logits
+
+    def _further(
+        self,
+        found: BoolArray,
+        block: Block,
+        query: VolumeQuery,
+        held: Mapping[Plane, FloatArray],
+        tried: Collection[Plane],
+    ) -> list[tuple[Plane, BoolArray]]:
+        """Return the next planes to ask the network about, with the object there as it is now."""
+        if query.ask is None or not held or len(tried) - len(query.planes) >= self.settings.asks:
+            return []
+        axis = next(iter(held)).axis
+        known = sorted(plane.index for plane in tried if plane.axis == axis)
+        areas = np.count_nonzero(found, axis=tuple(a for a in range(3) if a != axis))
+        at = [block[axis].start + int(i) for i in np.flatnonzero(areas >= _LEAST_PX)]
+        stride = self.settings.stride
+        chosen = [
+            min(gap, key=lambda i: abs(_away(i, known) - stride))
+            for gap in _gaps(at, known)
+        ]
+        out = []
+        for index in chosen:
+            plane = Plane(axis, index)
+            mask = np.zeros([n for a, n in enumerate(query.prepared.source.shape) if a != axis], bool)
+            mask[_window(block, plane)] = np.take(found, index - block[axis].start, axis)
+            out.append((plane, mask))
+        return out
 
     def _box(
         self, around: Block, query: VolumeQuery, masks: Mapping[Plane, BoolArray], reach: float
@@ -166,18 +214,20 @@ class RandomWalker3d:
             spans.append(slice(max(0, span.start - margin), min(size, span.stop + margin)))
         return spans[0], spans[1], spans[2]
 
-    def _solve(self, query: VolumeQuery, block: Block) -> FloatArray | None:
-        """Return logits on a box."""
+    def _solve(
+        self, query: VolumeQuery, held: Mapping[Plane, FloatArray], block: Block
+    ) -> FloatArray | None:
+        """Return logits on a box, with the answers that are held."""
         source, settings = query.prepared.source, self.settings
         size = tuple(span.stop - span.start for span in block)
         cell = _cell(size, source.spacing, settings.cells)
         grey = _grey(source.read(block))
         small = _means(grey, cell)
         mm = tuple(s * c for s, c in zip(source.spacing, cell, strict=True))
-        fixed, value = _seeds(query, block, cell, small.shape)
+        fixed, value = _seeds(held, block, cell, small.shape)
         if query.cancelled():
             return None
-        like = _likelihood(grey, query, block, small, settings.likeness, self.traits.threshold)
+        like = _likelihood(grey, held, block, small, settings.likeness, self.traits.threshold)
         outline = _carried(fixed, value, mm, settings, _on_grid(query.initial, block, cell))
         prior = sigmoid(np.asarray(like + outline, np.float32))
         prob = _walk(
@@ -186,9 +236,30 @@ class RandomWalker3d:
         if prob is None:
             return None
         found = _enlarged(logit(np.clip(prob, 1e-4, 1 - 1e-4)), cell, size)
-        for plane, logits in query.planes.items():
+        for plane, logits in held.items():
             _lay(found, block, plane, logits)
         return found
+
+
+_LEAST_PX = 4
+
+
+def _away(index: int, known: Sequence[int]) -> int:
+    return min(abs(index - one) for one in known)
+
+
+def _gaps(at: Sequence[int], known: Sequence[int]) -> Iterator[list[int]]:
+    """Go through the runs of planes that lie between two known ones, or beyond the last."""
+    ends = [-1, *known, 1 << 30]
+    for low, high in zip(ends, ends[1:], strict=False):
+        gap = [i for i in at if low < i < high]
+        if gap:
+            yield gap
+
+
+def _overlap(one: BoolArray, other: BoolArray) -> float:
+    union = np.count_nonzero(one | other)
+    return float(np.count_nonzero(one & other) / union) if union else 1.0
 
 
 def _around(masks: Mapping[Plane, BoolArray], initial: VolumeMask | None) -> Block | None:
@@ -262,7 +333,7 @@ def _grey(rgb: FloatArray) -> FloatArray:
 
 def _means(values: FloatArray, cell: Grid) -> FloatArray:
     """Return the means of cells; those at the end may be smaller."""
-    out = values
+    out: NDArray[np.floating[Any]] = values
     for axis, step in enumerate(cell):
         if step > 1:
             starts = np.arange(0, out.shape[axis], step)
@@ -278,11 +349,11 @@ def _window(block: Block, plane: Plane) -> tuple[slice, slice]:
 
 
 def _seeds(
-    query: VolumeQuery, block: Block, cell: Grid, shape: tuple[int, ...]
+    held: Mapping[Plane, FloatArray], block: Block, cell: Grid, shape: tuple[int, ...]
 ) -> tuple[BoolArray, FloatArray]:
     """Return which cells are held, and at which probability."""
     fixed, value = np.zeros(shape, bool), np.zeros(shape, np.float32)
-    for plane, logits in query.planes.items():
+    for plane, logits in held.items():
         at = plane.index - block[plane.axis].start
         if not 0 <= at < block[plane.axis].stop - block[plane.axis].start:
             continue
@@ -315,7 +386,7 @@ _BINS = 32
 
 def _likelihood(
     grey: FloatArray,
-    query: VolumeQuery,
+    held: Mapping[Plane, FloatArray],
     block: Block,
     small: FloatArray,
     most: float,
@@ -323,7 +394,7 @@ def _likelihood(
 ) -> FloatArray:
     """Return logits of the object by the values of cells alone, from those of the planes."""
     inside, outside = np.zeros(_BINS), np.zeros(_BINS)
-    for plane, logits in query.planes.items():
+    for plane, logits in held.items():
         at = plane.index - block[plane.axis].start
         if not 0 <= at < grey.shape[plane.axis]:
             continue
