@@ -213,6 +213,14 @@ BASIC: Table = {
         frozenset({"extreme_points"}),
         paper="Wang et al., CVPR 2019; 10.1109/83.902291",
     ),
+    "random-walker-3d": ModelSpec(
+        f"{_ROOM}.volumes.random_walker_3d:build",
+        "Random walker in 3-D on the bundled network's planes",
+        "random walker 3-D",
+        CLICKS_MASK,
+        "bundled",
+        paper="10.1109/CVPR.2005.239",
+    ),
     "grabcut": ModelSpec(
         f"{_ROOM}.classical.grabcut:build",
         "GrabCut (no weights)",
@@ -460,8 +468,38 @@ HANDOVER: Table = {
     ),
 }
 
+_NN_INTERACTIVE = "arXiv:2503.08373"
+_NN_LICENCE = "CC-BY-NC-SA-4.0 (weights); Apache-2.0 (code)"
+_UNPROVEN = "proved with untrained networks of the package's own: unproven with these weights"
+
+VOLUMES: Table = {
+    "nninteractive": ModelSpec(
+        f"{_ROOM}.volumes.nn_interactive:build",
+        "nnInteractive: 3-D at once, for a GPU",
+        "nninteractive",
+        CLICKS_BOX_MASK | {"scribble"},
+        "nninteractive",
+        _NN_LICENCE,
+        _NN_INTERACTIVE,
+        ("nnInteractive", "nnunetv2"),
+        "nninteractive",
+        note=_UNPROVEN,
+    ),
+    "nninteractive-server": ModelSpec(
+        f"{_ROOM}.volumes.nn_interactive:build_client",
+        "nnInteractive on a server (set NNINTERACTIVE_SERVER)",
+        "nninteractive server",
+        CLICKS_BOX_MASK | {"scribble"},
+        licence=_NN_LICENCE,
+        paper=_NN_INTERACTIVE,
+        needs=("nnInteractive",),
+        extra="nninteractive-client",
+        note=_UNPROVEN,
+    ),
+}
+
 MODELS: Table = {
     **BASIC, **RITM, **FBRS, **SAM, **FCANET, **FORTE, **GUIDED, **SIMPLECLICK, **FOCALCLICK,
-    **HANDOVER,
+    **HANDOVER, **VOLUMES,
 }  # fmt: skip
 """Every model by name. Adding one is one adapter file and one row in its family's table."""

@@ -16,6 +16,7 @@ from napari_intseg.session.masks.plane_state import (
     PlacedClick,
     PlaneKey,
     PlaneState,
+    VolumeKey,
     WalkKey,
 )
 from napari_intseg.session.masks.settle import PROTECTION, Protection, Rules, settle
@@ -416,6 +417,8 @@ class Document:
         gone = self.check_object(label)
         self.check_free(gone)
         changes: dict[Hashable, Any] = {ObjectKey(gone): None}
+        if VolumeKey(gone) in self.history.values:
+            changes[VolumeKey(gone)] = None
         for plane, _ in self.canvas.states(gone):
             changes[PlaneKey(gone, plane)] = None
         for index in self.canvas.painted(gone):
@@ -511,9 +514,22 @@ class Document:
         self.revision += 1
         return _change(title, clipped)
 
-    def amend(self, key: PlaneKey, state: PlaneState | None) -> Change:
-        """Add an answer to the history entry that asked for it, without a new entry."""
-        settled = settle(self.canvas, {key: state}, self.rules())
+    def amend(
+        self,
+        key: PlaneKey,
+        state: PlaneState | None,
+        others: Mapping[Hashable, Any] | None = None,
+    ) -> Change:
+        """Add an answer to the history entry that asked for it, without a new entry.
+
+        Parameters
+        ----------
+        key, state
+            Where something was asked, and what it is there now.
+        others : mapping, optional
+            What the answer changes elsewhere; taken back together with it.
+        """
+        settled = settle(self.canvas, {key: state, **(others or {})}, self.rules())
         value = settled.pop(key)
         self.history.amend(key, value, settled)
         self.revision += 1
@@ -584,7 +600,7 @@ class Document:
 
 
 def _belongs_to(label: int) -> Callable[[Hashable], bool]:
-    kinds = (ObjectKey, PlaneKey, PaintedKey, WalkKey)
+    kinds = (ObjectKey, PlaneKey, PaintedKey, WalkKey, VolumeKey)
     return lambda key: isinstance(key, kinds) and key.label == label
 
 

@@ -35,6 +35,12 @@ from napari_intseg.session.masks.plane_state import (
 )
 from napari_intseg.session.question import Question
 from napari_intseg.session.validate_prompts import check_mask, check_prompts
+from napari_intseg.session.volume_answers import (
+    VolumeAnswer,
+    VolumeAnswers,
+    VolumeRequest,
+    answer_in_volume,
+)
 
 CACHE_BYTES = 1 << 30
 """For what models prepare: 256 embeddings of SAM, which are 4 MiB each."""
@@ -71,6 +77,10 @@ class Request:
         The last answer that still holds.
     prepared : PreparedStore or None
         What the model prepared earlier.
+    in_volume : VolumeRequest or None
+        What is asked in 3-D, after the plane; None: the plane alone.
+    asks_plane : bool
+        Whether the plane itself is asked about.
 
     References
     ----------
@@ -84,6 +94,8 @@ class Request:
     answered: int = -1
     prev: SliceAnswer | None = None
     prepared: PreparedStore | None = None
+    in_volume: VolumeRequest | None = None
+    asks_plane: bool = True
 
     @property
     def plane(self) -> Plane:
@@ -138,6 +150,8 @@ class Result:
         False if it was stopped before the last one.
     packed : Packed or None
         The last answer, ready to be kept; None: whoever keeps it packs it.
+    in_volume : VolumeAnswer or None
+        The answer in 3-D, if that was asked.
     """
 
     revision: int
@@ -146,6 +160,7 @@ class Result:
     answers: tuple[tuple[int, SliceAnswer], ...]
     is_complete: bool = True
     packed: Packed | None = None
+    in_volume: VolumeAnswer | None = None
 
     @property
     def plane(self) -> Plane:
@@ -163,6 +178,10 @@ class Result:
 
         Without an answer the note says what the model still waits for.
         """
+        if self.in_volume is not None:
+            known = {} if self.answer is None else dict(self.answer.info)
+            notes = filter(None, (known.get("note"), self.in_volume.note))
+            return {**known, "note": "; ".join(map(str, notes))}
         if self.answer is not None:
             return self.answer.info
         wanted = missing(self.question.prompts, self.question.setup.model.traits)
@@ -172,12 +191,15 @@ class Result:
     def patch(self) -> Patch:
         """The last answer on the slice, empty if there is none. Other objects are not cut out."""
         shape = self.question.setup.volume.slice_shape(self.plane.axis)
+        if self.answer is None and self.in_volume is not None:
+            return self.in_volume.on(self.plane) or Patch.empty(shape)
         return self.answer.patch if self.answer else Patch.empty(shape)
 
     @property
     def seconds(self) -> float:
         """How long the model took."""
-        return sum(answer.seconds for _, answer in self.answers)
+        in_volume = 0.0 if self.in_volume is None else self.in_volume.seconds
+        return sum(answer.seconds for _, answer in self.answers) + in_volume
 
 
 def run(request: Request, should_stop: Callable[[], bool] | None = None) -> Result:
@@ -188,8 +210,23 @@ def run(request: Request, should_stop: Callable[[], bool] | None = None) -> Resu
     request : Request
         From `Session.request`.
     should_stop : callable, optional
-        Asked between two clicks; what has been computed by then is returned and not lost.
+        Asked between two clicks, and often while a volume is answered; what has been computed by
+        then is returned and not lost.
     """
+    if request.in_volume is None:
+        return _on_plane(request, should_stop)
+    if request.asks_plane:
+        result = _on_plane(request, should_stop)
+    else:
+        result = Result(request.revision, request.object, request.question, ())
+    if not result.is_complete:
+        return result
+    planes = {} if result.packed is None else {request.plane: result.packed.patch}
+    answer = answer_in_volume(request.in_volume, planes, should_stop)
+    return replace(result, in_volume=answer, is_complete=answer is not None)
+
+
+def _on_plane(request: Request, should_stop: Callable[[], bool] | None) -> Result:
     question, setup = request.question, request.question.setup
     model, options, prev = setup.model, setup.options, request.prev
     read = SliceReader(setup.volume, question.plane, setup.context)
@@ -330,6 +367,10 @@ class Predictor:
         What models prepared.
     last_plane : Plane or None
         Where something was last given or answered.
+    volumes : VolumeAnswers
+        What a model that answers in 3-D is asked.
+    changed : tuple of Plane
+        Where the last answer that was taken over has changed masks.
     """
 
     def __init__(
@@ -344,6 +385,8 @@ class Predictor:
         self.answers = AnswerCache()
         self.prepared: PreparedCache | LayeredCache = PreparedCache(cache_bytes)
         self.last_plane: Plane | None = None
+        self.volumes = VolumeAnswers(document)
+        self.changed: tuple[Plane, ...] = ()
 
     def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
         """Keep what models prepare on disk as well; None: in memory only."""
@@ -374,15 +417,27 @@ class Predictor:
 
     def is_pending(self, plane: Plane, label: int) -> bool:
         """Whether an object's prompts on a plane still wait for their answer."""
-        return self._open_question(plane, label) is not None
+        if self._open_question(plane, label) is not None:
+            return True
+        return not self.document.state(label, plane).prompts.is_empty and self.volumes.is_pending(
+            label
+        )
 
     def request(self, plane: Plane, label: int) -> Request | None:
         """Return what there is to compute on a plane; None if its answer is there."""
         asked = self._open_question(plane, label)
-        if asked is None:
+        in_volume, asks_plane = None, asked is not None
+        if self.volumes.model is not None and (asks_plane or self.volumes.is_pending(label)):
+            in_volume = self.volumes.request(label, plane, self.prepared)
+            asks_plane = asks_plane and self.volumes.model.answers_planes
+            asked = asked or self.question(plane, label)
+        if asked is None or (in_volume is None and not asks_plane):
             return None
         answered, prev = self.answers.before(asked)
-        return Request(self.document.revision, label, asked, answered, prev, self.prepared)
+        return Request(
+            self.document.revision, label, asked, answered, prev, self.prepared, in_volume,
+            asks_plane,
+        )  # fmt: skip
 
     def accept(self, result: Result) -> bool:
         """Take over a result.
@@ -400,7 +455,11 @@ class Predictor:
         label, plane = result.object, result.question.plane
         if self.question(plane, label) != result.question:
             return False
-        self.place(label, plane, result.packed)
+        if result.in_volume is None:
+            self.place(label, plane, result.packed)
+            self.changed = (plane,)
+        elif not self._place_in_volume(label, result.in_volume, result):
+            return False
         self.last_plane = plane
         self.journal.answered(label, plane, self.document.setup)
         return True
@@ -438,6 +497,16 @@ class Predictor:
         if answered is None or answered is state:
             return False
         self.document.amend(PlaneKey(label, plane), answered)
+        return True
+
+    def _place_in_volume(self, label: int, answer: VolumeAnswer, result: Result) -> bool:
+        """Put an answer in 3-D in place; False if it was overtaken."""
+        if not self.volumes.holds(label, answer.request):
+            return False
+        state, own = self.document.state(label, result.plane), None
+        if result.answers:
+            own = self.answered(state, result.question, result.packed)
+        self.changed = self.volumes.place(label, result.plane, own, answer).planes
         return True
 
     def answered(

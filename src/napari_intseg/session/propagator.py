@@ -105,7 +105,7 @@ class Propagator:
         )
         todo = [
             self._with_earlier(chosen, stretch, how)
-            for stretch in stretches(axis, anchors, wanted)
+            for stretch in ([] if self._is_whole else stretches(axis, anchors, wanted))
             if not self._is_done(chosen, stretch, how)
         ]
         request = Walk(
@@ -187,6 +187,8 @@ class Propagator:
         """
         for label in self.document.objects:
             self._answer_all(label, axis)
+        if self._is_whole:
+            return Change(TITLE_ALL)
         chosen = [label for label in self.document.objects if self.can_propagate(label, axis)]
         if not chosen:
             raise PromptError(
@@ -214,8 +216,11 @@ class Propagator:
         return replace(change, title=TITLE_ALL, objects=tuple(chosen))
 
     def can_propagate(self, label: int, axis: int) -> bool:
-        """Whether an object is not finished, and has a mask on a plane to start from."""
-        if self.document.is_finished(label):
+        """Whether an object is not finished, and has a mask on a plane to start from.
+
+        Not with a model that answers in 3-D: it has nothing left to propagate.
+        """
+        if self.document.is_finished(label) or self._is_whole:
             return False
         return any(self._has_mask(label, p) for p in self.document.worked_planes(label, axis))
 
@@ -291,6 +296,11 @@ class Propagator:
         if self._cache.cache is not self.predictor.prepared:
             self._cache = WalkCache(self.predictor.prepared)
         return self._cache
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether clicks are answered in the volume, so that there is nothing to propagate."""
+        return self.predictor.volumes.model is not None
 
     @property
     def _threshold(self) -> float:

@@ -856,6 +856,7 @@ class Session:
         states: dict[Hashable, Any] = {}
         for plane, prompts in changes.items():
             states[PlaneKey(label, plane)] = self.predictor.change_prompts(plane, label, prompts)
+        states |= self.predictor.volumes.cleared(label, states)
         return self.document.do(title, states)
 
     def _replace_clicks(self, clicks: dict[Plane, tuple[Click, ...]], title: str) -> Change:

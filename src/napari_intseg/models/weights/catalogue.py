@@ -29,6 +29,13 @@ class WeightFile:
         An arXiv number or a DOI.
     note : str
         Anything to know before fetching, e.g. "research only".
+    fetcher : str
+        ``"package.module:function"`` that fetches it by the authors' own code, called with the
+        folder to fetch it to and `published`; empty: it is downloaded from `address`.
+    published : str
+        How the authors call it, for `fetcher`.
+    kept : (str, str) or None
+        Environment variable and default of the folder where the authors' own tools keep it.
     """
 
     key: str
@@ -40,6 +47,9 @@ class WeightFile:
     size_mb: float | None = None
     paper: str = ""
     note: str = ""
+    fetcher: str = ""
+    published: str = ""
+    kept: tuple[str, str] | None = None
 
 
 def _ritm(key: str, file: str, size_mb: float, sha256: str | None = None) -> WeightFile:
@@ -163,6 +173,13 @@ _FILES = (
     WeightFile("fcanet", "fcanet", "fcanet-resnet.pth", licence="research and education only",
                size_mb=284.0, paper="Lin et al., CVPR 2020", note="research and education only; "
                "fetch by hand from the authors' page, fcanet-res2net.pth fits too"),
+    WeightFile("nninteractive", "nninteractive",
+               "models/nnInteractive_v1.0/fold_0/checkpoint_final.pth",
+               "https://huggingface.co/MIC-DKFZ/nnInteractive", licence="CC-BY-NC-SA-4.0",
+               paper="arXiv:2503.08373", note="a folder, fetched by the authors' package",
+               fetcher="napari_intseg.models.volumes.nn_interactive:fetch",
+               published="nnInteractive_v1.0",
+               kept=("NNINTERACTIVE_MODEL_DIR", "~/.nninteractive")),
     WeightFile("forte", "forte", "InterSegSynthFT.pth", licence="MIT", size_mb=158.0,
                paper="arXiv:2003.07932", note="fetch by hand from the authors' page and add"),
     _fbrs("fbrs-resnet34", "resnet34_dh128_sbd.pth", 93.0),

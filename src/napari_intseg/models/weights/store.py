@@ -128,8 +128,12 @@ def find_file(key: str, folders: tuple[Path, ...] | None = None) -> Path | None:
     folders : tuple of Path, optional
         Looked in instead of the usual ones.
     """
-    file = CATALOGUE[key].file if key in CATALOGUE else key
-    paths = (folder / file for folder in (search_folders() if folders is None else folders))
+    entry = CATALOGUE.get(key) or WeightFile(key, "", key)
+    places = search_folders() if folders is None else folders
+    if entry.kept is not None:
+        variable, usual = entry.kept
+        places = (*places, Path(os.environ.get(variable) or usual).expanduser())
+    paths = (folder / entry.file for folder in places)
     return next((path for path in paths if path.is_file()), None)
 
 

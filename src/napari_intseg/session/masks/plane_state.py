@@ -192,6 +192,13 @@ class WalkKey:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeKey:
+    """Where history keeps what an object's mask in the volume answers, see `VolumeAnswers`."""
+
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """An object as a whole; a finished one takes no further prompts."""
 

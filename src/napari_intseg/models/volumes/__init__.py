@@ -1,0 +1,1 @@
+"""Models that answer in 3-D at once."""

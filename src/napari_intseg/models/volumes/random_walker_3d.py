@@ -1,0 +1,577 @@
+"""Random walker in 3-D: what the bundled network says on clicked planes, carried by the image."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_intseg.core.segmenter import (
+    LOGIT_LIMIT,
+    Answer,
+    BoolArray,
+    FloatArray,
+    Prepared,
+    Query,
+    Segmenter,
+    Traits,
+    logit,
+    sigmoid,
+)
+from napari_intseg.core.volume import Plane
+from napari_intseg.core.volume_segmenter import (
+    Block,
+    PreparedVolume,
+    VolumeChange,
+    VolumeMask,
+    VolumeQuery,
+    VolumeSource,
+    union_of,
+)
+from napari_intseg.models import bundled
+from napari_intseg.models.device import Precision
+
+Grid = tuple[int, int, int]
+"""Voxels of the volume along an edge of a cell of the grid that is solved on."""
+
+
+def build(
+    name: str,
+    weights: Path | None = None,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> "RandomWalker3d":
+    """Return the model; its planes are the bundled network's."""
+    planes = bundled.build(name, weights, device=device, precision=precision)
+    return RandomWalker3d(planes)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the walker moves, each chosen on the objects of docs/results.md.
+
+    Parameters
+    ----------
+    beta : float
+        The larger, the harder it is to cross an edge.
+    cells : int
+        The grid has at most so many.
+    margin : float
+        The box reaches so many radii of the object beyond it.
+    pull : float
+        How strongly each cell is drawn to what its value says, against its six neighbours.
+    likeness : float
+        Most logits that a value alone gives.
+    shape : float
+        Logits of the carried outline, a radius inside it.
+    taper : float
+        How fast the carried outline shrinks beyond the last plane, of the distance.
+    asks : int
+        The network is asked on so many further planes.
+    stride : int
+        How many planes further on.
+    agreement : float
+        Its answer there counts if its IoU with the walker's is at least so much.
+    """
+
+    beta: float = 60.0
+    cells: int = 60_000
+    margin: float = 0.7
+    pull: float = 0.06
+    likeness: float = 3.0
+    shape: float = 4.0
+    taper: float = 0.35
+    asks: int = 12
+    stride: int = 2
+    agreement: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class RandomWalker3d:
+    """Planes answered by a network are seeds of a random walk with priors [1]_ through the volume.
+
+    Cells of the planes are held at the probabilities of their answers. Elsewhere a cell is drawn to
+    what its value says by the histograms of the object and its surroundings on those planes, and
+    to the outline carried over from the nearest of them; like neighbours are drawn together. Only
+    a box round the object is solved, on a coarser grid where it is large.
+
+    Parameters
+    ----------
+    planes : Segmenter
+        Answers planes, and images.
+    settings : Settings
+        How.
+
+    References
+    ----------
+    .. [1] Grady, L. "Multilabel random walker image segmentation using prior models", CVPR 2005,
+       doi:10.1109/CVPR.2005.239.
+    """
+
+    planes: Segmenter
+    settings: Settings = Settings()
+
+    @property
+    def traits(self) -> Traits:
+        """Those of the network."""
+        return self.planes.traits
+
+    @property
+    def answers_planes(self) -> bool:
+        """Planes with prompts are the network's."""
+        return True
+
+    def prepare(self, image: FloatArray) -> Prepared:
+        """Prepare a slice, as the network does."""
+        return self.planes.prepare(image)
+
+    def predict(self, query: Query) -> Answer:
+        """Answer on a slice, as the network does."""
+        return self.planes.predict(query)
+
+    def prepare_volume(self, source: VolumeSource) -> PreparedVolume:
+        """Return the volume as it is: only boxes of it are read, when they are asked about."""
+        return PreparedVolume(source)
+
+    def predict_volume(self, query: VolumeQuery) -> VolumeChange | None:
+        """Carry the planes' answers through the volume; None if it was cancelled."""
+        shape = query.prepared.source.shape
+        middle = float(logit(np.array(self.traits.threshold, np.float32)))
+        masks = {plane: logits > middle for plane, logits in query.planes.items()}
+        around = _around(masks, query.initial)
+        if around is None:
+            whole = None if query.initial is None else query.initial.block
+            return _nothing(query, whole)
+        held, tried, reach = dict(query.planes), set(query.planes), 1.0
+        while True:
+            block = self._box(around, query, masks, reach)
+            found = self._solve(query, held, block)
+            if found is None:
+                return None
+            if reach < 8 and _touches(found > middle, block, shape):
+                reach *= 2
+                continue
+            further = self._further(found > middle, block, query, held, tried)
+            if not further:
+                return _within(found, block, query)
+            for plane, mask in further:
+                if query.ask is None or query.cancelled():
+                    return None
+                logits = query.ask(plane, mask)
+                tried.add(plane)
+                if _overlap(logits > middle, mask) >= self.settings.agreement:
+                    held[plane] = logits
+
+    def _further(
+        self,
+        found: BoolArray,
+        block: Block,
+        query: VolumeQuery,
+        held: Mapping[Plane, FloatArray],
+        tried: Collection[Plane],
+    ) -> list[tuple[Plane, BoolArray]]:
+        """Return the next planes to ask the network about, with the object there as it is now."""
+        if query.ask is None or not held or len(tried) - len(query.planes) >= self.settings.asks:
+            return []
+        axis = next(iter(held)).axis
+        known = sorted(plane.index for plane in tried if plane.axis == axis)
+        areas = np.count_nonzero(found, axis=tuple(a for a in range(3) if a != axis))
+        at = [block[axis].start + int(i) for i in np.flatnonzero(areas >= _LEAST_PX)]
+        stride = self.settings.stride
+        chosen = [
+            min(gap, key=lambda i: abs(_away(i, known) - stride))
+            for gap in _gaps(at, known)
+        ]
+        out = []
+        for index in chosen:
+            plane = Plane(axis, index)
+            mask = np.zeros([n for a, n in enumerate(query.prepared.source.shape) if a != axis], bool)
+            mask[_window(block, plane)] = np.take(found, index - block[axis].start, axis)
+            out.append((plane, mask))
+        return out
+
+    def _box(
+        self, around: Block, query: VolumeQuery, masks: Mapping[Plane, BoolArray], reach: float
+    ) -> Block:
+        """Return the box that is solved: the object so far, and some radii of it round it."""
+        source = query.prepared.source
+        areas = [
+            np.count_nonzero(mask) * _pixel_mm2(source, plane) for plane, mask in masks.items()
+        ]
+        radius = max(float(np.sqrt(max(areas, default=0.0) / np.pi)), max(source.spacing))
+        thin = {plane.axis for plane in masks}
+        spans = []
+        for axis, (span, size, mm) in enumerate(
+            zip(around, source.shape, source.spacing, strict=True)
+        ):
+            # across the planes nothing says yet how far the object goes
+            beyond = radius * (self.settings.margin + (0.8 * reach if axis in thin else 0.0))
+            margin = int(np.ceil(beyond / mm)) + 2
+            spans.append(slice(max(0, span.start - margin), min(size, span.stop + margin)))
+        return spans[0], spans[1], spans[2]
+
+    def _solve(
+        self, query: VolumeQuery, held: Mapping[Plane, FloatArray], block: Block
+    ) -> FloatArray | None:
+        """Return logits on a box, with the answers that are held."""
+        source, settings = query.prepared.source, self.settings
+        size = tuple(span.stop - span.start for span in block)
+        cell = _cell(size, source.spacing, settings.cells)
+        grey = _grey(source.read(block))
+        small = _means(grey, cell)
+        mm = tuple(s * c for s, c in zip(source.spacing, cell, strict=True))
+        fixed, value = _seeds(held, block, cell, small.shape)
+        if query.cancelled():
+            return None
+        like = _likelihood(grey, held, block, small, settings.likeness, self.traits.threshold)
+        outline = _carried(fixed, value, mm, settings, _on_grid(query.initial, block, cell))
+        prior = sigmoid(np.asarray(like + outline, np.float32))
+        prob = _walk(
+            small, mm, fixed, value, prior, settings.beta, settings.pull, query.cancelled
+        )
+        if prob is None:
+            return None
+        found = _enlarged(logit(np.clip(prob, 1e-4, 1 - 1e-4)), cell, size)
+        for plane, logits in held.items():
+            _lay(found, block, plane, logits)
+        return found
+
+
+_LEAST_PX = 4
+
+
+def _away(index: int, known: Sequence[int]) -> int:
+    return min(abs(index - one) for one in known)
+
+
+def _gaps(at: Sequence[int], known: Sequence[int]) -> Iterator[list[int]]:
+    """Go through the runs of planes that lie between two known ones, or beyond the last."""
+    ends = [-1, *known, 1 << 30]
+    for low, high in zip(ends, ends[1:], strict=False):
+        gap = [i for i in at if low < i < high]
+        if gap:
+            yield gap
+
+
+def _overlap(one: BoolArray, other: BoolArray) -> float:
+    union = np.count_nonzero(one | other)
+    return float(np.count_nonzero(one & other) / union) if union else 1.0
+
+
+def _around(masks: Mapping[Plane, BoolArray], initial: VolumeMask | None) -> Block | None:
+    """Return the box of all that is known of the object; None if it is empty."""
+    found = None if initial is None else initial.block
+    for plane, mask in masks.items():
+        if mask.any():
+            rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+            spans = [
+                slice(int(rows[0]), int(rows[-1]) + 1),
+                slice(int(cols[0]), int(cols[-1]) + 1),
+            ]
+            spans.insert(plane.axis, slice(plane.index, plane.index + 1))
+            found = union_of(found, (spans[0], spans[1], spans[2]))
+    return found
+
+
+def _nothing(query: VolumeQuery, block: Block | None) -> VolumeChange:
+    """Return that there is no object, in a box."""
+    size = (0, 0, 0) if block is None else tuple(span.stop - span.start for span in block)
+    corner = (0, 0, 0) if block is None else (block[0].start, block[1].start, block[2].start)
+    del query
+    return VolumeChange(corner, np.full(size, -LOGIT_LIMIT, np.float32))
+
+
+def _pixel_mm2(source: VolumeSource, plane: Plane) -> float:
+    return float(np.prod([mm for axis, mm in enumerate(source.spacing) if axis != plane.axis]))
+
+
+def _touches(mask: BoolArray, block: Block, shape: Grid) -> bool:
+    """Whether a mask reaches an end of the box that is not one of the volume."""
+    for axis, (span, size) in enumerate(zip(block, shape, strict=True)):
+        if span.start > 0 and np.take(mask, 0, axis).any():
+            return True
+        if span.stop < size and np.take(mask, -1, axis).any():
+            return True
+    return False
+
+
+def _within(found: FloatArray, block: Block, query: VolumeQuery) -> VolumeChange:
+    """Return an answer with the parts that hang together with a plane's."""
+    mask = found > 0
+    labels, count = ndimage.label(mask)
+    if count > 1:
+        kept = np.zeros(count + 1, bool)
+        for plane in query.planes:
+            at = plane.index - block[plane.axis].start
+            kept[np.take(labels, at, plane.axis)] = True
+        if query.initial is not None:
+            kept[:] = True
+        found[mask & ~kept[labels]] = -1.0
+    corner = block[0].start, block[1].start, block[2].start
+    return VolumeChange(corner, found, {"box": block})
+
+
+def _cell(size: tuple[int, ...], spacing: tuple[float, ...], cells: int) -> Grid:
+    """Return the cells of a grid: enlarged along the axes with the finest spacing first."""
+    cell = [1, 1, 1]
+    while np.prod([-(-n // c) for n, c in zip(size, cell, strict=True)]) > cells:
+        mm = [s * c for s, c in zip(spacing, cell, strict=True)]
+        finest = min(mm)
+        for axis in range(3):
+            if mm[axis] <= finest * 1.5:
+                cell[axis] += 1
+    return cell[0], cell[1], cell[2]
+
+
+def _grey(rgb: FloatArray) -> FloatArray:
+    return np.asarray(rgb.mean(axis=-1), np.float32)
+
+
+def _means(values: FloatArray, cell: Grid) -> FloatArray:
+    """Return the means of cells; those at the end may be smaller."""
+    out: NDArray[np.floating[Any]] = values
+    for axis, step in enumerate(cell):
+        if step > 1:
+            starts = np.arange(0, out.shape[axis], step)
+            counts = np.diff([*starts, out.shape[axis]]).astype(np.float32)
+            form = [-1 if a == axis else 1 for a in range(3)]
+            out = np.add.reduceat(out, starts, axis=axis) / counts.reshape(form)
+    return np.asarray(out, np.float32)
+
+
+def _window(block: Block, plane: Plane) -> tuple[slice, slice]:
+    rows, cols = (span for axis, span in enumerate(block) if axis != plane.axis)
+    return rows, cols
+
+
+def _seeds(
+    held: Mapping[Plane, FloatArray], block: Block, cell: Grid, shape: tuple[int, ...]
+) -> tuple[BoolArray, FloatArray]:
+    """Return which cells are held, and at which probability."""
+    fixed, value = np.zeros(shape, bool), np.zeros(shape, np.float32)
+    for plane, logits in held.items():
+        at = plane.index - block[plane.axis].start
+        if not 0 <= at < block[plane.axis].stop - block[plane.axis].start:
+            continue
+        prob = sigmoid(logits[_window(block, plane)])
+        flat = np.expand_dims(prob, plane.axis)
+        sides = tuple(1 if axis == plane.axis else c for axis, c in enumerate(cell))
+        index = [slice(None)] * 3
+        index[plane.axis] = slice(at // cell[plane.axis], at // cell[plane.axis] + 1)
+        fixed[tuple(index)] = True
+        value[tuple(index)] = _means(flat, (sides[0], sides[1], sides[2]))
+    return fixed, value
+
+
+def _on_grid(mask: VolumeMask | None, block: Block, cell: Grid) -> FloatArray | None:
+    """Return the share of each cell that a mask covers; None without one."""
+    if mask is None:
+        return None
+    out = np.zeros([span.stop - span.start for span in block], np.float32)
+    there, here = [], []
+    for span, own in zip(block, mask.block, strict=True):
+        low, high = max(span.start, own.start), min(span.stop, own.stop)
+        there.append(slice(low - own.start, max(high, low) - own.start))
+        here.append(slice(low - span.start, max(high, low) - span.start))
+    out[tuple(here)] = mask.inside[tuple(there)]
+    return _means(out, cell)
+
+
+_BINS = 32
+
+
+def _likelihood(
+    grey: FloatArray,
+    held: Mapping[Plane, FloatArray],
+    block: Block,
+    small: FloatArray,
+    most: float,
+    threshold: float,
+) -> FloatArray:
+    """Return logits of the object by the values of cells alone, from those of the planes."""
+    inside, outside = np.zeros(_BINS), np.zeros(_BINS)
+    for plane, logits in held.items():
+        at = plane.index - block[plane.axis].start
+        if not 0 <= at < grey.shape[plane.axis]:
+            continue
+        values = np.take(grey, at, plane.axis)
+        mask = sigmoid(logits[_window(block, plane)]) > threshold
+        inside += np.histogram(values[mask], _BINS, (0, 1))[0]
+        outside += np.histogram(values[~mask], _BINS, (0, 1))[0]
+    if not inside.any() or not outside.any():
+        return np.zeros_like(small)
+    # wider than a bin, so that few values say what many would
+    both = [ndimage.gaussian_filter1d(h / h.sum(), 1.2, mode="nearest") for h in (inside, outside)]
+    ratio = np.log((both[0] + 1e-3) / (both[1] + 1e-3))
+    at = np.clip(small * _BINS - 0.5, 0, _BINS - 1)
+    low = at.astype(np.intp)
+    high = np.minimum(low + 1, _BINS - 1)
+    share = at - low
+    found = ratio[low] * (1 - share) + ratio[high] * share
+    return np.asarray(np.clip(found, -most, most), np.float32)
+
+
+def _carried(
+    fixed: BoolArray,
+    value: FloatArray,
+    mm: tuple[float, ...],
+    settings: Settings,
+    initial: FloatArray | None,
+) -> FloatArray:
+    """Return logits of the outline of the planes, carried to the others and blended between them.
+
+    Between two planes signed distances are interpolated; beyond the last the outline shrinks.
+    """
+    axis = _axis_of(fixed)
+    held = np.flatnonzero(fixed.all(axis=tuple(a for a in range(3) if a != axis)))
+    side = tuple(s for a, s in enumerate(mm) if a != axis)
+    depths = [_signed(np.take(value, at, axis) > 0.5, side) for at in held]
+    radius = max(max((float(d.max()) for d in depths), default=0.0), max(mm))
+    out = np.zeros(fixed.shape, np.float32)
+    for index in range(fixed.shape[axis]):
+        right = int(np.searchsorted(held, index))
+        left = right - 1 if right == len(held) or held[right] != index else right
+        if left >= 0 and right < len(held) and left != right:
+            share = (index - held[left]) / (held[right] - held[left])
+            depth = depths[left] * (1 - share) + depths[right] * share
+        else:
+            near = min(max(left, 0), len(held) - 1) if right >= len(held) else right
+            away = abs(int(held[near]) - index) * mm[axis]
+            depth = depths[near] - settings.taper * away
+        plane = [slice(None)] * 3
+        plane[axis] = index  # type: ignore[call-overload]
+        out[tuple(plane)] = np.clip(depth / radius, -1, 1) * settings.shape
+    if initial is not None:
+        whole = _signed(initial > 0.5, mm)
+        out = np.asarray(out + np.clip(whole / radius, -1, 1) * settings.shape, np.float32)
+    return out
+
+
+def _axis_of(fixed: BoolArray) -> int:
+    """Return the axis whose planes are held; the first of several."""
+    counts = [
+        int(fixed.all(axis=tuple(a for a in range(3) if a != axis)).sum()) for axis in range(3)
+    ]
+    return int(np.argmax(counts))
+
+
+def _signed(mask: BoolArray, mm: tuple[float, ...]) -> FloatArray:
+    """Return distances to the outline in mm, positive inside; far away where there is none."""
+    if not mask.any():
+        return np.full(mask.shape, -1e3, np.float32)
+    if mask.all():
+        return np.full(mask.shape, 1e3, np.float32)
+    inner = ndimage.distance_transform_edt(mask, sampling=mm)
+    outer = ndimage.distance_transform_edt(~mask, sampling=mm)
+    return np.asarray(inner - outer, np.float32)
+
+
+def _walk(
+    image: FloatArray,
+    mm: tuple[float, ...],
+    fixed: BoolArray,
+    value: FloatArray,
+    prior: FloatArray,
+    beta: float,
+    pull: float,
+    cancelled: Callable[[], bool],
+) -> FloatArray | None:
+    """Return the probabilities that minimise the walker's energy with priors.
+
+    ``sum w (x_i - x_j)^2 + pull * sum (x_i - prior_i)^2`` with held cells, by conjugate gradients.
+    """
+    steps = []
+    finest = min(mm)
+    smooth = ndimage.gaussian_filter(image, [0.6 * finest / m for m in mm])
+    spread = float(smooth.std()) + 1e-3
+    total = np.full(image.shape, pull, np.float32)
+    for axis in range(3):
+        gap = np.diff(smooth, axis=axis) / spread
+        weight = np.exp(-beta * gap**2 / 10).astype(np.float32) + np.float32(1e-4)
+        weight *= np.float32((finest / mm[axis]) ** 2)
+        steps.append(weight)
+        low, high = _sides(axis)
+        total[low] += weight
+        total[high] += weight
+    free = ~fixed
+
+    def apply(x: FloatArray) -> FloatArray:
+        out = total * x
+        for axis, weight in enumerate(steps):
+            low, high = _sides(axis)
+            out[low] -= weight * x[high]
+            out[high] -= weight * x[low]
+        out *= free
+        return out
+
+    start = np.where(fixed, value, prior).astype(np.float32)
+    rest = np.asarray((np.float32(pull) * prior - apply(start)) * free, np.float32)
+    return _conjugate(apply, start, rest, total, cancelled)
+
+
+def _sides(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    low, high = [slice(None)] * 3, [slice(None)] * 3
+    low[axis], high[axis] = slice(None, -1), slice(1, None)
+    return tuple(low), tuple(high)
+
+
+_ROUNDS = 150
+_ACCURACY = 2e-3
+"""Of the residual at the start; 1e-4 moves no more than 0.2 % of the voxels."""
+
+
+def _conjugate(
+    apply: Callable[[FloatArray], FloatArray],
+    x: FloatArray,
+    rest: FloatArray,
+    diagonal: FloatArray,
+    cancelled: Callable[[], bool],
+) -> FloatArray | None:
+    """Solve by conjugate gradients with Jacobi's preconditioner; None if it was cancelled."""
+    scaled = rest / diagonal
+    way, energy = scaled.copy(), float(np.vdot(rest, scaled))
+    enough = energy * _ACCURACY**2
+    for number in range(_ROUNDS):
+        if energy <= enough or energy <= 1e-12:
+            break
+        if number % 8 == 0 and cancelled():
+            return None
+        moved = apply(way)
+        step = np.float32(energy / float(np.vdot(way, moved)))
+        x = x + step * way
+        rest = rest - step * moved
+        scaled = rest / diagonal
+        before, energy = energy, float(np.vdot(rest, scaled))
+        way = scaled + np.float32(energy / before) * way
+    return np.asarray(x, np.float32)
+
+
+def _enlarged(values: FloatArray, cell: Grid, size: tuple[int, ...]) -> FloatArray:
+    """Return values of cells on the voxels they are made of, linearly between their middles."""
+    out: NDArray[np.float32] = values
+    for axis, (step, length) in enumerate(zip(cell, size, strict=True)):
+        if step == 1:
+            continue
+        at = np.clip((np.arange(length) + 0.5) / step - 0.5, 0, out.shape[axis] - 1)
+        low = at.astype(np.intp)
+        high = np.minimum(low + 1, out.shape[axis] - 1)
+        form = [-1 if a == axis else 1 for a in range(3)]
+        share = (at - low).astype(np.float32).reshape(form)
+        out = np.take(out, low, axis) * (1 - share) + np.take(out, high, axis) * share
+    return np.ascontiguousarray(out, np.float32)
+
+
+def _lay(found: FloatArray, block: Block, plane: Plane, logits: FloatArray) -> None:
+    """Put a plane's own answer in place on a box."""
+    at = plane.index - block[plane.axis].start
+    if 0 <= at < found.shape[plane.axis]:
+        index: list[slice | int] = [slice(None)] * 3
+        index[plane.axis] = at
+        found[tuple(index)] = logits[_window(block, plane)]
+
+
+__all__ = ["RandomWalker3d", "Settings", "build"]
