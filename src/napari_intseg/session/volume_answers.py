@@ -36,12 +36,14 @@ from napari_intseg.inference.slice_appearance import PreparedStore, adapted
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.propagation.stretch_walker import guidance
 from napari_intseg.session.document import Change, Document
-from napari_intseg.session.masks.packed import Bits, Packed, pack
 from napari_intseg.session.masks.plane_state import (
+    Bits,
+    Packed,
     PlaneKey,
     PlaneState,
     Shown,
     VolumeKey,
+    pack,
     question,
 )
 from napari_intseg.session.question import Setup
@@ -493,9 +495,7 @@ class VolumeAnswers:
             return answered, self._held(label)  # what was done otherwise since stays
         return 0, known.initial
 
-    def _is_untouched(
-        self, label: int, known: VolumeAnswered, prompts: tuple[Placed, ...]
-    ) -> bool:
+    def _is_untouched(self, label: int, known: VolumeAnswered, prompts: tuple[Placed, ...]) -> bool:
         """Whether nothing but prompts has changed an object since its mask was answered."""
         changed = {at for at, _ in {*prompts} ^ {*known.prompts}}
         now = {

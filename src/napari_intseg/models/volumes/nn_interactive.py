@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import line_nd, polygon
 
-from napari_intseg.core.addresses import is_loopback
 from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
@@ -48,6 +47,7 @@ from napari_intseg.core.volume_segmenter import (
     box_of,
     union_of,
 )
+from napari_intseg.core.workers import is_loopback
 from napari_intseg.errors import DataError, MissingExtraError, RemoteError, WeightsError
 from napari_intseg.models.checkpoint import DamagedError, UnsafeError, check_pickles
 from napari_intseg.models.device import choose_device
@@ -481,4 +481,3 @@ def _drawn(prompt: VolumeScribble | VolumeLasso, shape: tuple[int, ...]) -> NDAr
     for start, stop in zip(points, points[1:] or points, strict=False):
         out[line_nd(start, stop, endpoint=True)] = True  # type: ignore[no-untyped-call]
     return out
-

@@ -182,14 +182,13 @@ class RandomWalker3d:
         areas = np.count_nonzero(found, axis=tuple(a for a in range(3) if a != axis))
         at = [block[axis].start + int(i) for i in np.flatnonzero(areas >= _LEAST_PX)]
         stride = self.settings.stride
-        chosen = [
-            min(gap, key=lambda i: abs(_away(i, known) - stride))
-            for gap in _gaps(at, known)
-        ]
+        chosen = [min(gap, key=lambda i: abs(_away(i, known) - stride)) for gap in _gaps(at, known)]
         out = []
         for index in chosen:
             plane = Plane(axis, index)
-            mask = np.zeros([n for a, n in enumerate(query.prepared.source.shape) if a != axis], bool)
+            mask = np.zeros(
+                [n for a, n in enumerate(query.prepared.source.shape) if a != axis], bool
+            )
             mask[_window(block, plane)] = np.take(found, index - block[axis].start, axis)
             out.append((plane, mask))
         return out
@@ -230,9 +229,7 @@ class RandomWalker3d:
         like = _likelihood(grey, held, block, small, settings.likeness, self.traits.threshold)
         outline = _carried(fixed, value, mm, settings, _on_grid(query.initial, block, cell))
         prior = sigmoid(np.asarray(like + outline, np.float32))
-        prob = _walk(
-            small, mm, fixed, value, prior, settings.beta, settings.pull, query.cancelled
-        )
+        prob = _walk(small, mm, fixed, value, prior, settings.beta, settings.pull, query.cancelled)
         if prob is None:
             return None
         found = _enlarged(logit(np.clip(prob, 1e-4, 1 - 1e-4)), cell, size)
