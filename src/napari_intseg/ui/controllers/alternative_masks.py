@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.alternatives import Alternative
 from napari_intseg.session.session import Session
+from napari_intseg.session.suggestions import Alternative
 
 if TYPE_CHECKING:
     from napari_intseg.ui.controllers.viewer_controller import ViewerController

@@ -10,8 +10,8 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_intseg.errors import IntSegError
+from napari_intseg.io.folder_queue import ImageQueue, QueueItem, State
 from napari_intseg.io.hooks import LayerData, read_layers
-from napari_intseg.io.image_queue import ImageQueue, QueueItem, State
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.label_export import labels_job
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
