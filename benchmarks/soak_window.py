@@ -23,7 +23,7 @@ from vispy.gloo.glir import _GlirQueueShare as GlirQueueShare
 
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Query, Traits
 from napari_intseg.session.journal.recorder import parse_journal
-from napari_intseg.session.journal.replay import replay
+from napari_intseg.session.journal.replayer import replay
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.dock import SegmentWidget

@@ -9,7 +9,7 @@ import pytest
 from napari_intseg.cli.main import main
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_array, write_labels
-from napari_intseg.session.journal.bundle import environment, read_bundle
+from napari_intseg.session.journal.ro_crate import environment, read_bundle
 from napari_intseg.testing import phantom_volume
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_intseg.errors import DataError
-from napari_intseg.evaluation.agreement import (
+from napari_intseg.evaluation.metrics import (
     agreement,
     agreement_csv,
     disagreement,

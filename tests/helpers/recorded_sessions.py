@@ -21,7 +21,7 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Segmenter, Traits
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.compare.side_by_side import MirrorSession, SideBySide
-from napari_intseg.session.journal.replay import note_labels
+from napari_intseg.session.journal.replayer import note_labels
 from napari_intseg.session.tracking import tracking_request
 
 HERE = Path(__file__).parents[1] / "data" / "journals"

@@ -175,7 +175,7 @@ def _patch_sizes(patch: pytest.MonkeyPatch) -> None:
     from napari_intseg.models.guided import deepgrabcut, dextr, iog
     from napari_intseg.models.nets import resnet
     from napari_intseg.models.nets.resnet import bottleneck_layer
-    from napari_intseg.models.sam import efficient_sam, sam, sam2, weight_files
+    from napari_intseg.models.sam import efficient_sam, mask_decoder, sam, sam2
 
     def one_block(channels: int, width: int, dilations: Any, **how: Any) -> nn.Sequential:
         return bottleneck_layer(channels, width, list(dilations)[:1], **how)
@@ -193,7 +193,7 @@ def _patch_sizes(patch: pytest.MonkeyPatch) -> None:
     for size in ("vit-b", "vit-l", "vit-h"):
         patch.setitem(sam.SIZES, size, SAM_SIZE)
     # the ways of SAM to do with less memory: its encoder sees a smaller square
-    patch.setattr(weight_files, "SIDE_PX", 256)
+    patch.setattr(mask_decoder, "SIDE_PX", 256)
     patch.setattr(efficient_sam, "SmallViT", partial(efficient_sam.SmallViT, depth=2))
     for size, told in dict(sam2.SIZES).items():
         small = {**told, "width": 16 * told.get("heads", 1), "blocks": [1, 1, 2, 1], "whole": [3]}

@@ -7,7 +7,7 @@ import pytest
 from skimage.io import imsave
 
 from napari_intseg.errors import FileError
-from napari_intseg.io.image_queue import RECORD, ImageQueue
+from napari_intseg.io.folder_queue import RECORD, ImageQueue
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_labels
 

@@ -12,9 +12,9 @@ from napari_intseg.core.segmenter import NOTHING, Saving
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DeviceError
 from napari_intseg.models.device import Precision
+from napari_intseg.models.sam.mask_decoder import side_for
 from napari_intseg.models.sam.sam import SamSegmenter
 from napari_intseg.models.sam.square_frame import SquareFrame
-from napari_intseg.models.sam.weight_files import side_for
 from napari_intseg.session.embeddings import EmbeddingFiles
 from napari_intseg.session.prefetch import prepare, to_prepare
 from napari_intseg.session.session import Session

@@ -17,8 +17,7 @@ from napari_intseg.models.model_table import identity_of
 from napari_intseg.models.registry import load_model
 from napari_intseg.remote import remote_segmenter
 from napari_intseg.remote.actor import ModelActor, RemoteQuestion, pack, pack_image, unpack
-from napari_intseg.remote.remote_segmenter import load_remote
-from napari_intseg.remote.serve import served
+from napari_intseg.remote.remote_segmenter import load_remote, served
 from napari_intseg.session.session import Session
 from napari_intseg.testing import phantom_image, phantom_volume
 

@@ -12,8 +12,7 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query
 from napari_intseg.errors import RemoteError
 from napari_intseg.models.registry import load_model
-from napari_intseg.remote.remote_segmenter import Certificates, load_remote
-from napari_intseg.remote.serve import served
+from napari_intseg.remote.remote_segmenter import Certificates, load_remote, served
 from napari_intseg.testing import phantom_image
 
 distributed = pytest.importorskip("distributed")

@@ -9,7 +9,7 @@ from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.session.journal.recorder import parse_journal
-from napari_intseg.session.journal.replay import replay
+from napari_intseg.session.journal.replayer import replay
 from napari_intseg.session.session import Session
 
 HERE = Plane(0, 12)

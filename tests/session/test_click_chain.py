@@ -7,8 +7,8 @@ from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.session.click_chain import MOST
 from napari_intseg.session.session import Session
+from napari_intseg.session.suggestions import MOST
 
 SHAPE = (90, 120)
 

@@ -9,7 +9,7 @@ from napari_intseg.errors import PromptError
 from napari_intseg.propagation.ending import distance_to
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.journal.recorder import parse_journal
-from napari_intseg.session.journal.replay import replay
+from napari_intseg.session.journal.replayer import replay
 
 BOXES = (((4, 16), (3, 12), (3, 12)), ((2, 9), (3, 12), (18, 28)), ((8, 19), (17, 27), (4, 14)))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.session.journal.recorder import parse_journal
-from napari_intseg.session.journal.replay import note_labels, replay
+from napari_intseg.session.journal.replayer import note_labels, replay
 
 from .conftest import Bright
 

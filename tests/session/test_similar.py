@@ -12,7 +12,7 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.session import similar
 from napari_intseg.session.journal.recorder import parse_journal
-from napari_intseg.session.journal.replay import replay
+from napari_intseg.session.journal.replayer import replay
 from napari_intseg.session.session import Session
 from napari_intseg.session.similar import search
 

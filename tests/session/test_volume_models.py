@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.journal.replay import replay
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Box, Scribble
@@ -21,7 +22,6 @@ from napari_intseg.core.volume_segmenter import (
     VolumeSource,
     box_of,
 )
-from napari_intseg.session.journal.replay import replay
 from napari_intseg.session.predictor import Request, Result, run
 from napari_intseg.session.session import Session
 

@@ -12,7 +12,7 @@ from napari_intseg.errors import DataError, UnknownModelError, WeightsError
 from napari_intseg.evaluation.datasets import open_classes
 from napari_intseg.models.automatic import open_model
 from napari_intseg.models.automatic.open_model import load_start_model
-from napari_intseg.models.automatic.semantic import infer, load_own, load_semantic
+from napari_intseg.models.automatic.semantic_model import infer, load_own, load_semantic
 from napari_intseg.models.weights import locate
 from napari_intseg.models.weights.store import read_metadata
 from napari_intseg.training import semantic
@@ -228,8 +228,8 @@ def test_large_images_are_seen_in_squares(monkeypatch):
             assert max(x.shape[-2:]) <= 64
             return torch.stack([-x[:, 0], x[:, 0]], 1) * 20
 
-    monkeypatch.setattr("napari_intseg.models.automatic.semantic._SIDE", 64)
-    monkeypatch.setattr("napari_intseg.models.automatic.semantic._OVERLAP", 16)
+    monkeypatch.setattr("napari_intseg.models.automatic.semantic_model._SIDE", 64)
+    monkeypatch.setattr("napari_intseg.models.automatic.semantic_model._OVERLAP", 16)
     image = np.zeros((150, 100, 3), np.float32)
     image[40:120, 30:80] = 1
     prob = infer(Bright(), image, torch.device("cpu"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.session.journal.recorder import parse_journal
-from napari_intseg.session.journal.replay import replay
+from napari_intseg.session.journal.replayer import replay
 from napari_intseg.ui.controllers.review import Review
 
 PLACES = ((5, 12, 15), (5, 26, 15), (3, 12, 30))

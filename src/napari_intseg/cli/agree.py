@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_intseg.cli import shared_options
 
 if TYPE_CHECKING:
-    from napari_intseg.evaluation.agreement import Agreement
+    from napari_intseg.evaluation.metrics import Agreement
 
 HELP = "tell how well two or more readers agree, and what they agree on"
 DESCRIPTION = """Compare labels that two or more readers made of the same image: Dice, mean surface
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare and write; returns 0."""
     from napari_intseg.cli.output_forms import check_report, write_report
-    from napari_intseg.evaluation.agreement import (
+    from napari_intseg.evaluation.metrics import (
         agreement,
         agreement_csv,
         disagreement,

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the bundle; returns 0."""
     from napari_intseg.cli.replay import read_journal_or_labels
     from napari_intseg.errors import DataError
-    from napari_intseg.session.journal.bundle import write_bundle
+    from napari_intseg.session.journal.ro_crate import write_bundle
 
     if args.with_image and args.image is None:
         raise DataError("--with-image needs the image: expected --image FILE, got none. Add it.")

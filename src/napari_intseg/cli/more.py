@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
             overwrite=args.overwrite, names=shared_options.names(args, args.labels), algorithm=name,
         )  # fmt: skip
     if not args.no_journal:
-        from napari_intseg.session.journal.replay import save_beside
+        from napari_intseg.session.journal.replayer import save_beside
 
         save_beside(session, args.output, time=args.time or 0)
     if not args.quiet:

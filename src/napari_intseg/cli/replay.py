@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_intseg.io.source import FileVolume
     from napari_intseg.models.model_table import ModelIdentity
     from napari_intseg.session.journal.recorder import Written
-    from napari_intseg.session.journal.replay import Replayed
+    from napari_intseg.session.journal.replayer import Replayed
     from napari_intseg.session.masks.canvas import Labels
 
 HELP = "do again what a journal of a session says"
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _again(args: argparse.Namespace) -> int:
     from napari_intseg.io.write import check_fits, check_target, write_labels
-    from napari_intseg.session.journal.replay import replay
+    from napari_intseg.session.journal.replayer import replay
 
     if args.output is not None:
         inputs = args.journal, args.image, args.compare, args.weights
@@ -115,8 +115,8 @@ def _again(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     """Replay a bundle; returns 0 if the same labels come out within its tolerance, else 1."""
     from napari_intseg.io.write import check_fits, check_target, write_labels
-    from napari_intseg.session.journal.bundle import environment, read_bundle
-    from napari_intseg.session.journal.replay import replay
+    from napari_intseg.session.journal.replayer import replay
+    from napari_intseg.session.journal.ro_crate import environment, read_bundle
 
     bundle = read_bundle(args.journal)
     args.image = args.image or bundle.image

@@ -197,7 +197,7 @@ def segment_file(
             algorithm=args.model or DEFAULT_MODEL,
         )  # fmt: skip
     if not args.no_journal:
-        from napari_intseg.session.journal.replay import save_beside
+        from napari_intseg.session.journal.replayer import save_beside
 
         save_beside(session, args.output, time=args.time or 0)
     if args.probability is not None:

@@ -44,8 +44,7 @@ def run(args: argparse.Namespace) -> int:
     int
         0; Ctrl-C is how it ends.
     """
-    from napari_intseg.remote.remote_segmenter import Certificates
-    from napari_intseg.remote.serve import served
+    from napari_intseg.remote.remote_segmenter import Certificates, served
 
     given = [args.tls_ca, args.tls_cert, args.tls_key]
     if any(given) != all(given):

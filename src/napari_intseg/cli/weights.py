@@ -107,8 +107,8 @@ def _add(args: argparse.Namespace) -> int:
 def _convert(args: argparse.Namespace) -> int:
     from napari_intseg.io.output_files import check_apart
     from napari_intseg.models.networks import find_network
-    from napari_intseg.models.weights.convert import converted
     from napari_intseg.models.weights.locate import cache_folder
+    from napari_intseg.models.weights.recognise import converted
     from napari_intseg.models.weights.store import write_weights
 
     network = find_network(args.network)

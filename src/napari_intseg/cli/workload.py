@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.cli.output_forms import check_report, write_report
     from napari_intseg.cli.replay import read_journal_or_labels
     from napari_intseg.errors import DataError
-    from napari_intseg.session.journal.workload import (
+    from napari_intseg.session.journal.work_time import (
         methods_paragraph,
         pooled,
         workload,

@@ -325,7 +325,7 @@ FBRS: Table = {
 
 SIMPLECLICK: Table = {
     f"simpleclick-vit-{size}": ModelSpec(
-        f"{_ROOM}.simpleclick:build",
+        f"{_ROOM}.ritm:build_simpleclick",
         f"SimpleClick ViT-{title} (COCO+LVIS)",
         "simpleclick",
         CLICKS_MASK,

@@ -16,9 +16,6 @@ from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings
-from napari_intseg.session.alternatives import Alternative, Alternatives
-from napari_intseg.session.click_chain import MOST, ChainRequest, ClickChain, Suggestion, suggest
-from napari_intseg.session.click_chain import TITLE as TITLE_SUGGESTED
 from napari_intseg.session.document import OBJECT, SETUP, Change, Document
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
 from napari_intseg.session.journal.recorder import Recorder, recorded
@@ -32,13 +29,23 @@ from napari_intseg.session.masks.plane_state import (
     Window,
 )
 from napari_intseg.session.masks.settle import Protection
+from napari_intseg.session.merge_split import Regroup
 from napari_intseg.session.painter import Painter
 from napari_intseg.session.predictor import CACHE_BYTES, Predictor, Request, Result, Runner, run
 from napari_intseg.session.propagator import Propagator
 from napari_intseg.session.question import Question, Setup
-from napari_intseg.session.regroup import Regroup
 from napari_intseg.session.similar import TITLE as TITLE_SIMILAR
 from napari_intseg.session.similar import SearchRequest, SimilarObjects, search
+from napari_intseg.session.suggestions import (
+    MOST,
+    Alternative,
+    Alternatives,
+    ChainRequest,
+    ClickChain,
+    Suggestion,
+    suggest,
+)
+from napari_intseg.session.suggestions import SUGGESTED_TITLE as TITLE_SUGGESTED
 from napari_intseg.session.tracking import TrackedMasks
 from napari_intseg.session.validate_prompts import (
     added_clicks,

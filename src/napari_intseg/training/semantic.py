@@ -25,7 +25,7 @@ from napari_intseg.errors import DataError, WeightsError
 from napari_intseg.evaluation.datasets import Choices, ClassSet, ImageMaskPair, open_classes
 from napari_intseg.evaluation.truth import Kind, MaskRules, read_image, read_labels
 from napari_intseg.inference.intensity import resolve_intensity
-from napari_intseg.models.automatic.semantic import MEAN, STD, infer, read_semantic
+from napari_intseg.models.automatic.semantic_model import MEAN, STD, infer, read_semantic
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.networks import build_semantic
 from napari_intseg.models.weights.store import SEMANTIC

@@ -23,7 +23,7 @@ from napari_intseg.models.automatic.automatic import (
     load_automatic,
 )
 from napari_intseg.models.automatic.hub_models import FAMILIES
-from napari_intseg.models.automatic.preparation import Frame
+from napari_intseg.models.automatic.outputs import Frame
 from napari_intseg.models.automatic.start_model import Numbering
 
 transformers = pytest.importorskip("transformers", reason="needs the extra 'automatic'")

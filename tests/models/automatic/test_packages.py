@@ -10,7 +10,7 @@ import pytest
 
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.errors import MissingExtraError, PromptError, WeightsError
-from napari_intseg.models.automatic import everything, packages
+from napari_intseg.models.automatic import click_and_cell_models
 from napari_intseg.models.automatic.open_model import NAMED, load_start_model, names_here
 
 
@@ -99,7 +99,7 @@ def test_instanseg_runs_what_it_has_fetched_itself(monkeypatch, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["cellpose", "instanseg"])
 def test_a_package_that_is_not_there_names_its_extra(monkeypatch, name):
-    monkeypatch.setattr(packages, "find_spec", lambda _: None)
+    monkeypatch.setattr(click_and_cell_models, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"napari-intseg\[cells\]"):
         load_start_model(name)
 
@@ -120,7 +120,7 @@ class Bright:
 
 
 def test_everything_is_found_once_and_the_ground_is_left_out():
-    model = everything.Everything(Bright(), side=8)
+    model = click_and_cell_models.Everything(Bright(), side=8)
     image = picture()
     image[37:, 57:] = 0.8  # no click of the grid lies in it
     found = model.find(image)
@@ -135,11 +135,11 @@ def test_everything_is_found_once_and_the_ground_is_left_out():
 
 def test_masks_that_change_with_the_cut_are_unstable():
     logits = np.full((10, 10), -5.0, np.float32)
-    assert everything.stability(logits) == 0
+    assert click_and_cell_models.stability(logits) == 0
     logits[:4] = 5
-    assert everything.stability(logits) == 1
+    assert click_and_cell_models.stability(logits) == 1
     logits[4:8] = 0.5
-    assert everything.stability(logits) == 0.5
+    assert click_and_cell_models.stability(logits) == 0.5
 
 
 def test_everything_by_the_bundled_network_runs():

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from napari_intseg.models.networks import NETWORKS
-from napari_intseg.models.weights.convert import RULES, renamed
+from napari_intseg.models.weights.recognise import RULES, renamed
 from small_zoo import fill
 
 FILE = Path(__file__).resolve().parents[2] / "data" / "parity" / "edgeflow.npz"

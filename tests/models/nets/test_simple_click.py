@@ -10,7 +10,7 @@ import torch
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.nets.simple_click import SimpleClickNet
 from napari_intseg.models.registry import load_model
-from napari_intseg.models.simpleclick import STAND_INS, _sizes, load_simpleclick
+from napari_intseg.models.ritm import STAND_INS, _vit_sizes, load_simpleclick
 from napari_intseg.testing import SegmenterContract, raw_logits
 
 TINY = {
@@ -59,7 +59,7 @@ def published_loss(monkeypatch):
 
 def tiny_net() -> SimpleClickNet:
     torch.manual_seed(0)
-    return SimpleClickNet(_sizes(TINY, Path("made")))
+    return SimpleClickNet(_vit_sizes(TINY, Path("made")))
 
 
 def test_published_file_loads_without_running_what_it_names(tmp_path, published_loss, monkeypatch):
@@ -105,17 +105,17 @@ def test_an_unknown_head_is_refused(tmp_path):
 
 
 def test_weights_must_be_given():
-    from napari_intseg.models.simpleclick import build
+    from napari_intseg.models.ritm import build_simpleclick
 
     with pytest.raises(WeightsError, match="expected a checkpoint for 'simpleclick-vit-b'"):
-        build("simpleclick-vit-b", None)
+        build_simpleclick("simpleclick-vit-b", None)
 
 
 @pytest.mark.parametrize("size", ["xtiny", "b", "l", "h"])
 def test_names_and_shapes_are_the_published_ones(shared, size):
     info = json.loads((shared / "parity" / f"simpleclick_vit_{size}.json").read_text())
     with torch.device("meta"):
-        net = SimpleClickNet(_sizes(info["config"], Path("fixture")))
+        net = SimpleClickNet(_vit_sizes(info["config"], Path("fixture")))
     assert {n: list(v.shape) for n, v in net.state_dict().items()} == info["shapes"]
 
 

@@ -31,10 +31,12 @@ from napari_intseg.models.sam.mask_decoder import (
     FewTokens2,
     PromptedNet,
     decoder_config,
+    file_in,
+    load_into,
+    read_weights,
 )
 from napari_intseg.models.sam.sam import SamSegmenter, SamState, TinyEncoder
 from napari_intseg.models.sam.square_frame import MASK_LOGIT, SquareFrame
-from napari_intseg.models.sam.weight_files import file_in, load_into, read_weights
 
 CPU = "cpu"
 ONE = Prompts((Click(48, 60),))

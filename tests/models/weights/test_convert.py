@@ -11,7 +11,7 @@ from napari_intseg.cli.main import main
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.bundled import load_net
 from napari_intseg.models.networks import NETWORKS
-from napari_intseg.models.weights.convert import PADDLE, RULES, converted, read_paddle, renamed
+from napari_intseg.models.weights.recognise import PADDLE, RULES, converted, read_paddle, renamed
 
 SMALL = {"width": 4, "ocr_width": 4, "small": True}
 EDGEFLOW = NETWORKS["edgeflow"]

@@ -8,7 +8,7 @@ import torch
 
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.registry import MODELS, load_model
-from napari_intseg.models.simpleclick import STAND_INS
+from napari_intseg.models.ritm import STAND_INS
 from napari_intseg.models.weights.locate import add, bundled_folder
 from napari_intseg.models.weights.recognise import Recognised, recognise, recognise_file
 

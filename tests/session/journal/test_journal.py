@@ -33,7 +33,7 @@ from napari_intseg.session.journal.file import (
     prune,
 )
 from napari_intseg.session.journal.recorder import VERSION, parse_journal, read_journal, recorded
-from napari_intseg.session.journal.replay import note_labels, replay, save_beside
+from napari_intseg.session.journal.replayer import note_labels, replay, save_beside
 from napari_intseg.session.predictor import run
 
 FIRST = Path(__file__).with_name("journal_version_1.jsonl")

@@ -15,7 +15,7 @@ from napari_intseg.session.journal.file import (
     new_path,
 )
 from napari_intseg.session.journal.recorder import header
-from napari_intseg.session.journal.replay import replay
+from napari_intseg.session.journal.replayer import replay
 
 DATA = (np.random.default_rng(3).random((5, 24, 26)) > 0.4).astype(np.uint8) * 255
 ROUNDS = 50

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from napari_intseg.session.journal.recorder import read_journal
-from napari_intseg.session.journal.replay import labels_checksum, replay
+from napari_intseg.session.journal.replayer import labels_checksum, replay
 from napari_intseg.session.session import Session
 from recorded_sessions import SCENARIOS, Toy, image
 

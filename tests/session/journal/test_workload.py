@@ -9,7 +9,7 @@ import pytest
 from napari_intseg.cli.main import main
 from napari_intseg.errors import JournalError
 from napari_intseg.session.journal.recorder import Written, read_journal
-from napari_intseg.session.journal.workload import (
+from napari_intseg.session.journal.work_time import (
     methods_paragraph,
     pooled,
     workload,

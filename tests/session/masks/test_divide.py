@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_intseg.errors import PromptError
-from napari_intseg.session import regroup as module
-from napari_intseg.session.regroup import divide
+from napari_intseg.session import merge_split as module
+from napari_intseg.session.merge_split import divide
 
 
 def discs(*centres, radius=20, shape=(60, 120)):

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.session.journal.recorder import parse_journal
-from napari_intseg.session.journal.replay import replay
+from napari_intseg.session.journal.replayer import replay
 
 SHAPE = (4, 12, 14)
 DATA = (np.random.default_rng(1).random(SHAPE) > 0.4).astype(np.uint8) * 255

@@ -9,7 +9,7 @@ from scipy.ndimage import label as parts_of
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Traits
 from napari_intseg.core.volume import Volume
 from napari_intseg.session.journal.recorder import parse_journal
-from napari_intseg.session.journal.replay import replay
+from napari_intseg.session.journal.replayer import replay
 
 STEP, SIDE = 20, 10
 

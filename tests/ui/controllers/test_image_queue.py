@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt
 from skimage.io import imread, imsave
 
 from controls import visible_controls
-from napari_intseg.io.image_queue import ImageQueue
+from napari_intseg.io.folder_queue import ImageQueue
 from napari_intseg.ui.controllers.image_queue import QueueWork
 from real_window import Window, breathe, turn
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix
-from napari_intseg.io.dicom.decoder import read_data_set
-from napari_intseg.io.dicom.elements import (
+from napari_intseg.io.dicom.decoder import (
     RealWindow,
     ValueTable,
     Vector,
     find,
     numbers,
+    read_data_set,
     read_table,
     read_windows,
     real,

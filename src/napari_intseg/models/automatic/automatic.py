@@ -22,7 +22,7 @@ from napari_intseg.models.automatic.hub_models import (
     read_preparation,
     read_tokenizer,
 )
-from napari_intseg.models.automatic.preparation import Frame, Preparation
+from napari_intseg.models.automatic.outputs import Frame, Preparation
 from napari_intseg.models.automatic.start_model import Finding, RawFinding, StartTraits
 from napari_intseg.models.device import choose_device, memory_guard
 

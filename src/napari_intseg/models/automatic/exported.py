@@ -23,8 +23,7 @@ from napari_intseg.models.automatic.exported_files import (
     description_beside,
     read_description,
 )
-from napari_intseg.models.automatic.outputs import ORDER, READERS, Outputs
-from napari_intseg.models.automatic.preparation import Frame
+from napari_intseg.models.automatic.outputs import ORDER, READERS, Frame, Outputs
 from napari_intseg.models.automatic.start_model import (
     Finding,
     RawFinding,

@@ -14,9 +14,9 @@ from napari_intseg.models.weights.store import SEMANTIC, find_own
 _HERE = "napari_intseg.models.automatic"
 
 NAMED: dict[str, str] = {
-    "cellpose": f"{_HERE}.packages:load_cellpose",
-    "instanseg": f"{_HERE}.packages:load_instanseg",
-    "everything": f"{_HERE}.everything:load",
+    "cellpose": f"{_HERE}.click_and_cell_models:load_cellpose",
+    "instanseg": f"{_HERE}.click_and_cell_models:load_instanseg",
+    "everything": f"{_HERE}.click_and_cell_models:load_everything",
 }
 """By name, as ``module:function``; what stands behind a colon after the name is its argument."""
 
@@ -56,7 +56,7 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
         return build(rest, device=device)
     loader = _loader_of(path)
     if loader is None and not path.exists() and str(where) in _own():
-        from napari_intseg.models.automatic.semantic import load_own
+        from napari_intseg.models.automatic.semantic_model import load_own
 
         return load_own(str(where), device=device)
     if loader is None:
@@ -69,12 +69,12 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
 
 
 def _loader_of(path: Path) -> Callable[..., StartModel] | None:
-    from napari_intseg.models.automatic import automatic, exported, semantic
+    from napari_intseg.models.automatic import automatic, exported, semantic_model
 
     if path.suffix.lower() == ".onnx":
         return exported.load_exported
     if path.suffix.lower() == ".safetensors" and path.is_file():
-        return semantic.load_semantic
+        return semantic_model.load_semantic
     if path.suffix.lower() in (".yaml", ".yml") or any(
         (path / name).is_file() for name in RDF_NAMES
     ):

@@ -27,13 +27,14 @@ from napari_intseg.models.sam.mask_decoder import (
     corners_first,
     decoder_config,
     grid_code,
+    load_into,
     places_first,
+    read_weights,
     regroup,
     to_grid,
 )
 from napari_intseg.models.sam.sam import SamSegmenter
 from napari_intseg.models.sam.square_frame import SquareFrame
-from napari_intseg.models.sam.weight_files import load_into, read_weights
 
 _PATCH_PX, _PRETRAINED_GRID, _EMBEDDING_DIM = 16, 14, 256
 _NO_POINT, _TOP_LEFT, _BOTTOM_RIGHT = -1, 2, 3

@@ -29,14 +29,16 @@ from napari_intseg.models.sam.mask_decoder import (
     SIDE_PX,
     Asked,
     Embedding,
+    computing_in,
     corners_first,
     places_first,
+    read_weights,
     regroup,
+    side_for,
     to_grid,
 )
 from napari_intseg.models.sam.sam import SamSegmenter, asked_in
 from napari_intseg.models.sam.square_frame import LOW_PX, SquareFrame, imagenet
-from napari_intseg.models.sam.weight_files import computing_in, read_weights, side_for
 
 Size = Literal["tiny", "small", "base-plus", "large"]
 

@@ -11,7 +11,6 @@ from napari.layers import Labels
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.alternatives import Alternative
 from napari_intseg.session.compare.side_by_side import MirrorSession
 from napari_intseg.session.compare.two_answers import (
     CurvePoint,
@@ -23,6 +22,7 @@ from napari_intseg.session.masks.plane_state import PlaneState, Shown
 from napari_intseg.session.predictor import Result, run
 from napari_intseg.session.question import Setup
 from napari_intseg.session.session import Session
+from napari_intseg.session.suggestions import Alternative
 from napari_intseg.ui.compare.layers import (
     NOTHING,
     Compared,

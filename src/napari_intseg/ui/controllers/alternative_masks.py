@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.session.alternatives import Alternative
 from napari_intseg.session.session import Session
+from napari_intseg.session.suggestions import Alternative
 from napari_intseg.ui.messages import Message
 
 if TYPE_CHECKING:

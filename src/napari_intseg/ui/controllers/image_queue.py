@@ -13,8 +13,8 @@ from napari.layers import Image, Labels, Layer
 
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
+from napari_intseg.io.folder_queue import ImageQueue, QueueItem, State
 from napari_intseg.io.hooks import LayerData, read_layers
-from napari_intseg.io.image_queue import ImageQueue, QueueItem, State
 from napari_intseg.io.read import read_volume
 from napari_intseg.session.image_doubt import doubt_steps
 from napari_intseg.ui.controllers.image_controller import ImageController

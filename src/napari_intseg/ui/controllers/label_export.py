@@ -15,7 +15,7 @@ from napari_intseg.io.output_files import check_apart, write_beside
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.write import write_labels
 from napari_intseg.session.journal.recorder import Line, now
-from napari_intseg.session.journal.replay import about_labels
+from napari_intseg.session.journal.replayer import about_labels
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.object_actions import names_of
 from napari_intseg.ui.controllers.viewer_controller import ViewerController

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.click_chain import MOST, ChainRequest, Suggestion, suggest
+from napari_intseg.session.suggestions import MOST, ChainRequest, Suggestion, suggest
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.messages import Message, counted
 from napari_intseg.ui.qt.signals import told

@@ -26,7 +26,7 @@ from napari_intseg.session.journal.file import (
     prune,
 )
 from napari_intseg.session.journal.recorder import Journal, Written, now
-from napari_intseg.session.journal.replay import Replayed, replay
+from napari_intseg.session.journal.replayer import Replayed, replay
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.controllers.viewer_controller import ViewerController

@@ -1,15 +1,11 @@
-"""A chain of suggested clicks: the model is asked what it would change, until it is unsure.
+"""What a model suggests besides its answer: other masks for the same prompts, and the next clicks.
 
-SeedNet [1]_ learns by reinforcement where the next seed would help, and of which sign it is, from a
-first click alone. Here the model's own doubts are the policy: it is asked again, led by its answer
-made larger in steps, and where most of these answers disagree with the mask, deepest inside, a
-click of their sign is suggested. The chain ends when the answers are not of one mind there, or the
-place is small.
+A chain of clicks goes on until the model is unsure.
 
 References
 ----------
 .. [1] Song, G., Myeong, H., Lee, K. M. "SeedNet: automatic seed generation with deep reinforcement
-   learning for robust interactive segmentation", CVPR 2018.
+       learning for robust interactive segmentation", CVPR 2018.
 """
 
 from dataclasses import dataclass, replace
@@ -28,10 +24,109 @@ from napari_intseg.inference.predict import SliceAnswer, predict_slice
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.session.compare.two_answers import both_ways, deepest
+from napari_intseg.session.document import Change, Document
+from napari_intseg.session.masks.plane_state import PlaneKey, question
 from napari_intseg.session.predictor import Predictor
 from napari_intseg.session.question import Question
 
-TITLE = "Suggested click"
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alternative:
+    """One of the masks that a model offers for the same prompts.
+
+    Parameters
+    ----------
+    patch : Patch
+        The mask, as logits on the slice.
+    score : float
+        The model's own estimate of its quality.
+    is_chosen : bool
+        Whether it is the one in place.
+    """
+
+    patch: Patch
+    score: float
+    is_chosen: bool
+
+
+class Alternatives:
+    """Lists the masks that the model offers for the same prompts, and puts another in place.
+
+    Parameters
+    ----------
+    document : Document
+        Is changed.
+    predictor : Predictor
+        Holds the answers.
+    """
+
+    def __init__(self, document: Document, predictor: Predictor) -> None:
+        self.document, self.predictor = document, predictor
+
+    def offered(self, plane: Plane, label: int) -> tuple[Alternative, ...]:
+        """Return the masks offered for an object on a plane, the best first; none if but one."""
+        answer = self.predictor.answer(plane, label)
+        if answer is None:
+            return ()
+        chosen = _chosen(answer)
+        return tuple(
+            Alternative(answer.alternatives[i], answer.scores[i], i == chosen)
+            for i in _order(answer)
+        )
+
+    def choose(self, number: int, plane: Plane | None) -> Change:
+        """Put another of the offered masks in place, as one entry of the history.
+
+        Clicks that follow go on from it.
+
+        Parameters
+        ----------
+        number : int
+            Index in `alternatives`: 0 is the best.
+        plane : Plane, optional
+            The plane last predicted by default.
+
+        Raises
+        ------
+        PromptError
+            If there is no such mask, or the object is finished.
+        """
+        document, predictor = self.document, self.predictor
+        label = document.check_open()
+        where = plane or predictor.last_plane
+        answer = None if where is None else predictor.answer(where, label)
+        count = 0 if answer is None else len(answer.alternatives)
+        if where is None or answer is None or not 0 <= number < count:
+            has = f"a number below {count}" if count else "an answer with several masks"
+            raise PromptError(
+                f"mask cannot be chosen: expected {has}, got {number!r}. "
+                "See `alternatives` for what the model offers."
+            )
+        index = _order(answer)[number]
+        state = document.state(label, where)
+        clicks = len(predictor.question(where, label).prompts.clicks)
+        kept = tuple(choice for choice in state.choices if choice[0] != clicks)
+        serial = document.next_serial()
+        state = replace(state, choices=(*kept, (clicks, index)), serial=serial)
+        asked = question(document.setup, where, state)
+        predictor.answers.keep(asked, [(clicks, asked.chosen(answer))])
+        predictor.last_plane = where
+        chosen = predictor.answered(state, asked)
+        return document.do("Choose mask", {PlaneKey(label, where): chosen})
+
+
+def _order(answer: SliceAnswer) -> list[int]:
+    """Return the indices of the masks, the best-scored first."""
+    return sorted(range(len(answer.alternatives)), key=lambda i: (-answer.scores[i], i))
+
+
+def _chosen(answer: SliceAnswer) -> int:
+    """Return the index of the mask in place, -1 if it is none of them."""
+    at = (i for i, patch in enumerate(answer.alternatives) if patch is answer.patch)
+    return next(at, -1)
+
+
+SUGGESTED_TITLE = "Suggested click"
 
 MOST = 4
 """Clicks of a chain: on photographs a fifth was right in fewer than a third of the cases."""
