@@ -281,3 +281,14 @@ def test_first_clicks_on_the_phantom_are_the_walkers() -> None:
         work.click((row, col))
         masks.append(work.mask)
     np.testing.assert_array_equal(*masks)
+
+
+def test_what_a_second_does_with_its_own_first_answer_and_drawings_is_left_out() -> None:
+    drawn = frozenset({"box", "scribble"})
+    kinds = drawn | {"click", "mask"}
+    then = Recorder("then", prompts=kinds, cascade=True, enforced=drawn)
+    traits = Handover("pair", Recorder("first"), then).traits
+    assert not traits.cascade
+    assert not traits.enforced
+    assert traits.prompts == {"click", "mask"}
+    assert find_model("random-walker-then-bundled").prompts == {"click", "mask"}

@@ -137,7 +137,9 @@ class Handover(MadeOf):
         self._traits = replace(
             then.traits,
             name=name,
-            prompts=then.traits.prompts | (first.traits.prompts & {"click", "box"}),
+            # boxes and scribbles begin an object, and that is for the first
+            prompts=(then.traits.prompts - then.traits.enforced)
+            | (first.traits.prompts & {"click", "box"}),
             zoom_in=None if zoom is None else replace(zoom, skip_clicks=first_clicks),
             longer_side_px=max(LONGER_SIDE_PX, then.traits.longer_side_px or 0),
             flip=False,

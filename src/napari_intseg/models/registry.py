@@ -17,6 +17,7 @@ from napari_intseg.models.model_table import (
     BUNDLED_PAPER,
     CLICKS_BOX,
     CLICKS_DRAWN_MASK,
+    CLICKS_MASK,
     DEFAULT_PAIR,
     MODELS,
     THEN,
@@ -158,9 +159,11 @@ def licence_lines(key: str) -> list[str]:
 def _pair(first: str, then: str) -> ModelSpec:
     """Return what is known of a pair that is not listed."""
     one, other = find_model(first), find_model(then)
+    # see `Handover`: boxes and scribbles begin an object
+    goes_on = CLICKS_MASK if other.builder == BUNDLED_BUILDER else other.prompts
     return ModelSpec(
         "napari_intseg.models.handover:build", f"First click by {one.title}, then {other.title}",
-        "hand-over", other.prompts | (one.prompts & CLICKS_BOX),
+        "hand-over", goes_on | (one.prompts & CLICKS_BOX),
         licence=f"{one.licence}; {other.licence}", paper="arXiv:2304.10517",
         needs=one.needs + other.needs, extra=one.extra or other.extra, parts=(first, then),
         part_weights=(*one.weight_keys, *other.weight_keys),
