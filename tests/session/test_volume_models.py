@@ -112,7 +112,7 @@ def test_a_click_changes_the_volume_at_once_as_one_step_of_undo(made):
 
 
 def test_later_prompts_are_asked_with_those_before_in_order(made):
-    session, model, labels = made
+    session, model, _ = made
     session.click((8, 12, 10))
     session.click((5, 12, 10), positive=False)
     session.set_box(Box(4, 4, 20, 16), Plane(0, 9))
@@ -160,8 +160,8 @@ def test_locked_objects_keep_their_pixels(made):
     found = session.labels
     assert np.array_equal(found == 1, kept)
     assert (found == other)[labels == 2].all()
+    session.select_object(1)
     with pytest.raises(ValueError, match="finished"):
-        session.select_object(1)
         session.click((8, 12, 10))
 
 
@@ -204,7 +204,7 @@ def test_an_answer_that_was_overtaken_is_dropped():
     assert session.request(Plane(0, 8)) is None
 
 
-def test_a_cancelled_answer_changes_nothing(made):
+def test_a_cancelled_answer_changes_nothing():
     volume, _ = balls()
     session = Session(BrightParts(), volume, runner=lambda _: None)
     session.click((8, 12, 10))
@@ -234,9 +234,6 @@ def test_planes_are_answered_first_for_a_model_that_wants_them():
     session = Session(model, volume)
     session.click((8, 12, 10))
     assert list(model.queries[0].planes) == [Plane(0, 8)]
-    assert model.queries[0].ask is not None
-    asked = model.queries[0].ask(Plane(0, 7), labels[7] == 1)
-    assert np.array_equal(asked > 0, labels[7] == 1)
     session.click((10, 12, 10))
     assert sorted(model.queries[1].planes) == [Plane(0, 8), Plane(0, 10)]
     assert np.array_equal(session.mask, labels == 1)
@@ -266,7 +263,7 @@ def test_another_model_answers_the_next_prompt_on_the_mask_there_is(made):
 
 
 def test_a_journal_replays_to_the_same_labels(made):
-    session, model, labels = made
+    session, model, _ = made
     session.click((8, 12, 10))
     session.click((5, 12, 10), positive=False)
     session.new_object()
