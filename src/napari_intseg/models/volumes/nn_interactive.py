@@ -385,10 +385,9 @@ class NnInteractive:
             if query.prompts[: len(known)] == known:
                 return query.prompts[len(known) :]
             if self._can_undo and query.prompts[: len(known) - 1] == known[:-1] and known[1:]:
-                self._can_undo = False  # theirs goes back once
-                self._seen, before = None, self._seen
+                self._seen, self._can_undo = None, False  # theirs goes back once
                 if self._session.undo():
-                    self._seen = (*before[:2], known[:-1])
+                    self._seen = (query.prepared, query.initial, known[:-1])
                     return query.prompts[len(known) - 1 :]
         self._seen = None
         self._session.reset_interactions()
