@@ -14,9 +14,8 @@ from napari_intseg.core.volume_segmenter import (
     VolumeScribble,
     VolumeSegmenter,
 )
-from napari_intseg.session.compare.mirror_session import MirrorSession
-from napari_intseg.session.compare.side_by_side import SideBySide
-from napari_intseg.session.journal.reader import parse_journal
+from napari_intseg.session.compare.side_by_side import MirrorSession, SideBySide
+from napari_intseg.session.journal.recorder import parse_journal
 from napari_intseg.session.journal.replay import replay
 from napari_intseg.session.predictor import Request, Result, run
 from napari_intseg.session.session import Session

@@ -164,7 +164,8 @@ class VolumeAnswer:
         """What to tell people."""
         held = sum(bool(one.inside.any()) for one in self.packed.values())
         own = str(self.change.info.get("note", ""))
-        return ", ".join(filter(None, (f"answered in 3-D: {held} planes", own)))
+        planes = f"answered in 3-D: {held} plane{'' if held == 1 else 's'}"
+        return f"{planes}, {own}" if own else planes
 
 
 def source_of(setup: Setup, intensity: Intensity) -> VolumeSource:

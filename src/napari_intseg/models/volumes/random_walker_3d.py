@@ -31,7 +31,7 @@ from napari_intseg.core.volume_segmenter import (
 )
 from napari_intseg.models import bundled
 from napari_intseg.models.device import Precision
-from napari_intseg.models.memory_saving import MadeOf
+from napari_intseg.models.net_model import MadeOf
 
 Grid = tuple[int, int, int]
 """Voxels of the volume along an edge of a cell of the grid that is solved on."""

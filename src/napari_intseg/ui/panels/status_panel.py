@@ -107,7 +107,10 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         running = (
             (loader.is_fetching, tr("Fetching weights")),
             (controller.is_propagating, tr("Propagating")),
-            (image_controller is not None and image_controller.is_in_volume, tr("Answering in 3-D")),
+            (
+                image_controller is not None and image_controller.is_in_volume,
+                tr("Answering in 3-D"),
+            ),
             (controller.searching.is_running, tr("Looking for more")),
             (self._through.is_running, tr("Following through time")),
             (self._comparison.is_keeping, tr("Keeping on all planes")),
