@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from bright_parts import BrightParts
 from napari_intseg.core.segmenter import Answer, Prepared, Traits, sigmoid
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError
@@ -132,3 +133,11 @@ def test_an_object_is_accepted_for_its_first_mask_held_against_the_best():
     assert not is_accepted((0.88, 0.94))
     assert not is_accepted((0.5, 0.5)), "nothing mends it, so it is not good"
     assert is_accepted((0.86,))
+
+
+def test_a_model_that_answers_in_3d_needs_no_propagation(ball):
+    volume, truth = ball
+    model = BrightParts()
+    course = segment_volume(model, volume, truth, Protocol(max_clicks=3), live=True)
+    assert course.dices[0] == 1.0
+    assert len(model.queries) == 1

@@ -4,85 +4,21 @@ import json
 
 import numpy as np
 import pytest
-from napari_intseg.session.journal.reader import parse_journal
-from napari_intseg.session.journal.replay import replay
-from scipy import ndimage
 
+from bright_parts import BrightParts, balls
 from napari_intseg.core.prompts import Box, Scribble
-from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.core.volume_segmenter import (
-    PreparedVolume,
     VolumeBox,
-    VolumeChange,
     VolumeClick,
-    VolumeQuery,
     VolumeScribble,
     VolumeSegmenter,
-    VolumeSource,
-    box_of,
 )
+from napari_intseg.session.compare.side_by_side import MirrorSession, SideBySide
+from napari_intseg.session.journal.recorder import parse_journal
+from napari_intseg.session.journal.replay import replay
 from napari_intseg.session.predictor import Request, Result, run
 from napari_intseg.session.session import Session
-
-
-class BrightParts:
-    """The bright parts under positive clicks, whole, less balls round the negative ones."""
-
-    def __init__(self, name: str = "bright parts", *, answers_planes: bool = False) -> None:
-        kinds = frozenset({"click", "box", "scribble", "mask"})
-        self.traits = Traits(name, kinds, uses_prev=True)  # type: ignore[arg-type]
-        self.answers_planes = answers_planes
-        self.queries: list[VolumeQuery] = []
-        self.prepared = 0
-
-    def prepare(self, image: FloatArray) -> Prepared:
-        return Prepared(image.shape[:2], image.mean(axis=2) > 0.5, image.nbytes)
-
-    def predict(self, query: Query) -> Answer:
-        parts, _ = ndimage.label(query.prepared.payload)
-        mask = np.zeros(parts.shape, bool)
-        for click in query.prompts.clicks:
-            part = parts[round(click.row), round(click.col)]
-            if click.positive and part:
-                mask |= parts == part
-        return Answer(np.where(mask, np.float32(4), np.float32(-4)))
-
-    def prepare_volume(self, source: VolumeSource) -> PreparedVolume:
-        self.prepared += 1
-        return PreparedVolume(source, source.read(source.whole).mean(axis=-1) > 0.5)
-
-    def predict_volume(self, query: VolumeQuery) -> VolumeChange | None:
-        self.queries.append(query)
-        if query.cancelled():
-            return None
-        parts, _ = ndimage.label(query.prepared.payload)
-        mask = np.zeros(parts.shape, bool)
-        if query.initial is not None:
-            mask[query.initial.block] = query.initial.inside
-        at = np.indices(parts.shape)
-        for prompt in query.prompts:
-            points = [prompt.at] if isinstance(prompt, VolumeClick) else []
-            points += list(prompt.points) if isinstance(prompt, VolumeScribble) else []
-            for point in points:
-                place = tuple(round(p) for p in point)
-                if not prompt.positive:
-                    away = sum((a - p) ** 2 for a, p in zip(at, place, strict=True))
-                    mask &= away > 9
-                elif parts[place]:
-                    mask |= parts == parts[place]
-        block = box_of(mask) or (slice(0, 0),) * 3
-        corner = block[0].start, block[1].start, block[2].start
-        return VolumeChange(corner, np.where(mask[block], np.float32(4), np.float32(-4)))
-
-
-def balls() -> tuple[Volume, np.ndarray]:
-    """Two bright balls that do not touch, and their labels."""
-    z, y, x = np.indices((16, 24, 40))
-    labels = np.zeros(z.shape, np.int32)
-    for number, col in ((1, 10), (2, 29)):
-        labels[((z - 8) * 1.5) ** 2 + (y - 12) ** 2 + (x - col) ** 2 <= 49] = number
-    return Volume(np.where(labels > 0, 200, 20).astype(np.uint8), spacing=(3.0, 2.0, 2.0)), labels
 
 
 @pytest.fixture
@@ -112,7 +48,7 @@ def test_a_click_changes_the_volume_at_once_as_one_step_of_undo(made):
 
 
 def test_later_prompts_are_asked_with_those_before_in_order(made):
-    session, model, labels = made
+    session, model, _ = made
     session.click((8, 12, 10))
     session.click((5, 12, 10), positive=False)
     session.set_box(Box(4, 4, 20, 16), Plane(0, 9))
@@ -160,8 +96,8 @@ def test_locked_objects_keep_their_pixels(made):
     found = session.labels
     assert np.array_equal(found == 1, kept)
     assert (found == other)[labels == 2].all()
+    session.select_object(1)
     with pytest.raises(ValueError, match="finished"):
-        session.select_object(1)
         session.click((8, 12, 10))
 
 
@@ -204,7 +140,7 @@ def test_an_answer_that_was_overtaken_is_dropped():
     assert session.request(Plane(0, 8)) is None
 
 
-def test_a_cancelled_answer_changes_nothing(made):
+def test_a_cancelled_answer_changes_nothing():
     volume, _ = balls()
     session = Session(BrightParts(), volume, runner=lambda _: None)
     session.click((8, 12, 10))
@@ -234,9 +170,6 @@ def test_planes_are_answered_first_for_a_model_that_wants_them():
     session = Session(model, volume)
     session.click((8, 12, 10))
     assert list(model.queries[0].planes) == [Plane(0, 8)]
-    assert model.queries[0].ask is not None
-    asked = model.queries[0].ask(Plane(0, 7), labels[7] == 1)
-    assert np.array_equal(asked > 0, labels[7] == 1)
     session.click((10, 12, 10))
     assert sorted(model.queries[1].planes) == [Plane(0, 8), Plane(0, 10)]
     assert np.array_equal(session.mask, labels == 1)
@@ -266,7 +199,7 @@ def test_another_model_answers_the_next_prompt_on_the_mask_there_is(made):
 
 
 def test_a_journal_replays_to_the_same_labels(made):
-    session, model, labels = made
+    session, model, _ = made
     session.click((8, 12, 10))
     session.click((5, 12, 10), positive=False)
     session.new_object()
@@ -278,6 +211,25 @@ def test_a_journal_replays_to_the_same_labels(made):
     again = replay(written, lambda _: volume, lambda _: model)
     assert again.differences == ()
     assert np.array_equal(again.sessions[0].labels, session.labels)
+
+
+def test_two_such_models_are_compared():
+    volume, labels = balls()
+    both = SideBySide.of({"a": BrightParts(), "b": BrightParts("other")}, volume)
+    assert both.click((8, 12, 10)).overlaps["a", "b"].iou == 1
+    both.propagate()
+    assert both.overlap("a", "b").both == np.count_nonzero(labels == 1)
+
+
+def test_a_mirror_answers_the_same_prompts_in_3d(made):
+    session, _, labels = made
+    session.click((8, 12, 10))
+    mirror = MirrorSession(BrightParts("second"), session.volume)
+    assert mirror.follow(session, 1, Plane(0, 8))
+    request = mirror.session.request(Plane(0, 8))
+    assert request is not None
+    assert mirror.session.accept(run(request))
+    assert np.array_equal(mirror.session.mask, labels == 1)
 
 
 def test_a_2d_image_is_answered_by_the_other_contract():

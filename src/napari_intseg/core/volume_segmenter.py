@@ -183,10 +183,6 @@ class VolumeQuery:
     planes : mapping of Plane to ndarray of float32, shape (H, W)
         Logits of the object on planes with prompts, from the model's own `Segmenter.predict`, if
         `VolumeSegmenter.answers_planes`.
-    ask : callable or None
-        Given a plane and a mask there, bool (H, W), returns the logits of `Segmenter.predict` on
-        that plane with the mask as guidance, float32 (H, W), as propagation asks; None if not
-        `VolumeSegmenter.answers_planes`.
     cancelled : callable
         Asked often, at least every half second; True: the answer is not wanted any more.
     """
@@ -195,7 +191,6 @@ class VolumeQuery:
     prompts: tuple[VolumePrompt, ...]
     initial: VolumeMask | None = None
     planes: Mapping[Plane, FloatArray] = field(default_factory=dict)
-    ask: Callable[[Plane, BoolArray], FloatArray] | None = None
     cancelled: Callable[[], bool] = never
 
 

@@ -428,7 +428,7 @@ class Predictor:
         asked = self._open_question(plane, label)
         in_volume, asks_plane = None, asked is not None
         if self.volumes.model is not None and (asks_plane or self.volumes.is_pending(label)):
-            in_volume = self.volumes.request(label, plane, self.prepared)
+            in_volume = self.volumes.request(label, plane)
             asks_plane = asks_plane and self.volumes.model.answers_planes
             asked = asked or self.question(plane, label)
         if asked is None or (in_volume is None and not asks_plane):

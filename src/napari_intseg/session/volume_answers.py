@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import BoolArray, FloatArray, mask_to_logits, takes_click
+from napari_intseg.core.segmenter import FloatArray, mask_to_logits, takes_click
 from napari_intseg.core.volume import Plane
 from napari_intseg.core.volume_segmenter import (
     Block,
@@ -29,12 +28,9 @@ from napari_intseg.core.volume_segmenter import (
     union_of,
 )
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch
-from napari_intseg.inference.predict import largest_view_px, predict_slice
-from napari_intseg.inference.slice_appearance import PreparedStore, adapted
+from napari_intseg.inference.slice_appearance import adapted
 from napari_intseg.inference.slice_reader import SliceReader
-from napari_intseg.propagation.stretch_walker import guidance
 from napari_intseg.session.document import Change, Document
 from napari_intseg.session.masks.plane_state import (
     Bits,
@@ -127,8 +123,6 @@ class VolumeRequest:
         Answers on planes with prompts, if the model wants them.
     store : PreparedVolumes
         What the model prepared.
-    prepared : PreparedStore or None
-        What it prepared of planes.
     """
 
     setup: Setup
@@ -138,7 +132,6 @@ class VolumeRequest:
     initial: Held | None
     planes: Mapping[Plane, Patch]
     store: PreparedVolumes
-    prepared: PreparedStore | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +164,8 @@ class VolumeAnswer:
         """What to tell people."""
         held = sum(bool(one.inside.any()) for one in self.packed.values())
         own = str(self.change.info.get("note", ""))
-        return ", ".join(filter(None, (f"answered in 3-D: {held} planes", own)))
+        planes = f"answered in 3-D: {held} plane{'' if held == 1 else 's'}"
+        return f"{planes}, {own}" if own else planes
 
 
 def source_of(setup: Setup, intensity: Intensity) -> VolumeSource:
@@ -224,7 +218,6 @@ def answer_in_volume(
         tuple(prompt for _, prompt in asked),
         None if request.initial is None else _unpacked(request.initial),
         known,
-        partial(_ask, request) if model.answers_planes else None,
         should_stop or never,
     )
     change = model.predict_volume(query)
@@ -237,27 +230,6 @@ def answer_in_volume(
         assert patch is not None
         packed[index] = pack(patch, threshold)
     return VolumeAnswer(request, change, packed, time.perf_counter() - start)
-
-
-def _ask(request: VolumeRequest, plane: Plane, mask: BoolArray) -> FloatArray:
-    """Return the logits of the model's answer on a plane, with a mask as guidance."""
-    setup = request.setup
-    model, options = setup.model, setup.options
-    shape = setup.volume.slice_shape(plane.axis)
-    prompts, initial = guidance(mask, model.traits)
-    ask = partial(
-        predict_slice,
-        model,
-        SliceReader(setup.volume, plane, setup.context),
-        shape,
-        prompts,
-        options,
-        initial=initial,
-        prepared=request.prepared,
-        key=(setup, plane),
-    )
-    seen_px = largest_view_px(model, shape, options)
-    return within_memory(model, ask, store=request.prepared, seen_px=seen_px).patch.full()
 
 
 def cut(change: VolumeChange, plane: Plane, setup: Setup) -> Patch | None:
@@ -322,9 +294,7 @@ class VolumeAnswers:
         now = prompts_in_volume(self.document, label)
         return bool(now) and (known is None or known.prompts != now)
 
-    def request(
-        self, label: int, plane: Plane, prepared: PreparedStore | None = None
-    ) -> VolumeRequest | None:
+    def request(self, label: int, plane: Plane) -> VolumeRequest | None:
         """Return what to ask about an object; None if it has no prompts.
 
         Parameters
@@ -334,8 +304,6 @@ class VolumeAnswers:
         plane : Plane
             Whose own answer is computed first, if the model wants it; planes elsewhere that wait
             for theirs are left out until they have it.
-        prepared : PreparedStore, optional
-            What the model prepared of planes.
         """
         document, model = self.document, self.model
         assert model is not None
@@ -351,9 +319,7 @@ class VolumeAnswers:
         asked = {at for at, _ in prompts[start:]}
         known = {at: patch for at, patch in planes.items() if at in asked}
         axis = self._axis(label, plane)
-        return VolumeRequest(
-            document.setup, axis, prompts, start, initial, known, self._prepared, prepared
-        )
+        return VolumeRequest(document.setup, axis, prompts, start, initial, known, self._prepared)
 
     def holds(self, label: int, request: VolumeRequest) -> bool:
         """Whether the object was given nothing since a request was made."""
@@ -387,9 +353,9 @@ class VolumeAnswers:
                 reached[at] = None
         changes: dict[Hashable, Any] = {}
         for at in reached:
-            state = self._state(label, at, answer, initial)
-            if state is not document.canvas.get(label, at):
-                changes[PlaneKey(label, at)] = state
+            now = self._state(label, at, answer, initial)
+            if now is not document.canvas.get(label, at):
+                changes[PlaneKey(label, at)] = now
         first = PlaneKey(label, plane)
         if own is not None and not own.prompts.is_empty:
             changes[first] = own

@@ -60,6 +60,8 @@ ENGINE_MESSAGES: tuple[str, ...] = (
     "a click inside the box",
     "a positive click",
     # notes on answers, and why a propagation ended
+    "answered in 3-D: 1 plane",
+    "answered in 3-D: {n} planes",
     "object {label}: {why}",
     "stopped at plane {plane}: {why}",
     "not started from plane {plane}: {why}",

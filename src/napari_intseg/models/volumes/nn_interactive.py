@@ -64,11 +64,10 @@ _EXTRA = "nnInteractive's packages are not installed: expected {needed}, got non
 _EXTRA += "with: pip install 'napari-intseg[nninteractive]'"
 
 # what numpy writes of the losses that nnU-Net's checkpoints log; these make plain numbers
-_NUMBERS = tuple(
-    f"numpy.{core}.multiarray.{name}"
-    for core in ("core", "_core")
-    for name in ("scalar", "_reconstruct")
-) + ("numpy.dtype", "numpy.ndarray", "pathlib.PosixPath")
+_NUMBERS = (
+    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
+    "numpy.dtype",
+)  # fmt: skip
 
 Seen = tuple[PreparedVolume, VolumeMask | None, tuple[VolumePrompt, ...]]
 
@@ -302,7 +301,7 @@ class NnInteractive:
         return False
 
     def prepare_volume(self, source: VolumeSource) -> PreparedVolume:
-        """Read all of a volume: its values where there is one channel, else the mean of its colours.
+        """Read all of a volume: its values if there is one channel, else the mean of its colours.
 
         Raises
         ------
@@ -334,7 +333,8 @@ class NnInteractive:
             if query.cancelled():
                 return None
             self._seen = None  # if it fails half-way, all is given again
-            self._add(prompt)
+            with _same_draws():
+                self._add(prompt)
             done = (*done, prompt)
             self._seen, self._can_undo = (query.prepared, query.initial, done), True
         return _change(self._target, query.initial)
@@ -385,10 +385,9 @@ class NnInteractive:
             if query.prompts[: len(known)] == known:
                 return query.prompts[len(known) :]
             if self._can_undo and query.prompts[: len(known) - 1] == known[:-1] and known[1:]:
-                self._can_undo = False  # theirs goes back once
-                self._seen, before = None, self._seen
+                self._seen, self._can_undo = None, False  # theirs goes back once
                 if self._session.undo():
-                    self._seen = (*before[:2], known[:-1])
+                    self._seen = (query.prepared, query.initial, known[:-1])
                     return query.prompts[len(known) - 1 :]
         self._seen = None
         self._session.reset_interactions()
@@ -424,6 +423,17 @@ def _quiet() -> Iterator[None]:
     """Leave out what a package prints; the licence that it tells is the registry's to show."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield
+
+
+@contextlib.contextmanager
+def _same_draws() -> Iterator[None]:
+    """Have the package draw the same numbers each time: where it looks again is partly drawn."""
+    before = np.random.get_state()  # noqa: NPY002 - the package draws from numpy's own
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def _package(module: str, needed: str) -> Any:

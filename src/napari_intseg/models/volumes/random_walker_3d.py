@@ -1,6 +1,6 @@
 """Random walker in 3-D: what the bundled network says on clicked planes, carried by the image."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_intseg.core.segmenter import (
-    LOGIT_LIMIT,
     Answer,
     BoolArray,
     FloatArray,
     Prepared,
     Query,
-    Segmenter,
     Traits,
     logit,
     sigmoid,
@@ -33,6 +31,7 @@ from napari_intseg.core.volume_segmenter import (
 )
 from napari_intseg.models import bundled
 from napari_intseg.models.device import Precision
+from napari_intseg.models.net_model import MadeOf
 
 Grid = tuple[int, int, int]
 """Voxels of the volume along an edge of a cell of the grid that is solved on."""
@@ -70,28 +69,18 @@ class Settings:
         Logits of the carried outline, a radius inside it.
     taper : float
         How fast the carried outline shrinks beyond the last plane, of the distance.
-    asks : int
-        The network is asked on so many further planes.
-    stride : int
-        How many planes further on.
-    agreement : float
-        Its answer there counts if its IoU with the walker's is at least so much.
     """
 
-    beta: float = 60.0
+    beta: float = 6.0
     cells: int = 60_000
     margin: float = 0.7
     pull: float = 0.06
     likeness: float = 3.0
-    shape: float = 4.0
-    taper: float = 0.35
-    asks: int = 12
-    stride: int = 2
-    agreement: float = 0.5
+    shape: float = 2.0
+    taper: float = 0.6
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class RandomWalker3d:
+class RandomWalker3d(MadeOf):
     """Planes answered by a network are seeds of a random walk with priors [1]_ through the volume.
 
     Cells of the planes are held at the probabilities of their answers. Elsewhere a cell is drawn to
@@ -101,9 +90,9 @@ class RandomWalker3d:
 
     Parameters
     ----------
-    planes : Segmenter
+    planes : Bundled
         Answers planes, and images.
-    settings : Settings
+    settings : Settings, optional
         How.
 
     References
@@ -112,8 +101,13 @@ class RandomWalker3d:
        doi:10.1109/CVPR.2005.239.
     """
 
-    planes: Segmenter
-    settings: Settings = Settings()
+    def __init__(self, planes: bundled.Bundled, settings: Settings | None = None) -> None:
+        self.planes, self.settings = planes, settings or Settings()
+
+    @property
+    def parts(self) -> tuple[bundled.Bundled]:
+        """The network."""
+        return (self.planes,)
 
     @property
     def traits(self) -> Traits:
@@ -133,6 +127,10 @@ class RandomWalker3d:
         """Answer on a slice, as the network does."""
         return self.planes.predict(query)
 
+    def predict_batch(self, queries: Sequence[Query]) -> list[Answer]:
+        """Answer several queries on slices, as the network does."""
+        return self.planes.predict_batch(queries)
+
     def prepare_volume(self, source: VolumeSource) -> PreparedVolume:
         """Return the volume as it is: only boxes of it are read, when they are asked about."""
         return PreparedVolume(source)
@@ -142,56 +140,18 @@ class RandomWalker3d:
         shape = query.prepared.source.shape
         middle = float(logit(np.array(self.traits.threshold, np.float32)))
         masks = {plane: logits > middle for plane, logits in query.planes.items()}
-        around = _around(masks, query.initial)
-        if around is None:
-            whole = None if query.initial is None else query.initial.block
-            return _nothing(query, whole)
-        held, tried, reach = dict(query.planes), set(query.planes), 1.0
+        around = _around(masks, query.initial) if masks else None
+        if around is None:  # outside of a change all is as it was
+            return VolumeChange((0, 0, 0), np.zeros((0, 0, 0), np.float32))
+        reach = 1.0
         while True:
             block = self._box(around, query, masks, reach)
-            found = self._solve(query, held, block)
+            found = self._solve(query, block)
             if found is None:
                 return None
-            if reach < 8 and _touches(found > middle, block, shape):
-                reach *= 2
-                continue
-            further = self._further(found > middle, block, query, held, tried)
-            if not further:
+            if reach >= _MOST_REACH or not _touches(found > middle, block, shape):
                 return _within(found, block, query)
-            for plane, mask in further:
-                if query.ask is None or query.cancelled():
-                    return None
-                logits = query.ask(plane, mask)
-                tried.add(plane)
-                if _overlap(logits > middle, mask) >= self.settings.agreement:
-                    held[plane] = logits
-
-    def _further(
-        self,
-        found: BoolArray,
-        block: Block,
-        query: VolumeQuery,
-        held: Mapping[Plane, FloatArray],
-        tried: Collection[Plane],
-    ) -> list[tuple[Plane, BoolArray]]:
-        """Return the next planes to ask the network about, with the object there as it is now."""
-        if query.ask is None or not held or len(tried) - len(query.planes) >= self.settings.asks:
-            return []
-        axis = next(iter(held)).axis
-        known = sorted(plane.index for plane in tried if plane.axis == axis)
-        areas = np.count_nonzero(found, axis=tuple(a for a in range(3) if a != axis))
-        at = [block[axis].start + int(i) for i in np.flatnonzero(areas >= _LEAST_PX)]
-        stride = self.settings.stride
-        chosen = [min(gap, key=lambda i: abs(_away(i, known) - stride)) for gap in _gaps(at, known)]
-        out = []
-        for index in chosen:
-            plane = Plane(axis, index)
-            mask = np.zeros(
-                [n for a, n in enumerate(query.prepared.source.shape) if a != axis], bool
-            )
-            mask[_window(block, plane)] = np.take(found, index - block[axis].start, axis)
-            out.append((plane, mask))
-        return out
+            reach *= 2
 
     def _box(
         self, around: Block, query: VolumeQuery, masks: Mapping[Plane, BoolArray], reach: float
@@ -201,7 +161,7 @@ class RandomWalker3d:
         areas = [
             np.count_nonzero(mask) * _pixel_mm2(source, plane) for plane, mask in masks.items()
         ]
-        radius = max(float(np.sqrt(max(areas, default=0.0) / np.pi)), max(source.spacing))
+        radius = max(float(np.sqrt(max(areas) / np.pi)), *source.spacing)
         thin = {plane.axis for plane in masks}
         spans = []
         for axis, (span, size, mm) in enumerate(
@@ -213,50 +173,35 @@ class RandomWalker3d:
             spans.append(slice(max(0, span.start - margin), min(size, span.stop + margin)))
         return spans[0], spans[1], spans[2]
 
-    def _solve(
-        self, query: VolumeQuery, held: Mapping[Plane, FloatArray], block: Block
-    ) -> FloatArray | None:
-        """Return logits on a box, with the answers that are held."""
+    def _solve(self, query: VolumeQuery, block: Block) -> FloatArray | None:
+        """Return logits on a box; None if it was cancelled."""
         source, settings = query.prepared.source, self.settings
         size = tuple(span.stop - span.start for span in block)
         cell = _cell(size, source.spacing, settings.cells)
         grey = _grey(source.read(block))
         small = _means(grey, cell)
         mm = tuple(s * c for s, c in zip(source.spacing, cell, strict=True))
-        fixed, value = _seeds(held, block, cell, small.shape)
+        fixed, value = _seeds(query.planes, block, cell, small.shape)
         if query.cancelled():
             return None
-        like = _likelihood(grey, held, block, small, settings.likeness, self.traits.threshold)
+        ratio = _by_value(grey, query.planes, block, self.traits.threshold)
+        most = settings.likeness
+        like = np.zeros_like(small) if ratio is None else np.clip(_at(ratio, small), -most, most)
         outline = _carried(fixed, value, mm, settings, _on_grid(query.initial, block, cell))
         prior = sigmoid(np.asarray(like + outline, np.float32))
-        prob = _walk(small, mm, fixed, value, prior, settings.beta, settings.pull, query.cancelled)
+        walk = _Walk(small, mm, fixed, settings)
+        prob = walk.solved(value, prior, query.cancelled)
         if prob is None:
             return None
         found = _enlarged(logit(np.clip(prob, 1e-4, 1 - 1e-4)), cell, size)
-        for plane, logits in held.items():
+        for plane, logits in query.planes.items():
             _lay(found, block, plane, logits)
         return found
 
 
-_LEAST_PX = 4
-
-
-def _away(index: int, known: Sequence[int]) -> int:
-    return min(abs(index - one) for one in known)
-
-
-def _gaps(at: Sequence[int], known: Sequence[int]) -> Iterator[list[int]]:
-    """Go through the runs of planes that lie between two known ones, or beyond the last."""
-    ends = [-1, *known, 1 << 30]
-    for low, high in zip(ends, ends[1:], strict=False):
-        gap = [i for i in at if low < i < high]
-        if gap:
-            yield gap
-
-
-def _overlap(one: BoolArray, other: BoolArray) -> float:
-    union = np.count_nonzero(one | other)
-    return float(np.count_nonzero(one & other) / union) if union else 1.0
+_MOST_REACH = 8
+"""The box grows to so many radii beyond the planes, where the object goes on; a longer one, such as
+a vessel, needs a click further on."""
 
 
 def _around(masks: Mapping[Plane, BoolArray], initial: VolumeMask | None) -> Block | None:
@@ -272,14 +217,6 @@ def _around(masks: Mapping[Plane, BoolArray], initial: VolumeMask | None) -> Blo
             spans.insert(plane.axis, slice(plane.index, plane.index + 1))
             found = union_of(found, (spans[0], spans[1], spans[2]))
     return found
-
-
-def _nothing(query: VolumeQuery, block: Block | None) -> VolumeChange:
-    """Return that there is no object, in a box."""
-    size = (0, 0, 0) if block is None else tuple(span.stop - span.start for span in block)
-    corner = (0, 0, 0) if block is None else (block[0].start, block[1].start, block[2].start)
-    del query
-    return VolumeChange(corner, np.full(size, -LOGIT_LIMIT, np.float32))
 
 
 def _pixel_mm2(source: VolumeSource, plane: Plane) -> float:
@@ -379,19 +316,15 @@ def _on_grid(mask: VolumeMask | None, block: Block, cell: Grid) -> FloatArray | 
 
 
 _BINS = 32
+_RARE = 1e-3  # a value in fewer of the pixels says nothing
 
 
-def _likelihood(
-    grey: FloatArray,
-    held: Mapping[Plane, FloatArray],
-    block: Block,
-    small: FloatArray,
-    most: float,
-    threshold: float,
-) -> FloatArray:
-    """Return logits of the object by the values of cells alone, from those of the planes."""
+def _by_value(
+    grey: FloatArray, planes: Mapping[Plane, FloatArray], block: Block, threshold: float
+) -> NDArray[np.float64] | None:
+    """Return logits of the object for each of `_BINS` values, by the planes' histograms."""
     inside, outside = np.zeros(_BINS), np.zeros(_BINS)
-    for plane, logits in held.items():
+    for plane, logits in planes.items():
         at = plane.index - block[plane.axis].start
         if not 0 <= at < grey.shape[plane.axis]:
             continue
@@ -400,16 +333,19 @@ def _likelihood(
         inside += np.histogram(values[mask], _BINS, (0, 1))[0]
         outside += np.histogram(values[~mask], _BINS, (0, 1))[0]
     if not inside.any() or not outside.any():
-        return np.zeros_like(small)
+        return None
     # wider than a bin, so that few values say what many would
     both = [ndimage.gaussian_filter1d(h / h.sum(), 1.2, mode="nearest") for h in (inside, outside)]
-    ratio = np.log((both[0] + 1e-3) / (both[1] + 1e-3))
-    at = np.clip(small * _BINS - 0.5, 0, _BINS - 1)
+    return np.asarray(np.log((both[0] + _RARE) / (both[1] + _RARE)))
+
+
+def _at(ratio: NDArray[np.float64], values: FloatArray) -> FloatArray:
+    """Return what a table says of values, linearly between its bins."""
+    at = np.clip(values * _BINS - 0.5, 0, _BINS - 1)
     low = at.astype(np.intp)
     high = np.minimum(low + 1, _BINS - 1)
     share = at - low
-    found = ratio[low] * (1 - share) + ratio[high] * share
-    return np.asarray(np.clip(found, -most, most), np.float32)
+    return np.asarray(ratio[low] * (1 - share) + ratio[high] * share, np.float32)
 
 
 def _carried(
@@ -427,7 +363,9 @@ def _carried(
     held = np.flatnonzero(fixed.all(axis=tuple(a for a in range(3) if a != axis)))
     side = tuple(s for a, s in enumerate(mm) if a != axis)
     depths = [_signed(np.take(value, at, axis) > 0.5, side) for at in held]
-    radius = max(max((float(d.max()) for d in depths), default=0.0), max(mm))
+    radius = max(*(float(depth.max()) for depth in depths), *mm)
+    # else a plane without the object would end it at once, however far away
+    depths = [np.clip(depth, -radius, radius) for depth in depths]
     out = np.zeros(fixed.shape, np.float32)
     for index in range(fixed.shape[axis]):
         right = int(np.searchsorted(held, index))
@@ -467,47 +405,54 @@ def _signed(mask: BoolArray, mm: tuple[float, ...]) -> FloatArray:
     return np.asarray(inner - outer, np.float32)
 
 
-def _walk(
-    image: FloatArray,
-    mm: tuple[float, ...],
-    fixed: BoolArray,
-    value: FloatArray,
-    prior: FloatArray,
-    beta: float,
-    pull: float,
-    cancelled: Callable[[], bool],
-) -> FloatArray | None:
-    """Return the probabilities that minimise the walker's energy with priors.
+class _Walk:
+    """The equations of one walk: ``sum w (x_i - x_j)^2 + pull * sum (x_i - prior_i)^2`` is least.
 
-    ``sum w (x_i - x_j)^2 + pull * sum (x_i - prior_i)^2`` with held cells, by conjugate gradients.
+    Parameters
+    ----------
+    image : ndarray of float32, shape (d, h, w)
+        Values of the cells.
+    mm : tuple of float
+        Size of a cell.
+    fixed : ndarray of bool
+        Cells that are held.
+    settings : Settings
+        How hard edges are to cross, and how strong the prior is.
     """
-    steps = []
-    finest = min(mm)
-    smooth = ndimage.gaussian_filter(image, [0.6 * finest / m for m in mm])
-    spread = float(smooth.std()) + 1e-3
-    total = np.full(image.shape, pull, np.float32)
-    for axis in range(3):
-        gap = np.diff(smooth, axis=axis) / spread
-        weight = np.exp(-beta * gap**2 / 10).astype(np.float32) + np.float32(1e-4)
-        weight *= np.float32((finest / mm[axis]) ** 2)
-        steps.append(weight)
-        low, high = _sides(axis)
-        total[low] += weight
-        total[high] += weight
-    free = ~fixed
 
-    def apply(x: FloatArray) -> FloatArray:
-        out = total * x
-        for axis, weight in enumerate(steps):
+    def __init__(
+        self, image: FloatArray, mm: tuple[float, ...], fixed: BoolArray, settings: Settings
+    ) -> None:
+        finest = min(mm)
+        smooth = ndimage.gaussian_filter(image, [0.6 * finest / m for m in mm])
+        spread = float(smooth.std()) + 1e-3
+        self._free, self._pull = ~fixed, np.float32(settings.pull)
+        self._weights: list[FloatArray] = []
+        self._total = np.full(image.shape, self._pull, np.float32)
+        for axis in range(3):
+            gap = np.diff(smooth, axis=axis) / spread
+            weight = np.exp(-settings.beta * gap**2).astype(np.float32) + np.float32(1e-4)
+            weight *= np.float32((finest / mm[axis]) ** 2)
+            self._weights.append(weight)
+            for side in _sides(axis):
+                self._total[side] += weight
+
+    def solved(
+        self, value: FloatArray, prior: FloatArray, cancelled: Callable[[], bool]
+    ) -> FloatArray | None:
+        """Return probabilities, those of held cells being `value`; None if it was cancelled."""
+        start = np.where(self._free, prior, value).astype(np.float32)
+        rest = np.asarray((self._pull * prior - self._applied(start)) * self._free, np.float32)
+        return _conjugate(self._applied, start, rest, self._total, cancelled)
+
+    def _applied(self, x: FloatArray) -> FloatArray:
+        out = self._total * x
+        for axis, weight in enumerate(self._weights):
             low, high = _sides(axis)
             out[low] -= weight * x[high]
             out[high] -= weight * x[low]
-        out *= free
+        out *= self._free
         return out
-
-    start = np.where(fixed, value, prior).astype(np.float32)
-    rest = np.asarray((np.float32(pull) * prior - apply(start)) * free, np.float32)
-    return _conjugate(apply, start, rest, total, cancelled)
 
 
 def _sides(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

@@ -360,6 +360,15 @@ class ImageController:
         """Whether a click still waits for its answer."""
         return self._asking.is_waiting
 
+    @property
+    def is_in_volume(self) -> bool:
+        """Whether an answer in 3-D is computed now; `cancel_answer` stops it."""
+        return self._asking.is_in_volume
+
+    def cancel_answer(self) -> None:
+        """Stop an answer in 3-D; see `PredictionQueue.cancel`."""
+        self._asking.cancel()
+
     def answer_again(self) -> None:
         """Queue all prompts whose answers a change of window or channels made invalid."""
         self.session_store.set_window()
@@ -531,6 +540,8 @@ class ImageController:
             for place in group:
                 self._note(place, wanted.get(place, Prompts()))
             self._asking.add(group)
+            if session.predictor.volumes.is_pending(label):  # also where all was taken away
+                self._asking.add([p for p in self._given if (p.time, p.object) == (time, label)])
             changes.append((time, change))
             self.session_store.session(time)
         return changes

@@ -1,6 +1,7 @@
 """Planes that wait for the model, handed to the inference thread one request at a time."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,9 +11,9 @@ from napari_intseg.session.predictor import Result, run
 from napari_intseg.ui.controllers.session_store import SessionStore
 from napari_intseg.ui.layers.image_axes import DisplayedSlice
 from napari_intseg.ui.layers.points_codec import Place
-from napari_intseg.ui.messages import counted, joined
+from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt.signals import Signals, sentence, told
-from napari_intseg.ui.qt.worker_thread import Outcome, Worker
+from napari_intseg.ui.qt.worker_thread import Job, Outcome, Worker
 
 
 class PredictionQueue:
@@ -65,6 +66,8 @@ class PredictionQueue:
         self.failures: dict[int, str] = {}
         self._open: dict[Place, None] = {}
         self._current: Place | None = None
+        self._in_volume: Job[Result] | None = None  # of the current one, if it is about a volume
+        self._is_cancelled = False
         self._closed = False
 
     @property
@@ -73,11 +76,27 @@ class PredictionQueue:
         return self._current is not None or bool(self._open)
 
     def add(self, places: Iterable[Place]) -> None:
-        """Queue the places that have prompts; `ask` predicts them."""
+        """Queue the places that have prompts; `ask` predicts them.
+
+        An answer in 3-D for the same object that is still computed is overtaken, and stopped.
+        """
         for place in places:
             self._open.pop(place, None)
             if self._is_wanted(place):
                 self._open[place] = None
+                if self._in_volume is not None and self._is_of_current(place):
+                    self._in_volume.cancel()
+
+    @property
+    def is_in_volume(self) -> bool:
+        """Whether an answer in 3-D is computed now."""
+        return self._in_volume is not None
+
+    def cancel(self) -> None:
+        """Stop an answer in 3-D; the prompts stay, and the next one asks for all of them."""
+        if self._in_volume is not None:
+            self._is_cancelled = True
+            self._in_volume.cancel()
 
     def ask(self) -> None:
         """Submit the next request, unless one is running."""
@@ -92,7 +111,10 @@ class PredictionQueue:
                 self._on_answer(place, False)
             else:
                 self._current = place
-                self._worker.submit(partial(run, request), self._answered, first=True)
+                job = self._worker.submit(partial(run, request), self._answered, first=True)
+                if request.in_volume is not None:
+                    self._in_volume, self._is_cancelled = job, False
+                    self._signals.changed.emit()  # there is something to cancel
 
     def close(self) -> None:
         """Submit nothing from now on and forget the queue."""
@@ -108,8 +130,12 @@ class PredictionQueue:
                 return here[-1]
         return next(reversed(self._open))
 
+    def _is_of_current(self, place: Place) -> bool:
+        now = self._current
+        return now is not None and (now.time, now.object) == (place.time, place.object)
+
     def _answered(self, outcome: Outcome[Result]) -> None:
-        place, self._current = self._current, None
+        place, self._current, self._in_volume = self._current, None, None
         if self._closed or place is None:
             return
         if outcome.value is None:
@@ -125,12 +151,23 @@ class PredictionQueue:
         session = self._session_store.session(place.time, place.object)
         if session is not None and session.accept(result):
             self._on_answer(place, True)
+            for plane in session.predictor.changed:
+                if plane != place.plane:
+                    self._on_answer(replace(place, plane=plane), False)
             self._signals.answered.emit(self._where_is(place), result.seconds)
             note = result.info.get("note")
             stray = told_stray(result)
             if note or stray:
                 words = [sentence(str(note))] if note else []
                 self._signals.message.emit(joined([*words, stray]))
+        elif self._is_cancelled:
+            self._is_cancelled = False
+            self._signals.message.emit(
+                Message(
+                    "Answer in 3-D cancelled; what was given stays. The next click asks for all "
+                    "of it."
+                )
+            )
         else:
             self.add([place])  # overtaken by newer prompts, which are then the next request
         self._session_store.session(place.time)

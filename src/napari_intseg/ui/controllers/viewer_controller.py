@@ -349,12 +349,14 @@ class ViewerController:
         return self._spread is not None and self._spread.is_running
 
     def cancel(self) -> None:
-        """Stop propagation, a search or a download; what is done is kept."""
+        """Stop propagation, an answer in 3-D, a search or a download; what is done is kept."""
         self.loader.cancel()
         self.searching.cancel()
         self.suggested.cancel()
         if self._spread is not None:
             self._spread.cancel()
+        if self.image_controller is not None:
+            self.image_controller.cancel_answer()
 
     def let_go(self, label: int) -> None:
         """Stop propagating an object that is about to be removed."""

@@ -103,17 +103,20 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def doing(self) -> str:
         """What runs now, in words; empty while nothing does."""
         controller, loader = self._controller, self._controller.loader
-        if loader.is_fetching:
-            return tr("Fetching weights")
-        if controller.is_propagating:
-            return tr("Propagating")
-        if controller.searching.is_running:
-            return tr("Looking for more")
-        if self._through.is_running:
-            return tr("Following through time")
-        if self._comparison.is_keeping:
-            return tr("Keeping on all planes")
-        return tr("Loading {name}", name=loader.choice.name) if loader.is_loading else ""
+        image_controller = controller.image_controller
+        running = (
+            (loader.is_fetching, tr("Fetching weights")),
+            (controller.is_propagating, tr("Propagating")),
+            (
+                image_controller is not None and image_controller.is_in_volume,
+                tr("Answering in 3-D"),
+            ),
+            (controller.searching.is_running, tr("Looking for more")),
+            (self._through.is_running, tr("Following through time")),
+            (self._comparison.is_keeping, tr("Keeping on all planes")),
+            (loader.is_loading, tr("Loading {name}", name=loader.choice.name)),
+        )
+        return next((words for is_running, words in running if is_running), "")
 
     _text = ""
 

@@ -146,6 +146,11 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <translation>Ein weiterer Teil der Antwort, {size:,} px, hat keinen Klick: Klicken Sie rechts auf das, was nicht gemeint ist.</translation>
     </message>
     <message>
+      <location filename="../controllers/prediction_queue.py" />
+      <source>Answer in 3-D cancelled; what was given stays. The next click asks for all of it.</source>
+      <translation>Antwort in 3D abgebrochen; was gegeben wurde, bleibt. Der nächste Klick fragt nach allem.</translation>
+    </message>
+    <message>
       <location filename="../panels/prompt_panel.py" />
       <source>Answer {which}</source>
       <translation>Antwort {which}</translation>
@@ -154,6 +159,11 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <location filename="../controllers/alternative_masks.py" />
       <source>Answer {which}.</source>
       <translation>Antwort {which}.</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Answering in 3-D</source>
+      <translation>Antwort in 3D</translation>
     </message>
     <message>
       <location filename="../controllers/keyboard_cursor.py" />
@@ -3343,6 +3353,16 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../engine_messages.py" />
       <source>a positive click</source>
       <translation>ein positiver Klick</translation>
+    </message>
+    <message>
+      <location filename="../engine_messages.py" />
+      <source>answered in 3-D: 1 plane</source>
+      <translation>in 3D beantwortet: 1 Ebene</translation>
+    </message>
+    <message>
+      <location filename="../engine_messages.py" />
+      <source>answered in 3-D: {n} planes</source>
+      <translation>in 3D beantwortet: {n} Ebenen</translation>
     </message>
     <message>
       <location filename="../engine_messages.py" />

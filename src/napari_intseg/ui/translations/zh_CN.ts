@@ -146,6 +146,11 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <translation>结果中另有一部分（{size:,} px）没有点击：请右键点击不需要的部分。</translation>
     </message>
     <message>
+      <location filename="../controllers/prediction_queue.py" />
+      <source>Answer in 3-D cancelled; what was given stays. The next click asks for all of it.</source>
+      <translation>三维回答已取消；已给出的提示保留。下一次点击会一并询问。</translation>
+    </message>
+    <message>
       <location filename="../panels/prompt_panel.py" />
       <source>Answer {which}</source>
       <translation>结果 {which}</translation>
@@ -154,6 +159,11 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <location filename="../controllers/alternative_masks.py" />
       <source>Answer {which}.</source>
       <translation>结果 {which}。</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Answering in 3-D</source>
+      <translation>正在三维回答</translation>
     </message>
     <message>
       <location filename="../controllers/keyboard_cursor.py" />
@@ -3343,6 +3353,16 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../engine_messages.py" />
       <source>a positive click</source>
       <translation>一次正点击</translation>
+    </message>
+    <message>
+      <location filename="../engine_messages.py" />
+      <source>answered in 3-D: 1 plane</source>
+      <translation>三维回答：1 个平面</translation>
+    </message>
+    <message>
+      <location filename="../engine_messages.py" />
+      <source>answered in 3-D: {n} planes</source>
+      <translation>三维回答：{n} 个平面</translation>
     </message>
     <message>
       <location filename="../engine_messages.py" />
