@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_intseg.ui.engine_messages import ENGINE_MESSAGES
-from napari_intseg.ui.qt.translation import CONTEXT, ENGINE, read_catalogue
+from napari_intseg.ui.qt.translation import CONTEXT, ENGINE, QT, QT_TEXTS, read_catalogue
 
 UI = Path(__file__).parent.parent / "src" / "napari_intseg" / "ui"
 FOLDER = UI / "translations"
@@ -30,6 +30,8 @@ def sources() -> dict[tuple[str, str], str]:
             found.setdefault((CONTEXT, text), path.relative_to(UI).as_posix())
     for text in ENGINE_MESSAGES:
         found[ENGINE, text] = "engine_messages.py"
+    for text in QT_TEXTS:
+        found[QT, text] = "qt/translation.py"
     return found
 
 
@@ -48,7 +50,7 @@ def write(path: Path, language: str, texts: dict[tuple[str, str], str]) -> int:
     root = ET.Element("TS", version="2.1", language=language, sourcelanguage="en")
     missing = 0
     known = sources()
-    for context in (CONTEXT, ENGINE):
+    for context in (CONTEXT, ENGINE, QT):
         group = ET.SubElement(root, "context")
         ET.SubElement(group, "name").text = context
         for source in sorted(text for name, text in known if name == context):

@@ -76,21 +76,28 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         english, (plain, tip) = self._controller.title_of(action), self._words[action]
         title = translated(english)
         if not title:
-            button.setText(plain)
+            self._fit(button, plain, plain, action)
             button.setToolTip(tip)
             button.setAccessibleName(tr("Undo") if action == "undo" else tr("Redo"))
             return
         what = title.lower() if title == english else title  # not every language has small nouns
         named = tr("Undo {what}", what=what) if action == "undo" else tr("Redo {what}", what=what)
         full = named + self._keys[action]
-        wanted = button.fontMetrics().horizontalAdvance(full) + _ROUND_TEXT_PX
-        button.setText(full if wanted <= button.width() else plain)
+        self._fit(button, full, plain, action)
         words = {
             "undo": tr("Undo: {title}.", title=title),
             "redo": tr("Redo: {title}.", title=title),
         }
         button.setToolTip(f"{words[action]}\n{tip}")
         button.setAccessibleName(named)
+
+    def _fit(self, button: QPushButton, full: str, plain: str, action: str) -> None:
+        """Put the longest words on a button that it has room for; the key may go last."""
+        room = button.width() - _ROUND_TEXT_PX
+        forms = (full, plain, plain.removesuffix(self._keys[action]))
+        widths = [button.fontMetrics().horizontalAdvance(form) for form in forms]
+        fitting = [form for form, width in zip(forms, widths, strict=True) if width <= room]
+        button.setText(fitting[0] if fitting else forms[-1])
 
     def resizeEvent(self, event: Any) -> None:
         """Choose words that fit the new width; called by Qt."""

@@ -26,6 +26,12 @@ CONTEXT = "napari-intseg"
 ENGINE = "napari-intseg engine"
 """Of what the engine says: sentences that it made in English, told by their form."""
 
+QT = "QPlatformTheme"
+"""Of the standard buttons of Qt's dialogs; Qt's own catalogues are not always there."""
+
+QT_TEXTS = ("&Yes", "&No", "OK", "Cancel", "Open", "Save")
+"""Those that dialogs of the window have."""
+
 AUTOMATIC = "auto"
 """The preference for napari's own language, or that of the system."""
 

@@ -3435,4 +3435,37 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>还需 {n} 个极值点</translation>
     </message>
   </context>
+  <context>
+    <name>QPlatformTheme</name>
+    <message>
+      <location filename="../qt/translation.py" />
+      <source>&amp;No</source>
+      <translation>否(&amp;N)</translation>
+    </message>
+    <message>
+      <location filename="../qt/translation.py" />
+      <source>&amp;Yes</source>
+      <translation>是(&amp;Y)</translation>
+    </message>
+    <message>
+      <location filename="../qt/translation.py" />
+      <source>Cancel</source>
+      <translation>取消</translation>
+    </message>
+    <message>
+      <location filename="../qt/translation.py" />
+      <source>OK</source>
+      <translation>确定</translation>
+    </message>
+    <message>
+      <location filename="../qt/translation.py" />
+      <source>Open</source>
+      <translation>打开</translation>
+    </message>
+    <message>
+      <location filename="../qt/translation.py" />
+      <source>Save</source>
+      <translation>保存</translation>
+    </message>
+  </context>
 </TS>
