@@ -4,7 +4,7 @@ Builders are named by dotted strings, so torch stays unloaded.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,10 @@ def sum_of(path: Path) -> str:
 
 _ROOM = "napari_intseg.models"
 
-BUNDLED_BUILDER, BUNDLED_PAPER = f"{_ROOM}.bundled:build", "arXiv:2102.06583, arXiv:2404.00741"
+BUNDLED_BUILDER, BUNDLED_PAPER = (
+    f"{_ROOM}.bundled_engine:build",
+    "arXiv:2102.06583, arXiv:2404.00741",
+)
 
 BASIC: Table = {
     "bundled": ModelSpec(
@@ -498,8 +501,16 @@ VOLUMES: Table = {
     ),
 }
 
-MODELS: Table = {
-    **BASIC, **RITM, **FBRS, **SAM, **FCANET, **FORTE, **GUIDED, **SIMPLECLICK, **FOCALCLICK,
-    **HANDOVER, **VOLUMES,
-}  # fmt: skip
+
+def _with_torch(table: Table) -> Table:
+    """Return rows that name PyTorch among what they need."""
+    return {
+        name: replace(spec, needs=("torch", *spec.needs), extra=spec.extra or "torch")
+        for name, spec in table.items()
+    }
+
+
+MODELS: Table = BASIC | _with_torch(
+    RITM | FBRS | SAM | FCANET | FORTE | GUIDED | SIMPLECLICK | FOCALCLICK | HANDOVER | VOLUMES
+)
 """Every model by name. Adding one is one adapter file and one row in its family's table."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def load(choice: Choice, old: Segmenter | None, should_stop: ShouldStop) -> Segm
 
 def devices() -> tuple[str, ...]:
     """Return the devices there are; loads torch, so it runs in the inference thread."""
+    if find_spec("torch") is None:
+        return ("auto", "cpu")
     from napari_intseg.models.device import list_devices
 
     return list_devices()
