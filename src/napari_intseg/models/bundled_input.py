@@ -152,8 +152,8 @@ def points_in(box: Box, prev: FloatArray | None, shape: tuple[int, int]) -> list
     inside = filled(box, shape)
     if prev is not None and (held := inside & (prev > 0)).any():
         depth = ndimage.distance_transform_edt(np.pad(held, 1))[1:-1, 1:-1]
-        row, col = np.unravel_index(int(depth.argmax()), shape)
-        return [Click(float(row), float(col))]
+        deepest = np.unravel_index(int(depth.argmax()), shape)
+        return [Click(float(deepest[0]), float(deepest[1]))]
     row, col = (box.row0 + box.row1) / 2, (box.col0 + box.col1) / 2
     down, right = (box.row1 - box.row0) / 4, (box.col1 - box.col0) / 4
     steps = ((0, 0), (-down, 0), (down, 0), (0, -right), (0, right))

@@ -177,7 +177,7 @@ class OnnxBundled:
         try:
             self._encode = _session("click-pyramid-1.encode.onnx", encoder)
             self._answer = _session("click-pyramid-1.answer.onnx", rest)
-        except MissingExtraError:
+        except (MissingExtraError, WeightsError):
             raise
         except Exception as err:  # ONNX Runtime has an error of its own for each way not to fit
             raise _foreign(traits.name) from err
@@ -255,8 +255,13 @@ def _session(file: str, weights: Mapping[str, FloatArray]) -> Any:
         for name in names
     ]
     options.add_external_initializers(names, values)
-    path = bundled_folder() / file
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    folder = bundled_folder()
+    if folder is None:
+        raise WeightsError(
+            f"the network's graph is missing: expected {file!r} in the package. Install it again."
+        )
+    path = str(folder / file)
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def _padded(values: FloatArray, fill: np.float32) -> FloatArray:

@@ -22,7 +22,8 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, DeviceError, WeightsError
 from napari_intseg.evaluation.metrics import noc
 from napari_intseg.evaluation.run import Protocol, carried, segment_slice
-from napari_intseg.models.bundled import Bundled, load_net, read_traits
+from napari_intseg.models.bundled import Bundled, load_net
+from napari_intseg.models.bundled_input import read_traits
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.nets.click_pyramid import ClickPyramid, load_imagenet
 from napari_intseg.models.networks import find_network, network_of
@@ -94,7 +95,7 @@ def validate(
         Stays as it is: a folded copy answers.
     tasks : sequence of Task
     traits : mapping, optional
-        Settings it is used with other than the network's own, see `models.bundled.read_traits`.
+        Settings it is used with other than the network's own, see `models.bundled_input.read_traits`.
     device : str
         See `choose_device`.
     should_stop : callable

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from napari_intseg.core.segmenter import Array, BoolArray, FloatArray
-from napari_intseg.models.bundled import spread_narrow
+from napari_intseg.models.bundled_input import spread_narrow
 from napari_intseg.training.run_state import SOLO, Peers
 from napari_intseg.training.sources import IGNORED_LABEL, Picture, PictureSource
 from napari_intseg.training.step import IGNORED, Truth, first_clicks, rough_mask

@@ -306,7 +306,7 @@ def write_weights(
     state_dict : mapping of str to Tensor
         Of one of `networks.NETWORKS`.
     traits : mapping, optional
-        Settings other than the network's own, see `models.bundled.read_traits`.
+        Settings other than the network's own, see `models.bundled_input.read_traits`.
     card : str
         What it was trained on, for people.
     architecture : str
