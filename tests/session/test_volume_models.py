@@ -16,7 +16,7 @@ from napari_intseg.core.volume_segmenter import (
 )
 from napari_intseg.session.compare.side_by_side import MirrorSession, SideBySide
 from napari_intseg.session.journal.recorder import parse_journal
-from napari_intseg.session.journal.replay import replay
+from napari_intseg.session.journal.replayer import replay
 from napari_intseg.session.predictor import Request, Result, run
 from napari_intseg.session.session import Session
 

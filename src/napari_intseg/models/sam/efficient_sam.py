@@ -21,7 +21,6 @@ from napari_intseg.models.device import Precision
 from napari_intseg.models.nets.tiny_vit import ChannelNorm
 from napari_intseg.models.sam.keys import Rules
 from napari_intseg.models.sam.mask_decoder import (
-    SIDE_PX,
     Asked,
     Embedding,
     corners_first,
@@ -34,7 +33,7 @@ from napari_intseg.models.sam.mask_decoder import (
     to_grid,
 )
 from napari_intseg.models.sam.sam import SamSegmenter
-from napari_intseg.models.sam.square_frame import SquareFrame
+from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
 
 _PATCH_PX, _PRETRAINED_GRID, _EMBEDDING_DIM = 16, 14, 256
 _NO_POINT, _TOP_LEFT, _BOTTOM_RIGHT = -1, 2, 3

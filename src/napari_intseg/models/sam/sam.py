@@ -31,7 +31,6 @@ from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.tiny_vit import EARLY_DIM, TinyViT
 from napari_intseg.models.sam.keys import SAM_RULES, TINY_RULES
 from napari_intseg.models.sam.mask_decoder import (
-    SIDE_PX,
     SMALLER_PX,
     Asked,
     Embedding,
@@ -43,7 +42,7 @@ from napari_intseg.models.sam.mask_decoder import (
     side_for,
     to_grid,
 )
-from napari_intseg.models.sam.square_frame import SquareFrame
+from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
 
 SAM_PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "mask"})
 _LONGER_SIDE_PX = 4096  # four times what SAM sees; beyond it an image only costs memory

@@ -26,7 +26,6 @@ from napari_intseg.models.device import (
 from napari_intseg.models.sam.keys import library_names
 from napari_intseg.models.sam.mask_decoder import (
     GRID,
-    SIDE_PX,
     Asked,
     Embedding,
     computing_in,
@@ -38,7 +37,7 @@ from napari_intseg.models.sam.mask_decoder import (
     to_grid,
 )
 from napari_intseg.models.sam.sam import SamSegmenter, asked_in
-from napari_intseg.models.sam.square_frame import LOW_PX, SquareFrame, imagenet
+from napari_intseg.models.sam.square_frame import LOW_PX, SIDE_PX, SquareFrame, imagenet
 
 Size = Literal["tiny", "small", "base-plus", "large"]
 
