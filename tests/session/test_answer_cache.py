@@ -8,7 +8,7 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.inference.patch import CompactAnswer, Patch, squeeze
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.inference.view import View
-from napari_intseg.session.predictor import AnswerCache, size_of
+from napari_intseg.session.embeddings import AnswerCache, size_of
 from napari_intseg.session.question import Question
 
 

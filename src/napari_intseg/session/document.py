@@ -1,11 +1,11 @@
 """Everything a session holds, in one place: objects, prompts, masks, and their history."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Literal
 
-from napari_intseg.core.prompts import Click
+from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.propagation.guard import Stop
@@ -21,6 +21,7 @@ from napari_intseg.session.masks.plane_state import (
 )
 from napari_intseg.session.masks.settle import PROTECTION, Protection, Rules, settle
 from napari_intseg.session.question import Setup
+from napari_intseg.session.validate_prompts import place
 
 Belongs = Callable[[Hashable], bool]
 
@@ -404,6 +405,18 @@ class Document:
             )
         return chosen
 
+    def begin(self, label: int | None) -> int:
+        """Begin an object, make it the current one, and return its label; see `new_label`."""
+        chosen = self.new_label(label)
+        self.do("New object", {ObjectKey(chosen): ObjectInfo(chosen), OBJECT: chosen})
+        return chosen
+
+    def set_finished(self, label: int | None, finished: bool) -> Change:
+        """Finish an object, which then takes no prompts, or reopen it; None: the current one."""
+        chosen = self.check_object(label)
+        title = "Finish object" if finished else "Reopen object"
+        return self.do(title, {ObjectKey(chosen): ObjectInfo(chosen, finished)})
+
     def remove_object(self, label: int | None) -> Change:
         """Remove an object with its prompts and mask; the current one by default.
 
@@ -464,9 +477,34 @@ class Document:
         given = self.state(self.object, placed.plane).prompts.clicks
         return placed.plane, given, placed.number
 
+    def with_clicks(self, clicks: Mapping[Plane, tuple[Click, ...]]) -> dict[Plane, Prompts]:
+        """Return the current object's prompts on planes with clicks after those there are."""
+        given = {plane: self.state(self.object, plane).prompts for plane in clicks}
+        return {p: replace(given[p], clicks=(*given[p].clicks, *new)) for p, new in clicks.items()}
+
+    def without_click(self, number: int) -> dict[Plane, Prompts]:
+        """Return the prompts of a click's plane without it; see `find_click`."""
+        plane, clicks, at = self.find_click(number)
+        given = self.state(self.object, plane).prompts
+        return {plane: replace(given, clicks=clicks[:at] + clicks[at + 1 :])}
+
+    def with_moved_click(self, number: int, position: Sequence[float]) -> dict[Plane, Prompts]:
+        """Return the prompts of the planes that a click leaves and comes to; see `find_click`."""
+        plane, clicks, at = self.find_click(number)
+        target, row, col = place(self.volume, plane.axis, position)
+        moved = Click(row, col, clicks[at].positive)
+        if target != plane:
+            return self.without_click(number) | self.with_clicks({target: (moved,)})
+        given = self.state(self.object, plane).prompts
+        return {plane: replace(given, clicks=(*clicks[:at], moved, *clicks[at + 1 :]))}
+
     def given_planes(self, label: int, axis: int | None = None) -> tuple[Plane, ...]:
         """Return the planes on which a person set prompts or a mask for an object."""
         return tuple(p for p, state in self.canvas.states(label, axis) if state.is_given)
+
+    def propagated_planes(self, label: int, axis: int | None = None) -> tuple[Plane, ...]:
+        """Return the planes whose mask of an object came from propagation."""
+        return tuple(p for p, state in self.canvas.states(label, axis) if not state.is_given)
 
     def worked_planes(self, label: int, axis: int) -> list[Plane]:
         """Return the planes of an axis on which a person gave an object something, or painted."""
@@ -554,6 +592,11 @@ class Document:
     def last_reverted(self, label: int) -> HistoryEntry | None:
         """Return the entry that `bring_back` would take back in turn; None if there is none."""
         return self.history.last_reverted(_belongs_to(label))
+
+    def can_go(self, action: str, label: int) -> bool:
+        """Whether there is an action to "undo" or "redo" for one object alone."""
+        found = self.last_of(label) if action == "undo" else self.last_reverted(label)
+        return label in self.objects and found is not None
 
     def revert(self, label: int) -> Change | None:
         """Take back the last action for one object alone, whatever was done to others since.

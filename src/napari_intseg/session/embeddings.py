@@ -1,4 +1,4 @@
-"""What models prepared: bounded in memory, and on disk from one day to the next."""
+"""What models prepared and answered: bounded in memory, embeddings on disk as well."""
 
 import hashlib
 import io
@@ -9,7 +9,7 @@ import threading
 import time
 import zipfile
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array, Prepared
 from napari_intseg.core.volume import Plane
+from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.inference.view import View
-from napari_intseg.session.question import Setup
+from napari_intseg.session.question import Question, Setup
 
 DEVICE_BYTES = 1 << 30
 """On a device, for what models prepare: a tenth of a card of 10 GB, 256 embeddings of SAM."""
@@ -341,3 +342,92 @@ def _unpacked(content: bytes) -> Prepared | None:
     except (ValueError, KeyError, zipfile.BadZipFile):
         return None
     return Prepared((height, width), payload, sum(a.nbytes for a in payload.values()))
+
+
+ANSWER_BYTES = 256 << 20
+"""For answers: those of 16 views of 2048 by 2048 pixels, 16 MiB of logits each."""
+
+ANSWERS = 256
+"""Answers at most: over ten times the 20 clicks that benchmarks give an object."""
+
+
+class AnswerCache:
+    """The latest answers of a session; models answer the same question alike.
+
+    It lets a click be removed at the price of those after it. Beyond a limit the answers that were
+    not asked for longest are forgotten, and computed again if need be; undo does not depend on
+    them, since masks are kept elsewhere. So memory does not grow with the work.
+
+    Parameters
+    ----------
+    limit_bytes : int
+        For all answers together; the newest is kept whatever its size.
+    limit_answers : int
+        How many at most.
+    """
+
+    def __init__(self, limit_bytes: int = ANSWER_BYTES, limit_answers: int = ANSWERS) -> None:
+        self.limit_bytes, self.limit_answers = limit_bytes, limit_answers
+        self.nbytes = 0
+        self._answers: dict[Question, tuple[SliceAnswer, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def keep(self, question: Question, answers: Iterable[tuple[int, SliceAnswer]]) -> None:
+        """Keep answers after numbers of clicks."""
+        for count, answer in answers:
+            key, size = question.after(count), size_of(answer)
+            self._drop(key)
+            self._answers[key] = answer, size
+            self.nbytes += size
+        while len(self._answers) > 1 and (
+            self.nbytes > self.limit_bytes or len(self._answers) > self.limit_answers
+        ):
+            self._drop(next(iter(self._answers)))
+
+    def get(self, question: Question) -> SliceAnswer | None:
+        """Return the answer; None if it was never computed, or forgotten."""
+        found = self._answers.pop(question, None)
+        if found is None:
+            return None
+        self._answers[question] = found  # now the one asked for last
+        return found[0]
+
+    def before(self, question: Question) -> tuple[int, SliceAnswer | None]:
+        """Return the last answer on the way to a question, and how many clicks it answers.
+
+        Without one, ``(-1, None)``.
+        """
+        for count in reversed(question.counts):
+            answer = self.get(question.after(count))
+            if answer is not None:
+                return count, answer
+        return -1, None
+
+    def course(self, question: Question) -> dict[int, SliceAnswer]:
+        """Return the answers on the way to a question that are known, by number of clicks."""
+        counts = range(question.start, len(question.prompts.clicks) + 1)
+        found = {count: self.get(question.after(count)) for count in counts}
+        return {count: answer for count, answer in found.items() if answer is not None}
+
+    def _drop(self, question: Question) -> None:
+        found = self._answers.pop(question, None)
+        if found is not None:
+            self.nbytes -= found[1]
+
+
+def size_of(answer: SliceAnswer) -> int:
+    """Return the bytes of an answer's arrays: masks, alternatives and the model's own memory."""
+    patches = {id(answer.patch): answer.patch.logits.nbytes}
+    for patch in answer.alternatives:
+        patches[id(patch)] = patch.logits.nbytes
+    return sum(patches.values()) + _bytes(answer.state)
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return sum(map(_bytes, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_bytes, value))
+    return int(getattr(value, "nbytes", 64))

@@ -230,7 +230,21 @@ class Regroup:
         self.predictor = predictor
 
     def merge(self, labels: Sequence[int]) -> Change:
-        """Make one object of several; see `Session.merge_objects`."""
+        """Make one object of several, as one entry; the first keeps its number and its prompts.
+
+        Not a pixel changes but its label. What the others were given goes with them; clicks that
+        follow correct the whole.
+
+        Parameters
+        ----------
+        labels : sequence of int
+            Two or more.
+
+        Raises
+        ------
+        PromptError
+            If there are fewer, one does not exist or is locked, or pixels outside a region stay.
+        """
         chosen = tuple(dict.fromkeys(int(label) for label in labels))
         if len(chosen) < 2:
             raise PromptError(
@@ -261,7 +275,27 @@ class Regroup:
         label: int | None,
         new: int | None,
     ) -> Change:
-        """Make two objects of one; see `Session.split_object`."""
+        """Make two objects of one by a click inside each, as one entry; see `divide`.
+
+        The part with the first click keeps number and prompts; positive clicks in the other go.
+
+        Parameters
+        ----------
+        axis : int
+            Of the planes that positions without one are on.
+        first, second : sequence of float
+            As in `Session.click`.
+        label : int or None
+            Of the object; None: the current one.
+        new : int or None
+            Number of the other part; None: one more than the largest.
+
+        Raises
+        ------
+        PromptError
+            If a click is not in the object, both are in one place, the object is locked, or the
+            number cannot be used.
+        """
         document = self.document
         chosen = document.check_object(label)
         document.check_free(chosen)
@@ -286,7 +320,13 @@ class Regroup:
         return document.do("Split object", changes)
 
     def relabel(self, label: int, number: int) -> Change:
-        """Give an object another number; see `Session.relabel_object`."""
+        """Give an object another number, as one entry; all else of it stays.
+
+        Raises
+        ------
+        PromptError
+            If it does not exist or is locked, or the number is in use or cannot be one.
+        """
         document = self.document
         old = document.check_object(label)
         document.check_free(old)

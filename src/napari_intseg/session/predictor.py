@@ -1,6 +1,6 @@
 """What a model is asked and has answered: requests, results, and the answers that are kept."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,10 +20,17 @@ from napari_intseg.inference.predict import (
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.propagation.stretch_walker import start_of
-from napari_intseg.session.document import Change, Document
-from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
+from napari_intseg.session.document import SETUP, Change, Document
+from napari_intseg.session.embeddings import (
+    AnswerCache,
+    EmbeddingFiles,
+    LayeredCache,
+    PreparedCache,
+)
 from napari_intseg.session.journal.recorder import Recorder
 from napari_intseg.session.masks.plane_state import (
+    ObjectInfo,
+    ObjectKey,
     Packed,
     PlaneKey,
     PlaneState,
@@ -45,11 +52,6 @@ from napari_intseg.session.volume_answers import (
 CACHE_BYTES = 1 << 30
 """For what models prepare: 256 embeddings of SAM, which are 4 MiB each."""
 
-ANSWER_BYTES = 256 << 20
-"""For answers: those of 16 views of 2048 by 2048 pixels, 16 MiB of logits each."""
-
-ANSWERS = 256
-"""Answers at most: over ten times the 20 clicks that benchmarks give an object."""
 
 _ONE_BY_ONE = 8
 """Up to so many new clicks are predicted one by one, which takes half a second."""
@@ -255,88 +257,6 @@ def _on_plane(request: Request, should_stop: Callable[[], bool] | None) -> Resul
         answers.append((count, prev))
     packed = pack(answers[-1][1].patch, model.traits.threshold) if answers else None
     return Result(request.revision, request.object, question, tuple(answers), packed=packed)
-
-
-class AnswerCache:
-    """The latest answers of a session; models answer the same question alike.
-
-    It lets a click be removed at the price of those after it. Beyond a limit the answers that were
-    not asked for longest are forgotten, and computed again if need be; undo does not depend on
-    them, since masks are kept elsewhere. So memory does not grow with the work.
-
-    Parameters
-    ----------
-    limit_bytes : int
-        For all answers together; the newest is kept whatever its size.
-    limit_answers : int
-        How many at most.
-    """
-
-    def __init__(self, limit_bytes: int = ANSWER_BYTES, limit_answers: int = ANSWERS) -> None:
-        self.limit_bytes, self.limit_answers = limit_bytes, limit_answers
-        self.nbytes = 0
-        self._answers: dict[Question, tuple[SliceAnswer, int]] = {}
-
-    def __len__(self) -> int:
-        return len(self._answers)
-
-    def keep(self, question: Question, answers: Iterable[tuple[int, SliceAnswer]]) -> None:
-        """Keep answers after numbers of clicks."""
-        for count, answer in answers:
-            key, size = question.after(count), size_of(answer)
-            self._drop(key)
-            self._answers[key] = answer, size
-            self.nbytes += size
-        while len(self._answers) > 1 and (
-            self.nbytes > self.limit_bytes or len(self._answers) > self.limit_answers
-        ):
-            self._drop(next(iter(self._answers)))
-
-    def get(self, question: Question) -> SliceAnswer | None:
-        """Return the answer; None if it was never computed, or forgotten."""
-        found = self._answers.pop(question, None)
-        if found is None:
-            return None
-        self._answers[question] = found  # now the one asked for last
-        return found[0]
-
-    def before(self, question: Question) -> tuple[int, SliceAnswer | None]:
-        """Return the last answer on the way to a question, and how many clicks it answers.
-
-        Without one, ``(-1, None)``.
-        """
-        for count in reversed(question.counts):
-            answer = self.get(question.after(count))
-            if answer is not None:
-                return count, answer
-        return -1, None
-
-    def course(self, question: Question) -> dict[int, SliceAnswer]:
-        """Return the answers on the way to a question that are known, by number of clicks."""
-        counts = range(question.start, len(question.prompts.clicks) + 1)
-        found = {count: self.get(question.after(count)) for count in counts}
-        return {count: answer for count, answer in found.items() if answer is not None}
-
-    def _drop(self, question: Question) -> None:
-        found = self._answers.pop(question, None)
-        if found is not None:
-            self.nbytes -= found[1]
-
-
-def size_of(answer: SliceAnswer) -> int:
-    """Return the bytes of an answer's arrays: masks, alternatives and the model's own memory."""
-    patches = {id(answer.patch): answer.patch.logits.nbytes}
-    for patch in answer.alternatives:
-        patches[id(patch)] = patch.logits.nbytes
-    return sum(patches.values()) + _bytes(answer.state)
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, Mapping):
-        return sum(map(_bytes, value.values()))
-    if isinstance(value, list | tuple):
-        return sum(map(_bytes, value))
-    return int(getattr(value, "nbytes", 64))
 
 
 Runner = Callable[[Request], Result | None]
@@ -558,6 +478,21 @@ class Predictor:
         self.last_plane = plane
         return self.answered(state, question(setup, plane, state))
 
+    def give(self, changes: Mapping[Plane, Prompts], title: str) -> Change:
+        """Replace everything given for the current object on several planes, as one entry.
+
+        Raises
+        ------
+        PromptError
+            If the object is finished; else see `check_prompts`.
+        """
+        label = self.document.check_open()
+        states: dict[Hashable, Any] = {}
+        for plane, prompts in changes.items():
+            states[PlaneKey(label, plane)] = self.change_prompts(plane, label, prompts)
+        states |= self.volumes.cleared(label, states)
+        return self.document.do(title, states)
+
     def start(self, label: int, masks: Mapping[Plane, BoolArray]) -> dict[Hashable, Any]:
         """Return the planes of an object as they start from masks; clicks that follow correct them.
 
@@ -583,6 +518,48 @@ class Predictor:
             asked = question(document.setup, plane, state)
             states[PlaneKey(label, plane)] = self.answered(state, asked)
         return states
+
+    def begin(
+        self, label: int | None, masks: Mapping[Plane, BoolArray], title: str, token: str | None
+    ) -> Change:
+        """Begin an object with masks, as one entry; the current object stays the current one.
+
+        `label` is as in `Document.new_label`; masks are as in `start`.
+        """
+        chosen = self.document.new_label(label)
+        changes: dict[Hashable, Any] = {ObjectKey(chosen): ObjectInfo(chosen)}
+        return self.document.do(title, {**changes, **self.start(chosen, masks)}, token)
+
+    def start_from(self, masks: Mapping[Plane, BoolArray], title: str, token: str | None) -> Change:
+        """Start the current object's planes from masks, as one entry; see `start`."""
+        states = self.start(self.document.check_open(), masks)
+        for plane in masks:
+            self.last_plane = plane
+        return self.document.do(title, states, token)
+
+    def change_setup(self, changes: Mapping[str, Any]) -> Change:
+        """Change model, window, channels or another field of `Setup`, as one entry.
+
+        Masks stay; planes with prompts are then `is_pending`, and answered anew when requested.
+        """
+        old = self.document.setup
+        setup = old.changed(**changes)
+        if setup.model is not old.model:
+            self.prepared.clear()
+        return self.document.do(f"Change {' and '.join(changes)}", {SETUP: setup})
+
+    def undo(self, label: int | None) -> Change | None:
+        """Take back the last action, at once and without the model; None if there is none.
+
+        Of one object alone if it is named, see `Document.revert`.
+        """
+        document = self.document
+        return self.refresh(document.undo() if label is None else document.revert(label))
+
+    def redo(self, label: int | None) -> Change | None:
+        """Bring back the action undone last; of one object alone, see `Document.bring_back`."""
+        document = self.document
+        return self.refresh(document.redo() if label is None else document.bring_back(label))
 
     def answered_planes(self, change: Change) -> list[tuple[int, Plane]]:
         """Return the objects and planes of a change whose prompts have their answer in place."""

@@ -224,6 +224,11 @@ class Propagator:
             return False
         return any(self._has_mask(label, p) for p in self.document.worked_planes(label, axis))
 
+    def confidence(self, label: int, plane: Plane) -> float | None:
+        """Return how sure propagation was of an object on a plane; None if it did not answer."""
+        shown = self.document.state(label, plane).shown
+        return None if shown is None else shown.confidence
+
     def confidences_of(self, label: int, axis: int) -> dict[Plane, float]:
         """Return how sure propagation was of an object on each plane it answered, 0 to 1."""
         return {
@@ -231,6 +236,13 @@ class Propagator:
             for plane, state in self.document.canvas.states(label, axis)
             if not state.is_given and state.shown is not None and state.shown.confidence is not None
         }
+
+    def to_check(self, below: float, label: int, axis: int) -> tuple[Plane, ...]:
+        """Return the planes of an object whose confidence is at most so much, the least first."""
+        ranked = sorted(
+            self.confidences_of(label, axis).items(), key=lambda pair: (pair[1], pair[0])
+        )
+        return tuple(plane for plane, sure in ranked if sure <= below)
 
     def accept_step(self, step: Step) -> bool:
         """Take over one step of a walk; all steps of a walk are one entry of the history.

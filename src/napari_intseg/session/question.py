@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 from napari_intseg.core.prompts import Box, Prompts, Scribble
 from napari_intseg.core.segmenter import Segmenter, ZoomIn, missing
@@ -157,6 +157,29 @@ class Setup:
     def look_through(self, intensity: Intensity) -> Intensity:
         """Show slices like this, unless it is known how already; return how they are shown."""
         return self._intensity.get(lambda: intensity)
+
+
+class SessionSettings(TypedDict, total=False):
+    """The fields of `Setup` that a session begins with; its defaults hold for those left out."""
+
+    window: WindowChoice
+    channels: tuple[int, ...] | None
+    zoom_in: ZoomIn | Literal["model"] | None
+    flip: bool | Literal["model"]
+    graph_cut: GraphCut | None
+    denoise: bool
+    look_again: bool
+    obey: bool
+    follow_neighbours: bool
+    narrower: bool
+    partial: bool
+    cascade: bool
+    several: bool
+    local: bool
+    regional: bool
+    level_set: LevelSet | None
+    keep_answers: bool
+    compete: bool
 
 
 @dataclass(frozen=True, slots=True)

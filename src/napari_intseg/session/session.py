@@ -1,31 +1,26 @@
 """A session: one person's, or robot's, work on one volume."""
 
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_intseg._moved import renamed
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Segmenter, ZoomIn
+from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Segmenter
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
-from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings
-from napari_intseg.session.document import OBJECT, SETUP, Change, Document
+from napari_intseg.session.document import Change, Document
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
 from napari_intseg.session.journal.recorder import Recorder, recorded
 from napari_intseg.session.mask_edits import CleanUp, OutlineDetail
 from napari_intseg.session.masks.canvas import Labels
 from napari_intseg.session.masks.plane_state import (
-    ObjectInfo,
-    ObjectKey,
     PlacedClick,
-    PlaneKey,
     Window,
 )
 from napari_intseg.session.masks.settle import Protection
@@ -33,9 +28,9 @@ from napari_intseg.session.merge_split import Regroup
 from napari_intseg.session.painter import Painter
 from napari_intseg.session.predictor import CACHE_BYTES, Predictor, Request, Result, Runner, run
 from napari_intseg.session.propagator import Propagator
-from napari_intseg.session.question import Question, Setup
+from napari_intseg.session.question import Question, SessionSettings, Setup
 from napari_intseg.session.similar import TITLE as TITLE_SIMILAR
-from napari_intseg.session.similar import SearchRequest, SimilarObjects, search
+from napari_intseg.session.similar import SearchRequest, SimilarObjects
 from napari_intseg.session.suggestions import (
     MOST,
     Alternative,
@@ -48,10 +43,10 @@ from napari_intseg.session.suggestions import (
 from napari_intseg.session.suggestions import SUGGESTED_TITLE as TITLE_SUGGESTED
 from napari_intseg.session.tracking import TrackedMasks
 from napari_intseg.session.validate_prompts import (
-    added_clicks,
     change_words,
     check_plane,
     masks_by_plane,
+    only_added,
     place,
     plane_or_only,
 )
@@ -74,18 +69,12 @@ class Session:
         2-D or 3-D; lazy data stays lazy.
     axis : int, default 0
         Clicks without a plane of their own, and propagation, use planes perpendicular to it.
-    window, channels
-        See `resolve_intensity`.
-    zoom_in, flip, graph_cut
-        See `Options`; "model" is what the model was published with.
-    denoise, look_again, obey, narrower, partial, cascade, several, local, regional, level_set
-        See `Options`.
-    follow_neighbours, keep_answers, compete
-        See `Setup`.
     cache_bytes : int
         Memory for what models prepare.
     runner : callable
         Computes what `predict` asks, see `Runner`; by default at once, in this thread.
+    **settings
+        How the model sees the image, and how it is asked; see `SessionSettings`.
 
     Raises
     ------
@@ -99,40 +88,17 @@ class Session:
     >>> session.mask  # doctest: +SKIP
     """
 
-    def __init__(  # noqa: PLR0913 - one setting each
+    def __init__(
         self,
         model: Segmenter,
         volume: Volume,
         *,
         axis: int = 0,
-        window: WindowChoice = None,
-        channels: tuple[int, ...] | None = None,
-        zoom_in: ZoomIn | Literal["model"] | None = "model",
-        flip: bool | Literal["model"] = "model",
-        graph_cut: GraphCut | None = None,
-        denoise: bool = True,
-        look_again: bool = True,
-        obey: bool = True,
-        follow_neighbours: bool = True,
-        narrower: bool = True,
-        partial: bool = True,
-        cascade: bool = True,
-        several: bool = False,
-        local: bool = False,
-        regional: bool = False,
-        level_set: LevelSet | None = None,
-        keep_answers: bool = True,
-        compete: bool = True,
         cache_bytes: int = CACHE_BYTES,
         runner: Runner = run,
+        **settings: Unpack[SessionSettings],
     ) -> None:
-        setup = Setup(
-            model, volume, window, channels, zoom_in, flip, graph_cut=graph_cut,
-            denoise=denoise, look_again=look_again, obey=obey, narrower=narrower,
-            partial=partial, follow_neighbours=follow_neighbours, several=several, local=local,
-            regional=regional, level_set=level_set, keep_answers=keep_answers, compete=compete,
-            cascade=cascade,
-        )  # fmt: skip
+        setup = Setup(model, volume, **settings)
         self.document = Document(setup)
         self.set_axis(axis)
         self.journal = Recorder()
@@ -165,12 +131,7 @@ class Session:
         """What models prepared."""
         return self.predictor.prepared
 
-    @property
-    def recorder(self) -> Recorder:
-        """The journal, by its old name."""
-        told = "Session.recorder is now Session.journal, its lines are Session.journal.lines."
-        warnings.warn(told, DeprecationWarning, stacklevel=2)
-        return self.journal
+    recorder = renamed("journal")
 
     @property
     def axis(self) -> int:
@@ -255,8 +216,7 @@ class Session:
         self, axis: int | None = None, label: int | None = None
     ) -> tuple[Plane, ...]:
         """Return the planes whose mask of an object, the current one, came from propagation."""
-        states = self.document.canvas.states(self._label(label), axis)
-        return tuple(plane for plane, state in states if not state.is_given)
+        return self.document.propagated_planes(self._label(label), axis)
 
     def answer(self, plane: Plane, label: int | None = None) -> SliceAnswer | None:
         """Return the model's last answer on a plane, in full; None if none, or it was forgotten."""
@@ -314,8 +274,7 @@ class Session:
 
     def confidence(self, plane: Plane, label: int | None = None) -> float | None:
         """Return how sure propagation was on a plane, 0 to 1; None where it did not answer."""
-        shown = self.document.state(self._label(label), plane).shown
-        return None if shown is None else shown.confidence
+        return self._propagator.confidence(self._label(label), plane)
 
     @property
     def confidences(self) -> dict[Plane, float]:
@@ -328,9 +287,7 @@ class Session:
 
     def to_check(self, below: float = 1.0, *, label: int | None = None) -> tuple[Plane, ...]:
         """Return the planes whose confidence is at most `below`, the least sure first."""
-        found = self.confidences_of(self._label(label))
-        ranked = sorted(found.items(), key=lambda pair: (pair[1], pair[0]))
-        return tuple(plane for plane, sure in ranked if sure <= below)
+        return self._propagator.to_check(below, self._label(label), self._axis)
 
     def can_propagate(self, label: int) -> bool:
         """Whether an object is open, and has a mask a person worked on to start from."""
@@ -346,22 +303,13 @@ class Session:
 
     @recorded
     def change_setup(self, **changes: Any) -> Change:
-        """Change model, window, channels or another field of `Setup`, as one entry.
-
-        Masks stay; planes with prompts are then `is_pending`, and answered anew when requested.
-        """
-        old = self.setup
-        setup = old.changed(**changes)
-        if setup.model is not old.model:
-            self.predictor.prepared.clear()
-        return self.document.do(f"Change {' and '.join(changes)}", {SETUP: setup})
+        """Change fields of `Setup` as one entry; see `Predictor.change_setup`."""
+        return self.predictor.change_setup(changes)
 
     @recorded
     def new_object(self, label: int | None = None) -> int:
         """Begin an object, make it the current one, and return its label."""
-        chosen = self.document.new_label(label)
-        self.document.do("New object", {ObjectKey(chosen): ObjectInfo(chosen), OBJECT: chosen})
-        return chosen
+        return self.document.begin(label)
 
     def select_object(self, label: int) -> None:
         """Make an object the current one; a `PromptError` if there is none of that label."""
@@ -374,21 +322,7 @@ class Session:
 
     @recorded
     def merge_objects(self, labels: Sequence[int]) -> Change:
-        """Make one object of several, as one entry; the first keeps its number and its prompts.
-
-        Not a pixel changes but its label. What the others were given goes with them; clicks that
-        follow correct the whole.
-
-        Parameters
-        ----------
-        labels : sequence of int
-            Two or more.
-
-        Raises
-        ------
-        PromptError
-            If there are fewer, one does not exist or is locked, or pixels outside a region stay.
-        """
+        """Make one object of several, as one entry; see `Regroup.merge`."""
         return self._regroup.merge(labels)
 
     @recorded
@@ -399,49 +333,23 @@ class Session:
         label: int | None = None,
         new: int | None = None,
     ) -> Change:
-        """Make two objects of one by a click inside each, as one entry; see `divide`.
-
-        The part with the first click keeps number and prompts; positive clicks in the other go.
-
-        Parameters
-        ----------
-        first, second : sequence of float
-            As in `click`.
-        label : int, optional
-            Of the object; the current one by default.
-        new : int, optional
-            Number of the other part; one more than the largest by default.
-
-        Raises
-        ------
-        PromptError
-            If a click is not in the object, both are in one place, the object is locked, or the
-            number cannot be used.
-        """
+        """Make two objects of one by a click inside each, as one entry; see `Regroup.split`."""
         return self._regroup.split(self._axis, first, second, label, new)
 
     @recorded
     def relabel_object(self, label: int, number: int) -> Change:
-        """Give an object another number, as one entry; all else of it stays.
-
-        Raises
-        ------
-        PromptError
-            If it does not exist or is locked, or the number is in use or cannot be one.
-        """
+        """Give an object another number, as one entry; see `Regroup.relabel`."""
         return self._regroup.relabel(label, number)
 
     @recorded
     def finish_object(self, label: int | None = None) -> Change:
         """Lock an object, the current one: it takes no further prompts until reopened."""
-        chosen = self.document.check_object(label)
-        return self.document.do("Finish object", {ObjectKey(chosen): ObjectInfo(chosen, True)})
+        return self.document.set_finished(label, True)
 
     @recorded
     def reopen_object(self, label: int | None = None) -> Change:
         """Let a finished object take prompts again; see `finish_object`."""
-        chosen = self.document.check_object(label)
-        return self.document.do("Reopen object", {ObjectKey(chosen): ObjectInfo(chosen)})
+        return self.document.set_finished(label, False)
 
     # prompts, answered at once
 
@@ -486,18 +394,11 @@ class Session:
 
     def remove_click(self, number: int) -> Change:
         """Remove a click by its index in `clicks`; answer as if it had not been made."""
-        plane, clicks, at = self.document.find_click(number)
-        return self._replace_clicks({plane: clicks[:at] + clicks[at + 1 :]}, "Remove click")
+        return self._replace_clicks(self.document.without_click(number), "Remove click")
 
     def move_click(self, number: int, position: Sequence[float]) -> Change:
         """Move a click by its index in `clicks`, to another plane if need be; answer again."""
-        plane, clicks, at = self.document.find_click(number)
-        target, row, col = place(self.volume, plane.axis, position)
-        moved, left = Click(row, col, clicks[at].positive), (clicks[:at], clicks[at + 1 :])
-        if target == plane:
-            return self._replace_clicks({plane: (*left[0], moved, *left[1])}, "Move click")
-        there = (*self.prompts(target).clicks, moved)
-        return self._replace_clicks({plane: left[0] + left[1], target: there}, "Move click")
+        return self._replace_clicks(self.document.with_moved_click(number, position), "Move click")
 
     def set_initial_mask(self, mask: Array, plane: Plane | None = None) -> Change:
         """Start the current object from a mask of a slice or of the data; see `masks_by_plane`."""
@@ -505,10 +406,7 @@ class Session:
         return self.set_initial(masks_by_plane(self.volume, mask, plane, self._axis, clicked))
 
     def predict(self, plane: Plane) -> Result | None:
-        """Predict a plane if the current object has unanswered prompts there.
-
-        None if that is nothing, or the runner computes it elsewhere and `accept` gets the result.
-        """
+        """Predict a plane if the current object has prompts to answer; see `Predictor.predict`."""
         return self.predictor.predict(plane, self.document.object)
 
     # prompts, answered later
@@ -523,17 +421,13 @@ class Session:
     def give(self, changes: Mapping[Plane, Prompts], title: str | None = None) -> Change:
         """Replace everything given on several planes, as one entry; see `set_prompts`.
 
-        Where clicks were added and nothing else has changed, only those are written down. Without
-        a title the entry is called after what has changed, see `change_words`.
+        Only what was added is written down; without a title it is called after what changed.
         """
         if title is None:
             title = change_words([(self.prompts(plane), new) for plane, new in changes.items()])
-        added: dict[Plane, tuple[Click, ...]] = {}
-        for plane, prompts in changes.items():
-            old = self.prompts(plane)
-            added[plane] = added_clicks(old.clicks, prompts.clicks)
-            if not added[plane] or replace(prompts, clicks=old.clicks) != old:
-                return self.change_prompts(changes, title)
+        added = only_added({plane: (self.prompts(plane), new) for plane, new in changes.items()})
+        if added is None:
+            return self.change_prompts(changes, title)
         return self.add_clicks(added, title)
 
     @recorded
@@ -541,18 +435,14 @@ class Session:
         self, clicks: Mapping[Plane, tuple[Click, ...]], title: str = "Add clicks"
     ) -> Change:
         """Add clicks after those that are given on several planes, as one entry."""
-        changes = {}
-        for plane, new in clicks.items():
-            given = self.document.state(self.document.object, plane).prompts
-            changes[plane] = replace(given, clicks=(*given.clicks, *new))
-        return self._change_prompts(changes, title)
+        return self.predictor.give(self.document.with_clicks(clicks), title)
 
     @recorded
     def change_prompts(
         self, changes: Mapping[Plane, Prompts], title: str = "Change prompts"
     ) -> Change:
         """Replace everything given on several planes, as one entry; see `set_prompts`."""
-        return self._change_prompts(changes, title)
+        return self.predictor.give(changes, title)
 
     @recorded
     def set_initial(
@@ -562,20 +452,14 @@ class Session:
         token: str | None = None,
     ) -> Change:
         """Start planes from given masks, shown at once, as one entry; see `Predictor.start`."""
-        states = self.predictor.start(self.document.check_open(), masks)
-        for plane in masks:
-            self.predictor.last_plane = plane
-        return self.document.do(title, states, token)
+        return self.predictor.start_from(masks, title, token)
 
     def is_pending(self, plane: Plane) -> bool:
         """Whether the current object's prompts on a plane still wait for their answer."""
         return self.predictor.is_pending(plane, self.object)
 
     def request(self, plane: Plane) -> Request | None:
-        """Return what there is to compute on a plane; None if its answer is there.
-
-        Ask when a thread is free to run it: it then holds every click made meanwhile.
-        """
+        """Return what there is to compute on a plane; see `Predictor.request`."""
         return self.predictor.request(plane, self.document.object)
 
     def accept(self, result: Result) -> bool:
@@ -607,24 +491,13 @@ class Session:
         on_progress: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> int:
-        """Add suggested clicks, one after another, until the model is unsure; return how many.
-
-        Each is one step of undo. `on_progress` is called with clicks made and the most there may
-        be; `should_stop` is asked before each.
-        """
+        """Add suggested clicks, one after another; return how many; see `ClickChain.extend`."""
         where = plane_or_only(self.volume, plane)
-        for count in range(most):
-            if should_stop is not None and should_stop():
-                return count
-            found = self.suggest_click(where)
-            if found is None:
-                return count
-            self.take_suggested(where, found.click)
-            if self.predict(where) is None:
-                return count + 1  # the runner answers later
-            if on_progress is not None:
-                on_progress(count + 1, most)
-        return most
+        return self._chain.extend(
+            lambda: self.suggest_click(where), lambda click: self.take_suggested(where, click),
+            lambda: self.predict(where), most=most, on_progress=on_progress,
+            should_stop=should_stop,
+        )  # fmt: skip
 
     # what a person does by hand
 
@@ -656,27 +529,7 @@ class Session:
         token: str | None = None,
         labels: Sequence[int] | None = None,
     ) -> Change:
-        """Smooth and simplify outlines, those there are and those to come; 0 brings all back.
-
-        Masks keep their size; what is narrower than about two thirds of the detail goes. Locked
-        objects, and what was painted by hand, stay as they are, and so do pixels under clicks.
-
-        Parameters
-        ----------
-        mm : float
-            In the plane; pixels where the spacing is 1.
-        planes : sequence of Plane, optional
-            Of masks there are, only those here change now; all by default.
-        token : str, optional
-            Changes with the same token, with nothing between them, are one entry.
-        labels : sequence of int, optional
-            Of objects there are, only these change now; all by default.
-
-        Raises
-        ------
-        PromptError
-            If it is negative or not a number.
-        """
+        """Smooth and simplify outlines, as one entry; see `OutlineDetail.set`."""
         return self._detail.set(mm, planes, labels, token)
 
     @recorded
@@ -778,13 +631,8 @@ class Session:
         title: str = TITLE_SIMILAR,
         token: str | None = None,
     ) -> Change:
-        """Begin an object with masks, as one entry; the current object stays the current one.
-
-        `label` is as in `new_object`, the rest as in `set_initial`.
-        """
-        chosen = self.document.new_label(label)
-        changes: dict[Hashable, Any] = {ObjectKey(chosen): ObjectInfo(chosen)}
-        return self.document.do(title, {**changes, **self.predictor.start(chosen, masks)}, token)
+        """Begin an object with masks, as one entry; see `Predictor.begin`."""
+        return self.predictor.begin(label, masks, title, token)
 
     def find_alike(
         self,
@@ -793,21 +641,13 @@ class Session:
         on_progress: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> tuple[int, ...]:
-        """Find more objects like those on a plane, begin each, and return their labels.
-
-        All are one step of undo; the current object stays the current one. `on_progress` is called
-        with places looked at and places in all. See `SimilarObjects.request` and `search`.
-        """
-        where = plane_or_only(self.volume, plane)
-        request = self.search_request(where)
-        token, before = self.document.token(TITLE_SIMILAR), self.objects
-        for step in search(request):
-            if step.found is not None:
-                self.begin_with({where: step.found}, token=token)
-            if on_progress is not None:
-                on_progress(step.done, step.total)
-            if should_stop is not None and should_stop():
-                break
+        """Find and begin more objects like those on a plane; see `SimilarObjects.find`."""
+        where, before = plane_or_only(self.volume, plane), self.objects
+        self._similar.find(
+            self.search_request(where),
+            lambda mask, token: self.begin_with({where: mask}, token=token),
+            on_progress=on_progress, should_stop=should_stop,
+        )  # fmt: skip
         return tuple(label for label in self.objects if label not in before)
 
     # undo and redo
@@ -834,40 +674,22 @@ class Session:
 
     def can_go(self, action: str, object: int) -> bool:
         """Whether there is an action to "undo" or "redo" for one object alone."""
-        document = self.document
-        found = document.last_of(object) if action == "undo" else document.last_reverted(object)
-        return object in document.objects and found is not None
+        return self.document.can_go(action, object)
 
     @recorded
     def undo(self, object: int | None = None) -> Change | None:
-        """Take back the last action, at once and without the model; None if there is none.
-
-        Of one object alone if it is named, see `Document.revert`.
-        """
-        document = self.document
-        change = document.undo() if object is None else document.revert(object)
-        return self.predictor.refresh(change)
+        """Take back the last action, or an object's; None if there is none."""
+        return self.predictor.undo(object)
 
     @recorded
     def redo(self, object: int | None = None) -> Change | None:
-        """Bring back the action undone last; of one object alone, see `Document.bring_back`."""
-        document = self.document
-        change = document.redo() if object is None else document.bring_back(object)
-        return self.predictor.refresh(change)
+        """Bring back the action, or an object's, undone last; None if there is none."""
+        return self.predictor.redo(object)
 
     def _label(self, label: int | None) -> int:
         return self.document.object if label is None else label
 
-    def _change_prompts(self, changes: Mapping[Plane, Prompts], title: str) -> Change:
-        label = self.document.check_open()
-        states: dict[Hashable, Any] = {}
-        for plane, prompts in changes.items():
-            states[PlaneKey(label, plane)] = self.predictor.change_prompts(plane, label, prompts)
-        states |= self.predictor.volumes.cleared(label, states)
-        return self.document.do(title, states)
-
-    def _replace_clicks(self, clicks: dict[Plane, tuple[Click, ...]], title: str) -> Change:
-        changes = {p: replace(self.prompts(p), clicks=given) for p, given in clicks.items()}
+    def _replace_clicks(self, changes: Mapping[Plane, Prompts], title: str) -> Change:
         change = self.give(changes, title)
         for plane in changes:
             self.predict(plane)

@@ -8,7 +8,7 @@ References
        arXiv:1806.07373.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,6 +140,36 @@ class SimilarObjects:
             document.canvas.labels_on(plane)[rows, cols] if labels is None else np.asarray(labels)
         )
         return SearchRequest(document.setup, plane, (rows, cols), known, self.predictor.prepared)
+
+    def find(
+        self,
+        request: SearchRequest,
+        begin: Callable[[BoolArray, str], object],
+        *,
+        on_progress: Callable[[int, int], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        """Search, and begin an object with each mask that is found; all are one step of undo.
+
+        Parameters
+        ----------
+        request : SearchRequest
+            What there is to look for.
+        begin : callable
+            Begins an object with a mask; with the token that makes all of them one step of undo.
+        on_progress : callable or None
+            Called with places looked at and places in all.
+        should_stop : callable or None
+            Asked after each place.
+        """
+        token = self.document.token(TITLE)
+        for step in search(request):
+            if step.found is not None:
+                begin(step.found, token)
+            if on_progress is not None:
+                on_progress(step.done, step.total)
+            if should_stop is not None and should_stop():
+                return
 
 
 def search(request: SearchRequest) -> Iterator[SearchStep]:

@@ -8,6 +8,7 @@ References
        learning for robust interactive segmentation", CVPR 2018.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -26,7 +27,7 @@ from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.session.compare.two_answers import both_ways, deepest
 from napari_intseg.session.document import Change, Document
 from napari_intseg.session.masks.plane_state import PlaneKey, question
-from napari_intseg.session.predictor import Predictor
+from napari_intseg.session.predictor import Predictor, Result
 from napari_intseg.session.question import Question
 
 
@@ -198,6 +199,48 @@ class ClickChain:
                 f"got none on plane {plane.index}. Click on it first."
             )
         return ChainRequest(question, answer, self.predictor.prepared)
+
+    @staticmethod
+    def extend(
+        suggested: Callable[[], Suggestion | None],
+        take: Callable[[Click], object],
+        predict: Callable[[], Result | None],
+        *,
+        most: int,
+        on_progress: Callable[[int, int], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> int:
+        """Take suggested clicks, one after another, until there is none; return how many.
+
+        Each is one step of undo.
+
+        Parameters
+        ----------
+        suggested : callable
+            Returns the next suggestion.
+        take : callable
+            Takes its click.
+        predict : callable
+            Answers it; where that is left to another thread, the chain ends.
+        most : int
+            Clicks at most.
+        on_progress : callable or None
+            Called with clicks made and the most there may be.
+        should_stop : callable or None
+            Asked before each.
+        """
+        for count in range(most):
+            if should_stop is not None and should_stop():
+                return count
+            found = suggested()
+            if found is None:
+                return count
+            take(found.click)
+            if predict() is None:
+                return count + 1  # the runner answers later
+            if on_progress is not None:
+                on_progress(count + 1, most)
+        return most
 
 
 def suggest(request: ChainRequest) -> Suggestion | None:

@@ -1,7 +1,8 @@
 """Positions in the data to clicks on a plane, and checks of prompts and masks."""
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -174,6 +175,23 @@ def masks_by_plane(
 def added_clicks(old: tuple[Click, ...], new: tuple[Click, ...]) -> tuple[Click, ...]:
     """Return the clicks that came after the old ones; none if those are not all there before."""
     return new[len(old) :] if new[: len(old)] == old else ()
+
+
+def only_added(
+    changes: Mapping[Plane, tuple[Prompts, Prompts]],
+) -> dict[Plane, tuple[Click, ...]] | None:
+    """Return the clicks that are new on each plane; None if anything else changed on one of them.
+
+    Parameters
+    ----------
+    changes : mapping of Plane to (Prompts, Prompts)
+        Before and after.
+    """
+    added = {plane: added_clicks(old.clicks, new.clicks) for plane, (old, new) in changes.items()}
+    for plane, (old, new) in changes.items():
+        if not added[plane] or replace(new, clicks=old.clicks) != old:
+            return None
+    return added
 
 
 def change_words(changes: Sequence[tuple[Prompts, Prompts]]) -> str:

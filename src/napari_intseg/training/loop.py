@@ -95,7 +95,7 @@ def validate(
         Stays as it is: a folded copy answers.
     tasks : sequence of Task
     traits : mapping, optional
-        Settings it is used with other than the network's own, see `models.bundled_input.read_traits`.
+        Settings it is used with other than the network's own, see `bundled_input.read_traits`.
     device : str
         See `choose_device`.
     should_stop : callable

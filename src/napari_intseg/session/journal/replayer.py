@@ -18,6 +18,7 @@ from napari_intseg.session.journal.codec import LoadModel, decode
 from napari_intseg.session.journal.file import image_signature
 from napari_intseg.session.journal.recorder import Journal, Line, Written, see_again
 from napari_intseg.session.masks.canvas import Labels
+from napari_intseg.session.question import SessionSettings
 from napari_intseg.session.session import Session
 
 Progress = Callable[[int, int], None]
@@ -179,7 +180,7 @@ class _Player:
             setup["window"] = _window_then(setup.get("window"), self.volume_of(time))
         later = ("narrower", "partial", "keep_answers", "compete", "cascade")
         setup = dict.fromkeys(later, False) | setup
-        known = inspect.signature(Session.__init__).parameters
+        known = {*inspect.signature(Session.__init__).parameters, *SessionSettings.__annotations__}
         given = {name: value for name, value in setup.items() if name in known}
         session = Session(model, self.volume_of(time), axis=int(line["axis"]), **given)
         session.journal.time = time
