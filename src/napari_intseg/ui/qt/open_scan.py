@@ -26,8 +26,9 @@ from napari_intseg.io.dicom.series_reader import Series, list_series
 from napari_intseg.io.hooks import LayerData, layers_of
 from napari_intseg.io.read import series_raster
 from napari_intseg.ui.messages import to_translate
+from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.qt.signals import told
-from napari_intseg.ui.qt.translation import tr, translated
+from napari_intseg.ui.qt.translation import preferred_language, tr, translated, use_language
 from napari_intseg.ui.qt.worker_thread import GuiThread, Outcome, ShouldStop, Worker
 
 COLUMNS = (
@@ -301,6 +302,7 @@ class ScanOpening:
 
 def open_scan(viewer: "napari.Viewer") -> None:
     """Ask for a folder of DICOM files, and for a series if there are several; add it as a layer."""
+    use_language(preferred_language(preferences().language))  # the panel may never have been open
     parent = QApplication.activeWindow()
     folder = QFileDialog.getExistingDirectory(parent, tr("Open scan: folder with DICOM files"))
     if folder:
