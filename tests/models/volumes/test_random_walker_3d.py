@@ -154,7 +154,7 @@ def test_the_equations_are_solved_as_a_sparse_solver_does() -> None:
     fixed[1] = True
     value = rng.random(image.shape, np.float32)
     prior = rng.random(image.shape, np.float32)
-    walk = _Walk(image, SPACING, fixed, Settings(pull=0.1))
+    walk = _Walk(image, SPACING, fixed, Settings(), np.full(1, 0.1, np.float32))
     found = walk.solved(value, prior, lambda: False)
     assert found is not None
     number = np.arange(image.size).reshape(image.shape)

@@ -187,9 +187,9 @@ class RandomWalker3d(MadeOf):
         ratio = _by_value(grey, query.planes, block, self.traits.threshold)
         most = settings.likeness
         like = np.zeros_like(small) if ratio is None else np.clip(_at(ratio, small), -most, most)
-        outline = _carried(fixed, value, mm, settings, _on_grid(query.initial, block, cell))
-        prior = sigmoid(np.asarray(like + outline, np.float32))
-        walk = _Walk(small, mm, fixed, settings)
+        outline, trust = _carried(fixed, value, mm, settings, _on_grid(query.initial, block, cell))
+        prior = sigmoid(np.asarray(like * (trust <= 1) + outline, np.float32))
+        walk = _Walk(small, mm, fixed, settings, settings.pull * trust)
         prob = walk.solved(value, prior, query.cancelled)
         if prob is None:
             return None
@@ -315,6 +315,9 @@ def _on_grid(mask: VolumeMask | None, block: Block, cell: Grid) -> FloatArray | 
     return _means(out, cell)
 
 
+_CERTAIN = 4.0  # logits of a mask to start from, a cell inside it
+_TRUSTED = 30.0  # times as strong as the usual pull: neighbours then hardly move its outline
+
 _BINS = 32
 _RARE = 1e-3  # a value in fewer of the pixels says nothing
 
@@ -354,10 +357,16 @@ def _carried(
     mm: tuple[float, ...],
     settings: Settings,
     initial: FloatArray | None,
-) -> FloatArray:
+) -> tuple[FloatArray, FloatArray]:
     """Return logits of the outline of the planes, carried to the others and blended between them.
 
-    Between two planes signed distances are interpolated; beyond the last the outline shrinks.
+    Between two planes signed distances are interpolated; beyond the last the outline shrinks. With
+    a mask to start from, that outline gives way to the mask's within a radius of the planes.
+
+    Returns
+    -------
+    outline, trust : ndarray of float32
+        The logits, and how many times as strongly as usual a cell is drawn to them.
     """
     axis = _axis_of(fixed)
     held = np.flatnonzero(fixed.all(axis=tuple(a for a in range(3) if a != axis)))
@@ -380,10 +389,13 @@ def _carried(
         plane = [slice(None)] * 3
         plane[axis] = index  # type: ignore[call-overload]
         out[tuple(plane)] = np.clip(depth / radius, -1, 1) * settings.shape
-    if initial is not None:
-        whole = _signed(initial > 0.5, mm)
-        out = np.asarray(out + np.clip(whole / radius, -1, 1) * settings.shape, np.float32)
-    return out
+    if initial is None:
+        return out, np.ones(1, np.float32)
+    away = np.abs(np.arange(fixed.shape[axis])[:, None] - held).min(axis=1) * mm[axis]
+    share = np.clip(away / radius, 0, 1).reshape([-1 if a == axis else 1 for a in range(3)])
+    whole = np.clip(_signed(initial > 0.5, mm) / max(mm), -1, 1) * _CERTAIN
+    blended = np.asarray(out * (1 - share) + whole * share, np.float32)
+    return blended, np.asarray(1 + _TRUSTED * share, np.float32)
 
 
 def _axis_of(fixed: BoolArray) -> int:
@@ -417,18 +429,26 @@ class _Walk:
     fixed : ndarray of bool
         Cells that are held.
     settings : Settings
-        How hard edges are to cross, and how strong the prior is.
+        How hard edges are to cross.
+    pull : ndarray of float32
+        How strongly each cell is drawn to its prior.
     """
 
     def __init__(
-        self, image: FloatArray, mm: tuple[float, ...], fixed: BoolArray, settings: Settings
+        self,
+        image: FloatArray,
+        mm: tuple[float, ...],
+        fixed: BoolArray,
+        settings: Settings,
+        pull: FloatArray,
     ) -> None:
         finest = min(mm)
         smooth = ndimage.gaussian_filter(image, [0.6 * finest / m for m in mm])
         spread = float(smooth.std()) + 1e-3
-        self._free, self._pull = ~fixed, np.float32(settings.pull)
+        self._free = ~fixed
+        self._pull = np.broadcast_to(np.asarray(pull, np.float32), image.shape)
         self._weights: list[FloatArray] = []
-        self._total = np.full(image.shape, self._pull, np.float32)
+        self._total = np.array(self._pull)
         for axis in range(3):
             gap = np.diff(smooth, axis=axis) / spread
             weight = np.exp(-settings.beta * gap**2).astype(np.float32) + np.float32(1e-4)
