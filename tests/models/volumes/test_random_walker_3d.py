@@ -117,6 +117,14 @@ def test_planes_without_an_object_leave_all_as_it_was(walker: RandomWalker3d) ->
     assert change.logits.size == 0
 
 
+def test_an_empty_plane_far_away_changes_nothing(walker: RandomWalker3d) -> None:
+    truth = np.zeros((80, 40, 44), bool)
+    truth[:24] = ball()
+    source = seen(truth)
+    alone = ask(walker, source, Plane(0, 12), masks=truth)
+    assert np.array_equal(ask(walker, source, Plane(0, 12), Plane(0, 79), masks=truth), alone)
+
+
 def test_no_more_is_read_than_a_box_round_the_object(walker: RandomWalker3d) -> None:
     truth = np.zeros((60, 200, 220), bool)
     truth[8:33, 80:120, 90:134] = ball((25, 40, 44))

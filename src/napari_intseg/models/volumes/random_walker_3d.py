@@ -241,7 +241,8 @@ def _within(found: FloatArray, block: Block, query: VolumeQuery) -> VolumeChange
         kept = np.zeros(count + 1, bool)
         for plane in query.planes:
             at = plane.index - block[plane.axis].start
-            kept[np.take(labels, at, plane.axis)] = True
+            if 0 <= at < labels.shape[plane.axis]:
+                kept[np.take(labels, at, plane.axis)] = True
         if query.initial is not None:
             kept[:] = True
         found[mask & ~kept[labels]] = -1.0
