@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.core.segmenter import Query, Traits
+from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.errors import WeightsError
 from napari_intseg.models import device as device_module
 from napari_intseg.models.bundled import (
@@ -14,6 +14,7 @@ from napari_intseg.models.bundled import (
     read_traits,
     spread_narrow,
 )
+from napari_intseg.models.bundled_input import answer_all
 from napari_intseg.models.nets.click_pyramid import (
     STAGES,
     ClickPyramid,
@@ -223,42 +224,60 @@ def test_only_the_network_that_was_measured_in_it_takes_bfloat16_by_itself(monke
 
 
 def asked(model, monkeypatch, *queries):
-    """Return what the network was asked: clicks and previous probabilities."""
+    """Return what the network was asked, pass by pass: clicks and previous probabilities."""
     seen = []
     answer = model.net.answer
     monkeypatch.setattr(
         model.net, "answer", lambda *given: (seen.append(given[1:]), answer(*given))[1]
     )
     model.predict_batch(queries)
-    clicks, prev = seen[0]
-    return clicks.numpy(), prev.numpy()[:, 0]
+    return [(clicks.numpy(), prev.numpy()[:, 0]) for clicks, prev in seen]
 
 
 def test_a_scribble_is_a_row_of_clicks_before_the_others(model, monkeypatch):
     prepared = model.prepare(np.zeros((96, 64, 3), np.float32))
     lines = (Scribble(((10, 10), (10, 58))), Scribble(((80, 5), (80, 21)), positive=False))
-    clicks, prev = asked(model, monkeypatch, Query(prepared, Prompts((Click(3, 4),), None, lines)))
+    query = Query(prepared, Prompts((Click(3, 4),), None, lines))
+    [(clicks, prev)] = asked(model, monkeypatch, query)
     assert [tuple(one) for one in clicks[0]] == [
         (10, 10, 1), (10, 34, 1), (10, 58, 1), (80, 5, -1), (80, 21, -1), (3, 4, 1),
     ]  # fmt: skip
     assert not prev.any()
 
 
-def test_a_box_is_a_guess_of_what_is_in_it_with_clicks_beside_it(model, monkeypatch):
+def test_a_box_is_a_guess_of_what_is_in_it_with_clicks_in_and_beside_it(model, monkeypatch):
     prepared = model.prepare(np.zeros((96, 64, 3), np.float32))
     box = Box(30, 2, 60, 42)
     queries = [Query(prepared, Prompts(box=box)), Query(prepared, Prompts((Click(3, 4),)))]
-    clicks, prev = asked(model, monkeypatch, *queries)
+    (_, plain), (clicks, prev) = asked(model, monkeypatch, *queries)
+    assert not plain.any()
     rows, cols = np.nonzero(prev[0] > 0.5)
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (30, 60, 2, 42)
     assert not prev[0, 30, 2]  # an ellipse leaves out the corners
-    assert not prev[1].any()
-    beside = clicks[0][clicks[0, :, 2] != 0]
-    assert len(beside)
-    assert (beside[:, 2] == -1).all()
-    assert (beside[:, :2] >= 0).all()
-    within = (np.abs(beside[:, 0] - 45) <= 15) & (np.abs(beside[:, 1] - 22) <= 20)
-    assert not within.any()
+    within = (np.abs(clicks[..., 0] - 45) <= 15) & (np.abs(clicks[..., 1] - 22) <= 20)
+    assert (within.sum(1) == 1).all()
+    assert (within == (clicks[..., 2] == 1)).all()  # what is beside the box is negative
+    assert len({tuple(one) for one in clicks[within]}) == len(clicks) == 5
+
+
+def test_a_box_with_an_answer_in_it_is_clicked_at_its_deepest(model, monkeypatch):
+    prepared = model.prepare(np.zeros((96, 64, 3), np.float32))
     held = np.full((96, 64), -3, np.float32)
-    _, after = asked(model, monkeypatch, Query(prepared, Prompts(box=box), held))
-    assert after.max() < 0.1  # an answer says more
+    held[40:51, 10:21] = 3
+    given = Query(prepared, Prompts(box=Box(30, 2, 60, 42)), held)
+    [(clicks, prev)] = asked(model, monkeypatch, given)
+    assert [tuple(one[:2]) for one in clicks[0] if one[2] == 1] == [(45, 15)]
+    assert np.array_equal(prev[0, :96, :64] > 0.5, held > 0)
+
+
+def test_of_the_answers_in_a_box_the_one_that_fills_it_best_is_taken():
+    box = Box(10, 10, 49, 29)
+
+    def down_to_the_click(queries):
+        rows = np.arange(60)[:, None] * np.ones((60, 40))
+        points = [next(c for c in q.prompts.clicks if c.positive) for q in queries]
+        return [Answer(np.where(rows <= p.row, 1, -1).astype(np.float32)) for p in points]
+
+    query = Query(Prepared((60, 40), None, 0), Prompts(box=box))
+    [answer] = answer_all([query], down_to_the_click)
+    assert np.flatnonzero(answer.logits[:, 0] > 0).max() == 39  # of 19, 29 and 39
