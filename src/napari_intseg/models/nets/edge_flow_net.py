@@ -59,7 +59,8 @@ class FineBlock(nn.Module):
 EDGE_PX = 5
 """Width of the edge of a mask: that of a click's disk."""
 
-_WIDE, _NARROW = 256, 48  # channels of the edge's layers, whatever the rest is
+# channels of the edge's layers, whatever the rest is
+_WIDE, _NARROW = 256, 48
 
 
 class EdgeFlowNet(WholeNet):
