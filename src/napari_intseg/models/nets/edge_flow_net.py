@@ -1,7 +1,7 @@
 """EdgeFlow: edges of the previous mask guide the next answer, and are answered along with it [1]_.
 
 Names of parameters follow the authors' files, but for those of Paddle's own layers; what those are
-here stands in `weights/convert.py`.
+here stands in `models/weights/recognise.py`.
 
 References
 ----------
