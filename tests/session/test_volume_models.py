@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from napari_intseg.session.journal.replay import replay
 
 from bright_parts import BrightParts, balls
 from napari_intseg.core.prompts import Box, Scribble
@@ -17,6 +16,7 @@ from napari_intseg.core.volume_segmenter import (
 )
 from napari_intseg.session.compare.side_by_side import MirrorSession, SideBySide
 from napari_intseg.session.journal.recorder import parse_journal
+from napari_intseg.session.journal.replayer import replay
 from napari_intseg.session.predictor import Request, Result, run
 from napari_intseg.session.session import Session
 
