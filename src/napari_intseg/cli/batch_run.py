@@ -36,7 +36,8 @@ Status = Literal["begun", "done", "failed", "skipped"]
 Stop = Callable[[], bool]
 Outcomes = Generator[tuple[BatchJob, "JobRecord"], None, None]
 
-_one_at_a_time = threading.Lock()  # of a dask worker's threads: models and stdout are shared
+# of a dask worker's threads: models and stdout are shared
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)

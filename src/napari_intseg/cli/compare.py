@@ -337,10 +337,10 @@ def _write(args: argparse.Namespace, both: "SideBySide", found: list[ComparedObj
 
 
 # planes shown on a page, those where the two models differ most: more are scrolled past
+# Agreement values as labels whose colours in `overlay` are those above, in the same order
 _MOST_PICTURES = 6
 _COLOURS = {"both": "#009e73", "only a": "#0072b2", "only b": "#e69f00"}
 _AS_PAINTED = (0, 3, 1, 2)
-"""Agreement values as labels whose colours in `overlay` are those above, in the same order."""
 
 
 def report_html(

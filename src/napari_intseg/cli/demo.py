@@ -175,7 +175,8 @@ def _real(folder: Path) -> VolumeCase:
     )
 
 
-_GRID_PX = 96  # side of the coarse copy in which something bright is looked for
+# side of the coarse copy in which something bright is looked for
+_GRID_PX = 96
 
 
 def make_clicks(session: "Session", case: VolumeCase, most: int) -> str:

@@ -20,10 +20,10 @@ from napari_intseg.errors import FileError
 
 Picture = NDArray[np.uint8]
 
+# told apart by the colour-blind too (Okabe and Ito 2008)
 _COLOURS = np.array(
     [(0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0)]
 )
-"""Told apart by the colour-blind too (Okabe and Ito 2008)."""
 _POSITIVE, _NEGATIVE, _WHITE = (40, 200, 60), (230, 40, 40), (255, 255, 255)
 # of the colour over the image: the image stays readable through it
 _BLEND = 0.35
@@ -147,7 +147,8 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
         stopped = True
 
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # signals reach the main thread only
+        # signals reach the main thread only
+        yield lambda: False
         return
     before = signal.signal(signal.SIGINT, note)
     try:

@@ -19,9 +19,12 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_grad
 
 from napari_intseg.core.segmenter import BoolArray, FloatArray
 
-_EVERY = 5  # steps until the function is made a distance again, so that slopes stay near 1
-_STEP = 0.4  # below 0.5, the limit at which curvature of weight 1 stays stable on a pixel grid
-_EDGE_PX = 1.0  # smoothing before edges are measured
+# steps until the function is made a distance again, so that slopes stay near 1
+_EVERY = 5
+# below 0.5, the limit at which curvature of weight 1 stays stable on a pixel grid
+_STEP = 0.4
+# smoothing before edges are measured
+_EDGE_PX = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ def evolve(
         rows, cols = np.gradient(phi)
         slope = np.sqrt(rows**2 + cols**2) + 1e-6
         curved = np.gradient(rows / slope, axis=0) + np.gradient(cols / slope, axis=1)
-        near = np.exp(-((phi / 2) ** 2))  # the force acts near the outline alone
+        # the force acts near the outline alone
+        near = np.exp(-((phi / 2) ** 2))
         # the function grows where the outline moves out; edges are valleys of `edges`
         speed = how.force * force * near + how.curvature * edges * curved * slope
         speed += how.attraction * (pull_rows * rows + pull_cols * cols)

@@ -21,7 +21,8 @@ _GONE = ".gone"
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 _OURS = re.compile(rf"{re.escape(HIDDEN)}([0-9a-f]{{8}})-(\d+)-.*")
 _OLD_JOURNAL = re.compile(r"\..+\.journal\.jsonl\.\d+\.part")
-_STALE_S = 86_400.0  # nobody writes one file for a day; where a process can be asked it is asked
+# nobody writes one file for a day; where a process can be asked it is asked
+_STALE_S = 86_400.0
 
 
 @contextmanager
@@ -77,7 +78,8 @@ def put_all(parts: Path, folder: Path, *, gone: Collection[str] = ()) -> None:
     if gone:
         (parts / _GONE).write_text("\n".join(gone), "utf-8")
     sync(parts)
-    parts.rename(folder / _MOVING)  # from here on it counts as done
+    # from here on it counts as done
+    parts.rename(folder / _MOVING)
     _sync_one(folder)
     finish(folder)
 
@@ -171,7 +173,8 @@ def exchange(one: Path, other: Path) -> bool:
         return False
 
 
-_SWAP = 2  # RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS, which are the same number
+# RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS, which are the same number
+_SWAP = 2
 # AT_FDCWD of Linux: paths are relative to the working directory, as for any other call
 _AT_CWD = -100
 
@@ -180,7 +183,8 @@ def _put_as_folder(parts: Path, folder: Path, others: Collection[str]) -> bool:
     """Exchange a folder for a new one with the parts and links to the others; False if not."""
     real = folder.resolve()
     if Path.cwd().is_relative_to(real) or real.is_mount():
-        return False  # whoever works in it would work in a folder that is no more
+        # whoever works in it would work in a folder that is no more
+        return False
     twin: Path | None = None
     try:
         twin = _hidden(real.parent)
@@ -246,7 +250,8 @@ def _is_stale(path: Path) -> bool:
 def _sync_one(path: Path) -> None:
     is_folder = path.is_dir()
     if is_folder and os.name != "posix":
-        return  # Windows writes folders on its own
+        # Windows writes folders on its own
+        return
     # Windows forces only what was opened for writing
     file = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:

@@ -10,19 +10,25 @@ SOFT_TISSUE_HU = (-150.0, 250.0)
 """What is shown black and white of Hounsfield units unless something else is asked for: the window
 of the abdomen and of soft tissue, level 50 and width 400."""
 
-_AIR = (-1100.0, -700.0)  # air is -1000 HU, lungs around -850, a few tens of HU of noise
-_BETWEEN = (-600.0, -250.0)  # no tissue is there: only edges, and little of the lungs
-_TISSUE = (-150.0, 200.0)  # fat at -100 to muscle, organs with contrast medium
-_LOWEST, _HIGHEST = -4096.0, 20000.0  # padding is -1024 to -3024; metal reaches 3071, or 30000
-_LEAST_AIR, _LEAST_TISSUE = 0.005, 0.02  # shares of the sample
+# air is -1000 HU, lungs around -850, a few tens of HU of noise
+_AIR = (-1100.0, -700.0)
+# no tissue is there: only edges, and little of the lungs
+_BETWEEN = (-600.0, -250.0)
+# fat at -100 to muscle, organs with contrast medium
+_TISSUE = (-150.0, 200.0)
+# padding is -1024 to -3024; metal reaches 3071, or 30000
+_LOWEST, _HIGHEST = -4096.0, 20000.0
+# shares of the sample
+_LEAST_AIR, _LEAST_TISSUE = 0.005, 0.02
 # no tissue, nor air, is darker: what lies below was filled in outside of the scanner's circle
 _PADDING_BELOW = -1000.0
 # of the histogram of brightness in which the background's peak is looked for
+# an image has a background if so much of it is darker than where its histogram bends
 _BINS = 128
 _BACKGROUND_SHARE = 0.25
-"""An image has a background if so much of it is darker than where its histogram bends."""
 
-_LEAST_FOREGROUND = 0.01  # less is no foreground but a few bright pixels
+# less is no foreground but a few bright pixels
+_LEAST_FOREGROUND = 0.01
 
 
 def is_hounsfield(values: Values) -> bool:

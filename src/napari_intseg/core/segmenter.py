@@ -284,7 +284,8 @@ def sigmoid(logits: FloatArray) -> FloatArray:
 
 def logit(prob: FloatArray) -> FloatArray:
     """Return the logits of probabilities, cut at ``±LOGIT_LIMIT``, float32 of the same shape."""
-    p = np.clip(np.asarray(prob, np.float32), 0, 1)  # interpolation may exceed 1 by a rounding
+    # interpolation may exceed 1 by a rounding
+    p = np.clip(np.asarray(prob, np.float32), 0, 1)
     with np.errstate(divide="ignore"):
         odds = np.asarray(p / (1 - p))
         np.log(odds, out=odds)

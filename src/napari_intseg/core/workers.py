@@ -56,7 +56,8 @@ class Died:
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    number: int | None = None  # of the job that it does
+    # of the job that it does
+    number: int | None = None
 
 
 def run_in_workers(
@@ -118,7 +119,8 @@ def _start(function: Callable[[Any], Any]) -> _Worker:
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, function), daemon=True)
     process.start()
-    theirs.close()  # so that the end of the process is the end of the pipe
+    # so that the end of the process is the end of the pipe
+    theirs.close()
     return _Worker(process, ours)
 
 
@@ -126,7 +128,8 @@ def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
     """Do job after job, until the pipe ends, as it does when the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):
-        os.setpgrp()  # Ctrl-C is for the parent: what is under way is finished and kept
+        # Ctrl-C is for the parent: what is under way is finished and kept
+        os.setpgrp()
     with suppress(EOFError, OSError):
         while True:
             pipe.send(function(pipe.recv()))

@@ -27,14 +27,14 @@ from napari_intseg.io.tiff import read_series
 
 Labels = NDArray[np.int64]
 
+# bytes of an annotation file: LVIS's, the largest that is published, has 1.1 GB
 _MOST_JSON = 1 << 31
-"""Bytes of an annotation file: LVIS's, the largest that is published, has 1.1 GB."""
 
+# bytes of a table of run lengths; the largest that is published has 200 MB
 _MOST_TABLE = 1 << 29
-"""Bytes of a table of run lengths; the largest that is published has 200 MB."""
 
+# bytes of a MATLAB file's content; published masks of one image have a few MB
 _MOST_MATLAB = 1 << 28
-"""Bytes of a MATLAB file's content; published masks of one image have a few MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,8 @@ def _bsds(source: LabelFile) -> Array:
 
 def _crack_forest(source: LabelFile) -> Array:
     found = np.asarray(load_matlab(source.path)["groundTruth"]["Segmentation"][0, 0])
-    return np.asarray(found == 2)  # 1 is the road
+    # 1 is the road
+    return np.asarray(found == 2)
 
 
 def _colours(source: LabelFile) -> Array:
@@ -223,7 +224,8 @@ def _run_lengths(source: LabelFile, *, classes: bool) -> Array:
     out = np.zeros(shape, np.int64)
     for number, (name, text) in enumerate(read_table(source.path).get(image, ()), 1):
         if not kind or name == kind:
-            alone = 1 if classes else number  # rows without a class are objects of the same one
+            # rows without a class are objects of the same one
+            alone = 1 if classes else number
             here = class_numbers(source.path)[name] if name else alone
             out[from_pairs(text, shape)] = here
     return out

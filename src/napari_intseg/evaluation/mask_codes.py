@@ -158,7 +158,8 @@ PALETTES: dict[str, Palette] = {
 MOST_PIXELS = 1 << 28
 """Of an image that a text file declares: twice those of the largest published photographs."""
 
-_FINER = 5  # outlines are walked on a grid five times finer, as COCO's own rule has it
+# outlines are walked on a grid five times finer, as COCO's own rule has it
+_FINER = 5
 
 Ints = NDArray[np.int64]
 
@@ -344,7 +345,8 @@ def read_segmentation(given: Any, shape: tuple[int, int]) -> BoolArray:
         mask = np.zeros(shape, bool)
         for outline in given:
             if isinstance(outline, list) and len(outline) < 6:
-                continue  # published files hold outlines of two corners: they cover nothing
+                # published files hold outlines of two corners: they cover nothing
+                continue
             mask |= from_outline(outline, shape)
         return mask
     raise DataError(

@@ -248,9 +248,9 @@ def _check_grid(mask: BoolArray, truth: BoolArray) -> None:
         )
 
 
+# IoU below which two objects are not taken for the same one: touching cells share a rim of a few
+# percent, and readers who mean the same object rarely share less than a tenth of it
 _LEAST_OVERLAP = 0.1
-"""IoU below which two objects are not taken for the same one: touching cells share a rim of a few
-percent, and readers who mean the same object rarely share less than a tenth of it."""
 
 
 @dataclass(frozen=True, slots=True)

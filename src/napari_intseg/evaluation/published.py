@@ -34,12 +34,12 @@ from napari_intseg.evaluation.mask_codes import IGNORE, PALETTES, as_numbers, fi
 from napari_intseg.evaluation.truth import IMAGE_SUFFIXES, VOLUME_SUFFIXES, MaskRules
 from napari_intseg.io.file_checks import data_file
 
+# Masks of which colours are looked at to tell what they mean
 _TIFF = (".tif", ".tiff")
 _LOOKED = 20
-"""Masks of which colours are looked at to tell what they mean."""
 
+# Names of a folder that are looked at to tell what it holds
 _SEEN = 2000
-"""Names of a folder that are looked at to tell what it holds."""
 
 
 def _names_in(folder: Path, most: int = _SEEN) -> list[str]:
@@ -321,7 +321,8 @@ def _coco_names(root: Path) -> Mapping[int, str]:
 def _video_root(folder: Path) -> Path | None:
     found = first_with("JPEGImages", "Annotations", below=("DAVIS",))(folder)
     if found is None or (found / "SegmentationObject").is_dir():
-        return None  # Pascal VOC has folders of these names, too
+        # Pascal VOC has folders of these names, too
+        return None
     return found if _video_folders(found) else None
 
 

@@ -454,7 +454,8 @@ def _figures(scores: Sequence[Score], protocol: Protocol, entries: Entries) -> l
         try:
             source = picture_of(score, entries[score.dataset, score.entry])
         except (FileError, DataError):
-            continue  # the file is gone; the numbers stand
+            # the file is gone; the numbers stand
+            continue
         count = noc(score.course.ious, target=target, max_clicks=protocol.max_clicks)
         reached = max(score.course.ious, default=0.0) >= target
         label = score.entry + (f", object {score.ref.name}" if score.ref.name else "")

@@ -26,8 +26,8 @@ MISSES = 0.05
 """Share of clicks that miss what they are meant for, in pointing tasks with a mouse
 (10.3389/frai.2022.798892)."""
 
+# A click that misses does so by at most so many standard deviations of the jitter
 _MISS_BY = 3.0
-"""A click that misses does so by at most so many standard deviations of the jitter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -386,9 +386,12 @@ def _score(score: Score) -> dict[str, Any]:
 
 STEPS = (1, 3, 5, 10)
 """Interactions after which the Dice is told."""
-_UNCHANGED = 0.95  # of what is reachable: people accept such an object as it is
-_LEAST_REACHABLE = 0.9  # else an object that no correction mends would be accepted at once
-_FALL = 0.02  # of Dice, from one interaction to the next: less is noise
+# of what is reachable: people accept such an object as it is
+_UNCHANGED = 0.95
+# else an object that no correction mends would be accepted at once
+_LEAST_REACHABLE = 0.9
+# of Dice, from one interaction to the next: less is noise
+_FALL = 0.02
 _USABLE = 0.5
 
 

@@ -103,8 +103,8 @@ def _without_straight(ring: RingArray) -> RingArray:
 Point = tuple[int, int]
 Ring = list[Point]
 
+# Right, down, left, up as (x, y): each is a right turn from the one before
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
-"""Right, down, left, up as (x, y): each is a right turn from the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +220,8 @@ def _corners(ring: Ring) -> Ring:
 
 Shape = Literal["auto", "rle", "polygon"]
 
+# the category of objects that have no name
 _OBJECT = "object"
-"""The category of objects that have no name."""
 
 
 def write_coco(
@@ -309,7 +309,8 @@ def _annotation(mask: BoolArray, number: int, shape: Shape, category: int) -> di
     }
 
 
-_GOLDEN = 0.618033988749895  # hues that follow one another differ most
+# hues that follow one another differ most
+_GOLDEN = 0.618033988749895
 
 
 def write_geojson(

@@ -104,7 +104,8 @@ class _First:
     def started(self) -> _Child | None:
         """Return the child; None where no process can be started."""
         if self.child is not None and self.child.owner != os.getpid():
-            self.child = None  # this process is a fork: the child answers the other one
+            # this process is a fork: the child answers the other one
+            self.child = None
         if self.child is None and not self.is_unavailable:
             try:
                 self.child = _Child()
@@ -167,7 +168,8 @@ def check_in_child(kind: str, path: Path) -> None:
 def serve() -> None:
     """Open the files that are named on the standard input."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
-    os.dup2(2, 1)  # what libraries print is no answer
+    # what libraries print is no answer
+    os.dup2(2, 1)
     answers.write(READY + "\n")
     answers.flush()
     for line in sys.stdin:

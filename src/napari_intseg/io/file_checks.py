@@ -18,11 +18,11 @@ VARIABLE = "NAPARI_INTSEG_DATA_FOLDERS"
 MOST_FILES = 100_000
 """Names that one header may list: a plane each of the largest light-sheet series, and more."""
 
+# the only pattern that is taken: one whole number of at most 99 digits
 _NUMBERED = re.compile(r"[^%]*%(0?\d{1,2})?d[^%]*")
-"""The only pattern that is taken: one whole number of at most 99 digits."""
 
+# what Windows takes for a device, whatever the folder
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""What Windows takes for a device, whatever the folder."""
 
 
 def check_regular(path: Path) -> Path:
@@ -66,7 +66,8 @@ def data_file(header: Path, name: str) -> Path:
     """
     folder = header if header.is_dir() else header.parent
     folders = [folder, *_allowed()]
-    target = os.path.normpath(folder.absolute() / name)  # links stay as they are
+    # links stay as they are
+    target = os.path.normpath(folder.absolute() / name)
     # compared as text first: a share of the network is asked for a password when it is looked at
     if "\0" in name or _is_foreign(name) or not any(_lies_in(target, one) for one in folders):
         raise _outside(header, name)
@@ -142,8 +143,8 @@ def _outside(header: Path, name: str) -> FileError:
     )
 
 
+# of a header with its list of files; longer ones are refused
 _HEADER_BYTES = 1 << 22
-"""Of a header with its list of files; longer ones are refused."""
 
 _DATA_FILE = re.compile(r"data ?file", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?\d{1,9}")
@@ -245,9 +246,9 @@ def _wrong(path: Path, rule: str, got: bytes) -> FileError:
 DEFLATE_RATIO = 1040
 """What deflate makes of zeros: 1032 times less, by its format."""
 
+# A digit and a space may stand for a number of 16 bytes
 _BZIP2_RATIO = 1 << 17
 _TEXT_RATIO = 8
-"""A digit and a space may stand for a number of 16 bytes."""
 
 # of a packed file, to see what its compression can make of it
 

@@ -22,9 +22,9 @@ RECORD = "napari-intseg-queue.json"
 LABELS = "_labels"
 """What the name of a file with labels has more than that of its image; training reads it so."""
 
+# what labels of images are written as whose own format holds none, or none without loss
 _FORMAT = "napari-intseg queue"
 _LOSSY = {".jpg": ".png", ".jpeg": ".png", ".npy": ".npy", ".dcm": ".nii.gz"}
-"""What labels of images are written as whose own format holds none, or none without loss."""
 
 
 @dataclass(frozen=True, slots=True)

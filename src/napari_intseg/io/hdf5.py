@@ -20,14 +20,14 @@ from napari_intseg.io.raster import ORDER, Raster, guessed_axes, in_pieces, know
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.units import mm_per_unit, unit_of
 
+# Links that lead to links, and virtual datasets of virtual datasets
 _MOST_STEPS = 16
-"""Links that lead to links, and virtual datasets of virtual datasets."""
 
 _THIS_FILE = "."
 # what a filter may add to a piece: headers and checksums
+# what a piece may become before it is looked at more closely
 _SPARE_BYTES = 1 << 16
 _INFLATED_BYTES = 1 << 28
-"""What a piece may become before it is looked at more closely."""
 
 # the number of this filter in HDF5's list of filters
 _DEFLATE = 1
@@ -81,7 +81,8 @@ def checked(dataset: Any, path: Path) -> Any:
     access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
     access.set_efile_prefix(os.fsencode(path.parent.absolute()))
     name = dataset.name.encode()
-    dataset.id.close()  # what is open already keeps the folder that it was opened with
+    # what is open already keeps the folder that it was opened with
+    dataset.id.close()
     return h5py.Dataset(h5py.h5d.open(h5py.File(path, "r").id, name, access))
 
 
@@ -246,7 +247,8 @@ def write_hdf5(
     0 if it is not known.
     """
     h5py = hdf5_extra()
-    content = io.BytesIO()  # HDF5 itself ends the process where a disk is full
+    # HDF5 itself ends the process where a disk is full
+    content = io.BytesIO()
     with h5py.File(content, "w") as file:
         name = "labels" if is_labels else "image"
         dataset = file.create_dataset(

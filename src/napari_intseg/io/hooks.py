@@ -192,10 +192,10 @@ AUTOMATIC = "napari-intseg automatic limits"
 
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
 # files of a folder that are looked at to see whether it is a series
+# Channels of a file: spectral cameras have some hundreds, and napari takes a minute for those
 _LOOKED_AT = 200
 _JPEG = (".jpg", ".jpeg")
 _MOST_LAYERS = 1000
-"""Channels of a file: spectral cameras have some hundreds, and napari takes a minute for those."""
 
 # of the middle of an image, from which its contrast limits are taken
 _SAMPLE_PX = 512
@@ -276,7 +276,8 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
         whole = (*range(at), *(at + i for i in order), *range(at + 3, len(axes)))
         arrays = [array.transpose(whole) for array in arrays]
     if "s" in axes and arrays[0].dtype != np.uint8 and "c" not in axes:
-        axes = axes.replace("s", "c")  # napari shows colours of 8 bits only
+        # napari shows colours of 8 bits only
+        axes = axes.replace("s", "c")
     grid = axes.replace("c", "").replace("s", "")
     about: dict[str, Any] = {"source": raster.source, "affine": raster.affine, "order": order}
     if raster.is_labels:

@@ -44,8 +44,8 @@ from napari_intseg.io.source import (
 from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import SpaceUnits, metaimage_units, scaled
 
+# PLUS keeps a transformation of each frame in the header; 100,000 frames fit
 _HEADER_BYTES = 1 << 24
-"""PLUS keeps a transformation of each frame in the header; 100,000 frames fit."""
 
 _VALUE_CHARS = 4096
 _BYTES = {
@@ -130,9 +130,11 @@ def _wrong(path: Path, name: str, rule: str, got: str) -> FileError:
     )
 
 
-sitk: Any = SimpleITK  # most of it has no annotations
+# most of it has no annotations
+sitk: Any = SimpleITK
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
-_HEADER, _OFFSET = 348, 108  # of NIfTI-1: its size, and where it says where the voxels begin
+# of NIfTI-1: its size, and where it says where the voxels begin
+_HEADER, _OFFSET = 348, 108
 _META_ENDINGS = (".mha", ".mhd")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
 _ROUNDED_PX = 1e-3

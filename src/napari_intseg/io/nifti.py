@@ -23,6 +23,7 @@ _UNITS_MM = {1: 1e3, 2: 1.0, 3: 1e-3}
 _IN_SECONDS = 8
 _MICRON, _SECONDS = 3, {_IN_SECONDS: 1.0, 16: 1e-3, 24: 1e-6}
 # where they begin in the header
+# Where NIfTI-1 and NIfTI-2 hold their fields, by the length of the header
 _CODES, _SROWS, _PIXDIM = 252, 280, 76
 _LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
     348: {
@@ -36,12 +37,11 @@ _LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
         "codes": ("2i", 344), "quatern": ("6d", 352), "srows": ("12d", 400),
     },
 }  # fmt: skip
-"""Where NIfTI-1 and NIfTI-2 hold their fields, by the length of the header."""
 
 # sizes are 16-bit integers with a sign
+# So many voxels apart the two forms of a header may place one before it is told
 _LONGEST, _MAGIC_AT, _HEADER_AND_MORE = 32767, 344, 352
 _TOLD_PX = 0.5
-"""So many voxels apart the two forms of a header may place one before it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,12 +290,12 @@ def _opener(path: Path) -> Any:
 
 
 # of the headers of NIfTI-1 and NIfTI-2
+# By size of header: the mark of a file that holds its voxels, where it and their place stand
 _BYTES_1, _BYTES_2 = 348, 540
 _SINGLE = {_BYTES_1: (b"n+1\0", 344, "f", 108), _BYTES_2: (b"n+2\0", 4, "q", 168)}
-"""By size of header: the mark of a file that holds its voxels, where it and their place stand."""
 
+# bytes before the voxels: real extensions (AFNI's, DICOM's) have some kilobytes
 _MOST_EXTENSIONS = 1 << 24
-"""Bytes before the voxels: real extensions (AFNI's, DICOM's) have some kilobytes."""
 
 
 def check_nifti(path: Path) -> None:

@@ -33,8 +33,8 @@ from napari_intseg.io.zarr_store import MOST_LEVELS, wrong
 MARKS = (".zgroup", ".zattrs", ".zarray", "zarr.json")
 """One of these files is in every folder that is a zarr."""
 
+# Labels of one image that become layers: each is one
 _MOST_LABELS = 1000
-"""Labels of one image that become layers: each is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,8 @@ def member(node: Any, name: str, path: Path) -> Any:
     if name.startswith("/") or "\\" in name or not {"..", "."}.isdisjoint(parts):
         raise wrong(path, "arrays in the folder of the image", name)
     whole = "/".join(p for p in (node.path, name) if p)
-    node.store.check_array(whole)  # seen already where the metadata are consolidated
+    # seen already where the metadata are consolidated
+    node.store.check_array(whole)
     found = node[name]
     node.store.check_array(whole)
     return found

@@ -80,7 +80,8 @@ def _touches(target: Path, given: Path) -> bool:
 
 def _is_same(one: Path, other: Path) -> bool:
     try:
-        return one.samefile(other)  # links of both kinds, and letters where case does not count
+        # links of both kinds, and letters where case does not count
+        return one.samefile(other)
     except OSError:
         return one.resolve() == other.resolve()
 

@@ -15,6 +15,7 @@ from napari_intseg.io.file_checks import DEFLATE_RATIO, check_regular, check_siz
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.source import Source
 
+# Samples a pixel, by the colour type of PNG
 _SIGNATURES = {
     "PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "BMP": b"BM", "GIF": b"GIF8",
 }  # fmt: skip
@@ -22,18 +23,17 @@ _ENDINGS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF",
 }  # fmt: skip
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-"""Samples a pixel, by the colour type of PNG."""
 
+# of a progressive JPEG: encoders make about 10; each is decoded over the whole picture
 _MOST_SCANS = 100
-"""Of a progressive JPEG: encoders make about 10; each is decoded over the whole picture."""
 
+# pixels a byte: a block of 64 takes a bit at least, and colours are coarser than brightness
 _JPEG_RATIO = 1024
-"""Pixels a byte: a block of 64 takes a bit at least, and colours are coarser than brightness."""
 
 # of a PNG before its pixels; each is a few bytes, so a file could hold millions
+# bytes before the pixels of a JPEG, as far as they are looked at: colour profiles, thumbnails
 _MOST_CHUNKS = 100_000
 _JPEG_HEADS = 1 << 24
-"""Bytes before the pixels of a JPEG, as far as they are looked at: colour profiles, thumbnails."""
 
 
 def picture_format(path: Path) -> str:
@@ -121,7 +121,8 @@ def _check_jpeg(path: Path) -> None:
 _PNG = b"\x89PNG\r\n\x1a\n"
 # bytes of a PNG's header chunk, which comes first (PNG specification, 11.2.2)
 _DEPTH_AT, _KIND_AT = 24, 25
-_COLOURS = (2, 4, 6)  # of the kinds of PNG: RGB, grey with opacity, RGB with opacity
+# of the kinds of PNG: RGB, grey with opacity, RGB with opacity
+_COLOURS = (2, 4, 6)
 
 
 def read_picture(path: Path, *, indices: bool = False) -> Raster:

@@ -78,9 +78,9 @@ class Lazy:
 
 
 # dask makes a task of each
+# of a dask array: its graph has an entry for each, and 10 million of them take a minute
 _MOST_ALONG_AXIS = 1 << 20
 _MOST_PIECES = 1 << 17
-"""Of a dask array: its graph has an entry for each, and 10 million of them take a minute."""
 
 
 class OnDisk:

@@ -306,8 +306,8 @@ _READERS: dict[Kind, Callable[[Path], Raster]] = {
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".tif", ".tiff", ".png")
 
+# TotalSegmentator has some 120; a label image of more than this is no folder of organs
 _MOST_MASKS = 4096
-"""TotalSegmentator has some 120; a label image of more than this is no folder of organs."""
 
 
 def mask_files(folder: Path) -> dict[str, Path]:
@@ -354,7 +354,8 @@ def read_mask_folder(folder: str | Path, like: Volume) -> tuple[NDArray[np.int32
             f"{len(files)} in {str(folder)!r}. Name the folder that TotalSegmentator wrote."
         )
     names: dict[int, str] = {}
-    owner_size = np.zeros(like.shape, np.int64)  # of the object a pixel belongs to
+    # of the object a pixel belongs to
+    owner_size = np.zeros(like.shape, np.int64)
     labels = np.zeros(like.shape, np.int32)
     for name, path in files.items():
         mask = read_mask(check_regular(path), like) != 0

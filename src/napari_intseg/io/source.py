@@ -18,10 +18,10 @@ from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.header import DicomOrigin
 
 # length of the header, which stands in its first four bytes
+# of header, extensions and padding: real files have some kilobytes
 _NIFTI1_BYTES = 348
 _CHUNK_BYTES = 1 << 22
 _SPARE_BYTES = 1 << 26
-"""Of header, extensions and padding: real files have some kilobytes."""
 
 _VECTOR = re.compile(rb"\([^)]*\)")
 

@@ -9,8 +9,8 @@ from scipy import ndimage
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import DataError
 
+# STAPLE settles within some ten rounds; the bound is for data that never does
 _MAX_ROUNDS = 100
-"""STAPLE settles within some ten rounds; the bound is for data that never does."""
 
 
 def staple(readers: Sequence[Array]) -> Array:
@@ -41,7 +41,8 @@ def staple(readers: Sequence[Array]) -> Array:
     """
     import SimpleITK
 
-    sitk: Any = SimpleITK  # most of it has no annotations
+    # most of it has no annotations
+    sitk: Any = SimpleITK
     if len(readers) < 2 or len({one.shape for one in readers}) > 1:
         raise DataError(
             "readers do not fit: expected two or more on one grid, got shapes "
@@ -53,7 +54,8 @@ def staple(readers: Sequence[Array]) -> Array:
         box = _box(readers, label)
         masks = [np.ascontiguousarray(one[box] == label).astype(np.uint8) for one in readers]
         if all((mask == masks[0]).all() for mask in masks):
-            likely = masks[0].astype(float)  # nothing to estimate: the answer is what all say
+            # nothing to estimate: the answer is what all say
+            likely = masks[0].astype(float)
         else:
             images = [sitk.GetImageFromArray(mask) for mask in masks]
             estimate = sitk.STAPLEImageFilter()

@@ -35,10 +35,10 @@ from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit
 
 # ResolutionUnit of TIFF 6.0
+# Dots an inch that programs state where nothing is known; ImageJ takes them for that, too
+# (ij.io.TiffDecoder)
 _TIFF_UNITS = {2: "inch", 3: "cm"}
 _NOT_CALIBRATED = 72
-"""Dots an inch that programs state where nothing is known; ImageJ takes them for that, too
-(ij.io.TiffDecoder)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +184,14 @@ _MOST_TAGS = 4096
 # the tag of a page's smaller copies
 _SUB_IFDS = 330
 # LONG, IFD, LONG8 and IFD8: kinds of numbers that may point to a page
+# how many times smaller pixels may be: LZW (4,096 bytes by a code of 9 bits or more), Deflate,
+# PackBits (128 by two bytes). Of the other kinds no limit is known that says something.
 _POINTER_BYTES = {4: 4, 13: 4, 16: 8, 18: 8}
 _INDEX = "NDTiff.index"
 _RATIOS = {5: 4096, 8: DEFLATE_RATIO, 32773: 128, 32946: DEFLATE_RATIO, 50013: DEFLATE_RATIO}
-"""How many times smaller pixels may be: LZW (4,096 bytes by a code of 9 bits or more), Deflate,
-PackBits (128 by two bytes). Of the other kinds no limit is known that says something."""
 
+# Pieces of noise grow when they are packed, by far less than this for each
 _SPARE_BYTES = 1 << 16
-"""Pieces of noise grow when they are packed, by far less than this for each."""
 
 
 def check_tiff(path: Path) -> None:
@@ -298,7 +298,8 @@ def _page(file: BinaryIO, at: int, order: str, *, is_big: bool) -> tuple[int, li
             if code == _SUB_IFDS:
                 inner = _pointers(file, tags[i : i + tag_size], kind, order, is_big=is_big)
     except (struct.error, OSError, OverflowError, ValueError):
-        return 0, []  # cut off: tifffile says so
+        # cut off: tifffile says so
+        return 0, []
     return after, inner
 
 
@@ -336,9 +337,9 @@ def _members(file: tifffile.TiffFile, path: Path) -> list[Path]:
 LAZY_BYTES = 2**29
 _IMAGEJ_LIMIT_BYTES = 2**31
 # cyan, magenta, yellow, black
+# So many names are listed in what is told
 _INKS = 4
 _LISTED = 3
-"""So many names are listed in what is told."""
 
 
 def read_tiff(path: Path) -> Raster:
@@ -399,7 +400,8 @@ def write_tiff(path: Path, labels: Array, like: Volume, time_step_s: float | Non
     axes = "T" * timed + "ZYX"[-like.ndim :] + "S" * colours
     is_ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
     placed = geo_tags(like.source.path) if isinstance(like, FileVolume) and like.ndim == 2 else ()
-    content = io.BytesIO()  # numpy does not tell of the last bytes that do not reach a full disk
+    # numpy does not tell of the last bytes that do not reach a full disk
+    content = io.BytesIO()
     small = labels.dtype in (np.uint8, np.uint16) and labels.nbytes < _IMAGEJ_LIMIT_BYTES
     if is_ome or not small or (colours and labels.dtype != np.uint8):
         sizes = dict(scale.ome) if scale and scale.ome else _ome_sizes(like)

@@ -11,6 +11,7 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.io.suffixes import remark
 
+# Millimetres, the ones that OME lists included; "Mm" is not "mm"
 _PREFIXES = {
     "": 1.0, "k": 1e3, "h": 1e2, "da": 1e1, "d": 1e-1, "c": 1e-2, "m": 1e-3, "u": 1e-6,
     "n": 1e-9, "p": 1e-12, "f": 1e-15, "M": 1e6, "G": 1e9,
@@ -24,8 +25,8 @@ _SYMBOLS = {
     "Å": 1e-7, "in": 25.4, '"': 25.4, "ft": 304.8, "yd": 914.4, "mi": 1609344.0, "li": 25.4 / 12,
     "thou": 0.0254, "mil": 0.0254, "pt": 25.4 / 72,
 }  # fmt: skip
-"""Millimetres, the ones that OME lists included; "Mm" is not "mm"."""
 
+# Words by which a file says that it tells no length
 _WORDS = {
     **{f"{p}{stem}": 1e3 * s for p, s in _LONG_PREFIXES.items() for stem in ("meter", "metre")},
     "micron": 1e-3, "mu": 1e-3, "u": 1e-3, "angstrom": 1e-7, "ångström": 1e-7, "angström": 1e-7,
@@ -36,7 +37,6 @@ _NONE = {
     "", "pixel", "pixels", "px", "pix", "voxel", "voxels", "reference frame", "arbitrary", "a.u.",
     "au", "none", "null", "unknown", "unitless", "dimensionless", "?", "???",
 }  # fmt: skip
-"""Words by which a file says that it tells no length."""
 
 _SECONDS = {
     "d": 86400.0, "h": 3600.0, "hr": 3600.0, "hrs": 3600.0, "min": 60.0, "mins": 60.0, "s": 1.0,

@@ -25,8 +25,8 @@ from napari_intseg.io.output_files import SUFFIX, check_apart, files_of
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
 
+# how ITK ends the name of a header's data, compressed or not
 _DATA = {".mhd": (".zraw", ".raw"), ".nhdr": (".raw.gz", ".raw")}
-"""How ITK ends the name of a header's data, compressed or not."""
 
 _NUMBER = re.compile(r"(%0?\d*d)")
 _PER_PLANE = re.compile(r"^[^%]*%0?\d*d[^%]*\.png$", re.IGNORECASE)
@@ -322,7 +322,8 @@ def _imwrite(path: Path, picture: Array) -> None:
 
 
 def _write_npy(path: Path, labels: Array, _like: Volume, _step: float | None = None) -> None:
-    content = io.BytesIO()  # numpy does not tell of the last bytes that do not reach a full disk
+    # numpy does not tell of the last bytes that do not reach a full disk
+    content = io.BytesIO()
     np.save(content, labels, allow_pickle=False)
     path.write_bytes(content.getbuffer())
 

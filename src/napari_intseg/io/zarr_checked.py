@@ -67,7 +67,8 @@ class CheckedStore(LocalStore):
         folder, _, name = key.rpartition("/")
         if name in METADATA:
             for inner, told in check_metadata(key, bytes(content), self.root).items():
-                self.check_array(inner)  # two descriptions of one array: both must do
+                # two descriptions of one array: both must do
+                self.check_array(inner)
                 self._found[inner] = told
             return found
         while folder and folder not in self._found:

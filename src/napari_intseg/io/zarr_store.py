@@ -18,14 +18,14 @@ import numpy as np
 from napari_intseg.errors import FileError
 from napari_intseg.io.file_checks import data_file
 
+# what may be unpacked without a look: 64 MB, of deflated bytes fewer than 64 kB
 _HARMLESS_BYTES = 1 << 26
-"""What may be unpacked without a look: 64 MB, of deflated bytes fewer than 64 kB."""
 
 # the most that deflate makes of a byte, 1032 by its format, with room for headers
+# of an LZMA dictionary: the highest preset takes 65 MB
 _DEFLATE_RATIO = 1040
 _STEP_BYTES = 1 << 20
 _MEMORY_BYTES = 1 << 28
-"""Of an LZMA dictionary: the highest preset takes 65 MB."""
 
 # RFC 8878, 3.1.1: how a frame begins, and the most that a block becomes
 _ZSTD_MAGIC, _ZSTD_BLOCK = 0xFD2FB528, 1 << 17
@@ -63,7 +63,8 @@ def _stated(form: str, at: int) -> Callable[[memoryview, int], int]:
 def _deflated(packed: memoryview, limit: int) -> int:
     if len(packed) * _DEFLATE_RATIO <= max(limit, _HARMLESS_BYTES):
         return 0
-    return _streamed(lambda: zlib.decompressobj(47), packed, limit)  # 47: zlib's head or gzip's
+    # 47: zlib's head or gzip's
+    return _streamed(lambda: zlib.decompressobj(47), packed, limit)
 
 
 def _bz2(packed: memoryview, limit: int) -> int:
@@ -214,7 +215,8 @@ def check_metadata(key: str, content: bytes, path: Path) -> dict[str, "FileError
     try:
         told = json.loads(content)
     except (ValueError, RecursionError):
-        return {}  # zarr says what is wrong with it
+        # zarr says what is wrong with it
+        return {}
     found: dict[str, FileError | dict[str, Any]] = {}
     for inner, about in _arrays(name, told):
         try:
@@ -342,7 +344,8 @@ def check_piece(about: Mapping[str, Any], content: Any, asked: Any, path: Path) 
         If it unpacks to far more.
     """
     if not _is_number(about):
-        return  # texts: nothing that is shown
+        # texts: nothing that is shown
+        return
     codecs, shape = list(about.get("codecs") or ()), chunk_shape(about) or []
     if "codecs" not in about:
         codecs = [*(about.get("filters") or ()), about.get("compressor")]
@@ -378,7 +381,8 @@ def _parts_of_shard(
     is_first = settings.get("index_location", "end") == "start"
     index = raw[:size] if is_first else raw[max(0, len(raw) - size) :]
     if len(index) < 16 * count:
-        return []  # cut off: zarr says so
+        # cut off: zarr says so
+        return []
     places = np.frombuffer(index[: 16 * count], "<u8").reshape(-1, 2)
     inside = places[(places[:, 0] < len(raw)) & (places[:, 1] <= len(raw))]
     return [raw[int(at) : int(at) + int(n)] for at, n in inside]

@@ -161,7 +161,8 @@ class Adapting(MadeOf):
         If the model computes in half precision.
     """
 
-    saves_by_half = False  # it has no gradient that is exact enough
+    # it has no gradient that is exact enough
+    saves_by_half = False
 
     def __init__(self, model: Trainable, schedule: Schedule = DEFAULT_SCHEDULE) -> None:
         dtype = getattr(model, "dtype", torch.float32)
@@ -205,7 +206,8 @@ class Adapting(MadeOf):
     def _answer(self, query: Query) -> Answer:
         image: _Image = query.prepared.payload
         inner = Query(image.prepared, query.prompts, query.prev_logits)
-        self.model.net.to(self.model.device)  # if it was released
+        # if it was released
+        self.model.net.to(self.model.device)
         run = _Weights(self.model, self.schedule.limit)
         changes = run.unpacked(_known(query.state, image.checksum, run.names))
         done = 0

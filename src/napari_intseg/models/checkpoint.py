@@ -23,8 +23,10 @@ ends. Published checkpoints lie 15 deep."""
 
 # tensors are stored apart: what is pickled is names and shapes
 _MOST_PICKLE_BYTES = 1 << 28
-_EXPANDED = 1 << 24  # values of a tensor that shares fewer: a mask or an index, not weights
-_PICKLES = 5  # of a file from before torch 1.6: magic number, protocol, system, values, keys
+# values of a tensor that shares fewer: a mask or an index, not weights
+_EXPANDED = 1 << 24
+# of a file from before torch 1.6: magic number, protocol, system, values, keys
+_PICKLES = 5
 
 _REBUILD = frozenset(f"torch._utils._rebuild_tensor{end}" for end in ("", "_v2", "_v3"))
 _CALLED = _REBUILD | {
@@ -32,7 +34,8 @@ _CALLED = _REBUILD | {
     "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state",
     "torch._tensor._rebuild_from_type_v2", "torch.serialization._get_layout", "_codecs.encode",
 }  # fmt: skip
-_RENAMED = {"__builtin__": "builtins"}  # as pickles before protocol 3 have it
+# as pickles before protocol 3 have it
+_RENAMED = {"__builtin__": "builtins"}
 _NAMED = frozenset({"torch.Tensor", "torch.nn.parameter.Parameter"})
 _DTYPES = ("float", "bfloat", "int", "uint", "bool", "complex", "half", "double", "long")
 _BYTES = {
@@ -87,7 +90,8 @@ def check_pickles(path: Path, stand_ins: Collection[str] = ()) -> None:
         for number in range(_PICKLES):
             root = _scan(_Within(file, size), stand_ins, _held_in_file(size))
             if number == 0 and not isinstance(root.value, int):
-                return  # a bare pickle: torch tells that it is no checkpoint
+                # a bare pickle: torch tells that it is no checkpoint
+                return
 
 
 def _check_zip(path: Path, size: int, stand_ins: Collection[str]) -> None:
@@ -126,7 +130,8 @@ class _Within:
         return got
 
     def tell(self) -> int:
-        return 0  # places are not asked about
+        # places are not asked about
+        return 0
 
 
 Held = Callable[[str, int], bool]
@@ -151,7 +156,8 @@ def _scan(stream: _Within, stand_ins: Collection[str], holds: Held) -> _Node:
     """Follow one pickle and check all that it would make; return what it is."""
     try:
         machine = _Machine(stand_ins)
-        readable: Any = stream  # it has what is asked for: read, readline and tell
+        # it has what is asked for: read, readline and tell
+        readable: Any = stream
         for count, (opcode, argument, _) in enumerate(pickletools.genops(readable)):
             if count > MOST_OPERATIONS:
                 raise UnsafeError("more values than a checkpoint has")

@@ -96,7 +96,8 @@ def has_bfloat16() -> bool:
     """Whether this processor multiplies in bfloat16 (AVX-512 BF16 or AMX), and PyTorch knows."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # public names: none so far
+    # public names: none so far
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in asked)
 
 

@@ -262,12 +262,12 @@ PUBLISHED_ZOOM_IN = ZoomIn(
 """The target crop: anew at every click, at its own size, and none at the first click."""
 
 _PROMPTS: frozenset[PromptKind] = frozenset({"click", "mask"})
+# the published predictor compares logits, not probabilities, with the threshold here
 _THRESHOLD = 0.49
 _CHANGING_LOGIT = 0.49
-"""The published predictor compares logits, not probabilities, with the threshold here."""
 
+# From the next click on, only the focus crop changes
 _PROGRESSIVE_AFTER = 10
-"""From the next click on, only the focus crop changes."""
 
 
 def build(

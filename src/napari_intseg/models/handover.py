@@ -36,7 +36,8 @@ from napari_intseg.models.registry import DEFAULT_PAIR, THEN, load_model
 LONGER_SIDE_PX = 1024
 """Of the whole slice at the first click: what SAM's encoder sees."""
 
-_KEPT_BYTES = 32 << 20  # more than any SAM keeps of an image; what is kept comes after it is asked
+# more than any SAM keeps of an image; what is kept comes after it is asked
+_KEPT_BYTES = 32 << 20
 
 By = Literal["first", "then"]
 
@@ -209,7 +210,8 @@ class Handover(MadeOf):
         inner = state.inner if state is not None and state.by == "then" else (None, None)
         prompts, prev = _taken(query.prompts, self.then.traits), query.prev_logits
         if prev is not None and len(prompts.clicks) <= self.first_clicks + 1:
-            prev = mask_to_logits(prev > self._limit)  # a mask is handed over, not how sure it was
+            # a mask is handed over, not how sure it was
+            prev = mask_to_logits(prev > self._limit)
         image: _HandoverImage = query.prepared.payload
         queries = [Query(image.prepared(self.then), prompts, prev, inner[0], query.frame)]
         if self._mirrored:

@@ -64,7 +64,8 @@ def raw_logits(
 def _clicks(rows: Array) -> tuple[Click, ...]:
     half = len(rows) // 2
     given = [(tuple(row[2:]), k < half, row) for k, row in enumerate(rows) if max(row[:2]) >= 0]
-    given.sort(key=lambda click: click[0])  # stable: without an order, as they are
+    # stable: without an order, as they are
+    given.sort(key=lambda click: click[0])
     return tuple(Click(float(row[0]), float(row[1]), positive) for _, positive, row in given)
 
 

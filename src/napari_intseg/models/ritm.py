@@ -527,7 +527,8 @@ def build_simpleclick(
         uses_prev=True,
     )
     model = Ritm(traits, net, device=device, precision=precision)
-    model.hosted.views_px = ()  # it takes one size only
+    # it takes one size only
+    model.hosted.views_px = ()
     return model
 
 

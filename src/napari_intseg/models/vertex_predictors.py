@@ -67,7 +67,8 @@ class CurveGcn(nn.Module):
         self.enter = nn.Linear(width + 2 + 2 + 1, width)
         self.graph = nn.Sequential(*(RingConv(width) for _ in range(4)))
         self.leave = nn.Linear(width, 2)
-        nn.init.zeros_(self.leave.weight)  # at first the curve stays
+        # at first the curve stays
+        nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
         self.rounds = rounds
 
@@ -86,7 +87,8 @@ class CurveGcn(nn.Module):
         features = self.encoder(image)
         given = (shift.abs().sum(-1, keepdim=True) > 0).to(ring)
         for _ in range(self.rounds):
-            at = (ring.flip(-1) * 2 - 1)[:, None]  # as grid_sample has it: columns first
+            # as grid_sample has it: columns first
+            at = (ring.flip(-1) * 2 - 1)[:, None]
             read = F.grid_sample(features, at.to(features), align_corners=False)[:, :, 0]
             entered = self.enter(torch.cat((read.transpose(1, 2), ring, shift, given), -1))
             ring = ring + self.leave(self.graph(entered)) * (1 - given)
@@ -185,7 +187,8 @@ KINDS: dict[str, type[CurveGcn] | type[PolygonRnn]] = {
 SIDE_PX = 224
 """Of the crop that a network sees, as in both papers."""
 
-_MARGIN = 0.15  # of the outline's box on either side, as in both papers
+# of the outline's box on either side, as in both papers
+_MARGIN = 0.15
 
 Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 

@@ -16,8 +16,10 @@ from napari_intseg.core.segmenter import Answer, Array, FloatArray, Frame, Prepa
 from napari_intseg.errors import DataError
 from napari_intseg.models.registry import load_model
 
-_MOST_VALUES = 1 << 30  # four times the pixels of a view of 16,384, far above any model's
-_LEVEL = 1  # of Zstandard: higher ones save 2 % of logits and take several times as long
+# four times the pixels of a view of 16,384, far above any model's
+_MOST_VALUES = 1 << 30
+# of Zstandard: higher ones save 2 % of logits and take several times as long
+_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +94,8 @@ def unpack_levels(levels: Any) -> FloatArray:
     return np.asarray(levels, np.float32) / np.float32(255)
 
 
-_MOST_BYTES = 2 << 30  # of prepared images: 500 embeddings of SAM, 128 of SAM 2
+# of prepared images: 500 embeddings of SAM, 128 of SAM 2
+_MOST_BYTES = 2 << 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,7 +28,8 @@ TIMEOUT_S = 120.0
 takes about a minute."""
 
 _CONNECT_S = 10.0
-_LOOK_S = 0.2  # how often a call under way looks whether it was cancelled
+# how often a call under way looks whether it was cancelled
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +254,8 @@ def load_remote(
     model = RemoteSegmenter(name, address, dict(options), certificates, resources or {}, timeout_s)
     _ = model.traits  # connects
     how = {"device": address, "precision": str(options.pop("precision", "auto"))}
-    options.pop("weights", None)  # of another machine: there is no file here to tell it by
+    # of another machine: there is no file here to tell it by
+    options.pop("weights", None)
     remember(model, name, None, how, options)
     return model
 

@@ -95,7 +95,8 @@ class History:
         del self._entries[self._done :]
         before = dict(zip(changes, map(self.values.get, changes), strict=True))
         if token is not None and self._done and self._entries[-1].token == token:
-            joined = self._entries[-1]  # it may be large: what joins it is added in place
+            # it may be large: what joins it is added in place
+            joined = self._entries[-1]
             for key, value in before.items():
                 joined.before.setdefault(key, value)
             joined.after.update(changes)

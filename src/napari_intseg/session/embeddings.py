@@ -391,7 +391,8 @@ class AnswerCache:
         found = self._answers.pop(question, None)
         if found is None:
             return None
-        self._answers[question] = found  # now the one asked for last
+        # now the one asked for last
+        self._answers[question] = found
         return found[0]
 
     def before(self, question: Question) -> tuple[int, SliceAnswer | None]:

@@ -65,7 +65,8 @@ def doubt_steps(model: Segmenter, volume: Volume) -> Iterator[float]:
         try:
             answer = session.click((row, col) if volume.ndim == 2 else (plane.index, row, col))
         except IntSegError:
-            continue  # where others' pixels lie; it is one of several places
+            # where others' pixels lie; it is one of several places
+            continue
         if answer.answer is not None:
             doubts.append(doubt_of(answer.answer.patch))
             yield float(np.mean(doubts))

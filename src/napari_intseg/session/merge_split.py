@@ -32,12 +32,11 @@ from napari_intseg.session.masks.settle import PROTECTION, kept
 from napari_intseg.session.predictor import Predictor
 from napari_intseg.session.validate_prompts import place
 
+# A larger mask is divided on a coarser grid: half a million voxels take 0.6 s, and a person waits
 _MOST_VOXELS = 1 << 19
-"""A larger mask is divided on a coarser grid: half a million voxels take 0.6 s, and a person
-waits."""
 
+# of the distances: ragged outlines give tops of a pixel or two that are no lobe of their own
 _SMOOTH_PX = 1.0
-"""Of the distances: ragged outlines give tops of a pixel or two that are no lobe of their own."""
 
 Index = tuple[int, ...]
 
@@ -128,7 +127,8 @@ def _divided(
 def _two_parts(
     mask: BoolArray, seeds: Sequence[Index], spacing: NDArray[np.float64]
 ) -> NDArray[np.int32]:
-    padded = np.pad(mask, 1)  # what touches the rim of the window has its outline there
+    # what touches the rim of the window has its outline there
+    padded = np.pad(mask, 1)
     depth = ndimage.distance_transform_edt(padded, sampling=spacing)
     depth = ndimage.gaussian_filter(depth, _SMOOTH_PX)[(slice(1, -1),) * mask.ndim]
     ways = [_climb(depth, mask, seed) for seed in seeds]
@@ -351,7 +351,8 @@ class Regroup:
 
     def _voxel(self, axis: int, position: Sequence[float]) -> tuple[int, ...]:
         """Return the index in the data of a position as clicks have it."""
-        place(self.document.volume, axis, position)  # refuses what is not in the data
+        # refuses what is not in the data
+        place(self.document.volume, axis, position)
         return tuple(math.floor(float(p) + 0.5) for p in position)
 
     def _axis_of(self, labels: Iterable[int]) -> int:

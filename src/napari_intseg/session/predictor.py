@@ -53,8 +53,8 @@ CACHE_BYTES = 1 << 30
 """For what models prepare: 256 embeddings of SAM, which are 4 MiB each."""
 
 
+# Up to so many new clicks are predicted one by one, which takes half a second
 _ONE_BY_ONE = 8
-"""Up to so many new clicks are predicted one by one, which takes half a second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -412,7 +412,8 @@ class Predictor:
         state = self.document.state(label, plane)
         asked = question(self.document.setup, plane, state)
         if not asked.is_answerable and not state.prompts.is_empty and state.initial is None:
-            return False  # they are for another model, and the mask they led to stays
+            # they are for another model, and the mask they led to stays
+            return False
         answered = self.answered(state, asked, packed)
         if answered is None or answered is state:
             return False

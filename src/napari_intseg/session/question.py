@@ -249,7 +249,8 @@ class Question:
         traits, zoom = self.setup.model.traits, self.setup.zoom_in
         zoom = traits.zoom_in if zoom == "model" else zoom
         if not traits.uses_prev and (zoom is None or not zoom.keep_crop):
-            return range(count, count + 1)  # no answer depends on those before it
+            # no answer depends on those before it
+            return range(count, count + 1)
         first = self.start if self.has_drawn else self.start + 1
         while first < count and missing(self.after(first).prompts, self.setup.model.traits):
             first += 1

@@ -45,8 +45,10 @@ ROUNDS = 2
 LIMIT_PX = 1 << 25
 """Of what is looked at in one go."""
 
-_LEAST, _MOST = 0.3, 3.0  # of the smallest and largest object's area
-_FREE = 0.6  # so much of an answer must not belong to another object
+# of the smallest and largest object's area
+_LEAST, _MOST = 0.3, 3.0
+# so much of an answer must not belong to another object
+_FREE = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)

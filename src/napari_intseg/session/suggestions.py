@@ -133,7 +133,8 @@ MOST = 4
 """Clicks of a chain: on photographs a fifth was right in fewer than a third of the cases."""
 
 # chosen on 25 objects of GrabCut, where 0 to 0.2 and 0 to 0.8 were tried (docs/results.md)
-_LEAST_DEPTH = 0.05  # of the root of the mask's area
+# of the root of the mask's area
+_LEAST_DEPTH = 0.05
 _LEAST_SURE = 0.1
 
 
@@ -237,7 +238,8 @@ class ClickChain:
                 return count
             take(found.click)
             if predict() is None:
-                return count + 1  # the runner answers later
+                # the runner answers later
+                return count + 1
             if on_progress is not None:
                 on_progress(count + 1, most)
         return most

@@ -97,7 +97,8 @@ class PreparedVolumes:
         """Return what the model prepared, or have it do so now."""
         key = (setup, intensity)
         if self._prepared is None or self._key != key:
-            self._prepared = None  # two at once may be more than memory holds
+            # two at once may be more than memory holds
+            self._prepared = None
             self._prepared = model.prepare_volume(source_of(setup, intensity))
             self._key = key
         return self._prepared
@@ -414,7 +415,8 @@ class VolumeAnswers:
         found = document.canvas.get(label, plane)
         state = found or PlaneState()
         if model.answers_planes and not state.prompts.is_empty:
-            return found  # its own answer stays, or is still to come
+            # its own answer stays, or is still to come
+            return found
         packed = answer.packed.get(plane.index) if plane.axis == answer.request.axis else None
         patch = cut(answer.change, plane, document.setup)
         rest = None if initial is None else _mask_on(initial, plane, document.setup)
@@ -458,7 +460,8 @@ class VolumeAnswers:
             return known.start if len(prompts) > known.start else 0, known.initial
         answered = len(known.prompts)
         if prompts[:answered] == known.prompts and len(prompts) > answered:
-            return answered, self._held(label)  # what was done otherwise since stays
+            # what was done otherwise since stays
+            return answered, self._held(label)
         return 0, known.initial
 
     def _is_untouched(self, label: int, known: VolumeAnswered, prompts: tuple[Placed, ...]) -> bool:

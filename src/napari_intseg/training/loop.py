@@ -302,7 +302,8 @@ def _work(
     run = _Run(options, sources, tasks, device, _start(options), peers=peers)
     if resume:
         run.progress = restore_state(options.output, options, run.parts)
-    peers.agree(0)  # all have read the checkpoint before the first one may write the next
+    # all have read the checkpoint before the first one may write the next
+    peers.agree(0)
     with memory_guard(device):
         return run.go(on_progress, should_stop)
 

@@ -20,13 +20,13 @@ from napari_intseg.training.options import TrainOptions
 
 FILE = "checkpoint.pt"
 
+# Options with which a run may go on differently
 _MAY_CHANGE = frozenset(
     {"output", "minutes", "device", "workers", "threads", "checkpoint_s", "keep_every"}
 )
-"""Options with which a run may go on differently."""
 
+# Options that came later, and what a run that does not name them had
 _LATER = {"synthetic": "0.0", "objects": "1", "network": "click-pyramid"}
-"""Options that came later, and what a run that does not name them had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,8 @@ def _follow(
     index: int, count: int, meeting: Path, follow: Callable[..., None], given: tuple[object, ...]
 ) -> None:
     if hasattr(os, "setsid"):
-        os.setsid()  # Ctrl-C is for the first process, which tells the others when to end
+        # Ctrl-C is for the first process, which tells the others when to end
+        os.setsid()
     _meet(meeting, index + 1, count)
     try:
         follow(Peers(index + 1, count), *given)

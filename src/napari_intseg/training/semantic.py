@@ -519,7 +519,8 @@ def _split(
     rng = np.random.default_rng((options.seed, 11))
     count = max(1, round(options.held_out * len(groups))) if options.held_out > 0 else 0
     if len(groups) < 3:
-        count = 0  # what is left would be too little to learn from
+        # what is left would be too little to learn from
+        count = 0
     out = set(rng.choice(groups, count, replace=False).tolist())
     kept = [i for i, picture in enumerate(source.pictures) if picture.group not in out]
     shares = np.array([source.weights[i] for i in kept])

@@ -216,7 +216,8 @@ def _tissue(rng: Generator, side: int) -> World:
     levels = rng.uniform(0.1, 0.95, count + 1)
     grain = rng.uniform(0, 0.06, count + 1)
     if rng.random() < 0.5:  # soft tissue: all within a part of the range, but for one
-        apart = rng.permutation(count) / count  # no two alike: their edge could not be learnt
+        # no two alike: their edge could not be learnt
+        apart = rng.permutation(count) / count
         levels[1:] = rng.uniform(0.2, 0.5) + rng.uniform(0.15, 0.35) * apart
         grain *= 0.4
     if rng.random() < 0.6:

@@ -257,7 +257,8 @@ def _others(scene: _Scene, rng: Generator, most: int) -> list[Truth]:
     others = picture.objects[~np.isin(picture.objects, scene.chosen)]
     if not others.size:
         return []
-    labels = picture.labels.astype(np.float32)  # exact up to 2**24
+    # exact up to 2**24
+    labels = picture.labels.astype(np.float32)
     seen = cv2.warpAffine(labels, scene.there, (size, size), flags=cv2.INTER_NEAREST)
     numbers, areas = np.unique(seen, return_counts=True)
     fit = np.isin(numbers, others) & (areas >= MIN_SEEN_PX)

@@ -323,11 +323,11 @@ if __name__ == "__main__":
 
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
+# the transfer syntax is one of the first elements of a file
 _LOOK_BYTES = 1 << 16
-"""The transfer syntax is one of the first elements of a file."""
 
+# Unpacked, before the pixels: functional groups of 10,000 frames take some 20 MB
 _HEADER_BYTES = 1 << 26
-"""Unpacked, before the pixels: functional groups of 10,000 frames take some 20 MB."""
 
 _STEP_BYTES = 1 << 20
 

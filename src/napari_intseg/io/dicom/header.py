@@ -36,8 +36,8 @@ LAYOUT_TAGS = (
 )  # fmt: skip
 """What has to be read for it."""
 
+# Modalities whose frames are moments, or views, of one place
 _CINE = {"US", "IVUS", "XA", "RF", "ES", "GM", "XC", "OP", "OPT", "IVOCT", "DX", "CR", "MG", "IO"}
-"""Modalities whose frames are moments, or views, of one place."""
 
 _FRAME_TIMES = {0x00181063, 0x00181065}
 _OTHER_VECTORS = LAYOUT_TAGS[5:]
@@ -121,8 +121,10 @@ _MAGIC_AT, _MAGIC = 128, b"DICM"
 _NO_IMAGES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}  # segmentations
 _NO_GRIDS = {"RTDOSE", "SEG"}
 _PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
-_FRAGMENT_BYTES = 8  # at least, of a compressed frame
-_CENTIMETRES = 3  # of an ultrasound region
+# at least, of a compressed frame
+_FRAGMENT_BYTES = 8
+# of an ultrasound region
+_CENTIMETRES = 3
 
 _TAGS = [
     "TransferSyntaxUID",
@@ -348,7 +350,8 @@ def _check_length(data: Any, syntax: str, shape: tuple[int, int], count: int, pa
         samples = max(whole(data, "SamplesPerPixel", 1), 1)
         bits = shape[0] * shape[1] * samples * whole(data, "BitsAllocated", 8)
         if text(data, "PhotometricInterpretation").endswith("_422"):
-            bits = bits * 2 // 3  # two pixels share a colour
+            # two pixels share a colour
+            bits = bits * 2 // 3
     wanted, held = count * bits // 8, path.stat().st_size
     if wanted > held:
         raise ValueError(f"{held} bytes for {count} frames of {shape[0]}x{shape[1]} pixels")
@@ -359,7 +362,8 @@ def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> Dicom
     for name, at in (("SharedFunctionalGroups", 0), ("PerFrameFunctionalGroups", number)):
         sequence = data.get(f"{name}Sequence")
         if sequence and at < len(sequence):
-            groups.insert(0, sequence[at])  # what is said of one frame comes first
+            # what is said of one frame comes first
+            groups.insert(0, sequence[at])
     cols_rows = numbers(find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
     cols_rows = cols_rows or layout.cosines
     spacing = numbers(find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2)

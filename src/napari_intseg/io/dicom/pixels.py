@@ -17,8 +17,8 @@ from napari_intseg.errors import FileError, MissingExtraError
 from napari_intseg.io.dicom.decoder import DecoderProcess, read_data_set
 from napari_intseg.io.dicom.header import DicomFrame, Header, quiet
 
+# Modalities whose values mean something by themselves, so that they are never inverted
 _PHYSICAL = {"CT", "PT"}
-"""Modalities whose values mean something by themselves, so that they are never inverted."""
 
 _SMALL = (8, 16)
 # slope and intercept that change nothing
@@ -160,7 +160,8 @@ def _type(
     return np.dtype(np.float32)
 
 
-_LONG_FORM, _SHORT_FORM = 12, 8  # bytes before the value, with and without the kind of value
+# bytes before the value, with and without the kind of value
+_LONG_FORM, _SHORT_FORM = 12, 8
 
 
 def cut_frame(header: Header, number: int, tags: Sequence[str]) -> Any:
@@ -210,7 +211,8 @@ def _fragments(data: Any, file: BinaryIO, header: Header, number: int) -> bytes:
 def _plain(file: BinaryIO, header: Header, number: int) -> bytes:
     bits = header.shape[0] * header.shape[1] * max(header.samples, 1) * header.allocated
     if header.photometric.endswith("_422"):
-        bits = bits * 2 // 3  # two pixels share a colour
+        # two pixels share a colour
+        bits = bits * 2 // 3
     file.seek(number * (bits // 8), 1)
     found = file.read(bits // 8)
     return found + b"\0" * (len(found) % 2)
@@ -348,7 +350,8 @@ def check_syntax(header: Header) -> None:
 
 
 _NOT_INVERTED = "MONOCHROME2"
-_WRAPPER = "1.2.840.10008.5.1.4.1.1.7"  # secondary capture, of which little is required
+# secondary capture, of which little is required
+_WRAPPER = "1.2.840.10008.5.1.4.1.1.7"
 _IMAGE_TAGS = [
     "TransferSyntaxUID",
     "SamplesPerPixel",

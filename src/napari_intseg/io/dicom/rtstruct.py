@@ -23,10 +23,12 @@ from napari_intseg.io.dicom.reference import (
 
 PRODUCT = "napari-intseg"
 _CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
-_STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"  # retired, yet what the standard still asks for here
+# retired, yet what the standard still asks for here
+_STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
 # added to the number of the image's series: outlines are a series of their own
 _SERIES_STEP = 2000
-_DIGITS = 4  # of a millimetre: a decimal string holds 16 characters
+# of a millimetre: a decimal string holds 16 characters
+_DIGITS = 4
 _COPIED = (
     "StudyInstanceUID", "StudyDate", "StudyTime", "PatientName", "PatientID", "PatientBirthDate",
     "PatientSex", "AccessionNumber", "StudyID", "ReferringPhysicianName", "SpecificCharacterSet",

@@ -239,7 +239,8 @@ def _placing(origin: DicomOrigin, like: Volume) -> dict[str, Any]:
 
 _BINARY, _LABELMAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 _OURS = "label "
-_NEAR = 0.05  # of a step: a place is stated with few digits
+# of a step: a place is stated with few digits
+_NEAR = 0.05
 
 
 def is_segmentation(path: Path) -> bool:

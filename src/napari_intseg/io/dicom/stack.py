@@ -18,16 +18,17 @@ from napari_intseg.io.dicom.header import DicomFrame
 from napari_intseg.io.source import ItkGeometry
 
 # positions are written in decimals, of which the last is rounded
+# Part of the slices' distance by which rounded positions of one place may differ, and the most
 _SAME_PLACE_MM = 1e-3
 _NEAR, _NEAR_MM = 0.02, 0.1
-"""Part of the slices' distance by which rounded positions of one place may differ, and the most."""
 
 _UNEVEN = 0.02  # of a step
-_DRIFT_PX = 0.1  # over the whole stack, beyond rounded numbers in headers
+# over the whole stack, beyond rounded numbers in headers
+_DRIFT_PX = 0.1
 # values that a message names; the rest is counted
+# Modalities whose slices belong together even where their headers tell no positions
 _TOLD = 8
 _STACKED = {"CT", "MR", "PT", "NM", "OT", "SC"}
-"""Modalities whose slices belong together even where their headers tell no positions."""
 
 
 @dataclass(frozen=True, slots=True)

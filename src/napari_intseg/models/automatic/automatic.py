@@ -26,7 +26,8 @@ from napari_intseg.models.automatic.outputs import Frame, Preparation
 from napari_intseg.models.automatic.start_model import Finding, RawFinding, StartTraits
 from napari_intseg.models.device import choose_device, memory_guard
 
-_LEAST_SHARE = 0.5  # of an object's own mask that must stay its own; else a surer one covers it
+# of an object's own mask that must stay its own; else a surer one covers it
+_LEAST_SHARE = 0.5
 
 
 class ImageSizes(Protocol):

@@ -18,16 +18,18 @@ from napari_intseg.errors import MissingExtraError, WeightsError
 from napari_intseg.models.automatic.start_model import Finding, StartTraits, check_no_texts
 from napari_intseg.models.device import choose_device, memory_guard
 
+# clicks along each side. SAM takes 32: four times the time, for objects below a thirtieth of the
+# image, which are too many to correct one by one.
 _SIDE = 16
-"""Clicks along each side. SAM takes 32: four times the time, for objects below a thirtieth of the
-image, which are too many to correct one by one."""
 
+# A mask stays if it hardly changes where logits are cut at -1 and 1; SAM asks for 0.95 of masks
+# that were trained to be so, arXiv:2304.02643, appendix B
 _STABLE, _MARGIN = 0.9, 1.0
-"""A mask stays if it hardly changes where logits are cut at -1 and 1; SAM asks for 0.95 of masks
-that were trained to be so, arXiv:2304.02643, appendix B."""
 
-_OVERLAP = 0.7  # of two masks; as SAM's, the less stable one goes
-_MOST_SHARE = 0.9  # of the image: a larger mask is its ground
+# of two masks; as SAM's, the less stable one goes
+_OVERLAP = 0.7
+# of the image: a larger mask is its ground
+_MOST_SHARE = 0.9
 
 
 class Everything:
@@ -117,8 +119,8 @@ def load_everything(rest: str = "", *, device: str = "auto") -> Everything:
     return Everything(load_model(rest or DEFAULT_MODEL, device=device))
 
 
+# files of Cellpose-SAM, the newest first
 _CELLPOSE = ("cpsam_v2", "cpsam")
-"""Files of Cellpose-SAM, the newest first."""
 
 
 class LabelModel:
@@ -255,7 +257,8 @@ def load_instanseg(rest: str = "", *, device: str = "auto") -> LabelModel:
             np.moveaxis(image, -1, 0), return_image_tensor=False, target=target or "all_outputs"
         )
         maps = np.asarray(answer.cpu().numpy()).reshape(-1, *image.shape[:2])
-        return np.asarray(maps[-1])  # of nuclei and cells the cells
+        # of nuclei and cells the cells
+        return np.asarray(maps[-1])
 
     return LabelModel(StartTraits(f"InstanSeg {name}", "Apache-2.0"), run, chosen)
 

@@ -11,8 +11,8 @@ from napari_intseg.core.segmenter import Array, BoolArray, FloatArray
 
 Labels = NDArray[np.int32]
 
+# of one mean shift at most; a flat kernel on real embeddings settles in fewer than twenty
 _ROUNDS = 100
-"""Of one mean shift at most; a flat kernel on real embeddings settles in fewer than twenty."""
 
 
 def mean_shift(
@@ -52,14 +52,16 @@ def mean_shift(
     radius = bandwidth
     if on_sphere:
         points = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
-        radius = float(np.sqrt(2 * bandwidth))  # the chord of that angle
+        # the chord of that angle
+        radius = float(np.sqrt(2 * bandwidth))
     owner = np.zeros(len(points), np.int32)
     free = np.ones(len(points), bool)
     count = 0
     while free.any():
         seed = int(np.argmax(free))
         near = _settled(points, points[seed], radius, on_sphere=on_sphere) & free
-        near[seed] = True  # the mean may have left it behind
+        # the mean may have left it behind
+        near[seed] = True
         if np.count_nonzero(near) >= min_px:
             count += 1
             owner[near] = count
@@ -123,7 +125,8 @@ def grow_metric_seeds(
     """
     points = np.asarray(embedding, np.float64).reshape(embedding.shape[0], -1).T
     worth = np.log(np.clip(np.asarray(seediness, np.float64).ravel(), 1e-12, 1))
-    other = np.ones(len(points))  # 1 less the likeness to the nearest seed
+    # 1 less the likeness to the nearest seed
+    other = np.ones(len(points))
     masks: list[tuple[float, BoolArray]] = []
     for _ in range(count):
         seed = int(np.argmax(worth + diversity * np.log(np.maximum(other, 1e-12))))

@@ -184,7 +184,8 @@ def load_exported(
             "Install it with: pip install 'napari-intseg[onnx]'"
         ) from err
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors alone: warnings of exporters help no one here
+    # errors alone: warnings of exporters help no one here
+    options.log_severity_level = 3
     options.intra_op_num_threads = torch.get_num_threads()
     providers = _providers(onnxruntime, device)
     try:

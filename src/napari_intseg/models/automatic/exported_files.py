@@ -20,8 +20,8 @@ Normalise = Literal["none", "percentile", "zero-mean"]
 RDF_NAMES = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
 """What the description of a package of the BioImage Model Zoo is called."""
 
+# of a description: a thousand names of classes take a twentieth of it
 _MOST_BYTES = 1 << 20
-"""Of a description: a thousand names of classes take a twentieth of it."""
 
 EXAMPLE = '[input]\nrange = [0, 1]\n[output]\nkind = "classes"\nnames = ["background", "cell"]'
 """The shortest description of a network with a map a class."""
@@ -170,8 +170,8 @@ def _check_input(rules: InputRules) -> None:
         raise ValueError("std is 0")
 
 
+# fields of one file; the largest published segmentation networks have some 100 000
 _MOST_FIELDS = 5_000_000
-"""Fields of one file; the largest published segmentation networks have some 100 000."""
 
 # what of ONNX's messages leads to a tensor: message, field, message
 _LEADS = {

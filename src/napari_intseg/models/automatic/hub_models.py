@@ -59,6 +59,7 @@ class Family:
         return self.gives in ("texts", "boxes")
 
 
+# Loader and output by what a ``config.json`` says, of folders that no entry below speaks of
 _BY_TYPE: dict[str, tuple[str, Gives]] = {
     "beit": ("BeitForSemanticSegmentation", "classes"),
     "data2vec-vision": ("Data2VecVisionForSemanticSegmentation", "classes"),
@@ -72,7 +73,6 @@ _BY_TYPE: dict[str, tuple[str, Gives]] = {
     "oneformer": ("OneFormerForUniversalSegmentation", "instances"),
     "rf_detr": ("RfDetrForInstanceSegmentation", "detections"),
 }
-"""Loader and output by what a ``config.json`` says, of folders that no entry below speaks of."""
 
 SQUARE = frozenset({"eomt", "eomt_dinov3", "rf_detr"})
 """Types whose networks take images of one size alone, that of their configuration."""
@@ -227,7 +227,8 @@ def read_tokenizer(folder: Path) -> Any:
 
     try:
         if not any((folder / name).is_file() for name in _TOKENIZER):
-            raise OSError("no file of a tokenizer")  # the library would make an empty one
+            # the library would make an empty one
+            raise OSError("no file of a tokenizer")
         return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, LookupError, TypeError, ImportError) as err:
         raise WeightsError(

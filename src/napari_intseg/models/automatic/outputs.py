@@ -389,9 +389,11 @@ def _stars(out: Outputs) -> list[RawFinding]:
 
 
 def _flows(out: Outputs) -> list[RawFinding]:
-    maps = out.maps("flows")  # Cellpose: along rows, along columns, logit of being a cell
+    # Cellpose: along rows, along columns, logit of being a cell
+    maps = out.maps("flows")
     inside = maps[2] > out.number("threshold", 0.0)
-    scale = out.number("flow_scale", 5.0)  # they are trained on five times the flow
+    # they are trained on five times the flow
+    scale = out.number("flow_scale", 5.0)
     labels = follow_flows(maps[:2] / scale, inside, min_px=out.number("min_px", 15))
     return labels_to_findings(labels)
 

@@ -14,8 +14,8 @@ from napari_intseg.models.automatic.start_model import RawFinding
 Labels = NDArray[np.int32]
 Ints = NDArray[np.int64]
 
+# Candidates whose outlines are drawn at most, the surest: more are never objects of one image
 _MOST_STARS = 20_000
-"""Candidates whose outlines are drawn at most, the surest: more are never objects of one image."""
 
 
 def box_overlap(one: FloatArray, others: FloatArray) -> FloatArray:

@@ -24,14 +24,14 @@ from napari_intseg.models.weights.store import SEMANTIC, find_own, read_metadata
 MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 STD = np.array((0.229, 0.224, 0.225), np.float32)
 
+# images are seen in squares of 1024 pixels that share 128: the fields of view of most of these
+# networks are smaller, and no more memory is needed for a large image than for a small one
 _MULTIPLE = 32
 _SIDE = 1024
 _OVERLAP = 128
-"""Images are seen in squares of 1024 pixels that share 128: the fields of view of most of these
-networks are smaller, and no more memory is needed for a large image than for a small one."""
 
+# smaller pieces are specks, no objects to correct: below, a click costs more than it mends
 _LEAST_PX = 10
-"""Smaller pieces are specks, no objects to correct: below, a click costs more than it mends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,8 @@ def check_no_texts(title: str, texts: Sequence[str]) -> None:
 
 Labels = NDArray[np.int32]
 
-_ALIKE = 0.3  # objects on neighbouring planes that overlap so far (IoU) are one
+# objects on neighbouring planes that overlap so far (IoU) are one
+_ALIKE = 0.3
 
 
 @dataclass(slots=True)

@@ -158,7 +158,8 @@ class Brs(MadeOf):
         If the model computes in half precision.
     """
 
-    saves_by_half = False  # it has no gradient that is exact enough
+    # it has no gradient that is exact enough
+    saves_by_half = False
 
     def __init__(
         self,
@@ -220,7 +221,8 @@ class Brs(MadeOf):
             held = BrsState(self.mode, np.zeros(0, np.float32), query.prev_logits)
         told = query.prev_logits
         if len(clicks) > self._kind.clicks:
-            told = held.prev_logits  # the network's input stays, and only the parameters move on
+            # the network's input stays, and only the parameters move on
+            told = held.prev_logits
         views = self._views(query, told)
         limited = [_first_clicks(view, self._kind.clicks) for view in views]
         place = self._kind.place(self.model, limited, self._kind.taps)

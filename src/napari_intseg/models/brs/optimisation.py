@@ -157,7 +157,8 @@ def _look(
 
     def keep(place: str) -> Callable[[Tensor], Tensor]:
         def note(x: Tensor) -> Tensor:
-            seen[place] = x.clone()  # later layers may work in place
+            # later layers may work in place
+            seen[place] = x.clone()
             return x
 
         return note

@@ -33,9 +33,12 @@ Trimap = NDArray[np.uint8]
 _BACK, _OBJECT, _LIKELY_BACK, _LIKELY_OBJECT = range(4)  # OpenCV's own numbers
 # radius of the disc that a click becomes
 _SEED_PX = 2.0
-_GUESS = 1 / 6  # a click alone may mean a disc of this radius, of the shorter side
-_COLOURS = 5  # Gaussians a side; fewer pixels than that cannot be modelled
-_SURE = 3.0  # logits of a mask that knows no probabilities
+# a click alone may mean a disc of this radius, of the shorter side
+_GUESS = 1 / 6
+# Gaussians a side; fewer pixels than that cannot be modelled
+_COLOURS = 5
+# logits of a mask that knows no probabilities
+_SURE = 3.0
 
 
 def build(
@@ -59,7 +62,8 @@ def build(
         If OpenCV is not installed.
     """
     del weights, device, precision
-    load_opencv()  # said now, and not at the first click
+    # said now, and not at the first click
+    load_opencv()
     return GrabCut(
         Traits(name, PROMPTS, zoom_in=ZOOM_IN, longer_side_px=512, uses_prev=True), iterations
     )
@@ -108,7 +112,8 @@ class GrabCut:
         if min(np.count_nonzero(likely), np.count_nonzero(~likely)) < _COLOURS:
             return likely
         cv2 = load_opencv()
-        cv2.setRNGSeed(0)  # it begins with random means
+        # it begins with random means
+        cv2.setRNGSeed(0)
         scratch = np.zeros((2, 1, 65), np.float64)
         out, _, _ = cv2.grabCut(
             image, trimap.copy(), None, scratch[0], scratch[1], self.iterations,

@@ -32,10 +32,14 @@ from napari_intseg.core.segmenter import (
 )
 
 PROMPTS: frozenset[PromptKind] = frozenset({"extreme_points"})
-_BINS = 8  # of each colour: 512 cells, which the some thousand pixels of a crop fill well enough
-_ROUNDS = 4  # how often colours are measured anew; a fifth moved fewer than 1 % of the pixels
-_MARGIN = 0.3  # of the box: surroundings whose colours are those outside
-_SLOPE = 1.0  # logits for each pixel of distance from the outline
+# of each colour: 512 cells, which the some thousand pixels of a crop fill well enough
+_BINS = 8
+# how often colours are measured anew; a fifth moved fewer than 1 % of the pixels
+_ROUNDS = 4
+# of the box: surroundings whose colours are those outside
+_MARGIN = 0.3
+# logits for each pixel of distance from the outline
+_SLOPE = 1.0
 _LIMIT = 6.0
 
 

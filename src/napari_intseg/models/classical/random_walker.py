@@ -37,11 +37,16 @@ ZOOM_IN = ZoomIn(
     skip_clicks=0, target_size=None, min_crop_size=1024, expansion=2.0, keep_crop=False
 )
 _OBJECT, _BACKGROUND = 1, 2
-_SMALLEST_PX = 24  # the smallest crop tried reaches so far beyond the clicks
-_TRIAL_PX = 128  # grid on which sizes are tried
-_SEED = 2 / 96  # radius of a click, of the longer side of the grid, but 2 at least
-_FLAT = 0.004  # contrast below one grey level is noise, and hard to solve for
-_UNSURE = 1e-3  # our own probabilities stay this far from 0 and 1; only a given mask is certain
+# the smallest crop tried reaches so far beyond the clicks
+_SMALLEST_PX = 24
+# grid on which sizes are tried
+_TRIAL_PX = 128
+# radius of a click, of the longer side of the grid, but 2 at least
+_SEED = 2 / 96
+# contrast below one grey level is noise, and hard to solve for
+_FLAT = 0.004
+# our own probabilities stay this far from 0 and 1; only a given mask is certain
+_UNSURE = 1e-3
 # only masks that were given reach it: see `_UNSURE`
 _CERTAIN = LOGIT_LIMIT - 1
 
@@ -289,7 +294,8 @@ def _walk(image: FloatArray, labels: Labels, beta: float) -> FloatArray:
         image, spread, beta = np.zeros_like(image), 1.0, 0.0
         image[0, 0] = 1.0
     with warnings.catch_warnings(), one_thread_of_blas():
-        warnings.simplefilter("ignore")  # on rounding and on seeds that leave nothing to solve
+        # on rounding and on seeds that leave nothing to solve
+        warnings.simplefilter("ignore")
         prob = random_walker(
             image / spread,
             labels,
@@ -302,7 +308,8 @@ def _walk(image: FloatArray, labels: Labels, beta: float) -> FloatArray:
     return np.asarray(np.nan_to_num(prob), np.float32)
 
 
-_alone = RLock()  # the number may be the process's or a thread's own, as BLAS was built
+# the number may be the process's or a thread's own, as BLAS was built
+_alone = RLock()
 
 
 @contextmanager

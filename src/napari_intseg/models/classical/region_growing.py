@@ -20,8 +20,10 @@ from napari_intseg.core.segmenter import (
 from napari_intseg.models.image_input import prepared_values
 
 PROMPTS: frozenset[PromptKind] = frozenset({"click", "scribble"})
-_LEAST_VARIANCE = 1 / 255**2 / 12  # of rounding to bytes: a flat region is not narrower
-_SURE = 3.0  # logits of a mask that knows no probabilities
+# of rounding to bytes: a flat region is not narrower
+_LEAST_VARIANCE = 1 / 255**2 / 12
+# logits of a mask that knows no probabilities
+_SURE = 3.0
 # of a disc that is cut out where even the narrowest interval leaks
 _CUT_PX = 3.0
 _TRIES = 8

@@ -82,10 +82,12 @@ def squared_distances(points: Tensor, shape: tuple[int, int]) -> Tensor:
     """Return squared distances to the nearest positive and negative point, (B, 2, H, W)."""
     batch, count = points.shape[0], points.shape[1] // 2
     points = points[..., :2].float().reshape(batch, 2, count, 2)
-    absent = points.amax(-1, keepdim=True)[..., None] < 0  # (B, 2, n, 1, 1)
+    # (B, 2, n, 1, 1)
+    absent = points.amax(-1, keepdim=True)[..., None] < 0
     rows = torch.arange(shape[0], device=points.device, dtype=torch.float32)
     cols = torch.arange(shape[1], device=points.device, dtype=torch.float32)
-    by_row = (rows - points[..., 0, None]) ** 2  # (B, 2, n, H)
+    # (B, 2, n, H)
+    by_row = (rows - points[..., 0, None]) ** 2
     by_col = (cols - points[..., 1, None]) ** 2
     nearest = torch.full((batch, 2, *shape), FAR, device=points.device)
     for k in range(count):  # one at a time: memory stays that of one map

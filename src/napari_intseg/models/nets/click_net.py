@@ -134,7 +134,8 @@ class ClickNet(nn.Module, ABC):
         if self.clicks.with_prev:
             maps = torch.cat([self._prev(prev, maps), maps], 1)
         colours = tap(taps, "image", self.normalise(image))
-        dtype = next(self.parameters()).dtype  # only the layers with weights may be in half
+        # only the layers with weights may be in half
+        dtype = next(self.parameters()).dtype
         colours, maps = colours.to(dtype), maps.to(dtype)
         if self.clicks.entry == "mixer":
             main, aux = self.respond(self.rgb_conv(torch.cat([colours, maps], 1)), None, taps)

@@ -375,7 +375,8 @@ def draw_disks(clicks: Tensor, shape: tuple[int, int] | torch.Size) -> Tensor:
     drawn = inside & (row >= 0) & (row < h) & (col >= 0) & (col < w) & (sign != 0)
     batch = torch.arange(b, device=clicks.device)[:, None, None].expand_as(row)
     at = ((batch * 2 + (sign < 0).long()) * h + row) * w + col
-    at = torch.where(drawn, at, b * 2 * h * w)  # all that is not drawn, beyond the end
+    # all that is not drawn, beyond the end
+    at = torch.where(drawn, at, b * 2 * h * w)
     maps = torch.zeros(b * 2 * h * w + 1, device=clicks.device)
     maps.index_fill_(0, at.flatten(), 1.0)
     return maps[:-1].view(b, 2, h, w)

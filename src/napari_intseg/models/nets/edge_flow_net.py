@@ -1,7 +1,7 @@
 """EdgeFlow: edges of the previous mask guide the next answer, and are answered along with it [1]_.
 
 Names of parameters follow the authors' files, but for those of Paddle's own layers; what those are
-here stands in `weights/convert.py`.
+here stands in `models/weights/recognise.py`.
 
 References
 ----------
@@ -59,7 +59,8 @@ class FineBlock(nn.Module):
 EDGE_PX = 5
 """Width of the edge of a mask: that of a click's disk."""
 
-_WIDE, _NARROW = 256, 48  # channels of the edge's layers, whatever the rest is
+# channels of the edge's layers, whatever the rest is
+_WIDE, _NARROW = 256, 48
 
 
 class EdgeFlowNet(WholeNet):

@@ -283,7 +283,8 @@ class HRNetSemantic(nn.Module):
     def __init__(self, classes: int, width: float = 1.0, *, context: bool = False) -> None:
         super().__init__()
         self.encoder = HRNet(scaled(48, width), 0)
-        del self.encoder.cls_head  # its head is for one object
+        # its head is for one object
+        del self.encoder.cls_head
         channels, hidden = self.encoder.channels, scaled(512, width)
         self.context = context
         self.head = step(channels, channels, 1)
@@ -300,7 +301,8 @@ class HRNetSemantic(nn.Module):
         if not self.context:
             return fit(first, x)
         pixels = self.enter(y)
-        weights = first.flatten(2).softmax(-1)  # (B, classes, hw): where each class is
+        # (B, classes, hw): where each class is
+        weights = first.flatten(2).softmax(-1)
         regions = torch.matmul(pixels.flatten(2), weights.transpose(1, 2))[..., None]
         return fit(self.last(self.objects(pixels, regions)), x)
 

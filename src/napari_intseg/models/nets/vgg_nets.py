@@ -47,7 +47,8 @@ class Vgg(nn.Module):
         for number, (outputs, depth) in enumerate(zip(self.widths, DEPTHS, strict=False), 1):
             for layer in range(1, depth + 1):
                 conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-                nn.init.kaiming_normal_(conv.weight)  # nothing normalises between the layers
+                # nothing normalises between the layers
+                nn.init.kaiming_normal_(conv.weight)
                 setattr(self, f"conv{number}_{layer}", conv)
                 inputs = outputs
 
@@ -145,7 +146,8 @@ class FctsfnNet(WholeNet):
         del prev
         features = self.encoder(image)
         clicked = self.interaction(maps)[-1]
-        deep = smaller(features[-1], clicked)  # late fusion at stride 8: clicks stay sharp
+        # late fusion at stride 8: clicks stay sharp
+        deep = smaller(features[-1], clicked)
         x: Tensor = self.fuse(torch.cat((deep, clicked), 1))
         for layer, finer in zip(self.refine, (*features[3::-1], image), strict=True):
             x = smaller(x, finer)

@@ -182,7 +182,8 @@ class PointEncoder(nn.Module):
 
 SIZES: dict[str, tuple[int, int]] = {"vitt": (192, 3), "vits": (384, 6)}
 """Width and heads of the encoder."""
-_POINTS = 6  # the published model always sees at least so many
+# the published model always sees at least so many
+_POINTS = 6
 
 _MLP = r"(mask_decoder\.(?:output_hypernetworks_mlps\.\d|iou_prediction_head))"
 RULES: Rules = (

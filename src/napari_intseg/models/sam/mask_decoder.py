@@ -33,7 +33,8 @@ from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.sam.keys import Rules, renamed, tied, unwrapped
 from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
 
-_FEW = 16  # tokens up to which it is less work: 8 heads of 16 channels against 256
+# tokens up to which it is less work: 8 heads of 16 channels against 256
+_FEW = 16
 
 
 class _Regrouped(nn.Module):

@@ -45,7 +45,8 @@ from napari_intseg.models.sam.mask_decoder import (
 from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
 
 SAM_PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "mask"})
-_LONGER_SIDE_PX = 4096  # four times what SAM sees; beyond it an image only costs memory
+# four times what SAM sees; beyond it an image only costs memory
+_LONGER_SIDE_PX = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -229,9 +229,12 @@ def build(
     )  # fmt: skip
 
 
-_ABSENT = -1024.0  # logits of an object that is out of sight
-_POINTERS = 16  # at most so many object pointers are attended to
-_MASK_SCALE, _MASK_SHIFT = 20.0, -10.0  # a mask as logits, as the memory was trained on
+# logits of an object that is out of sight
+_ABSENT = -1024.0
+# at most so many object pointers are attended to
+_POINTERS = 16
+# a mask as logits, as the memory was trained on
+_MASK_SCALE, _MASK_SHIFT = 20.0, -10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -82,7 +82,8 @@ class SquareFrame:
             fitted = functional.interpolate(
                 planes[None], size, mode="bilinear", align_corners=False, antialias=self.antialias
             )
-            return imagenet(fitted.to(device))  # MPS has no antialiasing
+            # MPS has no antialiasing
+            return imagenet(fitted.to(device))
         # SAM was trained on 8-bit images resized by PIL
         grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
         small = Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.BILINEAR)

@@ -35,9 +35,12 @@ from napari_intseg.models.weights.store import (
 _PIECE = 1 << 16
 # pieces that may wait for the disk: 1 MB
 _WAITING = 16
-_LOOK_S = 0.1  # so soon Cancel is obeyed, whatever the server does
-_TIMEOUT_S = (10.0, 30.0)  # to connect, and between two pieces
-_PATIENCE_S, _LEAST_BYTES = 60.0, 1 << 16  # a server this slow would take days
+# so soon Cancel is obeyed, whatever the server does
+_LOOK_S = 0.1
+# to connect, and between two pieces
+_TIMEOUT_S = (10.0, 30.0)
+# a server this slow would take days
+_PATIENCE_S, _LEAST_BYTES = 60.0, 1 << 16
 _MOST_BYTES = 8 << 30
 
 
@@ -345,9 +348,11 @@ def verify(key: str | None = None, *, folder: str | Path | None = None) -> list[
     """
     wanted = [entry for entry in CATALOGUE.values() if key in (None, entry.key)]
     if key is not None:
-        find_entry(key)  # says which keys there are
+        # says which keys there are
+        find_entry(key)
         if find_file(key, search_folders(folder)) is None:
-            locate(key, folder)  # says that it is missing, and what to do
+            # says that it is missing, and what to do
+            locate(key, folder)
     folders = search_folders(folder)
     paths = ((entry, find_file(entry.key, folders)) for entry in wanted)
     return [_check(entry, path) for entry, path in paths if path is not None]

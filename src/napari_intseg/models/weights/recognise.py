@@ -254,6 +254,7 @@ def _always(title: str, *models: str) -> Callable[[Shapes, Any], Recognised]:
     return lambda _shapes, _config: Recognised(title, models)
 
 
+# A name that only one family has, and what then tells its size; the first that fits counts
 _FAMILIES: tuple[tuple[str, Callable[[Shapes, Any], Recognised]], ...] = (
     ("refiner.refine_trimap.weight", _focalclick),
     ("rgb_conv.3.weight", _mixed),
@@ -272,7 +273,6 @@ _FAMILIES: tuple[tuple[str, Callable[[Shapes, Any], Recognised]], ...] = (
     ("mask_decoder.iou_token.weight", _sam),
     ("down.0.depthwise.weight", _always("the bundled network, or one trained here", "bundled")),
 )  # fmt: skip
-"""A name that only one family has, and what then tells its size; the first that fits counts."""
 
 
 Rules = Sequence[tuple[str, str]]

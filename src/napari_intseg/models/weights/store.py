@@ -101,7 +101,8 @@ def locate(key: str, given: str | Path | None = None) -> Path:
     if given is not None:
         path = Path(given).expanduser()
         if (path / "config.json").is_file():
-            return path  # a folder as the Hugging Face hub has them: the model's builder reads it
+            # a folder as the Hugging Face hub has them: the model's builder reads it
+            return path
         chosen = path / entry.file if path.is_dir() else path
         if chosen.is_file():
             return chosen

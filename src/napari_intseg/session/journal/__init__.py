@@ -2,4 +2,5 @@
 
 from napari_intseg._moved import old_names
 
-__getattr__ = old_names(__name__)  # the name was that of a module
+# the name was that of a module
+__getattr__ = old_names(__name__)

@@ -112,7 +112,8 @@ class Forced:
         self._began = -every_s
         self._thread: threading.Thread | None = None
         self._failure: OSError | None = None
-        self.is_due = False  # whether bytes were appended since it was forced last
+        # whether bytes were appended since it was forced last
+        self.is_due = False
 
     def pause(self) -> float | None:
         """Return in how many seconds `force` should be called again; None: there is no need."""
@@ -396,7 +397,8 @@ def _is_work(line: Line) -> bool:
 
 
 def _is_waited_for(line: Line) -> bool:
-    return bool(line.get("do") != "step")  # of a propagation, which is the action under way
+    # of a propagation, which is the action under way
+    return bool(line.get("do") != "step")
 
 
 def _is_urgent(line: Line) -> bool:

@@ -36,7 +36,8 @@ FORMAT = "napari-intseg"
 KEY = "seen"
 """Key of the first answer, or step, that came of a window; older readers leave it out."""
 
-_WALKS = 16  # so many propagations can be under way at once
+# so many propagations can be under way at once
+_WALKS = 16
 
 Line = dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])

@@ -147,7 +147,8 @@ class _Player:
     walks: dict[tuple[int, int], tuple[Walk, Iterator[Step]]] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
-    is_old: bool = False  # from before views were denoised and clicks obeyed
+    # from before views were denoised and clicks obeyed
+    is_old: bool = False
 
     def do(self, line: Line) -> None:
         name, time = line["do"], line.get("time", 0)

@@ -29,7 +29,8 @@ TOLERANCE = 0.005
 by about 1e-6, and the few voxels of an outline on which that decides are far below this; another
 version of a library that resamples otherwise can move up to half a percent."""
 
-_MOST_BYTES = 1_000_000  # of the metadata: a few kB describe any bundle
+# of the metadata: a few kB describe any bundle
+_MOST_BYTES = 1_000_000
 _CHUNK = 1 << 20
 
 

@@ -15,7 +15,8 @@ PAUSE_S = 60.0
 """A longer gap between two actions counts as a pause: looking at an answer and deciding takes
 seconds, and a minute without any action means that the person was elsewhere."""
 
-_Place = tuple[int, int, int]  # time point, axis, index
+# time point, axis, index
+_Place = tuple[int, int, int]
 _Object = tuple[int, int]  # time point, number
 
 
@@ -219,7 +220,8 @@ class _Count:
         self._pause_s = pause_s
         self._works: dict[_Object, ObjectWork] = {}
         self._prompts: dict[tuple[_Object, _Place], Mapping[str, Any]] = {}
-        self._walks: dict[tuple[int, int], int] = {}  # time and number of a propagation → object
+        # time and number of a propagation → object
+        self._walks: dict[tuple[int, int], int] = {}
         self._models: dict[str, None] = {}
         self._then: datetime | None = None
         self._seconds = 0.0

@@ -106,7 +106,8 @@ class UnpackedCache:
                 self.nbytes -= mask.nbytes
 
 
-_unpacked = UnpackedCache()  # one for all: what is in it can be unpacked anew at any time
+# one for all: what is in it can be unpacked anew at any time
+_unpacked = UnpackedCache()
 
 
 def packed(*names: str) -> Callable[[type[T]], type[T]]:

@@ -25,8 +25,8 @@ from napari_intseg.inference.patch import CompactAnswer, Patch, bounding_box
 from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window
 
+# of the smoothing, for each millimetre of detail: a bar two thirds as wide then just goes
 _SIGMAS = 0.5
-"""Of the smoothing, for each millimetre of detail: a bar two thirds as wide then just goes."""
 
 _FAR_SIGMAS = 3.0
 
