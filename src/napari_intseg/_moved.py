@@ -46,6 +46,7 @@ MODULES = {
     "evaluation.volumes": "evaluation.run",
     "inference.adapted": "inference.slice_appearance",
     "inference.adapted_window": "inference.slice_appearance",
+    "inference.cutout": "inference.soft_edge",
     "inference.flip": "inference.view",
     "inference.level_set": "inference.level_set_outline",
     "inference.noise": "inference.slice_appearance",

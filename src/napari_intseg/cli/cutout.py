@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from napari_intseg.core.volume import Plane
-    from napari_intseg.inference.cutout import cut_out
     from napari_intseg.inference.intensity import resolve_intensity
     from napari_intseg.inference.slice_reader import SliceReader
+    from napari_intseg.inference.soft_edge import cut_out
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.write import check_target
 

@@ -29,6 +29,7 @@ from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.level_set_outline import LevelSet, evolve
 from napari_intseg.inference.memory_ladder import give_up_half, memory_note, saving_of
+from napari_intseg.inference.numbers import NoNumbers, finite, missing_numbers
 from napari_intseg.inference.obey_clicks import (
     REACH_PX,
     obeyed,
@@ -289,7 +290,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     ask = _SliceQuestion(model, seeing, seen, prompts, chosen, prev, guide)
     try:
         answer = ask.answered(shape, kept)
-    except _NoNumbers as err:
+    except NoNumbers as err:
         if not give_up_half(model):
             raise WeightsError(str(err)) from None
         answer = ask.answered(shape, kept)
@@ -524,10 +525,10 @@ class _SliceQuestion:
         resample = self.model.traits.resample
         queries = self._queries(view)
         answers = _predict(self.model, queries)
-        note = _missing_numbers(self.model, answers)
-        logits = _finite(answers[0].logits)
+        note = missing_numbers(self.model, answers)
+        logits = finite(answers[0].logits)
         if len(answers) > 1:
-            logits = Flip(view.out_shape[1]).average(logits, _finite(answers[1].logits))
+            logits = Flip(view.out_shape[1]).average(logits, finite(answers[1].logits))
         patch = view.put_back(logits, resample)
         if answers[0].keeps_rest and self.guide is not None:
             patch = patch.over(self.guide)
@@ -540,7 +541,7 @@ class _SliceQuestion:
             alternatives=tuple(
                 patch
                 if len(answers) == 1 and np.may_share_memory(other, answers[0].logits)
-                else view.put_back(_finite(other), resample)
+                else view.put_back(finite(other), resample)
                 for other in answers[0].alternatives
             ),
             scores=answers[0].scores,
@@ -670,40 +671,6 @@ def _predict(model: Segmenter, queries: list[Query]) -> list[Answer]:
     if len(queries) > 1 and isinstance(model, BatchSegmenter):
         return model.predict_batch(queries)
     return [model.predict(query) for query in queries]
-
-
-class _NoNumbers(Exception):
-    """A model answered NaN, which is nothing that can be drawn."""
-
-
-def _missing_numbers(model: Segmenter, answers: Sequence[Answer]) -> str:
-    """Return what to tell of the pixels that a model has no number for; empty if there is none.
-
-    Raises
-    ------
-    _NoNumbers
-        If it has none for any pixel, or if half precision may be why it has none for some.
-    """
-    lost, total = 0, 0
-    for answer in answers:
-        lost += int(np.count_nonzero(np.isnan(answer.logits)))
-        total += answer.logits.size
-    if lost and (lost == total or getattr(model, "is_half", False)):
-        raise _NoNumbers(
-            f"model answers no number: expected logits of {model.traits.name!r}, got NaN for "
-            f"{lost} of {total} pixels in float32. Its weights may be damaged: load them again, or "
-            "choose another model."
-        )
-    return f"the model has no number for {lost} of {total} pixels" if lost else ""
-
-
-def _finite(logits: FloatArray) -> FloatArray:
-    """Return logits within the limits; NaN, of which people are told, is no object."""
-    out = np.clip(np.asarray(logits, np.float32), -LOGIT_LIMIT, LOGIT_LIMIT)
-    undefined = np.isnan(out)
-    if undefined.any():
-        out[undefined] = -LOGIT_LIMIT
-    return out
 
 
 def _nothing(shape: tuple[int, int], kept: View | None, start: float) -> SliceAnswer:

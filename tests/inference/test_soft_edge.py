@@ -9,7 +9,7 @@ import tifffile
 
 from napari_intseg.cli.main import main
 from napari_intseg.errors import DataError, MissingExtraError
-from napari_intseg.inference.cutout import cut_out, trimap
+from napari_intseg.inference.soft_edge import cut_out, trimap
 
 ROWS, COLS = np.indices((60, 70))
 DEPTH = 20 - np.hypot(ROWS - 30, COLS - 35)
