@@ -89,7 +89,9 @@ def focal_checkpoint(name: str) -> dict[str, Any]:
     return published(params, "isegm.model.is_hrnet_model.HRNetModel")
 
 
-def config_checkpoint(path: Path) -> dict[str, Any]:
+def config_checkpoint(path: Path, stand_ins: tuple[str, ...] = ()) -> dict[str, Any]:
+    if stand_ins:  # of SimpleClick alone
+        return {"state_dict": {}, "config": SIMPLECLICK}
     if path.name.startswith("focalclick_"):
         return focal_checkpoint(_focal_name(path))
     return ritm_checkpoint(path)
@@ -123,7 +125,9 @@ def small_zoo(folder: Path) -> Iterator[None]:
         importlib.import_module(module.name)
     for key, entry in catalogue.CATALOGUE.items():
         if key != "bundled":  # that one is real
-            (folder / entry.file).touch()
+            path = folder / entry.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
     with pytest.MonkeyPatch.context() as change:
         change.setenv(FOLDERS_VARIABLE, str(folder))
         _patch_files(change)
@@ -143,8 +147,7 @@ def _patch_files(patch: pytest.MonkeyPatch) -> None:
             patch.setattr(module, "load_strict", load_strict)
     reads: dict[str, Callable[..., Any]] = {
         "ritm": config_checkpoint,
-        "brs.fbrs": fbrs_checkpoint,
-        "simpleclick": lambda _path, **_: {"state_dict": {}, "config": SIMPLECLICK},
+        "brs.brs": fbrs_checkpoint,
         **dict.fromkeys(("guided.dextr", "guided.iog", "fcanet", "forte"), lambda _path: {}),
     }
     for name, read in reads.items():
