@@ -70,6 +70,9 @@ def test_the_wheel_in_an_empty_environment_is_whole(empty, tmp_path):
 @pytest.mark.slow
 def test_scripts_and_the_shell_work_in_an_empty_environment(empty, tmp_path):
     run(empty / "python", "-c", SEGMENT, cwd=tmp_path)
+    # the default model too, though PyTorch is an extra
+    run(empty / "python", "-c", "import importlib.util as u; assert not u.find_spec('torch')")
+    run(empty / "python", "-c", SEGMENT.replace('"random-walker"', ""), cwd=tmp_path)
     image = tmp_path / "i.npy"
     run(
         empty / "python", "-c",
