@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_intseg.ui.panels.plot import Plot
+from napari_intseg.ui.panels.compare_panel import Plot
 
 _READERS: tuple[tuple[Any, Callable[[Any], Iterable[str]]], ...] = (
     (QLabel | QAbstractButton, lambda one: (one.text(),)),

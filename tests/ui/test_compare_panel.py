@@ -11,7 +11,7 @@ from qtpy.QtTest import QTest
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Traits
 from napari_intseg.ui.compare.controller import NAME, Comparison
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.plot import Curve, Plot
+from napari_intseg.ui.panels.compare_panel import Curve, Plot
 from napari_intseg.ui.qt.worker_thread import GuiThread
 from real_window import THREAD, Window, breathe, turn
 

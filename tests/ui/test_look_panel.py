@@ -9,7 +9,7 @@ from napari_intseg.inference.intensity import PerChannel
 from napari_intseg.inference.tiling import Tiles
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.view_settings import ViewSettings
-from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.panels.controls import Buttons
 from napari_intseg.ui.panels.image_panel import ImagePanel
 from napari_intseg.ui.panels.look_panel import CHANNELS
 from napari_intseg.ui.panels.review_panel import ReviewPanel

@@ -4,7 +4,7 @@ import napari
 import pytest
 from qtpy.QtWidgets import QApplication, QDialog
 
-from napari_intseg.ui.panels.buttons import show_notice
+from napari_intseg.ui.panels.controls import show_notice
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("qapp")]
 

@@ -23,11 +23,10 @@ from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.layers.image_axes import camera_of
-from napari_intseg.ui.panels.accessible import name_of
-from napari_intseg.ui.panels.focus import canvas_of
+from napari_intseg.ui.panels.controls import Section, name_of
 from napari_intseg.ui.panels.object_panel import CLASS, NAME, SIZE, STATE
-from napari_intseg.ui.panels.section import Section
 from napari_intseg.ui.panels.status_panel import StatusPanel
+from napari_intseg.ui.qt.keybindings import canvas_of
 from real_window import LEFT, Window, activate, breathe, turn
 
 pytestmark = pytest.mark.gui

@@ -15,7 +15,7 @@ from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels import embeddings_panel
+from napari_intseg.ui.panels import disk_panel
 from real_window import LEFT, PLAIN, Window, breathe, turn
 
 pytestmark = pytest.mark.gui
@@ -126,7 +126,7 @@ class Prompted(Window):
 @pytest.fixture
 def open_window(make_napari_viewer, monkeypatch, tmp_path):
     made = []
-    monkeypatch.setattr(embeddings_panel, "usual_folder", lambda: tmp_path / "embeddings")
+    monkeypatch.setattr(disk_panel, "usual_folder", lambda: tmp_path / "embeddings")
 
     def make(model=None, image=None):
         monkeypatch.setitem(

@@ -32,29 +32,19 @@ from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.accessible import name_controls
-from napari_intseg.ui.panels.action_panel import ActionPanel, is_volume
-from napari_intseg.ui.panels.automatic_panel import AutomaticPanel
-from napari_intseg.ui.panels.buttons import Buttons
 from napari_intseg.ui.panels.compare_panel import ComparePanel
-from napari_intseg.ui.panels.detail_panel import DetailPanel
-from napari_intseg.ui.panels.embeddings_panel import EmbeddingsPanel
-from napari_intseg.ui.panels.export_panel import ExportPanel, KeepPanel
-from napari_intseg.ui.panels.focus import Focus
-from napari_intseg.ui.panels.image_panel import ImagePanel
+from napari_intseg.ui.panels.controls import Buttons, Section, name_controls
+from napari_intseg.ui.panels.disk_panel import EmbeddingsPanel, ExportPanel, KeepPanel
+from napari_intseg.ui.panels.image_panel import ImagePanel, QueuePanel
 from napari_intseg.ui.panels.model_panel import ModelPanel
 from napari_intseg.ui.panels.object_panel import ObjectPanel
-from napari_intseg.ui.panels.prompt_panel import PromptPanel
+from napari_intseg.ui.panels.prompt_panel import ActionPanel, PromptPanel, is_volume
 from napari_intseg.ui.panels.protect_panel import ProtectPanel
-from napari_intseg.ui.panels.queue_panel import QueuePanel
-from napari_intseg.ui.panels.recovery_panel import RecoveryPanel
-from napari_intseg.ui.panels.review_panel import ReviewPanel
-from napari_intseg.ui.panels.section import Section
-from napari_intseg.ui.panels.start_panel import StartPanel
+from napari_intseg.ui.panels.review_panel import DetailPanel, ReviewPanel, VolumePanel
+from napari_intseg.ui.panels.start_panel import AutomaticPanel, RecoveryPanel, StartPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
-from napari_intseg.ui.panels.volume_panel import VolumePanel
 from napari_intseg.ui.preferences import preferences, preferred_keys
-from napari_intseg.ui.qt.keybindings import Keys
+from napari_intseg.ui.qt.keybindings import Focus, Keys
 from napari_intseg.ui.qt.signals import LogMessages
 from napari_intseg.ui.qt.translation import preferred_language, tr, use_language
 from napari_intseg.ui.qt.worker_thread import GuiThread

@@ -117,7 +117,7 @@ def test_without_an_image_nothing_is_begun(controller, said):
 
 @pytest.mark.gui
 def test_the_panel_runs_a_file_and_shows_a_table(qtbot, controller, pump, net, squares):
-    from napari_intseg.ui.panels.automatic_panel import AutomaticPanel
+    from napari_intseg.ui.panels.start_panel import AutomaticPanel
 
     panel = AutomaticPanel(controller)
     qtbot.addWidget(panel)

@@ -16,7 +16,7 @@ from napari_intseg.io.hooks import read_layers
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_array
 from napari_intseg.ui.controllers.label_export import export_labels, export_measurements, own_source
-from napari_intseg.ui.panels.export_panel import ExportPanel
+from napari_intseg.ui.panels.disk_panel import ExportPanel
 
 
 def open_image(controller, path):

@@ -68,12 +68,10 @@ def test_the_tick_and_the_folder_are_there_in_the_next_window(
     make_napari_viewer, tmp_path, monkeypatch
 ):
     from napari_intseg.ui.dock import SegmentWidget
-    from napari_intseg.ui.panels import embeddings_panel
+    from napari_intseg.ui.panels import disk_panel
 
     folder = tmp_path / "elsewhere"
-    monkeypatch.setattr(
-        embeddings_panel.QFileDialog, "getExistingDirectory", lambda *_: str(folder)
-    )
+    monkeypatch.setattr(disk_panel.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
 
     def opened():
         return SegmentWidget(make_napari_viewer())

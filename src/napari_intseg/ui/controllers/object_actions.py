@@ -21,7 +21,7 @@ from napari_intseg.ui.layers import label_colours
 from napari_intseg.ui.layers.image_axes import ImageAxes, camera_of
 from napari_intseg.ui.layers.points_codec import Place, on_grid
 from napari_intseg.ui.messages import Message, counted, joined, to_translate
-from napari_intseg.ui.panels.buttons import PER_MM
+from napari_intseg.ui.panels.controls import PER_MM
 from napari_intseg.ui.qt.signals import sentence, told
 
 NAMES = "napari-intseg objects"

@@ -1,20 +1,33 @@
-"""Which model answers, on which device; and what to do when its weights are missing."""
+"""Which model answers, on which device; and all models in a table.
+
+The table says what models take, what binds their use, and what it costs to have them; where weights
+are missing, the panel says what to do.
+"""
 
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
+    QAbstractItemView,
     QCheckBox,
     QComboBox,
+    QDialog,
     QFileDialog,
+    QGridLayout,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
+    QLineEdit,
+    QProgressBar,
     QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_intseg.errors import IntSegError
 from napari_intseg.models.registry import ModelSpec, available_models, licence_lines
 from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry
 from napari_intseg.ui.controllers.model_loader import (
@@ -26,11 +39,231 @@ from napari_intseg.ui.controllers.model_loader import (
 )
 from napari_intseg.ui.controllers.view_settings import Refinement
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.messages import to_translate
-from napari_intseg.ui.panels.buttons import combo, fill, form
-from napari_intseg.ui.panels.catalogue_dialog import CatalogueDialog, is_ready, listed
-from napari_intseg.ui.qt.translation import tr
+from napari_intseg.ui.messages import Message, to_translate
+from napari_intseg.ui.panels.controls import combo, fill, form
+from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.translation import tr, translated
 from napari_intseg.ui.qt.worker_thread import Outcome
+
+_TITLES = (
+    to_translate("Model"), to_translate("Prompts"), to_translate("Licence"),
+    to_translate("Size"), to_translate("State"), to_translate("To know"),
+)  # fmt: skip
+_PROMPTS = {
+    "click": to_translate("clicks"),
+    "box": to_translate("box"),
+    "scribble": to_translate("scribbles"),
+    "extreme_points": to_translate("extreme points"),
+}
+_NAME = Qt.ItemDataRole.UserRole
+_CHECKPOINTS = "*.pth *.pt *.safetensors *.onnx"
+
+
+class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
+    """A window of its own, so that work can go on beside it.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Whose models.
+    parent : QWidget, optional
+        Closed with it.
+    """
+
+    chosen = Signal(str)
+    """A model is to be used, by its name."""
+
+    added = Signal()
+    """A weight file has come by hand."""
+
+    def __init__(self, controller: ViewerController, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._controller = controller
+        self.setWindowTitle(tr("Models"))
+        self.search = QLineEdit()
+        self.search.setPlaceholderText(tr("Find: a name, a prompt, a licence"))
+        self.search.setClearButtonEnabled(True)
+        self.table = QTableWidget(0, len(_TITLES))
+        self.table.setHorizontalHeaderLabels([tr(title) for title in _TITLES])
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.about = QLabel()
+        self.about.setWordWrap(True)
+        self.use, self.fetch = QPushButton(tr("Use")), QPushButton(tr("Fetch"))
+        self.add = QPushButton(tr("Add file…"))
+        self.add.setToolTip(tr("Take a weight file that you have; it is told by its content."))
+        self.bar = QProgressBar()
+        self.bar.setVisible(False)
+        self._lay_out()
+        self.search.textChanged.connect(self._filter)
+        self.table.currentCellChanged.connect(lambda *_: self._show_row())
+        self.table.cellDoubleClicked.connect(lambda *_: self._use())
+        self.use.clicked.connect(lambda _: self._use())
+        self.fetch.clicked.connect(lambda _: self._fetch())
+        self.add.clicked.connect(lambda _: self._add())
+        self._was_fetching = False
+        controller.signals.progressed.connect(self._progressed)
+        controller.signals.changed.connect(self._changed)
+        self.refresh()
+
+    @property
+    def name(self) -> str | None:
+        """The model in the chosen row; None if there is none."""
+        item = self.table.item(self.table.currentRow(), 0)
+        return None if item is None else str(item.data(_NAME))
+
+    def select(self, name: str) -> None:
+        """Choose a row by the name of its model."""
+        for row in range(self.table.rowCount()):
+            item = self.table.item(row, 0)
+            if item is not None and item.data(_NAME) == name:
+                self.table.setCurrentCell(row, 0)
+
+    def refresh(self) -> None:
+        """Fill the table anew: weights may have come, or gone."""
+        chosen = self.name or self._controller.loader.choice.name
+        models, here = available_models(), keys_here()
+        order = sorted(models, key=lambda name: not is_ready(name, models[name], here))
+        self.table.setRowCount(len(order))
+        for row, name in enumerate(order):
+            for column, text in enumerate(_row(name, models[name], here)):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                item.setData(_NAME, name)
+                self.table.setItem(row, column, item)
+        self.select(chosen)
+        self._filter()
+        self._show_row()
+
+    def _lay_out(self) -> None:
+        side, head = self.table.verticalHeader(), self.table.horizontalHeader()
+        assert side is not None
+        assert head is not None
+        side.setVisible(False)
+        for column, width in enumerate((240, 110, 150, 80, 130)):
+            self.table.setColumnWidth(column, width)
+        head.setSectionResizeMode(len(_TITLES) - 1, QHeaderView.ResizeMode.Stretch)
+        layout = QGridLayout(self)
+        layout.addWidget(self.search, 0, 0, 1, 4)
+        layout.addWidget(self.table, 1, 0, 1, 4)
+        layout.addWidget(self.about, 2, 0, 1, 4)
+        layout.addWidget(self.bar, 3, 0)
+        for column, button in enumerate((self.use, self.fetch, self.add), start=1):
+            layout.addWidget(button, 3, column)
+        layout.setColumnStretch(0, 1)
+        self.resize(900, 520)
+
+    def _filter(self, _text: str = "") -> None:
+        wanted = self.search.text().lower().split()
+        for row in range(self.table.rowCount()):
+            cells = [self.table.item(row, column) for column in range(len(_TITLES))]
+            told = " ".join(cell.text().lower() for cell in cells if cell is not None)
+            self.table.setRowHidden(row, not all(word in told for word in wanted))
+
+    def _show_row(self) -> None:
+        name = self.name
+        spec = None if name is None else available_models().get(name)
+        self.use.setEnabled(spec is not None and is_ready(str(name), spec, keys_here()))
+        key = None if name is None else _missing(name)
+        entry = None if key is None else find_entry(key)
+        is_busy = self._controller.loader.is_fetching
+        self.fetch.setEnabled(entry is not None and entry.address is not None and not is_busy)
+        self.about.setText("" if key is None else "\n".join(licence_lines(key)))
+        if spec is not None and not spec.is_installed:
+            self.about.setText(
+                tr("Install it with: pip install 'napari-intseg[{extra}]'", extra=spec.extra)
+            )
+
+    def _use(self) -> None:
+        if self.use.isEnabled() and self.name is not None:
+            self.chosen.emit(self.name)
+
+    def _fetch(self) -> None:
+        name = self.name
+        key = None if name is None else _missing(name)
+        if name is not None and key is not None:
+            loader = self._controller.loader
+            loader.choice = Choice(name, loader.choice.device, loader.choice.precision)
+            loader.fetch(key)
+
+    def _add(self) -> None:
+        from napari_intseg.models.weights.locate import add
+
+        chosen, _ = QFileDialog.getOpenFileName(
+            self,
+            tr("Add a weight file"),
+            "",
+            tr("Weight files ({endings})", endings=_CHECKPOINTS) + ";;" + tr("All files (*)"),
+        )
+        if not chosen:
+            return
+        key = None if self.name is None else _missing(self.name)
+        try:
+            add(Path(chosen), key)
+        except (IntSegError, OSError) as err:
+            self._controller.signals.failed.emit(told(err))
+            self.about.setText(translated(told(err)))
+            return
+        self._controller.signals.message.emit(Message("Added {name}.", name=Path(chosen).name))
+        self.refresh()
+        self.added.emit()
+
+    def _progressed(self, done: int, total: int, of: str) -> None:
+        self.bar.setVisible(of == "bytes")
+        self.bar.setRange(0, max(0, total))
+        self.bar.setValue(min(done, total) if total else done)
+
+    def _changed(self) -> None:
+        was, self._was_fetching = self._was_fetching, self._controller.loader.is_fetching
+        if self.isVisible() and was != self._was_fetching:
+            self.refresh()
+
+
+def is_ready(name: str, spec: ModelSpec, here: frozenset[str]) -> bool:
+    """Whether a model answers as soon as it is chosen: its packages and weights are there."""
+    key = weights_key(name) if spec.is_installed else None
+    return spec.is_installed and (key is None or key in here or key not in CATALOGUE)
+
+
+def listed(name: str, spec: ModelSpec, here: frozenset[str]) -> str:
+    """Return how a model is listed: its title, and what it takes to use it."""
+    if is_ready(name, spec, here):
+        return spec.title
+    if not spec.is_installed:
+        return tr("{title} – needs the extra {extra!r}", title=spec.title, extra=spec.extra)
+    size = _size(name)
+    if not size:
+        return tr("{title} – weights to fetch or add", title=spec.title)
+    return tr("{title} – {size} to fetch or add", title=spec.title, size=size)
+
+
+def _missing(name: str) -> str | None:
+    """Return the catalogue's key of weights that a model lacks; None if it lacks none."""
+    key = weights_key(name)
+    return None if key is None or key not in CATALOGUE or key in keys_here() else key
+
+
+def _size(name: str) -> str:
+    key = weights_key(name)
+    size = None if key is None or key not in CATALOGUE else find_entry(key).size_mb
+    return f"{size:g} MB" if size else ""
+
+
+def _row(name: str, spec: ModelSpec, here: frozenset[str]) -> tuple[Any, ...]:
+    how = badge(spec.licence, spec.note)
+    state = tr("ready")
+    if not spec.is_installed:
+        state = tr("needs the extra {extra!r}", extra=spec.extra)
+    elif not is_ready(name, spec, here):
+        key = weights_key(name)
+        state = tr("to add by hand")
+        if key and find_entry(key).address:
+            state = tr("to fetch")
+    prompts = ", ".join(tr(_PROMPTS.get(kind, kind)) for kind in sorted(spec.prompts - {"mask"}))
+    licence = f"{spec.licence} [{how}]" if how else spec.licence
+    return spec.title, prompts, licence, _size(name), state, spec.note
+
 
 _PRECISIONS = (
     (to_translate("automatic"), "auto"),

@@ -34,7 +34,7 @@ from napari_intseg.ui.controllers.object_actions import (
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
-from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.panels.controls import Buttons
 from napari_intseg.ui.qt.translation import tr, translated
 
 LABEL, NAME, CLASS, GIVEN, SIZE, STATE = range(6)

@@ -1,14 +1,141 @@
-"""What the model wants, the tools to give it, its further answers, and the outline as polygon."""
+"""What is done again and again, and the tools to give what the model wants.
+
+Always in sight: begin, accept, undo, redo, sign, propagate. With the tools come further answers,
+and the outline as polygon.
+"""
 
 from functools import partial
+from typing import Any
 
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
-from napari_intseg.ui.controllers import alternative_masks
+from napari_intseg.ui.controllers import alternative_masks, object_actions
 from napari_intseg.ui.controllers.prompt_tools import TOOLS, Tool
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.buttons import Buttons
+from napari_intseg.ui.layers.points_codec import COLOURS
+from napari_intseg.ui.layers.points_listener import MODIFIER
+from napari_intseg.ui.panels.controls import Buttons
 from napari_intseg.ui.qt.translation import tr, translated
+
+_ROUND_TEXT_PX = 16
+"""What napari's style keeps free round the text of a button."""
+
+
+class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """The buttons of a click's round; propagation is there for volumes.
+
+    Attributes
+    ----------
+    new, accept, undo, redo, swap, propagate : QPushButton
+        In sight.
+    undo_object, redo_object : QPushButton
+        For the current object alone; the dock puts them among the rarer things.
+    """
+
+    def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
+        super().__init__()
+        self._controller = controller
+        self.new, self.accept = buttons.make("new_object"), buttons.make("accept_object")
+        self.undo, self.redo = buttons.make("undo"), buttons.make("redo")
+        self.swap = buttons.make("toggle_sign")
+        self._swap_key = buttons.key_of("toggle_sign")
+        self.propagate = buttons.make("propagate")
+        self._words = {
+            action: (button.text(), button.toolTip())
+            for action, button in (("undo", self.undo), ("redo", self.redo))
+        }
+        self._keys = {action: buttons.key_of(action) for action in self._words}
+        for button in (self.undo, self.redo):  # a longer title makes nothing wider
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.undo_object = buttons.make("undo_object")
+        self.redo_object = buttons.make("redo_object")
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        rows = ((self.new, self.accept), (self.undo, self.redo), (self.swap, self.propagate))
+        for row, pair in enumerate(rows):
+            for column, button in enumerate(pair):
+                layout.addWidget(button, row, column)
+        layout.setColumnStretch(0, 1)
+        layout.setColumnStretch(1, 1)
+        controller.signals.changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        controller, image_controller = self._controller, self._controller.image_controller
+        model = controller.loader.model
+        kinds = {"click"} if model is None else set(model.traits.prompts)
+        self.swap.setVisible(bool({"click", "scribble"} & kinds))
+        self._show_sign(controller.positive)
+        self.new.setEnabled(controller.image is not None)
+        self.accept.setEnabled(image_controller is not None)
+        for button, action in ((self.undo, "undo"), (self.redo, "redo")):
+            button.setEnabled(controller.can(action))
+            self._name(button, action)
+        self.undo_object.setEnabled(object_actions.can(controller, "undo"))
+        self.redo_object.setEnabled(object_actions.can(controller, "redo"))
+        self.propagate.setVisible(is_volume(controller))
+        self.propagate.setEnabled(image_controller is not None and not controller.is_propagating)
+
+    def _name(self, button: QPushButton, action: str) -> None:
+        """Say on a button what it would take or bring back, where there is room."""
+        english, (plain, tip) = self._controller.title_of(action), self._words[action]
+        title = translated(english)
+        if not title:
+            self._fit(button, plain, plain, action)
+            button.setToolTip(tip)
+            button.setAccessibleName(tr("Undo") if action == "undo" else tr("Redo"))
+            return
+        what = title.lower() if title == english else title  # not every language has small nouns
+        named = tr("Undo {what}", what=what) if action == "undo" else tr("Redo {what}", what=what)
+        full = named + self._keys[action]
+        self._fit(button, full, plain, action)
+        words = {
+            "undo": tr("Undo: {title}.", title=title),
+            "redo": tr("Redo: {title}.", title=title),
+        }
+        button.setToolTip(f"{words[action]}\n{tip}")
+        button.setAccessibleName(named)
+
+    def _fit(self, button: QPushButton, full: str, plain: str, action: str) -> None:
+        """Put the longest words on a button that it has room for; the key may go last."""
+        room = button.width() - _ROUND_TEXT_PX
+        forms = (full, plain, plain.removesuffix(self._keys[action]))
+        widths = [button.fontMetrics().horizontalAdvance(form) for form in forms]
+        fitting = [form for form, width in zip(forms, widths, strict=True) if width <= room]
+        button.setText(fitting[0] if fitting else forms[-1])
+
+    def resizeEvent(self, event: Any) -> None:
+        """Choose words that fit the new width; called by Qt."""
+        super().resizeEvent(event)
+        self._show()
+
+    def _show_sign(self, positive: bool) -> None:
+        sign, other = ("+", "−") if positive else ("−", "+")
+        self.swap.setText(tr("Left click: {sign}", sign=sign) + self._swap_key)
+        # said by the sign as well: colours are not told apart by everybody
+        self.swap.setStyleSheet(f"color: {COLOURS[positive]}")
+        words = {"+": tr("belongs to the object"), "−": tr("does not belong to the object")}
+        key = self._swap_key.strip(" ()")
+        lines = [
+            tr("{sign} left click: {meaning}.", sign=sign, meaning=words[sign]),
+            tr(
+                "{sign} right click, or {modifier} + left click: {meaning}.",
+                sign=other,
+                modifier=MODIFIER,
+                meaning=words[other],
+            ),
+            tr("Press to swap the two."),
+        ]
+        self.swap.setToolTip("\n".join([*lines, *([tr("Key: {key}", key=key)] if key else [])]))
+
+
+def is_volume(controller: ViewerController) -> bool:
+    """Whether what is worked on, or would be, has planes to propagate to."""
+    image_controller = controller.image_controller
+    if image_controller is not None:
+        return len(image_controller.image_axes.spatial) == 3
+    return controller.image is not None and "z" in controller.axes
 
 
 class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]

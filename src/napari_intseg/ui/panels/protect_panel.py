@@ -16,7 +16,7 @@ from napari_intseg.ui.controllers.object_actions import (
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, joined, to_translate
-from napari_intseg.ui.panels.buttons import combo, fill, form
+from napari_intseg.ui.panels.controls import combo, fill, form
 from napari_intseg.ui.qt.translation import tr
 
 _POLICIES = (

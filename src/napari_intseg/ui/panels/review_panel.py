@@ -1,25 +1,138 @@
-"""After propagation: planes to look at, worst first; how far it goes; tidying."""
+"""Propagation through a volume, and then: planes to look at, worst first; tidying; detail."""
 
+from dataclasses import replace
 from weakref import ref
 
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QSlider,
+    QSpinBox,
     QWidget,
 )
 
+from napari_intseg.core.segmenter import MemorySegmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.outline_detail import OutlineDetailController
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.buttons import Buttons, Length
+from napari_intseg.ui.messages import to_translate
+from napari_intseg.ui.panels.controls import PER_MM, Buttons, Length, combo, fill
 from napari_intseg.ui.qt.translation import tr
+
+_METHODS = (
+    (to_translate("from each plane to its neighbour"), "neighbour"),
+    (to_translate("by the model's memory of all planes"), "memory"),
+)
+
+
+class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Shown for volumes."""
+
+    def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
+        super().__init__()
+        self._controller = controller
+        self.propagate_all = buttons.make("propagate_all")
+        self.limit = QCheckBox(tr("only planes"))
+        self.limit.setToolTip(
+            tr("Propagate within these planes only, both included; numbers are the slider's.")
+        )
+        self.first, self.last = QSpinBox(), QSpinBox()
+        for box in (self.first, self.last):
+            box.setMaximum(0)
+            box.setVisible(False)
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.last.setPrefix(tr("to "))
+        self.in_3d = QCheckBox(tr("answer in 3-D"))
+        self.in_3d.setToolTip(
+            tr(
+                "Carry each click to the neighbouring planes as soon as it is answered,\nthe "
+                "nearest first; the next click overtakes it."
+            )
+        )
+        self.in_3d.setChecked(controller.in_3d.is_on)
+        self.method = combo(tr("How the object is carried from plane to plane."))
+        fill(
+            self.method,
+            [(tr(words), value) for words, value in _METHODS],
+            controller.settings.method,
+        )
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for column in range(4):
+            layout.setColumnStretch(column, 1)
+        layout.addWidget(self.limit, 0, 0, 1, 2)
+        layout.addWidget(self.first, 0, 2)
+        layout.addWidget(self.last, 0, 3)
+        layout.addWidget(self.method, 1, 0, 1, 4)
+        layout.addWidget(self.in_3d, 2, 0, 1, 4)
+        layout.addWidget(self.propagate_all, 3, 0, 1, 4)
+        self._axis, self._numbers = 0, (0, 0)
+        self.limit.toggled.connect(self.first.setVisible)
+        self.limit.toggled.connect(self.last.setVisible)
+        self.in_3d.toggled.connect(self._in_3d_chosen)
+        self.method.currentIndexChanged.connect(self._method_chosen)
+        controller.signals.changed.connect(self._show)
+        self._show()
+
+    def planes(self) -> range | None:
+        """Return the planes that are chosen; None: as far as the object goes."""
+        if not self.limit.isChecked():
+            return None
+        numbers = self.first.value(), self.last.value()
+        image_controller = self._controller.image_controller
+        if image_controller is None or image_controller.is_closed:
+            return range(min(numbers), max(numbers) + 1)
+        first, last = sorted(
+            image_controller.plane_at(self._axis, number).index for number in numbers
+        )
+        return range(first, last + 1)
+
+    def _show(self) -> None:
+        image_controller = self._controller.image_controller
+        count, numbers = 0, (0, 0)
+        if image_controller is not None and len(image_controller.image_axes.spatial) == 3:
+            now = image_controller.displayed_slice
+            self._axis = 0 if isinstance(now, str) else now.plane.axis
+            count = image_controller.image_axes.shape[
+                image_controller.image_axes.spatial[self._axis]
+            ]
+            ends = [
+                image_controller.plane_number(Plane(self._axis, index)) for index in (0, count - 1)
+            ]
+            numbers = min(ends), max(ends)
+        if numbers != self._numbers:
+            self._numbers = numbers
+            for box, value in zip((self.first, self.last), numbers, strict=True):
+                box.setRange(*numbers)
+                box.setValue(value)
+        self._show_method(count > 0)
+        self.propagate_all.setEnabled(not self._controller.is_propagating)
+        self.setVisible(count > 0)
+
+    def _show_method(self, is_volume: bool) -> None:
+        """Offer the model's memory only while there is one."""
+        can_follow = isinstance(self._controller.loader.model, MemorySegmenter)
+        self.method.setVisible(is_volume and can_follow)
+        if not can_follow and self.method.currentIndex() != 0:
+            self.method.setCurrentIndex(0)
+
+    def _in_3d_chosen(self, on: bool) -> None:
+        self._controller.in_3d.is_on = on
+
+    def _method_chosen(self, _index: int) -> None:
+        method = self.method.currentData()
+        self._controller.settings = replace(self._controller.settings, method=method)
+
 
 _PLANE = Qt.ItemDataRole.UserRole
 # planes that are listed, the least sure first
@@ -179,3 +292,88 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _reach_changed(self, reach_mm: float) -> None:
         self.review.reach_mm = reach_mm or None
+
+
+_STEPS_PER_PX = 2
+_MOST_PX = 20
+"""Nuclei and organs are rarely drawn more coarsely; a script may choose more."""
+
+_REST_MS = 250
+"""After which a slider moved by keys counts as left alone, and all planes follow."""
+
+
+class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Smooths outlines while it is moved: what is in view at once, the rest when it is let go.
+
+    Attributes
+    ----------
+    slider : QSlider
+        In half pixels.
+    told : QLabel
+        The same in the unit of the image.
+    """
+
+    def __init__(self, controller: ViewerController) -> None:
+        super().__init__()
+        self._controller = controller
+        self.detail = OutlineDetailController(controller)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, _MOST_PX * _STEPS_PER_PX)
+        self.slider.setAccessibleName(tr("Smooth outlines"))
+        self.slider.setToolTip(
+            tr(
+                "Smooth and simplify all outlines that are not accepted or locked, now and "
+                "from now on.\nAll the way left they are as the model gave them. Every export "
+                "has them as seen."
+            )
+        )
+        self.told = QLabel()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(QLabel(tr("Smooth")))
+        layout.addWidget(self.slider, 1)
+        layout.addWidget(self.told)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self._settle)
+        self.slider.valueChanged.connect(self._moved)
+        self.slider.sliderReleased.connect(self._settle)
+        controller.signals.changed.connect(self._show)
+        self._show()
+
+    @property
+    def mm(self) -> float:
+        """What the slider says, in millimetres."""
+        return float(self.slider.value()) / _STEPS_PER_PX * self.detail.pixel_mm
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the last move has ended, and all planes follow it."""
+        return not (self.slider.isSliderDown() or self._rest.isActive())
+
+    def _moved(self, _value: int) -> None:
+        self.detail.preview(self.mm)
+        self._tell()
+        if not self.slider.isSliderDown():
+            self._rest.start()
+
+    def _settle(self) -> None:
+        self._rest.stop()
+        self.detail.choose(self.mm)
+
+    def _show(self) -> None:
+        self.setEnabled(self._controller.image_controller is not None)
+        if not self.is_settled:
+            return
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(round(self.detail.mm / self.detail.pixel_mm * _STEPS_PER_PX))
+        self._tell()
+
+    def _tell(self) -> None:
+        image_controller = self._controller.image_controller
+        unit = "px" if image_controller is None else image_controller.image_axes.unit
+        words = f"{self.mm * PER_MM[unit]:.3g} {unit}"
+        self.told.setText(words if self.slider.value() else tr("off"))
+        self.told.setMinimumWidth(self.told.fontMetrics().horizontalAdvance("00.0 mm"))

@@ -1,11 +1,78 @@
-"""Take an object of another Labels layer as a start."""
+"""What work starts from: what was interrupted, another layer's object, a model without clicks."""
 
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
+from pathlib import Path
+
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
 
 from napari_intseg.ui.controllers import object_actions
+from napari_intseg.ui.controllers.automatic_start import AutomaticStart, FoundObject
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.panels.buttons import combo, fill, form
-from napari_intseg.ui.qt.translation import tr
+from napari_intseg.ui.panels.controls import combo, fill, form
+from napari_intseg.ui.panels.prompt_panel import is_volume
+from napari_intseg.ui.qt.translation import tr, translated
+from napari_intseg.ui.storage.recovery import Recovery
+
+
+class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Hidden unless there is something to say; nothing waits for an answer."""
+
+    def __init__(self, controller: ViewerController, recovery: Recovery) -> None:
+        super().__init__()
+        self._recovery = recovery
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.go_on = QPushButton(tr("Go on with it"))
+        self.go_on.setToolTip(tr("Do everything again that was done before the interruption."))
+        self.discard = QPushButton(tr("Forget it"))
+        self.discard.setToolTip(tr("Remove what was saved of that work."))
+        self.elsewhere = QPushButton(tr("Save work elsewhere …"))
+        self.elsewhere.setToolTip(tr("Choose a folder that work is saved in from now on."))
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.text, 0, 0, 1, 2)
+        layout.addWidget(self.go_on, 1, 0)
+        layout.addWidget(self.discard, 1, 1)
+        layout.addWidget(self.elsewhere, 2, 0, 1, 2)
+        self.go_on.clicked.connect(lambda _: recovery.go_on())
+        self.discard.clicked.connect(lambda _: recovery.discard())
+        self.elsewhere.clicked.connect(lambda _: self._choose())
+        controller.signals.changed.connect(self._show)
+        controller.signals.failed.connect(self._show)
+        self._show()
+
+    def close_panel(self) -> None:
+        """Note that work ended in an orderly way."""
+        self._recovery.close()
+
+    def _show(self, _text: str = "") -> None:
+        offer, trouble = self._recovery.offer, self._recovery.trouble
+        self.setVisible(offer is not None or trouble is not None)
+        self.text.setText(translated(trouble or ("" if offer is None else offer.text)))
+        self.go_on.setVisible(offer is not None)
+        self.go_on.setEnabled(not self._recovery.is_replaying)
+        self.discard.setVisible(offer is not None)
+        self.discard.setEnabled(not self._recovery.is_replaying)
+        self.elsewhere.setVisible(trouble is not None)
+
+    def _choose(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, tr("Save work in"))
+        if folder:
+            self._recovery.save_elsewhere(Path(folder))
+
 
 _MOST = 2**31 - 1
 
@@ -71,3 +138,104 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layer = self.layer.currentData()
         if layer is not None:
             object_actions.take_all(self._controller, layer)
+
+
+_FILE, _FOLDER = "choose a file", "choose a folder"
+_ROWS_PX = 110
+"""Four rows and the heading: more are scrolled to."""
+
+
+class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """Chooses a model, runs it, and shows a table of what it found."""
+
+    def __init__(self, controller: ViewerController) -> None:
+        super().__init__()
+        self._controller = controller
+        self.starts = AutomaticStart(controller)
+        self.model: QComboBox = combo(tr("A model that finds objects without clicks."))
+        self.texts = QLineEdit()
+        self.texts.setPlaceholderText(tr("what to look for, if the model takes words"))
+        self.texts.setToolTip(tr("Several with commas between them: nucleus, cytoplasm."))
+        self.every = QCheckBox(tr("All planes"))
+        self.run = QPushButton(tr("Find objects"))
+        self.run.setToolTip(
+            tr("Add a layer with what the model finds; take objects from it below.")
+        )
+        self.cancel = QPushButton(tr("Cancel"))
+        self.table = QTableWidget(0, 3)
+        self.table.setHorizontalHeaderLabels([tr("label"), tr("name"), tr("size")])
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setMaximumHeight(_ROWS_PX)
+        self.table.setVisible(False)
+        self._listed: tuple[FoundObject, ...] = self.starts.found
+        side = QWidget()
+        row = QHBoxLayout(side)
+        row.setContentsMargins(0, 0, 0, 0)
+        for part, stretch in ((self.every, 0), (self.run, 1), (self.cancel, 0)):
+            row.addWidget(part, stretch)
+        layout = form(self)
+        layout.addRow(tr("Model"), self.model)
+        layout.addRow(tr("Words"), self.texts)
+        layout.addRow(side)
+        layout.addRow(self.table)
+        self._fill()
+        self.model.activated.connect(self._picked)
+        self.run.clicked.connect(self._find)
+        self.cancel.clicked.connect(self.starts.cancel)
+        controller.signals.changed.connect(self._show)
+        self._show()
+
+    def add(self, where: str | Path) -> None:
+        """List a file or folder, and choose it."""
+        at = self.model.findData(str(where))
+        if at < 0:
+            at = 0
+            self.model.insertItem(0, Path(where).name, str(where))
+        self.model.setCurrentIndex(at)
+
+    def _fill(self) -> None:
+        from napari_intseg.models.automatic.open_model import names_here
+
+        for name in names_here():
+            self.model.addItem(name, name)
+        self.model.addItem(tr("Choose a file …"), _FILE)
+        self.model.addItem(tr("Choose a folder …"), _FOLDER)
+
+    def _picked(self, _index: int) -> None:
+        kind = self.model.currentData()
+        if kind == _FILE:
+            name, _ = QFileDialog.getOpenFileName(
+                self, tr("Choose a model"), "",
+                tr("Models (*.onnx *.yaml *.safetensors);;All files (*)"),
+            )  # fmt: skip
+        elif kind == _FOLDER:
+            name = QFileDialog.getExistingDirectory(self, tr("Choose a model's folder"))
+        else:
+            return
+        if name:
+            self.add(name)
+
+    def _find(self) -> None:
+        where = self.model.currentData()
+        if where in (_FILE, _FOLDER):
+            self._picked(0)
+            where = self.model.currentData()
+        if where in (None, _FILE, _FOLDER):
+            return
+        texts = [text.strip() for text in self.texts.text().split(",") if text.strip()]
+        self.starts.start(where, texts=texts, every_plane=self.every.isChecked())
+
+    def _show(self) -> None:
+        running = self.starts.is_running
+        self.run.setEnabled(not running and self._controller.image is not None)
+        self.cancel.setVisible(running)
+        self.every.setVisible(is_volume(self._controller))
+        found = self.starts.found
+        if found is self._listed:  # every answer to a click is a change; filling is slow
+            return
+        self._listed = found
+        self.table.setVisible(bool(found))
+        self.table.setRowCount(len(found))
+        for row, one in enumerate(found):
+            for column, text in enumerate((one.label, one.name, one.size_px)):
+                self.table.setItem(row, column, QTableWidgetItem(str(text)))

@@ -9,7 +9,7 @@ from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers.time_tracking import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, joined, to_translate
-from napari_intseg.ui.panels.buttons import Buttons, show_notice
+from napari_intseg.ui.panels.controls import Buttons, show_notice
 from napari_intseg.ui.qt.translation import tr, translated
 
 _ERROR = "color: #ff6b6b"
