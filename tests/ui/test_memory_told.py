@@ -6,7 +6,7 @@ import pytest
 from napari_intseg.core.segmenter import NOTHING, Saving
 from napari_intseg.ui.controllers import model_loader
 from napari_intseg.ui.controllers.model_loader import Choice, load
-from napari_intseg.ui.controllers.time_tracking import TimeTracking
+from napari_intseg.ui.controllers.review import TimeTracking
 from napari_intseg.ui.qt.signals import told
 
 FULL = RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")

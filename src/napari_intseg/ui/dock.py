@@ -22,14 +22,12 @@ from napari_intseg._moved import renamed
 from napari_intseg.models.registry import available_models
 from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
-from napari_intseg.ui.controllers import alternative_masks, object_actions, regroup
-from napari_intseg.ui.controllers.first_click import FirstClickListener
+from napari_intseg.ui.controllers import clicks, object_actions
+from napari_intseg.ui.controllers.clicks import FirstClickListener, KeyboardCursor
 from napari_intseg.ui.controllers.image_queue import QueueWork
-from napari_intseg.ui.controllers.keyboard_cursor import KeyboardCursor
 from napari_intseg.ui.controllers.model_loader import Choice, has_weights
 from napari_intseg.ui.controllers.object_actions import show_object
-from napari_intseg.ui.controllers.review import Review
-from napari_intseg.ui.controllers.time_tracking import TimeTracking
+from napari_intseg.ui.controllers.review import Review, TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.compare_panel import ComparePanel
@@ -219,7 +217,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         def merge() -> None:
             widget = here()
             if widget is not None:
-                regroup.merge(controller, widget.object_panel.table.selected)
+                object_actions.merge(controller, widget.object_panel.table.selected)
 
         def renumber() -> None:
             widget = here()
@@ -261,8 +259,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "click_tool": partial(controller.prompt_tools.use, "click"),
             "box_tool": partial(controller.prompt_tools.use, "box"),
             "scribble_tool": partial(controller.prompt_tools.use, "scribble"),
-            "next_answer": partial(alternative_masks.step, controller),
-            "previous_answer": partial(alternative_masks.step, controller, -1),
+            "next_answer": partial(clicks.step, controller),
+            "previous_answer": partial(clicks.step, controller, -1),
             "edit_outline": controller.outliner.begin,
             "outlines": partial(object_actions.toggle_outlines, controller),
         }

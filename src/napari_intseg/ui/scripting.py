@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import DataError, IntSegError, PromptError
 from napari_intseg.models.registry import find_model
-from napari_intseg.ui.controllers import regroup
+from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.model_loader import Choice, load
-from napari_intseg.ui.controllers.outline_detail import OutlineDetailController
+from napari_intseg.ui.controllers.review import OutlineDetailController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
 
@@ -155,7 +155,7 @@ class Handle:
 
     def merge(self, labels: Sequence[int]) -> None:
         """Make one object of several, with the smallest of their numbers."""
-        self._do(lambda: regroup.merge(self.controller, labels))
+        self._do(lambda: object_actions.merge(self.controller, labels))
 
     def split(self, first: Sequence[float], second: Sequence[float]) -> None:
         """Make two objects of the current one by a position in each part; see `Session`."""
@@ -173,7 +173,7 @@ class Handle:
 
     def relabel(self, label: int, number: int) -> None:
         """Give an object another number."""
-        self._do(lambda: regroup.relabel(self.controller, label, number))
+        self._do(lambda: object_actions.relabel(self.controller, label, number))
 
     def smooth(self, mm: float) -> None:
         """Smooth all outlines, now and from now on, see `Session.set_detail`; 0: not any more."""

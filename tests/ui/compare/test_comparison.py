@@ -12,7 +12,7 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.session.compare.side_by_side import MirrorSession
 from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, Overlap
 from napari_intseg.ui.compare.controller import NAME, Comparison
-from napari_intseg.ui.controllers import alternative_masks, object_actions
+from napari_intseg.ui.controllers import clicks, object_actions
 from napari_intseg.ui.controllers.model_loader import Choice
 
 
@@ -977,7 +977,7 @@ class TestAlternatives:
         controller.loader.put(Choice("offering"), first)
         ready()
         assert comparison.state.overlap == Overlap(400, 0, 0)
-        alternative_masks.step(controller)
+        clicks.step(controller)
         ready()
         np.testing.assert_array_equal(clicked.labels.data > 0, SMALL)
         assert comparison.state.overlap == Overlap(196, 0, 204)

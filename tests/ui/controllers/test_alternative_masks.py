@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
-from napari_intseg.ui.controllers import alternative_masks
+from napari_intseg.ui.controllers import clicks as alternative_masks
 
 
 class Three:
@@ -53,7 +53,9 @@ def area(image_controller):
 
 
 def test_the_next_answer_is_drawn_and_told(controller, image_controller, settle, said):
-    assert alternative_masks.told(alternative_masks.offered(controller)) == "1 of 3 · score 0.91"
+    assert (
+        alternative_masks.told_offer(alternative_masks.offered(controller)) == "1 of 3 · score 0.91"
+    )
     assert area(image_controller) == 81
     alternative_masks.step(controller)
     settle()
@@ -93,7 +95,7 @@ def test_the_next_click_goes_on_from_the_chosen_answer(controller, image_control
     settle()
     assert area(image_controller) == 25 + 9
     assert alternative_masks.offered(controller) == ()
-    assert alternative_masks.told(()) == ""
+    assert alternative_masks.told_offer(()) == ""
 
 
 def test_without_several_answers_it_says_so(controller, image_controller, settle, said):

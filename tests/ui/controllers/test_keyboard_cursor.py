@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_intseg.ui.controllers.keyboard_cursor import NAME, KeyboardCursor
+from napari_intseg.ui.controllers.clicks import NAME, KeyboardCursor
 from napari_intseg.ui.controllers.model_loader import Choice
 from real_window import Window, breathe, turn
 

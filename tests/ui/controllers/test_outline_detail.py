@@ -7,7 +7,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_intseg.ui.controllers.label_export import export_labels
-from napari_intseg.ui.controllers.outline_detail import OutlineDetailController
+from napari_intseg.ui.controllers.review import OutlineDetailController
 from real_window import LEFT, Window, breathe, turn
 
 

@@ -9,7 +9,7 @@ from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.session.prefetch import prepare, to_prepare
 from napari_intseg.session.session import Session
-from napari_intseg.ui.controllers import prefetcher
+from napari_intseg.ui.controllers import model_loader
 
 
 class Slow:
@@ -107,7 +107,7 @@ def test_planes_that_are_scrolled_past_are_not_prepared(controller, toy, begin, 
     begin()
     for plane in range(6, 11):
         controller.viewer.dims.set_point(0, plane)
-    assert {delay for _, delay in calls} == {prefetcher.REST_MS}
+    assert {delay for _, delay in calls} == {model_loader.REST_MS}
     for call, _ in calls:
         call()
     pump.until(lambda: len(toy.log) == 4 and controller.worker.is_idle)

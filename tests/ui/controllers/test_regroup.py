@@ -6,7 +6,7 @@ from qtpy.QtCore import QItemSelectionModel, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QInputDialog
 
-from napari_intseg.ui.controllers import regroup
+from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.controllers.object_actions import call, called
 from real_window import Window, breathe, turn
@@ -47,7 +47,7 @@ def series(controller, settle, squares):
 
 def test_merged_objects_are_one_in_the_layer_and_undo_divides_them(controller, begun, settle, said):
     before = begun.labels.data.copy()
-    regroup.merge(controller, [2, 1])
+    object_actions.merge(controller, [2, 1])
     settle()
     np.testing.assert_array_equal(begun.labels.data, (before > 0).astype(before.dtype))
     assert begun.session_store.labels == (1,)
@@ -62,7 +62,7 @@ def test_merged_objects_are_one_in_the_layer_and_undo_divides_them(controller, b
 
 
 def test_one_object_is_not_enough(controller, begun, said):
-    regroup.merge(controller, [1])
+    object_actions.merge(controller, [1])
     assert "two or more objects" in said.failures[-1]
     assert begun.session_store.labels == (1, 2)
 
@@ -70,7 +70,7 @@ def test_one_object_is_not_enough(controller, begun, said):
 def test_a_locked_object_is_not_merged_at_any_time_point(controller, series, settle, said):
     series.session_store.sessions[1].lock_object(2)
     before = series.labels.data.copy()
-    regroup.merge(controller, [1, 2])
+    object_actions.merge(controller, [1, 2])
     settle()
     assert "object is locked" in said.failures[-1]
     np.testing.assert_array_equal(series.labels.data, before)
@@ -79,7 +79,7 @@ def test_a_locked_object_is_not_merged_at_any_time_point(controller, series, set
 def test_merging_holds_at_all_time_points(controller, series, settle):
     before = series.labels.data.copy()
     assert (before[1] == 2).any()
-    regroup.merge(controller, [1, 2])
+    object_actions.merge(controller, [1, 2])
     settle()
     np.testing.assert_array_equal(series.labels.data, (before > 0).astype(before.dtype))
     assert series.session_store.labels == (1,)
@@ -88,12 +88,12 @@ def test_merging_holds_at_all_time_points(controller, series, settle):
 def test_a_number_changes_with_its_name_at_all_time_points(controller, series, settle, said):
     before = series.labels.data.copy()
     call(series, 2, "name", "left")
-    regroup.relabel(controller, 2, 300)
+    object_actions.relabel(controller, 2, 300)
     settle()
     np.testing.assert_array_equal(series.labels.data, np.where(before == 2, 300, before))
     assert called(series, 300) == "left"
     assert series.session_store.labels == (1, 300)
-    regroup.relabel(controller, 300, 1)
+    object_actions.relabel(controller, 300, 1)
     assert "There is an object 1 already" in said.failures[-1]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from napari_intseg.errors import PromptError
 from napari_intseg.session.tracking import tracking_request
-from napari_intseg.ui.controllers.time_tracking import TimeTracking
+from napari_intseg.ui.controllers.review import TimeTracking
 
 
 @pytest.fixture

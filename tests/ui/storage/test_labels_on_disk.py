@@ -11,6 +11,7 @@ from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import KEY
 from napari_intseg.io.read import read_raster
 from napari_intseg.io.source import Source
+from napari_intseg.ui.controllers.label_export import LabelsLocation
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.storage import labels_on_disk
@@ -21,7 +22,6 @@ from napari_intseg.ui.storage.labels_on_disk import (
     largest_label,
     place_of,
 )
-from napari_intseg.ui.storage.move_labels import LabelsLocation
 
 zarr = pytest.importorskip("zarr")
 

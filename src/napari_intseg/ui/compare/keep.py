@@ -18,7 +18,7 @@ from napari_intseg.session.compare.two_answers import CurvePoint, Overlap
 from napari_intseg.session.session import Session
 from napari_intseg.ui.compare.layers import Compared
 from napari_intseg.ui.compare.pair import MirroredModel
-from napari_intseg.ui.controllers import alternative_masks
+from napari_intseg.ui.controllers import clicks
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import Place
@@ -92,7 +92,7 @@ def state_of(pair: MirroredModel, place: Place, name: str, *, is_waiting: bool) 
         planes,
         place.plane.index,
         is_waiting or pair.is_waiting,
-        alternative_masks.told(pair.offered(place)),
+        clicks.told_offer(pair.offered(place)),
     )
 
 

@@ -18,8 +18,7 @@ from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.io.output_files import METADATA
 from napari_intseg.session.document import LARGEST_LABEL, Change, HistoryEntry
 from napari_intseg.session.session import Session
-from napari_intseg.ui.controllers.prediction_queue import PredictionQueue
-from napari_intseg.ui.controllers.session_store import SessionStore
+from napari_intseg.ui.controllers.session_store import PredictionQueue, SessionStore
 from napari_intseg.ui.layers.image_axes import (
     DisplayedSlice,
     ImageAxes,

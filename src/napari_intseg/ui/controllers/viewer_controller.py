@@ -17,14 +17,11 @@ from napari_intseg.models.model_table import identity_of
 from napari_intseg.propagation.walk import WalkSettings
 from napari_intseg.session.embeddings import EmbeddingFiles
 from napari_intseg.session.propagator import TITLE_ALL
-from napari_intseg.ui.controllers.find_similar import FindSimilar
+from napari_intseg.ui.controllers.find_more import FindSimilar, SuggestedClicks
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
-from napari_intseg.ui.controllers.model_loader import Loader, load
-from napari_intseg.ui.controllers.prefetcher import Prefetch
-from napari_intseg.ui.controllers.prompt_tools import PromptTools
+from napari_intseg.ui.controllers.model_loader import Loader, Prefetch, load
+from napari_intseg.ui.controllers.mouse_tools import PromptTools, Splitter
 from napari_intseg.ui.controllers.propagation import AnswersIn3d, PropagationRun
-from napari_intseg.ui.controllers.splitter import Splitter
-from napari_intseg.ui.controllers.suggested_clicks import SuggestedClicks
 from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
 from napari_intseg.ui.layers.layer_placement import layers_for
 from napari_intseg.ui.layers.layer_registry import is_in_use

@@ -17,14 +17,18 @@ from qtpy.QtWidgets import (
 
 from napari_intseg.io.suffixes import WRITABLE, ending_of
 from napari_intseg.session.embeddings import LIMIT_BYTES, EmbeddingFiles
-from napari_intseg.ui.controllers.label_export import export_labels, export_measurements, own_source
+from napari_intseg.ui.controllers.label_export import (
+    LabelsLocation,
+    export_labels,
+    export_measurements,
+    own_source,
+)
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
 from napari_intseg.ui.qt.translation import tr, translated
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
 from napari_intseg.ui.storage.embedding_folder import usual_folder
 from napari_intseg.ui.storage.labels_on_disk import default_path, ending
-from napari_intseg.ui.storage.move_labels import LabelsLocation
 from napari_intseg.ui.storage.recovery import remember, remembered
 
 

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_intseg.session.document import LARGEST_LABEL
-from napari_intseg.ui.controllers import object_actions, regroup
+from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.object_actions import (
     call,
@@ -297,7 +297,7 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         if len(chosen) > 1 and label in chosen:
             menu.addAction(
                 tr("Merge into object {label}", label=min(chosen)),
-                lambda: regroup.merge(controller, chosen),
+                lambda: object_actions.merge(controller, chosen),
             )
         menu.addAction(tr("Split by two clicks"), lambda: controller.splitter.begin(label))
         menu.addAction(tr("New number…"), lambda: self.ask_number(label))
@@ -332,7 +332,7 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
             LARGEST_LABEL,
         )
         if is_given:
-            regroup.relabel(self._controller, chosen, number)
+            object_actions.relabel(self._controller, chosen, number)
 
     def _delete(self, label: int | None = None) -> None:
         """Delete an object, with it all that are selected; without one, those."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
-from napari_intseg.ui.controllers import alternative_masks, object_actions
-from napari_intseg.ui.controllers.prompt_tools import TOOLS, Tool
+from napari_intseg.ui.controllers import clicks, object_actions
+from napari_intseg.ui.controllers.mouse_tools import TOOLS, Tool
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import COLOURS
 from napari_intseg.ui.layers.points_listener import MODIFIER
@@ -204,8 +204,8 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         offered = controller.prompt_tools.offered()
         for tool, button in self.tools.items():
             button.setVisible(tool in offered and len(offered) > 1)
-        masks = alternative_masks.offered(controller)
-        told = alternative_masks.told(masks)
+        masks = clicks.offered(controller)
+        told = clicks.told_offer(masks)
         self.answer.setText(tr("Answer {which}", which=told) if told else "")
         for widget in (self.answer, self.previous, self.next):
             widget.setVisible(bool(masks))

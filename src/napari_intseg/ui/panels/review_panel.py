@@ -20,9 +20,7 @@ from qtpy.QtWidgets import (
 from napari_intseg.core.segmenter import MemorySegmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.controllers.image_controller import ImageController
-from napari_intseg.ui.controllers.outline_detail import OutlineDetailController
-from napari_intseg.ui.controllers.review import Review
-from napari_intseg.ui.controllers.time_tracking import TimeTracking
+from napari_intseg.ui.controllers.review import OutlineDetailController, Review, TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.panels.controls import PER_MM, Buttons, Length, combo, fill

@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from napari_intseg.ui.compare.controller import Comparison
-from napari_intseg.ui.controllers.time_tracking import TimeTracking
+from napari_intseg.ui.controllers.review import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, joined, to_translate
 from napari_intseg.ui.panels.controls import Buttons, show_notice

@@ -1,18 +1,103 @@
-"""Clicks without a mouse: a cursor on the image that keys move."""
+"""Clicks that need no button or no mouse, and the further masks that answer the same clicks.
 
-from collections.abc import Callable
-from typing import Any
+The first click on an image begins its first object; a cursor that keys move clicks without a mouse.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Points
+from napari.layers import Image, Points
 from napari.utils.key_bindings import coerce_keybinding
 from numpy.typing import NDArray
 
+from napari_intseg.core.volume import Plane
+from napari_intseg.session.session import Session
+from napari_intseg.session.suggestions import Alternative
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.layers.layer_registry import note_made
+from napari_intseg.ui.layers.points_listener import MODIFIER
 from napari_intseg.ui.messages import Message
+
+if TYPE_CHECKING:
+    from napari_intseg.ui.controllers.viewer_controller import ViewerController
+
+_MOVED_PX = 4
+"""A press that moves further is a drag, by which the view is moved: Qt's own limit is 10."""
+
+# the number that vispy gives the left button
+_LEFT = 1
+
+
+class FirstClickListener:
+    """Hears the mouse on the canvas as long as there are no clicks on the chosen image.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Whose work.
+    """
+
+    def __init__(self, controller: ViewerController) -> None:
+        self._controller = controller
+        controller.viewer.mouse_drag_callbacks.append(self._press)
+
+    def close(self) -> None:
+        """Let go of the viewer."""
+        if self._press in self._controller.viewer.mouse_drag_callbacks:
+            self._controller.viewer.mouse_drag_callbacks.remove(self._press)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a click now would be the first one."""
+        controller = self._controller
+        active = controller.viewer.layers.selection.active
+        return (
+            controller.image_controller is None
+            and controller.image is not None
+            and controller.image.visible
+            and controller.viewer.dims.ndisplay == 2
+            and (active is None or isinstance(active, Image))
+            and "click" in controller.prompt_tools.offered()
+        )
+
+    def _press(self, _viewer: Any, event: Any) -> Iterator[None]:
+        if not self.is_awaited or event.button != _LEFT or set(event.modifiers) - {MODIFIER}:
+            return
+        start = np.asarray(event.pos, float)
+        is_drag = False
+        yield
+        while event.type == "mouse_move":
+            moved = np.abs(np.asarray(event.pos, float) - start).max()
+            is_drag = is_drag or bool(moved > _MOVED_PX)
+            yield
+        if not is_drag and self.is_awaited:
+            self._begin(event.position, positive=MODIFIER not in event.modifiers)
+
+    def _begin(self, position: Any, *, positive: bool) -> None:
+        controller = self._controller
+        image = controller.image
+        assert image is not None
+        ndim = len(image.extent.data[0])
+        at = np.asarray(image.world_to_data(position[-ndim:]), float)
+        shape = np.asarray(image.extent.data[1])
+        if not positive or (at < -0.5).any() or (at > shape + 0.5).any():
+            return
+        controller.new_object()
+        image_controller = controller.image_controller
+        if image_controller is None or isinstance(image_controller.displayed_slice, str):
+            return
+        if image_controller.is_begun(
+            image_controller.session_store.object
+        ):  # work of an earlier window is gone on with
+            return
+        grid = len(image_controller.image_axes.grid)
+        image_controller.points.add(
+            np.asarray(image_controller.points.world_to_data(position[-grid:]), float)
+        )
+
 
 NAME = "keyboard cursor"
 _STEP_PX = 16
@@ -217,3 +302,64 @@ def _without_viewer(call: Callable[[], None]) -> Callable[[Any], None]:
         call()
 
     return press
+
+
+def offered(controller: "ViewerController") -> tuple[Alternative, ...]:
+    """Return the masks offered for the current object on the displayed plane, best first."""
+    at = _here(controller)
+    return () if at is None else at[1].alternatives_on(at[2])
+
+
+def told_offer(alternatives: tuple[Alternative, ...]) -> str:
+    """Return a text that says which of the masks is in place."""
+    if not alternatives:
+        return ""
+    number = next((i for i, one in enumerate(alternatives) if one.is_chosen), None)
+    if number is None:
+        return Message("{count} masks", count=len(alternatives))
+    return Message(
+        "{number} of {count} · score {score:.2f}",
+        number=number + 1,
+        count=len(alternatives),
+        score=alternatives[number].score,
+    )
+
+
+def step(controller: "ViewerController", by: int = 1) -> None:
+    """Put the next mask in place, or the one before with -1; after the last comes the first."""
+    at, image_controller = _here(controller), controller.image_controller
+    alternatives = offered(controller)
+    if at is None or image_controller is None or not alternatives:
+        controller.signals.failed.emit(
+            Message(
+                "The model gave one answer here. SAM and its kin give several after a single "
+                "click; other models do with *several answers* ticked, among what the model "
+                "sees."
+            )
+        )
+        return
+    time, session, plane = at
+    if session.is_finished(session.object):
+        controller.signals.failed.emit(
+            Message("The object is accepted. Untick it in the list to go on with it.")
+        )
+        return
+    now = next((i for i, one in enumerate(alternatives) if one.is_chosen), -1)
+    change = session.choose_alternative((now + by) % len(alternatives), plane)
+    image_controller.draw(time, change)
+    controller.signals.message.emit(
+        Message("Answer {which}.", which=told_offer(offered(controller)))
+    )
+    controller.signals.changed.emit()
+
+
+def _here(controller: "ViewerController") -> tuple[int, Session, Plane] | None:
+    """Return the displayed time point, its session and the plane; None if there is none."""
+    image_controller = controller.image_controller
+    now = None if image_controller is None else image_controller.displayed_slice
+    if image_controller is None or now is None or isinstance(now, str):
+        return None
+    session = image_controller.session_store.session(now.time)
+    if session is None or image_controller.session_store.object not in session.objects:
+        return None
+    return now.time, session, now.plane
