@@ -18,7 +18,7 @@ from napari_intseg.io.raster import ORDER
 from napari_intseg.io.read import read_mask, read_raster, read_volume
 from napari_intseg.io.write import write_array, write_labels, write_picture
 from napari_intseg.ui.layers.image_axes import ImageAxes, possible_axes
-from napari_intseg.ui.layers.layer_placement import layers_for
+from napari_intseg.ui.layers.layer_registry import layers_for
 
 PLUGIN = "napari-intseg"
 SIZES = {"t": 3, "c": 2, "z": 4, "y": 16, "x": 20}

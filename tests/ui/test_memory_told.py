@@ -7,7 +7,7 @@ from napari_intseg.core.segmenter import NOTHING, Saving
 from napari_intseg.ui.controllers import model_loader
 from napari_intseg.ui.controllers.model_loader import Choice, load
 from napari_intseg.ui.controllers.review import TimeTracking
-from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.worker_thread import told
 
 FULL = RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
 STEPS = (NOTHING, Saving(half=True), Saving(on_cpu=True))

@@ -9,8 +9,8 @@ from napari.layers import Image
 from npe2 import PluginManifest
 
 from napari_intseg.ui import preferences as module
-from napari_intseg.ui.layers import label_colours
-from napari_intseg.ui.layers.label_colours import colours_for
+from napari_intseg.ui.layers import points_codec
+from napari_intseg.ui.layers.points_codec import colours_for
 from napari_intseg.ui.preferences import Preferences, preferences, preferred_keys
 from napari_intseg.ui.qt.keybindings import ACTIONS
 from real_window import Window
@@ -78,7 +78,7 @@ def test_what_napari_holds_is_taken(monkeypatch):
 
 
 def test_safe_colours_are_told_apart(monkeypatch):
-    monkeypatch.setattr(label_colours, "preferences", lambda: Preferences(safe_colours=True))
+    monkeypatch.setattr(points_codec, "preferences", lambda: Preferences(safe_colours=True))
     colours = colours_for(Image(np.zeros((8, 8), np.uint8)))
     shown = np.asarray(colours.map(np.arange(9)))
     assert shown[0, 3] == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.ui.controllers.viewer_controller import AS_SHOWN
-from napari_intseg.ui.layers.labels_writer import find_changes, find_pieces
+from napari_intseg.ui.layers.labels_layer import find_changes, find_pieces
 
 
 @pytest.fixture

@@ -43,11 +43,10 @@ from napari_intseg.ui.panels.start_panel import AutomaticPanel, RecoveryPanel, S
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.preferences import preferences, preferred_keys
 from napari_intseg.ui.qt.keybindings import Focus, Keys
-from napari_intseg.ui.qt.signals import LogMessages
 from napari_intseg.ui.qt.translation import preferred_language, tr, use_language
-from napari_intseg.ui.qt.worker_thread import GuiThread
+from napari_intseg.ui.qt.worker_thread import GuiThread, LogMessages
+from napari_intseg.ui.storage.disk_folders import put_writers_first
 from napari_intseg.ui.storage.recovery import Recovery
-from napari_intseg.ui.storage.writer_order import put_writers_first
 
 _Closing = tuple[Callable[[], None], ...]
 

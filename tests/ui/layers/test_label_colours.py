@@ -6,7 +6,7 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import label_colormap
 
 from napari_intseg.ui.controllers import object_actions
-from napari_intseg.ui.layers.label_colours import _distance, _lab, colours_for, toggle_outlines
+from napari_intseg.ui.layers.points_codec import _distance, _lab, colours_for, toggle_outlines
 
 BROWN = (120, 60, 30)
 

@@ -5,7 +5,6 @@ import pytest
 from napari_intseg.errors import DataError
 from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt import translation
-from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.translation import (
     CONTEXT,
     Catalogue,
@@ -16,6 +15,7 @@ from napari_intseg.ui.qt.translation import (
     use_catalogue,
     use_language,
 )
+from napari_intseg.ui.qt.worker_thread import told
 
 ENTRY = """<?xml version="1.0" encoding="utf-8"?><!DOCTYPE TS>
 <TS version="2.1" language="de"><context><name>napari-intseg</name>

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.ui.layers.image_axes import ImageAxes
-from napari_intseg.ui.storage import labels_on_disk
+from napari_intseg.ui.storage import disk_folders
 
 zarr = pytest.importorskip("zarr")
 
@@ -22,7 +22,7 @@ def huge(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _data_folder(monkeypatch, tmp_path):
-    monkeypatch.setattr(labels_on_disk, "user_data_path", lambda _: tmp_path / "data")
+    monkeypatch.setattr(disk_folders, "user_data_path", lambda _: tmp_path / "data")
 
 
 def test_clicks_on_300_gb_become_labels_on_disk(controller, huge, settle):
@@ -43,8 +43,8 @@ def test_clicks_on_300_gb_become_labels_on_disk(controller, huge, settle):
 
 
 def test_small_grids_stay_in_memory_and_large_ones_take_no_room():
-    assert type(labels_on_disk.marks((4, 5))) is np.ndarray
-    marks = labels_on_disk.marks((300, 40_000, 40_000))
+    assert type(disk_folders.marks((4, 5))) is np.ndarray
+    marks = disk_folders.marks((300, 40_000, 40_000))
     marks[(np.array([7, 7]), np.array([3, 4]), np.array([39_999, 5]))] = True
     assert marks[7, 3:5].sum() == 2
     assert not marks[299, -1].any()

@@ -14,22 +14,16 @@ from napari_intseg.io.source import Source
 from napari_intseg.ui.controllers.label_export import LabelsLocation
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import ImageAxes
-from napari_intseg.ui.storage import labels_on_disk
-from napari_intseg.ui.storage.labels_on_disk import (
-    copy,
-    default_path,
-    keep,
-    largest_label,
-    place_of,
-)
+from napari_intseg.ui.storage import disk_folders
+from napari_intseg.ui.storage.disk_folders import copy, default_path, keep, largest_label, place_of
 
 zarr = pytest.importorskip("zarr")
 
 
 @pytest.fixture(autouse=True)
 def _small_is_large(monkeypatch, tmp_path):
-    monkeypatch.setattr(labels_on_disk, "user_data_path", lambda _: tmp_path / "data")
-    monkeypatch.setattr(labels_on_disk, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(disk_folders, "user_data_path", lambda _: tmp_path / "data")
+    monkeypatch.setattr(disk_folders, "LARGE_BYTES", 1000)
 
 
 @pytest.fixture
@@ -88,7 +82,7 @@ def test_without_a_file_or_leave_to_write_beside_it_the_user_s_data_folder_takes
 ):
     bare = ImageAxes(controller.viewer.add_image(squares, name="a/b: c"), "yx")
     assert default_path(bare, np.uint16) == tmp_path / "data" / "labels" / "a_b_ c_labels.zarr"
-    monkeypatch.setattr(labels_on_disk.os, "access", lambda *_: False)
+    monkeypatch.setattr(disk_folders.os, "access", lambda *_: False)
     path = default_path(ImageAxes(image, "yx"), np.uint16)
     assert path == tmp_path / "data" / "labels" / "cell 1_labels.zarr"
 
@@ -124,7 +118,7 @@ def test_nothing_else_is_opened_or_replaced(image, tmp_path):
 
 
 def test_without_zarr_a_sparse_file_takes_them(image, monkeypatch):
-    monkeypatch.setattr(labels_on_disk, "find_spec", lambda _: None)
+    monkeypatch.setattr(disk_folders, "find_spec", lambda _: None)
     path = default_path(ImageAxes(image, "yx"), np.uint16)
     assert path.name == "cell 1_labels.npy"
     one = keep(ImageAxes(image, "yx"), np.uint16, path)
@@ -143,9 +137,7 @@ def test_only_written_pieces_are_looked_at_and_copied(controller, tmp_path):
     one = keep(image_axes, np.uint16, tmp_path / "one.zarr").array
     assert largest_label(one) == 0
     one[1, 300, 650], one[2, 10, 10] = 7, 4
-    assert sorted(
-        (w[0].start, w[1].start, w[2].start) for w in labels_on_disk.held_pieces(one)
-    ) == [
+    assert sorted((w[0].start, w[1].start, w[2].start) for w in disk_folders.held_pieces(one)) == [
         (1, 256, 512),
         (2, 0, 0),
     ]
@@ -159,7 +151,7 @@ def test_only_written_pieces_are_looked_at_and_copied(controller, tmp_path):
 def test_labels_in_memory_are_moved_to_disk_while_work_goes_on(
     controller, image, monkeypatch, settle, pump, said, toy, squares, tmp_path
 ):
-    monkeypatch.setattr(labels_on_disk, "LARGE_BYTES", 1 << 40)
+    monkeypatch.setattr(disk_folders, "LARGE_BYTES", 1 << 40)
     keeping = LabelsLocation(controller)
     keeping.move(tmp_path / "early")
     assert "no labels to keep" in said.failures[-1]

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.write import write_labels
-from napari_intseg.ui.storage.writer_order import PLUGIN, put_writers_first
+from napari_intseg.ui.storage.disk_folders import PLUGIN, put_writers_first
 
 SPACING, ORIGIN = (2.5, 0.8, 0.7), (-30.0, 12.0, -7.5)
 BY_ITK = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")

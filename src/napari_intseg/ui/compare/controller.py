@@ -33,8 +33,7 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_codec import Place, geometry
 from napari_intseg.ui.messages import Message
-from napari_intseg.ui.qt.signals import told
-from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop
+from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, told
 
 NAME = "suggested click"
 COLOUR = "#ffe14d"

@@ -10,8 +10,7 @@ from napari_intseg.ui.compare.pair import MirroredModel
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.messages import Message
-from napari_intseg.ui.qt.signals import sentence, told
-from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, sentence, told
 
 
 class MirroredPropagation:

@@ -35,8 +35,7 @@ from napari_intseg.ui.compare.layers import (
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.messages import Message
-from napari_intseg.ui.qt.signals import told
-from napari_intseg.ui.qt.worker_thread import Job, Outcome
+from napari_intseg.ui.qt.worker_thread import Job, Outcome, told
 
 _States = tuple[PlaneState | None, PlaneState | None]
 """What the two sessions know of an object on a plane."""

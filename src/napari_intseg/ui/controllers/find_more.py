@@ -14,8 +14,7 @@ from napari_intseg.session.suggestions import MOST, ChainRequest, Suggestion, su
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.messages import Message, counted, joined
-from napari_intseg.ui.qt.signals import told
-from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, told
 
 
 class SuggestedClicks:

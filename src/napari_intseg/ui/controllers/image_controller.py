@@ -26,10 +26,15 @@ from napari_intseg.ui.layers.image_axes import (
     index_on_grid,
     number_on_slider,
 )
-from napari_intseg.ui.layers.labels_listener import LabelsListener
-from napari_intseg.ui.layers.labels_writer import LabelsWriter
-from napari_intseg.ui.layers.layer_placement import LayerPlacement
-from napari_intseg.ui.layers.layer_registry import Work, hold, let_go, put_aside, take_up
+from napari_intseg.ui.layers.labels_layer import LabelsListener, LabelsWriter
+from napari_intseg.ui.layers.layer_registry import (
+    LayerPlacement,
+    Work,
+    hold,
+    let_go,
+    put_aside,
+    take_up,
+)
 from napari_intseg.ui.layers.points_codec import (
     MarkReader,
     Place,
@@ -41,10 +46,8 @@ from napari_intseg.ui.layers.points_codec import (
 from napari_intseg.ui.layers.points_listener import PointsListener
 from napari_intseg.ui.layers.shapes import ShapesListener
 from napari_intseg.ui.messages import Message, counted, joined
-from napari_intseg.ui.qt.signals import Signals, told
-from napari_intseg.ui.qt.worker_thread import Post, Worker
-from napari_intseg.ui.storage.embedding_folder import EmbeddingFolder
-from napari_intseg.ui.storage.labels_on_disk import place_of
+from napari_intseg.ui.qt.worker_thread import Post, Signals, Worker, told
+from napari_intseg.ui.storage.disk_folders import EmbeddingFolder, place_of
 
 _MEASURING = ("walk", "clean_up")
 """Lines of a journal about what depends on the spacing."""

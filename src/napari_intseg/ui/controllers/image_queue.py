@@ -21,8 +21,7 @@ from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.label_export import labels_job
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, counted
-from napari_intseg.ui.qt.signals import told
-from napari_intseg.ui.qt.worker_thread import Outcome
+from napari_intseg.ui.qt.worker_thread import Outcome, told
 
 _log = logging.getLogger(__name__)
 

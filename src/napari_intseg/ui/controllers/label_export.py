@@ -24,9 +24,8 @@ from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.object_actions import names_of
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, counted, joined
-from napari_intseg.ui.qt.signals import sentence, told
-from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
-from napari_intseg.ui.storage.labels_on_disk import LabelsOnDisk, copy, ending, keep, place_of
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, sentence, told
+from napari_intseg.ui.storage.disk_folders import LabelsOnDisk, copy, ending, keep, place_of
 
 
 def export_labels(controller: ViewerController, path: Path) -> None:

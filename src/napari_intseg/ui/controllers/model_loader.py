@@ -20,8 +20,16 @@ from napari_intseg.session.prefetch import PrepareRequest, prepare, to_prepare
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.image_axes import DisplayedSlice
 from napari_intseg.ui.messages import Message, joined
-from napari_intseg.ui.qt.signals import Signals, sentence, told
-from napari_intseg.ui.qt.worker_thread import Job, Outcome, Post, ShouldStop, Worker
+from napari_intseg.ui.qt.worker_thread import (
+    Job,
+    Outcome,
+    Post,
+    ShouldStop,
+    Signals,
+    Worker,
+    sentence,
+    told,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the mouse does: clicks, box or scribble, as the model takes them; or two clicks that split."""
+"""What the mouse does: clicks, box or scribble, as the model takes them; two clicks that split."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -14,7 +14,7 @@ from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.controllers.model_loader import Loader
 from napari_intseg.ui.layers.shapes import MODES
 from napari_intseg.ui.messages import Message, joined
-from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.worker_thread import told
 
 Tool = Literal["click", "box", "scribble"]
 TOOLS: tuple[Tool, ...] = ("click", "box", "scribble")

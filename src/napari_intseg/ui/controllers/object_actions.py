@@ -20,12 +20,12 @@ from napari_intseg.session.validate_prompts import masks_by_plane
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.review import bring
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.layers import label_colours
+from napari_intseg.ui.layers import points_codec
 from napari_intseg.ui.layers.image_axes import ImageAxes, camera_of
 from napari_intseg.ui.layers.points_codec import Place, on_grid
 from napari_intseg.ui.messages import Message, counted, joined, to_translate
 from napari_intseg.ui.panels.controls import PER_MM
-from napari_intseg.ui.qt.signals import sentence, told
+from napari_intseg.ui.qt.worker_thread import sentence, told
 
 NAMES = "napari-intseg objects"
 """Key of the labels' metadata: names and classes by label."""
@@ -363,7 +363,7 @@ def toggle_outlines(controller: ViewerController) -> None:
     """Show the labels as outlines, or filled again."""
     image_controller = controller.image_controller
     if image_controller is not None:
-        is_outline = label_colours.toggle_outlines(image_controller.labels)
+        is_outline = points_codec.toggle_outlines(image_controller.labels)
         controller.signals.message.emit(
             Message("Labels are shown as outlines.")
             if is_outline

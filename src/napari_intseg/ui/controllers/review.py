@@ -18,8 +18,7 @@ from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.messages import Message, counted, joined
-from napari_intseg.ui.qt.signals import sentence, told
-from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, sentence, told
 
 Next = tuple[Plane, Step] | None
 

@@ -20,9 +20,8 @@ from napari_intseg.session.session import Session
 from napari_intseg.ui.layers.image_axes import DisplayedSlice, ImageAxes
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.messages import Message, counted, joined
-from napari_intseg.ui.qt.signals import Signals, sentence, told
-from napari_intseg.ui.qt.worker_thread import Job, Outcome, Worker
-from napari_intseg.ui.storage.embedding_folder import EmbeddingFolder
+from napari_intseg.ui.qt.worker_thread import Job, Outcome, Signals, Worker, sentence, told
+from napari_intseg.ui.storage.disk_folders import EmbeddingFolder
 
 
 class SessionStore:

@@ -22,8 +22,7 @@ from napari_intseg.ui.controllers.session_store import SessionStore
 from napari_intseg.ui.controllers.viewer_controller import ViewerController, window_now
 from napari_intseg.ui.layers.image_axes import as_displayed
 from napari_intseg.ui.messages import Message
-from napari_intseg.ui.qt.signals import told
-from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop
+from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, told
 
 RECORD = "napari-intseg seen"
 """Key of the labels' metadata: the model, and how it saw the image, as plain JSON."""

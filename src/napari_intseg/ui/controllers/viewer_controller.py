@@ -23,14 +23,12 @@ from napari_intseg.ui.controllers.model_loader import Loader, Prefetch, load
 from napari_intseg.ui.controllers.mouse_tools import PromptTools, Splitter
 from napari_intseg.ui.controllers.propagation import AnswersIn3d, PropagationRun
 from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
-from napari_intseg.ui.layers.layer_placement import layers_for
-from napari_intseg.ui.layers.layer_registry import is_in_use
+from napari_intseg.ui.layers.layer_registry import is_in_use, layers_for
 from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
 from napari_intseg.ui.layers.polygon_editor import PolygonEditor
 from napari_intseg.ui.messages import Message
-from napari_intseg.ui.qt.signals import Signals, told
-from napari_intseg.ui.qt.worker_thread import Post, Worker
-from napari_intseg.ui.storage.embedding_folder import EmbeddingFolder
+from napari_intseg.ui.qt.worker_thread import Post, Signals, Worker, told
+from napari_intseg.ui.storage.disk_folders import EmbeddingFolder
 
 AS_SHOWN = "as displayed"
 """The choice that follows the contrast limits of the image layer."""

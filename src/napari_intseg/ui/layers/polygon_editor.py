@@ -18,7 +18,7 @@ from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_codec import FloatMatrix, Place, geometry
 from napari_intseg.ui.layers.shapes import CLOSED, frame_slice, slice_points, vertices_on
 from napari_intseg.ui.messages import Message
-from napari_intseg.ui.qt.signals import told
+from napari_intseg.ui.qt.worker_thread import told
 
 TITLE = "Edit outline"
 _SHARE_OF_DIAGONAL = 0.012

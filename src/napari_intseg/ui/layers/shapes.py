@@ -13,8 +13,7 @@ from napari.layers import Labels, Shapes
 from napari_intseg.core.prompts import Box, Prompts, Scribble
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.layers.image_axes import ImageAxes
-from napari_intseg.ui.layers.layer_placement import lay
-from napari_intseg.ui.layers.layer_registry import find_free, hold, let_go, note_made
+from napari_intseg.ui.layers.layer_registry import find_free, hold, lay, let_go, note_made
 from napari_intseg.ui.layers.points_codec import (
     COLOURS,
     NEGATIVE,
@@ -27,8 +26,7 @@ from napari_intseg.ui.layers.points_codec import (
     on_grid,
 )
 from napari_intseg.ui.messages import Message
-from napari_intseg.ui.qt.signals import Signals
-from napari_intseg.ui.qt.worker_thread import Post
+from napari_intseg.ui.qt.worker_thread import Post, Signals
 
 CLOSED = ("rectangle", "ellipse", "polygon")
 """Shapes that count as their bounding box; lines and paths are scribbles."""

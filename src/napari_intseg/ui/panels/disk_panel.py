@@ -27,8 +27,7 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
 from napari_intseg.ui.qt.translation import tr, translated
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
-from napari_intseg.ui.storage.embedding_folder import usual_folder
-from napari_intseg.ui.storage.labels_on_disk import default_path, ending
+from napari_intseg.ui.storage.disk_folders import default_path, ending, usual_folder
 from napari_intseg.ui.storage.recovery import remember, remembered
 
 

@@ -41,9 +41,8 @@ from napari_intseg.ui.controllers.view_settings import Refinement
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
 from napari_intseg.ui.panels.controls import combo, fill, form
-from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.translation import tr, translated
-from napari_intseg.ui.qt.worker_thread import Outcome
+from napari_intseg.ui.qt.worker_thread import Outcome, told
 
 _TITLES = (
     to_translate("Model"), to_translate("Prompts"), to_translate("Licence"),

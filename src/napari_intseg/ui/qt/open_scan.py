@@ -27,9 +27,8 @@ from napari_intseg.io.hooks import LayerData, layers_of
 from napari_intseg.io.read import series_raster
 from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.preferences import preferences
-from napari_intseg.ui.qt.signals import told
 from napari_intseg.ui.qt.translation import preferred_language, tr, translated, use_language
-from napari_intseg.ui.qt.worker_thread import GuiThread, Outcome, ShouldStop, Worker
+from napari_intseg.ui.qt.worker_thread import GuiThread, Outcome, ShouldStop, Worker, told
 
 COLUMNS = (
     to_translate("No."), to_translate("Description"), to_translate("Modality"),

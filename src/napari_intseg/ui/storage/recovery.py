@@ -32,8 +32,7 @@ from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.messages import Message, counted, joined
-from napari_intseg.ui.qt.signals import told
-from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, told
 
 Signature = dict[str, Any]
 

@@ -1,9 +1,12 @@
-"""Labels in a folder on disk instead of in memory, kept from one day to the next."""
+"""Folders on disk: labels kept from one day to the next instead of in memory, and embeddings.
+
+napari's own writers come after those that keep the geometry of labels.
+"""
 
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,7 +14,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import npe2
 import numpy as np
+import platformdirs
 from napari.layers import Image
 from numpy.typing import DTypeLike
 from platformdirs import user_data_path
@@ -21,10 +26,12 @@ from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import KEY
 from napari_intseg.io.source import Source
 from napari_intseg.io.zarr_store import check_array_folder
+from napari_intseg.session.embeddings import EmbeddingFiles
+from napari_intseg.session.session import Session
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.messages import Message
 
-if TYPE_CHECKING:  # which import this module
+if TYPE_CHECKING:
     pass
 
 OURS = "napari-intseg kept"
@@ -268,3 +275,48 @@ def marks(shape: tuple[int, ...], dtype: DTypeLike = bool) -> Array:
         return np.zeros(shape, dtype)
     with tempfile.TemporaryFile(prefix="napari-intseg-") as file:
         return np.memmap(file, np.dtype(dtype), "w+", shape=shape)
+
+
+@dataclass(slots=True)
+class EmbeddingFolder:
+    """What is chosen now.
+
+    Parameters
+    ----------
+    files : EmbeddingFiles or None
+        None: embeddings stay in memory.
+    """
+
+    files: EmbeddingFiles | None = None
+
+    def put(self, files: EmbeddingFiles | None, begun: Iterable[Iterable[Session]]) -> None:
+        """Choose anew, for sessions that have begun as well, given image by image."""
+        self.files = files
+        for sessions in begun:
+            for session in sessions:
+                session.keep_embeddings(files)
+
+
+def usual_folder() -> Path:
+    """Return where embeddings are kept unless another folder is chosen."""
+    return platformdirs.user_cache_path("napari-intseg") / "embeddings"
+
+
+PLUGIN = "napari-intseg"
+_NAPARI = "napari"
+
+
+def put_writers_first() -> None:
+    """Have the Save dialogs open on our writers, so that ``x.nii.gz`` is saved as it is named.
+
+    They open on the writer that was found first, napari's own, which refuses endings that it does
+    not know. napari's writers are found last afterwards; ours hand them what they do not write.
+    """
+    manager = npe2.PluginManager.instance()
+    found = [writer.plugin_name for writer in manager.iter_compatible_writers(["labels"])]
+    if PLUGIN not in found or _NAPARI not in found[: found.index(PLUGIN)]:
+        return
+    # enabling it again puts it last; nobody else needs to hear of it
+    with manager.events.enablement_changed.blocked():
+        manager.disable(_NAPARI)
+        manager.enable(_NAPARI)
