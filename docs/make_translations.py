@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
-from napari_intseg.ui.engine_messages import ENGINE_MESSAGES
+from napari_intseg.ui.messages import ENGINE_MESSAGES
 from napari_intseg.ui.qt.translation import CONTEXT, ENGINE, QT, QT_TEXTS, read_catalogue
 
 UI = Path(__file__).parent.parent / "src" / "napari_intseg" / "ui"
@@ -29,7 +29,7 @@ def sources() -> dict[tuple[str, str], str]:
         for text in _texts_of(ast.parse(path.read_text("utf-8"))):
             found.setdefault((CONTEXT, text), path.relative_to(UI).as_posix())
     for text in ENGINE_MESSAGES:
-        found[ENGINE, text] = "engine_messages.py"
+        found[ENGINE, text] = "messages.py"
     for text in QT_TEXTS:
         found[QT, text] = "qt/translation.py"
     return found

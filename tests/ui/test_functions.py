@@ -6,7 +6,7 @@ from magicgui.type_map import get_widget_class
 from napari.layers import Image, Labels, Points
 
 from napari_intseg.errors import PromptError
-from napari_intseg.ui.functions import segment
+from napari_intseg.ui.scripting import segment
 
 
 def test_points_become_labels_placed_like_the_image(squares):

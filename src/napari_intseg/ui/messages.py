@@ -1,4 +1,9 @@
-"""Messages that carry their template and values, so that a window can say them in its language."""
+"""Messages that carry their template and values, so that a window can say them in its language.
+
+What the engine says is listed by its form: the engine knows no languages, so the window tells its
+sentences. Catalogues translate these; a sentence that is not among them is shown in English. What
+stands in braces is told from the rest by its place.
+"""
 
 import string
 from collections.abc import Sequence
@@ -78,3 +83,74 @@ def placeholders(template: str) -> frozenset[str]:
     """
     found = (name for _, name, _, _ in string.Formatter().parse(template) if name is not None)
     return frozenset(found)
+
+
+ENGINE_MESSAGES: tuple[str, ...] = (
+    # titles of steps of undo
+    "Positive click",
+    "Negative click",
+    "Add clicks",
+    "Change prompts",
+    "Change protection",
+    "Change detail",
+    "Choose mask",
+    "Clean up",
+    "Drop painted pixels",
+    "Erase",
+    "Paint",
+    "Find more",
+    "Finish object",
+    "Reopen object",
+    "Follow through time",
+    "Lock object",
+    "Unlock object",
+    "Merge objects",
+    "Split object",
+    "Renumber object",
+    "Take over pixels",
+    "Take objects",
+    "New object",
+    "Propagate",
+    "Propagate all",
+    "Set initial mask",
+    "Suggested click",
+    "Edit outline",
+    "Undo {title} of object {label}",
+    "Redo {title} of object {label}",
+    "Remove box",
+    "Set box",
+    "Add scribble",
+    "Change scribble",
+    "Remove click",
+    "Remove clicks",
+    "Move click",
+    # what a model wants
+    "Click the four extreme points of the object: top, bottom, left and right, in any order. "
+    "Further ones refine the answer.",
+    "Draw a box round the object, then click inside it; further clicks correct.",
+    "Draw a box round the object; it need not be tight.",
+    "Click on the object, and beside it where the answer is too large.",
+    "Mark the object by {kinds}; combine them as you like.",
+    "clicks, a box round it or scribbles",
+    "clicks or a box round it",
+    "clicks or scribbles",
+    "1 more extreme point",
+    "{n} more extreme points",
+    "a box round the object",
+    "a box round the object and a click inside the box",
+    "a click inside the box",
+    "a positive click",
+    # notes on answers, and why a propagation ended
+    "answered in 3-D: 1 plane",
+    "answered in 3-D: {n} planes",
+    "object {label}: {why}",
+    "stopped at plane {plane}: {why}",
+    "not started from plane {plane}: {why}",
+    "it grew {amount} beyond what its outline can have reached",
+    "it grew {amount}",
+    "the answer jumped to something else",
+    "the mask there covers the slice",
+    "the mask there does not fit those of the other clicked planes",
+    "memory ran out: computed {how}",
+    "half precision gave no numbers: computed in float32",
+)

@@ -25,8 +25,7 @@ from napari_intseg.ui.compare.keep import (
     state_of,
     wish_of,
 )
-from napari_intseg.ui.compare.mirrored_propagation import MirroredPropagations
-from napari_intseg.ui.compare.pair import MirroredModel, grid_voxel
+from napari_intseg.ui.compare.pair import MirroredModel, MirroredPropagations, grid_voxel
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.model_loader import Choice, Loader, load
 from napari_intseg.ui.controllers.viewer_controller import ViewerController

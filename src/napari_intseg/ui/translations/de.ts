@@ -49,12 +49,12 @@
       <translation>Eine Ebene mit Masken, von welchem Modell oder Menschen auch immer.</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>A model that finds objects without clicks.</source>
       <translation>Ein Modell, das Objekte ohne Klicks findet.</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>A plane that was looked at once is then ready on another day too, for the same data, window and model. At most {size}; the oldest go first. The choice is remembered.</source>
       <translation>Eine einmal angesehene Schicht ist dann auch an einem anderen Tag sofort bereit, bei gleichen Daten, gleicher Fensterung und gleichem Modell. Höchstens {size}; die ältesten werden zuerst gelöscht. Die Wahl wird gemerkt.</translation>
     </message>
@@ -81,37 +81,37 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <translation>Annehmen</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Add a layer with what the model finds; take objects from it below.</source>
       <translation>Eine Ebene mit dem hinzufügen, was das Modell findet; Objekte daraus unten übernehmen.</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Add a weight file</source>
       <translation>Gewichtsdatei hinzufügen</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Add file…</source>
       <translation>Datei hinzufügen …</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Added {name}.</source>
       <translation>{name} hinzugefügt.</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>All files (*)</source>
       <translation>Alle Dateien (*)</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>All images</source>
       <translation>Alle Bilder</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>All images, next and previous, export, close</source>
       <translation>Alle Bilder, vor und zurück, Export, Schließen</translation>
     </message>
@@ -121,7 +121,7 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <translation>Alle Modelle …</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>All planes</source>
       <translation>Alle Schichten</translation>
     </message>
@@ -131,7 +131,7 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <translation>Alle {count} Objekte sind auf dem neuesten Stand.</translation>
     </message>
     <message>
-      <location filename="../layers/labels_writer.py" />
+      <location filename="../layers/labels_layer.py" />
       <source>An answer could not be drawn in {name!r}: {kind}: {error}. Undo and redo draw it again; if it persists, please report this text.</source>
       <translation>Eine Antwort konnte nicht in {name!r} gezeichnet werden: {kind}: {error}. Rückgängig und Wiederholen zeichnen sie neu; bleibt der Fehler, melden Sie bitte diesen Text.</translation>
     </message>
@@ -141,12 +141,12 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <translation>Und {n} weitere Objekte.</translation>
     </message>
     <message>
-      <location filename="../controllers/prediction_queue.py" />
+      <location filename="../controllers/session_store.py" />
       <source>Another part of the answer, {size:,} px, has no click: right-click on what is not meant.</source>
       <translation>Ein weiterer Teil der Antwort, {size:,} px, hat keinen Klick: Klicken Sie rechts auf das, was nicht gemeint ist.</translation>
     </message>
     <message>
-      <location filename="../controllers/prediction_queue.py" />
+      <location filename="../controllers/session_store.py" />
       <source>Answer in 3-D cancelled; what was given stays. The next click asks for all of it.</source>
       <translation>Antwort in 3D abgebrochen; was gegeben wurde, bleibt. Der nächste Klick fragt nach allem.</translation>
     </message>
@@ -156,7 +156,7 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <translation>Antwort {which}</translation>
     </message>
     <message>
-      <location filename="../controllers/alternative_masks.py" />
+      <location filename="../controllers/clicks.py" />
       <source>Answer {which}.</source>
       <translation>Antwort {which}.</translation>
     </message>
@@ -166,7 +166,7 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <translation>Antwort in 3D</translation>
     </message>
     <message>
-      <location filename="../controllers/keyboard_cursor.py" />
+      <location filename="../controllers/clicks.py" />
       <source>Arrows move the cursor, with Shift by a pixel; Enter clicks, Shift+Enter clicks beside the object; . and , change the plane. The key that began it ends it.</source>
       <translation>Pfeiltasten bewegen den Zeiger, mit Umschalt um ein Pixel; Enter klickt, Umschalt+Enter klickt neben das Objekt; . und , wechseln die Schicht. Die Taste, die ihn begann, beendet ihn.</translation>
     </message>
@@ -243,7 +243,7 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <translation>{n} Aktionen wiederhergestellt.</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>CSV table</source>
       <translation>CSV-Tabelle</translation>
     </message>
@@ -253,7 +253,7 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <translation>CT {name}: Zentrum {level:g}, Weite {width:g} HU</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/compare_panel.py" />
       <source>Cancel</source>
       <translation>Abbrechen</translation>
     </message>
@@ -263,7 +263,7 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <translation>Abgebrochen; {what} auf {planes} übernommen.</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>Carry each click to the neighbouring planes as soon as it is answered,
 the nearest first; the next click overtakes it.</source>
       <translation>Jeden Klick in die Nachbarschichten tragen, sobald er beantwortet ist,
@@ -287,7 +287,7 @@ Time points with clicks stay as they are. Press again to stop.</source>
 Zeitpunkte mit Klicks bleiben. Noch einmal drücken, um anzuhalten.</translation>
     </message>
     <message>
-      <location filename="../panels/channel_ranges.py" />
+      <location filename="../panels/look_panel.py" />
       <source>Channel {number} of those chosen above.</source>
       <translation>Kanal {number} der oben gewählten.</translation>
     </message>
@@ -297,34 +297,34 @@ Zeitpunkte mit Klicks bleiben. Noch einmal drücken, um anzuhalten.</translation
       <translation>Kanäle</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Choose a file …</source>
       <translation>Datei wählen …</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Choose a folder in which the labels live from now on, written as they change.
 Labels of more than 4 GB do so anyway, beside the image's file; they are there again when the image is opened again.</source>
       <translation>Einen Ordner wählen, in dem die Labels von jetzt an liegen; Änderungen werden sofort geschrieben.
 Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wieder da, wenn das Bild erneut geöffnet wird.</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Choose a folder that work is saved in from now on.</source>
       <translation>Einen Ordner wählen, in dem die Arbeit von jetzt an gespeichert wird.</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Choose a folder …</source>
       <translation>Ordner wählen …</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Choose a model</source>
       <translation>Modell wählen</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Choose a model's folder</source>
       <translation>Ordner eines Modells wählen</translation>
     </message>
@@ -339,7 +339,7 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <translation>Datei wählen …</translation>
     </message>
     <message>
-      <location filename="../controllers/regroup.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>Choose two or more objects in the table first: hold Ctrl and click on their rows.</source>
       <translation>Wählen Sie zuerst zwei oder mehr Objekte in der Tabelle: Strg gedrückt halten und auf ihre Zeilen klicken.</translation>
     </message>
@@ -359,12 +359,12 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <translation>Klasse …</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Clear</source>
       <translation>Leeren</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>Click in one to correct it; Undo takes them all back.</source>
       <translation>Ein Klick in eines korrigiert es; Rückgängig nimmt alle zurück.</translation>
     </message>
@@ -394,7 +394,7 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <translation>Klicks brauchen eine Ansicht mit zwei räumlichen Achsen: Drehen Sie die Achsen, bis {first} und {second} gezeigt werden.</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Close the folder</source>
       <translation>Ordner schließen</translation>
     </message>
@@ -419,7 +419,7 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <translation>Kontrast</translation>
     </message>
     <message>
-      <location filename="../storage/move_labels.py" />
+      <location filename="../controllers/label_export.py" />
       <source>Copying the labels to {name} …</source>
       <translation>Die Labels werden nach {name} kopiert …</translation>
     </message>
@@ -434,12 +434,12 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <translation>Das Objekt auf der gezeigten Schicht korrigieren, indem Eckpunkte seines Umrisses verschoben werden.</translation>
     </message>
     <message>
-      <location filename="../controllers/keyboard_cursor.py" />
+      <location filename="../controllers/clicks.py" />
       <source>Cursor at row {row}, column {col}, in no object.</source>
       <translation>Zeiger in Zeile {row}, Spalte {col}, in keinem Objekt.</translation>
     </message>
     <message>
-      <location filename="../controllers/keyboard_cursor.py" />
+      <location filename="../controllers/clicks.py" />
       <source>Cursor at row {row}, column {col}, in object {label}.</source>
       <translation>Zeiger in Zeile {row}, Spalte {col}, in Objekt {label}.</translation>
     </message>
@@ -464,7 +464,7 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <translation>Rechengerät und Speicher</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Do everything again that was done before the interruption.</source>
       <translation>Alles noch einmal tun, was vor der Unterbrechung getan wurde.</translation>
     </message>
@@ -533,27 +533,27 @@ großes Objekt dauert so viele Male länger, wie es Kacheln gibt. Rückgängig n
       <translation>Export</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Export labels</source>
       <translation>Labels exportieren</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Export measurements</source>
       <translation>Messwerte exportieren</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Export what is done as a training set…</source>
       <translation>Fertiges als Trainingsdaten exportieren …</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Export…</source>
       <translation>Exportieren …</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Fetch</source>
       <translation>Herunterladen</translation>
     </message>
@@ -588,27 +588,27 @@ großes Objekt dauert so viele Male länger, wie es Kacheln gibt. Rückgängig n
       <translation>Ähnliche suchen</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Find objects</source>
       <translation>Objekte suchen</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Find: a name, a prompt, a licence</source>
       <translation>Suchen: Name, Eingabe, Lizenz</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Folder for the labels</source>
       <translation>Ordner für die Labels</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Folder with images</source>
       <translation>Ordner mit Bildern</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Folder …</source>
       <translation>Ordner …</translation>
     </message>
@@ -630,7 +630,7 @@ A click inside an object belongs to that one; a right click elsewhere to the cur
 Ein Klick in ein Objekt gehört zu diesem, ein Rechtsklick anderswo zum aktuellen.</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Forget it</source>
       <translation>Verwerfen</translation>
     </message>
@@ -675,7 +675,7 @@ Ein Klick in ein Objekt gehört zu diesem, ein Rechtsklick anderswo zum aktuelle
       <translation>Mit Klicks weitermachen, die der Zweifel des Modells vorschlägt, bis es unsicher ist. Rückgängig nimmt sie einzeln zurück.</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Go on with it</source>
       <translation>Fortsetzen</translation>
     </message>
@@ -702,7 +702,7 @@ through them by Next and Previous, as through those of SAM.</source>
       <translation>Wie weit; anfangs so weit, wie zwei Schichten auseinanderliegen.</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>How the object is carried from plane to plane.</source>
       <translation>Wie das Objekt von Schicht zu Schicht getragen wird.</translation>
     </message>
@@ -729,12 +729,12 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Bild {number} von {count}: {name}. {done} fertig, {open} offen.</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Images of the folder</source>
       <translation>Bilder des Ordners</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Install it with: pip install 'napari-intseg[{extra}]'</source>
       <translation>Installieren mit: pip install 'napari-intseg[{extra}]'</translation>
     </message>
@@ -784,17 +784,17 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>B behalten</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Keep embeddings on disk</source>
       <translation>Einbettungen auf der Platte behalten</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Keep labels on disk: a new folder</source>
       <translation>Labels auf der Platte: ein neuer Ordner</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Keep labels on disk…</source>
       <translation>Labels auf der Platte halten …</translation>
     </message>
@@ -839,7 +839,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>{what} auf {planes} übernommen. Weitere Klicks korrigieren das Ergebnis.</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/controls.py" />
       <source>Key: {key}</source>
       <translation>Taste: {key}</translation>
     </message>
@@ -849,17 +849,17 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Tastaturzeiger</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Labels</source>
       <translation>Labels</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Labels (*{ending})</source>
       <translation>Labels (*{ending})</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Labels are kept in {name}</source>
       <translation>Die Labels liegen in {name}</translation>
     </message>
@@ -884,7 +884,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Größter Teil</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Least sure first</source>
       <translation>Unsicherste zuerst</translation>
     </message>
@@ -894,7 +894,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Lassen</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Left click: {sign}</source>
       <translation>Linksklick: {sign}</translation>
     </message>
@@ -909,7 +909,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Den Umriss glatt über die Schichten laufen lassen. Schichten mit Klicks bleiben.</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Licence</source>
       <translation>Lizenz</translation>
     </message>
@@ -989,7 +989,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>{n} Objekte gemessen: {name}{which}.</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Measure…</source>
       <translation>Messen …</translation>
     </message>
@@ -999,7 +999,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Es wird gemessen …</translation>
     </message>
     <message>
-      <location filename="../qt/signals.py" />
+      <location filename="../qt/worker_thread.py" />
       <source>Memory ran out: {error}. Close other programs, or choose a smaller model or image.</source>
       <translation>Der Speicher ist ausgegangen: {error}. Schließen Sie andere Programme, oder wählen Sie ein kleineres Modell oder Bild.</translation>
     </message>
@@ -1024,17 +1024,17 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Modalität</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Model</source>
       <translation>Modell</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Models</source>
       <translation>Modelle</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Models (*.onnx *.yaml *.safetensors);;All files (*)</source>
       <translation>Modelle (*.onnx *.yaml *.safetensors);;Alle Dateien (*)</translation>
     </message>
@@ -1059,7 +1059,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Name</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>New folder for a training set</source>
       <translation>Neuer Ordner für Trainingsdaten</translation>
     </message>
@@ -1104,7 +1104,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Nächste</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Next image</source>
       <translation>Nächstes Bild</translation>
     </message>
@@ -1129,7 +1129,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Es ist kein Bild gewählt. Öffnen Sie ein Bild und wählen Sie es oben.</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>No more objects like these were found here.</source>
       <translation>Hier wurden keine weiteren solchen Objekte gefunden.</translation>
     </message>
@@ -1149,7 +1149,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Nichts ändert die Pixel eines gesperrten Objekts. Angenommene Objekte sind von vornherein gesperrt.</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Nothing is split.</source>
       <translation>Es wird nichts geteilt.</translation>
     </message>
@@ -1159,7 +1159,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Noch nichts auszubreiten. Klicken Sie zuerst auf das Objekt.</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Now click in the other part of object {label}.</source>
       <translation>Klicken Sie jetzt in den anderen Teil von Objekt {label}.</translation>
     </message>
@@ -1184,17 +1184,17 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Objekt {label} in 3-D beantwortet, {planes} neben Schicht {number}.</translation>
     </message>
     <message>
-      <location filename="../controllers/time_tracking.py" />
+      <location filename="../controllers/review.py" />
       <source>Object {label} followed to {n} time point.</source>
       <translation>Objekt {label} bis zu {n} Zeitpunkt verfolgt.</translation>
     </message>
     <message>
-      <location filename="../controllers/time_tracking.py" />
+      <location filename="../controllers/review.py" />
       <source>Object {label} followed to {n} time points.</source>
       <translation>Objekt {label} über {n} Zeitpunkte verfolgt.</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Object {label} has no pixels to split. Click on it first.</source>
       <translation>Objekt {label} hat keine Pixel, die geteilt werden könnten. Klicken Sie zuerst darauf.</translation>
     </message>
@@ -1214,7 +1214,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Objekt {label} ist noch nirgends: Klicken Sie darauf.</translation>
     </message>
     <message>
-      <location filename="../controllers/regroup.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>Object {label} is object {number} now.</source>
       <translation>Objekt {label} ist jetzt Objekt {number}.</translation>
     </message>
@@ -1224,7 +1224,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Objekt {label} ist entfernt. Rückgängig bringt es zurück.</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Object {label} is split: object {new} is new.</source>
       <translation>Objekt {label} ist geteilt: Objekt {new} ist neu.</translation>
     </message>
@@ -1284,7 +1284,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Objekt {object}: Linksklick auf das, was dazugehört, Rechtsklick auf das, was nicht dazugehört.</translation>
     </message>
     <message>
-      <location filename="../controllers/regroup.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>Object {others} is part of object {into} now.</source>
       <translation>Objekt {others} gehört jetzt zu Objekt {into}.</translation>
     </message>
@@ -1299,7 +1299,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Objekte</translation>
     </message>
     <message>
-      <location filename="../controllers/regroup.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>Objects {others} are part of object {into} now.</source>
       <translation>Die Objekte {others} gehören jetzt zu Objekt {into}.</translation>
     </message>
@@ -1369,7 +1369,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Drücken, um die Auswahl zu zeigen oder einzuklappen.</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Press to swap the two.</source>
       <translation>Drücken, um beide zu vertauschen.</translation>
     </message>
@@ -1379,17 +1379,17 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Vorige</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Previous image</source>
       <translation>Voriges Bild</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Prompts</source>
       <translation>Eingaben</translation>
     </message>
     <message>
-      <location filename="../controllers/prompt_tools.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Prompts here that {name} does not take are left out.</source>
       <translation>Eingaben hier, die {name} nicht annimmt, bleiben unberücksichtigt.</translation>
     </message>
@@ -1409,7 +1409,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Höchstens so weit von einer angeklickten Schicht ausbreiten; 0: ohne Grenze.</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>Propagate within these planes only, both included; numbers are the slider's.</source>
       <translation>Nur innerhalb dieser Schichten ausbreiten, beide eingeschlossen; Nummern wie am Schieberegler.</translation>
     </message>
@@ -1459,7 +1459,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Die vorige Antwort einsetzen.</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Put the images that are left in an order by the model's doubt.</source>
       <translation>Die übrigen Bilder nach dem Zweifel des Modells ordnen.</translation>
     </message>
@@ -1479,7 +1479,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>{slices} Schichten werden gelesen …</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Redo</source>
       <translation>Wiederholen</translation>
     </message>
@@ -1489,7 +1489,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Objekt wiederholen</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Redo {what}</source>
       <translation>{what} wiederholen</translation>
     </message>
@@ -1509,7 +1509,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Bemerkungen</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Remove all embeddings in the folder; nothing else is touched.</source>
       <translation>Alle Einbettungen im Ordner entfernen; sonst wird nichts angerührt.</translation>
     </message>
@@ -1524,7 +1524,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Das aktuelle Objekt mit Klicks und Maske entfernen. Rückgängig bringt es zurück.</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Remove what was saved of that work.</source>
       <translation>Entfernen, was von dieser Arbeit gespeichert ist.</translation>
     </message>
@@ -1539,7 +1539,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Wieder öffnen</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Replace the file?</source>
       <translation>Datei ersetzen?</translation>
     </message>
@@ -1549,7 +1549,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Rechtsklick auf ein Objekt zeigt, was damit getan werden kann.</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Save the labels beside the images?
 
 No asks for a folder.</source>
@@ -1573,12 +1573,12 @@ No asks for a folder.</source>
       <translation>Die Labels speichern und das nächste Bild öffnen.</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Save work elsewhere …</source>
       <translation>Anderswo speichern …</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Save work in</source>
       <translation>Arbeit speichern in</translation>
     </message>
@@ -1588,7 +1588,7 @@ No asks for a folder.</source>
       <translation>Strich</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>Search cancelled; nothing was found so far.</source>
       <translation>Suche abgebrochen; bis dahin wurde nichts gefunden.</translation>
     </message>
@@ -1598,7 +1598,7 @@ No asks for a folder.</source>
       <translation>Segmentieren</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Several with commas between them: nucleus, cytoplasm.</source>
       <translation>Mehrere durch Kommas getrennt: nucleus, cytoplasm.</translation>
     </message>
@@ -1620,7 +1620,7 @@ Das Bild selbst wird nie verändert. Rückgängig nimmt es zurück.</translation
       <translation>Die unsicherste Schicht zeigen: des Objekts, dann der anderen nicht angenommenen.</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Size</source>
       <translation>Größe</translation>
     </message>
@@ -1635,19 +1635,19 @@ Das Bild selbst wird nie verändert. Rückgängig nimmt es zurück.</translation
       <translation>Schichten</translation>
     </message>
     <message>
-      <location filename="../panels/detail_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>Smooth</source>
       <translation>Glätten</translation>
     </message>
     <message>
-      <location filename="../panels/detail_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>Smooth and simplify all outlines that are not accepted or locked, now and from now on.
 All the way left they are as the model gave them. Every export has them as seen.</source>
       <translation>Alle Umrisse glätten und vereinfachen, die nicht angenommen oder gesperrt sind, jetzt und künftig.
 Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie gezeigt.</translation>
     </message>
     <message>
-      <location filename="../panels/detail_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>Smooth outlines</source>
       <translation>Umrisse glätten</translation>
     </message>
@@ -1662,7 +1662,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Durch zwei Klicks teilen</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Split object {label}: click in one part, then in the other.</source>
       <translation>Objekt {label} teilen: in den einen Teil klicken, dann in den anderen.</translation>
     </message>
@@ -1677,12 +1677,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Mit Masken beginnen</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>State</source>
       <translation>Stand</translation>
     </message>
     <message>
-      <location filename="../controllers/prompt_tools.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Still wanted here: {wanted}.</source>
       <translation>Hier fehlt noch: {wanted}.</translation>
     </message>
@@ -1697,12 +1697,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Anhalten, was läuft; Fertiges bleibt.</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>Stopped after {n} click.</source>
       <translation>Nach {n} Klick angehalten.</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>Stopped after {n} clicks.</source>
       <translation>Nach {n} Klicks angehalten.</translation>
     </message>
@@ -1737,7 +1737,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Nehmen</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Take a weight file that you have; it is told by its content.</source>
       <translation>Eine Gewichtsdatei nehmen, die Sie schon haben; sie wird an ihrem Inhalt erkannt.</translation>
     </message>
@@ -1777,7 +1777,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Übernehmen Sie die Objekte unten und klicken Sie, wo eines falsch ist.</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>That is not in object {label}. Click inside it, once in each part.</source>
       <translation>Das liegt nicht in Objekt {label}. Klicken Sie hinein, einmal in jeden Teil.</translation>
     </message>
@@ -1792,7 +1792,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Antwort reicht in {named} hinein.</translation>
     </message>
     <message>
-      <location filename="../controllers/keyboard_cursor.py" />
+      <location filename="../controllers/clicks.py" />
       <source>The arrow keys are napari's again.</source>
       <translation>Die Pfeiltasten gehören wieder napari.</translation>
     </message>
@@ -1817,7 +1817,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Datei {path} konnte nicht entfernt werden: {err}.</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>The folder cannot be used: {error}. Choose another.</source>
       <translation>Der Ordner kann nicht verwendet werden: {error}. Wählen Sie einen anderen.</translation>
     </message>
@@ -1852,12 +1852,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die übrigen Bilder werden im Hintergrund angesehen; das unsicherste kommt zuerst.</translation>
     </message>
     <message>
-      <location filename="../panels/buttons.py" />
+      <location filename="../panels/controls.py" />
       <source>The key {key} means something else here.</source>
       <translation>Die Taste {key} bedeutet hier etwas anderes.</translation>
     </message>
     <message>
-      <location filename="../storage/move_labels.py" />
+      <location filename="../controllers/label_export.py" />
       <source>The labels are kept in {path}.</source>
       <translation>Die Labels liegen in {path}.</translation>
     </message>
@@ -1867,7 +1867,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Labels-Ebene {name!r} wurde entfernt</translation>
     </message>
     <message>
-      <location filename="../storage/move_labels.py" />
+      <location filename="../controllers/label_export.py" />
       <source>The labels were removed while they were copied.</source>
       <translation>Die Labels wurden während des Kopierens entfernt.</translation>
     </message>
@@ -1877,17 +1877,17 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Ebene {name!r} wurde entfernt, der Vergleich ist damit beendet. Wählen Sie ein zweites Modell, um neu zu beginnen.</translation>
     </message>
     <message>
-      <location filename="../qt/signals.py" />
+      <location filename="../qt/worker_thread.py" />
       <source>The model failed: {kind}: {error}. Choose another model or device; if it persists, please report it with this text.</source>
       <translation>Das Modell ist gescheitert: {kind}: {error}. Wählen Sie ein anderes Modell oder Gerät; bleibt der Fehler, melden Sie ihn bitte mit diesem Text.</translation>
     </message>
     <message>
-      <location filename="../controllers/alternative_masks.py" />
+      <location filename="../controllers/clicks.py" />
       <source>The model gave one answer here. SAM and its kin give several after a single click; other models do with *several answers* ticked, among what the model sees.</source>
       <translation>Das Modell gab hier nur eine Antwort. SAM und Verwandte geben nach einem einzelnen Klick mehrere; andere Modelle dann, wenn unter „Was das Modell sieht“ *mehrere Antworten* angehakt ist.</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>The model is not there yet.</source>
       <translation>Das Modell ist noch nicht bereit.</translation>
     </message>
@@ -1907,7 +1907,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Das Modell, das Klicks beantwortet.</translation>
     </message>
     <message>
-      <location filename="../controllers/alternative_masks.py" />
+      <location filename="../controllers/clicks.py" />
       <source>The object is accepted. Untick it in the list to go on with it.</source>
       <translation>Das Objekt ist angenommen. Entfernen Sie in der Liste das Häkchen, um daran weiterzuarbeiten.</translation>
     </message>
@@ -1927,12 +1927,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Punkte-Ebene {name!r} wurde entfernt</translation>
     </message>
     <message>
-      <location filename="../panels/channel_ranges.py" />
+      <location filename="../panels/look_panel.py" />
       <source>The value of this channel that the model sees as bright.</source>
       <translation>Der Wert dieses Kanals, den das Modell als hell sieht.</translation>
     </message>
     <message>
-      <location filename="../panels/channel_ranges.py" />
+      <location filename="../panels/look_panel.py" />
       <source>The value of this channel that the model sees as dark.</source>
       <translation>Der Wert dieses Kanals, den das Modell als dunkel sieht.</translation>
     </message>
@@ -1947,7 +1947,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Gewichte {file} sind noch nicht hier.</translation>
     </message>
     <message>
-      <location filename="../storage/move_labels.py" />
+      <location filename="../controllers/label_export.py" />
       <source>There are no labels to keep yet. Begin an object first.</source>
       <translation>Es gibt noch keine Labels. Beginnen Sie zuerst ein Objekt.</translation>
     </message>
@@ -1957,12 +1957,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Es gibt noch keine Labels. Beginnen Sie ein Objekt und klicken Sie darauf.</translation>
     </message>
     <message>
-      <location filename="../controllers/outline_detail.py" />
+      <location filename="../controllers/review.py" />
       <source>There are no outlines yet. Click on an object.</source>
       <translation>Es gibt noch keine Umrisse. Klicken Sie auf ein Objekt.</translation>
     </message>
     <message>
-      <location filename="../controllers/regroup.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>There is an object {number} already. Choose another number, or select both rows and merge them.</source>
       <translation>Objekt {number} gibt es schon. Wählen Sie eine andere Nummer, oder markieren Sie beide Zeilen und vereinigen Sie sie.</translation>
     </message>
@@ -1992,7 +1992,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Es gibt noch kein Objekt, das entfernt werden könnte.</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>There is no object to split yet. Click on one first.</source>
       <translation>Es gibt noch kein Objekt zum Teilen. Klicken Sie zuerst auf eines.</translation>
     </message>
@@ -2022,17 +2022,17 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Es gibt noch nichts anzunehmen. Klicken Sie zuerst auf das Objekt.</translation>
     </message>
     <message>
-      <location filename="../controllers/time_tracking.py" />
+      <location filename="../controllers/review.py" />
       <source>There is nothing to follow: click on an object in a time series.</source>
       <translation>Es gibt nichts zu verfolgen: Klicken Sie auf ein Objekt in einer Zeitreihe.</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>There is nothing to go by yet. Click on an object or two first.</source>
       <translation>Es gibt noch kein Vorbild. Klicken Sie zuerst auf ein oder zwei Objekte.</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>There is nothing to go by yet. Click on the object first.</source>
       <translation>Es gibt noch nichts, wonach man sich richten könnte. Klicken Sie zuerst auf das Objekt.</translation>
     </message>
@@ -2077,7 +2077,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Dieses Objekt</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>To know</source>
       <translation>Gut zu wissen</translation>
     </message>
@@ -2092,7 +2092,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Referenz</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Undo</source>
       <translation>Rückgängig</translation>
     </message>
@@ -2102,7 +2102,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Objekt zurück</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Undo {what}</source>
       <translation>{what} zurück</translation>
     </message>
@@ -2117,7 +2117,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Pixel entsperren</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Use</source>
       <translation>Verwenden</translation>
     </message>
@@ -2132,7 +2132,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Volumen</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Weight files ({endings})</source>
       <translation>Gewichtsdateien ({endings})</translation>
     </message>
@@ -2172,7 +2172,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Wo gerechnet wird; automatisch nimmt eine GPU, falls es eine gibt.</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Where to keep embeddings</source>
       <translation>Wo Einbettungen abgelegt werden</translation>
     </message>
@@ -2187,7 +2187,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Welche Antwort des zweiten Modells eingesetzt ist.</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Words</source>
       <translation>Wörter</translation>
     </message>
@@ -2207,7 +2207,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Arbeit an diesem Bild wurde unterbrochen: {n} Aktionen, die letzte am {when} UTC.</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Write a table of all objects: volume or area, largest diameter, mean and standard deviation of the image, in physical units.</source>
       <translation>Eine Tabelle aller Objekte schreiben: Volumen oder Fläche, größter Durchmesser, Mittelwert und Standardabweichung des Bildes, in physikalischen Einheiten.</translation>
     </message>
@@ -2222,7 +2222,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Nur schreiben, wo dieses Objekt ist: Seine Pixel werden ihm genommen.</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Write the labels to a file, with the geometry of the image.</source>
       <translation>Die Labels in eine Datei schreiben, mit der Geometrie des Bildes.</translation>
     </message>
@@ -2252,7 +2252,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Angio</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>answer in 3-D</source>
       <translation>in 3-D antworten</translation>
     </message>
@@ -2287,7 +2287,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>automatisch</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>belongs to the object</source>
       <translation>gehört zum Objekt</translation>
     </message>
@@ -2312,7 +2312,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>beide</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>box</source>
       <translation>Rahmen</translation>
     </message>
@@ -2322,7 +2322,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Gehirn</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>by the model's memory of all planes</source>
       <translation>durch das Gedächtnis des Modells</translation>
     </message>
@@ -2347,7 +2347,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Kanäle, Zeitpunkte, Schichten</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>clicks</source>
       <translation>Klicks</translation>
     </message>
@@ -2362,7 +2362,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Cyan</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>does not belong to the object</source>
       <translation>gehört nicht zum Objekt</translation>
     </message>
@@ -2382,7 +2382,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>überall</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>extreme points</source>
       <translation>Extrempunkte</translation>
     </message>
@@ -2407,12 +2407,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>float32, exakt</translation>
     </message>
     <message>
-      <location filename="../panels/channel_ranges.py" />
+      <location filename="../panels/look_panel.py" />
       <source>from </source>
       <translation>von </translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>from each plane to its neighbour</source>
       <translation>von Schicht zu Nachbarschicht</translation>
     </message>
@@ -2457,22 +2457,22 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>behalten ihre</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>label</source>
       <translation>Label</translation>
     </message>
     <message>
-      <location filename="../storage/move_labels.py" />
+      <location filename="../controllers/label_export.py" />
       <source>labels are not written over something: expected a new name, got {path!r}. Choose another name.</source>
       <translation>Labels werden nicht über etwas geschrieben: erwartet wird ein neuer Name, erhalten {path!r}. Wählen Sie einen anderen Namen.</translation>
     </message>
     <message>
-      <location filename="../storage/labels_on_disk.py" />
+      <location filename="../storage/disk_folders.py" />
       <source>labels cannot be kept there: expected a folder that can be written to, got {path!r} ({err}). Choose another folder.</source>
       <translation>Die Labels können dort nicht liegen: erwartet wird ein beschreibbarer Ordner, erhalten {path!r} ({err}). Wählen Sie einen anderen Ordner.</translation>
     </message>
     <message>
-      <location filename="../storage/labels_on_disk.py" />
+      <location filename="../storage/disk_folders.py" />
       <source>labels have no place there: expected a new folder, or one with labels of this image that nobody has open, got {path!r}. Choose another name.</source>
       <translation>Die Labels haben dort keinen Platz: erwartet wird ein neuer Ordner oder einer mit Labels dieses Bildes, den niemand geöffnet hat, erhalten {path!r}. Wählen Sie einen anderen Namen.</translation>
     </message>
@@ -2547,7 +2547,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Das Modell ist noch nicht bereit: erwartet wird ein geladenes. Warten Sie, bis es so weit ist, und übernehmen Sie das Objekt dann noch einmal.</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>name</source>
       <translation>Name</translation>
     </message>
@@ -2557,7 +2557,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Hals</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>needs the extra {extra!r}</source>
       <translation>braucht das Extra {extra!r}</translation>
     </message>
@@ -2602,7 +2602,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Objekt {label} kann nicht gezeichnet werden: erwartet wird eine Nummer von höchstens {most}, mehr fasst {name!r} nicht. Geben Sie ihm eine kleinere Nummer.</translation>
     </message>
     <message>
-      <location filename="../panels/detail_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>off</source>
       <translation>aus</translation>
     </message>
@@ -2627,7 +2627,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>nur B, {name}</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>only planes</source>
       <translation>nur Schichten</translation>
     </message>
@@ -2662,7 +2662,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Schicht {axis} = {number}</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>ready</source>
       <translation>bereit</translation>
     </message>
@@ -2672,7 +2672,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Rot</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>scribbles</source>
       <translation>Striche</translation>
     </message>
@@ -2697,7 +2697,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>zeigen, was das Modell sieht</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>size</source>
       <translation>Größe</translation>
     </message>
@@ -2732,7 +2732,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Felsenbein</translation>
     </message>
     <message>
-      <location filename="../controllers/prompt_tools.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>the model</source>
       <translation>Das Modell</translation>
     </message>
@@ -2752,17 +2752,17 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Zeitpunkt {time}</translation>
     </message>
     <message>
-      <location filename="../panels/channel_ranges.py" />
+      <location filename="../panels/look_panel.py" />
       <source>to </source>
       <translation>bis </translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>to add by hand</source>
       <translation>von Hand hinzuzufügen</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>to fetch</source>
       <translation>herunterzuladen</translation>
     </message>
@@ -2782,7 +2782,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>die Vereinigung beider Masken</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>what to look for, if the model takes words</source>
       <translation>wonach gesucht wird, falls das Modell Wörter annimmt</translation>
     </message>
@@ -2807,7 +2807,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{axis} = {number}: {sure:.0f} % sicher</translation>
     </message>
     <message>
-      <location filename="../controllers/alternative_masks.py" />
+      <location filename="../controllers/clicks.py" />
       <source>{count} masks</source>
       <translation>{count} Masken</translation>
     </message>
@@ -2847,7 +2847,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{name} und Referenz</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>{name} exists already. Replace it?</source>
       <translation>{name} gibt es schon. Ersetzen?</translation>
     </message>
@@ -2867,22 +2867,22 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{name} braucht {needs}; das ist nicht installiert.</translation>
     </message>
     <message>
-      <location filename="../controllers/prompt_tools.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>{name} takes no {tool}: choose one of {tools}, or another model.</source>
       <translation>{name} nimmt „{tool}“ nicht an: Wählen Sie {tools} oder ein anderes Modell.</translation>
     </message>
     <message>
-      <location filename="../compare/mirrored_propagation.py" />
+      <location filename="../compare/pair.py" />
       <source>{name}: {error}</source>
       <translation>{name}: {error}</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>{number} of {count}</source>
       <translation>{number} von {count}</translation>
     </message>
     <message>
-      <location filename="../controllers/alternative_masks.py" />
+      <location filename="../controllers/clicks.py" />
       <source>{number} of {count} · score {score:.2f}</source>
       <translation>{number} von {count} · Güte {score:.2f}</translation>
     </message>
@@ -2902,12 +2902,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} Klick</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} click suggested. Undo takes back one at a time.</source>
       <translation>{n} Klick vorgeschlagen. Rückgängig nimmt einen nach dem anderen zurück.</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} click suggested; the model is content, or unsure now. Undo takes back one at a time.</source>
       <translation>{n} Klick vorgeschlagen; das Modell ist jetzt zufrieden oder unsicher. Rückgängig nimmt einen nach dem anderen zurück.</translation>
     </message>
@@ -2917,12 +2917,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} Klicks</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} clicks suggested. Undo takes back one at a time.</source>
       <translation>{n} Klicks vorgeschlagen. Rückgängig nimmt einen nach dem anderen zurück.</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} clicks suggested; the model is content, or unsure now. Undo takes back one at a time.</source>
       <translation>{n} Klicks vorgeschlagen; das Modell ist jetzt zufrieden oder unsicher. Rückgängig nimmt einen nach dem anderen zurück.</translation>
     </message>
@@ -2932,7 +2932,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} Abweichungen.</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>{n} done</source>
       <translation>{n} fertig</translation>
     </message>
@@ -2947,22 +2947,22 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} Bilder mit Labels nach {name} kopiert.</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} more object found so far.</source>
       <translation>Bisher {n} weiteres Objekt gefunden.</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} more object found.</source>
       <translation>{n} weiteres Objekt gefunden.</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} more objects found so far.</source>
       <translation>Bisher {n} weitere Objekte gefunden.</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} more objects found.</source>
       <translation>{n} weitere Objekte gefunden.</translation>
     </message>
@@ -2977,17 +2977,17 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} offene Bilder sind geordnet, das unsicherste zuerst.</translation>
     </message>
     <message>
-      <location filename="../controllers/prediction_queue.py" />
+      <location filename="../controllers/session_store.py" />
       <source>{n} other parts of the answer, {size:,} px, have no click: right-click on what is not meant.</source>
       <translation>{n} weitere Teile der Antwort, {size:,} px, haben keinen Klick: Klicken Sie rechts auf das, was nicht gemeint ist.</translation>
     </message>
     <message>
-      <location filename="../layers/labels_listener.py" />
+      <location filename="../layers/labels_layer.py" />
       <source>{n} pixel is protected and put back: locked objects keep theirs, and nothing is written outside a region. Unlock the object, or switch the limit off.</source>
       <translation>{n} Pixel ist geschützt und wurde zurückgesetzt: Gesperrte Objekte behalten die ihren, und außerhalb eines Bereichs wird nichts geschrieben. Entsperren Sie das Objekt oder heben Sie die Begrenzung auf.</translation>
     </message>
     <message>
-      <location filename="../layers/labels_listener.py" />
+      <location filename="../layers/labels_layer.py" />
       <source>{n} pixels are protected and put back: locked objects keep theirs, and nothing is written outside a region. Unlock the object, or switch the limit off.</source>
       <translation>{n} Pixel sind geschützt und wurden zurückgesetzt: Gesperrte Objekte behalten die ihren, und außerhalb eines Bereichs wird nichts geschrieben. Entsperren Sie das Objekt oder heben Sie die Begrenzung auf.</translation>
     </message>
@@ -3042,17 +3042,17 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} Zeitpunkte</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>{seconds:.0f} s each</source>
       <translation>je {seconds:.0f} s</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>{sign} left click: {meaning}.</source>
       <translation>{sign} Linksklick: {meaning}.</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>{sign} right click, or {modifier} + left click: {meaning}.</source>
       <translation>{sign} Rechtsklick oder {modifier} + Linksklick: {meaning}.</translation>
     </message>
@@ -3082,7 +3082,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{title} hat {count} Objekte gefunden.</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>{title} – needs the extra {extra!r}</source>
       <translation>{title} – braucht das Extra {extra!r}</translation>
     </message>
@@ -3092,17 +3092,17 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{title} – Gewichte fehlen</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>{title} – weights to fetch or add</source>
       <translation>{title} – Gewichte fehlen noch</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>{title} – {size} to fetch or add</source>
       <translation>{title} – {size} fehlen noch</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>{used} of {limit} in {folder}</source>
       <translation>{used} von {limit} in {folder}</translation>
     </message>
@@ -3120,317 +3120,317 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
   <context>
     <name>napari-intseg engine</name>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>1 more extreme point</source>
       <translation>noch 1 Extrempunkt</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Add clicks</source>
       <translation>Klicks hinzufügen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Add scribble</source>
       <translation>Strich hinzufügen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Change detail</source>
       <translation>Detailgrad ändern</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Change prompts</source>
       <translation>Eingaben ändern</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Change protection</source>
       <translation>Schutz ändern</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Change scribble</source>
       <translation>Strich ändern</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Choose mask</source>
       <translation>Maske wählen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Clean up</source>
       <translation>Bereinigen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Click on the object, and beside it where the answer is too large.</source>
       <translation>Klicken Sie auf das Objekt, und daneben, wo die Antwort zu groß ist.</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Click the four extreme points of the object: top, bottom, left and right, in any order. Further ones refine the answer.</source>
       <translation>Klicken Sie auf die vier äußersten Punkte des Objekts: oben, unten, links und rechts, in beliebiger Folge. Weitere verfeinern die Antwort.</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Draw a box round the object, then click inside it; further clicks correct.</source>
       <translation>Ziehen Sie einen Rahmen um das Objekt und klicken Sie dann hinein; weitere Klicks korrigieren.</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Draw a box round the object; it need not be tight.</source>
       <translation>Ziehen Sie einen Rahmen um das Objekt; er muss nicht eng sein.</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Drop painted pixels</source>
       <translation>Gemalte Pixel verwerfen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Edit outline</source>
       <translation>Umriss ändern</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Erase</source>
       <translation>Radieren</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Find more</source>
       <translation>Ähnliche suchen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Finish object</source>
       <translation>Objekt annehmen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Follow through time</source>
       <translation>Durch die Zeit verfolgen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Lock object</source>
       <translation>Objekt sperren</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Mark the object by {kinds}; combine them as you like.</source>
       <translation>Markieren Sie das Objekt durch {kinds}; beliebig kombinierbar.</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Merge objects</source>
       <translation>Objekte vereinigen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Move click</source>
       <translation>Klick verschieben</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Negative click</source>
       <translation>negativer Klick</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>New object</source>
       <translation>Neues Objekt</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Paint</source>
       <translation>Malen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Positive click</source>
       <translation>positiver Klick</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Propagate</source>
       <translation>Ausbreiten</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Propagate all</source>
       <translation>Alle ausbreiten</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Redo {title} of object {label}</source>
       <translation>{title} bei Objekt {label} wiederholen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Remove box</source>
       <translation>Rahmen entfernen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Remove click</source>
       <translation>Klick entfernen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Remove clicks</source>
       <translation>Klicks entfernen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Renumber object</source>
       <translation>Nummer ändern</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Reopen object</source>
       <translation>Objekt wieder öffnen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Set box</source>
       <translation>Rahmen setzen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Set initial mask</source>
       <translation>Anfangsmaske setzen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Split object</source>
       <translation>Objekt teilen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Suggested click</source>
       <translation>Vorgeschlagener Klick</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Take objects</source>
       <translation>Objekte übernehmen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Take over pixels</source>
       <translation>Pixel übernehmen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Undo {title} of object {label}</source>
       <translation>{title} bei Objekt {label} zurück</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Unlock object</source>
       <translation>Objekt entsperren</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>a box round the object</source>
       <translation>ein Rahmen um das Objekt</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>a box round the object and a click inside the box</source>
       <translation>ein Rahmen um das Objekt und ein Klick hinein</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>a click inside the box</source>
       <translation>ein Klick in den Rahmen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>a positive click</source>
       <translation>ein positiver Klick</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>answered in 3-D: 1 plane</source>
       <translation>in 3D beantwortet: 1 Ebene</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>answered in 3-D: {n} planes</source>
       <translation>in 3D beantwortet: {n} Ebenen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>clicks or a box round it</source>
       <translation>Klicks oder einen Rahmen</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>clicks or scribbles</source>
       <translation>Klicks oder Striche</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>clicks, a box round it or scribbles</source>
       <translation>Klicks, einen Rahmen oder Striche</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>half precision gave no numbers: computed in float32</source>
       <translation>halbe Genauigkeit ergab keine Zahlen: in float32 gerechnet</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>it grew {amount}</source>
       <translation>es wuchs {amount}</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>it grew {amount} beyond what its outline can have reached</source>
       <translation>es wuchs {amount} über das hinaus, was sein Umriss erreicht haben kann</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>memory ran out: computed {how}</source>
       <translation>der Speicher ging aus: {how} gerechnet</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>not started from plane {plane}: {why}</source>
       <translation>nicht begonnen bei Schicht {plane}: {why}</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>object {label}: {why}</source>
       <translation>Objekt {label}: {why}</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>stopped at plane {plane}: {why}</source>
       <translation>angehalten bei Schicht {plane}: {why}</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>the answer jumped to something else</source>
       <translation>die Antwort sprang auf etwas anderes über</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>the mask there covers the slice</source>
       <translation>die Maske dort bedeckt die Schicht</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>the mask there does not fit those of the other clicked planes</source>
       <translation>die Maske dort passt nicht zu denen der anderen angeklickten Schichten</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>{n} more extreme points</source>
       <translation>noch {n} Extrempunkte</translation>
     </message>

@@ -49,12 +49,12 @@
       <translation>含掩膜的图层，来自任意模型或人。</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>A model that finds objects without clicks.</source>
       <translation>无需点击即可找到对象的模型。</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>A plane that was looked at once is then ready on another day too, for the same data, window and model. At most {size}; the oldest go first. The choice is remembered.</source>
       <translation>看过的层面在日后也可立即使用（数据、窗位和模型相同时）。最多 {size}；最旧的先删除。此选择会被记住。</translation>
     </message>
@@ -81,37 +81,37 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <translation>接受</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Add a layer with what the model finds; take objects from it below.</source>
       <translation>添加含模型所找结果的图层；在下方从中取用对象。</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Add a weight file</source>
       <translation>添加权重文件</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Add file…</source>
       <translation>添加文件…</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Added {name}.</source>
       <translation>已添加 {name}。</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>All files (*)</source>
       <translation>所有文件 (*)</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>All images</source>
       <translation>所有图像</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>All images, next and previous, export, close</source>
       <translation>所有图像、前后切换、导出、关闭</translation>
     </message>
@@ -121,7 +121,7 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <translation>所有模型…</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>All planes</source>
       <translation>所有层面</translation>
     </message>
@@ -131,7 +131,7 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <translation>全部 {count} 个对象均为最新。</translation>
     </message>
     <message>
-      <location filename="../layers/labels_writer.py" />
+      <location filename="../layers/labels_layer.py" />
       <source>An answer could not be drawn in {name!r}: {kind}: {error}. Undo and redo draw it again; if it persists, please report this text.</source>
       <translation>结果无法绘制到 {name!r}：{kind}：{error}。撤销再重做可重新绘制；如仍出现，请报告此文本。</translation>
     </message>
@@ -141,12 +141,12 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <translation>以及另外 {n} 个对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/prediction_queue.py" />
+      <location filename="../controllers/session_store.py" />
       <source>Another part of the answer, {size:,} px, has no click: right-click on what is not meant.</source>
       <translation>结果中另有一部分（{size:,} px）没有点击：请右键点击不需要的部分。</translation>
     </message>
     <message>
-      <location filename="../controllers/prediction_queue.py" />
+      <location filename="../controllers/session_store.py" />
       <source>Answer in 3-D cancelled; what was given stays. The next click asks for all of it.</source>
       <translation>三维回答已取消；已给出的提示保留。下一次点击会一并询问。</translation>
     </message>
@@ -156,7 +156,7 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <translation>结果 {which}</translation>
     </message>
     <message>
-      <location filename="../controllers/alternative_masks.py" />
+      <location filename="../controllers/clicks.py" />
       <source>Answer {which}.</source>
       <translation>结果 {which}。</translation>
     </message>
@@ -166,7 +166,7 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <translation>正在三维回答</translation>
     </message>
     <message>
-      <location filename="../controllers/keyboard_cursor.py" />
+      <location filename="../controllers/clicks.py" />
       <source>Arrows move the cursor, with Shift by a pixel; Enter clicks, Shift+Enter clicks beside the object; . and , change the plane. The key that began it ends it.</source>
       <translation>方向键移动光标，按住 Shift 每次一个像素；Enter 点击，Shift+Enter 点击对象之外；. 和 , 切换层面。再按启用它的按键结束。</translation>
     </message>
@@ -243,7 +243,7 @@ the other sign. Such clicks take twice as long.</source>
       <translation>已恢复 {n} 个操作。</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>CSV table</source>
       <translation>CSV 表格</translation>
     </message>
@@ -253,7 +253,7 @@ the other sign. Such clicks take twice as long.</source>
       <translation>CT {name}：窗位 {level:g}，窗宽 {width:g} HU</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/compare_panel.py" />
       <source>Cancel</source>
       <translation>取消</translation>
     </message>
@@ -263,7 +263,7 @@ the other sign. Such clicks take twice as long.</source>
       <translation>已取消；已在 {planes} 上保留{what}。</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>Carry each click to the neighbouring planes as soon as it is answered,
 the nearest first; the next click overtakes it.</source>
       <translation>每次点击应答后立即带到相邻层面，
@@ -287,7 +287,7 @@ Time points with clicks stay as they are. Press again to stop.</source>
 有点击的时间点不变。再按一次停止。</translation>
     </message>
     <message>
-      <location filename="../panels/channel_ranges.py" />
+      <location filename="../panels/look_panel.py" />
       <source>Channel {number} of those chosen above.</source>
       <translation>上方所选通道中的第 {number} 个。</translation>
     </message>
@@ -297,34 +297,34 @@ Time points with clicks stay as they are. Press again to stop.</source>
       <translation>通道</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Choose a file …</source>
       <translation>选择文件…</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Choose a folder in which the labels live from now on, written as they change.
 Labels of more than 4 GB do so anyway, beside the image's file; they are there again when the image is opened again.</source>
       <translation>选择一个文件夹，标签从此保存在其中，随改随写。
 超过 4 GB 的标签本来就如此，位于图像文件旁；再次打开图像时仍在。</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Choose a folder that work is saved in from now on.</source>
       <translation>选择今后保存工作的文件夹。</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Choose a folder …</source>
       <translation>选择文件夹…</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Choose a model</source>
       <translation>选择模型</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Choose a model's folder</source>
       <translation>选择模型文件夹</translation>
     </message>
@@ -339,7 +339,7 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <translation>选择文件…</translation>
     </message>
     <message>
-      <location filename="../controllers/regroup.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>Choose two or more objects in the table first: hold Ctrl and click on their rows.</source>
       <translation>请先在表格中选择两个或更多对象：按住 Ctrl 点击各行。</translation>
     </message>
@@ -359,12 +359,12 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <translation>类别…</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Clear</source>
       <translation>清空</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>Click in one to correct it; Undo takes them all back.</source>
       <translation>在其中一个内点击即可修正；撤销会全部取消。</translation>
     </message>
@@ -394,7 +394,7 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <translation>点击需要显示两个空间轴：请轮换坐标轴直至显示 {first} 和 {second}。</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Close the folder</source>
       <translation>关闭文件夹</translation>
     </message>
@@ -419,7 +419,7 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <translation>对比度</translation>
     </message>
     <message>
-      <location filename="../storage/move_labels.py" />
+      <location filename="../controllers/label_export.py" />
       <source>Copying the labels to {name} …</source>
       <translation>正在将标签复制到 {name}…</translation>
     </message>
@@ -434,12 +434,12 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <translation>通过移动轮廓顶点修正当前层面上的对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/keyboard_cursor.py" />
+      <location filename="../controllers/clicks.py" />
       <source>Cursor at row {row}, column {col}, in no object.</source>
       <translation>光标位于第 {row} 行第 {col} 列，不在任何对象内。</translation>
     </message>
     <message>
-      <location filename="../controllers/keyboard_cursor.py" />
+      <location filename="../controllers/clicks.py" />
       <source>Cursor at row {row}, column {col}, in object {label}.</source>
       <translation>光标位于第 {row} 行第 {col} 列，在对象 {label} 内。</translation>
     </message>
@@ -464,7 +464,7 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <translation>设备与内存</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Do everything again that was done before the interruption.</source>
       <translation>重新执行中断前的所有操作。</translation>
     </message>
@@ -533,27 +533,27 @@ then takes as many times longer as there are tiles. Undo takes it back.</source>
       <translation>导出</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Export labels</source>
       <translation>导出标签</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Export measurements</source>
       <translation>导出测量值</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Export what is done as a training set…</source>
       <translation>将已完成的导出为训练集…</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Export…</source>
       <translation>导出…</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Fetch</source>
       <translation>下载</translation>
     </message>
@@ -588,27 +588,27 @@ then takes as many times longer as there are tiles. Undo takes it back.</source>
       <translation>查找类似对象</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Find objects</source>
       <translation>查找对象</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Find: a name, a prompt, a licence</source>
       <translation>查找：名称、提示、许可证</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Folder for the labels</source>
       <translation>标签文件夹</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Folder with images</source>
       <translation>图像文件夹</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Folder …</source>
       <translation>文件夹…</translation>
     </message>
@@ -630,7 +630,7 @@ A click inside an object belongs to that one; a right click elsewhere to the cur
 在对象内点击属于该对象；在别处右键点击属于当前对象。</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Forget it</source>
       <translation>放弃</translation>
     </message>
@@ -675,7 +675,7 @@ A click inside an object belongs to that one; a right click elsewhere to the cur
       <translation>按模型自身疑点建议的点击继续，直至无把握。撤销逐个取消。</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Go on with it</source>
       <translation>继续</translation>
     </message>
@@ -702,7 +702,7 @@ through them by Next and Previous, as through those of SAM.</source>
       <translation>距离；初始为两层面间距。</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>How the object is carried from plane to plane.</source>
       <translation>对象如何在层面间传递。</translation>
     </message>
@@ -729,12 +729,12 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>第 {number} 幅，共 {count} 幅：{name}。已完成 {done}，未完成 {open}。</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Images of the folder</source>
       <translation>文件夹中的图像</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Install it with: pip install 'napari-intseg[{extra}]'</source>
       <translation>安装方式：pip install 'napari-intseg[{extra}]'</translation>
     </message>
@@ -784,17 +784,17 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>保留 B</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Keep embeddings on disk</source>
       <translation>将嵌入保存到磁盘</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Keep labels on disk: a new folder</source>
       <translation>标签存于磁盘：新文件夹</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Keep labels on disk…</source>
       <translation>将标签存于磁盘…</translation>
     </message>
@@ -839,7 +839,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>已在 {planes} 上保留{what}。之后的点击将对其修正。</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/controls.py" />
       <source>Key: {key}</source>
       <translation>按键：{key}</translation>
     </message>
@@ -849,17 +849,17 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>键盘光标</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Labels</source>
       <translation>标签</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Labels (*{ending})</source>
       <translation>标签 (*{ending})</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Labels are kept in {name}</source>
       <translation>标签保存在 {name}</translation>
     </message>
@@ -884,7 +884,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>最大部分</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Least sure first</source>
       <translation>最无把握者在前</translation>
     </message>
@@ -894,7 +894,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>保留原样</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Left click: {sign}</source>
       <translation>左键：{sign}</translation>
     </message>
@@ -909,7 +909,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>让轮廓在层面间平滑过渡。有点击的层面不变。</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Licence</source>
       <translation>许可证</translation>
     </message>
@@ -989,7 +989,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>已测量 {n} 个对象：{name}{which}。</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Measure…</source>
       <translation>测量…</translation>
     </message>
@@ -999,7 +999,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>正在测量…</translation>
     </message>
     <message>
-      <location filename="../qt/signals.py" />
+      <location filename="../qt/worker_thread.py" />
       <source>Memory ran out: {error}. Close other programs, or choose a smaller model or image.</source>
       <translation>内存不足：{error}。请关闭其他程序，或选择较小的模型或图像。</translation>
     </message>
@@ -1024,17 +1024,17 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>模态</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Model</source>
       <translation>模型</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Models</source>
       <translation>模型</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Models (*.onnx *.yaml *.safetensors);;All files (*)</source>
       <translation>模型 (*.onnx *.yaml *.safetensors);;所有文件 (*)</translation>
     </message>
@@ -1059,7 +1059,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>名称</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>New folder for a training set</source>
       <translation>训练集的新文件夹</translation>
     </message>
@@ -1104,7 +1104,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>下一个</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Next image</source>
       <translation>下一幅</translation>
     </message>
@@ -1129,7 +1129,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>未选择图像。请打开图像并在上方选择。</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>No more objects like these were found here.</source>
       <translation>此处没有找到更多类似对象。</translation>
     </message>
@@ -1149,7 +1149,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>锁定对象的像素不会被改变。已接受的对象默认锁定。</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Nothing is split.</source>
       <translation>没有拆分。</translation>
     </message>
@@ -1159,7 +1159,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>还没有可传播的内容。请先点击对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Now click in the other part of object {label}.</source>
       <translation>现在点击对象 {label} 的另一部分。</translation>
     </message>
@@ -1184,17 +1184,17 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>对象 {label} 已三维应答，层面 {number} 旁的 {planes}。</translation>
     </message>
     <message>
-      <location filename="../controllers/time_tracking.py" />
+      <location filename="../controllers/review.py" />
       <source>Object {label} followed to {n} time point.</source>
       <translation>对象 {label} 已跟踪到 {n} 个时间点。</translation>
     </message>
     <message>
-      <location filename="../controllers/time_tracking.py" />
+      <location filename="../controllers/review.py" />
       <source>Object {label} followed to {n} time points.</source>
       <translation>对象 {label} 已跟踪到 {n} 个时间点。</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Object {label} has no pixels to split. Click on it first.</source>
       <translation>对象 {label} 没有可拆分的像素。请先点击它。</translation>
     </message>
@@ -1214,7 +1214,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>对象 {label} 尚不存在：请点击它。</translation>
     </message>
     <message>
-      <location filename="../controllers/regroup.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>Object {label} is object {number} now.</source>
       <translation>对象 {label} 现为对象 {number}。</translation>
     </message>
@@ -1224,7 +1224,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>对象 {label} 已移除。撤销可恢复。</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Object {label} is split: object {new} is new.</source>
       <translation>对象 {label} 已拆分：新对象为 {new}。</translation>
     </message>
@@ -1284,7 +1284,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>对象 {object}：左键点击属于它的部分，右键点击不属于它的部分。</translation>
     </message>
     <message>
-      <location filename="../controllers/regroup.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>Object {others} is part of object {into} now.</source>
       <translation>对象 {others} 现已并入对象 {into}。</translation>
     </message>
@@ -1299,7 +1299,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>对象</translation>
     </message>
     <message>
-      <location filename="../controllers/regroup.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>Objects {others} are part of object {into} now.</source>
       <translation>对象 {others} 现已并入对象 {into}。</translation>
     </message>
@@ -1369,7 +1369,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>按此显示或折叠选项。</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Press to swap the two.</source>
       <translation>按此交换两者。</translation>
     </message>
@@ -1379,17 +1379,17 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>上一个</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Previous image</source>
       <translation>上一幅</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Prompts</source>
       <translation>提示</translation>
     </message>
     <message>
-      <location filename="../controllers/prompt_tools.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Prompts here that {name} does not take are left out.</source>
       <translation>此处 {name} 不接受的提示将被忽略。</translation>
     </message>
@@ -1409,7 +1409,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>从点击层面最多传播多远；0 为不限。</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>Propagate within these planes only, both included; numbers are the slider's.</source>
       <translation>仅在这些层面内传播（含两端）；编号与滑块一致。</translation>
     </message>
@@ -1459,7 +1459,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>换成上一个结果。</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Put the images that are left in an order by the model's doubt.</source>
       <translation>按模型的疑虑程度排列剩余图像。</translation>
     </message>
@@ -1479,7 +1479,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>正在读取 {slices} 个层面…</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Redo</source>
       <translation>重做</translation>
     </message>
@@ -1489,7 +1489,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>重做对象</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Redo {what}</source>
       <translation>重做{what}</translation>
     </message>
@@ -1509,7 +1509,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>备注</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Remove all embeddings in the folder; nothing else is touched.</source>
       <translation>移除文件夹中的所有嵌入；不触及其他内容。</translation>
     </message>
@@ -1524,7 +1524,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>移除当前对象及其点击和掩膜。撤销可恢复。</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Remove what was saved of that work.</source>
       <translation>移除该工作已保存的内容。</translation>
     </message>
@@ -1539,7 +1539,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>重新打开</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Replace the file?</source>
       <translation>替换文件？</translation>
     </message>
@@ -1549,7 +1549,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>右键点击对象可查看可用操作。</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>Save the labels beside the images?
 
 No asks for a folder.</source>
@@ -1573,12 +1573,12 @@ No asks for a folder.</source>
       <translation>保存标签，打开下一幅图像。</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Save work elsewhere …</source>
       <translation>另存工作…</translation>
     </message>
     <message>
-      <location filename="../panels/recovery_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Save work in</source>
       <translation>工作保存于</translation>
     </message>
@@ -1588,7 +1588,7 @@ No asks for a folder.</source>
       <translation>涂画</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>Search cancelled; nothing was found so far.</source>
       <translation>搜索已取消，尚未找到任何对象。</translation>
     </message>
@@ -1598,7 +1598,7 @@ No asks for a folder.</source>
       <translation>分割</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Several with commas between them: nucleus, cytoplasm.</source>
       <translation>多个词用逗号分隔：nucleus, cytoplasm。</translation>
     </message>
@@ -1620,7 +1620,7 @@ the canvas is never changed. Undo takes it back.</source>
       <translation>显示最无把握的层面：先当前对象，再其他未接受的对象。</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Size</source>
       <translation>大小</translation>
     </message>
@@ -1635,19 +1635,19 @@ the canvas is never changed. Undo takes it back.</source>
       <translation>层数</translation>
     </message>
     <message>
-      <location filename="../panels/detail_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>Smooth</source>
       <translation>平滑</translation>
     </message>
     <message>
-      <location filename="../panels/detail_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>Smooth and simplify all outlines that are not accepted or locked, now and from now on.
 All the way left they are as the model gave them. Every export has them as seen.</source>
       <translation>平滑并简化所有未接受、未锁定的轮廓，现在及以后均有效。
 最左端为模型给出的原样。所有导出与所见一致。</translation>
     </message>
     <message>
-      <location filename="../panels/detail_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>Smooth outlines</source>
       <translation>平滑轮廓</translation>
     </message>
@@ -1662,7 +1662,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>两次点击拆分</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Split object {label}: click in one part, then in the other.</source>
       <translation>拆分对象 {label}：先点击一部分，再点击另一部分。</translation>
     </message>
@@ -1677,12 +1677,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>从掩膜开始</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>State</source>
       <translation>状态</translation>
     </message>
     <message>
-      <location filename="../controllers/prompt_tools.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>Still wanted here: {wanted}.</source>
       <translation>此处还需要：{wanted}。</translation>
     </message>
@@ -1697,12 +1697,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>停止正在进行的操作；已完成的保留。</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>Stopped after {n} click.</source>
       <translation>已在 {n} 次点击后停止。</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>Stopped after {n} clicks.</source>
       <translation>已在 {n} 次点击后停止。</translation>
     </message>
@@ -1737,7 +1737,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>取用</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Take a weight file that you have; it is told by its content.</source>
       <translation>使用您已有的权重文件；按内容识别。</translation>
     </message>
@@ -1777,7 +1777,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>请在下方取用，并在有误处点击。</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>That is not in object {label}. Click inside it, once in each part.</source>
       <translation>该处不在对象 {label} 内。请在其内部每部分各点击一次。</translation>
     </message>
@@ -1792,7 +1792,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>结果伸入{named}。</translation>
     </message>
     <message>
-      <location filename="../controllers/keyboard_cursor.py" />
+      <location filename="../controllers/clicks.py" />
       <source>The arrow keys are napari's again.</source>
       <translation>方向键已交还 napari。</translation>
     </message>
@@ -1817,7 +1817,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>无法移除文件 {path}：{err}。</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>The folder cannot be used: {error}. Choose another.</source>
       <translation>无法使用该文件夹：{error}。请另选一个。</translation>
     </message>
@@ -1852,12 +1852,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>剩余图像将在后台查看；最无把握者在前。</translation>
     </message>
     <message>
-      <location filename="../panels/buttons.py" />
+      <location filename="../panels/controls.py" />
       <source>The key {key} means something else here.</source>
       <translation>按键 {key} 在此另有用途。</translation>
     </message>
     <message>
-      <location filename="../storage/move_labels.py" />
+      <location filename="../controllers/label_export.py" />
       <source>The labels are kept in {path}.</source>
       <translation>标签保存在 {path}。</translation>
     </message>
@@ -1867,7 +1867,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>标签图层 {name!r} 已被移除</translation>
     </message>
     <message>
-      <location filename="../storage/move_labels.py" />
+      <location filename="../controllers/label_export.py" />
       <source>The labels were removed while they were copied.</source>
       <translation>标签在复制期间被移除。</translation>
     </message>
@@ -1877,17 +1877,17 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>图层 {name!r} 已被移除，比较随之结束。请选择第二个模型重新开始。</translation>
     </message>
     <message>
-      <location filename="../qt/signals.py" />
+      <location filename="../qt/worker_thread.py" />
       <source>The model failed: {kind}: {error}. Choose another model or device; if it persists, please report it with this text.</source>
       <translation>模型出错：{kind}：{error}。请更换模型或设备；如仍出现，请附此文本报告。</translation>
     </message>
     <message>
-      <location filename="../controllers/alternative_masks.py" />
+      <location filename="../controllers/clicks.py" />
       <source>The model gave one answer here. SAM and its kin give several after a single click; other models do with *several answers* ticked, among what the model sees.</source>
       <translation>模型在此只给出一个结果。SAM 及同类模型在单次点击后会给出多个结果；其他模型需在“模型所见”中勾选*多个结果*。</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>The model is not there yet.</source>
       <translation>模型尚未就绪。</translation>
     </message>
@@ -1907,7 +1907,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>应答点击的模型。</translation>
     </message>
     <message>
-      <location filename="../controllers/alternative_masks.py" />
+      <location filename="../controllers/clicks.py" />
       <source>The object is accepted. Untick it in the list to go on with it.</source>
       <translation>该对象已被接受。在列表中取消勾选即可继续编辑。</translation>
     </message>
@@ -1927,12 +1927,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>点图层 {name!r} 已被移除</translation>
     </message>
     <message>
-      <location filename="../panels/channel_ranges.py" />
+      <location filename="../panels/look_panel.py" />
       <source>The value of this channel that the model sees as bright.</source>
       <translation>模型视为亮的该通道数值。</translation>
     </message>
     <message>
-      <location filename="../panels/channel_ranges.py" />
+      <location filename="../panels/look_panel.py" />
       <source>The value of this channel that the model sees as dark.</source>
       <translation>模型视为暗的该通道数值。</translation>
     </message>
@@ -1947,7 +1947,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>权重 {file} 尚不在本机。</translation>
     </message>
     <message>
-      <location filename="../storage/move_labels.py" />
+      <location filename="../controllers/label_export.py" />
       <source>There are no labels to keep yet. Begin an object first.</source>
       <translation>还没有标签。请先新建对象。</translation>
     </message>
@@ -1957,12 +1957,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>还没有标签。请先新建对象并点击。</translation>
     </message>
     <message>
-      <location filename="../controllers/outline_detail.py" />
+      <location filename="../controllers/review.py" />
       <source>There are no outlines yet. Click on an object.</source>
       <translation>还没有轮廓。请点击一个对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/regroup.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>There is an object {number} already. Choose another number, or select both rows and merge them.</source>
       <translation>已有对象 {number}。请选择其他编号，或选中两行进行合并。</translation>
     </message>
@@ -1992,7 +1992,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>还没有可移除的对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/splitter.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>There is no object to split yet. Click on one first.</source>
       <translation>还没有可拆分的对象。请先点击一个。</translation>
     </message>
@@ -2022,17 +2022,17 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>还没有可接受的内容。请先点击对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/time_tracking.py" />
+      <location filename="../controllers/review.py" />
       <source>There is nothing to follow: click on an object in a time series.</source>
       <translation>没有可跟踪的对象：请在时间序列中点击一个对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>There is nothing to go by yet. Click on an object or two first.</source>
       <translation>还没有可参照的对象。请先点击一两个对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>There is nothing to go by yet. Click on the object first.</source>
       <translation>还没有可依据的内容。请先点击对象。</translation>
     </message>
@@ -2077,7 +2077,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>当前对象</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>To know</source>
       <translation>须知</translation>
     </message>
@@ -2092,7 +2092,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>参考</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Undo</source>
       <translation>撤销</translation>
     </message>
@@ -2102,7 +2102,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>撤销对象</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>Undo {what}</source>
       <translation>撤销{what}</translation>
     </message>
@@ -2117,7 +2117,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>解锁像素</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Use</source>
       <translation>使用</translation>
     </message>
@@ -2132,7 +2132,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>体数据</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>Weight files ({endings})</source>
       <translation>权重文件 ({endings})</translation>
     </message>
@@ -2172,7 +2172,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>运行设备；自动模式优先使用 GPU。</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Where to keep embeddings</source>
       <translation>嵌入的保存位置</translation>
     </message>
@@ -2187,7 +2187,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>当前采用第二个模型的哪个结果。</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>Words</source>
       <translation>文字</translation>
     </message>
@@ -2207,7 +2207,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>此图像上的工作曾中断：{n} 个操作，最后一个在 {when} UTC。</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Write a table of all objects: volume or area, largest diameter, mean and standard deviation of the image, in physical units.</source>
       <translation>写出所有对象的表格：体积或面积、最大直径、图像均值和标准差，采用物理单位。</translation>
     </message>
@@ -2222,7 +2222,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>仅写入该对象所在处：取用其像素。</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Write the labels to a file, with the geometry of the image.</source>
       <translation>将标签写入文件，带图像的几何信息。</translation>
     </message>
@@ -2252,7 +2252,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>血管造影</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>answer in 3-D</source>
       <translation>三维应答</translation>
     </message>
@@ -2287,7 +2287,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>自动</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>belongs to the object</source>
       <translation>属于对象</translation>
     </message>
@@ -2312,7 +2312,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>两者</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>box</source>
       <translation>方框</translation>
     </message>
@@ -2322,7 +2322,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>脑</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>by the model's memory of all planes</source>
       <translation>借助模型对所有层面的记忆</translation>
     </message>
@@ -2347,7 +2347,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>通道、时间点、层面</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>clicks</source>
       <translation>点击</translation>
     </message>
@@ -2362,7 +2362,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>青</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>does not belong to the object</source>
       <translation>不属于对象</translation>
     </message>
@@ -2382,7 +2382,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>任意处</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>extreme points</source>
       <translation>极值点</translation>
     </message>
@@ -2407,12 +2407,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>float32，精确</translation>
     </message>
     <message>
-      <location filename="../panels/channel_ranges.py" />
+      <location filename="../panels/look_panel.py" />
       <source>from </source>
       <translation>从 </translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>from each plane to its neighbour</source>
       <translation>从每个层面到相邻层面</translation>
     </message>
@@ -2457,22 +2457,22 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>保留各自像素</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>label</source>
       <translation>标签</translation>
     </message>
     <message>
-      <location filename="../storage/move_labels.py" />
+      <location filename="../controllers/label_export.py" />
       <source>labels are not written over something: expected a new name, got {path!r}. Choose another name.</source>
       <translation>标签不会覆盖已有内容：应为新名称，实际为 {path!r}。请另取名称。</translation>
     </message>
     <message>
-      <location filename="../storage/labels_on_disk.py" />
+      <location filename="../storage/disk_folders.py" />
       <source>labels cannot be kept there: expected a folder that can be written to, got {path!r} ({err}). Choose another folder.</source>
       <translation>无法在该处保存标签：应为可写文件夹，实际为 {path!r}（{err}）。请另选文件夹。</translation>
     </message>
     <message>
-      <location filename="../storage/labels_on_disk.py" />
+      <location filename="../storage/disk_folders.py" />
       <source>labels have no place there: expected a new folder, or one with labels of this image that nobody has open, got {path!r}. Choose another name.</source>
       <translation>该处不能存放标签：应为新文件夹，或含本图像标签且未被打开的文件夹，实际为 {path!r}。请另取名称。</translation>
     </message>
@@ -2547,7 +2547,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>模型尚未就绪：应为已加载的模型。请等待加载完成后再次取用对象。</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>name</source>
       <translation>名称</translation>
     </message>
@@ -2557,7 +2557,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>颈部</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>needs the extra {extra!r}</source>
       <translation>需要附加组件 {extra!r}</translation>
     </message>
@@ -2602,7 +2602,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>无法绘制对象 {label}：编号最多为 {most}，这是 {name!r} 的上限。请使用较小的编号。</translation>
     </message>
     <message>
-      <location filename="../panels/detail_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>off</source>
       <translation>关</translation>
     </message>
@@ -2627,7 +2627,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>仅 B，{name}</translation>
     </message>
     <message>
-      <location filename="../panels/volume_panel.py" />
+      <location filename="../panels/review_panel.py" />
       <source>only planes</source>
       <translation>仅层面</translation>
     </message>
@@ -2662,7 +2662,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>层面 {axis} = {number}</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>ready</source>
       <translation>就绪</translation>
     </message>
@@ -2672,7 +2672,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>红</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>scribbles</source>
       <translation>涂画</translation>
     </message>
@@ -2697,7 +2697,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>显示模型所见</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>size</source>
       <translation>大小</translation>
     </message>
@@ -2732,7 +2732,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>颞骨</translation>
     </message>
     <message>
-      <location filename="../controllers/prompt_tools.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>the model</source>
       <translation>模型</translation>
     </message>
@@ -2752,17 +2752,17 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>时间点 {time}</translation>
     </message>
     <message>
-      <location filename="../panels/channel_ranges.py" />
+      <location filename="../panels/look_panel.py" />
       <source>to </source>
       <translation>到 </translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>to add by hand</source>
       <translation>需手动添加</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>to fetch</source>
       <translation>可下载</translation>
     </message>
@@ -2782,7 +2782,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>两者的并集</translation>
     </message>
     <message>
-      <location filename="../panels/automatic_panel.py" />
+      <location filename="../panels/start_panel.py" />
       <source>what to look for, if the model takes words</source>
       <translation>要查找的内容（若模型接受文字）</translation>
     </message>
@@ -2807,7 +2807,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{axis} = {number}：把握 {sure:.0f} %</translation>
     </message>
     <message>
-      <location filename="../controllers/alternative_masks.py" />
+      <location filename="../controllers/clicks.py" />
       <source>{count} masks</source>
       <translation>{count} 个掩膜</translation>
     </message>
@@ -2847,7 +2847,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{name} 与参考</translation>
     </message>
     <message>
-      <location filename="../panels/export_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>{name} exists already. Replace it?</source>
       <translation>{name} 已存在。是否替换？</translation>
     </message>
@@ -2867,22 +2867,22 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{name} 需要 {needs}，尚未安装。</translation>
     </message>
     <message>
-      <location filename="../controllers/prompt_tools.py" />
+      <location filename="../controllers/mouse_tools.py" />
       <source>{name} takes no {tool}: choose one of {tools}, or another model.</source>
       <translation>{name} 不接受 {tool}：请选择 {tools}，或更换模型。</translation>
     </message>
     <message>
-      <location filename="../compare/mirrored_propagation.py" />
+      <location filename="../compare/pair.py" />
       <source>{name}: {error}</source>
       <translation>{name}：{error}</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>{number} of {count}</source>
       <translation>{number}/{count}</translation>
     </message>
     <message>
-      <location filename="../controllers/alternative_masks.py" />
+      <location filename="../controllers/clicks.py" />
       <source>{number} of {count} · score {score:.2f}</source>
       <translation>第 {number} 个，共 {count} 个 · 评分 {score:.2f}</translation>
     </message>
@@ -2902,12 +2902,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{n} 次点击</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} click suggested. Undo takes back one at a time.</source>
       <translation>已建议 {n} 次点击。撤销会逐个取消。</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} click suggested; the model is content, or unsure now. Undo takes back one at a time.</source>
       <translation>已建议 {n} 次点击；模型现已满意或无把握。撤销会逐个取消。</translation>
     </message>
@@ -2917,12 +2917,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{n} 次点击</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} clicks suggested. Undo takes back one at a time.</source>
       <translation>已建议 {n} 次点击。撤销会逐个取消。</translation>
     </message>
     <message>
-      <location filename="../controllers/suggested_clicks.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} clicks suggested; the model is content, or unsure now. Undo takes back one at a time.</source>
       <translation>已建议 {n} 次点击；模型现已满意或无把握。撤销会逐个取消。</translation>
     </message>
@@ -2932,7 +2932,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{n} 处差异。</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>{n} done</source>
       <translation>已完成 {n}</translation>
     </message>
@@ -2947,22 +2947,22 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>已将 {n} 幅带标签的图像复制到 {name}。</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} more object found so far.</source>
       <translation>目前又找到 {n} 个对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} more object found.</source>
       <translation>又找到 {n} 个对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} more objects found so far.</source>
       <translation>目前又找到 {n} 个对象。</translation>
     </message>
     <message>
-      <location filename="../controllers/find_similar.py" />
+      <location filename="../controllers/find_more.py" />
       <source>{n} more objects found.</source>
       <translation>又找到 {n} 个对象。</translation>
     </message>
@@ -2977,17 +2977,17 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{n} 幅未完成图像已排序，最无把握者在前。</translation>
     </message>
     <message>
-      <location filename="../controllers/prediction_queue.py" />
+      <location filename="../controllers/session_store.py" />
       <source>{n} other parts of the answer, {size:,} px, have no click: right-click on what is not meant.</source>
       <translation>结果中另有 {n} 个部分（{size:,} px）没有点击：请右键点击不需要的部分。</translation>
     </message>
     <message>
-      <location filename="../layers/labels_listener.py" />
+      <location filename="../layers/labels_layer.py" />
       <source>{n} pixel is protected and put back: locked objects keep theirs, and nothing is written outside a region. Unlock the object, or switch the limit off.</source>
       <translation>{n} 个像素受保护并已还原：锁定的对象保留其像素，区域之外不写入。请解锁对象或取消限制。</translation>
     </message>
     <message>
-      <location filename="../layers/labels_listener.py" />
+      <location filename="../layers/labels_layer.py" />
       <source>{n} pixels are protected and put back: locked objects keep theirs, and nothing is written outside a region. Unlock the object, or switch the limit off.</source>
       <translation>{n} 个像素受保护并已还原：锁定的对象保留其像素，区域之外不写入。请解锁对象或取消限制。</translation>
     </message>
@@ -3042,17 +3042,17 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{n} 个时间点</translation>
     </message>
     <message>
-      <location filename="../panels/queue_panel.py" />
+      <location filename="../panels/image_panel.py" />
       <source>{seconds:.0f} s each</source>
       <translation>每个 {seconds:.0f} 秒</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>{sign} left click: {meaning}.</source>
       <translation>{sign} 左键：{meaning}。</translation>
     </message>
     <message>
-      <location filename="../panels/action_panel.py" />
+      <location filename="../panels/prompt_panel.py" />
       <source>{sign} right click, or {modifier} + left click: {meaning}.</source>
       <translation>{sign} 右键，或 {modifier} + 左键：{meaning}。</translation>
     </message>
@@ -3082,7 +3082,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{title} 找到 {count} 个对象。</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>{title} – needs the extra {extra!r}</source>
       <translation>{title} – 需要附加组件 {extra!r}</translation>
     </message>
@@ -3092,17 +3092,17 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{title} – 缺少权重</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>{title} – weights to fetch or add</source>
       <translation>{title} – 需下载或添加权重</translation>
     </message>
     <message>
-      <location filename="../panels/catalogue_dialog.py" />
+      <location filename="../panels/model_panel.py" />
       <source>{title} – {size} to fetch or add</source>
       <translation>{title} – 需下载或添加 {size}</translation>
     </message>
     <message>
-      <location filename="../panels/embeddings_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>{used} of {limit} in {folder}</source>
       <translation>{folder} 中已用 {used}，上限 {limit}</translation>
     </message>
@@ -3120,317 +3120,317 @@ All the way left they are as the model gave them. Every export has them as seen.
   <context>
     <name>napari-intseg engine</name>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>1 more extreme point</source>
       <translation>还需 1 个极值点</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Add clicks</source>
       <translation>添加点击</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Add scribble</source>
       <translation>添加涂画</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Change detail</source>
       <translation>更改细节</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Change prompts</source>
       <translation>更改提示</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Change protection</source>
       <translation>更改保护</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Change scribble</source>
       <translation>更改涂画</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Choose mask</source>
       <translation>选择掩膜</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Clean up</source>
       <translation>清理</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Click on the object, and beside it where the answer is too large.</source>
       <translation>点击对象；若结果过大，点击其外。</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Click the four extreme points of the object: top, bottom, left and right, in any order. Further ones refine the answer.</source>
       <translation>点击对象的四个极值点：上、下、左、右，顺序不限。更多点可细化结果。</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Draw a box round the object, then click inside it; further clicks correct.</source>
       <translation>先框住对象，再在其内点击；更多点击用于修正。</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Draw a box round the object; it need not be tight.</source>
       <translation>框住对象；不必很紧。</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Drop painted pixels</source>
       <translation>放弃手绘像素</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Edit outline</source>
       <translation>编辑轮廓</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Erase</source>
       <translation>擦除</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Find more</source>
       <translation>查找更多</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Finish object</source>
       <translation>接受对象</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Follow through time</source>
       <translation>随时间跟踪</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Lock object</source>
       <translation>锁定对象</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Mark the object by {kinds}; combine them as you like.</source>
       <translation>用{kinds}标出对象；可任意组合。</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Merge objects</source>
       <translation>合并对象</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Move click</source>
       <translation>移动点击</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Negative click</source>
       <translation>负点击</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>New object</source>
       <translation>新建对象</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Paint</source>
       <translation>绘制</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Positive click</source>
       <translation>正点击</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Propagate</source>
       <translation>传播</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Propagate all</source>
       <translation>全部传播</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Redo {title} of object {label}</source>
       <translation>重做对象 {label} 的{title}</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Remove box</source>
       <translation>移除方框</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Remove click</source>
       <translation>移除点击</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Remove clicks</source>
       <translation>移除点击</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Renumber object</source>
       <translation>更改编号</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Reopen object</source>
       <translation>重新打开对象</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Set box</source>
       <translation>设置方框</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Set initial mask</source>
       <translation>设置起始掩膜</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Split object</source>
       <translation>拆分对象</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Suggested click</source>
       <translation>建议的点击</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Take objects</source>
       <translation>取用对象</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Take over pixels</source>
       <translation>取用像素</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Undo {title} of object {label}</source>
       <translation>撤销对象 {label} 的{title}</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>Unlock object</source>
       <translation>解锁对象</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>a box round the object</source>
       <translation>框住对象的方框</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>a box round the object and a click inside the box</source>
       <translation>框住对象的方框和框内的一次点击</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>a click inside the box</source>
       <translation>框内的一次点击</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>a positive click</source>
       <translation>一次正点击</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>answered in 3-D: 1 plane</source>
       <translation>三维回答：1 个平面</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>answered in 3-D: {n} planes</source>
       <translation>三维回答：{n} 个平面</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>clicks or a box round it</source>
       <translation>点击或方框</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>clicks or scribbles</source>
       <translation>点击或涂画</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>clicks, a box round it or scribbles</source>
       <translation>点击、方框或涂画</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>half precision gave no numbers: computed in float32</source>
       <translation>半精度未得到数值：改用 float32 计算</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>it grew {amount}</source>
       <translation>增长了 {amount}</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>it grew {amount} beyond what its outline can have reached</source>
       <translation>增长了 {amount}，超出其轮廓所能到达的范围</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>memory ran out: computed {how}</source>
       <translation>内存不足：以 {how} 方式计算</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>not started from plane {plane}: {why}</source>
       <translation>未从层面 {plane} 开始：{why}</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>object {label}: {why}</source>
       <translation>对象 {label}：{why}</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>stopped at plane {plane}: {why}</source>
       <translation>停止于层面 {plane}：{why}</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>the answer jumped to something else</source>
       <translation>结果跳到了其他结构</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>the mask there covers the slice</source>
       <translation>该处掩膜覆盖了整个层面</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>the mask there does not fit those of the other clicked planes</source>
       <translation>该处掩膜与其他点击层面的不符</translation>
     </message>
     <message>
-      <location filename="../engine_messages.py" />
+      <location filename="../messages.py" />
       <source>{n} more extreme points</source>
       <translation>还需 {n} 个极值点</translation>
     </message>
