@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from psygnal import Signal
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtCore import Signal as QtSignal
+from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined, unused-ignore]
 from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from psygnal import Signal
 from qtpy.QtCore import QObject, Qt, QThread, QTimer
-from qtpy.QtCore import Signal as QtSignal
+from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined, unused-ignore]
 
 from napari_intseg.core.segmenter import is_out_of_memory
 from napari_intseg.errors import IntSegError
