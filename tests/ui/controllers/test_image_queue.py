@@ -294,10 +294,10 @@ class TestLeastSureFirst:
         work.close()
         assert not work.is_sorting
 
-    def test_another_model_ends_it(self, work, pictures, shown, pump, controller):
+    def test_another_model_ends_it(self, work, pictures, shown, pump, controller, toy):
         work.open(pictures)
         shown("a")
         work.sort(True)
-        controller.loader.model = object()
+        controller.loader.model = type(toy)()
         pump.until(lambda: not work.is_sorting)
         assert not {item.path.stem for item in work.queue.items} - set("abcde")

@@ -50,12 +50,12 @@ class Buttons:
         self._calls = calls
         self._keys = keys
 
-    def make(self, name: str) -> QPushButton:
-        """Return the button of an action."""
+    def make(self, name: str, *, with_key: bool = True) -> QPushButton:
+        """Return the button of an action; its key is in its tool tip, and behind its words."""
         action = next(a for a in ACTIONS if a.name == name)
         call = self._calls[name]
         key = self._keys.keys[name].replace("-", "+")
-        button = QPushButton(tr(action.title) + self.key_of(name))
+        button = QPushButton(tr(action.title) + (self.key_of(name) if with_key else ""))
         lines = [tr(action.tip)]
         if action in self._keys.taken:
             lines.append(tr("The key {key} means something else here.", key=key))

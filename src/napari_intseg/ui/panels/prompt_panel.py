@@ -146,7 +146,10 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._controller = controller
         self.advice = QLabel()
         self.advice.setWordWrap(True)
-        self.tools: dict[Tool, QPushButton] = {tool: buttons.make(f"{tool}_tool") for tool in TOOLS}
+        # beside each other, and so without their keys: four must fit in a narrow panel
+        self.tools: dict[Tool, QPushButton] = {
+            tool: buttons.make(f"{tool}_tool", with_key=False) for tool in TOOLS
+        }
         self.previous, self.next = buttons.make("previous_answer"), buttons.make("next_answer")
         self.answer = QLabel()
         self.answer.setToolTip(
