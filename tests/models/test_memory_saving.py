@@ -17,7 +17,13 @@ from napari_intseg.session.session import Session
 from napari_intseg.testing import phantom_image, prompts_for
 from small_zoo import small_zoo as made_small
 
-NAMES = tuple({spec.builder: name for name, spec in reversed(MODELS.items())}.values())
+NAMES = tuple(
+    {
+        spec.builder: name
+        for name, spec in reversed(MODELS.items())
+        if not spec.family.startswith("nninteractive")  # its authors' code has the network
+    }.values()
+)
 """One name of each adapter."""
 WITHOUT_NETWORK = {"random walker", "region growing", "grabcut", "level set"}
 

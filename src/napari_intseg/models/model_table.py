@@ -220,9 +220,11 @@ BASIC: Table = {
         f"{_ROOM}.volumes.random_walker_3d:build",
         "Random walker in 3-D on the bundled network's planes",
         "random walker 3-D",
-        CLICKS_MASK,
+        CLICKS_DRAWN_MASK,
         "bundled",
         paper="10.1109/CVPR.2005.239",
+        needs=("torch",),
+        extra="torch",
     ),
     "grabcut": ModelSpec(
         f"{_ROOM}.classical.grabcut:build",
