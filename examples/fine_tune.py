@@ -20,7 +20,7 @@ coins = data.coins()
 bright = morphology.opening(coins > filters.threshold_otsu(coins), morphology.disk(5))
 labels = measure.label(bright)
 for number in range(4):
-    window = np.s_[100:300, number * 40 : number * 40 + 180]
+    window = np.s_[100:220, number * 60 : number * 60 + 120]
     io.imsave(folder / "images" / f"{number}.png", coins[window], check_contrast=False)
     io.imsave(
         folder / "masks" / f"{number}.png", labels[window].astype(np.uint8), check_contrast=False
