@@ -204,7 +204,7 @@ RULES: Rules = (
 class AddedAttention(SamAttention):
     """Attention between tokens that is added to them; SAM's first block replaces them by it."""
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Map tokens (1, 1, n, 256) to the same shape; the second value is the library's."""
         out, weights = super().forward(query=query, key=key, value=value)
         return query + out, weights
@@ -222,10 +222,10 @@ class DecoderBlock(SamTwoWayAttentionBlock):
 
     def __init__(self, config: SamMaskDecoderConfig, *, placed: bool) -> None:
         super().__init__(config, skip_first_layer_pe=True)
-        self.self_attn = AddedAttention(config, downsample_rate=1)  # type: ignore[no-untyped-call]
+        self.self_attn = AddedAttention(config, downsample_rate=1)
         self.placed = placed
 
-    def forward(self, queries: Tensor, keys: Tensor, **codes: Any) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def forward(self, queries: Tensor, keys: Tensor, **codes: Any) -> tuple[Tensor, ...]:
         """Return tokens and image features after the block, and its last attention's output."""
         if self.placed:
             queries = queries + codes["query_point_embedding"]
@@ -261,10 +261,10 @@ class EfficientSamNet(nn.Module):
         self.mask_decoder.transformer.layers = nn.ModuleList(layers)
         regroup(self.mask_decoder)
         norm = nn.GroupNorm(1, config.hidden_size // 4)
-        self.mask_decoder.upscale_layer_norm = norm  # type: ignore[assignment]
+        self.mask_decoder.upscale_layer_norm = norm
         for part in self.mask_decoder.modules():
             if isinstance(part, SamFeedForward):
-                part.activation = nn.GELU()  # type: ignore[assignment]
+                part.activation = nn.GELU()
 
     def finish(self) -> None:
         """Compute what follows from the weights, once they are loaded."""

@@ -6,7 +6,7 @@ Face folders.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -94,7 +94,7 @@ class FewTokens(_Regrouped, SamAttention):
     @property
     def last(self) -> nn.Linear:
         """The projection of what was attended to."""
-        return self.out_proj
+        return cast(nn.Linear, self.out_proj)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **more: Any) -> Any:
         """Attend, (1, 1, n, C) to (1, 1, m, C); the second value is the library's."""
@@ -110,7 +110,7 @@ class FewTokens2(_Regrouped, Sam2VideoAttention):
     @property
     def last(self) -> nn.Linear:
         """The projection of what was attended to."""
-        return self.o_proj
+        return cast(nn.Linear, self.o_proj)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **more: Any) -> Any:
         """Attend, (1, 1, n, C) to (1, 1, m, C); the second value is the library's."""
@@ -170,7 +170,7 @@ class HighQualityDecoder(SamHQMaskDecoder):
         out: Tensor = late + shallow
         return out
 
-    def forward(  # type: ignore[override]  # other arguments, as fine features come ready
+    def forward(  # other arguments, as fine features come ready
         self, image: Tensor, grid: Tensor, sparse: Tensor, fine: Tensor
     ) -> tuple[Tensor, ...]:
         """Return SAM's four masks, the fifth, and SAM's four scores.
@@ -312,7 +312,7 @@ class PromptedNet(nn.Module):
         vision = SamVisionConfig(num_pos_feats=128)
         prompts = SamPromptEncoderConfig()
         self.vision_encoder = encoder
-        self.shared_image_embedding = SamPositionalEmbedding(vision)  # type: ignore[no-untyped-call]
+        self.shared_image_embedding = SamPositionalEmbedding(vision)
         self.prompt_encoder = SamPromptEncoder(
             SamConfig(vision_config=vision, prompt_encoder_config=prompts)
         )
