@@ -50,6 +50,6 @@ def test_a_result_that_was_overtaken_is_refused(later, waiting):
 
 
 def test_the_old_name_of_the_journal_warns(later):
-    with pytest.warns(DeprecationWarning, match=r"Session\.journal"):
+    with pytest.warns(DeprecationWarning, match="Session is now called journal"):
         assert later.recorder is later.journal
     assert later.journal.lines[1]["do"] == "begin"
