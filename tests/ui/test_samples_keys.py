@@ -111,9 +111,10 @@ def test_a_key_the_user_takes_later_stays_theirs():
 def test_other_keys_can_be_chosen_and_none():
     viewer = ViewerModel()
     pressed: list[str] = []
-    keys = Keys(viewer, calls(pressed), {"propagate": "Shift-P", "cancel": "", "undo": "Shift-P"})
+    chosen = {"propagate": "Ctrl-Alt-J", "cancel": "", "undo": "Ctrl-Alt-J"}
+    keys = Keys(viewer, calls(pressed), chosen)
     assert [action.name for action in keys.taken] == ["propagate"]  # undo comes first
-    (named,) = [call for key, call in viewer.keymap.items() if str(key) == "Shift+P"]
+    (named,) = [call for key, call in viewer.keymap.items() if str(key) == "Ctrl+Alt+J"]
     named(viewer)
     assert pressed == ["undo"]
     assert not {"G", "U", "Shift+G"} & {str(key) for key in viewer.keymap}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import napari.layers
+from app_model.types import KeyCode
 from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.settings import get_settings
@@ -313,7 +314,9 @@ def _key(action: Action, chosen: Mapping[str, str]) -> str:
     """Return the key that is chosen for an action, if it is one."""
     key = chosen.get(action.name, action.key)
     try:
-        coerce_keybinding(key or action.key)
+        parts = coerce_keybinding(key or action.key).parts
+        if any(part.key == KeyCode.UNKNOWN for part in parts):  # napari takes any word
+            raise ValueError("no such key")
     except (ValueError, KeyError, TypeError) as err:
         _log.warning(
             "key of %s: expected one as napari writes them, such as Shift-N, got %r (%s); %s is "
