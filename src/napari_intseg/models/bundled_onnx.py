@@ -21,6 +21,7 @@ from napari_intseg.models.bundled_input import (
     read_traits,
     spread_narrow,
 )
+from napari_intseg.models.checkpoint import required
 from napari_intseg.models.weights.store import ARCHITECTURE, bundled_folder, read_metadata
 
 STRIDE = 32
@@ -68,11 +69,7 @@ def build(
     MissingExtraError
         If ONNX Runtime is not installed.
     """
-    if weights is None:
-        raise WeightsError(
-            f"weights are missing: expected a file for {name!r}, got None. "
-            "Give its path as `weights`."
-        )
+    path = required(weights, name)
     for what, given, possible in (
         ("device", device, ("auto", "cpu")),
         ("precision", precision, ("auto", "float32")),
@@ -82,8 +79,8 @@ def build(
                 f"{what} cannot be used: expected {' or '.join(possible)} with ONNX Runtime, got "
                 f"{given!r}. For others install PyTorch: pip install 'napari-intseg[torch]'"
             )
-    traits = replace(read_traits(name, read_metadata(weights)), **changed)
-    return OnnxBundled(traits, read_weights(weights))
+    traits = replace(read_traits(name, read_metadata(path)), **changed)
+    return OnnxBundled(traits, read_weights(path))
 
 
 def read_weights(path: Path) -> dict[str, FloatArray]:
