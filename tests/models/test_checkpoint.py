@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_intseg.errors import WeightsError
+from napari_intseg.models.checkpoint import random_start_skipped
 from napari_intseg.models.weights.locate import load_checkpoint, load_strict
 
 
@@ -235,3 +236,15 @@ def test_what_published_files_hold_is_read(tmp_path: Path, zip_file: bool) -> No
     assert read["kinds"] == given["kinds"]
     assert read["config"] == given["config"]
     net.load_state_dict(read["state_dict"])
+
+
+def test_a_network_that_a_file_will_fill_is_built_without_drawing_random_values():
+    before = torch.random.get_rng_state()
+    with random_start_skipped():
+        net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+        torch.nn.init.trunc_normal_(net[0].weight)
+        torch.nn.init.normal_(tensor=net[0].bias)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(net[1].weight, torch.ones(4))  # constants are set as ever
+    torch.nn.init.normal_(net[0].bias)
+    assert not torch.equal(torch.random.get_rng_state(), before)

@@ -18,7 +18,12 @@ from torch import Tensor, nn
 
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Answer, BoolArray, FloatArray, Prepared, Query, Traits
-from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
+from napari_intseg.models.checkpoint import (
+    load_checkpoint,
+    load_strict,
+    random_start_skipped,
+    required,
+)
 from napari_intseg.models.device import Precision
 from napari_intseg.models.guided.dextr import prepare_bytes
 from napari_intseg.models.image_input import answer_of, empty_answer, resize
@@ -291,7 +296,8 @@ def build(
     path = required(weights, name)
     loaded = load_checkpoint(path)
     is_res2net = isinstance(loaded, dict) and "backbone_pre.conv1.0.weight" in loaded
-    net = FcaNet("res2net" if is_res2net else "resnet")
+    with random_start_skipped():
+        net = FcaNet("res2net" if is_res2net else "resnet")
     load_strict(net, loaded, path)
     # it sees one size, so a smaller view needs no less memory
     return FcaNetModel(

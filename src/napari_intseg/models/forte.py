@@ -29,7 +29,12 @@ from napari_intseg.core.segmenter import (
     logit,
     sigmoid,
 )
-from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
+from napari_intseg.models.checkpoint import (
+    load_checkpoint,
+    load_strict,
+    random_start_skipped,
+    required,
+)
 from napari_intseg.models.device import Precision
 from napari_intseg.models.fcanet import clicked_parts
 from napari_intseg.models.image_input import resize
@@ -280,7 +285,8 @@ def build(
         If the checkpoint is missing, damaged, foreign or unsafe.
     """
     path = required(weights, name)
-    net = ForteNet()
+    with random_start_skipped():
+        net = ForteNet()
     load_strict(net, load_checkpoint(path), path)
     return Forte(name, OnDevice.quick(net, device, precision))
 

@@ -19,7 +19,12 @@ from torch import Tensor, nn
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import CLICKS, Answer, FloatArray, Prepared, Query, Traits, ZoomIn
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
+from napari_intseg.models.checkpoint import (
+    load_checkpoint,
+    load_strict,
+    random_start_skipped,
+    required,
+)
 from napari_intseg.models.device import (
     Precision,
     choose_device,
@@ -147,7 +152,8 @@ def load_published(path: Path, family: str, net_of_config: Callable[[Any, Path],
             f"{family} checkpoint, got {told or type(checkpoint).__name__} in {str(path)!r}. "
             "Choose the model that this file belongs to."
         )
-    net = net_of_config(checkpoint["config"], path)
+    with random_start_skipped():
+        net = net_of_config(checkpoint["config"], path)
     load_strict(net, checkpoint["state_dict"], path)
     net.eval()
     return net
@@ -554,7 +560,8 @@ def load_simpleclick(path: Path) -> tuple[SimpleClickNet, int]:
         )
     config = loaded["config"]
     sizes = _vit_sizes(config.get("params", config) if isinstance(config, dict) else config, path)
-    net = SimpleClickNet(sizes)
+    with random_start_skipped():
+        net = SimpleClickNet(sizes)
     load_strict(net, loaded["state_dict"], path)
     return net.eval(), sizes.side_px
 

@@ -34,7 +34,12 @@ from napari_intseg.models.brs.optimisation import (
     click_windows,
     search,
 )
-from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
+from napari_intseg.models.checkpoint import (
+    load_checkpoint,
+    load_strict,
+    random_start_skipped,
+    required,
+)
 from napari_intseg.models.device import Precision, choose_precision, convolutions, memory_guard
 from napari_intseg.models.net_model import MadeOf
 from napari_intseg.models.nets.click_net import ClickInput, ClickNet, DeepLabClicks, HRNetClicks
@@ -367,7 +372,8 @@ def load_fbrs(path: Path) -> ClickNet:
     loaded = load_checkpoint(path)
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
         raise _foreign(path, "no bare parameters by name")
-    net = _network(cast(dict[str, Tensor], loaded), path)
+    with random_start_skipped():
+        net = _network(cast(dict[str, Tensor], loaded), path)
     known = net.state_dict()
     load_strict(net, {name: value for name, value in loaded.items() if name in known}, path)
     return net.eval()

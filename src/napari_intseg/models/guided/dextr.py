@@ -13,7 +13,12 @@ import numpy as np
 
 from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
-from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
+from napari_intseg.models.checkpoint import (
+    load_checkpoint,
+    load_strict,
+    random_start_skipped,
+    required,
+)
 from napari_intseg.models.device import Precision
 from napari_intseg.models.image_input import (
     Extent,
@@ -57,7 +62,8 @@ def load_psp(path: Path) -> PspResNet:
     loaded = load_checkpoint(path)
     if isinstance(loaded, dict):
         loaded = {str(key).removeprefix("module."): value for key, value in loaded.items()}
-    net = PspResNet()
+    with random_start_skipped():
+        net = PspResNet()
     load_strict(net, loaded, path)
     return net
 

@@ -18,7 +18,12 @@ from torch import Tensor, nn
 
 from napari_intseg.core.prompts import Box, PromptKind
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
-from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
+from napari_intseg.models.checkpoint import (
+    load_checkpoint,
+    load_strict,
+    random_start_skipped,
+    required,
+)
 from napari_intseg.models.device import Precision
 from napari_intseg.models.guided.dextr import prepare_bytes
 from napari_intseg.models.image_input import (
@@ -190,7 +195,8 @@ def build(
     path = required(weights, name)
     loaded = load_checkpoint(path)
     has_branch = isinstance(loaded, dict) and any(str(k).startswith("iog_points.") for k in loaded)
-    net = IogNet(refinement=has_branch)
+    with random_start_skipped():
+        net = IogNet(refinement=has_branch)
     load_strict(net, loaded, path)
     # it sees one size, so a smaller view needs no less memory
     return Iog(name, OnDevice.quick(net, device, precision, views_px=()))

@@ -17,7 +17,10 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoModel
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.checkpoint import load_strict
+from napari_intseg.models.checkpoint import (
+    load_strict,
+    random_start_skipped,
+)
 from napari_intseg.models.device import (
     Precision,
     download,
@@ -183,7 +186,8 @@ def load_net(name: str, weights: Path | None) -> Sam2Net:
             f"{size or 'no SAM 2.1 at all'} in {str(path)!r}. "
             + (f"Load it as 'sam2.1-{size}'." if size else "Choose the model it belongs to.")
         )
-    net = Sam2Net(size)
+    with random_start_skipped():
+        net = Sam2Net(size)
     load_strict(net, {f"body.{key}": value for key, value in state_dict.items()}, path)
     net.eval().requires_grad_(False)
     net.finish()
