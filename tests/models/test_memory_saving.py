@@ -117,10 +117,10 @@ def test_sam_2_follows_with_less_memory() -> None:
         Saving(on_cpu=True),
     ):
         model.save_memory(saving)
-        walked = dict(model.follow(lambda _: image, [1, 2], masks={0: truth}))
-        assert all(np.isfinite(logits).all() for logits in walked.values())
-        assert [logits.shape for logits in walked.values()] == [truth.shape] * 2
-        found[saving] = walked[2]
+        walked = dict(model.follow(lambda _: image, [1], masks={0: truth}))
+        assert np.isfinite(walked[1]).all()
+        assert walked[1].shape == truth.shape
+        found[saving] = walked[1]
     np.testing.assert_array_equal(found[Saving()], found[Saving(on_cpu=True)])
     assert np.abs(found[Saving()] - found[Saving(half=True)]).max() > 0
 

@@ -1,5 +1,6 @@
 import os
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -123,7 +124,8 @@ def test_held_out_objects_are_measured_in_poor_light_too(options):
     assert measurements(trained.weights.parent)[1].noisy90 >= 1
 
 
-def test_invented_pictures_and_several_objects_of_a_view_are_learnt(options):
+def test_invented_pictures_and_several_objects_of_a_view_are_learnt(options, monkeypatch):
+    monkeypatch.setattr(loop, "make_worlds", partial(loop.make_worlds, count=12))
     asked = options(steps=2, synthetic=3.0, objects=2, checkpoint_s=0)
     sources, _ = loop._read(asked)
     assert [source.name for source in sources] == [asked.folders[0][0].name, "synthetic"]

@@ -94,8 +94,10 @@ def test_kill_at_any_moment_loses_at_most_the_action_under_way(bright, tmp_path)
         whole_run = replay(written, lambda _: Volume(DATA), lambda _: bright())
         replayed += len(written.actions)
         assert not whole_run.differences
-        as_told = type(written)(written.header, written.actions[:count])
-        again = replay(as_told, lambda _: Volume(DATA), lambda _: bright())
+        again = whole_run
+        if len(written.actions) > count:  # the kill came between writing the line and telling it
+            as_told = type(written)(written.header, written.actions[:count])
+            again = replay(as_told, lambda _: Volume(DATA), lambda _: bright())
         np.testing.assert_array_equal(again.sessions[0].labels, labels)
     assert replayed > 2 * ROUNDS
     assert lost <= ROUNDS  # a torn line is the action under way
