@@ -74,7 +74,8 @@ class LabelFile:
             return np.asarray(READERS[self.reader](self), np.int64)
         except IntSegError:
             raise
-        except Exception as err:  # every reader has its own kinds of error
+        except Exception as err:
+            # every reader has its own kinds of error
             raise FileError(
                 f"file cannot be read: expected masks of the kind {self.reader!r}, got "
                 f"{str(self.path)!r} ({err}). Check that it is complete."
@@ -117,7 +118,8 @@ def _check_matlab(path: Path) -> None:
         order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
         while order is not None and len(tag := file.read(8)) == 8:
             kind, length = struct.unpack(f"{order}II", tag)
-            if kind != 15:  # not compressed: as long as it is
+            if kind != 15:
+                # not compressed: as long as it is
                 left -= length
                 file.seek(length, 1)
             else:
@@ -272,7 +274,8 @@ def _table(path: Path, _: int, size: int) -> Table:
             if joined:
                 image, name = image.rpartition("_")[::2]
             rows = out.setdefault(image, [])
-            if cells[run_at] and cells[run_at] != "-1":  # how sets say that there is none
+            if cells[run_at] and cells[run_at] != "-1":
+                # how sets say that there is none
                 rows.append((name, cells[run_at]))
     return {image: tuple(rows) for image, rows in out.items()}
 
@@ -369,7 +372,8 @@ def _coco_labels(source: LabelFile, *, classes: bool) -> Labels:
             continue
         kind = told.numbers.get(int(one["category_id"]), IGNORE)
         out[read_segmentation(one["segmentation"], shape)] = kind if classes else number
-    for one in found:  # crowds are neither object nor background, where no object lies
+    for one in found:
+        # crowds are neither object nor background, where no object lies
         if one.get("iscrowd"):
             out[(out == 0) & read_segmentation(one["segmentation"], shape)] = CROWD
     return out

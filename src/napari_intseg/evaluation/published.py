@@ -359,7 +359,8 @@ def _video_pairs(root: Path, split: Split) -> tuple[ImageMaskPair, ...]:
             raise _lonely(folder)
         images = {p.stem: p for p in files_in(frames, IMAGE_SUFFIXES)}
         for mask in files_in(folder, (".png",)):
-            if mask.stem in images:  # later frames are often annotated only now and then
+            if mask.stem in images:
+                # later frames are often annotated only now and then
                 out.append(ImageMaskPair(f"{folder.name}/{mask.stem}", images[mask.stem], mask))
     return _joined(out)
 
@@ -371,7 +372,8 @@ _TRACKED = re.compile(r"man_seg_?(\d+)(?:_(\d+))?$")
 def _tracked_folders(folder: Path) -> list[tuple[Path, Path]]:
     out = []
     for images in folders_in(folder):
-        for kind in ("GT", "ST"):  # people's, else the best of the machines'
+        for kind in ("GT", "ST"):
+            # people's, else the best of the machines'
             masks = folder / f"{images.name}_{kind}" / "SEG"
             if re.fullmatch(r"\d\d", images.name) and masks.is_dir() and any(masks.iterdir()):
                 out.append((images, masks))

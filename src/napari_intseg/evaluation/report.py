@@ -408,7 +408,8 @@ def _section(
     scores = [score for score in outcome.scores if score.dataset == name]
     parts = [f"<h2>{escape(name)}</h2>", curves_svg(here, protocol.targets), _told(here)]
     parts.append(_every_click(here))
-    if scores:  # a folder of several sets has none of its own
+    if scores:
+        # a folder of several sets has none of its own
         parts.append(_KEY)
     for row in here:
         mine = [score for score in scores if score.model == row.model]

@@ -265,7 +265,8 @@ def _read(path: Path, *, palette: bool = False) -> Array:
         return _READERS.get(suffix, _read_picture)(path, palette)
     except FileError:
         raise
-    except Exception as err:  # every reader has its own kinds of error
+    except Exception as err:
+        # every reader has its own kinds of error
         raise FileError(
             f"file cannot be read: expected an image or mask, got {str(path)!r} ({err}). "
             "Check that it is complete."

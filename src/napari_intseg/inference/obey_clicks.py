@@ -13,10 +13,14 @@ REACH_PX = 8.0
 """A correction reaches so many pixels of the view from the click, at least 3 of the slice."""
 
 _LEAST_PX = 3.0
-_DOT_PX = 1.5  # what a click changes where the model's answer is flat
-_SURE = 4.0  # a probability of 98 %, so that the model is guided by it next time
-_MIDDLE = 0.75  # a click so deep, of the deepest point of a mask, is on its middle
-_BOX_SHARE = 0.05  # of a box's side: as far as a hand misses the object's edge
+# what a click changes where the model's answer is flat
+_DOT_PX = 1.5
+# a probability of 98 %, so that the model is guided by it next time
+_SURE = 4.0
+# a click so deep, of the deepest point of a mask, is on its middle
+_MIDDLE = 0.75
+# of a box's side: as far as a hand misses the object's edge
+_BOX_SHARE = 0.05
 _TOUCHING = np.ones((3, 3), bool)
 
 

@@ -129,7 +129,8 @@ def bounding_box(mask: BoolArray) -> tuple[int, int, int, int] | None:
     return row0, row1, int(cols[0]), int(cols[-1]) + 1
 
 
-_STEP = 0.125  # of logits; a probability is then right to 0.04 at worst
+# of logits; a probability is then right to 0.04 at worst
+_STEP = 0.125
 # so that a step fits in a byte with a sign
 _MOST = 127
 

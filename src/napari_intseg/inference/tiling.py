@@ -21,7 +21,8 @@ from napari_intseg.inference.view import View
 AskTile = Callable[[View, Prompts, Patch], Patch]
 """Answers on a view, given prompts and an answer to start from, both of the slice."""
 
-_SHRUNK = 1.5  # a view that is less shrunk than this loses nothing worth a second look
+# a view that is less shrunk than this loses nothing worth a second look
+_SHRUNK = 1.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,10 @@ Points = NDArray[np.float64]
 REACH = 2
 """Neighbours on either side that follow, as in the interactive Curve-GCN."""
 
-_SEARCH = 0.5  # of the correction's length: no farther is an edge looked for
-_STEPS = 17  # places on the normal that are looked at; odd, so that the vertex itself is one
+# of the correction's length: no farther is an edge looked for
+_SEARCH = 0.5
+# places on the normal that are looked at; odd, so that the vertex itself is one
+_STEPS = 17
 _EDGE_PX = 1.0
 
 

@@ -122,7 +122,8 @@ _EXACT_PX = 64_000_000
 _BLOCK_PX = 8_000_000
 # an answer is kept for a larger rectangle only where there may be an object: it takes 64 MB
 _WHOLE_PX = 16_000_000
-_LIKELY = -4.6  # a probability of 1 %
+# a probability of 1 %
+_LIKELY = -4.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,8 @@ class View:
         shown = _interpolated(shown, plans)
         if shown.ndim == 3:
             return shown
-        rgb = np.empty((*shown.shape, 3), np.float32)  # the three colours agree
+        # the three colours agree
+        rgb = np.empty((*shown.shape, 3), np.float32)
         rgb[...] = shown[..., None]
         return rgb
 

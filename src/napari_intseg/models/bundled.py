@@ -149,7 +149,8 @@ class Bundled(NetModel):
         precision: Precision = "auto",
     ) -> None:
         chosen = choose_device(device)
-        measured = isinstance(net, ClickPyramid)  # others were not, in half precision on a CPU
+        # others were not, in half precision on a CPU
+        measured = isinstance(net, ClickPyramid)
         dtype = choose_precision(precision, chosen, half_on_cpu=measured)
         self.traits = traits
         self._made: WeakSet[Prepared] = WeakSet()

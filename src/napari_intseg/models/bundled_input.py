@@ -30,8 +30,8 @@ SCRIBBLE_STEP_PX = 24.0
 BESIDE, BESIDE_PX = 4, 6.0
 """So many negative clicks beside each side of a box, so many pixels of the view away."""
 
+# Logits in the ellipse in a box, as the first previous answer
 _GUESS = 2.0
-"""Logits in the ellipse in a box, as the first previous answer."""
 
 CENTRE = Prompts((Click(100, 100),))
 """What a network that warms up is asked."""

@@ -33,7 +33,8 @@ RADIUS_PX = 5
 KEPT = tuple(f"kept{i}" for i in range(7))
 """What the encoder's graph gives, and the other takes: five maps, then two of unit vectors."""
 
-_EPSILON = 1e-5  # of PyTorch's batch normalisation
+# of PyTorch's batch normalisation
+_EPSILON = 1e-5
 _NORM = ".norm.running_var"
 
 
@@ -176,7 +177,8 @@ class OnnxBundled:
             self._answer = _session("click-pyramid-1.answer.onnx", rest)
         except (MissingExtraError, WeightsError):
             raise
-        except Exception as err:  # ONNX Runtime has an error of its own for each way not to fit
+        except Exception as err:
+            # ONNX Runtime has an error of its own for each way not to fit
             raise _foreign(traits.name) from err
 
     def prepare(self, image: FloatArray) -> Prepared:
@@ -242,7 +244,8 @@ def _session(file: str, weights: Mapping[str, FloatArray]) -> Any:
             "torch. Install one with: pip install onnxruntime"
         ) from err
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # 0: all cores
+    # 0: all cores
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
     # threads that spin while they wait take the processor from the window
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
@@ -270,5 +273,6 @@ def _padded(values: FloatArray, fill: np.float32) -> FloatArray:
 
 
 def _probability(logits: FloatArray) -> FloatArray:
-    with np.errstate(over="ignore"):  # of -inf: no answer before
+    with np.errstate(over="ignore"):
+        # of -inf: no answer before
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)

@@ -166,7 +166,8 @@ def _scan(stream: _Within, stand_ins: Collection[str], holds: Held) -> _Node:
         root = machine.stack[-1]
     except (UnsafeError, OSError):
         raise
-    except Exception as err:  # pickletools has no error of its own: whatever it is, it is damaged
+    except Exception as err:
+        # pickletools has no error of its own: whatever it is, it is damaged
         raise DamagedError(" ".join(str(err).split())[:200] or type(err).__name__) from err
     _check_size(machine.nodes)
     for node in machine.nodes:
@@ -404,7 +405,8 @@ def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = (), shapes_only: b
         if not re.search("global|Can only|blocked", reason, re.IGNORECASE):
             raise _unreadable(path, reason) from err
         raise _unsafe(path, reason) from err
-    except Exception as err:  # torch has any error for a damaged file, struct.error among them
+    except Exception as err:
+        # torch has any error for a damaged file, struct.error among them
         raise _unreadable(path, _first_line(err)) from err
 
 

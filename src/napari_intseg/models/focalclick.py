@@ -110,7 +110,8 @@ def focus_crop(
             box = change
     row0, row1 = _expand(box[0], box[1], expansion, now.shape[0])
     col0, col1 = _expand(box[2], box[3], expansion, now.shape[1])
-    if row1 <= row0 or col1 <= col0:  # round a click far outside
+    if row1 <= row0 or col1 <= col0:
+        # round a click far outside
         return 0, now.shape[0], 0, now.shape[1]
     return row0, row1, col0, col1
 

@@ -145,8 +145,10 @@ class Handover(MadeOf):
             longer_side_px=max(LONGER_SIDE_PX, then.traits.longer_side_px or 0),
             flip=False,
             uses_prev=True,
-            cascade=False,  # the first's own answer is no question to the second
-            enforced=frozenset(),  # boxes are the first's, which need not obey them
+            # the first's own answer is no question to the second
+            cascade=False,
+            # boxes are the first's, which need not obey them
+            enforced=frozenset(),
         )
 
     @property

@@ -135,7 +135,8 @@ def remember(
     """Note where a model came from; `how` is its device and precision."""
     try:
         _loaded[model] = _Loaded(name, path, how["device"], how["precision"], dict(options))
-    except TypeError:  # it cannot be referred to weakly, and has no more to tell than its name
+    except TypeError:
+        # it cannot be referred to weakly, and has no more to tell than its name
         return
 
 

@@ -115,7 +115,8 @@ def _fold_named(module: nn.Module) -> None:
         conv = module._modules.get(partner)
         if not isinstance(norm, nn.BatchNorm2d) or conv is None:
             continue
-        if isinstance(conv, nn.Sequential):  # the deep stem ends in the convolution
+        if isinstance(conv, nn.Sequential):
+            # the deep stem ends in the convolution
             last = conv[-1]
             assert isinstance(last, nn.Conv2d)
             conv[-1] = fuse_conv_bn_eval(last, norm)

@@ -71,7 +71,8 @@ def third_party_models() -> Mapping[str, ModelSpec]:
         try:
             given = point.load()
             specs = {point.name: given} if isinstance(given, ModelSpec) else dict(given())
-        except Exception as err:  # somebody else's code: whatever it is, ours goes on
+        except Exception as err:
+            # somebody else's code: whatever it is, ours goes on
             _log.warning("models of %r cannot be loaded: %s", point.value, err)
             continue
         for name, spec in specs.items():
@@ -112,7 +113,8 @@ def find_model(name: str) -> ModelSpec:
         If there is none of that name.
     """
     known = {**third_party_models(), **MODELS}
-    if name in known:  # one's own cannot have that name: no file is looked at, a window asks often
+    if name in known:
+        # one's own cannot have that name: no file is looked at, a window asks often
         return known[name]
     models = available_models()
     if name not in models and THEN in name:

@@ -13,7 +13,8 @@ from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.propagation.ending import depth_in
 from napari_intseg.propagation.restraint import reached
 
-_SETTLED = 0.01  # of the mask's area: so small a change is the model's, not the correction's
+# of the mask's area: so small a change is the model's, not the correction's
+_SETTLED = 0.01
 _SETTLED_PX = 2
 # with the whole reach of an outline a hippocampus fell from .86 to .81 at a click on its rim; with
 # one pixel alone a liver whose planes were all flooded came to .53 instead of .60 after five clicks

@@ -31,11 +31,16 @@ def depth_in(mask: BoolArray, spacing: tuple[float, float] = (1.0, 1.0)) -> Floa
 
 
 _BINS = 32
-_TELLING = 0.15  # less difference between object and surroundings says nothing
-_NOISE = 0.02  # grey values that are all alike may still change by this
-_OF_CONTRAST = 0.3  # so may those of an object that stands out, by this share of the difference
-NECK = 0.5  # of the anchor's area: what grows again behind such a neck is something else
-_TAPERED = 0.7  # of the largest area: an object so small is about to end
+# less difference between object and surroundings says nothing
+_TELLING = 0.15
+# grey values that are all alike may still change by this
+_NOISE = 0.02
+# so may those of an object that stands out, by this share of the difference
+_OF_CONTRAST = 0.3
+# of the anchor's area: what grows again behind such a neck is something else
+NECK = 0.5
+# of the largest area: an object so small is about to end
+_TAPERED = 0.7
 
 
 @dataclass(frozen=True, slots=True)

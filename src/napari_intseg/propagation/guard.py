@@ -17,10 +17,12 @@ from napari_intseg.propagation.stretch import Anchor
 
 # chosen on the volumes of docs/results.md, "Volumes, interaction by interaction", where a click
 # on noise floods its slice; one organ of the CT still floods from its first click
-_COVERED = 0.25  # of the slice, beside touching most of its sides: see `is_flood`
+# of the slice, beside touching most of its sides: see `is_flood`
+_COVERED = 0.25
 # set by eye, see `is_flood`: an object may well be cut off at two sides, in a corner
 _SIDES = 3
-_SLACK_PX = 1.5  # an outline is not known better than this
+# an outline is not known better than this
+_SLACK_PX = 1.5
 
 _NORMAL = frozenset({"faded", "another", "unlike"})
 

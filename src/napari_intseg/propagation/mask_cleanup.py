@@ -73,7 +73,8 @@ def smooth(
     near = int(_FAR_SIGMAS * sigma_mm / spacing[0])
     signed: dict[int, NDArray[np.float64]] = {}
     for index in held:
-        for other in held:  # a moving window: no more distances in memory than it holds
+        for other in held:
+            # a moving window: no more distances in memory than it holds
             if abs(other - index) <= near and other not in signed:
                 signed[other] = signed_mm(mask[other], spacing[1:])
         signed = {i: s for i, s in signed.items() if i >= index - near}

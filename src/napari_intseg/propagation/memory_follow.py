@@ -70,7 +70,8 @@ def follow(
                 walked = _begun(model, read, masks, left)
             return next(walked)[1]
         except BaseException:
-            walked = None  # it has ended with the error
+            # it has ended with the error
+            walked = None
             raise
 
     while left:
@@ -91,5 +92,6 @@ def _begun(
         return model.follow(read, tuple(left), masks=masks)
     last = list(masks)[-1]
     walked = model.follow(read, [last, *left], masks=masks)
-    next(walked)  # the last answer, which goes along for the direction
+    # the last answer, which goes along for the direction
+    next(walked)
     return walked

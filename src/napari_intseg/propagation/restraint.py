@@ -11,10 +11,14 @@ from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.propagation.ending import depth_in, distance_to
 
-_SLACK_PX = 1.5  # an outline is not known better than this
-_EXACT = 1e-6  # float32 distances are not known better: a limit that is met counts as met
-_FEW_ROWS = 24  # for more, the distance transform is faster; measured on masks of 200 pixels
-_LIKE = 0.3  # less like the object than this, on a scale from surroundings to object, is not it
+# an outline is not known better than this
+_SLACK_PX = 1.5
+# float32 distances are not known better: a limit that is met counts as met
+_EXACT = 1e-6
+# for more, the distance transform is faster; measured on masks of 200 pixels
+_FEW_ROWS = 24
+# less like the object than this, on a scale from surroundings to object, is not it
+_LIKE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,8 @@ class Restraint:
         kept = mask & near
         if belongs is not None and self.trim:
             alike = kept & (ndimage.gaussian_filter(belongs, 1.0) >= _LIKE)
-            kept = filled(alike) & kept  # what lies inside the object is its own
+            # what lies inside the object is its own
+            kept = filled(alike) & kept
         return np.asarray(kept), growth
 
 

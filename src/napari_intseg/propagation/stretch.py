@@ -148,7 +148,8 @@ def stretches(axis: int, anchors: Sequence[Anchor], planes: range) -> list[Stret
 
 Indices = NDArray[np.intp]
 
-_OVERLAPPING = 0.3  # of the smaller mask
+# of the smaller mask
+_OVERLAPPING = 0.3
 
 
 def blend(near: Patch, far: Patch, weight: float) -> Patch:

@@ -32,9 +32,11 @@ from napari_intseg.propagation.restraint import Cones, cut, on_window
 from napari_intseg.propagation.stretch import Anchor, Earlier, Shapes, Stretch, blend
 
 _MAX_PARTS = 3
-_SMALL_PART = 0.1  # of the largest one's area
+# of the largest one's area
+_SMALL_PART = 0.1
 _AROUND = 8
-_NEAR = 0.5  # of the radius: sections so far apart are still much the same
+# of the radius: sections so far apart are still much the same
+_NEAR = 0.5
 
 
 def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
@@ -178,7 +180,8 @@ def _shifted(point: tuple[int, int], row0: int, col0: int) -> Click:
     return Click(point[0] + row0, point[1] + col0)
 
 
-_SMOOTHED_PX = 5  # grey values are smoothed over four pixels, see `Restraint.apply`
+# grey values are smoothed over four pixels, see `Restraint.apply`
+_SMOOTHED_PX = 5
 
 Window = tuple[slice, slice]
 """Rows and columns of a slice."""
@@ -286,7 +289,8 @@ class StretchWalker:
         """The planes that have an answer: of this walk, or an earlier one that still holds."""
         sides = self.stretch.left, self.stretch.right
         if not any(side is not None and not side.is_empty for side in sides):
-            return frozenset(self.answers)  # nothing leads there any more
+            # nothing leads there any more
+            return frozenset(self.answers)
         return frozenset(self.answers) | frozenset(self._kept)
 
     def _take(self, index: int, patch: Patch, sure: float, done: int) -> Answered:

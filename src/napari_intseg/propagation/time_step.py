@@ -22,8 +22,10 @@ from napari_intseg.propagation.restraint import Restraint, cut
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.propagation.stretch_walker import StretchWalker
 
-_TRIED = 3  # planes on which an object is looked for before it is given up
-_ASKED = 3  # times that it is looked for on one, each time from where it was found
+# planes on which an object is looked for before it is given up
+_TRIED = 3
+# times that it is looked for on one, each time from where it was found
+_ASKED = 3
 
 Found = tuple[int, Patch, float]
 """Index of a plane, the answer there, and how sure it is."""

@@ -215,7 +215,8 @@ def _tissue(rng: Generator, side: int) -> World:
     classes = np.argmax(fields, 0)
     levels = rng.uniform(0.1, 0.95, count + 1)
     grain = rng.uniform(0, 0.06, count + 1)
-    if rng.random() < 0.5:  # soft tissue: all within a part of the range, but for one
+    if rng.random() < 0.5:
+        # soft tissue: all within a part of the range, but for one
         # no two alike: their edge could not be learnt
         apart = rng.permutation(count) / count
         levels[1:] = rng.uniform(0.2, 0.5) + rng.uniform(0.15, 0.35) * apart
@@ -226,7 +227,8 @@ def _tissue(rng: Generator, side: int) -> World:
         classes = np.where(body + 0.1 * _field(rng, side, 5) > 1, count, classes)
         levels[count], grain[count] = rng.uniform(0, 0.1), 0.01
     image = levels[classes] + grain[classes] * _texture(rng, side)
-    if rng.random() < 0.3:  # walls round all of them: cortex, fat, capsules
+    if rng.random() < 0.3:
+        # walls round all of them: cortex, fat, capsules
         image = np.where(_rims(classes), rng.uniform(0, 1), image)
     image *= 1 + rng.uniform(0, 0.15) * _field(rng, side, 3)
     return _soften(image, rng, 0.5, 1.6), _pieces(classes)

@@ -336,7 +336,8 @@ def _place(mask: BoolArray, rng: Generator, size: int) -> tuple[NDArray[np.float
 
 def _warp(picture: Picture, there: NDArray[np.float64], scale: float, size: int) -> FloatArray:
     source = picture.image
-    if scale < 0.6:  # the warp does not average: blur before shrinking
+    if scale < 0.6:
+        # the warp does not average: blur before shrinking
         source = np.asarray(cv2.GaussianBlur(source, (0, 0), 0.5 / scale - 0.3), np.uint8)
     grey = float(source.mean()) if source.ndim == 2 else 127.0
     image = cv2.warpAffine(source, there, (size, size), borderValue=(grey,) * 3)

@@ -108,7 +108,8 @@ class ExportedModel:
         given = tensor.astype(_TYPES.get(self._input.type, np.float32))
         try:
             raw = self._session.run(list(self._outputs.values()), {self._input.name: given})
-        except Exception as err:  # onnxruntime's errors have no common base
+        except Exception as err:
+            # onnxruntime's errors have no common base
             raise WeightsError(
                 f"network does not run: expected it to take {given.dtype} of shape {given.shape}, "
                 f"got {_first_line(err)!r} of {str(self._path)!r}. Correct the description."
@@ -190,7 +191,8 @@ def load_exported(
     providers = _providers(onnxruntime, device)
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as err:  # onnxruntime's errors have no common base
+    except Exception as err:
+        # onnxruntime's errors have no common base
         raise WeightsError(
             f"network cannot be read: expected an ONNX file, got {str(path)!r} "
             f"({_first_line(err)}). Export it again."

@@ -36,7 +36,8 @@ from napari_intseg.models.automatic.proposals import (
 from napari_intseg.models.automatic.start_model import RawFinding
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_BILINEAR = 2  # Pillow's number
+# Pillow's number
+_BILINEAR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +299,8 @@ def _instances(out: Outputs) -> list[RawFinding]:
         boxes = boxes * np.tile(np.array(out.frame.size[::-1], np.float32), 2)
     scores = np.asarray(out.values("scores"), np.float32)
     labels = np.asarray(out.values("labels"), np.int64).ravel() if out.has("labels") else None
-    if scores.ndim == 2:  # one a class, the first of them background
+    if scores.ndim == 2:
+        # one a class, the first of them background
         first = int(out.number("background_first", True))
         labels = scores[:, first:].argmax(axis=1) + first
         scores = scores[:, first:].max(axis=1)
@@ -319,7 +321,8 @@ def _masks_of(out: Outputs, boxes: Array, labels: Array) -> Array:
         weights = np.asarray(out.values("coefficients"), np.float32)
         return from_prototypes(prototypes, weights, boxes)
     masks = np.asarray(out.values("masks"), np.float32)
-    if masks.ndim == 4:  # one a class, or one for all
+    if masks.ndim == 4:
+        # one a class, or one for all
         masks = masks[np.arange(len(masks)), labels if masks.shape[1] > 1 else 0]
     if out.told.parameters.get("activation") == "sigmoid":
         masks = np.asarray(sigmoid(masks), np.float32)

@@ -232,7 +232,8 @@ class Brs(MadeOf):
         limited = [_first_clicks(view, self._kind.clicks) for view in views]
         place = self._kind.place(self.model, limited, self._kind.taps)
         params = held.params
-        if params.size != place.size:  # nothing yet, or of another network
+        if params.size != place.size:
+            # nothing yet, or of another network
             params = np.zeros(place.size, np.float32)
         logits, evaluations = place.plain, 0
         if len(clicks) > self.free_clicks:

@@ -30,7 +30,8 @@ PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "scribble", "mask"})
 ZOOM_IN = ZoomIn(skip_clicks=0, target_size=None, min_crop_size=320, expansion=2.0, keep_crop=False)
 Trimap = NDArray[np.uint8]
 
-_BACK, _OBJECT, _LIKELY_BACK, _LIKELY_OBJECT = range(4)  # OpenCV's own numbers
+# OpenCV's own numbers
+_BACK, _OBJECT, _LIKELY_BACK, _LIKELY_OBJECT = range(4)
 # radius of the disc that a click becomes
 _SEED_PX = 2.0
 # a click alone may mean a disc of this radius, of the shorter side

@@ -125,7 +125,8 @@ class RandomWalker:
         window = slice(box[0], box[1]), slice(box[2], box[3])
         _, small = self._solve(image, seeds, box, self.solve_px)
         factor = _factor(box, self.solve_px)
-        if factor > 1:  # to the pixels that the blocks were made of, or a few more
+        if factor > 1:
+            # to the pixels that the blocks were made of, or a few more
             whole = small.shape[0] * factor, small.shape[1] * factor
             small = np.asarray(resize(small, whole, order=1), np.float32)  # type: ignore[no-untyped-call]
         prob = small[: box[1] - box[0], : box[3] - box[2]]
@@ -290,7 +291,8 @@ def _walk(image: FloatArray, labels: Labels, beta: float) -> FloatArray:
     if not (labels == 0).any() or len(np.unique(labels[labels > 0])) < 2:
         return np.asarray(labels == _OBJECT, np.float32)
     spread = float(image.std())
-    if spread < _FLAT:  # all ways are alike; a mark on the rim, since scikit-image divides by it
+    if spread < _FLAT:
+        # all ways are alike; a mark on the rim, since scikit-image divides by it
         image, spread, beta = np.zeros_like(image), 1.0, 0.0
         image[0, 0] = 1.0
     with warnings.catch_warnings(), one_thread_of_blas():

@@ -90,7 +90,8 @@ def squared_distances(points: Tensor, shape: tuple[int, int]) -> Tensor:
     by_row = (rows - points[..., 0, None]) ** 2
     by_col = (cols - points[..., 1, None]) ** 2
     nearest = torch.full((batch, 2, *shape), FAR, device=points.device)
-    for k in range(count):  # one at a time: memory stays that of one map
+    for k in range(count):
+        # one at a time: memory stays that of one map
         squared = by_row[:, :, k, :, None] + by_col[:, :, k, None, :]
         nearest = torch.minimum(nearest, squared.masked_fill(absent[:, :, k], FAR))
     return nearest

@@ -67,7 +67,8 @@ class _Pyramid(nn.Module):
     def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
         super().__init__()
         dilated = (_normed(inputs, outputs, 3, dilation) for dilation in (12, 24, 36))
-        self.concurent = nn.ModuleList(  # the published files spell it so
+        # the published files spell it so
+        self.concurent = nn.ModuleList(
             [_normed(inputs, outputs, 1), *dilated, _Pool(inputs, outputs)]
         )
         self.project = nn.Sequential(*_normed(5 * outputs, outputs, 1), nn.Dropout(dropout))

@@ -163,7 +163,8 @@ def library_names(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     out = {_DOWN.sub(_step, name): value for name, value in out.items()}
     points = [out.pop(_POINT.format(i)) for i in range(4) if _POINT.format(i) in out]
     if points:
-        import torch  # not above: what recognises weights reads this file, and needs no torch
+        # not above: what recognises weights reads this file, and needs no torch
+        import torch
 
         out["prompt_encoder.point_embed.weight"] = torch.cat(points)
     return tied(out)

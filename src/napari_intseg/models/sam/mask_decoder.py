@@ -170,7 +170,8 @@ class HighQualityDecoder(SamHQMaskDecoder):
         out: Tensor = late + shallow
         return out
 
-    def forward(  # other arguments, as fine features come ready
+    # other arguments, as fine features come ready
+    def forward(
         self, image: Tensor, grid: Tensor, sparse: Tensor, fine: Tensor
     ) -> tuple[Tensor, ...]:
         """Return SAM's four masks, the fifth, and SAM's four scores.

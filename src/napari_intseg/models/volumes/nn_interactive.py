@@ -182,7 +182,8 @@ def build(
                 f"model folder cannot be used: expected one of nnInteractive, got "
                 f"{str(weights.parent.parent)!r} ({type(err).__name__}: {err}). Fetch it again."
             ) from err
-    torch.set_num_threads(threads)  # the session sets the process's
+    # the session sets the process's
+    torch.set_num_threads(threads)
     return NnInteractive(Traits(name, PROMPTS, uses_prev=True), session)
 
 
@@ -232,7 +233,8 @@ def build_client(
     package = _package("nnInteractive.inference.remote.remote_session", "nninteractive-client")
     try:
         session = package.nnInteractiveRemoteInferenceSession(address)
-    except Exception as err:  # the package's and its HTTP library's errors share no base
+    except Exception as err:
+        # the package's and its HTTP library's errors share no base
         raise RemoteError(
             f"server does not answer: expected nninteractive-server at {address!r}, got "
             f"{type(err).__name__}: {err}. Start it there, or correct the address."
@@ -326,13 +328,15 @@ class NnInteractive:
         """
         image: FloatArray = query.prepared.payload
         if not query.prompts or float(image.min()) == float(image.max()):
-            return _change(None, query.initial)  # their session cannot scale an even image
+            # their session cannot scale an even image
+            return _change(None, query.initial)
         new = self._at(query)
         done = query.prompts[: len(query.prompts) - len(new)]
         for prompt in new:
             if query.cancelled():
                 return None
-            self._seen = None  # if it fails half-way, all is given again
+            # if it fails half-way, all is given again
+            self._seen = None
             with _same_draws():
                 self._add(prompt)
             done = (*done, prompt)
@@ -385,7 +389,8 @@ class NnInteractive:
             if query.prompts[: len(known)] == known:
                 return query.prompts[len(known) :]
             if self._can_undo and query.prompts[: len(known) - 1] == known[:-1] and known[1:]:
-                self._seen, self._can_undo = None, False  # theirs goes back once
+                # theirs goes back once
+                self._seen, self._can_undo = None, False
                 if self._session.undo():
                     self._seen = (query.prepared, query.initial, known[:-1])
                     return query.prompts[len(known) - 1 :]

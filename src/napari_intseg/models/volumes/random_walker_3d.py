@@ -141,7 +141,8 @@ class RandomWalker3d(MadeOf):
         middle = float(logit(np.array(self.traits.threshold, np.float32)))
         masks = {plane: logits > middle for plane, logits in query.planes.items()}
         around = _around(masks, query.initial) if masks else None
-        if around is None:  # outside of a change all is as it was
+        if around is None:
+            # outside of a change all is as it was
             return VolumeChange((0, 0, 0), np.zeros((0, 0, 0), np.float32))
         reach = 1.0
         while True:
@@ -199,9 +200,9 @@ class RandomWalker3d(MadeOf):
         return found
 
 
+# The box grows to so many radii beyond the planes, where the object goes on; a longer one, such as
+# a vessel, needs a click further on
 _MOST_REACH = 8
-"""The box grows to so many radii beyond the planes, where the object goes on; a longer one, such as
-a vessel, needs a click further on."""
 
 
 def _around(masks: Mapping[Plane, BoolArray], initial: VolumeMask | None) -> Block | None:
@@ -316,11 +317,14 @@ def _on_grid(mask: VolumeMask | None, block: Block, cell: Grid) -> FloatArray | 
     return _means(out, cell)
 
 
-_CERTAIN = 4.0  # logits of a mask to start from, a cell inside it
-_TRUSTED = 30.0  # times as strong as the usual pull: neighbours then hardly move its outline
+# logits of a mask to start from, a cell inside it
+_CERTAIN = 4.0
+# times as strong as the usual pull: neighbours then hardly move its outline
+_TRUSTED = 30.0
 
 _BINS = 32
-_RARE = 1e-3  # a value in fewer of the pixels says nothing
+# a value in fewer of the pixels says nothing
+_RARE = 1e-3
 
 
 def _by_value(
@@ -483,8 +487,8 @@ def _sides(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 
 
 _ROUNDS = 150
+# Of the residual at the start; 1e-4 moves no more than 0.2 % of the voxels
 _ACCURACY = 2e-3
-"""Of the residual at the start; 1e-4 moves no more than 0.2 % of the voxels."""
 
 
 def _conjugate(

@@ -205,7 +205,8 @@ def _receive(
                     break
                 put(piece)
         put(None)
-    except Exception as err:  # requests, urllib3 and sockets have their own; all end the download
+    except Exception as err:
+        # requests, urllib3 and sockets have their own; all end the download
         put(err)
 
 

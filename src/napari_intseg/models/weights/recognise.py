@@ -311,9 +311,8 @@ def _as_bytes(text: str, _encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-_PARTS: Mapping[
-    tuple[str, str], Any
-] = {  # what a pickle of plain arrays is made of, by module and name
+# what a pickle of plain arrays is made of, by module and name
+_PARTS: Mapping[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): dict,
     ("_codecs", "encode"): _as_bytes,
     ("numpy", "dtype"): np.dtype,
@@ -341,7 +340,8 @@ def read_paddle(path: Path) -> dict[str, Any]:
         )
     try:
         found = _Arrays(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-    except Exception as err:  # a damaged pickle has any error
+    except Exception as err:
+        # a damaged pickle has any error
         raise WeightsError(
             f"weights cannot be read: expected a pickle of arrays as Paddle writes it, got "
             f"{str(path)!r} ({err}). Fetch the file again."
