@@ -17,9 +17,9 @@ from napari_intseg.core.segmenter import BoolArray, FloatArray
 from napari_intseg.errors import DataError, MissingExtraError
 from napari_intseg.inference.patch import bounding_box
 
-# beyond the band: matting needs pixels that are surely ground
+# so many pixels beyond the band: matting needs pixels that are surely ground
 _MARGIN_PX = 2
-# whose matting takes about a minute and 4 GB
+# of the window; matting of so many takes about a minute and 4 GB
 _MOST_PX = 4_000_000
 
 
