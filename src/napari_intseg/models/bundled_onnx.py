@@ -33,7 +33,8 @@ RADIUS_PX = 5
 KEPT = tuple(f"kept{i}" for i in range(7))
 """What the encoder's graph gives, and the other takes: five maps, then two of unit vectors."""
 
-# of PyTorch's batch normalisation
+# added to the variance; the value of PyTorch's batch normalisation, by which the weights were
+# trained
 _EPSILON = 1e-5
 _NORM = ".norm.running_var"
 
@@ -184,6 +185,7 @@ class OnnxBundled:
     def prepare(self, image: FloatArray) -> Prepared:
         """Encode a view, ndarray of float32, shape (H, W, 3), RGB in [0, 1]."""
         values = spread_narrow(image).transpose(2, 0, 1)[None]
+        # grey, as `bundled.prepare` pads
         given = {"image": _padded(values, np.float32(0.5))}
         kept: list[FloatArray] = self._encode.run(list(KEPT), given)
         nbytes = sum(one.nbytes for one in kept)
@@ -244,7 +246,7 @@ def _session(file: str, weights: Mapping[str, FloatArray]) -> Any:
             "torch. Install one with: pip install onnxruntime"
         ) from err
     options = onnxruntime.SessionOptions()
-    # 0: all cores
+    # 0 means all cores; the variable that limits PyTorch's threads limits these as well
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
     # threads that spin while they wait take the processor from the window
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
