@@ -121,7 +121,9 @@ class _Loaded:
     options: Mapping[str, Any]
 
 
+# weakly, so that the table keeps no model in memory
 _loaded: WeakKeyDictionary[Any, _Loaded] = WeakKeyDictionary()
+# by path, size and time of change: reading a file of gigabytes once is enough
 _sums: dict[tuple[str, int, int], str] = {}
 
 
@@ -408,6 +410,7 @@ THEN = "-then-"
 """Between the names of two models it names the one that begins with the first and goes on with the
 second, see `models/handover.py`; any pair can be named so, whether it is listed or not."""
 
+# SAM for the first click, a click model for the corrections; see `models/handover.py`
 DEFAULT_PAIR = ("sam-vit-b", "ritm-hrnet18s")
 
 _LISTED: tuple[tuple[str, str, str, str, frozenset[PromptKind]], ...] = (

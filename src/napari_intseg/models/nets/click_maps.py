@@ -100,6 +100,7 @@ def squared_distances(points: Tensor, shape: tuple[int, int]) -> Tensor:
 class Scale(nn.Module):
     """Multiply by the magnitude of one learnt number."""
 
+    # as RITM initialises it
     def __init__(self, start: float = 0.05) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.full((1,), start))
@@ -114,6 +115,7 @@ def map_branch(channels: int, *, leaky: bool) -> nn.Sequential:
 
     They are added to those of the image after the network's first convolution.
     """
+    # both as in RITM's code
     activation = nn.LeakyReLU(0.2, inplace=True) if leaky else nn.ReLU(inplace=True)
     return nn.Sequential(
         nn.Conv2d(channels, 16, 1),
@@ -154,6 +156,7 @@ def distance_map(prob: Tensor, *, signed: bool = False) -> Tensor:
     .. [1] Mahadevan, S., Voigtlaender, P., Leibe, B. "Iteratively trained interactive
        segmentation", BMVC 2018, arXiv:1805.04398, section 3; code: sabarim/itis.
     """
+    # SciPy's exact transform runs on the CPU
     maps = [_of_one(one[0], signed=signed) for one in prob.detach().cpu().numpy()]
     return torch.from_numpy(np.stack(maps)[:, None]).to(prob.device)
 
