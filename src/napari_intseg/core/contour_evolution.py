@@ -43,7 +43,7 @@ class Motion:
         Weight of the image's edges.
     """
 
-    # With these four NoC@90 on GrabCut goes from 2.76 to 2.74; no other values are on record
+    # with these four NoC@90 on GrabCut goes from 2.76 to 2.74; no other values are on record
     # (docs/results.md).
     steps: int = 40
     force: float = 1.0

@@ -155,7 +155,7 @@ ALIASES = {
 }
 
 
-# Folders below the one that is named, in which a data set is looked for
+# folders below the one that is named, in which a data set is looked for
 _DEPTH = 3
 
 
@@ -270,7 +270,7 @@ def open_datasets(folder: str | Path, choices: Choices | None = None) -> tuple[D
     folder, choices = Path(folder), choices or Choices()
     layout = _check(folder, choices)
     found = _found(folder, layout)
-    # Names say where a set lies below the folder that was asked for, as two may be called alike
+    # names say where a set lies below the folder that was asked for, as two may be called alike
     base = folder.resolve()
     return tuple(
         _open(place, name, "/".join((base.name, *place.resolve().relative_to(base).parts)), choices)
@@ -329,7 +329,7 @@ def _classes_of(folder: Path, layout_name: str, choices: Choices) -> ClassSet:
     pairs = (layout.classes or layout.pairs)(root, split)
     rules = _resolve(_chosen(layout.rules, folder.name, choices), pairs, choices)
     names = dict(layout.names(root))
-    # Instances whose numbers have names are classes
+    # instances whose numbers have names are classes
     if layout.classes is not None or (names and rules.kind == "instances"):
         rules = replace(rules, kind="classes")
     return ClassSet(folder.name, pairs, rules, names)
@@ -373,7 +373,7 @@ def _search(folder: Path, layout: str, depth: int) -> list[tuple[Path, str]]:
         return [(folder, here)]
     if depth == 0:
         return []
-    # Hidden folders hold caches and thumbnails
+    # hidden folders hold caches and thumbnails
     below = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     return [found for place in below for found in _search(place, layout, depth - 1)]
 
@@ -396,7 +396,7 @@ def _open(folder: Path, layout_name: str, name: str, choices: Choices) -> Datase
 
 
 def _chosen(rules: MaskRules, name: str, choices: Choices) -> MaskRules:
-    # A key that is empty is in every name; it is meant for all others
+    # a key that is empty is in every name; it is meant for all others
     kinds = [kind for part, kind in choices.masks.items() if part and part in name]
     most = rules.max_objects if choices.max_objects is None else choices.max_objects
     return replace(
@@ -418,12 +418,12 @@ def _resolve(rules: MaskRules, pairs: Sequence[ImageMaskPair], choices: Choices)
         values: set[int] = set()
         for pair in pairs:
             values.update(np.unique(read_labels(pair.mask)).tolist())
-        # All masks are asked, since one image may lack a number that others have
+        # all masks are asked, since one image may lack a number that others have
         kind, ignore = guess_kind(values, eight_bit=max(values, default=0) <= 255)
         ignore = ignore if choices.ignore is None else choices.ignore
         rules = replace(rules, kind=kind, ignore=ignore)
     if choices.min_px is None and rules.kind == "binary" and pairs:
-        # The only object of an image is what it was taken for, however small
+        # the only object of an image is what it was taken for, however small
         rules = replace(rules, min_px=1 if read_labels(pairs[0].mask).ndim == 2 else rules.min_px)
     return rules
 
@@ -438,7 +438,7 @@ def _limited(entries: list[DatasetEntry], limit: int | None) -> list[DatasetEntr
     every = [(i, ref) for i, entry in enumerate(entries) for ref in entry.objects]
     if limit is None or len(every) <= limit:
         return entries
-    # Evenly spread: the first of a sorted set are often alike
+    # evenly spread: the first of a sorted set are often alike
     kept = {every[i] for i in (np.arange(limit) * len(every) // limit).tolist()}
     shorter = [
         replace(entry, objects=tuple(ref for ref in entry.objects if (i, ref) in kept))

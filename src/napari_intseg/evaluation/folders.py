@@ -46,7 +46,7 @@ class Split:
         """
         names = sorted(there)
         if self.name is None:
-            # Sets without the usual list are read whole; a name that somebody gave must be there
+            # sets without the usual list are read whole; a name that somebody gave must be there
             return self.usual if self.usual in names else None
         if self.name not in names:
             raise DataError(
@@ -118,7 +118,7 @@ def pair_up(
     pairs = []
     for mask in sorted(masks, key=lambda path: path.name):
         stem = stem_of(mask)
-        # The full name first: an image may be called cell_mask itself
+        # the full name first: an image may be called cell_mask itself
         found = next((by_stem[s] for s in _image_stems(stem) if s in by_stem), None)
         if found is None:
             raise DataError(
@@ -145,7 +145,7 @@ def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        # Hidden files of macOS lie beside each file that it copies to other disks
+        # hidden files of macOS lie beside each file that it copies to other disks
         if path.name.lower().endswith(suffixes) and not path.name.startswith(".")
     )
 

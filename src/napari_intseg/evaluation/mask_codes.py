@@ -63,7 +63,7 @@ class Palette:
         keys = as_numbers(colours)
         table = dict(zip(map(number_of, self.classes), self._numbers(), strict=True))
         table |= {number_of(colour): IGNORE for colour in self.ignored}
-        # A dictionary for a few colours, and not for each pixel
+        # a dictionary for a few colours, and not for each pixel
         found, inverse = np.unique(keys, return_inverse=True)
         unknown = [key for key in found.tolist() if key not in table]
         if unknown:
@@ -159,7 +159,7 @@ PALETTES: dict[str, Palette] = {
 MOST_PIXELS = 1 << 28
 """Of an image that a text file declares: twice those of the largest published photographs."""
 
-# Outlines are walked on a grid five times finer, as COCO's own rule has it
+# outlines are walked on a grid five times finer, as COCO's own rule has it
 _FINER = 5
 
 Ints = NDArray[np.int64]
@@ -202,7 +202,7 @@ def from_pairs(text: str, shape: tuple[int, int]) -> BoolArray:
         numbers = np.array([int(word) for word in text.split()], np.int64)
         first, length = numbers[::2] - 1, numbers[1::2]
         fits = len(first) == len(length) and bool(
-            # Both, since start + length could overflow where a length is huge
+            # both, since start + length could overflow where a length is huge
             ((first >= 0) & (length >= 0) & (length <= size) & (first <= size - length)).all()
         )
     except (ValueError, OverflowError):
@@ -212,11 +212,11 @@ def from_pairs(text: str, shape: tuple[int, int]) -> BoolArray:
             f"run lengths do not fit: expected pairs of start and length inside {shape}, got "
             f"{text[:40]!r}. Check that the image is the one they were made for."
         )
-    # Ends and starts are added up, so that runs may overlap
+    # ends and starts are added up, so that runs may overlap
     steps = np.zeros(size + 1, np.int64)
     np.add.at(steps, first, 1)
     np.add.at(steps, first + length, -1)
-    # Down the columns, which is Fortran's order
+    # down the columns, which is Fortran's order
     return np.asarray((np.cumsum(steps[:-1]) > 0).reshape(shape, order="F"))
 
 
@@ -258,7 +258,7 @@ def _unpacked(text: str) -> list[int]:
     while at < len(text):
         value, shift, goes_on = 0, 0, True
         while goes_on:
-            # Letters begin at "0"; 32 says that more follows, 16 of the last one is the sign
+            # letters begin at "0"; 32 says that more follows, 16 of the last one is the sign
             letter = ord(text[at]) - 48
             if not 0 <= letter < 64 or shift > 60:
                 raise ValueError(text)
@@ -298,7 +298,7 @@ def from_outline(points: Sequence[float], shape: tuple[int, int]) -> BoolArray:
     try:
         given = np.asarray(points, np.float64)
         fits = given.ndim == 1 and len(given) >= 6 and len(given) % 2 == 0
-        # Farther out the walk along an edge would take any amount of memory
+        # farther out the walk along an edge would take any amount of memory
         fits = fits and bool(np.isfinite(given).all()) and float(np.abs(given).max()) < 1e6
     except (ValueError, TypeError):
         fits = False
@@ -307,19 +307,19 @@ def from_outline(points: Sequence[float], shape: tuple[int, int]) -> BoolArray:
             f"outline is none: expected at least three corners as x y x y …, got "
             f"{str(points)[:40]!r}. Check the file."
         )
-    # Rounds as C does when it casts to whole numbers, half away from zero for positive ones
+    # rounds as C does when it casts to whole numbers, half away from zero for positive ones
     x, y = (np.trunc(_FINER * given[i::2] + 0.5).astype(np.int64) for i in (0, 1))
     u, v = _walk(x, y)
     step = np.flatnonzero(u[1:] != u[:-1]) + 1
     column = (np.minimum(u[step], u[step - 1]) + 0.5) / _FINER - 0.5
     row = (np.minimum(v[step], v[step - 1]) + 0.5) / _FINER - 0.5
-    # Only crossings in the middle of a pixel's column count
+    # only crossings in the middle of a pixel's column count
     kept = (np.floor(column) == column) & (column >= 0) & (column <= width - 1)
     rows = np.ceil(np.clip(row[kept], 0, height)).astype(np.int64)
     places = column[kept].astype(np.int64) * height + rows
-    # One place more for crossings below the last row of the last column
+    # one place more for crossings below the last row of the last column
     changes = np.bincount(places, minlength=height * width + 1)[: height * width]
-    # An odd number of crossings above a pixel: inside
+    # an odd number of crossings above a pixel: inside
     return np.asarray((np.cumsum(changes) % 2 == 1).reshape(shape, order="F"))
 
 
@@ -328,7 +328,7 @@ def _walk(x: Ints, y: Ints) -> tuple[Ints, Ints]:
     columns, rows = [], []
     for x0, y0, x1, y1 in zip(x, y, np.roll(x, -1), np.roll(y, -1), strict=True):
         across, down = abs(x1 - x0), abs(y1 - y0)
-        # The same edge gives the same points whichever way it is walked
+        # the same edge gives the same points whichever way it is walked
         flip = (across >= down and x0 > x1) or (across < down and y0 > y1)
         (xs, ys), (xe, ye) = ((x1, y1), (x0, y0)) if flip else ((x0, y0), (x1, y1))
         t = np.arange(max(across, down) + 1)
@@ -358,7 +358,7 @@ def read_segmentation(given: Any, shape: tuple[int, int]) -> BoolArray:
         mask = np.zeros(shape, bool)
         for outline in given:
             if isinstance(outline, list) and len(outline) < 6:
-                # Published files hold outlines of two corners: they cover nothing
+                # published files hold outlines of two corners: they cover nothing
                 continue
             mask |= from_outline(outline, shape)
         return mask

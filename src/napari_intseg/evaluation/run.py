@@ -128,7 +128,7 @@ class PreparedImages:
 
     def put(self, key: Hashable, prepared: Prepared) -> None:
         """Keep something; of views only the latest few, so that memory stays bounded."""
-        # Views are large; a model seldom goes back to one that it has left
+        # views are large; a model seldom goes back to one that it has left
         while len(self._held) >= 8:
             del self._held[next(iter(self._held))]
         self._held[key] = prepared
@@ -163,15 +163,15 @@ class Notes:
         self.wrong.append(wrong)
         valid, wanted = self.truth >= 0, self.truth == 1
         self.clicks.append((plane, click))
-        # Ignored pixels are left out of both, and can be neither right nor wrong
+        # ignored pixels are left out of both, and can be neither right nor wrong
         self.ious.append(iou(mask[valid], wanted[valid]))
         self.dices.append(dice(mask[valid], wanted[valid]))
         self.seconds.append(seconds)
         if self.spacing is not None:
-            # Distances need the grid whole, so ignored pixels count as background
+            # distances need the grid whole, so ignored pixels count as background
             self.surfaces.append(surface_distance(mask & valid, wanted, self.spacing))
         best = max(self.protocol.targets)
-        # Before this click, so that the mask at which it was reached is kept
+        # before this click, so that the mask at which it was reached is kept
         if max(self.ious[:-1], default=0.0) < best:
             self.kept, self.kept_after = mask, len(self.clicks)
 
@@ -190,7 +190,7 @@ class Notes:
             tuple(self.dices),
             tuple(self.seconds),
             tuple(self.surfaces),
-            # Thousands of masks wait for the report; packed they take a few kB each
+            # thousands of masks wait for the report; packed they take a few kB each
             zlib.compress(np.packbits(mask).tobytes()),
             mask.shape,
             self.kept_after,
@@ -236,7 +236,7 @@ def segment_slice(
     protocol, where = protocol or Protocol(), plane or Plane(0, 0)
     check_grid(truth, volume.slice_shape(where.axis), "slice")
     robot = RobotUser(truth, protocol.rule, seed)
-    # Distances in mm are told of volumes only
+    # distances in mm are told of volumes only
     notes = Notes(truth, protocol, volume.slice_spacing(where.axis) if plane else None)
     asked = _Slice(
         model, volume, where, Options(resolve_intensity(volume)), shelf or PreparedImages()
@@ -246,7 +246,7 @@ def segment_slice(
     mask = np.zeros(truth.shape, bool)
     answer = asked.answer(Prompts(clicks, start.box)) if start.is_enough else None
     for number, mark in enumerate(start.marks, start=1):
-        # The answer comes with the last of the marks; those before it have none yet
+        # the answer comes with the last of the marks; those before it have none yet
         if answer is not None and number == len(start.marks):
             mask = answer.patch.mask(model.traits.threshold)
         notes.take(index, mark, mask, answer.seconds if answer is not None and mask.any() else 0.0)
@@ -350,7 +350,7 @@ def segment_volume(
     """
     protocol = protocol or Protocol()
     check_grid(truth, volume.shape, "volume")
-    # Distances between surfaces take longer than the answers, and the live table does not tell them
+    # distances between surfaces take longer than the answers, and the live table does not tell them
     notes = Notes(truth, protocol, None if live else volume.spacing)
     session = Session(model, volume, window=window)
     mask = np.zeros(truth.shape, bool)
@@ -365,11 +365,11 @@ def segment_volume(
         if plane is None:
             break
         start, cpu_start = time.perf_counter(), time.process_time()
-        # A box or extreme points once a plane
+        # a box or extreme points once a plane
         marks = _open(session, truth, plane) if plane not in made else ()
         if click is not None:
             session.click((plane, click.row, click.col), positive=click.positive)
-        # There is nothing to propagate while every clicked plane is empty
+        # there is nothing to propagate while every clicked plane is empty
         if any(session.mask_on(p).any() for p in session.clicked_planes(0)):
             session.propagate()
         seconds = time.perf_counter() - start
@@ -378,9 +378,9 @@ def segment_volume(
         made.setdefault(plane, []).extend(given)
         for mark in given[:-1]:
             notes.take(plane, mark, mask, 0.0)
-        # Marks before the last cost a click each, but no answer
+        # marks before the last cost a click each, but no answer
         cpu += [0.0] * (len(given) - 1) + [cpu_seconds]
-        # A copy: the session writes into its own
+        # a copy: the session writes into its own
         mask = np.array(session.mask)
         wrong = click is not None and RobotUser(truth[plane]).is_wrong(click)
         notes.take(plane, given[-1], mask, seconds, wrong=wrong)
@@ -410,7 +410,7 @@ def _next(
     """Return the plane to go on with and the click there, None where the model takes none."""
     if "click" in traits.prompts:
         return _next_click(mask, truth, protocol, planes, seed=seed, made=made) or (None, None)
-    # Without clicks a plane cannot be corrected, so each is opened once
+    # without clicks a plane cannot be corrected, so each is opened once
     left = (p for p in planes if p not in made and (truth[p] == 1).any())
     return next(left, None), None
 
@@ -426,7 +426,7 @@ def _next_click(
 ) -> tuple[int, Click] | None:
     """Return the click on the first of the planes that has one left."""
     for plane in planes:
-        # Each plane has draws of its own
+        # each plane has draws of its own
         robot = RobotUser(truth[plane], protocol.rule, (*seed, plane))
         click = robot.next_click(mask[plane], made.get(plane, ()))
         if click is not None:
@@ -438,7 +438,7 @@ def planes_by_error(mask: BoolArray, truth: Truth) -> list[int]:
     """Return the planes of axis 0 that hold errors, those with the most wrong pixels first."""
     wrong = ((truth == 1) & ~mask) | ((truth == 0) & mask)
     counts = wrong.sum(axis=(1, 2))
-    # Of equally wrong planes the first, on every machine
+    # of equally wrong planes the first, on every machine
     return [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
 
 

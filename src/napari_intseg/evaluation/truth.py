@@ -111,10 +111,10 @@ def read_labels(path: Path | LabelFile) -> Labels:
     if isinstance(path, LabelFile):
         return path.read()
     raw = _read(path, palette=True)
-    # A volume of three columns in more than 8 bits is no colour image
+    # a volume of three columns in more than 8 bits is no colour image
     if raw.ndim > 2 and raw.shape[-1] in (3, 4) and raw.dtype == np.uint8:
         raw = _colours_to_numbers(raw)
-    # Whole numbers stored as fractions are labels; many tools save them so
+    # whole numbers stored as fractions are labels; many tools save them so
     if raw.dtype.kind == "f" and not np.array_equal(raw, np.round(raw)):
         raise DataError(
             f"mask holds fractions: expected whole numbers, got {str(path)!r}. "
@@ -141,12 +141,12 @@ def read_image(path: Path, shape: tuple[int, ...]) -> Volume:
     suffix = _suffix(path)
     volume: Volume | None = None
     if suffix in VOLUME_SUFFIXES:
-        # Of several sequences the first: FLAIR of the Decathlon's brains, T2 of its prostates
+        # of several sequences the first: FLAIR of the Decathlon's brains, T2 of its prostates
         volume = read_volume(path, time=0)
     elif suffix in _TIFF_SUFFIXES:
         volume = read_volume(path)
     if volume is None or (volume.shape != shape and suffix in _TIFF_SUFFIXES):
-        # A TIFF need not say what its axes mean; the mask does
+        # a TIFF need not say what its axes mean; the mask does
         volume = _arranged(_read(path), shape)
     if volume.shape != shape:
         raise DataError(
@@ -158,7 +158,7 @@ def read_image(path: Path, shape: tuple[int, ...]) -> Volume:
 
 def _arranged(raw: Array, shape: tuple[int, ...]) -> Volume:
     """Return an array as an image of a shape: with channels last, first, or none."""
-    # Channels in front, unless the last axis fits as well
+    # channels in front, unless the last axis fits as well
     if raw.shape[1:] == shape and raw.shape[:-1] != shape:
         raw = np.moveaxis(raw, 0, -1)
     return Volume(raw, channels=raw.ndim == len(shape) + 1)
@@ -185,9 +185,9 @@ def find_objects(labels: Labels, rules: MaskRules, name: str) -> tuple[ObjectRef
     ]
     if rules.max_objects is None or len(found) <= rules.max_objects:
         return tuple(found)
-    # By the file's name, so that adding a file changes no other's draw
+    # by the file's name, so that adding a file changes no other's draw
     rng = np.random.default_rng([rules.seed, crc32(name.encode())])
-    # In the order of the file, whatever was drawn first
+    # in the order of the file, whatever was drawn first
     chosen = np.sort(rng.choice(len(found), rules.max_objects, replace=False))
     return tuple(found[i] for i in chosen)
 
@@ -204,7 +204,7 @@ def truth_of(labels: Labels, ref: ObjectRef, rules: MaskRules) -> Truth:
     ignored = np.isin(here, rules.ignore)
     mask = ((here > rules.above) if ref.value == 0 else (here == ref.value)) & ~ignored
     if ref.piece:
-        # Numbered as when the objects were found: the same rule on the same mask
+        # numbered as when the objects were found: the same rule on the same mask
         mask = _pieces(mask)[0] == ref.piece
     return np.where(ignored, np.int8(-1), mask.astype(np.int8))
 
@@ -245,14 +245,14 @@ def _objects_of(labels: Labels, rules: MaskRules) -> Iterator[tuple[int, int]]:
 
 def _pieces(mask: Array) -> tuple[Array, int]:
     """Return the connected pieces of a mask, numbered from 1, and how many; corners connect."""
-    # Corners connect, as thin lines of pixels run diagonally
+    # corners connect, as thin lines of pixels run diagonally
     numbered, n = label(mask, np.ones((3,) * mask.ndim))
     return np.asarray(numbered), int(n)
 
 
 def _colours_to_numbers(raw: Array) -> Array:
     colours = raw[..., :3].astype(np.int64)
-    # Grey masks saved as colour keep their numbers
+    # grey masks saved as colour keep their numbers
     if (colours == colours[..., :1]).all():
         return np.asarray(colours[..., 0])
     return np.asarray(colours @ np.array([65536, 256, 1]))
@@ -275,7 +275,7 @@ def _read(path: Path, *, palette: bool = False) -> Array:
     except FileError:
         raise
     except Exception as err:
-        # Every reader has its own kinds of error
+        # every reader has its own kinds of error
         raise FileError(
             f"file cannot be read: expected an image or mask, got {str(path)!r} ({err}). "
             "Check that it is complete."
@@ -284,7 +284,7 @@ def _read(path: Path, *, palette: bool = False) -> Array:
 
 def _read_picture(path: Path, palette: bool) -> Array:
     with opened_picture(path) as picture:
-        # Modes without a meaning as numbers become plain ones; a palette's indices are labels
+        # modes without a meaning as numbers become plain ones; a palette's indices are labels
         plain = {"P": None if palette else "RGB", "1": "L", "LA": "L", "CMYK": "RGB"}
         mode = plain.get(picture.mode)
         return np.asarray(picture.convert(mode) if mode else picture)

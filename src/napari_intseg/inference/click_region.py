@@ -20,7 +20,7 @@ from napari_intseg.inference.view import View, longer_side
 
 # of a side: fewer pixels show a network nothing round an outline
 _LEAST_PX = 64
-# The region is a square of so many times the clicks' distance: the outline between them then lies
+# the region is a square of so many times the clicks' distance: the outline between them then lies
 # in its middle half
 _ROUND = 2.0
 # of a side; the answer on the region fades into that on the whole over so much of it

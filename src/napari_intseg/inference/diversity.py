@@ -27,7 +27,7 @@ steps from -2 to 3 were tried and these three cover the most (docs/results.md)."
 SCALES = (0.75, 0.5)
 """Of the slice's sides: the narrower views of the bundled network."""
 
-# Masks with at least this IoU are one: an eye that steps through them sees no difference
+# masks with at least this IoU are one: an eye that steps through them sees no difference
 _ALIKE = 0.95
 
 

@@ -22,7 +22,7 @@ _SAMPLE_PLANES = 9
 _SAMPLE_SIDE = 256
 # a larger slice is sampled in windows: with a step, all of a compressed file would be read
 _STRIDED_SIDE = 4096
-# A stack is shown as one while the range of most of its slices is so much of the stack's
+# a stack is shown as one while the range of most of its slices is so much of the stack's
 _STEADY = 0.5
 
 Adapts = Literal["no", "hounsfield", "slice"]

@@ -26,7 +26,7 @@ SMALLER_PX = (768, 512, 256)
 """Longer sides of the view that are tried in turn, where a model does not say what it can do."""
 
 _VIEWS = (NOTHING, *(Saving(view_px=side) for side in SMALLER_PX))
-# What is given up for models that do not see to it themselves, by their id, while they live
+# what is given up for models that do not see to it themselves, by their id, while they live
 _limits: dict[int, tuple[Callable[[], Any], Saving]] = {}
 _log = logging.getLogger(__name__)
 

@@ -57,11 +57,11 @@ from napari_intseg.inference.zoom_in import (
 
 Model = Literal["model"]
 
-# A first answer so steady is taken without a narrower view: on 257 objects as good as asking always
+# a first answer so steady is taken without a narrower view: on 257 objects as good as asking always
 # (IoU .621 and .620; docs/results.md)
 _STEADY = 0.3
 
-# A narrower view must be so much steadier; measured with 0, 0.02, 0.03 and 0.05: with none, noisy
+# a narrower view must be so much steadier; measured with 0, 0.02, 0.03 and 0.05: with none, noisy
 # nuclei and photographs lose (docs/results.md)
 _CLEARLY = 0.03
 

@@ -15,7 +15,7 @@ from napari_intseg.inference.intensity import CT_WINDOWS, Intensity, slice_limit
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.view import SOFTENED, Read, Soften, View
 
-# Beyond either, what was clicked is all white or all black in the soft tissue window, whose
+# beyond either, what was clicked is all white or all black in the soft tissue window, whose
 # limits are -150 and 250 HU. Organs with contrast medium stay below, fat at -100 HU above.
 _BONE_HU, _LUNG_HU = 300.0, -300.0
 
@@ -127,7 +127,7 @@ def _of_slice(intensity: Intensity, read: Read, shape: tuple[int, int]) -> tuple
     return low, max(high, low + whole * _NARROWEST)
 
 
-# Detail spread at most so much as detail half as fine is partly noise; white noise alone has 0.5.
+# detail spread at most so much as detail half as fine is partly noise; white noise alone has 0.5.
 # Measured where the finest detail is as strong: 0.49 to 0.54 in a noisy confocal stack, 0.51 to
 # 0.63 in a small 16-bit one; 0.65 to 1.1 in 3-mm CT and cords, 1.2 to 1.4 in MR, above 0.9 in
 # photographs.
@@ -136,14 +136,14 @@ _DETAIL = 0.65
 # at least this share of the sampled details must vary: the rest may be saturated
 _LEAST_SHARE = 0.25
 
-# Less noise, of values from 0 to 1, does not disturb the network, and may be rounding
+# less noise, of values from 0 to 1, does not disturb the network, and may be rounding
 _LEAST = 0.02
 
 # Gaussian widths; details are told apart between one and the next. White noise does not outlast
 # the widest.
 _SCALES_PX = (0.7, 1.4, 2.8)
 
-# Noise counts as so many times what was measured, so that little of it stays. Of 1.6, 2.2 and 3, on
+# noise counts as so many times what was measured, so that little of it stays. Of 1.6, 2.2 and 3, on
 # 6 objects a set: NoC@85 of 5.2 on a confocal stack against 9.5 without the filter, 2.7 on 16-bit
 # nuclei against 5.2, 4.0 on noise_peak030 against 7.0 (docs/results.md)
 _SURELY = 2.2

@@ -85,7 +85,7 @@ class Schedule:
         Nothing is learnt up to so many clicks: the first one is no correction.
     """
 
-    # Steps, rate, the weight of what is kept and the certainty are ours, and unproven: there is no
+    # steps, rate, the weight of what is kept and the certainty are ours, and unproven: there is no
     # published network or output to choose them by (docs/guides/adaptation.md).
     steps: int = 10
     rate: float = 3e-4

@@ -179,7 +179,7 @@ class Bundled(NetModel):
             self.hosted.bring()
             spread = upload(spread_narrow(image), self.hosted.device, self.hosted.dtype)
             values = spread.permute(2, 0, 1)[None]
-            # Middle grey, as colour views are filled up in training (`views._warp`)
+            # middle grey, as colour views are filled up in training (`views._warp`)
             padded = F.pad(values, (0, -w % STRIDE, 0, -h % STRIDE), value=0.5)
             kept = self.hosted.net.encode(padded.contiguous(memory_format=torch.channels_last))
         nbytes = sum(one.element_size() * one.nelement() for one in kept)

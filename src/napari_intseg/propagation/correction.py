@@ -17,7 +17,7 @@ from napari_intseg.propagation.restraint import reached
 # asking the model again, not of the correction
 _SETTLED = 0.01
 _SETTLED_PX = 2
-# What is taken away spreads by at most this share of its depth from plane to plane. With the whole
+# what is taken away spreads by at most this share of its depth from plane to plane. With the whole
 # reach of an outline a hippocampus fell from .86 to .81 at a click on its rim; with one pixel alone
 # a liver whose planes were all flooded came to .53 instead of .60 after five clicks.
 _OF_DEPTH = 0.2

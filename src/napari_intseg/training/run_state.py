@@ -20,7 +20,7 @@ from napari_intseg.training.options import TrainOptions
 
 FILE = "checkpoint.pt"
 
-# Options with which a run may go on differently: where and how long it computes, and how often it
+# options with which a run may go on differently: where and how long it computes, and how often it
 # writes
 _MAY_CHANGE = frozenset(
     {"output", "minutes", "device", "workers", "threads", "checkpoint_s", "keep_every"}
@@ -55,9 +55,9 @@ class Progress:
 def fingerprint(options: TrainOptions) -> dict[str, str]:
     """Return the options that must be the same when a run goes on."""
     every = asdict(options)
-    # How many minutes may change; whether the clock counts changes every rate
+    # how many minutes may change; whether the clock counts changes every rate
     every["by_the_clock"] = options.minutes is not None
-    # Texts: paths and tuples do not come back from a safe checkpoint as they were
+    # texts: paths and tuples do not come back from a safe checkpoint as they were
     return {name: str(value) for name, value in every.items() if name not in _MAY_CHANGE}
 
 
@@ -93,7 +93,7 @@ def restore_state(output: Path, options: TrainOptions, parts: dict[str, Any]) ->
     """
     state = load_checkpoint(output / FILE)
     wanted = fingerprint(options)
-    # Runs of older versions can go on with what they did without knowing it
+    # runs of older versions can go on with what they did without knowing it
     told = _LATER | state.get("options", {})
     differ = [name for name in wanted if told.get(name) != wanted[name]]
     if differ:
@@ -140,7 +140,7 @@ class Peers:
         if self.count == 1:
             return
         parts = [tensor for tensor in tensors if tensor.is_floating_point()]
-        # One message instead of hundreds of small ones, each of which waits for all
+        # one message instead of hundreds of small ones, each of which waits for all
         flat = torch.cat([part.detach().reshape(-1).float() for part in parts])
         dist.all_reduce(flat)
         flat /= self.count
@@ -178,9 +178,9 @@ def run_with_peers(
     if count == 1:
         return work(SOLO)
     with tempfile.TemporaryDirectory() as folder:
-        # A file to meet at: a port might be taken
+        # a file to meet at: a port might be taken
         meeting = Path(folder) / "meeting"
-        # Fresh processes: a forked one would inherit threads of torch and locks they hold
+        # fresh processes: a forked one would inherit threads of torch and locks they hold
         others = spawn(  # type: ignore[no-untyped-call]
             _follow, (count, meeting, follow, given), nprocs=count - 1, join=False
         )
@@ -191,7 +191,7 @@ def run_with_peers(
         finally:
             dist.destroy_process_group()
             for process in others.processes:
-                # After an error in the first, followers would wait for it until their patience ends
+                # after an error in the first, followers would wait for it until their patience ends
                 process.terminate()
         return result
 

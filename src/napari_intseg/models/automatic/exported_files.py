@@ -175,7 +175,7 @@ def _check_input(rules: InputRules) -> None:
 # protobuf fields of one file; the largest published segmentation networks have some 100,000
 _MOST_FIELDS = 5_000_000
 
-# Which parts of ONNX messages lead to a tensor: (message, number of the field) to message. They are
+# which parts of ONNX messages lead to a tensor: (message, number of the field) to message. They are
 # read here, so that this check needs no package of its own.
 _LEADS = {
     ("model", 7): "graph", ("model", 25): "function", ("function", 7): "node",

@@ -25,7 +25,7 @@ from napari_intseg.models.weights.store import SEMANTIC, find_own, read_metadata
 MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 STD = np.array((0.229, 0.224, 0.225), np.float32)
 
-# Images are seen in squares of 1024 pixels that share 128: the fields of view of most of these
+# images are seen in squares of 1024 pixels that share 128: the fields of view of most of these
 # networks are smaller, and no more memory is needed for a large image than for a small one. Sides
 # are multiples of 32, by which encoders with five halvings divide them.
 _MULTIPLE = 32

@@ -63,7 +63,7 @@ SERVER_VARIABLE = "NNINTERACTIVE_SERVER"
 _EXTRA = "nnInteractive's packages are not installed: expected {needed}, got none. Install them "
 _EXTRA += "with: pip install 'napari-intseg[nninteractive]'"
 
-# What numpy's own pickles refer to, for the losses that nnU-Net's checkpoints log; these make plain
+# what numpy's own pickles refer to, for the losses that nnU-Net's checkpoints log; these make plain
 # numbers
 _NUMBERS = (
     "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
@@ -157,7 +157,7 @@ def build(
     WeightsError
         If the checkpoint is missing, not safe to load, or not one of nnInteractive.
     """
-    # Every builder of a model is called with it; the package chooses its own
+    # every builder of a model is called with it; the package chooses its own
     del precision
     if weights is None:
         raise WeightsError(
@@ -184,7 +184,7 @@ def build(
                 f"model folder cannot be used: expected one of nnInteractive, got "
                 f"{str(weights.parent.parent)!r} ({type(err).__name__}: {err}). Fetch it again."
             ) from err
-    # The package sets the number of threads of the whole process; other models here keep theirs
+    # the package sets the number of threads of the whole process; other models here keep theirs
     torch.set_num_threads(threads)
     return NnInteractive(Traits(name, PROMPTS, uses_prev=True), session)
 
@@ -227,7 +227,7 @@ def build_client(
             f"server is not known: expected https://HOST:PORT or http://127.0.0.1:PORT, got "
             f"{address!r}. Give server=, or set {SERVER_VARIABLE}."
         )
-    # Images would go there unencrypted, and the key with them
+    # images would go there unencrypted, and the key with them
     if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname):
         raise RemoteError(
             f"server is not safe: expected https://, or http:// on this machine, got {address!r}. "
@@ -292,7 +292,7 @@ class NnInteractive:
         self._traits, self._session = traits, session
         self._image: PreparedVolume | None = None
         self._seen: Seen | None = None
-        # What the session writes its answers into; a new one for each image
+        # what the session writes its answers into; a new one for each image
         self._target = np.zeros((0, 0, 0), np.uint8)
         self._can_undo = False
 
@@ -320,10 +320,10 @@ class NnInteractive:
                 f"volume is too large for nnInteractive: expected at most {MOST_VOXELS:,} voxels, "
                 f"got {count:,}. Cut out a part of it, or choose another model."
             )
-        # As stored where that is known: the package scales intensities itself, whatever the window
+        # as stored where that is known: the package scales intensities itself, whatever the window
         read = source.values or (lambda block: source.read(block).mean(axis=-1))
         grey = np.asarray(read(source.whole), np.float32)[None]
-        # One NaN would make a mean and a deviation of the whole volume NaN
+        # one NaN would make a mean and a deviation of the whole volume NaN
         grey = np.nan_to_num(grey, nan=float(np.nanmin(grey)) if np.isfinite(grey).any() else 0.0)
         return PreparedVolume(source, grey, grey.nbytes)
 
@@ -334,7 +334,7 @@ class NnInteractive:
         """
         image: FloatArray = query.prepared.payload
         if not query.prompts or float(image.min()) == float(image.max()):
-            # Their session divides by the deviation, which is zero here
+            # their session divides by the deviation, which is zero here
             return _change(None, query.initial)
         new = self._at(query)
         done = query.prompts[: len(query.prompts) - len(new)]
@@ -370,7 +370,7 @@ class NnInteractive:
             if -0.5 <= click.row < height - 0.5 and -0.5 <= click.col < width - 0.5:
                 prompts.append(VolumeClick(at(click.row, click.col), click.positive))
         initial = None
-        # Only with the first click: later on those before it are given again, and lead to that mask
+        # only with the first click: later on those before it are given again, and lead to that mask
         if query.prev_logits is not None and not given.clicks[1:]:
             inside = query.prev_logits > 0
             initial = VolumeMask((0, 0, 0), inside[None]) if inside.any() else None
@@ -385,27 +385,27 @@ class NnInteractive:
 
     def _at(self, query: VolumeQuery) -> tuple[VolumePrompt, ...]:
         """Bring the session to a beginning of a question; return the prompts that are left."""
-        # By identity: comparing all values of a volume at every click would take long
+        # by identity: comparing all values of a volume at every click would take long
         if self._image is not query.prepared:
             shape = query.prepared.source.shape
             self._seen, self._target = None, np.zeros(shape, np.uint8)
             self._session.set_image(query.prepared.payload)
             self._session.set_target_buffer(self._target)
             self._image = query.prepared
-        # Prompts can only be added, so what was given has to be the beginning of the question
+        # prompts can only be added, so what was given has to be the beginning of the question
         if self._seen is not None and _same(self._seen[1], query.initial):
             known = self._seen[2]
             if query.prompts[: len(known)] == known:
                 return query.prompts[len(known) :]
             if self._can_undo and query.prompts[: len(known) - 1] == known[:-1] and known[1:]:
-                # Their session goes back one step only
+                # their session goes back one step only
                 self._seen, self._can_undo = None, False
                 if self._session.undo():
                     self._seen = (query.prepared, query.initial, known[:-1])
                     return query.prompts[len(known) - 1 :]
         self._seen = None
         self._session.reset_interactions()
-        # First of all, as it resets the prompts
+        # first of all, as it resets the prompts
         if query.initial is not None:
             given = query.initial.full(query.prepared.source.shape).astype(np.uint8)
             self._session.add_initial_seg_interaction(given)
@@ -418,12 +418,12 @@ class NnInteractive:
             session.add_point_interaction(_voxel(prompt.at, shape), prompt.positive)
         elif isinstance(prompt, VolumeBox):
             first, last = _voxel(prompt.first, shape), _voxel(prompt.last, shape)
-            # Both corners belong to our box; theirs ends before its stop
+            # both corners belong to our box; theirs ends before its stop
             spans = [[a, b + 1] for a, b in zip(first, last, strict=True)]
             session.add_bbox_interaction(spans, prompt.positive)
         else:
             drawn = _drawn(prompt, shape)
-            # Only the part that is drawn is handed over, with its place: a server gets less to read
+            # only the part that is drawn is handed over, with its place: a server gets less to read
             block = box_of(drawn)
             if block is None:
                 return
@@ -445,7 +445,7 @@ def _quiet() -> Iterator[None]:
 @contextlib.contextmanager
 def _same_draws() -> Iterator[None]:
     """Have the package draw the same numbers each time: where it looks again is partly drawn."""
-    # Draws of the caller go on afterwards as if nothing had been drawn in between
+    # draws of the caller go on afterwards as if nothing had been drawn in between
     before = np.random.get_state()  # noqa: NPY002 - the package draws from numpy's own
     np.random.seed(0)  # noqa: NPY002
     try:
@@ -476,7 +476,7 @@ def _change(target: NDArray[np.uint8] | None, initial: VolumeMask | None) -> Vol
     """Return an answer in the smallest box that holds it and what it began with."""
     mask = None if target is None else target > 0
     block: Block | None = None if mask is None else box_of(mask)
-    # With what it began with: voxels that the answer took away are to be cleared there
+    # with what it began with: voxels that the answer took away are to be cleared there
     block = union_of(block, None if initial is None else initial.block)
     if block is None:
         return VolumeChange((0, 0, 0), np.zeros((0, 0, 0), np.float32))
@@ -494,7 +494,7 @@ def _same(one: VolumeMask | None, other: VolumeMask | None) -> bool:
 
 
 def _voxel(at: tuple[float, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    # A click on the outermost half voxel rounds to one that does not exist
+    # a click on the outermost half voxel rounds to one that does not exist
     return tuple(min(max(round(p), 0), size - 1) for p, size in zip(at, shape, strict=True))
 
 
@@ -508,7 +508,7 @@ def _drawn(prompt: VolumeScribble | VolumeLasso, shape: tuple[int, ...]) -> NDAr
         on_slice[inside] = True
         return out
     points = [_voxel(point, shape) for point in prompt.points]
-    # A line of a single point is joined to itself
+    # a line of a single point is joined to itself
     for start, stop in zip(points, points[1:] or points, strict=False):
         out[line_nd(start, stop, endpoint=True)] = True  # type: ignore[no-untyped-call]
     return out

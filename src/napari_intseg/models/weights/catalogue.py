@@ -103,7 +103,7 @@ def _sam(
     return WeightFile(key, "sam", name, address, sha256, "Apache-2.0", size_mb, paper, note)
 
 
-# Checksums of the SAM family are those that several independent users quote alike; those of SAM-HQ
+# checksums of the SAM family are those that several independent users quote alike; those of SAM-HQ
 # stand in the authors' own repository
 # SAM-HQ stand in the authors' own repository
 _SAM_FILES = (
@@ -153,7 +153,7 @@ _FILES = (
     WeightFile("bundled", "bundled", "bundled.safetensors", licence="BSD-3-Clause", size_mb=8.8,
                note="part of the package"),
     _ritm("ritm-hrnet18s", "coco_lvis_h18s_itermask.pth", 16.5),
-    # The authors publish no checksums; this one is quoted alike by three independent users
+    # the authors publish no checksums; this one is quoted alike by three independent users
     _ritm("ritm-hrnet18", "coco_lvis_h18_itermask.pth", 38.8,
           "5f69cfce354d1507e3850bfc39ee7057c8dd27b6a4910d1d2dc724916b9ee32b"),
     _ritm("ritm-hrnet32", "coco_lvis_h32_itermask.pth", 119.0),
@@ -224,7 +224,7 @@ def find_entry(key: str) -> WeightFile:
     return CATALOGUE[key]
 
 
-# Licences that leave a user nearly everything; any other that is not named below is to be read
+# licences that leave a user nearly everything; any other that is not named below is to be read
 _FREE = ("MIT", "BSD", "Apache", "your own")
 
 
@@ -238,9 +238,9 @@ def badge(licence: str, note: str = "") -> str:
     note : str
         What the registry says besides.
     """
-    # Notes count as well: "research only" may stand there although the code's licence is free
+    # notes count as well: "research only" may stand there although the code's licence is free
     told = f"{licence} {note}".lower()
-    # What binds most comes first
+    # what binds most comes first
     for part, words in (
         ("research", "research only"),
         ("nvidia", "research only"),

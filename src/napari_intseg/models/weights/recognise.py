@@ -57,7 +57,7 @@ def recognise(checkpoint: Any) -> Recognised | None:
         return None
     shapes = {str(n): tuple(v.shape) for n, v in tensors.items() if hasattr(v, "shape")}
     config = checkpoint.get("config") if isinstance(checkpoint, Mapping) else None
-    # The first name that fits decides, so the order of the table counts
+    # the first name that fits decides, so the order of the table counts
     for tell_tale, describe in _FAMILIES:
         if tell_tale in shapes:
             return describe(shapes, config)
@@ -69,7 +69,7 @@ def recognise_file(path: Path) -> Recognised | None:
 
     It is read as safely as any weights, and only its names and shapes are kept.
     """
-    # Here, so that reading the catalogue loads neither torch nor networks
+    # here, so that reading the catalogue loads neither torch nor networks
     from napari_intseg.models.ritm import STAND_INS
     from napari_intseg.models.sam.mask_decoder import file_in
 
@@ -90,12 +90,12 @@ def check_network(entry: WeightFile, path: Path, checksum: str) -> None:
     WeightsError
         If it cannot be read, or is another network; with a published checksum nothing is asked.
     """
-    # Here: the table of models reads this room's catalogue
+    # here: the table of models reads this room's catalogue
     from napari_intseg.models.model_table import MODELS
     from napari_intseg.models.ritm import STAND_INS
 
     families = {spec.weights: spec.family for spec in MODELS.values()}
-    # The published checksum says more than names and shapes could
+    # the published checksum says more than names and shapes could
     if checksum == entry.sha256 or entry.key not in families:
         return
     found = recognise(load_checkpoint(path, stand_ins=STAND_INS, shapes_only=True))
@@ -127,7 +127,7 @@ def foreign_files_named(names: Collection[str | None], path: Path | None) -> Ite
     try:
         yield
     except WeightsError as err:
-        # Only now, as it reads the file again
+        # only now, as it reads the file again
         found = None if path is None else recognise_file(path)
         if found is None or any(model in names for model in found.models):
             raise
@@ -173,7 +173,7 @@ def _resnet(shapes: Shapes) -> str:
 
 def _focalclick(shapes: Shapes, config: Any) -> Recognised:
     version = _parameter(config, "pipeline_version")
-    # Files without a configuration tell no stage; S2 is published in more sizes
+    # files without a configuration tell no stage; S2 is published in more sizes
     stage = version if version in ("s1", "s2") else "s2"
     side = _first(shapes, "feature_extractor.backbone.patch_embed_side1.proj.weight")
     if side:
@@ -197,7 +197,7 @@ def _ritm(shapes: Shapes, config: Any) -> Recognised:
     if "feature_extractor.aspp.project.0.weight" in shapes:
         return Recognised(f"RITM ResNet-{_resnet(shapes)}", ("ritm-resnet34",))
     size = _hrnet(shapes)
-    # Two channels are two disks; three are disks and the previous mask
+    # two channels are two disks; three are disks and the previous mask
     without = _parameter(config, "with_prev_mask") is False or (
         _first(shapes, "maps_transform.0.weight", 1) == 2
     )
@@ -222,13 +222,13 @@ def _mixed(shapes: Shapes, config: Any) -> Recognised:
 
 def _simpleclick(shapes: Shapes, _: Any) -> Recognised:
     width = _first(shapes, "patch_embed_coords.proj.weight")
-    # Widths of the tokens in SimpleClick's own configurations
+    # widths of the tokens in SimpleClick's own configurations
     sizes = {160: ("xtiny", "xtiny"), 768: ("B", "b"), 1024: ("L", "l"), 1280: ("H", "h")}
     title, name = sizes.get(width, (f"of width {width}", "b"))
     return Recognised(f"SimpleClick ViT-{title}", (f"simpleclick-vit-{name}",))
 
 
-# Widths of the tokens of ViT-B, -L and -H (arXiv:2010.11929)
+# widths of the tokens of ViT-B, -L and -H (arXiv:2010.11929)
 _WIDTHS = {768: "b", 1024: "l", 1280: "h"}
 
 
@@ -259,10 +259,10 @@ def _efficient_sam(shapes: Shapes, _: Any) -> Recognised:
 def _sam2(shapes: Shapes, _: Any) -> Recognised:
     depth = max(_blocks(shapes, r"image_encoder\.trunk\.blocks\.(\d+)\."),
                 _blocks(shapes, r"vision_encoder\.backbone\.blocks\.(\d+)\."))  # fmt: skip
-    # Blocks of the Hiera trunk by SAM 2's published configurations
+    # blocks of the Hiera trunk by SAM 2's published configurations
     sizes = {12: "tiny", 16: "small", 24: "base-plus", 48: "large"}
     size = sizes.get(depth, "")
-    # These came with 2.1; 2.0 works otherwise, and no model here reads it
+    # these came with 2.1; 2.0 works otherwise, and no model here reads it
     if not any("no_obj_embed_spatial" in n or "occlusion_spatial" in n for n in shapes):
         return Recognised(f"SAM 2.0 {size}", ())
     return Recognised(f"SAM 2.1 {size.replace('-', ' ')}", (f"sam2.1-{size}",) if size else ())
@@ -302,7 +302,7 @@ PADDLE: Rules = (
     (r"\._batch_norm\.", ".1."),
     (r"\._mean$", ".running_mean"),
     (r"\._variance$", ".running_var"),
-    # Of PReLU, which calls its one parameter so in Paddle
+    # of PReLU, which calls its one parameter so in Paddle
     (r"\._weight$", ".weight"),
 )
 """Of Paddle's own layers, and of paddleseg's convolution with normalisation."""
@@ -312,7 +312,7 @@ RULES: Mapping[str, Rules] = {
         *PADDLE,
         (r"^finenet\.final_predict\.0\.(conv2|bn2)\..*", ""),
     ),
-    # As in the PyTorch files that follow Caffe's names; scores of classes are not used here
+    # as in the PyTorch files that follow Caffe's names; scores of classes are not used here
     "dios-fcn8s": (
         (r"^(conv\d_\d\..*)", r"encoder.\1"),
         (r"^(features|upscore|score).*", ""),
@@ -327,11 +327,11 @@ RULES: Mapping[str, Rules] = {
 
 def _as_bytes(text: str, _encoding: str = "latin1") -> bytes:
     """Return bytes that an old protocol wrote as text; other encodings than its own do not come."""
-    # The pickle names the codec; whatever it names, only this one is used
+    # the pickle names the codec; whatever it names, only this one is used
     return text.encode("latin1")
 
 
-# What a pickle of plain arrays is made of, by module and name; numpy 2 renamed its core
+# what a pickle of plain arrays is made of, by module and name; numpy 2 renamed its core
 _PARTS: Mapping[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): dict,
     ("_codecs", "encode"): _as_bytes,
@@ -342,7 +342,7 @@ _PARTS: Mapping[tuple[str, str], Any] = {
         for core in ("core", "_core")
     },
 }
-# It is read into memory whole, so that nothing runs while it is unpacked
+# it is read into memory whole, so that nothing runs while it is unpacked
 _MOST_BYTES = 1 << 31
 
 
@@ -360,10 +360,10 @@ def read_paddle(path: Path) -> dict[str, Any]:
             f"{path.stat().st_size} in {str(path)!r}. Choose the network's own file."
         )
     try:
-        # An old protocol writes bytes as text; latin1 gives each of them back as one byte
+        # an old protocol writes bytes as text; latin1 gives each of them back as one byte
         found = _Arrays(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except Exception as err:
-        # A damaged pickle may raise any exception
+        # a damaged pickle may raise any exception
         raise WeightsError(
             f"weights cannot be read: expected a pickle of arrays as Paddle writes it, got "
             f"{str(path)!r} ({err}). Fetch the file again."
@@ -425,7 +425,7 @@ def converted(path: Path, network: Network, settings: Mapping[str, Any]) -> dict
     from napari_intseg.models.checkpoint import load_checkpoint
 
     given: Any = read_paddle(path) if path.suffix == ".pdparams" else load_checkpoint(path)
-    # Wraps that trainers put round the tensors
+    # wraps that trainers put round the tensors
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(given, dict) and isinstance(given.get(key), dict):
             given = given[key]
@@ -433,7 +433,7 @@ def converted(path: Path, network: Network, settings: Mapping[str, Any]) -> dict
     net = network.build(settings)
     state = dict(net.state_dict())
     own = _begins_anew(network)
-    # What is ours begins anew, so a published file need not have it
+    # what is ours begins anew, so a published file need not have it
     missing = [n for n in state if n not in found and not own(n)]
     unknown = [name for name in found if name not in state]
     if missing or unknown:
@@ -461,7 +461,7 @@ def _fitted(begun: Any, given: Any, name: str, path: Path) -> Any:
         return given.to(begun.dtype)
     is_wider = given.ndim == 4 and given.shape[1] == 3 and begun.shape[1] > 3
     if is_wider and given.shape[::2] == begun.shape[::2] and given.shape[3] == begun.shape[3]:
-        # Channels of clicks begin at zero, so that the network first sees what it was trained on
+        # channels of clicks begin at zero, so that the network first sees what it was trained on
         out = begun.clone()
         out[:, :3] = given
         return out

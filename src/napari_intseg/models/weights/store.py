@@ -28,7 +28,7 @@ FOLDERS_VARIABLE = "NAPARI_INTSEG_WEIGHTS"
 TOLERANCE = 0.1
 """By so much a size may differ from the catalogue's, which is rounded, or counted in 2^20 bytes."""
 
-# Written as sha256sum writes, so that `sha256sum -c` can check a folder without this package
+# written as sha256sum writes, so that `sha256sum -c` can check a folder without this package
 _SUMS = "SHA256SUMS"
 
 
@@ -64,7 +64,7 @@ def bundled_folder() -> Path | None:
     inside = Path(str(package_files("napari_intseg"))) / "weights"
     if inside.is_dir():
         return inside
-    # From a checkout: of src/napari_intseg/models/weights/store.py, the folder with pyproject.toml
+    # from a checkout: of src/napari_intseg/models/weights/store.py, the folder with pyproject.toml
     checkout = Path(__file__).resolve().parents[4]
     beside = checkout / "weights"
     return beside if (checkout / "pyproject.toml").is_file() and beside.is_dir() else None
@@ -99,7 +99,7 @@ def locate(key: str, given: str | Path | None = None) -> Path:
     WeightsError
         If there is no such file; tells how to get it.
     """
-    # People's own networks are in no catalogue and go by the name of their file
+    # people's own networks are in no catalogue and go by the name of their file
     entry = CATALOGUE.get(key) or WeightFile(key, "", key)
     if given is not None:
         path = Path(given).expanduser()
@@ -134,7 +134,7 @@ def find_file(key: str, folders: tuple[Path, ...] | None = None) -> Path | None:
     """
     entry = CATALOGUE.get(key) or WeightFile(key, "", key)
     places = search_folders() if folders is None else folders
-    # Last, so that a file of ours wins over what the authors' tools left
+    # last, so that a file of ours wins over what the authors' tools left
     if entry.kept is not None:
         variable, usual = entry.kept
         places = (*places, Path(os.environ.get(variable) or usual).expanduser())
@@ -163,7 +163,7 @@ def check_content(entry: WeightFile, path: Path, checksum: str) -> None:
         )
     with path.open("rb") as stream:
         start = stream.read(16)
-    # A zip archive, a bare pickle, or the length and the opening brace of a safetensors header
+    # a zip archive, a bare pickle, or the length and the opening brace of a safetensors header
     if not (start.startswith((b"PK\x03\x04", b"\x80")) or start[8:9] == b"{"):
         raise WeightsError(
             f"weights are no checkpoint: expected a torch or safetensors file, got {path.name!r} "
@@ -180,7 +180,7 @@ def check_size(entry: WeightFile, path: Path) -> None:
         If it has not: it is cut off, or another file.
     """
     size_mb = path.stat().st_size / 1e6
-    # With a published checksum the size says nothing more
+    # with a published checksum the size says nothing more
     if entry.sha256 is None and entry.size_mb and abs(size_mb / entry.size_mb - 1) > TOLERANCE:
         raise WeightsError(
             f"weights are not whole, or others: expected about {entry.size_mb:g} MB, got "
@@ -207,7 +207,7 @@ def check_unchanged(path: Path, checksum: str, key: str) -> None:
     """
     known = recorded_sums(path.parent).get(path.name)
     if known is None:
-        # A folder that is shared, or part of a system, may be read-only; then nothing is noted
+        # a folder that is shared, or part of a system, may be read-only; then nothing is noted
         with suppress(OSError):
             _record(path.parent, path.name, checksum)
     elif known != checksum:
@@ -229,7 +229,7 @@ def store(entry: WeightFile, source: Path, folder: Path, checksum: str) -> Store
     target = folder / entry.file
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Beside its place, so that whoever looks meanwhile sees all of the file or none
+        # beside its place, so that whoever looks meanwhile sees all of the file or none
         with files.hidden_folder(folder) as beside:
             shutil.copyfile(source, beside / entry.file)
             files.put(beside / entry.file, target)
@@ -277,7 +277,7 @@ def _record(folder: Path, file: str, checksum: str) -> None:
 ARCHITECTURE = "click-pyramid-1"
 """What the metadata of a weights file names; the number changes when old files no longer fit."""
 
-# A header is some kB; a file that is none may begin with a number beyond all memory
+# a header is some kB; a file that is none may begin with a number beyond all memory
 _LONGEST_HEADER = 1_000_000
 
 
@@ -329,7 +329,7 @@ def write_weights(
     from safetensors.torch import save
 
     values = {
-        # Half the bytes; integers, such as counts of batches, stay as they are
+        # half the bytes; integers, such as counts of batches, stay as they are
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in state_dict.items()
     }
@@ -340,7 +340,7 @@ def write_weights(
         "card": card,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    # By bytes, as the writer of safetensors makes files that only their owner can read
+    # by bytes, as the writer of safetensors makes files that only their owner can read
     files.write_bytes(path, save(values, metadata))
     return path
 
@@ -364,7 +364,7 @@ def find_own(folders: tuple[Path, ...], architecture: str | None = None) -> dict
     for folder in folders:
         if not folder.is_dir():
             continue
-        # In a fixed order: the first of two decides
+        # in a fixed order: the first of two decides
         for path in sorted(folder.glob("*.safetensors")):
             told = read_metadata(path).get("architecture")
             if network_of(told) is not None if architecture is None else told == architecture:
@@ -397,7 +397,7 @@ def keep_own(path: Path, folder: Path) -> Path:
     target = folder / path.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # As in `store`: whoever looks meanwhile sees all of the file or none
+        # as in `store`: whoever looks meanwhile sees all of the file or none
         with files.hidden_folder(folder) as beside:
             shutil.copyfile(path, beside / path.name)
             files.put(beside / path.name, target)
