@@ -12,6 +12,7 @@ from napari_intseg.inference.patch import Patch
 REACH_PX = 8.0
 """A correction reaches so many pixels of the view from the click, at least 3 of the slice."""
 
+# pixels of the slice: of a click's reach where the view is finer, and of the margin of a small box
 _LEAST_PX = 3.0
 # a disc of so many pixels changes in any case, also where the model's answer is flat
 _DOT_PX = 1.5

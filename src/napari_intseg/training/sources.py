@@ -35,6 +35,7 @@ from napari_intseg.evaluation.truth import (
 )
 from napari_intseg.inference.intensity import resolve_intensity
 
+# smaller objects are left out of training and of what is held out (docs/guides/training.md)
 MIN_AREA_PX = 40
 # no label of an object: those are positive
 IGNORED_LABEL = -1

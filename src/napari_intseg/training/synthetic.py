@@ -141,6 +141,7 @@ def _expose(picture: Picture, number: int, seed: int) -> Picture:
     return replace(picture, image=values if image.ndim == 3 else values[..., 0].copy())
 
 
+# as large as the views of a fine-tuning run
 SIDE = 256
 COUNT = 480
 """Pictures drawn once; every view of one differs, so more of them add little."""

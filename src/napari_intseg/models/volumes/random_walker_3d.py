@@ -337,6 +337,7 @@ _CERTAIN = 4.0
 # times as strong as the usual pull: neighbours then hardly move its outline
 _TRUSTED = 30.0
 
+# values from 0 to 1; as many as `propagation` counts in its histograms
 _BINS = 32
 # added to both shares, so that a value seen in fewer of the pixels than this says nothing
 _RARE = 1e-3
