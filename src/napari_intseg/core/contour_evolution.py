@@ -19,11 +19,11 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_grad
 
 from napari_intseg.core.segmenter import BoolArray, FloatArray
 
-# steps until the function is made a distance again, so that slopes stay near 1
+# steps until the function is made a signed distance again, so that its slope stays near 1
 _EVERY = 5
 # below 0.5, the limit at which curvature of weight 1 stays stable on a pixel grid
 _STEP = 0.4
-# smoothing before edges are measured
+# Gaussian width for the image's gradient, so that noise of single pixels is no edge
 _EDGE_PX = 1.0
 
 
@@ -43,6 +43,8 @@ class Motion:
         Weight of the image's edges.
     """
 
+    # with these four NoC@90 on GrabCut goes from 2.76 to 2.74; no other values are on record
+    # (docs/results.md).
     steps: int = 40
     force: float = 1.0
     curvature: float = 0.2
@@ -75,6 +77,7 @@ def stop_at_edges(image: FloatArray) -> FloatArray:
         [gaussian_gradient_magnitude(image[..., c], _EDGE_PX) for c in range(image.shape[2])],
         axis=0,
     )
+    # edges are measured against the image's own mean, so that contrast and bit depth do not matter
     mean = float(steep.mean())
     if mean <= 0:
         return np.ones(image.shape[:2], np.float32)
@@ -106,11 +109,13 @@ def evolve(
     """
     how = motion or Motion()
     phi = signed_distance(start)
-    if abs(phi).min() > 1:  # no outline
+    # without an outline all distances are the image's diagonal, and nothing would ever move
+    if abs(phi).min() > 1:
         return start.copy()
     pull_rows, pull_cols = np.gradient(edges)
     for step in range(how.steps):
         rows, cols = np.gradient(phi)
+        # where the function is flat there is no direction; the small number avoids 0 / 0
         slope = np.sqrt(rows**2 + cols**2) + 1e-6
         curved = np.gradient(rows / slope, axis=0) + np.gradient(cols / slope, axis=1)
         # the force acts near the outline alone
@@ -120,6 +125,8 @@ def evolve(
         speed += how.attraction * (pull_rows * rows + pull_cols * cols)
         phi = phi + _STEP * np.clip(speed, -1, 1)
         if free is not None:
+            # half a pixel on its own side: a pixel that is not free cannot change sides by a
+            # rounding
             phi = np.where(free, phi, np.where(start, np.maximum(phi, 0.5), np.minimum(phi, -0.5)))
         if step % _EVERY == _EVERY - 1:
             mask = phi > 0
@@ -128,4 +135,5 @@ def evolve(
             # made a distance again, but the outline stays between pixels where it was
             again = signed_distance(mask)
             phi = np.where(abs(again) <= 1, np.clip(phi, -1, 1), again)
+    # takes away single-pixel steps that are left since the last return to a distance
     return np.asarray(gaussian_filter(phi, 0.5) > 0)

@@ -1,4 +1,4 @@
-"""Put files in place: at a path is the old whole or the new whole, whenever the power goes."""
+"""Write files so that a kill or a power cut leaves the old one or the new one, never a mixture."""
 
 import ctypes
 import os
@@ -14,14 +14,18 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 HIDDEN = ".intseg-"
-"""How everything begins that is written beside its place before it is moved there."""
+"""How names begin of all that is written beside its place before it is moved there."""
 
+# a fixed name, so that whichever process comes next finds the interrupted move and ends it
 _MOVING = f"{HIDDEN}moving"
+# a list of the names to be removed, kept with the files: an interrupted move knows them as well
 _GONE = ".gone"
+# of this machine: in a shared folder the process numbers of other machines mean nothing
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 _OURS = re.compile(rf"{re.escape(HIDDEN)}([0-9a-f]{{8}})-(\d+)-.*")
+# unfinished journals of versions that wrote them beside the labels themselves
 _OLD_JOURNAL = re.compile(r"\..+\.journal\.jsonl\.\d+\.part")
-# nobody writes one file for a day; where a process can be asked it is asked
+# a day: no save takes as long; used only where the process that wrote cannot be asked
 _STALE_S = 86_400.0
 
 
@@ -51,19 +55,22 @@ def put(made: Path, target: Path) -> None:
     target : Path
         Where to.
     """
+    # content first: a name that points to unwritten blocks is an empty file after a power cut
     sync(made)
     if made.is_dir() and target.is_dir():
+        # a folder that holds something cannot be replaced by a rename
         if not exchange(made, target):
             parts = _hidden(target.parent)
             made.rename(parts / target.name)
             put_all(parts, target.parent)
     else:
         made.replace(target)
+    # the new name is on the disk only once its folder is
     _sync_one(target.parent)
 
 
 def put_all(parts: Path, folder: Path, *, gone: Collection[str] = ()) -> None:
-    """Move all that is in a hidden folder to the folder round it; a kill is made good by `finish`.
+    """Move all that is in a hidden folder to the folder round it; after a kill, `finish` goes on.
 
     Parameters
     ----------
@@ -89,13 +96,16 @@ def finish(folder: Path) -> None:
     moving = folder / _MOVING
     if not moving.is_dir() or moving.is_symlink():
         return
+    # read before anything moves: removal comes last, when the new files are in place
     told = moving / _GONE
     gone = told.read_text("utf-8").splitlines() if told.is_file() else []
     for made in sorted(moving.iterdir()):
-        with suppress(FileNotFoundError):  # another process finishes it as well
+        with suppress(FileNotFoundError):
+            # another process finishes it as well
             if made.name != _GONE and not made.name.startswith(HIDDEN):
                 _take_place(made, folder / made.name)
     for name in gone:
+        # the list comes from a file, which must not reach beyond this folder
         if Path(name).name == name:
             (folder / name).unlink(missing_ok=True)
     _sync_one(folder)
@@ -118,6 +128,7 @@ def put_series(parts: Path, folder: Path, gone: Collection[str], others: Collect
         Names of files in `folder` that go with them and stay.
     """
     here = {path.name for path in folder.iterdir() if path != parts}
+    # only where nothing else lives in the folder can another folder take its place
     if here <= {*gone, *others} and _put_as_folder(parts, folder, here & {*others}):
         return
     new = {path.name for path in parts.iterdir()}
@@ -169,7 +180,8 @@ def exchange(one: Path, other: Path) -> bool:
             return False
         at = ctypes.c_int(_AT_CWD)
         return bool(libc.renameat2(at, names[0], at, names[1], ctypes.c_uint(_SWAP)) == 0)
-    except AttributeError:  # a C library from before 2018, or another than glibc
+    except AttributeError:
+        # a C library from before 2018, or another than glibc
         return False
 
 
@@ -188,10 +200,14 @@ def _put_as_folder(parts: Path, folder: Path, others: Collection[str]) -> bool:
     twin: Path | None = None
     try:
         twin = _hidden(real.parent)
+        # permissions and times of the folder stay what its owner set
         shutil.copystat(real, twin)
+        # a folder of another owner cannot be imitated; the files are moved one by one then
         if _owner(real) != _owner(twin):
             return False
         for path in parts.iterdir():
+            # links, since they need no room and the files can still be moved one by one if this
+            # fails
             os.link(path, twin / path.name)
         for name in others:
             os.link(real / name, twin / name)
@@ -199,7 +215,8 @@ def _put_as_folder(parts: Path, folder: Path, others: Collection[str]) -> bool:
         done = exchange(twin, real)
         _sync_one(real.parent)
         return done
-    except OSError:  # no links or no room there: the files are moved one by one
+    except OSError:
+        # no links or no room there: the files are moved one by one
         return False
     finally:
         if twin is not None:
@@ -229,14 +246,17 @@ def _is_left(path: Path) -> bool:
     if not path.name.startswith(HIDDEN) or path.name == _MOVING:
         return False
     known = _OURS.fullmatch(path.name)
+    # on Windows os.kill ends a process or sends it Ctrl-C, and elsewhere's numbers say nothing
     if known is None or known[1] != _HOST or os.name != "posix":
         return _is_stale(path)
     try:
         os.kill(int(known[2]), 0)
     except (ProcessLookupError, OverflowError):
         return True
-    except OSError:  # another user's: it lives
+    except OSError:
+        # another user's: it lives
         pass
+    # it lives, but after a day its number may have been given to another process
     return int(known[2]) != os.getpid() and _is_stale(path)
 
 
@@ -257,7 +277,8 @@ def _sync_one(path: Path) -> None:
     try:
         os.fsync(file)
     except OSError:
-        if not is_folder:  # some network file systems cannot force folders
+        if not is_folder:
+            # some network file systems cannot force folders
             raise
     finally:
         os.close(file)

@@ -22,6 +22,7 @@ _SHAPE = (40, 192, 192)
 _SPACING = (5.0, 1.75, 1.75)
 # Hounsfield units of air, of fat, and of soft tissue without contrast medium
 _AIR_HU, _FAT_HU, _TISSUE_HU = -1000.0, -95.0, 45.0
+# standard deviation; organs differ from the tissue round them by 63 HU and more, so all can be seen
 _NOISE_HU = 12.0
 
 
@@ -74,6 +75,7 @@ def ct_phantom(seed: int = 0) -> tuple[Volume, NDArray[np.uint8]]:
     )
     labels = np.zeros(_SHAPE, np.uint8)
     hu = np.full(_SHAPE, _AIR_HU, np.float32)
+    # an ellipse of 224 by 304 mm, of which the outer tenth is fat
     body = (y / 112.0) ** 2 + (x / 152.0) ** 2
     hu[np.broadcast_to(body < 1, _SHAPE)] = _FAT_HU
     hu[np.broadcast_to(body < 0.8, _SHAPE)] = _TISSUE_HU
@@ -83,6 +85,7 @@ def ct_phantom(seed: int = 0) -> tuple[Volume, NDArray[np.uint8]]:
         hu[inside] = part.hu
     rng = np.random.default_rng(seed)
     noise = _soften(rng.standard_normal(_SHAPE, np.float32))
+    # softened noise is weaker; it is brought back to the width that was asked for
     noisy = _soften(hu) + noise * (_NOISE_HU / noise.std())
     return Volume(np.round(noisy).astype(np.int16), affine=_centred()), labels
 

@@ -99,6 +99,7 @@ class Prompts:
         box = self.box
         if box is not None:
             (r0, c0), (r1, c1) = move(box.row0, box.col0), move(box.row1, box.col1)
+            # a mirror exchanges the corners
             box = Box(min(r0, r1), min(c0, c1), max(r0, r1), max(c0, c1))
         scribbles = []
         for line in self.scribbles:
@@ -115,6 +116,7 @@ def seed_points(prompts: Prompts, shape: tuple[int, int] | None = None) -> list[
     points += [((c.row, c.col), c.positive) for c in prompts.clicks]
     if shape is None:
         return points
+    # a pixel reaches half a pixel to each side of its centre
     rows, cols = shape[0] - 0.5, shape[1] - 0.5
     return [(p, sign) for p, sign in points if -0.5 <= p[0] < rows and -0.5 <= p[1] < cols]
 
@@ -135,6 +137,7 @@ def along_scribbles(prompts: Prompts, shape: tuple[int, int], step_px: float) ->
     for scribble in prompts.scribbles:
         points = seed_points(Prompts(scribbles=(scribble,)), shape)
         if points:
+            # both ends are kept, however short the line
             count = 1 + round((len(points) - 1) / max(1.0, step_px))
             chosen = np.rint(np.linspace(0, len(points) - 1, max(count, min(2, len(points)))))
             clicks += [Click(*points[int(i)][0], scribble.positive) for i in chosen]
@@ -153,6 +156,7 @@ def discs(points: Iterable[Point], shape: tuple[int, int], radius: float) -> NDA
 def _along(line: tuple[Point, ...]) -> list[Point]:
     points = list(line[:1])
     for (r0, c0), (r1, c1) in pairwise(line):
+        # at most one pixel apart, so that no pixel of the line is jumped over
         steps = max(1, int(np.ceil(np.hypot(r1 - r0, c1 - c0))))
         points += [
             (r0 + (r1 - r0) * i / steps, c0 + (c1 - c0) * i / steps) for i in range(1, steps + 1)

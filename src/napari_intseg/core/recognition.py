@@ -23,8 +23,8 @@ _LEAST_AIR, _LEAST_TISSUE = 0.005, 0.02
 # no tissue, nor air, is darker: what lies below was filled in outside of the scanner's circle
 _PADDING_BELOW = -1000.0
 # of the histogram of brightness in which the background's peak is looked for
-# an image has a background if so much of it is darker than where its histogram bends
 _BINS = 128
+# an image has a background if so much of it is darker than where its histogram bends
 _BACKGROUND_SHARE = 0.25
 
 # less is no foreground but a few bright pixels
@@ -51,6 +51,7 @@ def is_hounsfield(values: Values) -> bool:
     ----------
     .. [1] Hounsfield, G. "Computed medical imaging", Nobel lecture, 1979.
     """
+    # 8 bits cannot hold -1000
     if values.dtype.kind not in "if" or (values.dtype.kind == "i" and values.dtype.itemsize < 2):
         return False
     finite = values[np.isfinite(values)].astype(np.float64).ravel()
@@ -65,12 +66,14 @@ def is_hounsfield(values: Values) -> bool:
         np.count_nonzero((body >= low) & (body <= high)) / body.size
         for low, high in (_AIR, _BETWEEN, _TISSUE)
     )
+    # the three ranges differ in width, so shares are compared for each unit
     densities = [
         share / (high - low)
         for share, (low, high) in zip(
             (air, between, tissue), (_AIR, _BETWEEN, _TISSUE), strict=True
         )
     ]
+    # two heaps with a gap between them, and something denser than fat: a scan of air alone has none
     return bool(
         air >= _LEAST_AIR
         and tissue >= _LEAST_TISSUE
@@ -100,12 +103,15 @@ def foreground(values: Values) -> Values:
     .. [1] Zack, G. W., Rogers, W. E., Latt, S. A. "Automatic measurement of sister chromatid
        exchange frequency", Journal of Histochemistry & Cytochemistry 25, 1977.
     """
+    # a few hot or dead pixels must not stretch the histogram
     low, high = np.percentile(values, (0.1, 99.9))
     if not low < high:
         return values
     counts, edges = np.histogram(values, _BINS, (low, high))
     peak = int(counts.argmax())
-    if peak > _BINS // 8:  # the most frequent value is no dark one
+    # a dark background peaks in the first eighth
+    if peak > _BINS // 8:
+        # the most frequent value is no dark one
         return values
     foot = _foot(counts, peak)
     above = values[values > edges[foot]]

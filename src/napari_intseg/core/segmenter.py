@@ -49,6 +49,7 @@ class ZoomIn:
        for interactive segmentation", arXiv:2102.06583.
     """
 
+    # from here to `threshold` as RITM's evaluation has them (arXiv:2102.06583)
     skip_clicks: int = -1
     target_size: int | tuple[int, int] | None = 400
     min_crop_size: int = 200
@@ -276,7 +277,8 @@ LOGIT_LIMIT = 30.0
 def sigmoid(logits: FloatArray) -> FloatArray:
     """Return probabilities in [0, 1] as float32, of the same shape."""
     out = np.negative(np.asarray(logits, np.float32))
-    with np.errstate(over="ignore"):  # exp(100) is infinite in float32, and 1 / inf is right
+    with np.errstate(over="ignore"):
+        # exp(100) is infinite in float32, and 1 / inf is right
         out = np.exp(out, out=out if out.ndim else None)
     out += np.float32(1)
     return np.asarray(np.float32(1) / out, np.float32)
@@ -386,6 +388,7 @@ def explained(traits: Traits) -> str:
     return f"Mark the object by {listed}; combine them as you like."
 
 
+# parts of messages, in small letters: these errors have no type of their own in all versions
 _SAYINGS = (
     "out of memory",  # PyTorch, CUDA, MPS
     "can't allocate memory",  # PyTorch on the CPU
@@ -458,9 +461,11 @@ class SavingSegmenter(Protocol):
 
 def is_out_of_memory(err: BaseException) -> bool:
     """Tell whether an error says that memory ran out, on whichever device."""
+    # by name, since this room imports no torch
     if isinstance(err, MemoryError) or type(err).__name__ == "OutOfMemoryError":
         return True
     said = str(err).lower()
+    # an error of another type may quote such a message about something else
     return isinstance(err, RuntimeError) and (
         said in _VAGUE or any(saying in said for saying in _SAYINGS)
     )

@@ -85,6 +85,8 @@ class Volume:
         channels: bool | Literal["auto"] = "auto",
     ) -> None:
         if not hasattr(data, "shape") or not hasattr(data, "dtype"):
+            # lists and tuples; arrays that say shape and dtype stay as they are, so that lazy ones
+            # stay lazy
             data = np.asarray(data)
         shape = tuple(int(n) for n in data.shape)
         has_channels = _has_channels(shape) if channels == "auto" else bool(channels)
@@ -178,6 +180,7 @@ class Volume:
             slice(rows.start, rows.stop, (rows.step or 1) * step),
             slice(cols.start, cols.stop, (cols.step or 1) * step),
         )
+        # a copy: whoever changes it does not change the volume, and lazy data is computed here
         return np.array(self.data[index])
 
     def put(self, target: Array, plane: Plane, image: Array) -> None:
@@ -201,6 +204,7 @@ class Volume:
 def _has_channels(shape: tuple[int, ...]) -> bool:
     if len(shape) not in (3, 4) or shape[-1] not in _COLOUR_SIZES:
         return False
+    # of three axes, a stack of 3 or 4 narrow slices is not taken for colours
     return len(shape) == 4 or min(shape[:-1]) > shape[-1]
 
 

@@ -106,6 +106,7 @@ class VolumeSource:
     def of(cls, rgb: FloatArray, spacing: Position = (1.0, 1.0, 1.0)) -> "VolumeSource":
         """Return an array in memory, RGB in [0, 1], float32 (D, H, W, 3), as a source."""
         shape = int(rgb.shape[0]), int(rgb.shape[1]), int(rgb.shape[2])
+        # a copy, as reading from a file would give
         return cls(shape, spacing, lambda block: np.array(rgb[block], np.float32))
 
     @property

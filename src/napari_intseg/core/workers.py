@@ -88,6 +88,7 @@ def run_in_workers(
     waiting = deque(range(len(jobs)))
     tries = [0] * len(jobs)
     crew: list[_Worker] = []
+    # shared out: processes that each take all processors get in each other's way
     with threads_of_children(max(1, (os.cpu_count() or 1) // workers)):
         try:
             crew.extend(_start(function) for _ in range(min(workers, len(jobs))))
@@ -106,6 +107,7 @@ def run_in_workers(
                     if isinstance(outcome, Died):
                         crew[crew.index(worker)] = _start(function)
                         if tries[number] < ATTEMPTS:
+                            # at once, since it is the oldest job
                             waiting.appendleft(number)
                             continue
                     yield jobs[number], outcome
@@ -115,6 +117,7 @@ def run_in_workers(
 
 
 def _start(function: Callable[[Any], Any]) -> _Worker:
+    # spawned, not forked: a fork copies locks of threads that do not exist in the child
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, function), daemon=True)
@@ -139,7 +142,8 @@ def _give(worker: _Worker, waiting: deque[int], tries: list[int], jobs: Sequence
     number = waiting.popleft()
     worker.number = number
     tries[number] += 1
-    with suppress(OSError):  # it died while it had nothing to do: its end is seen next
+    with suppress(OSError):
+        # it died while it had nothing to do: its end is seen next
         worker.pipe.send(jobs[number])
 
 
@@ -158,7 +162,8 @@ def _outcome(worker: _Worker) -> Any:
 def _end(worker: _Worker) -> None:
     """End a process: by itself if it has nothing to do."""
     worker.pipe.close()
-    if worker.number is not None:  # left in the middle, by an error or a second Ctrl-C
+    if worker.number is not None:
+        # left in the middle, by an error or a second Ctrl-C
         worker.process.terminate()
     worker.process.join()
 
@@ -271,6 +276,7 @@ def futures_on_cluster(
             f"({err}). Start one with `dask scheduler`."
         ) from err
     with client:
+        # otherwise dask takes equal jobs for one and gives an earlier result
         futures = client.map(function, jobs, pure=False)
         by_key = {future.key: job for future, job in zip(futures, jobs, strict=True)}
         try:

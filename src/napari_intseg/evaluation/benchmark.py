@@ -112,6 +112,7 @@ def run_job(job: EvaluationJob) -> Result:
         scores = []
         for ref in entry.objects:
             truth = truth_of(labels, ref, entry.rules)
+            # by names, so that an object gets the same clicks whatever is evaluated with it
             seed = seed_of(job.seed, entry.dataset, entry.name, ref.name)
             if truth.ndim == 3:
                 course = segment_volume(
@@ -122,10 +123,12 @@ def run_job(job: EvaluationJob) -> Result:
                 course = segment_slice(
                     model, volume, truth, job.protocol, plane=ref.plane, seed=seed, shelf=shelf
                 )
+            # other objects and ignored pixels do not count
             size = int(np.count_nonzero(truth == 1))
             scores.append(
                 Score(job.choice.name, entry.dataset, entry.name, ref, job.seed, size, course)
             )
+    # anything else, such as weights that do not load, would fail for every image: it is raised
     except (DataError, FileError) as err:
         return _skipped(job, str(err))
     return scores
@@ -135,12 +138,14 @@ def _skipped(job: EvaluationJob, reason: str) -> Skipped:
     return Skipped(job.choice.name, job.entry.dataset, job.entry.name, reason)
 
 
+# one only: jobs come model by model, and two large models might not fit into memory
 @lru_cache(maxsize=1)
 def _loaded(choice: ModelChoice) -> Segmenter:
     """Return a model, the one of the job before if it is the same."""
     model = load_model(
         choice.name, weights=choice.weights, device=choice.device, precision=choice.precision
     )
+    # CUDA plans at the first answer of each shape; that is no time of a click
     if hasattr(model, "warm_up"):
         model.warm_up()
     return model
@@ -154,6 +159,7 @@ def run_here(jobs: Sequence[EvaluationJob], stop: Stop) -> Results:
                 break
             yield job, run_job(job)
     finally:
+        # a caller that goes on keeps no model in memory
         _loaded.cache_clear()
 
 
@@ -163,9 +169,11 @@ def run_in_processes(jobs: Sequence[EvaluationJob], workers: int, stop: Stop) ->
     The cores are shared between the processes. When told to stop, jobs not begun are dropped and
     those under way still yielded.
     """
+    # without it each process would start as many threads as there are cores
     threads = max(1, (os.cpu_count() or 1) // workers)
     with (
         threads_of_children(threads),
+        # a forked child would inherit threads and locks of torch
         ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupt) as pool,
     ):
         futures: dict[Future[Result], EvaluationJob] = {
@@ -180,9 +188,11 @@ def run_in_processes(jobs: Sequence[EvaluationJob], workers: int, stop: Stop) ->
                     continue
                 try:
                     yield futures[future], future.result()
+                # a model that crashes its process costs its image, not the run
                 except BrokenProcessPool as err:
                     yield futures[future], _skipped(futures[future], f"the process died ({err})")
         finally:
+            # also when the caller stops listening
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -257,6 +267,7 @@ class _Tally:
 
     def outcome(self, jobs: Sequence[EvaluationJob], seconds: float) -> BenchmarkResult:
         """Return all of it in the order of the jobs."""
+        # jobs come back in any order; the table must not depend on the number of workers
         order = {id(job): i for i, job in enumerate(jobs)}
         scores = sorted(self.scores, key=lambda pair: order[id(pair[0])])
         skipped = sorted(self.skipped, key=lambda pair: order[id(pair[0])])
@@ -304,7 +315,7 @@ def evaluate(
 
     Returns
     -------
-    Outcome
+    BenchmarkResult
         The same for any number of workers, seconds aside.
 
     Raises
@@ -321,6 +332,7 @@ def evaluate(
         If there are fewer than one worker, or no cluster at the address.
     """
     if dask:
+        # before the images are searched, which may take long
         check_address(dask, insecure=insecure)
     jobs = _jobs(models, datasets, protocol or Protocol())
     tally = _Tally(sum(len(job.entry.objects) for job in jobs), on_progress)
@@ -333,9 +345,11 @@ def evaluate(
     try:
         for job, result in results:
             tally.take(job, result)
+    # hours of work are not thrown away: the table of what is done is printed
     except KeyboardInterrupt:
         _logger.info("interrupted after %d of %d objects", tally.done, tally.total)
     finally:
+        # ends the processes of a generator that was not read to its end
         results.close()
     return tally.outcome(jobs, time.perf_counter() - start)
 

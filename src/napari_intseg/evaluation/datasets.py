@@ -66,6 +66,7 @@ def _two_folders(images: str, masks: str) -> Pairs:
 def _is_berkeley(folder: Path) -> Path | None:
     if with_folders(folder, "images", "masks") is None:
         return None
+    # Berkeley's folders are those of any plain set; its masks of one photograph end in #1, #2
     named = "berkeley" in folder.name.lower()
     return folder if named or any("#" in p.name for p in (folder / "masks").iterdir()) else None
 
@@ -100,7 +101,7 @@ def _voc_pairs(folder: str) -> Pairs:
     return pairs
 
 
-# 128 is the band along the outline that the set's authors left undecided
+# 128 is the band along the outline that the set's authors left undecided; 255 is the object
 _GRABCUT = MaskRules("binary", ignore=(128,), above=128)
 
 LAYOUTS: dict[str, Layout] = {
@@ -269,6 +270,7 @@ def open_datasets(folder: str | Path, choices: Choices | None = None) -> tuple[D
     folder, choices = Path(folder), choices or Choices()
     layout = _check(folder, choices)
     found = _found(folder, layout)
+    # names say where a set lies below the folder that was asked for, as two may be called alike
     base = folder.resolve()
     return tuple(
         _open(place, name, "/".join((base.name, *place.resolve().relative_to(base).parts)), choices)
@@ -327,6 +329,7 @@ def _classes_of(folder: Path, layout_name: str, choices: Choices) -> ClassSet:
     pairs = (layout.classes or layout.pairs)(root, split)
     rules = _resolve(_chosen(layout.rules, folder.name, choices), pairs, choices)
     names = dict(layout.names(root))
+    # instances whose numbers have names are classes
     if layout.classes is not None or (names and rules.kind == "instances"):
         rules = replace(rules, kind="classes")
     return ClassSet(folder.name, pairs, rules, names)
@@ -370,6 +373,7 @@ def _search(folder: Path, layout: str, depth: int) -> list[tuple[Path, str]]:
         return [(folder, here)]
     if depth == 0:
         return []
+    # hidden folders hold caches and thumbnails
     below = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     return [found for place in below for found in _search(place, layout, depth - 1)]
 
@@ -392,6 +396,7 @@ def _open(folder: Path, layout_name: str, name: str, choices: Choices) -> Datase
 
 
 def _chosen(rules: MaskRules, name: str, choices: Choices) -> MaskRules:
+    # a key that is empty is in every name; it is meant for all others
     kinds = [kind for part, kind in choices.masks.items() if part and part in name]
     most = rules.max_objects if choices.max_objects is None else choices.max_objects
     return replace(
@@ -399,6 +404,7 @@ def _chosen(rules: MaskRules, name: str, choices: Choices) -> MaskRules:
         kind=kinds[0] if kinds else choices.masks.get("", rules.kind),
         ignore=rules.ignore if choices.ignore is None else choices.ignore,
         min_px=rules.min_px if choices.min_px is None else choices.min_px,
+        # 0 means all, as None does here
         max_objects=most or None,
         seed=choices.seed,
         volumes=choices.volumes,
@@ -412,6 +418,7 @@ def _resolve(rules: MaskRules, pairs: Sequence[ImageMaskPair], choices: Choices)
         values: set[int] = set()
         for pair in pairs:
             values.update(np.unique(read_labels(pair.mask)).tolist())
+        # all masks are asked, since one image may lack a number that others have
         kind, ignore = guess_kind(values, eight_bit=max(values, default=0) <= 255)
         ignore = ignore if choices.ignore is None else choices.ignore
         rules = replace(rules, kind=kind, ignore=ignore)
@@ -431,6 +438,7 @@ def _limited(entries: list[DatasetEntry], limit: int | None) -> list[DatasetEntr
     every = [(i, ref) for i, entry in enumerate(entries) for ref in entry.objects]
     if limit is None or len(every) <= limit:
         return entries
+    # evenly spread: the first of a sorted set are often alike
     kept = {every[i] for i in (np.arange(limit) * len(every) // limit).tolist()}
     shorter = [
         replace(entry, objects=tuple(ref for ref in entry.objects if (i, ref) in kept))

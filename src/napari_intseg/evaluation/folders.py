@@ -46,6 +46,7 @@ class Split:
         """
         names = sorted(there)
         if self.name is None:
+            # sets without the usual list are read whole; a name that somebody gave must be there
             return self.usual if self.usual in names else None
         if self.name not in names:
             raise DataError(
@@ -117,6 +118,7 @@ def pair_up(
     pairs = []
     for mask in sorted(masks, key=lambda path: path.name):
         stem = stem_of(mask)
+        # the full name first: an image may be called cell_mask itself
         found = next((by_stem[s] for s in _image_stems(stem) if s in by_stem), None)
         if found is None:
             raise DataError(
@@ -134,6 +136,7 @@ def stem_of(path: Path) -> str:
 
 def _image_stems(stem: str) -> list[str]:
     endings = [stem.removesuffix(end) for end in _MASK_ENDINGS if stem.endswith(end)]
+    # #2 is the second mask of one photograph, in Berkeley's set and here
     return [stem, re.sub(r"#\d+$", "", stem), *endings]
 
 
@@ -142,6 +145,7 @@ def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
+        # hidden files of macOS lie beside each file that it copies to other disks
         if path.name.lower().endswith(suffixes) and not path.name.startswith(".")
     )
 

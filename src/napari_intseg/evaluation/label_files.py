@@ -74,7 +74,8 @@ class LabelFile:
             return np.asarray(READERS[self.reader](self), np.int64)
         except IntSegError:
             raise
-        except Exception as err:  # every reader has its own kinds of error
+        except Exception as err:
+            # every reader has its own kinds of error
             raise FileError(
                 f"file cannot be read: expected masks of the kind {self.reader!r}, got "
                 f"{str(self.path)!r} ({err}). Check that it is complete."
@@ -83,6 +84,7 @@ class LabelFile:
 
 def picture_numbers(path: Path) -> Array:
     """Return the pixels of a PNG, BMP, GIF or TIFF, of one with a palette its numbers."""
+    # Pillow does not read all kinds of TIFF
     if path.suffix.lower() in (".tif", ".tiff"):
         return read_series(path)
     return picture_of(path, indices=True)
@@ -105,6 +107,7 @@ def load_matlab(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
     check_regular(path)
+    # before it is unpacked: a small file can claim any size
     _check_matlab(path)
     return dict(loadmat(str(path)))
 
@@ -114,16 +117,20 @@ def _check_matlab(path: Path) -> None:
     left = _MOST_MATLAB
     with path.open("rb") as file:
         head = file.read(128)
+        # the header's last two bytes read IM or MI, by the byte order of the machine that wrote it
         order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
         while order is not None and len(tag := file.read(8)) == 8:
             kind, length = struct.unpack(f"{order}II", tag)
-            if kind != 15:  # not compressed: as long as it is
+            # kind 15 is a compressed element
+            if kind != 15:
+                # not compressed: as long as it is
                 left -= length
                 file.seek(length, 1)
             else:
                 unpack = zlib.decompressobj()
                 chunk = file.read(min(length, _MOST_MATLAB))
                 while chunk and left >= 0 and not unpack.eof:
+                    # at most a megabyte at a time, which is counted and thrown away
                     left -= len(unpack.decompress(chunk, 1 << 20))
                     chunk = unpack.unconsumed_tail
             if left < 0:
@@ -142,6 +149,7 @@ def annotators(path: Path) -> int:
 
 def _sbd(name: str) -> Callable[[LabelFile], Array]:
     def read(source: LabelFile) -> Array:
+        # MATLAB's structs are arrays of one row and column
         return np.asarray(load_matlab(source.path)[name]["Segmentation"][0, 0])
 
     return read
@@ -154,7 +162,7 @@ def _bsds(source: LabelFile) -> Array:
 
 def _crack_forest(source: LabelFile) -> Array:
     found = np.asarray(load_matlab(source.path)["groundTruth"]["Segmentation"][0, 0])
-    # 1 is the road
+    # 1 is the road, 2 the crack
     return np.asarray(found == 2)
 
 
@@ -190,6 +198,7 @@ def _layers(source: LabelFile) -> Array:
 def _shifted(source: LabelFile) -> Array:
     """Read numbers of which 0 has no meaning, as ADE20K's: it is ignored."""
     numbers = picture_numbers(source.path).astype(np.int64)
+    # ADE20K counts its 150 classes from 1, and 0 is what none of them fits
     return np.where(numbers == 0, IGNORE, numbers)
 
 
@@ -205,6 +214,7 @@ CITYSCAPES_TRAINED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 
 
 def _cityscapes_classes(source: LabelFile) -> Array:
     numbers = picture_numbers(source.path).astype(np.int64)
+    # classes that are not trained are ignored, as the benchmark does
     table = np.full(256, IGNORE, np.int64)
     table[list(CITYSCAPES_TRAINED)] = np.arange(1, 20)
     return table[np.clip(numbers, 0, 255)]
@@ -212,6 +222,7 @@ def _cityscapes_classes(source: LabelFile) -> Array:
 
 def _slice_of_volume(source: LabelFile) -> Array:
     """Read one slice of the Cell Tracking Challenge; `part` is its plane, `more` the volume."""
+    # the other slices are empty: nobody annotated them, and they hold no object to evaluate
     shape = read_series(source.more[0]).shape
     out = np.zeros(shape, np.int64)
     out[int(source.part)] = picture_numbers(source.path)
@@ -219,6 +230,7 @@ def _slice_of_volume(source: LabelFile) -> Array:
 
 
 def _run_lengths(source: LabelFile, *, classes: bool) -> Array:
+    # a table of run lengths does not say how large an image is
     shape = check_shape(size_of(source.more[0]), source.more[0])
     image, _, kind = source.part.partition("\n")
     out = np.zeros(shape, np.int64)
@@ -232,6 +244,7 @@ def _run_lengths(source: LabelFile, *, classes: bool) -> Array:
 
 
 Table = Mapping[str, tuple[tuple[str, str], ...]]
+# the first two hold IMAGE_CLASS in one name
 _IMAGE_COLUMNS = ("image_label", "imageid_classid", "imageid", "image_id", "id", "image", "img")
 _RUN_COLUMNS = ("encodedpixels", "rle_mask", "rle", "encoding")
 
@@ -248,9 +261,11 @@ def read_table(path: Path) -> Table:
         If it is no such table.
     """
     status = check_regular(path).stat()
+    # with time and size as key, a file that changes is read again
     return _table(path, status.st_mtime_ns, status.st_size)
 
 
+# every image asks for its rows; the table of two sets stays read
 @lru_cache(maxsize=2)
 def _table(path: Path, _: int, size: int) -> Table:
     columns = table_columns(path)
@@ -262,9 +277,12 @@ def _table(path: Path, _: int, size: int) -> Table:
         )
     image_at, kind_at, run_at, joined = columns
     out: dict[str, list[tuple[str, str]]] = {}
+    # tables that were saved by Excel begin with a mark of byte order
     with path.open(encoding="utf-8-sig") as file:
         next(file)
         for line in file:
+            # by hand, as run lengths hold neither commas nor quotes, and the csv module refuses
+            # long cells
             cells = [cell.strip().strip('"') for cell in line.rstrip("\r\n").split(",")]
             if len(cells) <= max(image_at, run_at, kind_at or 0):
                 continue
@@ -272,7 +290,8 @@ def _table(path: Path, _: int, size: int) -> Table:
             if joined:
                 image, name = image.rpartition("_")[::2]
             rows = out.setdefault(image, [])
-            if cells[run_at] and cells[run_at] != "-1":  # how sets say that there is none
+            if cells[run_at] and cells[run_at] != "-1":
+                # empty or -1 is how sets say that there is none
                 rows.append((name, cells[run_at]))
     return {image: tuple(rows) for image, rows in out.items()}
 
@@ -281,6 +300,7 @@ def table_columns(path: Path) -> tuple[int, int | None, int, bool] | None:
     """Return where image, class and run lengths stand, and whether a name holds both; or None."""
     try:
         with path.open(encoding="utf-8-sig") as file:
+            # no more: a file without line ends may be of any size
             head = [cell.strip().strip('"').lower() for cell in file.readline(1000).split(",")]
     except (OSError, UnicodeDecodeError):
         return None
@@ -332,6 +352,7 @@ def read_coco(path: Path) -> CocoFile:
     return _coco(path, status.st_mtime_ns, status.st_size)
 
 
+# annotations of a whole set take gigabytes once they are read: one at a time
 @lru_cache(maxsize=1)
 def _coco(path: Path, _: int, size: int) -> CocoFile:
     try:
@@ -342,6 +363,7 @@ def _coco(path: Path, _: int, size: int) -> CocoFile:
         by_image: dict[int, list[Mapping[str, Any]]] = {}
         for one in told["annotations"]:
             by_image.setdefault(int(one["image_id"]), []).append(one)
+        # categories are numbered with gaps (COCO's 80 up to 90); numbers from 1 need a fixed order
         kinds = sorted(told["categories"], key=lambda one: int(one["id"]))
     except (ValueError, LookupError, TypeError, RecursionError) as err:
         raise FileError(
@@ -365,11 +387,13 @@ def _coco_labels(source: LabelFile, *, classes: bool) -> Labels:
     found = told.annotations.get(int(source.part), [])
     order = sorted(enumerate(found, 1), key=lambda one: -float(one[1].get("area", 0)))
     for number, one in order:
+        # many objects in one outline, which nobody could be asked to segment
         if one.get("iscrowd"):
             continue
         kind = told.numbers.get(int(one["category_id"]), IGNORE)
         out[read_segmentation(one["segmentation"], shape)] = kind if classes else number
-    for one in found:  # crowds are neither object nor background, where no object lies
+    for one in found:
+        # crowds are neither object nor background, where no object lies
         if one.get("iscrowd"):
             out[(out == 0) & read_segmentation(one["segmentation"], shape)] = CROWD
     return out

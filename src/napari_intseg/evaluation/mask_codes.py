@@ -63,6 +63,7 @@ class Palette:
         keys = as_numbers(colours)
         table = dict(zip(map(number_of, self.classes), self._numbers(), strict=True))
         table |= {number_of(colour): IGNORE for colour in self.ignored}
+        # a dictionary for a few colours, and not for each pixel
         found, inverse = np.unique(keys, return_inverse=True)
         unknown = [key for key in found.tolist() if key not in table]
         if unknown:
@@ -201,6 +202,7 @@ def from_pairs(text: str, shape: tuple[int, int]) -> BoolArray:
         numbers = np.array([int(word) for word in text.split()], np.int64)
         first, length = numbers[::2] - 1, numbers[1::2]
         fits = len(first) == len(length) and bool(
+            # both, since start + length could overflow where a length is huge
             ((first >= 0) & (length >= 0) & (length <= size) & (first <= size - length)).all()
         )
     except (ValueError, OverflowError):
@@ -210,9 +212,11 @@ def from_pairs(text: str, shape: tuple[int, int]) -> BoolArray:
             f"run lengths do not fit: expected pairs of start and length inside {shape}, got "
             f"{text[:40]!r}. Check that the image is the one they were made for."
         )
+    # ends and starts are added up, so that runs may overlap
     steps = np.zeros(size + 1, np.int64)
     np.add.at(steps, first, 1)
     np.add.at(steps, first + length, -1)
+    # down the columns, which is Fortran's order
     return np.asarray((np.cumsum(steps[:-1]) > 0).reshape(shape, order="F"))
 
 
@@ -234,6 +238,7 @@ def from_counts(counts: Sequence[int] | str, shape: tuple[int, int]) -> BoolArra
     try:
         numbers = np.array(_unpacked(counts) if isinstance(counts, str) else counts, np.int64)
         fits = numbers.ndim == 1 and bool((numbers >= 0).all())
+        # Python's sum does not overflow, as numpy's could with numbers made to
         fits = fits and sum(numbers.tolist()) == shape[0] * shape[1]
     except (ValueError, TypeError, OverflowError, IndexError):
         fits = False
@@ -253,6 +258,7 @@ def _unpacked(text: str) -> list[int]:
     while at < len(text):
         value, shift, goes_on = 0, 0, True
         while goes_on:
+            # letters begin at "0"; 32 says that more follows, 16 of the last one is the sign
             letter = ord(text[at]) - 48
             if not 0 <= letter < 64 or shift > 60:
                 raise ValueError(text)
@@ -260,6 +266,8 @@ def _unpacked(text: str) -> list[int]:
             goes_on, at, shift = bool(letter & 32), at + 1, shift + 5
             if not goes_on and letter & 16:
                 value -= 1 << shift
+        # COCO writes runs from the third on as the difference to the one two before, which is
+        # shorter
         out.append(value + out[-2] if len(out) > 2 else value)
     return out
 
@@ -290,6 +298,7 @@ def from_outline(points: Sequence[float], shape: tuple[int, int]) -> BoolArray:
     try:
         given = np.asarray(points, np.float64)
         fits = given.ndim == 1 and len(given) >= 6 and len(given) % 2 == 0
+        # farther out the walk along an edge would take any amount of memory
         fits = fits and bool(np.isfinite(given).all()) and float(np.abs(given).max()) < 1e6
     except (ValueError, TypeError):
         fits = False
@@ -298,15 +307,19 @@ def from_outline(points: Sequence[float], shape: tuple[int, int]) -> BoolArray:
             f"outline is none: expected at least three corners as x y x y …, got "
             f"{str(points)[:40]!r}. Check the file."
         )
+    # rounds as C does when it casts to whole numbers, half away from zero for positive ones
     x, y = (np.trunc(_FINER * given[i::2] + 0.5).astype(np.int64) for i in (0, 1))
     u, v = _walk(x, y)
     step = np.flatnonzero(u[1:] != u[:-1]) + 1
     column = (np.minimum(u[step], u[step - 1]) + 0.5) / _FINER - 0.5
     row = (np.minimum(v[step], v[step - 1]) + 0.5) / _FINER - 0.5
+    # only crossings in the middle of a pixel's column count
     kept = (np.floor(column) == column) & (column >= 0) & (column <= width - 1)
     rows = np.ceil(np.clip(row[kept], 0, height)).astype(np.int64)
     places = column[kept].astype(np.int64) * height + rows
+    # one place more for crossings below the last row of the last column
     changes = np.bincount(places, minlength=height * width + 1)[: height * width]
+    # an odd number of crossings above a pixel: inside
     return np.asarray((np.cumsum(changes) % 2 == 1).reshape(shape, order="F"))
 
 

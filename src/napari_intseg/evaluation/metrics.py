@@ -154,6 +154,7 @@ def recoveries(
     found = []
     for k, is_wrong in enumerate(wrong):
         if is_wrong:
+            # before the first click there was nothing
             before = ious[k - 1] if k else 0.0
             later = (n for n, value in enumerate(ious[k:]) if value >= before)
             found.append(next(later, max_clicks - k - 1))
@@ -216,17 +217,20 @@ def surface_distance(
     if not mask.any() or not truth.any():
         value = 0.0 if mask.any() == truth.any() else float("inf")
         return SurfaceDistance(value, value)
+    # distances depend on nothing outside the box of both, which saves most of a volume
     box = _box(mask | truth)
     one, other = _surface(mask[box]), _surface(truth[box])
     there = distance_transform_edt(~other, sampling=spacing)[one]
     back = distance_transform_edt(~one, sampling=spacing)[other]
     return SurfaceDistance(
         mean_mm=float(np.concatenate([there, back]).mean()),
+        # the larger of two directed percentiles, not one over both: a small surface would drown
         hd95_mm=float(max(np.percentile(there, 95), np.percentile(back, 95))),
     )
 
 
 def _surface(mask: BoolArray) -> BoolArray:
+    # without a pixel beyond the array: an object cut off by it ends there
     return np.asarray(mask & ~binary_erosion(mask))
 
 
@@ -358,6 +362,7 @@ def kappa(readers: Sequence[Array]) -> float:
     labels, codes = np.unique(np.concatenate(inside), return_inverse=True)
     votes = codes.reshape(len(inside), -1)
     shares = np.stack([np.bincount(row, minlength=labels.size) for row in votes]) / votes.shape[1]
+    # Cohen's expects by each reader's own shares, Fleiss' by those of all
     if len(readers) == 2:
         observed = float((votes[0] == votes[1]).mean())
         expected = float((shares[0] * shares[1]).sum())
@@ -366,6 +371,7 @@ def kappa(readers: Sequence[Array]) -> float:
         pairs = len(readers) * (len(readers) - 1)
         observed = float(((counts * (counts - 1)).sum(0) / pairs).mean())
         expected = float((shares.mean(0) ** 2).sum())
+    # everybody named one object alone: chance agrees as well, and so do they
     return 1.0 if expected >= 1 else (observed - expected) / (1 - expected)
 
 
@@ -398,16 +404,19 @@ def matched(reader: Array, first: Array) -> Array:
     _check((first, reader))
     ours, our_codes = np.unique(reader, return_inverse=True)
     theirs, their_codes = np.unique(first, return_inverse=True)
+    # each pair of numbers as one, so that all overlaps are counted in one pass
     pairs = our_codes.ravel().astype(np.int64) * theirs.size + their_codes.ravel()
     shared = np.bincount(pairs, minlength=ours.size * theirs.size).reshape(ours.size, theirs.size)
     union = shared.sum(1)[:, None] + shared.sum(0)[None] - shared
     overlap = shared / union
+    # background is no object that could be matched
     overlap[ours == 0] = overlap[:, theirs == 0] = 0
     numbers = np.zeros(ours.size, np.int32)
     rows, cols = linear_sum_assignment(overlap, maximize=True)
     for row, col in zip(rows, cols, strict=True):
         if overlap[row, col] >= _LEAST_OVERLAP:
             numbers[row] = theirs[col]
+    # above both, so that it is mistaken for no object of either
     free = int(max(ours.max(initial=0), theirs.max(initial=0))) + 1
     for row in np.flatnonzero((numbers == 0) & (ours != 0)):
         numbers[row] = free
@@ -462,6 +471,7 @@ def disagreement(readers: Sequence[Array]) -> Array:
     """
     _check(readers)
     most = np.zeros(readers[0].shape, np.int32)
+    # background is something that readers say as well
     for label in (0, *_numbers(readers)):
         most = np.maximum(most, np.sum([one == label for one in readers], axis=0))
     return np.asarray(len(readers) - most, np.int32)

@@ -34,8 +34,9 @@ from napari_intseg.evaluation.mask_codes import IGNORE, PALETTES, as_numbers, fi
 from napari_intseg.evaluation.truth import IMAGE_SUFFIXES, VOLUME_SUFFIXES, MaskRules
 from napari_intseg.io.file_checks import data_file
 
-# Masks of which colours are looked at to tell what they mean
 _TIFF = (".tif", ".tiff")
+# masks of which colours are looked at to tell what they mean, and patients' folders that are looked
+# into: a layout has to be told within a moment
 _LOOKED = 20
 
 # Names of a folder that are looked at to tell what it holds
@@ -50,6 +51,7 @@ def _splits(folder: Path, split: Split) -> list[Path]:
     """Return the chosen subfolder of a folder, or all, or itself if it has none."""
     below = folders_in(folder)
     chosen = split.choose(p.name for p in below)
+    # without subfolders the files lie in the folder itself
     return [p for p in below if chosen in (None, p.name)] or [folder]
 
 
@@ -74,6 +76,7 @@ def _bsds_pairs(root: Path, split: Split) -> tuple[ImageMaskPair, ...]:
                 raise _lonely(path)
             for k in range(annotators(path)):
                 source = LabelFile(path, "bsds", str(k))
+                # people disagree: each one's segments are objects of an image of their own
                 pairs.append(ImageMaskPair(f"{stem_of(path)}#{k + 1}", image, source))
     return _joined(pairs)
 
@@ -93,7 +96,7 @@ def _crack_pairs(root: Path, _: Split) -> tuple[ImageMaskPair, ...]:
     )
 
 
-# ISBI 2012: membranes between 0, cells 255
+# ISBI 2012: membranes between cells are 0, cells 255
 def _isbi_root(folder: Path) -> Path | None:
     return folder if _isbi_pairs(folder, Split()) else None
 
@@ -107,7 +110,7 @@ def _isbi_pairs(root: Path, _: Split) -> tuple[ImageMaskPair, ...]:
     return tuple(out)
 
 
-# IDRiD: a folder a lesion, small lesions on top of large ones
+# IDRiD: a folder a lesion, small lesions on top of large ones; so the largest comes first
 _LESIONS = {
     "OD": (5, "optic disc"), "SE": (4, "soft exudate"), "EX": (3, "hard exudate"),
     "HE": (2, "haemorrhage"), "MA": (1, "microaneurysm"),
@@ -116,6 +119,7 @@ _IDRID = ("1. Original Images", "2. All Segmentation Groundtruths")
 
 
 def _idrid_pairs(root: Path, split: Split) -> tuple[ImageMaskPair, ...]:
+    # the set's own names of its halves
     usual = {"val": "b. Testing Set", "train": "a. Training Set"}
     split = Split(usual.get(split.name or "", split.name), usual.get(split.usual, split.usual))
     pairs = []
@@ -124,6 +128,7 @@ def _idrid_pairs(root: Path, split: Split) -> tuple[ImageMaskPair, ...]:
         for image in files_in(root / _IDRID[0] / place.name, IMAGE_SUFFIXES):
             found = [(_LESIONS[k][0], masks.get(f"{image.stem}_{k}")) for k in _LESIONS]
             there = [(number, path) for number, path in found if path is not None]
+            # a photograph without any of the lesions has no mask
             if there:
                 numbers = ",".join(str(number) for number, _ in there)
                 first, *more = (path for _, path in there)
@@ -174,6 +179,7 @@ def _is_deepglobe(folder: Path, *, land: bool) -> Path | None:
     if not any(name.endswith("_sat.jpg") for name in _names_in(folder)):
         return None
     masks = _deepglobe_masks(folder)
+    # both sets have these names: land cover is in colours, roads are white
     return folder if masks and _has_colours(masks) == land else None
 
 
@@ -187,6 +193,7 @@ def _is_no_grey(colour: int) -> bool:
 
 def _colours_of(masks: list[Path]) -> set[int]:
     """Return the colours of some masks, evenly spread over a set."""
+    # evenly spread: neighbours often show the same classes
     step = max(1, len(masks) // _LOOKED)
     found: set[int] = set()
     for path in masks[::step][:_LOOKED]:
@@ -223,6 +230,7 @@ def _table_of(folder: Path) -> tuple[Path, Path] | None:
 
 def _table_image(images: Path, name: str) -> Path | None:
     """Return the image of a row; names come with and without their endings."""
+    # a name from a table must not lead out of the folder
     if not re.fullmatch(r"[\w.\- ]+", name):
         return None
     # the nuclei of 2018 have a folder an image
@@ -239,12 +247,14 @@ def _table_pairs(*, classes: bool) -> Pairs:
         out = []
         for name, rows in read_table(path).items():
             image = _table_image(images, name)
+            # images of tests are in tables, too, but have no rows
             if image is None or not rows:
                 continue
             # classes may overlap: as objects each is measured by itself
             kinds = [""] if classes else sorted({kind for kind, _ in rows})
             for kind in kinds:
                 reader = "run-length-classes" if classes else "run-lengths"
+                # a line break, as it is in no name
                 source = LabelFile(path, reader, f"{name}\n{kind}", (image,))
                 out.append(ImageMaskPair("_".join(filter(None, (name, kind))), image, source))
         return _joined(out)
@@ -266,7 +276,9 @@ def _coco_files(folder: Path) -> list[Path]:
         for place in places
         if place.is_dir()
         for path in files_in(place, (".json",))
+        # captions, key points and panoptic files have other names
         if re.match(r"instances_|lvis_v\d|_annotations\.coco", path.name)
+        # those of tests tell of images alone
         and "image_info" not in path.name
     ]
 
@@ -283,6 +295,7 @@ def _coco_pairs(reader: str) -> Pairs:
                 place = _coco_image(root, path, image) if number in told.annotations else None
                 if place is not None:
                     source = LabelFile(path, reader, str(number))
+                    # as COCO names its images
                     out.append(ImageMaskPair(f"{number:012d}", place, source))
         if not out:
             raise DataError(
@@ -303,10 +316,12 @@ def _coco_split(path: Path) -> str:
 def _coco_image(root: Path, path: Path, image: Mapping[str, object]) -> Path | None:
     """Return an image's file: below the set's folder, never outside."""
     told = str(image.get("file_name") or image.get("coco_url") or "")
+    # LVIS names an image by its address at COCO; the last two parts are its folder and file
     name = "/".join(told.split("/")[-2:]) if "://" in told else told
     short = name.rpartition("/")[2]
     split = re.sub(r"^instances_", "", path.stem)
     for guess in (name, f"{split}/{short}", f"images/{name}", f"images/{split}/{short}"):
+        # refuses what leads out of the set's folder
         place = data_file(root, guess)
         if place.is_file():
             return place
@@ -329,6 +344,7 @@ def _video_root(folder: Path) -> Path | None:
 def _video_folders(root: Path) -> list[Path]:
     """Return the folders of annotations, one a video."""
     below = root / "Annotations"
+    # the smallest first: 480p is what the benchmark of DAVIS is measured on
     below = next((below / n for n in ("480p", "1080p", "Full-Resolution") if (below / n).is_dir()),
                  below)  # fmt: skip
     return folders_in(below)
@@ -337,6 +353,7 @@ def _video_folders(root: Path) -> list[Path]:
 def _video_lists(root: Path) -> dict[str, set[str]]:
     """Return the videos of each list; of 2017's if both years are there."""
     lists: dict[str, set[str]] = {}
+    # the first list of a name counts, so 2017's where both are there
     for year in ("2017", "2016", "480p"):
         for path in sorted((root / "ImageSets" / year).glob("*.txt")):
             lines = path.read_text("utf-8").splitlines()
@@ -359,7 +376,8 @@ def _video_pairs(root: Path, split: Split) -> tuple[ImageMaskPair, ...]:
             raise _lonely(folder)
         images = {p.stem: p for p in files_in(frames, IMAGE_SUFFIXES)}
         for mask in files_in(folder, (".png",)):
-            if mask.stem in images:  # later frames are often annotated only now and then
+            if mask.stem in images:
+                # later frames are often annotated only now and then
                 out.append(ImageMaskPair(f"{folder.name}/{mask.stem}", images[mask.stem], mask))
     return _joined(out)
 
@@ -371,7 +389,8 @@ _TRACKED = re.compile(r"man_seg_?(\d+)(?:_(\d+))?$")
 def _tracked_folders(folder: Path) -> list[tuple[Path, Path]]:
     out = []
     for images in folders_in(folder):
-        for kind in ("GT", "ST"):  # people's, else the best of the machines'
+        for kind in ("GT", "ST"):
+            # people's annotations, else the best of the machines'
             masks = folder / f"{images.name}_{kind}" / "SEG"
             if re.fullmatch(r"\d\d", images.name) and masks.is_dir() and any(masks.iterdir()):
                 out.append((images, masks))
@@ -382,6 +401,7 @@ def _tracked_folders(folder: Path) -> list[tuple[Path, Path]]:
 def _tracked_pairs(root: Path, _: Split) -> tuple[ImageMaskPair, ...]:
     out = []
     for images, masks in _tracked_folders(root):
+        # images and masks pad their numbers to different lengths
         by_time = {re.sub(r"\D", "", p.stem).lstrip("0") or "0": p for p in files_in(images, _TIFF)}
         for mask in files_in(masks, _TIFF):
             found = _TRACKED.match(mask.stem)
@@ -413,6 +433,7 @@ def _cellpose_pairs(root: Path, _: Split) -> tuple[ImageMaskPair, ...]:
     for mask in files_in(root, (".png", *_TIFF)):
         stem = _cellpose_mask(mask.name)
         if stem is not None:
+            # Cellpose's own set adds _img; what its window saves beside an image does not
             image = images.get(f"{stem}_img", images.get(stem))
             if image is None:
                 raise _lonely(mask)
@@ -427,6 +448,7 @@ _CHANNEL = re.compile(r"_0000$")
 def _nnunet_root(folder: Path) -> Path | None:
     if with_folders(folder, "imagesTr", "labelsTr") is None:
         return None
+    # without channels in the names it is a plain folder, as of the Decathlon: same two folders
     names = _names_in(folder / "imagesTr")
     return folder if any(_CHANNEL.search(stem_of(Path(name))) for name in names) else None
 
@@ -457,6 +479,7 @@ def dataset_json_names(root: Path) -> Mapping[int, str]:
         return {}
     named = [(int(a), b) for a, b in pairs if a.isdigit()]
     named += [(int(b), a) for a, b in pairs if b.isdigit() and not a.isdigit()]
+    # 0 is the background
     return {number: name for number, name in named if number}
 
 
@@ -490,6 +513,7 @@ def _same_tree(images: str, masks: str, read: Callable[[list[Path]], str | None]
         out = []
         for place in _splits(root / masks, split):
             inside = place.relative_to(root / masks)
+            # subfolders may go deeper, as a folder a city
             found = [p for p in sorted(place.rglob("*")) if p.suffix.lower() in (".png", *_TIFF)]
             reader = read(found)
             by_stem = {
@@ -509,12 +533,14 @@ def _same_tree(images: str, masks: str, read: Callable[[list[Path]], str | None]
 
 
 def _bare(path: Path) -> str:
+    # what Cityscapes and others put behind an image's name
     return re.sub(r"(_gtFine)?_(labelTrainIds|instanceIds|labelIds|leftImg8bit|mask|L)$", "",
                   path.stem)  # fmt: skip
 
 
 def _by_palette(masks: list[Path]) -> str | None:
     """Return how masks of colours are read, None where they are numbers."""
+    # palettes are read as their numbers, so that these are classes
     if not masks or all(picture_numbers(p).ndim == 2 for p in masks[:_LOOKED]):
         return None
     found = find_palette(_colours_of(masks))
@@ -559,6 +585,7 @@ def _cityscapes_pairs(ending: str, reader: str) -> Pairs:
     return pairs
 
 
+# 255 is what mmsegmentation and its kin leave undecided
 _DIRECT = MaskRules("classes", ignore=(IGNORE,))
 
 PUBLISHED: dict[str, Layout] = {

@@ -32,8 +32,11 @@ from napari_intseg.evaluation.truth import read_image, read_labels, truth_of
 from napari_intseg.inference.intensity import resolve_intensity
 from napari_intseg.inference.patch import bounding_box
 
+# cards of report.css are 240 pixels wide or more
 _SIDE_PX = 320
+# three of Okabe and Ito's colours, as in the curves
 _ANSWER, _POSITIVE, _NEGATIVE = (0, 114, 178), (0, 158, 115), (213, 94, 0)
+# share of the object's size, and pixels: a small object is shown with something round it
 _MARGIN, _LEAST_PX = 0.3, 48
 
 
@@ -57,6 +60,7 @@ def picture_of(score: Score, entry: DatasetEntry) -> str:
     made = score.course.clicks[: score.course.kept_after]
     clicks = [(i, click) for i, (_, click) in enumerate(made, start=1)]
     if truth.ndim == 3:
+        # one plane has to stand for the volume: that with most of the object
         index = int((truth == 1).sum(axis=(1, 2)).argmax())
         plane, truth, mask = Plane(0, index), truth[index], mask[index]
         on = [at == index for at, _ in made]
@@ -79,7 +83,9 @@ def _draw(
     )
     pixels = np.asarray(photo).astype(np.float64)
     answer, wanted = _scaled(mask[rows, cols], size), _scaled(truth[rows, cols], size)
+    # the image stays visible through the answer
     pixels[answer] = 0.55 * pixels[answer] + 0.45 * np.array(_ANSWER)
+    # a black line under the white one: seen on bright and on dark ground
     pixels[_edge(wanted, 3)] = 0
     pixels[_edge(wanted, 1)] = 255
     drawn = Image.fromarray(pixels.round().astype(np.uint8))
@@ -122,6 +128,7 @@ def _crop(shown: BoolArray, clicks: list[Click]) -> tuple[slice, slice]:
 
 
 def _scaled(mask: BoolArray, size: tuple[int, int]) -> BoolArray:
+    # smooth outlines, where enlarged pixels would be stairs
     shown = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
     return np.asarray(shown) > 127
 
@@ -141,12 +148,14 @@ def _edge(mask: BoolArray, width: int) -> BoolArray:
 
 def _data_url(image: Image.Image) -> str:
     held = io.BytesIO()
+    # colours at full resolution: thin coloured marks would blur otherwise
     image.save(held, "JPEG", quality=88, subsampling=0)
     return "data:image/jpeg;base64," + b64encode(held.getvalue()).decode("ascii")
 
 
 # colours that differ for colour-blind eyes too (Okabe & Ito, 2008), on white and on dark grey
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a67c00", "#56b4e9", "#7f7f7f")
+# besides the colour, for grey prints and for more models than colours
 DASHES = ("", "7 4", "2 4", "9 3 2 3", "12 4", "4 2", "1 3")
 
 _WIDTH, _HEIGHT = 760, 380
@@ -174,6 +183,7 @@ def curves_svg(rows: Sequence[Row], targets: Sequence[float]) -> str:
         for row in rows
     )
     parts = [
+        # read aloud as one picture with this text
         f'<svg class="curves" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'aria-label="{escape(f"Mean IoU over clicks. {told}")}">',
         *axes.frame(targets),
@@ -192,6 +202,7 @@ class _Axes:
         self.clicks, self.low = clicks, low
 
     def x(self, click: float) -> float:
+        # a single click has no distance to another
         share = (click - 1) / max(1, self.clicks - 1)
         return round(_LEFT + 12 + share * (_WIDTH - _LEFT - _RIGHT - 12), 1)
 
@@ -208,6 +219,7 @@ class _Axes:
             y = self.y(value)
             out.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y}" y2="{y}"/>')
             out.append(f'<text class="tick end" x="{_LEFT - 8}" y="{y + 4}">{value:.1f}</text>')
+        # numbers of more than twenty clicks would touch
         every = 1 if self.clicks <= 20 else 5
         for click in range(1, self.clicks + 1):
             if click == 1 or click % every == 0:
@@ -261,6 +273,7 @@ def _names(axes: _Axes, rows: Sequence[Row]) -> list[str]:
     gap, x = 17.0, _WIDTH - _RIGHT + 12
     order = sorted(range(len(rows)), key=lambda i: -rows[i].iou[-1])
     out, lowest = [], 0.0
+    # high enough that all names fit above the axis
     start = min(axes.y(rows[order[0]].iou[-1]), _HEIGHT - _BOTTOM - gap * len(rows))
     for place, i in enumerate(order):
         y = max(axes.y(rows[i].iou[-1]), lowest) if place else start
@@ -314,6 +327,7 @@ def report_html(
     """
     entries = {(entry.dataset, entry.name): entry for data in datasets for entry in data.entries}
     names = list(dict.fromkeys(row.dataset for row in rows))
+    # inside the page, so that it needs no other file
     style = files("napari_intseg.evaluation").joinpath("report.css").read_text(encoding="utf-8")
     parts = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -382,6 +396,7 @@ def _best_cells(head: Sequence[str], body: Sequence[Sequence[str]]) -> set[tuple
     """Return the cells with the best number among models on the same set."""
     best = set()
     for c, name in enumerate(head):
+        # set, model and number of objects are no results
         if c < 3:
             continue
         for dataset in {line[0] for line in body}:
@@ -389,6 +404,8 @@ def _best_cells(head: Sequence[str], body: Sequence[Sequence[str]]) -> set[tuple
             values = {r: _value(body[r][c]) for r in rows}
             found = [v for v in values.values() if v is not None]
             if len(rows) > 1 and found:
+                # of IoU and Dice the highest is best, of clicks, failures, distances and seconds
+                # the lowest
                 wanted = max(found) if name.startswith(("IoU", "Dice")) else min(found)
                 best |= {(r, c) for r, v in values.items() if v == wanted}
     return best
@@ -396,6 +413,7 @@ def _best_cells(head: Sequence[str], body: Sequence[Sequence[str]]) -> set[tuple
 
 def _value(cell: str) -> float | None:
     try:
+        # the number in front of a spread or a unit
         return float(cell.split(maxsplit=1)[0])
     except (ValueError, IndexError):
         return None
@@ -408,7 +426,8 @@ def _section(
     scores = [score for score in outcome.scores if score.dataset == name]
     parts = [f"<h2>{escape(name)}</h2>", curves_svg(here, protocol.targets), _told(here)]
     parts.append(_every_click(here))
-    if scores:  # a folder of several sets has none of its own
+    if scores:
+        # a folder of several sets has none of its own
         parts.append(_KEY)
     for row in here:
         mine = [score for score in scores if score.model == row.model]
@@ -431,6 +450,7 @@ def _told(rows: Sequence[Row]) -> str:
     for one, other in pairs_of(rows):
         found = crossings(one, other)
         if not found:
+            # without a crossing the first click tells who leads throughout
             ahead, behind = (one, other) if one.iou[0] > other.iou[0] else (other, one)
             items.append(f"{ahead.model} leads {behind.model} at every number of clicks.")
         items += [f"From click {c.click} on, {c.ahead} leads {c.behind}." for c in found]

@@ -97,10 +97,13 @@ class RobotUser:
         missed = depth((self.truth == 1) & ~mask)
         extra = depth((self.truth == 0) & mask)
         for click in clicks:
+            # pixels that were clicked on count for nothing: no click is made twice
             at = int(click.row), int(click.col)
             missed[at] = extra[at] = 0
+        # strictly deeper, as in the published protocol
         positive = bool(missed.max() > extra.max())
         depths = missed if positive else extra
+        # the first in reading order of equally deep ones, as there
         row, col = (int(i) for i in np.unravel_index(np.argmax(depths), depths.shape))
         if depths[row, col] == 0:
             return None
@@ -117,11 +120,13 @@ class RobotUser:
 
     def _rng(self, number: int) -> np.random.Generator:
         seeds = [self.seed] if isinstance(self.seed, int) else list(self.seed)
+        # the number of the click is part of the seed, so no generator's state has to be kept
         return np.random.default_rng([*seeds, number])
 
     def _by_hand(
         self, depths: FloatArray, deepest: tuple[int, int], positive: bool, clicks: Sequence[Click]
     ) -> tuple[int, int]:
+        # pixels with a click on them have depth 0 and may cut an error in two
         rng, numbered = self._rng(len(clicks)), label(depths > 0)[0]
         error = numbered == numbered[deepest]
         places, weights = np.argwhere(error), depths[error].astype(float)
@@ -132,7 +137,9 @@ class RobotUser:
             at = missed[rng.integers(len(missed))]
         else:
             at = np.rint(meant + rng.normal(0, sigma_px, 2)).astype(int)
+        # a jitter must not leave the slice
         row, col = (int(i) for i in np.clip(at, 0, np.array(self.truth.shape) - 1))
+        # never twice on a pixel; the one that was meant has no click yet
         if any((int(click.row), int(click.col)) == (row, col) for click in clicks):
             return int(meant[0]), int(meant[1])
         return row, col
@@ -144,6 +151,7 @@ class RobotUser:
         row0, col0 = max(0, rows[0] - reach), max(0, cols[0] - reach)
         box = np.s_[row0 : rows[-1] + reach + 1, col0 : cols[-1] + reach + 1]
         near = distance_transform_edt(~error[box]) <= reach
+        # beside an error of what is missing lies background, and the other way round
         false = self.truth[box] == (0 if positive else 1)
         return np.asarray(np.argwhere(near & false) + np.array((row0, col0)))
 
@@ -151,6 +159,7 @@ class RobotUser:
         radius = self.spread * float(depths[row, col])
         rows, cols = np.ogrid[: depths.shape[0], : depths.shape[1]]
         near = np.hypot(rows - row, cols - col) <= radius
+        # the disk lies inside the error, apart from pixels that were clicked on
         choices = np.argwhere(near & (depths > 0))
         chosen = choices[self._rng(number).integers(len(choices))]
         return int(chosen[0]), int(chosen[1])
@@ -175,6 +184,7 @@ def depth(error: BoolArray) -> FloatArray:
     if rows.size:
         # distances depend on nothing outside the errors' box and one pixel round it
         box = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        # beyond the image is no error: its edge is a border
         out[box] = distance_transform_edt(np.pad(error[box], 1))[1:-1, 1:-1]
     return out
 
@@ -220,10 +230,12 @@ def opening(wanted: BoolArray, traits: Traits) -> StartPrompts:
         Of the model. One that takes clicks and needs nothing else gets an empty opening.
     """
     goes_on = "click" in traits.prompts
+    # what it needs, and all it takes if it takes no clicks
     kinds = (traits.needs | (frozenset() if goes_on else traits.prompts)) - {"click"}
     rows, cols = np.nonzero(wanted)
     if not rows.size or not kinds & OPENERS:
         return StartPrompts(goes_on=goes_on)
+    # points tell more than the box round them; a model that takes both gets these
     if "extreme_points" in kinds:
         ends = (rows.argmin(), rows.argmax(), cols.argmin(), cols.argmax())
         points = tuple(Click(float(rows[i]), float(cols[i])) for i in ends)

@@ -128,6 +128,7 @@ class PreparedImages:
 
     def put(self, key: Hashable, prepared: Prepared) -> None:
         """Keep something; of views only the latest few, so that memory stays bounded."""
+        # views are large; a model seldom goes back to one that it has left
         while len(self._held) >= 8:
             del self._held[next(iter(self._held))]
         self._held[key] = prepared
@@ -162,12 +163,15 @@ class Notes:
         self.wrong.append(wrong)
         valid, wanted = self.truth >= 0, self.truth == 1
         self.clicks.append((plane, click))
+        # ignored pixels are left out of both, and can be neither right nor wrong
         self.ious.append(iou(mask[valid], wanted[valid]))
         self.dices.append(dice(mask[valid], wanted[valid]))
         self.seconds.append(seconds)
         if self.spacing is not None:
+            # distances need the grid whole, so ignored pixels count as background
             self.surfaces.append(surface_distance(mask & valid, wanted, self.spacing))
         best = max(self.protocol.targets)
+        # before this click, so that the mask at which it was reached is kept
         if max(self.ious[:-1], default=0.0) < best:
             self.kept, self.kept_after = mask, len(self.clicks)
 
@@ -186,6 +190,7 @@ class Notes:
             tuple(self.dices),
             tuple(self.seconds),
             tuple(self.surfaces),
+            # thousands of masks wait for the report; packed they take a few kB each
             zlib.compress(np.packbits(mask).tobytes()),
             mask.shape,
             self.kept_after,
@@ -231,6 +236,7 @@ def segment_slice(
     protocol, where = protocol or Protocol(), plane or Plane(0, 0)
     check_grid(truth, volume.slice_shape(where.axis), "slice")
     robot = RobotUser(truth, protocol.rule, seed)
+    # distances in mm are told of volumes only
     notes = Notes(truth, protocol, volume.slice_spacing(where.axis) if plane else None)
     asked = _Slice(
         model, volume, where, Options(resolve_intensity(volume)), shelf or PreparedImages()
@@ -240,6 +246,7 @@ def segment_slice(
     mask = np.zeros(truth.shape, bool)
     answer = asked.answer(Prompts(clicks, start.box)) if start.is_enough else None
     for number, mark in enumerate(start.marks, start=1):
+        # the answer comes with the last of the marks; those before it have none yet
         if answer is not None and number == len(start.marks):
             mask = answer.patch.mask(model.traits.threshold)
         notes.take(index, mark, mask, answer.seconds if answer is not None and mask.any() else 0.0)
@@ -294,6 +301,7 @@ def check_grid(truth: Truth, shape: tuple[int, ...], name: str) -> None:
 
 def seed_of(seed: int, *names: str) -> tuple[int, int]:
     """Return a seed that differs from object to object, whatever the order they come in."""
+    # Python's own hash differs from run to run
     return seed, crc32("/".join(names).encode())
 
 
@@ -357,9 +365,11 @@ def segment_volume(
         if plane is None:
             break
         start, cpu_start = time.perf_counter(), time.process_time()
+        # a box or extreme points once a plane
         marks = _open(session, truth, plane) if plane not in made else ()
         if click is not None:
             session.click((plane, click.row, click.col), positive=click.positive)
+        # there is nothing to propagate while every clicked plane is empty
         if any(session.mask_on(p).any() for p in session.clicked_planes(0)):
             session.propagate()
         seconds = time.perf_counter() - start
@@ -368,7 +378,9 @@ def segment_volume(
         made.setdefault(plane, []).extend(given)
         for mark in given[:-1]:
             notes.take(plane, mark, mask, 0.0)
+        # marks before the last cost a click each, but no answer
         cpu += [0.0] * (len(given) - 1) + [cpu_seconds]
+        # a copy: the session writes into its own
         mask = np.array(session.mask)
         wrong = click is not None and RobotUser(truth[plane]).is_wrong(click)
         notes.take(plane, given[-1], mask, seconds, wrong=wrong)
@@ -398,6 +410,7 @@ def _next(
     """Return the plane to go on with and the click there, None where the model takes none."""
     if "click" in traits.prompts:
         return _next_click(mask, truth, protocol, planes, seed=seed, made=made) or (None, None)
+    # without clicks a plane cannot be corrected, so each is opened once
     left = (p for p in planes if p not in made and (truth[p] == 1).any())
     return next(left, None), None
 
@@ -413,6 +426,7 @@ def _next_click(
 ) -> tuple[int, Click] | None:
     """Return the click on the first of the planes that has one left."""
     for plane in planes:
+        # each plane has draws of its own
         robot = RobotUser(truth[plane], protocol.rule, (*seed, plane))
         click = robot.next_click(mask[plane], made.get(plane, ()))
         if click is not None:
@@ -424,6 +438,7 @@ def planes_by_error(mask: BoolArray, truth: Truth) -> list[int]:
     """Return the planes of axis 0 that hold errors, those with the most wrong pixels first."""
     wrong = ((truth == 1) & ~mask) | ((truth == 0) & mask)
     counts = wrong.sum(axis=(1, 2))
+    # of equally wrong planes the first, on every machine
     return [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
 
 

@@ -104,6 +104,7 @@ def summarise(scores: Sequence[Score], protocol: Protocol) -> tuple[Row, ...]:
             chosen = [
                 score
                 for score in scores
+                # a folder's row takes the sets below it; the slash keeps "cells2" out of "cells"
                 if score.model == model and f"{score.dataset}/".startswith(f"{dataset}/")
             ]
             if chosen:
@@ -116,6 +117,7 @@ def crossings(one: Row, other: Row) -> tuple[Crossing, ...]:
     found: list[Crossing] = []
     leader = ""
     for click, (a, b) in enumerate(zip(one.iou, other.iou, strict=False), start=1):
+        # equal curves touch, and nobody leads
         if math.isclose(a, b, abs_tol=1e-9):
             continue
         ahead, behind = (one.model, other.model) if a > b else (other.model, one.model)
@@ -134,9 +136,11 @@ def best_median_worst(scores: Sequence[Score], protocol: Protocol) -> tuple[Scor
 
     def rank(score: Score) -> tuple[int, float]:
         ious = score.course.ious
+        # of equal counts, the one that was better on the way
         return noc(ious, target=target, max_clicks=count), -fmean(carried(ious, count))
 
     ranked = sorted(scores, key=rank)
+    # one or two objects are named once
     places = dict.fromkeys((0, len(ranked) // 2, len(ranked) - 1)) if ranked else {}
     return tuple(ranked[i] for i in places)
 
@@ -160,6 +164,7 @@ def _row(model: str, dataset: str, scores: Sequence[Score], protocol: Protocol) 
     return Row(
         model=model,
         dataset=dataset,
+        # every object was segmented once a seed
         n_objects=len(scores) // len(seeds),
         n_seeds=len(seeds),
         noc=tuple(mean_noc(ious, target) for target in protocol.targets),
@@ -171,10 +176,14 @@ def _row(model: str, dataset: str, scores: Sequence[Score], protocol: Protocol) 
         failures=tuple(
             failure_share(ious, target=target, max_clicks=count) for target in protocol.targets
         ),
+        # where an object was left early its last value stands for later clicks
         iou=_mean_curve([carried(one, count) for one in ious]),
         dice=_mean_curve([carried(course.dices, count) for course in courses]),
+        # an empty mask is infinitely far, which no mean survives
         surface_mm=median(s.mean_mm for s in last) if last else None,
         hd95_mm=median(s.hd95_mm for s in last) if last else None,
+        # a first click prepares the image, and others wait for the machine: means would tell of
+        # these
         seconds=_median(seconds),
         first_seconds=_median(first),
         worst=tuple(worst_tenth(nocs(ious, target)) for target in protocol.targets),
@@ -207,12 +216,15 @@ def _with_groups(names: Sequence[str]) -> list[str]:
         for depth in range(name.count("/"), 0, -1):
             folder = "/".join(name.split("/")[:depth])
             members = [n for n in names if n.startswith(f"{folder}/")]
+            # a folder with one set needs no row of its own
             if len(members) > 1 and name == members[-1] and folder not in names:
                 out.append(folder)
     return out
 
 
+# the number changes when readers of older files would misunderstand newer ones
 FORMAT = "napari-intseg evaluation 1"
+# few enough for a line on a terminal; every click is in the JSON
 SHOWN_CLICKS = (1, 3, 5, 10)
 
 
@@ -333,6 +345,7 @@ def _mm(value: float | None) -> str:
 
 
 def _number(value: float | None, digits: int = 5) -> float | None:
+    # JSON knows neither infinity nor NaN
     return round(value, digits) if value is not None and math.isfinite(value) else None
 
 
@@ -388,10 +401,11 @@ STEPS = (1, 3, 5, 10)
 """Interactions after which the Dice is told."""
 # of what is reachable: people accept such an object as it is
 _UNCHANGED = 0.95
-# else an object that no correction mends would be accepted at once
+# without this an object that no correction mends would be accepted at once
 _LEAST_REACHABLE = 0.9
 # of Dice, from one interaction to the next: less is noise
 _FALL = 0.02
+# below, an object counts as lost
 _USABLE = 0.5
 
 

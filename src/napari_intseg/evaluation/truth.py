@@ -111,8 +111,10 @@ def read_labels(path: Path | LabelFile) -> Labels:
     if isinstance(path, LabelFile):
         return path.read()
     raw = _read(path, palette=True)
+    # a volume of three columns in more than 8 bits is no colour image
     if raw.ndim > 2 and raw.shape[-1] in (3, 4) and raw.dtype == np.uint8:
         raw = _colours_to_numbers(raw)
+    # whole numbers stored as fractions are labels; many tools save them so
     if raw.dtype.kind == "f" and not np.array_equal(raw, np.round(raw)):
         raise DataError(
             f"mask holds fractions: expected whole numbers, got {str(path)!r}. "
@@ -156,6 +158,7 @@ def read_image(path: Path, shape: tuple[int, ...]) -> Volume:
 
 def _arranged(raw: Array, shape: tuple[int, ...]) -> Volume:
     """Return an array as an image of a shape: with channels last, first, or none."""
+    # channels in front, unless the last axis fits as well
     if raw.shape[1:] == shape and raw.shape[:-1] != shape:
         raw = np.moveaxis(raw, 0, -1)
     return Volume(raw, channels=raw.ndim == len(shape) + 1)
@@ -182,7 +185,9 @@ def find_objects(labels: Labels, rules: MaskRules, name: str) -> tuple[ObjectRef
     ]
     if rules.max_objects is None or len(found) <= rules.max_objects:
         return tuple(found)
+    # by the file's name, so that adding a file changes no other's draw
     rng = np.random.default_rng([rules.seed, crc32(name.encode())])
+    # in the order of the file, whatever was drawn first
     chosen = np.sort(rng.choice(len(found), rules.max_objects, replace=False))
     return tuple(found[i] for i in chosen)
 
@@ -199,6 +204,7 @@ def truth_of(labels: Labels, ref: ObjectRef, rules: MaskRules) -> Truth:
     ignored = np.isin(here, rules.ignore)
     mask = ((here > rules.above) if ref.value == 0 else (here == ref.value)) & ~ignored
     if ref.piece:
+        # numbered as when the objects were found: the same rule on the same mask
         mask = _pieces(mask)[0] == ref.piece
     return np.where(ignored, np.int8(-1), mask.astype(np.int8))
 
@@ -239,12 +245,14 @@ def _objects_of(labels: Labels, rules: MaskRules) -> Iterator[tuple[int, int]]:
 
 def _pieces(mask: Array) -> tuple[Array, int]:
     """Return the connected pieces of a mask, numbered from 1, and how many; corners connect."""
+    # corners connect, as thin lines of pixels run diagonally
     numbered, n = label(mask, np.ones((3,) * mask.ndim))
     return np.asarray(numbered), int(n)
 
 
 def _colours_to_numbers(raw: Array) -> Array:
     colours = raw[..., :3].astype(np.int64)
+    # grey masks saved as colour keep their numbers
     if (colours == colours[..., :1]).all():
         return np.asarray(colours[..., 0])
     return np.asarray(colours @ np.array([65536, 256, 1]))
@@ -260,12 +268,14 @@ def _read(path: Path, *, palette: bool = False) -> Array:
     try:
         if suffix in VOLUME_SUFFIXES:
             return np.asarray(read_volume(path).data)
+        # Pillow would make 8 bits of 16
         if has_deep_colours(path):
             return picture_of(path)
         return _READERS.get(suffix, _read_picture)(path, palette)
     except FileError:
         raise
-    except Exception as err:  # every reader has its own kinds of error
+    except Exception as err:
+        # every reader has its own kinds of error
         raise FileError(
             f"file cannot be read: expected an image or mask, got {str(path)!r} ({err}). "
             "Check that it is complete."
@@ -274,6 +284,7 @@ def _read(path: Path, *, palette: bool = False) -> Array:
 
 def _read_picture(path: Path, palette: bool) -> Array:
     with opened_picture(path) as picture:
+        # modes without a meaning as numbers become plain ones; a palette's indices are labels
         plain = {"P": None if palette else "RGB", "1": "L", "LA": "L", "CMYK": "RGB"}
         mode = plain.get(picture.mode)
         return np.asarray(picture.convert(mode) if mode else picture)

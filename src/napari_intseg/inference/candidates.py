@@ -36,25 +36,43 @@ from napari_intseg.inference.patch import Patch
 LIMIT_PX = 1 << 24
 """Of a slice, after objects have been brought down to `_DIAMETER_PX`."""
 
+# larger objects are looked at on a coarser grid, on which they have about this diameter: time then
+# depends on how many fit on the slice, not on the pixels that each has
 _DIAMETER_PX = 24.0
 # with small examples, dark gaps between nuclei were taken for nuclei; chosen after looking at
 # images of dsb2018, so docs/results.md is kind to it there
 LEAST_CONTRAST = 0.3
 """So much of the typical contrast is asked of an object."""
 
-_SCALES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # of the diameter
-_EACH = 1 + 2 * len(_SCALES) + len(_SCALES[1:-1])  # pictures of a channel, see `_features`
-_RING = 0.6  # surroundings reach so many diameters
-_LEAST, _MOST = 0.25, 4.0  # of the smallest and largest example's area
+# widths of the Gaussians, as shares of the diameter: from edges up to the object with what is round
+# it
+_SCALES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+# pictures of one channel, see `_features`
+_EACH = 1 + 2 * len(_SCALES) + len(_SCALES[1:-1])
+# pixels up to so many diameters from an object count as its surroundings
+_RING = 0.6
+# candidates smaller than this share of the smallest example's area, or larger than so many times
+# the largest one's, are left out
+_LEAST, _MOST = 0.25, 4.0
 # fainter candidates are noise of the ground; chosen on dsb2018 as well, see docs/results.md
-_LEAST_LIKENESS = 0.1  # noise of the ground is as like objects as half of this
-_KNOWN = 0.3  # a part of which so much is an object already is none of its own
-_SHRINKAGE = 1e-3  # of the mean variance, so that features that say the same do no harm
-_FEWEST = 2  # pixels of either kind that can be told apart
-_UNLIKE = 0.5  # surroundings that are as like objects as this are none
-_FINEST_PX = 0.7  # of an edge
-_SMOOTHING = 0.1  # of the distance map, of the diameter
-_APART = 0.25  # middles of two objects, of the diameter
+# noise of the ground reaches about half of this
+_LEAST_LIKENESS = 0.1
+# a part of which more than this share belongs to an object already is no new one
+_KNOWN = 0.3
+# this share of the mean variance is added to each variance: features that say the same would make
+# the covariance singular
+_SHRINKAGE = 1e-3
+# pixels of either kind: a variance needs two
+_FEWEST = 2
+# surroundings that are as like objects as this may be objects that nobody has labelled
+_UNLIKE = 0.5
+# Gaussian width for gradients: narrower ones measure the noise of single pixels
+_FINEST_PX = 0.7
+# of the distance map, as a share of the diameter: small bumps of an outline then make no middle of
+# their own
+_SMOOTHING = 0.1
+# middles of two objects are at least this share of the diameter apart
+_APART = 0.25
 
 Labels = NDArray[np.integer]
 
@@ -142,6 +160,7 @@ def find_candidates(image: FloatArray, labels: Labels) -> list[Candidate]:
         If there is no object to go by, or the slice is too large to be looked at as a whole.
     """
     size = Size.of(labels)
+    # whole pixels, so that positions and masks on the coarse grid lead back exactly
     step = max(1, int(size.diameter_px / _DIAMETER_PX))
     small, known = _means(image, step), _every(labels, step)
     if known.size > LIMIT_PX:
@@ -187,6 +206,7 @@ class Support:
         diameter = size.diameter_px / step
         shown = [(_means(image, step), _every(labels, step)) for image, labels in examples]
         shown = [(image, known) for image, known in shown if (known > 0).any()]
+        # three equal channels are one: told three times they would make the covariance singular
         channels = 1 if all(_is_grey(image) for image, _ in shown) else 3
         pairs = [_samples(image, known > 0, diameter, channels) for image, known in shown]
         pairs = [pair for pair in pairs if pair is not None]
@@ -231,6 +251,7 @@ def _sorted_out(  # noqa: PLR0917 - one picture at one size
         likely = float(likeness[part.where][part.inside].mean())
         share = contrast.share(small, known, part.where, part.inside)
         if likely >= _LEAST_LIKENESS and share > LEAST_CONTRAST:
+            # the middle of a block of pixels, counted from the centre of the first pixel
             row, col = ((at + 0.5) * step - 0.5 for at in part.middle)
             found.append(Candidate(Click(row, col), part.enlarged(step, shape), likely))
     return sorted(found, key=lambda one: -one.likeness)
@@ -267,6 +288,7 @@ def _means(image: FloatArray, step: int) -> FloatArray:
 def _every(labels: Labels, step: int) -> Labels:
     """Return the pixel in the middle of each of these blocks."""
     rows, cols = (n // step * step for n in labels.shape)
+    # one pixel, not a mean: a label is a name, and means of names say nothing
     return labels[step // 2 : rows : step, step // 2 : cols : step]
 
 
@@ -304,6 +326,7 @@ def _told(inside: FloatArray, outside: FloatArray) -> "_Discriminant":
     """Return what tells the two apart, without surroundings that look like objects."""
     told = _discriminant(inside, outside)
     unlike = told.of(outside) < _UNLIKE
+    # fewer samples than features cannot be told apart a second time
     if np.count_nonzero(unlike) > len(outside):
         told = _discriminant(inside, outside[:, unlike])
     return told
@@ -335,10 +358,12 @@ class _Discriminant:
 def _discriminant(inside: FloatArray, outside: FloatArray) -> _Discriminant:
     """Return what is 0 between two kinds of pixels, and about 1 apart from the middle of each."""
     spread = np.cov(inside) + np.cov(outside)
+    # the second term keeps the matrix invertible where all features are constant
     spread += np.eye(len(spread)) * (_SHRINKAGE * np.trace(spread) / len(spread) + 1e-9)
     weights = np.linalg.solve(spread, inside.mean(1) - outside.mean(1))
     one, other = weights @ inside, weights @ outside
     widths = one.std() + other.std() + 1e-9
+    # as many widths away from one kind as from the other
     level = (one.mean() * other.std() + other.mean() * one.std()) / widths
     return _Discriminant((weights / widths).astype(np.float32), float(-level / widths))
 
@@ -356,11 +381,13 @@ def _features(
             yield gaussian_filter(grey, sigma)
             yield gaussian_gradient_magnitude(grey, max(sigma, _FINEST_PX))
             if _SCALES[0] < scale < _SCALES[-1]:
+                # times the squared width, so that blobs of all sizes answer equally strongly
                 yield gaussian_laplace(grey, sigma) * np.float32(sigma**2)
 
 
 def _parts(likely: BoolArray, diameter_px: float) -> Iterator[_Part]:
     """Cut what looks like objects apart where it is narrow."""
+    # imported here, so that scikit-image is loaded only where more objects are looked for
     from skimage.feature import peak_local_max
     from skimage.segmentation import watershed
 

@@ -18,12 +18,15 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.tiling import AskTile, fade
 from napari_intseg.inference.view import View, longer_side
 
-_LEAST_PX = 64  # of a side: fewer pixels show a network nothing round an outline
+# of a side: fewer pixels show a network nothing round an outline
+_LEAST_PX = 64
+# the region is a square of so many times the clicks' distance: the outline between them then lies
+# in its middle half
 _ROUND = 2.0
-"""The region is a square of so many times the clicks' distance: the outline between them then lies
-in its middle half."""
-_FADE = 0.15  # of a side, in which the two answers fade into each other
-_SEEN_PX = 256  # longer side of the view: regions are smaller than views, and are shown larger
+# of a side; the answer on the region fades into that on the whole over so much of it
+_FADE = 0.15
+# longer side of the view: regions are smaller than views, and are shown larger
+_SEEN_PX = 256
 
 
 def click_region(prompts: Prompts, shape: tuple[int, int]) -> tuple[slice, slice] | None:
@@ -78,6 +81,7 @@ def in_region(ask: AskTile, patch: Patch, prompts: Prompts) -> Patch:
     size = (place[0].stop - place[0].start, place[1].stop - place[1].start)
     view = View(
         place[0].start, place[0].stop, place[1].start, place[1].stop,
+        # never shown smaller than it is: the second look is for detail
         longer_side(size, max(_SEEN_PX, *size)), patch.shape,
     )  # fmt: skip
     answer = ask(view, prompts, patch)

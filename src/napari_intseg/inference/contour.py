@@ -16,7 +16,8 @@ Points = NDArray[np.float64]
 TOLERANCE_PX = 1.0
 # vertices of a polygon that holds an area
 _LEAST = 3
-_WORTH_KEEPING = 0.75  # a polygon that would lose more of its area is traced more closely
+# a polygon that would keep less of its area than this is traced more closely
+_WORTH_KEEPING = 0.75
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +78,7 @@ def outline(mask: BoolArray, tolerance_px: float = TOLERANCE_PX) -> tuple[Polygo
             f"tolerance cannot be used: expected pixels, 0 or more, got {tolerance_px!r}. "
             "1 suits most outlines."
         )
+    # an object at the slice's edge gets a closed outline, too
     padded = np.pad(np.asarray(mask, bool), 1).astype(np.float32)
     found = find_contours(padded, 0.5)  # type: ignore[no-untyped-call]
     lines = [line - 1 for line in found]
@@ -108,9 +110,11 @@ def _thinned(line: Points, tolerance_px: float) -> Points:
     """Return the vertices to keep of a closed line, whose last point is its first."""
     exact = _corners(line[:-1])
     start = int(np.argmax(((exact - exact.mean(axis=0)) ** 2).sum(axis=1)))
-    ring = np.roll(exact, -start, axis=0)  # the point farthest out is a corner of any polygon
+    # the point farthest out is a corner of every polygon, so thinning may begin and end there
+    ring = np.roll(exact, -start, axis=0)
     closed = np.vstack([ring, ring[:1]])
     tolerance, whole = tolerance_px, abs(_area(closed))
+    # halved until the area holds; below a tenth of a pixel thinning would take away nothing
     while tolerance > 0.1:
         few: Points = approximate_polygon(closed, tolerance)  # type: ignore[no-untyped-call]
         if len(few) > _LEAST and abs(_area(few)) > _WORTH_KEEPING * whole:
@@ -123,6 +127,7 @@ def _corners(ring: Points) -> Points:
     """Return the points of a ring at which it turns."""
     before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
     turns = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+    # vertices are multiples of half a pixel, so any real turn is far above a rounding
     return ring[np.abs(turns) > 1e-9]
 
 

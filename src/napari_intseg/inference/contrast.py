@@ -8,8 +8,10 @@ from scipy.ndimage import binary_dilation, find_objects
 
 from napari_intseg.core.segmenter import BoolArray, FloatArray
 
-_REACH = 0.15  # of the diameter: so far what is next to an object goes
-_FAINTEST = 0.02  # of the range [0, 1]; objects that stand out less are known by other things
+# pixels up to this share of the diameter from an object are next to it
+_REACH = 0.15
+# of the range [0, 1]; objects whose contrast is less are told by other things than contrast
+_FAINTEST = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +42,7 @@ class Contrast:
         diameter_px : float
             Of a usual object.
         """
+        # at least two pixels, since the first is often mixed of object and ground
         reach = max(2, round(_REACH * diameter_px))
         found = [
             _difference(image, labels, where, labels[where] == label, reach)
@@ -95,6 +98,7 @@ def _difference(
         slice(p.start - start, p.stop - start) for p, (start, _) in zip(where, spans, strict=True)
     )
     mask[at] = inside
+    # what belongs to other objects is not ground
     ring = binary_dilation(mask, iterations=reach) & ~mask & (labels[wide] == 0)
     if not (mask.any() and ring.any()):
         return None

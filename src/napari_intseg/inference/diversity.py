@@ -27,8 +27,8 @@ steps from -2 to 3 were tried and these three cover the most (docs/results.md)."
 SCALES = (0.75, 0.5)
 """Of the slice's sides: the narrower views of the bundled network."""
 
+# masks with at least this IoU are one: an eye that steps through them sees no difference
 _ALIKE = 0.95
-"""Masks with at least this IoU are one: an eye that steps through them sees no difference."""
 
 
 def distinct(patches: Sequence[Patch], threshold: float) -> tuple[Patch, ...]:

@@ -27,11 +27,14 @@ Counts = NDArray[np.intp]
 
 # from a pixel to half of its eight neighbours; the other half are steps of theirs
 _STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))
-_LARGEST_FLOW = 1.5e9  # the solver counts in 32 bits
+# the solver counts in 32 bits, up to 2.1e9; what is left is for links
+_LARGEST_FLOW = 1.5e9
 # the band of a contour in a slice of 1024 x 1024 takes SciPy half a second; only contours of
 # several thousand pixels have more, and leave the answer as it is (docs/decisions/0004)
 _MOST_NODES = 250_000
-_MARGIN = 1e-3  # logits of a pixel that changed sides lie at least this far from the threshold
+# logits of a pixel that changed sides lie at least this far from the threshold, so that no rounding
+# turns it back
+_MARGIN = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Problem:
         total = np.bincount(self.first, self.weights, count)
         total += np.bincount(self.second, self.weights, count)
         odds = np.clip(self.odds, -total - 1, total + 1)
+        # as fine as 32 bits allow: costs are rounded to integers
         scale = min(1e6, _LARGEST_FLOW / max(1.0, float(np.abs(odds).sum())))
         source, sink, nodes = count, count + 1, np.arange(count)
         rows = np.concatenate([self.first, self.second, np.full(count, source), nodes])
@@ -100,11 +104,13 @@ class Problem:
         kept = rounded > 0
         graph = csr_array((rounded[kept], (rows[kept], cols[kept])), shape=(count + 2, count + 2))
         left = graph - maximum_flow(graph, source, sink, method="dinic").flow
+        # what is no longer positive has no room left, and must not count as a way
         left.data[left.data < 0] = 0
         left.eliminate_zeros()
         reached = np.zeros(count + 2, bool)
         reached[breadth_first_order(left, source, return_predecessors=False)] = True
         side = reached[:count]
+        # rounding may cost more than the cut has gained
         return side if self.energy(side) <= self.energy(own) else own
 
 
@@ -155,6 +161,7 @@ def cut(
     changed = band & (side != (logits > limit))
     if not changed.any():
         return patch
+    # mirrored, not set: a pixel that was unsure stays so
     away = np.maximum(np.abs(logits - limit), _MARGIN)
     mirrored = np.clip(np.where(side, limit + away, limit - away), -LOGIT_LIMIT, LOGIT_LIMIT)
     refined = np.where(changed, mirrored, logits)
@@ -199,6 +206,7 @@ def problem(
     first, second, vote = (np.concatenate(parts) for parts in (firsts, seconds, fixed))
     square = np.concatenate(squares).astype(np.float64)
     mean = float(square.mean()) if square.size else 0.0
+    # by the mean of this band, so that the same strength suits faint and strong edges
     fall = np.exp(-square / (2 * mean)) if mean > 0 else np.ones_like(square)
     weights = strength * fall / np.concatenate(lengths)
     inside = vote == 0
@@ -240,6 +248,7 @@ def _window(
         boxes.append((*(r + patch.row0 for r in rows), *(c + patch.col0 for c in cols)))  # type: ignore[arg-type]
     if not boxes:
         return None
+    # one pixel more than the band, whose neighbours vote
     reach = int(np.ceil(width_px)) + 1
     low, high = np.min(boxes, axis=0) - reach, np.max(boxes, axis=0) + reach
     spans = [

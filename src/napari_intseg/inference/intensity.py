@@ -22,8 +22,8 @@ _SAMPLE_PLANES = 9
 _SAMPLE_SIDE = 256
 # a larger slice is sampled in windows: with a step, all of a compressed file would be read
 _STRIDED_SIDE = 4096
+# a stack is shown as one while the range of most of its slices is so much of the stack's
 _STEADY = 0.5
-"""A stack is shown as one while the range of most of its slices is so much of the stack's."""
 
 Adapts = Literal["no", "hounsfield", "slice"]
 
@@ -195,7 +195,9 @@ class Intensity:
         value: NDArray[np.floating[Any]] = raw.astype(np.float32 if small else np.float64)
         with np.errstate(all="ignore"):
             value -= value.dtype.type(low)
+            # limits that are equal would divide by 0
             value /= value.dtype.type(max(high - low, 0) or 1)
+        # before NaN is replaced: infinities become the limits here, NaN stays NaN
         np.clip(value, 0.0, 1.0, out=value)
         if raw.dtype.kind == "f":
             value[np.isnan(value)] = 0.0
@@ -247,6 +249,7 @@ def resolve_intensity(
     shown = _check_channels(volume, channels)
     count = len(shown) if shown else 1
     chosen = default_colours(count) if colours is None else _check_colours(colours, count)
+    # 8-bit images are shown as they are, and channels each by percentiles of their own
     if window is None and not volume.n_channels and volume.dtype.itemsize > 1:
         black, white, adapts = automatic_limits(volume)
         return Intensity((black,), (white,), shown, chosen, adapts=adapts)
@@ -291,6 +294,7 @@ def automatic_limits(volume: Volume) -> tuple[float, float, Adapts]:
         for plane in planes
         if (values := plane[np.isfinite(plane)].astype(np.float64)).size
     ]
+    # two planes say nothing about a stack's usual slice
     is_steady = len(planes) < 3 or float(np.median(widths or [0])) >= _STEADY * (high - low)
     return low, high, "no" if is_steady else "slice"
 
@@ -300,6 +304,7 @@ def slice_limits(values: Array) -> tuple[float, float]:
     finite = values[np.isfinite(values)].astype(np.float64)
     low, high = _limits(finite, Percentiles())
     if finite.size:
+        # never darker than without this: the foreground alone may be the dark part of it
         high = max(high, float(np.percentile(foreground(finite), Percentiles().high)))
     return low, high
 
@@ -431,7 +436,8 @@ def _limits(values: Array, window: Percentiles) -> tuple[float, float]:
     if finite.size == 0:
         return 0.0, 1.0
     low, high = np.percentile(finite, (window.low, window.high))
-    if not low < high:  # an image that is nearly constant
+    if not low < high:
+        # an image that is nearly constant
         low, high = finite.min(), finite.max()
     return (float(low), float(high)) if low < high else (float(low), float(low) + 1.0)
 
@@ -459,6 +465,7 @@ def _sample_plane(volume: Volume, plane: Plane) -> list[Array]:
         return [volume.take(plane, step=step)]
     # windows instead of a stride, which would read all of a huge lazy plane
     starts = [
+        # four windows a side, fewer where they would lie on each other
         np.unique(np.linspace(0, max(0, size - _SAMPLE_SIDE), 4).astype(int))
         for size in (height, width)
     ]

@@ -18,11 +18,14 @@ from napari_intseg.core import contour_evolution as level_set
 from napari_intseg.core.segmenter import LOGIT_LIMIT, FloatArray, logit
 from napari_intseg.inference.patch import Patch
 
-_SURE = 2.0  # logits at which a pixel pulls with nearly all force: probabilities of .12 and .88
-_MARGIN = 1e-3  # logits of a pixel that changed sides lie at least this far from the threshold
-_MOST_PX = (
-    4_000_000  # of a window, whose evolution takes some seconds; larger ones stay as they are
-)
+# logits at which a pixel pulls with three quarters of the force (tanh 1): probabilities of .12 and
+# .88
+_SURE = 2.0
+# logits of a pixel that changed sides lie at least this far from the threshold, so that no rounding
+# turns it back
+_MARGIN = 1e-3
+# of a window, whose evolution takes some seconds; answers with a larger one stay as they are
+_MOST_PX = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ def evolve(
     box = patch.box(threshold)
     if box is None or how.steps < 1:
         return patch
+    # two pixels more than the outline may move, for gradients beside it
     reach = int(np.ceil(how.reach_px)) + 2
     rows = slice(max(0, box[0] - reach), min(patch.shape[0], box[1] + reach))
     cols = slice(max(0, box[2] - reach), min(patch.shape[1], box[3] + reach))

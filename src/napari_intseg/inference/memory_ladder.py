@@ -26,8 +26,8 @@ SMALLER_PX = (768, 512, 256)
 """Longer sides of the view that are tried in turn, where a model does not say what it can do."""
 
 _VIEWS = (NOTHING, *(Saving(view_px=side) for side in SMALLER_PX))
+# what is given up for models that do not see to it themselves, by their id, while they live
 _limits: dict[int, tuple[Callable[[], Any], Saving]] = {}
-"""What is given up for models that do not see to it themselves, by their id, while they live."""
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -101,11 +101,14 @@ def within_memory(
         except (MemoryError, RuntimeError) as err:
             if not is_out_of_memory(err):
                 raise
+            # kept without its frames; the next attempt begins outside of the handler, whose frames
+            # hold memory
             failed = _bare(err)
         clear = getattr(store, "clear", None)
         if clear is not None:
             clear()
-        gc.collect()  # cycles round the error may hold what filled the memory
+        # cycles round the error may hold what filled the memory
+        gc.collect()
         if not _step_down(model, seen_px):
             raise _no_room(model, failed) from failed
         _log.warning("%s: %s (%s)", model.traits.name, memory_note(model), failed)
@@ -121,6 +124,7 @@ def warm_up(model: Segmenter) -> None:
     """
     call: Callable[[], None] | None = getattr(model, "warm_up", None)
     if call is not None:
+        # a warm-up has no view of its own, so smaller views are not tried for it
         within_memory(model, call, seen_px=0)
 
 
@@ -141,6 +145,7 @@ def _step_down(model: Segmenter, seen_px: float) -> bool:
                 raise
             continue
         return True
+    # the next attempt begins at the top: there may be room by then
     _save(model, NOTHING)
     return False
 
@@ -159,8 +164,11 @@ def _save(model: Segmenter, saving: Saving) -> None:
         return
     kept: Callable[[], Any]
     try:
+        # weakly, so that the table keeps no model alive, and the number of one that is gone is not
+        # taken for that of another
         kept = ref(model, lambda _: _limits.pop(key, None))
-    except TypeError:  # it cannot be referred to weakly: it stays alive
+    except TypeError:
+        # it cannot be referred to weakly: it stays alive
         kept = partial(_same, model)
     _limits[key] = kept, saving
 

@@ -12,11 +12,16 @@ from napari_intseg.inference.patch import Patch
 REACH_PX = 8.0
 """A correction reaches so many pixels of the view from the click, at least 3 of the slice."""
 
+# pixels of the slice: of a click's reach where the view is finer, and of the margin of a small box
 _LEAST_PX = 3.0
-_DOT_PX = 1.5  # what a click changes where the model's answer is flat
-_SURE = 4.0  # a probability of 98 %, so that the model is guided by it next time
-_MIDDLE = 0.75  # a click so deep, of the deepest point of a mask, is on its middle
-_BOX_SHARE = 0.05  # of a box's side: as far as a hand misses the object's edge
+# a disc of so many pixels changes in any case, also where the model's answer is flat
+_DOT_PX = 1.5
+# a probability of 98 %: sure, so that the model is guided by it next time, and yet correctable
+_SURE = 4.0
+# a click at this share of the mask's greatest depth, or deeper, is on its middle
+_MIDDLE = 0.75
+# of a box's side: as far as a hand misses the object's edge
+_BOX_SHARE = 0.05
 _TOUCHING = np.ones((3, 3), bool)
 
 
@@ -50,6 +55,7 @@ def obeyed(
     if not wrong:
         return patch
     reach = max(_LEAST_PX, reach_px)
+    # only round the patch and the wrong clicks: a whole slice may be huge
     rows, cols = _around(patch, wrong, int(np.ceil(reach)))
     logits = patch.at(rows, cols)
     origin = np.array([rows[0], cols[0]])
@@ -82,6 +88,7 @@ def without_growth(patch: Patch, before: Patch, click: Click, threshold: float =
     grown = (patch.logits > limit) & (old <= limit)
     if not grown.any():
         return patch
+    # old logits, not the limit: what was certain background stays so
     return Patch(patch.row0, patch.col0, np.where(grown, old, patch.logits), patch.shape)
 
 
@@ -118,6 +125,7 @@ def within_box(patch: Patch, prompts: Prompts, threshold: float = 0.5) -> Patch:
     wrong = outside & patch.inside(threshold)
     if not wrong.any():
         return patch
+    # as sure as a click that is obeyed, so that the next answer is guided by it
     off = np.float32(logit_of(threshold) - _SURE)
     return Patch(patch.row0, patch.col0, np.where(wrong, off, patch.logits), patch.shape)
 
@@ -146,6 +154,7 @@ def steady_point(prompts: Prompts, before: Patch, threshold: float = 0.5) -> Cli
     clicks = prompts.clicks
     if not clicks or prompts.has_positive:
         return None
+    # the edge of the patch counts as outline, too
     mask = np.pad(before.inside(threshold), 1)
     if not mask.any():
         return None
@@ -239,11 +248,13 @@ def _correct(
     own = away <= reach
     for other, its_sign in points.items():
         if its_sign != sign and np.hypot(*np.subtract(other, at)) <= 2 * reach:
+            # half way to a click of the other sign, so that neither undoes the other
             own &= away < np.hypot(*(g - a for g, a in zip(grid, other, strict=True)))
     here = float(logits[at])
     alike = part > here if sign else part < here
     alike |= away <= _DOT_PX
     regions, _ = ndimage.label(alike & own, _TOUCHING)
+    # connected with the click: what is alike elsewhere is not meant by it
     inside = regions == regions[tuple(a - w.start for a, w in zip(at, window, strict=True))]
     is_wrong = inside & ((part > limit) != sign)
     part[is_wrong] = limit + (_SURE if sign else -_SURE)

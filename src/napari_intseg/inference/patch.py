@@ -121,6 +121,7 @@ class Patch:
 
 def bounding_box(mask: BoolArray) -> tuple[int, int, int, int] | None:
     """Return ``(row0, row1, col0, col1)`` of a mask's pixels, half-open; None if it has none."""
+    # rows first, then columns of these rows alone: most of a large slice holds nothing
     rows = np.flatnonzero(mask.any(axis=1))
     if rows.size == 0:
         return None
@@ -129,8 +130,9 @@ def bounding_box(mask: BoolArray) -> tuple[int, int, int, int] | None:
     return row0, row1, int(cols[0]), int(cols[-1]) + 1
 
 
-_STEP = 0.125  # of logits; a probability is then right to 0.04 at worst
-# so that a step fits in a byte with a sign
+# logits are rounded to multiples of this; a probability is then right to 0.04 at worst
+_STEP = 0.125
+# a step then fits in a byte with a sign
 _MOST = 127
 
 
@@ -163,11 +165,14 @@ class CompactAnswer(Patch):
     ) -> None:
         middle = np.float32(logit_of(threshold))
         steps = np.clip(np.rint((logits - middle) / _STEP), -_MOST, _MOST)
+        # never 0: a pixel keeps its side of the threshold, so the mask is exact
         steps = np.where(logits > middle, np.maximum(steps, 1), np.minimum(steps, -1))
+        # the quickest level: answers are packed at every click
         packed = zlib.compress(steps.astype(np.int8).tobytes(), 1)
         size = int(logits.shape[0]), int(logits.shape[1])
         values = {"row0": row0, "col0": col0, "shape": shape}
         for name, value in {**values, "_packed": packed, "_size": size, "_middle": middle}.items():
+            # the class it derives from is frozen
             object.__setattr__(self, name, value)
 
     @property
@@ -212,6 +217,7 @@ def trimmed(patch: Patch, threshold: float, margin: int = 8) -> Patch:
         rows.start - own[0].start : rows.stop - own[0].start,
         cols.start - own[1].start : cols.stop - own[1].start,
     ]
+    # a copy: a view would keep the whole patch in memory
     return Patch(rows.start, cols.start, np.array(inside), patch.shape)
 
 

@@ -30,7 +30,8 @@ Points = NDArray[np.float64]
 CUBE = 0.05
 """Edge of the cube round a click, in the cloud's unit: metres in the paper."""
 
-_NEAREST = 12  # links of a point: fewer leave holes in sparse scans, more leak between objects
+# links of each point; with fewer, sparse scans fall apart, with more, objects are joined
+_NEAREST = 12
 # a link counts so many times its length where the surface turns by 90 degrees, or a colour changes
 # by .15 in one of RGB; chosen on made scenes: a ball on a table, a plane of two colours
 _TURN, _COLOUR = 30.0, 30.0
@@ -121,12 +122,14 @@ def _seeds(
 ) -> NDArray[np.float64]:
     """Return 1 for points of the object, 0 for others and -1 where it is not known."""
     seeds = np.full(len(points), -1.0)
-    for click in clicks:  # the later one counts
+    for click in clicks:
+        # the later one counts
         near = np.flatnonzero(click_channels(points, [click], edge=edge).any(axis=1))
         at = near if near.size else [int(tree.query(click.at)[1])]
         seeds[at] = float(click.positive)
     if not (seeds == 0).any():
         away = cKDTree(points[seeds == 1]).query(points)[0]
+        # a hundredth of the cloud stands for the rest
         count = max(1, len(points) // 100)
         far = np.argsort(away)[-count:]
         seeds[far[seeds[far] < 0]] = 0
@@ -138,12 +141,14 @@ def _links(points: Points, tree: cKDTree, colours: FloatArray | None) -> csr_arr
     count = min(_NEAREST, len(points) - 1)
     away, near = tree.query(points, count + 1)
     away, near = away[:, 1:], near[:, 1:]
+    # the sign of a surface's direction is arbitrary
     turned = 1 - np.abs(np.einsum("ni,nki->nk", *_directions(points, near)))
     factor = 1 + _TURN * turned
     if colours is not None:
         factor += _COLOUR * ((colours[:, None] - colours[near]) ** 2).sum(axis=2) / _STEP
     rows = np.repeat(np.arange(len(points)), count)
-    lengths = np.maximum(away * factor, 1e-9).ravel()  # points on one another are linked, too
+    # points on one another are linked, too
+    lengths = np.maximum(away * factor, 1e-9).ravel()
     return coo_array((lengths, (rows, near.ravel())), shape=(len(points),) * 2).tocsr()
 
 
@@ -151,5 +156,6 @@ def _directions(points: Points, near: NDArray[np.intp]) -> tuple[Points, Points]
     """Return each point's surface direction, (N, 3), and those of its neighbours, (N, k, 3)."""
     around = points[near] - points[near].mean(axis=1, keepdims=True)
     spread = np.einsum("nki,nkj->nij", around, around)
+    # the direction in which neighbours spread least is that of the surface's normal
     direction: Points = np.linalg.eigh(spread)[1][:, :, 0]
     return direction, direction[near]

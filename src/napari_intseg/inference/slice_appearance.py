@@ -15,13 +15,17 @@ from napari_intseg.inference.intensity import CT_WINDOWS, Intensity, slice_limit
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.view import SOFTENED, Read, Soften, View
 
+# beyond either, what was clicked is all white or all black in the soft tissue window, whose
+# limits are -150 and 250 HU. Organs with contrast medium stay below, fat at -100 HU above.
 _BONE_HU, _LUNG_HU = 300.0, -300.0
-"""Beyond either, what was clicked is all white or all black in the soft tissue window, whose limits
-are -150 and 250 HU. Organs with contrast medium stay below, fat at -100 HU above."""
 
-_REACH_PX = 2  # round a click: a median of 25 pixels does not follow noise
-_SIDE_PX = 256  # so many samples along a side are enough for a slice, or a mask
-_NARROWEST = 1 / 16  # of the stack's range: an empty slice is not stretched until its noise shows
+# a square of 5 by 5 pixels round a click: the median of 25 pixels does not follow noise
+_REACH_PX = 2
+# so many samples along a side are enough for the median of a slice or a mask
+_SIDE_PX = 256
+# the least width of limits, as a share of the stack's: an empty slice is not stretched until its
+# noise shows
+_NARROWEST = 1 / 16
 
 
 def adapted(
@@ -103,11 +107,13 @@ def _meant(
         for start, stop in (found[:2], found[2:])
     )
     at = [np.arange(span.start, span.stop, span.step) for span in (rows, cols)]
+    # probability one half, whatever the model's threshold: only a median is taken
     return read(rows, cols)[guide.at(at[0], at[1]) > 0]
 
 
 def _thinned(first: float, last: float, size: int) -> slice:
     """Return the middle half of a side of a box, at least a pixel of the slice."""
+    # the middle half, since corners of a box are not the object
     quarter = (last - first) / 4
     start = min(max(round(first + quarter), 0), size - 1)
     stop = max(start + 1, min(round(last - quarter) + 1, size))
@@ -121,29 +127,32 @@ def _of_slice(intensity: Intensity, read: Read, shape: tuple[int, int]) -> tuple
     return low, max(high, low + whole * _NARROWEST)
 
 
+# detail spread at most so much as detail half as fine is partly noise; white noise alone has 0.5.
+# Measured where the finest detail is as strong: 0.49 to 0.54 in a noisy confocal stack, 0.51 to
+# 0.63 in a small 16-bit one; 0.65 to 1.1 in 3-mm CT and cords, 1.2 to 1.4 in MR, above 0.9 in
+# photographs.
 _DETAIL = 0.65
-"""Detail spread at most so much as detail half as fine is partly noise; white noise alone has 0.5.
 
-Measured where the finest detail is as strong: 0.49 to 0.54 in a noisy confocal stack, 0.51 to 0.63
-in a small 16-bit one; 0.65 to 1.1 in 3-mm CT and cords, 1.2 to 1.4 in MR, above 0.9 in photographs.
-"""
+# at least this share of the sampled details must vary: the rest may be saturated
+_LEAST_SHARE = 0.25
 
-_LEAST_SHARE = 0.25  # of an image shows noise, if there is any: the rest may be saturated
-
+# less noise, of values from 0 to 1, does not disturb the network, and may be rounding
 _LEAST = 0.02
-"""Less noise, of values from 0 to 1, does not disturb the network, and may be rounding."""
 
+# Gaussian widths; details are told apart between one and the next. White noise does not outlast
+# the widest.
 _SCALES_PX = (0.7, 1.4, 2.8)
-"""Widths of the Gaussians between which details are told apart; wider ones leave no white noise."""
 
-# of 1.6, 2.2 and 3, on 6 objects a set: NoC@85 of 5.2 on a confocal stack against 9.5 without
-# the filter, 2.7 on 16-bit nuclei against 5.2, 4.0 on noise_peak030 against 7.0
+# noise counts as so many times what was measured, so that little of it stays. Of 1.6, 2.2 and 3, on
+# 6 objects a set: NoC@85 of 5.2 on a confocal stack against 9.5 without the filter, 2.7 on 16-bit
+# nuclei against 5.2, 4.0 on noise_peak030 against 7.0 (docs/results.md)
 _SURELY = 2.2
-"""Noise counts as so many times what was measured, so that little of it stays (docs/results.md)."""
 
-_BLOCK_PX = 64  # rows that are blurred at once; 32 to 128 take the same time
+# rows that are blurred at once; 32 to 128 take the same time
+_BLOCK_PX = 64
 
-_TO_SIGMA = 0.6745  # median of the absolute values of a normal distribution
+# median of the absolute values of a standard normal distribution, to turn a median into sigma
+_TO_SIGMA = 0.6745
 
 
 def noise_level(grey: FloatArray) -> float:
@@ -166,6 +175,7 @@ def noise_level(grey: FloatArray) -> float:
     """
     fine, coarse = _detail(grey, 1), _detail(_means(grey), 2)
     noise = (_DETAIL**2 * fine**2 - coarse**2) / (_DETAIL**2 - 0.25)
+    # never more than all of the finest detail
     level = float(np.sqrt(max(0.0, min(noise, fine**2))))
     return level if level >= _LEAST else 0.0
 
@@ -206,7 +216,9 @@ def _filtered(image: FloatArray, level: float) -> FloatArray:
     for width, noise in zip(_SCALES_PX, _noise_of_bands(), strict=True):
         coarser = _blurred(image, width)
         band = finer - coarser
-        share = _blurred(band * band, 1.5 * width + 0.5)  # the energy of the band, so far
+        # the energy of the band, so far
+        share = _blurred(band * band, 1.5 * width + 0.5)
+        # flat parts have no energy; the small number avoids 0 / 0
         np.maximum(share, np.float32(1e-9), out=share)
         np.divide(np.float32((_SURELY * level * noise) ** 2), share, out=share)
         np.subtract(1, share, out=share)
@@ -226,7 +238,8 @@ def _blurred(image: FloatArray, sigma: float) -> FloatArray:
     band = _band(sigma)
     radius = (band.shape[1] - _BLOCK_PX) // 2
     height, width = image.shape
-    rows = np.empty((height, width + 2 * radius), np.float32)  # margins are filled below
+    # margins are filled below
+    rows = np.empty((height, width + 2 * radius), np.float32)
     inner = rows[:, radius : radius + width]
     padded = np.take(image, _mirrored(height, radius), axis=0)
     for start in range(0, height, _BLOCK_PX):
@@ -283,7 +296,8 @@ def _detail(image: FloatArray, step: int) -> float:
     if min(image.shape) <= step:
         return 0.0
     across = image[:, step:] - image[:, :-step]
-    twice = across[step:] - across[:-step]  # the diagonal detail is half of it
+    # the diagonal detail is half of it
+    twice = across[step:] - across[:-step]
     if np.count_nonzero(twice) < twice.size:
         down = image[step:, :-step] != image[:-step, :-step]
         varies = (twice != 0) | (across[:-step] != 0) | down
@@ -299,8 +313,10 @@ def _means(image: FloatArray) -> FloatArray:
     return np.asarray((rows[:, :-1] + rows[:, 1:]) * np.float32(0.25), np.float32)
 
 
-MEASURED_PX = 512  # a slice up to this size is measured once, for all views of it
-_SAMPLE_PX = 256  # in its middle: 65,000 details; takes 3 ms
+# slices up to this side are measured once, for all views of them; larger ones view by view
+MEASURED_PX = 512
+# the side of the sample in the middle: 65,000 details, which takes 3 ms
+_SAMPLE_PX = 256
 
 
 class PreparedStore(Protocol):
@@ -366,6 +382,8 @@ class SliceAppearance:
         if self.intensity.adapts != "no":
             given = prompts or Prompts()
             about = subject(given)
+            # what a guide says changes with every answer, so only clicks and boxes name a stored
+            # window
             known = self._kept(("window", about)) if about or guide is None else None
             intensity = known or adapted(self.intensity, self.read, self.shape, given, guide)
             if known is None and (about or guide is None):
@@ -403,6 +421,7 @@ class SliceAppearance:
 
     def _keep(self, what: Hashable, value: Any) -> None:
         if self.store is not None:
+            # the store takes what models prepare; a byte stands for a few numbers
             self.store.put((self.key, what), Prepared(self.shape, value, 1))
 
 

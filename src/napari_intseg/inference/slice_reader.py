@@ -120,6 +120,7 @@ class Pyramid:
             if not isinstance(at, slice):
                 outer.append(min(int((at + 0.5) / ratio), int(length) - 1))
                 continue
+            # centres of pixels, so that levels lie on each other without a shift
             wanted = (np.arange(*at.indices(size)) + 0.5) / ratio
             places = np.minimum(wanted.astype(np.intp), int(length) - 1)
             first = int(places[0]) if places.size else 0
@@ -132,6 +133,7 @@ class Pyramid:
         best = 0
         for number, ratios in enumerate(self._ratios):
             fits = all(
+                # sizes of levels are rounded, so a factor of 2 may come as 2.01
                 ratio <= max(1, abs(at.step or 1)) * 1.01
                 for at, ratio in zip(given, ratios, strict=True)
                 if isinstance(at, slice)

@@ -17,8 +17,10 @@ from napari_intseg.core.segmenter import BoolArray, FloatArray
 from napari_intseg.errors import DataError, MissingExtraError
 from napari_intseg.inference.patch import bounding_box
 
-_MARGIN_PX = 2  # beyond the band: matting needs pixels that are surely ground
-_MOST_PX = 4_000_000  # whose matting takes about a minute and 4 GB
+# so many pixels beyond the band: matting needs pixels that are surely ground
+_MARGIN_PX = 2
+# of the window; matting of so many takes about a minute and 4 GB
+_MOST_PX = 4_000_000
 
 
 def cut_out(image: FloatArray, mask: BoolArray, *, soft_px: float = 0.0) -> FloatArray:
@@ -78,7 +80,8 @@ def trimap(mask: BoolArray, soft_px: float) -> FloatArray:
         return mask.astype(np.float32)
     inside, outside = distance_transform_edt(mask), distance_transform_edt(~mask)
     out = np.where(inside > soft_px, 1.0, np.where(outside > soft_px, 0.0, 0.5))
-    if not (out == 1).any():  # a thin object: its deepest pixels are sure
+    if not (out == 1).any():
+        # a thin object: its deepest pixels are sure
         out[inside >= inside.max()] = 1.0
     return out.astype(np.float32)
 

@@ -21,7 +21,8 @@ from napari_intseg.inference.view import View
 AskTile = Callable[[View, Prompts, Patch], Patch]
 """Answers on a view, given prompts and an answer to start from, both of the slice."""
 
-_SHRUNK = 1.5  # a view that is less shrunk than this loses nothing worth a second look
+# a view that shrinks the slice less than this loses no detail worth a second look
+_SHRUNK = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def in_tiles(
             slice(p.start - a.start, p.stop - a.start) for p, a in zip(place, area, strict=True)
         )
         inside = first[own[0], own[1]] > threshold
+        # only tiles with an outline are asked: the rest of a mask is not in doubt
         if not inside.any() or inside.all():
             continue
         shape = (place[0].stop - place[0].start, place[1].stop - place[1].start)
@@ -109,6 +111,7 @@ def in_tiles(
         weight = fade(place, area, tiles.overlap_px)
         total[own] += weight * sigmoid(answer.at(rows[own[0]], cols[own[1]]))
         weights[own] += weight
+    # where tiles fade, and where none was asked, the first answer fills up to a weight of 1
     left = np.maximum(0, 1 - weights)
     prob = np.asarray((total + left * first) / np.maximum(1, weights), np.float32)
     return Patch(area[0].start, area[1].start, logit(prob), coarse.shape)
@@ -121,6 +124,7 @@ def places(area: tuple[slice, slice], tiles: Tiles) -> Iterator[tuple[slice, sli
         length = side.stop - side.start
         size = min(tiles.size_px, length)
         count = max(1, -(-(length - tiles.overlap_px) // (tiles.size_px - tiles.overlap_px)))
+        # rounded starts may fall together
         starts = np.unique(np.linspace(0, length - size, count).round().astype(int))
         sides.append([slice(side.start + int(s), side.start + int(s) + size) for s in starts])
     for row in sides[0]:
@@ -137,6 +141,7 @@ def fade(place: tuple[slice, slice], area: tuple[slice, slice], overlap_px: int)
     for own, whole in zip(place, area, strict=True):
         length = own.stop - own.start
         ramp = np.ones(length, np.float32)
+        # half a pixel, so that no pixel weighs nothing
         rise = np.clip((np.arange(length) + 0.5) / overlap_px, 0, 1).astype(np.float32)
         if own.start > whole.start:
             ramp *= rise
@@ -154,9 +159,11 @@ def prompts_in(place: tuple[slice, slice], prompts: Prompts, inside: BoolArray) 
         if place[0].start <= c.row < place[0].stop and place[1].start <= c.col < place[1].stop
     )
     if not any(click.positive for click in clicks):
+        # the tile's sides count as outline, so the click stays away from them
         depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
         row, col = np.unravel_index(int(np.argmax(depth)), inside.shape)
         clicks = (*clicks, Click(int(row) + place[0].start, int(col) + place[1].start))
+    # the box is that of the whole object, and would mislead on a part
     return replace(prompts, clicks=clicks, box=None)
 
 

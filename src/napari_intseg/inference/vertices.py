@@ -26,8 +26,11 @@ Points = NDArray[np.float64]
 REACH = 2
 """Neighbours on either side that follow, as in the interactive Curve-GCN."""
 
-_SEARCH = 0.5  # of the correction's length: no farther is an edge looked for
-_STEPS = 17  # places on the normal that are looked at; odd, so that the vertex itself is one
+# an edge is looked for no farther than this share of the correction's length
+_SEARCH = 0.5
+# places on the normal that are looked at; odd, so that the vertex itself is one
+_STEPS = 17
+# Gaussian width before the gradient, so that noise of single pixels is no edge
 _EDGE_PX = 1.0
 
 
@@ -70,6 +73,7 @@ def follow(
     """
     out = np.array(after, float)
     shift = out[index] - before[index]
+    # of a small ring no vertex is moved from both sides
     count = min(reach, (len(out) - 1) // 2)
     steep = _steepness(image)
     for step in range(1, count + 1):
@@ -99,4 +103,5 @@ def _on_edge(steep: FloatArray, ring: Points, at: int, place: Points, length: fl
     # nearer edges are better than farther ones that are hardly steeper
     worth = found * (1 - 0.5 * np.abs(away) / max(1e-9, np.abs(away).max()))
     best = int(np.argmax(worth))
+    # only a place clearly steeper than the image's usual one is an edge
     return places[best] if found[best] > 2 * float(np.median(steep)) + 1e-6 else place

@@ -93,6 +93,7 @@ def resize(image: Array, out_shape: tuple[int, int]) -> FloatArray:
 def interpolate(image: Array, axis: int, plan: Plan) -> FloatArray:
     """Interpolate along one axis at the positions of `taps`; float32."""
     low, high, weight = plan
+    # fewer differences are computed than positions read, where the image is enlarged
     if len(low) > image.shape[axis]:
         step = np.diff(image.astype(np.float32, copy=False), axis=axis)
         pad = [(0, 0)] * image.ndim
@@ -116,13 +117,14 @@ SOFTENED = 2.0
 """A rectangle shrunk more than that keeps its noise: all of it would have to be read and blurred,
 which takes longer than the model's answer."""
 
-# a rectangle larger than this is read with a step: as float RGB it would take 768 MB
+# pixels; a larger rectangle is read with a step: as float RGB it would take 768 MB
 _EXACT_PX = 64_000_000
-# read at once: 32 MB of a grey block in float32
+# pixels read at once: 32 MB of a grey block in float32
 _BLOCK_PX = 8_000_000
-# an answer is kept for a larger rectangle only where there may be an object: it takes 64 MB
+# pixels; the answer on a larger rectangle, more than 64 MB, is kept only where an object may be
 _WHOLE_PX = 16_000_000
-_LIKELY = -4.6  # a probability of 1 %
+# logit of a probability of 1 %: what is less likely is left out of it
+_LIKELY = -4.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,8 @@ class View:
         """
         size, step = self.box_shape, 1
         if size[0] * size[1] > _EXACT_PX:
+            # two samples for each pixel of the view are left, so that interpolation still has both
+            # neighbours
             step = max(1, min(s // (2 * o) for s, o in zip(size, self.out_shape, strict=True)))
         step = max([step, *(f for f in getattr(read, "factors", (1,)) if f <= self.shrunk)])
         plans, used = _plans((-(-size[0] // step), -(-size[1] // step)), self.out_shape)
@@ -241,7 +245,8 @@ class View:
         shown = _interpolated(shown, plans)
         if shown.ndim == 3:
             return shown
-        rgb = np.empty((*shown.shape, 3), np.float32)  # the three colours agree
+        # the three colours agree
+        rgb = np.empty((*shown.shape, 3), np.float32)
         rgb[...] = shown[..., None]
         return rgb
 
@@ -264,6 +269,7 @@ class View:
         """Return where a position on the slice lies in the view; it may lie outside."""
         height, width = self.box_shape
         return (
+            # by the ratio of sizes, though grids meet at the corners: as RITM scales clicks
             (row - self.row0) * self.out_shape[0] / height,
             (col - self.col0) * self.out_shape[1] / width,
         )
@@ -281,6 +287,7 @@ class View:
         self, patch: Patch, resample: Literal["probability", "logits"] = "probability"
     ) -> FloatArray:
         """Return an answer on the slice as logits of the view, float32 (h, w)."""
+        # nothing to resample: exact, and the usual case of small slices
         if self.box_shape == self.out_shape:
             return patch.at(np.arange(self.row0, self.row1), np.arange(self.col0, self.col1))
         plans, used = _plans(self.box_shape, self.out_shape)
@@ -340,6 +347,7 @@ def _plans(shape: tuple[int, int], out_shape: tuple[int, int]) -> tuple[list[Pla
     plans, used = [], []
     for size, out_size in zip(shape, out_shape, strict=True):
         low, high, weight = taps(size, out_size)
+        # only these rows and columns are read; of lazy data each costs
         indices = np.unique(np.concatenate([low, high]))
         plans.append((np.searchsorted(indices, low), np.searchsorted(indices, high), weight))
         used.append(indices)

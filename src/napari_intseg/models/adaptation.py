@@ -85,6 +85,8 @@ class Schedule:
         Nothing is learnt up to so many clicks: the first one is no correction.
     """
 
+    # steps, rate, the weight of what is kept and the certainty are ours, and unproven: there is no
+    # published network or output to choose them by (docs/guides/adaptation.md).
     steps: int = 10
     rate: float = 3e-4
     keep: float = 0.5
@@ -161,7 +163,7 @@ class Adapting(MadeOf):
         If the model computes in half precision.
     """
 
-    # it has no gradient that is exact enough
+    # a gradient in half precision is too coarse to learn by
     saves_by_half = False
 
     def __init__(self, model: Trainable, schedule: Schedule = DEFAULT_SCHEDULE) -> None:
@@ -188,6 +190,8 @@ class Adapting(MadeOf):
             RGB in [0, 1].
         """
         inner = self.model.prepare(image)
+        # a state of another image must not be used; comparing all pixels at each click would cost
+        # more
         checksum = zlib.crc32(np.ascontiguousarray(image, np.float32).tobytes())
         kept = _Image(inner, checksum)
         return Prepared(inner.shape, kept, inner.nbytes, inner.device_nbytes)
@@ -231,6 +235,7 @@ class Adapting(MadeOf):
         windows = click_windows([query.prompts.clicks], shape, self.model.device)
         with torch.no_grad():
             own = run.logits(query, []).sigmoid() > self.traits.threshold
+        # zeros, not None: an optimiser needs tensors to change
         given = start or run.unpacked(np.zeros(run.size, np.float32))
         changes = [one.clone().requires_grad_() for one in given]
         descent = torch.optim.Adam(changes, lr=schedule.rate)
@@ -240,6 +245,7 @@ class Adapting(MadeOf):
                 logits = run.logits(query, changes)
                 loss, sure = _loss(logits, windows, own, schedule.keep)
             value = float(loss.detach())
+            # Adam may overshoot, so the best step counts and not the last
             if value < best_loss:
                 best, best_loss = [one.detach().clone() for one in changes], value
                 best_logits = logits.detach()
@@ -280,6 +286,7 @@ class _Weights:
     def __init__(self, model: Trainable, limit: int | None) -> None:
         chosen: list[tuple[str, Tensor]] = []
         left = limit
+        # from the end: late layers draw the outline, and the way back to them is short
         for name, weight in reversed(list(model.net.named_parameters())):
             if left is not None and weight.numel() > left:
                 break
@@ -328,10 +335,12 @@ def _loss(
 ) -> tuple[Tensor, float]:
     """Return the loss, and how sure the network is of the clicked pixel it is least sure of."""
     positive, negative = windows
+    # windows of two clicks may overlap
     clicked = (positive + negative).clamp(max=1)
     right = F.binary_cross_entropy_with_logits(logits, positive, clicked, reduction="sum")
     same = F.binary_cross_entropy_with_logits(logits, own.float(), 1 - clicked, reduction="sum")
     loss = right / clicked.sum().clamp(min=1) + keep * same / (1 - clicked).sum().clamp(min=1)
     prob = logits.detach().sigmoid()
+    # learning stops by the clicked pixel that the network is least sure of, see `Schedule.sure`
     off = torch.maximum((1 - prob) * positive, prob * negative)
     return loss, 1 - float(off.max())

@@ -108,6 +108,7 @@ def load_net(path: Path) -> "ClickPyramid | WholeNet":
             f"in {str(path)!r}. Choose a file that `napari-intseg train` wrote."
         )
     net: ClickPyramid | WholeNet = _built(network, metadata, path)
+    # files hold half precision, networks are loaded in float32: batch norm is folded in that
     values = {
         name: value.float() if value.is_floating_point() else value
         for name, value in state_dict.items()
@@ -149,9 +150,12 @@ class Bundled(NetModel):
         precision: Precision = "auto",
     ) -> None:
         chosen = choose_device(device)
-        measured = isinstance(net, ClickPyramid)  # others were not, in half precision on a CPU
+        # the click pyramid alone was measured in half precision on a CPU (docs/results.md); others
+        # stay in float32 there
+        measured = isinstance(net, ClickPyramid)
         dtype = choose_precision(precision, chosen, half_on_cpu=measured)
         self.traits = traits
+        # weakly: what nobody holds any more need not be moved on `release`
         self._made: WeakSet[Prepared] = WeakSet()
         net = net.eval().fold()
         net = net.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -175,6 +179,7 @@ class Bundled(NetModel):
             self.hosted.bring()
             spread = upload(spread_narrow(image), self.hosted.device, self.hosted.dtype)
             values = spread.permute(2, 0, 1)[None]
+            # middle grey, as colour views are filled up in training (`views._warp`)
             padded = F.pad(values, (0, -w % STRIDE, 0, -h % STRIDE), value=0.5)
             kept = self.hosted.net.encode(padded.contiguous(memory_format=torch.channels_last))
         nbytes = sum(one.element_size() * one.nelement() for one in kept)
@@ -213,6 +218,7 @@ class Bundled(NetModel):
             clicks = upload(pack_clicks([as_clicks(q) for q in queries]), self.hosted.device)
             prev = F.pad(self._before(queries), (0, -w % STRIDE, 0, -h % STRIDE))
             logits = self.hosted.net.answer(kept, clicks, prev)
+            # in half precision the answer is no finer than what travels
             found = download(logits[:, 0, :h, :w], exact=self.hosted.dtype == torch.float32)
         return [Answer(np.ascontiguousarray(one)) for one in found]
 
@@ -220,6 +226,7 @@ class Bundled(NetModel):
         """Return the previous probabilities, (B, 1, H, W)."""
         if all(q.prev_logits is None and q.prompts.box is None for q in queries):
             shape = (len(queries), 1, *queries[0].prepared.shape)
+            # nothing to upload: made where it is needed
             return torch.zeros(shape, device=self.hosted.device)
         logits = np.stack([previous_logits(query) for query in queries])
         # what the network computes in is fine enough to travel in

@@ -33,7 +33,9 @@ def build(name: str, weights: Path | None, *, engine: str = "auto", **options: A
     """
     if engine not in ("auto", "torch", "onnx"):
         raise ValueError(f"engine is unknown: expected auto, torch or onnx, got {engine!r}.")
+    # only looked for: importing it is left to the engine that needs it
     has_torch = find_spec("torch") is not None
+    # the graphs are of the click pyramid; other networks need PyTorch
     is_pyramid = weights is None or _architecture(weights) == ARCHITECTURE
     if engine == "onnx" or (engine == "auto" and not has_torch and is_pyramid):
         from napari_intseg.models import bundled_onnx

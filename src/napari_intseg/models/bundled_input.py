@@ -20,6 +20,7 @@ NARROWER = (0.75, 0.5)
 """Windows in which a first click is asked about beside the whole slice, as shares of its sides: an
 organ of a body slice is too small for the network on the whole of it (docs/results.md)."""
 
+# not tuned for use: it has to be what training spreads by, or the network sees what it never learnt
 NARROW = 0.35
 """Views whose values cover less than this are spread."""
 
@@ -30,8 +31,9 @@ SCRIBBLE_STEP_PX = 24.0
 BESIDE, BESIDE_PX = 4, 6.0
 """So many negative clicks beside each side of a box, so many pixels of the view away."""
 
+# logits in the ellipse in a box, as the first previous answer: with it a click in the middle of a
+# box reaches IoU .771, without it .663 (docs/results.md)
 _GUESS = 2.0
-"""Logits in the ellipse in a box, as the first previous answer."""
 
 CENTRE = Prompts((Click(100, 100),))
 """What a network that warms up is asked."""
@@ -40,7 +42,10 @@ CENTRE = Prompts((Click(100, 100),))
 def read_traits(name: str, metadata: Any) -> Traits:
     """Return how a network wants to be used, as far as its file says."""
     told = json.loads(metadata.get("traits", "{}"))
+    # asking again gains by the bundled network's measure; others were not tried
     is_measured = metadata.get("architecture", ARCHITECTURE) == ARCHITECTURE
+    # files say what they were measured with; the defaults are for files that do not (expansion 1.4
+    # as RITM, crops of 128 px, since 200 were no better: docs/results.md)
     zoom_in = ZoomIn(
         skip_clicks=-1,
         target_size=int(told.get("target_size", TARGET_PX)),
@@ -70,6 +75,7 @@ def spread_narrow(image: FloatArray) -> FloatArray:
     Eight-bit microscopy may use a few of its 256 values. Training does the same, so that a nearly
     black picture looks to the network like any other.
     """
+    # a sixteenth of the pixels is enough for percentiles
     low, high = (float(v) for v in np.percentile(image[::4, ::4], (0.5, 99.5)))
     if not 1e-3 < high - low < NARROW:
         return np.array(image, np.float32)
@@ -101,6 +107,7 @@ def as_clicks(query: Query) -> tuple[Click, ...]:
     """
     prompts = query.prompts
     lines = along_scribbles(prompts, query.prepared.shape, SCRIBBLE_STEP_PX)
+    # the box first, then scribbles: clicks are the latest word
     return (*_beside(prompts.box, query.prepared.shape), *lines, *prompts.clicks)
 
 
@@ -156,6 +163,7 @@ def points_in(box: Box, prev: FloatArray | None, shape: tuple[int, int]) -> list
         return [Click(float(deepest[0]), float(deepest[1]))]
     row, col = (box.row0 + box.row1) / 2, (box.col0 + box.col1) / 2
     down, right = (box.row1 - box.row0) / 4, (box.col1 - box.col0) / 4
+    # five questions in one pass of the network
     steps = ((0, 0), (-down, 0), (down, 0), (0, -right), (0, right))
     return [Click(row + r, col + c) for r, c in steps]
 
@@ -197,6 +205,7 @@ def previous_logits(query: Query) -> FloatArray:
     """Return the previous answer, (1, H, W); of a box without one the guess in it, else -inf."""
     if query.prev_logits is not None:
         return np.asarray(query.prev_logits, np.float32)[None]
+    # a probability of exactly 0, as the network was trained where there is no answer yet
     guess = np.full((1, *query.prepared.shape), -np.inf, np.float32)
     if query.prompts.box is not None:
         guess[0, filled(query.prompts.box, query.prepared.shape)] = _GUESS

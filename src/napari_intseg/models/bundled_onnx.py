@@ -33,7 +33,9 @@ RADIUS_PX = 5
 KEPT = tuple(f"kept{i}" for i in range(7))
 """What the encoder's graph gives, and the other takes: five maps, then two of unit vectors."""
 
-_EPSILON = 1e-5  # of PyTorch's batch normalisation
+# added to the variance; the value of PyTorch's batch normalisation, by which the weights were
+# trained
+_EPSILON = 1e-5
 _NORM = ".norm.running_var"
 
 
@@ -176,12 +178,14 @@ class OnnxBundled:
             self._answer = _session("click-pyramid-1.answer.onnx", rest)
         except (MissingExtraError, WeightsError):
             raise
-        except Exception as err:  # ONNX Runtime has an error of its own for each way not to fit
+        except Exception as err:
+            # ONNX Runtime has an error of its own for each way not to fit
             raise _foreign(traits.name) from err
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Encode a view, ndarray of float32, shape (H, W, 3), RGB in [0, 1]."""
         values = spread_narrow(image).transpose(2, 0, 1)[None]
+        # grey, as `bundled.prepare` pads
         given = {"image": _padded(values, np.float32(0.5))}
         kept: list[FloatArray] = self._encode.run(list(KEPT), given)
         nbytes = sum(one.nbytes for one in kept)
@@ -242,7 +246,8 @@ def _session(file: str, weights: Mapping[str, FloatArray]) -> Any:
             "torch. Install one with: pip install onnxruntime"
         ) from err
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # 0: all cores
+    # 0 means all cores; the variable that limits PyTorch's threads limits these as well
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
     # threads that spin while they wait take the processor from the window
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
@@ -270,5 +275,6 @@ def _padded(values: FloatArray, fill: np.float32) -> FloatArray:
 
 
 def _probability(logits: FloatArray) -> FloatArray:
-    with np.errstate(over="ignore"):  # of -inf: no answer before
+    with np.errstate(over="ignore"):
+        # of -inf: no answer before
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)

@@ -22,23 +22,27 @@ MOST_DEEP = 100
 they lie. A few bytes can refer to one another 2^60 times; comparing or printing such a value never
 ends. Published checkpoints lie 15 deep."""
 
-# tensors are stored apart: what is pickled is names and shapes
+# bytes of a pickle: tensors are stored apart, and what is pickled is names and shapes
 _MOST_PICKLE_BYTES = 1 << 28
-# values of a tensor that shares fewer: a mask or an index, not weights
+# a tensor may have more values than its storage (expanded) up to so many: a mask or an index, not
+# weights
 _EXPANDED = 1 << 24
-# of a file from before torch 1.6: magic number, protocol, system, values, keys
+# pickles in a file from before torch 1.6: magic number, protocol, system, values, keys
 _PICKLES = 5
 
+# what torch calls to make a tensor of a storage
 _REBUILD = frozenset(f"torch._utils._rebuild_tensor{end}" for end in ("", "_v2", "_v3"))
+# and all else that checkpoints of tensors and plain values call
 _CALLED = _REBUILD | {
     "collections.OrderedDict", "builtins.set", "builtins.complex", "torch.Size", "torch.device",
     "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state",
     "torch._tensor._rebuild_from_type_v2", "torch.serialization._get_layout", "_codecs.encode",
 }  # fmt: skip
-# as pickles before protocol 3 have it
+# as pickles before protocol 3 name it
 _RENAMED = {"__builtin__": "builtins"}
 _NAMED = frozenset({"torch.Tensor", "torch.nn.parameter.Parameter"})
 _DTYPES = ("float", "bfloat", "int", "uint", "bool", "complex", "half", "double", "long")
+# bytes of one value; what is not listed has one byte
 _BYTES = {
     "ComplexDouble": 16, "ComplexFloat": 8, "Double": 8, "Long": 8, "Float": 4, "Int": 4,
     "QInt32": 4, "Half": 2, "BFloat16": 2, "Short": 2,
@@ -100,6 +104,7 @@ def _check_zip(path: Path, size: int, stand_ins: Collection[str]) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             names = [entry.filename for entry in entries]
+            # two parts of one name are read differently by different programs
             if len(set(names)) < len(names) or sum(e.file_size for e in entries) > size:
                 raise UnsafeError("parts that take more memory than the file has bytes")
             pickles = [e for e in entries if e.filename.rpartition("/")[2] == "data.pkl"]
@@ -107,6 +112,7 @@ def _check_zip(path: Path, size: int, stand_ins: Collection[str]) -> None:
                 raise DamagedError("it has no data.pkl")
             held = {e.filename.rpartition("/data/")[2]: e.file_size for e in entries}
             with archive.open(pickles[0]) as stream:
+                # sizes in a zip may lie, so no more is read than is declared
                 limit = min(pickles[0].file_size, _MOST_PICKLE_BYTES)
                 _scan(_Within(stream, limit), stand_ins, _held_in_zip(held))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as err:
@@ -126,6 +132,7 @@ class _Within:
         return got
 
     def readline(self) -> bytes:
+        # a line of a pickle is a name or a number; a megabyte is more than any
         got: bytes = self._stream.readline(min(self._left, 1 << 20))
         self._left -= len(got)
         return got
@@ -154,19 +161,21 @@ def _held_in_file(size: int) -> Held:
 
 
 def _scan(stream: _Within, stand_ins: Collection[str], holds: Held) -> _Node:
-    """Follow one pickle and check all that it would make; return what it is."""
+    """Follow one pickle without making anything of it; return what its last value would be."""
     try:
         machine = _Machine(stand_ins)
         # it has what is asked for: read, readline and tell
         readable: Any = stream
         for count, (opcode, argument, _) in enumerate(pickletools.genops(readable)):
+            # counted here, since a small file may hold any number of cheap operations
             if count > MOST_OPERATIONS:
                 raise UnsafeError("more values than a checkpoint has")
             machine.do(opcode.name, argument)
         root = machine.stack[-1]
     except (UnsafeError, OSError):
         raise
-    except Exception as err:  # pickletools has no error of its own: whatever it is, it is damaged
+    except Exception as err:
+        # pickletools has no error of its own: whatever it is, it is damaged
         raise DamagedError(" ".join(str(err).split())[:200] or type(err).__name__) from err
     _check_size(machine.nodes)
     for node in machine.nodes:
@@ -202,6 +211,7 @@ class _Machine:
             _OWN[name](self)
         elif name in _IGNORED:
             return
+        # registered classes and buffers outside of the file: what they are cannot be seen here
         elif name.startswith(("EXT", "NEXT_BUFFER", "READONLY")):
             raise UnsafeError(name)
         else:
@@ -226,6 +236,7 @@ class _Machine:
         if name in _GET:
             self.stack.append(self._memo[int(argument)])
         else:
+            # this operation counts by itself, the others name a number
             self._memo[len(self._memo) if name == "MEMOIZE" else int(argument)] = self.stack[-1]
 
     def _call(self, name: str, argument: Any) -> None:
@@ -235,6 +246,7 @@ class _Machine:
             full = f"{_RENAMED.get(module, module)}.{what}"
             _check_name(full, self._stand_ins)
             self._push("global", full)
+        # makes an object by a class's name in one step; torch never writes it
         elif name == "INST":
             raise UnsafeError(str(argument).replace(" ", "."))
         elif name == "OBJ":
@@ -350,6 +362,7 @@ def _after_parts(
     root: _Node, known: Mapping[int, Any], open_: set[int]
 ) -> Iterator[tuple[_Node, bool]]:
     """Go through a node's parts and then the node, each once; False: a node lies in itself."""
+    # a list in place of recursion: depth is what is being checked
     waiting = [(root, False)]
     while waiting:
         node, is_done = waiting.pop()
@@ -391,6 +404,7 @@ def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = (), shapes_only: b
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        # before torch reads: its safe mode refuses code, but not what takes memory without bound
         check_pickles(path, stand_ins)
         with torch.serialization.safe_globals([_stand_in(name) for name in stand_ins]):
             place = "meta" if shapes_only else "cpu"
@@ -404,7 +418,8 @@ def load_checkpoint(path: Path, *, stand_ins: Sequence[str] = (), shapes_only: b
         if not re.search("global|Can only|blocked", reason, re.IGNORECASE):
             raise _unreadable(path, reason) from err
         raise _unsafe(path, reason) from err
-    except Exception as err:  # torch has any error for a damaged file, struct.error among them
+    except Exception as err:
+        # torch has any error for a damaged file, struct.error among them
         raise _unreadable(path, _first_line(err)) from err
 
 
@@ -430,6 +445,7 @@ def _stand_in(name: str) -> tuple[Any, str]:
 
 
 def _unsafe(path: Path, reason: str) -> WeightsError:
+    # names of classes have no blanks, reasons do
     is_bounded = " " in reason and not reason.startswith("a call")
     asks = "is made to take memory or time without bound" if is_bounded else "asks to run code"
     return WeightsError(

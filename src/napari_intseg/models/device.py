@@ -34,6 +34,7 @@ def choose_device(device: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
+        # a name may be known to PyTorch and the device not be there: only using it tells
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as err:
         raise DeviceError(
@@ -86,6 +87,8 @@ def choose_precision(
 
 
 def _fast_on_cuda(capability: tuple[int, int]) -> torch.dtype:
+    # compute capability 8 is Ampere, the first with bfloat16; 7 is Volta, the first quick in
+    # float16
     if capability >= (8, 0):
         return torch.bfloat16
     return torch.float16 if capability >= (7, 0) else torch.float32
@@ -96,8 +99,9 @@ def has_bfloat16() -> bool:
     """Whether this processor multiplies in bfloat16 (AVX-512 BF16 or AMX), and PyTorch knows."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
-    # public names: none so far
+    # private names, since there are no public ones so far
     asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    # `bool()` is False: a version without the name does not know
     return any(getattr(torch.cpu, name, bool)() for name in asked)
 
 
@@ -117,6 +121,7 @@ def upload(values: Array, device: torch.device, dtype: torch.dtype | None = None
     if dtype is not None:
         here = here.to(dtype)
     if device.type == "cuda":
+        # a copy goes on beside the computation only from pinned memory
         return here.pin_memory().to(device, non_blocking=True)
     return here.to(device)
 
@@ -164,6 +169,7 @@ def memory_guard(device: torch.device) -> Iterator[None]:
         if isinstance(err, DeviceError) or not is_out_of_memory(err):
             raise
         if device.type == "cuda":
+            # what PyTorch keeps for itself is given back, so that a smaller attempt finds room
             torch.cuda.empty_cache()
         raise DeviceError(
             f"device is out of memory: expected room for one answer, got none left on "

@@ -31,6 +31,7 @@ from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.resnet import bottleneck_layer, conv_norm
 from napari_intseg.models.nets.resnet import resize as resize_maps
 
+# Gaussians by their full width at half maximum, as DEXTR draws them
 _DECAY = 4 * math.log(2)
 
 
@@ -260,6 +261,7 @@ class FcaNet(nn.Module):
         distances : Tensor, shape (B, 3, H, W)
             Pixels to the nearest positive, negative and first click, cut at 255.
         """
+        # widths of the Gaussians of positive, negative and first clicks, in pixels, as published
         sigma = torch.tensor([10.0, 10.0, 30.0], device=image.device, dtype=image.dtype)
         near = torch.exp(-_DECAY * distances**2 / sigma[:, None, None] ** 2)
         side = self.backbone_pre(torch.cat([image, near[:, :2]], dim=1))
@@ -268,7 +270,8 @@ class FcaNet(nn.Module):
         return resize_maps(self.pred_decoder(self.my_decoder(deep, side)), image.shape[2:])
 
 
-# as published (Lin, Z. et al., CVPR 2020)
+# shorter side of what the network sees, and where distances are cut; as published (Lin, Z. et al.,
+# CVPR 2020)
 SHORTER_PX = 512
 FAR_PX = 255.0
 
@@ -311,12 +314,14 @@ class FcaNetModel(NetModel):
     def __init__(self, name: str, hosted: OnDevice, *, connected: bool = True) -> None:
         self.hosted = hosted
         self.connected = connected
+        # no zoom-in: as published it sees the whole image
         self.traits = Traits(name)
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Resize the image, as bytes."""
         height, width = image.shape[:2]
         shorter = min(height, width)
+        # truncated, as the published code does
         size = int(height * SHORTER_PX / shorter), int(width * SHORTER_PX / shorter)
         payload = resize(prepare_bytes(image).payload, size, "bilinear")
         return Prepared((height, width), payload, payload.nbytes)

@@ -67,7 +67,9 @@ Window = tuple[int, int, int, int]
 """``(row0, row1, col0, col1)`` in pixels, half-open."""
 
 _TOUCHING = np.ones((3, 3), bool)
+# with fewer pixels the slice itself is the box; as the published code
 _FEW_PX = 10
+# half the side of the square round a click, as a share of the object's longer side; as published
 _REACH = 0.2
 
 
@@ -103,6 +105,7 @@ def focus_crop(
         changed = now ^ before
         under = _change_at(changed, click)
         change = _box(under, around, beyond=not (under & changed).any())
+        # a change lower or narrower than a third of the object is a detail; as published
         if any(_length(change, axis) < _length(box, axis) / 3 for axis in (0, 1)):
             reach = _REACH * max(_length(box, 0), _length(box, 1))
             box = (click.row - reach, click.row + reach, click.col - reach, click.col + reach)
@@ -110,7 +113,8 @@ def focus_crop(
             box = change
     row0, row1 = _expand(box[0], box[1], expansion, now.shape[0])
     col0, col1 = _expand(box[2], box[3], expansion, now.shape[1])
-    if row1 <= row0 or col1 <= col0:  # round a click far outside
+    if row1 <= row0 or col1 <= col0:
+        # round a click far outside
         return 0, now.shape[0], 0, now.shape[1]
     return row0, row1, col0, col1
 
@@ -184,6 +188,7 @@ def _length(box: Frame, axis: int) -> float:
 
 
 def _expand(start: float, end: float, factor: float, size: int) -> tuple[int, int]:
+    # positions are the first and last pixel, hence one more
     centre, length = 0.5 * (start + end), factor * (end - start + 1)
     first, last = int(centre - 0.5 * length), int(centre + 0.5 * length)
     return max(0, first), min(size, last)
@@ -262,11 +267,12 @@ PUBLISHED_ZOOM_IN = ZoomIn(
 """The target crop: anew at every click, at its own size, and none at the first click."""
 
 _PROMPTS: frozenset[PromptKind] = frozenset({"click", "mask"})
-# the published predictor compares logits, not probabilities, with the threshold here
+# 0.49 as published; where the published predictor looks for changes it compares logits, not
+# probabilities, with the same number
 _THRESHOLD = 0.49
 _CHANGING_LOGIT = 0.49
 
-# From the next click on, only the focus crop changes
+# clicks up to which the whole crop may change, as published; then only the focus crop does
 _PROGRESSIVE_AFTER = 10
 
 
@@ -379,6 +385,7 @@ class FocalClick(NetModel):
         """
         whole = torch.from_numpy(np.array(image, np.float32, order="C")).permute(2, 0, 1)[None]
         side = self.infer_size_px
+        # made once: the coarse network sees it at every click
         small = enlarge(whole, (side, side))
         shape, nbytes = (image.shape[0], image.shape[1]), whole.nbytes + small.nbytes
         return Prepared(shape, _Images(whole, small), nbytes, self.hosted.device_bytes(nbytes))
@@ -423,6 +430,7 @@ class FocalClick(NetModel):
             frame=query.frame,
         )
         keep = len(clicks) > _PROGRESSIVE_AFTER
+        # past the limit, what the last click is not about stays as it was
         answer = np.array(before[0, 0].numpy() if keep else found)
         inside = self._fine(images.whole, clicks, coarse, window, shape)
         answer[window[0] : window[1], window[2] : window[3]] = inside
@@ -452,6 +460,7 @@ class FocalClick(NetModel):
         side = self.infer_size_px
         crop = enlarge(image[..., row0:row1, col0:col1], (side, side))
         crop = crop.contiguous(memory_format=torch.channels_last)
+        # in x and y, as the published refiner takes it
         box: FocusBox = (
             col0 * side / shape[1],
             row0 * side / shape[0],
@@ -496,5 +505,6 @@ class _Images(NamedTuple):
 def _logits_before(query: Query) -> Tensor:
     """Return the previous logits, (1, 1, H, W); certain background where there are none."""
     if query.prev_logits is None:
+        # a probability of exactly 0 where there is no answer yet
         return torch.full((1, 1, *query.prepared.shape), -torch.inf)
     return torch.from_numpy(np.array(query.prev_logits, np.float32))[None, None]

@@ -41,7 +41,7 @@ from napari_intseg.models.image_input import resize
 from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.click_net import IMAGENET_MEAN, IMAGENET_STD
 
-# of leaky ReLU below zero, PyTorch's own
+# slope of leaky ReLU below zero; PyTorch's own default
 _SLOPE = 0.01
 
 
@@ -51,6 +51,7 @@ class StandardConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of `x`."""
         weight = self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True)
+        # both numbers as in the published code
         deviation = torch.sqrt(weight.var(dim=(1, 2, 3), keepdim=True) + 1e-12) + 1e-5
         return F.conv2d(
             x,
@@ -261,10 +262,12 @@ class ForteNet(nn.Module):
             1 at background (channel 0) and foreground clicks (channel 1).
         """
         alpha = self.raw(image, features, prev_alpha).clamp(0, 1)
+        # clicked pixels are certain before the filter spreads them along edges
         alpha = alpha.masked_fill(clicks[:, :1] == 1, 0.0).masked_fill(clicks[:, 1:] == 1, 1.0)
         return guided_filter(self.decoder.guide(image, features), alpha).clamp(0, 1)
 
 
+# the encoder halves sides and the decoder doubles them; other sides would not meet
 STEP_PX = 32
 """Both sides of what the network sees are multiples of it."""
 REACH_PX = (0.02 * 352, 0.08 * 352, 0.16 * 352)
@@ -310,6 +313,8 @@ class Forte(NetModel):
         clicks, shape = query.prompts.clicks, query.prepared.shape
         given = click_map(clicks, shape)
         alpha = self._previous(query)
+        # before and after the network: the previous answer may come from elsewhere, with loose
+        # parts
         alpha = np.where(_dropped(alpha, clicks), 0.0, alpha)
         image = query.prepared.payload
         size = image.shape[:2]
@@ -320,6 +325,7 @@ class Forte(NetModel):
         alpha = resize(self.hosted.run(x, _forward)[0], shape, "bilinear").astype(np.float64)
         alpha[given[..., 0]], alpha[given[..., 1]] = 0.0, 1.0
         alpha[_dropped(alpha, clicks)] = 0.0
+        # the logits are cut and rounded; the network wants its own alpha back exactly
         return Answer(logit(np.asarray(alpha, np.float32)), state=alpha)
 
     @staticmethod

@@ -36,7 +36,7 @@ from napari_intseg.models.registry import DEFAULT_PAIR, THEN, load_model
 LONGER_SIDE_PX = 1024
 """Of the whole slice at the first click: what SAM's encoder sees."""
 
-# more than any SAM keeps of an image; what is kept comes after it is asked
+# bytes; more than any SAM keeps of an image. What is kept is known only after it is asked.
 _KEPT_BYTES = 32 << 20
 
 By = Literal["first", "then"]
@@ -132,7 +132,7 @@ class Handover(MadeOf):
         self.first, self.then, self.first_clicks = first, then, first_clicks
         self._mirrored = then.traits.flip
         self._limit = float(logit(np.array(then.traits.threshold, np.float32)))
-        # the first's own mask, whatever its threshold is
+        # moves the first's threshold onto the second's, so that the mask stays the first's own
         self._shift = self._limit - float(logit(np.array(first.traits.threshold, np.float32)))
         zoom = then.traits.zoom_in
         self._traits = replace(
@@ -141,12 +141,15 @@ class Handover(MadeOf):
             # boxes and scribbles begin an object, and that is for the first
             prompts=(then.traits.prompts - then.traits.enforced)
             | (first.traits.prompts & {"click", "box"}),
+            # no crop while the first answers: it sees the whole slice
             zoom_in=None if zoom is None else replace(zoom, skip_clicks=first_clicks),
             longer_side_px=max(LONGER_SIDE_PX, then.traits.longer_side_px or 0),
             flip=False,
             uses_prev=True,
-            cascade=False,  # the first's own answer is no question to the second
-            enforced=frozenset(),  # boxes are the first's, which need not obey them
+            # the first's own answer is no question to the second
+            cascade=False,
+            # boxes are the first's, which need not obey them
+            enforced=frozenset(),
         )
 
     @property
@@ -193,6 +196,7 @@ class Handover(MadeOf):
     def _begin(self, query: Query, state: HandoverState | None) -> Answer:
         goes_on = state is not None and state.by == "first"
         inner = state.inner[0] if state is not None and goes_on else None
+        # another model's logits are not what SAM was taught to take back
         prev = query.prev_logits if goes_on else None
         prepared = query.prepared.payload.prepared(self.first)
         prompts = _taken(query.prompts, self.first.traits)
@@ -246,6 +250,7 @@ class _HandoverImage:
 
     def prepared(self, model: Segmenter, *, mirrored: bool = False) -> Prepared:
         """Return what a model prepares of the image or its mirror image, computed once."""
+        # by identity: models need not be hashable, and both live as long as this
         key = id(model), mirrored
         if key not in self._kept:
             self._kept[key] = model.prepare(_flipped(self._image) if mirrored else self._image)

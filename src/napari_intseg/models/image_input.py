@@ -63,6 +63,7 @@ def raw_logits(
 
 def _clicks(rows: Array) -> tuple[Click, ...]:
     half = len(rows) // 2
+    # a point is absent only where both numbers are negative, as RITM's tables have it
     given = [(tuple(row[2:]), k < half, row) for k, row in enumerate(rows) if max(row[:2]) >= 0]
     # stable: without an order, as they are
     given.sort(key=lambda click: click[0])
@@ -77,6 +78,7 @@ def prepared_values(image: FloatArray) -> Prepared:
     image : ndarray of float32, shape (H, W, 3)
         In [0, 1]; the payload is a copy, (H, W, 1) where all three channels are alike.
     """
+    # one channel is a third of the work for the classical models
     grey = bool((image[..., :1] == image[..., 1:]).all())
     kept = np.array(image[..., :1] if grey else image, np.float32)
     return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes)
@@ -122,6 +124,7 @@ def resize(
         "nearest": cv2.INTER_NEAREST,
     }
     return np.asarray(
+        # OpenCV takes no views with steps; it wants width before height
         cv2.resize(np.ascontiguousarray(image), shape[::-1], interpolation=flags[how])
     )
 
@@ -180,6 +183,7 @@ def bumps(points: Sequence[tuple[float, float]], shape: tuple[int, int]) -> Floa
 def to_bytes_range(maps: FloatArray) -> FloatArray:
     """Return maps stretched jointly to 0..255."""
     low, high = float(maps.min()), float(maps.max())
+    # of maps without a point both are 0
     return np.asarray(255 * (maps - low) / max(high - low, 1e-10), np.float32)
 
 

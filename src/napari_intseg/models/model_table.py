@@ -121,7 +121,9 @@ class _Loaded:
     options: Mapping[str, Any]
 
 
+# weakly, so that the table keeps no model in memory
 _loaded: WeakKeyDictionary[Any, _Loaded] = WeakKeyDictionary()
+# by path, size and time of change: reading a file of gigabytes once is enough
 _sums: dict[tuple[str, int, int], str] = {}
 
 
@@ -135,7 +137,8 @@ def remember(
     """Note where a model came from; `how` is its device and precision."""
     try:
         _loaded[model] = _Loaded(name, path, how["device"], how["precision"], dict(options))
-    except TypeError:  # it cannot be referred to weakly, and has no more to tell than its name
+    except TypeError:
+        # it cannot be referred to weakly, and has no more to tell than its name
         return
 
 
@@ -407,6 +410,7 @@ THEN = "-then-"
 """Between the names of two models it names the one that begins with the first and goes on with the
 second, see `models/handover.py`; any pair can be named so, whether it is listed or not."""
 
+# SAM for the first click, a click model for the corrections; see `models/handover.py`
 DEFAULT_PAIR = ("sam-vit-b", "ritm-hrnet18s")
 
 _LISTED: tuple[tuple[str, str, str, str, frozenset[PromptKind]], ...] = (

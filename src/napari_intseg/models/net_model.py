@@ -63,6 +63,7 @@ def quicken(net: Net, *, fold: bool = True, channels_last: bool = True) -> Net:
         fold_batch_norm(net)
         _merge(net)
     if channels_last:
+        # convolutions alone: other layers follow the layout of what they are given
         for module in net.modules():
             if isinstance(module, nn.Conv2d):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -103,6 +104,7 @@ def _fold_sequence(sequence: nn.Sequential) -> None:
 
 def _scaled(conv: nn.Conv2d, scale: Scale) -> nn.Conv2d:
     with torch.no_grad():
+        # `Scale` multiplies by the magnitude
         conv.weight.mul_(scale.scale.abs())
         if conv.bias is not None:
             conv.bias.mul_(scale.scale.abs())
@@ -115,7 +117,8 @@ def _fold_named(module: nn.Module) -> None:
         conv = module._modules.get(partner)
         if not isinstance(norm, nn.BatchNorm2d) or conv is None:
             continue
-        if isinstance(conv, nn.Sequential):  # the deep stem ends in the convolution
+        if isinstance(conv, nn.Sequential):
+            # the deep stem ends in the convolution
             last = conv[-1]
             assert isinstance(last, nn.Conv2d)
             conv[-1] = fuse_conv_bn_eval(last, norm)
@@ -124,6 +127,7 @@ def _fold_named(module: nn.Module) -> None:
         module._modules[name] = nn.Identity()
 
 
+# each has less than half the pixels of the one before
 VIEWS_PX = (768, 512, 256)
 """Longer sides of smaller views, in the order to be tried."""
 
@@ -218,10 +222,12 @@ class OnDevice:
             If the device runs out of memory.
         """
         with memory_guard(self.device), torch.inference_mode():
+            # a copy: tensors of arrays that may not be written to make PyTorch warn
             x = torch.from_numpy(np.array(image, np.float32)).permute(2, 0, 1)[None]
             self.bring()
             x = x.to(self.device, self.dtype, memory_format=torch.channels_last)
             out = self.net(x) if forward is None else forward(self.net, x)
+            # numpy has no bfloat16
             return np.ascontiguousarray(out.float().cpu().numpy()[0])
 
     def on_device(self, prepared: Prepared, load: Callable[[], T]) -> T:
@@ -251,7 +257,9 @@ class OnDevice:
         found = [NOTHING, Saving(half=half), *(Saving(half, side) for side in self.views_px)]
         if device != _CPU:
             found += [Saving(on_cpu=True)]
+            # on the CPU the smallest view alone: memory is short there as well by then
             found += [Saving(view_px=side, on_cpu=True) for side in self.views_px[-1:]]
+        # without repetitions, in their order
         return tuple(dict.fromkeys(found))
 
     @property
@@ -273,6 +281,7 @@ class OnDevice:
         elif saving.exact:
             dtype = torch.float32
         elif saving.half and dtype == torch.float32:
+            # CPUs are slow in float16, and older GPUs have no bfloat16
             dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
         if (device, dtype) != (self.device, self.dtype):
             self._there = None
@@ -280,6 +289,7 @@ class OnDevice:
             self._convert(dtype)
             self.device, self.dtype = device, dtype
         self._saving = saving
+        # what the old place held is given back at once
         _free(home[0])
 
     def release(self) -> None:
@@ -299,6 +309,7 @@ class OnDevice:
             return
         try:
             self.net.to(self.device)
+        # half of it moved would be of no use on either side
         except BaseException:
             self._leave()
             raise
@@ -317,6 +328,7 @@ class OnDevice:
         if dtype == self.dtype or not self.casts:
             return
         if self.dtype == torch.float32:
+            # kept, since what half precision rounds off does not come back
             self._exact = {name: one.detach().clone() for name, one in self._values().items()}
         self._cast(self.net, dtype)
         if dtype == torch.float32 and self._exact is not None:
@@ -451,6 +463,7 @@ def cast_layers(net: nn.Module, dtype: torch.dtype) -> None:
 def _is_on(value: Tensor, device: torch.device) -> bool:
     if value.device.type != device.type:
         return False
+    # "cuda" without a number is whichever is current
     return device.type == "cpu" or device.index in (None, value.device.index)
 
 

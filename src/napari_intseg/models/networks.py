@@ -58,6 +58,7 @@ def _from_paper(name: str, what: str, builder: str, paper: str, **settings: Any)
     )
 
 
+# narrower than published: what a person's machine can train, see `Network`
 NETWORKS: Mapping[str, Network] = MappingProxyType({
     network.name: network
     for network in (

@@ -58,6 +58,7 @@ ENTRY_POINTS = "napari_intseg.models"
 _log = logging.getLogger(__name__)
 
 
+# once: entry points are read from the files of all installed packages
 @cache
 def third_party_models() -> Mapping[str, ModelSpec]:
     """Return the models that other installed packages add.
@@ -71,7 +72,8 @@ def third_party_models() -> Mapping[str, ModelSpec]:
         try:
             given = point.load()
             specs = {point.name: given} if isinstance(given, ModelSpec) else dict(given())
-        except Exception as err:  # somebody else's code: whatever it is, ours goes on
+        except Exception as err:
+            # somebody else's code: whatever it is, ours goes on
             _log.warning("models of %r cannot be loaded: %s", point.value, err)
             continue
         for name, spec in specs.items():
@@ -112,7 +114,8 @@ def find_model(name: str) -> ModelSpec:
         If there is none of that name.
     """
     known = {**third_party_models(), **MODELS}
-    if name in known:  # one's own cannot have that name: no file is looked at, a window asks often
+    if name in known:
+        # a file of one's own cannot have that name, so no folder is looked at: a window asks often
         return known[name]
     models = available_models()
     if name not in models and THEN in name:
@@ -226,11 +229,13 @@ def load_model(
         path = locate(spec.weights, weights)
         if weights is None and spec.weights in CATALOGUE:
             check_unchanged(path, sum_of(path), spec.weights)
+    # before the builder is imported, and PyTorch with it
     wait_quietly()
     from napari_intseg.models.weights.recognise import foreign_files_named
 
     module, function = spec.builder.split(":")
     build = getattr(import_module(module), function)
+    # an error then says which model the file belongs to, where that can be told
     with foreign_files_named((name, spec.weights), path):
         model: Segmenter = build(name, path, device=device, precision=precision, **options)
     remember(model, name, path, {"device": device, "precision": precision}, options)

@@ -49,6 +49,7 @@ from napari_intseg.models.nets.click_net import (
 from napari_intseg.models.nets.resnet import BACKBONES
 from napari_intseg.models.nets.simple_click import SimpleClickNet, SimpleClickSizes
 
+# what files name for the same layer; which of the two makes no difference to answers
 _NORMS = (
     "torch.nn.modules.batchnorm.BatchNorm2d",
     "torch.nn.modules.batchnorm.SyncBatchNorm",
@@ -100,6 +101,7 @@ COMMON: Known = {
     "conv_extend": (_is_flag, False),
     "norm_layer": (_is_norm, _NORMS[0]),
     "norm_mean_std": (_is_mean_std, (IMAGENET_MEAN, IMAGENET_STD)),
+    # of training alone; files have it, and it must be known to be passed over
     "backbone_lr_mult": (_is_number, 0.1),
 }
 HRNET: Known = {
@@ -218,6 +220,7 @@ def read_params(params: dict[str, Any], known: Known, path: Path) -> dict[str, A
     """
     values = {name: default for name, (_, default) in known.items()}
     for name, param in params.items():
+        # strictly: a parameter that is not known may change what the network does
         if name not in known:
             raise WeightsError(
                 f"weights have an unknown parameter: expected {', '.join(sorted(known))}, got "
@@ -328,6 +331,7 @@ def build_exact(
     `build` does; its other parameters and errors are the same.
     """
     model = build(name, weights, device=device, precision="float32", **options)
+    # only for its error: what is asked for must exist even where it is not used
     choose_precision(precision, model.device)
     return model
 
@@ -365,6 +369,7 @@ class Ritm(NetModel):
         chosen = choose_device(device)
         dtype = choose_precision(precision, chosen)
         quick = quicken(net, fold=not plain, channels_last=not plain)
+        # layers alone: mean, deviation and positions of clicks stay exact
         cast_layers(quick, dtype)
         self.hosted = OnDevice(quick, chosen, dtype, cast=cast_layers)
         self.traits = traits
@@ -378,6 +383,7 @@ class Ritm(NetModel):
         image : ndarray of float32, shape (H, W, 3)
             RGB in [0, 1].
         """
+        # a copy in order: what is kept must not change with the caller's array
         kept = torch.from_numpy(np.array(image, np.float32, order="C")).permute(2, 0, 1)[None]
         there = self.hosted.device_bytes(kept.nbytes)
         return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes, there)
@@ -451,6 +457,7 @@ class Ritm(NetModel):
             ``(H, W)`` of the views to come; CUDA plans for each shape on its own.
         """
         query = Query(self.prepare(np.zeros((*shape, 3), np.float32)), _CENTRE)
+        # with its mirror image there are two in a batch, which is another shape to CUDA
         self.predict_batch([query, query] if self.traits.flip else [query])
 
 
@@ -467,6 +474,7 @@ def pack_clicks(clicks: Sequence[Sequence[Click]]) -> FloatArray:
     ndarray of float32, shape (B, 2n, 3)
         Rows ``(row, col, order)``; n positive ones, then n negative, absent ones all -1.
     """
+    # at least one row of each sign: networks take no empty tables
     count = max([1, *(max(sum(c.positive for c in cs), sum(not c.positive for c in cs))
                       for cs in clicks)])  # fmt: skip
     points = np.full((len(clicks), 2, count, 3), -1, np.float32)
@@ -533,7 +541,7 @@ def build_simpleclick(
         uses_prev=True,
     )
     model = Ritm(traits, net, device=device, precision=precision)
-    # it takes one size only
+    # it takes one size only, so smaller views would save nothing
     model.hosted.views_px = ()
     return model
 

@@ -63,11 +63,11 @@ class CurveGcn(nn.Module):
             normed(3, width // 2), nn.MaxPool2d(2), normed(width // 2, width), nn.MaxPool2d(2),
             normed(width, width), *(normed(width, width, dilation=d) for d in (2, 4)),
         )  # fmt: skip
-        # features, place, correction, whether it is the corrected vertex
+        # inputs: features, place, correction, and whether it is the corrected vertex
         self.enter = nn.Linear(width + 2 + 2 + 1, width)
         self.graph = nn.Sequential(*(RingConv(width) for _ in range(4)))
         self.leave = nn.Linear(width, 2)
-        # at first the curve stays
+        # zeros: before it has learnt anything the curve stays
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
         self.rounds = rounds
@@ -91,6 +91,7 @@ class CurveGcn(nn.Module):
             at = (ring.flip(-1) * 2 - 1)[:, None]
             read = F.grid_sample(features, at.to(features), align_corners=False)[:, :, 0]
             entered = self.enter(torch.cat((read.transpose(1, 2), ring, shift, given), -1))
+            # the corrected vertex stays where the person put it
             ring = ring + self.leave(self.graph(entered)) * (1 - given)
         return ring
 
@@ -187,7 +188,7 @@ KINDS: dict[str, type[CurveGcn] | type[PolygonRnn]] = {
 SIDE_PX = 224
 """Of the crop that a network sees, as in both papers."""
 
-# of the outline's box on either side, as in both papers
+# margin on either side, as a share of the outline's box; as in both papers
 _MARGIN = 0.15
 
 Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -259,6 +260,7 @@ def _crop(image: FloatArray, ring: Points) -> tuple[Tensor, Points, Points]:
     side = max(2.0, float((high - low).max()) * (1 + 2 * _MARGIN))
     origin = (low + high) / 2 - side / 2
     at = (np.arange(SIDE_PX) + 0.5) / SIDE_PX * side
+    # beyond the image its rim is repeated
     rows = np.clip(np.rint(origin[0] + at), 0, image.shape[0] - 1).astype(int)
     cols = np.clip(np.rint(origin[1] + at), 0, image.shape[1] - 1).astype(int)
     seen = torch.from_numpy(np.ascontiguousarray(image[np.ix_(rows, cols)], np.float32))

@@ -22,6 +22,7 @@ from napari_intseg.inference.patch import Patch, bounding_box
 def walked(edge: float, change: float, likeness: float, kept: float) -> float:
     """Return the confidence of one walk's answer from its four parts, all 0 to 1."""
     parts = np.clip([edge, change, likeness, kept], 0.0, 1.0)
+    # the geometric mean: one measure that fails cannot be made up for by the others
     return float(np.prod(parts) ** (1 / len(parts)))
 
 
@@ -42,6 +43,7 @@ def interpolated(overlap: float, weight: float, *, lost: bool) -> float:
     lost : bool
         Whether a model was asked and lost the object.
     """
+    # 4 w (1 - w) is 1 in the middle and 0 beside either mask
     sure = 1 - (1 - overlap) * 4 * weight * (1 - weight)
     return float(np.clip(sure * (0.5 if lost else 1.0), 0.0, 1.0))
 
@@ -64,7 +66,9 @@ def edge_certainty(patch: Patch, threshold: float) -> float:
     window = slice(max(0, box[0] - 1), box[1] + 1), slice(max(0, box[2] - 1), box[3] + 1)
     rim = _rim(whole[window])
     if not rim.any():
+        # the mask fills its slice: there is no outline to be unsure of
         return 1.0
+    # |2 p - 1| of a logit x is tanh(x / 2)
     return float(np.abs(np.tanh((logits[window][rim] - middle) / 2)).mean())
 
 

@@ -1,4 +1,4 @@
-"""Carrying a correction: what a person changed on a plane is changed on the planes beside it.
+"""Carry a correction: what a person changed on a plane is changed on the planes beside it.
 
 Planes that were answered before keep their answer, but for the pixels that the correction is
 about. So a click never costs what was right elsewhere, and ends where its change dies out.
@@ -13,11 +13,15 @@ from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.propagation.ending import depth_in
 from napari_intseg.propagation.restraint import reached
 
-_SETTLED = 0.01  # of the mask's area: so small a change is the model's, not the correction's
+# a change of at most this share of the mask's area, or of so many pixels, comes of
+# asking the model again, not of the correction
+_SETTLED = 0.01
 _SETTLED_PX = 2
-# with the whole reach of an outline a hippocampus fell from .86 to .81 at a click on its rim; with
-# one pixel alone a liver whose planes were all flooded came to .53 instead of .60 after five clicks
+# what is taken away spreads by at most this share of its depth from plane to plane. With the whole
+# reach of an outline a hippocampus fell from .86 to .81 at a click on its rim; with one pixel alone
+# a liver whose planes were all flooded came to .53 instead of .60 after five clicks.
 _OF_DEPTH = 0.2
+# a little more than a pixel, so that an outline on a pixel grid can recede at all
 _LEAST_PX = 1.1
 
 
@@ -61,6 +65,7 @@ class Correction:
             Pixels that a clicked plane nearby vouches for: they stay.
         """
         added = new & ~old
+        # the new answer has to agree, and the change must be able to have come so far
         added &= grown(self.added, reach_mm, spacing)
         removed = old & ~new
         removed &= grown(self.removed, self._removal_mm(reach_mm, spacing), spacing)
@@ -139,6 +144,7 @@ def corrected(old: Patch, new: Patch | None, change: Correction) -> Patch:
     window = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
     changed = (change.added | change.removed)[window]
     if new is None:
+        # no answer says how it looks there; only removals come without one
         logits[changed] = -LOGIT_LIMIT
     else:
         logits[changed] = new.at(rows, cols)[changed]

@@ -30,12 +30,18 @@ def depth_in(mask: BoolArray, spacing: tuple[float, float] = (1.0, 1.0)) -> Floa
     return np.asarray(edt.edt(mask, anisotropy=spacing, black_border=True, parallel=1), np.float32)
 
 
+# of grey values from 0 to 1; with many more, most would hold no pixel of a small object
 _BINS = 32
-_TELLING = 0.15  # less difference between object and surroundings says nothing
-_NOISE = 0.02  # grey values that are all alike may still change by this
-_OF_CONTRAST = 0.3  # so may those of an object that stands out, by this share of the difference
-NECK = 0.5  # of the anchor's area: what grows again behind such a neck is something else
-_TAPERED = 0.7  # of the largest area: an object so small is about to end
+# on the scale of `belonging`: a smaller difference between object and surroundings tells nothing
+_TELLING = 0.15
+# of the range [0, 1]: the mean of an object of one single value may still change by this
+_NOISE = 0.02
+# and that of an object that stands out by this share of its contrast, since outlines are mixed
+_OF_CONTRAST = 0.3
+# share of the anchor's area: what grows again behind such a neck is something else
+NECK = 0.5
+# share of the largest area: an object as small as this is about to end
+_TAPERED = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class Ending:
 
     def is_beyond(self, distance_mm: float) -> bool:
         """Whether a plane so far from the anchor is not walked to any more."""
+        # distances are sums of floats; a plane exactly at the reach is still walked to
         return self.reach_mm is not None and distance_mm > self.reach_mm + 1e-6
 
     def reason(
@@ -122,6 +129,7 @@ class Ending:
             return "faded"
         if growth > self.max_growth:
             return "leaked"
+        # the anchor itself may be larger than what was clicked in this stretch
         if self.max_spread and area > self.max_spread * max(largest, areas[0]):
             return "grew"
         if self._is_another(mask, neighbour, areas, led):
@@ -139,6 +147,7 @@ class Ending:
         person has said that the object goes on, and it may go on askew.
         """
         low, area = min(areas), int(np.count_nonzero(mask))
+        # at least 8 pixels: of fewer, one pixel more or less is a large factor
         if low < NECK * areas[0] and area > self.max_regrowth * max(8, low):
             return True
         inside = int(np.count_nonzero(mask & neighbour))
@@ -175,8 +184,10 @@ class Appearance:
         """Learn from a slice, (H, W) or (H, W, 3) in [0, 1], and its mask, (H, W), not empty."""
         rim, image = ring(mask), _grey(image)
         counts = [np.bincount(_bins(image[m]), minlength=_BINS) for m in (mask, rim)]
+        # smoothed over neighbouring bins, and never 0, since a mask may hold few pixels
         smooth = [ndimage.gaussian_filter1d(c / max(1, c.sum()), 1.0) + 1e-4 for c in counts]
         belonging = smooth[0] / (smooth[0] + smooth[1])
+        # a mask that fills its slice has no surroundings: the value then decides nothing
         means = [float(belonging[_bins(image[m])].mean()) if m.any() else 0.5 for m in (mask, rim)]
         grey = image[mask]
         contrast = abs(float(grey.mean() - image[rim].mean())) if rim.any() else 0.0
@@ -210,6 +221,7 @@ class Appearance:
         if not mask.any():
             return 1.0
         grey = _grey(image)[mask]
+        # 1 up to .3 of a spread, 0 from 1.3 on; chosen with `min_likeness`
         own = 1.3 - abs(float(grey.mean()) - self.mean) / self.spread
         against = float(self._belonging(grey).mean()) if self.is_telling else 1.0
         return float(np.clip(min(own, against), 0.0, 1.0))
@@ -247,4 +259,5 @@ def _grey(image: FloatArray) -> FloatArray:
 
 
 def _bins(grey: FloatArray) -> NDArray[np.uint8]:
+    # white itself belongs to the last bin
     return np.asarray(np.minimum(grey * np.float32(_BINS), np.float32(_BINS - 1)), np.uint8)

@@ -2,8 +2,8 @@
 
 A click on noise, or in a window that shows too much, may flood its slice. Propagation then carried
 the flood through the volume, and ten corrections did not bring it back. So a plane that a person
-clicked on is first held against the slice and against the other clicked planes; where it breaks
-out, nothing starts from it until it is corrected, and the reason is told.
+clicked on is first held against the slice and against the other clicked planes; where it covers
+too much, nothing starts from it until it is corrected, and the reason is told.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,12 +16,15 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.propagation.stretch import Anchor
 
 # chosen on the volumes of docs/results.md, "Volumes, interaction by interaction", where a click
-# on noise floods its slice; one organ of the CT still floods from its first click
-_COVERED = 0.25  # of the slice, beside touching most of its sides: see `is_flood`
+# on noise floods its slice; one organ of the CT still floods from its first click.
+# Share of the slice that a flood covers, beside touching most of its sides: see `is_flood`.
+_COVERED = 0.25
 # set by eye, see `is_flood`: an object may well be cut off at two sides, in a corner
 _SIDES = 3
-_SLACK_PX = 1.5  # an outline is not known better than this
+# an outline is not known better than this, as in `restraint`
+_SLACK_PX = 1.5
 
+# ends of ordinary objects, which need no warning
 _NORMAL = frozenset({"faded", "another", "unlike"})
 
 _TOLD = {
@@ -136,6 +139,7 @@ def doubted(
         reach = np.pi * (np.sqrt(small / np.pi) + away + slack) ** 2
         return bool(large > max_spread * reach)
 
+    # one at a time: without the worst, the others may agree with each other
     while True:
         left = [i for i, anchor in enumerate(anchors) if not anchor.is_empty and not doubts[i]]
         against = {i: sum(contradict(i, j) for j in left if j != i) for i in left}

@@ -1,4 +1,4 @@
-"""Tidying a mask of a volume: holes, stray parts, and planes that do not fit each other."""
+"""Clean up a mask of a volume: holes, stray parts, and planes that do not fit each other."""
 
 from collections.abc import Collection
 
@@ -9,7 +9,7 @@ from scipy import ndimage
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.propagation.stretch import signed_mm
 
-# so far from its middle a Gaussian holds 99.7 % of its weight
+# within so many standard deviations a Gaussian holds 99.7 % of its weight
 _FAR_SIGMAS = 3.0
 
 
@@ -32,6 +32,7 @@ def largest_part(mask: BoolArray) -> BoolArray:
     mask : ndarray of bool, shape (D, H, W)
         May be empty.
     """
+    # corners count, so that thin oblique structures are not cut apart
     numbered, count = ndimage.label(mask, np.ones((3, 3, 3)))
     if count < 2:
         return mask.copy()
@@ -73,7 +74,8 @@ def smooth(
     near = int(_FAR_SIGMAS * sigma_mm / spacing[0])
     signed: dict[int, NDArray[np.float64]] = {}
     for index in held:
-        for other in held:  # a moving window: no more distances in memory than it holds
+        for other in held:
+            # a moving window: no more distances in memory than it holds
             if abs(other - index) <= near and other not in signed:
                 signed[other] = signed_mm(mask[other], spacing[1:])
         signed = {i: s for i, s in signed.items() if i >= index - near}

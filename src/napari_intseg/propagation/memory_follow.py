@@ -53,6 +53,8 @@ def follow(
         reader = SliceReader(request.volume, Plane(axis, index), request.context)
         return SliceAppearance(reader, shape, intensity, options.denoise)
 
+    # the window for the tissue is found once, on the known plane: a model that compares planes by
+    # memory needs them shown alike
     seen = seeing(known[0], options.intensity).shown(guide=Patch.from_mask(known[1]))
 
     def read(index: int) -> FloatArray:
@@ -66,16 +68,19 @@ def follow(
     def step() -> FloatArray:
         nonlocal walked
         try:
+            # begun anew after an error, since a generator that raised is at its end
             if walked is None:
                 walked = _begun(model, read, masks, left)
             return next(walked)[1]
         except BaseException:
-            walked = None  # it has ended with the error
+            # it has ended with the error
+            walked = None
             raise
 
     while left:
         logits = within_memory(request.model, step)
         patch = Patch(0, 0, logits, shape)
+        # the known mask and the last answer are what a walk that begins anew remembers
         masks = {**dict([known]), left.pop(0): patch.mask(threshold)}
         yield patch, memory_note(request.model)
 
@@ -91,5 +96,6 @@ def _begun(
         return model.follow(read, tuple(left), masks=masks)
     last = list(masks)[-1]
     walked = model.follow(read, [last, *left], masks=masks)
-    next(walked)  # the last answer, which goes along for the direction
+    # the last answer, which goes along for the direction
+    next(walked)
     return walked

@@ -52,6 +52,8 @@ class WalkSettings:
         method : {"neighbour", "memory", "interpolate"}
             As above.
         """
+        # looser than along z, and off where it asks for a taper: objects move, divide and grow
+        # between time points
         ending = Ending(
             min_area=0.1,
             min_overlap=0.1,
@@ -61,6 +63,7 @@ class WalkSettings:
             min_likeness=0.3,
             max_spread=0.0,
         )
+        # an object may move by 7/10 of its radius (docs/reference/propagation.md)
         restraint = Restraint(steepness=0.0, motion_mm=motion_mm, share=0.7, cone=0.0, closing=0.0)
         return cls(ending, method, restraint=restraint)
 

@@ -11,10 +11,14 @@ from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
 from napari_intseg.inference.patch import Patch, bounding_box
 from napari_intseg.propagation.ending import depth_in, distance_to
 
-_SLACK_PX = 1.5  # an outline is not known better than this
-_EXACT = 1e-6  # float32 distances are not known better: a limit that is met counts as met
-_FEW_ROWS = 24  # for more, the distance transform is faster; measured on masks of 200 pixels
-_LIKE = 0.3  # less like the object than this, on a scale from surroundings to object, is not it
+# pixels; an outline is not known better than this
+_SLACK_PX = 1.5
+# relative; float32 distances are not known better, so a limit that is met counts as met
+_EXACT = 1e-6
+# rows; for a larger reach the distance transform is faster, measured on masks of 200 pixels
+_FEW_ROWS = 24
+# pixels less like the object than this are left out; 0 is like the surroundings, 1 like the object
+_LIKE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +131,16 @@ class Restraint:
             near &= within
         beyond = mask & ~near
         growth = 1.0
+        # what is beyond the reach but looks like the surroundings is cut off, and is no sign of a
+        # leak
         if beyond.any() and (belongs is None or float(belongs[beyond].mean()) > 0.5):
             growth = int(np.count_nonzero(mask)) / max(1, int(np.count_nonzero(near)))
         kept = mask & near
         if belongs is not None and self.trim:
+            # smoothed, so that single noisy pixels neither stay nor go
             alike = kept & (ndimage.gaussian_filter(belongs, 1.0) >= _LIKE)
-            kept = filled(alike) & kept  # what lies inside the object is its own
+            # what lies inside the object is its own
+            kept = filled(alike) & kept
         return np.asarray(kept), growth
 
 
@@ -249,6 +257,7 @@ def reached(mask: BoolArray, reach_mm: float, spacing: tuple[float, float]) -> B
     if high > _FEW_ROWS:
         return np.asarray(distance_to(mask, spacing) <= reach_mm)
     columns = np.arange(mask.shape[1], dtype=np.int32)
+    # farther than any pixel, yet no overflow of 32 bits when it is added and subtracted
     far = np.int32(2 * sum(mask.shape) + 1)
     left = np.maximum.accumulate(np.where(mask, columns, -far), axis=1)
     right = np.minimum.accumulate(np.where(mask, columns, 2 * far)[:, ::-1], axis=1)[:, ::-1]
@@ -282,6 +291,7 @@ def filled(mask: BoolArray) -> BoolArray:
     if box is None:
         return mask
     window = slice(box[0], box[1]), slice(box[2], box[3])
+    # background round the box, so that all of the outside is one part
     parts, count = ndimage.label(np.pad(~mask[window], 1, constant_values=True))
     if count < 2:
         return mask
@@ -309,6 +319,7 @@ def cut(patch: Patch, kept: BoolArray, window: tuple[slice, slice], threshold: f
     gone &= ~stays
     if not gone.any():
         return patch
+    # certainly not the object: the next plane must not be led back there
     logits = np.where(gone, np.float32(-LOGIT_LIMIT), patch.logits)
     return Patch(patch.row0, patch.col0, logits, patch.shape)
 

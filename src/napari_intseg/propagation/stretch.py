@@ -148,7 +148,8 @@ def stretches(axis: int, anchors: Sequence[Anchor], planes: range) -> list[Stret
 
 Indices = NDArray[np.intp]
 
-_OVERLAPPING = 0.3  # of the smaller mask
+# share of the smaller mask: masks that overlap less are moved onto each other first
+_OVERLAPPING = 0.3
 
 
 def blend(near: Patch, far: Patch, weight: float) -> Patch:
@@ -224,6 +225,7 @@ class Shapes:
         if None in self._boxes:
             return Patch.empty(self._shape)
         signed = weight * self._signed[0] + (1 - weight) * self._signed[1]
+        # so many mm inside are taken for the logit, so that the outline lies at the threshold
         logits = np.clip(signed + logit(np.array(threshold, np.float32)), -LOGIT_LIMIT, LOGIT_LIMIT)
         row0, col0 = self._first + np.rint(self._way * (1 - weight)).astype(int)
         rows = slice(max(0, -row0), min(logits.shape[0], self._shape[0] - row0))
@@ -236,6 +238,7 @@ class Shapes:
 
 def signed_mm(mask: BoolArray, spacing: tuple[float, float]) -> NDArray[np.float64]:
     """Return the distance to the outline in mm, positive inside; the rim counts as outside."""
+    # an object at the slice's edge gets an outline there, too
     padded = np.pad(mask, 1)
     inside = ndimage.distance_transform_edt(padded, sampling=spacing)
     outside = ndimage.distance_transform_edt(~padded, sampling=spacing)

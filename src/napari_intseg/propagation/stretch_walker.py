@@ -31,10 +31,14 @@ from napari_intseg.propagation.request import Walk
 from napari_intseg.propagation.restraint import Cones, cut, on_window
 from napari_intseg.propagation.stretch import Anchor, Earlier, Shapes, Stretch, blend
 
+# a model that takes no mask gets a click in each of so many parts, the largest ones
 _MAX_PARTS = 3
-_SMALL_PART = 0.1  # of the largest one's area
+# share of the largest part's area: smaller parts get no click
+_SMALL_PART = 0.1
+# negative clicks round a mask, one every 45 degrees
 _AROUND = 8
-_NEAR = 0.5  # of the radius: sections so far apart are still much the same
+# share of the radius: sections no farther apart are still much the same
+_NEAR = 0.5
 
 
 def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
@@ -118,6 +122,7 @@ def start_of(
             int(np.clip(round(v), 0, n - 1))
             for v, n in zip((click.row, click.col), mask.shape, strict=True)
         )
+        # an outline is not known better than 1.5 pixels, as in `restraint`
         slack = 1.5 * (spacing[0] + spacing[1]) / 2
         if distance_to(mask, spacing)[row, col] <= away + slack:
             return Patch.from_mask(mask)
@@ -138,6 +143,7 @@ def _extreme_points(mask: BoolArray) -> tuple[Click, ...]:
     for along, across in ((rows, cols), (cols, rows)):
         for end in (along.min(), along.max()):
             ties = np.flatnonzero(along == end)
+            # the middle one, since ends of a straight edge are corners and belong to two sides
             at = ties[np.argsort(across[ties])[len(ties) // 2]]
             found.append(Click(int(rows[at]), int(cols[at])))
     return tuple(found)
@@ -149,6 +155,7 @@ def _parts(mask: BoolArray, most: int) -> list[BoolArray]:
     if count == 1:
         return [mask]
     sizes = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
+    # the same order on every machine where parts are equally large
     order = np.argsort(-sizes, kind="stable")[:most]
     return [numbered == i + 1 for i in order if sizes[i] >= _SMALL_PART * sizes.max()]
 
@@ -157,7 +164,9 @@ def _around(mask: BoolArray) -> list[Click]:
     """Return negative clicks in all directions, well outside the mask but near it."""
     row0, row1, col0, col1 = _box(mask)
     centre = (row0 + row1 - 1) / 2, (col0 + col1 - 1) / 2
+    # a few pixels for small objects, a share of the side for large ones
     margin = 4 + 0.15 * max(row1 - row0, col1 - col0)
+    # half a side times the root of 2: the ellipse then goes round the corners of the box
     radii = (row1 - row0) / np.sqrt(2) + margin, (col1 - col0) / np.sqrt(2) + margin
     clicks = []
     for angle in np.arange(_AROUND) * 2 * np.pi / _AROUND:
@@ -178,7 +187,8 @@ def _shifted(point: tuple[int, int], row0: int, col0: int) -> Click:
     return Click(point[0] + row0, point[1] + col0)
 
 
-_SMOOTHED_PX = 5  # grey values are smoothed over four pixels, see `Restraint.apply`
+# pixels round the window: grey values are smoothed over four of them, see `Restraint.apply`
+_SMOOTHED_PX = 5
 
 Window = tuple[slice, slice]
 """Rows and columns of a slice."""
@@ -260,9 +270,11 @@ class StretchWalker:
             for side in (left, right)
             if side is not None and side.doubt
         ]
+        # first: what an emptied plane speaks against must not lead the walks
         yield from self._closed()
         sides = (left, self.stretch.forward), (right, self.stretch.backward)
         passed = 0
+        # the walk beside the plane that is wanted comes first
         for anchor, indices in reversed(sides) if self._comes_from_right else sides:
             if anchor is not None and indices:
                 for index, patch, sure in self._pass(anchor, indices):
@@ -286,7 +298,8 @@ class StretchWalker:
         """The planes that have an answer: of this walk, or an earlier one that still holds."""
         sides = self.stretch.left, self.stretch.right
         if not any(side is not None and not side.is_empty for side in sides):
-            return frozenset(self.answers)  # nothing leads there any more
+            # nothing leads there any more
+            return frozenset(self.answers)
         return frozenset(self.answers) | frozenset(self._kept)
 
     def _take(self, index: int, patch: Patch, sure: float, done: int) -> Answered:
@@ -344,6 +357,7 @@ class StretchWalker:
         self._cone = self._cone_from({anchor.index: neighbour})
         areas = self._led_to(anchor, indices, int(np.count_nonzero(neighbour)))
         led = len(areas) - 1
+        # of the anchor, not of the plane before: small changes would add up from plane to plane
         appearance = Appearance.of(*self._around(anchor.index, neighbour))
         followed = self._followed(anchor, indices)
         ending = self.request.settings.ending
@@ -353,6 +367,7 @@ class StretchWalker:
             if ending.is_beyond(abs(index - anchor.index) * self.step_mm):
                 return
             old = self._kept.get(index)
+            # a walk that was broken off has carried the correction here already
             if old is not None and index in self._done:
                 neighbour, change = old.mask(self.threshold), None
                 continue
@@ -371,6 +386,7 @@ class StretchWalker:
                 if why is not None:
                     self.stops.append(self._stop(index, why, held))
                     return
+                # what lies far from the mask is dropped, so that hundreds of planes fit in memory
                 yield index, trimmed(held.patch, self.threshold), held.sure
                 change = Correction(held.mask, held.mask & False)
                 neighbour = change.added
@@ -381,6 +397,7 @@ class StretchWalker:
                 if change.is_settled(mask):
                     return
                 patch = corrected(old, held.patch if why is None else None, change)
+                # an answer that was corrected is no surer than either
                 sure = min(held.sure, self._sure[index]) if why is None else self._sure[index]
                 yield index, trimmed(patch, self.threshold), sure
                 neighbour = change.applied(mask)
@@ -428,6 +445,7 @@ class StretchWalker:
 
     def _cone_from(self, masks: dict[int, BoolArray]) -> Cones:
         restraint = self.request.settings.restraint
+        # at least the steepness, which already allows so much from plane to plane
         cone = max(restraint.cone, restraint.steepness) if restraint.cone else 0.0
         removed = {
             side.index: side.removed.mask(self.threshold)
@@ -450,11 +468,13 @@ class StretchWalker:
         own = neighbour[box[0] : box[1], box[2] : box[3]]
         allowance = restraint.allowance_mm(own, self.step_mm, self.spacing)
         inside, at = patch.inside(self.threshold), patch.slices
+        # everything below is measured on this window: whole slices were most of what a plane cost
         window = self._window(box, inside, at, allowance)
         mask, before = on_window(inside, at, window), neighbour[window]
         if not mask.any():
             return _RestrainedAnswer(patch, window, mask, before, 0.0, 1.0, 0.0)
         image = self._grey(index, window)
+        # asked only where grey values tell, since it costs a look at each pixel
         belongs = appearance.belongs(image) if appearance.is_telling else None
         kept, growth = restraint.apply(
             mask, before, belongs, allowance, self.spacing, within=self._cone.at(index, window)
@@ -526,6 +546,8 @@ class StretchWalker:
         shape = self.request.volume.slice_shape(self.stretch.axis)
         side = max(box[1] - box[0], box[3] - box[2])
         reach = int(np.ceil(allowance_mm / min(self.spacing)))
+        # half the object's size beyond it: a leak is measured against `max_growth`, and more of it
+        # says no more
         far = _grown(box, max(reach, -(-side // 2)) + 1, shape)
         near = _grown(box, reach + _SMOOTHED_PX, shape)
         found = bounding_box(on_window(inside, at, far))
@@ -537,6 +559,7 @@ class StretchWalker:
 
     def _grey(self, index: int, window: Window) -> FloatArray:
         raw = self.request.volume.take(Plane(self.stretch.axis, index), *window)
+        # the walk compares brightness only, so one channel is enough
         return self.options.intensity.to_grey(raw)
 
     def _met(self, index: int, patch: Patch, sure: float) -> tuple[Patch, float]:
@@ -545,6 +568,7 @@ class StretchWalker:
         if first is None or left is None or right is None or index in self._kept:
             return patch, sure
         agreement = overlap(patch.mask(self.threshold), first.mask(self.threshold))
+        # linear in the distance to the other anchor: each answer counts fully beside its own
         weight = (right.index - index) / (right.index - left.index)
         if self._comes_from_right:
             weight = 1 - weight
@@ -568,6 +592,7 @@ class StretchWalker:
                 patch = shapes.at(weight, self.threshold)
                 if patch.box(self.threshold) is not None:
                     sure = confidence.interpolated(common, weight, lost=lost)
+                    # planes that a model lost have been counted by its walk already
                     passed += not lost
                     yield self._take(index, patch, sure, passed)
 

@@ -22,8 +22,10 @@ from napari_intseg.propagation.restraint import Restraint, cut
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.propagation.stretch_walker import StretchWalker
 
-_TRIED = 3  # planes on which an object is looked for before it is given up
-_ASKED = 3  # times that it is looked for on one, each time from where it was found
+# planes on which an object is looked for before it is given up; each costs `_ASKED` answers at most
+_TRIED = 3
+# times that it is looked for on one plane, each time from where it was found
+_ASKED = 3
 
 Found = tuple[int, Patch, float]
 """Index of a plane, the answer there, and how sure it is."""
@@ -90,6 +92,7 @@ class TimePointFinder:
     def _begun(self) -> Iterator[Found]:
         """Find it on one of the planes where it was largest."""
         patches = self._before.patches
+        # the largest first: it is the easiest to find again
         for index in sorted(patches, key=lambda i: -self._area(patches[i]))[:_TRIED]:
             guide = patches[index].mask(self._threshold)
             if not guide.any():
@@ -109,6 +112,7 @@ class TimePointFinder:
                 return None
             by = centre(found[0].mask(self._threshold)) - centre(guide)
             led = shifted(guide, by)
+            # the next question would be the same one
             if not led.any() or np.array_equal(led, moved):
                 return found
             moved = led
@@ -162,6 +166,7 @@ class TimePointFinder:
         walker = self._across
         restraint = walker.request.settings.restraint
         reach_mm = restraint.allowance_mm(neighbour, walker.step_mm, walker.spacing)
+        # near the neighbour alone, so that the object stays in one piece
         mask &= ndimage.distance_transform_edt(~neighbour, sampling=walker.spacing) <= reach_mm
         return mask if mask.any() else neighbour
 
@@ -170,6 +175,7 @@ class TimePointFinder:
     ) -> NDArray[np.float64]:
         """Return rows and columns by which the mask of a plane has moved since before."""
         old = self._before.patches.get(index)
+        # nothing to compare with: the motion of the plane before is the best guess
         if old is None or not self._area(old) or not mask.any():
             return otherwise
         return centre(mask) - centre(old.mask(self._threshold))
@@ -202,6 +208,7 @@ def touching(mask: BoolArray, neighbour: BoolArray, most: int = 0) -> BoolArray:
     if box is None:
         return mask
     window = (slice(box[0], box[1]), slice(box[2], box[3]))
+    # corners count as touching
     parts, count = ndimage.label(mask[window], np.ones((3, 3), int))
     shared = np.bincount(parts[neighbour[window]], minlength=count + 1)
     shared[0] = 0
@@ -275,4 +282,5 @@ def as_volume(volume_at: Callable[[int], Volume], n_times: int, plane: Plane) ->
     first = volume_at(0)
     data = Frames(volume_at, n_times, plane)
     spacing = (1.0, *first.slice_spacing(plane.axis))
+    # said outright: three time points must not be taken for colours
     return Volume(data, spacing=spacing, channels=bool(first.n_channels))

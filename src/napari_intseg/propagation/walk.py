@@ -132,6 +132,8 @@ def walk_all(requests: Sequence[Walk]) -> Iterator[Step]:
     turns = [_Turn(request) for request in requests]
     at = 0
     while turns:
+        # the object whose next plane is nearest, so that what a model prepared is used while it is
+        # kept
         turn = min(turns, key=lambda t: abs(t.coming - at))
         step = turn.step()
         if step is None:

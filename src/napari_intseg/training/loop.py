@@ -44,7 +44,9 @@ from napari_intseg.training.step import StepResult, click_step, follow, paramete
 from napari_intseg.training.synthetic import add_noisy_copies, make_worlds
 from napari_intseg.training.views import StepSampler, make_loader, step_rng
 
+# half of the twenty that papers allow, as a run measures up to eleven times
 MAX_CLICKS = 10
+# those of the papers on click segmentation
 TARGETS = (0.85, 0.90)
 
 
@@ -103,7 +105,7 @@ def validate(
 
     Returns
     -------
-    Measured or None
+    HeldOutScores or None
         None without tasks, or when it was stopped.
     """
     told = {"traits": json.dumps(dict(traits or {}))}
@@ -119,9 +121,12 @@ def validate(
 
 def _clicks_and_ious(model: Bundled, task: Task, protocol: Protocol) -> tuple[float, ...]:
     labels = task.picture.labels
+    # as evaluation has it: 1 object, 0 background, -1 left out
     truth = np.where(labels == IGNORED_LABEL, -1, labels == task.label).astype(np.int8)
     image = task.picture.image
+    # by the same robot user as `napari-intseg evaluate`, so that numbers can be compared
     course = segment_slice(model, Volume(image, channels=image.ndim == 3), truth, protocol)
+    # runs that reached the last target stop early; what they reached counts for later clicks
     ious = carried(course.ious, MAX_CLICKS)
     clicks = [float(noc(ious, target=target, max_clicks=MAX_CLICKS)) for target in TARGETS]
     return (*clicks, ious[0], ious[2], ious[4])
@@ -129,6 +134,7 @@ def _clicks_and_ious(model: Bundled, task: Task, protocol: Protocol) -> tuple[fl
 
 def _summarise(rows: Array) -> HeldOutScores:
     """Return the means of rows (noisy, NoC@85, NoC@90, IoU@1, IoU@3, IoU@5)."""
+    # apart: clean and noisy pictures differ in difficulty, and older runs had no noisy ones
     noisy = rows[:, 0] == 1
     of_noisy = rows[noisy, 1:3].mean(0).tolist() if noisy.any() else (None, None)
     return HeldOutScores(*rows[~noisy, 1:].mean(0).tolist(), *of_noisy)
@@ -151,6 +157,7 @@ class Log:
 
     def __init__(self, output: Path, step: int = 0) -> None:
         self._path = output / "log.csv"
+        # a killed run wrote rows after its last checkpoint; going on writes them again
         kept = [row for row in read_log(output) if int(row["step"]) <= step] if step else []
         stream = io.StringIO()
         writer = csv.DictWriter(stream, COLUMNS)
@@ -158,6 +165,7 @@ class Log:
         writer.writerows(kept)
         write_text(self._path, stream.getvalue())
         self._board: Any = None
+        # TensorBoard is optional
         if find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -193,6 +201,7 @@ def measurements(output: Path) -> dict[int, HeldOutScores]:
     return {
         int(row["step"]): HeldOutScores(*(_number(row.get(name)) for name in _MEASURED))  # type: ignore[arg-type]
         for row in read_log(output)
+        # only few steps are followed by a measurement
         if row[_MEASURED[0]]
     }
 
@@ -205,7 +214,9 @@ def _number(text: str | None) -> float | None:
 WARM_UP = 0.03
 """Share of a run in which the learning rate rises; then it follows half a cosine."""
 
+# for measuring, as that is done up to eleven times a run
 TASKS_A_SOURCE = 12
+# so that a step on odd views, say of a wrong mask, moves the weights no further than others
 GRADIENT_LIMIT = 2.0
 
 _logger = logging.getLogger(__name__)
@@ -286,6 +297,8 @@ def train(
 
 def _follow(peers: Peers, options: TrainOptions, resume: bool) -> None:
     """Do the part of a process that only follows."""
+    # one each: four processes of one thread took 3.5 s for 24 views where two threads took 5 to 7 s
+    # for 16 (docs/results.md)
     torch.set_num_threads(options.threads or 1)
     _work(peers, options, resume, lambda _done, _total: None, lambda: False)
 
@@ -324,6 +337,7 @@ def _read(options: TrainOptions) -> tuple[list[PictureSource], tuple[Task, ...]]
 
 def _start(options: TrainOptions) -> tuple[Any, dict[str, Any]]:
     """Return the network to begin with, and the settings it is used with, see `read_traits`."""
+    # the layers that ImageNet's weights do not cover are drawn
     torch.manual_seed(options.seed)
     if options.start == "nothing":
         return find_network(options.network).build(), {}
@@ -336,12 +350,15 @@ def _start(options: TrainOptions) -> tuple[Any, dict[str, Any]]:
         spec = find_model(options.start)
         path = locate(spec.weights or options.start)
     told = read_metadata(path).get("traits", "{}")
+    # weights without a name of their network are left to `load_net`, which refuses what does not
+    # fit
     found = network_of(read_metadata(path).get("architecture"))
     if found is not None and found.name != options.network:
         raise WeightsError(
             f"weights to start from are of another network: expected {options.network!r}, got "
             f"{found.name!r} in {str(path)!r}. Name it by --network, or begin with `nothing`."
         )
+    # loaded to answer, which needs no gradients
     return load_net(path).requires_grad_(True), json.loads(told)
 
 
@@ -382,6 +399,7 @@ class _Run:
         self.precision = choose_training_precision(options.precision, device)
         moved: Any = net.to(device, memory_format=torch.channels_last)
         self.net: Any = moved.train()
+        # the running average is what is measured and written, not the weights of the last step
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         groups = parameter_groups(self.net, lr=options.full_rate, decay=0.01)
         self.optimiser = torch.optim.AdamW(groups)
@@ -397,8 +415,9 @@ class _Run:
         log = Log(options.output, self.progress.step) if self.peers.leads else None
         workers = options.workers
         if workers is None:
+            # on a CPU the views are made beside the steps: 0.04 s of 1.3 s for 16 of them
             workers = 1 if self.device.type != "cuda" else max(1, torch.get_num_threads())
-        # the first batches are asked for, and with them the clock, when the loader is begun
+        # the first batches, and with them the clock, are asked for when the loader is begun
         self._clock = time.monotonic() - self.progress.spent_s
         loader = make_loader(
             self.sources,
@@ -411,8 +430,11 @@ class _Run:
         batches, stopped = iter(loader), False
         self._tenths = int(10 * self._share(self.progress.step))
         saved = time.monotonic()
+        # what it began with is measured too, so that a run cannot end with weights that are worse
         if log is not None and self._is_first() and self.tasks:
             self._measure(log, should_stop)
+        # the first process decides: clocks differ, and one that stops alone leaves the others
+        # waiting
         while self.peers.agree(self._is_over() or stopped) == 0:
             result = self._step(next(batches))
             if log is None:
@@ -420,6 +442,7 @@ class _Run:
             log.write(self.progress.step, self._row(result))
             on_progress(*self._shown())
             stopped = should_stop()
+            # the end measures anyhow
             if self._is_due() and not self._is_over():
                 self._measure(log, should_stop)
             if options.keep_every and self.progress.step % options.keep_every == 0:
@@ -433,13 +456,14 @@ class _Run:
 
     def _trained(self, stopped: bool) -> Trained:
         found = measurements(self.options.output)
-        # of equals the later: so `_measure` keeps them
+        # of equal measurements the later, as `_measure` keeps them
         kept = min(reversed(found.items()), key=lambda pair: pair[1].rank, default=None)
         step, measured = kept or (self.progress.step, None)
         return Trained(self.file, self.progress.step, step, found.get(0), measured, stopped)
 
     def _is_first(self) -> bool:
         """Whether nothing was learnt yet by weights that answer already."""
+        # weights from ImageNet, or drawn ones, answer nothing yet, so measuring them tells nothing
         return self.progress.step == 0 and self.options.start not in ("imagenet", "nothing")
 
     def _end(self, log: Log, should_stop: Callable[[], bool], *, stopped: bool) -> None:
@@ -447,6 +471,7 @@ class _Run:
             self._measure(log, should_stop)
         self._save()
         log.close()
+        # nothing was held out or the run stopped early: then the average so far is the result
         if not self.file.is_file():
             self._write(self.file)
 
@@ -475,14 +500,18 @@ class _Run:
 
     def _size_at(self, step: int) -> int:
         sizes = self.options.sizes
+        # by share of the run, so that it is the same by steps and by the clock
         return sizes[min(len(sizes) - 1, int(self._share(step) * len(sizes)))]
 
     def _rate_at(self, share: float) -> float:
+        # half a cosine down to a hundredth of the rate: the average still moves in the last steps
         fade = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+        # the 1e-3: the first step is not one of rate zero
         return min(1.0, (share + 1e-3) / WARM_UP) * fade
 
     def _step(self, batch: Any) -> StepResult:
         step, options = self.progress.step, self.options
+        # by the clock of the first process, or their weights would drift apart
         share = self._rate_at(self.peers.agree(self._share(step)))
         for group in self.optimiser.param_groups:
             group["lr"] = group["full_lr"] * share
@@ -491,6 +520,7 @@ class _Run:
             self.net,
             moved,
             passes=options.passes,
+            # other clicks in each process, and the same again when the run is resumed
             rng=step_rng(options.seed, step, self.peers.rank),
             precision=self.precision,
         )
@@ -498,6 +528,7 @@ class _Run:
         loss.backward()  # type: ignore[no-untyped-call]
         self._average()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), GRADIENT_LIMIT)
+        # averaging of gradients makes the norm the same in all processes, so all leave it out
         if torch.isfinite(norm):
             self.optimiser.step()
             follow(self.average, self.net, step)
@@ -534,10 +565,12 @@ class _Run:
         )
         if measured is not None:
             log.write(self.progress.step, asdict(measured))
+        # it was stopped: half a measurement would be compared with whole ones
         if measured is None and self.tasks:
             return
         rank = measured.rank if measured is not None else None
         best = self.progress.best
+        # equal counts as better: it has learnt from more views
         if rank is None or best is None or rank <= best:
             self.progress = replace(self.progress, best=rank)
             self._write(self.file)
@@ -553,6 +586,7 @@ class _Run:
         )
         write_weights(
             path, self.average.state_dict(), traits=self.traits, card=card,
+            # the click pyramid has one size and no settings
             architecture=network.architecture, settings=getattr(self.average, "settings", {}),
         )  # fmt: skip
 

@@ -10,7 +10,9 @@ from napari_intseg.models.networks import DEFAULT_NETWORK, find_network
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
+# a third of it gave 2.75 and 4.17 clicks on nuclei after 25 steps, this 2.83 and 4.42 after 75
 FINE_TUNE_RATE = 3e-4
+# of the schedule that the bundled weights began with (docs/results.md)
 FROM_IMAGENET_RATE = 1.2e-3
 
 
@@ -111,6 +113,7 @@ class TrainOptions:
                 "nothing to learn from: expected at least one folder, each with a weight above "
                 f"0, got {[(str(f), w) for f, w in self.folders]!r}. Name a folder."
             )
+        # the encoder halves a view five times
         if not self.sizes or any(size < 64 or size % 32 for size in self.sizes):
             raise DataError(
                 "views cannot have this size: expected multiples of 32 from 64 pixels on, got "
@@ -144,6 +147,7 @@ class TrainOptions:
                 f"network cannot start from there: expected 'nothing' or a weights file of "
                 f"{network.name!r}, got {self.start!r}. Begin with nothing."
             )
+        # it becomes a file name
         if not self.name or "/" in self.name or "\\" in self.name:
             raise DataError(
                 f"name cannot be that of a model: expected a word, got {self.name!r}. "

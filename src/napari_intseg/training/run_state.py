@@ -20,7 +20,8 @@ from napari_intseg.training.options import TrainOptions
 
 FILE = "checkpoint.pt"
 
-# Options with which a run may go on differently
+# options with which a run may go on differently: where and how long it computes, and how often it
+# writes
 _MAY_CHANGE = frozenset(
     {"output", "minutes", "device", "workers", "threads", "checkpoint_s", "keep_every"}
 )
@@ -43,7 +44,7 @@ class Progress:
     spent_s : float
         Seconds it took.
     best : tuple of float or None
-        Rank of the best measurement so far, see `Measured.rank`.
+        Rank of the best measurement so far, see `HeldOutScores.rank`.
     """
 
     step: int = 0
@@ -54,7 +55,9 @@ class Progress:
 def fingerprint(options: TrainOptions) -> dict[str, str]:
     """Return the options that must be the same when a run goes on."""
     every = asdict(options)
+    # how many minutes may change; whether the clock counts changes every rate
     every["by_the_clock"] = options.minutes is not None
+    # texts: paths and tuples do not come back from a safe checkpoint as they were
     return {name: str(value) for name, value in every.items() if name not in _MAY_CHANGE}
 
 
@@ -90,6 +93,7 @@ def restore_state(output: Path, options: TrainOptions, parts: dict[str, Any]) ->
     """
     state = load_checkpoint(output / FILE)
     wanted = fingerprint(options)
+    # runs of older versions can go on with what they did without knowing it
     told = _LATER | state.get("options", {})
     differ = [name for name in wanted if told.get(name) != wanted[name]]
     if differ:
@@ -136,6 +140,7 @@ class Peers:
         if self.count == 1:
             return
         parts = [tensor for tensor in tensors if tensor.is_floating_point()]
+        # one message instead of hundreds of small ones, each of which waits for all
         flat = torch.cat([part.detach().reshape(-1).float() for part in parts])
         dist.all_reduce(flat)
         flat /= self.count
@@ -173,7 +178,9 @@ def run_with_peers(
     if count == 1:
         return work(SOLO)
     with tempfile.TemporaryDirectory() as folder:
+        # a file to meet at: a port might be taken
         meeting = Path(folder) / "meeting"
+        # fresh processes: a forked one would inherit threads of torch and locks they hold
         others = spawn(  # type: ignore[no-untyped-call]
             _follow, (count, meeting, follow, given), nprocs=count - 1, join=False
         )
@@ -184,6 +191,7 @@ def run_with_peers(
         finally:
             dist.destroy_process_group()
             for process in others.processes:
+                # after an error in the first, followers would wait for it until their patience ends
                 process.terminate()
         return result
 
@@ -203,6 +211,7 @@ def _follow(
 
 def _meet(meeting: Path, rank: int, count: int) -> None:
     address = meeting.as_uri()
+    # Gloo is the backend that works on every system, with or without a GPU
     dist.init_process_group(
         "gloo", init_method=address, rank=rank, world_size=count, timeout=PATIENCE
     )

@@ -94,10 +94,12 @@ def read_classes(
     FileError
         If a file cannot be read.
     """
+    # no object is left out: every pixel has a class here, however small its object
     choices = Choices(usual_split="train", masks=masks or {}, min_px=1)
     names = ["background"]
     pictures: list[ClassMap] = []
     weights: list[float] = []
+    # a set with classes alone makes it False: there touching objects are one region
     apart = True
     for folder, weight in folders:
         before = len(pictures)
@@ -120,6 +122,7 @@ def read_classes(
 def _numbers(found: ClassSet, names: list[str]) -> dict[int, int]:
     """Return the class of each number of a set's masks, and add new names."""
     if found.rules.kind != "classes":
+        # all objects are one class, whatever numbers they have
         values = [0]
         told = {0: found.names.get(1, "object")}
     else:
@@ -136,6 +139,7 @@ def _numbers(found: ClassSet, names: list[str]) -> dict[int, int]:
 def _values(found: ClassSet) -> set[int]:
     """Return the numbers that stand for classes in a set; all masks are read for it."""
     rules, values = found.rules, set(found.names)
+    # only sets without names are read through: it takes as long as reading them to learn
     if not values:
         for pair in found.pairs:
             values.update(np.unique(read_labels(pair.mask)).tolist())
@@ -158,6 +162,7 @@ def _read_pair(
 def _planes(volume: Volume) -> list[Any]:
     planes = volume.planes(0)
     count = min(len(planes), SLICES_A_VOLUME)
+    # evenly spread, so that a thick stack does not weigh more than a thin one
     return [planes[i * len(planes) // count] for i in range(count)]
 
 
@@ -170,6 +175,7 @@ def _classes(labels: Array, rules: MaskRules, table: Mapping[int, int]) -> NDArr
         out[labels > rules.above] = IGNORED
         for value, number in table.items():
             out[labels == value] = number
+    # last: ignored numbers may lie above the background as well
     out[np.isin(labels, rules.ignore)] = IGNORED
     return out
 
@@ -222,6 +228,7 @@ class SemanticOptions:
     output: Path
     name: str = "semantic"
     network: str = "unet"
+    # half the published channels: a quarter of the arithmetic, for a processor
     width: float = 0.5
     start: Path | None = None
     steps: int = 300
@@ -237,6 +244,7 @@ class SemanticOptions:
 
     def __post_init__(self) -> None:
         good = {
+            # a batch of two: batch normalisation has no deviation of one
             "steps": self.steps >= 1, "batch": self.batch >= 2, "width": 0 < self.width <= 1,
             "size": self.size >= 32 and self.size % 32 == 0, "rate": self.rate > 0,
             "held_out": 0 <= self.held_out < 1, "minutes": self.minutes is None or self.minutes > 0,
@@ -307,6 +315,7 @@ def train_semantic(
     learnt, held = _split(source, options)
     device = choose_device(options.device)
     net = build_semantic(options.network, len(source.names), options.width).to(device)
+    # step 0 draws the weights, later ones the views: resuming draws neither twice
     _seeded(options.seed, 0)
     _initialise(net, options, source.names)
     run = _SemanticRun(net, options, source, learnt, device)
@@ -320,6 +329,7 @@ def train_semantic(
     weights = options.output / f"{options.name}.safetensors"
     if not stopped:
         _write(net, weights, options, source, after)
+        # a finished run leaves nothing that a new one would trip over
         run.checkpoint.unlink(missing_ok=True)
     return SemanticRun(weights, run.step, stopped, source.names, tuple(before), tuple(after))
 
@@ -352,6 +362,7 @@ class _SemanticRun:
         """Return the state of the checkpoint; an empty one if there is none."""
         if not self.checkpoint.exists():
             return {}
+        # a checkpoint that somebody passed on must not run code
         told: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         if told["who"] != self._who():
             raise DataError(
@@ -386,6 +397,7 @@ class _SemanticRun:
         should_stop: Callable[[], bool] | None,
     ) -> bool:
         """Take the steps that are left; return whether it was told to stop."""
+        # time spent before a pause counts: `first` is when it would have begun without one
         options, first, since = self.options, time.monotonic() - self.seconds, time.monotonic()
         self.net.train()
         while not self._is_done():
@@ -393,6 +405,7 @@ class _SemanticRun:
             self.seconds = time.monotonic() - first
             if on_progress is not None:
                 on_progress(*self._progress())
+            # asked to stop after the last step, it is simply finished
             if should_stop is not None and should_stop() and not self._is_done():
                 self.save(before)
                 return True
@@ -413,10 +426,12 @@ class _SemanticRun:
         return self.step, self.options.steps
 
     def _take(self) -> None:
+        # of the step alone, so that a resumed run draws what one without a pause would
         rng = _seeded(self.options.seed, self.step + 1)
         done, whole = self._progress()
         for group in self.optimiser.param_groups:
-            # a short rise, then the falling power of 0.9 that DeepLab and PSPNet train with
+            # a short rise, then the falling power of 0.9 that DeepLab and PSPNet train with; never
+            # quite zero, or a run by the clock would end with steps for nothing
             rise = min(1.0, (self.step + 1) / 20)
             group["lr"] = self.options.rate * rise * max(1e-3, (1 - done / max(whole, 1)) ** 0.9)
         chosen = rng.choice(len(self.pictures), self.options.batch, p=self.shares)
@@ -445,15 +460,20 @@ def semantic_loss(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     weights : Tensor, shape (C,)
     """
     entropy = F.cross_entropy(logits, truth, weights, ignore_index=IGNORED)
+    # the entropy of no pixel at all is not a number; zero times the logits keeps the graph
     if not (truth != IGNORED).any():
         return logits.sum() * 0.0
     known = (truth != IGNORED).unsqueeze(1)
+    # ignored pixels count in neither sum of Dice
     prob = logits.softmax(dim=1) * known
+    # 255 is no class; its pixels are taken out by `known` right after
     one_hot = F.one_hot(truth.clamp(max=logits.shape[1] - 1), logits.shape[1])
     hot = one_hot.permute(0, 3, 1, 2) * known
     shared = (prob * hot).sum(dim=(0, 2, 3))
     whole = prob.sum(dim=(0, 2, 3)) + hot.sum(dim=(0, 2, 3))
+    # a class that no view of the batch shows has no overlap to speak of
     there = hot.sum(dim=(0, 2, 3)) > 0
+    # one pixel more on both sides: steady where a class has a few pixels
     dice = 1 - (2 * shared[there] + 1) / (whole[there] + 1)
     return entropy + dice.mean()
 
@@ -465,11 +485,13 @@ def make_view(
 
     Half of the squares are laid round a pixel that is not background.
     """
+    # evenly in the logarithm: as often smaller as larger
     scale = float(np.exp(rng.uniform(np.log(0.7), np.log(1.4))))
     side = max(8, round(size / scale))
     height, width = picture.classes.shape
     row, col = int(rng.integers(height)), int(rng.integers(width))
     inside = np.flatnonzero((picture.classes > 0) & (picture.classes != IGNORED))
+    # else rare classes would be in few views
     if len(inside) and rng.random() < 0.5:
         row, col = divmod(int(inside[rng.integers(len(inside))]), width)
     row = min(max(row - side // 2, 0), max(0, height - side))
@@ -477,9 +499,11 @@ def make_view(
     image: Array = picture.image[row : row + side, col : col + side]
     classes: Array = picture.classes[row : row + side, col : col + side]
     down, right = side - classes.shape[0], side - classes.shape[1]
+    # the image goes on, but nothing is learnt there: classes are padded with `IGNORED`
     image = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE)
     classes = np.pad(classes, ((0, down), (0, right)), constant_values=IGNORED)
     image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+    # between class 1 and class 3 there is no class 2
     classes = cv2.resize(classes, (size, size), interpolation=cv2.INTER_NEAREST)
     turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
     image, classes = np.rot90(image, turns), np.rot90(classes, turns)
@@ -515,7 +539,9 @@ def _split(
     source: ClassSource, options: SemanticOptions
 ) -> tuple[tuple[tuple[ClassMap, ...], NDArray[np.float64]], tuple[ClassMap, ...]]:
     """Return what is learnt from, with its shares, and what is only measured."""
+    # in order, as sets have none: the same seed has to hold out the same files
     groups = sorted({picture.group for picture in source.pictures})
+    # the second number keeps this draw apart from those of steps
     rng = np.random.default_rng((options.seed, 11))
     count = max(1, round(options.held_out * len(groups))) if options.held_out > 0 else 0
     if len(groups) < 3:
@@ -531,11 +557,13 @@ def _split(
 
 def _class_weights(pictures: tuple[ClassMap, ...], classes: int) -> Tensor:
     """Return ``1 / ln(1.02 + share)`` of each class, as ENet's paper (arXiv:1606.02147)."""
+    # all bytes, so that ignored pixels have a place; they are cut off below
     counts = np.zeros(256, np.int64)
     for picture in pictures:
         counts += np.bincount(picture.classes.ravel(), minlength=256)
     share = counts[:classes] / max(1, counts[:classes].sum())
     weights = 1 / np.log(1.02 + share)
+    # a mean of one keeps the rate meaning the same however many classes there are
     return torch.from_numpy((weights / weights.mean()).astype(np.float32))
 
 
@@ -555,6 +583,8 @@ def _initialise(net: Any, options: SemanticOptions, names: tuple[str, ...]) -> N
     """Draw new weights, or take those of a file whose shapes fit."""
     for part in net.modules():
         if isinstance(part, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
+            # for layers followed by ReLU (He et al., arXiv:1502.01852); pretrained weights are
+            # never read
             torch.nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
             if part.bias is not None:
                 torch.nn.init.zeros_(part.bias)
@@ -581,10 +611,12 @@ def _write(
     about = {
         "architecture": SEMANTIC, "network": options.network, "width": repr(options.width),
         "names": json.dumps(list(source.names)), "apart": json.dumps(source.apart),
+        # JSON has no nan
         "iou": json.dumps([None if np.isnan(x) else round(x, 4) for x in ious]),
         "steps": str(options.steps),
     }  # fmt: skip
     state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
+    # whoever lists models meanwhile sees no half a file
     with files.hidden_folder(path.parent) as beside:
         save_file(state, beside / path.name, about)
         files.put(beside / path.name, path)

@@ -35,7 +35,9 @@ from napari_intseg.evaluation.truth import (
 )
 from napari_intseg.inference.intensity import resolve_intensity
 
+# smaller objects are left out of training and of what is held out (docs/guides/training.md)
 MIN_AREA_PX = 40
+# no label of an object: those are positive
 IGNORED_LABEL = -1
 SLICES_A_VOLUME = 96
 """At most so many slices of each axis, evenly spread."""
@@ -43,6 +45,7 @@ SLICES_A_VOLUME = 96
 ISOTROPIC = 1.5
 """A volume is cut along another axis too if its pixels are no more oblong than this."""
 
+# cell_mask, cell-labels, masks_cell, label, and what napari saves as NAME_labels
 _LABELS = re.compile(r"(.*[_-])?(masks?|labels?|seg)$|(masks?|labels?)[_-]", re.IGNORECASE)
 
 
@@ -98,11 +101,13 @@ def make_picture(
     large = (values > 0) & (counts >= MIN_AREA_PX)
     if not large.any():
         return None
+    # grey images stored as colour take a third of the memory as what they are
     shown = image[..., 0] if image.ndim == 3 and (image == image[..., :1]).all() else image
     return Picture(
         name,
         group or name,
         np.ascontiguousarray(shown, np.uint8),
+        # half the memory of a source, which is kept whole
         np.ascontiguousarray(labels, np.int16 if labels.max() < 2**15 else np.int32),
         values[large].astype(np.int64),
         counts[large].astype(np.int64),
@@ -161,6 +166,7 @@ def _project_pairs(folder: Path) -> tuple[ImageMaskPair, ...]:
     files = files_in(folder, IMAGE_SUFFIXES + MASK_SUFFIXES + VOLUME_SUFFIXES)
     masks = [path for path in files if _LABELS.match(stem_of(path))]
     images = [path for path in files if path not in masks]
+    # of a single pair the names need not match
     if len(images) == 1 and len(masks) == 1:
         return (ImageMaskPair(stem_of(images[0]), images[0], masks[0]),)
     return pair_up(images, masks)
@@ -170,6 +176,7 @@ def _project_rules(pairs: Sequence[ImageMaskPair]) -> MaskRules:
     values: set[int] = set()
     for pair in pairs:
         values.update(np.unique(read_labels(pair.mask)).tolist())
+    # 255 is an object like any other unless the values show that it is not
     kind, ignore = guess_kind(values, eight_bit=False)
     return MaskRules(kind, ignore, min_px=MIN_AREA_PX)
 
@@ -178,6 +185,7 @@ def _read_pair(pair: ImageMaskPair, rules: MaskRules) -> Iterator[Picture]:
     labels = read_labels(pair.mask)
     volume = read_image(pair.image, labels.shape)
     intensity = resolve_intensity(volume)
+    # all objects here: small ones are left out by `make_picture`, slice by slice
     rules = replace(rules, max_objects=None, min_px=1)
     for plane in _planes(volume):
         flat = labels if volume.ndim == 2 else labels.take(plane.index, plane.axis)
@@ -197,6 +205,7 @@ def _planes(volume: Volume) -> Iterator[Plane]:
         return
     for axis in range(3):
         rows, cols = volume.slice_spacing(axis)
+        # across thick slices an image consists of bars
         if axis > 0 and max(rows / cols, cols / rows) > ISOTROPIC:
             continue
         planes = volume.planes(axis)
@@ -243,8 +252,10 @@ def hold_out(
     seed : int
         Of the draw; the same seed holds out the same.
     """
+    # the second number keeps this draw apart from others of the same seed
     rng = np.random.default_rng((seed, 11))
     keys = [_keys(source.pictures, by) for by in ("group", "name")]
+    # slices of one volume are alike: whole files say more about what is new, if there are enough
     names = next((found for found in keys if len(found) >= 5), None)
     if share <= 0:
         return source, ()
@@ -271,6 +282,7 @@ def _hold_out_objects(
     kept, tasks = [], []
     for picture in source.pictures:
         held = rng.permutation(len(picture.objects)) < share * len(picture.objects)
+        # a picture with a single object keeps it, or there would be nothing to learn from
         if held.all():
             held[:] = False
         tasks += [Task(picture, int(label)) for label in picture.objects[held]]

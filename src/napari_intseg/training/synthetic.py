@@ -52,13 +52,16 @@ def expose(image: FloatArray, sensor: Sensor, rng: Generator) -> FloatArray:
     """
     h, w = image.shape[:2]
     is_grey = bool(np.array_equal(image[..., 0], image[..., 1]))
+    # one detector: three would make coloured noise of a grey image
     x = image[..., :1] if is_grey else image
     grid = (max(8, round(w * sensor.grid)), max(8, round(h * sensor.grid)))
     x = np.clip(_resize(x, grid, cv2.INTER_AREA), 0, 1)
+    # in the middle of what is left, so that mid-grey stays mid-grey
     stray = (1 - sensor.contrast) / 2
     light = (x * sensor.contrast + stray) * sensor.photons
     read = rng.standard_normal(light.shape, np.float32) * np.float32(sensor.read)
     counted = rng.poisson(light).astype(np.float32) + read
+    # scaled back, as a viewer shows it, so that noise grows as contrast falls
     seen: Array = (counted / np.float32(sensor.photons) - np.float32(stray)) / np.float32(
         sensor.contrast
     )
@@ -83,7 +86,10 @@ def draw_sensor(rng: Generator) -> Sensor:
     anyway. The grid of .22 is that of a slice of 85 pixels in a view of 384. Few photons come with
     contrast: a step of the image below 1.4 times its noise a pixel is beyond people too.
     """
+    # evenly in the logarithm, since noise goes with the root of the photons
     photons = float(np.exp(rng.uniform(np.log(4), np.log(200))))
+    # a full step is contrast times photons; at a contrast of the root of 2 / photons that is 1.4
+    # times the noise, the root of the photons
     contrast = max(float(rng.uniform(0.3, 1.0)), math.sqrt(2 / photons))
     return Sensor(
         photons,
@@ -98,7 +104,9 @@ def draw_sensor(rng: Generator) -> Sensor:
 def stretch(image: FloatArray, rng: Generator) -> Array:
     """Return a view whose values cover [0, 1] but for a few percent, as viewers show 16 bits."""
     low, high = rng.uniform(0, 3), 100 - rng.uniform(0, 2)
+    # a quarter of the pixels tells percentiles well enough
     a, b = np.percentile(image[::2, ::2], (low, high))
+    # an even view stays even
     return np.asarray((image - a) / max(float(b - a), 1e-3))
 
 
@@ -125,6 +133,7 @@ def add_noisy_copies(tasks: Sequence[Task], *, seed: int) -> tuple[Task, ...]:
 def _expose(picture: Picture, number: int, seed: int) -> Picture:
     image = picture.image
     view = image if image.ndim == 3 else np.repeat(image[..., None], 3, 2)
+    # the second number keeps draws apart: 11 holds out, 29 draws worlds, 7 clicks
     rng = np.random.default_rng((seed, 13, number))
     sensor = STRENGTHS[number % len(STRENGTHS)]
     seen = expose(view.astype(np.float32) / np.float32(255), sensor, rng)
@@ -132,6 +141,7 @@ def _expose(picture: Picture, number: int, seed: int) -> Picture:
     return replace(picture, image=values if image.ndim == 3 else values[..., 0].copy())
 
 
+# as large as the views of a fine-tuning run
 SIDE = 256
 COUNT = 480
 """Pictures drawn once; every view of one differs, so more of them add little."""
@@ -161,6 +171,7 @@ def make_worlds(weight: float, *, seed: int, count: int = COUNT, side: int = SID
 
 
 def _draw_picture(seed: int, index: int, side: int) -> Picture | None:
+    # by the picture's own number, so that any of them can be drawn alone
     rng = np.random.default_rng((seed, 29, index))
     kind = KINDS[index % len(KINDS)]
     image, labels = kind(rng, side)
@@ -172,6 +183,7 @@ def _field(rng: Generator, side: int, cells: float) -> FloatArray:
     """Return a smooth random field of mean 0 and deviation about 1, with `cells` bumps a side."""
     n = max(2, round(cells))
     grid = rng.standard_normal((n + 2, n + 2)).astype(np.float32)
+    # smooth between the drawn points, which linear interpolation would show as a lattice
     wide = cv2.resize(grid, (side, side), interpolation=cv2.INTER_CUBIC)
     return np.asarray(wide / max(float(wide.std()), 1e-3), np.float32)
 
@@ -192,6 +204,7 @@ def _pieces(classes: NDArray[np.int64]) -> Labels:
     """Return one number for each connected piece of each class but the largest regions."""
     labels, used = np.zeros(classes.shape, np.int32), 0
     for value in np.unique(classes):
+        # pieces that touch at a corner only are two: people see two
         count, pieces = cv2.connectedComponents((classes == value).astype(np.uint8), connectivity=4)
         labels[pieces > 0] = pieces[pieces > 0] + used
         used += count - 1
@@ -212,11 +225,14 @@ def _tissue(rng: Generator, side: int) -> World:
     """Organs in a body: regions of few classes, neighbours often nearly alike."""
     count = int(rng.integers(4, 14))
     fields = [_field(rng, side, rng.uniform(2, 12)) for _ in range(count)]
+    # the largest of several smooth fields makes smooth regions that meet without gaps
     classes = np.argmax(fields, 0)
+    # one more than there are classes: the last is the air round the body
     levels = rng.uniform(0.1, 0.95, count + 1)
     grain = rng.uniform(0, 0.06, count + 1)
-    if rng.random() < 0.5:  # soft tissue: all within a part of the range, but for one
-        # no two alike: their edge could not be learnt
+    if rng.random() < 0.5:
+        # soft tissue: all within a part of the range, but for one; no two alike, since their edge
+        # could not be learnt
         apart = rng.permutation(count) / count
         levels[1:] = rng.uniform(0.2, 0.5) + rng.uniform(0.15, 0.35) * apart
         grain *= 0.4
@@ -226,8 +242,10 @@ def _tissue(rng: Generator, side: int) -> World:
         classes = np.where(body + 0.1 * _field(rng, side, 5) > 1, count, classes)
         levels[count], grain[count] = rng.uniform(0, 0.1), 0.01
     image = levels[classes] + grain[classes] * _texture(rng, side)
-    if rng.random() < 0.3:  # walls round all of them: cortex, fat, capsules
+    if rng.random() < 0.3:
+        # walls round all of them: cortex, fat, capsules
         image = np.where(_rims(classes), rng.uniform(0, 1), image)
+    # uneven receivers of MR, uneven light of microscopes
     image *= 1 + rng.uniform(0, 0.15) * _field(rng, side, 3)
     return _soften(image, rng, 0.5, 1.6), _pieces(classes)
 
@@ -236,12 +254,15 @@ def _walls(rng: Generator, side: int) -> World:
     """Cells that touch, seen by their stained walls; a cell reaches to the middle of its wall."""
     n = int(rng.integers(4, 13))
     step = side / n
+    # one seed in each cell of a lattice, anywhere but at its edge: cells of about one size
     at = (np.indices((n, n)).reshape(2, -1).T + rng.uniform(0.1, 0.9, (n * n, 2))) * step
     seeds = np.full((side, side), 255, np.uint8)
     seeds[tuple(np.clip(at, 0, side - 1).astype(int).T)] = 0
+    # nearest seeds are Voronoi cells, which tissues of packed cells resemble
     _, cells = cv2.distanceTransformWithLabels(
         seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    # their sides are straight; living ones bend
     bend = rng.uniform(0.05, 0.2) * step
     rows, cols = np.mgrid[:side, :side].astype(np.float32)
     rows, cols = (x + bend * _field(rng, side, n) for x in (rows, cols))
@@ -258,6 +279,7 @@ def _walls(rng: Generator, side: int) -> World:
     shine = rng.uniform(0.3, 0.9) * (1 + rng.uniform(0, 0.4) * _field(rng, side, 8))
     inside = rng.uniform(0, 0.3) * rng.random(int(labels.max()) + 1)[labels]
     image = inside + rims * np.clip(shine, 0.1, None) + 0.03 * _texture(rng, side)
+    # bright field shows dark walls
     if rng.random() < 0.3:
         image = rng.uniform(0.6, 1) - image
     return _soften(image, rng, 0.5, 1.5), labels
@@ -267,6 +289,7 @@ def _touching(rng: Generator, side: int) -> tuple[Labels, FloatArray]:
     """Return round things that touch, and how thick they are, 0 to 1."""
     labels, height = np.zeros((side, side), np.int32), np.zeros((side, side), np.float32)
     size = rng.uniform(9, 30)
+    # round a middle, so that most touch
     crowd = rng.normal(side / 2, side / rng.uniform(3, 6), (int(rng.integers(6, 45)), 2))
     rows, cols = np.mgrid[:side, :side].astype(np.float32)
     for number, (row, col) in enumerate(crowd, 1):
@@ -277,6 +300,7 @@ def _touching(rng: Generator, side: int) -> tuple[Labels, FloatArray]:
         turn = np.arctan2(y, x)
         bumps = 1 + rng.uniform(0, 0.12) * np.cos(rng.integers(2, 6) * turn + angle)
         rim = ((along / long) ** 2 + across**2) * long / (radius * bumps) ** 2
+        # what came first lies on top
         own = (rim < 1) & (labels == 0)
         labels[own] = number
         height[own] = np.sqrt(1 - rim[own])
@@ -328,10 +352,12 @@ def _tubes(rng: Generator, side: int) -> World:
             axes = tuple(int(v) for v in rng.uniform(12, 60, 2))
             cv2.ellipse(labels, middle, axes, rng.uniform(0, 180), 0, 360, number, width)
             continue
+        # a heading that changes little from step to step bends as vessels do
         heading = np.cumsum(rng.normal(0, 0.12, 120)) + rng.uniform(0, 2 * np.pi)
         steps = np.column_stack((np.cos(heading), np.sin(heading))) * 3
         way = rng.uniform(0.2, 0.8, 2) * side + np.cumsum(steps, 0)
         cv2.polylines(labels, [np.asarray(np.rint(way), np.int32)], False, number, width)
+    # vessels filled by one contrast agent are equally bright; fibres need not be
     one = rng.uniform(0.4, 1) if rng.random() < 0.6 else None
     levels = rng.uniform(0.2, 1, int(labels.max()) + 1)
     shine = np.where(labels > 0, levels[labels] if one is None else one, 0)

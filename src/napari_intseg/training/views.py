@@ -32,6 +32,7 @@ def _gamma(x: FloatArray, rng: Generator) -> Array:
 
 
 def _grey(x: FloatArray, rng: Generator) -> Array:
+    # any mixture of the channels: which of them shows an object differs by stain
     weights = rng.dirichlet((3.0, 3.0, 3.0)).astype(np.float32)
     return np.repeat((x @ weights)[..., None], 3, 2)
 
@@ -51,6 +52,7 @@ def _blur(x: FloatArray, rng: Generator) -> Array:
 
 def _noise(x: FloatArray, rng: Generator) -> Array:
     grain = rng.standard_normal(x.shape[:2], np.float32)[..., None] * rng.uniform(0.01, 0.1)
+    # some of it grows with the light, as that of photons does
     return x + (grain * x * 2 if rng.random() < 0.3 else grain)
 
 
@@ -88,6 +90,7 @@ def _ramp(x: FloatArray, rng: Generator) -> Array:
 def _random_window(x: FloatArray, rng: Generator) -> Array:
     # as another reader of a CT or of 16-bit microscopy would set it
     low, high = np.percentile(x[::2, ::2], (rng.uniform(0, 30), 100 - rng.uniform(0, 20)))
+    # at most tenfold, or an even part would become nothing but noise
     return np.asarray(np.clip((x - low) / max(float(high - low), 0.1), 0, 1))
 
 
@@ -108,12 +111,14 @@ def _speckle(x: FloatArray, rng: Generator) -> Array:
     h, w = x.shape[:2]
     factor, looks = rng.uniform(0.3, 1.0), rng.uniform(3, 20)
     grid = (max(8, int(h * factor)), max(8, int(w * factor)))
+    # the intensity of so many looks at speckle is gamma-distributed, with a mean of one here
     grain = rng.standard_gamma(looks, grid).astype(np.float32) / np.float32(looks)
     return x * cv2.resize(grain, (w, h), interpolation=cv2.INTER_LINEAR)[..., None]
 
 
 def _sensor(x: FloatArray, rng: Generator) -> Array:
     seen = expose(x, draw_sensor(rng), rng)
+    # viewers set their window by percentiles, and noise with it
     return stretch(seen, rng) if rng.random() < 0.7 else seen
 
 
@@ -130,7 +135,8 @@ def _compress(x: FloatArray, rng: Generator) -> Array:
 
 
 STEPS: tuple[tuple[Callable[[FloatArray, Generator], Array], float, float], ...] = (
-    # step, how often on colour, how often on grey
+    # step, how often on colour, how often on grey: grey images are microscopy and radiology, whose
+    # levels, noise and polarity vary more; two of five get a detector's noise (fifth schedule)
     (_grey, 0.15, 0.0),
     (_tint, 0.30, 0.08),
     (_halo, 0.02, 0.08),
@@ -157,9 +163,11 @@ def change_intensity(image: FloatArray, rng: Generator) -> FloatArray:
     for step, on_colour, on_grey in STEPS:
         if rng.random() < (on_grey if is_grey else on_colour):
             image = np.asarray(step(image, rng), np.float32)
+    # only here: steps in between may leave the range
     return np.asarray(np.clip(image, 0.0, 1.0), np.float32)
 
 
+# the fourth schedule, the first with it, took a third to half a click of each NoC
 PASTED_SHARE = 0.2
 """Share of colour views that are put together from two pictures."""
 
@@ -208,6 +216,7 @@ def draw_views(
     rng = np.random.default_rng((seed, index))
     weights = np.array([source.weight for source in sources])
     source = sources[rng.choice(len(sources), p=weights / weights.sum())]
+    # a draw may leave a few pixels of the object; then it is drawn again, a few times
     for _ in range(4):
         scene = _draw_scene(source, rng, size)
         image, truth = scene.image, scene.truth
@@ -217,9 +226,11 @@ def draw_views(
     if is_pasted:
         other = _draw_scene(source, rng, size)
         image, truth = _paste(image, truth, other.image, other.truth, rng)
+    # as the network is shown a view when it answers
     values = change_intensity(spread_narrow(image), rng)
     shown = np.asarray(np.rint(values * 255), np.uint8)
     views = [_prompted(shown, truth, rng)]
+    # other objects of a pasted view may lie behind what was pasted
     if most > 1 and not is_pasted:
         views += [_prompted(shown, one, rng) for one in _others(scene, rng, most - 1)]
     return views
@@ -227,6 +238,7 @@ def draw_views(
 
 def _prompted(image: NDArray[np.uint8], truth: Truth, rng: Generator) -> TrainingView:
     """Return a view with what a person's work on this object begins with."""
+    # propagation and masks to start from give a previous answer before any click
     prev = rough_mask(truth, rng) if rng.random() < 0.1 else np.zeros(truth.shape, np.float32)
     return TrainingView(image, truth, first_clicks(truth, rng), prev)
 
@@ -257,13 +269,14 @@ def _others(scene: _Scene, rng: Generator, most: int) -> list[Truth]:
     others = picture.objects[~np.isin(picture.objects, scene.chosen)]
     if not others.size:
         return []
-    # exact up to 2**24
+    # OpenCV warps no integers of 32 bits; float32 is exact up to 2**24
     labels = picture.labels.astype(np.float32)
     seen = cv2.warpAffine(labels, scene.there, (size, size), flags=cv2.INTER_NEAREST)
     numbers, areas = np.unique(seen, return_counts=True)
     fit = np.isin(numbers, others) & (areas >= MIN_SEEN_PX)
     if not fit.any():
         return []
+    # by the root of the area: large ones more often, but small ones too
     share = np.sqrt(areas[fit])
     count = min(most, len(share))
     drawn = rng.choice(numbers[fit], size=count, replace=False, p=share / share.sum())
@@ -285,8 +298,10 @@ def _paste(
     """
     in_front = np.asarray(others == 1) if rng.random() < 0.4 else np.asarray(truth != 1)
     behind = np.where(in_front, 0, truth)
+    # too little of it is left to be asked about
     if int((behind == 1).sum()) < max(12, int((truth == 1).sum()) // 4):
         return image, truth
+    # a camera blurs edges; a sharp one would give the paste away
     alpha = cv2.GaussianBlur(in_front.astype(np.float32), (0, 0), rng.uniform(0.4, 1.0))[..., None]
     return np.asarray(image * (1 - alpha) + other * alpha, np.float32), np.asarray(behind, np.uint8)
 
@@ -294,6 +309,7 @@ def _paste(
 def _choose_objects(picture: Picture, rng: Generator) -> NDArray[np.int64]:
     share = np.sqrt(picture.areas)
     count = 1
+    # now and then several objects are one mask, as a person may want them
     if len(picture.objects) > 1 and rng.random() < 0.08:
         count = int(rng.integers(2, min(4, len(picture.objects)) + 1))
     chosen = rng.choice(picture.objects, size=count, replace=False, p=share / share.sum())
@@ -307,17 +323,22 @@ def _window(mask: BoolArray, rng: Generator) -> tuple[float, float, float]:
     extent = max(rows[-1] - rows[0], cols[-1] - cols[0]) + 1.0
     tight, whole = max(1.3 * extent, 64.0), max(h, w) * 1.0
     kind = rng.random()
+    # a first click is asked about on the whole slice
     if kind < 0.25 or tight >= whole:
         side = whole * rng.uniform(0.95, 1.1)
     elif kind < 0.3:
+        # closer than the object: a zoom-in after a mask that was too small
         side = max(extent * rng.uniform(0.6, 1.0), 48.0)
     else:
+        # evenly in the logarithm between tight and whole
         side = float(np.exp(rng.uniform(np.log(tight), np.log(whole))))
     centre = []
     for first, last, n in ((rows[0], rows[-1], h), (cols[0], cols[-1], w)):
+        # anywhere in the window, as people do not look at its middle only
         room = max(side - (last - first + 1), 0) / 2
         at = (first + last) / 2 + rng.uniform(-room, room)
         low, high = side / 2 - 0.5, n - side / 2 - 0.5
+        # a window larger than the picture is laid round its middle
         centre.append(float(np.clip(at, low, high)) if low < high else (n - 1) / 2)
     return centre[0], centre[1], side
 
@@ -325,6 +346,7 @@ def _window(mask: BoolArray, rng: Generator) -> tuple[float, float, float]:
 def _place(mask: BoolArray, rng: Generator, size: int) -> tuple[NDArray[np.float64], float]:
     """Return the matrix (2, 3) that takes a picture to a view, and how much it enlarges."""
     row, col, side = _window(mask, rng)
+    # photographs and scans have an up; three of ten are tilted
     angle = np.deg2rad(rng.uniform(-25, 25)) if rng.random() < 0.3 else 0.0
     angle += np.pi / 2 * rng.integers(4) if rng.random() < 0.25 else 0.0
     aspect = np.exp(rng.uniform(-0.15, 0.15, 2)) * np.array([1, 1 if rng.random() < 0.5 else -1])
@@ -336,8 +358,10 @@ def _place(mask: BoolArray, rng: Generator, size: int) -> tuple[NDArray[np.float
 
 def _warp(picture: Picture, there: NDArray[np.float64], scale: float, size: int) -> FloatArray:
     source = picture.image
-    if scale < 0.6:  # the warp does not average: blur before shrinking
+    if scale < 0.6:
+        # the warp does not average: blur before shrinking, by about what area averaging would
         source = np.asarray(cv2.GaussianBlur(source, (0, 0), 0.5 / scale - 0.3), np.uint8)
+    # filled with a middle level: beyond the picture there should be nothing to see
     grey = float(source.mean()) if source.ndim == 2 else 127.0
     image = cv2.warpAffine(source, there, (size, size), borderValue=(grey,) * 3)
     if image.ndim == 2:
@@ -349,6 +373,7 @@ def _warp_truth(picture: Picture, mask: BoolArray, there: NDArray[np.float64], s
     target = mask.astype(np.uint8)
     target[picture.labels == IGNORED_LABEL] = IGNORED
     flags = cv2.INTER_NEAREST
+    # beyond the picture there is no truth, and nothing is learnt
     truth = cv2.warpAffine(target, there, (size, size), flags=flags, borderValue=IGNORED)
     return np.asarray(truth, np.uint8)
 
@@ -408,7 +433,9 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
         """Yield one list of (number, size) a step."""
         step = self.first
         while True:
+            # asked here, ahead of the step, as the loader makes batches ahead
             size = self.size_at(step)
+            # every process has its own numbers, and no number comes twice
             first = (step * self.peers.count + self.peers.rank) * self.batch
             yield [(first + i, size) for i in range(self.batch)]
             step += 1
@@ -417,6 +444,7 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
 def _one_thread(worker: int) -> None:  # noqa: ARG001
     import cv2
 
+    # workers are as many as cores; threads of their own would wait for each other
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
 
@@ -431,6 +459,7 @@ def make_loader(
     pin: bool = False,
 ) -> DataLoader[Any]:
     """Return batches (`Views`), one a step, without end."""
+    # the loader takes this one only with workers
     ahead = {"prefetch_factor": 3} if workers else {}
     return DataLoader(
         ViewDataset(sources, seed, objects),
@@ -445,4 +474,5 @@ def make_loader(
 
 def step_rng(seed: int, step: int, rank: int = 0) -> np.random.Generator:
     """Return the generator of the clicks simulated in a step."""
+    # the second number keeps these draws apart from those of views
     return np.random.default_rng((seed, 7, step, rank))

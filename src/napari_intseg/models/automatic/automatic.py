@@ -26,7 +26,7 @@ from napari_intseg.models.automatic.outputs import Frame, Preparation
 from napari_intseg.models.automatic.start_model import Finding, RawFinding, StartTraits
 from napari_intseg.models.device import choose_device, memory_guard
 
-# of an object's own mask that must stay its own; else a surer one covers it
+# this share of an object's mask must be its own; else a surer object covers it
 _LEAST_SHARE = 0.5
 
 
@@ -54,12 +54,14 @@ def instances(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]
        segmentation", arXiv:2107.06278.
     """
     logits, masks = _queries(out)
+    # the last class stands for "no object"
     kinds = logits.float().softmax(dim=-1)[:, :-1]
     scores, classes = kinds.max(dim=-1)
     kept = (scores >= threshold).nonzero()[:, 0]
     if not len(kept):
         return []
     maps = frame.back(masks[kept]).sigmoid()
+    # masks overlap: a pixel goes to the query that is surest of both class and pixel
     owner = (scores[kept][:, None, None] * maps).argmax(dim=0)
     found = []
     for i, query in enumerate(kept.tolist()):
@@ -83,6 +85,7 @@ def detections(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding
     As RF-DETR's: the last class stands for no object.
     """
     logits, masks = _queries(out)
+    # each class by itself, since classes do not exclude each other here
     scores, classes = logits.float().sigmoid()[:, :-1].max(dim=-1)
     kept = (scores >= threshold).nonzero()[:, 0]
     if not len(kept):
@@ -203,10 +206,12 @@ class Automatic:
         if self._tokenizer is not None:
             given |= _worded(self._tokenizer, texts, self.family)
             if self.family.gives == "texts":
+                # the network answers one text for each image it is given
                 given["pixel_values"] = tensor.repeat(len(texts), 1, 1, 1)
         if self._task is not None:
             given["task_inputs"] = self._task
         if self.family.gives == "boxes":
+            # the detector must not look for objects in the padding
             inside = torch.zeros(1, *tensor.shape[2:], dtype=torch.long)
             inside[:, : size[0], : size[1]] = 1
             given["pixel_mask"] = inside
@@ -260,6 +265,7 @@ class Automatic:
         assert masks_by is not None
         if not found:
             return []
+        # once, since all boxes are on one image
         prepared = masks_by.prepare(image)
         out = []
         for one in found:
@@ -330,6 +336,7 @@ def _preparation(family: Family, config: Any, folder: Path) -> Preparation:
 def _task_of(config: Any, folder: Path) -> Tensor:
     """Return OneFormer's task, in words that were in its training, as numbers."""
     words = read_tokenizer(folder)(
+        # the task's sentence as it was in training; another wording would be another task
         ["the task is instance"], padding="max_length", truncation=True,
         max_length=int(config.task_seq_len), return_tensors="pt",
     )  # fmt: skip

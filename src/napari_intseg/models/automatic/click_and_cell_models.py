@@ -26,9 +26,9 @@ _SIDE = 16
 # that were trained to be so, arXiv:2304.02643, appendix B
 _STABLE, _MARGIN = 0.9, 1.0
 
-# of two masks; as SAM's, the less stable one goes
+# of two masks that overlap (IoU) more, the less stable one goes; 0.7 as in SAM's code
 _OVERLAP = 0.7
-# of the image: a larger mask is its ground
+# share of the image: a larger mask is its ground, not an object
 _MOST_SHARE = 0.9
 
 
@@ -162,6 +162,7 @@ class LabelModel:
             If the device runs out of memory.
         """
         check_no_texts(self._traits.title, texts)
+        # all cells are equally sure (1), so only a threshold above that leaves them out
         if threshold is not None and threshold > 1:
             return ()
         with memory_guard(self._device):
@@ -203,6 +204,7 @@ def load_cellpose(rest: str = "", *, device: str = "auto") -> LabelModel:
             f"{str(places[0].parent)!r}. Run Cellpose once, or fetch it from its page and name it "
             "as cellpose:FILE."
         )
+    # imported after the weights were found: a message about these comes at once
     from cellpose import models
 
     chosen = choose_device(device)

@@ -11,7 +11,7 @@ from napari_intseg.core.segmenter import Array, BoolArray, FloatArray
 
 Labels = NDArray[np.int32]
 
-# of one mean shift at most; a flat kernel on real embeddings settles in fewer than twenty
+# rounds of one mean shift at most; a flat kernel on real embeddings settles in fewer than twenty
 _ROUNDS = 100
 
 
@@ -62,6 +62,7 @@ def mean_shift(
         near = _settled(points, points[seed], radius, on_sphere=on_sphere) & free
         # the mean may have left it behind
         near[seed] = True
+        # too small a cluster is dropped, but its pixels are not asked about again
         if np.count_nonzero(near) >= min_px:
             count += 1
             owner[near] = count
@@ -131,9 +132,11 @@ def grow_metric_seeds(
     for _ in range(count):
         seed = int(np.argmax(worth + diversity * np.log(np.maximum(other, 1e-12))))
         score = float(np.exp(worth[seed]))
+        # the next best seed lies in an object that has been grown already
         if score < least or other[seed] < 1 - similarity:
             break
         squared = ((points - points[seed]) ** 2).sum(axis=1)
+        # exp(710) is infinite in float64
         alike = 2 / (1 + np.exp(np.minimum(squared, 700)))
         masks.append((score, alike >= similarity))
         other = np.minimum(other, 1 - alike)
@@ -160,6 +163,7 @@ class SpatialRules:
         Of an object; of pixels without one, to go on.
     """
 
+    # coordinates in steps of 1/1023: maps of 1024 columns then run from 0 to 1
     step: float = 1 / 1023
     least_seed: float = 0.9
     foreground: float = 0.5
@@ -214,6 +218,7 @@ def spatial_embeddings(
             break
         free[seed] = False
         squared = ((place - place[:, seed, None]) ** 2 * width[:, seed, None]).sum(axis=0)
+        # the Gaussian of that bandwidth falls to one half at the edge of an object
         near = np.exp(-squared) > 0.5
         size = np.count_nonzero(near)
         if size > rules.min_px and np.count_nonzero(near & free) > 0.5 * size:
@@ -254,6 +259,7 @@ def find_centres(heat: FloatArray, rules: PanopticRules | None = None) -> NDArra
         heat > rules.least
     )
     found = np.argwhere(top)
+    # centres that are equally hot stay in the order of rows, so the answer is always the same
     order = np.argsort(-heat[top], kind="stable")[: rules.most]
     return np.asarray(found[order], np.int64)
 

@@ -31,6 +31,7 @@ from napari_intseg.models.automatic.start_model import (
     check_no_texts,
 )
 
+# types of an input that an image can be cast to
 _TYPES = {
     "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
     "tensor(uint8)": np.uint8,
@@ -108,7 +109,8 @@ class ExportedModel:
         given = tensor.astype(_TYPES.get(self._input.type, np.float32))
         try:
             raw = self._session.run(list(self._outputs.values()), {self._input.name: given})
-        except Exception as err:  # onnxruntime's errors have no common base
+        except Exception as err:
+            # onnxruntime's errors have no common base
             raise WeightsError(
                 f"network does not run: expected it to take {given.dtype} of shape {given.shape}, "
                 f"got {_first_line(err)!r} of {str(self._path)!r}. Correct the description."
@@ -175,6 +177,7 @@ def load_exported(
                 f"{str(path)!r}, got none. Write one, for example {EXAMPLE!r}."
             )
         told = read_description(beside)
+    # before onnxruntime opens it, which would follow names of other files
     check_onnx(path)
     try:
         import onnxruntime
@@ -186,11 +189,13 @@ def load_exported(
     options = onnxruntime.SessionOptions()
     # errors alone: warnings of exporters help no one here
     options.log_severity_level = 3
+    # as many threads as the rest of the package was told to take
     options.intra_op_num_threads = torch.get_num_threads()
     providers = _providers(onnxruntime, device)
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as err:  # onnxruntime's errors have no common base
+    except Exception as err:
+        # onnxruntime's errors have no common base
         raise WeightsError(
             f"network cannot be read: expected an ONNX file, got {str(path)!r} "
             f"({_first_line(err)}). Export it again."
@@ -263,6 +268,7 @@ def _tensor(
         values = values.mean(axis=-1, keepdims=True)
     if rules.normalise == "percentile":
         low, high = np.percentile(values, rules.percentiles)
+        # of a constant image both are 0
         values = (values - low) / max(float(high - low), 1e-6)
     elif rules.normalise == "zero-mean":
         values = (values - values.mean()) / max(float(values.std()), 1e-6)
@@ -285,6 +291,7 @@ def _first_line(err: Exception) -> str:
     return (str(err).strip().splitlines() or [type(err).__name__])[0].rstrip(".")[:200]
 
 
+# descriptions of the zoo have a few kilobytes; a larger file is none, or hostile
 _MOST_RDF_BYTES = 1 << 20
 
 
@@ -345,6 +352,7 @@ def _read(rdf: Path) -> Mapping[str, Any]:
     try:
         if rdf.stat().st_size > _MOST_RDF_BYTES:
             raise ValueError(f"more than {_MOST_RDF_BYTES} bytes")
+        # the safe loader makes plain values alone; the usual one may call what the file names
         told = yaml.safe_load(rdf.read_text("utf-8"))
         if not isinstance(told, dict):
             raise TypeError("no table")
@@ -366,6 +374,7 @@ def _onnx_of(told: Mapping[str, Any], rdf: Path) -> Path:
         )
     name = str(weights["onnx"]["source"]).removeprefix("./")
     path = rdf.parent / name
+    # a package from elsewhere must not read files of this machine
     if "/" in name or "\\" in name or path.is_symlink():
         raise WeightsError(
             f"package leads elsewhere: expected the name of a file beside {rdf.name!r}, got "

@@ -20,7 +20,7 @@ Normalise = Literal["none", "percentile", "zero-mean"]
 RDF_NAMES = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
 """What the description of a package of the BioImage Model Zoo is called."""
 
-# of a description: a thousand names of classes take a twentieth of it
+# bytes of a description; one with a thousand names of classes has a twentieth of it
 _MOST_BYTES = 1 << 20
 
 EXAMPLE = '[input]\nrange = [0, 1]\n[output]\nkind = "classes"\nnames = ["background", "cell"]'
@@ -57,6 +57,7 @@ class InputRules:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     normalise: str = "none"
+    # 1 and 99.8 are what StarDist's networks are trained with
     percentiles: tuple[float, float] = (1.0, 99.8)
     size: tuple[int, int] | None = None
     multiple: int = 1
@@ -162,6 +163,7 @@ def _check_input(rules: InputRules) -> None:
     if rules.normalise not in get_args(Normalise):
         raise ValueError(f"normalise is none of {get_args(Normalise)}: {rules.normalise!r}")
     sides = (*(rules.size or ()), rules.multiple)
+    # a side that is larger is a mistake, and would take gigabytes
     if any(not isinstance(n, int) or not 1 <= n <= 16384 for n in sides):
         raise ValueError(f"size is no number of pixels: {sides!r}")
     if len(rules.range) != 2 or any(len(x) not in (0, 1, 3) for x in (rules.mean, rules.std)):
@@ -170,10 +172,11 @@ def _check_input(rules: InputRules) -> None:
         raise ValueError("std is 0")
 
 
-# fields of one file; the largest published segmentation networks have some 100 000
+# protobuf fields of one file; the largest published segmentation networks have some 100,000
 _MOST_FIELDS = 5_000_000
 
-# what of ONNX's messages leads to a tensor: message, field, message
+# which parts of ONNX messages lead to a tensor: (message, number of the field) to message. They are
+# read here, so that this check needs no package of its own.
 _LEADS = {
     ("model", 7): "graph", ("model", 25): "function", ("function", 7): "node",
     ("graph", 1): "node", ("graph", 5): "tensor", ("graph", 15): "sparse",
@@ -224,6 +227,7 @@ def _external(data: mmap.mmap) -> Iterator[str]:
             if seen > _MOST_FIELDS:
                 raise ValueError(f"more than {_MOST_FIELDS} fields")
             if message == "entry":
+                # no file name is longer; the stand-in holds a slash and is refused
                 text = data[slice(*span)].decode("utf-8") if span[1] - span[0] < 4096 else "…/"
                 key, value = (text, value) if number == _KEY else (key, text)
             elif (message, number) in _LEADS:
@@ -243,6 +247,7 @@ def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, Span]]:
             at += 8 if kind == 1 else 4
         elif kind == 2:
             length, at = _varint(data, at, end)
+            # a damaged file may declare any length
             if length > end - at:
                 raise ValueError("a field is longer than the file")
             yield tag >> 3, (at, at + length)
@@ -254,6 +259,7 @@ def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, Span]]:
 def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
     value = shift = 0
     while True:
+        # numbers have 64 bits at most; without the bound a file of high bytes never ends
         if at >= end or shift > 63:
             raise ValueError("not in protobuf's form")
         byte = data[at]

@@ -59,7 +59,7 @@ class Family:
         return self.gives in ("texts", "boxes")
 
 
-# Loader and output by what a ``config.json`` says, of folders that no entry below speaks of
+# loader and output by the type in a ``config.json``, of folders that no entry below speaks of
 _BY_TYPE: dict[str, tuple[str, Gives]] = {
     "beit": ("BeitForSemanticSegmentation", "classes"),
     "data2vec-vision": ("Data2VecVisionForSemanticSegmentation", "classes"),
@@ -140,6 +140,7 @@ def family_of_type(model_type: str, architectures: Sequence[str] = ()) -> Family
     loader, gives = _BY_TYPE.get(model_type, ("", "classes"))
     ending = "ForSemanticSegmentation"
     loader = loader or next((str(a) for a in architectures if str(a).endswith(ending)), "")
+    # the name comes from a file and is looked up in a package below
     if not loader.isidentifier():
         types = ", ".join(sorted({*_BY_TYPE, *(one.model_type for one in _FAMILIES)}))
         raise UnknownModelError(
@@ -147,6 +148,7 @@ def family_of_type(model_type: str, architectures: Sequence[str] = ()) -> Family
             f"segmentation, got {model_type!r} for {', '.join(architectures) or 'nothing'}. Export "
             "it to ONNX and describe its output."
         )
+    # of a semantic model each pixel has a class, so all of them count; objects need an even chance
     threshold = 0.0 if gives == "classes" else 0.5
     return Family(
         model_type, loader, model_type, loader, gives, threshold, "as its folder says", ""
@@ -180,6 +182,7 @@ def read_net(family: Family, folder: Path) -> Any:
             f"{family.title} needs a package that is not installed: expected transformers. "
             "Install it with: pip install 'napari-intseg[automatic]'"
         )
+    # before transformers is imported, since a wrong folder is the usual mistake
     _check_folder(family, folder)
     import transformers
     from safetensors import SafetensorError
@@ -204,6 +207,7 @@ def read_net(family: Family, folder: Path) -> Any:
             f"folder cannot be read: expected a model of {family.title}, got {str(folder)!r} "
             f"({reason}). Fetch the whole repository again."
         ) from err
+    # transformers fills what is missing with random numbers and only logs it
     missing = sorted(str(k) for k in told["missing_keys"])
     missing += sorted(str(k) for k in told.get("mismatched_keys", ()))
     if missing:

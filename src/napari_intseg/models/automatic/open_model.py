@@ -50,6 +50,7 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
     """
     name, _, rest = str(where).partition(":")
     path = Path(where).expanduser()
+    # a folder of that name wins: what lies there was meant
     if name in NAMED and not path.exists():
         module, function = NAMED[name].split(":")
         build: Callable[..., StartModel] = getattr(import_module(module), function)
@@ -69,6 +70,7 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
 
 
 def _loader_of(path: Path) -> Callable[..., StartModel] | None:
+    # imported here, since they import torch and a list of names does not need it
     from napari_intseg.models.automatic import automatic, exported, semantic_model
 
     if path.suffix.lower() == ".onnx":

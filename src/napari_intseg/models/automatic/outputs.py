@@ -35,8 +35,10 @@ from napari_intseg.models.automatic.proposals import (
 )
 from napari_intseg.models.automatic.start_model import RawFinding
 
+# of ImageNet, which nearly all encoders were trained on
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_BILINEAR = 2  # Pillow's number
+# Pillow's number of the interpolation, as the files tell it
+_BILINEAR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Preparation:
     def __call__(self, image: FloatArray) -> tuple[Tensor, tuple[int, int]]:
         """Return the tensor (1, 3, h, w), and the height and width that the image has in it."""
         size = self.resized((image.shape[0], image.shape[1]))
+        # bytes, since that is what the networks were trained on and what Pillow resizes
         picture = Image.fromarray(np.round(np.asarray(image) * 255).astype(np.uint8))
         if picture.size != size[::-1]:
             picture = picture.resize(size[::-1], Image.Resampling(self.resample))
@@ -119,6 +122,7 @@ class Frame:
         up = torch.nn.functional.interpolate(
             maps[None].float(), size=self.padded, mode="bilinear", align_corners=False
         )
+        # the padding goes before the second step: it would bleed into the image's edge
         up = up[..., : self.size[0], : self.size[1]]
         return torch.nn.functional.interpolate(
             up, size=self.shape, mode="bilinear", align_corners=False
@@ -236,6 +240,7 @@ class Outputs:
 
 def _probabilities(maps: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
     if activation == "softmax":
+        # subtracted so that no exponential overflows
         shifted = np.exp(maps - maps.max(axis=0))
         return np.asarray(shifted / shifted.sum(axis=0), np.float32)
     return np.asarray(sigmoid(maps), np.float32) if activation == "sigmoid" else maps
@@ -270,11 +275,13 @@ def _classes(out: Outputs) -> list[RawFinding]:
 
 def _foreground_and_edges(out: Outputs) -> list[RawFinding]:
     """Read a map of objects and perhaps one of the edges between them."""
+    # imported here, so that scikit-image is loaded only for networks that need it
     from skimage.segmentation import watershed
 
     usual = str(out.told.parameters.get("activation", "sigmoid"))
     prob = _probabilities(out.maps("foreground"), usual)
     least = out.number("threshold", 0.5)
+    # edges cut seeds apart, and the watershed then gives their pixels back to the objects
     inside = prob[0] > least
     apart = inside & (prob[1] < out.number("edge_threshold", 0.5)) if len(prob) > 1 else inside
     seeds, _ = ndimage.label(apart)
@@ -298,7 +305,8 @@ def _instances(out: Outputs) -> list[RawFinding]:
         boxes = boxes * np.tile(np.array(out.frame.size[::-1], np.float32), 2)
     scores = np.asarray(out.values("scores"), np.float32)
     labels = np.asarray(out.values("labels"), np.int64).ravel() if out.has("labels") else None
-    if scores.ndim == 2:  # one a class, the first of them background
+    if scores.ndim == 2:
+        # one a class, the first of them background
         first = int(out.number("background_first", True))
         labels = scores[:, first:].argmax(axis=1) + first
         scores = scores[:, first:].max(axis=1)
@@ -319,7 +327,8 @@ def _masks_of(out: Outputs, boxes: Array, labels: Array) -> Array:
         weights = np.asarray(out.values("coefficients"), np.float32)
         return from_prototypes(prototypes, weights, boxes)
     masks = np.asarray(out.values("masks"), np.float32)
-    if masks.ndim == 4:  # one a class, or one for all
+    if masks.ndim == 4:
+        # one a class, or one for all
         masks = masks[np.arange(len(masks)), labels if masks.shape[1] > 1 else 0]
     if out.told.parameters.get("activation") == "sigmoid":
         masks = np.asarray(sigmoid(masks), np.float32)
@@ -392,7 +401,7 @@ def _flows(out: Outputs) -> list[RawFinding]:
     # Cellpose: along rows, along columns, logit of being a cell
     maps = out.maps("flows")
     inside = maps[2] > out.number("threshold", 0.0)
-    # they are trained on five times the flow
+    # Cellpose's networks are trained on five times the flow
     scale = out.number("flow_scale", 5.0)
     labels = follow_flows(maps[:2] / scale, inside, min_px=out.number("min_px", 15))
     return labels_to_findings(labels)

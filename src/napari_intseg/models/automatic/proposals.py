@@ -14,7 +14,7 @@ from napari_intseg.models.automatic.start_model import RawFinding
 Labels = NDArray[np.int32]
 Ints = NDArray[np.int64]
 
-# Candidates whose outlines are drawn at most, the surest: more are never objects of one image
+# at most so many candidates get an outline, the surest ones: time grows with their number
 _MOST_STARS = 20_000
 
 
@@ -54,6 +54,7 @@ def suppress(
         best, left = int(left[0]), left[1:]
         kept.append(best)
         covered = box_overlap(boxes[best], boxes[left]) > overlap
+        # of one class alone: objects of other classes may lie on each other
         left = left[~(covered & (kinds[left] == kinds[best]))]
     return np.array(kept, np.int64)
 
@@ -79,6 +80,7 @@ def paste(mask: FloatArray, box: FloatArray, shape: tuple[int, int]) -> FloatArr
     end = min(shape[0], int(np.ceil(y1))), min(shape[1], int(np.ceil(x1)))
     if x1 <= x0 or y1 <= y0 or first[0] >= end[0] or first[1] >= end[1]:
         return out
+    # the middles of the image's pixels, counted in pixels of the mask
     rows = (np.arange(first[0], end[0]) + 0.5 - y0) / (y1 - y0) * mask.shape[0] - 0.5
     cols = (np.arange(first[1], end[1]) + 0.5 - x0) / (x1 - x0) * mask.shape[1] - 0.5
     grid = np.meshgrid(rows, cols, indexing="ij")
@@ -332,6 +334,7 @@ def from_stars(
     ----------
     .. [1] Schmidt, U. et al. "Cell detection with star-convex polygons", arXiv:1806.03535.
     """
+    # imported here, so that scikit-image is loaded only for networks that need it
     from skimage.draw import polygon
 
     height, width = shape or (prob.shape[0] * grid, prob.shape[1] * grid)
@@ -351,6 +354,7 @@ def from_stars(
         if not len(rows):
             continue
         shared = np.bincount(owner[rows, cols], minlength=len(areas) + 1)[1:]
+        # by the smaller one: a large object does not hide that a small one lies in it
         smaller = np.minimum(np.array(areas, np.int64), len(rows))
         if (shared > overlap * smaller).any():
             continue
@@ -358,6 +362,7 @@ def from_stars(
         mask[rows, cols] = True
         found.append(RawFinding(0, float(prob[row, col]), mask))
         areas.append(len(rows))
+        # a pixel stays with the surer object, which came first
         free = owner[rows, cols] == 0
         owner[rows[free], cols[free]] = len(areas)
     return found
@@ -384,6 +389,7 @@ def from_distance(
     .. [1] Bai, M., Urtasun, R. "Deep watershed transform for instance segmentation",
        arXiv:1611.08303.
     """
+    # imported here, so that scikit-image is loaded only for networks that need it
     from skimage.segmentation import watershed
 
     inside = distance > least
@@ -423,6 +429,7 @@ def follow_flows(
         return out
     most = np.array(inside.shape)[:, None] - 1.0
     at = np.stack(np.nonzero(inside)).astype(np.float64)
+    # pixels outside do not move, so nothing flows out of an object
     field = np.asarray(flows * inside, np.float64)
     for _ in range(steps):
         moved = [ndimage.map_coordinates(one, at, order=1, mode="nearest") for one in field]

@@ -21,16 +21,18 @@ from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.networks import SEMANTIC_NETWORKS, build_semantic
 from napari_intseg.models.weights.store import SEMANTIC, find_own, read_metadata
 
+# of ImageNet; training (`training.semantic`) and use must take the same
 MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 STD = np.array((0.229, 0.224, 0.225), np.float32)
 
 # images are seen in squares of 1024 pixels that share 128: the fields of view of most of these
-# networks are smaller, and no more memory is needed for a large image than for a small one
+# networks are smaller, and no more memory is needed for a large image than for a small one. Sides
+# are multiples of 32, by which encoders with five halvings divide them.
 _MULTIPLE = 32
 _SIDE = 1024
 _OVERLAP = 128
 
-# smaller pieces are specks, no objects to correct: below, a click costs more than it mends
+# pixels; smaller pieces are specks: to remove one by a click costs more than it mends
 _LEAST_PX = 10
 
 

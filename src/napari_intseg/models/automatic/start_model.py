@@ -115,7 +115,7 @@ def check_no_texts(title: str, texts: Sequence[str]) -> None:
 
 Labels = NDArray[np.int32]
 
-# objects on neighbouring planes that overlap so far (IoU) are one
+# objects on neighbouring planes whose overlap (IoU) is at least this are one
 _ALIKE = 0.3
 
 
@@ -149,6 +149,7 @@ class Numbering:
         out = np.zeros(shape, np.int32)
         taken: set[int] = set()
         for finding in findings:
+            # the surest comes first, so what it holds is taken
             free = finding.mask & (out == 0)
             if not free.any():
                 continue
@@ -163,6 +164,7 @@ class Numbering:
         if self.by_name:
             label = known[0] if known else 0
         else:
+            # two objects of one plane are two, however much both resemble one before
             label = self._same(mask, [one for one in known if one not in taken])
         if not label:
             label = len(self.names) + 1

@@ -75,6 +75,7 @@ class _Kind:
     clicks: int
 
 
+# places and numbers of clicks (8 and 5) as in the published code of f-BRS
 _KINDS: dict[str, _Kind] = {
     # HRNet has no pyramid: its joined branches serve for A as they do for B
     "f-BRS-A": _Kind(ScaleAndBias, ("backbone", "features"), 8),
@@ -163,7 +164,7 @@ class Brs(MadeOf):
         If the model computes in half precision.
     """
 
-    # it has no gradient that is exact enough
+    # a gradient in half precision is too coarse for the search
     saves_by_half = False
 
     def __init__(
@@ -229,10 +230,12 @@ class Brs(MadeOf):
             # the network's input stays, and only the parameters move on
             told = held.prev_logits
         views = self._views(query, told)
+        # the network is told the first clicks alone; the search obeys all of them
         limited = [_first_clicks(view, self._kind.clicks) for view in views]
         place = self._kind.place(self.model, limited, self._kind.taps)
         params = held.params
-        if params.size != place.size:  # nothing yet, or of another network
+        if params.size != place.size:
+            # nothing yet, or of another network
             params = np.zeros(place.size, np.float32)
         logits, evaluations = place.plain, 0
         if len(clicks) > self.free_clicks:
@@ -242,6 +245,7 @@ class Brs(MadeOf):
             threshold = self.traits.threshold
             found = search(place, params, windows, threshold=threshold, settings=self.search)
             params, logits, evaluations = found.params, found.logits, found.evaluations
+        # what was found before still acts, though nothing new is searched for
         elif params.any():
             with torch.no_grad():
                 logits = place.logits(torch.from_numpy(params).to(self.model.device))
@@ -347,12 +351,14 @@ def build_fbrs(
             "f-BRS-B is the usual choice."
         )
     net = load_fbrs(required(weights, name))
+    # 0.49 is the published code's threshold
     traits = Traits(
         name, CLICKS, resample="probability", threshold=0.49,
         zoom_in=zoom_in, longer_side_px=longer_side_px, flip=flip,
     )  # fmt: skip
     if mode == "NoBRS":
         return Ritm(traits, net, device=device, precision=precision)
+    # whatever is asked: the search needs exact gradients; what is asked is checked all the same
     model = Ritm(traits, net, device=device, precision="float32")
     choose_precision(precision, model.device)
     return Brs(model, mode)
@@ -375,6 +381,7 @@ def load_fbrs(path: Path) -> ClickNet:
     with random_start_skipped():
         net = _network(cast(dict[str, Tensor], loaded), path)
     known = net.state_dict()
+    # heads that served training alone are left out; what the network has must be there
     load_strict(net, {name: value for name, value in loaded.items() if name in known}, path)
     return net.eval()
 

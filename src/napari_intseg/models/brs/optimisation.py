@@ -24,6 +24,7 @@ from napari_intseg.errors import UnknownModelError
 from napari_intseg.models.nets.click_maps import NO_TAPS, Taps
 from napari_intseg.models.nets.click_net import DeepLabClicks, HRNetClicks, enlarge
 
+# both weights as in the published code of f-BRS
 WEIGHT = 1e-3
 """Of the penalty on parameters that differ from "no change"."""
 
@@ -98,6 +99,7 @@ class ScaleAndBias:
         """Return the logits under scales, then biases."""
         scale, bias = params.view(2, 1, -1, 1, 1)
         changed = self._features * (1 + scale) + bias
+        # of networks that are not known here, all is repeated
         if self._rest is None:
             return self._model.logits(self._queries, {self._place: lambda _: changed})
         return enlarge(self._rest(changed), self._queries[0].prepared.shape)
@@ -146,6 +148,7 @@ class AddedToInput:
 
     def _views(self, params: Tensor) -> Tensor:
         own = params.view(self._shape)
+        # the mirrored view gets the mirrored parameters, so both views are refined as one image
         return own if len(self._queries) == 1 else torch.cat([own, own.flip(-1)])
 
 
@@ -260,10 +263,12 @@ def search(
         When to stop.
     """
     objective = _Objective(place, windows, threshold, settings.same_iou)
+    # SciPy's, as the published code: another L-BFGS would take other steps
     end, _, _ = fmin_l_bfgs_b(
         objective,
         np.asarray(start, np.float64),
         m=settings.memory,
+        # off: the search ends by its own rules, see `_Objective`
         factr=0,
         pgtol=settings.gradient_limit,
         maxfun=settings.evaluations,
@@ -334,6 +339,7 @@ class _Objective:
         value = float(loss.detach())
         if self.best is None or value < self._best_loss:
             self.best, self._best_loss = logits.detach(), value
+        # a gradient of 0 is how SciPy is told to stop
         if not wrong or self._is_settled(prob.detach() > self.threshold):
             return value, np.zeros_like(x)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -348,7 +354,9 @@ class _Objective:
             float(o.detach().abs().max()) >= limit for o, limit in zip(off, limits, strict=True)
         )
         losses = [
-            o.square().sum() / (w.sum() + 1e-5) for o, w in zip(off, self.windows, strict=True)
+            # without clicks of one sign there is no window to divide by
+            o.square().sum() / (w.sum() + 1e-5)
+            for o, w in zip(off, self.windows, strict=True)
         ]
         return losses[0] + losses[1], wrong
 

@@ -27,17 +27,21 @@ from napari_intseg.core.segmenter import (
 from napari_intseg.models.image_input import load_opencv
 
 PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "scribble", "mask"})
+# no crop for the first click, then twice the object's box, anew each time: colours of the ground
+# have to be in view as well
 ZOOM_IN = ZoomIn(skip_clicks=0, target_size=None, min_crop_size=320, expansion=2.0, keep_crop=False)
 Trimap = NDArray[np.uint8]
 
-_BACK, _OBJECT, _LIKELY_BACK, _LIKELY_OBJECT = range(4)  # OpenCV's own numbers
-# radius of the disc that a click becomes
+# OpenCV's own numbers
+_BACK, _OBJECT, _LIKELY_BACK, _LIKELY_OBJECT = range(4)
+# radius of the disc that a click becomes: one pixel has no colours to learn
 _SEED_PX = 2.0
-# a click alone may mean a disc of this radius, of the shorter side
+# a click alone is taken for a disc of this radius, as a share of the shorter side
 _GUESS = 1 / 6
-# Gaussians a side; fewer pixels than that cannot be modelled
+# Gaussians for the object, and as many for the ground (OpenCV's number); fewer pixels than that
+# cannot be modelled
 _COLOURS = 5
-# logits of a mask that knows no probabilities
+# logits of a mask that knows no probabilities: 95 %
 _SURE = 3.0
 
 
@@ -114,8 +118,10 @@ class GrabCut:
         cv2 = load_opencv()
         # it begins with random means
         cv2.setRNGSeed(0)
+        # OpenCV keeps its colour models there: 5 Gaussians of 13 numbers
         scratch = np.zeros((2, 1, 65), np.float64)
         out, _, _ = cv2.grabCut(
+            # it writes into the mask
             image, trimap.copy(), None, scratch[0], scratch[1], self.iterations,
             cv2.GC_INIT_WITH_MASK,
         )  # fmt: skip
@@ -138,6 +144,7 @@ def make_trimap(prompts: Prompts, prev_logits: FloatArray | None, shape: tuple[i
         out[_slices(prompts.box, shape)] = _LIKELY_OBJECT
     else:
         out[discs(positive, shape, _GUESS * min(shape))] = _LIKELY_OBJECT
+        # a rim of certain ground, since the ground's colours have to come from somewhere
         out[[0, -1]] = out[:, [0, -1]] = _BACK
     if prompts.box is not None:
         outside = np.ones(shape, bool)

@@ -32,13 +32,13 @@ from napari_intseg.core.segmenter import (
 )
 
 PROMPTS: frozenset[PromptKind] = frozenset({"extreme_points"})
-# of each colour: 512 cells, which the some thousand pixels of a crop fill well enough
+# bins of each colour: 512 cells, which the some thousand pixels of a crop fill well enough
 _BINS = 8
 # how often colours are measured anew; a fifth moved fewer than 1 % of the pixels
 _ROUNDS = 4
-# of the box: surroundings whose colours are those outside
+# share of the box: pixels so far round it are the surroundings, whose colours are those outside
 _MARGIN = 0.3
-# logits for each pixel of distance from the outline
+# logits for each pixel of distance from the outline, and the most they become
 _SLOPE = 1.0
 _LIMIT = 6.0
 
@@ -88,6 +88,7 @@ class LevelSetModel:
         mask = start
         edges = stop_at_edges(image[place])
         for _ in range(_ROUNDS):
+            # nothing is left to tell apart; the ellipse is the better answer
             if mask.all() or not mask.any():
                 mask = start
                 break
@@ -131,6 +132,7 @@ def _between(points: Sequence[Click], shape: tuple[int, int]) -> BoolArray:
 
 def _force(image: FloatArray, mask: BoolArray) -> FloatArray:
     """Return how much more a pixel's colour is that of the inside than of the outside, -1 to 1."""
+    # two pixels beside the outline are left out: they are mixed
     near = binary_dilation(mask, iterations=2)
     cells = np.minimum((image * _BINS).astype(int), _BINS - 1)
     cells = (cells[..., 0] * _BINS + cells[..., 1]) * _BINS + cells[..., 2]
@@ -142,5 +144,6 @@ def _force(image: FloatArray, mask: BoolArray) -> FloatArray:
 def _shares(cells: np.ndarray) -> np.ndarray:
     """Return how often each colour is, smoothed over its neighbours; none is impossible."""
     counts = np.bincount(cells, minlength=_BINS**3).reshape(_BINS, _BINS, _BINS).astype(float)
+    # a colour that was not seen is unlikely, not impossible; its logarithm stays finite
     smooth = gaussian_filter(counts, 0.7, mode="constant").ravel() + 1e-3 * max(1, cells.size)
     return np.asarray(smooth / smooth.sum())

@@ -33,15 +33,17 @@ Box = tuple[int, int, int, int]
 Labels = NDArray[np.int32]
 
 PROMPTS: frozenset[PromptKind] = frozenset({"click", "scribble", "mask"})
+# no crop for the first click, which the model chooses itself; then twice the object's box, anew
+# each time: the walk needs a rim that is background
 ZOOM_IN = ZoomIn(
     skip_clicks=0, target_size=None, min_crop_size=1024, expansion=2.0, keep_crop=False
 )
 _OBJECT, _BACKGROUND = 1, 2
-# the smallest crop tried reaches so far beyond the clicks
+# the smallest crop that is tried reaches so many pixels beyond the clicks
 _SMALLEST_PX = 24
-# grid on which sizes are tried
+# side of the grid on which sizes are tried: coarser than the answer's, since several are solved
 _TRIAL_PX = 128
-# radius of a click, of the longer side of the grid, but 2 at least
+# radius of a click, as a share of the grid's longer side, but at least 2 pixels of it
 _SEED = 2 / 96
 # contrast below one grey level is noise, and hard to solve for
 _FLAT = 0.004
@@ -125,11 +127,13 @@ class RandomWalker:
         window = slice(box[0], box[1]), slice(box[2], box[3])
         _, small = self._solve(image, seeds, box, self.solve_px)
         factor = _factor(box, self.solve_px)
-        if factor > 1:  # to the pixels that the blocks were made of, or a few more
+        if factor > 1:
+            # to the pixels that the blocks were made of, or a few more
             whole = small.shape[0] * factor, small.shape[1] * factor
             small = np.asarray(resize(small, whole, order=1), np.float32)  # type: ignore[no-untyped-call]
         prob = small[: box[1] - box[0], : box[3] - box[2]]
         logits[window] = logit(np.clip(prob, _UNSURE, 1 - _UNSURE))
+        # the core of a given mask stays certain, so that the next question still knows it as given
         if seeds.core is not None:
             logits[seeds.core] = LOGIT_LIMIT
         return Answer(logits, info={"crop": box})
@@ -155,6 +159,7 @@ class RandomWalker:
         """Return a crop on a grid of limited size, and the probability there."""
         crop = image[box[0] : box[1], box[2] : box[3]]
         factor = _factor(box, limit_px)
+        # a little smoothing, so that single noisy pixels are no edges to the walk
         small = ndimage.gaussian_filter(_shrunk(crop, factor), (0.7, 0.7, 0))
         return small, _walk(small, seeds.draw(box, factor), self.beta)
 
@@ -176,12 +181,15 @@ class _Seeds:
         far = None
         # an answer of ours is certain only in its core; a mask nearly everywhere
         if np.count_nonzero(given) > 0.8 * np.count_nonzero(prev > 0):
+            # the slice's edge counts as outline
             depth = ndimage.distance_transform_edt(np.pad(given, 1))[1:-1, 1:-1]
             parts, count = ndimage.label(given)
             deepest = np.concatenate([[0], ndimage.maximum(depth, parts, range(1, count + 1))])
             reach = float(deepest.max())
+            # the deeper three fifths: the outline of a given mask may be wrong, its middle is not
             given = given & (depth > 0.4 * deepest[parts])
             far = ndimage.distance_transform_edt(prev <= 0) > max(3.0, 0.5 * reach)
+            # a click says more than the mask where both speak
             far = far & ~_near(prompts, shape, reach, positive=True)
             given = given & ~_near(prompts, shape, reach, positive=False)
         else:
@@ -211,6 +219,7 @@ class _Seeds:
         rows = np.arange(box[0], box[1], factor)
         cols = np.arange(box[2], box[3], factor)
         labels = np.zeros((len(rows), len(cols)), np.int32)
+        # the rim of the crop is background: without it nothing would stop the object
         labels[[0, -1]] = labels[:, [0, -1]] = _BACKGROUND
         for mask, label in ((self.far, _BACKGROUND), (self.core, _OBJECT)):
             if mask is not None:
@@ -261,12 +270,14 @@ def _follow(prev: FloatArray, extent: Box) -> Box:
 def _edge_contrast(crop: FloatArray, mask: BoolArray) -> float:
     """Return how much a mask's rim differs from what surrounds it, relative to its own spread."""
     area = np.count_nonzero(mask)
+    # of a few pixels a contrast is chance
     if area < 12 or area == mask.size:
         return -1.0
     width = max(1, round(0.15 * float(np.sqrt(area / np.pi))))
     inner = mask & (ndimage.distance_transform_edt(mask) <= width)
     outer = ~mask & (ndimage.distance_transform_edt(~mask) <= width)
     step = np.abs(crop[inner].mean(axis=0) - crop[outer].mean(axis=0)).max()
+    # keeps a flat object's own spread from making any edge infinitely clear
     return float(step / (crop[mask].std() + 0.05))
 
 
@@ -289,8 +300,10 @@ def _walk(image: FloatArray, labels: Labels, beta: float) -> FloatArray:
     """Return the probability that a walker from each pixel meets an object seed first."""
     if not (labels == 0).any() or len(np.unique(labels[labels > 0])) < 2:
         return np.asarray(labels == _OBJECT, np.float32)
+    # divided by the spread, so that one `beta` suits images of any contrast
     spread = float(image.std())
-    if spread < _FLAT:  # all ways are alike; a mark on the rim, since scikit-image divides by it
+    if spread < _FLAT:
+        # all ways are alike; a mark on the rim, since scikit-image divides by it
         image, spread, beta = np.zeros_like(image), 1.0, 0.0
         image[0, 0] = 1.0
     with warnings.catch_warnings(), one_thread_of_blas():
@@ -300,15 +313,17 @@ def _walk(image: FloatArray, labels: Labels, beta: float) -> FloatArray:
             image / spread,
             labels,
             beta=beta,
+            # multigrid would need pyamg, a direct solver more memory
             mode="cg_j",
             tol=1e-3,
             return_full_prob=True,
             channel_axis=-1,
         )[0]
+    # of a part that no seed reaches; it is not the object then
     return np.asarray(np.nan_to_num(prob), np.float32)
 
 
-# the number may be the process's or a thread's own, as BLAS was built
+# a lock: the number of threads may be the process's or a thread's own, as BLAS was built
 _alone = RLock()
 
 

@@ -20,12 +20,13 @@ from napari_intseg.core.segmenter import (
 from napari_intseg.models.image_input import prepared_values
 
 PROMPTS: frozenset[PromptKind] = frozenset({"click", "scribble"})
-# of rounding to bytes: a flat region is not narrower
+# the variance of rounding to bytes: a flat region is not narrower
 _LEAST_VARIANCE = 1 / 255**2 / 12
-# logits of a mask that knows no probabilities
+# logits of a mask that knows no probabilities: 95 %
 _SURE = 3.0
-# of a disc that is cut out where even the narrowest interval leaks
+# radius of the disc that is cut out where even the narrowest interval leaks
 _CUT_PX = 3.0
+# widths of the interval that are tried, from the whole to a fifth of it
 _TRIES = 8
 
 
@@ -166,6 +167,7 @@ def _alike(
     away = values.astype(np.float64) - mean
     spread = away.T @ away / max(1, len(values) - 1)
     if np.linalg.eigvalsh(spread)[0] < _LEAST_VARIANCE:
+        # an interval of no width, or a matrix that cannot be inverted, would leave the seeds alone
         spread = spread + _LEAST_VARIANCE * np.eye(len(mean))
     if len(mean) == 1:
         reach = multiplier * float(np.sqrt(spread[0, 0]))
@@ -174,5 +176,7 @@ def _alike(
         return np.asarray((image[..., 0] >= low) & (image[..., 0] <= high))
     off = image - mean
     distance = np.einsum("...i,ij,...j", off, np.linalg.inv(spread), off)
+    # the squared distance within which the same share lies as in one dimension within the
+    # multiplier
     limit = 2 * gammaincinv(len(mean) / 2, gammainc(0.5, multiplier**2 / 2))
     return np.asarray(distance <= max(limit, *(float(distance[place]) for place in places)))

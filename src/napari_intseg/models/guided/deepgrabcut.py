@@ -83,6 +83,7 @@ class DeepGrabCut(NetModel):
 def box_outline(box: Box, shape: tuple[int, int]) -> BoolArray:
     """Return the one-pixel outline of a box of the slice, drawn on the 450x450 frame."""
     (row0, row1), (col0, col1) = (
+        # pixel centres on pixel centres
         np.clip(np.round((np.array(ends) + 0.5) * SIDE_PX / n - 0.5), 0, SIDE_PX - 1).astype(int)
         for ends, n in (((box.row0, box.row1), shape[0]), ((box.col0, box.col1), shape[1]))
     )
@@ -106,5 +107,6 @@ def distance_map(outline: BoolArray) -> NDArray[np.uint8]:
     regions, _ = label(~outline)
     inside = (regions == regions[centre]) & ~outline
     away = distance_transform_edt(~outline)
+    # a byte: 128 on the outline, as the network was trained
     signed = np.where(inside, 128 - away, 128 + away)
     return np.asarray(np.clip(signed, 0, 255).astype(np.uint8))

@@ -34,7 +34,8 @@ from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.resnet import PspResNet
 from napari_intseg.models.nets.resnet import resize as resize_corners
 
-# all four as published (arXiv:1711.09081)
+# what the network sees, room round the points, their number, and the threshold; all as published
+# (arXiv:1711.09081)
 SIDE_PX = 512
 PAD_PX = 50
 POINTS = 4
@@ -61,6 +62,7 @@ def load_psp(path: Path) -> PspResNet:
     """Return the network of a bare state dict; names may start with ``module.``."""
     loaded = load_checkpoint(path)
     if isinstance(loaded, dict):
+        # networks that were trained on several GPUs have the prefix
         loaded = {str(key).removeprefix("module."): value for key, value in loaded.items()}
     with random_start_skipped():
         net = PspResNet()
@@ -95,6 +97,7 @@ class Dextr(NetModel):
         )
         extent = (tight[0] - PAD_PX, tight[1] - PAD_PX, tight[2] + PAD_PX, tight[3] + PAD_PX)
         prob = self.probability(image, points, extent)
+        # extreme points bound the object: nothing beyond them is object
         outside = np.ones(shape, bool)
         outside[max(tight[0], 0) : tight[2] + 1, max(tight[1], 0) : tight[3] + 1] = False
         prob[outside] = 0
@@ -108,6 +111,7 @@ class Dextr(NetModel):
         height, width = extent[2] - extent[0] + 1, extent[3] - extent[1] + 1
         moved = [
             (
+                # truncated to whole pixels, as published
                 float(int(SIDE_PX * (row - extent[0]) / height)),
                 float(int(SIDE_PX * (col - extent[1]) / width)),
             )

@@ -42,6 +42,7 @@ from napari_intseg.models.nets.resnet import resize as resize_maps
 
 SIDE_PX = 512
 """The only input size: sizes inside the network are fixed."""
+# side and channels of the maps that the fine network joins, as published
 _FINE_PX = 128
 _WIDTH = 256
 
@@ -174,7 +175,7 @@ class IogNet(nn.Module):
         return fine, [resize_maps(c, (SIDE_PX, SIDE_PX)) for c in coarse]
 
 
-# both as published: room round the box, and how far its corners are moved out
+# room round the box, and by how much its corners are moved out; both as published
 PAD_PX = 30
 MARGIN_PX = 10
 FRAME = (SIDE_PX, SIDE_PX)
@@ -260,6 +261,7 @@ class Iog(NetModel):
         net = self.hosted.net
         assert isinstance(net, IogNet)
         if net.refinement:
+            # the first points stay apart: they were trained to be the box and the first click alone
             x = np.dstack([crop, guide(inside, outside), guide(*with_more)])
         else:
             x = np.dstack([crop, guide(*with_more)])

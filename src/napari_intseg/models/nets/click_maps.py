@@ -90,7 +90,8 @@ def squared_distances(points: Tensor, shape: tuple[int, int]) -> Tensor:
     by_row = (rows - points[..., 0, None]) ** 2
     by_col = (cols - points[..., 1, None]) ** 2
     nearest = torch.full((batch, 2, *shape), FAR, device=points.device)
-    for k in range(count):  # one at a time: memory stays that of one map
+    for k in range(count):
+        # one at a time: memory stays that of one map
         squared = by_row[:, :, k, :, None] + by_col[:, :, k, None, :]
         nearest = torch.minimum(nearest, squared.masked_fill(absent[:, :, k], FAR))
     return nearest
@@ -99,6 +100,7 @@ def squared_distances(points: Tensor, shape: tuple[int, int]) -> Tensor:
 class Scale(nn.Module):
     """Multiply by the magnitude of one learnt number."""
 
+    # as RITM initialises it
     def __init__(self, start: float = 0.05) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.full((1,), start))
@@ -113,6 +115,7 @@ def map_branch(channels: int, *, leaky: bool) -> nn.Sequential:
 
     They are added to those of the image after the network's first convolution.
     """
+    # both as in RITM's code
     activation = nn.LeakyReLU(0.2, inplace=True) if leaky else nn.ReLU(inplace=True)
     return nn.Sequential(
         nn.Conv2d(channels, 16, 1),
@@ -153,6 +156,7 @@ def distance_map(prob: Tensor, *, signed: bool = False) -> Tensor:
     .. [1] Mahadevan, S., Voigtlaender, P., Leibe, B. "Iteratively trained interactive
        segmentation", BMVC 2018, arXiv:1805.04398, section 3; code: sabarim/itis.
     """
+    # SciPy's exact transform runs on the CPU
     maps = [_of_one(one[0], signed=signed) for one in prob.detach().cpu().numpy()]
     return torch.from_numpy(np.stack(maps)[:, None]).to(prob.device)
 

@@ -22,7 +22,7 @@ from napari_intseg.models.nets.deeplab import DeepLab, SeparableHead
 from napari_intseg.models.nets.hrnet import HRNet
 from napari_intseg.models.nets.resnet import Backbone
 
-# of colours over the images of ImageNet, by which its backbones were trained
+# mean and deviation of colours over ImageNet's images, by which its backbones were trained
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -134,7 +134,7 @@ class ClickNet(nn.Module, ABC):
         if self.clicks.with_prev:
             maps = torch.cat([self._prev(prev, maps), maps], 1)
         colours = tap(taps, "image", self.normalise(image))
-        # only the layers with weights may be in half
+        # clicks and colours stay float32 up to here: in bfloat16 positions above 256 are not exact
         dtype = next(self.parameters()).dtype
         colours, maps = colours.to(dtype), maps.to(dtype)
         if self.clicks.entry == "mixer":
@@ -205,6 +205,7 @@ def _per_channel(values: tuple[float, float, float]) -> Tensor:
 
 def enlarge(logits: Tensor, shape: tuple[int, int]) -> Tensor:
     """Return logits as float32 at the height and width given, bilinear, corners on corners."""
+    # corners on corners, as the published networks resize
     return F.interpolate(logits.float(), shape, mode="bilinear", align_corners=True)
 
 
@@ -271,7 +272,8 @@ def as_points(clicks: Tensor) -> Tensor:
     """Return rows (row, column, sign), (B, N, 3), as `ClickMaps` takes them, (B, 2N, 2)."""
     absent = clicks.new_full((), -1.0)
     sides = [torch.where(clicks[..., 2:] == sign, clicks[..., :2], absent) for sign in (1, -1)]
-    # a click above and left of the view is no absent one; it is brought to the view's corner
+    # `ClickMaps` takes a point with two negative numbers for absent; a click above and left of the
+    # view is none such, and is brought to the view's corner
     outside = (clicks[..., :2].amax(-1, keepdim=True) < 0) & (clicks[..., 2:] != 0)
     corners = clicks[..., :2].clamp(min=0)
     for side, sign in enumerate((1, -1)):

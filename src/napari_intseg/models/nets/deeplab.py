@@ -66,8 +66,10 @@ class _Pool(nn.Module):
 class _Pyramid(nn.Module):
     def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
         super().__init__()
+        # for stride 8, as published (arXiv:1802.02611); half of them at stride 16
         dilated = (_normed(inputs, outputs, 3, dilation) for dilation in (12, 24, 36))
-        self.concurent = nn.ModuleList(  # the published files spell it so
+        # the published files spell it so
+        self.concurent = nn.ModuleList(
             [_normed(inputs, outputs, 1), *dilated, _Pool(inputs, outputs)]
         )
         self.project = nn.Sequential(*_normed(5 * outputs, outputs, 1), nn.Dropout(dropout))
@@ -120,6 +122,7 @@ class DeepLab(nn.Module):
         super().__init__()
         self.backbone = ResNet(backbone)
         low, high = self.backbone.channels
+        # 32 channels of the finer features, as in the published files
         self.head = _Decoder(width + 32, width)
         self.skip_project = _Skip(low, 32)
         self.aspp = _Pyramid(high, width, dropout)

@@ -59,7 +59,7 @@ class FineBlock(nn.Module):
 EDGE_PX = 5
 """Width of the edge of a mask: that of a click's disk."""
 
-# channels of the edge's layers, whatever the rest is
+# channels of the edge's layers, whatever the rest is; as in the authors' files
 _WIDE, _NARROW = 256, 48
 
 
@@ -170,8 +170,10 @@ def warped(x: Tensor, flow: Tensor) -> Tensor:
     rows = torch.linspace(-1, 1, height, device=x.device)
     cols = torch.linspace(-1, 1, width, device=x.device)
     grid = torch.stack(torch.meshgrid(rows, cols, indexing="ij")[::-1], -1)
+    # divided by the size and not by half of it, as in the authors' code
     size = torch.tensor([width, height], device=x.device, dtype=torch.float32)
     moved = grid + flow.float().permute(0, 2, 3, 1) / size
+    # in float32: half precision is too coarse for positions
     return F.grid_sample(x.float(), moved, align_corners=True).to(x.dtype)
 
 
@@ -179,5 +181,6 @@ def edge_of(prob: Tensor) -> Tensor:
     """Return 1 near the outline of a mask and 0 elsewhere, shape as given."""
     mask = (prob > 0.5).to(prob.dtype)
     grown = F.max_pool2d(mask, EDGE_PX, 1, EDGE_PX // 2)
+    # erosion is dilation of the rest
     shrunk = -F.max_pool2d(-mask, EDGE_PX, 1, EDGE_PX // 2)
     return grown - shrunk

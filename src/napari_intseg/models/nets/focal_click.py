@@ -24,9 +24,10 @@ from napari_intseg.models.nets.click_maps import ClickMaps, Scale, map_branch
 from napari_intseg.models.nets.click_net import ClickInput, enlarge
 from napari_intseg.models.nets.hrnet import HRNet
 
-# as published, and not PyTorch's 1e-5
+# of layer normalisation; as published, and not PyTorch's 1e-5
 _EPS = 1e-6
-# of the four stages (arXiv:2105.15203)
+# of the four stages: heads of attention, and by how much keys and values are coarser; then channels
+# inside the mixed layers, as a multiple (arXiv:2105.15203)
 _HEADS = (1, 2, 5, 8)
 _REDUCTIONS = (8, 4, 2, 1)
 _GROWTH = 4
@@ -179,6 +180,7 @@ class MixedTransformer(nn.Module):
                 tokens = block(tokens, shape)
             x = _grid(self.get_submodule(f"norm{k + 1}")(tokens), shape)
             found.append(x)
+            # after the first stage, as published: the clicks do not change the finest features
             if k == 0:
                 added, shape = self.patch_embed_side1(maps)
                 x = x + _grid(added, shape)
@@ -227,6 +229,7 @@ class SegFormerHead(nn.Module):
         for k, feature in enumerate(features):
             x = self.get_submodule(f"linear_c{k + 1}")(feature)
             same.append(F.interpolate(x, shape, mode="bilinear") if k else x)
+        # the coarsest first, the order of the published weights
         fused = self.linear_fuse(torch.cat(same[::-1], 1))
         return self.linear_pred(fused), fused
 
@@ -313,6 +316,7 @@ class Refiner(nn.Module):
         trimap = enlarge(self.refine_trimap(mixed), shape)
         share = trimap.sigmoid()
         fine = enlarge(self.refine_pred(mixed), shape)
+        # where the trimap says so, the finer logits; elsewhere the coarse ones
         return Refined(fine * share + coarse * (1 - share), trimap, coarse)
 
 
@@ -365,9 +369,11 @@ def roi_align(x: Tensor, box: FocusBox, scale: float = 1.0) -> Tensor:
 def _pooling(start: float, end: float, size: int) -> Array:
     """Return what each of `size` cells between start and end takes of each pixel, (cell, pixel)."""
     length = end - start
+    # as many as keep any pixel from being left out, torchvision's "adaptive" number
     samples = max(1, int(np.ceil(length / size)))
     inside = (np.arange(samples) + 0.5) / samples
     at = (start - 0.5 + (np.arange(size)[:, None] + inside) * length / size).ravel()
+    # beyond a pixel outside the map nothing is there; nearer, the rim stands for it (RoIAlign)
     weight = np.where((at < -1) | (at > size), 0.0, 1 / samples)
     at = np.clip(at, 0, size - 1)
     low = np.minimum(at.astype(np.intp), size - 1)
@@ -407,6 +413,7 @@ class FocalClickNet(nn.Module, ABC):
         self.clicks = clicks
         self.halved = halved
         self.coarse_maps = ClickMaps(radius)
+        # as published; the coarse network's radius depends on its input's size
         self.focus_maps = ClickMaps(5.0)
         for name, values in (("mean", clicks.mean), ("std", clicks.std)):
             channels = torch.tensor(values, dtype=torch.float32)[None, :, None, None]
@@ -470,6 +477,7 @@ class FocalHRNet(FocalClickNet):
     def __init__(
         self, clicks: ClickInput, *, width: int, ocr_width: int, small: bool, halved: bool
     ) -> None:
+        # both radii as in the published configurations
         super().__init__(clicks, radius=2.0 if halved else 5.0, halved=halved)
         self.maps_transform = map_branch(3, leaky=clicks.leaky)
         self.feature_extractor = HRNet(width, ocr_width, small=small)
@@ -492,7 +500,7 @@ class FocalSegFormer(FocalClickNet):
 
     def __init__(self, clicks: ClickInput, *, size: str, halved: bool) -> None:
         super().__init__(clicks, radius=3.0 if halved else 5.0, halved=halved)
-        # in the published files, and without a use
+        # in the published files, and without a use; kept so that they load strictly
         self.maps_transform = nn.Sequential(
             nn.Conv2d(3, 16, 3, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(16, 32, 3, 2, 1), Scale()
         )

@@ -175,6 +175,7 @@ class Exchange(nn.Module):
             x if source == target else resize_to(paths[source](x), xs[target])
             for source, x in enumerate(xs)
         ]
+        # a new tensor first, then in place: the branches are still needed for other targets
         total = moved[0] + moved[1]
         for other in moved[2:]:
             total += other
@@ -201,6 +202,7 @@ class HRNet(nn.Module):
 
     def __init__(self, width: int = 18, ocr_width: int = 64, *, small: bool = False) -> None:
         super().__init__()
+        # 2 and fewer exchanges in the "small v2" variant, as in the authors' configuration
         blocks = 2 if small else 4
         exchanges = (1, 3, 2) if small else (1, 4, 3)
         widths = tuple(width * 2**k for k in range(4))
@@ -278,6 +280,7 @@ class HRNet(nn.Module):
 
     @staticmethod
     def _enter(paths: nn.ModuleList, xs: list[Tensor]) -> list[Tensor]:
+        # a branch that is new comes from the coarsest one there is
         padded = xs + [xs[-1]] * (len(paths) - len(xs))
         return [x if p is None else p(x) for p, x in zip(paths, padded, strict=True)]
 

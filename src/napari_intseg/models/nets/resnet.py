@@ -124,6 +124,7 @@ def layer(
 
     A dilated layer begins with a convolution of half its dilation.
     """
+    # as in GluonCV, whose weights these are
     first = (max(1, dilation // 2), dilation)
     blocks: list[nn.Module] = [block(inputs, width, stride=stride, dilations=first)]
     for _ in range(1, count):
@@ -131,6 +132,7 @@ def layer(
     return nn.Sequential(*blocks)
 
 
+# blocks of the four stages (arXiv:1512.03385)
 _COUNTS: dict[Backbone, tuple[int, int, int, int]] = {
     "resnet34": (3, 4, 6, 3),
     "resnet50": (3, 4, 6, 3),
@@ -168,6 +170,7 @@ class ResNet(nn.Module):
         grow = block.expansion
         self.layer1 = layer(block, stem, 64, counts[0])
         self.layer2 = layer(block, 64 * grow, 128, counts[1], stride=2)
+        # dilation in place of the last two strides, so that the stride stays 8
         self.layer3 = layer(block, 128 * grow, 256, counts[2], dilation=2)
         self.layer4 = layer(block, 256 * grow, 512, counts[3], dilation=4)
         self.channels = (64 * grow, 512 * grow)
@@ -184,6 +187,7 @@ class ResNet(nn.Module):
         """
         x = self.relu(self.bn1(self.conv1(x)))
         if extra is not None:
+            # the deep stem has 128 channels, RITM's clicks have 64
             x = x + F.pad(extra, (0, 0, 0, 0, 0, x.shape[1] - extra.shape[1]))
         low = self.layer1(self.maxpool(x))
         return low, self.layer4(self.layer3(self.layer2(low)))

@@ -107,8 +107,10 @@ def evolved(phi: Tensor, motion: Tensor, share: Tensor) -> Tensor:
         Of curvature, in [0, 1].
     """
     rows, cols = slopes(phi)
+    # where the function is flat there is no direction; the small number avoids 0 / 0
     steep = torch.sqrt(rows**2 + cols**2 + 1e-6)
     curved = slopes(rows / steep)[0] + slopes(cols / steep)[1]
+    # 0.2, the weight of curvature in `core.contour_evolution`
     return phi + motion[:, :1] * rows + motion[:, 1:] * cols + 0.2 * share * curved * steep
 
 

@@ -59,6 +59,7 @@ class DeepLabV2(nn.Module):
         super().__init__()
         self.encoder = SceneTrunk(depth, width, stride=8)
         last = self.encoder.channels[-1]
+        # the four rates of "ASPP-L" in the paper
         self.heads = nn.ModuleList(
             nn.Conv2d(last, classes, 3, padding=rate, dilation=rate) for rate in (6, 12, 18, 24)
         )
@@ -103,6 +104,7 @@ class DeepLabV3Plus(nn.Module):
     def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
         super().__init__()
         self.encoder = SceneTrunk(depth, width, stride=16)
+        # 48 channels of the finer features, the best of those that the paper compares
         hidden, low = scaled(256, width), scaled(48, width)
         self.context = AtrousPyramid(self.encoder.channels[-1], hidden)
         self.low = step(self.encoder.channels[0], low, 1)
@@ -189,6 +191,8 @@ class Refine(nn.Module):
         x = F.relu(x)
         path = x
         for inner in self.chain:
+            # windows of 5 that keep the size, as in the paper: the chain sees ever larger
+            # surroundings
             path = inner(F.max_pool2d(path, 5, 1, 2))
             x = x + path
         return cast(Tensor, self.leave(x))
@@ -256,6 +260,7 @@ class ICNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        # the deep path shares its first two stages with the middle one
         halved = F.interpolate(x, scale_factor=0.5, mode="bilinear", align_corners=False)
         trunk = self.encoder
         middle = trunk.stage(2, trunk.stage(1, trunk.enter(halved)))
@@ -363,6 +368,7 @@ class PAN(nn.Module):
         hidden = scaled(256, width)
         last = self.encoder.channels[-1]
         self.middle, self.mean = step(last, hidden, 1), step(last, hidden, 1)
+        # 7, 5 and 3 pixels on ever smaller maps, as in the paper
         self.falling = nn.ModuleList([step(last, 8, 7), step(8, 8, 5), step(8, 8, 3)])
         self.level = nn.ModuleList([step(8, 8, 7), step(8, 8, 5), step(8, 8, 3)])
         self.spread = step(8, hidden, 1)

@@ -164,6 +164,7 @@ class UNet(nn.Module):
             x = part(F.max_pool2d(x, 2) if i else x)
             kept.append(x)
         for up, join, bridge in zip(self.up, self.join, kept[-2::-1], strict=True):
+            # sides that are not multiples of 16 come back a pixel short
             x = join(torch.cat([bridge, fit(up(x), bridge)], 1))
         return cast(Tensor, self.last(x))
 
@@ -178,6 +179,7 @@ class UNetPlusPlus(nn.Module):
 
     def __init__(self, classes: int, width: float = 1.0) -> None:
         super().__init__()
+        # half of U-Net's channels at each level, as in the authors' code
         sizes = [scaled(32 * 2**i, width) for i in range(5)]
         self.depth = len(sizes)
         self.nodes, self.ups = nn.ModuleDict(), nn.ModuleDict()
@@ -200,6 +202,7 @@ class UNetPlusPlus(nn.Module):
                 row = [done[i, k] for k in range(j)]
                 done[i, j] = self.nodes[f"{i}_{j}"](torch.cat([*row, up], 1))
         outs = [head(done[0, j]) for j, head in enumerate(self.last, 1)]
+        # "accurate mode" of the paper: the mean of all outputs
         return torch.stack(outs).mean(dim=0)
 
 
@@ -320,9 +323,11 @@ class EnetDown(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return maps of half the size, and the places."""
+        # odd sides get one more, so that pooling and unpooling agree
         x = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))
         pooled, places = F.max_pool2d(x, 2, return_indices=True)
         y = self.inner(x)
+        # the pooled path has fewer channels, and gets zeros for the rest
         pooled = F.pad(pooled, (0, 0, 0, 0, 0, y.shape[1] - pooled.shape[1]))
         return cast(Tensor, self.last(y + pooled)), places
 
@@ -346,6 +351,7 @@ class Up(nn.Module):
     def forward(self, x: Tensor, places: Tensor) -> Tensor:
         """Return maps of twice the size."""
         main = self.main(x)
+        # the decoder has as many channels as the encoder had before it widened
         grown = F.max_unpool2d(main, places[:, : main.shape[1]], [2, 2])
         return F.relu(grown + self.inner(x))
 
@@ -381,6 +387,7 @@ class ENet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
         height, width = x.shape[-2:]
+        # three halvings; what is padded is cut off again
         x = F.pad(x, (0, -width % 8, 0, -height % 8))
         y = self.first_norm(torch.cat([self.first(x), F.max_pool2d(x, 2)], 1))
         y, taken1 = self.down1(y)

@@ -12,6 +12,7 @@ from napari_intseg.models.nets.resnet import BasicBlock, StridedBottleneck, conv
 
 def scaled(channels: int, width: float) -> int:
     """Return a share of some channels, a multiple of 8."""
+    # multiples of 8 suit processors and GPUs, and no layer is left without channels
     return max(8, round(channels * width / 8) * 8)
 
 
@@ -76,11 +77,13 @@ class VGG(nn.Module):
         """Return the maps after each pooling."""
         out = []
         for stage, stride in zip(self.stages, self.strides, strict=True):
+            # windows of 3 keep the size where a stride of 1 is asked for, as in DeepLab
             x = F.max_pool2d(stage(x), 2 if stride == 2 else 3, stride, 0 if stride == 2 else 1)
             out.append(x)
         return out
 
 
+# blocks of the four stages by depth (arXiv:1512.03385)
 _COUNTS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
@@ -112,6 +115,7 @@ class SceneTrunk(nn.Module):
             )
         else:
             self.stem = step(3, first, 7, stride=2)
+        # where a stride is left out, dilation keeps the field of view
         strides = {32: (1, 2, 2, 2), 16: (1, 2, 2, 1), 8: (1, 2, 1, 1)}[stride]
         dilations = {32: (1, 1, 1, 1), 16: (1, 1, 1, 2), 8: (1, 1, 2, 4)}[stride]
         channels, inputs = [], stem

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from napari_intseg.models.nets.click_maps import NO_TAPS, ClickMaps, Taps, tap
 from napari_intseg.models.nets.click_net import IMAGENET_MEAN, IMAGENET_STD, ClickInput, Logits
 
-# as published, and not PyTorch's 1e-5
+# of layer normalisation; as published, and not PyTorch's 1e-5
 _NORM_EPS = 1e-6
 
 
@@ -102,6 +102,7 @@ def from_windows(x: Tensor, side: int, h: int, w: int) -> Tensor:
 
 def global_blocks(depth: int) -> frozenset[int]:
     """Return which blocks (from 0) attend to the whole image; the others see windows."""
+    # as in the published configurations: two for ViT-B, four for the deeper ones
     if depth == 12:
         return frozenset({5, 11})
     return frozenset(depth * quarter // 4 - 1 for quarter in range(1, 5))
@@ -130,8 +131,10 @@ class PlainViT(nn.Module):
     ) -> None:
         super().__init__()
         self.grid = (img_size[0] // patch_size[0], img_size[1] // patch_size[1])
+        # windows of 224 pixels, the size at which these transformers were trained before
         self.window = 224 // patch_size[0]
         self.global_blocks = global_blocks(depth)
+        # in the published files, and without a use here
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1] + 1, embed_dim))
         self.patch_embed = PatchEmbed(patch_size, in_chans, embed_dim)
@@ -153,6 +156,7 @@ class PlainViT(nn.Module):
             Tokens added to the image's, on the same grid.
         """
         h, w = self.grid
+        # the first position is the class token's
         x = self.patch_embed(image) + extra + self.pos_embed[:, 1:].reshape(1, h, w, -1)
         x = to_windows(x, self.window)
         for i, block in enumerate(self.blocks):
@@ -166,6 +170,7 @@ class PlainViT(nn.Module):
 
 
 def _norm(channels: int) -> nn.GroupNorm:
+    # one group: layer normalisation over channels and pixels, as published
     return nn.GroupNorm(1, channels)
 
 
@@ -175,6 +180,7 @@ class SimplePyramid(nn.Module):
     def __init__(self, in_dim: int, out_dims: list[int]) -> None:
         super().__init__()
         d4, d8, d16, d32 = out_dims
+        # widths in between as in the published code
         mid4, mid8 = max(d4 * 2, in_dim // 2), max(d8, in_dim // 2)
         self.down_4 = nn.Sequential(
             nn.ConvTranspose2d(in_dim, mid4, 2, stride=2),

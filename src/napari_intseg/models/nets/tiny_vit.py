@@ -7,8 +7,9 @@ arXiv:2207.10666 with the last merging left at its resolution, and SAM's neck on
 import torch
 from torch import Tensor, nn
 
-# of TinyViT-5M (arXiv:2207.10666)
+# channels, blocks, heads and sides of windows of the four stages; of TinyViT-5M (arXiv:2207.10666)
 _DIMS, _DEPTHS, _HEADS, _WINDOWS = (64, 128, 160, 320), (2, 2, 6, 2), (2, 4, 5, 10), (7, 7, 14, 7)
+# channels of SAM's embedding, and classes of the unused classifier
 _EMBEDDING_DIM, _CLASSES = 256, 1000
 EARLY_DIM = _DIMS[2]
 """Channels of the feature after the second stage, which SAM-HQ reads."""
@@ -89,6 +90,7 @@ class WindowAttention(nn.Module):
     def _bias(self) -> Tensor:
         """Return the bias of every pair of places, shape (heads, window², window²)."""
         at = torch.arange(self.window, device=self.attention_biases.device)
+        # by distance alone: one bias serves all pairs that lie so far from each other
         apart = (at[:, None] - at[None, :]).abs()
         pairs = apart[:, None, :, None] * self.window + apart[None, :, None, :]
         return self.attention_biases[:, pairs.flatten(0, 1).flatten(1)]
@@ -140,6 +142,7 @@ class WindowBlock(nn.Module):
 
     def _attend(self, x: Tensor) -> Tensor:
         side, (batch, dim, height, width) = self.window, x.shape
+        # windows must fill the map; what is padded is cut off again
         padded = nn.functional.pad(x, (0, -width % side, 0, -height % side))
         rows, cols = padded.shape[2] // side, padded.shape[3] // side
         windows = padded.view(batch, dim, rows, side, cols, side).permute(0, 2, 4, 3, 5, 1)
@@ -180,6 +183,7 @@ class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over the channels of (B, C, h, w)."""
 
     def __init__(self, dim: int) -> None:
+        # as SAM's neck has it
         super().__init__(dim, eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -195,6 +199,7 @@ class TinyViT(nn.Module):
         super().__init__()
         self.patch_embed = StridedEmbed(_DIMS[0])
         self.layers = nn.ModuleList(Stage(index) for index in range(len(_DIMS)))
+        # both in the published file, and without a use here
         self.norm_head = nn.LayerNorm(_DIMS[-1])
         self.head = nn.Linear(_DIMS[-1], _CLASSES)
         self.neck = nn.Sequential(

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from napari_intseg.models.nets.click_net import WholeNet, normed, smaller
 
+# convolutions of the five blocks (arXiv:1409.1556)
 DEPTHS = (2, 2, 3, 3, 3)
 
 
@@ -58,6 +59,7 @@ class Vgg(nn.Module):
         for number in range(1, len(self.widths) + 1):
             for layer in range(1, DEPTHS[number - 1] + 1):
                 x = F.relu(getattr(self, f"conv{number}_{layer}")(x))
+            # odd sides round up, as in Caffe, by which these networks were published
             x = F.max_pool2d(x, 2, ceil_mode=True)
             found.append(x)
         return found
@@ -183,6 +185,7 @@ class RisNet(WholeNet):
 
     def answer(self, kept: list[Tensor], clicks: Tensor, prev: Tensor) -> Tensor:
         """Return logits (B, 1, H, W); the clicks' positions choose the regions."""
+        # kept for `respond`, whose arguments are the same for all networks
         self._boxes = [region_boxes(one) for one in clicks]
         return super().answer(kept, clicks, prev)
 
@@ -209,6 +212,7 @@ class RisNet(WholeNet):
         ))  # fmt: skip
         back = grid_back(boxes, (height, width)).to(fine)
         local = F.grid_sample(cells, back, align_corners=False)
+        # `grid_sample` gives zeros beyond a region, which must not count in the mean
         inside = (back.abs().amax(-1) <= 1).to(fine)[:, None]
         return logits + (local * inside).sum(0) / inside.sum(0).clamp(min=1)
 
@@ -219,7 +223,8 @@ def region_boxes(clicks: Tensor) -> Tensor:
     if not len(positive) or not len(negative):
         return clicks.new_zeros((0, 4))
     nearest = negative[torch.cdist(positive, negative).argmin(1)]
-    # the box of the two, twice as large, at least 64 pixels to a side
+    # the box of the two, twice as large; at least 64 pixels to a side, since fewer cells show
+    # nothing
     half = (positive - nearest).abs().clamp(min=32)
     return torch.cat(((positive + nearest) / 2, half), 1)
 

@@ -35,7 +35,9 @@ from napari_intseg.models.sam.mask_decoder import (
 from napari_intseg.models.sam.sam import SamSegmenter
 from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
 
+# side of a patch, side of the grid that position codes were trained on, channels of the embedding
 _PATCH_PX, _PRETRAINED_GRID, _EMBEDDING_DIM = 16, 14, 256
+# SAM's labels of what is no click
 _NO_POINT, _TOP_LEFT, _BOTTOM_RIGHT = -1, 2, 3
 
 
@@ -168,6 +170,7 @@ class PointEncoder(nn.Module):
 
     def forward(self, points: Tensor, labels: Tensor) -> Tensor:
         """Map points (n, 2) with labels (n,) to codes (n, 256); label -1 is no point."""
+        # half a pixel, since SAM measures positions from a pixel's corner
         codes: Tensor = self.pe_layer((points + 0.5) / self.side_px)
         marks = (
             (_NO_POINT, self.invalid_points),
@@ -182,7 +185,7 @@ class PointEncoder(nn.Module):
 
 SIZES: dict[str, tuple[int, int]] = {"vitt": (192, 3), "vits": (384, 6)}
 """Width and heads of the encoder."""
-# the published model always sees at least so many
+# points that the published model always sees at least; missing ones are marked as none
 _POINTS = 6
 
 _MLP = r"(mask_decoder\.(?:output_hypernetworks_mlps\.\d|iou_prediction_head))"
@@ -330,6 +333,7 @@ def build(
        Anything", arXiv:2312.00863.
     """
     state_dict, path = read_weights(name, weights, RULES)
+    # without memory: all weights come from the file
     with torch.device("meta"):
         net = EfficientSamNet(name.rsplit("-", 1)[-1])
     load_into(net, state_dict, path)

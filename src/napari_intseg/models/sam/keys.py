@@ -52,6 +52,7 @@ SAM_RULES: Rules = (*_VIT, *_PROMPTS, *_DECODER)
 TINY_RULES: Rules = ((r"^image_encoder\.", "vision_encoder."), *_PROMPTS, *_DECODER)
 """MobileSAM and SAM-HQ tiny, whose encoder keeps its names."""
 
+# one code under two names, of which files hold either or both
 _TIED = "shared_image_embedding.positional_embedding"
 _COPY = "prompt_encoder.shared_embedding.positional_embedding"
 
@@ -149,6 +150,7 @@ _MEMORY: Rules = (
     (r"(memory_fuser\.layers\.\d)\.pwconv([12])\.", r"\1.pointwise_conv\2."),
     (r"mask_downsampler\.encoder\.12\.", "mask_downsampler.final_conv."),
 )
+# in this order: later rules expect the names that earlier ones made
 _RULES: Rules = (*_TOP, *_TRUNK, *_SAM2_PROMPTS, *_SAM2_DECODER, *_MEMORY)
 _DOWN = re.compile(r"mask_downsampler\.encoder\.(\d+)\.")
 _POINT = "prompt_encoder.point_embeddings.{}.weight"
@@ -159,11 +161,13 @@ def library_names(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     if any(name.startswith("vision_encoder.") for name in state_dict):
         return tied(state_dict)
     out = renamed(state_dict, _RULES)
-    # convolution, norm and activation of each of the four steps are counted through
+    # the published names count convolution, norm and activation of each of the four steps through
     out = {_DOWN.sub(_step, name): value for name, value in out.items()}
+    # four tables of one row each became one of four rows
     points = [out.pop(_POINT.format(i)) for i in range(4) if _POINT.format(i) in out]
     if points:
-        import torch  # not above: what recognises weights reads this file, and needs no torch
+        # not above: what recognises weights reads this file, and needs no torch
+        import torch
 
         out["prompt_encoder.point_embed.weight"] = torch.cat(points)
     return tied(out)

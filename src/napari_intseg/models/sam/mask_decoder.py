@@ -33,7 +33,7 @@ from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.sam.keys import Rules, renamed, tied, unwrapped
 from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
 
-# tokens up to which it is less work: 8 heads of 16 channels against 256
+# tokens up to which regrouping is less work: 8 heads of 16 channels against 256
 _FEW = 16
 
 
@@ -78,6 +78,7 @@ class _Regrouped(nn.Module):
 
     def regrouped(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor | None:
         """Return the outcome for a single image and prompt, None where it is not worth while."""
+        # batches are left to the library: here there is one image and one question at a time
         if query.shape[0] != 1 or query.shape[1] != 1:
             return None
         one, other, third = query[0, 0], key[0, 0], value[0, 0]
@@ -170,7 +171,8 @@ class HighQualityDecoder(SamHQMaskDecoder):
         out: Tensor = late + shallow
         return out
 
-    def forward(  # other arguments, as fine features come ready
+    # other arguments, as fine features come ready
+    def forward(
         self, image: Tensor, grid: Tensor, sparse: Tensor, fine: Tensor
     ) -> tuple[Tensor, ...]:
         """Return SAM's four masks, the fifth, and SAM's four scores.
@@ -333,6 +335,7 @@ class PromptedNet(nn.Module):
         encoder: ImageEncoder = self.vision_encoder  # type: ignore[assignment]
         embedding = encoder.embed(pixels)
         if isinstance(self.mask_decoder, HighQualityDecoder):
+            # not kept: the finer features are what the decoder needs of it
             fine = self.mask_decoder.fine(embedding["image"], embedding.pop("early"))
             embedding["fine"] = fine
         return embedding
@@ -350,6 +353,7 @@ class PromptedNet(nn.Module):
         )
         image = places_first(embedding["image"])
         if isinstance(self.mask_decoder, HighQualityDecoder):
+            # a mask alone is a question too; the decoder then gets no points
             if sparse is None:
                 sparse = image.new_zeros(1, 1, 0, image.shape[1])
             parts = self.mask_decoder(image + dense, self.grid, sparse, embedding["fine"])
@@ -400,6 +404,7 @@ def to_grid(features: Tensor, side: int = GRID) -> Tensor:
     return nn.functional.interpolate(features.float(), (side, side), mode="bilinear")
 
 
+# the safe one first
 _IN_FOLDER = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -463,6 +468,7 @@ def load_into(net: nn.Module, state_dict: dict[str, Any], path: Path) -> None:
     WeightsError
         If a name is missing or too many, or a shape differs.
     """
+    # made on the meta device, it has no memory yet; every value is then loaded, or the load fails
     net.to_empty(device="cpu")
     load_strict(net, state_dict, path)
     net.float().eval().requires_grad_(False)
@@ -515,4 +521,5 @@ def computing_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
 
 
 def _kept(value: Tensor) -> Tensor:
+    # float32, whatever it was computed in: the decoder computes in it, and numpy has no bfloat16
     return value.float().contiguous()

@@ -45,7 +45,7 @@ from napari_intseg.models.sam.mask_decoder import (
 from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
 
 SAM_PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "mask"})
-# four times what SAM sees; beyond it an image only costs memory
+# longer side of views: four times what SAM sees; beyond it an image only costs memory
 _LONGER_SIDE_PX = 4096
 
 
@@ -145,6 +145,7 @@ class SamSegmenter(NetModel):
         size = sum(array.nbytes for array in payload.values())
         shape = (image.shape[0], image.shape[1])
         prepared = Prepared(shape, payload, size, self.hosted.device_bytes(size))
+        # it is there already: the first question need not upload it again
         self.hosted.on_device(prepared, lambda: embedding)
         return prepared
 
@@ -192,6 +193,7 @@ class SamSegmenter(NetModel):
     def signature(self) -> str:
         """Names what embeddings depend on: the weights, the number format and this version."""
         if self._signature is None:
+            # this version, too: what is made of an image may change with the code
             digest = hashlib.sha256(f"{__version__} {self.hosted.dtype}".encode())
             if isinstance(self.hosted.net, nn.Module):
                 for name, value in self.hosted.net.state_dict().items():
@@ -221,6 +223,7 @@ class SamSegmenter(NetModel):
             return None
         state = query.state if isinstance(query.state, SamState) else None
         given = None
+        # where several masks were offered, the previous answer tells which one the person chose
         if query.prev_logits is not None and (state is None or len(state.low) > 1):
             given = self.hosted.net.frame.low(query.prev_logits)
         if state is None:
@@ -281,6 +284,7 @@ class TinyEncoder(TinyViT):
 
 Size = Literal["vit-b", "vit-l", "vit-h"]
 
+# as published with SAM (arXiv:2304.02643)
 SIZES: dict[Size, dict[str, Any]] = {
     "vit-b": {
         "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
@@ -362,12 +366,15 @@ class ViT(nn.Module):
         """Return the embedding on SAM's grid, and for SAM-HQ the early feature."""
         side = pixels.shape[-1]
         replaced: dict[str, Tensor] = {}
+        # position codes belong to the full square; for a smaller one they are resampled
         if side != SIDE_PX:
             code = self.body.pos_embed.permute(0, 3, 1, 2)
             small = nn.functional.interpolate(code, (side // 16, side // 16), mode="bicubic")
             replaced["pos_embed"] = small.permute(0, 2, 3, 1)
         patches = self.body.patch_embed
+        # the library refuses other sizes than the one it was made for
         patches.image_size = (side, side)
+        # for this call alone: the network's own codes stay as they are
         out = functional_call(self.body, replaced, (pixels,))
         embedding = {"image": to_grid(out.last_hidden_state)}
         if self.hq:
@@ -380,6 +387,7 @@ def make_net(
     size: Size | Literal["vit-tiny"], *, hq: bool = False, hq_only: bool = False
 ) -> PromptedNet:
     """Return a SAM, or SAM-HQ, whose weights are still to be loaded with `load_into`."""
+    # without memory: all weights come from the file
     with torch.device("meta"):
         if size == "vit-tiny":
             return PromptedNet(
@@ -442,6 +450,7 @@ def load_net(name: str, weights: Path | None, *, hq_only: bool = False) -> Promp
         return net
     state_dict, path = read_weights(name, weights, SAM_RULES)
     size = check_size(name, NAMED[name], state_dict, path)
+    # fine-tuned files do not say in their name that they are SAM-HQ
     is_hq = any("hq_token" in key for key in state_dict)
     net = make_net(size, hq=name.startswith("sam-hq") or is_hq, hq_only=hq_only)
     load_into(net, in_body(state_dict), path)

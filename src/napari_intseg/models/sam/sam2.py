@@ -118,7 +118,7 @@ class Sam2Net(nn.Module):
             "high0": to_grid(decoder.conv_s0(fine), 4 * GRID),
             "high1": to_grid(decoder.conv_s1(middle), 2 * GRID),
         }
-        # of the full square, whatever the side of the image is
+        # the code of the full square, whatever the side of the image is: memory attends by position
         whole: Any = self.body.vision_encoder.neck.position_encoding
         place = whole(features["image"].shape, coarse.device, torch.float32)
         return features, place.flatten(2).permute(2, 0, 1)
@@ -126,6 +126,7 @@ class Sam2Net(nn.Module):
     def encode(self, pixels: Tensor) -> Embedding:
         """Return the embedding of a single image: one without memory."""
         features = self.features(pixels)
+        # without memory this code stands for it, as in the published image predictor
         none = self.body.no_memory_embedding.reshape(1, -1, 1, 1)
         return {**features, "image": features["image"] + none}
 
@@ -233,11 +234,11 @@ def build(
     )  # fmt: skip
 
 
-# logits of an object that is out of sight
+# logits where the object is out of sight; these and the numbers below as in the published predictor
 _ABSENT = -1024.0
-# at most so many object pointers are attended to
+# object pointers that are attended to, at most
 _POINTERS = 16
-# a mask as logits, as the memory was trained on
+# what makes logits of a mask for the memory, as it was trained
 _MASK_SCALE, _MASK_SHIFT = 20.0, -10.0
 
 
@@ -326,6 +327,7 @@ class Tracker:
 
     def look(self, image: FloatArray) -> EncodedPlane:
         """Return a plane as the network sees it; `image` is (H, W, 3) in [0, 1]."""
+        # bytes and Pillow, as the published video predictor reads its frames
         grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
         side = (self.side_px, self.side_px)
         square = Image.fromarray(grey).resize(side, Image.Resampling.BICUBIC)
@@ -350,6 +352,7 @@ class Tracker:
         followed = self.memory.followed.get(index)
         before = followed or self.memory.prompted.get(index)
         if before is not None:
+            # cut as the published predictor does before a mask is a prompt
             mask = before.low.clamp(-LIMIT, LIMIT)[None, None]
             asked = Asked(asked.points, asked.labels, asked.box, mask)
         if followed is None:
@@ -397,6 +400,7 @@ class Tracker:
         self, seen: EncodedPlane, image: Tensor, asked: Asked, *, is_prompted: bool
     ) -> Remembered:
         corners = 0 if asked.box is None else 2
+        # up to one point does not say what is meant: three masks, of which the best counts
         multimask = len(asked.points) + corners <= 1
         embedding = {**seen.features, "image": image}
         masks, scores, tokens, score = self.net.heads(embedding, asked, multimask=multimask)
@@ -404,6 +408,7 @@ class Tracker:
         best = scores.argmax()[None]
         low = torch.where(score > 0, masks.index_select(0, best)[0], _ABSENT)
         high = functional.interpolate(low[None, None], (SIDE_PX, SIDE_PX), mode="bilinear")
+        # a mask that a person prompted is certain, one that was followed as sure as it is
         prob = (high > 0).float() if is_prompted else high.sigmoid()
         pointer = self._pointer(tokens.index_select(0, best)[0], score)
         return Remembered(low, pointer, score, self._features(seen, prob, score))
@@ -430,6 +435,7 @@ class Tracker:
         """Return a plane's coarse features after they attended to the memory."""
         body, sign = self.net.body, -1 if reverse else 1
         entries = [(0, kept) for kept in self.memory.prompted.values()]
+        # the farthest first, the order of the published memory
         for apart in range(body.num_maskmem - 1, 0, -1):
             kept = self.memory.followed.get(index - sign * apart)
             if kept is not None:
@@ -437,6 +443,7 @@ class Tracker:
         place = self._place(seen)
         times = body.memory_temporal_positional_encoding[:, 0, 0]
         memory = [kept.features.float() for _, kept in entries]
+        # prompted planes have distance 0, hence the last code, as published
         places = [place + times[apart - 1] for apart, _ in entries]
         pointers, codes = self._pointers(index, sign)
         attended = body.memory_attention(
@@ -461,6 +468,7 @@ class Tracker:
     def _pointers(self, index: int, sign: int) -> tuple[Tensor, Tensor]:
         """Return the object pointers of planes before, in pieces, and their codes in time."""
         longest = min(self.count, _POINTERS)
+        # of prompted planes only those that lie behind in walking order, as published
         found = [
             (sign * (index - at), kept.pointer)
             for at, kept in self.memory.prompted.items()
@@ -516,6 +524,7 @@ def follow_planes(
     hosted = model.hosted
     net: Sam2Net = hosted.net
     hosted.bring()
+    # downwards, "before" means a larger index
     reverse = len(planes) > 1 and planes[1] < planes[0]
     known = [*planes, *masks, *prompts]
     tracker = Tracker(
@@ -537,6 +546,7 @@ def follow_planes(
         with torch.inference_mode():
             low = tracker.follow(index, tracker.look(image), reverse=reverse)
             full = net.frame.back(low[None], image.shape[:2])[0]
+            # else the memory grows with the number of planes
             tracker.memory.forget(index)
         logits = download(full, exact=hosted.dtype == torch.float32)
         yield index, np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)

@@ -22,6 +22,7 @@ LOW_PX = 256
 MASK_LOGIT = 7.0
 """A mask from outside is given as so certain: the logit of 0.999, a usual height for SAM."""
 
+# of SAM's training on bytes; the second pair is ImageNet's
 _SAM_MEAN, _SAM_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -54,6 +55,7 @@ class SquareFrame:
         if self.fit == "stretch":
             return side_px, side_px
         scale = side_px / max(shape)
+        # rounded half up, as SAM's code does
         return max(1, int(shape[0] * scale + 0.5)), max(1, int(shape[1] * scale + 0.5))
 
     def pixels(
@@ -82,12 +84,13 @@ class SquareFrame:
             fitted = functional.interpolate(
                 planes[None], size, mode="bilinear", align_corners=False, antialias=self.antialias
             )
-            # MPS has no antialiasing
+            # resized on the CPU for MPS, which has no antialiasing
             return imagenet(fitted.to(device))
         # SAM was trained on 8-bit images resized by PIL
         grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
         small = Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.BILINEAR)
         planes = upload(np.array(small).transpose(2, 0, 1), device)[None].float()
+        # padded after normalisation, so that what is padded is the mean colour
         square = _normalised(planes, _SAM_MEAN, _SAM_STD)
         return functional.pad(square, (0, side_px - size[1], 0, side_px - size[0]))
 
@@ -100,6 +103,7 @@ class SquareFrame:
         """Return low-resolution logits (n, 256, 256) as logits of the image (n, H, W)."""
         full = low[None].contiguous()
         if self.fit == "pad":
+            # to the square first and then to the image, as SAM was evaluated
             square = functional.interpolate(full, (SIDE_PX, SIDE_PX), mode="bilinear")
             height, width = self.filled(shape)
             full = square[..., :height, :width]
@@ -119,6 +123,7 @@ class SquareFrame:
             What lies beside the image is background.
         """
         size = self.filled((logits.shape[0], logits.shape[1]), LOW_PX)
+        # ours may be as large as ±30, which SAM has never seen
         cut = torch.from_numpy(np.clip(logits, -MASK_LOGIT, MASK_LOGIT))[None, None]
         small = functional.interpolate(cut, size, mode="bilinear", antialias=True)
         beside = (0, LOW_PX - size[1], 0, LOW_PX - size[0])

@@ -63,7 +63,8 @@ SERVER_VARIABLE = "NNINTERACTIVE_SERVER"
 _EXTRA = "nnInteractive's packages are not installed: expected {needed}, got none. Install them "
 _EXTRA += "with: pip install 'napari-intseg[nninteractive]'"
 
-# what numpy writes of the losses that nnU-Net's checkpoints log; these make plain numbers
+# what numpy's own pickles refer to, for the losses that nnU-Net's checkpoints log; these make plain
+# numbers
 _NUMBERS = (
     "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
     "numpy.dtype",
@@ -145,7 +146,7 @@ def build(
     device : str, default "auto"
         See `choose_device`. The authors call it unusable without a GPU.
     precision : str
-        Is the package's own affair.
+        Not used: the package chooses it.
     autozoom : bool, default True
         Whether it looks at objects larger than its patch from farther away.
 
@@ -156,6 +157,7 @@ def build(
     WeightsError
         If the checkpoint is missing, not safe to load, or not one of nnInteractive.
     """
+    # every builder of a model is called with it; the package chooses its own
     del precision
     if weights is None:
         raise WeightsError(
@@ -182,7 +184,8 @@ def build(
                 f"model folder cannot be used: expected one of nnInteractive, got "
                 f"{str(weights.parent.parent)!r} ({type(err).__name__}: {err}). Fetch it again."
             ) from err
-    torch.set_num_threads(threads)  # the session sets the process's
+    # the package sets the number of threads of the whole process; other models here keep theirs
+    torch.set_num_threads(threads)
     return NnInteractive(Traits(name, PROMPTS, uses_prev=True), session)
 
 
@@ -202,7 +205,7 @@ def build_client(
     name : str
         The name it is registered under.
     weights, device, precision
-        The server's own affair.
+        Not used: the server was started with its own.
     server : str, optional
         ``https://HOST:PORT``, or ``http://127.0.0.1:PORT`` on this machine; by default that in the
         environment variable `SERVER_VARIABLE`. A key is read from ``NN_INTERACTIVE_API_KEY``.
@@ -224,6 +227,7 @@ def build_client(
             f"server is not known: expected https://HOST:PORT or http://127.0.0.1:PORT, got "
             f"{address!r}. Give server=, or set {SERVER_VARIABLE}."
         )
+    # images would go there unencrypted, and the key with them
     if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname):
         raise RemoteError(
             f"server is not safe: expected https://, or http:// on this machine, got {address!r}. "
@@ -232,7 +236,8 @@ def build_client(
     package = _package("nnInteractive.inference.remote.remote_session", "nninteractive-client")
     try:
         session = package.nnInteractiveRemoteInferenceSession(address)
-    except Exception as err:  # the package's and its HTTP library's errors share no base
+    except Exception as err:
+        # the package's and its HTTP library's errors share no base
         raise RemoteError(
             f"server does not answer: expected nninteractive-server at {address!r}, got "
             f"{type(err).__name__}: {err}. Start it there, or correct the address."
@@ -287,6 +292,7 @@ class NnInteractive:
         self._traits, self._session = traits, session
         self._image: PreparedVolume | None = None
         self._seen: Seen | None = None
+        # what the session writes its answers into; a new one for each image
         self._target = np.zeros((0, 0, 0), np.uint8)
         self._can_undo = False
 
@@ -314,8 +320,10 @@ class NnInteractive:
                 f"volume is too large for nnInteractive: expected at most {MOST_VOXELS:,} voxels, "
                 f"got {count:,}. Cut out a part of it, or choose another model."
             )
+        # as stored where that is known: the package scales intensities itself, whatever the window
         read = source.values or (lambda block: source.read(block).mean(axis=-1))
         grey = np.asarray(read(source.whole), np.float32)[None]
+        # one NaN would make a mean and a deviation of the whole volume NaN
         grey = np.nan_to_num(grey, nan=float(np.nanmin(grey)) if np.isfinite(grey).any() else 0.0)
         return PreparedVolume(source, grey, grey.nbytes)
 
@@ -326,13 +334,15 @@ class NnInteractive:
         """
         image: FloatArray = query.prepared.payload
         if not query.prompts or float(image.min()) == float(image.max()):
-            return _change(None, query.initial)  # their session cannot scale an even image
+            # their session divides by the deviation, which is zero here
+            return _change(None, query.initial)
         new = self._at(query)
         done = query.prompts[: len(query.prompts) - len(new)]
         for prompt in new:
             if query.cancelled():
                 return None
-            self._seen = None  # if it fails half-way, all is given again
+            # if it fails half-way, all is given again
+            self._seen = None
             with _same_draws():
                 self._add(prompt)
             done = (*done, prompt)
@@ -360,6 +370,7 @@ class NnInteractive:
             if -0.5 <= click.row < height - 0.5 and -0.5 <= click.col < width - 0.5:
                 prompts.append(VolumeClick(at(click.row, click.col), click.positive))
         initial = None
+        # only with the first click: later on those before it are given again, and lead to that mask
         if query.prev_logits is not None and not given.clicks[1:]:
             inside = query.prev_logits > 0
             initial = VolumeMask((0, 0, 0), inside[None]) if inside.any() else None
@@ -374,23 +385,27 @@ class NnInteractive:
 
     def _at(self, query: VolumeQuery) -> tuple[VolumePrompt, ...]:
         """Bring the session to a beginning of a question; return the prompts that are left."""
+        # by identity: comparing all values of a volume at every click would take long
         if self._image is not query.prepared:
             shape = query.prepared.source.shape
             self._seen, self._target = None, np.zeros(shape, np.uint8)
             self._session.set_image(query.prepared.payload)
             self._session.set_target_buffer(self._target)
             self._image = query.prepared
+        # prompts can only be added, so what was given has to be the beginning of the question
         if self._seen is not None and _same(self._seen[1], query.initial):
             known = self._seen[2]
             if query.prompts[: len(known)] == known:
                 return query.prompts[len(known) :]
             if self._can_undo and query.prompts[: len(known) - 1] == known[:-1] and known[1:]:
-                self._seen, self._can_undo = None, False  # theirs goes back once
+                # their session goes back one step only
+                self._seen, self._can_undo = None, False
                 if self._session.undo():
                     self._seen = (query.prepared, query.initial, known[:-1])
                     return query.prompts[len(known) - 1 :]
         self._seen = None
         self._session.reset_interactions()
+        # first of all, as it resets the prompts
         if query.initial is not None:
             given = query.initial.full(query.prepared.source.shape).astype(np.uint8)
             self._session.add_initial_seg_interaction(given)
@@ -403,10 +418,12 @@ class NnInteractive:
             session.add_point_interaction(_voxel(prompt.at, shape), prompt.positive)
         elif isinstance(prompt, VolumeBox):
             first, last = _voxel(prompt.first, shape), _voxel(prompt.last, shape)
+            # both corners belong to our box; theirs ends before its stop
             spans = [[a, b + 1] for a, b in zip(first, last, strict=True)]
             session.add_bbox_interaction(spans, prompt.positive)
         else:
             drawn = _drawn(prompt, shape)
+            # only the part that is drawn is handed over, with its place: a server gets less to read
             block = box_of(drawn)
             if block is None:
                 return
@@ -428,6 +445,7 @@ def _quiet() -> Iterator[None]:
 @contextlib.contextmanager
 def _same_draws() -> Iterator[None]:
     """Have the package draw the same numbers each time: where it looks again is partly drawn."""
+    # draws of the caller go on afterwards as if nothing had been drawn in between
     before = np.random.get_state()  # noqa: NPY002 - the package draws from numpy's own
     np.random.seed(0)  # noqa: NPY002
     try:
@@ -458,6 +476,7 @@ def _change(target: NDArray[np.uint8] | None, initial: VolumeMask | None) -> Vol
     """Return an answer in the smallest box that holds it and what it began with."""
     mask = None if target is None else target > 0
     block: Block | None = None if mask is None else box_of(mask)
+    # with what it began with: voxels that the answer took away are to be cleared there
     block = union_of(block, None if initial is None else initial.block)
     if block is None:
         return VolumeChange((0, 0, 0), np.zeros((0, 0, 0), np.float32))
@@ -475,6 +494,7 @@ def _same(one: VolumeMask | None, other: VolumeMask | None) -> bool:
 
 
 def _voxel(at: tuple[float, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    # a click on the outermost half voxel rounds to one that does not exist
     return tuple(min(max(round(p), 0), size - 1) for p, size in zip(at, shape, strict=True))
 
 
@@ -488,6 +508,7 @@ def _drawn(prompt: VolumeScribble | VolumeLasso, shape: tuple[int, ...]) -> NDAr
         on_slice[inside] = True
         return out
     points = [_voxel(point, shape) for point in prompt.points]
+    # a line of a single point is joined to itself
     for start, stop in zip(points, points[1:] or points, strict=False):
         out[line_nd(start, stop, endpoint=True)] = True  # type: ignore[no-untyped-call]
     return out

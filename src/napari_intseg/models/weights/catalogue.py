@@ -85,6 +85,7 @@ def _focalclick(key: str, folder: str, size_mb: float) -> WeightFile:
     )  # fmt: skip
 
 
+# SAM and SAM 2 lie on the same server of their authors
 _META = "https://dl.fbaipublicfiles.com/segment_anything"
 
 
@@ -102,7 +103,8 @@ def _sam(
     return WeightFile(key, "sam", name, address, sha256, "Apache-2.0", size_mb, paper, note)
 
 
-# checksums of the SAM family are those that several independent users quote alike; those of
+# checksums of the SAM family are those that several independent users quote alike; those of SAM-HQ
+# stand in the authors' own repository
 # SAM-HQ stand in the authors' own repository
 _SAM_FILES = (
     _sam("sam-vit-b", f"{_META}/sam_vit_b_01ec64.pth", 375.0,
@@ -222,6 +224,7 @@ def find_entry(key: str) -> WeightFile:
     return CATALOGUE[key]
 
 
+# licences that leave a user nearly everything; any other that is not named below is to be read
 _FREE = ("MIT", "BSD", "Apache", "your own")
 
 
@@ -235,7 +238,9 @@ def badge(licence: str, note: str = "") -> str:
     note : str
         What the registry says besides.
     """
+    # notes count as well: "research only" may stand there although the code's licence is free
     told = f"{licence} {note}".lower()
+    # what binds most comes first
     for part, words in (
         ("research", "research only"),
         ("nvidia", "research only"),

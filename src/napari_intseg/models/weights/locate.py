@@ -37,10 +37,11 @@ _PIECE = 1 << 16
 _WAITING = 16
 # so soon Cancel is obeyed, whatever the server does
 _LOOK_S = 0.1
-# to connect, and between two pieces
+# limits of the HTTP library: to connect, and between two pieces
 _TIMEOUT_S = (10.0, 30.0)
-# a server this slow would take days
+# a server that sends less than 64 kB a minute would take days for one of SAM's
 _PATIENCE_S, _LEAST_BYTES = 60.0, 1 << 16
+# where the catalogue tells no size: three times the largest of which it is known (2.6 GB)
 _MOST_BYTES = 8 << 30
 
 
@@ -93,17 +94,19 @@ def fetch(
     if stop():
         return None
     target = Path(folder).expanduser() if folder is not None else cache_folder()
+    # some authors publish folders that only their own code puts together
     if entry.fetcher:
         module, function = entry.fetcher.split(":")
         getattr(import_module(module), function)(target, entry.published)
         return _found(entry, target)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        # beside its place, so that moving it there is one step
+        # in a folder beside its final place, so that moving it there is one step
         with hidden_folder(target) as scratch:
             part = scratch / entry.file
             _download(entry, entry.address, part, _Progress(on_progress, stop))
             checksum = sha256_of(part)
+            # dearest check last: the network is read only if checksum and size are right
             check_content(entry, part, checksum)
             check_size(entry, part)
             check_network(entry, part, checksum)
@@ -124,6 +127,7 @@ def _found(entry: WeightFile, folder: Path) -> Stored:
 
 def _download(entry: WeightFile, address: str, part: Path, progress: "_Progress") -> None:
     """Write what a server sends to a file, piece by piece; another thread waits for the server."""
+    # reading from a server cannot be interrupted, so a thread does it that may be left to itself
     pieces: queue.Queue[bytes | Exception | None] = queue.Queue(_WAITING)
     is_over = threading.Event()
     task = threading.Thread(
@@ -146,6 +150,7 @@ def _write(
     pieces: "queue.Queue[bytes | Exception | None]",
     progress: "_Progress",
 ) -> None:
+    # a server that sends without end would fill the disk
     limit = int(1e6 * entry.size_mb * (1 + TOLERANCE)) if entry.size_mb else _MOST_BYTES
     got = last = 0
     asked = time.monotonic()
@@ -169,6 +174,7 @@ def _write(
             if got - last < _LEAST_BYTES:
                 raise _ServerError(f"nothing for {_PATIENCE_S:g} s")
             asked, last = time.monotonic(), got
+    # a broken connection may look like the end of the file
     if progress.total and got != progress.total:
         raise _ServerError(f"{got} bytes of {progress.total}")
 
@@ -180,9 +186,11 @@ def _receive(
     progress: "_Progress",
 ) -> None:
     """Put what a server sends into a queue, and None or what went wrong at the end."""
+    # here, as most who use weights never fetch any
     import requests
 
     def put(piece: bytes | Exception | None) -> None:
+        # a queue that nobody empties any more must not hold the thread for ever
         while not is_over.is_set():
             try:
                 return pieces.put(piece, timeout=_LOOK_S)
@@ -190,14 +198,16 @@ def _receive(
                 continue
 
     try:
-        # as it is: what is packed may unpack to anything, and weights are packed already
+        # bytes as they are: what is packed may unpack to anything, and weights are packed already
         given = {"Accept-Encoding": "identity"}
         with requests.get(address, stream=True, timeout=_TIMEOUT_S, headers=given) as answer:
             answer.raise_for_status()
+            # some servers pack although they were asked not to
             coding = answer.headers.get("Content-Encoding", "identity")
             if coding.lower() != "identity":
                 raise _ServerError(f"an answer packed as {coding!r}")
             length = answer.headers.get("Content-Length", "")
+            # the header may be missing or nonsense; then no total is told
             progress.total = int(length) if length.isdecimal() else 0
             while not is_over.is_set():
                 piece = answer.raw.read(_PIECE, decode_content=False)
@@ -205,7 +215,8 @@ def _receive(
                     break
                 put(piece)
         put(None)
-    except Exception as err:  # requests, urllib3 and sockets have their own; all end the download
+    except Exception as err:
+        # requests, urllib3 and sockets have their own exceptions; all end the download
         put(err)
 
 
@@ -348,10 +359,10 @@ def verify(key: str | None = None, *, folder: str | Path | None = None) -> list[
     """
     wanted = [entry for entry in CATALOGUE.values() if key in (None, entry.key)]
     if key is not None:
-        # says which keys there are
+        # fails with the list of keys if there is none of that name
         find_entry(key)
         if find_file(key, search_folders(folder)) is None:
-            # says that it is missing, and what to do
+            # fails, and says how to get the file
             locate(key, folder)
     folders = search_folders(folder)
     paths = ((entry, find_file(entry.key, folders)) for entry in wanted)
@@ -360,6 +371,7 @@ def verify(key: str | None = None, *, folder: str | Path | None = None) -> list[
 
 def _recognise(source: Path, checksum: str) -> WeightFile:
     for entry in CATALOGUE.values():
+        # a name is taken on trust here; its content is checked right after
         if source.name == entry.file or checksum == entry.sha256:
             return entry
     found = recognise_file(source)
@@ -372,6 +384,7 @@ def _recognise(source: Path, checksum: str) -> WeightFile:
 
 def _check(entry: WeightFile, path: Path) -> Check:
     checksum = sha256_of(path)
+    # a published checksum beats one that was noted here: the note may be of a wrong file
     known = entry.sha256 or recorded_sums(path.parent).get(path.name)
     if known is None:
         return Check(entry, path, checksum, "unrecorded")

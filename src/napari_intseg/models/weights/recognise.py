@@ -29,7 +29,7 @@ class Recognised:
     title : str
         For people.
     models : tuple of str
-        Names in the registry that read it; empty where there is none.
+        Names in the registry of models that read it; empty where there is none.
     """
 
     title: str
@@ -57,6 +57,7 @@ def recognise(checkpoint: Any) -> Recognised | None:
         return None
     shapes = {str(n): tuple(v.shape) for n, v in tensors.items() if hasattr(v, "shape")}
     config = checkpoint.get("config") if isinstance(checkpoint, Mapping) else None
+    # the first name that fits decides, so the order of the table counts
     for tell_tale, describe in _FAMILIES:
         if tell_tale in shapes:
             return describe(shapes, config)
@@ -68,6 +69,7 @@ def recognise_file(path: Path) -> Recognised | None:
 
     It is read as safely as any weights, and only its names and shapes are kept.
     """
+    # here, so that reading the catalogue loads neither torch nor networks
     from napari_intseg.models.ritm import STAND_INS
     from napari_intseg.models.sam.mask_decoder import file_in
 
@@ -88,10 +90,12 @@ def check_network(entry: WeightFile, path: Path, checksum: str) -> None:
     WeightsError
         If it cannot be read, or is another network; with a published checksum nothing is asked.
     """
+    # here: the table of models reads this room's catalogue
     from napari_intseg.models.model_table import MODELS
     from napari_intseg.models.ritm import STAND_INS
 
     families = {spec.weights: spec.family for spec in MODELS.values()}
+    # the published checksum says more than names and shapes could
     if checksum == entry.sha256 or entry.key not in families:
         return
     found = recognise(load_checkpoint(path, stand_ins=STAND_INS, shapes_only=True))
@@ -123,6 +127,7 @@ def foreign_files_named(names: Collection[str | None], path: Path | None) -> Ite
     try:
         yield
     except WeightsError as err:
+        # only now, as it reads the file again
         found = None if path is None else recognise_file(path)
         if found is None or any(model in names for model in found.models):
             raise
@@ -131,6 +136,7 @@ def foreign_files_named(names: Collection[str | None], path: Path | None) -> Ite
 
 def _parameter(config: Any, name: str) -> Any:
     """Return a parameter of a published configuration, None if it is not there."""
+    # RITM's training code writes each argument with its kind and value
     params = config.get("params") if isinstance(config, Mapping) else None
     param = params.get(name) if isinstance(params, Mapping) else None
     return param.get("value") if isinstance(param, Mapping) else param
@@ -152,6 +158,8 @@ def _hrnet(shapes: Shapes) -> str:
     """Return "18", "18s", "32" …, as the published names have it."""
     width = _first(shapes, "feature_extractor.transition1.0.0.weight")
     exchanges = _blocks(shapes, r"feature_extractor\.stage3\.(\d+)\.")
+    # HRNet-W18 and its small version W18s are equally wide; the small one has fewer modules in
+    # stage 3
     return f"{width}s" if exchanges < 4 else str(width)
 
 
@@ -159,14 +167,17 @@ def _resnet(shapes: Shapes) -> str:
     blocks = _blocks(shapes, r"feature_extractor\.backbone\.layer3\.(\d+)\.")
     wide = any(name.startswith("feature_extractor.backbone.") and name.endswith("conv3.weight")
                for name in shapes)  # fmt: skip
+    # ResNet-34 and -50 have as many blocks; only the latter's have a third convolution
     return {(6, False): "34", (6, True): "50", (23, True): "101"}.get((blocks, wide), "")
 
 
 def _focalclick(shapes: Shapes, config: Any) -> Recognised:
     version = _parameter(config, "pipeline_version")
+    # files without a configuration tell no stage; S2 is published in more sizes
     stage = version if version in ("s1", "s2") else "s2"
     side = _first(shapes, "feature_extractor.backbone.patch_embed_side1.proj.weight")
     if side:
+        # SegFormer's B0 and B3 by the width of the first stage and the depth of the third
         depth = _blocks(shapes, r"feature_extractor\.backbone\.block3\.(\d+)\.")
         size = {(32, 2): "b0", (64, 18): "b3"}.get((side, depth), "")
         title, name = f"SegFormer-{size.upper()}", f"segformer-{size}"
@@ -186,6 +197,7 @@ def _ritm(shapes: Shapes, config: Any) -> Recognised:
     if "feature_extractor.aspp.project.0.weight" in shapes:
         return Recognised(f"RITM ResNet-{_resnet(shapes)}", ("ritm-resnet34",))
     size = _hrnet(shapes)
+    # two channels are two disks; three are disks and the previous mask
     without = _parameter(config, "with_prev_mask") is False or (
         _first(shapes, "maps_transform.0.weight", 1) == 2
     )
@@ -197,6 +209,7 @@ def _ritm(shapes: Shapes, config: Any) -> Recognised:
 
 def _mixed(shapes: Shapes, config: Any) -> Recognised:
     """Return which of those that mix clicks and colours first: f-BRS, or RITM without disks."""
+    # f-BRS publishes bare tensors, RITM its configuration with them
     if config is not None or "rgb_conv.1.running_mean" in shapes:
         return _ritm(shapes, config)
     if "feature_extractor.aspp.project.0.weight" in shapes:
@@ -209,12 +222,13 @@ def _mixed(shapes: Shapes, config: Any) -> Recognised:
 
 def _simpleclick(shapes: Shapes, _: Any) -> Recognised:
     width = _first(shapes, "patch_embed_coords.proj.weight")
+    # widths of the tokens in SimpleClick's own configurations
     sizes = {160: ("xtiny", "xtiny"), 768: ("B", "b"), 1024: ("L", "l"), 1280: ("H", "h")}
     title, name = sizes.get(width, (f"of width {width}", "b"))
     return Recognised(f"SimpleClick ViT-{title}", (f"simpleclick-vit-{name}",))
 
 
-# of the tokens of ViT-B, -L and -H (arXiv:2010.11929)
+# widths of the tokens of ViT-B, -L and -H (arXiv:2010.11929)
 _WIDTHS = {768: "b", 1024: "l", 1280: "h"}
 
 
@@ -223,6 +237,7 @@ def _sam(shapes: Shapes, _: Any) -> Recognised:
     width = max(_first(shapes, f"{encoder}.pos_embed", -1)
                 for encoder in ("image_encoder", "vision_encoder"))  # fmt: skip
     size = _WIDTHS.get(width, "")
+    # TinyViT has stages called layers, plain ViT has blocks
     tiny = any(name.startswith(("image_encoder.layers.", "vision_encoder.layers.0.blocks"))
                for name in shapes) and not size  # fmt: skip
     if any(name.startswith(("mask_decoder.hf_token", "mask_decoder.hq_token")) for name in shapes):
@@ -235,6 +250,7 @@ def _sam(shapes: Shapes, _: Any) -> Recognised:
 
 
 def _efficient_sam(shapes: Shapes, _: Any) -> Recognised:
+    # EfficientSAM's ViT-Ti and -S (arXiv:2312.00863)
     size = {192: "t", 384: "s"}.get(_first(shapes, "image_encoder.pos_embed", -1), "")
     models = (f"efficient-sam-vit{size}",) if size else ()
     return Recognised(f"EfficientSAM ViT-{size.upper()}", models)
@@ -243,8 +259,10 @@ def _efficient_sam(shapes: Shapes, _: Any) -> Recognised:
 def _sam2(shapes: Shapes, _: Any) -> Recognised:
     depth = max(_blocks(shapes, r"image_encoder\.trunk\.blocks\.(\d+)\."),
                 _blocks(shapes, r"vision_encoder\.backbone\.blocks\.(\d+)\."))  # fmt: skip
+    # blocks of the Hiera trunk by SAM 2's published configurations
     sizes = {12: "tiny", 16: "small", 24: "base-plus", 48: "large"}
     size = sizes.get(depth, "")
+    # these came with 2.1; 2.0 works otherwise, and no model here reads it
     if not any("no_obj_embed_spatial" in n or "occlusion_spatial" in n for n in shapes):
         return Recognised(f"SAM 2.0 {size}", ())
     return Recognised(f"SAM 2.1 {size.replace('-', ' ')}", (f"sam2.1-{size}",) if size else ())
@@ -284,7 +302,8 @@ PADDLE: Rules = (
     (r"\._batch_norm\.", ".1."),
     (r"\._mean$", ".running_mean"),
     (r"\._variance$", ".running_var"),
-    (r"\._weight$", ".weight"),  # of PReLU
+    # of PReLU, which calls its one parameter so in Paddle
+    (r"\._weight$", ".weight"),
 )
 """Of Paddle's own layers, and of paddleseg's convolution with normalisation."""
 
@@ -293,7 +312,7 @@ RULES: Mapping[str, Rules] = {
         *PADDLE,
         (r"^finenet\.final_predict\.0\.(conv2|bn2)\..*", ""),
     ),
-    # as in the PyTorch files that follow Caffe's names; the classes' scores are none of ours
+    # as in the PyTorch files that follow Caffe's names; scores of classes are not used here
     "dios-fcn8s": (
         (r"^(conv\d_\d\..*)", r"encoder.\1"),
         (r"^(features|upscore|score).*", ""),
@@ -308,12 +327,12 @@ RULES: Mapping[str, Rules] = {
 
 def _as_bytes(text: str, _encoding: str = "latin1") -> bytes:
     """Return bytes that an old protocol wrote as text; other encodings than its own do not come."""
+    # the pickle names the codec; whatever it names, only this one is used
     return text.encode("latin1")
 
 
-_PARTS: Mapping[
-    tuple[str, str], Any
-] = {  # what a pickle of plain arrays is made of, by module and name
+# what a pickle of plain arrays is made of, by module and name; numpy 2 renamed its core
+_PARTS: Mapping[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): dict,
     ("_codecs", "encode"): _as_bytes,
     ("numpy", "dtype"): np.dtype,
@@ -323,6 +342,7 @@ _PARTS: Mapping[
         for core in ("core", "_core")
     },
 }
+# it is read into memory whole, so that nothing runs while it is unpacked
 _MOST_BYTES = 1 << 31
 
 
@@ -340,8 +360,10 @@ def read_paddle(path: Path) -> dict[str, Any]:
             f"{path.stat().st_size} in {str(path)!r}. Choose the network's own file."
         )
     try:
+        # an old protocol writes bytes as text; latin1 gives each of them back as one byte
         found = _Arrays(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-    except Exception as err:  # a damaged pickle has any error
+    except Exception as err:
+        # a damaged pickle may raise any exception
         raise WeightsError(
             f"weights cannot be read: expected a pickle of arrays as Paddle writes it, got "
             f"{str(path)!r} ({err}). Fetch the file again."
@@ -403,6 +425,7 @@ def converted(path: Path, network: Network, settings: Mapping[str, Any]) -> dict
     from napari_intseg.models.checkpoint import load_checkpoint
 
     given: Any = read_paddle(path) if path.suffix == ".pdparams" else load_checkpoint(path)
+    # wraps that trainers put round the tensors
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(given, dict) and isinstance(given.get(key), dict):
             given = given[key]
@@ -410,6 +433,7 @@ def converted(path: Path, network: Network, settings: Mapping[str, Any]) -> dict
     net = network.build(settings)
     state = dict(net.state_dict())
     own = _begins_anew(network)
+    # what is ours begins anew, so a published file need not have it
     missing = [n for n in state if n not in found and not own(n)]
     unknown = [name for name in found if name not in state]
     if missing or unknown:
@@ -421,6 +445,7 @@ def converted(path: Path, network: Network, settings: Mapping[str, Any]) -> dict
 
 
 def _begins_anew(network: Network) -> Callable[[str], bool]:
+    # FCN's scores are per class; those of object and background are trained here
     ours = ("score_",) if network.name.startswith("dios") else ()
     return lambda name: name.endswith("num_batches_tracked") or name.startswith(ours or ("\0",))
 
@@ -436,6 +461,7 @@ def _fitted(begun: Any, given: Any, name: str, path: Path) -> Any:
         return given.to(begun.dtype)
     is_wider = given.ndim == 4 and given.shape[1] == 3 and begun.shape[1] > 3
     if is_wider and given.shape[::2] == begun.shape[::2] and given.shape[3] == begun.shape[3]:
+        # channels of clicks begin at zero, so that the network first sees what it was trained on
         out = begun.clone()
         out[:, :3] = given
         return out

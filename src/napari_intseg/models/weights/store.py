@@ -28,6 +28,7 @@ FOLDERS_VARIABLE = "NAPARI_INTSEG_WEIGHTS"
 TOLERANCE = 0.1
 """By so much a size may differ from the catalogue's, which is rounded, or counted in 2^20 bytes."""
 
+# written as sha256sum writes, so that `sha256sum -c` can check a folder without this package
 _SUMS = "SHA256SUMS"
 
 
@@ -63,6 +64,7 @@ def bundled_folder() -> Path | None:
     inside = Path(str(package_files("napari_intseg"))) / "weights"
     if inside.is_dir():
         return inside
+    # from a checkout: of src/napari_intseg/models/weights/store.py, the folder with pyproject.toml
     checkout = Path(__file__).resolve().parents[4]
     beside = checkout / "weights"
     return beside if (checkout / "pyproject.toml").is_file() and beside.is_dir() else None
@@ -97,6 +99,7 @@ def locate(key: str, given: str | Path | None = None) -> Path:
     WeightsError
         If there is no such file; tells how to get it.
     """
+    # people's own networks are in no catalogue and go by the name of their file
     entry = CATALOGUE.get(key) or WeightFile(key, "", key)
     if given is not None:
         path = Path(given).expanduser()
@@ -131,6 +134,7 @@ def find_file(key: str, folders: tuple[Path, ...] | None = None) -> Path | None:
     """
     entry = CATALOGUE.get(key) or WeightFile(key, "", key)
     places = search_folders() if folders is None else folders
+    # last, so that a file of ours wins over what the authors' tools left
     if entry.kept is not None:
         variable, usual = entry.kept
         places = (*places, Path(os.environ.get(variable) or usual).expanduser())
@@ -176,6 +180,7 @@ def check_size(entry: WeightFile, path: Path) -> None:
         If it has not: it is cut off, or another file.
     """
     size_mb = path.stat().st_size / 1e6
+    # with a published checksum the size says nothing more
     if entry.sha256 is None and entry.size_mb and abs(size_mb / entry.size_mb - 1) > TOLERANCE:
         raise WeightsError(
             f"weights are not whole, or others: expected about {entry.size_mb:g} MB, got "
@@ -202,6 +207,7 @@ def check_unchanged(path: Path, checksum: str, key: str) -> None:
     """
     known = recorded_sums(path.parent).get(path.name)
     if known is None:
+        # a folder that is shared, or part of a system, may be read-only; then nothing is noted
         with suppress(OSError):
             _record(path.parent, path.name, checksum)
     elif known != checksum:
@@ -223,6 +229,7 @@ def store(entry: WeightFile, source: Path, folder: Path, checksum: str) -> Store
     target = folder / entry.file
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # beside its place, so that whoever looks meanwhile sees all of the file or none
         with files.hidden_folder(folder) as beside:
             shutil.copyfile(source, beside / entry.file)
             files.put(beside / entry.file, target)
@@ -257,6 +264,7 @@ def recorded_sums(folder: Path) -> dict[str, str]:
     path = folder / _SUMS
     lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     pairs = (line.split(maxsplit=1) for line in lines if len(line.split(maxsplit=1)) == 2)
+    # sha256sum marks files that it read as binary by a star
     return {name.lstrip("*").strip(): checksum.lower() for checksum, name in pairs}
 
 
@@ -269,6 +277,7 @@ def _record(folder: Path, file: str, checksum: str) -> None:
 ARCHITECTURE = "click-pyramid-1"
 """What the metadata of a weights file names; the number changes when old files no longer fit."""
 
+# a header is some kB; a file that is none may begin with a number beyond all memory
 _LONGEST_HEADER = 1_000_000
 
 
@@ -279,11 +288,13 @@ def read_metadata(path: Path) -> Mapping[str, str]:
     """
     try:
         with path.open("rb") as stream:
+            # safetensors begins with the length of its header, 8 bytes, little-endian
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > _LONGEST_HEADER:
                 return {}
             header = json.loads(stream.read(length))
         metadata = header.get("__metadata__", {})
+    # RecursionError: JSON that is nested too deeply
     except (OSError, ValueError, struct.error, AttributeError, RecursionError):
         return {}
     return metadata if isinstance(metadata, dict) else {}
@@ -318,6 +329,7 @@ def write_weights(
     from safetensors.torch import save
 
     values = {
+        # half the bytes; integers, such as counts of batches, stay as they are
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in state_dict.items()
     }
@@ -328,9 +340,8 @@ def write_weights(
         "card": card,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_bytes(
-        path, save(values, metadata)
-    )  # its own writer makes files only their owner reads
+    # by bytes, as the writer of safetensors makes files that only their owner can read
+    files.write_bytes(path, save(values, metadata))
     return path
 
 
@@ -353,6 +364,7 @@ def find_own(folders: tuple[Path, ...], architecture: str | None = None) -> dict
     for folder in folders:
         if not folder.is_dir():
             continue
+        # in a fixed order: the first of two decides
         for path in sorted(folder.glob("*.safetensors")):
             told = read_metadata(path).get("architecture")
             if network_of(told) is not None if architecture is None else told == architecture:
@@ -385,6 +397,7 @@ def keep_own(path: Path, folder: Path) -> Path:
     target = folder / path.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # as in `store`: whoever looks meanwhile sees all of the file or none
         with files.hidden_folder(folder) as beside:
             shutil.copyfile(path, beside / path.name)
             files.put(beside / path.name, target)
