@@ -51,11 +51,20 @@ class TestFcaNet:
             np.testing.assert_allclose(maps[-1], given[f"{kind}_dist"], atol=1e-4)
         assert close(model.logits(given["image"], maps), given["logits"])
 
-    def test_predictor_equals_the_reference(self, reference):
+    def test_predictor_equals_the_reference(self, reference, monkeypatch):
         model, given = reference("fcanet", "fcanet_resnet", "fcanet_predictor")
         prepared = model.prepare(given["image"].astype(np.float32) / 255)
         np.testing.assert_array_equal(prepared.payload, given["resized"])
         clicks = tuple(Click(float(y), float(x), bool(p)) for x, y, p in given["clicks"])
+        answered = {}
+
+        def once(resized, maps, ask=model.logits):
+            key = b"".join(one.tobytes() for one in maps)
+            if key not in answered:
+                answered[key] = ask(resized, maps)
+            return answered[key]
+
+        monkeypatch.setattr(model, "logits", once)  # both ways below ask the same of the network
         for k in range(1, len(clicks) + 1):
             query = Query(prepared, Prompts(clicks[:k]))
             model.connected = False

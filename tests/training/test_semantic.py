@@ -127,6 +127,25 @@ def test_weights_of_before_are_gone_on_from(trained, tmp_path):
         train_semantic(options(folder, tmp_path / "c", network="enet", start=run.weights))
 
 
+def test_other_classes_begin_with_all_but_the_last_layer(trained, tmp_path):
+    from safetensors.torch import load_file
+
+    run, _ = trained
+    folder = discs(tmp_path / "set")
+    # as many classes by another name: every shape of the file fits
+    kinds = (("", "classes"),)
+    for index in range(5):
+        path = folder / "masks" / f"{index}.png"
+        Image.fromarray((np.asarray(Image.open(path)) > 0).astype(np.uint8) * 7).save(path)
+    asked = options(folder, tmp_path / "d", steps=1, start=run.weights, rate=1e-9, masks=kinds)
+    other = train_semantic(asked)
+    assert other.names == ("background", "7")
+    old, new = load_file(run.weights), load_file(other.weights)
+    new_layers = {k for k, v in old.items() if v.ndim == 4 and not torch.allclose(v, new[k])}
+    assert len(new_layers) == 1
+    assert old[new_layers.pop()].shape[0] == 2  # what names the classes
+
+
 def test_the_shell_trains_and_starts_by_name(tmp_path, monkeypatch, capsys):
     folder = discs(tmp_path / "set")
     monkeypatch.setattr(locate, "search_folders", lambda: (tmp_path / "kept",))

@@ -598,9 +598,12 @@ def _initialise(net: Any, options: SemanticOptions, names: tuple[str, ...]) -> N
             f"{str(options.start)!r}. Name its network and width."
         )
     own = net.state_dict()
-    fits = {key: value for key, value in state.items() if value.shape == own[key].shape}
-    if told.names == names or len(fits) < len(own):
-        net.load_state_dict(own | fits)
+    if told.names != names:
+        # of the same number of other classes every shape fits: what names the classes is found by
+        # building the network for one class more
+        more = build_semantic(options.network, len(names) + 1, options.width).state_dict()
+        state = {k: v for k, v in state.items() if k in own and own[k].shape == more[k].shape}
+    net.load_state_dict(own | state)
 
 
 def _write(

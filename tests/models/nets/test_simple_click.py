@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from napari_intseg.errors import WeightsError
+from napari_intseg.models import ritm
 from napari_intseg.models.nets.simple_click import SimpleClickNet
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import STAND_INS, _vit_sizes, load_simpleclick
@@ -120,9 +121,13 @@ def test_names_and_shapes_are_the_published_ones(shared, size):
 
 
 @pytest.mark.parametrize("size", ["xtiny", "b", pytest.param("h", marks=pytest.mark.slow)])
-def test_logits_equal_the_reference(shared, tmp_path, det_state_dict, size):
+def test_logits_equal_the_reference(shared, tmp_path, det_state_dict, size, monkeypatch):
     info = json.loads((shared / "parity" / f"simpleclick_vit_{size}.json").read_text())
-    path = save_as_published(tmp_path, info["config"], det_state_dict(info))
+    state_dict = det_state_dict(info)
+    path = save_as_published(tmp_path, info["config"], {} if size == "h" else state_dict)
+    if size == "h":  # 2.5 GB are not written and read again: the smaller ones show that way
+        told = {"state_dict": state_dict, "config": info["config"]}
+        monkeypatch.setattr(ritm, "load_checkpoint", lambda *_, **__: told)
     given = np.load(shared / "parity" / f"simpleclick_vit_{size}_forward.npz")
     model = load_model("simpleclick-vit-b", weights=path, device="cpu")
     path.unlink()
