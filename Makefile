@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Types and the import contract are checked beside the tests, in the time that those wait.
 # Tests run in so many processes, of one thread each: one more than the two cores of the smallest machines, since tests in
 # windows and of child processes wait a third of their time. A file stays in one process, for its fixtures. With Xvfb,
 # pytest-xvfb gives each process a display of its own, so that no window takes the focus from another.
@@ -18,10 +19,14 @@ SEED ?= 0
 demo: $(VENV)/.demo
 	$(BIN)/napari-intseg demo $(VOLUME) --output demo-output
 
-test: lint
+test: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	@if [ "$$(uname)" = Linux ] && ! command -v Xvfb >/dev/null && [ -z '$(DISPLAY)$(WAYLAND_DISPLAY)' ]; then \
 		echo "no display and no Xvfb: install the packages that .ci/run lists" >&2; exit 1; fi
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@{ $(BIN)/mypy && $(BIN)/lint-imports; } > $(VENV)/types.txt 2>&1 & types=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder; tests=$$?; \
+	wait $$types; checked=$$?; cat $(VENV)/types.txt; exit $$((tests || checked))
 
 # damaged files of every kind, each read in a process with limits; what is found is kept
 fuzz: $(VENV)/.test
