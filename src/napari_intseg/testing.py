@@ -217,7 +217,8 @@ class SegmenterContract:
         given = query.prompts
         if "click" in model.traits.prompts:
             given = replace(given, clicks=given.clicks + far)
-        else:  # a view may cut a box, or the points on an outline
+        else:
+            # a view may cut a box, or the points on an outline
             given = given.moved(lambda row, col: (row - 30, col + 30))
         _check(model.predict(replace(query, prompts=given)), query.prepared.shape)
 

@@ -87,7 +87,8 @@ def run_here(job: BatchJob) -> JobRecord:
                 found = replace(begun, **_segmented(job, log))
             found = replace(found, seconds=round(time.perf_counter() - start, 3))
             _keep(job, found)
-        except OSError as err:  # no room for the record or the log
+        except OSError as err:
+            # no room for the record or the log
             return replace(begun, status="failed", error=str(err))
         return found
 
@@ -103,7 +104,8 @@ def _segmented(job: BatchJob, log: Any) -> dict[str, Any]:
     except IntSegError as err:
         log.write(f"error: {err}\n")
         return {"status": "failed", "error": str(err)}
-    except Exception as err:  # whatever it is, the other jobs go on
+    except Exception as err:
+        # whatever it is, the other jobs go on
         log.write(traceback.format_exc())
         return {"status": "failed", "error": f"{type(err).__name__}: {err}"}
     parts = parts_of(job.args.output)
@@ -205,7 +207,8 @@ def _on_cluster(jobs: Sequence[BatchJob], address: str, stop: Stop, insecure: bo
     for job, future in futures_on_cluster(run_here, jobs, address, stop, insecure=insecure):
         try:
             found = future.result()
-        except Exception as err:  # its workers died, or the cluster is gone
+        except Exception as err:
+            # its workers died, or the cluster is gone
             found = _lost(job, f"{type(err).__name__}: {err}")
         yield job, found
 

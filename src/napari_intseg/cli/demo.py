@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from napari_intseg.session.session import Session
 
 SHARED_VARIABLE = "NAPARI_INTSEG_SHARED"
-_LIVER = 5  # of TotalSegmentator's labels
+# of TotalSegmentator's labels
+_LIVER = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         tell_error("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+    except BrokenPipeError:
+        # the reader of a pipe, such as `head`, has seen enough
         sys.stderr.close()
         return 0
 

@@ -379,7 +379,8 @@ def find_scan(args: argparse.Namespace, written: "Written") -> tuple[Scan, list[
     named = folder / args.journal.name.removesuffix(SUFFIX)
     near = [p for p in folder.iterdir() if p.is_file() or p.name.endswith(".zarr")]
     paths = [named, *sorted(p for p in near if p != named and not p.name.endswith(SUFFIX))]
-    if folder.name == "labels":  # of an OME-Zarr image, which holds its labels
+    # of an OME-Zarr image, which holds its labels
+    if folder.name == "labels":
         paths.insert(0, folder.parent)
     for path in paths[:_MOST_TRIED] if "image" in written.header else ():
         try:
@@ -401,7 +402,8 @@ def _open(args: argparse.Namespace, path: Path, written: "Written") -> tuple[Sca
     wanted = written.header.get("image")
     time = int(args.time if args.time is not None else (written.times or (0,))[-1])
     read, errors = [], []
-    for at in dict.fromkeys((time or None, time, 0)):  # None: a file may know no time
+    # None: a file may know no time
+    for at in dict.fromkeys((time or None, time, 0)):
         try:
             volume = shared_options.read_image(args, path, time=at)
         except IntSegError as err:

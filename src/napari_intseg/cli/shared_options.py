@@ -360,7 +360,8 @@ def take_over(
             places.setdefault(label, []).append(Plane(session.axis, index))
     for label, planes in sorted(places.items()):
         masks = {plane: session.volume.of(given, plane) == label for plane in planes}
-        if label in session.objects:  # a session begins with one
+        # a session begins with one
+        if label in session.objects:
             session.set_initial(masks)
         else:
             session.begin_with(masks, label, title="Set initial mask")

@@ -63,7 +63,8 @@ class _Child:
         assert self._process.stdout is not None
         with contextlib.suppress(ValueError):  # closed meanwhile
             for line in self._process.stdout:
-                if line.strip() in (READY, DONE, MEMORY):  # what a library prints is passed over
+                # what a library prints is passed over
+                if line.strip() in (READY, DONE, MEMORY):
                     self._answers.put(line.strip())
         self._answers.put("")
 

@@ -321,7 +321,8 @@ def write_labels_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[st
     array, step = time_part(data, meta)
     array, like = file_grid(array, meta, timed=step is not None)
     metadata = dict(meta.get("metadata") or {})
-    if (metadata.get(KEY) or {}).get(OWN):  # the layer's own file is replaced, as in any program
+    # the layer's own file is replaced, as in any program
+    if (metadata.get(KEY) or {}).get(OWN):
         like = FileVolume(like.data, replace(like.source, path=Path()), affine=like.affine,
                           channels=like.n_channels > 0)  # fmt: skip
     write_labels(path, np.asarray(array), like, overwrite=True, time_step_s=step or 0.0)

@@ -183,7 +183,8 @@ def _as_stated(raster: Raster, header: NiftiHeader) -> Raster:
     n = sum(a in "zyx" for a in raster.axes)
     if affine is None or found is None or (n == 2 and affine[2, 1:3].any()):
         return raster
-    if n == 2:  # of a flat image nothing is told across it
+    # of a flat image nothing is told across it
+    if n == 2:
         affine = np.column_stack([found[:, 0], affine[:, 1:]])
         affine[2, 3] = found[2, 3]
     corner = np.array([*(size - 1 for size in (*header.sizes, 1, 1)[:n]), *(1,) * (4 - n)], float)

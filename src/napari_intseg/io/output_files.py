@@ -103,7 +103,8 @@ def _is_result(path: Path) -> bool:
     try:
         with quiet():
             data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"])
-    except Exception:  # damaged: it may be an image
+    except Exception:
+        # damaged: it may be an image
         return False
     return str(data.get("Modality")) in _RESULTS
 

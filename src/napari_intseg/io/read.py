@@ -117,7 +117,8 @@ def read_volume(
         If what it holds is no image that can be segmented.
     """
     path = Path(path)
-    with suppress(OSError):  # a read-only folder: it is read as it is
+    # a read-only folder: it is read as it is
+    with suppress(OSError):
         finish(path.parent)
     if _holds_dicom(path):
         return _told(

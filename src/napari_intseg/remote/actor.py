@@ -181,7 +181,8 @@ class ModelActor:
 def _unpickled(state: bytes) -> Any:
     try:
         return pickle.loads(state)
-    except Exception as err:  # whatever the bytes happen to say
+    except Exception as err:
+        # whatever the bytes happen to say
         raise DataError(
             f"message is damaged: expected the state of a model, got {len(state)} bytes that are "
             f"none ({type(err).__name__}). Ask again."

@@ -124,7 +124,8 @@ class RemoteSegmenter:
         prev = None if query.prev_logits is None else pack(query.prev_logits)
         question = RemoteQuestion(image.name, query.prompts, prev, query.state, query.frame)
         reply = self._call("predict", question)
-        if reply is None:  # a worker that is new, or that needed the room
+        # a worker that is new, or that needed the room
+        if reply is None:
             self._call("prepare", image.name, image.packed)
             reply = self._call("predict", question)
         return _answer(reply)
@@ -152,9 +153,11 @@ class RemoteSegmenter:
         except (RemoteError, MissingExtraError):
             self.close()
             raise
-        except IntSegError:  # of the model itself, which is well
+        except IntSegError:
+            # of the model itself, which is well
             raise
-        except Exception as err:  # dask tells the end of a worker by errors of many types
+        except Exception as err:
+            # dask tells the end of a worker by errors of many types
             self.close()
             raise RemoteError(
                 f"model does not answer: expected {self.name} at {self.address!r}, got "
@@ -201,7 +204,8 @@ class RemoteSegmenter:
                 ModelActor, self.name, dict(self.options),
                 actor=True, pure=False, resources=dict(self.resources) or None,
             )  # fmt: skip
-            with client.as_current():  # an actor asks for its client when it is first used
+            # an actor asks for its client when it is first used
+            with client.as_current():
                 actor = self._wait(future, end)
                 _ = actor.traits
         except BaseException:

@@ -275,7 +275,8 @@ class Document:
     def objects(self) -> Mapping[int, ObjectInfo]:
         """All objects by label, in order."""
         version = self.history.version
-        if self._objects[0] != version:  # there may be thousands, and they are asked for often
+        # there may be thousands, and they are asked for often
+        if self._objects[0] != version:
             found = {}
             for value in self.history.values.values():
                 if isinstance(value, ObjectInfo):

@@ -166,13 +166,15 @@ class EmbeddingFiles:
         for path in self.folder.glob(f"*{_SUFFIX}"):
             try:
                 status = path.stat()
-            except OSError:  # another process removed it
+            except OSError:
+                # another process removed it
                 continue
             found.append((status.st_mtime, status.st_size, path))
         return sorted(found)
 
     def _make_room(self, size: int, replaced: Path) -> None:
-        for path in self.folder.glob(f"*{_UNFINISHED}"):  # what a crash left behind
+        # what a crash left behind
+        for path in self.folder.glob(f"*{_UNFINISHED}"):
             if time.time() - path.stat().st_mtime > _STALE_S:
                 path.unlink(missing_ok=True)
         entries = [entry for entry in self._entries() if entry[2] != replaced]
@@ -252,7 +254,8 @@ class LayeredCache:
 
     def _told(self, setup: Setup, plane: Plane) -> str | None:
         model = getattr(setup.model, "signature", None)
-        if model is None or setup.context:  # of neighbouring planes nothing is hashed
+        # of neighbouring planes nothing is hashed
+        if model is None or setup.context:
             return None
         with self._lock:
             if (setup, plane) not in self._planes:

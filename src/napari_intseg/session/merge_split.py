@@ -138,7 +138,8 @@ def _two_parts(
     for number, way in enumerate(ways, 1):
         for index in way:
             markers[index] = number
-    from skimage.segmentation import watershed  # slow to import, and rarely needed
+    # slow to import, and rarely needed
+    from skimage.segmentation import watershed
 
     around = np.ones((3,) * mask.ndim)
     found: NDArray[np.int32] = watershed(  # type: ignore[no-untyped-call]

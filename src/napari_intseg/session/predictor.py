@@ -458,7 +458,8 @@ class Predictor:
                 given = Shown(state.initial, inside, (True, state.serial))
                 state = replace(state, shown=given)
             return state
-        if not state.prompts.is_empty:  # they say too little, or are for another model
+        # they say too little, or are for another model
+        if not state.prompts.is_empty:
             return replace(state, shown=state.propagated)
         left = PlaneState(propagated=state.propagated, shown=state.propagated)
         return None if state.propagated is None else left

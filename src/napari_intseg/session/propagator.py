@@ -319,7 +319,8 @@ class Propagator:
         return self.document.setup.model.traits.threshold
 
     def _stepped(self, step: Step, plane: Plane) -> dict[Hashable, Any]:
-        stretch = replace(step.stretch, earlier=None)  # nor is what it replaced kept alive
+        # nor is what it replaced kept alive
+        stretch = replace(step.stretch, earlier=None)
         shown = replace(propagated(self.document, step), stretch=stretch)
         own: dict[Hashable, Any] = {
             PlaneKey(step.walk.label, plane): PlaneState(propagated=shown, shown=shown)

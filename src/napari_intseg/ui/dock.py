@@ -171,7 +171,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     def event(self, event: Any) -> bool:
         """Stop everything when napari takes the widget out of its dock; called by Qt."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            close_all = getattr(self, "_close_all", None)  # none while it is being made
+            # none while it is being made
+            close_all = getattr(self, "_close_all", None)
             if close_all is not None:
                 close_all()
         return bool(super().event(event))
@@ -329,7 +330,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         return QSize(_WIDTH_PX, super().sizeHint().height())
 
     def _header_toggled(self, _is_open: bool) -> None:
-        self._is_header_free = False  # a person decides from now on
+        # a person decides from now on
+        self._is_header_free = False
         self._show()
 
     def _answered(self, _where: str, _seconds: float) -> None:

@@ -138,7 +138,8 @@ def read_table(data: Any) -> ValueTable | None:
     return _table(count or 1 << 16, first, bits, content)
 
 
-@lru_cache(_KEPT)  # the slices of a series share one table
+# the slices of a series share one table
+@lru_cache(_KEPT)
 def _table(count: int, first: int, bits: int, content: bytes) -> ValueTable:
     kind = "u1" if bits == 8 and len(content) - count in (0, 1) else "<u2"
     size = np.dtype(kind).itemsize * count
@@ -276,7 +277,8 @@ def _ask(process: "subprocess.Popen[str]", task: str) -> str:
         process.stdin.flush()
     except OSError:
         return ""
-    for line in process.stdout:  # what a library prints is passed over
+    # what a library prints is passed over
+    for line in process.stdout:
         if line.strip() == _DONE or line.startswith(_FAILED):
             return line.strip()
     return ""

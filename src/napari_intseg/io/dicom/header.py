@@ -102,7 +102,8 @@ def read_layout(data: Any, count: int, step_mm: float) -> FrameLayout:
         return FrameLayout(position, cosines, offsets, tuple(zip(*others, strict=True)))
     if told:
         return FrameLayout(position, cosines, tuple(at - told[0] for at in told))
-    if modality == "NM" and count > 1:  # projections and views from around the patient: no planes
+    # projections and views from around the patient: no planes
+    if modality == "NM" and count > 1:
         return FrameLayout()
     pointers = {int(tag) for tag in several(data.get("FrameIncrementPointer"))}
     if count == 1 or position is None or modality in _CINE or pointers & _FRAME_TIMES:
@@ -270,7 +271,8 @@ class Header:
 def looks_like_dicom(path: Path) -> bool:
     """Return whether a file begins as DICOM does, with or without the preamble."""
     try:
-        if not path.is_file():  # to open a pipe is to wait for someone who writes into it
+        # to open a pipe is to wait for someone who writes into it
+        if not path.is_file():
             return False
         with path.open("rb") as file:
             start = file.read(_MAGIC_AT + 4)

@@ -294,7 +294,8 @@ def jpeg_shape(stream: bytes) -> tuple[int, int] | None:
     while stream[:2] == b"\xff\xd8" and at + 9 <= len(stream) and stream[at] == 0xFF:
         marker = stream[at + 1]
         is_frame = 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_MARKERS
-        if is_frame or marker == 0xF7:  # the last is that of JPEG-LS
+        # the last is that of JPEG-LS
+        if is_frame or marker == 0xF7:
             rows, cols = struct.unpack_from(">2H", stream, at + 5)
             return (rows, cols) if rows else None
         at += 2 + int.from_bytes(stream[at + 2 : at + 4])
@@ -497,7 +498,8 @@ def _by_pydicom(data: Any) -> Array:
     from pydicom.pixels.utils import pixel_array
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-    if not data.file_meta.get("TransferSyntaxUID"):  # a file from before there was a preamble
+    # a file from before there was a preamble
+    if not data.file_meta.get("TransferSyntaxUID"):
         is_implicit, _ = data.original_encoding
         syntax = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
         data.file_meta.TransferSyntaxUID = syntax

@@ -337,7 +337,8 @@ def segment_names(path: Path) -> dict[int, str]:
             data = pydicom.dcmread(path, stop_before_pixels=True)
             told = {_label(item): str(item.get("SegmentLabel") or "") for item in
                     data.SegmentSequence}  # fmt: skip
-    except Exception:  # damaged: whoever reads its pixels says so
+    except Exception:
+        # damaged: whoever reads its pixels says so
         return {}
     return {label: name for label, name in told.items() if name}
 

@@ -175,7 +175,8 @@ def lock(file: int) -> bool:
     """Take a file for this process as long as it lives; False if another one has it."""
     try:
         fcntl: Any = importlib.import_module("fcntl")
-    except ImportError:  # not on Windows; there every journal counts as free
+    except ImportError:
+        # not on Windows; there every journal counts as free
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -326,7 +327,8 @@ class JournalFile:
         with self._change:
             if self._is_closed:
                 return
-            if self._thread is None:  # there is no file as long as nothing was done
+            # there is no file as long as nothing was done
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
                 self._thread.start()
             self._change.notify_all()

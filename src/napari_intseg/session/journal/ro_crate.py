@@ -74,7 +74,8 @@ def environment() -> dict[str, str]:
     }
     try:
         needed = requires("napari-intseg") or ()
-    except PackageNotFoundError:  # it is run from its source
+    except PackageNotFoundError:
+        # it is run from its source
         needed = ()
     for one in needed:
         name = re.split(r"[^A-Za-z0-9._-]", one, maxsplit=1)[0]

@@ -322,7 +322,8 @@ class PlaneState:
 def question(setup: Setup, plane: Plane, state: PlaneState) -> Question:
     """Return the question to a model on a plane: the prompts there, of the kinds that it takes."""
     prompts, start = taken(state.prompts, setup.model.traits), state.start
-    if len(prompts.clicks) != len(state.prompts.clicks):  # of those that are asked, so many came
+    # of those that are asked, so many came
+    if len(prompts.clicks) != len(state.prompts.clicks):
         start = sum(click in prompts.clicks for click in state.prompts.clicks[:start])
     keeps = setup.keep_answers and state.propagated is not None and not state.is_painted
     return Question(

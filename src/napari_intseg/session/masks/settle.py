@@ -376,7 +376,8 @@ def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Cha
     """
     settled: Changes = dict(changes)
     is_afresh = rules.exact or (rules.is_detail_new and not rules.is_limited)
-    if is_afresh:  # what comes back was settled together: no newer mask of it may be in the way
+    # what comes back was settled together: no newer mask of it may be in the way
+    if is_afresh:
         for key in changes:
             _put(canvas, key, None)
     painted = _paint(canvas, changes, settled)

@@ -290,9 +290,11 @@ class KeepRun:
                 total=len(self._wish.places),
                 desc=f"Keeping {self._wish.words}",
                 cancel_callback=self.cancel,
-                file=StringIO(),  # the window shows it; nothing is printed
+                # the window shows it; nothing is printed
+                file=StringIO(),
             )
-            if not self.is_running:  # napari has let the window live, which may have been closed
+            # napari has let the window live, which may have been closed
+            if not self.is_running:
                 self._bar.close()
                 return
             self._signals.progressed.emit(0, len(self._wish.places), "planes")
@@ -371,7 +373,8 @@ class KeepRun:
             self._signals.progressed.emit(self._done, len(self._wish.places), "planes")
         else:
             self._signals.changed.emit()
-        if self._bar is not None:  # last: napari lets the window live here, which may be closed
+        # last: napari lets the window live here, which may be closed
+        if self._bar is not None:
             self._bar.update(1)
         self._pair.image_controller.tools.post(self._next)
 

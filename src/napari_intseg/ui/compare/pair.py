@@ -224,7 +224,8 @@ class MirroredModel:
         seen, count = self._seen.setdefault((time, label), {}), 0
         for plane in sorted({*states, *own, *seen}):
             if seen.get(plane) == (states.get(plane), own.get(plane)):
-                continue  # states are compared by identity: nothing has changed
+                # states are compared by identity: nothing has changed
+                continue
             count += 1
             if count > most:
                 return max(1, most + 1)
@@ -277,7 +278,8 @@ class MirroredModel:
             if place.object in follower.objects:
                 follower.select_object(place.object)
             if not follower.accept(outcome.value):
-                self._open[place] = None  # overtaken: what has come meanwhile is asked next
+                # overtaken: what has come meanwhile is asked next
+                self._open[place] = None
         self.follow()
         self._on_change()
 
@@ -357,7 +359,8 @@ class MirroredModel:
             compared, second, agree = outcome.value
             self.compared[place] = compared
             if place.plane not in self._seen.get((place.time, place.object), {}):
-                del self.compared[place]  # nothing is given there any more
+                # nothing is given there any more
+                del self.compared[place]
             where, post = (
                 self.image_controller.image_axes.index(place.time, place.plane),
                 self.image_controller.tools.post,
@@ -421,7 +424,8 @@ class MirroredPropagation:
             follower.set_axis(self._place.plane.axis)
             request = follower.propagation_request(planes, settings=settings, label=label)
             self._steps = walk(request)
-        except IntSegError:  # it has no mask to start from; the panel shows that it has none
+        except IntSegError:
+            # it has no mask to start from; the panel shows that it has none
             self._end()
             return
         self._next()
@@ -448,7 +452,8 @@ class MirroredPropagation:
             )
         follower, step = self._pair.follower(self._place.time), outcome.value
         if step is None or follower is None or not follower.accept_step(step):
-            self._end()  # done, or overtaken by a click
+            # done, or overtaken by a click
+            self._end()
             return
         if step.note:
             told_by = Message("{name}: {error}", name=self._pair.name, error=sentence(step.note))

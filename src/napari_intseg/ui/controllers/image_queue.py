@@ -59,7 +59,8 @@ class QueueWork:
         self._layers: list[Layer] = []
         self._opened_at: float | None = None
         self._ahead: tuple[Path, list[LayerData]] | None = None
-        self._earlier: Labels | None = None  # labels of another day, until there is a model
+        # labels of another day, until there is a model
+        self._earlier: Labels | None = None
         self.is_sorting = False
         self._doubts: dict[Path, float] = {}
         self._doubted_by: Segmenter | None = None
@@ -145,7 +146,8 @@ class QueueWork:
         if queue is None or not self.is_sorting:
             return
         if self._controller.loader.model is not self._doubted_by:
-            self._stop_sorting()  # another model has other doubts
+            # another model has other doubts
+            self._stop_sorting()
             return
         left = [one for one in queue.items if one.state == "open" and one.path not in self._doubts]
         left = [one for one in left if one.path != queue.current.path]
@@ -175,7 +177,8 @@ class QueueWork:
 
     def _doubt_stepped(self, of: Iterator[float], outcome: Outcome[float | None]) -> None:
         if self._doubting is None or self.queue is None or self._doubting[1] is not of:
-            return  # switched off, or begun anew, meanwhile
+            # switched off, or begun anew, meanwhile
+            return
         path, steps, known = self._doubting
         if outcome.value is not None:
             self._doubting = path, steps, outcome.value
@@ -310,7 +313,8 @@ class QueueWork:
         self, item: QueueItem, outcome: Outcome[tuple[list[LayerData], LayerData | None]]
     ) -> None:
         if self.queue is None or self.queue.current.path != item.path or self._layers:
-            return  # another image was asked for meanwhile
+            # another image was asked for meanwhile
+            return
         if outcome.value is None:
             self._controller.signals.failed.emit(told(outcome.error))
             return

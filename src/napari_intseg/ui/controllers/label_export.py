@@ -243,7 +243,8 @@ class _Written:
             self.note(indices)
             write(indices, value, refresh)
 
-        labels.data_setitem = noted  # as napari itself calls it
+        # as napari itself calls it
+        labels.data_setitem = noted
 
     def note(self, indices: Any) -> None:
         """Take note of pixels."""

@@ -147,7 +147,8 @@ class Loader:
         self._on_model = on_model
         self._load_with = load_with
         self._fetching: Job[bool] | None = None
-        self._choices: dict[int, Choice] = {}  # by id of what was brought, for the way back
+        # by id of what was brought, for the way back
+        self._choices: dict[int, Choice] = {}
 
     @property
     def is_fetching(self) -> bool:
@@ -342,7 +343,8 @@ class Prefetch:
 
     def _done(self, outcome: Outcome[None]) -> None:
         self._job = None
-        if outcome.error is not None:  # a click there will tell, if it fails again
+        # a click there will tell, if it fails again
+        if outcome.error is not None:
             _log.info("a plane could not be prepared ahead: %s", outcome.error)
         if not self._closed:
             self._prepare_next()

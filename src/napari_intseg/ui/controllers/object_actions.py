@@ -255,7 +255,8 @@ def region_of(layer: Layer, image_axes: ImageAxes) -> BoolArray:
     if isinstance(layer, Shapes) and len(layer.data) and layer.ndim in (2, len(image_axes.grid)):
         flat = shape[-2:]
         inside = np.zeros(flat, bool)
-        for vertices in layer.data:  # seen from above: a shape holds on all planes
+        # seen from above: a shape holds on all planes
+        for vertices in layer.data:
             one = Shapes([np.asarray(vertices)[:, -2:]], shape_type="polygon")
             inside |= one.to_masks(mask_shape=flat).any(axis=0)
         return inside
@@ -638,7 +639,8 @@ def relabel(controller: ViewerController, label: int, number: int) -> None:
     if _at_all_times(controller, [label], lambda session: _renumbered(session, label, number)):
         known = image_controller.labels.metadata.get(NAMES, {})
         if label in known:
-            known[number] = dict(known[label])  # it stays for the old one too: undo goes back there
+            # it stays for the old one too: undo goes back there
+            known[number] = dict(known[label])
         controller.signals.message.emit(
             Message("Object {label} is object {number} now.", label=label, number=number)
         )
@@ -660,7 +662,8 @@ def _at_all_times(
     for label in labels:
         controller.let_go(label)
     try:
-        for session in sessions.values():  # asked of all before the first is changed
+        # asked of all before the first is changed
+        for session in sessions.values():
             for label in labels:
                 if label in session.objects:
                     session.document.check_free(label)

@@ -20,7 +20,8 @@ from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, sentence, tol
 if TYPE_CHECKING:
     pass
 
-_NAMED = 3  # objects that broke out, in a status line
+# objects that broke out, in a status line
+_NAMED = 3
 
 
 class PropagationRun:
@@ -62,7 +63,8 @@ class PropagationRun:
     ) -> None:
         self._image_controller = image_controller
         self.labels = tuple(labels)
-        self._left: list[tuple[int, Stretch]] = []  # the last stretch of each object
+        # the last stretch of each object
+        self._left: list[tuple[int, Stretch]] = []
         self.near = near
         self._planes, self._settings, self._together = planes, settings, together
         self._on_end = on_end
@@ -115,7 +117,8 @@ class PropagationRun:
     def _ask(self) -> None:
         session = self._session()
         if session is None:
-            return  # the model is loading; `changed` is emitted when it is ready
+            # the model is loading; `changed` is emitted when it is ready
+            return
         if self._axis is not None:
             session.axis = self._axis
         try:
@@ -193,9 +196,11 @@ class PropagationRun:
                 total=len(self.labels) if self._is_of_many else max(1, first.total),
                 desc=f"Propagating {many}",
                 cancel_callback=self.cancel,
-                file=StringIO(),  # the window shows it; nothing is printed
+                # the window shows it; nothing is printed
+                file=StringIO(),
             )
-        if self.is_running:  # napari has let the window live, which may have been closed
+        # napari has let the window live, which may have been closed
+        if self.is_running:
             self._next()
         else:
             self._close_bar()
@@ -223,7 +228,8 @@ class PropagationRun:
         elif self._take(step):
             if self.is_running:
                 self._next()
-        else:  # overtaken by a click: once that is answered, begin anew where it matters
+        else:
+            # overtaken by a click: once that is answered, begin anew where it matters
             self._steps = None
             self._begin()
 
@@ -239,7 +245,8 @@ class PropagationRun:
             self._done.add((label, step.plane))
             self._paint(label, step.plane)
             self._tell(step.note)
-        for plane in before:  # what an earlier propagation left beyond the object's end
+        # what an earlier propagation left beyond the object's end
+        for plane in before:
             if plane.index in step.stretch and plane.index not in step.answered:
                 self._paint(label, plane)
         self._stops += [(label, stop) for stop in step.stops]
@@ -249,7 +256,8 @@ class PropagationRun:
                 self._left.remove((label, step.stretch))
             done, total, of = len(self.labels) - len(self._left), len(self.labels), "objects"
         self._image_controller.tools.signals.progressed.emit(done, total, of)
-        if self._bar is not None:  # last: napari lets the window live here, which may be closed
+        # last: napari lets the window live here, which may be closed
+        if self._bar is not None:
             self._bar.update(done - self._bar.n)
         return True
 

@@ -106,7 +106,8 @@ class TimeTracking:
                 return
         self.is_running, self._steps = False, None
         self._controller.signals.progressed.emit(0, 0, "")
-        if outcome.error is None:  # else the error stays to be read
+        # else the error stays to be read
+        if outcome.error is None:
             self._controller.signals.message.emit(self._ended())
         self._controller.signals.changed.emit()
 

@@ -264,7 +264,8 @@ class PredictionQueue:
         self.failures: dict[int, str] = {}
         self._open: dict[Place, None] = {}
         self._current: Place | None = None
-        self._in_volume: Job[Result] | None = None  # of the current one, if it is about a volume
+        # of the current one, if it is about a volume
+        self._in_volume: Job[Result] | None = None
         self._is_cancelled = False
         self._closed = False
 
@@ -312,7 +313,8 @@ class PredictionQueue:
                 job = self._worker.submit(partial(run, request), self._answered, first=True)
                 if request.in_volume is not None:
                     self._in_volume, self._is_cancelled = job, False
-                    self._signals.changed.emit()  # there is something to cancel
+                    # there is something to cancel
+                    self._signals.changed.emit()
 
     def close(self) -> None:
         """Submit nothing from now on and forget the queue."""
@@ -367,7 +369,8 @@ class PredictionQueue:
                 )
             )
         else:
-            self.add([place])  # overtaken by newer prompts, which are then the next request
+            # overtaken by newer prompts, which are then the next request
+            self.add([place])
         self._session_store.session(place.time)
 
 

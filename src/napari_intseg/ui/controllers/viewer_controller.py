@@ -118,8 +118,10 @@ class ViewerController:
         self.others: tuple[Image, ...] = ()
         self.channels: tuple[int, ...] | None = None
         self.window: WindowChoice = None
-        self.each_click_begins = False  # an object, where there is none yet
-        self.planes: range | None = None  # that the last propagation was limited to
+        # an object, where there is none yet
+        self.each_click_begins = False
+        # that the last propagation was limited to
+        self.planes: range | None = None
         self.settings = WalkSettings()
         self.embedding_folder = EmbeddingFolder()
         self._spread: PropagationRun | None = None
@@ -215,7 +217,8 @@ class ViewerController:
         label = image_controller.session_store.object
         if label != image_controller.begun_by_accept or image_controller.is_begun(label):
             label = image_controller.new_object()
-        image_controller.begun_by_accept = None  # asked for again, there shall be another
+        # asked for again, there shall be another
+        image_controller.begun_by_accept = None
         image_controller.is_new_asked = True
         self._activate()
         self.signals.message.emit(Message("Object {label}: click on it.", label=label))
@@ -239,7 +242,8 @@ class ViewerController:
         label = image_controller.session_store.object
         self.set_finished(label, True)
         self.new_object()
-        image_controller.is_new_asked = False  # a click inside another object goes on with that one
+        # a click inside another object goes on with that one
+        image_controller.is_new_asked = False
         image_controller.begun_by_accept = image_controller.session_store.object
         self.signals.message.emit(
             Message(
@@ -501,7 +505,8 @@ class ViewerController:
     def _lost(self, _text: Any = None) -> None:
         self._binders = {i: b for i, b in self._binders.items() if not b.is_closed}
         if self.image_controller is not None and self.image_controller.is_closed:
-            self.image_controller = None  # first: who hears of the end asks what is displayed
+            # first: who hears of the end asks what is displayed
+            self.image_controller = None
             self._stop_spread()
         if self.image is not None and len(self.axes) != self.image.ndim:
             try:

@@ -189,7 +189,8 @@ def displayed_slice(
     labels : Labels
         Lies on the grid.
     """
-    if image_axes.image.ndim != len(image_axes.axes):  # work on it ends once it has its new data
+    # work on it ends once it has its new data
+    if image_axes.image.ndim != len(image_axes.axes):
         return Message("The image is given data of other axes. Press New object to start on that.")
     dims = viewer.dims
     if dims.ndisplay == 3:

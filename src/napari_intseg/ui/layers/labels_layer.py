@@ -158,7 +158,8 @@ class LabelsWriter:
         self.on_direct: Callable[[Indices], None] | None = None
         self._ours = marks(image_axes.shape)
         self._wanted: dict[Place, set[int]] = {}
-        self._barred: dict[Place, set[int]] = {}  # written again when pixels become free
+        # written again when pixels become free
+        self._barred: dict[Place, set[int]] = {}
         self._looked_at: tuple[Place, set[int]] | None = None
         self._busy = False
         self._closed = False
@@ -221,7 +222,8 @@ class LabelsWriter:
         self._set(indices, values, refresh=True)
         self._ours[indices] |= held > 0
         self._write_barred()
-        if self._looked_at is not None:  # and may have been seen as they were painted
+        # and may have been seen as they were painted
+        if self._looked_at is not None:
             plane, labels = self._looked_at
             for label in labels:
                 self.paint(replace(plane, object=label))
@@ -284,7 +286,8 @@ class LabelsWriter:
             return
         try:
             self._write_piece(pieces[number], is_last=number + 1 == len(pieces))
-        except Exception as err:  # whatever napari cannot do, the next answer is drawn all the same
+        except Exception as err:
+            # whatever napari cannot do, the next answer is drawn all the same
             self._fail(err)
             return
         if number + 1 == len(pieces):
@@ -321,7 +324,8 @@ class LabelsWriter:
                 self._labels.data_setitem(indices, values, refresh=refresh)
             else:
                 self._set_directly(indices, values)
-        except (IndexError, ValueError):  # the slice napari draws is of another plane or shape
+        except (IndexError, ValueError):
+            # the slice napari draws is of another plane or shape
             self._set_directly(indices, values)
         finally:
             self.is_writing = False
@@ -587,7 +591,8 @@ class LabelsListener:
 
 def _pixels(atom: Any, shape: tuple[int, ...]) -> tuple[Indices, Array, Array]:
     """Return which pixels an entry of napari's history changes, what they were and become."""
-    if not hasattr(atom, "slice_key"):  # indices, old values, new values
+    # indices, old values, new values
+    if not hasattr(atom, "slice_key"):
         indices = tuple(i.ravel() for i in np.broadcast_arrays(*map(np.asarray, atom[0])))
         old = np.asarray(atom[1]).ravel()
         return indices, old, np.broadcast_to(np.asarray(atom[2], old.dtype).ravel(), old.shape)

@@ -27,7 +27,8 @@ L = TypeVar("L", bound=Layer)
 @dataclass(slots=True, eq=False)
 class _Made:
     image: "weakref.ref[Image]"
-    data: Any  # of the image, when the layer was made for it
+    # of the image, when the layer was made for it
+    data: Any
     role: str
     user: "weakref.ref[Any] | None" = None  # whoever works in it now
     laid: dict[str, Any] | None = None  # where it was put last
@@ -193,7 +194,8 @@ def _alike(one: Any, other: Any) -> bool:
         one = matrix
     if isinstance(one, np.ndarray):
         wanted = np.asarray(other)
-        if one.shape != wanted.shape and one.ndim == 1:  # shear: the upper triangle of a matrix
+        # shear: the upper triangle of a matrix
+        if one.shape != wanted.shape and one.ndim == 1:
             wanted = wanted[np.triu_indices(len(wanted), 1)]
         return one.shape == wanted.shape and bool(np.allclose(one, wanted))
     return [str(a) for a in one] == [str(a) for a in other]
@@ -277,7 +279,8 @@ class LayerPlacement:
     def _lay(self, layer: Layer) -> bool:
         image_axes = self._image_axes
         if image_axes.image.ndim != len(image_axes.axes) or layer.ndim != len(image_axes.grid):
-            return False  # the image was given other data, and work on it is about to end
+            # the image was given other data, and work on it is about to end
+            return False
         before, self._is_laying = self._is_laying, True
         try:
             return lay(layer, image_axes)

@@ -96,7 +96,8 @@ _RGBA = {sign: transform_color(colour)[0] for sign, colour in COLOURS.items()}
 LABEL_DTYPE = np.uint16
 NAMES = ("sign", "object", "order", "axis")
 
-_DECIMALS = 6  # there and back through the world leaves a trace in the last digits
+# there and back through the world leaves a trace in the last digits
+_DECIMALS = 6
 
 _POSITIVE_WORDS = ("positive", "+", "1", "1.0", "true", "foreground")
 _NEGATIVE_WORDS = ("negative", "-", "−", "-1", "-1.0", "0", "0.0", "false", "background")
@@ -184,8 +185,10 @@ def make_room(labels: Labels, label: int) -> bool:
     if label > LARGEST_LABEL or not is_in_memory(labels):
         return False
     labels.data = labels.data.astype(np.int32)
-    if not labels.visible:  # napari slices hidden layers later, but draws their colours at once,
-        labels.set_view_slice()  # by the type that it last sliced
+    # napari slices hidden layers later, but draws their colours at once,
+    if not labels.visible:
+        # by the type that it last sliced
+        labels.set_view_slice()
     return True
 
 
@@ -390,8 +393,10 @@ def _whole(values: Iterable[Any], least: int, otherwise: int) -> list[int]:
 def show_signs(points: Points) -> None:
     """Show each point's sign by symbol and colour."""
     if len(points.data):
-        if not points.visible:  # napari slices hidden layers later, but draws new colours at once:
-            points.set_view_slice()  # what it remembers to be in view may be gone by now
+        # napari slices hidden layers later, but draws new colours at once:
+        if not points.visible:
+            # what it remembers to be in view may be gone by now
+            points.set_view_slice()
         positive = [is_positive(sign) for sign in points.features["sign"]]
         symbols = [SYMBOLS[p] for p in positive]
         if [symbol.value for symbol in points.symbol] != symbols:
@@ -442,10 +447,12 @@ class MarkReader:
             position, *given = (column[row] for column in now)
             mark = read_mark(self._image_axes, row, position, given)
             if mark is not None and before is not None and mark.place == before.place:
-                mark = replace(mark, place=before.place)  # told apart at once, see `as_prompts`
+                # told apart at once, see `as_prompts`
+                mark = replace(mark, place=before.place)
             before = mark or before
             self._marks.append(mark)
-        self._seen = [np.array(column) for column in now]  # features are written to in place
+        # features are written to in place
+        self._seen = [np.array(column) for column in now]
         marks = [mark for mark in self._marks if mark is not None]
         marks.sort(key=lambda mark: (mark.order, mark.row))
         return marks, len(table) - len(marks)

@@ -25,7 +25,8 @@ FloatVector = NDArray[np.float64]
 
 # the number that vispy gives the right button
 _RIGHT = 2
-_TIDY_MS = 40  # the new point is drawn before, so that neither adds to the other
+# the new point is drawn before, so that neither adds to the other
+_TIDY_MS = 40
 _DONE = ("added", "removed", "changed")
 
 
@@ -180,7 +181,8 @@ class PointsListener:
         if new:
             number_new(self.points, self._defaults, new, self._pressed, label)
         self._on_change()
-        self._expected = True  # napari tells of features right after
+        # napari tells of features right after
+        self._expected = True
         self._tidy_soon()
 
     def _take_back(self, new: list[int]) -> None:

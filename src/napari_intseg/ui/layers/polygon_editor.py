@@ -22,7 +22,8 @@ from napari_intseg.ui.qt.worker_thread import told
 
 TITLE = "Edit outline"
 _SHARE_OF_DIAGONAL = 0.012
-_ROOM_PX = 32  # round an outline, in which neighbours look for edges
+# round an outline, in which neighbours look for edges
+_ROOM_PX = 32
 _DONE = ("added", "removed", "changed")
 
 Rings = tuple[FloatMatrix, ...]
@@ -215,10 +216,12 @@ class PolygonEditor:
             self._follow_soon()
             return
         finally:
-            image_controller.session_store.session(place.time)  # of the current object again
+            # of the current object again
+            image_controller.session_store.session(place.time)
         self._mask = self._own_mask(session, place)
         image_controller.draw(place.time, change)
-        if followed is not None:  # not now: napari is still in the midst of the edit
+        # not now: napari is still in the midst of the edit
+        if followed is not None:
             self._tools.post(self._show_followed)
         self._tools.signals.changed.emit()
 

@@ -31,7 +31,8 @@ from napari_intseg.ui.qt.worker_thread import Post, Signals
 CLOSED = ("rectangle", "ellipse", "polygon")
 """Shapes that count as their bounding box; lines and paths are scribbles."""
 
-_FLAT_PX = 0.5  # a shape on a plane varies less than this across it
+# a shape on a plane varies less than this across it
+_FLAT_PX = 0.5
 _FAR_PX = 0.01
 _COLUMNS = ("object", "axis", "sign")
 
@@ -250,7 +251,8 @@ def _add(
     is_box = isinstance(what, Box)
     points = _corners(what) if isinstance(what, Box) else np.array(what.points, float)
     if len(points) == 1:
-        points = np.vstack([points, points])  # napari draws no path of one point
+        # napari draws no path of one point
+        points = np.vstack([points, points])
     positive = isinstance(what, Box) or what.positive
     shapes.add(
         vertices_on(shapes, image_axes, labels, place, points),
@@ -344,7 +346,8 @@ class ShapesListener:
         if self._pressed is None:
             self._follow()
         else:
-            self._tidy_soon()  # napari is drawing: its shape can be taken away after that
+            # napari is drawing: its shape can be taken away after that
+            self._tidy_soon()
 
     def close(self) -> None:
         """Let go of the layer."""

@@ -198,7 +198,8 @@ def name_of(control: QWidget) -> str:
     return str(control.accessibleName() or words)
 
 
-_WITHOUT_LIMIT = (1 << 24) - 1  # QWIDGETSIZE_MAX, which Qt's bindings do not name alike
+# QWIDGETSIZE_MAX, which Qt's bindings do not name alike
+_WITHOUT_LIMIT = (1 << 24) - 1
 
 
 class Section(QCollapsible):  # type: ignore[misc, unused-ignore]

@@ -139,7 +139,8 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         formats = list(FORMATS)
         if source is not None:
             own = ending_of(source.path)
-            formats.sort(key=lambda one: one[1] != own)  # that of the image comes first
+            # that of the image comes first
+            formats.sort(key=lambda one: one[1] != own)
             if source.is_dicom:
                 formats = [*_DICOM, *formats]
         path = self._ask(tr("Export labels"), "labels", formats)

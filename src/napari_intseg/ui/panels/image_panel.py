@@ -171,7 +171,8 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
         self.shown.setChecked(True)
         self.picture = QLabel()
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.picture.setFixedHeight(PREVIEW_PX)  # so that nothing below it moves
+        # so that nothing below it moves
+        self.picture.setFixedHeight(PREVIEW_PX)
         self.picture.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -357,7 +358,8 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
             self.look.ask(chosen)
         asked = chosen in (LEVEL, PER_CENT, RANGE, CHANNELS)
         window = self.look.chosen() if asked else chosen
-        if window is not None or chosen != CHANNELS:  # its numbers are being found
+        # its numbers are being found
+        if window is not None or chosen != CHANNELS:
             self._view_settings.choose_window(window)
 
     def _channels_chosen(self, _on: bool) -> None:

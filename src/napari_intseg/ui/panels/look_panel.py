@@ -290,7 +290,8 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if count != self._count:
             self._count = count
             self._show_colours(count)
-            if self._kind == CHANNELS:  # a row for each of the channels there are now
+            # a row for each of the channels there are now
+            if self._kind == CHANNELS:
                 self.ask(CHANNELS)
 
     def _show_colours(self, count: int) -> None:

@@ -422,10 +422,12 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         _show(self.device, choice.device)
         _show(self.precision, choice.precision)
         if self._was_fetching and not self._loader.is_fetching:
-            self._fill_models()  # what has arrived is no longer marked as missing
+            # what has arrived is no longer marked as missing
+            self._fill_models()
         self._was_fetching = self._loader.is_fetching
         looked = choice, self._was_fetching
-        if looked == self._looked:  # the disk need not be looked at for every click
+        # the disk need not be looked at for every click
+        if looked == self._looked:
             return
         self._looked = looked
         key = weights_key(choice.name)

@@ -225,7 +225,8 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         viewport = self.viewport()
         if viewport is not None:
             viewport.update()
-        if self._sorted.sortColumn() != LABEL:  # numbers stay; all else has to be asked for
+        # numbers stay; all else has to be asked for
+        if self._sorted.sortColumn() != LABEL:
             self._sorted.invalidate()
         image_controller = self._controller.image_controller
         current = 0 if image_controller is None else image_controller.session_store.object

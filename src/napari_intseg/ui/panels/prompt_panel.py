@@ -45,7 +45,8 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
             for action, button in (("undo", self.undo), ("redo", self.redo))
         }
         self._keys = {action: buttons.key_of(action) for action in self._words}
-        for button in (self.undo, self.redo):  # a longer title makes nothing wider
+        # a longer title makes nothing wider
+        for button in (self.undo, self.redo):
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.undo_object = buttons.make("undo_object")
         self.redo_object = buttons.make("redo_object")
@@ -86,7 +87,8 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
             button.setToolTip(tip)
             button.setAccessibleName(tr("Undo") if action == "undo" else tr("Redo"))
             return
-        what = title.lower() if title == english else title  # not every language has small nouns
+        # not every language has small nouns
+        what = title.lower() if title == english else title
         named = tr("Undo {what}", what=what) if action == "undo" else tr("Redo {what}", what=what)
         full = named + self._keys[action]
         self._fit(button, full, plain, action)

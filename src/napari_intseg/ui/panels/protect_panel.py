@@ -25,7 +25,8 @@ _POLICIES = (
     (to_translate("ask me"), "ask"),
     (to_translate("share, the surest has them"), "joint"),
 )
-_EARLIER = "earlier"  # a region whose layer is gone, or that undo brought back
+# a region whose layer is gone, or that undo brought back
+_EARLIER = "earlier"
 
 
 class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]

@@ -231,7 +231,8 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.cancel.setVisible(running)
         self.every.setVisible(is_volume(self._controller))
         found = self.starts.found
-        if found is self._listed:  # every answer to a click is a change; filling is slow
+        # every answer to a click is a change; filling is slow
+        if found is self._listed:
             return
         self._listed = found
         self.table.setVisible(bool(found))

@@ -188,7 +188,8 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             or image_controller.is_closed
             or image_controller.displayed_slice != self._hint
         ):
-            self._hint = ""  # the view it was about is no longer shown
+            # the view it was about is no longer shown
+            self._hint = ""
             self._put("")
         self._forget_stale(image_controller is not None and image_controller.is_waiting)
         if not self._text and self._controller.image is not None and image_controller is None:

@@ -378,7 +378,8 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
         """Pass the wheel on, and watch what is new; called by Qt."""
         kind = event.type()
         if kind == QEvent.Type.Wheel and isinstance(watched, _TURNED) and not watched.hasFocus():
-            event.ignore()  # so that what is around it scrolls
+            # so that what is around it scrolls
+            event.ignore()
             return True
         if kind == QEvent.Type.ChildPolished:
             self._watch_children(watched)
@@ -402,7 +403,8 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
     def _hear(self, one: QWidget) -> None:
         """Give the focus back after what a person does with a control."""
         if isinstance(one, _TURNED):
-            one.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # the wheel gives no focus
+            # the wheel gives no focus
+            one.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         if isinstance(one, QComboBox):
             one.activated.connect(self.give_back)
         elif isinstance(one, QAbstractButton):
@@ -424,7 +426,8 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
             window = self._panel.window()
             canvas = canvas_of(window)
             is_typing = _is_cell(QApplication.focusWidget())
-        except RuntimeError:  # the panel is gone meanwhile
+        except RuntimeError:
+            # the panel is gone meanwhile
             return
         if is_typing:
             return

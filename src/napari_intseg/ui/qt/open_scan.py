@@ -301,7 +301,8 @@ class ScanOpening:
 
 def open_scan(viewer: "napari.Viewer") -> None:
     """Ask for a folder of DICOM files, and for a series if there are several; add it as a layer."""
-    use_language(preferred_language(preferences().language))  # the panel may never have been open
+    # the panel may never have been open
+    use_language(preferred_language(preferences().language))
     parent = QApplication.activeWindow()
     folder = QFileDialog.getExistingDirectory(parent, tr("Open scan: folder with DICOM files"))
     if folder:

@@ -144,7 +144,8 @@ def read_catalogue(path: Path) -> Catalogue:
             rule = f"at most {_MOST_BYTES} bytes"
             raise ValueError(f"{size} bytes")
         text = path.read_text("utf-8")
-        if "<!ENTITY" in text:  # they can grow without limit, or name other files
+        # they can grow without limit, or name other files
+        if "<!ENTITY" in text:
             rule = "no entity declarations"
             raise ValueError("some")
         root = ET.fromstring(text)
@@ -256,7 +257,8 @@ def tr(template: str, /, **values: Any) -> str:
     known = {k: translated(v) if isinstance(v, Message) else v for k, v in values.items()}
     try:
         return text.format(**known)
-    except (KeyError, ValueError, IndexError):  # a translation with other placeholders
+    except (KeyError, ValueError, IndexError):
+        # a translation with other placeholders
         return template.format(**known)
 
 
@@ -273,7 +275,8 @@ def translated(message: str) -> str:
         return own
     told = _installed.catalogue.told
     found = told(message)
-    if found is None and message.endswith("."):  # a note that was made a sentence
+    # a note that was made a sentence
+    if found is None and message.endswith("."):
         found = told(message[:1].lower() + message[1:-1])
         found = None if found is None else f"{found}."
     return message if found is None else found

@@ -153,7 +153,8 @@ class Worker:
                 closed = self._closed
             if not closed:
                 self._post(partial(self._deliver, job, outcome))
-            del job, outcome  # nothing large stays alive while the thread sleeps
+            # nothing large stays alive while the thread sleeps
+            del job, outcome
 
     def _next(self) -> Job[Any] | None:
         with self._wake:
@@ -178,7 +179,8 @@ def _drop(queue: deque[Job[Any]], key: Hashable) -> None:
 def _attempt(job: Job[T]) -> Outcome[T]:
     try:
         return Outcome(job.work(job.stop.is_set))
-    except Exception as err:  # handed to the callback, which shows it in the GUI thread
+    except Exception as err:
+        # handed to the callback, which shows it in the GUI thread
         return Outcome(error=err)
 
 
@@ -240,7 +242,8 @@ class Signals:
 def sentence(note: str) -> str:
     """Return a note as a sentence."""
     if isinstance(note, Message):
-        return note  # it is one, and stays translatable
+        # it is one, and stays translatable
+        return note
     return f"{note[:1].upper()}{note[1:]}."
 
 

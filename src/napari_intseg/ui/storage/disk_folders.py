@@ -243,7 +243,8 @@ def _fits(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> bool:
         array: Any = group["0"]
         held: Any = dict(group.attrs).get(OURS)
         return bool(held == list(shape) and array.dtype == np.dtype(dtype))
-    except (ImportError, OSError, KeyError, ValueError):  # whatever it is, it is not ours
+    except (ImportError, OSError, KeyError, ValueError):
+        # whatever it is, it is not ours
         return False
 
 

@@ -210,7 +210,8 @@ class Recovery:
         try:
             volume = ImageAxes(looked.image, looked.axes).volume(0)
         except (IntSegError, ValueError, IndexError):
-            return  # it cannot be segmented as it is, and that is told elsewhere
+            # it cannot be segmented as it is, and that is told elsewhere
+            return
         folder = self._folder
 
         def work(_: ShouldStop) -> tuple[Signature, list[tuple[Path, Written]]]:
@@ -241,7 +242,8 @@ class Recovery:
         looked = RecognisedImage(image, image_controller.image_axes.axes, image.data)
         signature = next((s for known, s in self._signatures if known == looked), None)
         if signature is None:
-            return  # `_found` comes back here
+            # `_found` comes back here
+            return
         journal = image_controller.session_store.journal
         spacing = [float(mm) for mm in image_controller.image_axes.volume(0).spacing]
         signature = {**signature, "spacing": spacing}
