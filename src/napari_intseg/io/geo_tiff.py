@@ -49,6 +49,7 @@ def geo_tags(path: Path, *, row0: int = 0, col0: int = 0) -> tuple[Tag, ...]:
     if row0 or col0:
         found |= _moved(found, row0, col0)
     return tuple(
+        # tifffile counts the characters of text itself
         (code, _KINDS[code], 0 if _KINDS[code] == 2 else len(value), value, True)
         for code, value in sorted(found.items())
     )
