@@ -54,8 +54,8 @@ def closed_contours(mask: BoolArray) -> list[RingArray]:
     from skimage import measure
 
     contour: Any = measure.find_contours  # not annotated
-    # One empty pixel all round closes contours at the border of the slice; "low" keeps pixels that meet at a corner in
-    # contours of their own, as masks joined by edges are.
+    # One empty pixel all round closes contours at the border of the slice; "low" keeps pixels that
+    # meet at a corner in contours of their own, as masks joined by edges are.
     found = contour(np.pad(mask, 1).astype(np.float32), 0.5, fully_connected="low")
     loops = [_loop(points[:-1] - 1) for points in found]
     rings = [loop.points for loop in loops if not loop.is_hole]
@@ -83,7 +83,8 @@ def _join(rings: list[RingArray], hole: _Loop) -> None:
     row, col = hole.points[start]
     best: tuple[float, int, int] | None = None
     for number, ring in enumerate(rings):
-        # exact equality is safe: contour points are whole or half pixels, which floats hold without rounding
+        # exact equality is safe: contour points are whole or
+        # half pixels, which floats hold without rounding
         at = np.flatnonzero((ring[:, 0] == row) & (ring[:, 1] > col))
         if at.size:
             nearest = int(at[np.argmin(ring[at, 1])])
@@ -317,7 +318,8 @@ def _annotation(mask: BoolArray, number: int, shape: Shape, category: int) -> di
     }
 
 
-# The golden ratio's fractional part: neighbouring numbers get hues far apart, however many there are
+# The golden ratio's fractional part: neighbouring numbers
+# get hues far apart, however many there are
 _GOLDEN = 0.618033988749895
 
 

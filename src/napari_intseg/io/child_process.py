@@ -52,7 +52,8 @@ class _Child:
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._process = subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            # names of files need not be UTF-8; in a session of its own it does not hear Ctrl-C in the terminal
+            # names of files need not be UTF-8; in a session of
+            # its own it does not hear Ctrl-C in the terminal
             text=True, encoding="utf-8", errors="surrogateescape", start_new_session=True,
         )  # fmt: skip
         threading.Thread(target=self._hear, daemon=True, name="intseg-child").start()
@@ -148,7 +149,8 @@ def check_in_child(kind: str, path: Path) -> None:
         not come to an end.
     """
     name = str(path)
-    # the protocol has one task a line, its fields parted by tabs: such a name goes to the reader unchecked
+    # the protocol has one task a line, its fields parted by
+    # tabs: such a name goes to the reader unchecked
     if "\n" in name or "\r" in name or "\t" in name:
         return
     size = path.stat().st_size

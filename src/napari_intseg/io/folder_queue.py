@@ -312,7 +312,8 @@ def images_in(folder: Path) -> Iterable[Path]:
         if name.startswith(".") or name.endswith(SUFFIX) or _is_labels(name, ending):
             continue
         if path.is_dir() and KINDS.get(ending or "") != "zarr":
-            # three files, since an index or a text may lie before the slices; more would be slow on a share
+            # three files, since an index or a text may lie
+            # before the slices; more would be slow on a share
             if any(looks_like_dicom(one) for one in sorted(path.iterdir())[:3] if one.is_file()):
                 yield path
         elif ending in READABLE:

@@ -27,7 +27,8 @@ _MOST_STEPS = 16
 _THIS_FILE = "."
 # what a filter may add to a piece: headers and checksums (not tuned: real ones add some bytes)
 _SPARE_BYTES = 1 << 16
-# what a piece may become when it is unpacked before it is looked at more closely: 256 MiB fit into memory
+# what a piece may become when it is unpacked before it is
+# looked at more closely: 256 MiB fit into memory
 _INFLATED_BYTES = 1 << 28
 
 # the number of this filter in HDF5's list of filters
@@ -154,8 +155,8 @@ def _check_chunks(dataset: Any, path: Path) -> None:
     def look(chunk: Any) -> None:
         if chunk.size > 2 * whole + _SPARE_BYTES:
             raise _wrong(path, f"pieces of {whole} bytes, packed", f"one of {chunk.size}")
-        # deflate makes at most 1,032 bytes of one, see `file_checks.DEFLATE_RATIO`; checked pieces are few, since
-        # unpacking them takes time
+        # deflate makes at most 1,032 bytes of one, see `file_checks.DEFLATE_RATIO`; checked pieces
+        # are few, since unpacking them takes time
         if chunk.size * 1040 > max(_INFLATED_BYTES, 2 * whole):
             large.append(tuple(chunk.chunk_offset))
 
@@ -258,8 +259,8 @@ def write_hdf5(
     with h5py.File(content, "w") as file:
         name = "labels" if is_labels else "image"
         dataset = file.create_dataset(
-            # gzip is in every build of HDF5; 4 is h5py's default level; without times the same labels make the same
-            # file
+            # gzip is in every build of HDF5; 4 is h5py's default level; without times the same
+            # labels make the same file
             name, data=labels, compression="gzip", compression_opts=4, shuffle=True,
             track_times=False,
         )  # fmt: skip

@@ -139,8 +139,10 @@ def nearest_order(affine: FloatMatrix) -> tuple[int, int, int]:
     linear = np.asarray(affine, float)[2::-1, :3]
     cosines = np.abs(linear / np.linalg.norm(linear, axis=0))
     best = max(
-        # all six orders are compared: choosing axis by axis could take one axis twice on an oblique scan
-        itertools.permutations(range(3)), key=lambda p: sum(cosines[i, p[i]] for i in range(3))
+        # all six orders are compared: choosing axis by axis
+        # could take one axis twice on an oblique scan
+        itertools.permutations(range(3)),
+        key=lambda p: sum(cosines[i, p[i]] for i in range(3)),
     )
     return best[0], best[1], best[2]
 
@@ -193,13 +195,15 @@ AUTOMATIC = "napari-intseg automatic limits"
 """Key of a layer's metadata: contrast limits that nobody has chosen."""
 
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
-# files of a folder that are looked at for a DICOM series: napari asks every reader before it opens anything
+# files of a folder that are looked at for a DICOM series:
+# napari asks every reader before it opens anything
 _LOOKED_AT = 200
 _JPEG = (".jpg", ".jpeg")
 # channels of a file: spectral cameras have some hundreds, and napari takes a minute for those
 _MOST_LAYERS = 1000
 
-# side of the part in the middle of a slice from which contrast limits are taken: quick for lazy data
+# side of the part in the middle of a slice from which
+# contrast limits are taken: quick for lazy data
 _SAMPLE_PX = 512
 # single bright or dead pixels do not set the contrast
 _PERCENTILES = (0.1, 99.9)

@@ -47,7 +47,8 @@ from napari_intseg.io.units import SpaceUnits, metaimage_units, scaled
 # PLUS keeps a transformation of each frame in the header; 100,000 frames fit
 _HEADER_BYTES = 1 << 24
 
-# ITK's parser of MetaImage overruns its memory on damaged headers (found by fuzzing): longer values are refused
+# ITK's parser of MetaImage overruns its memory on damaged
+# headers (found by fuzzing): longer values are refused
 _VALUE_CHARS = 4096
 _BYTES = {
     "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 8, "ULONG": 8,
@@ -138,8 +139,8 @@ _NIFTI_ENDINGS = (".nii", ".nii.gz")
 _HEADER, _OFFSET = 348, 108
 _META_ENDINGS = (".mha", ".mhd")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
-# voxels by which the far corner may lie off before the header's own affine is taken: more than ITK's rounding to float,
-# less than anyone sees (not tuned)
+# voxels by which the far corner may lie off before the header's own affine is taken: more than
+# ITK's rounding to float, less than anyone sees (not tuned)
 _ROUNDED_PX = 1e-3
 
 

@@ -96,7 +96,8 @@ def measure(
         )
     numbers = np.unique(labels)
     numbers = numbers[numbers > 0]
-    # find_objects makes a box for every number up to the largest: with ranks there are as many as objects
+    # find_objects makes a box for every number up to the
+    # largest: with ranks there are as many as objects
     ranks = np.searchsorted(numbers, labels).astype(np.int32) + 1
     ranks[labels == 0] = 0
     found = []

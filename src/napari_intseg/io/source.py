@@ -18,9 +18,10 @@ from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.header import DicomOrigin
 
 # length of the header, which stands in its first four bytes
-# of header, extensions and padding: real files have some kilobytes
 _NIFTI1_BYTES = 348
+# read at a time: only the length is counted, nothing is kept
 _CHUNK_BYTES = 1 << 22
+# what header, extensions and padding may take: real files have some kilobytes
 _SPARE_BYTES = 1 << 26
 
 _VECTOR = re.compile(rb"\([^)]*\)")
@@ -62,6 +63,7 @@ def geometry_of(affine: FloatMatrix, ndim: int) -> ItkGeometry:
     matrix = index_reversed(affine)[: 3 if ndim == 3 else 2]
     axes = matrix[:ndim, :ndim]
     spacing = np.array([math.hypot(*axes[:, i]) for i in range(ndim)])
+    # an axis of no length gets no direction instead of a division by zero
     direction = axes / np.where(spacing == 0, 1, spacing)
     return ItkGeometry(
         tuple(spacing.tolist()), tuple(matrix[:ndim, 3].tolist()), tuple(direction.ravel().tolist())
@@ -114,6 +116,7 @@ class NiftiFrame:
             header = file.read(_NIFTI1_BYTES)
             length = len(header)
             longest = _longest_nifti(header)
+            # stops at what the header allows: a .gz of a few kilobytes can unpack without end
             while (chunk := file.read(_CHUNK_BYTES)) and length <= longest:
                 length += len(chunk)
         if length > longest:
@@ -198,6 +201,7 @@ class NrrdFrame:
             if name in new:
                 lines[i] = name + b": " + new[name]
                 if name == b"space" and self.units:
+                    # ITK leaves out units that it has read
                     lines[i] += b"\nspace units: " + self.units
         path.write_bytes(b"\n".join(lines) + end + data)
 

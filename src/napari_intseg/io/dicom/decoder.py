@@ -76,7 +76,8 @@ def numbers(value: Any, count: int) -> Vector | None:
 def unit(vector: Vector | None) -> Vector | None:
     """Return a vector of length one; None if it is far from that."""
     length = math.hypot(*vector) if vector else 0.0
-    # cosines are written with few digits: up to 1 % is rounding, more is a damaged element (not tuned)
+    # cosines are written with few digits: up to 1 % is
+    # rounding, more is a damaged element (not tuned)
     if vector is None or abs(length - 1) > 1e-2:
         return None
     # numbers of full precision stay as they are, bit for bit
@@ -261,7 +262,8 @@ class DecoderProcess:
                 text=True, encoding="utf-8",
             )  # fmt: skip
         process = self._process
-        # a read of the pipe has no limit of time of its own: the timer ends the process, and the pipe with it
+        # a read of the pipe has no limit of time of its own:
+        # the timer ends the process, and the pipe with it
         watch = threading.Timer(TIMEOUT_S, process.kill)
         watch.daemon = True
         watch.start()
@@ -274,7 +276,8 @@ class DecoderProcess:
         if answer != _DONE:
             self.close()
             raise RuntimeError("the decoder crashed over it")
-        # pixels come back as a file: they may be large, and the pipe also carries what libraries print
+        # pixels come back as a file: they may be large, and the
+        # pipe also carries what libraries print
         return np.asarray(np.load(_beside(path), allow_pickle=False))
 
 
@@ -371,8 +374,8 @@ def read_data_set(path: Path, tags: Sequence[str] | None = None, *, pixels: bool
         return pydicom.dcmread(
             path, stop_before_pixels=not pixels, force=True, specific_tags=wanted
         )
-    # A deflated file can unpack to a thousand times its size: first its header alone is unpacked, which says how
-    # many bytes of pixels may follow
+    # A deflated file can unpack to a thousand times its size: first its header alone is unpacked,
+    # which says how many bytes of pixels may follow
     limit = _HEADER_BYTES
     if pixels:
         limit += _pixel_bytes(_inflated(path, None, limit, pixels=False))

@@ -99,7 +99,8 @@ def read_layout(data: Any, count: int, step_mm: float) -> FrameLayout:
     modality = text(data, "Modality")
     if slices:
         others = [v for v in (_vector(data, name, count) for name in _OTHER_VECTORS) if v]
-        # numbers count from 1; without a distance planes are 1 mm apart, so that their order at least is kept
+        # numbers count from 1; without a distance planes are 1
+        # mm apart, so that their order at least is kept
         offsets = tuple((number - 1) * (step_mm or 1.0) for number in slices)
         return FrameLayout(position, cosines, offsets, tuple(zip(*others, strict=True)))
     if told:

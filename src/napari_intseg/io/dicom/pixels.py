@@ -225,10 +225,11 @@ def _plain(file: BinaryIO, header: Header, number: int) -> bytes:
     return found + b"\0" * (len(found) % 2)
 
 
-# Of an image beyond 256 MiB the file must hold one byte in 5,000 at least, or it is refused before memory is
-# asked for; smaller ones are decoded whatever they claim
+# Of an image beyond 256 MiB the file must hold one byte in 5,000 at least, or it is refused before
+# memory is asked for; smaller ones are decoded whatever they claim
 _LARGE_BYTES, _RATIO = 1 << 28, 5_000
-# padding behind pixels: 1 % of them, or the two bytes that an even length asks for; more is another image's
+# padding behind pixels: 1 % of them, or the two bytes that
+# an even length asks for; more is another image's
 _SPARE = 0.01
 _SPARE_BYTES = 2
 _RLE = "1.2.840.10008.1.2.5"

@@ -35,7 +35,8 @@ _ALWAYS = {
     "series_description": "Segmentation",
 }  # fmt: skip
 _ORGANS = frozenset(
-    # names as SNOMED CT's keywords in pydicom: a name outside the list becomes "Tissue" rather than a wrong code
+    # names as SNOMED CT's keywords in pydicom: a name outside
+    # the list becomes "Tissue" rather than a wrong code
     """adrenal_gland aorta artery bladder bone brain breast clavicle colon duodenum esophagus eye
     femur gallbladder heart hippocampus inferior_vena_cava kidney larynx liver lung lymph_node
     muscle pancreas portal_vein prostate rectum rib scapula skin skull spinal_cord spleen sternum
@@ -308,7 +309,8 @@ def read_segmentation(path: Path, like: Volume) -> Array:
     out = np.zeros(like.shape if like.ndim == 3 else (1, *like.shape), np.uint16)
     corners = _corners(like)
     lost: set[int] = set()
-    # by segment, so that where some overlap the higher number is written last, whatever order the file has
+    # by segment, so that where some overlap the higher number
+    # is written last, whatever order the file has
     for (number, corner), frame in sorted(
         zip(placed, frames, strict=True), key=lambda one: one[0][0]
     ):
@@ -397,7 +399,8 @@ def _nearest(corners: FloatMatrix, corner: FloatMatrix | None, like: Volume, pat
     if corner is None and len(corners) == 1:
         return 0
     if corner is not None:
-        # three corners are compared, not one: a turned or mirrored frame shares one corner with the plane
+        # three corners are compared, not one: a turned or
+        # mirrored frame shares one corner with the plane
         far = np.abs(corners - corner).max(axis=(1, 2))
         plane = int(np.argmin(far))
         if far[plane] <= _NEAR * max(like.spacing):

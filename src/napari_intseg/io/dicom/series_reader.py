@@ -38,7 +38,7 @@ from napari_intseg.io.file_checks import check_time
 from napari_intseg.io.source import FileVolume, ItkGeometry, Source
 
 LAZY_BYTES = 2**29
-"""Larger series are read slice by slice; smaller ones at once, so that all three directions are quick."""
+"""Larger series are read slice by slice; smaller ones at once: all directions are quick then."""
 
 # 512 slices of 512 by 512 pixels of 16 bits
 CACHE_BYTES = 2**28

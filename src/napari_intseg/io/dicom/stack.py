@@ -19,11 +19,13 @@ from napari_intseg.io.source import ItkGeometry
 
 # positions are written in decimals, of which the last is rounded
 _SAME_PLACE_MM = 1e-3
-# part of the slices' distance by which rounded positions of one place may differ, and the most in mm
+# part of the slices' distance by which rounded positions of
+# one place may differ, and the most in mm
 _NEAR, _NEAR_MM = 0.02, 0.1
 # part of a step by which distances may differ: what rounded positions make of equal ones
 _UNEVEN = 0.02
-# shift of the last plane against the first, in pixels: less is what rounded numbers in headers make of none
+# shift of the last plane against the first, in pixels: less
+# is what rounded numbers in headers make of none
 _DRIFT_PX = 0.1
 # values that a message names; the rest is counted
 _TOLD = 8
