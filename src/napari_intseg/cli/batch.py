@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
     workers = _workers(args)
     jobs = read_jobs(args)
     _check_outputs(args, jobs)
+    # only what is whole on disk counts as done, not what the record says alone
     done: dict[str, JobRecord] = {}
     if args.resume:
         for job in jobs:
@@ -92,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
             if record is not None and is_whole(job, record):
                 done[job.name] = replace(record, status="skipped")
     left = [job for job in jobs if job.name not in done]
+    # the report is written also when Ctrl-C ends the run
     with (
         stop_on_interrupt() as stop,
         progress_bar("batch", "job", quiet=args.quiet) as show,
@@ -136,6 +138,7 @@ def _check_outputs(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None
 
     try:
         (args.output / RECORDS).mkdir(parents=True, exist_ok=True)
+        # a trial write now: jobs may run for hours before the first label is written
         with hidden_folder(args.output):
             pass
     except OSError as err:
@@ -145,6 +148,7 @@ def _check_outputs(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None
         ) from err
     _check_apart(args, jobs)
     for job in jobs:
+        # --resume may replace what this batch wrote itself, and nothing else
         ours = args.overwrite or (args.resume and record_of(job) is not None)
         check_target(job.args.output, overwrite=ours)
         if not args.no_journal:
@@ -165,6 +169,7 @@ def _check_apart(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None:
     tables = [Path(given) for given in args.inputs if str(given).lower().endswith(".csv")]
     inputs = dict.fromkeys([*tables, *(path for job in jobs for path in job.inputs)])
     places = {path.resolve(): path for path in inputs}
+    # device and inode: hard links have other names and are the same file
     same = {(s.st_dev, s.st_ino): path for path in inputs for s in [path.stat()]}
     outputs = [args.output / name for name in ("summary.csv", "summary.html")]
     for job in jobs:

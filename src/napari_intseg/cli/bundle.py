@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.errors import DataError
     from napari_intseg.session.journal.ro_crate import write_bundle
 
+    # the journal only holds the image's signature
     if args.with_image and args.image is None:
         raise DataError("--with-image needs the image: expected --image FILE, got none. Add it.")
     if not 0 <= args.tolerance < 1:

@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     ) as address:
         print(f"serving at {address}; Ctrl-C ends it", flush=True)
         try:
+            # nothing is done in this process: it holds the cluster until Ctrl-C
             threading.Event().wait()
         except KeyboardInterrupt:
             print("ended")

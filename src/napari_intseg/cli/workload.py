@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
             f"--pause does not fit: expected seconds above 0, got {args.pause}. "
             "Leave it out for 60."
         )
+    # each journal by itself: time between two of them is no work
     parts = {
         str(path): workload(read_journal_or_labels(path)[0], pause_s=args.pause)
         for path in args.journals
