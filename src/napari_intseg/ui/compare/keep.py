@@ -133,11 +133,13 @@ def possible_truths(
 def show_plane(image_controller: ImageController, plane: Plane) -> None:
     """Move the sliders to a plane of the axis that is not displayed."""
     dims, labels = image_controller.tools.viewer.dims, image_controller.labels
+    # other layers may have more axes, which come first in napari
     offset = dims.ndim - len(image_controller.image_axes.grid)
     axis = image_controller.image_axes.spatial[plane.axis]
     at = np.asarray(labels.world_to_data(dims.point), float)
     at[axis] = plane.index
     world = labels.data_to_world(at)
+    # by the world: the slider's steps may be those of another layer
     dims.set_point(offset + axis, float(world[axis]))
 
 
@@ -286,6 +288,7 @@ class KeepRun:
         if session is not None:
             self._mark = _mark(session)
         if len(self._wish.places) > 1:
+            # only for several planes: a bar for one would flash up and go
             self._bar = cancelable_progress(
                 total=len(self._wish.places),
                 desc=f"Keeping {self._wish.words}",
@@ -333,6 +336,7 @@ class KeepRun:
                     "Cancelled; {what} kept on {planes}.", what=self._wish.words, planes=self._on
                 )
             )
+        # what a person did meanwhile would come between steps that undo takes back together
         elif _mark(session) != self._mark:
             self._end(
                 Message(
@@ -344,6 +348,7 @@ class KeepRun:
                 wrong=True,
             )
         else:
+            # taken in this thread: sessions belong to it; only joining them is left to the other
             masks = self._pair.masks(self._wish.places[self._done])
             join = KEEP[self._wish.which]
 
@@ -399,4 +404,5 @@ class KeepRun:
 def _mark(session: Session) -> tuple[int, str | None]:
     """Return what tells whether anything else was done: the steps of undo, and the last of them."""
     history = session.document.history
+    # both: an undo and another action give the same number of steps
     return len(history), history.undo_title

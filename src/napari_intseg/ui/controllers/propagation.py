@@ -20,7 +20,7 @@ from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, sentence, tol
 if TYPE_CHECKING:
     pass
 
-# objects that broke out, in a status line
+# objects named in a status line that broke out; the others are counted
 _NAMED = 3
 
 
@@ -70,6 +70,7 @@ class PropagationRun:
         self._on_end = on_end
         self._time, self._axis = image_controller.time, _axis(image_controller)
         if near is not None:
+            # the plane of the click, even if the person shows another axis meanwhile
             self._axis = near.axis
         self._steps: Iterator[Step] | None = None
         self._bar: Any = None
@@ -189,6 +190,7 @@ class PropagationRun:
         first = requests[0]
         self._steps = walk_all(requests) if self._is_of_many else walk(first)
         self._left = [(request.label, request.stretches[-1]) for request in requests]
+        # answers in 3-D have no bar: one for every click would flash
         if self.near is None and (self._bar is None or not self._is_of_many):
             self._close_bar()
             many = f"{len(self.labels)} objects" if self._is_of_many else f"object {first.label}"
@@ -238,6 +240,7 @@ class PropagationRun:
         if session is None:
             return False
         label = step.walk.label
+        # asked first: accepting the end of a stretch takes stale planes away
         before = session.propagated_planes(step.stretch.axis, label) if step.plane is None else ()
         if not session.accept_step(step):
             return False
@@ -254,6 +257,7 @@ class PropagationRun:
         if self._is_of_many:
             if step.plane is None and (label, step.stretch) in self._left:
                 self._left.remove((label, step.stretch))
+            # objects are counted, since planes of all of them would be a number that says little
             done, total, of = len(self.labels) - len(self._left), len(self.labels), "objects"
         self._image_controller.tools.signals.progressed.emit(done, total, of)
         # last: napari lets the window live here, which may be closed
@@ -331,6 +335,7 @@ class AnswersIn3d:
         self._signals, self._current = tools.signals, current
         self._begin, self._overtake = begin, overtake
         self._is_due = False
+        # `given` comes before the click is answered, `changed` after it
         self._signals.given.connect(self._clicked)
         self._signals.changed.connect(self._look)
 
@@ -354,6 +359,7 @@ class AnswersIn3d:
         plane = None if session is None else session.predictor.last_plane
         if session is None or plane is None or session.volume.ndim < 3:
             return
+        # the click's own axis
         session.axis = plane.axis
         if session.can_propagate(store.object) and self._begin(plane):
             self._is_due = False
