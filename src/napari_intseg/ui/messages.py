@@ -44,6 +44,7 @@ class Message(str):
 
     def __new__(cls, template: str, /, **values: Any) -> "Message":
         """Put the values into the template."""
+        # without values braces are plain text
         made = super().__new__(cls, template.format(**values) if values else template)
         made.template, made.values, made.parts = template, values, ()
         return made
@@ -52,6 +53,7 @@ class Message(str):
 def joined(parts: Sequence[str], by: str = " ") -> Message:
     """Return messages one after the other as one; empty ones are left out."""
     kept = tuple(part for part in parts if part)
+    # as a value: braces in the parts are no placeholders
     made = Message("{text}", text=by.join(kept))
     made.template, made.values, made.parts = "", {"by": by}, kept
     return made

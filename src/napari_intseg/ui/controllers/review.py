@@ -407,6 +407,7 @@ class OutlineDetailController:
         if image_controller is None or isinstance(now, str):
             return
         store = image_controller.session_store
+        # the others follow when the slider is let go, see `choose`
         only = (store.object,) if len(store.labels) > _MANY else None
         self._set(image_controller, now.time, mm, (now.plane,), only)
 
@@ -435,6 +436,7 @@ class OutlineDetailController:
         session = image_controller.session_store.sessions.get(time)
         if session is None:
             return
+        # one token for one move of the slider, at each time point
         token = self._tokens.setdefault(time, session.document.token(DETAIL_TITLE))
         try:
             change = session.set_detail(mm, planes, token, labels)

@@ -59,6 +59,7 @@ class Work:
     from_before: list[Any] = field(default_factory=list, repr=False)
 
 
+# weak: layers that are removed take what is known of them along
 _made: "weakref.WeakKeyDictionary[Layer, _Made]" = weakref.WeakKeyDictionary()
 _works: "weakref.WeakKeyDictionary[Labels, Work]" = weakref.WeakKeyDictionary()
 
@@ -131,6 +132,7 @@ def put_aside(labels: Labels, work: Work) -> None:
 
 def take_up(labels: Labels, points: Points, seen: tuple[Any, ...]) -> Work | None:
     """Return what was done in these layers, on just this; None if that was other work."""
+    # taken out, so that two panels do not go on with the same sessions
     work = _works.pop(labels, None)
     if work is None or work.points() is not points or not _same(work.seen, seen):
         return None
@@ -173,11 +175,13 @@ def lay(layer: Layer, image_axes: ImageAxes) -> bool:
     where, before = geometry(image_axes), where_laid(layer)
     if before is None:
         note_laid(layer, where)
+    # a person moved it by hand: labels must lie on the image, points need not
     elif not isinstance(layer, Labels) and not _lies(layer, before):
         return False
     if _lies(layer, where):
         return False
     for name, value in where.items():
+        # only what differs is set: each setting is an event of napari
         if not _alike(getattr(layer, name), value):
             setattr(layer, name, value)
     note_laid(layer, where)
@@ -246,7 +250,7 @@ class LayerPlacement:
 
     def _watch(self, layer: Layer, then: Callable[[str], None]) -> None:
         for name in GEOMETRY:
-
+            # as a default argument: a closure would see the last name only
             def called(_event: Any = None, name: str = name) -> None:
                 then(name)
 
@@ -269,6 +273,7 @@ class LayerPlacement:
             self._on_moved(name)
 
     def _moved(self, layer: Layer, name: str) -> None:
+        # the move is ours
         if self._is_laying:
             return
         if not isinstance(layer, Labels):
@@ -301,6 +306,7 @@ def layers_for(viewer: ViewerModel, image_axes: ImageAxes) -> tuple[Points, Labe
     if labels is None or tuple(labels.data.shape) != image_axes.shape:
         labels = note_made(make_labels(image_axes, f"{image.name} labels"), image, "labels")
         viewer.add_layer(labels)
+        # labels on disk may hold objects of another day
         free = 1 if isinstance(labels.data, np.ndarray) else largest_label(labels.data) + 1
     else:
         lay(labels, image_axes)

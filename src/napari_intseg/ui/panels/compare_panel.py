@@ -34,8 +34,9 @@ from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.panels.controls import Buttons, combo, fill
 from napari_intseg.ui.qt.translation import tr, translated
 
+# pixels round the curves: room for numbers at the left, the title above, clicks below
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 18, 18
-# of the mouse from a point whose value is told
+# pixels of the mouse from a point whose value is told
 _NEAR_PX = 12
 
 
@@ -88,6 +89,7 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
     def set_series(self, series: Sequence[Curve], mark: float | None = None) -> None:
         """Show curves, and a line at a value to the right."""
         given = tuple(s for s in series if s.points)
+        # drawing costs more than comparing
         if (given, mark) != (self.series, self.mark):
             self.series, self.mark = given, mark
             self.update()
@@ -108,6 +110,8 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
         if left == right:
             left, right = left - 0.5, right + 0.5
         if self._fraction:
+            # from the next tenth below, at most 0.8: curves near
+            # 1 would lie on each other otherwise
             return left, right, max(0.0, min(0.8, math.floor(min(ys) * 10) / 10)), 1.0
         return left, right, 0.0, max(1.0, *ys)
 
@@ -215,6 +219,7 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
         labels_writer.setBrush(Qt.BrushStyle.NoBrush)
         labels_writer.setPen(QPen(colour, 1.8, style))
         labels_writer.drawPath(path)
+        # more dots would run together
         if len(points) <= 40:
             labels_writer.setPen(Qt.PenStyle.NoPen)
             labels_writer.setBrush(colour)
@@ -331,6 +336,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         fill(self.model, _models(), None)
         items: Any = self.model.model()
         for row, spec in enumerate(available_models().values(), start=1):
+            # listed though it cannot run, so that a person learns of it
             items.item(row).setEnabled(spec.is_installed)
         self.model.currentIndexChanged.connect(self._model_chosen)
         self.truth.currentIndexChanged.connect(self._truth_chosen)
@@ -346,6 +352,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _model_chosen(self, _index: int) -> None:
         name = self.model.currentData()
         main = self._comparison.controller.loader.choice
+        # device and precision are those of the first model
         self._comparison.choose(None if name is None else replace(main, name=name, weights=None))
 
     def _truth_chosen(self, _index: int) -> None:
@@ -360,6 +367,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         truths = comparison.possible_truths()
         busy = comparison.is_keeping
         now = (comparison.choice, state, tuple((t, t.name) for t in truths), comparison.truth, busy)
+        # every answer to a click is a change: the panel is filled only if something differs
         if now == self._shown:
             return
         self._shown = now

@@ -158,6 +158,7 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         name = "image" if image is None else str(image.name)
         folder = Path.home()
         if source is not None:
+            # a dataset's path goes on behind its file
             folder = next((p for p in source.path.parents if p.is_dir()), folder)
         start = folder / f"{name}_{what}{formats[0][1]}"
         filters = {f"{tr(kind)} (*{ending})": ending for kind, ending in formats}
@@ -166,6 +167,7 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
             title,
             str(start),
             ";;".join(filters),
+            # the ending may still be added: the question comes when the whole name is known
             options=QFileDialog.Option.DontConfirmOverwrite,
         )
         if not chosen:
@@ -221,6 +223,7 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.clear.clicked.connect(self._clear)
         controller.signals.changed.connect(self._show)
         controller.signals.answered.connect(self._count)
+        # before the signal is connected: what is remembered need not be remembered again
         if known.get(_KEEP) is True:
             self.keep.setChecked(True)
             self._use(True)
@@ -259,6 +262,7 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
             files.clear()
             return _told(files)
 
+        # what was cleared would be prepared again at once
         self._controller.prefetch.hold()
         self._controller.worker.submit(work, self._counted, key="clear embeddings")
 

@@ -56,6 +56,7 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._controller, self.work = controller, work
         self.told = QLabel()
+        # a long file name must not make the panel wider
         self.told.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.done: QPushButton = buttons.make("queue_done")
         self.skip: QPushButton = buttons.make("queue_skip")
@@ -66,6 +67,7 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.more)
+        # filled when it opens: a folder may hold thousands
         menu.aboutToShow.connect(lambda: self.fill(menu))
         self.more.setMenu(menu)
         layout = QGridLayout(self)
@@ -206,6 +208,7 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
         self.picture.setVisible(picture is not None)
         if picture is not None:
             height, width = picture.shape[:2]
+            # QImage does not copy: the bytes must live until the pixmap is made
             pixels = np.ascontiguousarray(picture).tobytes()
             image = QImage(pixels, width, height, 3 * width, QImage.Format.Format_RGB888)
             self.picture.setPixmap(QPixmap.fromImage(image.copy()))
@@ -326,6 +329,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         images = [layer for layer in self._controller.viewer.layers if isinstance(layer, Image)]
         chosen = self._controller.image if self._controller.image in images else None
         if chosen is None and images:
+            # the topmost image is what a person sees
             chosen = images[-1]
         self._follow_names(images)
         fill(self.image, [(image.name, image) for image in images], chosen)
