@@ -16,8 +16,8 @@ from napari_intseg.core.segmenter import Answer, Array, FloatArray, Frame, Prepa
 from napari_intseg.errors import DataError
 from napari_intseg.models.registry import load_model
 
-# values of an array at most: four times the pixels of a view of 16,384 by 16,384, far above any
-# model's
+# values of an array at most: four times the pixels of a
+# view of 16,384 by 16,384, far above any model's
 _MOST_VALUES = 1 << 30
 # level of Zstandard: higher ones save 2 % of logits and take several times as long
 _LEVEL = 1

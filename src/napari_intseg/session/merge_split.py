@@ -35,8 +35,8 @@ from napari_intseg.session.validate_prompts import place
 # A larger mask is divided on a coarser grid: half a million voxels take 0.6 s, and a person waits
 _MOST_VOXELS = 1 << 19
 
-# standard deviation of the blur of distances: ragged outlines give tops of a pixel or two that
-# are no lobe of their own
+# standard deviation of the blur of distances: ragged outlines
+# give tops of a pixel or two that are no lobe of their own
 _SMOOTH_PX = 1.0
 
 Index = tuple[int, ...]

@@ -191,8 +191,8 @@ def make_room(labels: Labels, label: int) -> bool:
         return False
     # signed 32 bits, as sessions put labels together
     labels.data = labels.data.astype(np.int32)
-    # napari slices hidden layers later, but draws their colours at once, by the type that it last
-    # sliced
+    # napari slices hidden layers later, but draws their
+    # colours at once, by the type that it last sliced
     if not labels.visible:
         labels.set_view_slice()
     return True

@@ -25,8 +25,8 @@ FloatVector = NDArray[np.float64]
 
 # the number that vispy gives the right button
 _RIGHT = 2
-# milliseconds until looks are tidied: the new point is drawn before, so that neither adds to the
-# other's time
+# milliseconds until looks are tidied: the new point is
+# drawn before, so that neither adds to the other's time
 _TIDY_MS = 40
 _DONE = ("added", "removed", "changed")
 
