@@ -34,6 +34,7 @@ examples:
   napari-intseg batch jobs.csv -o out/ --workers 4 --resume
   napari-intseg batch "cells/*.tif" -o out/ --points points/ --model random-walker
   napari-intseg batch jobs.csv -o /shared/out --scheduler tcp://127.0.0.1:8786"""
+# Exit codes; 130 is what shells give to a program that Ctrl+C has ended, 128 + SIGINT.
 SOME_FAILED, INTERRUPTED = 1, 130
 
 

@@ -24,6 +24,7 @@ examples:
   napari-intseg train my_cells --output run --name my-cells --resume
   napari-intseg train my_cells --output run2 --network itis --name my-itis --steps 5000
   napari-intseg train VOC2012 --task semantic --network unet --output run3 --name my-unet"""
+# Exit code: 128 + SIGINT, as shells have it after Ctrl+C.
 INTERRUPTED = 130
 
 

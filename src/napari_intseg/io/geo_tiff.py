@@ -10,6 +10,7 @@ import tifffile
 
 from napari_intseg.errors import FileError
 
+# Numbers that GeoTIFF 1.1 gives to ModelPixelScale, ModelTiepoint and ModelTransformation.
 SCALE, TIE_POINTS, MATRIX = 33550, 33922, 34264
 # Tags, and the types that they are stored as: doubles, whole numbers, text. That of missing
 # values (42113) is left out: labels have none.

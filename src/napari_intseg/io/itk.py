@@ -50,9 +50,10 @@ _HEADER_BYTES = 1 << 24
 # ITK's parser of MetaImage overruns its memory on damaged
 # headers (found by fuzzing): longer values are refused
 _VALUE_CHARS = 4096
-_BYTES = {
-    "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 8, "ULONG": 8,
-    "LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
+# Types of MetaImage's numbers, without "MET_"
+_TYPES = {
+    "CHAR", "UCHAR", "SHORT", "USHORT", "INT", "UINT", "LONG", "ULONG", "LONG_LONG", "ULONG_LONG",
+    "FLOAT", "DOUBLE",
 }  # fmt: skip
 _VECTORS = ("DimSize", "ElementSpacing", "ElementSize", "Offset", "Origin", "Position")
 _POINTS = (*_VECTORS, "CenterOfRotation")
@@ -87,7 +88,7 @@ def check_metaimage(path: Path) -> None:
     if not whole or not all(size.isdigit() and int(size) > 0 for size in whole):
         raise _wrong(path, "DimSize", f"{n} whole numbers", fields.get("DimSize", ""))
     kind = fields.get("ElementType", "").removeprefix("MET_").removesuffix("_ARRAY")
-    if kind not in _BYTES:
+    if kind not in _TYPES:
         raise _wrong(path, "ElementType", "a number", fields.get("ElementType", ""))
 
 

@@ -20,6 +20,7 @@ HEADER_BYTES = 348
 LABELS_INTENT = 1002
 # NIFTI_UNITS_METER, _MM and _MICRON
 _UNITS_MM = {1: 1e3, 2: 1.0, 3: 1e-3}
+# NIFTI_UNITS_SEC, _MSEC and _USEC, and how many seconds each is.
 _IN_SECONDS = 8
 _MICRON, _SECONDS = 3, {_IN_SECONDS: 1.0, 16: 1e-3, 24: 1e-6}
 # where they begin in the header

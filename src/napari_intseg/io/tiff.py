@@ -35,9 +35,9 @@ from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit
 
 # ResolutionUnit of TIFF 6.0
-# Dots an inch that programs state where nothing is known; ImageJ takes them for that, too
-# (ij.io.TiffDecoder)
 _TIFF_UNITS = {2: "inch", 3: "cm"}
+# Dots per inch that programs state where nothing is known; ImageJ takes them for that, too
+# (ij.io.TiffDecoder)
 _NOT_CALIBRATED = 72
 
 

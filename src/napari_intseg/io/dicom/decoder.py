@@ -345,6 +345,7 @@ _LOOK_BYTES = 1 << 16
 # Unpacked, before the pixels: functional groups of 10,000 frames take some 20 MB
 _HEADER_BYTES = 1 << 26
 
+# What is unpacked at a time, 1 MB; not tuned. It bounds what memory goes beyond a limit.
 _STEP_BYTES = 1 << 20
 
 

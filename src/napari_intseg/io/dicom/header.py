@@ -39,7 +39,9 @@ LAYOUT_TAGS = (
 # Modalities whose frames are moments, or views, of one place
 _CINE = {"US", "IVUS", "XA", "RF", "ES", "GM", "XC", "OP", "OPT", "IVOCT", "DX", "CR", "MG", "IO"}
 
+# Frame Time and Frame Time Vector: frames that such a pointer counts are moments, not planes.
 _FRAME_TIMES = {0x00181063, 0x00181065}
+# What frames may be counted by besides planes: heart beats, times, phases, energies.
 _OTHER_VECTORS = LAYOUT_TAGS[5:]
 
 

@@ -316,6 +316,7 @@ def jpeg_shape(stream: bytes) -> tuple[int, int] | None:
 
 _DICOM, _JPEG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4."
 _BY_PYDICOM = {"", _DICOM, *(f"{_DICOM}.{n}" for n in ("1", "1.99", "2", "5"))}
+# PS3.5: JPEG 50 to 70, JPEG-LS 80 and 81, JPEG 2000 90 to 93.
 _BY_GDCM = {f"{_JPEG}{n}" for n in (*range(50, 67), 70, 80, 81, 90, 91, 92, 93)}
 _HTJ2K = {f"{_JPEG}{n}" for n in (201, 202, 203)}
 # pydicom decodes High-Throughput JPEG 2000 by these two, see the extra "dicom"

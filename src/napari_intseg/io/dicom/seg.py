@@ -28,6 +28,7 @@ from napari_intseg.io.source import FileVolume
 PRODUCT = "napari-intseg"
 # added to the number of the image's series: segments are a series of their own
 _SERIES_STEP = 1000
+# What highdicom asks for whatever the image is; a serial number has no meaning for software.
 _ALWAYS = {
     "segmentation_type": "BINARY", "instance_number": 1, "manufacturer": PRODUCT,
     "manufacturer_model_name": PRODUCT, "device_serial_number": "1",

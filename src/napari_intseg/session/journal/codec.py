@@ -201,6 +201,8 @@ def _unpacked(inner: Any, _load: Any) -> Array:
     return np.frombuffer(content, dtype).reshape(shape).copy()
 
 
+# What a journal may hold beyond JSON's own types. Nothing else is
+# made from a file, so that a journal from a stranger runs no code.
 _TAGS: dict[str, Callable[[Any, LoadModel | None], Any]] = {
     "plane": lambda inner, _: Plane(int(inner[0]), int(inner[1])),
     "click": lambda inner, _: Click(float(inner[0]), float(inner[1]), bool(inner[2])),

@@ -28,7 +28,6 @@ from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown,
 # standard deviation for each millimetre of detail: a bar two thirds as wide then just goes
 _SIGMAS = 0.5
 # standard deviations after which a weight counts as 0: 1 % of the one in the middle
-
 _FAR_SIGMAS = 3.0
 
 

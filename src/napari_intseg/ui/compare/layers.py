@@ -58,6 +58,7 @@ class Drawn:
         return np.isin(self.values, (BOTH, ONLY_B))
 
 
+# What is drawn where the models are not compared.
 NOTHING = Drawn((slice(0, 0), slice(0, 0)), np.zeros((0, 0), np.uint8))
 
 

@@ -37,6 +37,7 @@ from napari_intseg.ui.messages import Message, to_translate
 from napari_intseg.ui.panels.controls import Buttons
 from napari_intseg.ui.qt.translation import tr, translated
 
+# Columns of the table, by number as Qt counts them.
 LABEL, NAME, CLASS, GIVEN, SIZE, STATE = range(6)
 _TITLES = (
     to_translate("No."), to_translate("Name"), to_translate("Class"),
