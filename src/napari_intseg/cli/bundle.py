@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance",
         type=float,
+        # `ro_crate.TOLERANCE`, written again so that the help needs no import of it
         default=0.005,
         metavar="SHARE",
         help="share of an object's voxels that may differ elsewhere; default 0.005",

@@ -79,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--rate", type=float, metavar="LR", help="learning rate")
     how.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="default 0.1")
     how.add_argument("--validate-every", type=int, metavar="N", help="steps; default: a tenth")
+    # Two minutes of work are lost at most when a run is killed (not tuned).
     how.add_argument("--checkpoint-s", type=float, default=120, metavar="S", help="default 120")
     how.add_argument(
         "--synthetic", type=float, default=0.0, metavar="WEIGHT",

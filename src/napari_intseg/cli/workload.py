@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "journals", type=Path, nargs="+", metavar="JOURNAL", help="journals, or labels with one"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="table to write")
+    # `work_time.PAUSE_S`, written again so that the help needs no import of it
     parser.add_argument(
         "--pause", type=float, default=60.0, metavar="SECONDS", help="longer gaps do not count"
     )

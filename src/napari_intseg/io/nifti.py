@@ -133,6 +133,7 @@ class NiftiHeader:
     @property
     def is_micron(self) -> bool:
         """Whether lengths are in micrometres."""
+        # xyzt_units: the lowest three bits are the unit of space, the next three that of time.
         return self.units & 7 == _MICRON
 
     @property

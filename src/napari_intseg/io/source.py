@@ -47,6 +47,7 @@ class ItkGeometry:
         """Whether the axes are perpendicular, to within a thousandth."""
         n = len(self.spacing)
         direction = np.reshape(self.direction, (n, n))
+        # Wide enough for cosines that a header gives with a few digits (not tuned).
         return np.allclose(direction.T @ direction, np.eye(n), atol=1e-3)
 
     def affine(self) -> FloatMatrix:
@@ -133,6 +134,8 @@ class NiftiFrame:
         if length < expected:
             raise EOFError(f"cut off: {length} of {expected} bytes")
         return cls(
+            # nifti1.h: pixdim at 76, xyzt_units at 123, and from
+            # 252 qform and sform with all their numbers
             struct.unpack_from(order + "4f", header, 76),
             header[123],
             struct.unpack_from(order + "2h18f", header, 252),

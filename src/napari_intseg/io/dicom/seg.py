@@ -172,6 +172,7 @@ def _segment(number: int, label: int, name: str, algorithm: str) -> Any:
     category, kind = _codes(name)
     return highdicom.seg.SegmentDescription(
         segment_number=number,
+        # A long string (VR LO) holds 64 characters.
         segment_label=name[:64],
         segmented_property_category=category,
         segmented_property_type=kind,

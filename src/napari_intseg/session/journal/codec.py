@@ -217,4 +217,5 @@ _TAGS: dict[str, Callable[[Any, LoadModel | None], Any]] = {
 
 def _short(value: Any) -> str:
     text = repr(value)
+    # A line of a terminal; what is longer is told to a person, not read back.
     return text if len(text) < 80 else text[:77] + "..."
