@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _workers(args: argparse.Namespace) -> int:
-    """Return the number of processes; a model profits of up to about four processors."""
+    """Return the number of processes; a model makes use of up to about four processors."""
     if args.workers is None:
         return max(1, (os.cpu_count() or 1) // 4)
     if args.workers < 1:
@@ -163,12 +163,13 @@ def _check_outputs(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None
 
 
 def _check_apart(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None:
-    """Refuse outputs that are, or lie in, an input of any job: of 1,000 with 1,000, so by sets."""
+    """Refuse outputs that are, or lie in, an input of any job."""
     from napari_intseg.cli.batch_run import RECORDS
     from napari_intseg.io.output_files import SUFFIX, check_apart
 
     tables = [Path(given) for given in args.inputs if str(given).lower().endswith(".csv")]
     inputs = dict.fromkeys([*tables, *(path for job in jobs for path in job.inputs)])
+    # Looked up in sets and dictionaries: 1,000 outputs against 1,000 inputs are a million pairs.
     places = {path.resolve(): path for path in inputs}
     # device and inode: hard links have other names and are the same file
     same = {(s.st_dev, s.st_ino): path for path in inputs for s in [path.stat()]}

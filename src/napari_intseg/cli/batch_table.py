@@ -324,7 +324,7 @@ _BATCH_ONLY = ("scheduler", "insecure", "workers", "resume", "format")
 
 
 def _of_image(path: Path, image: Path, name: str) -> Path:
-    """Return the file of an image's name in a folder; what is no folder of files as it is."""
+    """Return the file for an image in a folder that has one for each; any other path as it is."""
     if name not in ("init", "points") or not path.is_dir() or ending_of(path) == ".zarr":
         return path
     found = [one for one in sorted(path.iterdir()) if _names(one) & {stem_of(image), image.name}]

@@ -396,7 +396,7 @@ def check_initial(initial: "Array", path: Path) -> tuple[int, ...]:
 
 
 def names(args: argparse.Namespace, labels: Path | None) -> dict[int, str]:
-    """Return what objects are called: as in a DICOM-SEG they come from, unless it is said."""
+    """Return the names of objects: those of --name, else those of the DICOM-SEG they come from."""
     from napari_intseg.io.dicom.seg import is_segmentation, segment_names
 
     known = segment_names(labels) if labels is not None and is_segmentation(labels) else {}

@@ -1,6 +1,6 @@
 """What is asked before a file is read: which files it may name, and whether it can hold its data.
 
-Whether files are files at all is asked before they are opened, and sizes before memory is.
+Files are checked to be plain files before they are opened, and sizes before memory is taken.
 """
 
 import os

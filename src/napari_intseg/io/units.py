@@ -117,7 +117,7 @@ def _is(word: object) -> bool:
 
 
 def _plain(word: object) -> str:
-    """Return a word in one writing: any micro sign as "u", escapes and quotes undone."""
+    """Return a word in one spelling: any micro sign as "u", escapes and quotes undone."""
     text = "" if word is None else str(word).replace("\0", "")
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), text)
     # "Âµ" is the sign in UTF-8, read as Latin-1

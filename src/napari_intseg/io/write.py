@@ -79,7 +79,7 @@ def check_target(path: str | Path, *inputs: str | Path | None, overwrite: bool =
 
 
 def check_fits(path: str | Path, like: Volume) -> None:
-    """Ask whether labels of an image can be written to a path: before slow work, like the above.
+    """Refuse a path to which an image's labels cannot be written; see `check_target`.
 
     Raises
     ------

@@ -200,7 +200,7 @@ def check_array_folder(path: Path) -> None:
 
 
 def check_metadata(key: str, content: bytes, path: Path) -> dict[str, "FileError | dict[str, Any]"]:
-    """Return the arrays that a metadata file describes: why one may not be read, or its metadata.
+    """Return for each array of a metadata file its metadata, or why it may not be read.
 
     Parameters
     ----------

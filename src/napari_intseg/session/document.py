@@ -532,7 +532,7 @@ class Document:
         return sorted(given)
 
     def rules(self, *, exact: bool = False) -> Rules:
-        """Return what holds for the next write; `exact`: of values from the history."""
+        """Return the rules of the next write; `exact`: values are put back as they were."""
         return Rules(self.protection, self.is_locked, exact, self.detail_mm)
 
     def do(

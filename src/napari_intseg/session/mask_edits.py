@@ -1,6 +1,6 @@
 """Edits of whole masks, each one entry of the history: clean-up, and the detail of outlines.
 
-Neither writes over what others hold, and masks stay what they were below the detail.
+Neither writes over what others hold. Under smoothed outlines the masks themselves are kept.
 """
 
 import math

@@ -406,7 +406,7 @@ class Predictor:
         return result
 
     def predict_or_recall(self, plane: Plane, label: int) -> Result:
-        """Predict a plane; return what is known of it if it need not, or is computed elsewhere."""
+        """Predict a plane; return the known answer if none is due, or it is computed elsewhere."""
         result = self.predict(plane, label)
         if result is not None:
             return result

@@ -158,7 +158,7 @@ class Setup:
         return self._intensity.known
 
     def look_through(self, intensity: Intensity) -> Intensity:
-        """Show slices like this, unless it is known how already; return how they are shown."""
+        """Show slices with this intensity, unless one is in use already; return the one in use."""
         return self._intensity.get(lambda: intensity)
 
 

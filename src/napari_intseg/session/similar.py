@@ -242,7 +242,7 @@ class ObjectLooks:
 def ask_candidate(
     request: SearchRequest, candidate: Candidate, like: ObjectLooks, known: NDArray[np.int32]
 ) -> BoolArray | None:
-    """Return the object at a place, without what others have; None if it is like none."""
+    """Return the object at a place without others' pixels; None if it is like none of the known."""
     click, traits = candidate.click, request.setup.model.traits
     # an object found since lies there
     if known[round(click.row), round(click.col)]:
@@ -291,7 +291,7 @@ def _prompts(candidate: Candidate, traits: Traits) -> Prompts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guided:
-    """An object that a query image has.
+    """An object that was found in a query image.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ class Alternatives:
         self.document, self.predictor = document, predictor
 
     def offered(self, plane: Plane, label: int) -> tuple[Alternative, ...]:
-        """Return the masks offered for an object on a plane, the best first; none if but one."""
+        """Return the masks offered for an object on a plane, best first; empty if only one."""
         answer = self.predictor.answer(plane, label)
         if answer is None:
             return ()

@@ -172,7 +172,7 @@ class VolumeAnswer:
 
 
 def source_of(setup: Setup, intensity: Intensity) -> VolumeSource:
-    """Return the volume as a model sees it, with an intensity that adapts no more."""
+    """Return the volume as a model sees it, with an intensity that is fixed from now on."""
     volume = setup.volume
 
     def read(block: Block) -> FloatArray:

@@ -1,8 +1,8 @@
 """Messages that carry their template and values, so that a window can say them in its language.
 
-What the engine says is listed by its form: the engine knows no languages, so the window tells its
-sentences. Catalogues translate these; a sentence that is not among them is shown in English. What
-stands in braces is told from the rest by its place.
+The engine knows no languages: it raises and returns sentences in English. Their forms are listed
+here, so that the window recognises them and catalogues can translate them; a sentence of no such
+form is shown in English. A value is what stands where a form has braces.
 """
 
 import string

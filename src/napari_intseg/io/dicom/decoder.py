@@ -350,7 +350,7 @@ _STEP_BYTES = 1 << 20
 
 
 def read_data_set(path: Path, tags: Sequence[str] | None = None, *, pixels: bool = False) -> Any:
-    """Return a data set as pydicom's `dcmread` does, forced, also if it is no larger than it says.
+    """Return a data set as pydicom's `dcmread` does with ``force=True``, in bounded memory.
 
     Parameters
     ----------
@@ -389,7 +389,7 @@ def _is_deflated(path: Path) -> bool:
 
 
 def _inflated(path: Path, tags: list[str] | None, limit: int, *, pixels: bool) -> Any:
-    """Return the data set of a deflated file, of which so many bytes are unpacked."""
+    """Return the data set of a deflated file, of which at most `limit` bytes are unpacked."""
     from pydicom import filereader
     from pydicom.dataset import FileDataset
     from pydicom.tag import BaseTag, Tag

@@ -215,7 +215,7 @@ def _selected(source: Any, origin: DicomOrigin) -> Any:
 
 
 def _refer_to_frames(made: Any, origin: DicomOrigin) -> None:
-    """Put the numbers that frames have in their file for those that they have as planes."""
+    """Refer to frames by their numbers in the file, in place of those of the volume's planes."""
     for group in made.PerFrameFunctionalGroupsSequence:
         for derivation in group.get("DerivationImageSequence", []):
             for image in derivation.SourceImageSequence:

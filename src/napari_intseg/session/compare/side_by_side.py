@@ -302,8 +302,8 @@ class MirrorSession:
     def follow_protection(self, other: Session) -> None:
         """Keep to the rules of another session from now on: overlaps, regions and locks.
 
-        What is locked there is locked here against other objects. What was asked about it before
-        is still answered.
+        What is locked there is locked here against other objects; its own prompts from before the
+        lock are still answered.
         """
         theirs, now = other.document.protection, self.document.protection
         locked = frozenset(label for label in other.objects if other.document.is_locked(label))

@@ -170,7 +170,7 @@ class Recorder:
 
     @contextmanager
     def outer(self) -> Iterator[list[Line]]:
-        """Hold back what is noted inside: it counts only if what is outside fails."""
+        """Hold back the lines noted inside; they are kept only if the block fails."""
         held: list[Line] = []
         self._open.append(held)
         try:

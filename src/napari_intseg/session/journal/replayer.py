@@ -249,7 +249,7 @@ class _Player:
 
 
 def _window_then(window: WindowChoice, volume: Volume) -> WindowChoice:
-    """Return what the automatic window was before it told Hounsfield units and background."""
+    """Return what the automatic window was before it recognised Hounsfield units and background."""
     is_plain = window is None and volume.dtype.itemsize > 1
     return "percentile" if is_plain else window
 

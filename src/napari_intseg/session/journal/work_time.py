@@ -144,7 +144,7 @@ def pooled(parts: Iterable[Workload]) -> Workload:
 
 
 def workload_csv(parts: Mapping[str, Workload]) -> str:
-    """Return a table with a row an object.
+    """Return a table with one row per object.
 
     Parameters
     ----------

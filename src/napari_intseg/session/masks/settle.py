@@ -512,7 +512,7 @@ def _clipped(
 def _kept(
     canvas: Canvas, key: PlaneKey, state: PlaneState | None, rules: Rules
 ) -> PlaneState | None:
-    """Return a state that goes, but for the pixels that must not change."""
+    """Return what stays of a state that is taken away: the pixels that must not change."""
     whole = canvas.whole(key.plane)
     free = find_free(canvas, key.label, key.plane, whole, rules).free
     kept = canvas.mask_on(key.label, key.plane) & ~free

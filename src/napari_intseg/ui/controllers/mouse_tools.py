@@ -166,7 +166,7 @@ class Splitter:
         return self._image_controller is not None
 
     def begin(self, label: int | None = None) -> None:
-        """Wait for two clicks in an object, the current one by default; twice: not any more."""
+        """Wait for two clicks in an object, the current one by default; a second call stops it."""
         image_controller = self._current()
         if self.is_on:
             self.stop()

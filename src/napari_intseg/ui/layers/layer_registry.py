@@ -1,7 +1,6 @@
 """Which layers were made for which image, what was done in them, and where they lie: on its grid.
 
-Layers are known by the objects alone: names say nothing, the next person's image is often called as
-the last one's.
+Layers are recognised as objects and not by their names: two images often have the same name.
 """
 
 import weakref
@@ -131,7 +130,7 @@ def put_aside(labels: Labels, work: Work) -> None:
 
 
 def take_up(labels: Labels, points: Points, seen: tuple[Any, ...]) -> Work | None:
-    """Return what was done in these layers, on just this; None if that was other work."""
+    """Return the work done in these layers on these very data; None if there is none."""
     # taken out, so that two panels do not go on with the same sessions
     work = _works.pop(labels, None)
     if work is None or work.points() is not points or not _same(work.seen, seen):

@@ -145,7 +145,7 @@ NAME = "napari-intseg notice"
 
 
 def show_notice(text: str) -> None:
-    """Tell of an error in napari's way; a notice of ours that is still up says it instead.
+    """Show an error as napari does; a notice of ours that is still up shows the new text instead.
 
     napari makes a dialog for each error, and keeps all of them as long as its window is not the
     active one.

@@ -395,7 +395,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._chosen()
 
     def _added(self) -> None:
-        """List what has come as ready, and use it if it was waited for."""
+        """List models whose weights have come as ready; load the chosen one if it waited."""
         self._fill_models()
         self._looked = None
         if self._loader.model is None or not self.missing.isHidden():

@@ -22,7 +22,7 @@ _ROUND_TEXT_PX = 16
 
 
 class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """The buttons of a click's round; propagation is there for volumes.
+    """The buttons that are needed at every object; propagation is there for volumes.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ _EARLIER = "earlier"
 
 
 class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """Three choices, a lock, and a question when there is one; it waits, and nothing waits for it.
+    """Three choices, a lock, and a question when there is one; work goes on without an answer.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A scan on its way into the window: its series listed, one chosen, read; nobody waits."""
+"""Open a DICOM scan without blocking the window: list its series, have one chosen, read it."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -127,8 +127,9 @@ class _Watch(QObject):  # type: ignore[misc, unused-ignore]
         self._then = then
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
-        """Tell; called by Qt. A window that is made small is hidden by the system: spontaneous."""
+        """Tell that the window goes; called by Qt."""
         del watched
+        # A window that is made small is hidden by the system, which Qt calls spontaneous: it stays.
         is_hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
         if is_hidden or event.type() == QEvent.Type.DeferredDelete:
             self._then()

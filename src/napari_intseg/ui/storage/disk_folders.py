@@ -183,7 +183,7 @@ def largest_label(array: Any) -> int:
 
 
 def copy(source: Any, target: Any) -> None:
-    """Make a target of the same shape, empty at first or a copy of earlier, hold the same."""
+    """Copy labels into a target of the same shape, which is empty or holds an earlier copy."""
     # A piece that both arrays hold comes up twice.
     seen = set()
     for array in (source, target):
