@@ -34,7 +34,7 @@ examples:
   napari-intseg batch jobs.csv -o out/ --workers 4 --resume
   napari-intseg batch "cells/*.tif" -o out/ --points points/ --model random-walker
   napari-intseg batch jobs.csv -o /shared/out --scheduler tcp://127.0.0.1:8786"""
-# Exit codes; 130 is what shells give to a program that Ctrl+C has ended, 128 + SIGINT.
+# exit codes; 130 is what shells give to a program that Ctrl+C has ended, 128 + SIGINT
 SOME_FAILED, INTERRUPTED = 1, 130
 
 
@@ -169,7 +169,7 @@ def _check_apart(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None:
 
     tables = [Path(given) for given in args.inputs if str(given).lower().endswith(".csv")]
     inputs = dict.fromkeys([*tables, *(path for job in jobs for path in job.inputs)])
-    # Looked up in sets and dictionaries: 1,000 outputs against 1,000 inputs are a million pairs.
+    # looked up in sets and dictionaries: 1,000 outputs against 1,000 inputs are a million pairs
     places = {path.resolve(): path for path in inputs}
     # device and inode: hard links have other names and are the same file
     same = {(s.st_dev, s.st_ino): path for path in inputs for s in [path.stat()]}

@@ -79,7 +79,7 @@ def _clicks(label: int, *positions: tuple[float, float, str]) -> tuple[ClickOpti
     return tuple(ClickOption((row, col), sign == "+", label) for row, col, sign in positions)
 
 
-# Clicks placed by hand where a person would give them; the demo shows what each of them changes.
+# clicks placed by hand where a person would give them; the demo shows what each of them changes
 FLAT = (
     FlatCase(
         "cell",

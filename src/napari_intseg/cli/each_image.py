@@ -10,7 +10,7 @@ from pathlib import Path
 from napari_intseg.errors import DataError, FileError, IntSegError
 from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
 
-# Exit codes; 130 is what shells give to a program that Ctrl+C has ended, 128 + SIGINT.
+# exit codes; 130 is what shells give to a program that Ctrl+C has ended, 128 + SIGINT
 FAILED, INTERRUPTED = 1, 130
 LABELS = "_labels"
 """What `batch`, `start` and `more` add to an image's name."""

@@ -32,7 +32,7 @@ examples:
   napari-intseg evaluate ct/ --volumes whole --masks classes --max-clicks 10 --workers 4
   napari-intseg evaluate cells/ --rule random --seeds 5 --limit 50"""
 
-# Exit code: 128 + SIGINT, as shells have it after Ctrl+C.
+# exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 
 

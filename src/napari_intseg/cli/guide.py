@@ -28,7 +28,7 @@ are the ones to look at. Ctrl-C keeps what is done.
 examples:
   napari-intseg guide scans/ --by cells_1.png=cells_1_labels.png -o found/
   napari-intseg guide scans/ --by a.tif=a_l.tif --by b.tif=b_l.tif -o found/ --model mobile-sam"""
-# Exit code: 128 + SIGINT, as shells have it after Ctrl+C.
+# exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 

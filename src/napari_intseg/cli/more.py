@@ -33,7 +33,7 @@ examples:
   napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --plane 12 --channels 0
   napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --propagate
   napari-intseg more images/ few/ -o all/"""
-# Exit code: 128 + SIGINT, as shells have it after Ctrl+C.
+# exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 
 LARGEST = 1 << 30

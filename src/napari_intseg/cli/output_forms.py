@@ -24,7 +24,7 @@ Picture = NDArray[np.uint8]
 _COLOURS = np.array(
     [(0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0)]
 )
-# Green and red, with a plus and a minus in white for those who cannot tell the two apart.
+# green and red, with a plus and a minus in white for those who cannot tell the two apart
 _POSITIVE, _NEGATIVE, _WHITE = (40, 200, 60), (230, 40, 40), (255, 255, 255)
 # share of the colour over the image, which stays readable through it (not tuned)
 _BLEND = 0.35

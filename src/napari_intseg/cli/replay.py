@@ -35,7 +35,7 @@ examples:
   napari-intseg replay ct.zarr/labels/liver
   napari-intseg replay --verify liver-bundle ct.nii.gz"""
 
-# Exit code: masks came out otherwise than the journal says.
+# exit code: masks came out otherwise than the journal says
 DIFFERENT = 1
 
 

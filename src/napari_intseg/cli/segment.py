@@ -37,7 +37,7 @@ examples:
       --propagate --method memory --embeddings ~/embeddings
   napari-intseg segment ct.nii.gz -o better.nii.gz --init liver.nii.gz --click 40,90,180:-
   napari-intseg segment disc/ -o liver.dcm --series 2 --name 1=liver --click 40,120,200"""
-# Exit code: 128 + SIGINT, as shells have it after Ctrl+C.
+# exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 
 

@@ -22,7 +22,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
-    # The port on which Dask's own scheduler listens by default.
+    # the port on which Dask's own scheduler listens by default
     parser.add_argument("--port", type=int, default=8786, metavar="N", help="default 8786")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes; default 1")
     parser.add_argument(

@@ -38,7 +38,7 @@ examples:
   napari-intseg start VOC2012/ -o starts/ --model ~/segformer-b0
   napari-intseg start ct.nii.gz -o start.nii.gz --window abdomen --automatic grounding-dino \\
       --weights ~/grounding-dino-tiny --text liver --masks-by medsam --planes 30:60"""  # noqa: E501
-# Exit codes: some images were left out; 128 + SIGINT, as shells have it after Ctrl+C.
+# exit codes: some images were left out; 128 + SIGINT, as shells have it after Ctrl+C
 LEFT_OUT, INTERRUPTED = 1, 130
 PUBLISHED = "published"
 """What `--masks` says for those of a data set."""

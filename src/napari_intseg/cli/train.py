@@ -24,7 +24,7 @@ examples:
   napari-intseg train my_cells --output run --name my-cells --resume
   napari-intseg train my_cells --output run2 --network itis --name my-itis --steps 5000
   napari-intseg train VOC2012 --task semantic --network unet --output run3 --name my-unet"""
-# Exit code: 128 + SIGINT, as shells have it after Ctrl+C.
+# exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 
 
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--rate", type=float, metavar="LR", help="learning rate")
     how.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="default 0.1")
     how.add_argument("--validate-every", type=int, metavar="N", help="steps; default: a tenth")
-    # Two minutes of work are lost at most when a run is killed (not tuned).
+    # two minutes of work are lost at most when a run is killed (not tuned)
     how.add_argument("--checkpoint-s", type=float, default=120, metavar="S", help="default 120")
     how.add_argument(
         "--synthetic", type=float, default=0.0, metavar="WEIGHT",

@@ -21,7 +21,7 @@ examples:
   napari-intseg weights convert edgeflow.pdparams --network edgeflow --name edgeflow \\
       --setting width=18 --setting ocr_width=64 --setting small=false
   napari-intseg weights verify"""
-# Exit codes: a file is not what was published; 128 + SIGINT, as shells have it after Ctrl+C.
+# exit codes: a file is not what was published; 128 + SIGINT, as shells have it after Ctrl+C
 DAMAGED, INTERRUPTED = 1, 130
 
 

@@ -54,8 +54,8 @@ def closed_contours(mask: BoolArray) -> list[RingArray]:
     from skimage import measure
 
     contour: Any = measure.find_contours  # not annotated
-    # One empty pixel all round closes contours at the border of the slice; "low" keeps pixels that
-    # meet at a corner in contours of their own, as masks joined by edges are.
+    # one empty pixel all round closes contours at the border of the slice; "low" keeps pixels that
+    # meet at a corner in contours of their own, as masks joined by edges are
     found = contour(np.pad(mask, 1).astype(np.float32), 0.5, fully_connected="low")
     loops = [_loop(points[:-1] - 1) for points in found]
     rings = [loop.points for loop in loops if not loop.is_hole]
@@ -108,7 +108,7 @@ def _without_straight(ring: RingArray) -> RingArray:
 Point = tuple[int, int]
 Ring = list[Point]
 
-# Right, down, left, up as (x, y): each is a right turn from the one before
+# right, down, left, up as (x, y): each is a right turn from the one before
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
@@ -318,7 +318,7 @@ def _annotation(mask: BoolArray, number: int, shape: Shape, category: int) -> di
     }
 
 
-# The golden ratio's fractional part: neighbouring numbers
+# the golden ratio's fractional part: neighbouring numbers
 # get hues far apart, however many there are
 _GOLDEN = 0.618033988749895
 

@@ -175,7 +175,7 @@ def check_in_child(kind: str, path: Path) -> None:
 
 def serve() -> None:
     """Open the files that are named on the standard input."""
-    # A copy of the pipe is kept for answers, and standard output is sent to standard error:
+    # a copy of the pipe is kept for answers, and standard output is sent to standard error:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     # what libraries print is no answer
     os.dup2(2, 1)

@@ -10,9 +10,9 @@ import tifffile
 
 from napari_intseg.errors import FileError
 
-# Numbers that GeoTIFF 1.1 gives to ModelPixelScale, ModelTiepoint and ModelTransformation.
+# numbers that GeoTIFF 1.1 gives to ModelPixelScale, ModelTiepoint and ModelTransformation
 SCALE, TIE_POINTS, MATRIX = 33550, 33922, 34264
-# Tags, and the types that they are stored as: doubles, whole numbers, text. That of missing
+# tags, and the types that they are stored as: doubles, whole numbers, text. That of missing
 # values (42113) is left out: labels have none.
 _KINDS = {SCALE: 12, TIE_POINTS: 12, MATRIX: 12, 34735: 3, 34736: 12, 34737: 2}
 

@@ -20,7 +20,7 @@ from napari_intseg.io.raster import ORDER, Raster, guessed_axes, in_pieces, know
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.units import mm_per_unit, unit_of
 
-# Links that lead to links, and virtual datasets of virtual datasets
+# links that lead to links, and virtual datasets of virtual datasets
 # HDF5's own default for links in a name is 16 too; longer chains are circles
 _MOST_STEPS = 16
 

@@ -478,8 +478,8 @@ def _limits(array: Any) -> tuple[float, float] | None:
 
 def _outer_places(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
     """Yield a quarter, the middle and three quarters along the leading axes."""
-    # Not the ends, which are often empty; three planes are
-    # read fast even over a network (not tuned).
+    # not the ends, which are often empty; three planes are
+    # read fast even over a network (not tuned)
     for part in (0.25, 0.5, 0.75) if shape else (0.5,):
         yield tuple(int((n - 1) * part) for n in shape)
 

@@ -50,7 +50,7 @@ _HEADER_BYTES = 1 << 24
 # ITK's parser of MetaImage overruns its memory on damaged
 # headers (found by fuzzing): longer values are refused
 _VALUE_CHARS = 4096
-# Types of MetaImage's numbers, without "MET_"
+# types of MetaImage's numbers, without "MET_"
 _TYPES = {
     "CHAR", "UCHAR", "SHORT", "USHORT", "INT", "UINT", "LONG", "ULONG", "LONG_LONG", "ULONG_LONG",
     "FLOAT", "DOUBLE",
@@ -133,7 +133,7 @@ def _wrong(path: Path, name: str, rule: str, got: str) -> FileError:
     )
 
 
-# Any: most of SimpleITK has no annotations
+# any: most of SimpleITK has no annotations
 sitk: Any = SimpleITK
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
 # of NIfTI-1: its size, and where it says where the voxels begin

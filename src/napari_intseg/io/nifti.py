@@ -20,7 +20,7 @@ HEADER_BYTES = 348
 LABELS_INTENT = 1002
 # NIFTI_UNITS_METER, _MM and _MICRON
 _UNITS_MM = {1: 1e3, 2: 1.0, 3: 1e-3}
-# NIFTI_UNITS_SEC, _MSEC and _USEC, and how many seconds each is.
+# NIFTI_UNITS_SEC, _MSEC and _USEC, and how many seconds each is
 _IN_SECONDS = 8
 _MICRON, _SECONDS = 3, {_IN_SECONDS: 1.0, 16: 1e-3, 24: 1e-6}
 # where they begin in the header
@@ -41,7 +41,7 @@ _LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
 
 # sizes are 16-bit integers with a sign
 _LONGEST, _MAGIC_AT, _HEADER_AND_MORE = 32767, 344, 352
-# Voxels by which the two forms of a header may differ without a warning: half of one is what
+# voxels by which the two forms of a header may differ without a warning: half of one is what
 # nobody sees on the canvas (not tuned)
 _TOLD_PX = 0.5
 
@@ -133,7 +133,7 @@ class NiftiHeader:
     @property
     def is_micron(self) -> bool:
         """Whether lengths are in micrometres."""
-        # xyzt_units: the lowest three bits are the unit of space, the next three that of time.
+        # xyzt_units: the lowest three bits are the unit of space, the next three that of time
         return self.units & 7 == _MICRON
 
     @property

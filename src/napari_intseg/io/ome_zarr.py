@@ -283,7 +283,7 @@ def member(node: Any, name: str, path: Path) -> Any:
 VERSIONS = ("0.4", "0.5")
 # 1 or 4 million values: few files for a volume, and some MB to unpack for one plane (not tuned)
 _CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}
-# Halving ends with a level of this longer side: viewers show it whole
+# halving ends with a level of this longer side: viewers show it whole
 _SMALLEST_PX = 256
 _UNITS = {"mm": "millimeter", "µm": "micrometer", "pixel": ""}
 # millimetres by which an affine may differ from plain spacing: rounding alone

@@ -94,9 +94,9 @@ def _check_png(path: Path) -> None:
             length, kind = struct.unpack(">I4s", head)
             if kind == b"IHDR":
                 cols, rows, bits, colour = struct.unpack(">IIBB", file.read(length)[:10])
-                # Each row begins with a byte that names its filter.
+                # each row begins with a byte that names its filter
                 declared = rows * ((cols * bits * _SAMPLES.get(colour, 1) + 7) // 8 + 1)
-                # Over the checksum, which Pillow checks.
+                # over the checksum, which Pillow checks
                 file.seek(4, 1)
                 continue
             held += length * (kind in (b"IDAT", b"fdAT"))

@@ -10,7 +10,7 @@ from napari_intseg.core.files import write_bytes, write_text
 from napari_intseg.errors import FileError
 
 _TEXT = (".csv", ".txt", ".xyz", ".pts")
-# Point files state no type of colour: values above 1 can only be of 0 to 255.
+# point files state no type of colour: values above 1 can only be of 0 to 255
 _EIGHT_BITS = 255.0
 
 

@@ -352,7 +352,7 @@ def guessed_axes(data: Any, *, timed: bool = False) -> str:
             "data cannot be an image: expected 2 to 5 axes (time, channel, plane, row, column), "
             f"got shape {shape}. Choose a part of it first."
         )
-    # From behind: rows and columns are always there, then planes, then time.
+    # from behind: rows and columns are always there, then planes, then time
     axes = "tyx" if timed and inner == 3 else "tczyx" if inner == 5 else "tzyx"[-inner:]
     return axes + "s" * coloured
 

@@ -47,7 +47,7 @@ class ItkGeometry:
         """Whether the axes are perpendicular, to within a thousandth."""
         n = len(self.spacing)
         direction = np.reshape(self.direction, (n, n))
-        # Wide enough for cosines that a header gives with a few digits (not tuned).
+        # wide enough for cosines that a header gives with a few digits (not tuned)
         return np.allclose(direction.T @ direction, np.eye(n), atol=1e-3)
 
     def affine(self) -> FloatMatrix:

@@ -36,7 +36,7 @@ from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit
 
 # ResolutionUnit of TIFF 6.0
 _TIFF_UNITS = {2: "inch", 3: "cm"}
-# Dots per inch that programs state where nothing is known; ImageJ takes them for that, too
+# dots per inch that programs state where nothing is known; ImageJ takes them for that, too
 # (ij.io.TiffDecoder)
 _NOT_CALIBRATED = 72
 
@@ -270,7 +270,7 @@ def check_pages_end(path: Path) -> None:
         version = struct.unpack_from(order + "H", head, 2)[0]
         if version not in (42, 43) or (version == 43 and len(head) < 16):
             return
-        # BigTIFF: all addresses and counts have eight bytes in place of four.
+        # BigTIFF: all addresses and counts have eight bytes in place of four
         is_big = version == 43
         first = struct.unpack_from(order + ("Q" if is_big else "I"), head, 8 if is_big else 4)[0]
         waiting, seen = [first], set[int]()
@@ -289,7 +289,7 @@ def check_pages_end(path: Path) -> None:
 
 def _page(file: BinaryIO, at: int, order: str, *, is_big: bool) -> tuple[int, list[int]]:
     """Return where the next page is, 0 if none can be, and where the pages in this one are."""
-    # TIFF 6.0, and the BigTIFF proposal: a tag is code, type, count, and value or address.
+    # TIFF 6.0, and the BigTIFF proposal: a tag is code, type, count, and value or address
     count_form, pointer = ("Q", "Q") if is_big else ("H", "I")
     tag_size = 20 if is_big else 12
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.io.suffixes import remark
 
-# Those of the SI between femto and giga, short and long: images have no others.
+# those of the SI between femto and giga, short and long: images have no others
 _PREFIXES = {
     "": 1.0, "k": 1e3, "h": 1e2, "da": 1e1, "d": 1e-1, "c": 1e-2, "m": 1e-3, "u": 1e-6,
     "n": 1e-9, "p": 1e-12, "f": 1e-15, "M": 1e6, "G": 1e9,
@@ -27,7 +27,7 @@ _SYMBOLS = {
     "thou": 0.0254, "mil": 0.0254, "pt": 25.4 / 72,
 }  # fmt: skip
 
-# Names in millimetres. A plural "s" is taken off before: "inche" is what is left of "inches".
+# names in millimetres. A plural "s" is taken off before: "inche" is what is left of "inches".
 _WORDS = {
     **{f"{p}{stem}": 1e3 * s for p, s in _LONG_PREFIXES.items() for stem in ("meter", "metre")},
     "micron": 1e-3, "mu": 1e-3, "u": 1e-3, "angstrom": 1e-7, "ångström": 1e-7, "angström": 1e-7,
@@ -40,7 +40,7 @@ _NONE = {
     "au", "none", "null", "unknown", "unitless", "dimensionless", "?", "???",
 }  # fmt: skip
 
-# Names of times in seconds.
+# names of times in seconds
 _SECONDS = {
     "d": 86400.0, "h": 3600.0, "hr": 3600.0, "hrs": 3600.0, "min": 60.0, "mins": 60.0, "s": 1.0,
     "sec": 1.0, "secs": 1.0, "msec": 1e-3, "usec": 1e-6, "ms": 1e-3, "us": 1e-6, "ns": 1e-9,
@@ -128,7 +128,7 @@ def _plain(word: object) -> str:
     return bare if bare else text.strip()
 
 
-# How far the end of a text header is looked for: a header of NRRD or MetaImage has some kB, and
+# how far the end of a text header is looked for: a header of NRRD or MetaImage has some kB, and
 # files that have none must not be read whole. Not tuned.
 HEADER_BYTES = 1 << 22
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')

@@ -23,7 +23,7 @@ _HARMLESS_BYTES = 1 << 26
 
 # the most that deflate makes of a byte, 1032 by its format, with room for headers
 _DEFLATE_RATIO = 1040
-# What is unpacked at a time, 1 MB, only to be counted; not tuned.
+# what is unpacked at a time, 1 MB, only to be counted; not tuned
 _STEP_BYTES = 1 << 20
 # memory for an LZMA dictionary: the highest preset takes 65 MB
 _MEMORY_BYTES = 1 << 28
@@ -137,8 +137,8 @@ def _zstd_frame(packed: memoryview, at: int) -> tuple[int | None, int, int]:
     return stated, size, at + 4 * bool(about & 4)
 
 
-# How many bytes a chunk would become, by its codec: stated in its
-# header, or found by unpacking it in steps that are thrown away.
+# how many bytes a chunk would become, by its codec: stated in its
+# header, or found by unpacking it in steps that are thrown away
 _COUNTS: dict[str, Callable[[memoryview, int], int]] = {
     "blosc": _stated("<I", 4),
     "lz4": _stated("<I", 0),

@@ -32,7 +32,7 @@ from napari_intseg.session.masks.settle import PROTECTION, kept
 from napari_intseg.session.predictor import Predictor
 from napari_intseg.session.validate_prompts import place
 
-# A larger mask is divided on a coarser grid: half a million voxels take 0.6 s, and a person waits
+# a larger mask is divided on a coarser grid: half a million voxels take 0.6 s, and a person waits
 _MOST_VOXELS = 1 << 19
 
 # standard deviation of the blur of distances: ragged outlines

@@ -46,7 +46,7 @@ ROUNDS = 2
 LIMIT_PX = 1 << 25
 """Pixels that are looked at in one go: features of every pixel are held in memory."""
 
-# An answer is from .3 of the smallest to 3 times the largest given object's area: far from all
+# an answer is from .3 of the smallest to 3 times the largest given object's area: far from all
 # sizes that a person showed it is something else
 _LEAST, _MOST = 0.3, 3.0
 # share of an answer that must not belong to another object: less is that object once more

@@ -134,7 +134,7 @@ SUGGESTED_TITLE = "Suggested click"
 MOST = 4
 """Clicks of a chain: on photographs a fifth was right in fewer than a third of the cases."""
 
-# Depth as a share of the root of the mask's area, and how sure: chosen on 25 objects of GrabCut,
+# depth as a share of the root of the mask's area, and how sure: chosen on 25 objects of GrabCut,
 # where 0 to 0.2 and 0 to 0.8 were tried (docs/results.md)
 _LEAST_DEPTH = 0.05
 _LEAST_SURE = 0.1

@@ -438,7 +438,7 @@ class _Column(QScrollArea):  # type: ignore[misc, unused-ignore]
         """Return the width of the content and a scroll bar; called by Qt."""
         inside, bar = self.widget(), self.verticalScrollBar()
         width = 0 if inside is None else inside.minimumSizeHint().width()
-        # 120 pixels in height: some rows are seen in the lowest window; the rest is scrolled to.
+        # 120 pixels in height: some rows are seen in the lowest window; the rest is scrolled to
         return QSize(width + (0 if bar is None else bar.sizeHint().width()), 120)
 
     def sizeHint(self) -> QSize:

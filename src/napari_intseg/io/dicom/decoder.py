@@ -214,7 +214,7 @@ def read_windows(groups: list[Any]) -> tuple[RealWindow, ...]:
 
 
 COMMAND = (sys.executable, "-X", "utf8", "-m", "napari_intseg.io.dicom.decoder")
-# Seconds for one file, after which a decoder that hangs is stopped. A long
+# seconds for one file, after which a decoder that hangs is stopped. A long
 # time: to stop a slow one would make a sound file unreadable
 TIMEOUT_S = 300.0
 _DONE, _FAILED = "done", "failed "
@@ -342,10 +342,10 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 # the transfer syntax is one of the first elements of a file
 _LOOK_BYTES = 1 << 16
 
-# Unpacked, before the pixels: functional groups of 10,000 frames take some 20 MB
+# unpacked, before the pixels: functional groups of 10,000 frames take some 20 MB
 _HEADER_BYTES = 1 << 26
 
-# What is unpacked at a time, 1 MB; not tuned. It bounds what memory goes beyond a limit.
+# what is unpacked at a time, 1 MB; not tuned. It bounds what memory goes beyond a limit.
 _STEP_BYTES = 1 << 20
 
 
@@ -375,7 +375,7 @@ def read_data_set(path: Path, tags: Sequence[str] | None = None, *, pixels: bool
         return pydicom.dcmread(
             path, stop_before_pixels=not pixels, force=True, specific_tags=wanted
         )
-    # A deflated file can unpack to a thousand times its size: first its header alone is unpacked,
+    # a deflated file can unpack to a thousand times its size: first its header alone is unpacked,
     # which says how many bytes of pixels may follow
     limit = _HEADER_BYTES
     if pixels:

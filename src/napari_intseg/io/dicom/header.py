@@ -36,12 +36,12 @@ LAYOUT_TAGS = (
 )  # fmt: skip
 """Elements that `read_layout` needs."""
 
-# Modalities whose frames are moments, or views, of one place
+# modalities whose frames are moments, or views, of one place
 _CINE = {"US", "IVUS", "XA", "RF", "ES", "GM", "XC", "OP", "OPT", "IVOCT", "DX", "CR", "MG", "IO"}
 
-# Frame Time and Frame Time Vector: frames that such a pointer counts are moments, not planes.
+# Frame Time and Frame Time Vector: frames that such a pointer counts are moments, not planes
 _FRAME_TIMES = {0x00181063, 0x00181065}
-# What frames may be counted by besides planes: heart beats, times, phases, energies.
+# what frames may be counted by besides planes: heart beats, times, phases, energies
 _OTHER_VECTORS = LAYOUT_TAGS[5:]
 
 
@@ -128,7 +128,7 @@ _MAGIC_AT, _MAGIC = 128, b"DICM"
 _NO_IMAGES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}  # segmentations
 _NO_GRIDS = {"RTDOSE", "SEG"}
 _PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
-# An item of a compressed frame has a tag and a length of 4 bytes each (PS3.5 A.4):
+# an item of a compressed frame has a tag and a length of 4 bytes each (PS3.5 A.4):
 # the least that a compressed frame takes
 _FRAGMENT_BYTES = 8
 # the code for centimetres in "Physical Units X Direction" (PS3.3 C.8.5.5)
@@ -408,7 +408,7 @@ def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> Dicom
     )
 
 
-# Time first, then what an MR sequence varies; the numbers of images break ties
+# time first, then what an MR sequence varies; the numbers of images break ties
 _ORDER = (
     ("FrameContentSequence", "TemporalPositionIndex"),
     ("", "TemporalPositionIdentifier"),

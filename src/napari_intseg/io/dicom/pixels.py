@@ -17,7 +17,7 @@ from napari_intseg.errors import FileError, MissingExtraError
 from napari_intseg.io.dicom.decoder import DecoderProcess, read_data_set
 from napari_intseg.io.dicom.header import DicomFrame, Header, quiet
 
-# Modalities whose values mean something by themselves, so that they are never inverted
+# modalities whose values mean something by themselves, so that they are never inverted
 _PHYSICAL = {"CT", "PT"}
 
 # bits of values that pydicom and numpy hold without unpacking
@@ -225,7 +225,7 @@ def _plain(file: BinaryIO, header: Header, number: int) -> bytes:
     return found + b"\0" * (len(found) % 2)
 
 
-# Of an image beyond 256 MiB the file must hold one byte in 5,000 at least, or it is refused before
+# of an image beyond 256 MiB the file must hold one byte in 5,000 at least, or it is refused before
 # memory is asked for; smaller ones are decoded whatever they claim
 _LARGE_BYTES, _RATIO = 1 << 28, 5_000
 # padding behind pixels: 1 % of them, or the two bytes that
@@ -316,7 +316,7 @@ def jpeg_shape(stream: bytes) -> tuple[int, int] | None:
 
 _DICOM, _JPEG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4."
 _BY_PYDICOM = {"", _DICOM, *(f"{_DICOM}.{n}" for n in ("1", "1.99", "2", "5"))}
-# PS3.5: JPEG 50 to 70, JPEG-LS 80 and 81, JPEG 2000 90 to 93.
+# PS3.5: JPEG 50 to 70, JPEG-LS 80 and 81, JPEG 2000 90 to 93
 _BY_GDCM = {f"{_JPEG}{n}" for n in (*range(50, 67), 70, 80, 81, 90, 91, 92, 93)}
 _HTJ2K = {f"{_JPEG}{n}" for n in (201, 202, 203)}
 # pydicom decodes High-Throughput JPEG 2000 by these two, see the extra "dicom"

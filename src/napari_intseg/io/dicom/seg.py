@@ -28,7 +28,7 @@ from napari_intseg.io.source import FileVolume
 PRODUCT = "napari-intseg"
 # added to the number of the image's series: segments are a series of their own
 _SERIES_STEP = 1000
-# What highdicom asks for whatever the image is; a serial number has no meaning for software.
+# what highdicom asks for whatever the image is; a serial number has no meaning for software
 _ALWAYS = {
     "segmentation_type": "BINARY", "instance_number": 1, "manufacturer": PRODUCT,
     "manufacturer_model_name": PRODUCT, "device_serial_number": "1",
@@ -172,7 +172,7 @@ def _segment(number: int, label: int, name: str, algorithm: str) -> Any:
     category, kind = _codes(name)
     return highdicom.seg.SegmentDescription(
         segment_number=number,
-        # A long string (VR LO) holds 64 characters.
+        # a long string (VR LO) holds 64 characters
         segment_label=name[:64],
         segmented_property_category=category,
         segmented_property_type=kind,

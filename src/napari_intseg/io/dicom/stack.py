@@ -29,7 +29,7 @@ _UNEVEN = 0.02
 _DRIFT_PX = 0.1
 # values that a message names; the rest is counted
 _TOLD = 8
-# Modalities whose slices belong together even where their headers tell no positions
+# modalities whose slices belong together even where their headers tell no positions
 _STACKED = {"CT", "MR", "PT", "NM", "OT", "SC"}
 
 
@@ -361,7 +361,7 @@ def resample(data: Array, stack: Stack) -> tuple[Array, FloatMatrix, ItkGeometry
     planes = [_moved(plane, shift, size, lowest) for plane, shift in pairs]
     out = np.empty((len(wanted), *planes[0].shape), data.dtype)
     for i, height in enumerate(wanted):
-        # A nanometre more, so that a plane that is there is not missed by rounding.
+        # a nanometre more, so that a plane that is there is not missed by rounding
         low = min(int(np.searchsorted(at, height + 1e-6, "right")) - 1, len(at) - 2)
         part = float(np.clip((height - at[low]) / (at[low + 1] - at[low]), 0, 1))
         mixed = planes[low] * (1 - part) + planes[low + 1] * part

@@ -201,7 +201,7 @@ def _unpacked(inner: Any, _load: Any) -> Array:
     return np.frombuffer(content, dtype).reshape(shape).copy()
 
 
-# What a journal may hold beyond JSON's own types. Nothing else is
+# what a journal may hold beyond JSON's own types. Nothing else is
 # made from a file, so that a journal from a stranger runs no code.
 _TAGS: dict[str, Callable[[Any, LoadModel | None], Any]] = {
     "plane": lambda inner, _: Plane(int(inner[0]), int(inner[1])),
@@ -217,5 +217,5 @@ _TAGS: dict[str, Callable[[Any, LoadModel | None], Any]] = {
 
 def _short(value: Any) -> str:
     text = repr(value)
-    # A line of a terminal; what is longer is told to a person, not read back.
+    # a line of a terminal; what is longer is told to a person, not read back
     return text if len(text) < 80 else text[:77] + "..."

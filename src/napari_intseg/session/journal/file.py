@@ -476,7 +476,7 @@ def _is_held(path: Path) -> bool:
         os.close(file)
 
 
-# Journals of one process within one second would otherwise have the same name.
+# journals of one process within one second would otherwise have the same name
 _made = [0]
 
 

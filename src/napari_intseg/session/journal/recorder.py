@@ -174,7 +174,7 @@ class Recorder:
         held: list[Line] = []
         self._open.append(held)
         try:
-            # One recorded method may call others: what they note
+            # one recorded method may call others: what they note
             # counts as part of it, unless it fails
             yield held
         except BaseException:

@@ -151,7 +151,7 @@ class Hint:
             symbol="disc",
             face_color="transparent",
             border_color=COLOUR,
-            # A share of the size: a thin ring, through which the pixel is seen (not tuned).
+            # a share of the size: a thin ring, through which the pixel is seen (not tuned)
             border_width=0.12,
             # wider than a click's point, so that it is seen round one (not tuned)
             size=float(np.max(image_controller.points.current_size)) * 1.6,

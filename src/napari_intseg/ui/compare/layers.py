@@ -58,7 +58,7 @@ class Drawn:
         return np.isin(self.values, (BOTH, ONLY_B))
 
 
-# What is drawn where the models are not compared.
+# what is drawn where the models are not compared
 NOTHING = Drawn((slice(0, 0), slice(0, 0)), np.zeros((0, 0), np.uint8))
 
 
@@ -75,7 +75,7 @@ def make_second(image_axes: ImageAxes, name: str) -> Labels:
     layer = Labels(
         np.zeros(image_axes.shape, LABEL_DTYPE),
         name=f"{image_axes.image.name} {name}",
-        # An outline has to stand out (not tuned).
+        # an outline has to stand out (not tuned)
         opacity=0.9,
         colormap=DirectLabelColormap(color_dict={None: OUTLINE, 0: "transparent"}),
         **geometry(image_axes),
@@ -95,7 +95,7 @@ def make_agreement(image_axes: ImageAxes) -> Labels:
     layer = Labels(
         np.zeros(image_axes.shape, np.uint8),
         name=f"{image_axes.image.name} agreement",
-        # The image should be seen through the areas (not tuned).
+        # the image should be seen through the areas (not tuned)
         opacity=0.6,
         colormap=DirectLabelColormap(color_dict=colours),
         **geometry(image_axes),

@@ -107,7 +107,7 @@ _RING_PX = 22
 """Pixels of the screen: what a key moves the cursor by, and how wide its ring is, which is narrower
 than a nucleus."""
 
-# Rows and columns of the screen, whose rows count downwards.
+# rows and columns of the screen, whose rows count downwards
 _MOVES = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
 
 

@@ -318,8 +318,8 @@ class PredictionQueue:
             session = self._session_store.session(place.time, place.object)
             # made now, not when the click came: it holds all clicks since
             request = None if session is None else session.request(place.plane)
-            # Reading another object's prompts selected that
-            # object: the current one is selected again.
+            # reading another object's prompts selected that
+            # object: the current one is selected again
             self._session_store.session(place.time)
             if request is None:
                 self._on_answer(place, False)

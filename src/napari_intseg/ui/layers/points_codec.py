@@ -95,7 +95,7 @@ SYMBOLS = {True: "cross", False: "hbar"}
 """A plus and a minus: the sign can be told without colours."""
 
 COLOURS = {True: "#27d17f", False: "#ff4d4d"}
-# As napari keeps colours, so that they can be compared without being parsed each time.
+# as napari keeps colours, so that they can be compared without being parsed each time
 _RGBA = {sign: transform_color(colour)[0] for sign, colour in COLOURS.items()}
 LABEL_DTYPE = np.uint16
 NAMES = ("sign", "object", "order", "axis")

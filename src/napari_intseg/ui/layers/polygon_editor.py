@@ -151,8 +151,8 @@ class PolygonEditor:
             name=f"outline of object {place.object}",
             edge_color="white" if colour is None else np.asarray(colour),
             face_color="transparent",
-            # In pixels of the image: about two pixels on screen
-            # while the whole slice is in view (not tuned).
+            # in pixels of the image: about two pixels on screen
+            # while the whole slice is in view (not tuned)
             edge_width=max(max(height, width) / 400, 0.15),
             **geometry(image_axes),
         )

@@ -273,7 +273,7 @@ def _add(
 MODES: dict[Literal["box", "scribble"], str] = {"box": "add_rectangle", "scribble": "add_path"}
 _DONE = ("added", "removed", "changed")
 _MODIFIER = "Shift"
-# Milliseconds until shapes are tidied, as in `points_listener`: what was drawn is shown first.
+# milliseconds until shapes are tidied, as in `points_listener`: what was drawn is shown first
 _TIDY_MS = 40
 
 

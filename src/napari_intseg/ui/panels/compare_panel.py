@@ -96,7 +96,7 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
 
     def sizeHint(self) -> QSize:
         """Return a height for a dock; called by Qt."""
-        # High enough for a title and numbers in small print, low enough for two plots in the dock.
+        # high enough for a title and numbers in small print, low enough for two plots in the dock
         return QSize(200, 112)
 
     def minimumSizeHint(self) -> QSize:
@@ -183,8 +183,8 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
     def _draw_frame(self, painter: QPainter, text: QColor) -> None:
         area = self._area()
         soft = QColor(text)
-        # Grid lines are weaker than text, and text is a little smaller
-        # than the panel's, yet not below what can be read (not tuned).
+        # grid lines are weaker than text, and text is a little smaller
+        # than the panel's, yet not below what can be read (not tuned)
         soft.setAlpha(70)
         font = painter.font()
         font.setPointSizeF(max(6.5, font.pointSizeF() * 0.85))

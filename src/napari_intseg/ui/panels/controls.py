@@ -120,7 +120,7 @@ class Length(QDoubleSpinBox):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, least: float = 0.0) -> None:
         super().__init__()
-        # More than the side of any image in mm or µm; without a range a spin box stops at 99.
+        # more than the side of any image in mm or µm; without a range a spin box stops at 99
         self.setRange(least, 1e6)
         # only when typing has ended: 12 would be 1 on the way
         self.setKeyboardTracking(False)

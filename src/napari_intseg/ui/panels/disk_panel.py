@@ -301,6 +301,6 @@ def _megabytes(count: int) -> str:
 
 
 def _shortened(folder: Path, most: int = 36) -> str:
-    # The end of a path tells more than its beginning. 36 letters fit into the panel; not tuned.
+    # the end of a path tells more than its beginning. 36 letters fit into the panel; not tuned
     text = str(folder)
     return text if len(text) <= most else f"… {text[-most:]}"

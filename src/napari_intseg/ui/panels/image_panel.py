@@ -345,7 +345,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _renamed(self, _event: Any = None) -> None:
         for i, image in enumerate(self._named):
-            # A layer was renamed: the entry stays chosen, so nobody is to be told of a choice.
+            # a layer was renamed: the entry stays chosen, so nobody is to be told of a choice
             self.image.setItemText(i, image.name)
         self._show_choices()
 
@@ -361,8 +361,8 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         chosen = self.contrast.currentData()
         if index is not None:
             self.look.ask(chosen)
-        # For these entries the numbers beside the list make the
-        # window; the others are windows already.
+        # for these entries the numbers beside the list make the
+        # window; the others are windows already
         asked = chosen in (LEVEL, PER_CENT, RANGE, CHANNELS)
         window = self.look.chosen() if asked else chosen
         # its numbers are being found
@@ -371,14 +371,14 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _channels_chosen(self, _on: bool) -> None:
         on = [what for box, what in self._boxes if box.isChecked()]
-        # A model cannot be shown an image without a channel: the last tick comes back.
+        # a model cannot be shown an image without a channel: the last tick comes back
         if not on:
             self._show_choices()
             return
         others = tuple(what for what in on if isinstance(what, Image))
         own = tuple(what for what in on if isinstance(what, int))
-        # Channels that are layers of their own, as microscopes save them, go before those within
-        # one layer: only one of the two can be mixed.
+        # channels that are layers of their own, as microscopes save them, go before those within
+        # one layer: only one of the two can be mixed
         if others:
             self._controller.choose_channels(None, others)
         else:
@@ -389,14 +389,14 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         axes: tuple[str, ...] = ()
         if image is not None:
             try:
-                # A layer that cannot be segmented is told of in
-                # the status line; here it has no axes.
+                # a layer that cannot be segmented is told of in
+                # the status line; here it has no axes
                 axes = possible_axes(image)
             except IntSegError:
                 axes = ()
         fill(self.axes, [(tr(_MEANINGS[a]), a) for a in axes], self._controller.axes)
         for widget in (self._axes_label, self.axes):
-            # With one reading of the axes there is nothing to choose.
+            # with one reading of the axes there is nothing to choose
             widget.setVisible(len(axes) > 1)
         self._show_channels(image)
 
@@ -404,7 +404,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = self._row
         for box, _ in self._boxes:
             layout.removeWidget(box)
-            # Later, for the box may be the one whose tick is being handled.
+            # later, for the box may be the one whose tick is being handled
             box.deleteLater()
         self._boxes = []
         if image is not None:
@@ -416,7 +416,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
                     if isinstance(layer, Image) and can_mix(image, layer)
                 ),
             ]
-        # The first three are shown where nobody has chosen, as `resolve_intensity` does.
+        # the first three are shown where nobody has chosen, as `resolve_intensity` does
         on = set(self._controller.channels or range(3))
         shown = default_colours(max(1, len(on)))
         for box, what in self._boxes:

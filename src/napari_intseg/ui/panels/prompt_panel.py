@@ -40,7 +40,7 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.swap = buttons.make("toggle_sign")
         self._swap_key = buttons.key_of("toggle_sign")
         self.propagate = buttons.make("propagate")
-        # What the buttons say when there is nothing to name; `_name` changes it.
+        # what the buttons say when there is nothing to name; `_name` changes it
         self._words = {
             action: (button.text(), button.toolTip())
             for action, button in (("undo", self.undo), ("redo", self.redo))
@@ -58,7 +58,7 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         for row, pair in enumerate(rows):
             for column, button in enumerate(pair):
                 layout.addWidget(button, row, column)
-        # Both columns equally wide, whatever a button says.
+        # both columns equally wide, whatever a button says
         layout.setColumnStretch(0, 1)
         layout.setColumnStretch(1, 1)
         controller.signals.changed.connect(self._show)
@@ -67,10 +67,10 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self) -> None:
         controller, image_controller = self._controller, self._controller.image_controller
         model = controller.loader.model
-        # While a model is being loaded the panel looks as for most of them, so that nothing jumps.
+        # while a model is being loaded the panel looks as for most of them, so that nothing jumps
         kinds = {"click"} if model is None else set(model.traits.prompts)
         self.swap.setVisible(bool({"click", "scribble"} & kinds))
-        # A person may have swapped the signs by key.
+        # a person may have swapped the signs by key
         self._show_sign(controller.positive)
         self.new.setEnabled(controller.image is not None)
         self.accept.setEnabled(image_controller is not None)
@@ -108,7 +108,7 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         room = button.width() - _ROUND_TEXT_PX
         forms = (full, plain, plain.removesuffix(self._keys[action]))
         widths = [button.fontMetrics().horizontalAdvance(form) for form in forms]
-        # From the longest to the shortest; the tooltip has the whole in any case.
+        # from the longest to the shortest; the tooltip has the whole in any case
         fitting = [form for form, width in zip(forms, widths, strict=True) if width <= room]
         button.setText(fitting[0] if fitting else forms[-1])
 
@@ -123,7 +123,7 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # said by the sign as well: colours are not told apart by everybody
         self.swap.setStyleSheet(f"color: {COLOURS[positive]}")
         words = {"+": tr("belongs to the object"), "−": tr("does not belong to the object")}
-        # Buttons write keys as " (W)".
+        # buttons write keys as " (W)"
         key = self._swap_key.strip(" ()")
         lines = [
             tr("{sign} left click: {meaning}.", sign=sign, meaning=words[sign]),
@@ -171,7 +171,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
                 "image there."
             )
         )
-        # Read when a vertex is moved; nothing has to be done at once.
+        # read when a vertex is moved; nothing has to be done at once
         self.follow.toggled.connect(
             lambda on: setattr(controller.outliner, "neighbours_follow", on)
         )
@@ -200,7 +200,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
             button.setCheckable(True)
             # clicked by hand or key, a button shows what is in use, not what was pressed last
             button.clicked.connect(lambda _checked: self._show_tool())
-            # Six columns: two for each of three tools; three for each of two buttons below.
+            # six columns: two for each of three tools; three for each of two buttons below
             layout.addWidget(button, 1, 2 * i, 1, 2)
         layout.addWidget(self.answer, 2, 0, 1, 6)
         layout.addWidget(self.previous, 3, 0, 1, 3)
@@ -216,7 +216,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.advice.setVisible(bool(text))
         offered = controller.prompt_tools.offered()
         for tool, button in self.tools.items():
-            # One tool is no choice.
+            # one tool is no choice
             button.setVisible(tool in offered and len(offered) > 1)
         masks = clicks.offered(controller)
         told = clicks.told_offer(masks)
@@ -242,5 +242,5 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _drawn(self, what: str) -> None:
         """After a box come clicks; scribbles are drawn one after the other."""
         if what == "box" and "click" in self._controller.prompt_tools.offered():
-            # Later: napari is still within the mouse event of the layer that the box was drawn in.
+            # later: napari is still within the mouse event of the layer that the box was drawn in
             self._controller.post(partial(self._controller.prompt_tools.use, "click"))

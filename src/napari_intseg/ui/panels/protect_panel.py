@@ -43,8 +43,8 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, controller: ViewerController) -> None:
         super().__init__()
         self._controller = controller
-        # The layer of the region; what is drawn on screen; the question asked, and the one answered
-        # by *Leave them*: only what differs from these is shown or asked anew.
+        # the layer of the region; what is drawn on screen; the question asked, and the one answered
+        # by *Leave them*: only what differs from these is shown or asked anew
         self._region: Any = None
         self._shown: Any = None
         self._asked: Any = None
@@ -81,7 +81,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self._arrange()
         # `activated` comes from a person alone;
-        # `currentIndexChanged` would come from `_show` as well.
+        # `currentIndexChanged` would come from `_show` as well
         self.policy.activated.connect(
             lambda _: protect(controller, policy=self.policy.currentData())
         )
@@ -124,14 +124,14 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _choose_region(self, _index: int) -> None:
         layer = self.region.currentData()
-        # That region holds already; its layer is not there to be read again.
+        # that region holds already; its layer is not there to be read again
         if layer is not _EARLIER and protect_region(self._controller, layer):
             self._region = layer
         self._shown = None
         self._show()
 
     def _leave(self) -> None:
-        # Nothing has to be done: the others have kept their
+        # nothing has to be done: the others have kept their
         # pixels. The question is just not put again.
         self._left = self._asked
         self._ask()
@@ -142,7 +142,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         image_controller = self._controller.image_controller
         label = 0 if image_controller is None else image_controller.session_store.object
         asked = (
-            # Another object, plane or number of pixels is another question.
+            # another object, plane or number of pixels is another question
             (label, image_controller and image_controller.displayed_slice, tuple(contested.items()))
             if contested
             else None
@@ -177,14 +177,14 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             layer
             for layer in self._controller.viewer.layers
             if isinstance(layer, Labels | Shapes)
-            # The layer of the answers cannot be a region for them.
+            # the layer of the answers cannot be a region for them
             and (image_controller is None or layer is not image_controller.labels)
         ]
         rules = None if session is None else session.protection
         label = 0 if image_controller is None else image_controller.session_store.object
         locked = session is not None and session.is_locked(label)
         objects = () if session is None else session.objects
-        # Every answer to a click is a change, and filling closes a list that a person has open.
+        # every answer to a click is a change, and filling closes a list that a person has open
         shown = (rules, label, locked, objects, [(id(x), x.name) for x in layers])
         if shown == self._shown:
             return
@@ -201,7 +201,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.lock.setChecked(locked)
 
     def _show_regions(self, layers: list[Layer], *, is_limited: bool) -> None:
-        # A layer that was removed must not be kept alive by the panel.
+        # a layer that was removed must not be kept alive by the panel
         if self._region not in layers:
             self._region = None
         regions = [(tr("everywhere"), None), *((layer.name, layer) for layer in layers)]

@@ -45,11 +45,11 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self.first, self.last = QSpinBox(), QSpinBox()
         for box in (self.first, self.last):
-            # Until there is a volume; Qt's own is 99.
+            # until there is a volume; Qt's own is 99
             box.setMaximum(0)
             box.setVisible(False)
-            # Two boxes and the tick stand in one row of 260
-            # pixels; wheel and arrow keys still work.
+            # two boxes and the tick stand in one row of 260
+            # pixels; wheel and arrow keys still work
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.last.setPrefix(tr("to "))
         self.in_3d = QCheckBox(tr("answer in 3-D"))
@@ -70,7 +70,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         for column in range(4):
-            # Four equal columns: the tick takes two of them, each box one.
+            # four equal columns: the tick takes two of them, each box one
             layout.setColumnStretch(column, 1)
         layout.addWidget(self.limit, 0, 0, 1, 2)
         layout.addWidget(self.first, 0, 2)
@@ -94,7 +94,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         image_controller = self._controller.image_controller
         if image_controller is None or image_controller.is_closed:
             return range(min(numbers), max(numbers) + 1)
-        # A turned volume may count its slider downwards, so the ends may change places.
+        # a turned volume may count its slider downwards, so the ends may change places
         first, last = sorted(
             image_controller.plane_at(self._axis, number).index for number in numbers
         )
@@ -104,7 +104,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         image_controller = self._controller.image_controller
         count, numbers = 0, (0, 0)
         if image_controller is not None and len(image_controller.image_axes.spatial) == 3:
-            # A text says why no plane is in view, as in 3-D; the first axis is taken then.
+            # a text says why no plane is in view, as in 3-D; the first axis is taken then
             now = image_controller.displayed_slice
             self._axis = 0 if isinstance(now, str) else now.plane.axis
             count = image_controller.image_axes.shape[
@@ -114,7 +114,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
                 image_controller.plane_number(Plane(self._axis, index)) for index in (0, count - 1)
             ]
             numbers = min(ends), max(ends)
-        # Only for another stack: what a person has entered stays during work.
+        # only for another stack: what a person has entered stays during work
         if numbers != self._numbers:
             self._numbers = numbers
             for box, value in zip((self.first, self.last), numbers, strict=True):
@@ -129,7 +129,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         can_follow = isinstance(self._controller.loader.model, MemorySegmenter)
         self.method.setVisible(is_volume and can_follow)
         if not can_follow and self.method.currentIndex() != 0:
-            # The settings follow the list, so a model without memory is not asked for one.
+            # the settings follow the list, so a model without memory is not asked for one
             self.method.setCurrentIndex(0)
 
     def _in_3d_chosen(self, on: bool) -> None:
@@ -141,7 +141,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
 
 _PLANE = Qt.ItemDataRole.UserRole
-# As many planes are listed, the least sure first. Not tuned: some five times what the list shows
+# as many planes are listed, the least sure first. Not tuned: some five times what the list shows
 # without scrolling; "Next plane to check" goes through all the others too.
 _MOST = 30
 
@@ -184,7 +184,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.reach.setToolTip(tr("Propagate at most so far from a clicked plane; 0: no limit."))
         self.next = buttons.make("next_plane")
         self.list = QListWidget()
-        # Five lines; the rest is scrolled to, so that the panel fits into a window of 768 pixels.
+        # five lines; the rest is scrolled to, so that the panel fits into a window of 768 pixels
         self.list.setMaximumHeight(90)
         self.list.setToolTip(tr("Planes to look at, the least sure first. Choose one to see it."))
         self.holes, self.largest = QPushButton(tr("Fill holes")), QPushButton(tr("Largest part"))
@@ -194,11 +194,11 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.smooth.setToolTip(
             tr("Let the outline pass smoothly across planes. Planes with clicks stay as they are.")
         )
-        # Not 0, which would smooth nothing.
+        # not 0, which would smooth nothing
         self.smoothing = Length(least=0.01)
         self.smoothing.setToolTip(tr("How far; at first as far as two planes are apart."))
-        # For which image the length was set first: a person's
-        # own number stays as long as it is open.
+        # for which image the length was set first: a person's
+        # own number stays as long as it is open
         self._smoothed: ref[ImageController] | None = None
         self.through = through or TimeTracking(controller)
         self.rest = QWidget()
@@ -252,7 +252,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
             tr("Stop following") if self.through.is_running else tr("Follow through time")
         )
         rows = list(self.review.planes[:_MOST]) if is_volume else []
-        # The key goes on to the next object where this one has no plane left to check.
+        # the key goes on to the next object where this one has no plane left to check
         has_others = image_controller is not None and len(image_controller.session_store.labels) > 1
         self.next.setEnabled(bool(rows) or has_others)
         with QSignalBlocker(self.interpolate):
@@ -260,7 +260,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if image_controller is None:
             return
         self._show_lengths(image_controller)
-        # Filling anew would scroll back to the top after each answer.
+        # filling anew would scroll back to the top after each answer
         if rows != self._shown:
             self._fill(image_controller, rows)
         planes = [plane for plane, _ in rows]
@@ -304,11 +304,11 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.review.is_interpolating = on
 
     def _reach_changed(self, reach_mm: float) -> None:
-        # 0 stands for no limit.
+        # 0 stands for no limit
         self.review.reach_mm = reach_mm or None
 
 
-# Steps of half a pixel; not tuned.
+# steps of half a pixel; not tuned
 _STEPS_PER_PX = 2
 _MOST_PX = 20
 """The right end of the slider in pixels: nuclei and organs are rarely drawn more coarsely, and a
@@ -373,7 +373,7 @@ class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _moved(self, _value: int) -> None:
         self.detail.preview(self.mm)
         self._tell()
-        # The mouse says when it lets go, keys and wheel do not.
+        # the mouse says when it lets go, keys and wheel do not
         if not self.slider.isSliderDown():
             self._rest.start()
 
@@ -383,7 +383,7 @@ class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _show(self) -> None:
         self.setEnabled(self._controller.image_controller is not None)
-        # Under a person's hand the slider must not jump back to what held before.
+        # under a person's hand the slider must not jump back to what held before
         if not self.is_settled:
             return
         with QSignalBlocker(self.slider):
@@ -395,5 +395,5 @@ class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
         unit = "px" if image_controller is None else image_controller.image_axes.unit
         words = f"{self.mm * PER_MM[unit]:.3g} {unit}"
         self.told.setText(words if self.slider.value() else tr("off"))
-        # As wide as the longest number, so that the slider keeps its length while it is moved.
+        # as wide as the longest number, so that the slider keeps its length while it is moved
         self.told.setMinimumWidth(self.told.fontMetrics().horizontalAdvance("00.0 mm"))

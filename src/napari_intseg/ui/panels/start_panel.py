@@ -51,7 +51,7 @@ class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.discard.clicked.connect(lambda _: recovery.discard())
         self.elsewhere.clicked.connect(lambda _: self._choose())
         controller.signals.changed.connect(self._show)
-        # A disk that is full is told by `failed`, and shows the third button.
+        # a disk that is full is told by `failed`, and shows the third button
         controller.signals.failed.connect(self._show)
         self._show()
 
@@ -75,7 +75,7 @@ class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self._recovery.save_elsewhere(Path(folder))
 
 
-# The largest number of a QSpinBox.
+# the largest number of a QSpinBox
 _MOST = 2**31 - 1
 
 
@@ -119,9 +119,9 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self, _event: object = None) -> None:
         layers = object_actions.candidates(self._controller)
         chosen = self.layer.currentData()
-        # By identity: layers may hold arrays, whose comparison has no single answer.
+        # by identity: layers may hold arrays, whose comparison has no single answer
         kept = chosen if any(chosen is layer for layer in layers) else None
-        # Filling anew closes a list that a person has open.
+        # filling anew closes a list that a person has open
         if [self.layer.itemData(i) for i in range(self.layer.count())] != layers:
             fill(self.layer, [(layer.name, layer) for layer in layers], kept)
         self.setVisible(bool(layers))
@@ -131,7 +131,7 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _layer_chosen(self, _index: int) -> None:
         layer = self.layer.currentData()
         if layer is not None:
-            # What a person has picked in that layer; 0 is the background.
+            # what a person has picked in that layer; 0 is the background
             self.label.setValue(max(1, int(layer.selected_label)))
 
     def _take(self) -> None:
@@ -145,7 +145,7 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
             object_actions.take_all(self._controller, layer)
 
 
-# Data of two entries that open a dialog. All others have a name without blanks, or a path.
+# data of two entries that open a dialog. All others have a name without blanks, or a path.
 _FILE, _FOLDER = "choose a file", "choose a folder"
 _ROWS_PX = 110
 """Height of the table in pixels, four rows and the heading: more are scrolled to."""
@@ -173,7 +173,7 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setMaximumHeight(_ROWS_PX)
         self.table.setVisible(False)
-        # By identity: `starts` makes a new tuple for each run.
+        # by identity: `starts` makes a new tuple for each run
         self._listed: tuple[FoundObject, ...] = self.starts.found
         side = QWidget()
         row = QHBoxLayout(side)
@@ -186,7 +186,7 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addRow(side)
         layout.addRow(self.table)
         self._fill()
-        # Not `currentIndexChanged`: filling the list must not open a dialog.
+        # not `currentIndexChanged`: filling the list must not open a dialog
         self.model.activated.connect(self._picked)
         self.run.clicked.connect(self._find)
         self.cancel.clicked.connect(self.starts.cancel)
@@ -225,7 +225,7 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _find(self) -> None:
         where = self.model.currentData()
-        # A person who presses the button with such an entry in place is asked for the file first.
+        # a person who presses the button with such an entry in place is asked for the file first
         if where in (_FILE, _FOLDER):
             self._picked(0)
             where = self.model.currentData()

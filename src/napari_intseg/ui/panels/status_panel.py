@@ -12,7 +12,7 @@ from napari_intseg.ui.messages import Message, joined, to_translate
 from napari_intseg.ui.panels.controls import Buttons, show_notice
 from napari_intseg.ui.qt.translation import tr, translated
 
-# A red with a contrast of 5.2 : 1 to napari's dark grey, #262930; WCAG asks for 4.5 : 1.
+# a red with a contrast of 5.2 : 1 to napari's dark grey, #262930; WCAG asks for 4.5 : 1
 _ERROR = "color: #ff6b6b"
 _BEGIN = Message("Click on an object in the image to begin.")
 _ASKING = Message("Asking the model …")
@@ -64,18 +64,18 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.line.setWordWrap(True)
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.line.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        # No text may make the dock wider.
+        # no text may make the dock wider
         self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._fit_line()
         self.bar = QProgressBar()
         self.bar.setVisible(False)
         self.cancel: QPushButton = buttons.make("cancel")
         self.cancel.setVisible(False)
-        # Whether the line is an error; whether it is about
-        # something that ends soon and is then stale.
+        # whether the line is an error; whether it is about
+        # something that ends soon and is then stale
         self._is_error = self._is_passing = False
-        # The text by which the line says why no plane can be
-        # clicked on; it holds for this view alone.
+        # the text by which the line says why no plane can be
+        # clicked on; it holds for this view alone
         self._hint = ""
         self._counts = (0, 0, "")
         layout = QGridLayout(self)
@@ -111,7 +111,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         """What runs now, in words; empty while nothing does."""
         controller, loader = self._controller, self._controller.loader
         image_controller = controller.image_controller
-        # The first that runs is named; loading goes last, for it alone cannot be cancelled.
+        # the first that runs is named; loading goes last, for it alone cannot be cancelled
         running = (
             (loader.is_fetching, tr("Fetching weights")),
             (controller.is_propagating, tr("Propagating")),
@@ -151,10 +151,10 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             if image_controller is None or image_controller.is_closed
             else image_controller.displayed_slice
         )
-        # Only such a text is taken away when the view changes.
+        # only such a text is taken away when the view changes
         self._hint = text if text and text == now else ""
         if image_controller is None and self._controller.image is not None and _is_ready(text):
-            # One line: a second message would take the place of the first.
+            # one line: a second message would take the place of the first
             text = joined([text, _BEGIN])
         self._put(text)
 
@@ -166,7 +166,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._put(text, is_error=True)
 
     def _given(self) -> None:
-        # The words of work that runs are not replaced by those of a click.
+        # the words of work that runs are not replaced by those of a click
         if not self.doing:
             self._put(_ASKING, is_passing=True)
 
@@ -212,19 +212,19 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if self.doing:
             if self._is_passing or not self._text:
                 self._put(f"{self.doing} …", is_passing=True)
-        # "Asking the model …" and the like, once nothing is asked for any more.
+        # "Asking the model …" and the like, once nothing is asked for any more
         elif self._is_passing and not is_waiting and self._text.endswith("…"):
             self._put("")
 
     def _show_bar(self) -> None:
         doing, (done, total, of) = self.doing, self._counts
-        # Numbers may be left over from work that has ended.
+        # numbers may be left over from work that has ended
         is_counting = bool(of) and bool(doing)
         self.bar.setVisible(bool(doing))
-        # A range of 0 to 0 makes the bar run to and fro.
+        # a range of 0 to 0 makes the bar run to and fro
         self.bar.setRange(0, max(0, total) if is_counting else 0)
         self.bar.setValue(min(done, total) if total else done)
-        # Building a model cannot be stopped on the way: libraries offer no hook for it.
+        # building a model cannot be stopped on the way: libraries offer no hook for it
         is_loading = doing == tr("Loading {name}", name=self._controller.loader.choice.name)
         self.cancel.setVisible(bool(doing) and not is_loading)
         self.bar.setToolTip(doing)
@@ -233,7 +233,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _fits(self, form: str) -> bool:
         """Whether the bar has room for its text."""
-        # Qt puts these in when it draws; 100 is the widest per cent.
+        # Qt puts these in when it draws; 100 is the widest per cent
         text = form.replace("%v", str(self.bar.value())).replace("%m", str(self.bar.maximum()))
         wanted = self.bar.fontMetrics().horizontalAdvance(text.replace("%p", "100"))
         return bool(wanted <= self.bar.width() - _EDGES_PX)
@@ -255,5 +255,5 @@ def _shorter(doing: str, of: str) -> tuple[str, ...]:
 
 def _is_ready(text: str) -> bool:
     """Whether a message says that a model is ready, and nothing else."""
-    # By its template: the name in it differs.
+    # by its template: the name in it differs
     return isinstance(text, Message) and text.template == "{name} is ready."

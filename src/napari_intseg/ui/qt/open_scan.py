@@ -58,7 +58,7 @@ class SeriesDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         numbers: Any = self.table.verticalHeader()
-        # The rows' own numbers would stand beside those of the series.
+        # the rows' own numbers would stand beside those of the series
         numbers.setVisible(False)
         for row, series in enumerate(every):
             for column, text in enumerate(_words(series)):
@@ -78,12 +78,12 @@ class SeriesDialog(QDialog):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.table)
         layout.addWidget(self.resample)
         layout.addWidget(self.buttons)
-        # Wide enough for the seven columns of a usual study; not tuned.
+        # wide enough for the seven columns of a usual study; not tuned
         self.resize(860, 320)
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         self.table.itemDoubleClicked.connect(lambda _item: self.accept())
-        # `list_series` puts localizers last, so Enter opens the likeliest.
+        # `list_series` puts localizers last, so Enter opens the likeliest
         self.table.selectRow(0)
 
     @property
@@ -109,9 +109,9 @@ def _words(series: Series) -> tuple[str, ...]:
     )
 
 
-# Reading that ends sooner shows no bar, which would only flash. Not tuned.
+# reading that ends sooner shows no bar, which would only flash. Not tuned.
 _PATIENCE_MS = 400
-# Steps of the bar, which Qt counts in integers: more than it has pixels.
+# steps of the bar, which Qt counts in integers: more than it has pixels
 _STEPS = 1000
 
 
@@ -129,7 +129,7 @@ class _Watch(QObject):  # type: ignore[misc, unused-ignore]
     def eventFilter(self, watched: Any, event: Any) -> bool:
         """Tell that the window goes; called by Qt."""
         del watched
-        # A window that is made small is hidden by the system, which Qt calls spontaneous: it stays.
+        # a window that is made small is hidden by the system, which Qt calls spontaneous: it stays
         is_hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
         if is_hidden or event.type() == QEvent.Type.DeferredDelete:
             self._then()
@@ -154,7 +154,7 @@ class ScanOpening:
         Called when the layers are there.
     """
 
-    # Nobody else holds an opening: without this set it would be collected while it reads.
+    # nobody else holds an opening: without this set it would be collected while it reads
     _under_way: ClassVar["set[ScanOpening]"] = set()
 
     def __init__(
@@ -167,13 +167,13 @@ class ScanOpening:
     ) -> None:
         self._viewer, self._path, self._parent, self._on_done = viewer, path, parent, on_done
         self._bridge = GuiThread()
-        # A thread of its own: the one for models may be busy for minutes.
+        # a thread of its own: the one for models may be busy for minutes
         self._worker = Worker(self._bridge.post, name="napari-intseg opening")
         self._bar = QProgressDialog(parent)
         self._bar.setWindowTitle(tr("Open scan"))
         self._bar.setWindowModality(Qt.WindowModality.NonModal)
         self._bar.setMinimumDuration(_PATIENCE_MS)
-        # Listing is followed by reading, for which the bar stays.
+        # listing is followed by reading, for which the bar stays
         self._bar.setAutoClose(False)
         self._bar.setAutoReset(False)
         self._bar.canceled.connect(self.close)
@@ -181,7 +181,7 @@ class ScanOpening:
         self._seen = -1
         self.is_closed = False
         self._under_way.add(self)
-        # Kept here, for Qt does not keep an event filter alive.
+        # kept here, for Qt does not keep an event filter alive
         self._watch = _Watch(self.close)
         if parent is not None:
             parent.installEventFilter(self._watch)
@@ -215,7 +215,7 @@ class ScanOpening:
         if self._parent is not None:
             self._parent.removeEventFilter(self._watch)
         self._worker.close()
-        # Closing the bar would emit it again.
+        # closing the bar would emit it again
         self._bar.canceled.disconnect(self.close)
         self._bar.close()
         self._bar.deleteLater()
@@ -238,14 +238,14 @@ class ScanOpening:
                     name=self._path.name,
                 )
             )
-        # One regular series leaves nothing to ask.
+        # one regular series leaves nothing to ask
         elif len(every) == 1 and every[0].stack.is_regular:
             self._read(every[0], resample=False)
         else:
             self._bar.reset()
             self.dialog = SeriesDialog(every, self._parent)
             self.dialog.finished.connect(self._chosen)
-            # Not `exec`, which would wait here, and hold up scripts and tests.
+            # not `exec`, which would wait here, and hold up scripts and tests
             self.dialog.open()
 
     def _chosen(self, result: int) -> None:
@@ -280,13 +280,13 @@ class ScanOpening:
 
     def _fail(self, error: Exception) -> None:
         self.close()
-        # A person who cancels needs no notice of it.
+        # a person who cancels needs no notice of it
         if not isinstance(error, _Stopped):
             show_error(translated(told(error)))
 
     def _tell(self, text: str) -> None:
         self._bar.setLabelText(text)
-        # How much there is to do is not known yet: the bar runs to and fro.
+        # how much there is to do is not known yet: the bar runs to and fro
         self._bar.setRange(0, 0)
         self._seen = -1
 
@@ -301,14 +301,14 @@ class ScanOpening:
             step = _STEPS * done // total if total else 0
             if total and step != last:
                 last = step
-                # Posted only when a step is new: thousands of
-                # slices would otherwise fill the queue of events.
+                # posted only when a step is new: thousands of
+                # slices would otherwise fill the queue of events
                 self._bridge.post(lambda: self._show(step))
 
         return progress
 
     def _show(self, step: int) -> None:
-        # Steps that were posted before the last may still arrive after it.
+        # steps that were posted before the last may still arrive after it
         if not self.is_closed and step > self._seen:
             self._seen = step
             self._bar.setRange(0, _STEPS)

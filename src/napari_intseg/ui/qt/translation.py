@@ -66,8 +66,8 @@ class Catalogue:
     def _forms(self) -> list[tuple[re.Pattern[str], str]]:
         """What the engine's sentences look like, the most definite first, and their translation."""
         known = [one for one in self.texts.items() if one[0][0] == ENGINE]
-        # By the letters outside placeholders: "{a}: {b}" fits
-        # almost any sentence, so it is tried last.
+        # by the letters outside placeholders: "{a}: {b}" fits
+        # almost any sentence, so it is tried last
         known.sort(key=lambda one: -len(re.sub(r"\{\w*\}", "", one[0][1])))
         return [(_pattern(source), text) for (_, source), text in known]
 
@@ -76,7 +76,7 @@ class Catalogue:
         for pattern, text in self._forms:
             found = pattern.fullmatch(sentence)
             if found is not None:
-                # What was put into a sentence may be a sentence of the engine itself.
+                # what was put into a sentence may be a sentence of the engine itself
                 parts = {k: self.told(v) or v for k, v in found.groupdict().items()}
                 return text.format(**parts)
         return None
@@ -89,10 +89,10 @@ def _pattern(template: str) -> re.Pattern[str]:
     def group(found: re.Match[str]) -> str:
         name = found.group(1)
         if name in seen:
-            # A placeholder that comes again has to match the same text.
+            # a placeholder that comes again has to match the same text
             return f"(?P={name})"
         seen.add(name)
-        # As little as possible: what follows in the template says where it ends.
+        # as little as possible: what follows in the template says where it ends
         return f"(?P<{name}>.+?)"
 
     parts = re.split(r"(\{\w+\})", template)
@@ -101,7 +101,7 @@ def _pattern(template: str) -> re.Pattern[str]:
             re.sub(r"\{(\w+)\}", group, one) if one.startswith("{") else re.escape(one)
             for one in parts
         ),
-        # Values such as the text of an error may have several lines.
+        # values such as the text of an error may have several lines
         re.DOTALL,
     )
 
@@ -121,7 +121,7 @@ class Translator(QTranslator):  # type: ignore[misc, unused-ignore]
         self, context: str, text: str, _disambiguation: str | None = None, _n: int = -1
     ) -> Any:
         """Return a translation; nothing where there is none, as of others' texts. Called by Qt."""
-        # None has Qt ask the next translator, for all translators are asked for all texts.
+        # None has Qt ask the next translator, for all translators are asked for all texts
         return self.catalogue.texts.get((context, text))
 
 
@@ -173,8 +173,8 @@ def _texts(root: ET.Element) -> Iterator[tuple[tuple[str, str], str]]:
         name = context.findtext("name", "")
         for message in context.iter("message"):
             made = message.find("translation")
-            # A type is "unfinished", "vanished" or "obsolete": a
-            # machine's guess or a text that has gone.
+            # a type is "unfinished", "vanished" or "obsolete": a
+            # machine's guess or a text that has gone
             text = "" if made is None or made.get("type") else made.text or ""
             if text:
                 yield (name, message.findtext("source", "")), text
@@ -186,7 +186,7 @@ def catalogues() -> dict[str, Path]:
     found = {}
     for folder in (shipped, user_config_path("napari-intseg") / "translations"):
         if folder.is_dir():
-            # The later folder wins: a person can correct a translation without a new release.
+            # the later folder wins: a person can correct a translation without a new release
             found.update({path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))})
     return found
 
@@ -204,15 +204,15 @@ def preferred_language(choice: str = AUTOMATIC) -> str:
     if wanted[0] in ("", AUTOMATIC):
         wanted = [_napari_language(), _system_language()]
         # English is what napari starts with: most people have
-        # not chosen it, so the system is asked.
+        # not chosen it, so the system is asked
         wanted = wanted[1:] if wanted[0].startswith("en") else wanted
     known = catalogues()
     for one in wanted:
-        # "de-AT" in napari and in browsers, "de_AT" in Qt.
+        # "de-AT" in napari and in browsers, "de_AT" in Qt
         name = one.replace("-", "_")
         if name.split("_")[0] == "en":
             return "en"
-        # For "de_AT": that itself, then "de", then any other German.
+        # for "de_AT": that itself, then "de", then any other German
         likely = [name, name.split("_")[0]]
         likely += [other for other in known if other.split("_")[0] == likely[1]]
         for likely_name in likely:
@@ -250,7 +250,7 @@ def use_catalogue(catalogue: Catalogue | None) -> None:
     """Say everything that is made from now on as a catalogue says it; None for English."""
     global _installed  # noqa: PLW0603 - Qt keeps one list of translators for the application
     if _installed is not None:
-        # A translator that stays installed would still answer for what the next one lacks.
+        # a translator that stays installed would still answer for what the next one lacks
         QCoreApplication.removeTranslator(_installed)
         _installed = None
     if catalogue is not None and QCoreApplication.instance() is not None:
@@ -268,7 +268,7 @@ def tr(template: str, /, **values: Any) -> str:
     **values : object
         What is put in. Messages among them are translated.
     """
-    # Where no translator knows a text, Qt returns it as it is; an empty translation counts as none.
+    # where no translator knows a text, Qt returns it as it is; an empty translation counts as none
     text = QCoreApplication.translate(CONTEXT, template) or template
     if not values:
         return text

@@ -49,7 +49,7 @@ class Offer:
     def text(self) -> str:
         """What a person reads."""
         count = self.written.count
-        # "2026-01-31T12:30" of the time as journals write it.
+        # "2026-01-31T12:30" of the time as journals write it
         when = str(self.written.actions[-1].get("t", ""))[:16].replace("T", " ")
         return counted(
             count,
@@ -73,7 +73,7 @@ class RecognisedImage:
             self.image is other.image and self.axes == other.axes and self.data is other.data
         )
 
-    # It compares by identity of mutable things; nobody needs it as a key.
+    # it compares by identity of mutable things; nobody needs it as a key
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -110,7 +110,7 @@ class Recovery:
         offer = self.offer
         if offer is None or self.is_replaying:
             return
-        # Replayed work would take the place of the new work, with nothing to bring that back.
+        # replayed work would take the place of the new work, with nothing to bring that back
         if self._has_begun(offer.image):
             self._controller.signals.failed.emit(
                 Message(
@@ -126,7 +126,7 @@ class Recovery:
             return
         self.is_replaying = True
         self._controller.signals.message.emit(Message("Bringing back what was interrupted …"))
-        # Taken now: the thread must not read what the window may change meanwhile.
+        # taken now: the thread must not read what the window may change meanwhile
         in_use, image_axes, post = (
             self._controller.loader.model,
             image_controller.image_axes,
@@ -195,12 +195,12 @@ class Recovery:
             None if image is None else RecognisedImage(image, self._controller.axes, image.data)
         )
         # `changed` comes with every answer; an image is
-        # recognised once, since its pixels are hashed.
+        # recognised once, since its pixels are hashed
         if looked != self._looked_at:
             self._looked_at, self.offer = looked, None
             if looked is not None:
                 self._look(looked)
-        # A list, since `_end` changes the dictionary.
+        # a list, since `_end` changes the dictionary
         for other in [b for b in self._files if b.is_closed]:
             self._end(other)
         if (
@@ -223,7 +223,7 @@ class Recovery:
 
         def work(_: ShouldStop) -> tuple[Signature, list[tuple[Path, Written]]]:
             signature = image_signature(volume)
-            # Here, for it reads old journals, which may be large or on a slow disk.
+            # here, for it reads old journals, which may be large or on a slow disk
             prune(folder)
             return signature, find_unfinished(folder, signature)
 
@@ -239,11 +239,11 @@ class Recovery:
         (signature, unfinished), image = outcome.value, looked.image
         self._signatures = [known for known in self._signatures if known[0].image is not image]
         self._signatures.append((looked, signature))
-        # Journals that this very window writes are unfinished
-        # as well, but are nothing to go on with.
+        # journals that this very window writes are unfinished
+        # as well, but are nothing to go on with
         held = {file.path for file in self._files.values()}
         unfinished = [one for one in unfinished if one[0] not in held]
-        # Another image may have been chosen while this one was being recognised.
+        # another image may have been chosen while this one was being recognised
         if unfinished and looked == self._looked_at and not self._has_begun(image):
             self.offer = Offer(image, *unfinished[0])
         self._controller.signals.changed.emit()
@@ -256,12 +256,12 @@ class Recovery:
             # `_found` comes back here
             return
         journal = image_controller.session_store.journal
-        # As a person may have set it: the file of the image may lack it.
+        # as a person may have set it: the file of the image may lack it
         spacing = [float(mm) for mm in image_controller.image_axes.volume(0).spacing]
         signature = {**signature, "spacing": spacing}
         journal.describe(image=signature)
-        # The same list, not a copy: what is saved with the
-        # labels later is the journal as it is then.
+        # the same list, not a copy: what is saved with the
+        # labels later is the journal as it is then
         image_controller.labels.metadata[METADATA] = journal.lines
         post = self._controller.post
         file = JournalFile(
@@ -290,9 +290,9 @@ class Recovery:
             and looked is not None
             and looked.image is image_controller.image_axes.image
         ):
-            # It is looked at anew, and so offered at once.
+            # it is looked at anew, and so offered at once
             self._looked_at = None
-        # Without that last line the journal counts as unfinished.
+        # without that last line the journal counts as unfinished
         file.close({"t": now(), "do": "close"} if has_ended else None)
 
     def _has_begun(self, image: Image) -> bool:
@@ -321,7 +321,7 @@ class Recovery:
         signals.changed.emit()
 
     def _take(self, offer: Offer, image_controller: ImageController, replayed: Replayed) -> None:
-        # The new file holds the earlier work too, so that it alone is needed after another crash.
+        # the new file holds the earlier work too, so that it alone is needed after another crash
         journal = Journal()
         journal.lines = [*offer.written.lines, {"t": now(), "do": "go on"}]
         old = self._files.pop(image_controller, None)
@@ -329,7 +329,7 @@ class Recovery:
         self._attach(image_controller)
         if old is not None:
             old.close()
-        # Removed only after the new journal has been written: until then it is the only copy.
+        # removed only after the new journal has been written: until then it is the only copy
         if self.trouble is None and image_controller in self._files:
             offer.path.unlink(missing_ok=True)
         self.offer = None
@@ -352,7 +352,7 @@ def _load(in_use: Segmenter | None, wanted: ModelIdentity) -> Segmenter:
     """Return the model of a journal: the one in use, if that is it."""
     if in_use is not None:
         found = identity_of(in_use)
-        # The same weights; device and precision may differ. Loading them again would take seconds.
+        # the same weights; device and precision may differ. Loading them again would take seconds.
         if (found.name, found.sha256) == (wanted.name, wanted.sha256):
             return in_use
     return load_model(
@@ -400,17 +400,17 @@ def remember(**choices: Any) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    # In the same folder, for only within one file system is a file replaced in one step.
+    # in the same folder, for only within one file system is a file replaced in one step
     number, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
     try:
         with os.fdopen(number, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            # On the disk before it takes the old one's place: a
-            # loss of power leaves the one or the other.
+            # on the disk before it takes the old one's place: a
+            # loss of power leaves the one or the other
             os.fsync(file.fileno())
         Path(name).replace(path)
-    # An interruption by key as well: no half-written file stays behind.
+    # an interruption by key as well: no half-written file stays behind
     except BaseException:
         with suppress(OSError):
             Path(name).unlink()
