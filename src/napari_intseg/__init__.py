@@ -36,12 +36,14 @@ __all__ = [
     "available_models",
     "load_model",
 ]
+# modules under their old names, for a release
 install()
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # loaded when asked for: `import napari_intseg` stays quick and needs neither torch nor Qt
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
 
 

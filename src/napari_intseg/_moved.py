@@ -447,6 +447,7 @@ class OldModules(MetaPathFinder, Loader):
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return how to load a module that moved; None for all others."""
+        # a dictionary's answer, for Python asks this for every import that nothing else has found
         moved = fullname.removeprefix(f"{ROOT}.") in MODULES
         return ModuleSpec(fullname, self) if moved else None
 
@@ -454,12 +455,15 @@ class OldModules(MetaPathFinder, Loader):
         """Have a module give what its new one holds."""
         old = module.__name__.removeprefix(f"{ROOT}.")
         _warn(f"{ROOT}.{old} is now {ROOT}.{MODULES[old]}.")
+        # names are looked up when they are asked for, and not copied: what a test replaces in the
+        # new module is replaced under the old name as well
         vars(module)["__getattr__"] = _look_up(old, import_module(f"{ROOT}.{MODULES[old]}"))
 
 
 def install() -> None:
     """Have old modules found, after all that are there."""
     if not any(isinstance(finder, OldModules) for finder in sys.meta_path):
+        # last: a module that is there is never shadowed by a row of the table
         sys.meta_path.append(OldModules())
 
 
@@ -468,6 +472,7 @@ def old_names(package: str) -> Callable[[str], Any]:
     old = package.removeprefix(f"{ROOT}.")
 
     def get(name: str) -> Any:
+        # Python asks packages for `__path__` and the like; a submodule is found by the usual way
         if name.startswith("__") or find_spec(f"{package}.{name}") is not None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         found = _look_up(old, import_module(f"{ROOT}.{MODULES[old]}"))(name)

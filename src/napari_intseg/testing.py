@@ -57,6 +57,7 @@ def phantom_image(
     row, col = (rng.uniform(radius, max(radius, n - 1 - radius)) for n in shape)
     rows, cols = np.ogrid[: shape[0], : shape[1]]
     truth = (rows - row) ** 2 + (cols - col) ** 2 <= radius**2
+    # a contrast of ten times the noise: any model that works finds the disc
     grey = np.where(truth, 0.7, 0.3) + rng.normal(0, 0.04, shape)
     image = np.repeat(np.clip(grey, 0, 1)[..., None], 3, axis=2)
     return image.astype(np.float32), np.asarray(truth)
@@ -89,6 +90,7 @@ def phantom_volume(
     rng = np.random.default_rng(seed)
     size = np.array(shape) * spacing
     z, y, x = (g * s for g, s in zip(np.ogrid[tuple(map(slice, shape))], spacing, strict=True))
+    # a little, so that ball and box never touch
     shift = rng.uniform(-0.02, 0.02, 3) * size
     body = ((y / size[1] - 0.5) / 0.48) ** 2 + ((x / size[2] - 0.5) / 0.48) ** 2 <= 1
     ball = (
@@ -120,6 +122,7 @@ class SegmenterContract:
 
     model_name: ClassVar[str] = ""
     shape: ClassVar[tuple[int, int]] = (96, 128)
+    # means over the image; every registered model passes with these
     mirror_tolerance: ClassVar[float] = 0.1
     half_tolerance: ClassVar[float] = 0.05
 
@@ -173,6 +176,7 @@ class SegmenterContract:
         image, truth = phantom_image(shape=self.shape)
         prev = mask_to_logits(truth)
         before = image.copy(), prev.copy()
+        # numpy raises where a model writes into them
         image.flags.writeable = prev.flags.writeable = False
         model.predict(Query(model.prepare(image), prompts_for(model.traits, truth), prev))
         np.testing.assert_array_equal(image, before[0])
@@ -199,6 +203,7 @@ class SegmenterContract:
         """Many clicks of both signs are taken."""
         height, width = self.shape
         clicks = tuple(
+            # 25 clicks on a lattice, no two in one row or column
             Click(i * (height - 1) / 24, (i * 7 % 25) * (width - 1) / 24, i % 2 == 0)
             for i in range(25)
         )
@@ -212,12 +217,14 @@ class SegmenterContract:
 
     def test_clicks_outside_the_view_are_taken(self) -> None:
         """Clicks outside the view are taken."""
+        # zoom-in cuts views that do not hold every click
         far = (Click(-40.0, 10.0), Click(10.0, 1e4, False), Click(-3.0, -3.0))
         model, query = self.ask()
         given = query.prompts
         if "click" in model.traits.prompts:
             given = replace(given, clicks=given.clicks + far)
-        else:  # a view may cut a box, or the points on an outline
+        else:
+            # a view may cut a box, or the points on an outline
             given = given.moved(lambda row, col: (row - 30, col + 30))
         _check(model.predict(replace(query, prompts=given)), query.prepared.shape)
 
@@ -278,6 +285,7 @@ class SegmenterContract:
         """Constant images are answered."""
         model = self.make()
         _, truth = phantom_image(shape=self.shape)
+        # statistics of such an image have no spread, which many normalisations divide by
         for value in (0.0, 1.0):
             image = np.full((*self.shape, 3), value, np.float32)
             answer = model.predict(Query(model.prepare(image), prompts_for(model.traits, truth)))

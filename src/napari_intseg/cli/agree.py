@@ -73,8 +73,10 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.map, args.consensus):
         if path is not None:
             check_target(path, *inputs, overwrite=args.overwrite)
+    # three outputs of one name would replace each other without a word
     for one, other in itertools.combinations(written, 2):
         check_apart(other, one)
+    # labels hold a grid too: the image is needed for the spacing of formats that tell none
     like = shared_options.read_image(args, args.image or args.labels[0])
     with shared_options.told():
         readers = [read_mask(path, like) for path in args.labels]

@@ -34,6 +34,7 @@ examples:
   napari-intseg batch jobs.csv -o out/ --workers 4 --resume
   napari-intseg batch "cells/*.tif" -o out/ --points points/ --model random-walker
   napari-intseg batch jobs.csv -o /shared/out --scheduler tcp://127.0.0.1:8786"""
+# exit codes; 130 is what shells give to a program that Ctrl+C has ended, 128 + SIGINT
 SOME_FAILED, INTERRUPTED = 1, 130
 
 
@@ -85,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
     workers = _workers(args)
     jobs = read_jobs(args)
     _check_outputs(args, jobs)
+    # only what is whole on disk counts as done, not what the record says alone
     done: dict[str, JobRecord] = {}
     if args.resume:
         for job in jobs:
@@ -92,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
             if record is not None and is_whole(job, record):
                 done[job.name] = replace(record, status="skipped")
     left = [job for job in jobs if job.name not in done]
+    # the report is written also when Ctrl-C ends the run
     with (
         stop_on_interrupt() as stop,
         progress_bar("batch", "job", quiet=args.quiet) as show,
@@ -117,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _workers(args: argparse.Namespace) -> int:
-    """Return the number of processes; a model profits of up to about four processors."""
+    """Return the number of processes; a model makes use of up to about four processors."""
     if args.workers is None:
         return max(1, (os.cpu_count() or 1) // 4)
     if args.workers < 1:
@@ -136,6 +139,7 @@ def _check_outputs(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None
 
     try:
         (args.output / RECORDS).mkdir(parents=True, exist_ok=True)
+        # a trial write now: jobs may run for hours before the first label is written
         with hidden_folder(args.output):
             pass
     except OSError as err:
@@ -145,6 +149,7 @@ def _check_outputs(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None
         ) from err
     _check_apart(args, jobs)
     for job in jobs:
+        # --resume may replace what this batch wrote itself, and nothing else
         ours = args.overwrite or (args.resume and record_of(job) is not None)
         check_target(job.args.output, overwrite=ours)
         if not args.no_journal:
@@ -158,13 +163,15 @@ def _check_outputs(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None
 
 
 def _check_apart(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None:
-    """Refuse outputs that are, or lie in, an input of any job: of 1,000 with 1,000, so by sets."""
+    """Refuse outputs that are, or lie in, an input of any job."""
     from napari_intseg.cli.batch_run import RECORDS
     from napari_intseg.io.output_files import SUFFIX, check_apart
 
     tables = [Path(given) for given in args.inputs if str(given).lower().endswith(".csv")]
     inputs = dict.fromkeys([*tables, *(path for job in jobs for path in job.inputs)])
+    # looked up in sets and dictionaries: 1,000 outputs against 1,000 inputs are a million pairs
     places = {path.resolve(): path for path in inputs}
+    # device and inode: hard links have other names and are the same file
     same = {(s.st_dev, s.st_ino): path for path in inputs for s in [path.stat()]}
     outputs = [args.output / name for name in ("summary.csv", "summary.html")]
     for job in jobs:

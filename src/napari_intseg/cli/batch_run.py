@@ -36,7 +36,7 @@ Status = Literal["begun", "done", "failed", "skipped"]
 Stop = Callable[[], bool]
 Outcomes = Generator[tuple[BatchJob, "JobRecord"], None, None]
 
-# of a dask worker's threads: models and stdout are shared
+# one job at a time in a dask worker's threads: they share models and stdout
 _one_at_a_time = threading.Lock()
 
 
@@ -83,11 +83,13 @@ def run_here(job: BatchJob) -> JobRecord:
         start = time.perf_counter()
         try:
             _keep(job, begun)
+            # a line at a time, so that the log of a worker that is killed tells how far it came
             with _log_of(job).open("a", encoding="utf-8", buffering=1) as log:
                 found = replace(begun, **_segmented(job, log))
             found = replace(found, seconds=round(time.perf_counter() - start, 3))
             _keep(job, found)
-        except OSError as err:  # no room for the record or the log
+        except OSError as err:
+            # no room for the record or the log
             return replace(begun, status="failed", error=str(err))
         return found
 
@@ -97,13 +99,15 @@ def _segmented(job: BatchJob, log: Any) -> dict[str, Any]:
     log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {job.place}: {job.args.image}\n")
     try:
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            # a copy: the command writes the numbers of objects into its options
             interrupted, sizes = segment.segment_file(copy.deepcopy(job.args), _load)
         if interrupted:
             return {"status": "failed", "error": "propagation was interrupted"}
     except IntSegError as err:
         log.write(f"error: {err}\n")
         return {"status": "failed", "error": str(err)}
-    except Exception as err:  # whatever it is, the other jobs go on
+    except Exception as err:
+        # whatever it is, the other jobs go on
         log.write(traceback.format_exc())
         return {"status": "failed", "error": f"{type(err).__name__}: {err}"}
     parts = parts_of(job.args.output)
@@ -114,6 +118,7 @@ def _load(name: str, *, weights: Path | None, device: str, precision: str) -> Se
     return _loaded(name, weights, device, precision)
 
 
+# one model: two may not fit into memory, and jobs in a row mostly use the same
 @lru_cache(maxsize=1)
 def _loaded(name: str, weights: Path | None, device: str, precision: str) -> Segmenter:
     """Return a model, that of the job before if it is the same."""
@@ -128,6 +133,8 @@ def settings_of(job: BatchJob) -> str:
     for path in job.inputs:
         with contextlib.suppress(OSError):
             status = path.stat()
+            # size and time instead of a checksum: reading all
+            # inputs again would take as long as the jobs
             files.append((str(path), status.st_size, status.st_mtime_ns))
     # where it runs does not matter, and what is told neither
     options = sorted(
@@ -140,6 +147,7 @@ def parts_of(path: Path) -> dict[str, int]:
     """Return the bytes of each file that labels consist of, by names relative to their folder."""
     files = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]
     if path.suffix.lower() in (".mhd", ".nhdr"):
+        # the data of a header lies in a file of its own beside it
         files += [p for p in path.parent.glob("*raw*") if p.name.startswith(f"{path.stem}.")]
     return {str(one.relative_to(path.parent)): one.stat().st_size for one in sorted(files)}
 
@@ -198,6 +206,7 @@ def run_jobs(
         yield from _on_cluster(jobs, scheduler, stop, insecure)
         return
     for job, outcome in run_in_workers(run_here, jobs, workers, stop):
+        # a worker that died could write no record: that is done here
         yield job, _lost(job, str(outcome)) if isinstance(outcome, Died) else outcome
 
 
@@ -205,7 +214,8 @@ def _on_cluster(jobs: Sequence[BatchJob], address: str, stop: Stop, insecure: bo
     for job, future in futures_on_cluster(run_here, jobs, address, stop, insecure=insecure):
         try:
             found = future.result()
-        except Exception as err:  # its workers died, or the cluster is gone
+        except Exception as err:
+            # its workers died, or the cluster is gone
             found = _lost(job, f"{type(err).__name__}: {err}")
         yield job, found
 
@@ -253,6 +263,7 @@ def as_csv(done: Sequence[Done]) -> str:
 
 def as_html(done: Sequence[Done]) -> str:
     """Return a page that needs no other file; it links labels and logs beside it."""
+    # the style is written into the page, so that it needs no other file
     style = files("napari_intseg.evaluation").joinpath("report.css").read_text(encoding="utf-8")
     head = "".join(f'<th scope="col" class="text">{name}</th>' for name in (*COLUMNS, "log"))
     body = "\n".join(_row_html(job, record) for job, record in done)

@@ -42,9 +42,11 @@ def read_points(path: Path) -> list[ClickOption]:
         If it cannot be read, or a value is not what it has to be; the row and column are named.
     """
     try:
+        # spreadsheets put a mark of byte order before UTF-8, which would become part of a name
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file, strict=True)
             columns = _position_columns(path, table.fieldnames or ())
+            # from 2 on: people count the header as row 1
             clicks = [_click(path, number, row, columns) for number, row in enumerate(table, 2)]
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise PromptError(
@@ -62,6 +64,7 @@ def read_points(path: Path) -> list[ClickOption]:
 def _position_columns(path: Path, names: "list[str] | tuple[()] | object") -> list[str]:
     given = list(names) if isinstance(names, list) else []
     axes = sorted((n for n in given if _AXIS.fullmatch(n)), key=lambda n: int(n[5:]))
+    # napari's own columns count first: a table may hold both
     columns = axes or [name for name in _NAMED if name in given]
     if len(columns) not in (2, 3) or (not axes and columns[-2:] != ["row", "col"]):
         raise PromptError(
@@ -104,6 +107,7 @@ _ALIASES = {"clicks": "click", "boxes": "box", "windows": "window", "names": "na
             "initial": "init", "initial-labels": "init"}  # fmt: skip
 _PLACES = ("init", "weights", "embeddings")
 _YES, _NO = ("1", "true", "yes", "x"), ("0", "false", "no")
+# letters that no system refuses in a file's name, Windows included; % would mean a series of files
 _NAME = re.compile(r"[^\\/:*?\"<>|%\x00-\x1f]+")
 _DEVICE = re.compile(r"auto|[a-z]+(:\d+)?")
 
@@ -164,6 +168,7 @@ def _jobs_of(given: str, args: argparse.Namespace) -> Iterator[BatchJob]:
 
 def _rows(path: Path, args: argparse.Namespace) -> Iterator[BatchJob]:
     """Yield the jobs of a table."""
+    # columns are the long options of `segment` themselves, so that both take the same values
     actions = _actions()
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -238,6 +243,7 @@ def _value(name: str, text: str, actions: Mapping[str, argparse.Action], folder:
         return text
     if name in ("image", "points", *_PLACES):
         path = folder / text
+        # that folder is made when it is first needed
         if name != "embeddings" and not path.exists():
             raise FileError(f"file is missing: expected one that exists, got {str(path)!r}")
         return path
@@ -247,6 +253,7 @@ def _value(name: str, text: str, actions: Mapping[str, argparse.Action], folder:
             raise DataError(f"value is not understood: expected yes or no, got {text!r}")
         return text.lower() in _YES
     if isinstance(action.default, list) or name == "window":
+        # names and windows may hold blanks; clicks and boxes do not
         parts = text.split(";") if name in ("name", "window") else re.split(r"[;\s]+", text)
         return [_converted(name, action, part.strip()) for part in parts if part.strip()]
     return _converted(name, action, text)
@@ -289,6 +296,7 @@ def _check_range(name: str, value: Any, text: str) -> None:
 
 def _job(place: str, values: Mapping[str, Any], args: argparse.Namespace) -> BatchJob:
     """Return a job with the values of its row, and those of the command line for the others."""
+    # lists such as clicks must not be shared between jobs
     base = argparse.Namespace(**copy.deepcopy(vars(args)))
     for name in ("inputs", "points", "run", *_BATCH_ONLY):
         vars(base).pop(name, None)
@@ -303,6 +311,7 @@ def _job(place: str, values: Mapping[str, Any], args: argparse.Namespace) -> Bat
     with _located(place):
         if points is not None:
             points = _of_image(points, base.image, "points").absolute()
+            # an error names row, column and then the place in the table of points
             with _located("points"):
                 base.click = [*read_points(points), *base.click]
         base.points = None
@@ -315,7 +324,7 @@ _BATCH_ONLY = ("scheduler", "insecure", "workers", "resume", "format")
 
 
 def _of_image(path: Path, image: Path, name: str) -> Path:
-    """Return the file of an image's name in a folder; what is no folder of files as it is."""
+    """Return the file for an image in a folder that has one for each; any other path as it is."""
     if name not in ("init", "points") or not path.is_dir() or ending_of(path) == ".zarr":
         return path
     found = [one for one in sorted(path.iterdir()) if _names(one) & {stem_of(image), image.name}]
@@ -339,9 +348,11 @@ def _with_own_names(jobs: Iterable[BatchJob], args: argparse.Namespace) -> list[
     taken: dict[str, str] = {}
     out = []
     for job, name in zip(jobs, plain, strict=True):
+        # images of one name in several folders get that of their folder before theirs
         if not job.name and folded.count(name.casefold()) > 1:
             name = f"{job.args.image.parent.name}_{name}"  # noqa: PLW2901
         _check_name(job.place, name)
+        # without regard to case: on Windows and macOS such names are one file
         if name.casefold() in taken:
             raise DataError(
                 f"{job.place}: output is there twice: expected a name of its own, got {name!r} as "
@@ -350,6 +361,7 @@ def _with_own_names(jobs: Iterable[BatchJob], args: argparse.Namespace) -> list[
         taken[name.casefold()] = job.place
         own = argparse.Namespace(**vars(job.args))
         own.output = (args.output / name).absolute()
+        # whether files may be replaced was asked for all jobs before the first began
         own.overwrite, own.quiet, own.probability = True, False, None
         out.append(BatchJob(job.place, name, own, job.points))
     return out

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance",
         type=float,
+        # `ro_crate.TOLERANCE`, written again so that the help needs no import of it
         default=0.005,
         metavar="SHARE",
         help="share of an object's voxels that may differ elsewhere; default 0.005",
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.errors import DataError
     from napari_intseg.session.journal.ro_crate import write_bundle
 
+    # the journal only holds the image's signature
     if args.with_image and args.image is None:
         raise DataError("--with-image needs the image: expected --image FILE, got none. Add it.")
     if not 0 <= args.tolerance < 1:

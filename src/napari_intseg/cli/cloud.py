@@ -48,11 +48,14 @@ def run(args: argparse.Namespace) -> int:
             f"click does not lie in space: expected X,Y,Z, got {flat[0]!r}. Give three numbers."
         )
     points, colours = read_points(args.points)
+    # one half: a point belongs to no object that is less likely than not
     best, labels = np.full(len(points), 0.5, np.float32), np.zeros(len(points), np.int32)
     for label in dict.fromkeys(one.label or 1 for one in args.click):
         clicks = [
             PointClick(one.position, one.positive and (one.label or 1) == label)
             for one in args.click
+            # positive clicks of other objects are negative for
+            # this one; their negative ones say nothing
             if one.positive or (one.label or 1) == label
         ]
         sure = segment(points, clicks, colours=colours, edge=args.cube)

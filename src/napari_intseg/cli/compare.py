@@ -131,7 +131,9 @@ def run(args: argparse.Namespace) -> int:
     volume = shared_options.read_image(args)
     truth = None if args.truth is None else read_mask(args.truth, volume)
     initial = None if args.init is None else read_mask(args.init, volume)
+    # in the order in which they are clicked first
     labels = tuple(dict.fromkeys(c.label or 1 for c in args.click))
+    # asked before any model is loaded: a label that is missing ends the command at once
     truths = {} if truth is None else {label: _truth_of(truth, label) for label in labels}
     both = SideBySide(_sessions(args, volume))
     found, interrupted = [], False
@@ -144,6 +146,7 @@ def run(args: argparse.Namespace) -> int:
         one = ComparedObject(label)
         for click in clicks:
             one.rounds.append(both.click(click.position, click.positive, truths.get(label)))
+        # after an interrupted propagation the other objects still get their clicks
         if args.propagate and not interrupted:
             interrupted = _propagate(both, args, label)
         _finish(both, one, truths.get(label), propagated=args.propagate)
@@ -264,6 +267,7 @@ def _sessions(args: argparse.Namespace, volume: "FileVolume") -> dict[str, Any]:
         model = load_model(
             name, weights=weights.get(name), device=args.device, precision=args.precision
         )
+        # one axis given holds for all models
         axis = axes[min(i, len(axes) - 1)]
         made[name] = shared_options.begin(model, volume, args, axis=axis)
     return made
@@ -302,6 +306,7 @@ def _finish(
     one.overlaps = {pair: both.overlap(*pair, planes) for pair in both.pairs}
     one.spots = {pair: both.suggest(*pair) for pair in both.pairs}
     if truth is not None:
+        # without propagation only planes with clicks are compared: elsewhere nobody answered
         where = None if propagated else planes
         one.truth = {name: both.overlap_with(name, truth, where) for name in both.names}
 
@@ -337,9 +342,10 @@ def _write(args: argparse.Namespace, both: "SideBySide", found: list[ComparedObj
 
 
 # planes shown on a page, those where the two models differ most: more are scrolled past
-# Agreement values as labels whose colours in `overlay` are those above, in the same order
 _MOST_PICTURES = 6
+# three colours of Okabe and Ito, which the colour-blind tell apart
 _COLOURS = {"both": "#009e73", "only a": "#0072b2", "only b": "#e69f00"}
+# agreement values as labels whose colours in `overlay` are those above, in the same order
 _AS_PAINTED = (0, 3, 1, 2)
 
 
@@ -414,6 +420,7 @@ def crossing_words(one: "ComparedObject") -> list[str]:
     words = []
     for a, b in combinations(rows_of(one) if one.truth else [], 2):
         found = crossings(a, b)
+        # they never cross: who leads is told by the first click at which they differ
         if not found and a.iou != b.iou:
             first = next(i for i, (x, y) in enumerate(zip(a.iou, b.iou, strict=True)) if x != y)
             ahead, behind = (a, b) if a.iou[first] > b.iou[first] else (b, a)
@@ -553,5 +560,6 @@ def _data_url(picture: Picture) -> str:
     from PIL import Image
 
     held = io.BytesIO()
+    # pictures lie in the page itself: JPEG keeps it small
     Image.fromarray(picture).save(held, "JPEG", quality=88)
     return "data:image/jpeg;base64," + b64encode(held.getvalue()).decode("ascii")

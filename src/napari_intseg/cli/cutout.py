@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         )
     inside = labels == (known[0] if args.label is None else args.label)
     areas = [int(volume.of(inside, plane).sum()) for plane in volume.planes(args.axis)]
+    # where the object is largest it is seen best
     plane = Plane(args.axis, int(np.argmax(areas)) if args.plane is None else args.plane)
     mask = volume.of(inside, plane)
     rows, cols = (slice(0, n) for n in mask.shape)
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     )
     image = shown.to_rgb(SliceReader(volume, plane)(rows, cols))
     found = cut_out(image, mask, soft_px=args.soft)
+    # rounded, not cut off: opacity of 1 must become 255
     imageio.imwrite(args.output, np.rint(found * 255).astype(np.uint8))
     print(f"wrote {args.output}: {found.shape[1]} x {found.shape[0]} pixels")
     return 0

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from napari_intseg.session.session import Session
 
 SHARED_VARIABLE = "NAPARI_INTSEG_SHARED"
-_LIVER = 5  # of TotalSegmentator's labels
+# of TotalSegmentator's labels
+_LIVER = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def _clicks(label: int, *positions: tuple[float, float, str]) -> tuple[ClickOpti
     return tuple(ClickOption((row, col), sign == "+", label) for row, col, sign in positions)
 
 
+# clicks placed by hand where a person would give them; the demo shows what each of them changes
 FLAT = (
     FlatCase(
         "cell",
@@ -107,6 +109,7 @@ FLAT = (
 
 def samples_folder() -> Path | None:
     """Return the folder of real volumes beside the checkout, or None."""
+    # from src/napari_intseg/cli up to the folder that holds the checkout
     beside = Path(__file__).resolve().parents[4] / "shared"
     folder = Path(os.environ.get(SHARED_VARIABLE, beside)) / "data" / "samples"
     return folder if folder.is_dir() else None
@@ -224,6 +227,7 @@ def two_planes(truth: NDArray[np.bool_]) -> tuple[Plane, ...]:
             f"nothing to click on: expected an object, got an empty mask of shape {truth.shape}. "
             "Give --click or another --truth."
         )
+    # by volume, not by index: planes at the thin ends show little of the object
     share = np.cumsum(areas) / areas.sum()
     return tuple(Plane(0, int(i)) for i in dict.fromkeys(np.searchsorted(share, (0.25, 0.75))))
 
@@ -243,6 +247,7 @@ def bright_structure(data: Any) -> NDArray[np.bool_]:
     grey = whole.mean(axis=-1) if whole.ndim == 4 else whole
     steps = tuple(max(1, n // _GRID_PX) for n in grey.shape)
     coarse = np.nan_to_num(grey[tuple(slice(None, None, s) for s in steps)].astype(np.float32))
+    # single bright voxels, such as metal, would shift the threshold
     coarse = np.clip(ndimage.gaussian_filter(coarse, 1), *np.percentile(coarse, (1, 99)))
     if coarse.min() == coarse.max():
         raise DataError(
@@ -250,8 +255,10 @@ def bright_structure(data: Any) -> NDArray[np.bool_]:
             "places. Give --click or another volume."
         )
     otsu: Any = threshold_otsu
+    # twice: the first tells the body from the air, the second what is bright in it
     bright = coarse > otsu(coarse[coarse > otsu(coarse)])
     parts, _ = ndimage.label(ndimage.binary_opening(bright) if bright.any() else bright)
+    # opening took everything away: thin structures are taken as they are
     if not parts.any():
         parts = bright.astype(int)
     largest = parts == np.bincount(parts.ravel())[1:].argmax() + 1
@@ -286,8 +293,9 @@ the largest bright structure; --click makes them yours.
 examples:
   napari-intseg demo
   napari-intseg demo ct.nii.gz --click 40,120,200 --click 55,118,190 --window abdomen"""
+# clicks of the robot user on each of the two planes (not tuned)
 _ROBOT_CLICKS = 6
-# besides the clicked ones, spread evenly
+# planes in the picture besides the clicked ones, spread evenly
 _SHOWN_PLANES = 4
 
 
@@ -440,11 +448,13 @@ def _open_window(files: tuple[Path, Path], *, no_window: bool) -> None:
         return
     print("napari opens; close its window to end the demo")
     command = [sys.executable, "-m", "napari_intseg.ui.show", *map(str, files)]
+    # a window that cannot open must not fail the demo: its files are written
     if subprocess.run(command, check=False).returncode:
         print("napari could not be opened; the files are there all the same")
 
 
 def _why_no_window() -> str:
+    # any that napari can use
     bindings = ("PyQt6", "PySide6", "PyQt5", "PySide2")
     if find_spec("napari") is None or not any(find_spec(b) for b in bindings):
         return "napari is not installed; pip install 'napari-intseg[gui]'"

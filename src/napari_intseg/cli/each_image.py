@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_intseg.errors import DataError, FileError, IntSegError
 from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
 
+# exit codes; 130 is what shells give to a program that Ctrl+C has ended, 128 + SIGINT
 FAILED, INTERRUPTED = 1, 130
 LABELS = "_labels"
 """What `batch`, `start` and `more` add to an image's name."""
@@ -98,6 +99,7 @@ def run_each(
     targets = _targets(args, images, name)
     failed = 0
     for image, target in zip(images, targets, strict=True):
+        # each image gets options of its own: `run` may write into them
         own = copy.copy(args)
         setattr(own, of, image)
         own.output, own.quiet = target, True
@@ -113,6 +115,7 @@ def run_each(
             continue
         if not args.quiet:
             print(f"{image}: wrote {target}")
+        # Ctrl-C ends all of it, not one image
         if outcome == INTERRUPTED:
             return INTERRUPTED
     if not args.quiet:
@@ -131,6 +134,7 @@ def _targets(
             f"{str(args.output)!r}. Give the name of a folder."
         )
     names = [name(image) for image in images]
+    # two images that differ in their ending alone would be written to one file
     double = next((one for one in names if names.count(one) > 1), None)
     if double is not None:
         raise DataError(
@@ -157,7 +161,8 @@ def _images_in(path: Path) -> list[Path]:
         return [path]
     known = [one for one in sorted(path.iterdir()) if _is_image(one)]
     if all(ending_of(one) == ".dcm" for one in known):
-        return [path]  # a series
+        # DICOM files alone are one series
+        return [path]
     return known
 
 

@@ -32,6 +32,7 @@ examples:
   napari-intseg evaluate ct/ --volumes whole --masks classes --max-clicks 10 --workers 4
   napari-intseg evaluate cells/ --rule random --seeds 5 --limit 50"""
 
+# exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 
 
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps, …")
     robot = parser.add_argument_group("robot user")
+    # 20 clicks at most is the published rule (RITM, arXiv:2102.06583)
     robot.add_argument("--max-clicks", type=int, default=20, metavar="N", help="default 20")
     robot.add_argument(
         "--target", action="append", type=float, metavar="IOU", help="default 0.85 and 0.90"
@@ -120,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
 
     check_report(args.json, *args.folders, overwrite=args.overwrite)
     check_report(args.report, *args.folders, args.json, overwrite=args.overwrite)
+    # the targets that the published benchmarks report, NoC@85 and NoC@90
     targets = tuple(sorted(set(args.target or (0.85, 0.90))))
     protocol = Protocol(args.max_clicks, targets, args.rule, args.seeds, args.stop_early)
     names = list(dict.fromkeys(args.model or [DEFAULT_MODEL]))
@@ -206,10 +209,12 @@ def _distinct(datasets: Sequence[Any]) -> list[Any]:
     """Return the data sets under names that differ; a folder given twice counts once."""
     from dataclasses import replace
 
+    # the first mask tells sets apart: folders may be given by different names
     by_place = {d.entries[0].mask: d for d in datasets}
     out: list[Any] = []
     for data in by_place.values():
         taken, name, number = {d.name for d in out}, data.name, 2
+        # results are kept by name, so two sets of one name must not become one
         while name in taken:
             name, number = f"{data.name} ({number})", number + 1
         entries = tuple(replace(entry, dataset=name) for entry in data.entries)

@@ -28,6 +28,7 @@ are the ones to look at. Ctrl-C keeps what is done.
 examples:
   napari-intseg guide scans/ --by cells_1.png=cells_1_labels.png -o found/
   napari-intseg guide scans/ --by a.tif=a_l.tif --by b.tif=b_l.tif -o found/ --model mobile-sam"""
+# exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
     images = _images(args.folder)
     review = args.output / "review.csv"
+    # TIFF, whatever the images are: it numbers more objects than 8 bits can
     targets = {path: args.output / f"{path.stem}.tif" for path in images}
     if len(set(targets.values())) < len(images):
         raise DataError(
@@ -74,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     for target in targets.values():
         check_target(target, *images, overwrite=args.overwrite)
+    # all is asked before the model is loaded
     check_report(review, overwrite=args.overwrite)
     name = args.model or DEFAULT_MODEL
     model = load_model(name, weights=args.weights, device=args.device, precision=args.precision)
@@ -130,5 +133,6 @@ def _write_review(path: Path, rows: list[dict[str, Any]]) -> None:
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, ("image", "object", "pixels", "likeness"))
     writer.writeheader()
+    # the least likely first: those are worth a look
     writer.writerows(sorted(rows, key=lambda row: float(row["likeness"])))
     write_report(path, stream.getvalue())

@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.io.read import read_mask
 
     check_csv(args.output, args.labels, args.image, overwrite=args.overwrite)
+    # labels know their own spacing: the image is needed for its values alone
     like = shared_options.read_image(args, args.labels if args.image is None else args.image)
     with shared_options.told():
         labels = read_mask(args.labels, like)

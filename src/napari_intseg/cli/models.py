@@ -52,6 +52,7 @@ def model_rows() -> list[dict[str, Any]]:
 
     rows, specs = [], available_models()
     for name, spec in specs.items():
+        # a pair of models needs the files of both
         keys = [spec.weights, *(specs[part].weights for part in spec.parts)]
         sizes = [CATALOGUE[key].size_mb for key in keys if key in CATALOGUE]
         state = "ready" if spec.has_weights else "weights missing"
@@ -66,6 +67,7 @@ def model_rows() -> list[dict[str, Any]]:
                 "licence": spec.licence,
                 "badge": badge(spec.licence, spec.note),
                 "weights": spec.weights,
+                # a sum with an unknown part would be told as a size
                 "size_mb": None if None in sizes or not sizes else sum(filter(None, sizes)),
                 "state": state,
                 "paper": spec.paper,

@@ -33,10 +33,11 @@ examples:
   napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --plane 12 --channels 0
   napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --propagate
   napari-intseg more images/ few/ -o all/"""
+# exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 
 LARGEST = 1 << 30
-"""Label that can be gone on from, in the 32 bits that labels have."""
+"""Largest label in LABELS: half of what labels can hold is left for what is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     session = shared_options.begin(model, volume, args, axis=args.axis)
     held = shared_options.held_labels(session, given)
     planes = _planes(args, held)
+    # finished objects keep their pixels; those that are to be propagated must stay open
     shared_options.take_over(session, given, held, finish=not args.propagate)
     found = _find(session, planes, propagate=args.propagate, quiet=args.quiet)
     with shared_options.told():
@@ -171,6 +173,8 @@ def _find(session: "Session", planes: tuple[int, ...], *, propagate: bool, quiet
                 print(warning, file=sys.stderr)
 
     with stop_on_interrupt() as stopped:
+        # given objects go through the volume first, so that
+        # they are not found again on other planes
         carry()
         for index in planes:
             title = "find more" if session.volume.ndim == 2 else f"plane {index}"

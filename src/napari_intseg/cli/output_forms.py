@@ -24,8 +24,9 @@ Picture = NDArray[np.uint8]
 _COLOURS = np.array(
     [(0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0)]
 )
+# green and red, with a plus and a minus in white for those who cannot tell the two apart
 _POSITIVE, _NEGATIVE, _WHITE = (40, 200, 60), (230, 40, 40), (255, 255, 255)
-# of the colour over the image: the image stays readable through it
+# share of the colour over the image, which stays readable through it (not tuned)
 _BLEND = 0.35
 # smaller pictures are enlarged about to this, by whole numbers, so that pixels stay square
 _SIDE_PX = 480
@@ -55,7 +56,9 @@ def overlay(rgb: FloatArray, labels: NDArray[np.int32], clicks: Sequence[Click] 
         colour = _COLOURS[(int(label) - 1) % len(_COLOURS)]
         inside = large == label
         painted[inside] = (1 - _BLEND) * painted[inside] + _BLEND * colour
+        # the outline in full colour, since a tint alone is lost on bright tissue
         painted[inside & ~_eroded(inside)] = colour
+    # marks grow with the picture, and are never too small to show their sign (not tuned)
     radius = max(5, max(large.shape) // 90)
     for click in clicks:
         _mark(painted, (click.row + 0.5) * scale, (click.col + 0.5) * scale, radius, click.positive)
@@ -86,6 +89,7 @@ def _mark(
     rows, cols = np.ogrid[: painted.shape[0], : painted.shape[1]]
     down, right = abs(rows + 0.5 - row), abs(cols + 0.5 - col)
     distance = np.hypot(down, right)
+    # a white rim, so that marks are seen on any ground
     painted[distance <= radius + 1.5] = _WHITE
     painted[distance <= radius] = _POSITIVE if positive else _NEGATIVE
     thin, long = radius / 6, radius * 0.6
@@ -122,8 +126,10 @@ def progress_bar(
     ) as bar:
 
         def show(done: int, total: int) -> None:
+            # how much there is may only be known when work has begun
             if total and bar.total != total:
                 bar.total = total
+            # tqdm counts steps, callers tell sums
             bar.update(done - bar.n)
 
         yield show
@@ -150,6 +156,7 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
         # signals reach the main thread only
         yield lambda: False
         return
+    # a signal's handler belongs to the whole process: the old one comes back
     before = signal.signal(signal.SIGINT, note)
     try:
         yield lambda: stopped

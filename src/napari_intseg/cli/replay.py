@@ -35,6 +35,7 @@ examples:
   napari-intseg replay ct.zarr/labels/liver
   napari-intseg replay --verify liver-bundle ct.nii.gz"""
 
+# exit code: masks came out otherwise than the journal says
 DIFFERENT = 1
 
 
@@ -131,6 +132,7 @@ def _verify(args: argparse.Namespace) -> int:
     with progress_bar("replaying", "line", quiet=args.quiet) as show:
         replayed = replay(bundle.written, scan.seen, loader, on_progress=show)
     told += loader.differences
+    # moved pixels are judged by the bundle's tolerance below, all else is a difference
     told += [one for one in replayed.differences if one not in replayed.moved]
     labels = _labels(replayed, scan)
     if bundle.labels is not None:
@@ -166,6 +168,7 @@ def _beyond(labels: "Labels", path: Path, volume: "Volume", tolerance: float) ->
             continue
         then = wanted == label
         wrong = int(np.count_nonzero(then != (labels == label)))
+        # an object that is missing here counts all its voxels as wrong
         if wrong > tolerance * max(1, int(np.count_nonzero(then))):
             told.append(f"object {label}: {wrong} of {int(then.sum())} voxels are others")
     return told
@@ -194,6 +197,7 @@ class _Loader:
         from napari_intseg.models.model_table import identity_of
         from napari_intseg.models.registry import load_model
 
+        # options may hold lists, which cannot be keys themselves
         key = repr(wanted)
         if key not in self._loaded:
             model = load_model(
@@ -205,6 +209,7 @@ class _Loader:
             )
             self._loaded[key] = model
             found = identity_of(model).sha256
+            # replayed all the same: the labels tell whether it matters
             if found != wanted.sha256:
                 self.differences.append(
                     f"weights of {wanted.name}: SHA-256 {wanted.sha256} then, {found} now"
@@ -232,7 +237,8 @@ def _compared(labels: "Labels", path: Path, volume: "Volume") -> list[str]:
     return [f"{wrong} of {labels.size} labels are not those of {path}"] if wrong else []
 
 
-# choices of channels that are tried to find the image that a journal was about
+# choices of channels that are tried to find the image that a journal was about: each reads a
+# sample of the data, and the number of choices grows with the factorial of the channels
 _MOST_MIXED = 150
 # files beside a journal that are read to find its image, at most
 _MOST_TRIED = 50
@@ -323,6 +329,7 @@ def _looks(volume: "Volume", wanted: dict[str, Any]) -> Iterator[RecordedView]:
             continue
         if count == volume.n_channels:
             yield RecordedView(order)
+        # in any order: a person may have chosen green before red
         chosen = itertools.permutations(range(volume.n_channels), count or 1)
         for channels in itertools.islice(chosen, _MOST_MIXED if volume.n_channels else 0):
             yield RecordedView(order, channels, is_one=not count)
@@ -377,9 +384,11 @@ def find_scan(args: argparse.Namespace, written: "Written") -> tuple[Scan, list[
         return _open(args, args.image, written)
     folder = args.journal.resolve().parent
     named = folder / args.journal.name.removesuffix(SUFFIX)
+    # the file that the journal is named after comes first, then all beside it
     near = [p for p in folder.iterdir() if p.is_file() or p.name.endswith(".zarr")]
     paths = [named, *sorted(p for p in near if p != named and not p.name.endswith(SUFFIX))]
-    if folder.name == "labels":  # of an OME-Zarr image, which holds its labels
+    # of an OME-Zarr image, which holds its labels
+    if folder.name == "labels":
         paths.insert(0, folder.parent)
     for path in paths[:_MOST_TRIED] if "image" in written.header else ():
         try:
@@ -401,7 +410,9 @@ def _open(args: argparse.Namespace, path: Path, written: "Written") -> tuple[Sca
     wanted = written.header.get("image")
     time = int(args.time if args.time is not None else (written.times or (0,))[-1])
     read, errors = [], []
-    for at in dict.fromkeys((time or None, time, 0)):  # None: a file may know no time
+    # None: a file may know no time
+    # the signature may be of another time point than the labels that are wanted
+    for at in dict.fromkeys((time or None, time, 0)):
         try:
             volume = shared_options.read_image(args, path, time=at)
         except IntSegError as err:

@@ -37,6 +37,7 @@ examples:
       --propagate --method memory --embeddings ~/embeddings
   napari-intseg segment ct.nii.gz -o better.nii.gz --init liver.nii.gz --click 40,90,180:-
   napari-intseg segment disc/ -o liver.dcm --series 2 --name 1=liver --click 40,120,200"""
+# exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 
 
@@ -161,6 +162,7 @@ def segment_file(
 
     check(args)
     inputs = args.image, args.init, args.weights
+    # all that can be refused is asked before an image is read or a model loaded
     check_target(args.output, *inputs, overwrite=args.overwrite)
     if not args.no_journal:
         check_journal(args.output, overwrite=args.overwrite)
@@ -181,6 +183,7 @@ def segment_file(
         weights=args.weights, device=args.device, precision=args.precision,
     )  # fmt: skip
     session = _begin(model, volume, args)
+    # taken over and locked before the first click, which must not take their pixels
     kept = _keep(session, initial, labels)
     interrupted = False
     for label in labels:
@@ -215,10 +218,12 @@ def _found_by(args: argparse.Namespace, volume: "FileVolume") -> "tuple[Array, d
     from napari_intseg.models.automatic.open_model import load_start_model
 
     model = load_start_model(args.init_by, device=args.device)
+    # `find` is the one of `start`: its own options are left at their defaults
     told = argparse.Namespace(**{**vars(args), "text": [], "threshold": None, "planes": None})
     try:
         labels, names, _ = find(told, volume, planes_of(told, volume), (model, None, model.traits))
     finally:
+        # its memory is needed by the model that takes the clicks
         model.release()
     return labels, names
 
@@ -227,6 +232,7 @@ def _begin(model: "Segmenter", volume: "FileVolume", args: argparse.Namespace) -
     from napari_intseg.propagation.walk import with_memory
     from napari_intseg.session.embeddings import EmbeddingFiles
 
+    # raises at once where the model has no memory to propagate by
     if args.method == "memory":
         with_memory(model)
     session = shared_options.begin(model, volume, args, axis=args.axis)
@@ -289,6 +295,7 @@ def _share_out(
                 if not args.quiet and label:
                     at = ",".join(f"{n:g}" for n in one.position)
                     print(f"click {at} is for object {label}, which it lies in", file=sys.stderr)
+            # as on paper: a click without a number goes on with the object before it
             label = label or (last if several else 1)
             last = label
             shared.append(replace(one, label=label))
@@ -304,6 +311,7 @@ def _share_out(
 
 def _label_at(labels: "Array | None", position: Sequence[float]) -> int:
     """Return the label at a position; 0 outside."""
+    # half up: pixels reach from -0.5 to 0.5, and `round` goes to even numbers
     at = tuple(math.floor(n + 0.5) for n in position)
     if labels is None or len(at) != labels.ndim:
         return 0
@@ -355,6 +363,7 @@ def _prompt(
     results = shared_options.draw(session, filter(is_ours, args.box))
     for number, click in enumerate(filter(is_ours, args.click)):
         results.append(session.click(click.position, positive=click.positive))
+        # only the first click is ambiguous: later ones say which object is meant
         if number == 0 and args.answer is not None:
             _choose_answer(session, args)
     if args.auto_clicks is not None and results:
@@ -366,6 +375,7 @@ def _prompt(
 def _choose_answer(session: "Session", args: argparse.Namespace) -> None:
     """Put the answer that was asked for in place, and tell how many there are."""
     offered = len(session.alternatives)
+    # a model with one answer has given its best
     if not offered and args.answer == 1:
         return
     session.choose_alternative(args.answer - 1)
@@ -439,4 +449,5 @@ def _size(volume: "FileVolume", count: int) -> str:
     if unit == "pixel":
         return "voxels"
     per_mm = 1e3 if unit == "µm" else 1.0
+    # mm³ times the cube of units a millimetre
     return f"voxels ({count * voxel_size(volume.affine) * math.pow(per_mm, 3):.4g} {unit}³)"

@@ -22,6 +22,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sub-command."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    # the port on which Dask's own scheduler listens by default
     parser.add_argument("--port", type=int, default=8786, metavar="N", help="default 8786")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes; default 1")
     parser.add_argument(
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     ) as address:
         print(f"serving at {address}; Ctrl-C ends it", flush=True)
         try:
+            # nothing is done in this process: it holds the cluster until Ctrl-C
             threading.Event().wait()
         except KeyboardInterrupt:
             print("ended")

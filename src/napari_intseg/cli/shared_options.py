@@ -153,6 +153,7 @@ def box(text: str) -> BoxOption:
         )
     behind = int(found["behind"]) if found["behind"] else None
     r0, c0, r1, c1 = numbers[-4:]
+    # corners may be given in any order
     corners = (min(r0, r1), min(c0, c1), max(r0, r1), max(c0, c1))
     if len(numbers) == 5:
         return BoxOption(corners, int(numbers[0]), label(found["behind"]) if behind else behind)
@@ -260,6 +261,7 @@ def window_of(args: argparse.Namespace, volume: "FileVolume") -> "WindowChoice":
 
     given = args.window
     if not given:
+        # a file's window is of grey values; of colours it would darken each channel by itself
         return None if volume.n_channels else volume.window
     return given[0] if len(given) == 1 else PerChannel(tuple(given))
 
@@ -297,6 +299,7 @@ def begin(
         "context": int(args.neighbours),
         "tiles": Tiles() if args.tiles else None,
     }
+    # one change of the setup, and only if something differs: it is written to the journal
     changes = {name: value for name, value in further.items() if value}
     if args.no_denoise:
         changes["denoise"] = False
@@ -320,7 +323,9 @@ def start_from(session: "Session", initial: "Array", label: int, *, alone: bool)
         Whether a file with one label means this object.
     """
     several = len(set(initial[initial > 0].tolist())) > 1
+    # of several objects none may start from a mask that means another
     if several or alone:
+        # a file with one label is a mask, whatever number it has
         session.set_initial_mask(initial == label if several else initial > 0)
 
 
@@ -360,7 +365,8 @@ def take_over(
             places.setdefault(label, []).append(Plane(session.axis, index))
     for label, planes in sorted(places.items()):
         masks = {plane: session.volume.of(given, plane) == label for plane in planes}
-        if label in session.objects:  # a session begins with one
+        # a session begins with one
+        if label in session.objects:
             session.set_initial(masks)
         else:
             session.begin_with(masks, label, title="Set initial mask")
@@ -390,7 +396,7 @@ def check_initial(initial: "Array", path: Path) -> tuple[int, ...]:
 
 
 def names(args: argparse.Namespace, labels: Path | None) -> dict[int, str]:
-    """Return what objects are called: as in a DICOM-SEG they come from, unless it is said."""
+    """Return the names of objects: those of --name, else those of the DICOM-SEG they come from."""
     from napari_intseg.io.dicom.seg import is_segmentation, segment_names
 
     known = segment_names(labels) if labels is not None and is_segmentation(labels) else {}
@@ -451,6 +457,7 @@ def read_image(
 def told() -> Iterator[None]:
     """Print warnings as one line each on the standard error."""
     with warnings.catch_warnings(record=True) as remarks:
+        # Python tells a warning once a line of code: here each file has its own
         warnings.simplefilter("always", UserWarning)
         yield
     for remark in remarks:

@@ -38,6 +38,7 @@ examples:
   napari-intseg start VOC2012/ -o starts/ --model ~/segformer-b0
   napari-intseg start ct.nii.gz -o start.nii.gz --window abdomen --automatic grounding-dino \\
       --weights ~/grounding-dino-tiny --text liver --masks-by medsam --planes 30:60"""  # noqa: E501
+# exit codes: some images were left out; 128 + SIGINT, as shells have it after Ctrl+C
 LEFT_OUT, INTERRUPTED = 1, 130
 PUBLISHED = "published"
 """What `--masks` says for those of a data set."""
@@ -189,6 +190,7 @@ def planes_of(args: argparse.Namespace, volume: "Volume") -> range:
     """
     from napari_intseg.core.volume import Plane
 
+    # refuses an axis that does not exist, in words
     volume.check_plane(Plane(args.axis, 0))
     count = volume.shape[args.axis] if volume.ndim == 3 else 1
     first, end = args.planes or (None, None)
@@ -248,6 +250,7 @@ def find(
     intensity = resolve_intensity(volume, window, args.channels, args.colours)
     context = int(args.neighbours)
     check_context(volume, context)
+    # classes keep one number on all planes; objects are numbered plane by plane
     numbering = Numbering(by_name=not traits.objects_apart)
     out = np.zeros(volume.shape, np.int32)
     quiet = args.quiet or len(planes) == 1
@@ -311,6 +314,7 @@ def run_set(args: argparse.Namespace, traits: "StartTraits | None") -> int:
         for done, (entry, target) in enumerate(zip(data.entries, targets, strict=True), 1):
             try:
                 overlaps += _one(args, entry, target, using, data.names)
+            # one bad file does not end a set of thousands
             except (DataError, FileError) as err:
                 left_out += 1
                 print(f"left out: {entry.name}: {err}", file=sys.stderr)
@@ -342,9 +346,11 @@ def _targets(args: argparse.Namespace, entries: Any) -> list[Path]:
             f"labels of a data set need a folder: expected one, got {str(args.output)!r}. "
             "Name a folder."
         )
+    # any name in that folder: none may lie among the images of the set
     check_apart(args.output / "x.tif", args.image)
     targets = []
     for entry in entries:
+        # entries are named by folder and number, of which file names can hold neither
         name = entry.name.replace("/", "_").replace("\\", "_").replace("#", "_")
         is_volume = entry.image.name.lower().endswith((".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"))
         path = args.output / f"{name}{'.nii.gz' if is_volume else '.tif'}"

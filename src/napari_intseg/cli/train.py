@@ -24,6 +24,7 @@ examples:
   napari-intseg train my_cells --output run --name my-cells --resume
   napari-intseg train my_cells --output run2 --network itis --name my-itis --steps 5000
   napari-intseg train VOC2012 --task semantic --network unet --output run3 --name my-unet"""
+# exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 
 
@@ -61,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="binary, instances or classes; for folders with NAME in their name",
     )  # fmt: skip
     how = parser.add_argument_group("how")
+    # 300 steps of 8 views of 256 px take a quarter of an hour on one thread (75 take 220 to 230 s,
+    # docs/results.md); people with more time give --minutes
     how.add_argument("--steps", type=int, default=300, metavar="N", help="default 300")
     how.add_argument("--minutes", type=float, metavar="M", help="by the clock instead")
     how.add_argument("--batch", type=int, default=8, metavar="N", help="views a step; default 8")
@@ -76,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--rate", type=float, metavar="LR", help="learning rate")
     how.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="default 0.1")
     how.add_argument("--validate-every", type=int, metavar="N", help="steps; default: a tenth")
+    # two minutes of work are lost at most when a run is killed (not tuned)
     how.add_argument("--checkpoint-s", type=float, default=120, metavar="S", help="default 120")
     how.add_argument(
         "--synthetic", type=float, default=0.0, metavar="WEIGHT",
@@ -145,10 +149,12 @@ def run(args: argparse.Namespace) -> int:
     if args.start is None:
         args.start = "bundled" if args.network == DEFAULT_NETWORK else "nothing"
     check_extra(args.start)
+    # fine-tuning must not write over the weights it began with
     check_apart(args.output / f"{args.name}.safetensors", args.start)
     from napari_intseg.training.loop import train
     from napari_intseg.training.options import TrainOptions
 
+    # one frozen value, which the other processes of a run are given whole
     options = TrainOptions(
         tuple(args.folders), args.output, args.name, args.start, args.steps, args.minutes,
         args.batch, args.size, args.passes, args.rate, args.held_out, args.validate_every,
@@ -173,6 +179,7 @@ def run(args: argparse.Namespace) -> int:
                 f"held-out objects {when}: NoC@85 {found.noc85:.2f}, NoC@90 {found.noc90:.2f}, "
                 f"mean IoU {found.iou1:.3f} after one click and {found.iou3:.3f} after three{noisy}"
             )
+    # on images that it knew the network can get worse; then nothing is replaced (docs/results.md)
     if trained.kept_step == 0:
         print("nothing learnt was better: the weights it began with are kept", file=sys.stderr)
     print(f"weights: {trained.weights}\nmodel {args.name!r}: {kept}")

@@ -21,6 +21,7 @@ examples:
   napari-intseg weights convert edgeflow.pdparams --network edgeflow --name edgeflow \\
       --setting width=18 --setting ocr_width=64 --setting small=false
   napari-intseg weights verify"""
+# exit codes: a file is not what was published; 128 + SIGINT, as shells have it after Ctrl+C
 DAMAGED, INTERRUPTED = 1, 130
 
 
@@ -83,6 +84,7 @@ def _list(args: argparse.Namespace) -> int:
 def _fetch(args: argparse.Namespace) -> int:
     from napari_intseg.models.weights.locate import fetch
 
+    # before the first byte, as the licence binds whoever takes the file
     _tell_licence(args.key)
     with (
         stop_on_interrupt() as stopped,
@@ -139,6 +141,7 @@ def _setting(text: str) -> tuple[str, Any]:
 def _verify(args: argparse.Namespace) -> int:
     from napari_intseg.models.weights.locate import verify
 
+    # only files that are there are checked: none is fetched
     checks = verify(args.key, folder=args.folder)
     for check in checks:
         print(f"{check.state:10}  {check.entry.key}  {check.path}")
@@ -154,6 +157,7 @@ def _tell_licence(key: str) -> None:
 
     first, *others = licence_lines(key)
     print(f"{find_entry(key).file}: {first}", *others, sep="\n")
+    # the bar goes to the standard error and would come first otherwise
     sys.stdout.flush()
 
 

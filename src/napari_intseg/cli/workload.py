@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "journals", type=Path, nargs="+", metavar="JOURNAL", help="journals, or labels with one"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="table to write")
+    # `work_time.PAUSE_S`, written again so that the help needs no import of it
     parser.add_argument(
         "--pause", type=float, default=60.0, metavar="SECONDS", help="longer gaps do not count"
     )
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
             f"--pause does not fit: expected seconds above 0, got {args.pause}. "
             "Leave it out for 60."
         )
+    # each journal by itself: time between two of them is no work
     parts = {
         str(path): workload(read_journal_or_labels(path)[0], pause_s=args.pause)
         for path in args.journals

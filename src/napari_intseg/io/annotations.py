@@ -54,11 +54,13 @@ def closed_contours(mask: BoolArray) -> list[RingArray]:
     from skimage import measure
 
     contour: Any = measure.find_contours  # not annotated
+    # one empty pixel all round closes contours at the border of the slice; "low" keeps pixels that
+    # meet at a corner in contours of their own, as masks joined by edges are
     found = contour(np.pad(mask, 1).astype(np.float32), 0.5, fully_connected="low")
     loops = [_loop(points[:-1] - 1) for points in found]
     rings = [loop.points for loop in loops if not loop.is_hole]
     holes = [loop for loop in loops if loop.is_hole]
-    # from the right on: what is hit to the right of a hole has then been joined already
+    # from right to left: the contour to the right of a hole has its own holes joined by then
     for hole in sorted(holes, key=lambda h: -h.points[h.rightmost, 1]):
         _join(rings, hole)
     return [_without_straight(ring) for ring in rings]
@@ -66,6 +68,7 @@ def closed_contours(mask: BoolArray) -> list[RingArray]:
 
 def _loop(points: RingArray) -> _Loop:
     row, col = points.T
+    # the shoelace formula; find_contours runs round holes the other way, so the sign tells them
     area = np.sum(col * np.roll(row, -1) - np.roll(col, -1) * row)
     return _Loop(points, bool(area < 0))
 
@@ -80,6 +83,8 @@ def _join(rings: list[RingArray], hole: _Loop) -> None:
     row, col = hole.points[start]
     best: tuple[float, int, int] | None = None
     for number, ring in enumerate(rings):
+        # exact equality is safe: contour points are whole or
+        # half pixels, which floats hold without rounding
         at = np.flatnonzero((ring[:, 0] == row) & (ring[:, 1] > col))
         if at.size:
             nearest = int(at[np.argmin(ring[at, 1])])
@@ -103,7 +108,7 @@ def _without_straight(ring: RingArray) -> RingArray:
 Point = tuple[int, int]
 Ring = list[Point]
 
-# Right, down, left, up as (x, y): each is a right turn from the one before
+# right, down, left, up as (x, y): each is a right turn from the one before
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
@@ -141,6 +146,7 @@ def outlines(mask: BoolArray) -> list[Outline]:
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         row, col = box[0].start, box[1].start
         rings = [[(x + col, y + row) for x, y in ring] for ring in _rings(parts[box] == number)]
+        # a part has one outer ring, and no hole in it can be larger
         outer = max(rings, key=lambda ring: abs(twice_area(ring)))
         found.append(Outline(outer, [ring for ring in rings if ring is not outer]))
     return found
@@ -165,11 +171,13 @@ def _rings(mask: BoolArray) -> list[Ring]:
             choices = edges[at]
             # where two parts of a mask meet at a corner, keep to the same pixel: turn right
             right = (heading + 1) % 4
+            # the first step has no edge before it that a turn could start from
             heading = right if right in choices and len(path) > 1 else choices[0]
             choices.remove(heading)
             if not choices:
                 del edges[at]
             at = (at[0] + _STEPS[heading][0], at[1] + _STEPS[heading][1])
+        # GeoJSON and QuPath ask for rings that do not touch themselves
         rings.extend(_corners(part) for part in _simple(path))
     return rings
 
@@ -287,6 +295,7 @@ def run_lengths(mask: BoolArray) -> list[int]:
     flat = np.asarray(mask, bool).ravel(order="F")
     ends = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff([0, *ends.tolist(), flat.size]).tolist()
+    # COCO counts zeros first, also where there are none
     return [0, *runs] if flat.size and flat[0] else runs
 
 
@@ -309,7 +318,8 @@ def _annotation(mask: BoolArray, number: int, shape: Shape, category: int) -> di
     }
 
 
-# hues that follow one another differ most
+# the golden ratio's fractional part: neighbouring numbers
+# get hues far apart, however many there are
 _GOLDEN = 0.618033988749895
 
 
@@ -357,6 +367,7 @@ def _features(
     plane: Array, where: dict[str, int] | None, names: Mapping[int, str]
 ) -> list[dict[str, Any]]:
     numbers = [int(n) for n in np.unique(plane) if n]
+    # find_objects makes one box for every number up to the largest: ranks keep that list short
     ranks = np.searchsorted(numbers, plane) + 1
     ranks[plane == 0] = 0
     found = []
@@ -376,6 +387,7 @@ def _features(
         found.append(
             {
                 "type": "Feature",
+                # made from the content, so that the same labels write the same file
                 "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{number}/{where}")),
                 "geometry": geometry,
                 "properties": {
@@ -402,4 +414,5 @@ def _closed(ring: Ring, col: int, row: int) -> list[list[int]]:
 
 
 def _colour(number: int) -> list[int]:
+    # saturation and value: strong colours; not tuned
     return [round(255 * c) for c in colorsys.hsv_to_rgb(number * _GOLDEN % 1.0, 0.75, 0.95)]

@@ -52,6 +52,8 @@ class _Child:
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._process = subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            # names of files need not be UTF-8; in a session of
+            # its own it does not hear Ctrl-C in the terminal
             text=True, encoding="utf-8", errors="surrogateescape", start_new_session=True,
         )  # fmt: skip
         threading.Thread(target=self._hear, daemon=True, name="intseg-child").start()
@@ -63,8 +65,10 @@ class _Child:
         assert self._process.stdout is not None
         with contextlib.suppress(ValueError):  # closed meanwhile
             for line in self._process.stdout:
-                if line.strip() in (READY, DONE, MEMORY):  # what a library prints is passed over
+                # what a library prints is passed over
+                if line.strip() in (READY, DONE, MEMORY):
                     self._answers.put(line.strip())
+        # the end of the process is an answer too, so that nobody waits for the limit of time
         self._answers.put("")
 
     def answer(self, limit_s: float) -> str | None:
@@ -145,11 +149,15 @@ def check_in_child(kind: str, path: Path) -> None:
         not come to an end.
     """
     name = str(path)
+    # the protocol has one task a line, its fields parted by
+    # tabs: such a name goes to the reader unchecked
     if "\n" in name or "\r" in name or "\t" in name:
         return
     size = path.stat().st_size
     limit_s = LIMIT_S + size / BYTES_A_SECOND
+    # one child answers one question at a time
     with _lock:
+        # started inside the lock, so that two threads do not start two
         child = _first.started()
         if child is None:
             return
@@ -167,6 +175,7 @@ def check_in_child(kind: str, path: Path) -> None:
 
 def serve() -> None:
     """Open the files that are named on the standard input."""
+    # a copy of the pipe is kept for answers, and standard output is sent to standard error:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     # what libraries print is no answer
     os.dup2(2, 1)
@@ -174,6 +183,7 @@ def serve() -> None:
     answers.flush()
     for line in sys.stdin:
         kind, memory, name = line.rstrip("\n").split("\t", 2)
+        # from what is taken now: the libraries that are imported do not count
         limit_memory(int(memory))
         answer = DONE
         try:
@@ -181,7 +191,7 @@ def serve() -> None:
         except MemoryError:
             answer = MEMORY
         except Exception as err:
-            # whatever else is wrong with it, the reader says it to the person
+            # every other fault is left to the reader, which reports it to the person
             answer = MEMORY if "bad_alloc" in str(err) or "allocate" in str(err) else DONE
         limit_memory(None)
         answers.write(answer + "\n")
@@ -215,6 +225,7 @@ def _open_itk(path: Path) -> None:
     sitk: Any = SimpleITK
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     reader = sitk.ImageFileReader()
+    # the pixels are read only if they are few: a crash over a header is found without them
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
     found = re.search(r"(\d+)-bit", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
@@ -226,8 +237,10 @@ def _open_itk(path: Path) -> None:
 def _open_tiff(path: Path) -> None:
     import tifffile
 
+    # tifffile logs what it finds odd; the reader checks and reports that itself
     logging.getLogger("tifffile").disabled = True
     with tifffile.TiffFile(path) as file:
+        # only the first is ever read, see `io.tiff`
         for series in file.series[:1]:
             if series.nbytes <= SMALL_BYTES:
                 series.asarray()

@@ -1,6 +1,6 @@
 """What is asked before a file is read: which files it may name, and whether it can hold its data.
 
-Whether files are files at all is asked before they are opened, and sizes before memory is.
+Files are checked to be plain files before they are opened, and sizes before memory is taken.
 """
 
 import os
@@ -67,11 +67,13 @@ def data_file(header: Path, name: str) -> Path:
     folder = header if header.is_dir() else header.parent
     folders = [folder, *_allowed()]
     # links stay as they are
+    # normpath, not resolve: nothing is looked up on the disk yet, and
     target = os.path.normpath(folder.absolute() / name)
     # compared as text first: a share of the network is asked for a password when it is looked at
     if "\0" in name or _is_foreign(name) or not any(_lies_in(target, one) for one in folders):
         raise _outside(header, name)
     real = os.path.realpath(target)
+    # then by what links lead to: a link in the folder may point out of it
     if not any(_lies_in(real, Path(os.path.realpath(one))) for one in folders):
         raise _outside(header, name)
     return check_regular(Path(target))
@@ -147,6 +149,7 @@ def _outside(header: Path, name: str) -> FileError:
 _HEADER_BYTES = 1 << 22
 
 _DATA_FILE = re.compile(r"data ?file", re.IGNORECASE)
+# nine digits: more would make a list of names without end
 _NUMBER = re.compile(r"[+-]?\d{1,9}")
 _LOCAL = ("local", "localdata")
 
@@ -244,13 +247,12 @@ def _wrong(path: Path, rule: str, got: bytes) -> FileError:
 
 
 DEFLATE_RATIO = 1040
-"""What deflate makes of zeros: 1032 times less, by its format."""
+"""Bytes that deflate makes of one at most: 1032 by its format, and some for its header."""
 
-# A digit and a space may stand for a number of 16 bytes
+# bzip2 can pack equal bytes still better; a file that claims more than this is refused
 _BZIP2_RATIO = 1 << 17
+# a digit and a space may stand for a number of 16 bytes
 _TEXT_RATIO = 8
-
-# of a packed file, to see what its compression can make of it
 
 
 def check_size(path: Path, declared: int, ratio: int = 1, present: int | None = None) -> None:
@@ -273,6 +275,7 @@ def check_size(path: Path, declared: int, ratio: int = 1, present: int | None = 
         If it is too short.
     """
     present = path.stat().st_size if present is None else present
+    # asked before memory is: a header of 100 bytes can declare terabytes
     if declared > present * ratio or declared <= 0:
         raise FileError(
             f"file cannot be read: expected an image, got {str(path)!r}, whose header declares "

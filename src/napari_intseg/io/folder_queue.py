@@ -20,9 +20,9 @@ RECORD = "napari-intseg-queue.json"
 """Name of the file that says what is done, in the folder of the labels."""
 
 LABELS = "_labels"
-"""What the name of a file with labels has more than that of its image; training reads it so."""
+"""Added to an image's name for that of its labels; `train` finds labels by it."""
 
-# what labels of images are written as whose own format holds none, or none without loss
+# formats for labels of images whose own format holds no labels, or loses some of their values
 _FORMAT = "napari-intseg queue"
 _LOSSY = {".jpg": ".png", ".jpeg": ".png", ".npy": ".npy", ".dcm": ".nii.gz"}
 
@@ -79,6 +79,7 @@ class ImageQueue:
                 f"images ({', '.join(READABLE)}) or DICOM series."
             )
         known = self._read()
+        # work goes on at the first image that is not done
         self._items = [_item(path, known.get(self._name(path), {})) for path in found]
         self.at = next((i for i, one in enumerate(self._items) if one.state == "open"), 0)
 
@@ -132,6 +133,7 @@ class ImageQueue:
         Where there is none, the current one stays.
         """
         if step > 0:
+            # from here on and then round from the start, so that skipped-over images come again
             later = [*range(self.at + 1, len(self._items)), *range(self.at)]
             self.at = next((i for i in later if self._items[i].state == "open"), self.at)
         else:
@@ -279,8 +281,10 @@ class ImageQueue:
             ) from err
 
     def _write(self) -> None:
+        # read again, so that what stands there about other images stays
         known = self._read()
         for one in self._items:
+            # only what was touched is written down, so that the record stays short
             if one != QueueItem(one.path):
                 about = {"state": one.state, "seconds": round(one.seconds, 1)}
                 known[self._name(one.path)] = {**about, "objects": one.objects}
@@ -308,6 +312,8 @@ def images_in(folder: Path) -> Iterable[Path]:
         if name.startswith(".") or name.endswith(SUFFIX) or _is_labels(name, ending):
             continue
         if path.is_dir() and KINDS.get(ending or "") != "zarr":
+            # three files, since an index or a text may lie
+            # before the slices; more would be slow on a share
             if any(looks_like_dicom(one) for one in sorted(path.iterdir())[:3] if one.is_file()):
                 yield path
         elif ending in READABLE:

@@ -10,8 +10,9 @@ import tifffile
 
 from napari_intseg.errors import FileError
 
+# numbers that GeoTIFF 1.1 gives to ModelPixelScale, ModelTiepoint and ModelTransformation
 SCALE, TIE_POINTS, MATRIX = 33550, 33922, 34264
-# Tags, and the types that they are stored as: doubles, whole numbers, text. That of missing
+# tags, and the types that they are stored as: doubles, whole numbers, text. That of missing
 # values (42113) is left out: labels have none.
 _KINDS = {SCALE: 12, TIE_POINTS: 12, MATRIX: 12, 34735: 3, 34736: 12, 34737: 2}
 
@@ -49,6 +50,7 @@ def geo_tags(path: Path, *, row0: int = 0, col0: int = 0) -> tuple[Tag, ...]:
     if row0 or col0:
         found |= _moved(found, row0, col0)
     return tuple(
+        # tifffile counts the characters of text itself
         (code, _KINDS[code], 0 if _KINDS[code] == 2 else len(value), value, True)
         for code, value in sorted(found.items())
     )

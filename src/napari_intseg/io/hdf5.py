@@ -20,13 +20,15 @@ from napari_intseg.io.raster import ORDER, Raster, guessed_axes, in_pieces, know
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.units import mm_per_unit, unit_of
 
-# Links that lead to links, and virtual datasets of virtual datasets
+# links that lead to links, and virtual datasets of virtual datasets
+# HDF5's own default for links in a name is 16 too; longer chains are circles
 _MOST_STEPS = 16
 
 _THIS_FILE = "."
-# what a filter may add to a piece: headers and checksums
-# what a piece may become before it is looked at more closely
+# what a filter may add to a piece: headers and checksums (not tuned: real ones add some bytes)
 _SPARE_BYTES = 1 << 16
+# what a piece may become when it is unpacked before it is
+# looked at more closely: 256 MiB fit into memory
 _INFLATED_BYTES = 1 << 28
 
 # the number of this filter in HDF5's list of filters
@@ -153,11 +155,14 @@ def _check_chunks(dataset: Any, path: Path) -> None:
     def look(chunk: Any) -> None:
         if chunk.size > 2 * whole + _SPARE_BYTES:
             raise _wrong(path, f"pieces of {whole} bytes, packed", f"one of {chunk.size}")
+        # deflate makes at most 1,032 bytes of one, see `file_checks.DEFLATE_RATIO`; checked pieces
+        # are few, since unpacking them takes time
         if chunk.size * 1040 > max(_INFLATED_BYTES, 2 * whole):
             large.append(tuple(chunk.chunk_offset))
 
     dataset.id.chunk_iter(look)
     plist = dataset.id.get_create_plist()
+    # the last filter is the first to be undone: if deflate, its output shows how much comes
     count = plist.get_nfilters()
     if not count or plist.get_filter(count - 1)[0] != _DEFLATE:
         return
@@ -176,6 +181,7 @@ def _wrong(path: Path, rule: str, got: str) -> FileError:
 
 
 ENDINGS = (".h5", ".hdf5", ".hdf")
+# 64 MiB and less are read at once, which is quicker than piece by piece (not tuned)
 EAGER_BYTES = 2**26
 AFFINE, UNIT, AXES, STEP = "affine_lps_mm", "unit", "axes", "time_step_s"
 _MICRONS = "element_size_um"
@@ -218,6 +224,7 @@ def read_hdf5(path: Path) -> Raster:
     data: Any
     if dataset.nbytes <= EAGER_BYTES:
         data = np.asarray(dataset[()])
+        # the machine's own byte order: torch takes no other
         data = data.astype(data.dtype.newbyteorder("="))
     else:
         data = in_pieces(dataset, path)
@@ -252,6 +259,8 @@ def write_hdf5(
     with h5py.File(content, "w") as file:
         name = "labels" if is_labels else "image"
         dataset = file.create_dataset(
+            # gzip is in every build of HDF5; 4 is h5py's default level; without times the same
+            # labels make the same file
             name, data=labels, compression="gzip", compression_opts=4, shuffle=True,
             track_times=False,
         )  # fmt: skip

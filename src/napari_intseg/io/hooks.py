@@ -26,7 +26,7 @@ from napari_intseg.io.write import write_array, write_labels
 KEY = "napari_intseg"
 """Under this key a layer's metadata keep its file's own words, for labels to be written like it."""
 
-# of the largest entry: so far rounding goes
+# part of the largest entry: napari keeps scale and rotation apart, and putting them together rounds
 _SAME = 1e-6
 
 
@@ -90,6 +90,7 @@ def layer_grid(array: Any, meta: Mapping[str, Any]) -> FileVolume:
     scale = meta.get("scale")
     world = world_of(meta, n if scale is None else len(scale))
     outer = range(len(world) - 1 - n)
+    # axes before the spatial ones, such as time, have no place in millimetres
     world = np.delete(np.delete(world, outer, 0), outer, 1)
     world[:n] *= np.array(factors)[:, np.newaxis]
     source = Source(path, unit=word)
@@ -138,7 +139,10 @@ def nearest_order(affine: FloatMatrix) -> tuple[int, int, int]:
     linear = np.asarray(affine, float)[2::-1, :3]
     cosines = np.abs(linear / np.linalg.norm(linear, axis=0))
     best = max(
-        itertools.permutations(range(3)), key=lambda p: sum(cosines[i, p[i]] for i in range(3))
+        # all six orders are compared: choosing axis by axis
+        # could take one axis twice on an oblique scan
+        itertools.permutations(range(3)),
+        key=lambda p: sum(cosines[i, p[i]] for i in range(3)),
     )
     return best[0], best[1], best[2]
 
@@ -191,20 +195,24 @@ AUTOMATIC = "napari-intseg automatic limits"
 """Key of a layer's metadata: contrast limits that nobody has chosen."""
 
 _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
-# files of a folder that are looked at to see whether it is a series
-# Channels of a file: spectral cameras have some hundreds, and napari takes a minute for those
+# files of a folder that are looked at for a DICOM series:
+# napari asks every reader before it opens anything
 _LOOKED_AT = 200
 _JPEG = (".jpg", ".jpeg")
+# channels of a file: spectral cameras have some hundreds, and napari takes a minute for those
 _MOST_LAYERS = 1000
 
-# of the middle of an image, from which its contrast limits are taken
+# side of the part in the middle of a slice from which
+# contrast limits are taken: quick for lazy data
 _SAMPLE_PX = 512
+# single bright or dead pixels do not set the contrast
 _PERCENTILES = (0.1, 99.9)
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
     """Return `read_layers` if it can read a path; None for others and for stacks of files."""
     if not isinstance(path, str):
+        # several files are a stack that another reader or napari itself joins
         if len(path) != 1:
             return None
         path = path[0]
@@ -321,7 +329,8 @@ def write_labels_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[st
     array, step = time_part(data, meta)
     array, like = file_grid(array, meta, timed=step is not None)
     metadata = dict(meta.get("metadata") or {})
-    if (metadata.get(KEY) or {}).get(OWN):  # the layer's own file is replaced, as in any program
+    # the layer's own file is replaced, as in any program
+    if (metadata.get(KEY) or {}).get(OWN):
         like = FileVolume(like.data, replace(like.source, path=Path()), affine=like.affine,
                           channels=like.n_channels > 0)  # fmt: skip
     write_labels(path, np.asarray(array), like, overwrite=True, time_step_s=step or 0.0)
@@ -346,6 +355,7 @@ def write_image_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str
     part, step = time_part(data, meta)
     array, like = file_grid(np.asarray(part), meta, timed=step is not None)
     if array.dtype == np.float16:
+        # none of the formats holds half precision or booleans as such
         array = array.astype(np.float32)
     if array.dtype == bool:
         array = array.astype(np.uint8)
@@ -399,6 +409,7 @@ def _layer(
     if not is_rgb:
         limits = channel.limits or raster.source.window
         if not limits:
+            # the smallest level of a pyramid: little to read, and its values are those of the image
             limits = _limits(arrays[-1])
             if limits:
                 shown["metadata"][AUTOMATIC] = limits
@@ -459,6 +470,7 @@ def _limits(array: Any) -> tuple[float, float] | None:
     if not values.size:
         return None
     if is_hounsfield(values):
+        # percentiles of a CT span air to bone, where organs all look alike
         return SOFT_TISSUE_HU
     low, high = (float(v) for v in np.percentile(values, _PERCENTILES))
     return (low, high) if low < high else None
@@ -466,6 +478,8 @@ def _limits(array: Any) -> tuple[float, float] | None:
 
 def _outer_places(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
     """Yield a quarter, the middle and three quarters along the leading axes."""
+    # not the ends, which are often empty; three planes are
+    # read fast even over a network (not tuned)
     for part in (0.25, 0.5, 0.75) if shape else (0.5,):
         yield tuple(int((n - 1) * part) for n in shape)
 

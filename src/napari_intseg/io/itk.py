@@ -47,10 +47,13 @@ from napari_intseg.io.units import SpaceUnits, metaimage_units, scaled
 # PLUS keeps a transformation of each frame in the header; 100,000 frames fit
 _HEADER_BYTES = 1 << 24
 
+# ITK's parser of MetaImage overruns its memory on damaged
+# headers (found by fuzzing): longer values are refused
 _VALUE_CHARS = 4096
-_BYTES = {
-    "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 8, "ULONG": 8,
-    "LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
+# types of MetaImage's numbers, without "MET_"
+_TYPES = {
+    "CHAR", "UCHAR", "SHORT", "USHORT", "INT", "UINT", "LONG", "ULONG", "LONG_LONG", "ULONG_LONG",
+    "FLOAT", "DOUBLE",
 }  # fmt: skip
 _VECTORS = ("DimSize", "ElementSpacing", "ElementSize", "Offset", "Origin", "Position")
 _POINTS = (*_VECTORS, "CenterOfRotation")
@@ -85,7 +88,7 @@ def check_metaimage(path: Path) -> None:
     if not whole or not all(size.isdigit() and int(size) > 0 for size in whole):
         raise _wrong(path, "DimSize", f"{n} whole numbers", fields.get("DimSize", ""))
     kind = fields.get("ElementType", "").removeprefix("MET_").removesuffix("_ARRAY")
-    if kind not in _BYTES:
+    if kind not in _TYPES:
         raise _wrong(path, "ElementType", "a number", fields.get("ElementType", ""))
 
 
@@ -130,13 +133,15 @@ def _wrong(path: Path, name: str, rule: str, got: str) -> FileError:
     )
 
 
-# most of it has no annotations
+# any: most of SimpleITK has no annotations
 sitk: Any = SimpleITK
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
 # of NIfTI-1: its size, and where it says where the voxels begin
 _HEADER, _OFFSET = 348, 108
 _META_ENDINGS = (".mha", ".mhd")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
+# voxels by which the far corner may lie off before the header's own affine is taken: more than
+# ITK's rounding to float, less than anyone sees (not tuned)
 _ROUNDED_PX = 1e-3
 
 
@@ -158,6 +163,7 @@ def read_itk(path: Path) -> Raster:
     if header:
         check_size(path, header.declared_bytes, itk_ratio(path))
     with _quiet(), tempfile.TemporaryDirectory(prefix="intseg-") as folder:
+        # ITK looks for a .hdr or .img beside a .nii and may read that instead
         if header and (header.needs_copy or has_twin(path)):
             image = sitk.ReadImage(str(plain_copy(path, header, Path(folder))))
         else:
@@ -183,7 +189,8 @@ def _as_stated(raster: Raster, header: NiftiHeader) -> Raster:
     n = sum(a in "zyx" for a in raster.axes)
     if affine is None or found is None or (n == 2 and affine[2, 1:3].any()):
         return raster
-    if n == 2:  # of a flat image nothing is told across it
+    # of a flat image nothing is told across it
+    if n == 2:
         affine = np.column_stack([found[:, 0], affine[:, 1:]])
         affine[2, 3] = found[2, 3]
     corner = np.array([*(size - 1 for size in (*header.sizes, 1, 1)[:n]), *(1,) * (4 - n)], float)
@@ -282,6 +289,7 @@ def _check_written(path: Path, image: Any) -> None:
         with _quiet():
             found = sitk.ReadImage(str(path))
         now, given = (sitk.GetArrayViewFromImage(one) for one in (found, image))
+        # not a number is unequal to itself, and only floats have it
         same = np.array_equal(now, given, equal_nan=given.dtype.kind == "f")
     except RuntimeError:
         same = False
@@ -304,6 +312,7 @@ def _placed(
         direction = direction[:n, :n]
     else:
         spacing, origin, n = (*spacing, time_step_s or 1.0), (*origin, 0.0), n + 1
+    # a last axis that the grid does not have holds colours
     image = sitk.GetImageFromArray(labels, isVector=labels.ndim > n)
     image.SetSpacing(spacing)
     image.SetOrigin(origin)
@@ -314,6 +323,7 @@ def _placed(
 
 def _write_nifti(path: Path, image: Any, like: Volume, time_step_s: float | None) -> None:
     source = like.source if isinstance(like, FileVolume) else None
+    # uncompressed first: the header is corrected in its bytes, then the whole is compressed once
     plain = path.with_name("plain.nii")
     try:
         with _quiet():
@@ -335,6 +345,7 @@ def _write_nifti(path: Path, image: Any, like: Volume, time_step_s: float | None
         put_seconds(content, is_known=time_step_s > 0)
     if path.name.lower().endswith(".gz"):
         # without a time stamp, so that the same labels make the same file
+        # 6 is zlib's own default level;
         path.write_bytes(gzip.compress(content, compresslevel=6, mtime=0))
     else:
         path.write_bytes(content)

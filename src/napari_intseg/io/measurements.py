@@ -96,6 +96,8 @@ def measure(
         )
     numbers = np.unique(labels)
     numbers = numbers[numbers > 0]
+    # find_objects makes a box for every number up to the
+    # largest: with ranks there are as many as objects
     ranks = np.searchsorted(numbers, labels).astype(np.int32) + 1
     ranks[labels == 0] = 0
     found = []
@@ -126,6 +128,7 @@ def largest_diameter(mask: BoolArray, axes: NDArray[np.float64]) -> float:
     """
     lines = mask.reshape(-1, mask.shape[-1])
     hit = np.flatnonzero(lines.any(axis=1))
+    # the first and the last voxel of each line are enough: what lies between is not on the hull
     first = lines[hit].argmax(axis=1)
     last = mask.shape[-1] - lines[hit][:, ::-1].argmax(axis=1)
     outer = np.stack(np.unravel_index(hit, mask.shape[:-1]), axis=1)
@@ -135,6 +138,7 @@ def largest_diameter(mask: BoolArray, axes: NDArray[np.float64]) -> float:
         for step in steps.reshape(-1, mask.ndim - 1)
         for end in (first, last)
     ]
+    # the largest distance is between two corners of the convex hull, which are few
     points = np.unique(np.concatenate(corners), axis=0)
     hull = points[ConvexHull(points).vertices] @ axes.T
     best = 0.0
@@ -232,6 +236,7 @@ def _measured(
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
     if values is not None:
+        # sums over millions of voxels in float32 lose digits
         given = values.reshape(count, -1).astype(np.float64)
         means, deviations = tuple(given.mean(axis=0)), tuple(given.std(axis=0))
     return Measured(

@@ -20,11 +20,12 @@ HEADER_BYTES = 348
 LABELS_INTENT = 1002
 # NIFTI_UNITS_METER, _MM and _MICRON
 _UNITS_MM = {1: 1e3, 2: 1.0, 3: 1e-3}
+# NIFTI_UNITS_SEC, _MSEC and _USEC, and how many seconds each is
 _IN_SECONDS = 8
 _MICRON, _SECONDS = 3, {_IN_SECONDS: 1.0, 16: 1e-3, 24: 1e-6}
 # where they begin in the header
-# Where NIfTI-1 and NIfTI-2 hold their fields, by the length of the header
 _CODES, _SROWS, _PIXDIM = 252, 280, 76
+# where NIfTI-1 and NIfTI-2 hold their fields, by the length of the header
 _LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
     348: {
         "intent": ("h", 68), "dim": ("8h", 40), "kind": ("h", 70), "bits": ("h", 72),
@@ -39,8 +40,9 @@ _LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
 }  # fmt: skip
 
 # sizes are 16-bit integers with a sign
-# So many voxels apart the two forms of a header may place one before it is told
 _LONGEST, _MAGIC_AT, _HEADER_AND_MORE = 32767, 344, 352
+# voxels by which the two forms of a header may differ without a warning: half of one is what
+# nobody sees on the canvas (not tuned)
 _TOLD_PX = 0.5
 
 
@@ -92,6 +94,7 @@ class NiftiHeader:
         """Return the header of a ``.nii`` or ``.nii.gz``; None if it is neither NIfTI-1 nor -2."""
         with _opener(path)(path, "rb") as file:
             raw = file.read(max(_LAYOUTS))
+        # the first field is the header's own length: it tells version and byte order at once
         for order, length in ((o, n) for o in "<>" for n in _LAYOUTS):
             if raw[:4] == struct.pack(order + "i", length) and len(raw) >= length:
                 break
@@ -105,6 +108,7 @@ class NiftiHeader:
         return cls(
             order,
             length,
+            # a damaged count of axes must not make sizes that are not there
             tuple(dim[1 : 1 + min(max(dim[0], 0), 7)]),
             told["kind"][0],
             told["bits"][0],
@@ -129,6 +133,7 @@ class NiftiHeader:
     @property
     def is_micron(self) -> bool:
         """Whether lengths are in micrometres."""
+        # xyzt_units: the lowest three bits are the unit of space, the next three that of time
         return self.units & 7 == _MICRON
 
     @property
@@ -152,6 +157,7 @@ class NiftiHeader:
         if affine is None:
             return False
         cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+        # 1e-4: cosines are stored in float32 and rounded
         return not np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-4)
 
     @property
@@ -191,6 +197,7 @@ class NiftiHeader:
         if self.qform <= 0:
             return None
         b, c, d = self.quatern[:3]
+        # rounding can make b² + c² + d² a little more than 1
         a = math.sqrt(max(0.0, 1.0 - (b * b + c * c + d * d)))
         turned = np.array(
             [
@@ -207,6 +214,7 @@ class NiftiHeader:
         affine = np.vstack([rows * _UNITS_MM.get(self.units & 7, 1.0), (0, 0, 0, 1)])
         if not np.isfinite(affine).all() or not np.linalg.norm(affine[:3, :3], axis=0).all():
             return None
+        # such a matrix puts the whole volume on one plane
         if np.linalg.matrix_rank(affine[:3, :3]) < 3:
             return None
         return index_reversed(lps_to_ras(affine))
@@ -257,6 +265,7 @@ def plain_copy(path: Path, header: NiftiHeader, folder: Path) -> Path:
     copy = folder / "plain.nii"
     with _opener(path)(path, "rb") as source, copy.open("wb") as target:
         target.write(raw)
+        # an offset of 0 is allowed: voxels never begin inside the header
         source.seek(max(header.start, header.length))
         shutil.copyfileobj(source, target)
     wanted = len(raw) + math.prod(header.sizes) * header.bits // 8
@@ -274,6 +283,7 @@ def put_sheared(content: bytearray, affine: FloatMatrix) -> None:
     """Write an LPS affine as the sform into a little-endian NIfTI-1 file, in place."""
     z, y, x = spacing_of(affine)
     struct.pack_into("<4f", content, _PIXDIM, 1.0, x, y, z)
+    # millimetres (NIFTI_UNITS_MM); the bits of the unit of time stay
     content[123] = 2 | (content[123] & 56)
     struct.pack_into("<2h", content, _CODES, 0, 1)
     rows = lps_to_ras(index_reversed(affine))[:3]
@@ -289,9 +299,10 @@ def _opener(path: Path) -> Any:
     return gzip.open if path.name.lower().endswith(".gz") else open
 
 
-# of the headers of NIfTI-1 and NIfTI-2
-# By size of header: the mark of a file that holds its voxels, where it and their place stand
+# sizes of the headers of NIfTI-1 and NIfTI-2
 _BYTES_1, _BYTES_2 = 348, 540
+# by size of header: the mark of a file that holds its own
+# voxels, its place, and where the offset of the voxels stands
 _SINGLE = {_BYTES_1: (b"n+1\0", 344, "f", 108), _BYTES_2: (b"n+2\0", 4, "q", 168)}
 
 # bytes before the voxels: real extensions (AFNI's, DICOM's) have some kilobytes

@@ -33,7 +33,7 @@ from napari_intseg.io.zarr_store import MOST_LEVELS, wrong
 MARKS = (".zgroup", ".zattrs", ".zarray", "zarr.json")
 """One of these files is in every folder that is a zarr."""
 
-# Labels of one image that become layers: each is one
+# names of labels that are looked at: each becomes a layer, and a damaged list could name millions
 _MOST_LABELS = 1000
 
 
@@ -89,6 +89,7 @@ def read_ome_zarr(path: Path) -> Raster:
         return Raster((_shown(node, path),), guessed_axes(node), Source(path, unit="pixel"))
     attributes = dict(node.attrs)
     if "multiscales" not in attributes.get("ome", attributes):
+        # a plate or a folder of images: with one image in it there is nothing to choose
         inside = _images(path)
         if len(inside) != 1:
             raise FileError(
@@ -136,6 +137,7 @@ def multiscale_of(attributes: Mapping[str, Any], path: Path) -> Multiscale:
             f"file cannot be read: expected at most {MOST_LEVELS} levels, got {len(datasets)} in "
             f"{str(path)!r}. Check its metadata."
         )
+    # those of the level come first, those of the whole image are applied behind them (OME-NGFF 0.4)
     parts = [one.get("coordinateTransformations") or () for one in (datasets[0], image)]
     scale, translation = [1.0] * len(axes), [0.0] * len(axes)
     for transforms in parts:
@@ -188,6 +190,7 @@ def _placed(about: Multiscale, path: Path) -> tuple[Source, FloatMatrix]:
     )
     factors, unit = factors_mm(stated.units, path)
     affine = np.eye(4)
+    # axes (z, y, x) of the data along z, y and x of LPS: the affine's rows are x, y, z
     affine[:3, :3] = np.eye(3)[::-1]
     for at, size, start, mm in zip(
         range(len(spatial)), stated.scale, stated.translation, factors, strict=True
@@ -211,6 +214,7 @@ def _images(path: Path) -> list[str]:
     """Return the names of the images right inside a group: those of a plate are one deeper."""
     inside = [p for p in sorted(path.iterdir()) if is_zarr(p)]
     deeper = [q for p in inside for q in sorted(p.iterdir()) if is_zarr(q)]
+    # plate / row / column / field: a well's images are three folders down
     deepest = [q for p in deeper for q in sorted(p.iterdir()) if is_zarr(q)]
     for nodes in (inside, deeper, deepest):
         found = [p.relative_to(path).as_posix() for p in nodes if _is_image(p)]
@@ -277,12 +281,12 @@ def member(node: Any, name: str, path: Path) -> Any:
 
 
 VERSIONS = ("0.4", "0.5")
-# 1 or 4 million values: some MB unpacked
+# 1 or 4 million values: few files for a volume, and some MB to unpack for one plane (not tuned)
 _CHUNK = {2: (1024, 1024), 3: (64, 256, 256)}
-# halving ends with a level of this longer side
+# halving ends with a level of this longer side: viewers show it whole
 _SMALLEST_PX = 256
 _UNITS = {"mm": "millimeter", "µm": "micrometer", "pixel": ""}
-# an affine so near to plain spacing differs by rounding alone
+# millimetres by which an affine may differ from plain spacing: rounding alone
 _FLAT_MM = 1e-6
 
 
@@ -474,6 +478,7 @@ def _put_levels(
         )
         extra: dict[str, Any] = {"dimension_names": tuple(axes)}
         if version == "0.4":
+            # OME-Zarr 0.4 asks for nested folders of pieces
             extra = {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
         array = group.create_array(
             str(len(shapes)), shape=level.shape, dtype=level.dtype, chunks=chunk, **extra
@@ -482,6 +487,7 @@ def _put_levels(
         shapes.append(level.shape)
         if max(level.shape[-2:]) <= _SMALLEST_PX:
             return shapes
+        # every second pixel, not a mean: labels must not be mixed
         level = level[..., ::2, ::2]
 
 

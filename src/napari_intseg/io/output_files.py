@@ -14,7 +14,7 @@ from napari_intseg.io.source import FileVolume
 from napari_intseg.io.suffixes import KINDS, ending_of
 
 _RESULTS = ("SEG", "RTSTRUCT")
-# of a file that names its data in another one, such as .mhd
+# read of a file that names its data in another one, such as .mhd: 1 MiB holds a long OME-XML too
 _HEADER_BYTES = 1 << 20
 _HEADERS = (".mhd", ".nhdr")
 _NUMBER = re.compile(r"%0?\d*d")
@@ -68,7 +68,9 @@ def _on_disk(given: Path) -> Path:
 def _touches(target: Path, given: Path) -> bool:
     if _is_same(target, given) or _is_plane_of(given, target):
         return True
+    # links are followed only now: names that are the same file were told above
     real, read = target.resolve(), given.resolve()
+    # writing a folder such as .zarr replaces all that is in it
     if target.is_dir():
         return read.is_relative_to(real)
     if not target.exists():
@@ -103,7 +105,8 @@ def _is_result(path: Path) -> bool:
     try:
         with quiet():
             data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"])
-    except Exception:  # damaged: it may be an image
+    except Exception:
+        # damaged: it may be an image
         return False
     return str(data.get("Modality")) in _RESULTS
 

@@ -15,13 +15,13 @@ from napari_intseg.io.file_checks import DEFLATE_RATIO, check_regular, check_siz
 from napari_intseg.io.raster import Raster
 from napari_intseg.io.source import Source
 
-# Samples a pixel, by the colour type of PNG
 _SIGNATURES = {
     "PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "BMP": b"BM", "GIF": b"GIF8",
 }  # fmt: skip
 _ENDINGS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF",
 }  # fmt: skip
+# samples a pixel, by the colour type of PNG
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 # of a progressive JPEG: encoders make about 10; each is decoded over the whole picture
@@ -30,9 +30,9 @@ _MOST_SCANS = 100
 # pixels a byte: a block of 64 takes a bit at least, and colours are coarser than brightness
 _JPEG_RATIO = 1024
 
-# of a PNG before its pixels; each is a few bytes, so a file could hold millions
-# bytes before the pixels of a JPEG, as far as they are looked at: colour profiles, thumbnails
+# chunks of a PNG that are looked at: each is a few bytes, so a file could hold millions
 _MOST_CHUNKS = 100_000
+# bytes of a JPEG that are looked at: colour profiles and thumbnails lie before the pixels
 _JPEG_HEADS = 1 << 24
 
 
@@ -94,12 +94,15 @@ def _check_png(path: Path) -> None:
             length, kind = struct.unpack(">I4s", head)
             if kind == b"IHDR":
                 cols, rows, bits, colour = struct.unpack(">IIBB", file.read(length)[:10])
+                # each row begins with a byte that names its filter
                 declared = rows * ((cols * bits * _SAMPLES.get(colour, 1) + 7) // 8 + 1)
+                # over the checksum, which Pillow checks
                 file.seek(4, 1)
                 continue
             held += length * (kind in (b"IDAT", b"fdAT"))
             file.seek(length + 4, 1)
     if declared:
+        # the file's own length bounds what its chunks claim to hold
         check_size(path, declared, DEFLATE_RATIO, min(held, path.stat().st_size))
 
 

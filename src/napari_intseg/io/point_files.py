@@ -10,6 +10,7 @@ from napari_intseg.core.files import write_bytes, write_text
 from napari_intseg.errors import FileError
 
 _TEXT = (".csv", ".txt", ".xyz", ".pts")
+# point files state no type of colour: values above 1 can only be of 0 to 255
 _EIGHT_BITS = 255.0
 
 
@@ -55,6 +56,7 @@ def _table(path: Path) -> NDArray[np.float64]:
         raise ValueError(f"a name ending in .npy, {', '.join(_TEXT)} is known")
     text = path.read_text("utf-8").replace(",", " ").splitlines()
     try:
+        # a header of names is no number
         float((text[0].split() or [""])[0])
     except (ValueError, IndexError):
         text = text[1:]
@@ -72,6 +74,7 @@ def write_labels_of_points(
         return
     lines = ["x,y,z,label"]
     lines += [
+        # 17 digits give back the same double
         f"{x:.17g},{y:.17g},{z:.17g},{label}"
         for (x, y, z), label in zip(points.tolist(), labels.tolist(), strict=True)
     ]

@@ -62,12 +62,14 @@ class Lazy:
         for axis, at in zip(self._seen, given, strict=False):
             outer[axis] = at
         if len(self._parts) > 1:
+            # numpy resolves slices and negative numbers
             chosen = np.arange(len(self._parts))[given[-1]]
             read = [np.asarray(self._parts[i][tuple(outer)]) for i in np.atleast_1d(chosen)]
             return read[0] if np.ndim(chosen) == 0 else np.stack(read, axis=-1)
         out = np.asarray(self._parts[0][tuple(outer)])
         if self._channel is None or not isinstance(outer[self._channel], slice):
             return out
+        # axes indexed by a number are gone from what was read
         before = sum(isinstance(outer[a], slice) for a in range(self._channel))
         return np.moveaxis(out, before, -1)
 
@@ -77,9 +79,9 @@ class Lazy:
         return whole if dtype is None else whole.astype(dtype, copy=bool(copy))
 
 
-# dask makes a task of each
-# of a dask array: its graph has an entry for each, and 10 million of them take a minute
+# pieces along an axis: more is a size that lies, and dask would make a task of each
 _MOST_ALONG_AXIS = 1 << 20
+# pieces of a dask array: its graph has an entry for each, and 10 million of them take a minute
 _MOST_PIECES = 1 << 17
 
 
@@ -286,6 +288,7 @@ def known_axes(letters: Sequence[str], shape: Sequence[int], path: object) -> st
     """
     out = [letter.lower() for letter in letters]
     unknown = [i for i, a in enumerate(out) if a not in ORDER or not a]
+    # tifffile calls an axis without a meaning Q or I
     if len(unknown) == 1 and "z" not in out:
         out[unknown[0]] = "z"
         unknown = []
@@ -307,6 +310,7 @@ def _arranged(data: Array, fixed: dict[int, int], channel: int | None) -> Array:
     return np.moveaxis(seen, channel - sum(i < channel for i in fixed), -1)
 
 
+# 512 MiB, as for the other formats: below, reading at once is quicker in every direction
 MAPPED_BYTES = 2**29
 
 
@@ -348,6 +352,7 @@ def guessed_axes(data: Any, *, timed: bool = False) -> str:
             "data cannot be an image: expected 2 to 5 axes (time, channel, plane, row, column), "
             f"got shape {shape}. Choose a part of it first."
         )
+    # from behind: rows and columns are always there, then planes, then time
     axes = "tyx" if timed and inner == 3 else "tczyx" if inner == 5 else "tzyx"[-inner:]
     return axes + "s" * coloured
 
@@ -356,4 +361,5 @@ def _is_coloured(shape: tuple[int, ...]) -> bool:
     """Whether the last axis holds colours, as `Volume` supposes it."""
     if len(shape) < 3 or shape[-1] not in (3, 4):
         return False
+    # 3 or 4 planes of a small stack are no colours: rows and columns are more than colours
     return len(shape) > 3 or min(shape[:-1]) > shape[-1]

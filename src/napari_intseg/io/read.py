@@ -34,7 +34,7 @@ from napari_intseg.io.suffixes import Kind, kind_of
 from napari_intseg.io.tiff import read_tiff
 
 TOLERANCE_PX = 1e-2
-"""So far may a corner of one grid lie from the corner of the other it is taken for."""
+"""Pixels by which corners of two grids that are the same may differ: rounding in headers."""
 
 
 def reorient(
@@ -59,6 +59,7 @@ def reorient(
     """
     deep = data.reshape((1,) * (3 - data.ndim) + data.shape)
     wanted = (1,) * (3 - len(shape)) + tuple(shape)
+    # from the array's indices to the grid's: flips and exchanged axes are whole numbers in it
     there = np.linalg.solve(onto, affine)
     turn = np.rint(there[:3, :3])
     if not (np.abs(turn).sum(0) == 1).all() or not (np.abs(turn).sum(1) == 1).all():
@@ -68,6 +69,7 @@ def reorient(
         return None
     flips = tuple(int(row) for row in np.flatnonzero(turn.sum(1) < 0))
     start = np.where(turn.sum(1) < 0, np.array(wanted) - 1, 0)
+    # corners, since a small error of direction grows with the size of the volume
     corners = np.array(list(itertools.product(*((0, size - 1) for size in deep.shape))))
     off = corners @ (there[:3, :3] - turn).T + there[:3, 3] - start
     if np.abs(off).max() > TOLERANCE_PX:
@@ -117,7 +119,8 @@ def read_volume(
         If what it holds is no image that can be segmented.
     """
     path = Path(path)
-    with suppress(OSError):  # a read-only folder: it is read as it is
+    # a read-only folder: it is read as it is
+    with suppress(OSError):
         finish(path.parent)
     if _holds_dicom(path):
         return _told(
@@ -181,6 +184,7 @@ def series_raster(
         return lambda done, total: on_progress(time * total + done, series.times * total)
 
     is_resampled = resample and not series.stack.is_regular
+    # one array over all time points, so that memory and decoder are shared
     lazy = None if is_resampled or series.times == 1 else lazy_slices(series.stack.times)
     if lazy is not None:
         volumes = [read_series(series, time=0, lazy=True)]
@@ -363,6 +367,7 @@ def read_mask_folder(folder: str | Path, like: Volume) -> tuple[NDArray[np.int32
         if not size:
             continue
         names[len(names) + 1] = name
+        # by size, not by name: the order of files must not decide what lies on what
         free = mask & ((owner_size == 0) | (owner_size > size))
         labels[free], owner_size[free] = len(names), size
     return labels, names

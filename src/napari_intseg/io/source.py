@@ -18,9 +18,10 @@ from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.header import DicomOrigin
 
 # length of the header, which stands in its first four bytes
-# of header, extensions and padding: real files have some kilobytes
 _NIFTI1_BYTES = 348
+# read at a time: only the length is counted, nothing is kept
 _CHUNK_BYTES = 1 << 22
+# what header, extensions and padding may take: real files have some kilobytes
 _SPARE_BYTES = 1 << 26
 
 _VECTOR = re.compile(rb"\([^)]*\)")
@@ -46,6 +47,7 @@ class ItkGeometry:
         """Whether the axes are perpendicular, to within a thousandth."""
         n = len(self.spacing)
         direction = np.reshape(self.direction, (n, n))
+        # wide enough for cosines that a header gives with a few digits (not tuned)
         return np.allclose(direction.T @ direction, np.eye(n), atol=1e-3)
 
     def affine(self) -> FloatMatrix:
@@ -62,6 +64,7 @@ def geometry_of(affine: FloatMatrix, ndim: int) -> ItkGeometry:
     matrix = index_reversed(affine)[: 3 if ndim == 3 else 2]
     axes = matrix[:ndim, :ndim]
     spacing = np.array([math.hypot(*axes[:, i]) for i in range(ndim)])
+    # an axis of no length gets no direction instead of a division by zero
     direction = axes / np.where(spacing == 0, 1, spacing)
     return ItkGeometry(
         tuple(spacing.tolist()), tuple(matrix[:ndim, 3].tolist()), tuple(direction.ravel().tolist())
@@ -114,6 +117,7 @@ class NiftiFrame:
             header = file.read(_NIFTI1_BYTES)
             length = len(header)
             longest = _longest_nifti(header)
+            # stops at what the header allows: a .gz of a few kilobytes can unpack without end
             while (chunk := file.read(_CHUNK_BYTES)) and length <= longest:
                 length += len(chunk)
         if length > longest:
@@ -130,6 +134,8 @@ class NiftiFrame:
         if length < expected:
             raise EOFError(f"cut off: {length} of {expected} bytes")
         return cls(
+            # nifti1.h: pixdim at 76, xyzt_units at 123, and from
+            # 252 qform and sform with all their numbers
             struct.unpack_from(order + "4f", header, 76),
             header[123],
             struct.unpack_from(order + "2h18f", header, 252),
@@ -198,6 +204,7 @@ class NrrdFrame:
             if name in new:
                 lines[i] = name + b": " + new[name]
                 if name == b"space" and self.units:
+                    # ITK leaves out units that it has read
                     lines[i] += b"\nspace units: " + self.units
         path.write_bytes(b"\n".join(lines) + end + data)
 

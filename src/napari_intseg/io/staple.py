@@ -49,6 +49,7 @@ def staple(readers: Sequence[Array]) -> Array:
             f"{[tuple(one.shape) for one in readers]}. Resample the labels onto one image first."
         )
     out = np.zeros(readers[0].shape, np.int32)
+    # one half: a voxel belongs to an object that more likely covers it than not
     best = np.full(readers[0].shape, 0.5)
     for label in sorted(set().union(*(set(np.unique(one).tolist()) for one in readers)) - {0}):
         box = _box(readers, label)
@@ -71,4 +72,5 @@ def staple(readers: Sequence[Array]) -> Array:
 def _box(readers: Sequence[Array], label: int) -> tuple[slice, ...]:
     marked = np.any([one == label for one in readers], axis=0)
     (box,) = ndimage.find_objects(marked.astype(np.uint8))
+    # one voxel of background all round, from which STAPLE learns how specific readers are
     return tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)

@@ -93,6 +93,7 @@ class FileWarning(UserWarning):
 def remark(path: Path, text: str) -> None:
     """Tell one thing about a file, as a warning at the line that asked this package for it."""
     frame = sys._getframe(1)
+    # the warning shows the line outside this package that asked for the file
     level = 2
     while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] == _PACKAGE:
         frame, level = frame.f_back, level + 1

@@ -35,9 +35,9 @@ from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit
 
 # ResolutionUnit of TIFF 6.0
-# Dots an inch that programs state where nothing is known; ImageJ takes them for that, too
-# (ij.io.TiffDecoder)
 _TIFF_UNITS = {2: "inch", 3: "cm"}
+# dots per inch that programs state where nothing is known; ImageJ takes them for that, too
+# (ij.io.TiffDecoder)
 _NOT_CALIBRATED = 72
 
 
@@ -85,6 +85,7 @@ def read_scale(file: tifffile.TiffFile, path: Path, image: int = 0) -> Told:
     x, y = (tuple(tags[n].value) if n in tags else (1, 1) for n in ("XResolution", "YResolution"))
     unit = int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 1
     about = dict(file.imagej_metadata or {})
+    # what is written again with labels; the rest of ImageJ's words is about the image
     imagej = {k: v for k, v in about.items() if k in ("spacing", "unit", "yunit", "zunit")}
     pixels = None
     if file.is_ome and file.ome_metadata:
@@ -135,6 +136,7 @@ def _by_tags(scale: TiffScale, path: Path) -> tuple[Spacing, str]:
     tag = _TIFF_UNITS.get(scale.unit)
     word = scale.imagej.get("unit")
     x, y = (below / above if above and below else 1.0 for above, below in scale.resolution)
+    # a pixel of 1/72 inch is no size that anyone measured
     if word is None and scale.unit == 2 and round(1 / x, 3) == _NOT_CALIBRATED:
         tag, x, y = None, 1.0, 1.0
     word = tag if word is None else word
@@ -159,6 +161,7 @@ def _ome_channels(pixels: ET.Element) -> tuple[Channel, ...]:
     for channel in pixels.findall("{*}Channel"):
         colour = ""
         if re.fullmatch(r"-?\d+", channel.get("Color", "")):
+            # OME keeps RGBA in one signed number, opacity last
             colour = f"#{(int(channel.get('Color', '0')) >> 8) & 0xFFFFFF:06x}"
         found.append(Channel(channel.get("Name", ""), colour))
     return tuple(found)
@@ -180,17 +183,18 @@ def _imagej_channels(about: dict[str, Any]) -> tuple[Channel, ...]:
     return tuple(found)
 
 
+# tags of a page that are read: the bound keeps a damaged count from being followed
 _MOST_TAGS = 4096
 # the tag of a page's smaller copies
 _SUB_IFDS = 330
 # LONG, IFD, LONG8 and IFD8: kinds of numbers that may point to a page
-# how many times smaller pixels may be: LZW (4,096 bytes by a code of 9 bits or more), Deflate,
-# PackBits (128 by two bytes). Of the other kinds no limit is known that says something.
 _POINTER_BYTES = {4: 4, 13: 4, 16: 8, 18: 8}
 _INDEX = "NDTiff.index"
+# how many times smaller pixels may be: LZW (4,096 bytes by a code of 9 bits or more), Deflate,
+# PackBits (128 by two bytes). Of the other kinds no limit is known that says something.
 _RATIOS = {5: 4096, 8: DEFLATE_RATIO, 32773: 128, 32946: DEFLATE_RATIO, 50013: DEFLATE_RATIO}
 
-# Pieces of noise grow when they are packed, by far less than this for each
+# pieces of noise grow when they are packed, by far less than this for each
 _SPARE_BYTES = 1 << 16
 
 
@@ -202,6 +206,7 @@ def check_tiff(path: Path) -> None:
     FileError
         If the pages never end, a file that is named lies elsewhere, or the reader hangs over it.
     """
+    # before tifffile opens it: it would follow a circle of pages for ever
     check_pages_end(path)
     with tifffile.TiffFile(path) as file:
         first: Any = file.pages.first
@@ -265,6 +270,7 @@ def check_pages_end(path: Path) -> None:
         version = struct.unpack_from(order + "H", head, 2)[0]
         if version not in (42, 43) or (version == 43 and len(head) < 16):
             return
+        # BigTIFF: all addresses and counts have eight bytes in place of four
         is_big = version == 43
         first = struct.unpack_from(order + ("Q" if is_big else "I"), head, 8 if is_big else 4)[0]
         waiting, seen = [first], set[int]()
@@ -283,6 +289,7 @@ def check_pages_end(path: Path) -> None:
 
 def _page(file: BinaryIO, at: int, order: str, *, is_big: bool) -> tuple[int, list[int]]:
     """Return where the next page is, 0 if none can be, and where the pages in this one are."""
+    # TIFF 6.0, and the BigTIFF proposal: a tag is code, type, count, and value or address
     count_form, pointer = ("Q", "Q") if is_big else ("H", "I")
     tag_size = 20 if is_big else 12
     try:
@@ -334,11 +341,13 @@ def _members(file: tifffile.TiffFile, path: Path) -> list[Path]:
     return [data_file(path, name) for name in names]
 
 
+# 512 MiB: smaller files are read at once, which is quicker for planes in every direction
 LAZY_BYTES = 2**29
+# ImageJ's kind of TIFF has offsets of 32 bits; up to 2 GiB they are safe with a sign, too
 _IMAGEJ_LIMIT_BYTES = 2**31
 # cyan, magenta, yellow, black
-# So many names are listed in what is told
 _INKS = 4
+# names that a message lists
 _LISTED = 3
 
 
@@ -471,6 +480,7 @@ def without_inks(array: Any, axis: int) -> Any:
         return array
     most = float(np.iinfo(array.dtype).max)
     inks = np.moveaxis(array, axis, -1)[..., :_INKS].astype(np.float32) / most
+    # the plain conversion without a colour profile
     light = (1.0 - inks[..., :3]) * (1.0 - inks[..., 3:])
     return np.moveaxis(np.round(light * most).astype(array.dtype), -1, axis)
 
@@ -506,6 +516,7 @@ def _arrays(series: tifffile.TiffPageSeries) -> list[Array]:
 def _check_pages(series: tifffile.TiffPageSeries, path: Path) -> None:
     """Ask for files that are as long as their first pages say, and tell of pages without pixels."""
     pages = [page for page in series.pages if page is not None]
+    # a file that was cut off lacks its last page; to look at all of them is slow
     for page in (pages[0], pages[-1]):
         kept: Any = page.keyframe
         size = page.parent.filehandle.size
@@ -582,6 +593,7 @@ def _strict() -> Iterator[None]:
     logger = logging.getLogger("tifffile")
     listener, propagate = Listener(logging.ERROR), logger.propagate
     logger.addHandler(listener)
+    # what tifffile logs is raised below, once
     logger.propagate = False
     try:
         yield

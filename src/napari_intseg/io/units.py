@@ -11,7 +11,7 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.io.suffixes import remark
 
-# Millimetres, the ones that OME lists included; "Mm" is not "mm"
+# those of the SI between femto and giga, short and long: images have no others
 _PREFIXES = {
     "": 1.0, "k": 1e3, "h": 1e2, "da": 1e1, "d": 1e-1, "c": 1e-2, "m": 1e-3, "u": 1e-6,
     "n": 1e-9, "p": 1e-12, "f": 1e-15, "M": 1e6, "G": 1e9,
@@ -20,24 +20,27 @@ _LONG_PREFIXES = {
     "": 1.0, "kilo": 1e3, "hecto": 1e2, "deca": 1e1, "deci": 1e-1, "centi": 1e-2, "milli": 1e-3,
     "micro": 1e-6, "nano": 1e-9, "pico": 1e-12, "femto": 1e-15, "mega": 1e6, "giga": 1e9,
 }  # fmt: skip
+# symbols in millimetres, those that OME lists included; case counts, since "Mm" is not "mm"
 _SYMBOLS = {
     **{f"{prefix}m": 1e3 * size for prefix, size in _PREFIXES.items()},
     "Å": 1e-7, "in": 25.4, '"': 25.4, "ft": 304.8, "yd": 914.4, "mi": 1609344.0, "li": 25.4 / 12,
     "thou": 0.0254, "mil": 0.0254, "pt": 25.4 / 72,
 }  # fmt: skip
 
-# Words by which a file says that it tells no length
+# names in millimetres. A plural "s" is taken off before: "inche" is what is left of "inches".
 _WORDS = {
     **{f"{p}{stem}": 1e3 * s for p, s in _LONG_PREFIXES.items() for stem in ("meter", "metre")},
     "micron": 1e-3, "mu": 1e-3, "u": 1e-3, "angstrom": 1e-7, "ångström": 1e-7, "angström": 1e-7,
     "inch": 25.4, "inche": 25.4, "foot": 304.8, "feet": 304.8, "yard": 914.4, "mile": 1609344.0,
     "point": 25.4 / 72,
 }  # fmt: skip
+# words by which a file says that it tells no length
 _NONE = {
     "", "pixel", "pixels", "px", "pix", "voxel", "voxels", "reference frame", "arbitrary", "a.u.",
     "au", "none", "null", "unknown", "unitless", "dimensionless", "?", "???",
 }  # fmt: skip
 
+# names of times in seconds
 _SECONDS = {
     "d": 86400.0, "h": 3600.0, "hr": 3600.0, "hrs": 3600.0, "min": 60.0, "mins": 60.0, "s": 1.0,
     "sec": 1.0, "secs": 1.0, "msec": 1e-3, "usec": 1e-6, "ms": 1e-3, "us": 1e-6, "ns": 1e-9,
@@ -59,6 +62,7 @@ def mm_per_unit(word: object) -> float | None:
     text = _plain(word)
     name = text.casefold()
     for table, key in (
+        # as written first, since case counts among symbols; then any case, then the plural
         (_SYMBOLS, text), (_SYMBOLS, name), (_WORDS, name), (_WORDS, name.removesuffix("s")),
     ):  # fmt: skip
         if key in table:
@@ -76,6 +80,7 @@ def unit_of(mm: float | None) -> str:
     """Return in which unit lengths are spoken of that a file states in one of so many mm."""
     if mm is None:
         return PIXEL
+    # sizes are spoken of in µm or mm alone: 2e-07 mm³ or 400,000 nm are hard to read
     return MICROMETRE if mm < 1.0 else MILLIMETRE
 
 
@@ -112,7 +117,7 @@ def _is(word: object) -> bool:
 
 
 def _plain(word: object) -> str:
-    """Return a word in one writing: any micro sign as "u", escapes and quotes undone."""
+    """Return a word in one spelling: any micro sign as "u", escapes and quotes undone."""
     text = "" if word is None else str(word).replace("\0", "")
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), text)
     # "Âµ" is the sign in UTF-8, read as Latin-1
@@ -123,6 +128,8 @@ def _plain(word: object) -> str:
     return bare if bare else text.strip()
 
 
+# how far the end of a text header is looked for: a header of NRRD or MetaImage has some kB, and
+# files that have none must not be read whole. Not tuned.
 HEADER_BYTES = 1 << 22
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _DISTANCE = re.compile(rb"(?im)^\s*DistanceUnits\s*=\s*(\S+)")
@@ -189,6 +196,7 @@ def scaled(
 def metaimage_units(path: Path) -> SpaceUnits:
     """Return the word of a MetaImage's DistanceUnits; none where it tells none."""
     with path.open("rb") as file:
+        # the name of the data is the last line of a header: pixels may follow it
         head = file.read(HEADER_BYTES).partition(b"ElementDataFile")[0]
     found = _DISTANCE.search(head)
     word = found[1].decode("latin-1") if found else "?"

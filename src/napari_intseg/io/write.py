@@ -72,13 +72,14 @@ def check_target(path: str | Path, *inputs: str | Path | None, overwrite: bool =
                 f"folder is missing: expected an existing folder, got {str(folder)!r}. "
                 "Make it first."
             )
+        # made and removed again: that tells more surely than permissions do
         with files.hidden_folder(folder):
             pass
     return path
 
 
 def check_fits(path: str | Path, like: Volume) -> None:
-    """Ask whether labels of an image can be written to a path: before slow work, like the above.
+    """Refuse a path to which an image's labels cannot be written; see `check_target`.
 
     Raises
     ------
@@ -298,6 +299,7 @@ def _smallest(labels: Array, like: Volume) -> Array:
             f"labels are too large: expected at most {np.iinfo(np.uint32).max}, got {highest!r}. "
             "Renumber them."
         )
+    # the smallest type: files are smaller, and PNG and ImageJ's TIFF take no more than 16 bits
     return np.ascontiguousarray(labels, kind)
 
 
@@ -341,6 +343,7 @@ def _move(folder: Path, path: Path, overwrite: bool) -> None:
 def _move_header(folder: Path, path: Path) -> None:
     """Move the data, under a name that no file had, and then the header: that is the one step."""
     before = path.read_bytes() if path.is_file() else b""
+    # the header last: until it is moved, the old header still names the old data
     made = sorted(folder.iterdir(), key=lambda p: p.suffix.lower() in _DATA)
     for one in made[:-1]:
         files.put(one, path.with_name(one.name))
@@ -374,6 +377,7 @@ def _move_series(folder: Path, path: Path, overwrite: bool) -> None:
                 f"file exists: expected a new name, got {str(path.with_name(name))!r}, a plane of "
                 "others. Choose another name, or allow it to be replaced with --overwrite."
             )
+        # without leave to replace, planes of other numbers are another series and stay
         old = []
     others = [path.name + SUFFIX, path.name % 0 + SUFFIX]
     files.put_series(folder, path.parent, old, others)
@@ -381,6 +385,7 @@ def _move_series(folder: Path, path: Path, overwrite: bool) -> None:
 
 _DICOM: dict[str, Callable[..., None]] = {"dicom": write_dicom_seg, "rtstruct": write_rtstruct}
 
+# formats without an axis for time
 _ONE_TIME = ("picture", "coco", *_DICOM)
 
 _WRITERS: dict[str, Callable[..., None]] = {

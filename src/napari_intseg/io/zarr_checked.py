@@ -35,6 +35,7 @@ class CheckedStore(LocalStore):
         FileError
             If it may not.
         """
+        # errors wait here: consolidated metadata describe arrays that nobody may ever open
         found = self._found.get(name)
         if isinstance(found, FileError):
             raise found
@@ -71,6 +72,7 @@ class CheckedStore(LocalStore):
                 self.check_array(inner)
                 self._found[inner] = told
             return found
+        # pieces of nested folders lie below their array's folder
         while folder and folder not in self._found:
             folder = folder.rpartition("/")[0]
         about = self._found.get(folder)

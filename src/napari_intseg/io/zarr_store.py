@@ -22,9 +22,10 @@ from napari_intseg.io.file_checks import data_file
 _HARMLESS_BYTES = 1 << 26
 
 # the most that deflate makes of a byte, 1032 by its format, with room for headers
-# of an LZMA dictionary: the highest preset takes 65 MB
 _DEFLATE_RATIO = 1040
+# what is unpacked at a time, 1 MB, only to be counted; not tuned
 _STEP_BYTES = 1 << 20
+# memory for an LZMA dictionary: the highest preset takes 65 MB
 _MEMORY_BYTES = 1 << 28
 
 # RFC 8878, 3.1.1: how a frame begins, and the most that a block becomes
@@ -79,6 +80,7 @@ def _streamed(start: Callable[[], Any], packed: memoryview, limit: int) -> int:
     """Unpack step by step, keep nothing, stop behind the limit."""
     total, rest = 0, bytes(packed)
     while rest and total <= limit:
+        # several streams may follow one another, as gzip and bz2 allow
         decoder = start()
         try:
             while not decoder.eof and total <= limit:
@@ -119,6 +121,7 @@ def _zstd_frame(packed: memoryview, at: int) -> tuple[int | None, int, int]:
     width = _FCS_BYTES[about >> 6] or int(is_single)
     at += 1 + (not is_single) + _DICT_BYTES[about & 3]
     stated = int.from_bytes(packed[at : at + width], "little") if width else None
+    # RFC 8878, 3.1.1.1.4: a size of two bytes is stored less 256
     if width == 2 and stated is not None:
         stated += 256
     at += width
@@ -128,11 +131,14 @@ def _zstd_frame(packed: memoryview, at: int) -> tuple[int | None, int, int]:
         if at + 3 > len(packed):
             raise IndexError("cut off")
         is_last, kind, length = bool(head & 1), head >> 1 & 3, head >> 3
+        # a compressed block (kind 2) does not state what it becomes; the format bounds it
         size += length if kind < 2 else _ZSTD_BLOCK
         at += 3 + (1 if kind == 1 else length)
     return stated, size, at + 4 * bool(about & 4)
 
 
+# how many bytes a chunk would become, by its codec: stated in its
+# header, or found by unpacking it in steps that are thrown away
 _COUNTS: dict[str, Callable[[memoryview, int], int]] = {
     "blosc": _stated("<I", 4),
     "lz4": _stated("<I", 0),
@@ -194,7 +200,7 @@ def check_array_folder(path: Path) -> None:
 
 
 def check_metadata(key: str, content: bytes, path: Path) -> dict[str, "FileError | dict[str, Any]"]:
-    """Return the arrays that a metadata file describes: why one may not be read, or its metadata.
+    """Return for each array of a metadata file its metadata, or why it may not be read.
 
     Parameters
     ----------
@@ -259,12 +265,14 @@ def _check_array(about: Mapping[str, Any], path: Path) -> None:
     if len(chunks) != len(shape) or min(chunks, default=1) < 1 or min(shape, default=1) < 0:
         raise wrong(path, "pieces of at least one value along each axis", str(chunks)[:80])
     size = math.prod(chunks) * item_bytes(about)
+    # an array that is one piece may be large; a piece far larger than its array is a lie
     if size > LARGEST_CHUNK_BYTES and math.prod(shape) * item_bytes(about) < size // 2:
         raise wrong(path, f"pieces of at most {LARGEST_CHUNK_BYTES} bytes", f"{size}")
 
 
 def _check_codecs(about: Mapping[str, Any], path: Path) -> None:
     named = list(_codecs(about))
+    # packed twice, a piece could unpack to the product of both ratios
     if sum(name in PACKERS for name, _ in named) > 1:
         raise wrong(path, "bytes that are packed once", ", ".join(name for name, _ in named))
     for name, settings in named:

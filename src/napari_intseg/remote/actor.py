@@ -16,9 +16,10 @@ from napari_intseg.core.segmenter import Answer, Array, FloatArray, Frame, Prepa
 from napari_intseg.errors import DataError
 from napari_intseg.models.registry import load_model
 
-# four times the pixels of a view of 16,384, far above any model's
+# values of an array at most: four times the pixels of a
+# view of 16,384 by 16,384, far above any model's
 _MOST_VALUES = 1 << 30
-# of Zstandard: higher ones save 2 % of logits and take several times as long
+# level of Zstandard: higher ones save 2 % of logits and take several times as long
 _LEVEL = 1
 
 
@@ -44,6 +45,7 @@ def pack(array: Array) -> PackedArray:
     from imagecodecs import zstd_encode
 
     array = np.ascontiguousarray(array)
+    # first bytes together, then second ones: neighbouring logits share them, so they pack better
     planes = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T
     content = zstd_encode(np.ascontiguousarray(planes).tobytes(), level=_LEVEL)
     return PackedArray(bytes(content), array.shape, array.dtype.str)
@@ -79,6 +81,7 @@ def unpack(packed: PackedArray) -> Array:
 def pack_image(image: FloatArray) -> PackedArray:
     """Return an image in [0, 1] as bytes: 8 bits a value where that is without loss."""
     bytes_ = np.rint(image * 255).astype(np.uint8)
+    # images of 8 bits travel in a quarter of the bytes, and only if that is without loss
     exact = bool((unpack_levels(bytes_) == image).all())
     return pack(bytes_ if exact else image)
 
@@ -94,7 +97,7 @@ def unpack_levels(levels: Any) -> FloatArray:
     return np.asarray(levels, np.float32) / np.float32(255)
 
 
-# of prepared images: 500 embeddings of SAM, 128 of SAM 2
+# bytes of prepared images on the worker: 500 embeddings of SAM, 128 of SAM 2
 _MOST_BYTES = 2 << 30
 
 
@@ -153,6 +156,7 @@ class ModelActor:
         if image not in self._prepared:
             self._prepared[image] = self._model.prepare(unpack_image(packed))
         self._prepared.move_to_end(image)
+        # the image that was just prepared stays, whatever its size: it is asked about next
         while len(self._prepared) > 1 and self._held() > self._most_bytes:
             self._prepared.popitem(last=False)
 
@@ -180,8 +184,11 @@ class ModelActor:
 
 def _unpickled(state: bytes) -> Any:
     try:
+        # safe as far as the address is: the state is made by this very worker and comes back as
+        # bytes, and whoever reaches the worker can run programs there anyway
         return pickle.loads(state)
-    except Exception as err:  # whatever the bytes happen to say
+    except Exception as err:
+        # whatever the bytes happen to say
         raise DataError(
             f"message is damaged: expected the state of a model, got {len(state)} bytes that are "
             f"none ({type(err).__name__}). Ask again."
@@ -191,6 +198,7 @@ def _unpickled(state: bytes) -> Any:
 def _reply(answer: Answer) -> Reply:
     return Reply(
         pack(answer.logits),
+        # pickled here, so that the other side needs neither torch nor the model's classes
         None if answer.state is None else pickle.dumps(answer.state),
         tuple(pack(np.asarray(one)) for one in answer.alternatives),
         answer.scores,

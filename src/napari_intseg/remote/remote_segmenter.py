@@ -27,6 +27,7 @@ TIMEOUT_S = 120.0
 """For one call, loading a model included: reading the largest weights (1.2 GB) from a slow disk
 takes about a minute."""
 
+# seconds to reach a scheduler: one that runs answers in far less (not tuned)
 _CONNECT_S = 10.0
 # how often a call under way looks whether it was cancelled
 _LOOK_S = 0.2
@@ -107,6 +108,7 @@ class RemoteSegmenter:
             If nobody answers in time. The next call connects again.
         """
         packed = pack_image(image)
+        # by its content, so that the same view is prepared once, whoever asks
         name = hashlib.blake2b(packed.content, digest_size=16).hexdigest()
         self._call("prepare", name, packed)
         height, width = image.shape[:2]
@@ -123,8 +125,10 @@ class RemoteSegmenter:
         image: RemoteImage = query.prepared.payload
         prev = None if query.prev_logits is None else pack(query.prev_logits)
         question = RemoteQuestion(image.name, query.prompts, prev, query.state, query.frame)
+        # the image is not sent again: the worker keeps what it has prepared
         reply = self._call("predict", question)
-        if reply is None:  # a worker that is new, or that needed the room
+        # a worker that is new, or that needed the room
+        if reply is None:
             self._call("prepare", image.name, image.packed)
             reply = self._call("predict", question)
         return _answer(reply)
@@ -142,7 +146,9 @@ class RemoteSegmenter:
 
     def _call(self, method: str, *args: Any) -> Any:
         """Return what the model there returns; after a failure the connection is ended."""
+        # a cancellation is of one call: one that came too late must not end the next
         self._cancelled.clear()
+        # one limit for connecting, waiting and answering together
         end = time.monotonic() + self.timeout_s
         try:
             if self._link is None:
@@ -152,9 +158,11 @@ class RemoteSegmenter:
         except (RemoteError, MissingExtraError):
             self.close()
             raise
-        except IntSegError:  # of the model itself, which is well
+        except IntSegError:
+            # of the model itself, which is well
             raise
-        except Exception as err:  # dask tells the end of a worker by errors of many types
+        except Exception as err:
+            # dask tells the end of a worker by errors of many types
             self.close()
             raise RemoteError(
                 f"model does not answer: expected {self.name} at {self.address!r}, got "
@@ -178,6 +186,7 @@ class RemoteSegmenter:
                     "step connects again."
                 )
             try:
+                # in short waits: dask's own wait could not be cancelled from another thread
                 return under_way.result(timeout=min(_LOOK_S, left))
             except TimeoutError:
                 continue
@@ -188,6 +197,7 @@ class RemoteSegmenter:
             client = distributed.Client(
                 self.address,
                 timeout=min(_CONNECT_S, self.timeout_s),
+                # other programs in this process may have a client of their own
                 set_as_default=False,
                 security=security_of(distributed, self.certificates),
             )
@@ -199,9 +209,11 @@ class RemoteSegmenter:
         try:
             future = client.submit(
                 ModelActor, self.name, dict(self.options),
+                # pure=False: two windows with the same model get an actor each
                 actor=True, pure=False, resources=dict(self.resources) or None,
             )  # fmt: skip
-            with client.as_current():  # an actor asks for its client when it is first used
+            # an actor asks for its client when it is first used
+            with client.as_current():
                 actor = self._wait(future, end)
                 _ = actor.traits
         except BaseException:
@@ -337,6 +349,7 @@ def served(
     distributed = import_distributed("a remote model")
     try:
         cluster = distributed.LocalCluster(
+            # processes, so that a model that crashes takes no scheduler with it
             n_workers=workers, threads_per_worker=1, processes=True,
             host=host, scheduler_port=port, protocol=f"{scheme}://",
             security=security_of(distributed, certificates),

@@ -92,12 +92,14 @@ class History:
         reverts: HistoryEntry | None = None,
     ) -> None:
         """Change values as one entry; what had been undone is forgotten."""
+        # a new action ends the way forward, as in every editor
         del self._entries[self._done :]
         before = dict(zip(changes, map(self.values.get, changes), strict=True))
         if token is not None and self._done and self._entries[-1].token == token:
             # it may be large: what joins it is added in place
             joined = self._entries[-1]
             for key, value in before.items():
+                # the oldest value counts: undo goes back to before the whole entry
                 joined.before.setdefault(key, value)
             joined.after.update(changes)
         else:
@@ -131,6 +133,7 @@ class History:
         belongs : callable
             Whether a key is one of those values.
         """
+        # what was taken back for this object alone is passed over together with what took it back
         skipped: set[int] = set()
         for entry in reversed(self._entries[: self._done]):
             if id(entry) in skipped or not any(belongs(key) for key in entry.after):
@@ -148,6 +151,7 @@ class History:
                 continue
             if entry.reverts is None:
                 return None
+            # a redo of an undo: the undo that it took back no longer counts
             if entry.reverts.reverts is not None:
                 brought_back.add(id(entry.reverts))
             elif id(entry) not in brought_back:
@@ -168,6 +172,7 @@ class History:
         others : mapping, optional
             What changes along with it; taken back together with that action.
         """
+        # the answer belongs to the last entry that asked on this plane, not to the newest one
         at = self._last_with(key)
         for one, new in {key: value, **(others or {})}.items():
             last = self._last_with(one)
@@ -176,6 +181,7 @@ class History:
             elif at is not None:
                 self._entries[at].before.setdefault(one, self.values.get(one))
                 self._entries[at].after[one] = new
+            # entries that were undone must lead back to the new value, too
             for entry in self._entries[self._done :]:
                 if one in entry.before:
                     entry.before[one] = new
@@ -189,8 +195,10 @@ class History:
         return None
 
     def _put(self, changes: Mapping[Hashable, Any]) -> None:
+        # who keeps something made of the values compares versions
         self.version += 1
         for key, value in changes.items():
+            # absent keys take no memory: there is one for every plane of every object
             if value is None:
                 self.values.pop(key, None)
             else:
@@ -253,6 +261,7 @@ class Document:
         self.canvas = Canvas(setup.volume)
         self.revision = 0
         self.next_serial: Callable[[], int] = count(1).__next__
+        # version and objects: made again when the history has changed
         self._objects: tuple[int, Mapping[int, ObjectInfo]] = (-1, {})
 
     @property
@@ -275,7 +284,8 @@ class Document:
     def objects(self) -> Mapping[int, ObjectInfo]:
         """All objects by label, in order."""
         version = self.history.version
-        if self._objects[0] != version:  # there may be thousands, and they are asked for often
+        # there may be thousands, and they are asked for often
+        if self._objects[0] != version:
             found = {}
             for value in self.history.values.values():
                 if isinstance(value, ObjectInfo):
@@ -305,6 +315,7 @@ class Document:
     def is_locked(self, label: int) -> bool:
         """Whether an object's pixels stay as they are: it is finished, or was locked."""
         protection, info = self.protection, self.history.values.get(ObjectKey(label))
+        # what a person said of the lock counts before whether the object is finished
         if label in protection.locked:
             return True
         return info is not None and info.finished and label not in protection.unlocked
@@ -392,6 +403,8 @@ class Document:
         PromptError
             If the label is in use, below 1 or above 2147483647.
         """
+        # one more than the largest, not the first free number:
+        # labels of removed objects stay unused
         largest = max(self.objects, default=0)
         chosen = largest + 1 if label is None else int(label)
         if chosen > LARGEST_LABEL:
@@ -434,6 +447,7 @@ class Document:
         if VolumeKey(gone) in self.history.values:
             changes[VolumeKey(gone)] = None
         for plane, _ in self.canvas.states(gone):
+            # keys are made absent one by one, so that undo brings back exactly these
             changes[PlaneKey(gone, plane)] = None
         for index in self.canvas.painted(gone):
             changes[PaintedKey(gone, index)] = None
@@ -453,6 +467,7 @@ class Document:
                 zip(state.serials, state.prompts.clicks, strict=True)
             )
         ]
+        # by when they were made: planes are stored by index
         return tuple(placed for _, placed in sorted(found, key=lambda pair: pair[0]))
 
     def find_click(self, number: int) -> tuple[Plane, tuple[Click, ...], int]:
@@ -512,11 +527,12 @@ class Document:
         given = set(self.given_planes(label, axis))
         if axis == 0:
             painted = self.canvas.painted(label)
+            # erasing alone starts no propagation: there is no mask to start from
             given |= {Plane(0, index) for index, one in painted.items() if one.added.any()}
         return sorted(given)
 
     def rules(self, *, exact: bool = False) -> Rules:
-        """Return what holds for the next write; `exact`: of values from the history."""
+        """Return the rules of the next write; `exact`: values are put back as they were."""
         return Rules(self.protection, self.is_locked, exact, self.detail_mm)
 
     def do(
@@ -568,6 +584,7 @@ class Document:
         others : mapping, optional
             What the answer changes elsewhere; taken back together with it.
         """
+        # pixels are settled when the answer comes: others may have taken some since it was asked
         settled = settle(self.canvas, {key: state, **(others or {})}, self.rules())
         value = settled.pop(key)
         self.history.amend(key, value, settled)
@@ -587,6 +604,7 @@ class Document:
     def last_of(self, label: int) -> HistoryEntry | None:
         """Return what `revert` would take back; None if there is nothing."""
         entry = self.history.last_of(_belongs_to(label))
+        # that an object was begun stays: `remove_object` takes it away as a whole
         is_begin = entry is not None and entry.before.get(ObjectKey(label), entry) is None
         return None if is_begin else entry
 
@@ -636,6 +654,7 @@ class Document:
         return self.do(title, changes, reverts=entry)
 
     def _restored(self, title: str, values: Mapping[Hashable, Any]) -> Change:
+        # other objects may hold pixels now that were free then: the clipped value is noted
         for key, value in settle(self.canvas, values, self.rules(exact=True)).items():
             if value is not values.get(key):
                 self.history.amend(key, value)
@@ -644,6 +663,7 @@ class Document:
 
 
 def _belongs_to(label: int) -> Callable[[Hashable], bool]:
+    # keys that belong to one object; setup and protection are of all
     kinds = (ObjectKey, PlaneKey, PaintedKey, WalkKey, VolumeKey)
     return lambda key: isinstance(key, kinds) and key.label == label
 

@@ -67,11 +67,13 @@ class PreparedCache:
         """Keep something, and forget what was not used for longest if there is no room."""
         with self._lock:
             self._forget(key)
+            # something that is larger than all of it would push everything else out and go itself
             if prepared.nbytes > self.limit_bytes or prepared.device_nbytes > self.device_bytes:
                 return
             self._kept[key] = prepared
             self._nbytes += prepared.nbytes
             self._device_nbytes += prepared.device_nbytes
+            # the first is what was not used for longest: `get` moves to the end
             while self._nbytes > self.limit_bytes or self._device_nbytes > self.device_bytes:
                 self._forget(next(iter(self._kept)))
 
@@ -93,9 +95,12 @@ class PreparedCache:
             self._device_nbytes -= old.device_nbytes
 
 
+# on disk: embeddings of SAM (4 MiB each) of about 950 planes
 LIMIT_BYTES = 4_000_000_000
 _SUFFIX, _UNFINISHED = ".embedding", ".part"
+# SHA-256
 _CHECKSUM_BYTES = 32
+# unfinished files that are older are of a process that was killed: no write takes an hour
 _STALE_S = 3600.0
 _log = logging.getLogger(__name__)
 
@@ -131,6 +136,7 @@ class EmbeddingFiles:
                 _log.warning("embedding %s is damaged and was removed", path.name)
                 path.unlink()
             else:
+                # the time of last use decides what goes first when room is needed
                 os.utime(path)
         except OSError as err:
             _log.info("embedding %s cannot be changed: %s", path.name, err)
@@ -166,13 +172,15 @@ class EmbeddingFiles:
         for path in self.folder.glob(f"*{_SUFFIX}"):
             try:
                 status = path.stat()
-            except OSError:  # another process removed it
+            except OSError:
+                # another process removed it
                 continue
             found.append((status.st_mtime, status.st_size, path))
         return sorted(found)
 
     def _make_room(self, size: int, replaced: Path) -> None:
-        for path in self.folder.glob(f"*{_UNFINISHED}"):  # what a crash left behind
+        # what a crash left behind
+        for path in self.folder.glob(f"*{_UNFINISHED}"):
             if time.time() - path.stat().st_mtime > _STALE_S:
                 path.unlink(missing_ok=True)
         entries = [entry for entry in self._entries() if entry[2] != replaced]
@@ -189,8 +197,11 @@ class EmbeddingFiles:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
                 stream.flush()
+                # forced to the disk before it gets its name: a
+                # loss of power leaves no half file under it
                 os.fsync(stream.fileno())
             Path(unfinished).replace(path)
+        # Ctrl-C as well: what is unfinished must not stay
         except BaseException:
             Path(unfinished).unlink(missing_ok=True)
             raise
@@ -217,6 +228,7 @@ class LayeredCache:
         found = self.memory.get(key)
         if found is not None:
             return found
+        # a name is a hash of all the slice's pixels, so memory is asked first
         name = self._name(key)
         found = None if name is None else self.files.get(name)
         if found is not None:
@@ -247,12 +259,15 @@ class LayeredCache:
                 told = self._told(setup, plane)
                 if told is None:
                     return None
+                # the name holds all that the embedding depends on: what differs has another file
                 return hashlib.sha256(f"{told} {view} {mirrored}".encode()).hexdigest()
         return None
 
     def _told(self, setup: Setup, plane: Plane) -> str | None:
         model = getattr(setup.model, "signature", None)
-        if model is None or setup.context:  # of neighbouring planes nothing is hashed
+        # models without a signature cannot be told apart on another day, and pixels of neighbouring
+        # planes are not hashed: neither is kept on disk
+        if model is None or setup.context:
             return None
         with self._lock:
             if (setup, plane) not in self._planes:
@@ -293,10 +308,12 @@ class WalkCache:
 
     def put(self, key: Hashable, prepared: Prepared) -> None:
         """Keep something, and forget what walks put before if there is no room."""
+        # the cache decides by itself what it keeps; here only those of walks are counted
         self.cache.put(key, prepared)
         with self._lock:
             self._sizes.pop(key, None)
             self._sizes[key] = prepared.nbytes
+            # the newest stays even if it is larger than the limit: it is about to be used
             while len(self._sizes) > 1 and sum(self._sizes.values()) > self.limit_bytes:
                 self.cache.forget(self._sizes.popitem(last=False)[0])
 
@@ -324,11 +341,13 @@ def _packed(prepared: Prepared) -> bytes | None:
     stream = io.BytesIO()
     np.savez(stream, **{f"payload_{n}": a for n, a in payload.items()}, shape=prepared.shape)
     content = stream.getvalue()
+    # before the content, so that it is checked before numpy parses anything
     return hashlib.sha256(content).digest() + content
 
 
 def _unpacked(content: bytes) -> Prepared | None:
     checksum, rest = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+    # checked first: a damaged archive never reaches the parser
     if hashlib.sha256(rest).digest() != checksum:
         return None
     try:
@@ -384,6 +403,7 @@ class AnswerCache:
         while len(self._answers) > 1 and (
             self.nbytes > self.limit_bytes or len(self._answers) > self.limit_answers
         ):
+            # dictionaries keep their order; `get` puts what was asked for to the end
             self._drop(next(iter(self._answers)))
 
     def get(self, question: Question) -> SliceAnswer | None:
@@ -420,6 +440,7 @@ class AnswerCache:
 
 def size_of(answer: SliceAnswer) -> int:
     """Return the bytes of an answer's arrays: masks, alternatives and the model's own memory."""
+    # by identity: the chosen mask is also one of the alternatives
     patches = {id(answer.patch): answer.patch.logits.nbytes}
     for patch in answer.alternatives:
         patches[id(patch)] = patch.logits.nbytes
@@ -431,4 +452,5 @@ def _bytes(value: Any) -> int:
         return sum(map(_bytes, value.values()))
     if isinstance(value, list | tuple):
         return sum(map(_bytes, value))
+    # 64 bytes for small values such as numbers and clicks
     return int(getattr(value, "nbytes", 64))

@@ -25,12 +25,14 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.session.session import Session
 
 PLACES = 4
-"""As many as are asked about: each costs a click's time, and a folder may hold hundreds."""
+"""Places that are asked about: each takes the time of a click, and a folder may hold hundreds of
+images (not tuned)."""
 
-# as SAM's own: logits, each way from 0
+# logits on each side of the threshold: the offset of SAM's stability score
 _OFFSET = 1.0
-# of the slice's longer side, for the blur before places are looked for: grain is no object
+# share of the slice's longer side for the blur before places are looked for: grain is no object
 _BLUR = 1 / 100
+# side of the smallest place that counts: less is noise that the blur has left (not tuned)
 _LEAST_SIDE_PX = 5
 
 
@@ -56,6 +58,7 @@ def doubt_steps(model: Segmenter, volume: Volume) -> Iterator[float]:
     """
     if "click" not in model.traits.prompts or model.traits.needs - {"click"}:
         return
+    # the middle plane: ends of a stack are often empty or out of focus
     plane = Plane(0, volume.shape[0] // 2 if volume.ndim == 3 else 0)
     grey = resolve_intensity(volume, None).to_rgb(np.asarray(volume.take(plane))).mean(axis=2)
     session = Session(model, volume)
@@ -74,6 +77,7 @@ def doubt_steps(model: Segmenter, volume: Volume) -> Iterator[float]:
 
 def doubt_of(patch: Patch) -> float:
     """Return how much an answer depends on its threshold: 0, not at all, to 1; an empty one, 1."""
+    # IoU of the masks at both thresholds: the stricter lies inside the wider, so counts are enough
     wide = np.count_nonzero(patch.logits > -_OFFSET)
     return 1.0 - np.count_nonzero(patch.logits > _OFFSET) / wide if wide else 1.0
 
@@ -94,6 +98,7 @@ def places(grey: FloatArray, count: int = PLACES) -> list[tuple[int, int]]:
         than the slice mostly is.
     """
     soft = ndimage.gaussian_filter(np.asarray(grey, np.float32), max(grey.shape) * _BLUR)
+    # the median is the ground's value, since objects cover less than half of most slices
     apart = np.abs(soft - np.median(soft))
     if not np.ptp(apart):
         return []

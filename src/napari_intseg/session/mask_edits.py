@@ -1,6 +1,6 @@
 """Edits of whole masks, each one entry of the history: clean-up, and the detail of outlines.
 
-Neither writes over what others hold, and masks stay what they were below the detail.
+Neither writes over what others hold. Under smoothed outlines the masks themselves are kept.
 """
 
 import math
@@ -89,10 +89,12 @@ class CleanUp:
         if window is None:
             return {}
         first = states[0][0].index
+        # planes in between without a state are empty, so that distances across planes are true
         before = self._stacked(label, states, window)
         after = largest_part(before) if largest else before
         after = fill_holes(after) if holes else after
         if smooth_mm:
+            # smoothing across planes keeps to what a person saw and accepted
             given = {plane.index - first for plane, state in states if state.is_given}
             after = smooth(
                 after, smooth_mm, _spacing(self.document.volume, states[0][0].axis), given
@@ -137,6 +139,7 @@ class CleanUp:
             slice(window[0].start - int(rows[0]), window[0].stop - int(rows[0])),
             slice(window[1].start - int(cols[0]), window[1].stop - int(cols[0])),
         )
+        # only pixels that changed get new logits: the others keep how sure the model was
         limit = np.where(after, np.float32(LOGIT_LIMIT), np.float32(-LOGIT_LIMIT))
         logits[where] = np.where(after != before, limit, logits[where])
         patch = Patch(int(rows[0]), int(cols[0]), logits, old.patch.shape)
@@ -144,6 +147,7 @@ class CleanUp:
             slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
         )
         inside[where] = after
+        # the latest: where planes of other axes cross, the cleaned mask decides
         rank = (old.rank[0], self.document.next_serial())
         shown = replace(old, patch=patch, inside=inside, rank=rank, at=None, plain=None)
         is_propagated = state.propagated is not None and not state.is_given
@@ -215,6 +219,7 @@ class OutlineDetail:
                 "0 shows outlines as the model gave them."
             )
         document = self.document
+        # 0 is kept as absent, as in a document that never had it
         changes: dict[Hashable, Any] = {DETAIL: float(mm) or None}
         for label in document.objects:
             if document.is_locked(label) or (labels is not None and label not in labels):
@@ -223,5 +228,7 @@ class OutlineDetail:
                 if state.shown is None or (planes is not None and plane not in planes):
                     continue
                 if mm or state.shown.plain is not None:
+                    # always from the mask before smoothing:
+                    # smoothing twice would smooth twice as much
                     changes[PlaneKey(label, plane)] = plain(state)
         return document.do(DETAIL_TITLE, changes, token)

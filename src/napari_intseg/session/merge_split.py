@@ -32,10 +32,11 @@ from napari_intseg.session.masks.settle import PROTECTION, kept
 from napari_intseg.session.predictor import Predictor
 from napari_intseg.session.validate_prompts import place
 
-# A larger mask is divided on a coarser grid: half a million voxels take 0.6 s, and a person waits
+# a larger mask is divided on a coarser grid: half a million voxels take 0.6 s, and a person waits
 _MOST_VOXELS = 1 << 19
 
-# of the distances: ragged outlines give tops of a pixel or two that are no lobe of their own
+# standard deviation of the blur of distances: ragged outlines
+# give tops of a pixel or two that are no lobe of their own
 _SMOOTH_PX = 1.0
 
 Index = tuple[int, ...]
@@ -97,6 +98,7 @@ def divide(
     moved = [tuple(i - w.start for i, w in zip(s, window, strict=True)) for s in seeds]
     out = np.zeros(mask.shape, bool)
     out[window] = _divided(inside, moved, np.asarray(spacing, float)) == 2
+    # on the coarse grid a seed may have fallen to the other part
     out[seeds[0]], out[seeds[1]] = False, True
     return out
 
@@ -114,6 +116,7 @@ def _divided(
         tuple(min(round(i / step), n - 1) for i, n in zip(s, coarse.shape, strict=True))
         for s in seeds
     ]
+    # a thin part may fall between the pixels of the coarse grid
     for seed in at:
         coarse[seed] = True
     parts = _two_parts(coarse, at, spacing * step)
@@ -132,13 +135,16 @@ def _two_parts(
     depth = ndimage.distance_transform_edt(padded, sampling=spacing)
     depth = ndimage.gaussian_filter(depth, _SMOOTH_PX)[(slice(1, -1),) * mask.ndim]
     ways = [_climb(depth, mask, seed) for seed in seeds]
+    # both climb to the same top: there is no neck between them
     if ways[0][-1] == ways[1][-1]:
         return _nearer(mask, seeds, spacing)
     markers = np.zeros(mask.shape, np.int32)
     for number, way in enumerate(ways, 1):
         for index in way:
+            # the whole way is marked, so that the cut is never between a click and its top
             markers[index] = number
-    from skimage.segmentation import watershed  # slow to import, and rarely needed
+    # slow to import, and rarely needed
+    from skimage.segmentation import watershed
 
     around = np.ones((3,) * mask.ndim)
     found: NDArray[np.int32] = watershed(  # type: ignore[no-untyped-call]
@@ -170,6 +176,7 @@ def _nearer(
 
     costs = np.where(mask, 1.0, -1.0)
     ways = [MCP_Geometric(costs, sampling=tuple(spacing)).find_costs([seed])[0] for seed in seeds]
+    # parts that are not connected with either click are given away by `_spread`
     reached = mask & (np.isfinite(ways[0]) | np.isfinite(ways[1]))
     return np.where(reached, np.where(ways[1] < ways[0], 2, 1), 0).astype(np.int32)
 
@@ -254,6 +261,7 @@ class Regroup:
         for label in chosen:
             self.document.check_free(self.document.check_object(label))
         into, axis = chosen[0], self._axis_of(chosen)
+        # collected before anything is emptied: `_parts` reads the canvas
         parts = self._parts(into, axis)
         for label in chosen[1:]:
             for plane, part in self._parts(label, axis).items():
@@ -339,6 +347,7 @@ class Regroup:
         for index, painted in document.canvas.painted(old).items():
             changes[PaintedKey(new, index)] = painted
         for key, value in document.history.values.items():
+            # what was propagated counts as done for the new number as well
             if isinstance(key, WalkKey) and key.label == old:
                 changes[replace(key, label=new)] = value
         if document.object == old:
@@ -353,12 +362,14 @@ class Regroup:
         """Return the index in the data of a position as clicks have it."""
         # refuses what is not in the data
         place(self.document.volume, axis, position)
+        # half up, not to even as `round` does: pixels reach from -0.5 to 0.5
         return tuple(math.floor(float(p) + 0.5) for p in position)
 
     def _axis_of(self, labels: Iterable[int]) -> int:
         """Return the axis on whose planes all masks of some objects are, else the first."""
         canvas = self.document.canvas
         axes = {plane.axis for label in labels for plane, _ in canvas.states(label)}
+        # masks on planes of several axes are rewritten on the first
         return axes.pop() if len(axes) == 1 else 0
 
     def _emptied(self, labels: Iterable[int]) -> Changes:
@@ -418,6 +429,7 @@ class Regroup:
         if part.is_given:
             state = with_initial(part.state, part.mask, serial)
             asked = question(self.document.setup, plane, state)
+            # `kept`: what is regrouped stays to the pixel, also where outlines are smoothed
             return kept(self.predictor.answered(state, asked))
         patch = Patch.from_mask(part.mask)
         shown = Shown(patch, patch.inside(), (False, serial), confidence=part.confidence)
@@ -433,6 +445,7 @@ def _joined(one: _ObjectPart | None, other: _ObjectPart) -> _ObjectPart:
         one.mask | other.mask,
         one.state,
         one.is_given or other.is_given,
+        # the less sure part decides whether the plane is worth a look
         min(sure) if sure else None,
     )
 

@@ -175,6 +175,7 @@ class Painter:
             return None
         state = self.document.state(chosen, plane)
         assert state.shown is not None
+        # the whole answer: `overwrite` lets the others give way once
         shown = replace(state.shown, inside=inside, at=None, plain=None)
         changes: Changes = {PlaneKey(chosen, plane): replace(state, shown=shown)}
         return self.document.do("Take over pixels", changes, overwrite=True)
@@ -202,9 +203,11 @@ class Painter:
             return
         window = slice(box[0], box[1]), slice(box[2], box[3])
         canvas, rules = self.document.canvas, self.document.rules()
+        # by hand: a person saw what is there, so objects that are not locked give way
         found = find_free(canvas, label, plane, window, rules, by_hand=True)
         wanted = mask[window] & found.free
         if label:
+            # paint of an object adds; what it takes from others is erased from theirs below
             self._note(changes, PaintedKey(label, index), window, wanted, ~wanted & False)
         for other, held in found.taken.items():
             hit = wanted & held

@@ -53,7 +53,8 @@ CACHE_BYTES = 1 << 30
 """For what models prepare: 256 embeddings of SAM, which are 4 MiB each."""
 
 
-# Up to so many new clicks are predicted one by one, which takes half a second
+# clicks up to which each is predicted in turn: more, after an early one was taken away, would hold
+# up a person for seconds; eight take half a second with the bundled network
 _ONE_BY_ONE = 8
 
 
@@ -128,9 +129,12 @@ class Request:
         """
         counts = self.question.counts
         left = tuple(range(max(counts.start, self.answered + 1), counts.stop))
+        # the first time all are asked one by one: the sequence is what the published rule defines
         if self.answered < 0 or len(left) <= _ONE_BY_ONE or not self.question.setup.obey:
             return left
         chosen = {count for count, _ in self.question.choices}
+        # numbers after which a mask was chosen cannot be
+        # skipped: what follows starts from that mask
         return tuple(n for n in left if n in chosen or n == left[-1])
 
 
@@ -233,6 +237,7 @@ def _on_plane(request: Request, should_stop: Callable[[], bool] | None) -> Resul
     model, options, prev = setup.model, setup.options, request.prev
     read = SliceReader(setup.volume, question.plane, setup.context)
     shape = setup.volume.slice_shape(question.plane.axis)
+    # with less memory smaller views are tried, from the size that is asked for now
     seen_px = largest_view_px(model, shape, options)
     answers: list[tuple[int, SliceAnswer]] = []
     for count in request.counts:
@@ -255,6 +260,7 @@ def _on_plane(request: Request, should_stop: Callable[[], bool] | None) -> Resul
         answer = within_memory(model, ask, store=request.prepared, seen_px=seen_px)
         prev = asked.chosen(answer)
         answers.append((count, prev))
+    # packed in this thread, since it takes tens of milliseconds on a large slice
     packed = pack(answers[-1][1].patch, model.traits.threshold) if answers else None
     return Result(request.revision, request.object, question, tuple(answers), packed=packed)
 
@@ -310,6 +316,7 @@ class Predictor:
 
     def keep_embeddings(self, files: EmbeddingFiles | None) -> None:
         """Keep what models prepare on disk as well; None: in memory only."""
+        # what is in memory stays when the folder is changed
         kept = self.prepared
         memory = kept.memory if isinstance(kept, LayeredCache) else kept
         self.prepared = memory if files is None else LayeredCache(memory, files)
@@ -353,6 +360,7 @@ class Predictor:
             asked = asked or self.question(plane, label)
         if asked is None or (in_volume is None and not asks_plane):
             return None
+        # answers on the way that are still known need not be computed again
         answered, prev = self.answers.before(asked)
         return Request(
             self.document.revision, label, asked, answered, prev, self.prepared, in_volume,
@@ -369,10 +377,12 @@ class Predictor:
             object is gone or finished, or it was stopped. Nothing is drawn then; its answers are
             kept all the same, and the next request starts from the last that still holds.
         """
+        # kept whether or not it is overtaken: undo may come back to it
         self.answers.keep(result.question, result.answers)
         if not result.is_complete or self.document.is_shut(result.object):
             return False
         label, plane = result.object, result.question.plane
+        # the whole question is compared: a change of model or window overtakes it as well
         if self.question(plane, label) != result.question:
             return False
         if result.in_volume is None:
@@ -396,7 +406,7 @@ class Predictor:
         return result
 
     def predict_or_recall(self, plane: Plane, label: int) -> Result:
-        """Predict a plane; return what is known of it if it need not, or is computed elsewhere."""
+        """Predict a plane; return the known answer if none is due, or it is computed elsewhere."""
         result = self.predict(plane, label)
         if result is not None:
             return result
@@ -458,7 +468,8 @@ class Predictor:
                 given = Shown(state.initial, inside, (True, state.serial))
                 state = replace(state, shown=given)
             return state
-        if not state.prompts.is_empty:  # they say too little, or are for another model
+        # they say too little, or are for another model
+        if not state.prompts.is_empty:
             return replace(state, shown=state.propagated)
         left = PlaneState(propagated=state.propagated, shown=state.propagated)
         return None if state.propagated is None else left
@@ -474,6 +485,7 @@ class Predictor:
         document, setup = self.document, self.document.setup
         state, traits = document.state(label, plane), setup.model.traits
         check_prompts(document.volume, plane, prompts, traits, state.prompts)
+        # before the prompts are put in: it asks whether the plane was empty
         state = self._guided(label, plane, state, prompts)
         state = with_prompts(state, prompts, traits, document.next_serial)
         self.last_plane = plane
@@ -491,6 +503,7 @@ class Predictor:
         states: dict[Hashable, Any] = {}
         for plane, prompts in changes.items():
             states[PlaneKey(label, plane)] = self.change_prompts(plane, label, prompts)
+        # without prompts the object's mask in the volume goes in the same step of undo
         states |= self.volumes.cleared(label, states)
         return self.document.do(title, states)
 
@@ -545,6 +558,7 @@ class Predictor:
         """
         old = self.document.setup
         setup = old.changed(**changes)
+        # another model cannot use what was prepared, and its memory is needed
         if setup.model is not old.model:
             self.prepared.clear()
         return self.document.do(f"Change {' and '.join(changes)}", {SETUP: setup})
@@ -584,6 +598,7 @@ class Predictor:
         if change is None:
             return None
         label = self.document.object
+        # answers that came late belong to objects that may still change
         planes = [] if self.document.is_shut(label) else self.document.given_planes(label)
         placed = [plane for plane in planes if self.place(label, plane)]
         if len(change.planes) == 1:
@@ -602,6 +617,7 @@ class Predictor:
         follows = document.setup.follow_neighbours and volume.ndim > 2
         if not (is_first and takes_mask and follows):
             return state
+        # boxes and scribbles say more of the object's size than a mask beside it does
         if len(given.clicks) != 1 or not given.clicks[0].positive or given.box or given.scribbles:
             return state
         masks = {

@@ -47,9 +47,11 @@ def to_prepare(session: Session, plane: Plane) -> PrepareRequest | None:
     count = session.volume.shape[plane.axis] if session.volume.ndim == 3 else 1
     options = Options(zoom_in=setup.zoom_in, flip=setup.flip, longer_side_px=setup.longer_side_px)
     traits = setup.model.traits
+    # a view that depends on the clicks cannot be prepared before them
     is_whole = options.resolved(traits).zoom_in is None
     if not (traits.embeds and is_whole and 0 <= plane.index < count):
         return None
+    # memory alone is asked: to look on disk would hash the whole slice
     memory: PreparedCache = store.memory if isinstance(store, LayeredCache) else store
     shape = session.volume.slice_shape(plane.axis)
     keys = whole_keys(setup.model, shape, options, (setup, plane))

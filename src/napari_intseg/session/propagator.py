@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 TITLE = "Propagate"
 TITLE_ALL = "Propagate all"
 SETTLING_CLICKS = 3
-"""Whoever clicks so often on a plane means the mask that is there."""
+"""Clicks on a plane after which its mask counts as meant, and is not doubted by the guard."""
 
 
 class Propagator:
@@ -85,6 +85,7 @@ class Propagator:
         """
         document, setup = self.document, self.document.setup
         chosen = document.check_open(label)
+        # asked first, before slow work: it raises where the model has no memory
         if settings is not None and settings.method == "memory":
             with_memory(setup.model)
         wanted = self._checked_range(axis, planes)
@@ -112,6 +113,8 @@ class Propagator:
             chosen,
             setup.model,
             document.volume,
+            # a function: limits of an automatic window are read
+            # from the data in the inference thread
             lambda: setup.options,
             tuple(todo),
             how,
@@ -122,6 +125,7 @@ class Propagator:
             self._areas(chosen, axis, anchors),
             near,
         )
+        # a propagation with nothing to do is not written down
         if todo:
             self.journal.began(request, axis, planes)
         return request
@@ -195,7 +199,10 @@ class Propagator:
                 f"nothing to propagate: expected an object that is not finished, with a mask on a "
                 f"plane of axis {axis} that a person worked on, got none. Click on one first."
             )
+        # one token for all, so that one undo takes everything back
         together = self.document.token(TITLE_ALL)
+        # all are made before the first is walked: what one
+        # object gains must not change the others' start
         requests = [
             self.request(axis, planes, settings=settings, label=label, together=together)
             for label in chosen
@@ -258,9 +265,11 @@ class Propagator:
             return False
         if not self._holds(label, stretch):
             return False
+        # a step without a plane says that a stretch is done
         changes = self._finished(step) if step.plane is None else self._stepped(step, step.plane)
         together = step.walk.together
         title, token = (TITLE, step.walk) if together is None else (TITLE_ALL, together)
+        # the walk itself is the token: its steps join one entry as long as nothing comes between
         document.do(title, changes, token=token)
         self.journal.stepped(step, document.setup)
         return True
@@ -305,6 +314,7 @@ class Propagator:
 
     def _prepared(self) -> WalkCache:
         """Return where walks keep what models prepare."""
+        # the predictor may keep embeddings elsewhere since
         if self._cache.cache is not self.predictor.prepared:
             self._cache = WalkCache(self.predictor.prepared)
         return self._cache
@@ -319,7 +329,9 @@ class Propagator:
         return self.document.setup.model.traits.threshold
 
     def _stepped(self, step: Step, plane: Plane) -> dict[Hashable, Any]:
-        stretch = replace(step.stretch, earlier=None)  # nor is what it replaced kept alive
+        # nor is what it replaced kept alive
+        # history keeps the stretch: what it replaced would stay in memory with it
+        stretch = replace(step.stretch, earlier=None)
         shown = replace(propagated(self.document, step), stretch=stretch)
         own: dict[Hashable, Any] = {
             PlaneKey(step.walk.label, plane): PlaneState(propagated=shown, shown=shown)
@@ -334,6 +346,7 @@ class Propagator:
         """
         document = self.document
         lost: dict[Hashable, Any] = {}
+        # regions are about pixels, not objects: what is outside must stay whoever is surer
         if not document.setup.compete or document.protection.is_limited:
             return lost
         for other in document.objects:
@@ -344,6 +357,7 @@ class Propagator:
             rows, cols = (np.arange(span.start, span.stop) for span in theirs.slices)
             taken = theirs.inside & shown.window(*theirs.slices)
             if taken.any():
+                # logits of one model are comparable; a tie stays with the one that had it
                 taken &= shown.patch.at(rows, cols) > theirs.patch.at(rows, cols)
                 less = replace(theirs, inside=theirs.inside & ~taken, at=theirs.slices)
                 lost[PlaneKey(other, plane)] = replace(state, propagated=less, shown=less)
@@ -354,10 +368,12 @@ class Propagator:
         label, stretch = step.walk.label, step.stretch
         changes: dict[Hashable, Any] = {}
         for plane, state in self.document.canvas.states(label, stretch.axis):
+            # an earlier walk went further than this one: what it left there is no longer answered
             stale = plane.index in stretch and plane.index not in step.answered
             if stale and not state.is_given:
                 changes[PlaneKey(label, plane)] = None
         for key, (old, _, _) in self._walked(label, stretch.axis):
+            # stretches that overlap the new one are no longer done
             if old.first <= stretch.last and stretch.first <= old.last:
                 changes[key] = None
         left, right = stretch.left, stretch.right
@@ -378,10 +394,12 @@ class Propagator:
             for _, (one, setup, how) in self._walked(label, stretch.axis)
             if one.first <= stretch.last
             and stretch.first <= one.last
+            # another window or model: what was answered under it is no basis for a correction
             and setup is self.document.setup
             and how == settings
         ]
         is_covered = any(one.first <= stretch.first and stretch.last <= one.last for one in old)
+        # interpolation has no answers of a model that could be kept
         is_kept = self.document.setup.keep_answers and settings.method != "interpolate"
         if not (is_covered and is_kept):
             return stretch
@@ -393,6 +411,7 @@ class Propagator:
         left, right = (
             self._corrected(label, stretch.axis, s, before) for s in (stretch.left, stretch.right)
         )
+        # masks in place, also those that came of other corrections
         here = {
             plane.index: state.shown
             for plane, state in self.document.canvas.states(label, stretch.axis)
@@ -453,6 +472,7 @@ class Propagator:
             if stretch.right is None
             else stretch.right.index
         )
+        # a person worked between the anchors since: the stretch is two now
         if any(low < index < high for index in given):
             return False
         return all(
@@ -469,6 +489,7 @@ class Propagator:
                 patch = self._own(label, plane)
                 is_empty = not patch.inside(self._threshold).any()
                 state = self.document.state(label, plane)
+                # a person who painted or clicked so often means the mask that is there
                 settled = state.is_painted or len(state.prompts.clicks) >= SETTLING_CLICKS
                 found.append(
                     Anchor(
@@ -495,6 +516,7 @@ class Propagator:
 
     def _removed(self, state: PlaneState, patch: Patch) -> Patch | None:
         """Return the pixels that negative clicks removed from a propagated mask on a plane."""
+        # only what was propagated here can have been taken away by clicks
         if state.initial is None or state.is_painted or not self.document.setup.follow_neighbours:
             return None
         if all(click.positive for click in state.prompts.clicks):
@@ -527,6 +549,7 @@ class Propagator:
         if np.array_equal(mask, inside):
             return shown.patch
         logits = shown.patch.full()
+        # as sure as can be: what is in place counts more than what the model said
         logits[inside & ~mask] = -LOGIT_LIMIT
         logits[mask & ~inside] = LOGIT_LIMIT
         return Patch(0, 0, logits, shown.patch.shape)

@@ -43,6 +43,7 @@ class LazyValue(Generic[T]):
 
     def get(self, compute: Callable[[], T]) -> T:
         """Return the value, computing it if nobody has."""
+        # two threads that ask at once must not both read the data
         with self._lock:
             if not self._values:
                 self._values.append(compute())
@@ -112,6 +113,7 @@ class Setup:
 
     def __post_init__(self) -> None:
         """Refuse a window, channels or planes that do not exist, without reading statistics."""
+        # with given limits nothing is read: channels and colours alone are checked
         shown = resolve_intensity(self.volume, (0, 1), self.channels, self.colours)
         check_window(self.window, len(shown.channels) if shown.channels else 1)
         check_context(self.volume, self.context)
@@ -131,6 +133,7 @@ class Setup:
 
     def changed(self, **changes: Any) -> "Setup":
         """Return another setup with some fields changed; see the parameters above."""
+        # a new setup measures its limits anew
         names = [f.name for f in fields(self) if f.name != "_intensity"]
         return Setup(**{name: getattr(self, name) for name in names} | changes)
 
@@ -155,7 +158,7 @@ class Setup:
         return self._intensity.known
 
     def look_through(self, intensity: Intensity) -> Intensity:
-        """Show slices like this, unless it is known how already; return how they are shown."""
+        """Show slices with this intensity, unless one is in use already; return the one in use."""
         return self._intensity.get(lambda: intensity)
 
 
@@ -219,6 +222,7 @@ class Question:
     def after(self, count: int) -> "Question":
         """Return the question that was asked after the first `count` clicks."""
         given = Prompts(self.prompts.clicks[:count], self.prompts.box, self.prompts.scribbles)
+        # most questions have none: no tuple is made for them
         choices = self.choices and tuple(one for one in self.choices if one[0] <= count)
         return replace(self, prompts=given, choices=choices)
 
@@ -251,7 +255,9 @@ class Question:
         if not traits.uses_prev and (zoom is None or not zoom.keep_crop):
             # no answer depends on those before it
             return range(count, count + 1)
+        # a box or scribble is asked before the first click
         first = self.start if self.has_drawn else self.start + 1
+        # models that need several prompts are not asked before they have them
         while first < count and missing(self.after(first).prompts, self.setup.model.traits):
             first += 1
         return range(first, count + 1)

@@ -40,14 +40,16 @@ from napari_intseg.session.validate_prompts import check_plane
 
 TITLE = "Find more"
 
+# the second round goes by what the first has found, too; every round asks about all its places
 ROUNDS = 2
 
 LIMIT_PX = 1 << 25
-"""Of what is looked at in one go."""
+"""Pixels that are looked at in one go: features of every pixel are held in memory."""
 
-# of the smallest and largest object's area
+# an answer is from .3 of the smallest to 3 times the largest given object's area: far from all
+# sizes that a person showed it is something else
 _LEAST, _MOST = 0.3, 3.0
-# so much of an answer must not belong to another object
+# share of an answer that must not belong to another object: less is that object once more
 _FREE = 0.6
 
 
@@ -195,6 +197,7 @@ def search(request: SearchRequest) -> Iterator[SearchStep]:
     known = np.zeros(setup.volume.slice_shape(plane.axis), np.int32)
     there = request.labels > 0
     values = np.unique(request.labels[there])
+    # small numbers in order: labels can be of any size, and new ones follow
     known[window][there] = np.searchsorted(values, request.labels[there]) + 1
     total, done = 0, 0
     for _ in range(ROUNDS):
@@ -239,8 +242,9 @@ class ObjectLooks:
 def ask_candidate(
     request: SearchRequest, candidate: Candidate, like: ObjectLooks, known: NDArray[np.int32]
 ) -> BoolArray | None:
-    """Return the object at a place, without what others have; None if it is like none."""
+    """Return the object at a place without others' pixels; None if it is like none of the known."""
     click, traits = candidate.click, request.setup.model.traits
+    # an object found since lies there
     if known[round(click.row), round(click.col)]:
         return None
     prompts = _prompts(candidate, traits)
@@ -270,6 +274,7 @@ def _prompts(candidate: Candidate, traits: Traits) -> Prompts:
     """Return what a model can be asked a candidate by: its middle, or the box round it, or both."""
     rows, cols = candidate.patch.slices
     box = Box(rows.start, cols.start, rows.stop - 1, cols.stop - 1)
+    # a click first: it says least about the size, which is to be found out
     for prompts in (
         Prompts((candidate.click,)),
         Prompts(box=box),
@@ -286,7 +291,7 @@ def _prompts(candidate: Candidate, traits: Traits) -> Prompts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guided:
-    """An object that a query image has.
+    """An object that was found in a query image.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ class Alternatives:
         self.document, self.predictor = document, predictor
 
     def offered(self, plane: Plane, label: int) -> tuple[Alternative, ...]:
-        """Return the masks offered for an object on a plane, the best first; none if but one."""
+        """Return the masks offered for an object on a plane, best first; empty if only one."""
         answer = self.predictor.answer(plane, label)
         if answer is None:
             return ()
@@ -106,10 +106,12 @@ class Alternatives:
         index = _order(answer)[number]
         state = document.state(label, where)
         clicks = len(predictor.question(where, label).prompts.clicks)
+        # of two choices after the same click the last counts
         kept = tuple(choice for choice in state.choices if choice[0] != clicks)
         serial = document.next_serial()
         state = replace(state, choices=(*kept, (clicks, index)), serial=serial)
         asked = question(document.setup, where, state)
+        # kept as the answer to the new question, so that the model is not asked again
         predictor.answers.keep(asked, [(clicks, asked.chosen(answer))])
         predictor.last_plane = where
         chosen = predictor.answered(state, asked)
@@ -132,8 +134,8 @@ SUGGESTED_TITLE = "Suggested click"
 MOST = 4
 """Clicks of a chain: on photographs a fifth was right in fewer than a third of the cases."""
 
-# chosen on 25 objects of GrabCut, where 0 to 0.2 and 0 to 0.8 were tried (docs/results.md)
-# of the root of the mask's area
+# depth as a share of the root of the mask's area, and how sure: chosen on 25 objects of GrabCut,
+# where 0 to 0.2 and 0 to 0.8 were tried (docs/results.md)
 _LEAST_DEPTH = 0.05
 _LEAST_SURE = 0.1
 
@@ -255,8 +257,10 @@ def suggest(request: ChainRequest) -> Suggestion | None:
     if spot is None or spot.depth_px < _LEAST_DEPTH * np.sqrt(np.count_nonzero(mask)):
         return None
     vote = float(votes[spot.row, spot.col])
+    # 1 where the vote is as far from the threshold as it can be
     sure = abs(vote - threshold) / max(threshold, 1 - threshold)
     click = Click(float(spot.row), float(spot.col), vote > threshold)
+    # the same click twice would say nothing new, and the chain would not end
     at = {(round(one.row), round(one.col)) for one in request.question.prompts.clicks}
     if sure < _LEAST_SURE or (spot.row, spot.col) in at:
         return None
@@ -266,6 +270,7 @@ def suggest(request: ChainRequest) -> Suggestion | None:
 def _answers(request: ChainRequest) -> list[Patch]:
     """Return what the model would answer next without a click."""
     question, answer = request.question, request.answer
+    # a model without memory of its answer would give the same one again: it is mirrored instead
     if not question.setup.model.traits.uses_prev:
         return list(both_ways(question, request.prepared))
     return [_led(request, _raised(answer.patch, step)) for step in ENLARGED]
@@ -286,6 +291,7 @@ def _led(request: ChainRequest, patch: Patch) -> Patch:
         SliceReader(setup.volume, plane, setup.context),
         setup.volume.slice_shape(plane.axis),
         question.prompts,
+        # ways of asking that make several answers of one are off: one answer a step is compared
         replace(setup.options, several=False, local=False, regional=False),
         prev=replace(request.answer, patch=patch),
         prepared=request.prepared,

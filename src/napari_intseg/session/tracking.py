@@ -79,9 +79,12 @@ class VolumeTracking:
         """
         first = self.known[self.start]
         threshold = self.walk.model.traits.threshold
+        # where it is largest it is found most surely, and what it looks like is seen best
         largest = max(first, key=lambda i: int(first[i].inside(threshold).sum()))
         seen = appearance_of(self.walk, self.axis, largest, first[largest])
         passed, total = 0, max(1, len(first) * (self.n_times - 1))
+        # forward and backward start anew from the first masks:
+        # an object lost one way is not lost the other
         for times in (range(self.start + 1, self.n_times), range(self.start - 1, -1, -1)):
             masks: Mapping[int, Patch] = first
             for time in times:
@@ -91,6 +94,8 @@ class VolumeTracking:
                     step = self._step(time, index, patch, sure, (passed, total))
                     yield step[0], replace(step[1], note=moment.note)
                 for index in self.stale.get(time, frozenset()) - set(moment.found):
+                    # empty masks take away what an earlier
+                    # following left and this one does not find
                     nothing = Patch.empty(self.walk.volume.slice_shape(self.axis))
                     yield self._step(time, index, nothing, 1.0, (passed, total))
                 masks = moment.found
@@ -98,6 +103,7 @@ class VolumeTracking:
                     break
 
     def _moment(self, time: int, before: Before) -> TimePointFinder:
+        # the time is part of the key, so that embeddings of different times are told apart
         request = replace(self.walk, volume=self.volume_at(time), key=(self.walk.key, time))
         return TimePointFinder(request, self.axis, before, self.known.get(time, {}))
 
@@ -214,6 +220,7 @@ def tracking_request(
             {t: _masks(session, label, axis, session is start) for t, session in sessions.items()},
             {t: _stale(session, label, axis) for t, session in sessions.items() if t != time},
         )
+        # masks on planes of several axes are followed axis by axis
         for axis in sorted({plane.axis for plane in planes})
     ]
 

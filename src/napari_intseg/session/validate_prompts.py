@@ -40,6 +40,7 @@ def place(volume: Volume, axis: int, position: Sequence[float]) -> tuple[Plane, 
     _check_inside(given, volume.shape)
     if volume.ndim == 2:
         return Plane(0, 0), given[0], given[1]
+    # half up, as pixels reach from -0.5 to 0.5; `round` goes to even numbers
     plane = Plane(axis, math.floor(given[axis] + 0.5))
     return plane, *plane.on_slice(given)
 
@@ -69,6 +70,7 @@ def check_prompts(
     check_plane(volume, plane)
     shape = volume.slice_shape(plane.axis)
     old = held.clicks if held is not None else ()
+    # only the new ones: a plane may hold hundreds, and the others were looked at then
     for click in added_clicks(old, prompts.clicks) or prompts.clicks:
         _check_inside((click.row, click.col), shape)
     if prompts.box is not None:
@@ -239,6 +241,7 @@ def _check_inside(position: Sequence[float], shape: Sequence[int]) -> None:
             "Remove that point."
         )
     for at, size in zip(position, shape, strict=True):
+        # the centre of the first pixel is 0
         if not -0.5 <= at < size - 0.5:
             raise PromptError(
                 f"position lies outside the data: expected {tuple(shape)} pixels counted from 0, "

@@ -54,6 +54,7 @@ Held = tuple[Corner, Bits]
 def volume_model(setup: Setup) -> VolumeSegmenter | None:
     """Return the model if it answers these data in 3-D, else None."""
     model: object = setup.model
+    # a stack of one plane is answered as a slice
     is_deep = setup.volume.ndim == 3 and min(setup.volume.shape) > 1
     return model if is_deep and isinstance(model, VolumeSegmenter) else None
 
@@ -99,6 +100,7 @@ class PreparedVolumes:
         if self._prepared is None or self._key != key:
             # two at once may be more than memory holds
             self._prepared = None
+            # (the key is set last: if preparing fails, nothing counts as prepared)
             self._prepared = model.prepare_volume(source_of(setup, intensity))
             self._key = key
         return self._prepared
@@ -170,7 +172,7 @@ class VolumeAnswer:
 
 
 def source_of(setup: Setup, intensity: Intensity) -> VolumeSource:
-    """Return the volume as a model sees it, with an intensity that adapts no more."""
+    """Return the volume as a model sees it, with an intensity that is fixed from now on."""
     volume = setup.volume
 
     def read(block: Block) -> FloatArray:
@@ -189,6 +191,7 @@ def source_of(setup: Setup, intensity: Intensity) -> VolumeSource:
         return np.stack(planes).astype(np.float32)
 
     (depth, height, width), (z, y, x) = volume.shape, volume.spacing
+    # values themselves mean something only where there is one a voxel
     plain = None if volume.n_channels else values
     return VolumeSource((depth, height, width), (z, y, x), read, plain)
 
@@ -213,6 +216,7 @@ def answer_in_volume(
     assert model is not None
     start = time.perf_counter()
     asked = request.prompts[request.start :]
+    # answers that have just come replace those of the request
     known = {plane: patch.full() for plane, patch in {**request.planes, **planes}.items()}
     query = VolumeQuery(
         request.store.get(model, setup, _intensity(setup, asked)),
@@ -229,6 +233,7 @@ def answer_in_volume(
     for index in range(block[request.axis].start, block[request.axis].stop):
         patch = cut(change, Plane(request.axis, index), setup)
         assert patch is not None
+        # packed here, in the inference thread: it takes tens of milliseconds a plane
         packed[index] = pack(patch, threshold)
     return VolumeAnswer(request, change, packed, time.perf_counter() - start)
 
@@ -250,6 +255,7 @@ def prompts_in_volume(document: Document, label: int) -> tuple[Placed, ...]:
     for plane, state in document.canvas.states(label):
         given, at = state.prompts, plane.position
         first = state.start if state.is_painted else 0
+        # a box has no number of its own: it counts as given before the first click there
         order = (state.serials[first:] or (state.serial,))[0]
         if question(document.setup, plane, state).has_drawn:
             box = given.box if "box" in traits.prompts else None
@@ -313,6 +319,7 @@ class VolumeAnswers:
             planes = self._answered_planes(label)
             ready = {*planes, plane}
             prompts = tuple(placed for placed in prompts if placed[0] in ready)
+            # its answer is computed with this request and comes fresh
             planes.pop(plane, None)
         if not prompts:
             return None
@@ -325,6 +332,7 @@ class VolumeAnswers:
     def holds(self, label: int, request: VolumeRequest) -> bool:
         """Whether the object was given nothing since a request was made."""
         now = prompts_in_volume(self.document, label)
+        # prompts that came meanwhile do not overtake it: they correct it next
         return request.setup is self.document.setup and {*request.prompts} <= {*now}
 
     def place(
@@ -347,6 +355,7 @@ class VolumeAnswers:
         initial = None if request.initial is None else _unpacked(request.initial)
         reached = {Plane(request.axis, index): None for index in answer.packed}
         if initial is not None:
+            # planes of the old object that the answer does not reach keep what they had
             span = initial.block[request.axis]
             reached |= {Plane(request.axis, i): None for i in range(span.start, span.stop)}
         for at, state in document.canvas.states(label):
@@ -360,6 +369,7 @@ class VolumeAnswers:
         first = PlaneKey(label, plane)
         if own is not None and not own.prompts.is_empty:
             changes[first] = own
+        # the plane that asked comes first: the others are amended along with its entry
         there = changes.pop(first, document.canvas.get(label, plane))
         patches: dict[Plane, Patch] = {}
         known = VolumeAnswered(
@@ -383,6 +393,7 @@ class VolumeAnswers:
             plane: changes.get(PlaneKey(label, plane), state)
             for plane, state in document.canvas.states(label)
         }
+        # something is still given elsewhere: the volume is answered anew instead
         if any(s is not None and not s.prompts.is_empty for s in after.values()):
             return {}
         whole = None if known.initial is None else _unpacked(known.initial)
@@ -456,6 +467,7 @@ class VolumeAnswers:
         known = self._answered(label)
         if known is None:
             return 0, self._held(label)
+        # nothing else has changed the object: all prompts since `initial` are asked again together
         if known.setup is self.document.setup and self._is_untouched(label, known, prompts):
             return known.start if len(prompts) > known.start else 0, known.initial
         answered = len(known.prompts)
@@ -481,6 +493,7 @@ class VolumeAnswers:
         block: Block | None = None
         for plane, state in document.canvas.states(label):
             if state.shown is not None:
+                # boxes first: the whole volume may not fit into memory
                 block = union_of(block, _block_of(plane, state.shown))
         for index, painted in document.canvas.painted(label).items():
             spans = slice(index, index + 1), *painted.slices
@@ -501,6 +514,7 @@ class VolumeAnswers:
     def _axis(self, label: int, plane: Plane) -> int:
         """Return on planes of which axis the object's mask is kept: where it is kept already."""
         for at, state in self.document.canvas.states(label):
+            # a plane without prompts was answered in the volume, so masks are kept along its axis
             if state.prompts.is_empty:
                 return at.axis
         return plane.axis

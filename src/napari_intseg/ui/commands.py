@@ -22,6 +22,7 @@ def widget_of(viewer: Any = None) -> SegmentWidget | None:
     viewer = current_viewer() if viewer is None else viewer
     if viewer is None:
         return None
+    # the one that is there, so that a command never opens a second panel
     found = find_widget(viewer)
     if found is None and hasattr(viewer, "window"):
         _, found = viewer.window.add_plugin_dock_widget("napari-intseg")
@@ -34,6 +35,7 @@ def _command(name: str) -> Callable[[], None]:
         if widget is not None:
             widget.do(name)
 
+    # npe2 finds commands by name
     act.__name__ = name
     act.__doc__ = f"Do {name!r} of `ACTIONS` in the current viewer."
     return act

@@ -55,6 +55,7 @@ _OPEN: "weakref.WeakSet[SegmentWidget]" = weakref.WeakSet()
 
 def find_widget(viewer: Any) -> "SegmentWidget | None":
     """Return the widget that is open in a viewer; None if there is none."""
+    # napari hands plugins a stand-in for the viewer, which is not the viewer itself
     wanted = getattr(viewer, "__wrapped__", viewer)
     for widget in _OPEN:
         own = widget.controller.viewer
@@ -64,16 +65,18 @@ def find_widget(viewer: Any) -> "SegmentWidget | None":
 
 
 _WIDTH_PX = 260
-"""Of 1366 pixels napari's own docks take 333, and the canvas shall have at least 752."""
+"""Width of the panel: of 1366 pixels napari's own docks take 333, and the canvas shall have at
+least 752, 55 %."""
 
 _SETTLED_MS = 100
-"""After which a dock that was added has its size."""
+"""Milliseconds after which a dock that was added has its size."""
 
 
 def _prefer(controller: ViewerController) -> None:
     """Begin with what the person's preferences in napari say."""
     preferred = preferences()
     controller.each_click_begins = preferred.each_click_begins
+    # a preferred model that cannot be loaded must not leave the window without one
     if preferred.model in available_models() and has_weights(preferred.model):
         controller.loader.choice = Choice(preferred.model)
 
@@ -109,6 +112,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.review = Review(controller)
         self.queue_work = QueueWork(controller)
         self.keyboard_cursor = KeyboardCursor(controller)
+        # calls hold the widget weakly, or buttons and keys would keep a closed one alive
         calls = self._calls()
         self._known = {**calls, **self._further_calls()}
         self._keys = Keys(napari_viewer, calls, preferred_keys())
@@ -136,6 +140,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self._log_messages = LogMessages(controller.signals, self._bridge.post)
         self._was_fitted = False
         self._arrange()
+        # after all controls are there: it goes through them
         self._focus = Focus(self)
         name_controls(self)
         controller.signals.changed.connect(self._show)
@@ -156,11 +161,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             ),
             self.comparison,
         )
+        # weak: a widget that is gone is not found
         _OPEN.add(self)
         # a window that is destroyed sends its children no close event
         self.destroyed.connect(self._close_all)
         app = QApplication.instance()
         if app is not None:
+            # quitting destroys widgets without closing them, and
+            # threads must end before Python does
             app.aboutToQuit.connect(self._close_all)
 
     def closeEvent(self, event: Any) -> None:
@@ -171,7 +179,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     def event(self, event: Any) -> bool:
         """Stop everything when napari takes the widget out of its dock; called by Qt."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            close_all = getattr(self, "_close_all", None)  # none while it is being made
+            # none while it is being made
+            close_all = getattr(self, "_close_all", None)
             if close_all is not None:
                 close_all()
         return bool(super().event(event))
@@ -322,6 +331,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         super().showEvent(event)
         if not self._was_fitted:
             self._was_fitted = True
+            # the canvas is narrower by this panel only when Qt has laid the docks out
             self._bridge.post(_fit(weakref.ref(self)), _SETTLED_MS)
 
     def sizeHint(self) -> QSize:
@@ -329,7 +339,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         return QSize(_WIDTH_PX, super().sizeHint().height())
 
     def _header_toggled(self, _is_open: bool) -> None:
-        self._is_header_free = False  # a person decides from now on
+        # a person decides from now on
+        self._is_header_free = False
         self._show()
 
     def _answered(self, _where: str, _seconds: float) -> None:
@@ -399,6 +410,7 @@ class _CloseAll:
                 close()
             comparison.close()
             controller.close()
+            # after the thread has ended, which may still be using the model
             comparison.release()
             app = QApplication.instance()
             if app is not None:
@@ -426,6 +438,7 @@ class _Column(QScrollArea):  # type: ignore[misc, unused-ignore]
         """Return the width of the content and a scroll bar; called by Qt."""
         inside, bar = self.widget(), self.verticalScrollBar()
         width = 0 if inside is None else inside.minimumSizeHint().width()
+        # 120 pixels in height: some rows are seen in the lowest window; the rest is scrolled to
         return QSize(width + (0 if bar is None else bar.sizeHint().width()), 120)
 
     def sizeHint(self) -> QSize:

@@ -1,8 +1,8 @@
 """Messages that carry their template and values, so that a window can say them in its language.
 
-What the engine says is listed by its form: the engine knows no languages, so the window tells its
-sentences. Catalogues translate these; a sentence that is not among them is shown in English. What
-stands in braces is told from the rest by its place.
+The engine knows no languages: it raises and returns sentences in English. Their forms are listed
+here, so that the window recognises them and catalogues can translate them; a sentence of no such
+form is shown in English. A value is what stands where a form has braces.
 """
 
 import string
@@ -44,6 +44,7 @@ class Message(str):
 
     def __new__(cls, template: str, /, **values: Any) -> "Message":
         """Put the values into the template."""
+        # without values braces are plain text
         made = super().__new__(cls, template.format(**values) if values else template)
         made.template, made.values, made.parts = template, values, ()
         return made
@@ -52,6 +53,7 @@ class Message(str):
 def joined(parts: Sequence[str], by: str = " ") -> Message:
     """Return messages one after the other as one; empty ones are left out."""
     kept = tuple(part for part in parts if part)
+    # as a value: braces in the parts are no placeholders
     made = Message("{text}", text=by.join(kept))
     made.template, made.values, made.parts = "", {"by": by}, kept
     return made

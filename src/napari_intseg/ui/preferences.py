@@ -51,6 +51,7 @@ def preferences() -> Preferences:
         section: Any = getattr(get_plugin_settings(PLUGIN), _SECTION)
         usual = Preferences()
         names = [one.name for one in fields(Preferences)]
+        # one by one: a choice that napari's settings lack has its default
         return Preferences(**{n: getattr(section, n, getattr(usual, n)) for n in names})
     except (ImportError, KeyError, AttributeError):
         return Preferences()

@@ -40,6 +40,7 @@ def ct_phantom() -> list[LayerData]:
         "affine": to_napari(volume.affine),
         "units": ("mm", "mm", "mm"),
         "axis_labels": ("z", "y", "x"),
+        # as the model sees a CT by default; napari's own range runs from air to bone
         "contrast_limits": CT_WINDOWS["soft tissue"].limits,
     }
     return [(volume.data, shown, "image")]
@@ -75,8 +76,11 @@ def mr() -> list[LayerData]:
 
 def time_series() -> list[LayerData]:
     """Return discs that drift over 12 time points in noise: uint8 (made here)."""
+    # always the same series, so that what one person reports another can see
     rng = np.random.default_rng(0)
     rows, cols = np.indices((128, 128))
+    # not tuned: six discs that are in view from the start, and drift by at most 3.5 pixels per time
+    # point, less than half their radius: each overlaps with where it was before
     starts, drifts = rng.uniform(25, 103, (6, 2)), rng.uniform(-2.5, 2.5, (6, 2))
     frames = []
     for time in range(12):
@@ -84,6 +88,7 @@ def time_series() -> list[LayerData]:
         for start, drift in zip(starts, drifts, strict=True):
             row, col = start + time * drift
             bright[np.hypot(rows - row, cols - col) < 9] = 150
+        # noise of a camera that counts photons
         frames.append(rng.poisson(bright).clip(0, 255))
     shown = {"name": "time series", "axis_labels": ("t", "y", "x")}
     return [(np.stack(frames).astype(np.uint8), shown, "image")]

@@ -57,6 +57,7 @@ class Handle:
     ) -> None:
         self.controller = controller
         self._turn, self._is_own = turn, is_own
+        # signals cannot raise where they were caused; `_do` and `wait` raise what came
         self._failure = ""
         controller.signals.failed.connect(self._failed)
         controller.signals.lost.connect(self._failed)
@@ -86,6 +87,7 @@ class Handle:
         UnknownModelError
             If there is none of that name.
         """
+        # raises at once; the window would only show a message
         find_model(name)
         self._do(lambda: self.controller.loader.choose(Choice(name, device, precision)))
 
@@ -114,11 +116,13 @@ class Handle:
         """Click for the current object; the first click begins one."""
         image_controller = self._begun()
         at = self._checked(image_controller, position)
+        # the sign that a person's next click has is put back afterwards
         before = image_controller.clicking.defaults["sign"]
 
         def act() -> None:
             image_controller.clicking.set_defaults(sign=POSITIVE if positive else NEGATIVE)
             try:
+                # into the layer, as a mouse does it: what listens to the layer does the rest
                 image_controller.points.add(at)
             finally:
                 image_controller.clicking.set_defaults(sign=before)
@@ -130,6 +134,8 @@ class Handle:
         image_controller = self._begun()
         a, b = self._checked(image_controller, first), self._checked(image_controller, last)
         rows, cols = self._on_slice(image_controller, a, b)
+        # corners in order round the rectangle, as napari keeps
+        # them: two of the four are mixed of both
         corners = np.array([a, a, b, b])
         corners[:, cols] = [a[cols], b[cols], b[cols], a[cols]]
         corners[:, rows] = [a[rows], a[rows], b[rows], b[rows]]
@@ -217,6 +223,7 @@ class Handle:
                     "or take a faster model."
                 )
             self._turn()
+            # without a pause the loop would take time from the model's thread
             time.sleep(_TURN_S)
         self._turn()
         self._raise()
@@ -224,6 +231,7 @@ class Handle:
     @property
     def labels(self) -> NDArray[Any]:
         """The labels so far, a copy, of the image's shape less its channels; 0 is background."""
+        # a copy: the layer's own array changes with the next answer, and may live on disk
         return np.array(self._image_controller().labels.data)
 
     @property
@@ -280,6 +288,7 @@ class Handle:
                 f"{image_controller.image_axes.grid!r}, got {tuple(position)!r}. Give "
                 "plane, row and column."
             )
+        # pixels reach half a pixel to either side of their centre
         if (at < -0.5).any() or (at > np.asarray(shape) - 0.5).any():
             raise PromptError(
                 f"position lies outside the image: expected less than {shape}, got "
@@ -294,6 +303,7 @@ class Handle:
         """Return the two axes along which a box extends."""
         spatial = image_controller.image_axes.spatial
         axes = [axis for axis in spatial if a[axis] != b[axis]]
+        # a box in a volume lies on one plane: corners share the axis across it
         if len(axes) != 2:
             raise PromptError(
                 f"box lies on no plane: expected corners that differ along two axes, got "
@@ -310,6 +320,7 @@ class Handle:
         self._raise()
 
     def _raise(self) -> None:
+        # raised once: later calls must not fail for the same reason
         text, self._failure = self._failure, ""
         if text:
             raise IntSegError(text)
@@ -340,12 +351,14 @@ def attach(
         widget = widget_of(viewer)
         assert widget is not None
         return Handle(widget.controller, QApplication.processEvents, is_own=False)
+    # without Qt nobody delivers what threads post: `wait` does it, in this thread
     posted: queue.Queue[Callable[[], None]] = queue.Queue()
 
     def post(call: Callable[[], None], _delay_ms: int = 0, /) -> None:
         posted.put(call)
 
     def turn() -> None:
+        # those there are now: a call may post another one, which comes with the next turn
         for _ in range(posted.qsize()):
             posted.get()()
 
@@ -401,8 +414,11 @@ def segment(image: Image, points: Points, model: str = "bundled", propagate: boo
     count = len(points.data)
     labels = features["object"].tolist() if "object" in features else [1] * count
     signs = features["sign"].tolist() if "sign" in features else [""] * count
+    # points and image may be placed differently: the world is what both share
     places = [image.world_to_data(points.data_to_world(one)) for one in points.data]
+    # in the order of first points, each object once: a script numbers objects as it likes
     for label in dict.fromkeys(int(label) for label in labels):
+        # a session begins with object 1
         if label not in session.objects:
             session.new_object(label)
         session.select_object(label)

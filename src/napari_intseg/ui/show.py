@@ -22,8 +22,10 @@ def add_files(viewer: Any, image: Path, labels: Path) -> None:
     """
     volume = read_volume(image)
     shown = resolve_intensity(volume, None)
+    # a volume's affine always has three axes; napari wants one with as many as the data
     start = 3 - volume.ndim
     affine = to_napari(volume.affine)[start:, start:]
+    # RGB or RGBA, as napari understands channels that are the last axis
     is_rgb = volume.n_channels in (3, 4)
     limits = {} if is_rgb else {"contrast_limits": (shown.low[0], shown.high[0])}
     viewer.add_image(volume.data, name=image.name, rgb=is_rgb, affine=affine, **limits)
@@ -37,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     image, labels = (Path(word) for word in (sys.argv[1:] if argv is None else argv))
     viewer = napari.Viewer(title="napari-intseg demo")
     add_files(viewer, image, labels)
+    # by its name in the manifest, as a person opens it from the menu
     viewer.window.add_plugin_dock_widget("napari-intseg", "Interactive segmentation")
     napari.run()
     return 0

@@ -76,12 +76,15 @@ def numbers(value: Any, count: int) -> Vector | None:
 def unit(vector: Vector | None) -> Vector | None:
     """Return a vector of length one; None if it is far from that."""
     length = math.hypot(*vector) if vector else 0.0
+    # cosines are written with few digits: up to 1 % is
+    # rounding, more is a damaged element (not tuned)
     if vector is None or abs(length - 1) > 1e-2:
         return None
     # numbers of full precision stay as they are, bit for bit
     return vector if abs(length - 1) < 1e-9 else tuple(v / length for v in vector)
 
 
+# tables at hand: a series has one, rarely some; a table of 16 bits takes 128 KiB
 _KEPT = 8
 _SLOPE = ("RescaleSlope", "RescaleIntercept")
 
@@ -131,21 +134,26 @@ def read_table(data: Any) -> ValueTable | None:
     content = sequence[0].LUTData
     if not isinstance(content, bytes):
         content = np.array(several(content), "<u2").tobytes()
+    # bytes of an unparsed element keep the file's order, here big-endian
     elif data.original_encoding[1] is False:
         content = np.frombuffer(content, ">u2").astype("<u2").tobytes()
+    # a descriptor is read as unsigned although it is signed where the pixels are (PS3.3 C.11.1.1.1)
     if data.get("PixelRepresentation") == 1 and first >= 1 << 15:
         first -= 1 << 16
     return _table(count or 1 << 16, first, bits, content)
 
 
-@lru_cache(_KEPT)  # the slices of a series share one table
+# the slices of a series share one table
+@lru_cache(_KEPT)
 def _table(count: int, first: int, bits: int, content: bytes) -> ValueTable:
+    # entries of 8 bits come one or two bytes each, and an odd length is padded by one byte
     kind = "u1" if bits == 8 and len(content) - count in (0, 1) else "<u2"
     size = np.dtype(kind).itemsize * count
     if not 8 <= bits <= 16 or len(content) - size not in (0, 1):
         raise ValueError(f"a table of {count} values of {bits} bits in {len(content)} bytes")
     values = np.minimum(np.frombuffer(content, kind, count), (1 << bits) - 1)
     values = values.astype(np.uint8 if bits == 8 else np.uint16)
+    # the cache hands the same array to all frames
     values.flags.writeable = False
     return ValueTable(first, values, bits)
 
@@ -198,6 +206,7 @@ def read_windows(groups: list[Any]) -> tuple[RealWindow, ...]:
         if told is None or told[1] <= 0:
             continue
         name = " ".join(str(names[i]).split()) if i < len(names) else ""
+        # names need be neither there nor unique; the numbers tell two windows apart
         if not name or name in found:
             name = f"{told[0]:g}/{told[1]:g}"
         found.setdefault(name, RealWindow(name, *told))
@@ -205,7 +214,8 @@ def read_windows(groups: list[Any]) -> tuple[RealWindow, ...]:
 
 
 COMMAND = (sys.executable, "-X", "utf8", "-m", "napari_intseg.io.dicom.decoder")
-# a decoder that does not come to an end is stopped then
+# seconds for one file, after which a decoder that hangs is stopped. A long
+# time: to stop a slow one would make a sound file unreadable
 TIMEOUT_S = 300.0
 _DONE, _FAILED = "done", "failed "
 _GDCM, _PYDICOM = "gdcm", "pydicom"
@@ -252,6 +262,8 @@ class DecoderProcess:
                 text=True, encoding="utf-8",
             )  # fmt: skip
         process = self._process
+        # a read of the pipe has no limit of time of its own:
+        # the timer ends the process, and the pipe with it
         watch = threading.Timer(TIMEOUT_S, process.kill)
         watch.daemon = True
         watch.start()
@@ -264,6 +276,8 @@ class DecoderProcess:
         if answer != _DONE:
             self.close()
             raise RuntimeError("the decoder crashed over it")
+        # pixels come back as a file: they may be large, and the
+        # pipe also carries what libraries print
         return np.asarray(np.load(_beside(path), allow_pickle=False))
 
 
@@ -276,7 +290,8 @@ def _ask(process: "subprocess.Popen[str]", task: str) -> str:
         process.stdin.flush()
     except OSError:
         return ""
-    for line in process.stdout:  # what a library prints is passed over
+    # what a library prints is passed over
+    for line in process.stdout:
         if line.strip() == _DONE or line.startswith(_FAILED):
             return line.strip()
     return ""
@@ -295,7 +310,8 @@ def serve() -> None:
             np.save(_beside(path), _READERS[who](path))
             answer = _DONE
         except Exception as err:
-            # whatever a library says, the one who asked turns it into an error about the file
+            # any error of a library: the caller turns it into an error about the file
+            # one line is one answer; the end of a message holds its reason
             answer = _FAILED + " ".join(str(err).split())[-200:]
         sys.stdout.write(answer + "\n")
         sys.stdout.flush()
@@ -326,14 +342,15 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 # the transfer syntax is one of the first elements of a file
 _LOOK_BYTES = 1 << 16
 
-# Unpacked, before the pixels: functional groups of 10,000 frames take some 20 MB
+# unpacked, before the pixels: functional groups of 10,000 frames take some 20 MB
 _HEADER_BYTES = 1 << 26
 
+# what is unpacked at a time, 1 MB; not tuned. It bounds what memory goes beyond a limit.
 _STEP_BYTES = 1 << 20
 
 
 def read_data_set(path: Path, tags: Sequence[str] | None = None, *, pixels: bool = False) -> Any:
-    """Return a data set as pydicom's `dcmread` does, forced, also if it is no larger than it says.
+    """Return a data set as pydicom's `dcmread` does with ``force=True``, in bounded memory.
 
     Parameters
     ----------
@@ -358,6 +375,8 @@ def read_data_set(path: Path, tags: Sequence[str] | None = None, *, pixels: bool
         return pydicom.dcmread(
             path, stop_before_pixels=not pixels, force=True, specific_tags=wanted
         )
+    # a deflated file can unpack to a thousand times its size: first its header alone is unpacked,
+    # which says how many bytes of pixels may follow
     limit = _HEADER_BYTES
     if pixels:
         limit += _pixel_bytes(_inflated(path, None, limit, pixels=False))
@@ -370,7 +389,7 @@ def _is_deflated(path: Path) -> bool:
 
 
 def _inflated(path: Path, tags: list[str] | None, limit: int, *, pixels: bool) -> Any:
-    """Return the data set of a deflated file, of which so many bytes are unpacked."""
+    """Return the data set of a deflated file, of which at most `limit` bytes are unpacked."""
     from pydicom import filereader
     from pydicom.dataset import FileDataset
     from pydicom.tag import BaseTag, Tag
@@ -394,6 +413,7 @@ def _inflated(path: Path, tags: list[str] | None, limit: int, *, pixels: bool) -
 def _unpacked(file: Any, limit: int, *, whole: bool) -> bytes:
     decoder, made = zlib.decompressobj(-zlib.MAX_WBITS), bytearray()
     while not decoder.eof and len(made) < limit:
+        # in steps, so that memory never exceeds the limit by more than one of them
         packed = decoder.unconsumed_tail or file.read(_STEP_BYTES)
         if not packed:
             break
@@ -404,6 +424,7 @@ def _unpacked(file: Any, limit: int, *, whole: bool) -> bytes:
 
 
 def _at_pixels(tag: Any, _vr: Any, _length: Any) -> bool:
+    # Float, Double Float and Pixel Data; anything behind them is not part of the header
     return int(tag) in (0x7FE00008, 0x7FE00009, 0x7FE00010) or int(tag) > 0x7FE00010
 
 

@@ -34,12 +34,14 @@ LAYOUT_TAGS = (
     "GridFrameOffsetVector", "RRIntervalVector", "TimeSlotVector", "TimeSliceVector",
     "PhaseVector", "EnergyWindowVector",
 )  # fmt: skip
-"""What has to be read for it."""
+"""Elements that `read_layout` needs."""
 
-# Modalities whose frames are moments, or views, of one place
+# modalities whose frames are moments, or views, of one place
 _CINE = {"US", "IVUS", "XA", "RF", "ES", "GM", "XC", "OP", "OPT", "IVOCT", "DX", "CR", "MG", "IO"}
 
+# Frame Time and Frame Time Vector: frames that such a pointer counts are moments, not planes
 _FRAME_TIMES = {0x00181063, 0x00181065}
+# what frames may be counted by besides planes: heart beats, times, phases, energies
 _OTHER_VECTORS = LAYOUT_TAGS[5:]
 
 
@@ -85,6 +87,7 @@ def read_layout(data: Any, count: int, step_mm: float) -> FrameLayout:
        (offsets of frames).
     """
     groups = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+    # enhanced files tell each frame's place in its functional group
     if any(data.get(name) for name in groups):
         return FrameLayout()
     detectors = data.get("DetectorInformationSequence") or [{}]
@@ -98,11 +101,15 @@ def read_layout(data: Any, count: int, step_mm: float) -> FrameLayout:
     modality = text(data, "Modality")
     if slices:
         others = [v for v in (_vector(data, name, count) for name in _OTHER_VECTORS) if v]
+        # numbers count from 1; without a distance planes are 1
+        # mm apart, so that their order at least is kept
         offsets = tuple((number - 1) * (step_mm or 1.0) for number in slices)
         return FrameLayout(position, cosines, offsets, tuple(zip(*others, strict=True)))
     if told:
         return FrameLayout(position, cosines, tuple(at - told[0] for at in told))
-    if modality == "NM" and count > 1:  # projections and views from around the patient: no planes
+    # and where nothing says that frames are planes, times and views must not become a volume:
+    # projections and views from around the patient: no planes
+    if modality == "NM" and count > 1:
         return FrameLayout()
     pointers = {int(tag) for tag in several(data.get("FrameIncrementPointer"))}
     if count == 1 or position is None or modality in _CINE or pointers & _FRAME_TIMES:
@@ -121,9 +128,10 @@ _MAGIC_AT, _MAGIC = 128, b"DICM"
 _NO_IMAGES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}  # segmentations
 _NO_GRIDS = {"RTDOSE", "SEG"}
 _PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
-# at least, of a compressed frame
+# an item of a compressed frame has a tag and a length of 4 bytes each (PS3.5 A.4):
+# the least that a compressed frame takes
 _FRAGMENT_BYTES = 8
-# of an ultrasound region
+# the code for centimetres in "Physical Units X Direction" (PS3.3 C.8.5.5)
 _CENTIMETRES = 3
 
 _TAGS = [
@@ -270,7 +278,8 @@ class Header:
 def looks_like_dicom(path: Path) -> bool:
     """Return whether a file begins as DICOM does, with or without the preamble."""
     try:
-        if not path.is_file():  # to open a pipe is to wait for someone who writes into it
+        # to open a pipe is to wait for someone who writes into it
+        if not path.is_file():
             return False
         with path.open("rb") as file:
             start = file.read(_MAGIC_AT + 4)
@@ -345,6 +354,7 @@ def _header(data: Any, path: Path) -> Header | None:
 
 def _check_length(data: Any, syntax: str, shape: tuple[int, int], count: int, path: Path) -> None:
     """Refuse a header that promises more frames than the file has room for."""
+    # of a compressed frame only the smallest size is known before it is decoded
     bits = 8 * _FRAGMENT_BYTES
     if syntax in _PLAIN:
         samples = max(whole(data, "SamplesPerPixel", 1), 1)
@@ -362,6 +372,7 @@ def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> Dicom
     for name, at in (("SharedFunctionalGroups", 0), ("PerFrameFunctionalGroups", number)):
         sequence = data.get(f"{name}Sequence")
         if sequence and at < len(sequence):
+            # `find` takes the first group that has an element:
             # what is said of one frame comes first
             groups.insert(0, sequence[at])
     cols_rows = numbers(find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
@@ -373,6 +384,7 @@ def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> Dicom
         numbers(find(groups, values, name), 1) for name in ("RescaleSlope", "RescaleIntercept")
     )
     cols, rows = unit(cols_rows[:3] if cols_rows else None), unit(cols_rows and cols_rows[3:])
+    # rows and columns must be at right angles, to the same 1 % of rounding as their lengths
     directed = cols and rows and abs(np.dot(cols, rows)) < 1e-2
     position = numbers(find(groups, "PlanePositionSequence", "ImagePositionPatient"), 3)
     position = position or layout.position
@@ -388,6 +400,7 @@ def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> Dicom
         rows=rows,
         cols=cols,
         spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
+        # a slope of 0 would make all values equal: it is taken for one that is not told
         slope=(slope[0] if slope else 1.0) or 1.0,
         intercept=intercept[0] if intercept else 0.0,
         windows=read_windows(groups),
@@ -395,6 +408,7 @@ def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> Dicom
     )
 
 
+# time first, then what an MR sequence varies; the numbers of images break ties
 _ORDER = (
     ("FrameContentSequence", "TemporalPositionIndex"),
     ("", "TemporalPositionIdentifier"),

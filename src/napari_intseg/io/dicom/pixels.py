@@ -17,9 +17,10 @@ from napari_intseg.errors import FileError, MissingExtraError
 from napari_intseg.io.dicom.decoder import DecoderProcess, read_data_set
 from napari_intseg.io.dicom.header import DicomFrame, Header, quiet
 
-# Modalities whose values mean something by themselves, so that they are never inverted
+# modalities whose values mean something by themselves, so that they are never inverted
 _PHYSICAL = {"CT", "PT"}
 
+# bits of values that pydicom and numpy hold without unpacking
 _SMALL = (8, 16)
 # slope and intercept that change nothing
 _SAME = (1.0, 0.0)
@@ -38,6 +39,7 @@ def windows_of(frame: DicomFrame) -> dict[str, tuple[float, float]]:
     if frame.header.table is not None:
         both = float((1 << frame.header.table.bits) - 1)
     else:
+        # turning over maps a value v to (least + largest - v), before slope and intercept
         both = frame.slope * sum(_range(frame.header)) + 2 * frame.intercept
     limits = {window.name: window.limits for window in frame.windows}
     return {name: (both - high, both - low) for name, (low, high) in limits.items()}
@@ -62,6 +64,7 @@ def rescaled(stored: Array, frames: Sequence[DicomFrame]) -> Array:
     kind = _type(frames, stored.dtype, ends)
     if kind == stored.dtype and all(_is_plain(frame) for frame in frames):
         return stored
+    # plane by plane: computing on the whole stack would take several times its memory
     out = np.empty(stored.shape, kind)
     for plane, frame in enumerate(frames):
         out[plane] = real_plane(stored[plane], frame, kind)
@@ -76,6 +79,7 @@ def real_plane(stored: Array, frame: DicomFrame, kind: np.dtype[Any]) -> Array:
     if _is_plain(frame):
         return stored.astype(kind, copy=False)
     slope, intercept = _line(frame)
+    # in whole numbers, so that large values stay exact
     if kind.kind == "i":
         return np.asarray((stored.astype(np.int64) * int(slope) + int(intercept)).astype(kind))
     return np.asarray((stored.astype(np.float64) * slope + intercept).astype(kind))
@@ -154,6 +158,7 @@ def _type(
             reached += (0, int(frame.header.table.values.max()))
         else:
             reached += (slope * end + intercept for end in both)
+    # int16 holds Hounsfield units at half the memory of int32
     for kind in (np.int16, np.int32):
         if np.iinfo(kind).min <= min(reached) and max(reached) <= np.iinfo(kind).max:
             return np.dtype(kind)
@@ -188,6 +193,7 @@ def cut_frame(header: Header, number: int, tags: Sequence[str]) -> Any:
     with header.file.open("rb") as file:
         data = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=[*tags])
         is_implicit = bool(data.original_encoding[0])
+        # pydicom stops before the pixel element; its tag, kind and length are passed over here
         start = file.read(_SHORT_FORM if is_implicit else _LONG_FORM)
         if UID(header.syntax).is_compressed:
             data.PixelData = encapsulate([_fragments(data, file, header, number)])
@@ -215,10 +221,15 @@ def _plain(file: BinaryIO, header: Header, number: int) -> bytes:
         bits = bits * 2 // 3
     file.seek(number * (bits // 8), 1)
     found = file.read(bits // 8)
+    # values of DICOM have an even length (PS3.5 7.1.1)
     return found + b"\0" * (len(found) % 2)
 
 
+# of an image beyond 256 MiB the file must hold one byte in 5,000 at least, or it is refused before
+# memory is asked for; smaller ones are decoded whatever they claim
 _LARGE_BYTES, _RATIO = 1 << 28, 5_000
+# padding behind pixels: 1 % of them, or the two bytes that
+# an even length asks for; more is another image's
 _SPARE = 0.01
 _SPARE_BYTES = 2
 _RLE = "1.2.840.10008.1.2.5"
@@ -281,6 +292,7 @@ def _check_codestream(pixels: bytes, header: Header) -> None:
 
 
 def _j2k_shape(stream: bytes) -> tuple[int, int] | None:
+    # the size marker is the first of a codestream; boxes before it are short
     at = stream[:512].find(_J2K_SIZE)
     if at < 0 or len(stream) < at + 24:
         return None
@@ -294,7 +306,8 @@ def jpeg_shape(stream: bytes) -> tuple[int, int] | None:
     while stream[:2] == b"\xff\xd8" and at + 9 <= len(stream) and stream[at] == 0xFF:
         marker = stream[at + 1]
         is_frame = 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_MARKERS
-        if is_frame or marker == 0xF7:  # the last is that of JPEG-LS
+        # the last is that of JPEG-LS
+        if is_frame or marker == 0xF7:
             rows, cols = struct.unpack_from(">2H", stream, at + 5)
             return (rows, cols) if rows else None
         at += 2 + int.from_bytes(stream[at + 2 : at + 4])
@@ -303,8 +316,10 @@ def jpeg_shape(stream: bytes) -> tuple[int, int] | None:
 
 _DICOM, _JPEG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4."
 _BY_PYDICOM = {"", _DICOM, *(f"{_DICOM}.{n}" for n in ("1", "1.99", "2", "5"))}
+# PS3.5: JPEG 50 to 70, JPEG-LS 80 and 81, JPEG 2000 90 to 93
 _BY_GDCM = {f"{_JPEG}{n}" for n in (*range(50, 67), 70, 80, 81, 90, 91, 92, 93)}
 _HTJ2K = {f"{_JPEG}{n}" for n in (201, 202, 203)}
+# pydicom decodes High-Throughput JPEG 2000 by these two, see the extra "dicom"
 _HTJ2K_MODULES = ("pylibjpeg", "openjpeg")
 
 
@@ -407,6 +422,7 @@ def read_pixels(
     places: dict[Path, list[int]] = {}
     for plane, frame in enumerate(frames):
         places.setdefault(frame.header.file, []).append(plane)
+    # made when the first image has shown its type
     stored: Array | None = None
     done = 0
     with DecoderProcess() as decoder:
@@ -452,6 +468,7 @@ def decode(
     try:
         with quiet(), warnings.catch_warnings(record=True) as remarks:
             warnings.simplefilter("always")
+            # only the one frame is read from the disk: a file may hold thousands
             if one:
                 data = cut_frame(header, number or 0, _IMAGE_TAGS)
             else:
@@ -497,10 +514,13 @@ def _by_pydicom(data: Any) -> Array:
     from pydicom.pixels.utils import pixel_array
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-    if not data.file_meta.get("TransferSyntaxUID"):  # a file from before there was a preamble
+    # a file from before there was a preamble
+    # pydicom decodes nothing without a transfer syntax:
+    if not data.file_meta.get("TransferSyntaxUID"):
         is_implicit, _ = data.original_encoding
         syntax = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
         data.file_meta.TransferSyntaxUID = syntax
+    # raw: pydicom converts no colours; those that need it are converted below
     image = pixel_array(data, raw=True)
     colours = str(data.PhotometricInterpretation)
     if colours.startswith("YBR_FULL"):
@@ -519,6 +539,7 @@ def _by_decoder(data: Any, header: Header, decoder: DecoderProcess) -> Array:
     bare = Dataset()
     for element in data:
         bare.add(element)
+    # GDCM would exchange white and black of MONOCHROME1, which is done here for all decoders alike
     if header.samples == 1 and header.photometric != "PALETTE COLOR":
         bare.PhotometricInterpretation = _NOT_INVERTED
     bare.SOPClassUID, bare.SOPInstanceUID = _WRAPPER, "1.2.3"
@@ -533,6 +554,7 @@ def _by_decoder(data: Any, header: Header, decoder: DecoderProcess) -> Array:
 
 
 def _to_8_bits(image: Array) -> Array:
+    # palettes have 16 bits an entry, of which screens and napari's colours show 8
     return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
 
 
@@ -543,5 +565,6 @@ def _without_spare_bits(image: Array, header: Header) -> Array:
     if image.dtype.kind not in "iu" or spare <= 0 or stored < 1 or image.ndim == 4:
         return image
     kind = np.dtype(f"{'i' if signed else 'u'}{image.dtype.itemsize}")
+    # left and right again: the right shift of a signed type repeats the sign
     shifted = (image.astype(kind, copy=False) << spare).astype(kind, copy=False)
     return shifted >> spare

@@ -87,10 +87,12 @@ def read_sources(origin: DicomOrigin) -> list[Any]:
         data = _read(file)
         data.SOPClassUID, data.SOPInstanceUID = header.sop_class, header.uid
         for name, uid in made_up.items():
+            # a frame of reference without positions would claim a place that nobody knows
             if not data.get(name) and (name[0] != "F" or origin.frames[0].position is not None):
                 setattr(data, name, uid)
         for name in _EMPTY:
             setattr(data, name, origin.patient.get(name, data.get(name, "")))
+        # UTF-8: names of objects are written beside what the source says
         data.SpecificCharacterSet = "ISO_IR 192"
         out.append(data)
     if not first.study:
@@ -111,6 +113,7 @@ def colour_of(label: int) -> tuple[int, int, int]:
     """Return a colour for a label, RGB up to 255; neighbours differ by the golden angle."""
     import colorsys
 
+    # 0.381966: the golden angle as a part of the circle, so that neighbours' hues lie far apart
     red, green, blue = colorsys.hsv_to_rgb((label - 1) * 0.381966 % 1.0, 0.75, 0.95)
     return round(red * 255), round(green * 255), round(blue * 255)
 
@@ -134,4 +137,5 @@ def _read(file: Path) -> Any:
 
 
 def _made_up(what: str, uid: str) -> str:
+    # 2.25 is the root for uids made of a UUID (PS3.5 B.2); uuid5 gives the same one each time
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{what} of {uid}').int}"

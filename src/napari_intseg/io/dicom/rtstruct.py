@@ -27,7 +27,7 @@ _CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
 # added to the number of the image's series: outlines are a series of their own
 _SERIES_STEP = 2000
-# of a millimetre: a decimal string holds 16 characters
+# decimals of a millimetre: a decimal string (VR DS) holds 16 characters, sign and point included
 _DIGITS = 4
 _COPIED = (
     "StudyInstanceUID", "StudyDate", "StudyTime", "PatientName", "PatientID", "PatientBirthDate",
@@ -120,6 +120,7 @@ def _shell(sources: list[Any]) -> Any:
     data.StructureSetLabel = "SEGMENTATION"
     data.StructureSetDate = data.InstanceCreationDate = now.strftime("%Y%m%d")
     data.StructureSetTime = data.InstanceCreationTime = now.strftime("%H%M%S")
+    # nobody has approved what a program has just written
     data.ApprovalStatus = "UNAPPROVED"
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -159,6 +160,7 @@ def _add(data: Any, number: int, name: str, algorithm: str) -> None:
     region = Dataset()
     region.ROINumber = number
     region.ReferencedFrameOfReferenceUID = data.FrameOfReferenceUID
+    # a long string (VR LO) holds 64 characters
     region.ROIName = name[:64]
     region.ROIGenerationAlgorithm = "SEMIAUTOMATIC"
     region.ROIGenerationDescription = algorithm[:64]

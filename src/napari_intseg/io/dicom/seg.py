@@ -28,6 +28,7 @@ from napari_intseg.io.source import FileVolume
 PRODUCT = "napari-intseg"
 # added to the number of the image's series: segments are a series of their own
 _SERIES_STEP = 1000
+# what highdicom asks for whatever the image is; a serial number has no meaning for software
 _ALWAYS = {
     "segmentation_type": "BINARY", "instance_number": 1, "manufacturer": PRODUCT,
     "manufacturer_model_name": PRODUCT, "device_serial_number": "1",
@@ -35,6 +36,8 @@ _ALWAYS = {
     "series_description": "Segmentation",
 }  # fmt: skip
 _ORGANS = frozenset(
+    # names as SNOMED CT's keywords in pydicom: a name outside
+    # the list becomes "Tissue" rather than a wrong code
     """adrenal_gland aorta artery bladder bone brain breast clavicle colon duodenum esophagus eye
     femur gallbladder heart hippocampus inferior_vena_cava kidney larynx liver lung lymph_node
     muscle pancreas portal_vein prostate rectum rib scapula skin skull spinal_cord spleen sternum
@@ -89,6 +92,7 @@ def write_dicom_seg(
     origin = origin_of(like)
     found = check_labels(labels)
     highdicom = _highdicom()
+    # highdicom asks for segments numbered 1, 2, 3 … without gaps; `tracking_id` keeps the label
     numbered = np.searchsorted(np.array([0, *found]), labels).astype(np.uint16)
     numbered = numbered[np.newaxis] if numbered.ndim == 2 else numbered
     placed = _place(read_sources(origin), origin, like)
@@ -168,6 +172,7 @@ def _segment(number: int, label: int, name: str, algorithm: str) -> Any:
     category, kind = _codes(name)
     return highdicom.seg.SegmentDescription(
         segment_number=number,
+        # a long string (VR LO) holds 64 characters
         segment_label=name[:64],
         segmented_property_category=category,
         segmented_property_type=kind,
@@ -178,6 +183,7 @@ def _segment(number: int, label: int, name: str, algorithm: str) -> Any:
             version=napari_intseg.__version__,
         ),
         tracking_uid=highdicom.UID(),
+        # read back by `_label`, so that an object keeps its number
         tracking_id=f"label {label}",
         display_color=highdicom.color.CIELabColor.from_rgb(*colour_of(label)),
     )
@@ -209,7 +215,7 @@ def _selected(source: Any, origin: DicomOrigin) -> Any:
 
 
 def _refer_to_frames(made: Any, origin: DicomOrigin) -> None:
-    """Put the numbers that frames have in their file for those that they have as planes."""
+    """Refer to frames by their numbers in the file, in place of those of the volume's planes."""
     for group in made.PerFrameFunctionalGroupsSequence:
         for derivation in group.get("DerivationImageSequence", []):
             for image in derivation.SourceImageSequence:
@@ -239,7 +245,7 @@ def _placing(origin: DicomOrigin, like: Volume) -> dict[str, Any]:
 
 _BINARY, _LABELMAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 _OURS = "label "
-# of a step: a place is stated with few digits
+# part of a voxel by which a corner may lie off: positions are written with few digits (not tuned)
 _NEAR = 0.05
 
 
@@ -252,7 +258,7 @@ def is_segmentation(path: Path) -> bool:
             data = read_data_set(path, ["SOPClassUID"])
             return data.get("SOPClassUID") in (_BINARY, _LABELMAP)
     except Exception:
-        # damaged: whoever reads it next will say so
+        # damaged: the reader that is tried next reports it
         return False
 
 
@@ -287,6 +293,7 @@ def read_segmentation(path: Path, like: Volume) -> Array:
             frames = frames[np.newaxis] if frames.ndim == 2 else frames
             placed = [_placed(data, i) for i in range(len(frames))]
             labels = {int(item.SegmentNumber): _label(item) for item in data.SegmentSequence}
+            # binary segments have no maximum: 1 makes every pixel that is set count
             half = (int(data.get("MaximumFractionalValue") or 1) + 1) // 2
             is_map = data.SOPClassUID == _LABELMAP
     except Exception as err:
@@ -304,6 +311,8 @@ def read_segmentation(path: Path, like: Volume) -> Array:
     out = np.zeros(like.shape if like.ndim == 3 else (1, *like.shape), np.uint16)
     corners = _corners(like)
     lost: set[int] = set()
+    # by segment, so that where some overlap the higher number
+    # is written last, whatever order the file has
     for (number, corner), frame in sorted(
         zip(placed, frames, strict=True), key=lambda one: one[0][0]
     ):
@@ -337,7 +346,8 @@ def segment_names(path: Path) -> dict[int, str]:
             data = pydicom.dcmread(path, stop_before_pixels=True)
             told = {_label(item): str(item.get("SegmentLabel") or "") for item in
                     data.SegmentSequence}  # fmt: skip
-    except Exception:  # damaged: whoever reads its pixels says so
+    except Exception:
+        # damaged: whoever reads its pixels says so
         return {}
     return {label: name for label, name in told.items() if name}
 
@@ -391,6 +401,8 @@ def _nearest(corners: FloatMatrix, corner: FloatMatrix | None, like: Volume, pat
     if corner is None and len(corners) == 1:
         return 0
     if corner is not None:
+        # three corners are compared, not one: a turned or
+        # mirrored frame shares one corner with the plane
         far = np.abs(corners - corner).max(axis=(1, 2))
         plane = int(np.argmin(far))
         if far[plane] <= _NEAR * max(like.spacing):

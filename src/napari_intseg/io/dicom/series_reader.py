@@ -38,7 +38,7 @@ from napari_intseg.io.file_checks import check_time
 from napari_intseg.io.source import FileVolume, ItkGeometry, Source
 
 LAZY_BYTES = 2**29
-"""Series of more are read slice by slice; smaller ones at once, for every direction at hand."""
+"""Larger series are read slice by slice; smaller ones at once: all directions are quick then."""
 
 # 512 slices of 512 by 512 pixels of 16 bits
 CACHE_BYTES = 2**28
@@ -77,8 +77,10 @@ class LazySlices:
         self._numbers = np.arange(len(frames)).reshape(outer)
         self._kept: OrderedDict[int, Array] = OrderedDict()
         self._cache_bytes = CACHE_BYTES if cache_bytes is None else cache_bytes
+        # napari reads from threads of its own; there is one decoder and one cache
         self._lock = threading.Lock()
         self._decoder = DecoderProcess()
+        # ends the decoder's process with the array, without `__del__`, which may come too late
         weakref.finalize(self, self._decoder.close)
         self.shape: tuple[int, ...] = (*outer, *self._plane_shape)
         self.ndim = len(self.shape)
@@ -98,7 +100,9 @@ class LazySlices:
         numbers = self._numbers[given[:outer]]
         inner = given[outer:]
         if numbers.ndim == 0:
+            # a copy: the slice in the cache must not be changed by the one who asked
             return np.array(self._plane(int(numbers))[inner])
+        # the shape that indices leave of a plane, found without making one
         shape = np.broadcast_to(np.zeros((), self.dtype), self._plane_shape)[inner].shape
         out = np.empty((numbers.size, *shape), self.dtype)
         for i, number in enumerate(numbers.ravel()):
@@ -116,6 +120,7 @@ class LazySlices:
                 self._kept[number] = self._read(number)
             self._kept.move_to_end(number)
             plane = self._kept[number]
+            # the slice that was just read stays even if it is larger than the limit
             while len(self._kept) > 1 and len(self._kept) * plane.nbytes > self._cache_bytes:
                 self._kept.popitem(last=False)
         return plane
@@ -150,6 +155,7 @@ def lazy_slices(
     if not (size > LAZY_BYTES if lazy is None else lazy):
         return None
     several = {frame.header.syntax for frame in frames if frame.header.frames > 1}
+    # a frame cannot be cut out of a file that is deflated as a whole, or that tells no syntax
     kind = None if several & {_DEFLATED, ""} else type_ahead(frames)
     count = len(times) if len(times) > 1 else 0
     return None if kind is None else LazySlices(frames, kind, times=count)
@@ -321,6 +327,7 @@ def choose_series(path: str | Path, series: int | str | None = None) -> Series:
             f"series does not exist: expected one of {_listed(every)}, got {series!r} in "
             f"{str(path)!r}. Choose another."
         )
+    # an overview beside one volume is no choice to be made
     candidates = [one for one in every if not one.is_localizer] or every
     if len(candidates) == 1:
         return candidates[0]
@@ -481,6 +488,7 @@ def _numbered(found: dict[str, list[DicomFrame]], path: Path) -> list[Series]:
 
 def _place(stack: Stack) -> tuple[bool, int, int]:
     header = stack.frames[0].header
+    # of stacks with one number the largest comes first: most likely the volume that is meant
     return header.is_localizer, header.number, -len(stack.frames)
 
 

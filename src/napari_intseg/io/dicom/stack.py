@@ -18,16 +18,18 @@ from napari_intseg.io.dicom.header import DicomFrame
 from napari_intseg.io.source import ItkGeometry
 
 # positions are written in decimals, of which the last is rounded
-# Part of the slices' distance by which rounded positions of one place may differ, and the most
 _SAME_PLACE_MM = 1e-3
+# part of the slices' distance by which rounded positions of
+# one place may differ, and the most in mm
 _NEAR, _NEAR_MM = 0.02, 0.1
-
-_UNEVEN = 0.02  # of a step
-# over the whole stack, beyond rounded numbers in headers
+# part of a step by which distances may differ: what rounded positions make of equal ones
+_UNEVEN = 0.02
+# shift of the last plane against the first, in pixels: less
+# is what rounded numbers in headers make of none
 _DRIFT_PX = 0.1
 # values that a message names; the rest is counted
-# Modalities whose slices belong together even where their headers tell no positions
 _TOLD = 8
+# modalities whose slices belong together even where their headers tell no positions
 _STACKED = {"CT", "MR", "PT", "NM", "OT", "SC"}
 
 
@@ -131,6 +133,7 @@ def _belongs(frame: DicomFrame, other: DicomFrame) -> bool:
         (a is None and b is None)
         or (a is not None and b is not None and np.allclose(a, b, rtol=0, atol=atol))
         for a, b, atol in (
+            # cosines and spacing within what rounding in headers makes of equal ones
             (frame.cols, other.cols, 1e-2),
             (frame.rows, other.rows, 1e-2),
             (frame.spacing, other.spacing, 1e-3),
@@ -140,6 +143,7 @@ def _belongs(frame: DicomFrame, other: DicomFrame) -> bool:
 
 def _stack(frames: list[DicomFrame]) -> Stack:
     problems: list[str] = []
+    # by name at last: the order in which a folder is listed differs between machines
     ordered = _once(sorted(frames, key=lambda f: (f.order, f.header.file.name)))
     if len(ordered) < len(frames):
         twice = len(frames) - len(ordered)
@@ -161,6 +165,7 @@ def _stack(frames: list[DicomFrame]) -> Stack:
     else:
         double = [f"{heights(place)[0]:.2f}" for place in places if len(place) > 1]
         problems.append(f"several slices at one position, the first is taken: at {_list(double)}")
+        # time points with gaps cannot be told apart from slices that were repeated
         times = (tuple(place[0] for place in places),)
     tilt_mm = _tilt(times[0])
     problems += _told_of_grid(times[0], tilt_mm)
@@ -187,6 +192,7 @@ def _places(ordered: list[DicomFrame]) -> list[list[DicomFrame]]:
     strict, loose = (_split(ordered, at, mm) for mm in (_SAME_PLACE_MM, max(near, _SAME_PLACE_MM)))
     is_even = len({len(place) for place in loose}) == 1 and len(loose[0]) > 1
     apart = np.diff([heights(place).mean() for place in loose])
+    # places must be further apart than what is taken for one place, else slices would be merged
     is_clear = len(loose) > 1 and float(apart.min()) > 2 * near
     places = loose if is_even and is_clear else strict
     return [sorted(place, key=lambda f: f.order) for place in places]
@@ -264,6 +270,7 @@ def _told_of_grid(frames: Sequence[DicomFrame], tilt_mm: tuple[float, float]) ->
     if not _is_uneven(gaps):
         return problems
     usual = _usual(gaps)
+    # a gap of twice or three times the usual distance is missing slices, not uneven ones
     counts = np.maximum(np.round(gaps / usual), 1)
     whole = np.abs(gaps - counts * usual) <= 0.1 * usual
     missing = [
@@ -306,6 +313,7 @@ def _is_uneven(gaps: FloatMatrix) -> bool:
 
 def _usual(gaps: FloatMatrix) -> float:
     """Return the distance that most neighbours have."""
+    # the most frequent gap, not the mean or median: missing slices must not shift it
     return float(Counter(np.round(gaps, 2).tolist()).most_common(1)[0][0]) or float(gaps.min())
 
 
@@ -338,11 +346,13 @@ def resample(data: Array, stack: Stack) -> tuple[Array, FloatMatrix, ItkGeometry
     first = frames[0]
     at = heights(frames)
     step = float(np.median(np.diff(at)))
+    # 1e-6: the last plane stays although its height was rounded
     wanted = at[0] + step * np.arange(int(np.floor((at[-1] - at[0]) / step + 1e-6)) + 1)
     spacing = np.array(first.spacing or (1.0, 1.0))
     axes = np.array([first.rows or (0, 1, 0), first.cols or (1, 0, 0)], float)
     origin = np.array(first.position or (0, 0, 0), float)
     shifts = np.array([axes @ (np.array(f.position or origin) - origin) for f in frames]) / spacing
+    # rows and columns that are needed before the first and behind the last pixel
     before = np.floor(np.minimum(shifts.min(0), 0)).astype(int)
     after = np.ceil(np.maximum(shifts.max(0), 0)).astype(int)
     size = np.array(data.shape[1:3]) - before + after
@@ -351,9 +361,11 @@ def resample(data: Array, stack: Stack) -> tuple[Array, FloatMatrix, ItkGeometry
     planes = [_moved(plane, shift, size, lowest) for plane, shift in pairs]
     out = np.empty((len(wanted), *planes[0].shape), data.dtype)
     for i, height in enumerate(wanted):
+        # a nanometre more, so that a plane that is there is not missed by rounding
         low = min(int(np.searchsorted(at, height + 1e-6, "right")) - 1, len(at) - 2)
         part = float(np.clip((height - at[low]) / (at[low + 1] - at[low]), 0, 1))
         mixed = planes[low] * (1 - part) + planes[low + 1] * part
+        # a cast alone would cut off, which darkens every interpolated plane by half a value
         out[i] = np.round(mixed) if data.dtype.kind in "iu" else mixed
     corner = origin + (before * spacing) @ axes
     geometry = ItkGeometry(

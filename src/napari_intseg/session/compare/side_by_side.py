@@ -137,6 +137,7 @@ class SideBySide:
         """
         seconds, plane = {}, Plane(0, 0)
         for name, session in self.sessions.items():
+            # all models answer in turn, not at once: their seconds are to be compared
             result = session.click(position, positive)
             seconds[name], plane = result.seconds, result.plane
         planes = self.first.clicked_planes(self.first.axis)
@@ -228,7 +229,7 @@ class MirrorSession:
     Parameters
     ----------
     model : Segmenter
-        Who answers.
+        The second model.
     volume : Volume
         On the grid of the session that is followed.
     axis : int, default 0
@@ -237,12 +238,13 @@ class MirrorSession:
     Attributes
     ----------
     session : Session
-        With the second model's answers. Ask it, read it, and leave changing it to this class.
+        With the second model's answers. Read it, but let this class alone change it.
     """
 
     def __init__(self, model: Segmenter, volume: Volume, *, axis: int = 0) -> None:
         self.session = Session(model, volume, axis=axis)
         self.document = self.session.document
+        # the objects may be finished or locked by the time the second model answers
         self.document.is_mirror = True
         self._strokes: dict[int, dict[int, Painted]] = {}
 
@@ -276,18 +278,22 @@ class MirrorSession:
             )
         self.follow_protection(other)
         if label not in self.session.objects:
+            # `amend`, not `do`: undo belongs to the session that
+            # is followed, and brings its own changes
             self.document.history.amend(ObjectKey(label), ObjectInfo(label))
         if self.session.object != label:
             self.session.select_object(label)
         old, given = self.document.state(label, plane), other.document.state(label, plane)
         if not given.is_given:
             if old.is_given:
+                # its own propagated mask stays when the last prompt of the plane is taken away
                 left = PlaneState(propagated=old.propagated, shown=old.propagated)
                 self.document.amend(PlaneKey(label, plane), left if old.propagated else None)
             return old.is_given
         new = _following(old, given)
         if _given(new) == _given(old):
             return False
+        # what was asked before may be answered already: then the mask is there at once
         asked = question(self.document.setup, plane, new)
         answered = self.session.predictor.answered(new, asked)
         self.document.amend(PlaneKey(label, plane), answered)
@@ -296,8 +302,8 @@ class MirrorSession:
     def follow_protection(self, other: Session) -> None:
         """Keep to the rules of another session from now on: overlaps, regions and locks.
 
-        What is locked there is locked here against other objects. What was asked about it before
-        is still answered.
+        What is locked there is locked here against other objects; its own prompts from before the
+        lock are still answered.
         """
         theirs, now = other.document.protection, self.document.protection
         locked = frozenset(label for label in other.objects if other.document.is_locked(label))
@@ -310,10 +316,12 @@ class MirrorSession:
     def follow_strokes(self, other: Session, label: int) -> bool:
         """Take over what was painted for an object; say whether that was anything new."""
         theirs, taken = other.document.canvas.painted(label), self._strokes.setdefault(label, {})
+        # strokes are compared by identity: they are frozen, and a new one is another object
         changed = {i: theirs.get(i) for i in {*theirs, *taken} if theirs.get(i) is not taken.get(i)}
         if changed:
             strokes: dict[Hashable, Painted | None]
             strokes = {PaintedKey(label, index): one for index, one in changed.items()}
+            # exact: they were settled where they were painted
             settle(self.document.canvas, strokes, self.document.rules(exact=True))
             self._strokes[label] = dict(theirs)
         return bool(changed)
@@ -332,6 +340,7 @@ class MirrorSession:
 
 def _following(old: PlaneState, given: PlaneState) -> PlaneState:
     """Return a state with what was given elsewhere; masks start from one's own propagation."""
+    # a painted mask is the person's and holds for both models; a propagated one is each model's own
     initial = given.initial
     if not given.is_painted and old.propagated is not None:
         initial = old.propagated.patch
@@ -348,6 +357,7 @@ def _following(old: PlaneState, given: PlaneState) -> PlaneState:
 
 
 def _given(state: PlaneState) -> tuple[object, ...]:
+    # by identity: to compare pixels of whole masks would cost more than asking
     return state.prompts, id(state.initial), state.start, state.drawn, state.is_painted
 
 

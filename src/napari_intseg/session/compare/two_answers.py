@@ -116,6 +116,7 @@ def overlap(a: BoolArray, b: BoolArray) -> Overlap:
         If the shapes differ.
     """
     _check_grids(a, b)
+    # counted, not kept: counts of several planes add up to those of the volume
     both = int(np.count_nonzero(a & b))
     return Overlap(both, int(np.count_nonzero(a)) - both, int(np.count_nonzero(b)) - both)
 
@@ -155,6 +156,7 @@ def deepest(differs: BoolArray) -> SuggestedClick | None:
     if box is None:
         return None
     row0, row1, col0, col1 = box
+    # the rim of one pixel counts as outside, also at the border of the slice
     depth = ndimage.distance_transform_edt(np.pad(differs[row0:row1, col0:col1], 1))
     row, col = np.unravel_index(int(np.argmax(depth)), depth.shape)
     return SuggestedClick(int(row) - 1 + row0, int(col) - 1 + col0, float(depth[row, col]))
@@ -201,6 +203,7 @@ def iou_with(mask: BoolArray, window: Window, truth: BoolArray, truth_px: int) -
         Its pixels, counted once by the caller.
     """
     both = int(np.count_nonzero(mask & truth[window]))
+    # the truth's pixels are counted once for all clicks: on a huge slice that is most of the cost
     union = int(np.count_nonzero(mask)) + truth_px - both
     return both / union if union else 1.0
 
@@ -323,10 +326,12 @@ def _asked(question: Question, prepared: PreparedStore | None, flip: Flip | None
             read,
             shape,
             prompts if flip is None else flip.prompts(prompts),
+            # averaging with the mirrored slice would make both answers the same
             replace(setup.options, flip=False),
             prev=prev,
             initial=initial,
             prepared=prepared,
+            # the mirrored slice has embeddings of its own
             key=(setup, plane) if flip is None else (setup, plane, "mirrored"),
         )
         prev = within_memory(setup.model, ask, store=prepared)
@@ -339,6 +344,7 @@ def _window(read: SliceReader, rows: slice, cols: slice, flip: Flip | None) -> A
     if flip is None:
         return read(rows, cols)
     wanted = range(*cols.indices(flip.width))
+    # an empty window: `wanted[-1]` would fail
     if not wanted:
         return read(rows, slice(0, 0))
     there = slice(flip.width - 1 - wanted[-1], flip.width - wanted[0], wanted.step)

@@ -129,6 +129,7 @@ def _array(array: Array) -> dict[str, Any]:
             f"action cannot be written down: expected an array of numbers, got {array.dtype}. "
             "Convert it first."
         )
+    # deflated and in base64: a journal is text, one line an action
     plain = np.ascontiguousarray(array)
     packed = base64.b64encode(zlib.compress(plain.tobytes())).decode()
     return {"array": {"dtype": plain.dtype.str, "shape": list(array.shape), "zlib": packed}}
@@ -137,12 +138,14 @@ def _array(array: Array) -> dict[str, Any]:
 _WRITERS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (Plane, lambda value: {"plane": [value.axis, value.index]}),
     (Click, lambda value: {"click": [float(value.row), float(value.col), bool(value.positive)]}),
+    # JSON has no number for infinity; and float comes before np.generic, of which float64 is both
     (float, lambda value: value if np.isfinite(value) else {"float": repr(float(value))}),
     (np.generic, lambda value: encode(value.item())),
     (np.ndarray, lambda value: _array(value)),  # noqa: PLW0108 - defined below
     (Mapping, lambda value: {"map": [[encode(key), encode(one)] for key, one in value.items()]}),
     (range, lambda value: {"range": [value.start, value.stop, value.step]}),
     (tuple | list, lambda value: list(map(encode, value))),
+    # sorted, so that the same action always gives the same line
     (set | frozenset, lambda value: {"set": [encode(one) for one in sorted(value)]}),
 )
 
@@ -158,11 +161,15 @@ def _decoded(value: Any, load: LoadModel | None) -> Any:
     if not isinstance(value, dict):
         return value
     if "value" in value:
+        # only names of `VALUES` are imported: a journal cannot name code of its own
         name = value["value"]
         kind = getattr(import_module(f"napari_intseg.{VALUES[name]}"), name)
+        # fields of a later version are left out, those of an
+        # earlier one get what they stood for then
         known = {f.name for f in fields(kind)}
         given = {n: _decoded(one, load) for n, one in value["fields"].items() if n in known}
         return kind(**BEFORE.get(name, {}) | given)
+    # exactly one key: anything else is damaged and raises here
     ((tag, inner),) = value.items()
     if tag == "model":
         if load is None:
@@ -186,12 +193,16 @@ def _unpacked(inner: Any, _load: Any) -> Array:
     if size < 0:
         raise ValueError("shape is not one")
     engine = zlib.decompressobj()
+    # bounded: a damaged or hostile line must not unpack to more than the array it declares
     content = engine.decompress(base64.b64decode(inner["zlib"]), size + 1)
     if len(content) != size:
         raise ValueError("array is not as large as it says")
+    # a copy: arrays from a buffer are read-only
     return np.frombuffer(content, dtype).reshape(shape).copy()
 
 
+# what a journal may hold beyond JSON's own types. Nothing else is
+# made from a file, so that a journal from a stranger runs no code.
 _TAGS: dict[str, Callable[[Any, LoadModel | None], Any]] = {
     "plane": lambda inner, _: Plane(int(inner[0]), int(inner[1])),
     "click": lambda inner, _: Click(float(inner[0]), float(inner[1]), bool(inner[2])),
@@ -206,4 +217,5 @@ _TAGS: dict[str, Callable[[Any, LoadModel | None], Any]] = {
 
 def _short(value: Any) -> str:
     text = repr(value)
+    # a line of a terminal; what is longer is told to a person, not read back
     return text if len(text) < 80 else text[:77] + "..."

@@ -23,6 +23,7 @@ from napari_intseg.session.journal.recorder import Line, Written, read_journal
 THREAD = "napari-intseg journal"
 """Name of the thread that writes."""
 
+# seconds between two forcings at least, so that the thread does not spin on a slow clock
 _LEAST_S = 0.5
 _log = logging.getLogger(__name__)
 
@@ -56,11 +57,15 @@ class Appended:
             failed left behind is cut off by the next.
         """
         file = self._opened()
+        # cuts off what a failed write left: a half line would
+        # make the journal damaged in its middle
         os.ftruncate(file, self._size)
         os.lseek(file, self._size, os.SEEK_SET)
         done = 0
+        # the operating system may take less than all
         while done < len(content):
             done += os.write(file, content[done:])
+        # a file that was removed still takes bytes, which nobody will ever find
         if not os.path.samestat(os.fstat(file), self.path.stat()):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         self._size += len(content)
@@ -93,6 +98,7 @@ class Appended:
     def _opened(self) -> int:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # readable by its owner alone (0o600): work may be about patients' images
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             lock(self._file)
         return self._file
@@ -109,6 +115,7 @@ class Forced:
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
+        # so that the first line is forced at once
         self._began = -every_s
         self._thread: threading.Thread | None = None
         self._failure: OSError | None = None
@@ -142,8 +149,10 @@ class Forced:
         if failure is not None:
             raise failure
         is_time = urgent or wait or time.monotonic() >= self._began + self._every_s
+        # one at a time: a disk that hangs must not gather threads
         if self.is_due and is_time and (wait or not self._is_busy):
             self._join()
+            # a descriptor of its own: the file may be closed meanwhile
             file, name = twin(), f"{THREAD} to disk"
             self.is_due, self._began = False, time.monotonic()
             self._thread = threading.Thread(
@@ -174,8 +183,10 @@ class Forced:
 def lock(file: int) -> bool:
     """Take a file for this process as long as it lives; False if another one has it."""
     try:
+        # by name and as Any: on Windows there is no such module to check types of
         fcntl: Any = importlib.import_module("fcntl")
-    except ImportError:  # not on Windows; there every journal counts as free
+    except ImportError:
+        # not on Windows; there every journal counts as free
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -207,8 +218,10 @@ def image_signature(volume: Volume) -> dict[str, Any]:
     """
     digest = hashlib.sha256()
     planes = volume.planes(0)
+    # spread evenly, the first and the last plane included
     chosen = np.unique(np.linspace(0, len(planes) - 1, _PLANES).round().astype(int))
     step = max(1, max(volume.slice_shape(0)) // _PLANE_SIDE)
+    # the same signature on machines of either byte order
     little = volume.dtype.newbyteorder("<")
     for index in chosen:
         values = volume.take(planes[index], step=step)
@@ -224,6 +237,7 @@ def image_signature(volume: Volume) -> dict[str, Any]:
 
 def is_same_image(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two signatures are of the same values; spacing may differ."""
+    # spacing may be corrected by a person without making it another image
     names = ("shape", "channels", "dtype", "sha256")
     return all(one.get(name) == other.get(name) for name in names)
 
@@ -235,12 +249,12 @@ KEPT = 50
 """Journals of finished work that stay in the folder; the oldest go first."""
 
 SYNC_S = 10.0
-"""So long after it was written a line is forced to the disk, at the latest."""
+"""Seconds after it was written at which a line is forced to the disk, at the latest."""
 
 PATIENCE_S = 0.25
-"""So long an action waits for a disk that does not answer; once."""
+"""Seconds an action waits for a disk that does not answer; only once."""
 
-# until a disk that could not be written is tried again
+# seconds until a disk that could not be written is tried again (not tuned)
 _RETRY_S = 5.0
 # a window that closes waits for the last lines no longer than this
 _CLOSE_S = 10.0
@@ -326,10 +340,13 @@ class JournalFile:
         with self._change:
             if self._is_closed:
                 return
-            if self._thread is None:  # there is no file as long as nothing was done
+            # there is no file as long as nothing was done
+            if self._thread is None:
+                # daemon: a disk that hangs must not keep the program from ending
                 self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
                 self._thread.start()
             self._change.notify_all()
+            # after one wait that was too long nobody waits again until the disk has caught up
             if self.trouble is None and not self._is_late and _is_waited_for(self._lines[-1]):
                 self._is_late = not self._change.wait_for(
                     lambda: self._written >= count or self.trouble is not None, self._patience_s
@@ -340,6 +357,7 @@ class JournalFile:
             self._write()
             with self._change:
                 self._change.wait_for(self._is_wanted, self._pause())
+        # once more: lines may have come between the last write and the end
         self._write()
         self._disk.close()
 
@@ -365,6 +383,7 @@ class JournalFile:
             self._change.notify_all()
 
     def _append(self, closing: bool) -> Sequence[Line]:
+        # the file was taken away: all lines are written anew
         if not (self._disk.is_open or self._disk.is_there()):
             self._disk.begin_again()
             self._written = 0
@@ -389,10 +408,12 @@ class JournalFile:
             self.trouble = told
             self._change.notify_all()
         if is_new:
+            # told once, not at every line and every try
             self._on_trouble(told)
 
 
 def _is_work(line: Line) -> bool:
+    # a header and "begin" alone are no work: opening an image leaves no file
     return bool(line.get("do", "begin") != "begin")
 
 
@@ -407,6 +428,7 @@ def _is_urgent(line: Line) -> bool:
 
 def new_path(folder: Path, signature: dict[str, Any]) -> Path:
     """Return a name for a journal: of the image's content and the time, not of its file."""
+    # the image's hash first, so that journals of an image are found by name without being read
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     return folder / f"{signature['sha256'][:12]}-{stamp}-{os.getpid()}-{_count()}{SUFFIX}"
 
@@ -436,6 +458,7 @@ def prune(folder: Path, keep: int = KEPT) -> None:
     try:
         paths = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
         for path in paths[: max(0, len(paths) - keep)]:
+            # the last line is enough, and a journal may be large
             if not _is_held(path) and b'"do":"close"' in path.read_bytes()[-400:]:
                 path.unlink()
     except OSError as err:
@@ -453,6 +476,7 @@ def _is_held(path: Path) -> bool:
         os.close(file)
 
 
+# journals of one process within one second would otherwise have the same name
 _made = [0]
 
 

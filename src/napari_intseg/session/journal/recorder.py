@@ -36,7 +36,7 @@ FORMAT = "napari-intseg"
 KEY = "seen"
 """Key of the first answer, or step, that came of a window; older readers leave it out."""
 
-# so many propagations can be under way at once
+# propagations that steps can still refer to: those of all objects that are propagated at once
 _WALKS = 16
 
 Line = dict[str, Any]
@@ -149,6 +149,7 @@ class Recorder:
     def began(self, walk: Walk, axis: int, planes: range | None) -> None:
         """Write down what is going to be propagated; the steps that are taken over follow."""
         self._number += 1
+        # found by identity later: a step knows its walk, not the number in the journal
         self._walks.append((self._number, walk))
         given = {"planes": encode(planes), "settings": encode(walk.settings)}
         if walk.together is not None:
@@ -169,13 +170,16 @@ class Recorder:
 
     @contextmanager
     def outer(self) -> Iterator[list[Line]]:
-        """Hold back what is noted inside: it counts only if what is outside fails."""
+        """Hold back the lines noted inside; they are kept only if the block fails."""
         held: list[Line] = []
         self._open.append(held)
         try:
+            # one recorded method may call others: what they note
+            # counts as part of it, unless it fails
             yield held
         except BaseException:
             self._open.pop()
+            # what was done before the failure stays done, so it must be in the journal
             for line in held:
                 self._keep(line)
             raise
@@ -183,6 +187,7 @@ class Recorder:
 
     def _once(self, setup: Setup) -> dict[str, Any]:
         """Return how slices are shown to the model, the first time that is known; see `KEY`."""
+        # limits measured on the data: once a setup, since they do not change
         intensity = None if setup in self._seen else setup.known_intensity
         if intensity is None:
             return {}
@@ -202,9 +207,11 @@ def recorded(method: F) -> F:
 
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # the object that was current before: the method itself may change it
         current = self.document.object
         with self.journal.outer():
             result = method(self, *args, **kwargs)
+        # by name, so that journals do not depend on the order of arguments
         given = shape.bind(self, *args, **kwargs).arguments
         what: Line = {"object": current, **_written(given, shape)}
         if isinstance(result, Change):
@@ -224,6 +231,7 @@ def _written(given: Mapping[str, Any], shape: inspect.Signature) -> Line:
     try:
         for name, value in list(given.items())[1:]:
             if shape.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                # `change_setup(**changes)`: each keyword is an argument of its own
                 plain.update((one, encode(further)) for one, further in value.items())
             else:
                 plain[name] = encode(value)
@@ -351,6 +359,7 @@ def parse_journal(texts: Iterable[str]) -> Written:
             f'file is no journal: expected a first line with "journal": {FORMAT!r}, got '
             f"{shown!r}. Choose a file that ends in {SUFFIX}."
         )
+    # older versions are read, newer ones are refused: their lines may mean something else
     version = first.get("version")
     if not isinstance(version, int) or not 1 <= version <= VERSION:
         raise JournalError(
@@ -359,6 +368,7 @@ def parse_journal(texts: Iterable[str]) -> Written:
         )
     actions = parsed[1:]
     torn = 0
+    # a process that was killed leaves half a line, at the end alone
     while actions and not _is_whole(actions[-1]):
         actions.pop()
         torn += 1

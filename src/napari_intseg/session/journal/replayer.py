@@ -78,6 +78,7 @@ def replay(
             break
         try:
             player.do(line)
+        # says by itself what to do
         except JournalError:
             raise
         except (IntSegError, TypeError, KeyError, ValueError, IndexError, AttributeError) as err:
@@ -177,10 +178,13 @@ class _Player:
         self.is_old = "denoise" not in setup
         if self.is_old:
             new = ("denoise", "look_again", "obey", "follow_neighbours")
+            # a journal that lacks a setting is from before there was one: it is replayed without it
             setup |= dict.fromkeys(new, False)
             setup["window"] = _window_then(setup.get("window"), self.volume_of(time))
         later = ("narrower", "partial", "keep_answers", "compete", "cascade")
+        # likewise for what came one after the other since
         setup = dict.fromkeys(later, False) | setup
+        # settings of a later version that this one does not know are left out
         known = {*inspect.signature(Session.__init__).parameters, *SessionSettings.__annotations__}
         given = {name: value for name, value in setup.items() if name in known}
         session = Session(model, self.volume_of(time), axis=int(line["axis"]), **given)
@@ -189,6 +193,7 @@ class _Player:
 
     def _call(self, session: Session, line: Line) -> None:
         method = getattr(session, line["do"], None)
+        # only recorded methods: a line must not call anything else of the session
         if not getattr(method, "is_recorded", False):
             raise JournalError(
                 f"action is unknown: expected one of this version, got {line['do']!r}. "
@@ -201,6 +206,7 @@ class _Player:
             given["window"] = _window_then(given["window"], session.volume)
         method(**given)
         for label, axis, index in line.get("answered", ()):
+            # answered at once, when they were answered then: later answers may depend on them
             _answer(session, label, Plane(axis, index))
 
     def answer(self, session: Session, line: Line) -> None:
@@ -217,6 +223,7 @@ class _Player:
         self._see(session, line)
         _, steps = self.walks[session.journal.time, line["walk"]]
         plane = None if line["plane"] is None else Plane(*line["plane"])
+        # the walk is made again lazily: steps that were dropped then are passed over
         for step in steps:
             if (step.plane, step.done) == (plane, line["done"]):
                 session.accept_step(step)
@@ -233,6 +240,7 @@ class _Player:
         labels = session.labels
         if labels_checksum(labels) == line["sha256"]:
             return
+        # told object by object, so that a person sees what moved
         for label, count in line["voxels"].items():
             now = int(np.count_nonzero(labels == int(label)))
             told = f"{count} voxels then, {now} now"
@@ -241,7 +249,7 @@ class _Player:
 
 
 def _window_then(window: WindowChoice, volume: Volume) -> WindowChoice:
-    """Return what the automatic window was before it told Hounsfield units and background."""
+    """Return what the automatic window was before it recognised Hounsfield units and background."""
     is_plain = window is None and volume.dtype.itemsize > 1
     return "percentile" if is_plain else window
 

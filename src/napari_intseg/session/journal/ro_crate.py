@@ -31,6 +31,7 @@ version of a library that resamples otherwise can move up to half a percent."""
 
 # of the metadata: a few kB describe any bundle
 _MOST_BYTES = 1_000_000
+# read at a time for a checksum: files may be larger than memory
 _CHUNK = 1 << 20
 
 
@@ -74,7 +75,8 @@ def environment() -> dict[str, str]:
     }
     try:
         needed = requires("napari-intseg") or ()
-    except PackageNotFoundError:  # it is run from its source
+    except PackageNotFoundError:
+        # it is run from its source
         needed = ()
     for one in needed:
         name = re.split(r"[^A-Za-z0-9._-]", one, maxsplit=1)[0]
@@ -118,6 +120,7 @@ def write_bundle(
             f"bundle exists: expected a new folder, got {str(folder)!r}. Choose another name."
         )
     try:
+        # made beside its place and moved there at the end, so that it appears whole
         with hidden_folder(folder.resolve().parent) as parts:
             made = parts / folder.name
             made.mkdir()
@@ -160,11 +163,13 @@ def read_bundle(folder: Path) -> Bundle:
     """
     about = _read_metadata(folder)
     journal = _plain(folder / JOURNAL)
+    # one file in each: its name tells the format, so it is not written down a second time
     labels, image = (_only(folder / name) for name in (LABELS, IMAGE))
     parts = [entry for entry in about.values() if isinstance(entry.get("sha256"), str)]
     damaged = []
     for entry in parts:
         path = _inside(folder, str(entry["@id"]))
+        # names from the metadata could lead out of the folder
         if path is None or not path.exists():
             damaged.append(f"{entry['@id']} is missing")
         elif _checksum(path) != entry["sha256"]:
@@ -234,6 +239,7 @@ def _checksum(path: Path) -> str:
     """Return the SHA-256 of a file; of a folder that of its files' names and checksums."""
     total = hashlib.sha256()
     if path.is_dir():
+        # sorted: the order in which a folder is listed differs between machines
         for one in sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink()):
             total.update(f"{one.relative_to(path).as_posix()} {_checksum(one)}\n".encode())
         return total.hexdigest()
@@ -264,6 +270,7 @@ def _read_environment(folder: Path) -> dict[str, str]:
 def _read_json(path: Path) -> Any:
     try:
         plain = _plain(path)
+        # before it is read: a bundle comes from somebody else
         if plain.stat().st_size > _MOST_BYTES:
             raise FileError(
                 f"file of a bundle is too large: expected at most {_MOST_BYTES} bytes, got "
@@ -280,6 +287,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _plain(path: Path) -> Path:
+    # a link could lead to any file of whoever checks the bundle
     if path.is_symlink() or not path.is_file():
         raise FileError(
             f"bundle is not whole: expected a file, no link, got {str(path)!r}. "

@@ -144,7 +144,7 @@ def pooled(parts: Iterable[Workload]) -> Workload:
 
 
 def workload_csv(parts: Mapping[str, Workload]) -> str:
-    """Return a table with a row an object.
+    """Return a table with one row per object.
 
     Parameters
     ----------
@@ -250,6 +250,7 @@ class _Count:
         if do == "step":
             self._answered(time, self._walks.get((time, line.get("walk", -1))), line.get("plane"))
             return
+        # written by the program; "go on" is another day, and the time between is no work
         if do in ("labels", "close", "go on"):
             self._then = _time_of(line) if do == "go on" else self._then
             return
@@ -259,6 +260,7 @@ class _Count:
         if do == "begin" or not isinstance(label, int):
             return
         work = self._work(time, label)
+        # the time before an action is that of deciding on it, so it belongs to its object
         work.seconds += gap
         self._count(do, work, args, line)
         for one in line.get("answered", ()):
@@ -304,6 +306,7 @@ class _Count:
     def _given(self, work: ObjectWork, plane: Any) -> None:
         place = _place(work.time, plane)
         work.given.add(place)
+        # given after an answer: the person has corrected it
         if place in work.answered:
             work.corrected.add(place)
 
@@ -320,6 +323,7 @@ class _Count:
         if now is None or then is None:
             return 0.0
         gap = (now - then).total_seconds()
+        # clocks can be set back: such a gap counts nothing
         counted = gap if 0 <= gap <= self._pause_s else 0.0
         self._seconds += counted
         return counted
@@ -351,6 +355,7 @@ def _place(time: int, plane: Any) -> _Place:
 
 def _more(now: Any, before: Any) -> int:
     """Return how many of a list are not in another."""
+    # a list, not a set: the same click can be there twice
     rest = list(before or ())
     new = 0
     for one in now or ():

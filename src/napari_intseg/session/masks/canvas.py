@@ -57,6 +57,7 @@ class Painted:
         if old is not None:
             both[:, *_within(old.slices, rows, cols)] = old.added, old.removed
         part = both[:, *_within(window, rows, cols)]
+        # the stroke that came last counts where both were
         part[0] = (part[0] | added) & ~removed
         part[1] = (part[1] | removed) & ~added
         return cls(rows.start, cols.start, both[0], both[1])
@@ -101,8 +102,10 @@ class Painted:
         added, removed = np.zeros((1, size), bool), np.zeros((1, size), bool)
         cut = slice(index, index + 1)
         window = (cut, along) if axis == 1 else (along, cut)
+        # `lay_over` takes a window of the slice: a column is a row of the transposed array, no copy
         shaped = added if axis == 1 else added.T
         self.lay_over(shaped, window)
+        # laid over a full mask, what is missing afterwards was erased
         everything = ~removed
         self.lay_over(everything if axis == 1 else everything.T, window)
         return added[0], ~everything[0]
@@ -181,6 +184,7 @@ class Canvas:
 
     def put_painted(self, label: int, index: int, painted: Painted | None) -> None:
         """Put what was painted on a plane of the first axis in place, or take it away with None."""
+        # `labels` goes through the objects by their states: paint alone makes an object, too
         self._states.setdefault(label, {})
         indices = self._painted.setdefault(label, {})
         if painted is None:
@@ -241,6 +245,7 @@ class Canvas:
         """Return an object's mask of the volume's shape, bool."""
         out = np.zeros(self.volume.shape, bool)
         shown = [(plane, s.shown) for plane, s in self.states(label) if s.shown is not None]
+        # by rank, so that the one that decides where planes cross is written last
         for plane, one in sorted(shown, key=lambda pair: pair[1].rank):
             on_slice = self.volume.of(out, plane)
             on_slice[...] = False
@@ -254,6 +259,7 @@ class Canvas:
         """Return the labels of all objects, int32, of the volume's shape."""
         out = np.zeros(self.volume.shape, np.int32)
         for label, axes in self._states.items():
+            # only objects with planes of several axes, or paint, need the volume of their own
             if self.painted(label) or sum(bool(indices) for indices in axes.values()) > 1:
                 out[self.mask(label)] = label
                 continue
@@ -272,6 +278,7 @@ class Canvas:
     def crossing(self, label: int, plane: Plane) -> Iterable[tuple[Plane, PlaneState]]:
         """Return the planes of other axes on which an object has a mask; all cross this one."""
         for axis in self._states.get(label, {}):
+            # planes of one axis never meet
             if axis != plane.axis:
                 yield from ((p, s) for p, s in self.states(label, axis) if s.shown is not None)
 
@@ -286,6 +293,7 @@ class Canvas:
 
     def _may_hold(self, label: int, plane: Plane, window: Window) -> bool:
         """Whether an object may have a pixel in a window; asked for hundreds of objects a click."""
+        # cheap questions first: most of hundreds of objects are on other planes
         if not self.touches(label, plane):
             return False
         axes = self._states[label]
@@ -310,6 +318,7 @@ class Canvas:
         for other, state in self.crossing(label, plane):
             shown = state.shown
             assert shown is not None
+            # a crossing plane of lower rank decides nothing here
             if own is not None and shown.rank < own.rank:
                 continue
             at = other.index - window[_side(other.axis, plane.axis)].start

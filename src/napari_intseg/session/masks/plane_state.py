@@ -22,7 +22,7 @@ from napari_intseg.session.question import Drawn, Question, Setup
 from napari_intseg.session.validate_prompts import added_clicks
 
 LIMIT_BYTES = 64 << 20
-"""Of masks that are at hand unpacked, all sessions together."""
+"""Bytes of masks that are at hand unpacked, all sessions together: four slices of 4096 by 4096."""
 
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ class Bits:
 
     def __init__(self, mask: BoolArray) -> None:
         self.shape = mask.shape
+        # level 1: a made mask of 2048 by 2048 pixels takes 97 kB, 5 ms; at level 9 55 kB, 500 ms
         self._packed = zlib.compress(np.packbits(mask).tobytes(), 1)
 
     @property
@@ -53,6 +54,7 @@ class Bits:
         packed = np.frombuffer(zlib.decompress(self._packed), np.uint8)
         count = int(np.prod(self.shape))
         mask: BoolArray = np.unpackbits(packed, count=count).view(bool).reshape(self.shape)
+        # one array is handed to everybody who asks
         mask.flags.writeable = False
         return mask
 
@@ -79,12 +81,14 @@ class UnpackedCache:
     def pack(self, mask: BoolArray) -> Bits:
         """Return a mask packed; one that came from here need not be packed again."""
         with self._lock:
+            # by identity: an id is only known while its array is in the cache
             known = self._packed.get(id(mask))
             bits = None if known is None else known()
         return Bits(mask) if bits is None else bits
 
     def unpack(self, bits: Bits) -> BoolArray:
         """Return a mask, read-only; the same array as before as long as it is at hand."""
+        # weak, so that masks of a session that is closed go with it
         key = ref(bits, self._forget)
         with self._lock:
             mask = self._masks.get(key)
@@ -121,6 +125,7 @@ def packed(*names: str) -> Callable[[type[T]], type[T]]:
 
     def changed(owner: type[T]) -> type[T]:
         for name in names:
+            # descriptors instead of properties, so that dataclasses set them in `__init__`
             setattr(owner, name, _Field(name))
         return owner
 
@@ -159,6 +164,7 @@ def pack(patch: Patch, threshold: float) -> Packed:
 
     It takes tens of milliseconds on a large slice, so a window has it done in another thread.
     """
+    # logits far from the outline say nothing that anyone asks for again
     kept = squeeze(trimmed(patch, threshold), threshold)
     return Packed(kept, kept.inside(threshold))
 
@@ -321,9 +327,12 @@ class PlaneState:
 
 def question(setup: Setup, plane: Plane, state: PlaneState) -> Question:
     """Return the question to a model on a plane: the prompts there, of the kinds that it takes."""
+    # prompts of another model stay in the state but are not asked
     prompts, start = taken(state.prompts, setup.model.traits), state.start
-    if len(prompts.clicks) != len(state.prompts.clicks):  # of those that are asked, so many came
+    # of those that are asked, so many came
+    if len(prompts.clicks) != len(state.prompts.clicks):
         start = sum(click in prompts.clicks for click in state.prompts.clicks[:start])
+    # a mask propagated to this plane is the model's own and right but for the click
     keeps = setup.keep_answers and state.propagated is not None and not state.is_painted
     return Question(
         setup, plane, prompts, state.initial, start, state.drawn, state.choices, keeps
@@ -395,6 +404,7 @@ def with_prompts(
     old, new = state.prompts.clicks, prompts.clicks
     initial, start = state.initial, 0
     if state.is_painted:
+        # clicks from before the mask count only if they are still there, in their order
         for click in old[: state.start]:
             start += start < len(new) and new[start] == click
     elif prompts.is_empty:
@@ -402,6 +412,7 @@ def with_prompts(
     elif initial is None and state.propagated is not None:
         initial = state.propagated.patch
     serials = state.serials
+    # one click more is by far the commonest change, and needs no dictionary of all others
     if added := added_clicks(old, new):
         serials = (*serials, *[next_serial() for _ in added])
     elif len(old) != len(new):

@@ -25,9 +25,9 @@ from napari_intseg.inference.patch import CompactAnswer, Patch, bounding_box
 from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window
 
-# of the smoothing, for each millimetre of detail: a bar two thirds as wide then just goes
+# standard deviation for each millimetre of detail: a bar two thirds as wide then just goes
 _SIGMAS = 0.5
-
+# standard deviations after which a weight counts as 0: 1 % of the one in the middle
 _FAR_SIGMAS = 3.0
 
 
@@ -54,12 +54,14 @@ def smoothed(mask: BoolArray, sigma_px: Sequence[float]) -> BoolArray:
     .. [1] Merriman, B., Bence, J., Osher, S. "Motion of multiple junctions: a level set approach",
        Journal of Computational Physics 112, 1994, doi:10.1006/jcph.1994.1105.
     """
+    # as many pixels as before: a threshold of one half would shrink convex outlines
     count = int(np.count_nonzero(mask))
     if not count or not any(sigma_px):
         return mask.copy()
     near = ndimage.gaussian_filter(
         mask.astype(np.float32), sigma_px, mode="constant", truncate=_FAR_SIGMAS
     )
+    # stable, so that the outcome is the same on every machine
     order = np.argsort(-near, axis=None, kind="stable")[:count]
     out = np.zeros(mask.size, bool)
     out[order] = True
@@ -105,11 +107,13 @@ def with_detail(state: PlaneState, detail_mm: float, spacing: Sequence[float]) -
     window = []
     for at, (low, high) in enumerate((box[:2], box[2:])):
         start, size = shown.slices[at].start, shown.patch.shape[at]
+        # the window is enlarged as far as weights reach, since the outline may move out
         far = int(np.ceil(_FAR_SIGMAS * sigma[at])) + 1
         window.append(slice(max(0, start + low - far), min(size, start + high + far)))
     rows, cols = window
     before = shown.window(rows, cols)
     after = smoothed(before, sigma)
+    # 3 by 3 pixels: a click that smoothing would undo must stay obeyed
     for click in _inside(state.prompts.clicks, (rows, cols)):
         after[click] = before[click]
     return replace(state, shown=replace(shown, inside=after, at=(rows, cols), plain=shown))
@@ -142,6 +146,7 @@ def shares(patches: Mapping[int, Patch], held: BoolArray) -> dict[int, BoolArray
     owner = np.zeros(held.shape, np.int64)
     for label in sorted(patches):
         patch = patches[label]
+        # above the threshold of each model: logits of two models are not on one scale otherwise
         over = _above_threshold(patch)
         wins = over > best[patch.slices]
         best[patch.slices][wins] = over[wins]
@@ -160,6 +165,7 @@ def softmax(patches: Mapping[int, Patch]) -> dict[int, FloatArray]:
         logits[label][patch.slices] = _above_threshold(patch)
     shape = next(iter(patches.values())).shape
     scores = np.stack([np.zeros(shape, np.float32), *logits.values()])
+    # less the largest: exp of large logits overflows
     scores = np.exp(scores - scores.max(axis=0))
     scores /= scores.sum(axis=0)
     return dict(zip((0, *logits), scores, strict=True))
@@ -294,6 +300,7 @@ class Rules:
 
     def may_take(self, other: int, by_hand: bool = False) -> bool:
         """Whether an object has to give up its pixels."""
+        # what comes back from the history was settled when it was new: nobody gives way again
         if self.exact or self.is_locked(other):
             return False
         wins = by_hand or self.protection.policy == "overwrite"
@@ -375,17 +382,21 @@ def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Cha
         The changes, masks clipped, and what other objects and crossing planes lose by them.
     """
     settled: Changes = dict(changes)
+    # values that come back together were settled together
     is_afresh = rules.exact or (rules.is_detail_new and not rules.is_limited)
-    if is_afresh:  # what comes back was settled together: no newer mask of it may be in the way
+    # what comes back was settled together: no newer mask of it may be in the way
+    if is_afresh:
         for key in changes:
             _put(canvas, key, None)
     painted = _paint(canvas, changes, settled)
     keys = [key for key in changes if isinstance(key, PlaneKey)]
     _take_away(canvas, keys, rules, settled)
+    # all masks unsmoothed first: a smoothed neighbour must not take what another one had
     passes = [replace(rules, detail_mm=0.0), rules] if rules.is_detail_new else [rules]
     for each, key in product(passes, keys):
         if settled[key] is not None:
             _write(canvas, key, each, settled)
+    # after all are in place: shares depend on every object of the plane
     for plane in dict.fromkeys(key.plane for key in keys) if rules.is_joint else ():
         settled |= _shared_out(canvas, plane, rules)
     for one, uncovered in _uncovered(canvas, {*keys, *painted}):
@@ -400,6 +411,7 @@ def _paint(canvas: Canvas, changes: Mapping[Hashable, Any], settled: Changes) ->
     for stroke in painted:
         canvas.put_painted(stroke.label, stroke.index, changes[stroke])
     for stroke in painted:
+        # only when all strokes are in place: one stroke may free pixels for another
         if changes[stroke] is not None:
             settled[stroke] = _only_free(canvas, stroke, changes[stroke])
             canvas.put_painted(stroke.label, stroke.index, settled[stroke])
@@ -500,7 +512,7 @@ def _clipped(
 def _kept(
     canvas: Canvas, key: PlaneKey, state: PlaneState | None, rules: Rules
 ) -> PlaneState | None:
-    """Return a state that goes, but for the pixels that must not change."""
+    """Return what stays of a state that is taken away: the pixels that must not change."""
     whole = canvas.whole(key.plane)
     free = find_free(canvas, key.label, key.plane, whole, rules).free
     kept = canvas.mask_on(key.label, key.plane) & ~free
@@ -510,6 +522,7 @@ def _kept(
     window = slice(box[0], box[1]), slice(box[2], box[3])
     old = canvas.get(key.label, key.plane)
     rank = (False, 0) if old is None or old.shown is None else old.shown.rank
+    # no logits: it is a rest that must stay, not an answer
     shown = Shown(Patch.empty(kept.shape), kept[window].copy(), rank, at=window)
     return replace(state or PlaneState(), shown=shown)
 
@@ -527,6 +540,7 @@ def _uncovered(
     canvas: Canvas, keys: set[PlaneKey | PaintedKey]
 ) -> Iterator[tuple[PlaneKey, PlaneState]]:
     """Masks that come to light again, less what others took meanwhile."""
+    # each mask once: several changes may uncover the same one
     seen: set[PlaneKey | PaintedKey] = set(keys)
     for key in keys:
         plane = key.plane if isinstance(key, PlaneKey) else Plane(0, key.index)
@@ -569,6 +583,7 @@ def _cut(
     for index, painted in canvas.painted(label).items():
         one = Plane(0, index)
         gone = whole if one == plane else _seen_from(canvas, whole, plane, one)
+        # what a person painted gives way as well, or the voxel would have two owners
         added = painted.added & ~gone[painted.slices]
         if not np.array_equal(added, painted.added):
             found.append((PaintedKey(label, index), replace(painted, added=added)))

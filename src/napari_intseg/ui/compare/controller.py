@@ -72,6 +72,7 @@ class Hint:
         place = Place(now.time, image_controller.session_store.object, now.plane)
         session = image_controller.session_store.sessions.get(now.time)
         shown = None if session is None else session.document.state(place.object, now.plane).shown
+        # answers to earlier questions are dropped by this number
         self._asked += 1
         if pair is not None:
             one, other = pair.masks(place)
@@ -150,7 +151,9 @@ class Hint:
             symbol="disc",
             face_color="transparent",
             border_color=COLOUR,
+            # a share of the size: a thin ring, through which the pixel is seen (not tuned)
             border_width=0.12,
+            # wider than a click's point, so that it is seen round one (not tuned)
             size=float(np.max(image_controller.points.current_size)) * 1.6,
             canvas_size_limits=(14, 40),
             **geometry(image_controller.image_axes),
@@ -159,6 +162,8 @@ class Hint:
         note_made(self._mark, image_controller.image_axes.image, "hint")
         layers = self._layers()
         active = layers.selection.active
+        # napari selects what is added: the person's layer stays
+        # the active one, or the next click is lost
         layers.append(self._mark)
         layers.selection.active = active
         self._on_change()
@@ -244,6 +249,7 @@ class Comparison:
         self.choice = choice
         model, self.loader.model = self.loader.model, None
         if model is not None:
+            # in the inference thread, which may still be using it
             self.controller.worker.submit(partial(_release, model), lambda _: None)
         if choice is not None:
             self.loader.choose(choice)
@@ -319,6 +325,7 @@ class Comparison:
             self._fail("There is nothing to hand over yet. Choose a second model, then click.")
             return
         mask, _ = pair.masks(place)
+        # the second model starts from this mask; without one it begins with nothing
         if mask.any() and not put_masks(self.controller, place, {place.plane: mask}):
             return
         self._trade()
@@ -368,6 +375,7 @@ class Comparison:
         viewer.layers.events.removed.disconnect(self._layer_removed)
         viewer.dims.events.current_step.disconnect(self._plane_changed)
         self.hint.clear()
+        # layers stay: a panel that is closed takes nothing out of the viewer
         self._end_pair(remove=False)
 
     def release(self) -> None:
@@ -404,6 +412,7 @@ class Comparison:
         if self._is_closed:
             return
         image_controller = self.controller.image_controller
+        # undo brought back the model that is now the second: both change places again
         if self._is_traded_back(image_controller):
             self._trade()
             return
@@ -454,6 +463,7 @@ class Comparison:
         pair = self.pair
         if event.value is self.truth:
             self.choose_truth(None)
+        # layers that are removed by the end of a comparison are no wish to end it
         if pair is None or pair.is_closed:
             self.changed.emit()
         elif event.value in (pair.labels, pair.agreement):

@@ -133,11 +133,13 @@ def possible_truths(
 def show_plane(image_controller: ImageController, plane: Plane) -> None:
     """Move the sliders to a plane of the axis that is not displayed."""
     dims, labels = image_controller.tools.viewer.dims, image_controller.labels
+    # other layers may have more axes, which come first in napari
     offset = dims.ndim - len(image_controller.image_axes.grid)
     axis = image_controller.image_axes.spatial[plane.axis]
     at = np.asarray(labels.world_to_data(dims.point), float)
     at[axis] = plane.index
     world = labels.data_to_world(at)
+    # by the world: the slider's steps may be those of another layer
     dims.set_point(offset + axis, float(world[axis]))
 
 
@@ -286,13 +288,16 @@ class KeepRun:
         if session is not None:
             self._mark = _mark(session)
         if len(self._wish.places) > 1:
+            # only for several planes: a bar for one would flash up and go
             self._bar = cancelable_progress(
                 total=len(self._wish.places),
                 desc=f"Keeping {self._wish.words}",
                 cancel_callback=self.cancel,
-                file=StringIO(),  # the window shows it; nothing is printed
+                # the window shows it; nothing is printed
+                file=StringIO(),
             )
-            if not self.is_running:  # napari has let the window live, which may have been closed
+            # napari has let the window live, which may have been closed
+            if not self.is_running:
                 self._bar.close()
                 return
             self._signals.progressed.emit(0, len(self._wish.places), "planes")
@@ -331,6 +336,7 @@ class KeepRun:
                     "Cancelled; {what} kept on {planes}.", what=self._wish.words, planes=self._on
                 )
             )
+        # what a person did meanwhile would come between steps that undo takes back together
         elif _mark(session) != self._mark:
             self._end(
                 Message(
@@ -342,6 +348,7 @@ class KeepRun:
                 wrong=True,
             )
         else:
+            # taken in this thread: sessions belong to it; only joining them is left to the other
             masks = self._pair.masks(self._wish.places[self._done])
             join = KEEP[self._wish.which]
 
@@ -371,7 +378,8 @@ class KeepRun:
             self._signals.progressed.emit(self._done, len(self._wish.places), "planes")
         else:
             self._signals.changed.emit()
-        if self._bar is not None:  # last: napari lets the window live here, which may be closed
+        # last: napari lets the window live here, which may be closed
+        if self._bar is not None:
             self._bar.update(1)
         self._pair.image_controller.tools.post(self._next)
 
@@ -396,4 +404,5 @@ class KeepRun:
 def _mark(session: Session) -> tuple[int, str | None]:
     """Return what tells whether anything else was done: the steps of undo, and the last of them."""
     history = session.document.history
+    # both: an undo and another action give the same number of steps
     return len(history), history.undo_title

@@ -39,6 +39,7 @@ COLOURS = {BOTH: "#00b487", ONLY_A: "#56b4e9", ONLY_B: "#f0a202"}
 OUTLINE = "white"
 """Of the second model's mask: none of the colours above, which fill."""
 
+# pixels written in a turn of the event loop: 2 million bytes or 8 million are written in some ms
 _BAND_PX = 1 << 21
 
 Index = tuple[int | slice, ...]
@@ -57,6 +58,7 @@ class Drawn:
         return np.isin(self.values, (BOTH, ONLY_B))
 
 
+# what is drawn where the models are not compared
 NOTHING = Drawn((slice(0, 0), slice(0, 0)), np.zeros((0, 0), np.uint8))
 
 
@@ -73,11 +75,14 @@ def make_second(image_axes: ImageAxes, name: str) -> Labels:
     layer = Labels(
         np.zeros(image_axes.shape, LABEL_DTYPE),
         name=f"{image_axes.image.name} {name}",
+        # an outline has to stand out (not tuned)
         opacity=0.9,
         colormap=DirectLabelColormap(color_dict={None: OUTLINE, 0: "transparent"}),
         **geometry(image_axes),
     )
+    # one pixel wide, so that the first model's fill is seen beside it
     layer.contour = 1
+    # what is painted there would belong to no session
     layer.editable = False
     return note_made(layer, image_axes.image, "second")
 
@@ -90,6 +95,7 @@ def make_agreement(image_axes: ImageAxes) -> Labels:
     layer = Labels(
         np.zeros(image_axes.shape, np.uint8),
         name=f"{image_axes.image.name} agreement",
+        # the image should be seen through the areas (not tuned)
         opacity=0.6,
         colormap=DirectLabelColormap(color_dict=colours),
         **geometry(image_axes),
@@ -119,6 +125,7 @@ def new_second(current: Array, old: Drawn, new: Drawn, label: int) -> SlicePixel
     """Return what the second model's layer has to hold on a slice; see `new_agreement`."""
     window, values = _copied(current, old, new)
     before = _part(values, window, old.window)
+    # only pixels that are still this object's: others may have been drawn over it
     before[old.second & (before == label)] = 0
     _part(values, window, new.window)[new.second] = label
     return SlicePixels(window, values)
@@ -155,6 +162,7 @@ class Writing:
         rows, cols = self.change.window
         height, width = self.change.values.shape
         stop = min(height, start + max(1, _BAND_PX // max(1, width)))
+        # not by `data_setitem`: each band would become a step of napari's undo
         target = self.layer.data[self.where][rows.start + start : rows.start + stop, cols]
         target[...] = self.change.values[start:stop]
         if stop < height:
@@ -173,6 +181,7 @@ def _copied(current: Array, old: Drawn, new: Drawn) -> tuple[Window, Array]:
         slice(min(s.start for s in rows), max(s.stop for s in rows)),
         slice(min(s.start for s in cols), max(s.stop for s in cols)),
     )
+    # a copy, since this runs in the inference thread while the layer is drawn
     return window, current[window].copy()
 
 
@@ -256,6 +265,7 @@ class ComparisonJob:
 
 def _truth_on(data: Array, where: Index, seed: tuple[int, ...] | None) -> BoolArray:
     """Return the truth on a slice: the label under the first click, or all labels."""
+    # a truth with many objects means the one that the first click is in
     value = 0 if seed is None else int(np.asarray(data[seed]))
     on_slice = np.asarray(data[where])
     return np.asarray(on_slice == value if value else on_slice > 0)

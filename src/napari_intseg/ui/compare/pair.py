@@ -46,7 +46,7 @@ _States = tuple[PlaneState | None, PlaneState | None]
 """What the two sessions know of an object on a plane."""
 
 _PLANES = 2
-"""So many changed planes are followed in a turn of the event loop."""
+"""Changed planes that are followed in a turn of the event loop, so that the window lives on."""
 
 
 def _shown(states: _States | None) -> tuple[Shown | None, ...]:
@@ -104,6 +104,7 @@ class MirroredModel:
             image_controller.tools.viewer.layers.selection.active,
         )
         for layer in (self.labels, self.agreement):
+            # right above the first model's labels
             layers.insert(layers.index(image_controller.labels) + 1, layer)
         layers.selection.active = active
 
@@ -124,10 +125,12 @@ class MirroredModel:
         """
         if self.is_closed or self.image_controller.is_closed:
             return
+        # of all objects together
         left = _PLANES
         for time, session in self.image_controller.session_store.sessions.items():
             mirror = self._mirror(time)
             if mirror is not None:
+                # before any prompt: answers obey locks and regions from the start
                 mirror.follow_protection(session)
                 for label in {*session.objects, *mirror.session.objects}:
                     left -= self._follow_object(time, session, mirror, label, left)
@@ -201,6 +204,7 @@ class MirroredModel:
         if time not in self._mirrors:
             setup = replace(session.setup, model=self.model)
             made = MirrorSession(self.model, setup.volume, axis=session.axis)
+            # all settings of the first but its model: the two are compared on the same view
             made.document.history.amend(SETUP, setup)
             self._mirrors[time] = made
         found = self._mirrors[time]
@@ -224,17 +228,20 @@ class MirroredModel:
         seen, count = self._seen.setdefault((time, label), {}), 0
         for plane in sorted({*states, *own, *seen}):
             if seen.get(plane) == (states.get(plane), own.get(plane)):
-                continue  # states are compared by identity: nothing has changed
+                # states are compared by identity: nothing has changed
+                continue
             count += 1
             if count > most:
                 return max(1, most + 1)
             place = Place(time, label, plane)
             if mirror.follow(session, label, plane):
+                # put in again, so that it is the newest: `_pick` asks for those first
                 self._open.pop(place, None)
                 self._open[place] = None
                 if place == self._current and self._job is not None:
                     self._job.cancel()
             now = states.get(plane), mirror.document.canvas.get(label, plane)
+            # compared anew only where a mask is another one
             if _shown(seen.get(plane)) != _shown(now):
                 self._dirty[place] = None
             seen[plane] = now
@@ -246,6 +253,7 @@ class MirroredModel:
 
     def _ask(self) -> None:
         """Submit the next request; those of the first model go before it."""
+        # the first model goes first: nobody waits longer for an answer because of the comparison
         while self._current is None and self._open and not self.image_controller.is_waiting:
             place = self._pick(self._open)
             del self._open[place]
@@ -277,7 +285,8 @@ class MirroredModel:
             if place.object in follower.objects:
                 follower.select_object(place.object)
             if not follower.accept(outcome.value):
-                self._open[place] = None  # overtaken: what has come meanwhile is asked next
+                # overtaken: what has come meanwhile is asked next
+                self._open[place] = None
         self.follow()
         self._on_change()
 
@@ -305,6 +314,7 @@ class MirroredModel:
         label, plane = place.object, place.plane
         both = session, follower
         shown = [one.document.state(label, plane).shown for one in both]
+        # a slice may be huge: only where one of them has a pixel
         window = self._window(both, shown, place)
         one, other = (s.document.canvas.mask_on(label, plane, window) for s in both)
         where = self.image_controller.image_axes.index(place.time, plane)
@@ -357,7 +367,8 @@ class MirroredModel:
             compared, second, agree = outcome.value
             self.compared[place] = compared
             if place.plane not in self._seen.get((place.time, place.object), {}):
-                del self.compared[place]  # nothing is given there any more
+                # nothing is given there any more
+                del self.compared[place]
             where, post = (
                 self.image_controller.image_axes.index(place.time, place.plane),
                 self.image_controller.tools.post,
@@ -414,6 +425,7 @@ class MirroredPropagation:
             self._on_end()
             return
         if settings is not None and settings.method == "memory":
+            # the second model may lack what the first propagates by
             has_memory = isinstance(follower.model, MemorySegmenter)
             settings = settings if has_memory else replace(settings, method="neighbour")
         self.is_running = True
@@ -421,7 +433,8 @@ class MirroredPropagation:
             follower.set_axis(self._place.plane.axis)
             request = follower.propagation_request(planes, settings=settings, label=label)
             self._steps = walk(request)
-        except IntSegError:  # it has no mask to start from; the panel shows that it has none
+        except IntSegError:
+            # it has no mask to start from; the panel shows that it has none
             self._end()
             return
         self._next()
@@ -448,7 +461,8 @@ class MirroredPropagation:
             )
         follower, step = self._pair.follower(self._place.time), outcome.value
         if step is None or follower is None or not follower.accept_step(step):
-            self._end()  # done, or overtaken by a click
+            # done, or overtaken by a click
+            self._end()
             return
         if step.note:
             told_by = Message("{name}: {error}", name=self._pair.name, error=sentence(step.note))
@@ -496,6 +510,7 @@ class MirroredPropagations:
             The object, and the plane in the window.
         """
         if controller.is_propagating:
+            # the place at the beginning: the person may look at another object by its end
             self._heard = self._heard or place
             return
         heard, self._heard = self._heard, None

@@ -138,6 +138,7 @@ class AutomaticStart:
             )
         volume = session.volume
         planes = volume.planes(now.plane.axis) if every else (now.plane,)
+        # as the person sees the image: the window is part of what a model finds
         intensity = resolve_intensity(
             volume, session.window, image_controller.session_store.channels
         )
@@ -145,9 +146,12 @@ class AutomaticStart:
         signals, post = controller.signals, controller.post
 
         def progress(done: int, total: int) -> None:
+            # signals reach Qt only in the GUI thread
             post(partial(signals.progressed.emit, done, total, "planes"))
 
         return _Search(
+            # models without clicks run on this machine alone,
+            # even while the other one runs elsewhere
             where, "auto" if "://" in device else device, texts, volume, intensity,
             tuple(planes), progress,
         )  # fmt: skip
@@ -159,6 +163,7 @@ class AutomaticStart:
         found = outcome.value
         if outcome.error is not None or found is None:
             signals.failed.emit(told(outcome.error))
+        # the layer would lie on an image that is gone
         elif image_controller.is_closed:
             signals.message.emit(Message("The image is gone; what was found is left out."))
         elif not found.names:
@@ -179,6 +184,7 @@ class AutomaticStart:
             data[tuple(where)] = np.expand_dims(found.labels, at)
         else:
             data[tuple(where)] = found.labels
+        # set when it is whole: napari draws at once
         layer.data = data
         sizes = np.bincount(found.labels.ravel())
         self.found = tuple(
@@ -228,5 +234,6 @@ def _find(search: _Search, should_stop: ShouldStop) -> _Found:
             if should_stop():
                 break
     finally:
+        # its memory is needed by the model that takes the clicks
         model.release()
     return _Found(traits.title, out, numbering.names, done < len(search.planes))

@@ -64,6 +64,7 @@ class FirstClickListener:
         )
 
     def _press(self, _viewer: Any, event: Any) -> Iterator[None]:
+        # other buttons and keys are napari's own
         if not self.is_awaited or event.button != _LEFT or set(event.modifiers) - {MODIFIER}:
             return
         start = np.asarray(event.pos, float)
@@ -73,6 +74,7 @@ class FirstClickListener:
             moved = np.abs(np.asarray(event.pos, float) - start).max()
             is_drag = is_drag or bool(moved > _MOVED_PX)
             yield
+        # asked again: the press itself may have changed the selection
         if not is_drag and self.is_awaited:
             self._begin(event.position, positive=MODIFIER not in event.modifiers)
 
@@ -80,6 +82,7 @@ class FirstClickListener:
         controller = self._controller
         image = controller.image
         assert image is not None
+        # axes of the image itself: colours are no axis of the world
         ndim = len(image.extent.data[0])
         at = np.asarray(image.world_to_data(position[-ndim:]), float)
         shape = np.asarray(image.extent.data[1])
@@ -89,9 +92,8 @@ class FirstClickListener:
         image_controller = controller.image_controller
         if image_controller is None or isinstance(image_controller.displayed_slice, str):
             return
-        if image_controller.is_begun(
-            image_controller.session_store.object
-        ):  # work of an earlier window is gone on with
+        # work of an earlier window goes on
+        if image_controller.is_begun(image_controller.session_store.object):
             return
         grid = len(image_controller.image_axes.grid)
         image_controller.points.add(
@@ -102,8 +104,10 @@ class FirstClickListener:
 NAME = "keyboard cursor"
 _STEP_PX = 16
 _RING_PX = 22
-"""On the screen: what a key moves the cursor by, and how wide its ring is; a nucleus is wider."""
+"""Pixels of the screen: what a key moves the cursor by, and how wide its ring is, which is narrower
+than a nucleus."""
 
+# rows and columns of the screen, whose rows count downwards
 _MOVES = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
 
 
@@ -154,6 +158,7 @@ class KeyboardCursor:
         shape = image_controller.image_axes.volume().slice_shape(
             image_controller.displayed_slice.plane.axis
         )
+        # the middle of the slice
         self._place = np.array(shape) // 2 * 1.0
         self._bind()
         self._draw(image_controller)
@@ -169,6 +174,7 @@ class KeyboardCursor:
         layer, self._layer = self._layer, None
         viewer = self._controller.viewer
         for key, before in self._before.items():
+            # None takes a key away where there was none before
             viewer.bind_key(key, before, overwrite=True)
         self._before = {}
         if layer is not None and layer in viewer.layers:
@@ -274,6 +280,7 @@ class KeyboardCursor:
             self._layer.editable = False
             note_made(self._layer, image_controller.image_axes.image, "cursor")
             viewer.add_layer(self._layer)
+            # the cursor's layer must not take the mouse
             viewer.layers.selection.active = active
         else:
             self._layer.data = at
@@ -281,6 +288,7 @@ class KeyboardCursor:
     def _bind(self) -> None:
         for key, call in self._keys().items():
             code = coerce_keybinding(key)
+            # only what the viewer itself has: keys of layers and of napari stay underneath
             self._before[code] = self._controller.viewer.keymap.get(code)
             self._controller.viewer.bind_key(code, _without_viewer(call), overwrite=True)
 

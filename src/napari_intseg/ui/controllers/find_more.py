@@ -38,6 +38,7 @@ class SuggestedClicks:
         self._time, self._plane, self._object = 0, Plane(0, 0), 0
         self._revision = self._count = 0
         self._waits = False
+        # answers come by this signal, like all other changes
         self._signals.changed.connect(self._go_on)
 
     @property
@@ -91,6 +92,7 @@ class SuggestedClicks:
         session = image_controller.session_store.session(self._time)
         if session is None:
             return None
+        # anything that is done after this makes the suggestion one for another answer
         self._revision = session.revision
         return session.chain_request(self._plane)
 
@@ -212,6 +214,7 @@ class FindSimilar:
             signals.failed.emit(told(err))
             return
         self._image_controller, self._time, self._plane = image_controller, now.time, now.plane
+        # each search has a token of its own, so that two are two steps of undo
         self._found, self._cancelled, self._runs = [], False, self._runs + 1
         signals.changed.emit()
         self._next()
@@ -230,6 +233,7 @@ class FindSimilar:
         """Return the request: objects like all those that the labels show on the plane."""
         where = image_controller.image_axes.index(image_controller.time, plane)
         window = _window(image_controller.labels, where)
+        # the layer, not the session: it also shows objects that are from before
         labels = np.array(np.asarray(image_controller.labels.data[where])[window])
         return session.search_request(plane, window=window, labels=labels)
 
@@ -250,6 +254,7 @@ class FindSimilar:
         elif outcome.error is not None:
             self._tools.signals.failed.emit(told(outcome.error))
             self._end("")
+        # what was under way when it was cancelled has been computed: it is kept
         elif sought is None or self._cancelled:
             self._take(image_controller, sought)
             self._end(self._ended())
@@ -267,6 +272,7 @@ class FindSimilar:
         change = session.begin_with({self._plane: sought.found}, label, token=token)
         image_controller.session_store.know([label])
         image_controller.labels_writer.paint(Place(self._time, label, self._plane))
+        # objects that gave up pixels to the new one
         for other in set(change.objects) - {label}:
             image_controller.labels_writer.paint(Place(self._time, other, self._plane))
         self._found.append(label)
@@ -299,6 +305,7 @@ def _window(labels: Labels, where: tuple[int | slice, ...]) -> Window:
     shape = [labels.data.shape[axis] for axis in free]
     if shape[0] * shape[1] <= LIMIT_PX:
         return slice(0, shape[0]), slice(0, shape[1])
+    # what napari shows now of a plane that is too large to be searched at once
     first, last = np.asarray(labels.corner_pixels)
     rows, cols = (slice(int(first[axis]), int(last[axis]) + 1) for axis in free)
     return rows, cols

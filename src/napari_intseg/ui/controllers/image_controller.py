@@ -200,9 +200,9 @@ class ImageController:
 
     @property
     def has_earlier(self) -> bool:
-        """Whether the current object is not to be gone on with by a person who asks for a new one.
+        """Whether the current object is taken, so that *New object* has to begin another one.
 
-        That is so when it was given or accepted before this work began, in the same layers.
+        It is when it was given or accepted before this work began, in the same layers.
         """
         label = self.session_store.object
         given = label in self.points.features["object"].tolist()
@@ -682,7 +682,7 @@ class ImageController:
 
 
 def _outside(count: int, what: str) -> Message:
-    """Return that points or shapes cannot be used."""
+    """Return a message that points or shapes cannot be used."""
     if what == "point":
         return counted(
             count,

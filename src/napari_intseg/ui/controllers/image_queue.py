@@ -59,7 +59,8 @@ class QueueWork:
         self._layers: list[Layer] = []
         self._opened_at: float | None = None
         self._ahead: tuple[Path, list[LayerData]] | None = None
-        self._earlier: Labels | None = None  # labels of another day, until there is a model
+        # labels of another day, until there is a model
+        self._earlier: Labels | None = None
         self.is_sorting = False
         self._doubts: dict[Path, float] = {}
         self._doubted_by: Segmenter | None = None
@@ -81,6 +82,7 @@ class QueueWork:
     def close(self) -> None:
         """Save what is there, and open no more images; the last one stays."""
         if self.queue is not None:
+            # closing is not finishing: the image keeps its state
             self._save(self.queue.current.state)
         self.queue, self._layers, self._ahead, self._opened_at = None, [], None, None
         self.is_sorting, self._doubting, self._doubts = False, None, {}
@@ -124,6 +126,7 @@ class QueueWork:
         if model is None:
             self._controller.signals.failed.emit(Message("The model is not there yet."))
             return
+        # doubts are of one model: another one begins anew
         if model is not self._doubted_by:
             self._doubts, self._doubted_by = {}, model
         self.is_sorting = True
@@ -145,7 +148,8 @@ class QueueWork:
         if queue is None or not self.is_sorting:
             return
         if self._controller.loader.model is not self._doubted_by:
-            self._stop_sorting()  # another model has other doubts
+            # another model has other doubts
+            self._stop_sorting()
             return
         left = [one for one in queue.items if one.state == "open" and one.path not in self._doubts]
         left = [one for one in left if one.path != queue.current.path]
@@ -169,13 +173,15 @@ class QueueWork:
             self._controller.worker.submit(
                 lambda _stop: next(steps, None),
                 partial(self._doubt_stepped, steps),
+                # idle: clicks and propagation go first
                 key=_DOUBT,
                 idle=True,
             )
 
     def _doubt_stepped(self, of: Iterator[float], outcome: Outcome[float | None]) -> None:
         if self._doubting is None or self.queue is None or self._doubting[1] is not of:
-            return  # switched off, or begun anew, meanwhile
+            # switched off, or begun anew, meanwhile
+            return
         path, steps, known = self._doubting
         if outcome.value is not None:
             self._doubting = path, steps, outcome.value
@@ -189,6 +195,7 @@ class QueueWork:
         here = queue.current.path
         queue.sort(
             [
+                # what is done, and the image in the window, keep their places at the front
                 math.inf
                 if one.state != "open" or one.path == here
                 else self._doubts.get(one.path, -1.0)
@@ -251,15 +258,18 @@ class QueueWork:
         self._opened_at = now
         count = None
         if image_controller is not None:
+            # what is on the layer counts, also objects from before that no session knows
             values = np.unique(np.asarray(image_controller.labels.data))
             count = int(np.count_nonzero(values))
         try:
             path = queue.labels_of(queue.current)
+            # no empty file for an image without objects; one that is there is emptied
             if image_controller is not None and (count or path.exists()):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 work = labels_job(self._controller, image_controller, path)
                 written = partial(self._written, queue, queue.at)
                 self._controller.worker.submit(work, written)
+            # noted at once: `_written` takes it back if the labels could not be written
             queue.mark(state, objects=count, seconds=seconds)
         except (IntSegError, OSError) as err:
             self._controller.signals.failed.emit(told(err))
@@ -310,7 +320,8 @@ class QueueWork:
         self, item: QueueItem, outcome: Outcome[tuple[list[LayerData], LayerData | None]]
     ) -> None:
         if self.queue is None or self.queue.current.path != item.path or self._layers:
-            return  # another image was asked for meanwhile
+            # another image was asked for meanwhile
+            return
         if outcome.value is None:
             self._controller.signals.failed.emit(told(outcome.error))
             return
@@ -383,8 +394,10 @@ class QueueWork:
             layers += [image_controller.points, image_controller.labels]
             drawn: Any = image_controller.boxes.layer
             layers += [] if drawn is None else [drawn]
+            # an outline under edit would be written into labels that are gone
             controller.outliner.finish()
         for image in [layer for layer in self._layers if isinstance(layer, Image)]:
+            # ended before its layers go, so that nobody is told that they were removed
             controller.end_work(image)
         self._layers, self._earlier = [], None
         for layer in layers:
@@ -395,6 +408,7 @@ class QueueWork:
 def _doubts(path: Path, model: Segmenter | None) -> Iterator[float]:
     """Read an image and go through the model's doubts of it; the first step reads."""
     assert model is not None
+    # at once, so that opening the file is a step of its own between two clicks
     yield 0.0
     yield from doubt_steps(model, read_volume(path))
 
@@ -422,6 +436,7 @@ def _go_on(image_controller: ImageController, labels: Any) -> None:
         session = session_store.session(made, label, make=True)
         if session is None or not image_controller.has_room(label):
             continue
+        # `set_initial_mask` is about the current object
         session.select_object(label)
         session_store.know([label])
         image_controller.draw(made, session.set_initial_mask(labels == label))

@@ -51,12 +51,14 @@ def labels_job(
     """
     labels, meta = _labels(image_controller)
     array, like = file_grid(labels, meta)
+    # a copy: the journal grows while the file is written
     lines, time = list(image_controller.session_store.journal.lines), image_controller.time
     which = _which(image_controller)
 
     inputs, names = _inputs(controller), names_of(image_controller)
 
     def work(_should_stop: Callable[[], bool]) -> str:
+        # in the other thread: it looks at the disk, which may be slow
         check_apart(path, *inputs)
         with warnings.catch_warnings(record=True) as remarks:
             warnings.simplefilter("always")
@@ -75,6 +77,7 @@ def export_measurements(controller: ViewerController, path: Path) -> None:
     if image_controller is None:
         return
     labels, meta = _labels(image_controller)
+    # the unit comes from the labels' layer, the values from the image
     grid = layer_grid(labels, meta)
     volume = image_controller.image_axes.volume(image_controller.time)
     like = FileVolume(volume.data, grid.source, affine=grid.affine, channels=volume.n_channels > 0)
@@ -134,6 +137,7 @@ def _labels(image_controller: ImageController) -> tuple[Array, dict[str, Any]]:
     where = tuple(image_controller.time if axis == "t" else slice(None) for axis in grid)
     meta = layer.as_layer_data_tuple()[1]
     meta["metadata"] = {KEY: {**(image.metadata.get(KEY) or {}), "time": image_controller.time}}
+    # a copy: clicks go on while it is written
     return np.array(layer.data[where]), meta
 
 
@@ -192,6 +196,7 @@ class LabelsLocation:
             signals.failed.emit(told(err))
             return
         written = _Written(labels)
+        # pixels that change while the labels are copied are copied once more at the end
         image_controller.labels_writer.on_direct = written.note
         self.is_moving = True
         signals.message.emit(Message("Copying the labels to {name} …", name=path.name))
@@ -206,6 +211,7 @@ class LabelsLocation:
             self.is_moving = False
             if outcome.error is not None:
                 signals.failed.emit(told(outcome.error))
+            # the labels that were copied are no longer those in the window
             elif image_controller.is_closed or labels.data is not source:
                 signals.failed.emit(Message("The labels were removed while they were copied."))
             else:
@@ -219,6 +225,7 @@ class LabelsLocation:
     ) -> None:
         source = image_controller.labels.data
         for indices in written.indices:
+            # zarr takes single pixels by `vindex`, numpy by plain indices
             values = getattr(source, "vindex", source)[indices]
             getattr(kept.array, "vindex", kept.array)[indices] = values
         image_controller.labels.data = kept.array
@@ -243,7 +250,8 @@ class _Written:
             self.note(indices)
             write(indices, value, refresh)
 
-        labels.data_setitem = noted  # as napari itself calls it
+        # as napari itself calls it
+        labels.data_setitem = noted
 
     def note(self, indices: Any) -> None:
         """Take note of pixels."""
@@ -251,6 +259,7 @@ class _Written:
 
     def close(self) -> None:
         """Note nothing any more."""
+        # napari's own method shows again beneath
         vars(self._labels).pop("data_setitem", None)
 
 

@@ -60,18 +60,22 @@ def load(choice: Choice, old: Segmenter | None, should_stop: ShouldStop) -> Segm
     None if it was cancelled before it began. Runs in the inference thread: plans of cuDNN belong
     to the thread that made them.
     """
+    # a choice that was overtaken by another one is not loaded
     if should_stop():
         return None
     model = load_model(
         choice.name, weights=choice.weights, device=choice.device, precision=choice.precision
     )
+    # only when the new one is there: if it cannot be loaded the old one goes on
     _call(old, "release")
+    # the first click would otherwise wait for cuDNN's plans, 1.2 s on a fresh thread
     warm_up(model)
     return model
 
 
 def devices() -> tuple[str, ...]:
     """Return the devices there are; loads torch, so it runs in the inference thread."""
+    # ONNX Runtime computes the bundled network then, on the processor
     if find_spec("torch") is None:
         return ("auto", "cpu")
     from napari_intseg.models.device import list_devices
@@ -147,7 +151,8 @@ class Loader:
         self._on_model = on_model
         self._load_with = load_with
         self._fetching: Job[bool] | None = None
-        self._choices: dict[int, Choice] = {}  # by id of what was brought, for the way back
+        # by id of what was brought, for the way back
+        self._choices: dict[int, Choice] = {}
 
     @property
     def is_fetching(self) -> bool:
@@ -161,7 +166,10 @@ class Loader:
         self._signals.message.emit(Message("Loading {name} …", name=choice.name))
         self._signals.changed.emit()
         self._worker.submit(
-            partial(self._load_with, choice, self.model), partial(self._loaded, choice), key=self
+            # one key: of several choices only the last is loaded
+            partial(self._load_with, choice, self.model),
+            partial(self._loaded, choice),
+            key=self,
         )
 
     def put(self, choice: Choice, model: Segmenter) -> None:
@@ -182,9 +190,11 @@ class Loader:
 
         Nothing happens while another model is loading: that one will be in use.
         """
+        # kept in a name of its own: the thread releases it after the new one is in use
         old = self.model
         if model is None or model is old or self.is_loading:
             return
+        # by identity: the choice that brought this very model
         choice = self._choices.get(id(model))
         if choice is None:
             who = identity_of(model)
@@ -232,6 +242,7 @@ class Loader:
         if outcome.error is not None:
             self._signals.failed.emit(told(outcome.error))
         elif outcome.value:
+            # the file that was picked is not the one that was fetched
             self.choose(replace(self.choice, weights=None))
         else:
             self._signals.message.emit(Message("Fetching was cancelled; nothing is left behind."))
@@ -342,7 +353,8 @@ class Prefetch:
 
     def _done(self, outcome: Outcome[None]) -> None:
         self._job = None
-        if outcome.error is not None:  # a click there will tell, if it fails again
+        # a click there will tell, if it fails again
+        if outcome.error is not None:
             _log.info("a plane could not be prepared ahead: %s", outcome.error)
         if not self._closed:
             self._prepare_next()
@@ -360,12 +372,14 @@ class Prefetch:
         now = image_controller.displayed_slice
         if isinstance(now, str):
             return None
+        # planes are tried once for each place: a plane that fails would be tried for ever
         if now != self._near:
             self._near, self._tried = now, set()
         image_controller.session_store.set_window()
         session = image_controller.session_store.session(now.time)
         if session is None:
             return None
+        # the plane in view first, then its neighbours in turn
         for step in REACH if session.volume.ndim == 3 else REACH[:1]:
             plane = Plane(now.plane.axis, now.plane.index + step)
             ahead = to_prepare(session, plane)

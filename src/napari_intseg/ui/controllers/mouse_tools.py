@@ -52,6 +52,7 @@ class PromptTools:
         if model is None:
             return ("click",)
         kinds = model.traits.prompts
+        # extreme points are given as clicks
         return tuple(t for t in TOOLS if t in kinds or (t == "click" and "extreme_points" in kinds))
 
     def in_use(self) -> Tool | None:
@@ -165,7 +166,7 @@ class Splitter:
         return self._image_controller is not None
 
     def begin(self, label: int | None = None) -> None:
-        """Wait for two clicks in an object, the current one by default; twice: not any more."""
+        """Wait for two clicks in an object, the current one by default; a second call stops it."""
         image_controller = self._current()
         if self.is_on:
             self.stop()
@@ -188,6 +189,7 @@ class Splitter:
             )
             return
         self._image_controller, self._first = image_controller, None
+        # points that split are no prompts: they never reach the session
         image_controller.clicking.divert = self.click
         self._viewer.layers.selection.active = image_controller.points
         image_controller.points.mode = "add"
@@ -246,7 +248,9 @@ class Splitter:
         first: tuple[float, ...],
         second: tuple[float, ...],
     ) -> None:
+        # one more than the largest on all time points, not of this session alone
         label, new = self._label, max(image_controller.session_store.labels) + 1
+        # asked before anything is changed: the new number may not fit the layer's type
         if not image_controller.has_room(new):
             self.stop()
             self._signals.failed.emit(image_controller.too_large(new))

@@ -63,6 +63,7 @@ def size_px(image_controller: ImageController, label: int) -> int | None:
     canvas = session.document.canvas
     painted = canvas.painted(label)
     states = [(p, s.shown) for p, s in canvas.states(label) if s.shown is not None]
+    # planes of one axis do not overlap: their counts add up
     if len({plane.axis for plane, _ in states}) < 2 and not painted:
         return sum(_count(shown) for _, shown in states)
     if int(np.prod(session.volume.shape)) > _MOST_VOXELS:
@@ -72,6 +73,7 @@ def size_px(image_controller: ImageController, label: int) -> int | None:
 
 def _count(shown: Shown) -> int:
     """Return the pixels of a mask; masks never change, so each is counted once."""
+    # weak keys: counts go with the masks
     found = _counted.get(shown)
     if found is None:
         found = _counted[shown] = int(np.count_nonzero(shown.inside))
@@ -86,10 +88,12 @@ def size_words(image_controller: ImageController, label: int) -> tuple[str, str]
         return "–", Message("Too large to be counted while you work; Measure counts it.")
     unit, in_px = image_controller.image_axes.unit, f"{count:,} px"
     if unit == "px" or session is None or not count:
+        # wide numbers do not fit the column
         return (in_px if count < 1e6 else f"{count / 1e6:.2f} Mpx"), in_px
     size = count * float(np.prod(session.volume.spacing))  # mm² or mm³
     is_volume = len(image_controller.image_axes.spatial) == 3
     if unit == "mm":
+        # radiologists speak of millilitres
         words = f"{_short(size / 1000)} ml" if is_volume else f"{_short(size)} mm²"
     else:
         words = (
@@ -164,12 +168,14 @@ def show_object(controller: ViewerController, label: int) -> None:
     viewer = controller.viewer
     offset = viewer.dims.ndim - len(at)
     shown = [axis - offset for axis in viewer.dims.displayed]
+    # the zoom stays as the person has it
     camera_of(viewer).center = tuple(world[axis] for axis in shown)
 
 
 def _place(image_controller: ImageController, label: int) -> Place | None:
     times = sorted(
         image_controller.session_store.sessions.items(),
+        # the time point in view first
         key=lambda one: one[0] != image_controller.time,
     )
     for time, session in times:
@@ -255,7 +261,8 @@ def region_of(layer: Layer, image_axes: ImageAxes) -> BoolArray:
     if isinstance(layer, Shapes) and len(layer.data) and layer.ndim in (2, len(image_axes.grid)):
         flat = shape[-2:]
         inside = np.zeros(flat, bool)
-        for vertices in layer.data:  # seen from above: a shape holds on all planes
+        # seen from above: a shape holds on all planes
+        for vertices in layer.data:
             one = Shapes([np.asarray(vertices)[:, -2:]], shape_type="polygon")
             inside |= one.to_masks(mask_shape=flat).any(axis=0)
         return inside
@@ -378,6 +385,7 @@ def remove(controller: ViewerController) -> None:
         controller.signals.failed.emit(Message("There is no object to remove yet."))
         return
     label = image_controller.session_store.object
+    # a propagation of the object must not draw what is gone
     controller.let_go(label)
     try:
         is_gone = image_controller.remove_object(label)
@@ -504,6 +512,7 @@ def _data(image_controller: ImageController, layer: Labels) -> Array:
         If the layer is on another grid than the image.
     """
     image_axes = image_controller.image_axes
+    # the finest level of a pyramid
     data = layer.data[0] if layer.multiscale else layer.data
     shape = tuple(int(n) for n in data.shape)
     if shape != image_axes.shape or not _lies_alike(image_controller, layer):
@@ -527,6 +536,7 @@ def _lies_alike(image_controller: ImageController, layer: Labels) -> bool:
         np.allclose(
             on_grid(layer, corners, image_controller.image_axes, image_controller.labels),
             corners,
+            # a tenth of a pixel: two affines that mean the same differ by rounding
             atol=0.1,
         )
     )
@@ -542,7 +552,9 @@ def _take_together(image_controller: ImageController, data: Array, labels: Seque
     token = session.document.token(_TAKEN)
     own = store.object
     for label in labels:
+        # planes without a pixel are left out: each would become a state of its own
         masks = masks_by_plane(session.volume, data == label, None, 0, ())
+        # the first goes to the object that has just been begun and is still empty
         if label == labels[0]:
             change = session.set_initial(masks, _TAKEN, token)
         else:
@@ -598,6 +610,7 @@ def merge(controller: ViewerController, labels: Iterable[int]) -> None:
     into = chosen[0]
 
     def act(session: Session) -> Change | None:
+        # at some time points only some of them may exist
         there = [label for label in chosen if label in session.objects]
         if len(there) > 1:
             change = session.merge_objects(there)
@@ -638,7 +651,8 @@ def relabel(controller: ViewerController, label: int, number: int) -> None:
     if _at_all_times(controller, [label], lambda session: _renumbered(session, label, number)):
         known = image_controller.labels.metadata.get(NAMES, {})
         if label in known:
-            known[number] = dict(known[label])  # it stays for the old one too: undo goes back there
+            # it stays for the old one too: undo goes back there
+            known[number] = dict(known[label])
         controller.signals.message.emit(
             Message("Object {label} is object {number} now.", label=label, number=number)
         )
@@ -660,7 +674,8 @@ def _at_all_times(
     for label in labels:
         controller.let_go(label)
     try:
-        for session in sessions.values():  # asked of all before the first is changed
+        # asked of all before the first is changed
+        for session in sessions.values():
             for label in labels:
                 if label in session.objects:
                     session.document.check_free(label)

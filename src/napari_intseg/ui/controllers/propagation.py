@@ -20,7 +20,8 @@ from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, sentence, tol
 if TYPE_CHECKING:
     pass
 
-_NAMED = 3  # objects that broke out, in a status line
+# objects named in a status line that broke out; the others are counted
+_NAMED = 3
 
 
 class PropagationRun:
@@ -62,12 +63,14 @@ class PropagationRun:
     ) -> None:
         self._image_controller = image_controller
         self.labels = tuple(labels)
-        self._left: list[tuple[int, Stretch]] = []  # the last stretch of each object
+        # the last stretch of each object
+        self._left: list[tuple[int, Stretch]] = []
         self.near = near
         self._planes, self._settings, self._together = planes, settings, together
         self._on_end = on_end
         self._time, self._axis = image_controller.time, _axis(image_controller)
         if near is not None:
+            # the plane of the click, even if the person shows another axis meanwhile
             self._axis = near.axis
         self._steps: Iterator[Step] | None = None
         self._bar: Any = None
@@ -115,7 +118,8 @@ class PropagationRun:
     def _ask(self) -> None:
         session = self._session()
         if session is None:
-            return  # the model is loading; `changed` is emitted when it is ready
+            # the model is loading; `changed` is emitted when it is ready
+            return
         if self._axis is not None:
             session.axis = self._axis
         try:
@@ -186,6 +190,7 @@ class PropagationRun:
         first = requests[0]
         self._steps = walk_all(requests) if self._is_of_many else walk(first)
         self._left = [(request.label, request.stretches[-1]) for request in requests]
+        # answers in 3-D have no bar: one for every click would flash
         if self.near is None and (self._bar is None or not self._is_of_many):
             self._close_bar()
             many = f"{len(self.labels)} objects" if self._is_of_many else f"object {first.label}"
@@ -193,9 +198,11 @@ class PropagationRun:
                 total=len(self.labels) if self._is_of_many else max(1, first.total),
                 desc=f"Propagating {many}",
                 cancel_callback=self.cancel,
-                file=StringIO(),  # the window shows it; nothing is printed
+                # the window shows it; nothing is printed
+                file=StringIO(),
             )
-        if self.is_running:  # napari has let the window live, which may have been closed
+        # napari has let the window live, which may have been closed
+        if self.is_running:
             self._next()
         else:
             self._close_bar()
@@ -223,7 +230,8 @@ class PropagationRun:
         elif self._take(step):
             if self.is_running:
                 self._next()
-        else:  # overtaken by a click: once that is answered, begin anew where it matters
+        else:
+            # overtaken by a click: once that is answered, begin anew where it matters
             self._steps = None
             self._begin()
 
@@ -232,6 +240,7 @@ class PropagationRun:
         if session is None:
             return False
         label = step.walk.label
+        # asked first: accepting the end of a stretch takes stale planes away
         before = session.propagated_planes(step.stretch.axis, label) if step.plane is None else ()
         if not session.accept_step(step):
             return False
@@ -239,7 +248,8 @@ class PropagationRun:
             self._done.add((label, step.plane))
             self._paint(label, step.plane)
             self._tell(step.note)
-        for plane in before:  # what an earlier propagation left beyond the object's end
+        # what an earlier propagation left beyond the object's end
+        for plane in before:
             if plane.index in step.stretch and plane.index not in step.answered:
                 self._paint(label, plane)
         self._stops += [(label, stop) for stop in step.stops]
@@ -247,9 +257,11 @@ class PropagationRun:
         if self._is_of_many:
             if step.plane is None and (label, step.stretch) in self._left:
                 self._left.remove((label, step.stretch))
+            # objects are counted, since planes of all of them would be a number that says little
             done, total, of = len(self.labels) - len(self._left), len(self.labels), "objects"
         self._image_controller.tools.signals.progressed.emit(done, total, of)
-        if self._bar is not None:  # last: napari lets the window live here, which may be closed
+        # last: napari lets the window live here, which may be closed
+        if self._bar is not None:
             self._bar.update(done - self._bar.n)
         return True
 
@@ -323,6 +335,7 @@ class AnswersIn3d:
         self._signals, self._current = tools.signals, current
         self._begin, self._overtake = begin, overtake
         self._is_due = False
+        # `given` comes before the click is answered, `changed` after it
         self._signals.given.connect(self._clicked)
         self._signals.changed.connect(self._look)
 
@@ -346,6 +359,7 @@ class AnswersIn3d:
         plane = None if session is None else session.predictor.last_plane
         if session is None or plane is None or session.volume.ndim < 3:
             return
+        # the click's own axis
         session.axis = plane.axis
         if session.can_propagate(store.object) and self._begin(plane):
             self._is_due = False

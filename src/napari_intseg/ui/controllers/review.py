@@ -76,7 +76,9 @@ class TimeTracking:
         except IntSegError as err:
             signals.failed.emit(told(err))
             return
+        # a new object as token: all its steps are one entry of undo
         self.is_running, self._token, self._times, self._note = True, object(), set(), ""
+        # generators: each step asks the model only when the thread comes to it
         self._steps = chain.from_iterable(one.steps() for one in found)
         signals.changed.emit()
         self._next()
@@ -106,7 +108,8 @@ class TimeTracking:
                 return
         self.is_running, self._steps = False, None
         self._controller.signals.progressed.emit(0, 0, "")
-        if outcome.error is None:  # else the error stays to be read
+        # else the error stays to be read
+        if outcome.error is None:
             self._controller.signals.message.emit(self._ended())
         self._controller.signals.changed.emit()
 
@@ -183,6 +186,7 @@ class Review:
                 Message("There is no plane to check yet. Propagate first.")
             )
             return None
+        # marks hold time, object, plane and confidence: a plane that was propagated again is unseen
         objects = {
             label: self._marks(image_controller.time, label) for label in self._objects(session)
         }
@@ -198,6 +202,7 @@ class Review:
         if not any(left.values()):
             left = objects
             self._seen.difference_update(mark for marks in objects.values() for mark in marks)
+        # the current object first, so that the view does not jump between objects
         first = left[session.object] or min((m for m in left.values() if m), key=_sureness)
         _, label, plane, _ = first[0]
         if label != session.object:
@@ -342,6 +347,7 @@ def bring(image_controller: ImageController, plane: Plane, time: int | None = No
     if len(image_axes.spatial) == 3:
         axis = image_axes.spatial[plane.axis]
         here[axis] = plane.index
+        # the slider of an axis that is displayed does not exist: it is taken out of the display
         if axis + offset in dims.displayed:
             rest = [
                 a for a in range(dims.ndim) if a not in {s + offset for s in image_axes.spatial}
@@ -351,13 +357,14 @@ def bring(image_controller: ImageController, plane: Plane, time: int | None = No
     if time is not None and "t" in image_axes.grid:
         here[image_axes.grid.index("t")] = time
     world = np.asarray(labels.data_to_world(here), float)
+    # only axes that are not displayed have a slider to move
     hidden = [a for a in dims.order[: dims.ndim - dims.ndisplay] if a >= offset]
     for one in hidden:
         dims.set_point(one, float(world[one - offset]))
 
 
 _MANY = 50
-"""With more objects than this only the current one follows the slider: all then take 0.1 s."""
+"""With more objects than this only the current one follows the slider: this many take 0.1 s."""
 
 
 class OutlineDetailController:
@@ -400,6 +407,7 @@ class OutlineDetailController:
         if image_controller is None or isinstance(now, str):
             return
         store = image_controller.session_store
+        # the others follow when the slider is let go, see `choose`
         only = (store.object,) if len(store.labels) > _MANY else None
         self._set(image_controller, now.time, mm, (now.plane,), only)
 
@@ -428,6 +436,7 @@ class OutlineDetailController:
         session = image_controller.session_store.sessions.get(time)
         if session is None:
             return
+        # one token for one move of the slider, at each time point
         token = self._tokens.setdefault(time, session.document.token(DETAIL_TITLE))
         try:
             change = session.set_detail(mm, planes, token, labels)

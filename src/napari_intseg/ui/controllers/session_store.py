@@ -68,6 +68,7 @@ class SessionStore:
     @property
     def sessions(self) -> dict[int, Session]:
         """Those that have been needed so far, by time point."""
+        # a copy: sessions are made while others go through them
         return dict(self._sessions)
 
     def session(self, time: int, label: int | None = None, *, make: bool = False) -> Session | None:
@@ -91,6 +92,7 @@ class SessionStore:
                 window=self._seen(),
                 channels=self.channels,
             )
+            # settings chosen before this time point was first visited
             if self._shown:
                 self._sessions[time].change_setup(**self._shown)
             self._looked[time] = self._sessions[time].window
@@ -98,10 +100,12 @@ class SessionStore:
             if detail:
                 self._sessions[time].set_detail(detail)
             self._sessions[time].keep_embeddings(self.embedding_folder.files)
+            # one journal of all time points, so that a replay makes all of them
             self._sessions[time].journal.join(self.journal, time)
         session = self._sessions[time]
         wanted = self.object if label is None else label
         if wanted in session.objects:
+            # selecting counts as a change: not when it is selected already
             if session.object != wanted:
                 session.select_object(wanted)
         elif make:
@@ -121,6 +125,8 @@ class SessionStore:
         One step of undo; a window restored by undo stays until another one is chosen.
         """
         for time, session in self._sessions.items():
+            # compared with what was chosen last, not with the
+            # session's: undo may have put an older one back
             if self._looked.get(time) != self._seen():
                 self._look(time, session.model)
 
@@ -150,6 +156,7 @@ class SessionStore:
         window = self._window()
         if not isinstance(window, PerChannel):
             return window
+        # ranges chosen for three channels mean nothing for two
         count = len(self.channels) if self.channels else min(3, self.image_axes.volume().n_channels)
         return window if len(window.windows) == max(1, count) else None
 
@@ -166,6 +173,8 @@ class SessionStore:
 
     def new_label(self, least: int = 1) -> int:
         """Return an unused label, and make it the current object."""
+        # one more than the largest: numbers of removed objects
+        # are not used again while larger ones exist
         self.object = max([*self.labels, least - 1]) + 1
         self._labels.add(self.object)
         return self.object
@@ -181,6 +190,7 @@ class SessionStore:
     def know_again(self, session: Session, labels: Iterable[int]) -> None:
         """Take note of which objects a session has, after undo."""
         for label in labels:
+            # undo may have taken back that an object was begun
             (self._labels.add if label in session.objects else self._labels.discard)(label)
 
     def mask(self, place: Place) -> BoolArray:
@@ -264,7 +274,8 @@ class PredictionQueue:
         self.failures: dict[int, str] = {}
         self._open: dict[Place, None] = {}
         self._current: Place | None = None
-        self._in_volume: Job[Result] | None = None  # of the current one, if it is about a volume
+        # of the current one, if it is about a volume
+        self._in_volume: Job[Result] | None = None
         self._is_cancelled = False
         self._closed = False
 
@@ -279,9 +290,11 @@ class PredictionQueue:
         An answer in 3-D for the same object that is still computed is overtaken, and stopped.
         """
         for place in places:
+            # put in again, so that it is the newest
             self._open.pop(place, None)
             if self._is_wanted(place):
                 self._open[place] = None
+                # an answer in 3-D takes seconds, and the next one holds all prompts anyway
                 if self._in_volume is not None and self._is_of_current(place):
                     self._in_volume.cancel()
 
@@ -303,16 +316,21 @@ class PredictionQueue:
             del self._open[place]
             self._session_store.set_window()
             session = self._session_store.session(place.time, place.object)
+            # made now, not when the click came: it holds all clicks since
             request = None if session is None else session.request(place.plane)
+            # reading another object's prompts selected that
+            # object: the current one is selected again
             self._session_store.session(place.time)
             if request is None:
                 self._on_answer(place, False)
             else:
                 self._current = place
+                # before propagation and everything else that waits
                 job = self._worker.submit(partial(run, request), self._answered, first=True)
                 if request.in_volume is not None:
                     self._in_volume, self._is_cancelled = job, False
-                    self._signals.changed.emit()  # there is something to cancel
+                    # there is something to cancel
+                    self._signals.changed.emit()
 
     def close(self) -> None:
         """Submit nothing from now on and forget the queue."""
@@ -367,16 +385,19 @@ class PredictionQueue:
                 )
             )
         else:
-            self.add([place])  # overtaken by newer prompts, which are then the next request
+            # overtaken by newer prompts, which are then the next request
+            self.add([place])
         self._session_store.session(place.time)
 
 
 _LEAST_PX = 9
 _LEAST_SHARE = 0.01
-"""Of the whole: what is smaller than either is noise at a rim, which *Clean up* removes."""
+"""Pixels, and share of the whole answer: what is smaller than either is noise at a rim, which
+*Clean up* removes (not tuned)."""
 
 _MOST_PX = 1 << 19
-"""Of a mask that is looked at: numbering the parts of a larger one would hold the window up."""
+"""Pixels of a mask that is looked at: numbering the parts of a larger one would hold the window
+up."""
 
 
 def stray_parts(result: Result) -> tuple[int, int]:
@@ -401,6 +422,7 @@ def stray_parts(result: Result) -> tuple[int, int]:
         row, col = round(click.row) - rows.start, round(click.col) - cols.start
         is_there = 0 <= row < numbered.shape[0] and 0 <= col < numbered.shape[1]
         if click.positive and is_there:
+            # a part with a positive click is meant
             sizes[numbered[row, col]] = 0
     stray = sizes[1:][sizes[1:] >= least]
     return int(stray.size), int(stray.sum())

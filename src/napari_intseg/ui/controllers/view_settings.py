@@ -27,9 +27,9 @@ from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, told
 RECORD = "napari-intseg seen"
 """Key of the labels' metadata: the model, and how it saw the image, as plain JSON."""
 
-# a value that is still being turned or typed is not taken
+# milliseconds of rest after which a value is taken: not while it is still being turned or typed
 REST_MS = 250
-# of the picture in the panel
+# longer side of the picture in the panel
 PREVIEW_PX = 128
 
 Picture = NDArray[np.uint8]
@@ -120,6 +120,7 @@ class ViewSettings:
             if not self._closed and outcome.value is not None:
                 then(outcome.value)
 
+        # one key: of several questions only the last is answered
         self._controller.worker.submit(work, done, key="limits")
 
     def picture(self, then: Callable[[Picture | None], None]) -> None:
@@ -147,11 +148,13 @@ class ViewSettings:
                 self._controller.image_controller is image_controller
                 and image_controller.displayed_slice == now,
             )
+            # as the canvas shows it, or a person could not compare the two
             if picture is not None and there:
                 picture = as_displayed(self._controller.viewer, image_axes, labels, picture)
             if not self._closed and there:
                 then(picture)
 
+        # idle: a picture never keeps a click waiting
         self._controller.worker.submit(work, done, key="preview", idle=True)
 
     def _follow(self) -> None:
@@ -209,9 +212,8 @@ def small(setup: Setup, plane: Plane, given: Prompts | None = None) -> Picture:
     read = SliceReader(setup.volume, plane, setup.context)
     step = max(1, -(-max(shape) // PREVIEW_PX))
     if step > 1 and not is_seen_whole(shape) and len(read.factors) == 1:
-        first = [
-            max(0, n // 2 - PREVIEW_PX) for n in shape
-        ]  # the middle: all would be much to read
+        # the middle alone: of a slice on disk all of it would be much to read
+        first = [max(0, n // 2 - PREVIEW_PX) for n in shape]
         raw = read(*(slice(f, f + 2 * PREVIEW_PX, 2) for f in first))
     else:
         raw = read(slice(0, shape[0], step), slice(0, shape[1], step))
@@ -255,6 +257,7 @@ class Refinement:
         ):
             return
         session_store = image_controller.session_store
+        # weak keys: each image is told once, and goes when it is closed
         self._told[session_store] = self._wanted
         session_store.look(graph_cut=self._wanted)
         if session_store.model is not None:

@@ -47,10 +47,12 @@ def window_now(chosen: WindowChoice, image: Image | None, *, mixed: bool = False
     mixed : bool, default False
         Whether other layers are mixed in, whose limits differ.
     """
+    # limits that a person has set on the canvas say what is to be seen
     if chosen is None and image is not None and np.dtype(image.dtype).itemsize > 1:
         chosen = None if is_automatic(image) else AS_SHOWN
     if chosen != AS_SHOWN:
         return chosen
+    # one pair of limits cannot speak for several channels
     if image is None or image.rgb or mixed:
         return None
     low, high = (float(limit) for limit in image.contrast_limits)
@@ -74,11 +76,13 @@ def show_automatic(image: Image, axes: str) -> None:
     is_plain = axes in ("yx", "zyx") and data.dtype.kind in "iuf" and data.dtype.itemsize > 1
     if not is_plain or not data.size or is_automatic(image):
         return
+    # napari's own choice is the values' range; anything else was chosen by somebody
     limits = tuple(float(limit) for limit in image.contrast_limits)
     if limits != (float(np.nanmin(data)), float(np.nanmax(data))):
         return
     low, high, _ = automatic_limits(Volume(data, channels=False))
     image.contrast_limits = low, high
+    # read back: napari may have rounded them
     image.metadata[AUTOMATIC] = tuple(image.contrast_limits)
 
 
@@ -118,8 +122,10 @@ class ViewerController:
         self.others: tuple[Image, ...] = ()
         self.channels: tuple[int, ...] | None = None
         self.window: WindowChoice = None
-        self.each_click_begins = False  # an object, where there is none yet
-        self.planes: range | None = None  # that the last propagation was limited to
+        # an object, where there is none yet
+        self.each_click_begins = False
+        # that the last propagation was limited to
+        self.planes: range | None = None
         self.settings = WalkSettings()
         self.embedding_folder = EmbeddingFolder()
         self._spread: PropagationRun | None = None
@@ -154,6 +160,7 @@ class ViewerController:
         self._stop_spread()
         self.prefetch.go_on()
         self.image, self.others, self.channels, self.axes = image, (), None, ""
+        # work on an image goes on where it was left
         self.image_controller = self._binders.get(image) if image is not None else None
         if self.image_controller is not None:
             image_axes = self.image_controller.image_axes
@@ -213,9 +220,11 @@ class ViewerController:
         if image_controller is None or (is_first and not image_controller.has_earlier):
             return
         label = image_controller.session_store.object
+        # *Accept* has begun one: *New object* right after it begins no second one
         if label != image_controller.begun_by_accept or image_controller.is_begun(label):
             label = image_controller.new_object()
-        image_controller.begun_by_accept = None  # asked for again, there shall be another
+        # asked for again, there shall be another
+        image_controller.begun_by_accept = None
         image_controller.is_new_asked = True
         self._activate()
         self.signals.message.emit(Message("Object {label}: click on it.", label=label))
@@ -239,7 +248,8 @@ class ViewerController:
         label = image_controller.session_store.object
         self.set_finished(label, True)
         self.new_object()
-        image_controller.is_new_asked = False  # a click inside another object goes on with that one
+        # a click inside another object goes on with that one
+        image_controller.is_new_asked = False
         image_controller.begun_by_accept = image_controller.session_store.object
         self.signals.message.emit(
             Message(
@@ -322,6 +332,7 @@ class ViewerController:
         return True
 
     def _overtake_3d(self) -> None:
+        # only answers in 3-D are overtaken by a click; a propagation that was asked for goes on
         if self._spread is not None and self._spread.near is not None:
             self._stop_spread()
 
@@ -397,6 +408,7 @@ class ViewerController:
             image_controller.close()
         self._binders.clear()
         self.image_controller = self.image = None
+        # after all who may still submit, and before the model's memory is released
         self.worker.close()
         self.loader.release()
 
@@ -406,6 +418,7 @@ class ViewerController:
                 self.axes = possible_axes(image)[0]
             others = tuple(o for o in self.others if o in self.viewer.layers and can_mix(image, o))
             image_axes = ImageAxes(image, self.axes, others)
+            # raises here what would fail at the first click
             image_axes.volume(0)
             shared = is_in_use(self.viewer, image)
             points, labels, free = layers_for(self.viewer, image_axes)
@@ -424,6 +437,7 @@ class ViewerController:
             each_begins=lambda: self.each_click_begins,
         )
         self._binders[image] = self.image_controller = image_controller
+        # the session's own model, if it is the same network: then nothing is answered anew
         if image_controller.goes_on and _is_same(
             image_controller.session_store.model, self.loader.model
         ):
@@ -468,9 +482,8 @@ class ViewerController:
         }
         self.signals.message.emit(words[action, bool(title)])
         self.signals.changed.emit()
-        if (
-            self.image_controller is not None
-        ):  # after a comparison, which may have traded its models back
+        # undo may have brought back the model of before a comparison
+        if self.image_controller is not None:
             self.loader.follow(self.image_controller.session_store.model)
 
     def _model_ready(self, model: Segmenter) -> None:
@@ -501,7 +514,8 @@ class ViewerController:
     def _lost(self, _text: Any = None) -> None:
         self._binders = {i: b for i, b in self._binders.items() if not b.is_closed}
         if self.image_controller is not None and self.image_controller.is_closed:
-            self.image_controller = None  # first: who hears of the end asks what is displayed
+            # first: who hears of the end asks what is displayed
+            self.image_controller = None
             self._stop_spread()
         if self.image is not None and len(self.axes) != self.image.ndim:
             try:

@@ -79,6 +79,7 @@ class ImageAxes:
         fixed = {self.axes.index("t"): time} if "t" in self.axes else {}
         channel = self.axes.index("c") if "c" in self.axes else None
         whole = len(parts) == 1 and not fixed and channel is None
+        # plain arrays stay plain: they are read without detours
         data = parts[0] if whole else Lazy(parts, fixed, channel)
         corners = _corners(self.image)
         steps = np.linalg.norm(corners[1:] - corners[0], axis=1)
@@ -87,6 +88,7 @@ class ImageAxes:
             for step, unit, axis in zip(steps, self.image.units, self.axes, strict=True)
             if axis in "zyx"
         ]
+        # a scale of 0 or without a number is no length
         spacing = tuple(mm if np.isfinite(mm) and mm > 0 else 1.0 for mm in lengths)
         has_channels = bool(self.image.rgb) or channel is not None or bool(self.others)
         return Volume(data, spacing=spacing, channels=has_channels)
@@ -147,6 +149,7 @@ def _guess(image: Image, choices: list[str]) -> str:
     if named in choices:
         return named
     shape = level_0(image).shape[: image.ndim]
+    # few and much shorter than rows and columns: planes of a volume are rarely that few
     if image.ndim > 2 and 1 < shape[0] <= _MOST_CHANNELS and min(shape[-2:]) > 4 * shape[0]:
         return next((a for a in choices if a[0] == "c"), choices[0])
     return choices[0]
@@ -163,6 +166,7 @@ def can_mix(image: Image, other: Image) -> bool:
 
 
 def _corners(layer: Image) -> Array:
+    # origin and one step along each axis say all of an affine
     corners = np.vstack([np.zeros(layer.ndim), np.eye(layer.ndim)])
     return np.array([layer.data_to_world(c) for c in corners])
 
@@ -189,7 +193,8 @@ def displayed_slice(
     labels : Labels
         Lies on the grid.
     """
-    if image_axes.image.ndim != len(image_axes.axes):  # work on it ends once it has its new data
+    # work on it ends once it has its new data
+    if image_axes.image.ndim != len(image_axes.axes):
         return Message("The image is given data of other axes. Press New object to start on that.")
     dims = viewer.dims
     if dims.ndisplay == 3:
@@ -207,7 +212,9 @@ def displayed_slice(
             first=first,
             second=second,
         )
+    # half up: pixels reach from -0.5 to 0.5
     here = np.floor(np.asarray(labels.world_to_data(dims.point), float) + 0.5).astype(int)
+    # the slider also runs over other layers, which may be larger
     here = np.clip(here, 0, np.array(image_axes.shape) - 1)
     time = int(here[image_axes.grid.index("t")]) if "t" in image_axes.grid else 0
     if not hidden:
@@ -268,12 +275,14 @@ def _steps(
     """Return the step of a slider that shows index 0, and by how many the next index differs."""
     dims = viewer.dims
     here = np.array(labels.world_to_data(dims.point), float)
+    # a layer that is placed by a singular matrix gives no finite positions
     here = np.where(np.isfinite(here), here, 0.0)
     at = np.array([here, here])
     at[:, axis] = 0, 1
     first, second = (float(labels.data_to_world(position)[axis]) for position in at)
     start, _, step = dims.range[dims.ndim - len(image_axes.grid) + axis]
     step = float(step) or 1.0
+    # negative where the axis of the data runs against that of the world
     slope = (second - first) / step
     return (first - float(start)) / step, slope if slope else 1.0
 

@@ -27,9 +27,9 @@ from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, Worker
 from napari_intseg.ui.storage.disk_folders import marks
 
 PIECE_PX = 1 << 16
-"""So many pixels are written before the window may do something else: a few milliseconds."""
+"""Pixels that are written before the window may do something else: a few milliseconds' work."""
 
-# compared and written at once, so that the window stays fluent
+# pixels that are compared at once: memory for a band of rows instead of a huge slice
 _BAND_PX = 1 << 18
 
 Indices = tuple[NDArray[np.intp], ...]
@@ -75,10 +75,12 @@ def find_changes(
     labels = list(masks)
     for start in range(0, height, band):
         part = slice(start, start + band)
+        # a copy, since the GUI thread may write while this one compares
         now = current[part].copy()
         wanted = np.zeros(now.shape, now.dtype)
         for label, mask in masks.items():
             wanted[mask[part]] = label
+        # one object is by far the commonest case, and many times quicker than `isin`
         known = now == labels[0] if len(labels) == 1 else np.isin(now, labels)
         rows, cols = np.nonzero(((now == 0) | (ours[part] & known)) & (now != wanted))
         if rows.size:
@@ -158,7 +160,8 @@ class LabelsWriter:
         self.on_direct: Callable[[Indices], None] | None = None
         self._ours = marks(image_axes.shape)
         self._wanted: dict[Place, set[int]] = {}
-        self._barred: dict[Place, set[int]] = {}  # written again when pixels become free
+        # written again when pixels become free
+        self._barred: dict[Place, set[int]] = {}
         self._looked_at: tuple[Place, set[int]] | None = None
         self._busy = False
         self._closed = False
@@ -175,12 +178,14 @@ class LabelsWriter:
         Objects that wait on the same plane are written together, so that a pixel that passes from
         one to the other does so at once.
         """
+        # objects of a plane are written in one go: a pixel may pass from one to another
         plane = replace(place, object=0)
         labels = self._wanted.pop(plane, set()) | {place.object}
         if first:
             self._wanted = {plane: labels, **self._wanted}
         else:
             self._wanted[plane] = labels
+        # one plane at a time: two writers would not know of each other's pixels
         if not self._busy:
             self._busy = True
             self._post(self._next)
@@ -202,6 +207,7 @@ class LabelsWriter:
         """Count the pixels of a place as written here, where they are in the layer already."""
         where = self._image_axes.index(place.time, place.plane)
         current = np.asarray(self._labels.data[where])
+        # only where the layer still shows the object: a person may have painted over it
         self._ours[where] |= self._mask_of(place) & (current == place.object)
 
     def put_back(self, indices: Indices, held: Array, old: Array) -> None:
@@ -216,12 +222,14 @@ class LabelsWriter:
         old : ndarray of int
             What was there before; that of pixels that were written here may be out of date.
         """
+        # our own pixels are redrawn from the session, so what napari remembers of them may be stale
         before = np.where(self._ours[indices], 0, old)
         values = np.where(held > 0, held, before).astype(self._labels.data.dtype)
         self._set(indices, values, refresh=True)
         self._ours[indices] |= held > 0
         self._write_barred()
-        if self._looked_at is not None:  # and may have been seen as they were painted
+        # and may have been seen as they were painted
+        if self._looked_at is not None:
             plane, labels = self._looked_at
             for label in labels:
                 self.paint(replace(plane, object=label))
@@ -241,6 +249,7 @@ class LabelsWriter:
         where = self._image_axes.index(place.time, place.plane)
         # a view: nothing is copied, and each pixel is looked at again before it is written
         current, ours = np.asarray(self._labels.data[where]), self._ours[where]
+        # read only now: the newest mask is written, and masks overtaken meanwhile never are
         masks = {label: self._mask_of(replace(place, object=label)) for label in sorted(labels)}
 
         def work(_: ShouldStop) -> tuple[list[Piece], set[int]]:
@@ -257,6 +266,7 @@ class LabelsWriter:
             self._fail(outcome.error)
             return
         pieces, barred = outcome.value or ([], set())
+        # objects that were not written this time still wait
         left = (self._barred.pop(place, set()) - labels) | barred
         if left:
             self._barred[place] = left
@@ -284,7 +294,8 @@ class LabelsWriter:
             return
         try:
             self._write_piece(pieces[number], is_last=number + 1 == len(pieces))
-        except Exception as err:  # whatever napari cannot do, the next answer is drawn all the same
+        except Exception as err:
+            # whatever napari cannot do, the next answer is drawn all the same
             self._fail(err)
             return
         if number + 1 == len(pieces):
@@ -302,6 +313,7 @@ class LabelsWriter:
         if values.size:
             self._set(indices, values, refresh=is_last)
             self._ours[indices] = True
+            # pixels became background: they may be what another object waits for
             if self._barred and not values.all():
                 self._write_barred()
         elif is_last:
@@ -321,7 +333,8 @@ class LabelsWriter:
                 self._labels.data_setitem(indices, values, refresh=refresh)
             else:
                 self._set_directly(indices, values)
-        except (IndexError, ValueError):  # the slice napari draws is of another plane or shape
+        except (IndexError, ValueError):
+            # the slice napari draws is of another plane or shape
             self._set_directly(indices, values)
         finally:
             self.is_writing = False
@@ -435,6 +448,7 @@ class LabelsListener:
         """Let go of the layer; its own undo is as it was."""
         self._labels.events.paint.disconnect(self._painted)
         for name in ("undo", "redo"):
+            # the class's own methods show again beneath
             vars(self._labels).pop(name, None)
         self._put_back()
 
@@ -464,6 +478,7 @@ class LabelsListener:
             self._take(atoms)
 
     def _painted(self, event: Any) -> None:
+        # the event is of what we write ourselves
         if self._labels_writer.is_writing:
             return
         if self._session_store.model is None:
@@ -478,6 +493,7 @@ class LabelsListener:
             if session is None:
                 continue
             try:
+                # one stroke may paint several labels: undo in napari, or a fill
                 for label in np.unique(np.concatenate([part.new for part in there])):
                     self._paint(session, there, int(label))
             except IntSegError as err:
@@ -501,6 +517,7 @@ class LabelsListener:
         met = []
         for part in parts:
             is_met = (part.old == other) & (part.new == label)
+            # pixels that no session knows: they belong to an object from before
             is_met &= ~self._labels_writer.owns(part.indices) & (self._held(session, part) != other)
             if is_met.any():
                 met.append(part.where(is_met))
@@ -522,6 +539,7 @@ class LabelsListener:
             if not taken.all():
                 self._backs.append(part.where(~taken))
         if refused:
+            # later: napari writes the stroke only after this event
             self._post(self._put_back)
             self._on_refused(
                 counted(
@@ -548,6 +566,7 @@ class LabelsListener:
         seen = [pixels for pixels in (_pixels(atom, shape) for atom in atoms) if pixels[1].size]
         if not seen:
             return []
+        # single numbers instead of tuples, so that `unique` finds pixels that occur twice
         flat = np.concatenate([np.ravel_multi_index(i, shape) for i, _, _ in seen])
         olds, news = (np.concatenate([one[n] for one in seen]) for n in (1, 2))
         # a pixel may be painted over several times: before the first, and after the last, counts
@@ -587,7 +606,8 @@ class LabelsListener:
 
 def _pixels(atom: Any, shape: tuple[int, ...]) -> tuple[Indices, Array, Array]:
     """Return which pixels an entry of napari's history changes, what they were and become."""
-    if not hasattr(atom, "slice_key"):  # indices, old values, new values
+    # indices, old values, new values
+    if not hasattr(atom, "slice_key"):
         indices = tuple(i.ravel() for i in np.broadcast_arrays(*map(np.asarray, atom[0])))
         old = np.asarray(atom[1]).ravel()
         return indices, old, np.broadcast_to(np.asarray(atom[2], old.dtype).ravel(), old.shape)

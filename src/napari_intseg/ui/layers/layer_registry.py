@@ -1,7 +1,6 @@
 """Which layers were made for which image, what was done in them, and where they lie: on its grid.
 
-Layers are known by the objects alone: names say nothing, the next person's image is often called as
-the last one's.
+Layers are recognised as objects and not by their names: two images often have the same name.
 """
 
 import weakref
@@ -27,7 +26,8 @@ L = TypeVar("L", bound=Layer)
 @dataclass(slots=True, eq=False)
 class _Made:
     image: "weakref.ref[Image]"
-    data: Any  # of the image, when the layer was made for it
+    # of the image, when the layer was made for it
+    data: Any
     role: str
     user: "weakref.ref[Any] | None" = None  # whoever works in it now
     laid: dict[str, Any] | None = None  # where it was put last
@@ -58,6 +58,7 @@ class Work:
     from_before: list[Any] = field(default_factory=list, repr=False)
 
 
+# weak: layers that are removed take what is known of them along
 _made: "weakref.WeakKeyDictionary[Layer, _Made]" = weakref.WeakKeyDictionary()
 _works: "weakref.WeakKeyDictionary[Labels, Work]" = weakref.WeakKeyDictionary()
 
@@ -129,7 +130,8 @@ def put_aside(labels: Labels, work: Work) -> None:
 
 
 def take_up(labels: Labels, points: Points, seen: tuple[Any, ...]) -> Work | None:
-    """Return what was done in these layers, on just this; None if that was other work."""
+    """Return the work done in these layers on these very data; None if there is none."""
+    # taken out, so that two panels do not go on with the same sessions
     work = _works.pop(labels, None)
     if work is None or work.points() is not points or not _same(work.seen, seen):
         return None
@@ -172,11 +174,13 @@ def lay(layer: Layer, image_axes: ImageAxes) -> bool:
     where, before = geometry(image_axes), where_laid(layer)
     if before is None:
         note_laid(layer, where)
+    # a person moved it by hand: labels must lie on the image, points need not
     elif not isinstance(layer, Labels) and not _lies(layer, before):
         return False
     if _lies(layer, where):
         return False
     for name, value in where.items():
+        # only what differs is set: each setting is an event of napari
         if not _alike(getattr(layer, name), value):
             setattr(layer, name, value)
     note_laid(layer, where)
@@ -193,7 +197,8 @@ def _alike(one: Any, other: Any) -> bool:
         one = matrix
     if isinstance(one, np.ndarray):
         wanted = np.asarray(other)
-        if one.shape != wanted.shape and one.ndim == 1:  # shear: the upper triangle of a matrix
+        # shear: the upper triangle of a matrix
+        if one.shape != wanted.shape and one.ndim == 1:
             wanted = wanted[np.triu_indices(len(wanted), 1)]
         return one.shape == wanted.shape and bool(np.allclose(one, wanted))
     return [str(a) for a in one] == [str(a) for a in other]
@@ -244,7 +249,7 @@ class LayerPlacement:
 
     def _watch(self, layer: Layer, then: Callable[[str], None]) -> None:
         for name in GEOMETRY:
-
+            # as a default argument: a closure would see the last name only
             def called(_event: Any = None, name: str = name) -> None:
                 then(name)
 
@@ -267,6 +272,7 @@ class LayerPlacement:
             self._on_moved(name)
 
     def _moved(self, layer: Layer, name: str) -> None:
+        # the move is ours
         if self._is_laying:
             return
         if not isinstance(layer, Labels):
@@ -277,7 +283,8 @@ class LayerPlacement:
     def _lay(self, layer: Layer) -> bool:
         image_axes = self._image_axes
         if image_axes.image.ndim != len(image_axes.axes) or layer.ndim != len(image_axes.grid):
-            return False  # the image was given other data, and work on it is about to end
+            # the image was given other data, and work on it is about to end
+            return False
         before, self._is_laying = self._is_laying, True
         try:
             return lay(layer, image_axes)
@@ -298,6 +305,7 @@ def layers_for(viewer: ViewerModel, image_axes: ImageAxes) -> tuple[Points, Labe
     if labels is None or tuple(labels.data.shape) != image_axes.shape:
         labels = note_made(make_labels(image_axes, f"{image.name} labels"), image, "labels")
         viewer.add_layer(labels)
+        # labels on disk may hold objects of another day
         free = 1 if isinstance(labels.data, np.ndarray) else largest_label(labels.data) + 1
     else:
         lay(labels, image_axes)

@@ -24,10 +24,10 @@ from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.storage.disk_folders import default_path, is_large, keep
 
 _COLOURS = 49
-"""As many as napari takes."""
+"""Colours of a map: as many as napari's own has."""
 
 _FIRST = 12
-"""Labels that count: those of the objects a person begins with."""
+"""Labels whose colours are compared with the image: those of the objects a person begins with."""
 
 _SEEDS = tuple(np.linspace(0.02, 0.98, 33))
 """Of napari's own colours, which a seed shifts; 33 choices take 20 ms and leave little to gain."""
@@ -61,6 +61,7 @@ def colours_for(image: Image) -> CyclicLabelColormap:
     """
     if preferences().safe_colours:
         return CyclicLabelColormap(colors=_SAFE, background_value=0)
+    # the thumbnail: as the image is shown, and small
     shown = np.asarray(image.thumbnail, float).reshape(-1, 4) / 255
     pixels = _lab(shown[shown[:, 3] > 0.5, :3])
     if not len(pixels):
@@ -71,6 +72,7 @@ def colours_for(image: Image) -> CyclicLabelColormap:
 
 def toggle_outlines(labels: Labels) -> bool:
     """Show labels as outlines, or filled again; return whether they are outlines now."""
+    # two pixels: one is hardly seen on a screen of high density
     labels.contour = 0 if labels.contour else 2
     return bool(labels.contour)
 
@@ -79,6 +81,7 @@ def _distance(colours: CyclicLabelColormap, pixels: NDArray[np.float64]) -> floa
     """Return how far the worst of the first colours is from the image."""
     first = _lab(np.asarray(colours.map(np.arange(1, _FIRST + 1)))[:, :3])
     apart = np.linalg.norm(first[:, None] - pixels[None], axis=-1)
+    # the worst of the first colours decides: each of them must be seen
     return float(np.percentile(apart, _SHARE, axis=1).min())
 
 
@@ -92,11 +95,13 @@ SYMBOLS = {True: "cross", False: "hbar"}
 """A plus and a minus: the sign can be told without colours."""
 
 COLOURS = {True: "#27d17f", False: "#ff4d4d"}
+# as napari keeps colours, so that they can be compared without being parsed each time
 _RGBA = {sign: transform_color(colour)[0] for sign, colour in COLOURS.items()}
 LABEL_DTYPE = np.uint16
 NAMES = ("sign", "object", "order", "axis")
 
-_DECIMALS = 6  # there and back through the world leaves a trace in the last digits
+# there and back through the world leaves a trace in the last digits
+_DECIMALS = 6
 
 _POSITIVE_WORDS = ("positive", "+", "1", "1.0", "true", "foreground")
 _NEGATIVE_WORDS = ("negative", "-", "−", "-1", "-1.0", "0", "0.0", "false", "background")
@@ -142,6 +147,7 @@ def make_points(image_axes: ImageAxes, name: str) -> Points:
         symbol=SYMBOLS[True],
         face_color=COLOURS[True],
         border_color="black",
+        # a thin rim, which sets points off bright and dark tissue alike (not tuned)
         border_width=0.04,
         size=_point_size(image_axes),
         # a lower limit above 0 makes rims as thick as half of it
@@ -155,6 +161,7 @@ def _point_size(image_axes: ImageAxes) -> float:
     """Return a size that is easily seen when the whole image is, in the units napari takes."""
     low, high = np.asarray(image_axes.image.extent.world)[:, -2:]
     scale = abs(float(image_axes.image.scale[-1])) or 1.0
+    # a twenty-fifth of the longer side (not tuned); the layer's size is in its own pixels
     return float(max(np.max(high - low), 1e-6)) / (25 * scale)
 
 
@@ -183,9 +190,12 @@ def make_room(labels: Labels, label: int) -> bool:
         return True
     if label > LARGEST_LABEL or not is_in_memory(labels):
         return False
+    # signed 32 bits, as sessions put labels together
     labels.data = labels.data.astype(np.int32)
-    if not labels.visible:  # napari slices hidden layers later, but draws their colours at once,
-        labels.set_view_slice()  # by the type that it last sliced
+    # napari slices hidden layers later, but draws their
+    # colours at once, by the type that it last sliced
+    if not labels.visible:
+        labels.set_view_slice()
     return True
 
 
@@ -362,6 +372,7 @@ def number_new(
         given = given if is_sign(given) else defaults["sign"]
         table.iat[row, at["sign"]] = POSITIVE if is_positive(given) else NEGATIVE
         table.iat[row, at["order"]] = number
+        # the axis of the view now: napari's own defaults are those of the point before
         table.iat[row, at["axis"]] = int(defaults["axis"])
         asked = table.iat[row, at["object"]] if label is None else label
         (table.iat[row, at["object"]],) = _whole([asked], 1, int(defaults["object"]))
@@ -390,10 +401,13 @@ def _whole(values: Iterable[Any], least: int, otherwise: int) -> list[int]:
 def show_signs(points: Points) -> None:
     """Show each point's sign by symbol and colour."""
     if len(points.data):
-        if not points.visible:  # napari slices hidden layers later, but draws new colours at once:
-            points.set_view_slice()  # what it remembers to be in view may be gone by now
+        # napari slices hidden layers later, but draws new colours at once, of points that it
+        # remembers to be in view and that may be gone by now
+        if not points.visible:
+            points.set_view_slice()
         positive = [is_positive(sign) for sign in points.features["sign"]]
         symbols = [SYMBOLS[p] for p in positive]
+        # only if they differ: napari redraws all points each time
         if [symbol.value for symbol in points.symbol] != symbols:
             points.symbol = symbols
         wanted = np.where(np.array(positive)[:, None], _RGBA[True], _RGBA[False])
@@ -403,6 +417,7 @@ def show_signs(points: Points) -> None:
 
 def show_next(points: Points, positive: bool) -> None:
     """Have the next point look like its sign from the start."""
+    # else the selected points would change their looks as well
     with points.block_update_properties():
         if points.current_symbol != SYMBOLS[positive]:
             points.current_symbol = SYMBOLS[positive]
@@ -435,6 +450,7 @@ class MarkReader:
         table = self._points.features
         now = [to_grid(self._points, self._image_axes, self._labels)]
         now += [table[name].to_numpy() for name in NAMES]
+        # points before the first change are not understood again: a click costs what is new
         same = self._same(now)
         del self._marks[same:]
         before = next((mark for mark in reversed(self._marks) if mark is not None), None)
@@ -442,10 +458,12 @@ class MarkReader:
             position, *given = (column[row] for column in now)
             mark = read_mark(self._image_axes, row, position, given)
             if mark is not None and before is not None and mark.place == before.place:
-                mark = replace(mark, place=before.place)  # told apart at once, see `as_prompts`
+                # told apart at once, see `as_prompts`
+                mark = replace(mark, place=before.place)
             before = mark or before
             self._marks.append(mark)
-        self._seen = [np.array(column) for column in now]  # features are written to in place
+        # features are written to in place
+        self._seen = [np.array(column) for column in now]
         marks = [mark for mark in self._marks if mark is not None]
         marks.sort(key=lambda mark: (mark.order, mark.row))
         return marks, len(table) - len(marks)
@@ -462,6 +480,7 @@ class MarkReader:
         return int(np.argmax(differs)) if differs.any() else count
 
 
+# pixels by which a point may differ from its click and still be it: rounding through the world
 _FAR_PX = 0.01
 
 
@@ -505,7 +524,9 @@ def rewrite_points(
     positions = [
         from_grid(points, image_axes, labels, _position(p, c, image_axes)) for p, c in missing
     ]
+    # rows that stay keep their order, so that `MarkReader` need not read them again
     data = np.asarray(points.data)[keep]
+    # napari keeps row numbers of selected points, which are about to change
     points.selected_data = set()
     points.data = np.vstack([data, *(np.atleast_2d(p) for p in positions)])
     both = pd.concat([table, added], ignore_index=True) if len(table) else added

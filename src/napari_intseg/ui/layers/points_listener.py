@@ -25,7 +25,9 @@ FloatVector = NDArray[np.float64]
 
 # the number that vispy gives the right button
 _RIGHT = 2
-_TIDY_MS = 40  # the new point is drawn before, so that neither adds to the other
+# milliseconds until looks are tidied: the new point is
+# drawn before, so that neither adds to the other's time
+_TIDY_MS = 40
 _DONE = ("added", "removed", "changed")
 
 
@@ -86,6 +88,7 @@ class PointsListener:
         points.events.data.connect(self._data_changed)
         points.events.features.connect(self._features_changed)
         points.events.mode.connect(self._stay_last)
+        # appended: napari's own callback comes first and adds the point
         points.mouse_drag_callbacks.append(self._press)
 
     @property
@@ -140,6 +143,7 @@ class PointsListener:
         """Remember the sign from press to release; napari adds the point just before the end."""
         turned = event.button == _RIGHT or MODIFIER in event.modifiers
         self._pressed = POSITIVE if self.positive != turned else NEGATIVE
+        # before napari adds the point, so that it has the right look at once
         show_next(self.points, self._pressed == POSITIVE)
         yield
         while event.type == "mouse_move":
@@ -155,9 +159,11 @@ class PointsListener:
 
     def _data_changed(self, event: Any) -> None:
         action = str(getattr(event.action, "value", event.action))
+        # "adding" and its kin come before anything is there
         if self._quiet or action not in _DONE:
             return
         count = len(self.points.data)
+        # napari also gives negative indices
         new = [int(i) % count for i in event.data_indices] if action == "added" else []
         label = None
         if new and self._pressed is not None:
@@ -176,11 +182,13 @@ class PointsListener:
             self._aim(at, self._pressed == POSITIVE)
             label = int(self._defaults["object"])
         if action == "changed":
+            # data that was set as a whole, by a script for instance, may have grown
             new = list(range(len(self._seen), count))
         if new:
             number_new(self.points, self._defaults, new, self._pressed, label)
         self._on_change()
-        self._expected = True  # napari tells of features right after
+        # napari tells of features right after
+        self._expected = True
         self._tidy_soon()
 
     def _take_back(self, new: list[int]) -> None:
@@ -193,6 +201,7 @@ class PointsListener:
         if self._expected:
             self._expected = False
             return
+        # napari emits the event also where nothing has changed
         if self.points.features.equals(self._seen):
             return
         with self.quiet():

@@ -21,8 +21,11 @@ from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.worker_thread import told
 
 TITLE = "Edit outline"
+# tolerance of the polygons as a share of the object's diagonal:
+# some dozens of vertices, whatever its size (not tuned)
 _SHARE_OF_DIAGONAL = 0.012
-_ROOM_PX = 32  # round an outline, in which neighbours look for edges
+# pixels round an outline in which neighbours look for edges
+_ROOM_PX = 32
 _DONE = ("added", "removed", "changed")
 
 Rings = tuple[FloatMatrix, ...]
@@ -148,12 +151,15 @@ class PolygonEditor:
             name=f"outline of object {place.object}",
             edge_color="white" if colour is None else np.asarray(colour),
             face_color="transparent",
+            # in pixels of the image: about two pixels on screen
+            # while the whole slice is in view (not tuned)
             edge_width=max(max(height, width) / 400, 0.15),
             **geometry(image_axes),
         )
         self.layer = note_made(layer, image_axes.image, "outline")
         self._tools.viewer.add_layer(layer)
         self._trace(session, place)
+        # vertices are only seen, and can only be moved, on selected shapes
         layer.selected_data = set(range(len(layer.data)))
         layer.mode = "direct"
         layer.events.data.connect(self._edited)
@@ -172,6 +178,7 @@ class PolygonEditor:
         if layer is None or image_controller is None or place is None:
             return
         before, self._quiet = self._quiet, True
+        # removing and adding shapes changes the mode
         mode = layer.mode
         layer.selected_data = set()
         if len(layer.data):
@@ -204,8 +211,10 @@ class PolygonEditor:
         rings = followed or rings
         shape = self._mask.shape
         before, after = filled(self._rings, shape), filled(rings, shape)
+        # pixels that both polygons agree on stay as the mask has them, which is finer than they are
         mask = np.where(before != after, after, self._mask)
         self._rings = rings
+        # vertices that were added on an edge change nothing
         if np.array_equal(mask, self._mask):
             return
         try:
@@ -215,10 +224,12 @@ class PolygonEditor:
             self._follow_soon()
             return
         finally:
-            image_controller.session_store.session(place.time)  # of the current object again
+            # of the current object again
+            image_controller.session_store.session(place.time)
         self._mask = self._own_mask(session, place)
         image_controller.draw(place.time, change)
-        if followed is not None:  # not now: napari is still in the midst of the edit
+        # not now: napari is still in the midst of the edit
+        if followed is not None:
             self._tools.post(self._show_followed)
         self._tools.signals.changed.emit()
 
@@ -229,6 +240,7 @@ class PolygonEditor:
 
     def _followed_by_neighbours(self, rings: Rings, session: Session, plane: Plane) -> Rings | None:
         """Return rings in which the neighbours of the one moved vertex have followed it."""
+        # a shape was added or removed: nothing tells which vertex moved
         if not self.neighbours_follow or len(rings) != len(self._rings):
             return None
         moved = [moved_vertex(a, b) for a, b in zip(self._rings, rings, strict=True)]
@@ -274,6 +286,7 @@ class PolygonEditor:
             return
         if image_controller.is_closed or session is None or session.is_finished(place.object):
             self.finish()
+        # compared by pixels: signals tell of many things that do not concern the outline
         elif not np.array_equal(self._own_mask(session, place), self._mask):
             self._trace(session, place)
             self.layer.selected_data = set(range(len(self.layer.data)))

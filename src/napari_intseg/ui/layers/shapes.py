@@ -31,7 +31,9 @@ from napari_intseg.ui.qt.worker_thread import Post, Signals
 CLOSED = ("rectangle", "ellipse", "polygon")
 """Shapes that count as their bounding box; lines and paths are scribbles."""
 
-_FLAT_PX = 0.5  # a shape on a plane varies less than this across it
+# a shape on a plane varies less than this across it: half a pixel is the next plane
+_FLAT_PX = 0.5
+# pixels by which a shape may differ from its prompt and still be it: rounding through the world
 _FAR_PX = 0.01
 _COLUMNS = ("object", "axis", "sign")
 
@@ -62,6 +64,7 @@ def make_shapes(image_axes: ImageAxes, name: str) -> Shapes:
         feature_defaults={"object": 1, "axis": 0, "sign": POSITIVE},
         edge_color=COLOURS[True],
         face_color="transparent",
+        # seen when the whole image is, and no wider than a pixel of a tiny one (not tuned)
         edge_width=max(size / 250, 0.2),
         opacity=1.0,
         **geometry(image_axes),
@@ -114,6 +117,7 @@ def with_drawn(
 
 def superseded(marks: Sequence[DrawnMark]) -> list[int]:
     """Return the rows of boxes at whose place a newer one has been drawn."""
+    # a model takes one box a plane: the newest is meant
     last = {mark.place: mark.row for mark in marks if isinstance(mark.what, Box)}
     return [m.row for m in marks if isinstance(m.what, Box) and last[m.place] != m.row]
 
@@ -203,6 +207,7 @@ def _placed(
         flat = [i for i in range(3) if np.ptp(positions[:, free[i]]) < _FLAT_PX]
         if not flat:
             return None
+        # a line lies on planes of two axes: the feature says which was in view
         axis = int(features["axis"]) if features["axis"] in flat else flat[0]
         across = free.pop(axis)
         if not 0 <= middle[across] < image_axes.shape[across]:
@@ -215,6 +220,7 @@ def _box(points: FloatMatrix, size: Any) -> Box | None:
     low, high = points.min(axis=0), points.max(axis=0)
     if (high < -0.5).any() or (low > size - 0.5).any():
         return None
+    # a box that is drawn beyond the image means all up to its border
     low, high = np.clip(low, 0, size - 1), np.clip(high, 0, size - 1)
     return Box(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
 
@@ -250,7 +256,8 @@ def _add(
     is_box = isinstance(what, Box)
     points = _corners(what) if isinstance(what, Box) else np.array(what.points, float)
     if len(points) == 1:
-        points = np.vstack([points, points])  # napari draws no path of one point
+        # napari draws no path of one point
+        points = np.vstack([points, points])
     positive = isinstance(what, Box) or what.positive
     shapes.add(
         vertices_on(shapes, image_axes, labels, place, points),
@@ -266,6 +273,7 @@ def _add(
 MODES: dict[Literal["box", "scribble"], str] = {"box": "add_rectangle", "scribble": "add_path"}
 _DONE = ("added", "removed", "changed")
 _MODIFIER = "Shift"
+# milliseconds until shapes are tidied, as in `points_listener`: what was drawn is shown first
 _TIDY_MS = 40
 
 
@@ -325,6 +333,7 @@ class ShapesListener:
             hold([layer], self)
             active = self._viewer.layers.selection.active
             self._viewer.add_layer(layer)
+            # napari selects what is added: whoever asked for the layer chooses what is active
             self._viewer.layers.selection.active = active
             self._watch(layer)
         assert self.layer is not None
@@ -344,7 +353,8 @@ class ShapesListener:
         if self._pressed is None:
             self._follow()
         else:
-            self._tidy_soon()  # napari is drawing: its shape can be taken away after that
+            # napari is drawing: its shape can be taken away after that
+            self._tidy_soon()
 
     def close(self) -> None:
         """Let go of the layer."""
@@ -379,12 +389,14 @@ class ShapesListener:
             return
         with self._silent():
             layer.feature_defaults = dict(values)
+            # setting the colour would recolour what is selected
             if not layer.selected_data:
                 layer.current_edge_color = COLOURS[is_positive(values["sign"])]
 
     def _press(self, layer: Shapes, event: Any) -> Iterator[None]:
         """From press to release, know the sign; what finishes the shape runs before or after."""
         positive = is_positive(self._defaults()["sign"])
+        # boxes have no sign
         turned = _MODIFIER in event.modifiers and layer.mode == MODES["scribble"]
         self._pressed = POSITIVE if positive != turned else NEGATIVE
         self._dragged = False
@@ -407,6 +419,7 @@ class ShapesListener:
         if self._quiet or action not in _DONE or layer is None:
             return
         if action == "added" and self._pressed is not None and len(layer.data):
+            # napari makes a shape of a press without a drag, which has no size
             if not self._dragged:
                 self._take_back(layer)
                 return
@@ -443,6 +456,7 @@ class ShapesListener:
             return
         table, values = layer.features, self._defaults()
         if len(table) > len(layer.data):
+            # in place: a new table would emit another event
             table.drop(index=table.index[len(layer.data) :], inplace=True)
         lacking = [name for name in values if name not in table]
         if lacking:

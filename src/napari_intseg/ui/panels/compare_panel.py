@@ -34,8 +34,9 @@ from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.panels.controls import Buttons, combo, fill
 from napari_intseg.ui.qt.translation import tr, translated
 
+# pixels round the curves: room for numbers at the left, the title above, clicks below
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 18, 18
-# of the mouse from a point whose value is told
+# pixels of the mouse from a point whose value is told
 _NEAR_PX = 12
 
 
@@ -88,12 +89,14 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
     def set_series(self, series: Sequence[Curve], mark: float | None = None) -> None:
         """Show curves, and a line at a value to the right."""
         given = tuple(s for s in series if s.points)
+        # drawing costs more than comparing
         if (given, mark) != (self.series, self.mark):
             self.series, self.mark = given, mark
             self.update()
 
     def sizeHint(self) -> QSize:
         """Return a height for a dock; called by Qt."""
+        # high enough for a title and numbers in small print, low enough for two plots in the dock
         return QSize(200, 112)
 
     def minimumSizeHint(self) -> QSize:
@@ -108,25 +111,25 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
         if left == right:
             left, right = left - 0.5, right + 0.5
         if self._fraction:
+            # from the next tenth below, at most 0.8: curves near
+            # 1 would lie on each other otherwise
             return left, right, max(0.0, min(0.8, math.floor(min(ys) * 10) / 10)), 1.0
         return left, right, 0.0, max(1.0, *ys)
 
     def paintEvent(self, _event: Any) -> None:
         """Draw; called by Qt."""
-        labels_writer = QPainter(self)
-        labels_writer.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         text = self.palette().color(QPalette.ColorRole.WindowText)
-        self._draw_frame(labels_writer, text)
-        labels_writer.setClipRect(self._area().adjusted(-4, -4, 4, 4))
+        self._draw_frame(painter, text)
+        painter.setClipRect(self._area().adjusted(-4, -4, 4, 4))
         if self.mark is not None and self.series:
             x = self._at(self.mark, 0).x()
-            labels_writer.setPen(QPen(text, 1, Qt.PenStyle.DotLine))
-            labels_writer.drawLine(
-                QPointF(x, self._area().top()), QPointF(x, self._area().bottom())
-            )
+            painter.setPen(QPen(text, 1, Qt.PenStyle.DotLine))
+            painter.drawLine(QPointF(x, self._area().top()), QPointF(x, self._area().bottom()))
         for series in self.series:
-            self._draw_curve(labels_writer, series)
-        labels_writer.end()
+            self._draw_curve(painter, series)
+        painter.end()
 
     def mousePressEvent(self, event: Any) -> None:
         """Tell what was clicked; called by Qt."""
@@ -177,49 +180,50 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
             area.bottom() - (y - low) / (high - low) * area.height(),
         )
 
-    def _draw_frame(self, labels_writer: QPainter, text: QColor) -> None:
+    def _draw_frame(self, painter: QPainter, text: QColor) -> None:
         area = self._area()
         soft = QColor(text)
+        # grid lines are weaker than text, and text is a little smaller
+        # than the panel's, yet not below what can be read (not tuned)
         soft.setAlpha(70)
-        font = labels_writer.font()
+        font = painter.font()
         font.setPointSizeF(max(6.5, font.pointSizeF() * 0.85))
-        labels_writer.setFont(font)
-        labels_writer.setPen(text)
+        painter.setFont(font)
+        painter.setPen(text)
         top = QRectF(0, 0, self.width(), _TOP - 3)
-        labels_writer.drawText(
-            top, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, self.title
-        )
+        painter.drawText(top, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, self.title)
         left, right, low, high = self.limits()
         right_of = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         for value in (low, high):
             y = self._at(left, value).y()
-            labels_writer.setPen(QPen(soft, 1))
-            labels_writer.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
-            labels_writer.setPen(text)
+            painter.setPen(QPen(soft, 1))
+            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+            painter.setPen(text)
             told = f"{value:.1f}" if self._fraction else _short(value)
-            labels_writer.drawText(QRectF(0, y - 8, _LEFT - 5, 16), right_of, told)
+            painter.drawText(QRectF(0, y - 8, _LEFT - 5, 16), right_of, told)
         if self.series:
             box = QRectF(area.left() - 3, area.bottom() + 3, area.width() + 6, _BOTTOM - 3)
             first, last = math.ceil(left), math.floor(right)
-            labels_writer.drawText(box, Qt.AlignmentFlag.AlignLeft, f"{first:d}")
+            painter.drawText(box, Qt.AlignmentFlag.AlignLeft, f"{first:d}")
             if last > first:
-                labels_writer.drawText(box, Qt.AlignmentFlag.AlignRight, f"{last:d}")
+                painter.drawText(box, Qt.AlignmentFlag.AlignRight, f"{last:d}")
 
-    def _draw_curve(self, labels_writer: QPainter, series: Curve) -> None:
+    def _draw_curve(self, painter: QPainter, series: Curve) -> None:
         colour = QColor(series.colour)
         points = [self._at(x, y) for x, y in series.points]
         path = QPainterPath(points[0])
         for point in points[1:]:
             path.lineTo(point)
         style = Qt.PenStyle.DashLine if series.dashed else Qt.PenStyle.SolidLine
-        labels_writer.setBrush(Qt.BrushStyle.NoBrush)
-        labels_writer.setPen(QPen(colour, 1.8, style))
-        labels_writer.drawPath(path)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(colour, 1.8, style))
+        painter.drawPath(path)
+        # more dots would run together
         if len(points) <= 40:
-            labels_writer.setPen(Qt.PenStyle.NoPen)
-            labels_writer.setBrush(colour)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colour)
             for point in points:
-                labels_writer.drawEllipse(point, 2.6, 2.6)
+                painter.drawEllipse(point, 2.6, 2.6)
 
 
 def _short(value: float) -> str:
@@ -331,6 +335,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         fill(self.model, _models(), None)
         items: Any = self.model.model()
         for row, spec in enumerate(available_models().values(), start=1):
+            # listed though it cannot run, so that a person learns of it
             items.item(row).setEnabled(spec.is_installed)
         self.model.currentIndexChanged.connect(self._model_chosen)
         self.truth.currentIndexChanged.connect(self._truth_chosen)
@@ -346,6 +351,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _model_chosen(self, _index: int) -> None:
         name = self.model.currentData()
         main = self._comparison.controller.loader.choice
+        # device and precision are those of the first model
         self._comparison.choose(None if name is None else replace(main, name=name, weights=None))
 
     def _truth_chosen(self, _index: int) -> None:
@@ -360,6 +366,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         truths = comparison.possible_truths()
         busy = comparison.is_keeping
         now = (comparison.choice, state, tuple((t, t.name) for t in truths), comparison.truth, busy)
+        # every answer to a click is a change: the panel is filled only if something differs
         if now == self._shown:
             return
         self._shown = now

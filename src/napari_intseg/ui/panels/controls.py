@@ -86,6 +86,7 @@ def combo(tip: str) -> QComboBox:
     box = QComboBox()
     box.setToolTip(tip)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    # letters: the dock is narrow, and long names are shown in the list
     box.setMinimumContentsLength(8)
     return box
 
@@ -96,6 +97,7 @@ def fill(box: QComboBox, entries: Iterable[tuple[str, Any]], chosen: Any) -> Non
         box.clear()
         for i, (text, value) in enumerate(entries):
             box.addItem(text, value)
+            # `is` first: layers may not be comparable
             if value is chosen or value == chosen:
                 box.setCurrentIndex(i)
 
@@ -118,7 +120,9 @@ class Length(QDoubleSpinBox):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, least: float = 0.0) -> None:
         super().__init__()
+        # more than the side of any image in mm or µm; without a range a spin box stops at 99
         self.setRange(least, 1e6)
+        # only when typing has ended: 12 would be 1 on the way
         self.setKeyboardTracking(False)
         self._unit = "mm"
         self.setSuffix(" mm")
@@ -141,7 +145,7 @@ NAME = "napari-intseg notice"
 
 
 def show_notice(text: str) -> None:
-    """Tell of an error in napari's way; a notice of ours that is still up says it instead.
+    """Show an error as napari does; a notice of ours that is still up shows the new text instead.
 
     napari makes a dialog for each error, and keeps all of them as long as its window is not the
     active one.
@@ -149,9 +153,11 @@ def show_notice(text: str) -> None:
     notice = _ours()
     if notice is not None:
         notice.message.setText(text)
+        # the time that is left begins anew
         if notice.timer.isActive():
             notice.timer_start()
         return
+    # napari does not return the dialog that it makes: it is found by what is new
     before = set(_dialogs())
     show_error(text)
     for dialog in _dialogs():
@@ -198,7 +204,8 @@ def name_of(control: QWidget) -> str:
     return str(control.accessibleName() or words)
 
 
-_WITHOUT_LIMIT = (1 << 24) - 1  # QWIDGETSIZE_MAX, which Qt's bindings do not name alike
+# QWIDGETSIZE_MAX, which Qt's bindings do not name alike
+_WITHOUT_LIMIT = (1 << 24) - 1
 
 
 class Section(QCollapsible):  # type: ignore[misc, unused-ignore]
@@ -220,6 +227,7 @@ class Section(QCollapsible):  # type: ignore[misc, unused-ignore]
         self, title: str, *widgets: QWidget, key: str | None = None, is_open: bool = False
     ) -> None:
         super().__init__(title, expandedIcon="▾", collapsedIcon="▸")
+        # no animation: sizes would be in motion while the panel is laid out
         self.setDuration(0)
         self._key = key
         inside = QWidget()
@@ -230,6 +238,7 @@ class Section(QCollapsible):  # type: ignore[misc, unused-ignore]
             layout.addWidget(widget)
         before = self.content()
         self.setContent(inside)
+        # superqt leaves the old content in place
         before.setParent(None)
         outside = self.layout()
         assert outside is not None
@@ -252,6 +261,7 @@ class Section(QCollapsible):  # type: ignore[misc, unused-ignore]
         """Hide a heading that has nothing below it; called by Qt."""
         if event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent):
             is_empty = all(widget.isHidden() for widget in self._widgets)
+            # without a parent it would become a window
             if self.parent() is not None and is_empty != self.isHidden():
                 self.setVisible(not is_empty)
         return False

@@ -139,7 +139,8 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         formats = list(FORMATS)
         if source is not None:
             own = ending_of(source.path)
-            formats.sort(key=lambda one: one[1] != own)  # that of the image comes first
+            # that of the image comes first
+            formats.sort(key=lambda one: one[1] != own)
             if source.is_dicom:
                 formats = [*_DICOM, *formats]
         path = self._ask(tr("Export labels"), "labels", formats)
@@ -157,6 +158,7 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         name = "image" if image is None else str(image.name)
         folder = Path.home()
         if source is not None:
+            # a dataset's path goes on behind its file
             folder = next((p for p in source.path.parents if p.is_dir()), folder)
         start = folder / f"{name}_{what}{formats[0][1]}"
         filters = {f"{tr(kind)} (*{ending})": ending for kind, ending in formats}
@@ -165,6 +167,7 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
             title,
             str(start),
             ";;".join(filters),
+            # the ending may still be added: the question comes when the whole name is known
             options=QFileDialog.Option.DontConfirmOverwrite,
         )
         if not chosen:
@@ -220,6 +223,7 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.clear.clicked.connect(self._clear)
         controller.signals.changed.connect(self._show)
         controller.signals.answered.connect(self._count)
+        # before the signal is connected: what is remembered need not be remembered again
         if known.get(_KEEP) is True:
             self.keep.setChecked(True)
             self._use(True)
@@ -258,6 +262,7 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
             files.clear()
             return _told(files)
 
+        # what was cleared would be prepared again at once
         self._controller.prefetch.hold()
         self._controller.worker.submit(work, self._counted, key="clear embeddings")
 
@@ -296,5 +301,6 @@ def _megabytes(count: int) -> str:
 
 
 def _shortened(folder: Path, most: int = 36) -> str:
+    # the end of a path tells more than its beginning. 36 letters fit into the panel; not tuned
     text = str(folder)
     return text if len(text) <= most else f"… {text[-most:]}"

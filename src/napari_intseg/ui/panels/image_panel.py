@@ -56,6 +56,7 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._controller, self.work = controller, work
         self.told = QLabel()
+        # a long file name must not make the panel wider
         self.told.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.done: QPushButton = buttons.make("queue_done")
         self.skip: QPushButton = buttons.make("queue_skip")
@@ -66,6 +67,7 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.more)
+        # filled when it opens: a folder may hold thousands
         menu.aboutToShow.connect(lambda: self.fill(menu))
         self.more.setMenu(menu)
         layout = QGridLayout(self)
@@ -171,7 +173,8 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
         self.shown.setChecked(True)
         self.picture = QLabel()
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.picture.setFixedHeight(PREVIEW_PX)  # so that nothing below it moves
+        # so that nothing below it moves
+        self.picture.setFixedHeight(PREVIEW_PX)
         self.picture.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -205,6 +208,7 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
         self.picture.setVisible(picture is not None)
         if picture is not None:
             height, width = picture.shape[:2]
+            # QImage does not copy: the bytes must live until the pixmap is made
             pixels = np.ascontiguousarray(picture).tobytes()
             image = QImage(pixels, width, height, 3 * width, QImage.Format.Format_RGB888)
             self.picture.setPixmap(QPixmap.fromImage(image.copy()))
@@ -325,6 +329,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         images = [layer for layer in self._controller.viewer.layers if isinstance(layer, Image)]
         chosen = self._controller.image if self._controller.image in images else None
         if chosen is None and images:
+            # the topmost image is what a person sees
             chosen = images[-1]
         self._follow_names(images)
         fill(self.image, [(image.name, image) for image in images], chosen)
@@ -340,6 +345,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _renamed(self, _event: Any = None) -> None:
         for i, image in enumerate(self._named):
+            # a layer was renamed: the entry stays chosen, so nobody is to be told of a choice
             self.image.setItemText(i, image.name)
         self._show_choices()
 
@@ -355,18 +361,24 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         chosen = self.contrast.currentData()
         if index is not None:
             self.look.ask(chosen)
+        # for these entries the numbers beside the list make the
+        # window; the others are windows already
         asked = chosen in (LEVEL, PER_CENT, RANGE, CHANNELS)
         window = self.look.chosen() if asked else chosen
-        if window is not None or chosen != CHANNELS:  # its numbers are being found
+        # its numbers are being found
+        if window is not None or chosen != CHANNELS:
             self._view_settings.choose_window(window)
 
     def _channels_chosen(self, _on: bool) -> None:
         on = [what for box, what in self._boxes if box.isChecked()]
+        # a model cannot be shown an image without a channel: the last tick comes back
         if not on:
             self._show_choices()
             return
         others = tuple(what for what in on if isinstance(what, Image))
         own = tuple(what for what in on if isinstance(what, int))
+        # channels that are layers of their own, as microscopes save them, go before those within
+        # one layer: only one of the two can be mixed
         if others:
             self._controller.choose_channels(None, others)
         else:
@@ -377,11 +389,14 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         axes: tuple[str, ...] = ()
         if image is not None:
             try:
+                # a layer that cannot be segmented is told of in
+                # the status line; here it has no axes
                 axes = possible_axes(image)
             except IntSegError:
                 axes = ()
         fill(self.axes, [(tr(_MEANINGS[a]), a) for a in axes], self._controller.axes)
         for widget in (self._axes_label, self.axes):
+            # with one reading of the axes there is nothing to choose
             widget.setVisible(len(axes) > 1)
         self._show_channels(image)
 
@@ -389,6 +404,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = self._row
         for box, _ in self._boxes:
             layout.removeWidget(box)
+            # later, for the box may be the one whose tick is being handled
             box.deleteLater()
         self._boxes = []
         if image is not None:
@@ -400,6 +416,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
                     if isinstance(layer, Image) and can_mix(image, layer)
                 ),
             ]
+        # the first three are shown where nobody has chosen, as `resolve_intensity` does
         on = set(self._controller.channels or range(3))
         shown = default_colours(max(1, len(on)))
         for box, what in self._boxes:

@@ -53,12 +53,15 @@ class ChannelRanges(QWidget):  # type: ignore[misc, unused-ignore]
             self._make(len(limits))
         for row, pair in zip(self.rows, limits, strict=True):
             for box, value in zip(row, pair, strict=True):
+                # what the program shows is no choice of a person, and must not be answered as one
                 with QSignalBlocker(box):
                     box.setValue(value)
 
     def chosen(self) -> PerChannel | None:
         """Return the window that the numbers make; None while one of them makes none."""
         pairs = [(float(low.value()), float(high.value())) for low, high in self.rows]
+        # while a person types, low may pass high for a moment:
+        # nothing is chosen until it is in order
         if not pairs or any(low >= high for low, high in pairs):
             return None
         return PerChannel(tuple(pairs))
@@ -88,9 +91,11 @@ class ChannelRanges(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _box(self, prefix: str, tip: str) -> QDoubleSpinBox:
         box = QDoubleSpinBox()
+        # wider than any intensity a person types; a spin box without a range stops at 99
         box.setRange(-1e9, 1e9)
         box.setDecimals(2)
         box.setPrefix(prefix)
+        # every digit would otherwise have the model asked anew
         box.setKeyboardTracking(False)
         box.setToolTip(tip)
         box.valueChanged.connect(lambda _: self.changed.emit())
@@ -100,11 +105,13 @@ class ChannelRanges(QWidget):  # type: ignore[misc, unused-ignore]
 LEVEL = to_translate("level and width")
 PER_CENT = to_translate("percentiles from to")
 RANGE = to_translate("fixed range")
-"""Entries of the list of windows for which two numbers are asked."""
+"""Entries of the list of windows for which a person is asked for two numbers."""
 
 CHANNELS = to_translate("fixed range for each channel")
-"""The entry for which two numbers a channel are asked."""
+"""The entry for which a person is asked for two numbers per channel."""
 
+# where the numbers begin: the CT window "soft tissue"; the
+# percentiles of "auto", see `resolve_intensity`; all of uint8
 _STARTS = {LEVEL: (50.0, 400.0), PER_CENT: (0.5, 99.5), RANGE: (0.0, 255.0)}
 _PREFIXES = {
     LEVEL: (to_translate("level "), to_translate("width ")),
@@ -113,6 +120,7 @@ _PREFIXES = {
 }
 
 
+# here as literals, for the catalogues of translations are made of literals
 _COLOURS = {
     "grey": to_translate("grey"),
     "red": to_translate("red"),
@@ -223,6 +231,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             layout.addWidget(widget)
         self.numbers.setVisible(False)
         self.ranges.setVisible(False)
+        # no count of channels is -1, so the first call of `_show` makes the row
         self._count = -1
         controller.signals.changed.connect(self._show)
         self._show()
@@ -234,11 +243,13 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.numbers.setVisible(self._kind in _STARTS)
         self.ranges.setVisible(self._kind == CHANNELS)
         if self._kind == CHANNELS:
+            # the limits seen now come from the worker's thread; until then there are no rows
             self.ranges.show_limits([])
             self._view_settings.limits(self._begin_ranges)
         elif self._kind:
             pairs = zip(_PREFIXES[self._kind], _STARTS[self._kind], strict=True)
             for box, (prefix, start) in zip((self.first, self.second), pairs, strict=True):
+                # only now: what a list of colours was filled with is no choice
                 with QSignalBlocker(box):
                     box.setPrefix(tr(prefix) if prefix else "")
                     box.setSuffix(" %" if self._kind == PER_CENT else "")
@@ -267,6 +278,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self) -> None:
         setup = self._view_settings.setup
         volume = None if setup is None else setup.volume
+        # neighbours take the place of colours, and only a volume has some
         is_grey = volume is not None and volume.ndim == 3 and not volume.n_channels
         self.neighbours.setVisible(is_grey)
         ticks = (self.tiles, self.denoise, self.several, self.local, self.regional, self.level_set)
@@ -290,15 +302,18 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if count != self._count:
             self._count = count
             self._show_colours(count)
-            if self._kind == CHANNELS:  # a row for each of the channels there are now
+            # a row for each of the channels there are now
+            if self._kind == CHANNELS:
                 self.ask(CHANNELS)
 
     def _show_colours(self, count: int) -> None:
+        # Qt has no way to empty a layout at once
         while (item := self._row.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
                 widget.deleteLater()
         self.colours.setVisible(count > 1)
+        # the colours that `default_colours` gives up to three channels
         first = ("red", "green", "blue") if count <= 3 else tuple(NAMED_COLOURS)
         boxes = []
         for i in range(count if count > 1 else 0):
@@ -308,6 +323,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
                     number=i + 1,
                 )
             )
+            # letters: the lists of all channels stand side by side in the narrow dock
             box.setMinimumContentsLength(3)
             fill(
                 box,
@@ -316,6 +332,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
             self._row.addWidget(box)
             boxes.append(box)
+        # connected after all are filled: each choice reads the colours of all of them
         for box in boxes:
             box.currentIndexChanged.connect(
                 lambda _i: self._view_settings.choose(colours=tuple(b.currentData() for b in boxes))

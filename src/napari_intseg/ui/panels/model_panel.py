@@ -55,6 +55,7 @@ _PROMPTS = {
     "extreme_points": to_translate("extreme points"),
 }
 _NAME = Qt.ItemDataRole.UserRole
+# what the adapters load: PyTorch's two endings, safetensors, and exported models
 _CHECKPOINTS = "*.pth *.pt *.safetensors *.onnx"
 
 
@@ -123,12 +124,15 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         """Fill the table anew: weights may have come, or gone."""
         chosen = self.name or self._controller.loader.choice.name
         models, here = available_models(), keys_here()
+        # `sorted` is stable: among the ready and among the others the order of the registry stays
         order = sorted(models, key=lambda name: not is_ready(name, models[name], here))
         self.table.setRowCount(len(order))
         for row, name in enumerate(order):
             for column, text in enumerate(_row(name, models[name], here)):
                 item = QTableWidgetItem(text)
+                # a cell may be narrower than its text
                 item.setToolTip(text)
+                # on every cell of the row, for the current cell may be in any column
                 item.setData(_NAME, name)
                 self.table.setItem(row, column, item)
         self.select(chosen)
@@ -140,6 +144,8 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         assert side is not None
         assert head is not None
         side.setVisible(False)
+        # pixels in which most entries fit; not tuned, since columns
+        # can be dragged, and the last one takes what is left
         for column, width in enumerate((240, 110, 150, 80, 130)):
             self.table.setColumnWidth(column, width)
         head.setSectionResizeMode(len(_TITLES) - 1, QHeaderView.ResizeMode.Stretch)
@@ -151,6 +157,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         for column, button in enumerate((self.use, self.fetch, self.add), start=1):
             layout.addWidget(button, 3, column)
         layout.setColumnStretch(0, 1)
+        # as wide as the columns with 190 pixels for the last, and small enough for 1366 × 768
         self.resize(900, 520)
 
     def _filter(self, _text: str = "") -> None:
@@ -158,6 +165,8 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         for row in range(self.table.rowCount()):
             cells = [self.table.item(row, column) for column in range(len(_TITLES))]
             told = " ".join(cell.text().lower() for cell in cells if cell is not None)
+            # every word has to be found somewhere, in any order:
+            # "box mit" finds models that take boxes
             self.table.setRowHidden(row, not all(word in told for word in wanted))
 
     def _show_row(self) -> None:
@@ -166,6 +175,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.use.setEnabled(spec is not None and is_ready(str(name), spec, keys_here()))
         key = None if name is None else _missing(name)
         entry = None if key is None else find_entry(key)
+        # one file is fetched at a time
         is_busy = self._controller.loader.is_fetching
         self.fetch.setEnabled(entry is not None and entry.address is not None and not is_busy)
         self.about.setText("" if key is None else "\n".join(licence_lines(key)))
@@ -183,6 +193,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         key = None if name is None else _missing(name)
         if name is not None and key is not None:
             loader = self._controller.loader
+            # chosen without being loaded: it is loaded once its weights have come
             loader.choice = Choice(name, loader.choice.device, loader.choice.precision)
             loader.fetch(key)
 
@@ -201,6 +212,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         try:
             add(Path(chosen), key)
         except (IntSegError, OSError) as err:
+            # said twice, for the status line may be hidden behind this window
             self._controller.signals.failed.emit(told(err))
             self.about.setText(translated(told(err)))
             return
@@ -209,12 +221,14 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.added.emit()
 
     def _progressed(self, done: int, total: int, of: str) -> None:
+        # other work counts planes or objects, and has its bar in the dock
         self.bar.setVisible(of == "bytes")
         self.bar.setRange(0, max(0, total))
         self.bar.setValue(min(done, total) if total else done)
 
     def _changed(self) -> None:
         was, self._was_fetching = self._was_fetching, self._controller.loader.is_fetching
+        # looking for weights on disk takes a while, so only when a fetch has begun or ended
         if self.isVisible() and was != self._was_fetching:
             self.refresh()
 
@@ -222,6 +236,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
 def is_ready(name: str, spec: ModelSpec, here: frozenset[str]) -> bool:
     """Whether a model answers as soon as it is chosen: its packages and weights are there."""
     key = weights_key(name) if spec.is_installed else None
+    # a key that is not in the catalogue is a file of one's own training, which was found on disk
     return spec.is_installed and (key is None or key in here or key not in CATALOGUE)
 
 
@@ -259,6 +274,7 @@ def _row(name: str, spec: ModelSpec, here: frozenset[str]) -> tuple[Any, ...]:
         state = tr("to add by hand")
         if key and find_entry(key).address:
             state = tr("to fetch")
+    # not "mask": an earlier mask is given by the program, not by a person
     prompts = ", ".join(tr(_PROMPTS.get(kind, kind)) for kind in sorted(spec.prompts - {"mask"}))
     licence = f"{spec.licence} [{how}]" if how else spec.licence
     return spec.title, prompts, licence, _size(name), state, spec.note
@@ -293,6 +309,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._loader = controller.loader
         self._picked: dict[str, Path] = {}
         self._was_fetching = False
+        # what the panel last looked on disk for, and whether weights were being fetched
         self._looked: tuple[Choice, bool] | None = None
         self.catalogue: CatalogueDialog | None = None
         self.model = combo(tr("The model that answers clicks."))
@@ -312,6 +329,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.pick.setToolTip(tr("Use a weight file that you have already."))
         self._build()
         self._fill_models()
+        # finding out which devices there are imports PyTorch, which takes seconds: that is done
+        # below in the worker's thread, and the others are listed when it ends
         fill(self.device, [(tr("automatic"), "auto")], "auto")
         fill(self.precision, [(tr(words), value) for words, value in _PRECISIONS], "auto")
         self.model.currentIndexChanged.connect(self._chosen)
@@ -362,10 +381,12 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
                 box.addItem(listed(name, spec, here), name)
                 row = box.count() - 1
                 box.setItemData(row, _tip(name, spec), Qt.ItemDataRole.ToolTipRole)
+                # only the items of the model behind the list can be made grey
                 items: Any = box.model()
                 items.item(row).setEnabled(spec.is_installed)
             box.insertSeparator(box.count())
             box.addItem(tr("All models …"), _CATALOGUE)
+            # filling has chosen the first entry
             box.setCurrentIndex(box.findData(self._loader.choice.name))
 
     def choose(self, name: str) -> None:
@@ -374,7 +395,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._chosen()
 
     def _added(self) -> None:
-        """List what has come as ready, and use it if it was waited for."""
+        """List models whose weights have come as ready; load the chosen one if it waited."""
         self._fill_models()
         self._looked = None
         if self._loader.model is None or not self.missing.isHidden():
@@ -391,12 +412,14 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.catalogue.raise_()
 
     def _devices_known(self, outcome: Outcome[tuple[str, ...]]) -> None:
+        # where looking for devices fails, "automatic" alone stays
         names = outcome.value or ("auto",)
         entries = [(tr("automatic") if name == "auto" else name, name) for name in names]
         fill(self.device, entries, self._loader.choice.device)
 
     def _chosen(self, _index: int = 0) -> None:
         if self.model.currentData() == _CATALOGUE:
+            # the entry that opens the catalogue is no model: the list goes back to what is in use
             _show(self.model, self._loader.choice.name)
             self.open_catalogue()
             return
@@ -408,6 +431,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self.precision.currentData() or "auto",
             weights,
         )
+        # loading would fail; the panel offers to fetch the weights instead
         if weights is None and not has_weights(choice.name):
             self._loader.choice = choice
             self._show_missing()
@@ -422,10 +446,12 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         _show(self.device, choice.device)
         _show(self.precision, choice.precision)
         if self._was_fetching and not self._loader.is_fetching:
-            self._fill_models()  # what has arrived is no longer marked as missing
+            # what has arrived is no longer marked as missing
+            self._fill_models()
         self._was_fetching = self._loader.is_fetching
         looked = choice, self._was_fetching
-        if looked == self._looked:  # the disk need not be looked at for every click
+        # the disk need not be looked at for every click
+        if looked == self._looked:
             return
         self._looked = looked
         key = weights_key(choice.name)
@@ -435,6 +461,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
             return
         entry = find_entry(key)
         size = f" ({entry.size_mb:g} MB)" if entry.size_mb else ""
+        # they are notes in small letters, and stand here as sentences
         told = "\n".join(line[0].upper() + line[1:] for line in licence_lines(key))
         self.text.setText(f"{tr('The weights {file} are not here yet.', file=entry.file)}\n{told}")
         self.fetch.setText(tr("Fetch") + size)
@@ -456,6 +483,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
             + tr("All files (*)"),
         )
         if name:
+            # by model, so that the file is still chosen after a look at another model
             self._picked[self._loader.choice.name] = Path(name)
             self._chosen()
 

@@ -37,6 +37,7 @@ from napari_intseg.ui.messages import Message, to_translate
 from napari_intseg.ui.panels.controls import Buttons
 from napari_intseg.ui.qt.translation import tr, translated
 
+# columns of the table, by number as Qt counts them
 LABEL, NAME, CLASS, GIVEN, SIZE, STATE = range(6)
 _TITLES = (
     to_translate("No."), to_translate("Name"), to_translate("Class"),
@@ -50,15 +51,19 @@ _TIPS = (
     to_translate("At the time point in view."),
     to_translate("Open, accepted, locked, or failed; hover to read why."),
 )
+# a role of its own: numbers are sorted as numbers, and not as the text in the cell
 _SORT = Qt.ItemDataRole.UserRole
 _WIDTHS = (62, 0, 52, 42, 70, 74)
-"""In pixels; the name gets what is left. The last is what "accepted" needs in napari's font."""
+"""Widths of the columns in pixels; the name gets what is left. The last is what "accepted" needs in
+napari's font."""
 
+# height of a row: a line of napari's font and its tick box, with some room. Not tuned.
 _ROW_PX = 22
 
 _WIDE_PX = 320
-"""From here on class and clicks have columns of their own; before, the class stands behind the
-name, and the clicks are in its tooltip: three digits of a number need the room."""
+"""Width of the table from which class and clicks have columns of their own. In a narrower one the
+class stands behind the name, and the clicks are in its tooltip: a number of three digits needs the
+room."""
 
 
 class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
@@ -68,7 +73,8 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._controller = controller
         self.labels: tuple[int, ...] = ()
-        self._known: ref[ImageController] | None = None  # what is closed shall go
+        # held weakly: what is closed must not be kept alive by a table
+        self._known: ref[ImageController] | None = None
         self.is_wide = False
 
     @property
@@ -81,6 +87,7 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
         if image_controller is not None and image_controller.is_closed:
             image_controller = None
         labels = () if image_controller is None else image_controller.session_store.labels
+        # another image: nothing of the old rows holds, and Qt drops selection and scroll position
         if image_controller is not self._image_controller:
             self.beginResetModel()
             self._known, self.labels = (
@@ -89,6 +96,8 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
             )
             self.endResetModel()
             return
+        # rows go and come one by one, so that selection, an open editor and the scroll position
+        # stay. From the last to the first, for removing one moves those behind it.
         for label in sorted(set(self.labels) - set(labels), reverse=True):
             at = self.labels.index(label)
             self.beginRemoveRows(QModelIndex(), at, at)
@@ -133,6 +142,7 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
             return None
         label, column = self.labels[index.row()], index.column()
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            # only what is shown is joined: an editor begins with the name alone
             is_short = role == Qt.ItemDataRole.DisplayRole and not self.is_wide
             if is_short and column == NAME:
                 return _name(image_controller, label)
@@ -141,6 +151,7 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
             return _sorted_by(image_controller, label, column)
         if role == Qt.ItemDataRole.ToolTipRole:
             return _tip(image_controller, label, column)
+        # all other roles, such as font and alignment, are left to Qt
         return _look(image_controller, label, role) if column == LABEL else None
 
     def setData(self, index: QModelIndex, value: Any, role: int = 0) -> bool:
@@ -154,6 +165,7 @@ class Objects(QAbstractTableModel):  # type: ignore[misc, unused-ignore]
             return True
         if column in (NAME, CLASS) and role == Qt.ItemDataRole.EditRole:
             call(image_controller, label, "name" if column == NAME else "class", str(value))
+            # Qt's contract of `setData`: otherwise the cell and the sorting stay as they were
             self.dataChanged.emit(index, index)
             return True
         return False
@@ -168,15 +180,18 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         self.objects = Objects(controller)
         self._sorted = QSortFilterProxyModel()
         self._sorted.setSourceModel(self.objects)
+        # by the values behind the texts: as text, 10 px would stand before 9 px
         self._sorted.setSortRole(_SORT)
         self.setModel(self._sorted)
         self.setSortingEnabled(True)
         self.sortByColumn(LABEL, Qt.SortOrder.AscendingOrder)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        # the name gives way instead; a bar would hide a row
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setShowGrid(False)
         self.setIconSize(QSize(10, 10))
+        # the heading and three objects, in the lowest window
         self.setMinimumHeight(4 * _ROW_PX)
         self.setAccessibleName(tr("Objects"))
         self.setToolTip(tr("Right-click an object for what can be done with it."))
@@ -187,6 +202,7 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         rows = self.selectionModel()
         assert rows is not None
         rows.currentRowChanged.connect(self._chosen)
+        # True while the program moves the selection, which then chooses no object
         self._is_quiet = False
 
     def _lay_out(self) -> None:
@@ -207,6 +223,7 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
 
     def sizeHint(self) -> QSize:
         """Return a size that makes nothing wider; called by Qt."""
+        # narrower than the dock at its narrowest, 260 pixels; five objects and the heading
         return QSize(200, 6 * _ROW_PX)
 
     def resizeEvent(self, event: Any) -> None:
@@ -224,10 +241,14 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         self.objects.refresh()
         viewport = self.viewport()
         if viewport is not None:
+            # the values are asked for only when cells are drawn,
+            # so drawing anew is all that it takes
             viewport.update()
-        if self._sorted.sortColumn() != LABEL:  # numbers stay; all else has to be asked for
+        # numbers stay; all else has to be asked for
+        if self._sorted.sortColumn() != LABEL:
             self._sorted.invalidate()
         image_controller = self._controller.image_controller
+        # 0 is background, which no object has
         current = 0 if image_controller is None else image_controller.session_store.object
         if current in self.objects.labels and self.label_at(self.currentIndex()) != current:
             at = self.objects.index(self.objects.labels.index(current), LABEL)
@@ -275,15 +296,18 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         is_finished = state == "accepted"
 
         session = image_controller.session_store.session(image_controller.time)
+        # an object that is only listed so far has nothing to lock
         is_locked = session is not None and label in session.objects and session.is_locked(label)
 
         def rename() -> None:
             self.edit(self._sorted.mapFromSource(self.objects.index(row, NAME)))
 
         def lock() -> None:
+            # the lock is set on the current object, as the tick in the panel does it
             controller.select_object(label)
             set_locked(controller, not is_locked)
 
+        # lambdas are called at a choice: the menu may stay open while work goes on
         menu.addAction(tr("Jump to"), lambda: show_object(controller, label))
         menu.addAction(tr("Rename…"), rename)
         menu.addAction(tr("Class…"), lambda: self._ask_class(label))
@@ -337,6 +361,7 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
     def _delete(self, label: int | None = None) -> None:
         """Delete an object, with it all that are selected; without one, those."""
         chosen = self.selected
+        # as in a file manager: a right click outside the selection is about that row alone
         for one in chosen if label is None or label in chosen else (label,):
             self._controller.select_object(one)
             object_actions.remove(self._controller)
@@ -346,6 +371,7 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         image_controller = self._controller.image_controller
         if image_controller is None:
             return
+        # those in use are offered, so that one class is not spelled in two ways
         now = called(image_controller, label, "class")
         known = {called(image_controller, other, "class") for other in self.objects.labels} - {""}
         classes = sorted(known)
@@ -443,6 +469,7 @@ def _text(image_controller: ImageController, label: int, column: int) -> str:
     if column == GIVEN:
         count = image_controller.clicks_of(label)
         words = given_words(image_controller, label)
+        # a number is enough for clicks alone; boxes and scribbles have to be said in words
         is_clicks_alone = words in (f"{count} click", f"{count} clicks")
         return str(count) if is_clicks_alone else translated(words)
     if column == SIZE:
@@ -465,6 +492,7 @@ def _look(image_controller: ImageController, label: int, role: int) -> Any:
         return Qt.CheckState.Checked if is_finished else Qt.CheckState.Unchecked
     if role == Qt.ItemDataRole.DecorationRole:
         colour = image_controller.labels.get_color(label)
+        # grey: napari gives no colour to a label that is hidden
         rgb = [0.5] * 3 if colour is None else np.asarray(colour, float)[:3]
         return QColor.fromRgbF(*(float(c) for c in rgb))
     return None
@@ -489,6 +517,7 @@ def _sorted_by(image_controller: ImageController, label: int, column: int) -> An
     if column == LABEL:
         return label
     if column == SIZE:
+        # sizes that are not known yet stand before all others
         return -1 if (count := size_px(image_controller, label)) is None else count
     if column == GIVEN:
         return image_controller.clicks_of(label)

@@ -22,7 +22,7 @@ _ROUND_TEXT_PX = 16
 
 
 class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """The buttons of a click's round; propagation is there for volumes.
+    """The buttons that are needed at every object; propagation is there for volumes.
 
     Attributes
     ----------
@@ -40,12 +40,14 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.swap = buttons.make("toggle_sign")
         self._swap_key = buttons.key_of("toggle_sign")
         self.propagate = buttons.make("propagate")
+        # what the buttons say when there is nothing to name; `_name` changes it
         self._words = {
             action: (button.text(), button.toolTip())
             for action, button in (("undo", self.undo), ("redo", self.redo))
         }
         self._keys = {action: buttons.key_of(action) for action in self._words}
-        for button in (self.undo, self.redo):  # a longer title makes nothing wider
+        # a longer title makes nothing wider
+        for button in (self.undo, self.redo):
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.undo_object = buttons.make("undo_object")
         self.redo_object = buttons.make("redo_object")
@@ -56,6 +58,7 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         for row, pair in enumerate(rows):
             for column, button in enumerate(pair):
                 layout.addWidget(button, row, column)
+        # both columns equally wide, whatever a button says
         layout.setColumnStretch(0, 1)
         layout.setColumnStretch(1, 1)
         controller.signals.changed.connect(self._show)
@@ -64,8 +67,10 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self) -> None:
         controller, image_controller = self._controller, self._controller.image_controller
         model = controller.loader.model
+        # while a model is being loaded the panel looks as for most of them, so that nothing jumps
         kinds = {"click"} if model is None else set(model.traits.prompts)
         self.swap.setVisible(bool({"click", "scribble"} & kinds))
+        # a person may have swapped the signs by key
         self._show_sign(controller.positive)
         self.new.setEnabled(controller.image is not None)
         self.accept.setEnabled(image_controller is not None)
@@ -86,7 +91,8 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
             button.setToolTip(tip)
             button.setAccessibleName(tr("Undo") if action == "undo" else tr("Redo"))
             return
-        what = title.lower() if title == english else title  # not every language has small nouns
+        # not every language has small nouns
+        what = title.lower() if title == english else title
         named = tr("Undo {what}", what=what) if action == "undo" else tr("Redo {what}", what=what)
         full = named + self._keys[action]
         self._fit(button, full, plain, action)
@@ -102,6 +108,7 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         room = button.width() - _ROUND_TEXT_PX
         forms = (full, plain, plain.removesuffix(self._keys[action]))
         widths = [button.fontMetrics().horizontalAdvance(form) for form in forms]
+        # from the longest to the shortest; the tooltip has the whole in any case
         fitting = [form for form, width in zip(forms, widths, strict=True) if width <= room]
         button.setText(fitting[0] if fitting else forms[-1])
 
@@ -116,6 +123,7 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # said by the sign as well: colours are not told apart by everybody
         self.swap.setStyleSheet(f"color: {COLOURS[positive]}")
         words = {"+": tr("belongs to the object"), "−": tr("does not belong to the object")}
+        # buttons write keys as " (W)"
         key = self._swap_key.strip(" ()")
         lines = [
             tr("{sign} left click: {meaning}.", sign=sign, meaning=words[sign]),
@@ -163,6 +171,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
                 "image there."
             )
         )
+        # read when a vertex is moved; nothing has to be done at once
         self.follow.toggled.connect(
             lambda on: setattr(controller.outliner, "neighbours_follow", on)
         )
@@ -191,6 +200,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
             button.setCheckable(True)
             # clicked by hand or key, a button shows what is in use, not what was pressed last
             button.clicked.connect(lambda _checked: self._show_tool())
+            # six columns: two for each of three tools; three for each of two buttons below
             layout.addWidget(button, 1, 2 * i, 1, 2)
         layout.addWidget(self.answer, 2, 0, 1, 6)
         layout.addWidget(self.previous, 3, 0, 1, 3)
@@ -206,6 +216,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.advice.setVisible(bool(text))
         offered = controller.prompt_tools.offered()
         for tool, button in self.tools.items():
+            # one tool is no choice
             button.setVisible(tool in offered and len(offered) > 1)
         masks = clicks.offered(controller)
         told = clicks.told_offer(masks)
@@ -231,4 +242,5 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _drawn(self, what: str) -> None:
         """After a box come clicks; scribbles are drawn one after the other."""
         if what == "box" and "click" in self._controller.prompt_tools.offered():
+            # later: napari is still within the mouse event of the layer that the box was drawn in
             self._controller.post(partial(self._controller.prompt_tools.use, "click"))

@@ -25,11 +25,12 @@ _POLICIES = (
     (to_translate("ask me"), "ask"),
     (to_translate("share, the surest has them"), "joint"),
 )
-_EARLIER = "earlier"  # a region whose layer is gone, or that undo brought back
+# a region whose layer is gone, or that undo brought back
+_EARLIER = "earlier"
 
 
 class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """Three choices, a lock, and a question when there is one; it waits, and nothing waits for it.
+    """Three choices, a lock, and a question when there is one; work goes on without an answer.
 
     Attributes
     ----------
@@ -42,6 +43,8 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, controller: ViewerController) -> None:
         super().__init__()
         self._controller = controller
+        # the layer of the region; what is drawn on screen; the question asked, and the one answered
+        # by *Leave them*: only what differs from these is shown or asked anew
         self._region: Any = None
         self._shown: Any = None
         self._asked: Any = None
@@ -77,6 +80,8 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
         )
         self._arrange()
+        # `activated` comes from a person alone;
+        # `currentIndexChanged` would come from `_show` as well
         self.policy.activated.connect(
             lambda _: protect(controller, policy=self.policy.currentData())
         )
@@ -119,12 +124,15 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _choose_region(self, _index: int) -> None:
         layer = self.region.currentData()
+        # that region holds already; its layer is not there to be read again
         if layer is not _EARLIER and protect_region(self._controller, layer):
             self._region = layer
         self._shown = None
         self._show()
 
     def _leave(self) -> None:
+        # nothing has to be done: the others have kept their
+        # pixels. The question is just not put again.
         self._left = self._asked
         self._ask()
 
@@ -134,6 +142,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         image_controller = self._controller.image_controller
         label = 0 if image_controller is None else image_controller.session_store.object
         asked = (
+            # another object, plane or number of pixels is another question
             (label, image_controller and image_controller.displayed_slice, tuple(contested.items()))
             if contested
             else None
@@ -168,12 +177,14 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             layer
             for layer in self._controller.viewer.layers
             if isinstance(layer, Labels | Shapes)
+            # the layer of the answers cannot be a region for them
             and (image_controller is None or layer is not image_controller.labels)
         ]
         rules = None if session is None else session.protection
         label = 0 if image_controller is None else image_controller.session_store.object
         locked = session is not None and session.is_locked(label)
         objects = () if session is None else session.objects
+        # every answer to a click is a change, and filling closes a list that a person has open
         shown = (rules, label, locked, objects, [(id(x), x.name) for x in layers])
         if shown == self._shown:
             return
@@ -190,6 +201,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.lock.setChecked(locked)
 
     def _show_regions(self, layers: list[Layer], *, is_limited: bool) -> None:
+        # a layer that was removed must not be kept alive by the panel
         if self._region not in layers:
             self._region = None
         regions = [(tr("everywhere"), None), *((layer.name, layer) for layer in layers)]

@@ -45,8 +45,11 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self.first, self.last = QSpinBox(), QSpinBox()
         for box in (self.first, self.last):
+            # until there is a volume; Qt's own is 99
             box.setMaximum(0)
             box.setVisible(False)
+            # two boxes and the tick stand in one row of 260
+            # pixels; wheel and arrow keys still work
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.last.setPrefix(tr("to "))
         self.in_3d = QCheckBox(tr("answer in 3-D"))
@@ -67,6 +70,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         for column in range(4):
+            # four equal columns: the tick takes two of them, each box one
             layout.setColumnStretch(column, 1)
         layout.addWidget(self.limit, 0, 0, 1, 2)
         layout.addWidget(self.first, 0, 2)
@@ -90,6 +94,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         image_controller = self._controller.image_controller
         if image_controller is None or image_controller.is_closed:
             return range(min(numbers), max(numbers) + 1)
+        # a turned volume may count its slider downwards, so the ends may change places
         first, last = sorted(
             image_controller.plane_at(self._axis, number).index for number in numbers
         )
@@ -99,6 +104,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         image_controller = self._controller.image_controller
         count, numbers = 0, (0, 0)
         if image_controller is not None and len(image_controller.image_axes.spatial) == 3:
+            # a text says why no plane is in view, as in 3-D; the first axis is taken then
             now = image_controller.displayed_slice
             self._axis = 0 if isinstance(now, str) else now.plane.axis
             count = image_controller.image_axes.shape[
@@ -108,6 +114,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
                 image_controller.plane_number(Plane(self._axis, index)) for index in (0, count - 1)
             ]
             numbers = min(ends), max(ends)
+        # only for another stack: what a person has entered stays during work
         if numbers != self._numbers:
             self._numbers = numbers
             for box, value in zip((self.first, self.last), numbers, strict=True):
@@ -122,6 +129,7 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         can_follow = isinstance(self._controller.loader.model, MemorySegmenter)
         self.method.setVisible(is_volume and can_follow)
         if not can_follow and self.method.currentIndex() != 0:
+            # the settings follow the list, so a model without memory is not asked for one
             self.method.setCurrentIndex(0)
 
     def _in_3d_chosen(self, on: bool) -> None:
@@ -133,7 +141,8 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
 
 _PLANE = Qt.ItemDataRole.UserRole
-# planes that are listed, the least sure first
+# as many planes are listed, the least sure first. Not tuned: some five times what the list shows
+# without scrolling; "Next plane to check" goes through all the others too.
 _MOST = 30
 
 
@@ -175,6 +184,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.reach.setToolTip(tr("Propagate at most so far from a clicked plane; 0: no limit."))
         self.next = buttons.make("next_plane")
         self.list = QListWidget()
+        # five lines; the rest is scrolled to, so that the panel fits into a window of 768 pixels
         self.list.setMaximumHeight(90)
         self.list.setToolTip(tr("Planes to look at, the least sure first. Choose one to see it."))
         self.holes, self.largest = QPushButton(tr("Fill holes")), QPushButton(tr("Largest part"))
@@ -184,8 +194,11 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.smooth.setToolTip(
             tr("Let the outline pass smoothly across planes. Planes with clicks stay as they are.")
         )
+        # not 0, which would smooth nothing
         self.smoothing = Length(least=0.01)
         self.smoothing.setToolTip(tr("How far; at first as far as two planes are apart."))
+        # for which image the length was set first: a person's
+        # own number stays as long as it is open
         self._smoothed: ref[ImageController] | None = None
         self.through = through or TimeTracking(controller)
         self.rest = QWidget()
@@ -239,6 +252,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
             tr("Stop following") if self.through.is_running else tr("Follow through time")
         )
         rows = list(self.review.planes[:_MOST]) if is_volume else []
+        # the key goes on to the next object where this one has no plane left to check
         has_others = image_controller is not None and len(image_controller.session_store.labels) > 1
         self.next.setEnabled(bool(rows) or has_others)
         with QSignalBlocker(self.interpolate):
@@ -246,6 +260,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if image_controller is None:
             return
         self._show_lengths(image_controller)
+        # filling anew would scroll back to the top after each answer
         if rows != self._shown:
             self._fill(image_controller, rows)
         planes = [plane for plane, _ in rows]
@@ -289,15 +304,19 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.review.is_interpolating = on
 
     def _reach_changed(self, reach_mm: float) -> None:
+        # 0 stands for no limit
         self.review.reach_mm = reach_mm or None
 
 
+# steps of half a pixel; not tuned
 _STEPS_PER_PX = 2
 _MOST_PX = 20
-"""Nuclei and organs are rarely drawn more coarsely; a script may choose more."""
+"""The right end of the slider in pixels: nuclei and organs are rarely drawn more coarsely, and a
+script may choose more. Not tuned."""
 
 _REST_MS = 250
-"""After which a slider moved by keys counts as left alone, and all planes follow."""
+"""Milliseconds without a move after which a slider moved by keys counts as left alone, and all
+planes follow. Not tuned: well above the 30 to 40 ms in which a key that is held down repeats."""
 
 
 class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -354,6 +373,7 @@ class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _moved(self, _value: int) -> None:
         self.detail.preview(self.mm)
         self._tell()
+        # the mouse says when it lets go, keys and wheel do not
         if not self.slider.isSliderDown():
             self._rest.start()
 
@@ -363,6 +383,7 @@ class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _show(self) -> None:
         self.setEnabled(self._controller.image_controller is not None)
+        # under a person's hand the slider must not jump back to what held before
         if not self.is_settled:
             return
         with QSignalBlocker(self.slider):
@@ -374,4 +395,5 @@ class DetailPanel(QWidget):  # type: ignore[misc, unused-ignore]
         unit = "px" if image_controller is None else image_controller.image_axes.unit
         words = f"{self.mm * PER_MM[unit]:.3g} {unit}"
         self.told.setText(words if self.slider.value() else tr("off"))
+        # as wide as the longest number, so that the slider keeps its length while it is moved
         self.told.setMinimumWidth(self.told.fontMetrics().horizontalAdvance("00.0 mm"))

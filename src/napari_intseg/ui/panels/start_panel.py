@@ -51,6 +51,7 @@ class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.discard.clicked.connect(lambda _: recovery.discard())
         self.elsewhere.clicked.connect(lambda _: self._choose())
         controller.signals.changed.connect(self._show)
+        # a disk that is full is told by `failed`, and shows the third button
         controller.signals.failed.connect(self._show)
         self._show()
 
@@ -74,6 +75,7 @@ class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self._recovery.save_elsewhere(Path(folder))
 
 
+# the largest number of a QSpinBox
 _MOST = 2**31 - 1
 
 
@@ -117,7 +119,9 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self, _event: object = None) -> None:
         layers = object_actions.candidates(self._controller)
         chosen = self.layer.currentData()
+        # by identity: layers may hold arrays, whose comparison has no single answer
         kept = chosen if any(chosen is layer for layer in layers) else None
+        # filling anew closes a list that a person has open
         if [self.layer.itemData(i) for i in range(self.layer.count())] != layers:
             fill(self.layer, [(layer.name, layer) for layer in layers], kept)
         self.setVisible(bool(layers))
@@ -127,6 +131,7 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _layer_chosen(self, _index: int) -> None:
         layer = self.layer.currentData()
         if layer is not None:
+            # what a person has picked in that layer; 0 is the background
             self.label.setValue(max(1, int(layer.selected_label)))
 
     def _take(self) -> None:
@@ -140,9 +145,10 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
             object_actions.take_all(self._controller, layer)
 
 
+# data of two entries that open a dialog. All others have a name without blanks, or a path.
 _FILE, _FOLDER = "choose a file", "choose a folder"
 _ROWS_PX = 110
-"""Four rows and the heading: more are scrolled to."""
+"""Height of the table in pixels, four rows and the heading: more are scrolled to."""
 
 
 class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -167,6 +173,7 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setMaximumHeight(_ROWS_PX)
         self.table.setVisible(False)
+        # by identity: `starts` makes a new tuple for each run
         self._listed: tuple[FoundObject, ...] = self.starts.found
         side = QWidget()
         row = QHBoxLayout(side)
@@ -179,6 +186,7 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addRow(side)
         layout.addRow(self.table)
         self._fill()
+        # not `currentIndexChanged`: filling the list must not open a dialog
         self.model.activated.connect(self._picked)
         self.run.clicked.connect(self._find)
         self.cancel.clicked.connect(self.starts.cancel)
@@ -217,6 +225,7 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _find(self) -> None:
         where = self.model.currentData()
+        # a person who presses the button with such an entry in place is asked for the file first
         if where in (_FILE, _FOLDER):
             self._picked(0)
             where = self.model.currentData()
@@ -231,7 +240,8 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.cancel.setVisible(running)
         self.every.setVisible(is_volume(self._controller))
         found = self.starts.found
-        if found is self._listed:  # every answer to a click is a change; filling is slow
+        # every answer to a click is a change; filling is slow
+        if found is self._listed:
             return
         self._listed = found
         self.table.setVisible(bool(found))

@@ -254,7 +254,8 @@ ACTIONS: tuple[Action, ...] = (
         to_translate("Stop what is under way; what is done is kept."),
     ),
 )
-"""Keys that mean nothing to napari's viewer or any of its layers."""
+"""All actions. Their keys mean nothing to napari's viewer or any of its layers; a test asks
+`used_keys`. No key has Control or Alt, which windows and menus use."""
 
 
 class Keys:
@@ -297,14 +298,18 @@ class Keys:
             if str(key) in used:
                 taken.append(action)
                 continue
+            # two actions may have been given the same key: the first in the list has it
             used.add(str(key))
             self._bound[key] = _without_viewer(calls[action.name])
+            # bound in this viewer alone: a keymap of the class
+            # would hold in every window of the program
             viewer.bind_key(key, self._bound[key])
         self.taken = tuple(taken)
 
     def close(self) -> None:
         """Unbind what was bound, unless someone has bound it anew since."""
         for key, call in self._bound.items():
+            # a key that somebody else has bound since is theirs
             if self._viewer.keymap.get(key) is call:
                 self._viewer.bind_key(key, None)
         self._bound.clear()
@@ -314,6 +319,7 @@ def _key(action: Action, chosen: Mapping[str, str]) -> str:
     """Return the key that is chosen for an action, if it is one."""
     key = chosen.get(action.name, action.key)
     try:
+        # an empty text means no key, and is right: what is checked then is the usual one
         parts = coerce_keybinding(key or action.key).parts
         if any(part.key == KeyCode.UNKNOWN for part in parts):  # napari takes any word
             raise ValueError("no such key")
@@ -331,15 +337,18 @@ def used_keys(viewer: ViewerModel) -> set[str]:
     kinds = [
         k for k in vars(napari.layers).values() if isinstance(k, type) and issubclass(k, Layer)
     ]
+    # napari looks in all of these when a key is pressed, and takes the first that has it
     keymaps: list[Iterable[Any]] = [USER_KEYMAP, viewer.keymap]
     for kind in [*kinds, *type(viewer).__mro__]:
         keymaps.append(getattr(kind, "class_keymap", {}))
     keymaps.extend(layer.keymap for layer in viewer.layers)
     keymaps.extend(get_settings().shortcuts.shortcuts.values())
+    # `...` is napari's sign for all other keys
     return {str(coerce_keybinding(key)) for keys in keymaps for key in keys if key is not ...}
 
 
 def _without_viewer(call: Callable[[], object]) -> Callable[[Any], None]:
+    # napari hands the viewer to what is bound, the actions take nothing
     def press(_viewer: Any) -> None:
         call()
 
@@ -372,21 +381,23 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
 
     def give_back(self, *_: object) -> None:
         """Give the focus to the canvas of the window, once what happens now is done."""
+        # later: Qt itself moves the focus at the end of the event that is being handled
         QTimer.singleShot(0, self._give_back)
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
         """Pass the wheel on, and watch what is new; called by Qt."""
         kind = event.type()
         if kind == QEvent.Type.Wheel and isinstance(watched, _TURNED) and not watched.hasFocus():
-            event.ignore()  # so that what is around it scrolls
+            # so that what is around it scrolls
+            event.ignore()
             return True
         if kind == QEvent.Type.ChildPolished:
             self._watch_children(watched)
         return False
 
     def _watch_children(self, parent: QObject) -> None:
-        # The event would name the child, but its Python object may be of another class: PyQt gives
-        # what is still kept of an earlier event at the same address.
+        # the event would name the child, but its Python object may be of another class: PyQt gives
+        # what is still kept of an earlier event at the same address
         for child in parent.children():
             if isinstance(child, QWidget) and not child.property(_WATCHED):
                 self._watch(child)
@@ -402,7 +413,8 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
     def _hear(self, one: QWidget) -> None:
         """Give the focus back after what a person does with a control."""
         if isinstance(one, _TURNED):
-            one.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # the wheel gives no focus
+            # the wheel gives no focus
+            one.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         if isinstance(one, QComboBox):
             one.activated.connect(self.give_back)
         elif isinstance(one, QAbstractButton):
@@ -413,6 +425,7 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
             one.clicked.connect(self.give_back)
             delegate = one.itemDelegate()
             if delegate is not None:
+                # after a name was typed, and not with the click that opened the editor
                 delegate.closeEditor.connect(self.give_back)
         elif isinstance(one, QAbstractSpinBox):
             editor = one.lineEdit()
@@ -424,7 +437,8 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
             window = self._panel.window()
             canvas = canvas_of(window)
             is_typing = _is_cell(QApplication.focusWidget())
-        except RuntimeError:  # the panel is gone meanwhile
+        except RuntimeError:
+            # the panel is gone meanwhile
             return
         if is_typing:
             return
@@ -453,6 +467,7 @@ def canvas_of(window: QWidget | None) -> QWidget | None:
     inside = [
         one
         for one in centre.findChildren(QWidget)
+        # by its name: the class is another one under each binding and backend of vispy
         if one.inherits("QOpenGLWidget") and one.isVisible()
     ]
     return inside[0] if inside else centre

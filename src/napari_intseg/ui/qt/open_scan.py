@@ -1,4 +1,4 @@
-"""A scan on its way into the window: its series listed, one chosen, read; nobody waits."""
+"""Open a DICOM scan without blocking the window: list its series, have one chosen, read it."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,6 +58,7 @@ class SeriesDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         numbers: Any = self.table.verticalHeader()
+        # the rows' own numbers would stand beside those of the series
         numbers.setVisible(False)
         for row, series in enumerate(every):
             for column, text in enumerate(_words(series)):
@@ -77,10 +78,12 @@ class SeriesDialog(QDialog):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.table)
         layout.addWidget(self.resample)
         layout.addWidget(self.buttons)
+        # wide enough for the seven columns of a usual study; not tuned
         self.resize(860, 320)
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         self.table.itemDoubleClicked.connect(lambda _item: self.accept())
+        # `list_series` puts localizers last, so Enter opens the likeliest
         self.table.selectRow(0)
 
     @property
@@ -106,9 +109,9 @@ def _words(series: Series) -> tuple[str, ...]:
     )
 
 
-# reading that ends sooner shows no bar
+# reading that ends sooner shows no bar, which would only flash. Not tuned.
 _PATIENCE_MS = 400
-# of the bar: Qt counts in integers
+# steps of the bar, which Qt counts in integers: more than it has pixels
 _STEPS = 1000
 
 
@@ -124,8 +127,9 @@ class _Watch(QObject):  # type: ignore[misc, unused-ignore]
         self._then = then
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
-        """Tell; called by Qt. A window that is made small is hidden by the system: spontaneous."""
+        """Tell that the window goes; called by Qt."""
         del watched
+        # a window that is made small is hidden by the system, which Qt calls spontaneous: it stays
         is_hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
         if is_hidden or event.type() == QEvent.Type.DeferredDelete:
             self._then()
@@ -150,6 +154,7 @@ class ScanOpening:
         Called when the layers are there.
     """
 
+    # nobody else holds an opening: without this set it would be collected while it reads
     _under_way: ClassVar["set[ScanOpening]"] = set()
 
     def __init__(
@@ -162,11 +167,13 @@ class ScanOpening:
     ) -> None:
         self._viewer, self._path, self._parent, self._on_done = viewer, path, parent, on_done
         self._bridge = GuiThread()
+        # a thread of its own: the one for models may be busy for minutes
         self._worker = Worker(self._bridge.post, name="napari-intseg opening")
         self._bar = QProgressDialog(parent)
         self._bar.setWindowTitle(tr("Open scan"))
         self._bar.setWindowModality(Qt.WindowModality.NonModal)
         self._bar.setMinimumDuration(_PATIENCE_MS)
+        # listing is followed by reading, for which the bar stays
         self._bar.setAutoClose(False)
         self._bar.setAutoReset(False)
         self._bar.canceled.connect(self.close)
@@ -174,6 +181,7 @@ class ScanOpening:
         self._seen = -1
         self.is_closed = False
         self._under_way.add(self)
+        # kept here, for Qt does not keep an event filter alive
         self._watch = _Watch(self.close)
         if parent is not None:
             parent.installEventFilter(self._watch)
@@ -207,6 +215,7 @@ class ScanOpening:
         if self._parent is not None:
             self._parent.removeEventFilter(self._watch)
         self._worker.close()
+        # closing the bar would emit it again
         self._bar.canceled.disconnect(self.close)
         self._bar.close()
         self._bar.deleteLater()
@@ -229,12 +238,14 @@ class ScanOpening:
                     name=self._path.name,
                 )
             )
+        # one regular series leaves nothing to ask
         elif len(every) == 1 and every[0].stack.is_regular:
             self._read(every[0], resample=False)
         else:
             self._bar.reset()
             self.dialog = SeriesDialog(every, self._parent)
             self.dialog.finished.connect(self._chosen)
+            # not `exec`, which would wait here, and hold up scripts and tests
             self.dialog.open()
 
     def _chosen(self, result: int) -> None:
@@ -269,11 +280,13 @@ class ScanOpening:
 
     def _fail(self, error: Exception) -> None:
         self.close()
+        # a person who cancels needs no notice of it
         if not isinstance(error, _Stopped):
             show_error(translated(told(error)))
 
     def _tell(self, text: str) -> None:
         self._bar.setLabelText(text)
+        # how much there is to do is not known yet: the bar runs to and fro
         self._bar.setRange(0, 0)
         self._seen = -1
 
@@ -288,11 +301,14 @@ class ScanOpening:
             step = _STEPS * done // total if total else 0
             if total and step != last:
                 last = step
+                # posted only when a step is new: thousands of
+                # slices would otherwise fill the queue of events
                 self._bridge.post(lambda: self._show(step))
 
         return progress
 
     def _show(self, step: int) -> None:
+        # steps that were posted before the last may still arrive after it
         if not self.is_closed and step > self._seen:
             self._seen = step
             self._bar.setRange(0, _STEPS)
@@ -301,7 +317,8 @@ class ScanOpening:
 
 def open_scan(viewer: "napari.Viewer") -> None:
     """Ask for a folder of DICOM files, and for a series if there are several; add it as a layer."""
-    use_language(preferred_language(preferences().language))  # the panel may never have been open
+    # the panel may never have been open
+    use_language(preferred_language(preferences().language))
     parent = QApplication.activeWindow()
     folder = QFileDialog.getExistingDirectory(parent, tr("Open scan: folder with DICOM files"))
     if folder:

@@ -21,16 +21,18 @@ from napari_intseg.errors import DataError
 from napari_intseg.ui.messages import Message
 
 CONTEXT = "napari-intseg"
-"""Of everything that the window says."""
+"""Context, in Qt's sense, of everything that the window says."""
 
 ENGINE = "napari-intseg engine"
-"""Of what the engine says: sentences that it made in English, told by their form."""
+"""Context of what the engine says: sentences that it made in English, recognised by their form. The
+engine itself knows nothing of languages, so that its errors read the same in scripts and logs."""
 
 QT = "QPlatformTheme"
-"""Of the standard buttons of Qt's dialogs; Qt's own catalogues are not always there."""
+"""Context of the standard buttons of Qt's dialogs, the name that Qt itself uses; Qt's own
+catalogues are not always installed."""
 
 QT_TEXTS = ("&Yes", "&No", "OK", "Cancel", "Open", "Save")
-"""Those that dialogs of the window have."""
+"""The standard buttons that dialogs of the window have, as Qt writes them."""
 
 AUTOMATIC = "auto"
 """The preference for napari's own language, or that of the system."""
@@ -40,7 +42,7 @@ VARIABLE = "NAPARI_INTSEG_LANGUAGE"
 
 SUFFIX = ".ts"
 _MOST_BYTES = 4 << 20
-"""Ten times the largest of ours: what is larger is no catalogue, and is not read."""
+"""Over twenty times the largest of ours, 152 kB: what is larger is not read."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +66,8 @@ class Catalogue:
     def _forms(self) -> list[tuple[re.Pattern[str], str]]:
         """What the engine's sentences look like, the most definite first, and their translation."""
         known = [one for one in self.texts.items() if one[0][0] == ENGINE]
+        # by the letters outside placeholders: "{a}: {b}" fits
+        # almost any sentence, so it is tried last
         known.sort(key=lambda one: -len(re.sub(r"\{\w*\}", "", one[0][1])))
         return [(_pattern(source), text) for (_, source), text in known]
 
@@ -72,6 +76,7 @@ class Catalogue:
         for pattern, text in self._forms:
             found = pattern.fullmatch(sentence)
             if found is not None:
+                # what was put into a sentence may be a sentence of the engine itself
                 parts = {k: self.told(v) or v for k, v in found.groupdict().items()}
                 return text.format(**parts)
         return None
@@ -84,8 +89,10 @@ def _pattern(template: str) -> re.Pattern[str]:
     def group(found: re.Match[str]) -> str:
         name = found.group(1)
         if name in seen:
+            # a placeholder that comes again has to match the same text
             return f"(?P={name})"
         seen.add(name)
+        # as little as possible: what follows in the template says where it ends
         return f"(?P<{name}>.+?)"
 
     parts = re.split(r"(\{\w+\})", template)
@@ -94,6 +101,7 @@ def _pattern(template: str) -> re.Pattern[str]:
             re.sub(r"\{(\w+)\}", group, one) if one.startswith("{") else re.escape(one)
             for one in parts
         ),
+        # values such as the text of an error may have several lines
         re.DOTALL,
     )
 
@@ -113,6 +121,7 @@ class Translator(QTranslator):  # type: ignore[misc, unused-ignore]
         self, context: str, text: str, _disambiguation: str | None = None, _n: int = -1
     ) -> Any:
         """Return a translation; nothing where there is none, as of others' texts. Called by Qt."""
+        # None has Qt ask the next translator, for all translators are asked for all texts
         return self.catalogue.texts.get((context, text))
 
 
@@ -144,7 +153,8 @@ def read_catalogue(path: Path) -> Catalogue:
             rule = f"at most {_MOST_BYTES} bytes"
             raise ValueError(f"{size} bytes")
         text = path.read_text("utf-8")
-        if "<!ENTITY" in text:  # they can grow without limit, or name other files
+        # they can grow without limit, or name other files
+        if "<!ENTITY" in text:
             rule = "no entity declarations"
             raise ValueError("some")
         root = ET.fromstring(text)
@@ -163,6 +173,8 @@ def _texts(root: ET.Element) -> Iterator[tuple[tuple[str, str], str]]:
         name = context.findtext("name", "")
         for message in context.iter("message"):
             made = message.find("translation")
+            # a type is "unfinished", "vanished" or "obsolete": a
+            # machine's guess or a text that has gone
             text = "" if made is None or made.get("type") else made.text or ""
             if text:
                 yield (name, message.findtext("source", "")), text
@@ -174,6 +186,7 @@ def catalogues() -> dict[str, Path]:
     found = {}
     for folder in (shipped, user_config_path("napari-intseg") / "translations"):
         if folder.is_dir():
+            # the later folder wins: a person can correct a translation without a new release
             found.update({path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))})
     return found
 
@@ -190,12 +203,16 @@ def preferred_language(choice: str = AUTOMATIC) -> str:
     wanted = [os.environ.get(VARIABLE) or choice.strip()]
     if wanted[0] in ("", AUTOMATIC):
         wanted = [_napari_language(), _system_language()]
+        # English is what napari starts with: most people have
+        # not chosen it, so the system is asked
         wanted = wanted[1:] if wanted[0].startswith("en") else wanted
     known = catalogues()
     for one in wanted:
+        # "de-AT" in napari and in browsers, "de_AT" in Qt
         name = one.replace("-", "_")
         if name.split("_")[0] == "en":
             return "en"
+        # for "de_AT": that itself, then "de", then any other German
         likely = [name, name.split("_")[0]]
         likely += [other for other in known if other.split("_")[0] == likely[1]]
         for likely_name in likely:
@@ -233,6 +250,7 @@ def use_catalogue(catalogue: Catalogue | None) -> None:
     """Say everything that is made from now on as a catalogue says it; None for English."""
     global _installed  # noqa: PLW0603 - Qt keeps one list of translators for the application
     if _installed is not None:
+        # a translator that stays installed would still answer for what the next one lacks
         QCoreApplication.removeTranslator(_installed)
         _installed = None
     if catalogue is not None and QCoreApplication.instance() is not None:
@@ -250,13 +268,15 @@ def tr(template: str, /, **values: Any) -> str:
     **values : object
         What is put in. Messages among them are translated.
     """
+    # where no translator knows a text, Qt returns it as it is; an empty translation counts as none
     text = QCoreApplication.translate(CONTEXT, template) or template
     if not values:
         return text
     known = {k: translated(v) if isinstance(v, Message) else v for k, v in values.items()}
     try:
         return text.format(**known)
-    except (KeyError, ValueError, IndexError):  # a translation with other placeholders
+    except (KeyError, ValueError, IndexError):
+        # a translation with other placeholders
         return template.format(**known)
 
 
@@ -273,7 +293,8 @@ def translated(message: str) -> str:
         return own
     told = _installed.catalogue.told
     found = told(message)
-    if found is None and message.endswith("."):  # a note that was made a sentence
+    # a note that was made a sentence
+    if found is None and message.endswith("."):
         found = told(message[:1].lower() + message[1:-1])
         found = None if found is None else f"{found}."
     return message if found is None else found

@@ -47,6 +47,7 @@ class Job(Generic[T]):
     work: Callable[[ShouldStop], T]
     done: Callable[[Outcome[T]], None]
     key: Hashable = None
+    # an event, which can be set in one thread and read in another without a lock
     stop: threading.Event = field(default_factory=threading.Event)
     dropped: bool = False
 
@@ -69,11 +70,13 @@ class Worker:
     def __init__(self, post: Post, *, name: str = "napari-intseg inference") -> None:
         self._post = post
         self._name = name
+        # guards everything below; the thread sleeps on it while there is nothing to do
         self._wake = threading.Condition()
         self._waiting: deque[Job[Any]] = deque()
         self._idle: deque[Job[Any]] = deque()
         self._running: Job[Any] | None = None
         self._closed = False
+        # made with the first job: many windows of tests never ask for anything
         self._thread: threading.Thread | None = None
 
     @property
@@ -126,11 +129,13 @@ class Worker:
             else:
                 queue.append(job)
             if self._thread is None:
+                # a daemon: a library that hangs must not keep the program from ending
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
             self._wake.notify()
         return job
 
+    # not for ever: a model that hangs must not keep the window from closing. 30 s is not tuned
     def close(self, timeout_s: float = 30.0) -> None:
         """Drop what waits, ask what runs to stop, and wait for the thread to end."""
         with self._wake:
@@ -141,6 +146,7 @@ class Worker:
                 self._running.cancel()
             self._wake.notify()
         thread = self._thread
+        # a thread that waits for itself waits for ever
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
         self._thread = None
@@ -153,7 +159,8 @@ class Worker:
                 closed = self._closed
             if not closed:
                 self._post(partial(self._deliver, job, outcome))
-            del job, outcome  # nothing large stays alive while the thread sleeps
+            # nothing large stays alive while the thread sleeps
+            del job, outcome
 
     def _next(self) -> Job[Any] | None:
         with self._wake:
@@ -161,10 +168,12 @@ class Worker:
                 self._wake.wait()
             if self._closed:
                 return None
+            # idle jobs only while nothing waits: what a person asked for always goes first
             self._running = (self._waiting or self._idle).popleft()
             return self._running
 
     def _deliver(self, job: Job[Any], outcome: Outcome[Any]) -> None:
+        # asked again here: it may have been closed while the outcome waited for the GUI thread
         if not self._closed and not job.dropped:
             job.done(outcome)
 
@@ -178,7 +187,8 @@ def _drop(queue: deque[Job[Any]], key: Hashable) -> None:
 def _attempt(job: Job[T]) -> Outcome[T]:
     try:
         return Outcome(job.work(job.stop.is_set))
-    except Exception as err:  # handed to the callback, which shows it in the GUI thread
+    except Exception as err:
+        # handed to the callback, which shows it in the GUI thread
         return Outcome(error=err)
 
 
@@ -192,6 +202,7 @@ class GuiThread(QObject):
 
     def __init__(self) -> None:
         super().__init__()
+        # queued: the call is made by the event loop, never within `emit`
         self._arrived.connect(self._call, Qt.ConnectionType.QueuedConnection)
 
     def post(self, call: Callable[[], None], delay_ms: int = 0, /) -> None:
@@ -240,7 +251,8 @@ class Signals:
 def sentence(note: str) -> str:
     """Return a note as a sentence."""
     if isinstance(note, Message):
-        return note  # it is one, and stays translatable
+        # it is one, and stays translatable
+        return note
     return f"{note[:1].upper()}{note[1:]}."
 
 
@@ -254,6 +266,7 @@ def told(error: Exception | None) -> str:
             "Memory ran out: {error}. Close other programs, or choose a smaller model or image.",
             error=str(error) or type(error).__name__,
         )
+    # an error that no code here foresaw: it is shown as it is, for the report
     return Message(
         "The model failed: {kind}: {error}. Choose another model or device; if it persists, "
         "please report it with this text.",
@@ -280,6 +293,7 @@ class LogMessages(logging.Handler):
     """
 
     def __init__(self, signals: Signals, post: Post) -> None:
+        # not WARNING: the message that a file was saved is information
         super().__init__(logging.INFO)
         _SAVED.setLevel(logging.INFO)
         self._signals, self._post = signals, post
@@ -287,6 +301,7 @@ class LogMessages(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record; called by `logging`."""
+        # what is only informative stays out of the status line, but for files that were saved
         if record.levelno < logging.WARNING and record.name != _SAVED.name:
             return
         text = record.getMessage().rstrip(".")

@@ -35,11 +35,15 @@ if TYPE_CHECKING:
     pass
 
 OURS = "napari-intseg kept"
-"""Key of the attributes of a zarr group that was made here: the shape it was made for."""
+"""Key, in the attributes of a zarr group that was made here, of the shape it was made for: by it
+our own folders are told from others."""
 
-# of a plane: an answer changes few of them, and each is one small file
+# side of a chunk within a plane: an answer changes few of them, and each is one small file. Not
+# tuned: smaller chunks make many files, larger ones more to write per click.
 _CHUNK_PX = 256
+# the units as OME-Zarr 0.4 spells them
 _UNITS = {"mm": "millimeter", "µm": "micrometer"}
+# labels in use by path. Weak, so that a folder is free again once its layer has gone.
 _open: "weakref.WeakValueDictionary[Path, Any]" = weakref.WeakValueDictionary()
 
 
@@ -65,6 +69,7 @@ class LabelsOnDisk:
 def default_folder(image: Image) -> Path:
     """Return the folder of an image's file if it can be written to, else one of the user's data."""
     file = file_of(image)
+    # beside the image a person finds them again; archives and other people's folders are read-only
     if file is not None and file.parent.is_dir() and os.access(file.parent, os.W_OK):
         return file.parent
     return Path(user_data_path("napari-intseg")) / "labels"
@@ -91,6 +96,7 @@ def default_path(image_axes: ImageAxes, dtype: DTypeLike) -> Path:
     """
     file, folder = file_of(image_axes.image), default_folder(image_axes.image)
     stem = (image_axes.image.name if file is None else file.name.split(".")[0]) or "image"
+    # a layer may be named with slashes or colons, which no file name can have
     safe = "".join(c if c.isalnum() or c in " -_" else "_" for c in stem)
     for number in count(1):
         path = folder / f"{safe}_labels{'' if number == 1 else f'-{number}'}{ending()}"
@@ -137,8 +143,10 @@ def keep(image_axes: ImageAxes, dtype: DTypeLike, path: Path) -> LabelsOnDisk:
                 err=err,
             )
         ) from err
+    # before anybody else can ask: two layers must not write into one folder
     _open[path] = array
     if not is_old and path.suffix == ".zarr":
+        # looking at a large image and closing it again must leave no empty folder behind
         weakref.finalize(array, _tidy, path)
     return LabelsOnDisk(path, array, is_old)
 
@@ -155,11 +163,13 @@ def held_pieces(array: Any) -> Iterator[tuple[slice, ...]]:
     """
     path = place_of(array)
     if path is None or path.suffix != ".zarr":
+        # plane by plane, so that no more than one of them is in memory
         for index in range(array.shape[0]) if array.ndim > 2 else (slice(None),):
             yield (slice(index, index + 1) if isinstance(index, int) else index,)
         return
     for file in (path / "0").rglob("*"):
         at = file.relative_to(path / "0").parts
+        # names of chunks are their numbers; `.zarray` and the files of systems are none
         if file.is_file() and all(part.isdigit() for part in at):
             yield tuple(
                 slice(int(i) * n, min((int(i) + 1) * n, size))
@@ -173,7 +183,8 @@ def largest_label(array: Any) -> int:
 
 
 def copy(source: Any, target: Any) -> None:
-    """Make a target of the same shape, empty at first or a copy of earlier, hold the same."""
+    """Copy labels into a target of the same shape, which is empty or holds an earlier copy."""
+    # a piece that both arrays hold comes up twice
     seen = set()
     for array in (source, target):
         for where in held_pieces(array):
@@ -181,6 +192,7 @@ def copy(source: Any, target: Any) -> None:
             if key not in seen:
                 seen.add(key)
                 block: Array = np.asarray(source[where])
+                # writing zeros over zeros would make a file for an empty chunk
                 if block.any() or np.any(target[where]):
                     target[where] = block
 
@@ -191,8 +203,10 @@ def _made(path: Path, image_axes: ImageAxes, dtype: "np.dtype[Any]") -> Any:
         return np.lib.format.open_memmap(path, "w+", dtype, shape)
     import zarr
 
+    # OME-Zarr 0.4 is Zarr 2, and is what most programs read
     group = zarr.create_group(str(path), zarr_format=2)
     group.attrs.update({**_about(image_axes), OURS: list(shape)})
+    # one plane deep: answers come plane by plane
     chunks = tuple(1 for _ in shape[:-2]) + tuple(min(_CHUNK_PX, n) for n in shape[-2:])
     return group.create_array(
         "0", shape=shape, dtype=dtype, chunks=chunks,
@@ -238,31 +252,39 @@ def _fits(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> bool:
             return bool(there.shape == shape and there.dtype == np.dtype(dtype))
         import zarr
 
+        # a folder comes from anywhere: sizes and codecs are checked before zarr opens it
         check_array_folder(path / "0")
         group = zarr.open_group(str(path), mode="r", zarr_format=2)
         array: Any = group["0"]
         held: Any = dict(group.attrs).get(OURS)
+        # our own key as well as the shape: labels of another program are not written into
         return bool(held == list(shape) and array.dtype == np.dtype(dtype))
-    except (ImportError, OSError, KeyError, ValueError):  # whatever it is, it is not ours
+    except (ImportError, OSError, KeyError, ValueError):
+        # whatever it is, it is not ours
         return False
 
 
 def _tidy(path: Path) -> None:
     """Take a folder away again in which nobody has ever written a label."""
     with suppress(OSError):
+        # a chunk is a file whose name is a number; the hidden ones are zarr's description
         if any(f.is_file() and not f.name.startswith(".") for f in (path / "0").rglob("*")):
             return
         for file in (*(path / "0").glob(".*"), *path.glob(".*")):
             file.unlink()
+        # `rmdir` removes empty folders only, so nothing that others have put there is lost
         (path / "0").rmdir()
         path.rmdir()
 
 
+# not tuned: beside labels of this size the image and the model
+# still fit into 16 GB. The window and the guides name the number.
 LARGE_BYTES = 4 << 30
 
 
 def is_large(shape: tuple[int, ...], dtype: DTypeLike) -> bool:
     """Whether an array has more than 4 GB, too much to be held in memory."""
+    # in Python's integers, which cannot overflow
     return int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize > LARGE_BYTES
 
 
@@ -274,6 +296,8 @@ def marks(shape: tuple[int, ...], dtype: DTypeLike = bool) -> Array:
     if not is_large(shape, dtype):
         return np.zeros(shape, dtype)
     with tempfile.TemporaryFile(prefix="napari-intseg-") as file:
+        # the map stays valid after its file has been closed and has
+        # lost its name; it takes room only where something is written
         return np.memmap(file, np.dtype(dtype), "w+", shape=shape)
 
 

@@ -49,6 +49,7 @@ class Offer:
     def text(self) -> str:
         """What a person reads."""
         count = self.written.count
+        # "2026-01-31T12:30" of the time as journals write it
         when = str(self.written.actions[-1].get("t", ""))[:16].replace("T", " ")
         return counted(
             count,
@@ -72,6 +73,7 @@ class RecognisedImage:
             self.image is other.image and self.axes == other.axes and self.data is other.data
         )
 
+    # it compares by identity of mutable things; nobody needs it as a key
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -108,6 +110,7 @@ class Recovery:
         offer = self.offer
         if offer is None or self.is_replaying:
             return
+        # replayed work would take the place of the new work, with nothing to bring that back
         if self._has_begun(offer.image):
             self._controller.signals.failed.emit(
                 Message(
@@ -123,6 +126,7 @@ class Recovery:
             return
         self.is_replaying = True
         self._controller.signals.message.emit(Message("Bringing back what was interrupted …"))
+        # taken now: the thread must not read what the window may change meanwhile
         in_use, image_axes, post = (
             self._controller.loader.model,
             image_controller.image_axes,
@@ -190,10 +194,13 @@ class Recovery:
         looked = (
             None if image is None else RecognisedImage(image, self._controller.axes, image.data)
         )
+        # `changed` comes with every answer; an image is
+        # recognised once, since its pixels are hashed
         if looked != self._looked_at:
             self._looked_at, self.offer = looked, None
             if looked is not None:
                 self._look(looked)
+        # a list, since `_end` changes the dictionary
         for other in [b for b in self._files if b.is_closed]:
             self._end(other)
         if (
@@ -210,11 +217,13 @@ class Recovery:
         try:
             volume = ImageAxes(looked.image, looked.axes).volume(0)
         except (IntSegError, ValueError, IndexError):
-            return  # it cannot be segmented as it is, and that is told elsewhere
+            # it cannot be segmented as it is, and that is told elsewhere
+            return
         folder = self._folder
 
         def work(_: ShouldStop) -> tuple[Signature, list[tuple[Path, Written]]]:
             signature = image_signature(volume)
+            # here, for it reads old journals, which may be large or on a slow disk
             prune(folder)
             return signature, find_unfinished(folder, signature)
 
@@ -230,8 +239,11 @@ class Recovery:
         (signature, unfinished), image = outcome.value, looked.image
         self._signatures = [known for known in self._signatures if known[0].image is not image]
         self._signatures.append((looked, signature))
+        # journals that this very window writes are unfinished
+        # as well, but are nothing to go on with
         held = {file.path for file in self._files.values()}
         unfinished = [one for one in unfinished if one[0] not in held]
+        # another image may have been chosen while this one was being recognised
         if unfinished and looked == self._looked_at and not self._has_begun(image):
             self.offer = Offer(image, *unfinished[0])
         self._controller.signals.changed.emit()
@@ -241,11 +253,15 @@ class Recovery:
         looked = RecognisedImage(image, image_controller.image_axes.axes, image.data)
         signature = next((s for known, s in self._signatures if known == looked), None)
         if signature is None:
-            return  # `_found` comes back here
+            # `_found` comes back here
+            return
         journal = image_controller.session_store.journal
+        # as a person may have set it: the file of the image may lack it
         spacing = [float(mm) for mm in image_controller.image_axes.volume(0).spacing]
         signature = {**signature, "spacing": spacing}
         journal.describe(image=signature)
+        # the same list, not a copy: what is saved with the
+        # labels later is the journal as it is then
         image_controller.labels.metadata[METADATA] = journal.lines
         post = self._controller.post
         file = JournalFile(
@@ -274,7 +290,9 @@ class Recovery:
             and looked is not None
             and looked.image is image_controller.image_axes.image
         ):
+            # it is looked at anew, and so offered at once
             self._looked_at = None
+        # without that last line the journal counts as unfinished
         file.close({"t": now(), "do": "close"} if has_ended else None)
 
     def _has_begun(self, image: Image) -> bool:
@@ -303,6 +321,7 @@ class Recovery:
         signals.changed.emit()
 
     def _take(self, offer: Offer, image_controller: ImageController, replayed: Replayed) -> None:
+        # the new file holds the earlier work too, so that it alone is needed after another crash
         journal = Journal()
         journal.lines = [*offer.written.lines, {"t": now(), "do": "go on"}]
         old = self._files.pop(image_controller, None)
@@ -310,6 +329,7 @@ class Recovery:
         self._attach(image_controller)
         if old is not None:
             old.close()
+        # removed only after the new journal has been written: until then it is the only copy
         if self.trouble is None and image_controller in self._files:
             offer.path.unlink(missing_ok=True)
         self.offer = None
@@ -332,6 +352,7 @@ def _load(in_use: Segmenter | None, wanted: ModelIdentity) -> Segmenter:
     """Return the model of a journal: the one in use, if that is it."""
     if in_use is not None:
         found = identity_of(in_use)
+        # the same weights; device and precision may differ. Loading them again would take seconds.
         if (found.name, found.sha256) == (wanted.name, wanted.sha256):
             return in_use
     return load_model(
@@ -379,13 +400,17 @@ def remember(**choices: Any) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
+    # in the same folder, for only within one file system is a file replaced in one step
     number, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
     try:
         with os.fdopen(number, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            # on the disk before it takes the old one's place: a
+            # loss of power leaves the one or the other
             os.fsync(file.fileno())
         Path(name).replace(path)
+    # an interruption by key as well: no half-written file stays behind
     except BaseException:
         with suppress(OSError):
             Path(name).unlink()
