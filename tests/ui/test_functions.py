@@ -5,7 +5,7 @@ import pytest
 from magicgui.type_map import get_widget_class
 from napari.layers import Image, Labels, Points
 
-from napari_intseg.errors import PromptError
+from napari_intseg.errors import DataError, PromptError
 from napari_intseg.ui.scripting import segment
 
 
@@ -35,6 +35,25 @@ def test_colours_and_no_points(squares):
     assert made.data[20, 20] == 1
     with pytest.raises(PromptError, match="points are missing"):
         segment(coloured, Points(ndim=2), "region-growing")
+
+
+def test_channels_may_come_first(squares, boxes):
+    flat = Image(
+        np.stack([squares, squares // 2]), axis_labels=("c", "y", "x"), scale=(1, 0.5, 0.25)
+    )
+    made = segment(flat, Points([(10, 5)]), "region-growing")  # in world units: row 20, column 20
+    np.testing.assert_array_equal(made.data == 1, squares == 200)
+    assert made.scale.tolist() == [0.5, 0.25]
+    deep = Image(np.stack([boxes, boxes]), axis_labels=("c", "z", "y", "x"))
+    for at in ((5, 14, 17), (1, 5, 14, 17)):
+        made = segment(deep, Points([at]), "region-growing")
+        np.testing.assert_array_equal(made.data == 1, boxes == 200)
+
+
+def test_a_time_series_is_refused(boxes):
+    series = Image(boxes, axis_labels=("t", "y", "x"))
+    with pytest.raises(DataError, match=r"time series: .* got 'tyx' of 'boxes'"):
+        segment(series, Points([(5, 14, 17)]), "region-growing")
 
 
 def test_magicgui_knows_what_it_takes():

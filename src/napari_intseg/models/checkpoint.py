@@ -499,7 +499,7 @@ def random_start_skipped() -> Iterator[None]:
     """
     from torch.overrides import TorchFunctionMode
 
-    class Skipped(TorchFunctionMode):
+    class WithoutRandom(TorchFunctionMode):
         def __torch_function__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
@@ -507,7 +507,7 @@ def random_start_skipped() -> Iterator[None]:
                 return args[0] if args else (kwargs or {})["tensor"]
             return func(*args, **(kwargs or {}))
 
-    with Skipped():
+    with WithoutRandom():
         yield
 
 

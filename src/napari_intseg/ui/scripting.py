@@ -34,7 +34,7 @@ from napari_intseg.ui.controllers.model_loader import Choice, load
 from napari_intseg.ui.controllers.review import OutlineDetailController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import ImageAxes, possible_axes
-from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
+from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE, geometry, on_grid
 
 _TURN_S = 0.005
 """How long `wait` sleeps before it looks again: short against any answer."""
@@ -377,7 +377,7 @@ def segment(image: Image, points: Points, model: str = "bundled", propagate: boo
     Parameters
     ----------
     image : napari.layers.Image
-        2-D, RGB or a volume.
+        2-D, a volume, RGB, or with channels as its first axis.
     points : napari.layers.Points
         Each is a click. A feature ``object`` says whose it is, 1 without; a feature ``sign`` that
         is ``negative`` says that it is beside the object.
@@ -389,14 +389,14 @@ def segment(image: Image, points: Points, model: str = "bundled", propagate: boo
     Returns
     -------
     napari.layers.Labels
-        Placed like the image; not yet in any viewer.
+        On the image's grid less its channels, placed like it; not yet in any viewer.
 
     Raises
     ------
     PromptError
         If there are no points, or one lies outside the image.
     DataError
-        If the image has other axes, such as time.
+        If the image has a time axis, or too many axes.
 
     Examples
     --------
@@ -409,13 +409,20 @@ def segment(image: Image, points: Points, model: str = "bundled", propagate: boo
             f"{points.name!r}. Add a point first."
         )
     axes = ImageAxes(image, possible_axes(image)[0])
+    if axes.n_times is not None:
+        raise DataError(
+            f"image is a time series: expected y and x, z and channels, got {axes.axes!r} of "
+            f"{image.name!r}. Give the time points one by one."
+        )
     session = Session(load_model(model), axes.volume(0))
+    placed = geometry(axes)
+    empty = Labels(np.zeros(axes.shape, np.uint8), **placed)
     features = points.features
     count = len(points.data)
     labels = features["object"].tolist() if "object" in features else [1] * count
     signs = features["sign"].tolist() if "sign" in features else [""] * count
     # points and image may be placed differently: the world is what both share
-    places = [image.world_to_data(points.data_to_world(one)) for one in points.data]
+    places = on_grid(points, points.data, axes, empty)
     # in the order of first points, each object once: a script numbers objects as it likes
     for label in dict.fromkeys(int(label) for label in labels):
         # a session begins with object 1
@@ -425,11 +432,7 @@ def segment(image: Image, points: Points, model: str = "bundled", propagate: boo
         for place, sign in (
             (p, s) for p, s, other in zip(places, signs, labels, strict=True) if other == label
         ):
-            at = np.asarray(place, float)[: session.volume.ndim]
-            session.click(at.tolist(), sign != NEGATIVE)
+            session.click(place.tolist(), sign != NEGATIVE)
     if propagate and session.volume.ndim > 2:
         session.propagate_all()
-    labels_layer = Labels(session.labels, name=f"{image.name} labels")
-    for name in ("scale", "translate", "rotate", "shear", "affine", "units"):
-        setattr(labels_layer, name, getattr(image, name))
-    return labels_layer
+    return Labels(session.labels, name=f"{image.name} labels", **placed)

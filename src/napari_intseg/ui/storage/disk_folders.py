@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import npe2
 import numpy as np
@@ -30,9 +30,6 @@ from napari_intseg.session.embeddings import EmbeddingFiles
 from napari_intseg.session.session import Session
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.messages import Message
-
-if TYPE_CHECKING:
-    pass
 
 OURS = "napari-intseg kept"
 """Key, in the attributes of a zarr group that was made here, of the shape it was made for: by it
