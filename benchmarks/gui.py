@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.model_loader import Choice
+from napari_intseg.ui.layers.labels_layer import LabelsListener
 from napari_intseg.ui.layers.points_listener import PointsListener
 from napari_intseg.ui.qt.worker_thread import GuiThread
 
@@ -43,6 +45,8 @@ SPOTS = ((0.3, 0.3), (0.7, 0.6), (0.25, 0.75))
 OURS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (GuiThread, ("_call",)),
     (PointsListener, ("_data_changed", "_features_changed", "_tidy")),
+    (ImageController, ("go",)),
+    (LabelsListener, ("_painted",)),
 )
 """Where the window calls us after a click."""
 
@@ -200,15 +204,31 @@ def measure(heart: Heart, click: Callable[[Any], None], idle: Callable[[], bool]
     return times
 
 
-def with_widget(
-    viewer: Any, controller: Any, heart: Heart, shape: tuple[int, ...], clicks: int
-) -> Times:
-    """Return what clicks cost with the widget: request, answer, pixels, drawing."""
+def add_objects(image_controller: Any, count: int) -> None:
+    """Begin with so many other objects, squares of 12 px in rows below the clicks."""
+    now = image_controller.displayed_slice
+    session, plane = image_controller.session_store.session(now.time, make=True), now.plane
+    shape, first = session.volume.slice_shape(plane.axis), session.object
+    for number in range(count):
+        session.new_object()
+        mask = np.zeros(shape, bool)
+        row, col = divmod(number, (shape[1] - 20) // 16)
+        mask[-16 * row - 20 : -16 * row - 8, 16 * col + 4 : 16 * col + 16] = True
+        session.set_initial({plane: mask})
+    session.select_object(first)
+    image_controller.show_all()
+
+
+def with_widget(  # noqa: PLR0917 - one measurement
+    viewer: Any, controller: Any, heart: Heart, shape: tuple[int, ...], clicks: int, objects: int
+) -> dict[str, Times]:
+    """Return what clicks, undo and strokes cost with the widget: request, answer, drawing."""
     controller.choose_image(viewer.add_image(data(shape), name="large"))
     controller.new_object()
     if len(shape) == 3:
         viewer.dims.set_point(0, shape[0] // 2)
     image_controller, request = controller.image_controller, []
+    add_objects(image_controller, objects)
     submit = controller.worker.submit
     added: list[float] = []
 
@@ -235,9 +255,19 @@ def with_widget(
     times = measure(heart, image_controller.points.add, idle, places[1:])
     times.request = list(request)
     times.pixels = int(np.count_nonzero(image_controller.labels.data))
+    undone = measure(heart, lambda _: image_controller.go("undo"), idle, places[1:4])
     controller.worker.submit = submit
+    labels = image_controller.labels
+
+    def stroke(place: Any) -> None:
+        with labels.block_history():
+            labels.paint(place, labels.selected_label)
+
+    # beside the discs, where nothing is labelled yet
+    beside = [(*place[:-1], place[-1] + 0.15 * shape[-1]) for place in places[1:]]
+    painted = measure(heart, stroke, idle, beside)
     viewer.layers.clear()
-    return times
+    return {"click": times, "undo": undone, "stroke": painted}
 
 
 def alone(viewer: Any, heart: Heart, shape: tuple[int, ...], clicks: int, pixels: int) -> Times:
@@ -269,6 +299,7 @@ def main() -> None:
     parser.add_argument("--model", default="random-walker")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--clicks", type=int, default=6)
+    parser.add_argument("--objects", type=int, default=0, help="others on the plane")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     heart = Heart(Shares())
@@ -280,20 +311,23 @@ def main() -> None:
     run_until(lambda: not loader.is_loading and loader.model is not None)
     results = {}
     for shape in SHAPES:
-        ours = with_widget(viewer, widget.controller, heart, shape, args.clicks)
-        control = alone(viewer, heart, shape, args.clicks, ours.pixels)
-        results[str(shape)] = {"with the widget": ours.summary(), "napari alone": control.summary()}
+        ours = with_widget(viewer, widget.controller, heart, shape, args.clicks, args.objects)
+        control = alone(viewer, heart, shape, args.clicks, ours["click"].pixels)
+        results[str(shape)] = {
+            **{what: times.summary() for what, times in ours.items()},
+            "napari alone": control.summary(),
+        }
     viewer.close()
     if args.json:
         print(json.dumps(results))
         return
     for name, columns in results.items():
-        print(f"{name}: {columns['with the widget']['pixels']} pixels labelled")
-        print(f"  {'ms':32s} {'with the widget':>16s} {'napari alone':>14s}")
-        for what in columns["with the widget"]:
+        print(f"{name}: {columns['click']['pixels']} pixels labelled")
+        print(f"  {'ms':32s} {''.join(f'{column:>14s}' for column in columns)}")
+        for what in columns["click"]:
             if what != "pixels":
-                plain = columns["napari alone"].get(what, "")
-                print(f"  {what:32s} {columns['with the widget'][what]:16} {plain:14}")
+                row = "".join(f"{found.get(what, ''):14}" for found in columns.values())
+                print(f"  {what:32s} {row}")
     print(f"limits: request {LIMIT_REQUEST_MS:g} ms, held {LIMIT_HELD_MS:g} ms")
 
 

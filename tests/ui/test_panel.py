@@ -25,6 +25,7 @@ from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.panels.controls import Section, name_of
 from napari_intseg.ui.panels.object_panel import CLASS, NAME, SIZE, STATE
+from napari_intseg.ui.panels.protect_panel import ProtectPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.qt.keybindings import canvas_of
 from real_window import LEFT, Window, activate, breathe, turn
@@ -424,6 +425,24 @@ class TestClickInside:
         window.click((50, 31))
         window.settle()
         assert list(window.controller.image_controller.points.features["object"]) == [1, 2]
+
+    def test_a_list_of_objects_that_is_open_is_not_filled_anew_by_an_answer(
+        self, opened, toy, picture
+    ):
+        window = opened(picture)
+        window.press(Qt.Key.Key_N)
+        window.controller.image_controller.set_model(toy)
+        window.click((50, 30))
+        window.settle()
+        filled = []
+        model = window.widget.findChild(ProtectPanel).inside.model()
+        model.rowsInserted.connect(lambda *_: filled.append(1))
+        window.click((50, 25))
+        window.settle()
+        assert not filled
+        window.press(Qt.Key.Key_N)
+        window.settle()
+        assert filled, "another object is to choose from"
 
     def test_an_accepted_object_stays_as_it_is_and_the_next_click_begins_another(
         self, opened, toy, picture

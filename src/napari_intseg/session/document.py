@@ -25,6 +25,9 @@ from napari_intseg.session.validate_prompts import place
 
 Belongs = Callable[[Hashable], bool]
 
+# one object: rules are compared by identity, and a panel fills its lists when they differ
+_UNPROTECTED = Protection()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistoryEntry:
@@ -304,7 +307,7 @@ class Document:
     @property
     def protection(self) -> Protection:
         """Where may be written."""
-        found: Protection = self.history.values.get(PROTECTION) or Protection()
+        found: Protection = self.history.values.get(PROTECTION) or _UNPROTECTED
         return found
 
     @property

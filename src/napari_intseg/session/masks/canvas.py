@@ -236,9 +236,8 @@ class Canvas:
     def labels_on(self, plane: Plane) -> Labels:
         """Return the labels of all objects on a plane, int32 (H, W)."""
         out = np.zeros(self.volume.slice_shape(plane.axis), np.int32)
-        for label in self._states:
-            if self.touches(label, plane):
-                out[self.mask_on(label, plane)] = label
+        for label, at, mask in self.others(0, plane, self.whole(plane)):
+            out[at][mask] = label
         return out
 
     def mask(self, label: int) -> BoolArray:
@@ -269,11 +268,31 @@ class Canvas:
                     on_slice[state.shown.inside] = label
         return out
 
-    def others(self, label: int, plane: Plane, window: Window) -> Iterator[tuple[int, BoolArray]]:
-        """Go through the other objects on a window of a plane: label and mask."""
+    def others(
+        self, label: int, plane: Plane, window: Window
+    ) -> Iterator[tuple[int, Window, BoolArray]]:
+        """Go through the other objects on a window of a plane.
+
+        Yields
+        ------
+        label : int
+            Of an object; all of them where the one left out is 0.
+        at : (slice, slice)
+            The part of the window, counted from its corner, outside which the object has no pixel:
+            hundreds of small objects must not each cost an array as large as the window.
+        mask : ndarray of bool
+            The object there.
+        """
+        top, left = window[0].start, window[1].start
         for other in self._states:
-            if other != label and self._may_hold(other, plane, window):
-                yield other, self.mask_on(other, plane, window)
+            part = None if other == label else self._part_held(other, plane, window)
+            if part is not None:
+                rows, cols = part
+                at = (
+                    slice(rows.start - top, rows.stop - top),
+                    slice(cols.start - left, cols.stop - left),
+                )
+                yield other, at, self.mask_on(other, plane, part)
 
     def crossing(self, label: int, plane: Plane) -> Iterable[tuple[Plane, PlaneState]]:
         """Return the planes of other axes on which an object has a mask; all cross this one."""
@@ -291,24 +310,22 @@ class Canvas:
             return True
         return any(bool(i) for axis, i in self._states[label].items() if axis != plane.axis)
 
-    def _may_hold(self, label: int, plane: Plane, window: Window) -> bool:
-        """Whether an object may have a pixel in a window; asked for hundreds of objects a click."""
-        # cheap questions first: most of hundreds of objects are on other planes
-        if not self.touches(label, plane):
-            return False
+    def _part_held(self, label: int, plane: Plane, window: Window) -> Window | None:
+        """Return the part of a window that an object may have pixels in; None if in none of it."""
         axes = self._states[label]
-        if self.painted(label) or any(axes[a] for a in axes if a != plane.axis):
-            return True
-        state = axes[plane.axis][plane.index]
-        if state.shown is None:
-            return False
-        rows, cols = state.shown.slices
-        return bool(
-            rows.start < window[0].stop
-            and window[0].start < rows.stop
-            and cols.start < window[1].stop
-            and window[1].start < cols.stop
-        )
+        # paint and planes of other axes: rare enough to look at the whole window
+        if self._painted.get(label) or any(axes[a] for a in axes if a != plane.axis):
+            return window if self.touches(label, plane) else None
+        state = axes.get(plane.axis, {}).get(plane.index)
+        shown = None if state is None else state.shown
+        if shown is None:
+            return None
+        rows, cols = shown.slices
+        top, bottom = max(rows.start, window[0].start), min(rows.stop, window[0].stop)
+        left, right = max(cols.start, window[1].start), min(cols.stop, window[1].stop)
+        if top >= bottom or left >= right:
+            return None
+        return slice(top, bottom), slice(left, right)
 
     def _lines(
         self, label: int, plane: Plane, window: Window, own: Shown | None

@@ -349,11 +349,12 @@ def find_free(
     """
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
     free, taken = np.ones(shape, bool), {}
-    for other, mask in canvas.others(label, plane, window):
+    for other, at, mask in canvas.others(label, plane, window):
         if rules.may_take(other, by_hand):
-            taken[other] = mask
+            taken[other] = np.zeros(shape, bool)
+            taken[other][at] = mask
         else:
-            free &= ~mask
+            free[at] &= ~mask
     if rules.is_limited:
         region = rules.protection.region_on(canvas.volume, plane, window)
         if region is not None:
@@ -439,9 +440,9 @@ def _shared_out(canvas: Canvas, plane: Plane, rules: Rules) -> Changes:
         return {}
     whole = canvas.whole(plane)
     held = np.zeros(canvas.volume.slice_shape(plane.axis), bool)
-    for label, mask in canvas.others(0, plane, whole):
+    for label, at, mask in canvas.others(0, plane, whole):
         # what is locked, painted or comes from crossing planes stays
-        held |= mask & ~states[label][1].window(*whole) if label in states else mask
+        held[at] |= mask & ~states[label][1].window(*at) if label in states else mask
     found = shares({label: shown.patch for label, (_, shown) in states.items()}, held)
     changed: Changes = {}
     for label, (state, shown) in states.items():
@@ -460,8 +461,8 @@ def contested(canvas: Canvas, key: PlaneKey, inside: BoolArray, rules: Rules) ->
     if state is None or state.shown is None:
         return {}
     found = {}
-    for other, mask in canvas.others(key.label, key.plane, state.shown.patch.slices):
-        count = int(np.count_nonzero(mask & inside))
+    for other, at, mask in canvas.others(key.label, key.plane, state.shown.patch.slices):
+        count = int(np.count_nonzero(mask & inside[at]))
         if count and not rules.is_locked(other):
             found[other] = count
     return found
@@ -530,9 +531,10 @@ def _kept(
 def _only_free(canvas: Canvas, key: PaintedKey, painted: Painted) -> Painted:
     """Return what was painted without the pixels that others hold meanwhile."""
     added = painted.added
-    for _, mask in canvas.others(key.label, Plane(0, key.index), painted.slices):
-        if (added & mask).any():
-            added = added & ~mask
+    for _, at, mask in canvas.others(key.label, Plane(0, key.index), painted.slices):
+        if (added[at] & mask).any():
+            added = added.copy()
+            added[at] &= ~mask
     return painted if added is painted.added else replace(painted, added=added)
 
 
@@ -554,9 +556,10 @@ def _uncovered(
                 seen.add(one)
                 assert state.shown is not None
                 inside = state.shown.inside
-                for _, mask in canvas.others(one.label, one.plane, state.shown.slices):
-                    if (inside & mask).any():
-                        inside = inside & ~mask
+                for _, at, mask in canvas.others(one.label, one.plane, state.shown.slices):
+                    if (inside[at] & mask).any():
+                        inside = inside.copy()
+                        inside[at] &= ~mask
                 if inside is not state.shown.inside:
                     shown = replace(state.shown, inside=inside, at=state.shown.slices)
                     yield one, replace(state, shown=shown)
