@@ -232,3 +232,38 @@ def _do(session, what, dice):
         session.relabel_object(int(dice.choice(labels)), int(dice.integers(1, 30)))
     else:
         session.undo()
+
+
+def test_objects_exchange_their_numbers_in_one_step(session):
+    before = session.labels
+    clicks = session.prompts(Plane(0, 12)).clicks
+    session.new_object(4)
+    session.click((12, 5, 5))
+    third = session.labels == 4
+    check_there_and_back(session, lambda: session.renumber_objects({1: 2, 2: 1, 4: 9}))
+    after = session.labels
+    np.testing.assert_array_equal(after == 1, before == 2)
+    np.testing.assert_array_equal(after == 2, before == 1)
+    np.testing.assert_array_equal(after == 9, third)
+    assert session.objects == (1, 2, 9)
+    assert session.object == 9
+    assert session.undo_title == "Link through time"
+    session.select_object(1)
+    assert session.prompts(Plane(0, 12)).clicks == clicks
+    session.renumber_objects({1: 1})  # who keeps its own may be named
+
+
+def test_new_numbers_leave_what_is_locked_and_are_each_of_one_object(session):
+    with pytest.raises(PromptError, match=r"number is in use: .* got 2 for two"):
+        session.renumber_objects({1: 2})
+    with pytest.raises(PromptError, match="got 7 for two"):
+        session.renumber_objects({1: 7, 2: 7})
+    with pytest.raises(PromptError):
+        session.renumber_objects({1: 0})
+    with pytest.raises(PromptError):
+        session.renumber_objects({5: 6})
+    session.finish_object(2)
+    with pytest.raises(PromptError, match="object is locked"):
+        session.renumber_objects({2: 5})
+    session.renumber_objects({1: 5, 2: 2})
+    assert session.objects == (2, 5)

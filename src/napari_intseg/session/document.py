@@ -543,6 +543,7 @@ class Document:
         reverts: HistoryEntry | None = None,
         *,
         overwrite: bool = False,
+        exact: bool = False,
     ) -> Change:
         """Do something as one entry of the history.
 
@@ -558,8 +559,10 @@ class Document:
             What it takes back for one object alone.
         overwrite : bool, default False
             Objects that are not locked give way, whatever the policy.
+        exact : bool, default False
+            Masks are those that there are, under other numbers: nothing is clipped or smoothed.
         """
-        rules = self.rules()
+        rules = self.rules(exact=exact)
         if DETAIL in changes:
             rules = replace(rules, detail_mm=changes[DETAIL] or 0.0, is_detail_new=True)
         if overwrite:

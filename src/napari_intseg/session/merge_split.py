@@ -358,7 +358,8 @@ class Regroup:
         document = self.document
         changed = {int(old): int(new) for old, new in numbers.items() if old != new}
         for old in changed:
-            document.check_free(document.check_object(old))
+            if document.is_locked(document.check_object(old)):
+                document.check_free(old)
         stay = [label for label in document.objects if label not in changed]
         taken = [*stay, *changed.values()]
         twice = next((new for new in changed.values() if taken.count(new) > 1), None)
@@ -370,9 +371,9 @@ class Regroup:
         for new in changed.values():
             if new not in document.objects:
                 document.new_label(new)
-        return self._renumbered(changed, TITLE_LINK)
+        return self._renumbered(changed, TITLE_LINK, exact=True)
 
-    def _renumbered(self, numbers: Mapping[int, int], title: str) -> Change:
+    def _renumbered(self, numbers: Mapping[int, int], title: str, *, exact: bool = False) -> Change:
         """Move all that is known of objects to other numbers."""
         document = self.document
         changes = self._emptied(numbers)
@@ -393,7 +394,7 @@ class Regroup:
         if rules.unlocked & numbers.keys():
             unlocked = frozenset(numbers.get(label, label) for label in rules.unlocked)
             changes[PROTECTION] = replace(rules, unlocked=unlocked)
-        return document.do(title, changes)
+        return document.do(title, changes, exact=exact)
 
     def _voxel(self, axis: int, position: Sequence[float]) -> tuple[int, ...]:
         """Return the index in the data of a position as clicks have it."""
