@@ -267,3 +267,6 @@ def test_new_numbers_leave_what_is_locked_and_are_each_of_one_object(session):
         session.renumber_objects({2: 5})
     session.renumber_objects({1: 5, 2: 2})
     assert session.objects == (2, 5)
+    session.new_object(8)  # of which nothing is known
+    session.renumber_objects({5: 8})
+    assert session.objects == (2, 8)

@@ -24,6 +24,9 @@ from napari_intseg.io.write import told
 LARGEST = 65_535
 """Track that 16 bits can hold, which is what the format has."""
 
+TRACKED = "_res"
+"""How the name of a folder of results ends, in small letters."""
+
 # of masks and of the table of tracks: results of a program, and what people marked
 _KINDS = ((re.compile(r"mask(\d+)\.tif"), "res_track.txt"),
           (re.compile(r"man_track(\d+)\.tif"), "man_track.txt"))  # fmt: skip

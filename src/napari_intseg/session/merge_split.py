@@ -16,7 +16,7 @@ from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
-from napari_intseg.session.document import OBJECT, Change, Document
+from napari_intseg.session.document import OBJECT, TITLE_LINK, Change, Document
 from napari_intseg.session.masks.canvas import PaintedKey
 from napari_intseg.session.masks.plane_state import (
     ObjectInfo,
@@ -40,9 +40,6 @@ _MOST_VOXELS = 1 << 19
 _SMOOTH_PX = 1.0
 
 Index = tuple[int, ...]
-
-TITLE_LINK = "Link through time"
-"""The step of undo that there is at every time point whose objects got other numbers."""
 
 
 def divide(
@@ -348,7 +345,8 @@ class Regroup:
         Parameters
         ----------
         numbers : mapping of int to int
-            By their numbers those that they get; who keeps its own may be left out.
+            By their numbers those that they get; who keeps its own may be left out. One of which
+            nothing is known but its number gives it up.
 
         Raises
         ------
@@ -360,7 +358,11 @@ class Regroup:
         for old in changed:
             if document.is_locked(document.check_object(old)):
                 document.check_free(old)
-        stay = [label for label in document.objects if label not in changed]
+        stay = [
+            label
+            for label in document.objects
+            if label not in changed and (self._is_begun(label) or document.is_locked(label))
+        ]
         taken = [*stay, *changed.values()]
         twice = next((new for new in changed.values() if taken.count(new) > 1), None)
         if twice is not None:
@@ -372,6 +374,10 @@ class Regroup:
             if new not in document.objects:
                 document.new_label(new)
         return self._renumbered(changed, TITLE_LINK, exact=True)
+
+    def _is_begun(self, label: int) -> bool:
+        canvas = self.document.canvas
+        return bool(canvas.painted(label)) or any(True for _ in canvas.states(label))
 
     def _renumbered(self, numbers: Mapping[int, int], title: str, *, exact: bool = False) -> Change:
         """Move all that is known of objects to other numbers."""

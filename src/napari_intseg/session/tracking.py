@@ -332,6 +332,7 @@ class Linker:
         self._kept: list[frozenset[int]] = []
         self._shared: list[dict[tuple[int, int], int]] = []
         self._before: Array | None = None
+        self._held: set[int] = set()
 
     def add(self, labels: Array, kept: Collection[int] = ()) -> None:
         """Take the next time point.
@@ -341,7 +342,8 @@ class Linker:
         labels : ndarray of integers
             Of one shape at every time point; not negative.
         kept : collection of int
-            Objects whose numbers stay as they are: of one number they are one track.
+            Objects whose numbers stay as they are: of one number they are one track. Those that are
+            nowhere keep theirs from others.
 
         Raises
         ------
@@ -357,6 +359,7 @@ class Linker:
                 f"object has a gap: expected {gone[0]}, which is accepted or locked, at every time "
                 f"point up to {time}, got none at {time - 1}. Complete it, or unlock it."
             )
+        self._held.update(kept)
         self._shared.append(_shared(self._before, labels))
         self._frames.append(objects)
         self._kept.append(chosen)
@@ -367,8 +370,14 @@ class Linker:
         """For each time point, the centre of each object by its number, in pixels."""
         return [objects.by_number for objects in self._frames]
 
-    def tracks(self) -> Tracks:
-        """Return the tracks of all time points so far."""
+    def tracks(self, above: int = 0) -> Tracks:
+        """Return the tracks of all time points so far.
+
+        Parameters
+        ----------
+        above : int, default 0
+            Numbers that no object had before are larger than this one, too.
+        """
         after: dict[Node, list[Node]] = {}
         before: dict[Node, list[Node]] = {}
         for one, other in self._links():
@@ -391,7 +400,7 @@ class Linker:
                     parents[chain] = sorted(here, key=lambda one: -self._overlap(one, node))
             held[chain] = own if own is not None else held[chain]
             chains[node] = chain
-        names = self._names(starts, held)
+        names = self._names(starts, held, above)
         numbers: list[dict[int, int]] = [{} for _ in self._frames]
         for node, chain in chains.items():
             numbers[node[0]][self._number(node)] = names[chain]
@@ -417,10 +426,11 @@ class Linker:
     def _overlap(self, one: Node, other: Node) -> int:
         return self._shared[other[0]].get((self._number(one), self._number(other)), 0)
 
-    def _names(self, starts: Sequence[Node], held: Sequence[int | None]) -> list[int]:
+    def _names(self, starts: Sequence[Node], held: Sequence[int | None], above: int) -> list[int]:
         """Return the number of each chain: one that is kept, else its first one if it is free."""
-        used = {number for number in held if number is not None}
-        largest = max((int(o.numbers.max(initial=0)) for o in self._frames), default=0)
+        used = set(self._held)
+        largest = max((int(o.numbers.max(initial=above)) for o in self._frames), default=above)
+        largest = max([largest, *used])
         names = []
         for node, kept in zip(starts, held, strict=True):
             name = kept or self._number(node)
