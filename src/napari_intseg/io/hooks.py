@@ -185,6 +185,9 @@ def _spatial(data: Any, meta: Mapping[str, Any]) -> int:
 
 
 LayerData = tuple[Any, dict[str, Any], str]
+TRACKED = "is_tracked"
+"""Under this key likewise, that a number is one object at all time points."""
+
 OWN = "is_labels"
 """Under this key, what a layer's metadata hold under `KEY` tell that its file holds labels."""
 
@@ -279,7 +282,9 @@ def read_tracked_layers(path: str) -> list[LayerData]:
     labels, tracks = read_ctc(folder)
     axes = "tzyx" if labels.ndim == 4 else "tyx"
     shown = {"name": (folder.parent if folder.name == "TRA" else folder).name, "axis_labels": axes}
-    layers: list[LayerData] = [(labels, {**shown, "metadata": {KEY: {OWN: True}}}, "labels")]
+    layers: list[LayerData] = [
+        (labels, {**shown, "metadata": {KEY: {OWN: True, TRACKED: True}}}, "labels")
+    ]
     rows = tracks.points([objects_of(frame).by_number for frame in labels])
     if len(rows):  # napari has no Tracks layer without tracks
         graph = {"name": f"{shown['name']} tracks", "graph": tracks.graph}

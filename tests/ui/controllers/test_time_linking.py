@@ -5,7 +5,9 @@ import pytest
 from napari.layers import Tracks
 
 from made_series import series
-from napari_intseg.io.cell_tracking import read_ctc
+from napari_intseg.io.cell_tracking import read_ctc, write_ctc
+from napari_intseg.io.hooks import read_tracked_layers
+from napari_intseg.session.tracking import link as link_labels
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.label_export import export_labels
 from napari_intseg.ui.controllers.review import TimeLinking, TimeTracking, told_event
@@ -143,6 +145,32 @@ def test_without_times_or_objects_it_is_told(controller, link, said):
     controller.new_object()
     link()
     assert "nothing to link yet" in said.failures[-1]
+
+
+def test_tracks_of_a_file_are_taken_at_all_time_points(controller, link, settle, tmp_path):
+    labels, _ = series()
+    tracks = link_labels(labels)
+    tracked = np.stack([tracks.apply(frame, time) for time, frame in enumerate(labels)])
+    write_ctc(tmp_path / "01_RES", tracked, tracks.parents)
+    controller.choose_image(controller.viewer.add_image(labels.astype(np.uint8)))
+    controller.choose_axes("tyx")
+    (data, shown, _), _ = read_tracked_layers(str(tmp_path / "01_RES"))
+    found = controller.viewer.add_labels(data, metadata=shown["metadata"])
+    assert object_actions.take_all(controller, found) == 8
+    settle()
+    taken = controller.image_controller.labels.data.copy()
+    pairs = set(zip(tracked.flat, taken.flat, strict=True))
+    assert len(pairs) == 9 == len({one for _, one in pairs})
+    controller.viewer.dims.set_point(0, 3)
+    controller.undo()
+    settle()
+    assert not controller.image_controller.labels.data[3].any()
+    controller.redo()
+    settle()
+    np.testing.assert_array_equal(controller.image_controller.labels.data, taken)
+    linking = link()  # what is linked already stays as it is
+    np.testing.assert_array_equal(controller.image_controller.labels.data, taken)
+    assert len(linking.events) == 4
 
 
 def test_tracks_are_exported_as_the_challenge_has_them(
