@@ -18,8 +18,6 @@ from napari_intseg.core import files
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.file_checks import check_regular
-from napari_intseg.io.tiff import read_series
-from napari_intseg.io.write import told
 
 LARGEST = 65_535
 """Track that 16 bits can hold, which is what the format has."""
@@ -260,6 +258,8 @@ def write_ctc(
     FileError
         If the folder exists and may not be replaced, holds anything else, or cannot be written.
     """
+    from napari_intseg.io.write import told  # which loads what all other formats need
+
     folder = check_folder(folder, overwrite=overwrite)
     check_series(labels)
     spans = _spans(labels)
@@ -471,6 +471,8 @@ def _write_frame(path: Path, labels: Array) -> None:
 
 
 def _read_frame(path: Path, shape: tuple[int, ...] | None) -> NDArray[np.uint16]:
+    from napari_intseg.io.tiff import read_series
+
     try:
         frame = read_series(path)
     except FileError:
