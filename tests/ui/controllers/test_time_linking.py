@@ -10,7 +10,10 @@ from napari_intseg.io.hooks import read_tracked_layers
 from napari_intseg.session.tracking import link as link_labels
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.label_export import export_labels
-from napari_intseg.ui.controllers.review import TimeLinking, TimeTracking, told_event
+from napari_intseg.ui.controllers.review import Review, TimeLinking, TimeTracking, told_event
+from napari_intseg.ui.panels.controls import Buttons
+from napari_intseg.ui.panels.review_panel import ReviewPanel
+from napari_intseg.ui.qt.keybindings import ACTIONS, Keys
 
 
 @pytest.fixture
@@ -77,6 +80,9 @@ def test_what_is_one_object_gets_one_number_and_one_undo_takes_it_back(
     controller.redo()
     settle()
     np.testing.assert_array_equal(begun.labels.data, after)
+    lines = begun.session_store.journal.lines
+    done = [line.get("time", 0) for line in lines if line.get("do") == "renumber_objects"]
+    assert sorted(done) == [0, 1, 2, 3, 4, 5]
     link()  # once more: nothing changes, and the layer is the same
     np.testing.assert_array_equal(begun.labels.data, after)
     assert [one for one in controller.viewer.layers if isinstance(one, Tracks)] == [layer]
@@ -95,24 +101,6 @@ def test_accepted_and_locked_objects_keep_their_numbers(controller, begun, link,
     for time in (2, 5):
         known = numbers_at(begun, numbers, time)
         assert (known["new"], known["ab"]) == (77, 78)
-
-
-@pytest.mark.usefixtures("link")
-def test_of_one_object_alone_linking_is_not_undone(begun):
-    session = begun.session_store.sessions[0]
-    one, other, *_ = session.objects
-    assert session.can_go("undo", one)
-    session.renumber_objects({one: other, other: one})
-    assert not session.can_go("undo", one)
-    assert session.undo(one) is None
-
-
-def test_the_journal_has_a_line_for_each_time_point(begun, link):
-    link()
-    done = [
-        line for line in begun.session_store.journal.lines if line.get("do") == "renumber_objects"
-    ]
-    assert sorted(line.get("time", 0) for line in done) == [0, 1, 2, 3, 4, 5]
 
 
 def test_cancelling_changes_nothing(controller, begun, pump, said, settle):
@@ -186,3 +174,24 @@ def test_tracks_are_exported_as_the_challenge_has_them(
     assert {told_event(event) for event in linking.events} >= {
         str(event) for event in linking.events if event.kind in ("ends", "appears")
     }
+
+
+@pytest.mark.gui
+@pytest.mark.usefixtures("begun")
+def test_the_button_says_why_not_and_then_what_was_found(controller, pump, qtbot, boxes):
+    calls = {action.name: controller.cancel for action in ACTIONS}
+    keys = Keys(controller.viewer, calls)
+    panel = ReviewPanel(controller, Review(controller), Buttons(calls, keys))
+    qtbot.addWidget(panel)
+    assert panel.link.isEnabled()
+    assert "divides" not in panel.link.toolTip()
+    panel.link.click()
+    assert panel.link.text() == "Stop linking"
+    pump.until(lambda: not panel.through.linking.is_running)
+    assert panel.link.text() == "Link through time"
+    assert "divides into" in panel.link.toolTip()
+    controller.choose_image(controller.viewer.add_image(boxes))
+    controller.new_object()
+    assert not panel.link.isEnabled()
+    assert "needs an image with several time points" in panel.link.toolTip()
+    keys.close()
