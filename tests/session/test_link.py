@@ -127,6 +127,17 @@ def test_what_is_no_series_of_labels_is_refused(labels):
         link(labels)
 
 
+def test_masks_are_labels_too_and_negative_ones_are_refused(tmp_path):
+    masks = np.zeros((2, 6, 6), bool)
+    masks[:, 1:4, 1:4] = True
+    tracks = link(masks)
+    np.testing.assert_array_equal(tracks.apply(masks[0], 0), masks[0].astype(int))
+    write_ctc(tmp_path / "01_RES", masks)
+    assert (tmp_path / "01_RES" / "res_track.txt").read_text() == "1 0 1 0\n"
+    with pytest.raises(DataError, match=r"not counted from 0: .* got -1 at time point 0"):
+        link(-masks.astype(int))
+
+
 def test_a_reach_that_is_no_distance_is_refused():
     with pytest.raises(PromptError, match=r"reach is no distance: .* got 0"):
         link(np.zeros((2, 4, 5), int), reach_mm=0)

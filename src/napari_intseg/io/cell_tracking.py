@@ -136,6 +136,8 @@ class Tracks:
     def apply(self, labels: Array, time: int) -> NDArray[np.int32]:
         """Return the labels of a time point with the numbers of tracks; what has none becomes 0."""
         known = self.numbers[time]
+        # bools would choose rows of the table
+        labels = labels.astype(np.uint8) if labels.dtype == bool else labels
         if int(labels.max(initial=0)) <= _TABLE:
             table = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
             for number, track in known.items():
@@ -208,7 +210,7 @@ def check_series(labels: Array) -> Array:
     Raises
     ------
     DataError
-        If they are not integers from 0 on, or not of shape (T, Y, X) or (T, Z, Y, X).
+        If they are no integers, or not of shape (T, Y, X) or (T, Z, Y, X).
     """
     if labels.ndim not in (3, 4) or np.dtype(labels.dtype).kind not in "bui":
         raise DataError(
@@ -450,7 +452,7 @@ def _spans(labels: Array) -> dict[int, tuple[int, int]]:
     """Return the first and last time point of each number; a gap is refused."""
     spans: dict[int, tuple[int, int]] = {}
     for time in range(len(labels)):
-        for track in np.unique(np.asarray(labels[time])).tolist():
+        for track in map(int, np.unique(np.asarray(labels[time]))):
             if not track:
                 continue
             first, last = spans.get(track, (time, time - 1))

@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.errors import PromptError
+from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.io.cell_tracking import Objects, Tracks, check_series, objects_of
 from napari_intseg.io.file_checks import tracking_extra
@@ -347,10 +347,17 @@ class Linker:
 
         Raises
         ------
+        DataError
+            If a label is negative.
         PromptError
             If one of these is missing between two time points that have it.
         """
         objects, time = objects_of(labels), len(self._frames)
+        if (objects.numbers < 0).any():
+            raise DataError(
+                f"labels are not counted from 0: expected 0 for the background, got "
+                f"{int(objects.numbers.min())!r} at time point {time}. Renumber them."
+            )
         chosen = frozenset(kept) & frozenset(objects.numbers.tolist())
         before = frozenset().union(*self._kept) - (self._kept[-1] if self._kept else frozenset())
         gone = sorted(chosen & before)
@@ -528,7 +535,7 @@ def link(
     Raises
     ------
     DataError
-        If the labels are no time series.
+        If the labels are no time series, or some are negative.
     PromptError
         If the reach is no distance, or an object that is kept has a gap.
     MissingExtraError

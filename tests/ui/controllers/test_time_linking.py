@@ -103,6 +103,31 @@ def test_accepted_and_locked_objects_keep_their_numbers(controller, begun, link,
         assert (known["new"], known["ab"]) == (77, 78)
 
 
+def test_clicks_go_with_their_objects_and_nothing_is_asked_again(
+    controller, link, settle, toy, said
+):
+    labels, _ = series()
+    grey = np.where(labels > 0, 200, 0).astype(np.uint8)
+    controller.choose_image(controller.viewer.add_image(grey))
+    controller.choose_axes("tyx")
+    controller.new_object()
+    work = controller.image_controller
+    work.points.add((0, 14, 14))
+    settle()
+    controller.viewer.dims.set_point(0, 1)
+    controller.new_object()
+    work.points.add((1, 14, 15))
+    settle()
+    assert sorted(work.points.features["object"]) == [1, 2]
+    asked, before = len(toy.queries), work.labels.data > 0
+    link()
+    assert said.failures == []
+    assert work.points.features["object"].tolist() == [1, 1]
+    np.testing.assert_array_equal(work.labels.data, before)
+    assert len(toy.queries) == asked
+    assert work.session_store.object == 1
+
+
 def test_cancelling_changes_nothing(controller, begun, pump, said, settle):
     through = TimeTracking(controller)
     before = begun.labels.data.copy()

@@ -1,6 +1,6 @@
 """What follows a first mask, without Qt: times, review of planes, clean-up, detail of outlines."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain, count
@@ -158,6 +158,9 @@ TRACKS = "napari-intseg tracks"
 """Key of a Labels layer's metadata: the tracks that its objects were linked to last."""
 
 
+_CHANGED = Message("Objects were changed while they were linked. Link them again.")
+
+
 class TimeLinking:
     """Links the objects of all time points to tracks, and shows these with their parents.
 
@@ -254,41 +257,58 @@ class TimeLinking:
         self, at: ImageController, tracks: Found, centres: list[dict[int, tuple[float, ...]]]
     ) -> None:
         """Give all objects the numbers of their tracks, and show those."""
-        sessions, largest = at.session_store.sessions, max(tracks.spans, default=0)
+        store, largest = at.session_store, max(tracks.spans, default=0)
         refusal = ""
-        if {time: s.revision for time, s in sessions.items() if s.objects} != self._seen:
-            refusal = Message("Objects were changed while they were linked. Link them again.")
+        if {time: s.revision for time, s in store.sessions.items() if s.objects} != self._seen:
+            refusal = _CHANGED
         elif not largest:
             refusal = Message("There is nothing to link yet: no object has a pixel.")
         elif not at.has_room(largest):
             refusal = at.too_large(largest)
         if refusal:
-            self._controller.signals.failed.emit(refusal)
-            self._end("")
+            self._refuse(refusal)
             return
-        self._renumber(at, tracks)
-        at.labels.metadata[TRACKS] = tracks
-        self._show(at, tracks.points(centres), tracks.graph)
-        self._end(_summary(tracks))
-
-    def _renumber(self, at: ImageController, tracks: Found) -> None:
-        store = at.session_store
-        fresh = count(max([*tracks.spans, *store.labels]) + 1)
         known = [tracks.numbers[at.time], *tracks.numbers]
         current = next((one[store.object] for one in known if store.object in one), store.object)
-        for time, session in sorted(store.sessions.items(), key=lambda one: one[0] == at.time):
-            numbers = dict(tracks.numbers[time])
-            taken = set(numbers.values())
-            canvas = session.document.canvas
-            for label in taken.intersection(session.objects) - numbers.keys():
-                if any(
-                    True for _ in canvas.states(label)
-                ):  # it was given something, without pixels
-                    numbers[label] = next(fresh)
-            at.show_change(time, session, session.renumber_objects(numbers))
-        store.know(label for session in store.sessions.values() for label in session.objects)
-        store.know([current])
-        at.select_object(current)
+        fresh = count(max([*tracks.spans, *store.labels]) + 1)
+        times = sorted(store.sessions, key=lambda time: time == at.time)
+
+        def step(left: Iterator[int]) -> None:
+            """Renumber a time point, and let the window do other things before the next."""
+            time = next(left, None)
+            if at.is_closed:
+                self._end("")
+            elif time is None:
+                at.labels.metadata[TRACKS] = tracks
+                store.know([current, *(o for s in store.sessions.values() for o in s.objects)])
+                at.select_object(current)
+                self._show(at, tracks.points(centres), tracks.graph)
+                self._end(_summary(tracks))
+            elif self._renumber(at, time, tracks.numbers[time], fresh):
+                self._controller.post(partial(step, left))
+            else:
+                self._refuse(_CHANGED)
+
+        step(iter(times))
+
+    def _refuse(self, why: str) -> None:
+        self._controller.signals.failed.emit(why)
+        self._end("")
+
+    def _renumber(
+        self, at: ImageController, time: int, tracks: Mapping[int, int], fresh: Iterator[int]
+    ) -> bool:
+        """Give the objects of a time point their numbers; False if they were changed meanwhile."""
+        session, numbers = at.session_store.sessions[time], dict(tracks)
+        if session.objects and session.revision != self._seen.get(time):
+            return False
+        states = session.document.canvas.states
+        for label in set(tracks.values()).intersection(session.objects) - numbers.keys():
+            # it was given something, but has no pixel
+            if any(True for _ in states(label)):
+                numbers[label] = next(fresh)
+        at.show_change(time, session, session.renumber_objects(numbers))
+        return True
 
     def _show(
         self, at: ImageController, rows: NDArray[np.float64], graph: dict[int, list[int]]
