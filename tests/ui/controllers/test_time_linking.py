@@ -1,5 +1,7 @@
 """All objects of a series are linked to tracks, on a ViewerModel without Qt."""
 
+import json
+
 import numpy as np
 import pytest
 from napari.layers import Tracks
@@ -7,6 +9,8 @@ from napari.layers import Tracks
 from made_series import series
 from napari_intseg.io.cell_tracking import read_ctc, write_ctc
 from napari_intseg.io.hooks import read_tracked_layers
+from napari_intseg.session.journal.recorder import parse_journal
+from napari_intseg.session.journal.replayer import replay
 from napari_intseg.session.tracking import link as link_labels
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.label_export import export_labels
@@ -52,7 +56,7 @@ def numbers_at(image_controller, numbers, time):
 
 
 def test_what_is_one_object_gets_one_number_and_one_undo_takes_it_back(
-    controller, begun, link, said, settle
+    controller, begun, link, said, settle, toy
 ):
     labels, numbers = series()
     before = begun.labels.data.copy()
@@ -83,6 +87,10 @@ def test_what_is_one_object_gets_one_number_and_one_undo_takes_it_back(
     lines = begun.session_store.journal.lines
     done = [line.get("time", 0) for line in lines if line.get("do") == "renumber_objects"]
     assert sorted(done) == [0, 1, 2, 3, 4, 5]
+    written = parse_journal([json.dumps(line) for line in lines])
+    replayed = replay(written, begun.image_axes.volume, lambda _: toy)
+    for time, session in replayed.sessions.items():
+        np.testing.assert_array_equal(session.labels, after[time])
     link()  # once more: nothing changes, and the layer is the same
     np.testing.assert_array_equal(begun.labels.data, after)
     assert [one for one in controller.viewer.layers if isinstance(one, Tracks)] == [layer]
