@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 import napari_intseg.io as io_room
 from fuzz_corpus import MAKERS, VOLUME, dicom_series, labels
 from fuzz_files import Reader, damaged, fuzz
+from napari_intseg.cli.cloud import read_points, write_labels_of_points
 from napari_intseg.core.volume import Volume
 from napari_intseg.io.hooks import read_layers, write_image_layer, write_labels_layer
 from napari_intseg.io.measurements import measure, write_measurements
 from napari_intseg.io.output_files import write_beside
-from napari_intseg.io.point_files import read_points, write_labels_of_points
 from napari_intseg.io.read import read_mask, read_mask_folder, read_volume
 from napari_intseg.io.suffixes import READABLE, WRITABLE
 from napari_intseg.io.write import write_array, write_labels

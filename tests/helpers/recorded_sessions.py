@@ -209,6 +209,17 @@ def _regroup(session: Session) -> None:
     session.click((7, 16, 34), positive=False)
 
 
+def _linked(session: Session) -> None:
+    """Objects that exchange their numbers, as linking through time has them."""
+    session.click((7, 20, 12))
+    session.new_object()
+    session.click((7, 20, 34))
+    session.propagate(range(5, 10))
+    session.renumber_objects({1: 2, 2: 1})
+    session.click((7, 16, 34), positive=False)
+    session.renumber_objects({1: 7})
+
+
 SCENARIOS: dict[str, tuple[str, Callable[[Session], None]]] = {
     "flat": ("flat", _flat),
     "rgb": ("rgb", _rgb),
@@ -216,6 +227,7 @@ SCENARIOS: dict[str, tuple[str, Callable[[Session], None]]] = {
     "painting": ("volume", _painting),
     "many": ("volume", _many),
     "regroup": ("volume", _regroup),
+    "linked": ("volume", _linked),
 }
 """By name: the image, and what is done."""
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from napari_intseg.cli.cloud import read_points
 from napari_intseg.cli.main import main
 from napari_intseg.errors import FileError, PromptError
 from napari_intseg.inference.point_cloud import PointClick, click_channels, segment
-from napari_intseg.io.point_files import read_points
 
 
 @pytest.fixture(scope="module")

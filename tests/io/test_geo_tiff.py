@@ -6,7 +6,7 @@ import tifffile
 
 from napari_intseg.cli.main import main
 from napari_intseg.errors import FileError
-from napari_intseg.io.geo_tiff import MATRIX, SCALE, TIE_POINTS, geo_tags
+from napari_intseg.io.tiff import MATRIX, SCALE, TIE_POINTS, geo_tags
 
 KEYS = (1, 1, 0, 1, 3072, 0, 1, 32633)  # UTM zone 33 N
 

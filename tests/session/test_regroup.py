@@ -180,7 +180,7 @@ def test_a_flat_image_is_split_too(bright):
 
 ACTS = st.lists(
     st.tuples(
-        st.sampled_from(["click", "paint", "merge", "split", "number", "undo"]),
+        st.sampled_from(["click", "paint", "merge", "split", "number", "exchange", "undo"]),
         st.integers(0, 999),
     ),
     min_size=3,
@@ -200,7 +200,7 @@ def test_whatever_is_done_the_way_back_and_the_journal_agree(acts):
             _do(session, what, dice)
         except PromptError:
             continue
-        if what in ("merge", "split", "number"):
+        if what in ("merge", "split", "number", "exchange"):
             np.testing.assert_array_equal(session.labels > 0, union)
     steps = [session.labels]
     while session.undo() is not None:
@@ -230,5 +230,49 @@ def _do(session, what, dice):
             session.split_object(first.tolist(), second.tolist())
     elif what == "number":
         session.relabel_object(int(dice.choice(labels)), int(dice.integers(1, 30)))
+    elif what == "exchange":
+        numbers = dict(zip(labels, map(int, dice.permutation(labels)), strict=True))
+        session.renumber_objects(numbers | {labels[0]: max(labels) + 1})
     else:
         session.undo()
+
+
+def test_objects_exchange_their_numbers_in_one_step(session):
+    before = session.labels
+    clicks = session.prompts(Plane(0, 12)).clicks
+    session.new_object(4)
+    session.click((12, 5, 5))
+    third = session.labels == 4
+    check_there_and_back(session, lambda: session.renumber_objects({1: 2, 2: 1, 4: 9}))
+    after = session.labels
+    np.testing.assert_array_equal(after == 1, before == 2)
+    np.testing.assert_array_equal(after == 2, before == 1)
+    np.testing.assert_array_equal(after == 9, third)
+    assert session.objects == (1, 2, 9)
+    assert session.object == 9
+    assert session.undo_title == "Link through time"
+    # of one object alone it is not undone: two would have one mask
+    assert not session.can_go("undo", 1)
+    assert session.undo(1) is None
+    session.select_object(1)
+    assert session.prompts(Plane(0, 12)).clicks == clicks
+    session.renumber_objects({1: 1})  # who keeps its own may be named
+
+
+def test_new_numbers_leave_what_is_locked_and_are_each_of_one_object(session):
+    with pytest.raises(PromptError, match=r"number is in use: .* got 2 for two"):
+        session.renumber_objects({1: 2})
+    with pytest.raises(PromptError, match="got 7 for two"):
+        session.renumber_objects({1: 7, 2: 7})
+    with pytest.raises(PromptError):
+        session.renumber_objects({1: 0})
+    with pytest.raises(PromptError):
+        session.renumber_objects({5: 6})
+    session.finish_object(2)
+    with pytest.raises(PromptError, match="object is locked"):
+        session.renumber_objects({2: 5})
+    session.renumber_objects({1: 5, 2: 2})
+    assert session.objects == (2, 5)
+    session.new_object(8)  # of which nothing is known
+    session.renumber_objects({5: 8})
+    assert session.objects == (2, 8)

@@ -23,6 +23,7 @@ COMMANDS = (
     "models",
     "weights",
     "demo",
+    "track",
     "measure",
     "cutout",
     "cloud",

@@ -330,6 +330,17 @@ def hdf5_extra() -> Any:
     return _imported("h5py", "hdf5", "HDF5 needs")
 
 
+def tracking_extra() -> Any:
+    """Import LapTrack, which the extra "tracking" installs.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    return _imported("laptrack", "tracking", "linking through time needs")
+
+
 def _imported(name: str, extra: str, what: str) -> Any:
     try:
         return import_module(name)

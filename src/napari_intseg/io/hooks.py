@@ -13,6 +13,7 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix, from_napari, from_spacing, to_napari
 from napari_intseg.core.recognition import SOFT_TISSUE_HU, is_hounsfield
 from napari_intseg.errors import FileError
+from napari_intseg.io.cell_tracking import is_ctc, objects_of, read_ctc
 from napari_intseg.io.dicom.header import looks_like_dicom
 from napari_intseg.io.ome_zarr import is_zarr, label_names
 from napari_intseg.io.output_files import METADATA, has_journal, write_beside
@@ -184,6 +185,9 @@ def _spatial(data: Any, meta: Mapping[str, Any]) -> int:
 
 
 LayerData = tuple[Any, dict[str, Any], str]
+TRACKED = "is_tracked"
+"""Under this key likewise, that a number is one object at all time points."""
+
 OWN = "is_labels"
 """Under this key, what a layer's metadata hold under `KEY` tell that its file holds labels."""
 
@@ -210,7 +214,7 @@ _PERCENTILES = (0.1, 99.9)
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Return `read_layers` if it can read a path; None for others and for stacks of files."""
+    """Return what reads a path as layers; None for others and for stacks of files."""
     if not isinstance(path, str):
         # several files are a stack that another reader or napari itself joins
         if len(path) != 1:
@@ -218,6 +222,8 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
         path = path[0]
     there = Path(path)
     if there.is_dir():
+        if is_ctc(there):
+            return read_tracked_layers
         return read_layers if is_zarr(there) or _has_dicom(there) else None
     known = ending_of(there) in READABLE or (there.is_file() and looks_like_dicom(there))
     return read_layers if known else None
@@ -261,6 +267,28 @@ def read_layers(path: str) -> list[LayerData]:
         for name in label_names(there):
             for data, shown, kind in layers_of(read_raster(there / "labels" / name)):
                 layers.append((data, {**shown, "visible": False}, kind))
+    return layers
+
+
+def read_tracked_layers(path: str) -> list[LayerData]:
+    """Read a folder of the Cell Tracking Challenge as labels, and their tracks with parents.
+
+    Raises
+    ------
+    FileError
+        As for `read_ctc`.
+    """
+    folder = Path(path)
+    labels, tracks = read_ctc(folder)
+    axes = "tzyx" if labels.ndim == 4 else "tyx"
+    shown = {"name": (folder.parent if folder.name == "TRA" else folder).name, "axis_labels": axes}
+    layers: list[LayerData] = [
+        (labels, {**shown, "metadata": {KEY: {OWN: True, TRACKED: True}}}, "labels")
+    ]
+    rows = tracks.points([objects_of(frame).by_number for frame in labels])
+    if len(rows):  # napari has no Tracks layer without tracks
+        graph = {"name": f"{shown['name']} tracks", "graph": tracks.graph}
+        layers.append((rows, {**shown, **graph}, "tracks"))
     return layers
 
 

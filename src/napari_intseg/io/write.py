@@ -60,7 +60,7 @@ def check_target(path: str | Path, *inputs: str | Path | None, overwrite: bool =
     if is_zarr:
         check_zarr(path)
     folder = (image_of(path) if is_zarr else None) or path.parent
-    with _told(path):
+    with told(path):
         if path.exists() and not overwrite:
             raise FileError(
                 f"file exists: expected a new name, got {str(path)!r}. Choose another name, or "
@@ -145,7 +145,7 @@ def write_labels(
     _check_times(path, smallest, step)
     kind = KINDS[ending_of(path) or ""]
     image = image_of(path) if kind == "zarr" else None
-    with _told(path), _listed(path, image), _place(path, overwrite=overwrite) as made:
+    with told(path), _listed(path, image), _place(path, overwrite=overwrite) as made:
         if kind == "zarr":
             write_ome_zarr(made, smallest, like, step, image=image, version=ome_zarr)
         elif kind in _DICOM:
@@ -176,7 +176,7 @@ def write_picture(path: str | Path, picture: Array, *, overwrite: bool = False) 
         As for `check_target`.
     """
     path = check_target(path, overwrite=overwrite)
-    with _told(path), _place(path, overwrite=overwrite) as made:
+    with told(path), _place(path, overwrite=overwrite) as made:
         _imwrite(made, picture)
 
 
@@ -211,7 +211,7 @@ def write_array(
             "pictures hold no probability: expected a volume format or .npy, got "
             f"{str(path)!r}. Choose another name."
         )
-    with _told(path), _place(path, overwrite=overwrite) as made:
+    with told(path), _place(path, overwrite=overwrite) as made:
         if kind == "zarr":
             write_ome_zarr(made, array, like, time_step_s, is_labels=False)
         elif kind == "hdf5":
@@ -231,7 +231,7 @@ def _listed(path: Path, image: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """Turn an operating system's refusal into one clear error."""
     try:
         yield

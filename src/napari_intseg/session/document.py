@@ -211,6 +211,9 @@ class History:
 LARGEST_LABEL = 2**31 - 1
 """Labels are put together as int32: signed, which SimpleITK and napari take, and half of int64."""
 
+TITLE_LINK = "Link through time"
+"""The step of undo that gives the objects of a time point the numbers of their tracks."""
+
 SETUP: Literal["setup"] = "setup"
 OBJECT: Literal["object"] = "object"
 DETAIL: Literal["detail"] = "detail"
@@ -546,6 +549,7 @@ class Document:
         reverts: HistoryEntry | None = None,
         *,
         overwrite: bool = False,
+        exact: bool = False,
     ) -> Change:
         """Do something as one entry of the history.
 
@@ -561,8 +565,10 @@ class Document:
             What it takes back for one object alone.
         overwrite : bool, default False
             Objects that are not locked give way, whatever the policy.
+        exact : bool, default False
+            Masks are those that there are, under other numbers: nothing is clipped or smoothed.
         """
-        rules = self.rules()
+        rules = self.rules(exact=exact)
         if DETAIL in changes:
             rules = replace(rules, detail_mm=changes[DETAIL] or 0.0, is_detail_new=True)
         if overwrite:
@@ -609,7 +615,9 @@ class Document:
         entry = self.history.last_of(_belongs_to(label))
         # that an object was begun stays: `remove_object` takes it away as a whole
         is_begin = entry is not None and entry.before.get(ObjectKey(label), entry) is None
-        return None if is_begin else entry
+        # of one object alone it would leave two with one mask
+        is_link = entry is not None and entry.title == TITLE_LINK
+        return None if is_begin or is_link else entry
 
     def last_reverted(self, label: int) -> HistoryEntry | None:
         """Return the entry that `bring_back` would take back in turn; None if there is none."""

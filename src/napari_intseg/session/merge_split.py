@@ -4,7 +4,7 @@ One mask becomes two where it is cut at its neck, or half-way between two clicks
 """
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.patch import Patch
-from napari_intseg.session.document import OBJECT, Change, Document
+from napari_intseg.session.document import OBJECT, TITLE_LINK, Change, Document
 from napari_intseg.session.masks.canvas import PaintedKey
 from napari_intseg.session.masks.plane_state import (
     ObjectInfo,
@@ -335,28 +335,72 @@ class Regroup:
         PromptError
             If it does not exist or is locked, or the number is in use or cannot be one.
         """
+        old = self.document.check_object(label)
+        self.document.check_free(old)
+        return self._renumbered({old: self.document.new_label(number)}, "Renumber object")
+
+    def renumber(self, numbers: Mapping[int, int]) -> Change:
+        """Give several objects other numbers, as one entry; they may exchange theirs.
+
+        Parameters
+        ----------
+        numbers : mapping of int to int
+            By their numbers those that they get; who keeps its own may be left out. One of which
+            nothing is known but its number gives it up.
+
+        Raises
+        ------
+        PromptError
+            If one does not exist or is locked, or two objects would have one number.
+        """
         document = self.document
-        old = document.check_object(label)
-        document.check_free(old)
-        new = document.new_label(number)
-        changes = self._emptied([old])
-        changes[ObjectKey(old)] = None
-        changes[ObjectKey(new)] = replace(document.objects[old], label=new)
-        for plane, state in document.canvas.states(old):
-            changes[PlaneKey(new, plane)] = state
-        for index, painted in document.canvas.painted(old).items():
-            changes[PaintedKey(new, index)] = painted
+        changed = {int(old): int(new) for old, new in numbers.items() if old != new}
+        for old in changed:
+            if document.is_locked(document.check_object(old)):
+                document.check_free(old)
+        stay = [
+            label
+            for label in document.objects
+            if label not in changed and (self._is_begun(label) or document.is_locked(label))
+        ]
+        taken = [*stay, *changed.values()]
+        twice = next((new for new in changed.values() if taken.count(new) > 1), None)
+        if twice is not None:
+            raise PromptError(
+                f"number is in use: expected one object of each, got {twice!r} for two. Give each "
+                "a number of its own."
+            )
+        for new in changed.values():
+            if new not in document.objects:
+                document.new_label(new)
+        return self._renumbered(changed, TITLE_LINK, exact=True)
+
+    def _is_begun(self, label: int) -> bool:
+        canvas = self.document.canvas
+        return bool(canvas.painted(label)) or any(True for _ in canvas.states(label))
+
+    def _renumbered(self, numbers: Mapping[int, int], title: str, *, exact: bool = False) -> Change:
+        """Move all that is known of objects to other numbers."""
+        document = self.document
+        changes = self._emptied(numbers)
+        changes |= {ObjectKey(old): None for old in numbers}
+        for old, new in numbers.items():
+            changes[ObjectKey(new)] = replace(document.objects[old], label=new)
+            for plane, state in document.canvas.states(old):
+                changes[PlaneKey(new, plane)] = state
+            for index, painted in document.canvas.painted(old).items():
+                changes[PaintedKey(new, index)] = painted
         for key, value in document.history.values.items():
             # what was propagated counts as done for the new number as well
-            if isinstance(key, WalkKey) and key.label == old:
-                changes[replace(key, label=new)] = value
-        if document.object == old:
-            changes[OBJECT] = new
+            if isinstance(key, WalkKey) and key.label in numbers:
+                changes[replace(key, label=numbers[key.label])] = value
+        if document.object in numbers:
+            changes[OBJECT] = numbers[document.object]
         rules = document.protection
-        if old in rules.unlocked:
-            unlocked = (rules.unlocked - {old}) | {new}
+        if rules.unlocked & numbers.keys():
+            unlocked = frozenset(numbers.get(label, label) for label in rules.unlocked)
             changes[PROTECTION] = replace(rules, unlocked=unlocked)
-        return document.do("Renumber object", changes)
+        return document.do(title, changes, exact=exact)
 
     def _voxel(self, axis: int, position: Sequence[float]) -> tuple[int, ...]:
         """Return the index in the data of a position as clicks have it."""

@@ -19,10 +19,7 @@ from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, Prepa
 from napari_intseg.session.journal.recorder import Recorder, recorded
 from napari_intseg.session.mask_edits import CleanUp, OutlineDetail
 from napari_intseg.session.masks.canvas import Labels
-from napari_intseg.session.masks.plane_state import (
-    PlacedClick,
-    Window,
-)
+from napari_intseg.session.masks.plane_state import PlacedClick, Window
 from napari_intseg.session.masks.settle import Protection
 from napari_intseg.session.merge_split import Regroup
 from napari_intseg.session.painter import Painter
@@ -261,8 +258,7 @@ class Session:
 
     def mask_on(self, plane: Plane, label: int | None = None) -> BoolArray:
         """Return an object's mask on a plane, bool (H, W); the current object by default."""
-        check_plane(self.volume, plane)
-        return self.document.canvas.mask_on(self._label(label), plane)
+        return self.document.canvas.mask_on(self._label(label), check_plane(self.volume, plane))
 
     def labels_on(self, plane: Plane) -> Labels:
         """Return all objects on a plane by label, int32 (H, W)."""
@@ -340,6 +336,11 @@ class Session:
     def relabel_object(self, label: int, number: int) -> Change:
         """Give an object another number, as one entry; see `Regroup.relabel`."""
         return self._regroup.relabel(label, number)
+
+    @recorded
+    def renumber_objects(self, numbers: Mapping[int, int]) -> Change:
+        """Give several objects other numbers, as one entry; see `Regroup.renumber`."""
+        return self._regroup.renumber(numbers)
 
     @recorded
     def finish_object(self, label: int | None = None) -> Change:
@@ -495,8 +496,7 @@ class Session:
         where = plane_or_only(self.volume, plane)
         return self._chain.extend(
             lambda: self.suggest_click(where), lambda click: self.take_suggested(where, click),
-            lambda: self.predict(where), most=most, on_progress=on_progress,
-            should_stop=should_stop,
+            lambda: self.predict(where), most=most, on_progress=on_progress, should_stop=should_stop
         )  # fmt: skip
 
     # what a person does by hand

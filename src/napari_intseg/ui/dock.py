@@ -212,6 +212,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "export_measurements": later("export_panel.measure.click"),
             "all_models": later("model_panel.open_catalogue"),
             "show_object": show_current,
+            "link_through_time": later("review_panel.through.linking.start"),
         }
 
     def _calls(self) -> dict[str, Callable[[], object]]:

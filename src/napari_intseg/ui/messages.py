@@ -109,6 +109,7 @@ ENGINE_MESSAGES: tuple[str, ...] = (
     "Merge objects",
     "Split object",
     "Renumber object",
+    "Link through time",
     "Take over pixels",
     "Take objects",
     "New object",

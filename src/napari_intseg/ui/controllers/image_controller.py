@@ -354,7 +354,8 @@ class ImageController:
             change = replace(change, objects=tuple(sorted({*change.objects, session.object})))
             self._asking.add(list(self._given))
         self.session_store.went_back(session)
-        self.show_change(time, session, change)
+        for at, one, changed in self.session_store.gone(action, time, change):
+            self.show_change(at, one, changed)
         return str(change.title)
 
     @property
@@ -391,11 +392,8 @@ class ImageController:
 
     def is_begun(self, label: int) -> bool:
         """Whether an object has prompts, a mask to start from, or painted pixels."""
-        states = (
-            state
-            for session in self.session_store.sessions.values()
-            for _, state in session.document.canvas.states(label)
-        )
+        sessions = self.session_store.sessions.values()
+        states = (s for one in sessions for _, s in one.document.canvas.states(label))
         return bool(self.given_for(label)) or any(state.is_given for state in states)
 
     def can(self, action: str) -> bool:
@@ -434,7 +432,7 @@ class ImageController:
     def show_change(self, time: int, session: Session, change: Change) -> None:
         """Bring points, labels and the list of objects up to date after a session's action."""
         current = session.object
-        self.session_store.know_again(session, {*change.objects, current})
+        self.session_store.know_again({*change.objects, current})
         places = [Place(time, o, p) for o in change.objects for p in change.planes]
         self._follow(places)
         self.draw(time, change)

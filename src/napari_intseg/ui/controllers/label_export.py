@@ -13,6 +13,7 @@ from napari.layers import Image, Labels
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError, IntSegError
+from napari_intseg.io.cell_tracking import TRACKED, Tracks, write_ctc
 from napari_intseg.io.hooks import KEY, file_grid, layer_grid
 from napari_intseg.io.measurements import measure, write_measurements
 from napari_intseg.io.output_files import check_apart, write_beside
@@ -22,6 +23,7 @@ from napari_intseg.session.journal.recorder import Line, now
 from napari_intseg.session.journal.replayer import about_labels
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.object_actions import names_of
+from napari_intseg.ui.controllers.review import TRACKS
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, sentence, told
@@ -31,15 +33,41 @@ from napari_intseg.ui.storage.disk_folders import LabelsOnDisk, copy, ending, ke
 def export_labels(controller: ViewerController, path: Path) -> None:
     """Write the labels of the time point in the window; a file that is there is replaced.
 
+    To a folder whose name ends in `TRACKED` all time points are written, with their tracks.
+
     They get the geometry of the image's file, bit for bit, where the image was read from one by
     our readers; else that of the layer. The journal is written along.
     """
     image_controller = _image_controller(controller)
     if image_controller is None:
         return
-    work = labels_job(controller, image_controller, path)
+    has_times = (image_controller.image_axes.n_times or 1) > 1
+    if has_times and path.name.lower().endswith(TRACKED):
+        work = _tracks_job(controller, image_controller, path)
+    else:
+        work = labels_job(controller, image_controller, path)
     controller.worker.submit(work, lambda outcome: _tell(controller, outcome))
     controller.signals.message.emit(Message("Writing {name} …", name=path.name))
+
+
+def _tracks_job(
+    controller: ViewerController, image_controller: ImageController, path: Path
+) -> Callable[[Callable[[], bool]], str]:
+    """Return what writes the labels of all time points as a folder of the challenge."""
+    labels, inputs = np.array(image_controller.labels.data), _inputs(controller)
+    tracks = image_controller.labels.metadata.get(TRACKS, Tracks((), {}))
+
+    def work(_should_stop: Callable[[], bool]) -> str:
+        check_apart(path, *inputs)
+        held = [np.unique(frame).tolist() for frame in labels]
+        now = Tracks(tuple({track: track for track in here if track} for here in held), {}).spans
+        # of tracks that still begin and end where they did when they were linked
+        same = {track for track, span in tracks.spans.items() if now.get(track) == span}
+        parents = {one: of for one, of in tracks.parents.items() if {one, *of} <= same}
+        write_ctc(path, labels, parents, overwrite=True)
+        return Message("Wrote {name}{which}.", name=path.name, which="")
+
+    return work
 
 
 def labels_job(

@@ -3,7 +3,7 @@
 It holds at all time points.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,6 +13,7 @@ from napari.layers import Labels, Layer, Shapes
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, IntSegError
+from napari_intseg.io.hooks import KEY, TRACKED
 from napari_intseg.session.document import Change
 from napari_intseg.session.masks.plane_state import Shown
 from napari_intseg.session.session import Session
@@ -444,7 +445,7 @@ def take(controller: ViewerController, layer: Labels, label: int) -> int | None:
     """
     try:
         image_controller = _image_controller(controller)
-        data = _data(image_controller, layer)
+        data = _data(image_controller, layer, image_controller.time)
         return _take(image_controller, layer, data == label, label)
     except IntSegError as err:
         controller.signals.failed.emit(told(err))
@@ -454,13 +455,18 @@ def take(controller: ViewerController, layer: Labels, label: int) -> int | None:
 def take_all(controller: ViewerController, layer: Labels) -> int:
     """Take every object of a layer, each as one of its own, in one step of undo.
 
+    Of tracks that were read from a file, those of all time points, and one step of undo at each.
     Return how many; see `take`.
     """
+    named: dict[int, int] = {}
     try:
         image_controller = _image_controller(controller)
-        data = _data(image_controller, layer)
-        labels = [int(label) for label in np.unique(data) if label > 0]
-        if not labels:
+        times = [image_controller.time]
+        if layer.metadata.get(KEY, {}).get(TRACKED):
+            times = list(range(image_controller.image_axes.n_times or 1))
+        for time in times:
+            _take_together(image_controller, _data(image_controller, layer, time), time, named)
+        if not named:
             raise DataError(
                 Message(
                     "layer is empty: expected labels above 0, got none in {name!r}. Choose another "
@@ -468,18 +474,18 @@ def take_all(controller: ViewerController, layer: Labels) -> int:
                     name=layer.name,
                 )
             )
-        _take_together(image_controller, data, labels)
+        image_controller.tools.signals.changed.emit()
     except IntSegError as err:
         controller.signals.failed.emit(told(err))
         return 0
     controller.signals.message.emit(
         Message(
             "{count} objects taken from {name}. Click to correct.",
-            count=len(labels),
+            count=len(named),
             name=layer.name,
         )
     )
-    return len(labels)
+    return len(named)
 
 
 def _image_controller(controller: ViewerController) -> ImageController:
@@ -503,8 +509,8 @@ def _image_controller(controller: ViewerController) -> ImageController:
     return controller.image_controller
 
 
-def _data(image_controller: ImageController, layer: Labels) -> Array:
-    """Return a layer's labels at the time point in the window, on the volume's grid.
+def _data(image_controller: ImageController, layer: Labels, time: int) -> Array:
+    """Return a layer's labels at a time point, on the volume's grid.
 
     Raises
     ------
@@ -526,7 +532,7 @@ def _data(image_controller: ImageController, layer: Labels) -> Array:
                 name2=layer.name,
             )
         )
-    where = tuple(image_controller.time if axis == "t" else slice(None) for axis in image_axes.grid)
+    where = tuple(time if axis == "t" else slice(None) for axis in image_axes.grid)
     return np.asarray(data[where])
 
 
@@ -542,27 +548,31 @@ def _lies_alike(image_controller: ImageController, layer: Labels) -> bool:
     )
 
 
-def _take_together(image_controller: ImageController, data: Array, labels: Sequence[int]) -> None:
-    """Begin an object for each label; an empty current object becomes the first."""
-    store, time = image_controller.session_store, image_controller.time
-    if image_controller.is_begun(store.object) or store.is_finished(store.object):
-        image_controller.new_object()
-    session = store.session(time, store.object, make=True)
-    assert session is not None  # there is a model
-    token = session.document.token(_TAKEN)
-    own = store.object
+def _take_together(
+    image_controller: ImageController, data: Array, time: int, named: dict[int, int]
+) -> None:
+    """Begin an object for each label, or go on with it; an empty current one becomes the first."""
+    store = image_controller.session_store
+    labels = [int(label) for label in np.unique(data) if label > 0]
+    if labels and not named:
+        if image_controller.is_begun(store.object) or store.is_finished(store.object):
+            image_controller.new_object()
+        named[labels[0]] = store.object
     for label in labels:
+        own = named.setdefault(label, max(store.labels, default=0) + 1)
+        is_first = own == store.object
+        session = store.session(time, own, make=is_first)
+        assert session is not None  # there is a model
+        if label == labels[0]:
+            token = session.document.token(_TAKEN)
         # planes without a pixel are left out: each would become a state of its own
         masks = masks_by_plane(session.volume, data == label, None, 0, ())
-        # the first goes to the object that has just been begun and is still empty
-        if label == labels[0]:
+        if own in session.objects:
             change = session.set_initial(masks, _TAKEN, token)
         else:
-            own = max(store.labels, default=0) + 1
             change = session.begin_with(masks, own, _TAKEN, token)
-            store.know([own])
+        store.know([own])
         image_controller.draw(time, change)
-    image_controller.tools.signals.changed.emit()
 
 
 def _take(image_controller: ImageController, layer: Labels, mask: Array, label: int) -> int:

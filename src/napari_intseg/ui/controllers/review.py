@@ -1,22 +1,28 @@
 """What follows a first mask, without Qt: times, review of planes, clean-up, detail of outlines."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
+from functools import partial
+from itertools import chain, count
 from typing import Any
+from weakref import ref
 
 import numpy as np
+from napari.layers import Tracks
+from numpy.typing import NDArray
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
+from napari_intseg.io.cell_tracking import Event
+from napari_intseg.io.cell_tracking import Tracks as Found
 from napari_intseg.propagation.request import Method
 from napari_intseg.propagation.walk import Step
 from napari_intseg.session.mask_edits import DETAIL_TITLE
 from napari_intseg.session.session import Session
-from napari_intseg.session.tracking import tracking_request
+from napari_intseg.session.tracking import Linker, tracking_request
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.layers.points_codec import Place
+from napari_intseg.ui.layers.points_codec import Place, geometry
 from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, sentence, told
 
@@ -32,10 +38,16 @@ class TimeTracking:
     ----------
     controller : ViewerController
         Whose work.
+
+    Attributes
+    ----------
+    linking : TimeLinking
+        Links all objects at once.
     """
 
     def __init__(self, controller: ViewerController) -> None:
         self._controller = controller
+        self.linking = TimeLinking(controller)
         self._steps: Iterator[tuple[Plane, Step]] | None = None
         self._token: object = None
         self._label = 0
@@ -84,8 +96,9 @@ class TimeTracking:
         self._next()
 
     def cancel(self) -> None:
-        """Stop before the next time point; what is done is kept."""
+        """Stop before the next time point; what is done is kept. Linking stops as well."""
         self._steps = None
+        self.linking.cancel()
 
     def _next(self) -> None:
         steps = self._steps
@@ -139,6 +152,209 @@ class TimeTracking:
             self._times.add(time)
             self._note = step.note or self._note
             image_controller.labels_writer.paint(Place(time, self._label, plane))
+
+
+TRACKS = "napari-intseg tracks"
+"""Key of a Labels layer's metadata: the tracks that its objects were linked to last."""
+
+
+_CHANGED = Message("Objects were changed while they were linked. Link them again.")
+
+
+class TimeLinking:
+    """Links the objects of all time points to tracks, and shows these with their parents.
+
+    What is one object gets one number, which is one step of undo at all time points. What is
+    accepted or locked keeps its number.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Whose work.
+    """
+
+    def __init__(self, controller: ViewerController) -> None:
+        self._controller = controller
+        self._jobs: Iterator[Callable[[], object]] = iter(())
+        self._at: ImageController | None = None
+        self._linker: Linker | None = None
+        self._layer: ref[Tracks] | None = None
+        self._seen: dict[int, int] = {}
+        self.is_running = False
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What happens to the objects of the chosen image, as they were linked last."""
+        image_controller = self._controller.image_controller
+        known = None if image_controller is None else image_controller.labels.metadata.get(TRACKS)
+        return () if known is None else known.events
+
+    def start(self) -> None:
+        """Link what there is now; what is computed is computed in the background."""
+        image_controller, signals = self._controller.image_controller, self._controller.signals
+        if self.is_running:
+            return
+        if image_controller is None or (image_controller.image_axes.n_times or 1) < 2:
+            signals.failed.emit(
+                Message("Linking needs an image with several time points; see Axes.")
+            )
+            return
+        self._at, self._linker, self.is_running = image_controller, None, True
+        self._jobs, self._seen = self._work(image_controller), {}
+        signals.changed.emit()
+        self._next()
+
+    def cancel(self) -> None:
+        """Stop before the next time point; nothing is changed."""
+        self._jobs, self._linker = iter(()), None
+
+    def _work(self, image_controller: ImageController) -> Iterator[Callable[[], object]]:
+        """Yield what is to be computed; each time point is looked at when its turn comes."""
+        store, n_times = image_controller.session_store, image_controller.image_axes.n_times or 1
+        volume = image_controller.image_axes.volume()
+        yield partial(Linker, volume.spacing)  # which imports the library
+        for time in range(n_times):
+            session = store.sessions.get(time)
+            labels, kept = np.zeros(volume.shape, np.int32), set[int]()
+            if session is not None and session.objects:
+                self._seen[time] = session.revision
+                labels = session.labels
+                kept = {o for o in session.objects if store.is_finished(o) or session.is_locked(o)}
+            if self._linker is not None:
+                yield partial(self._linker.add, labels, kept)
+            self._controller.signals.progressed.emit(time + 1, n_times, "time points")
+        if self._linker is not None:
+            yield partial(self._linker.tracks, max(store.labels, default=0))
+
+    def _next(self) -> None:
+        job = next(self._jobs, None)
+        if job is None:
+            self._end(Message("Linking cancelled; nothing is changed."))
+        else:
+            self._controller.worker.submit(lambda _: job(), self._stepped)
+
+    def _stepped(self, outcome: Outcome[object]) -> None:
+        at, value = self._at, outcome.value
+        if outcome.error is not None or at is None or at.is_closed:
+            if outcome.error is not None:
+                self._controller.signals.failed.emit(told(outcome.error))
+            self._end("")
+        elif isinstance(value, Found) and self._linker is not None:
+            self._take(at, value, self._linker.centres)
+        else:
+            if isinstance(value, Linker):
+                self._linker = value
+            self._next()
+
+    def _end(self, text: str) -> None:
+        self.is_running, self._jobs, self._at, self._linker = False, iter(()), None, None
+        self._controller.signals.progressed.emit(0, 0, "")
+        if text:
+            self._controller.signals.message.emit(text)
+        self._controller.signals.changed.emit()
+
+    def _take(
+        self, at: ImageController, tracks: Found, centres: list[dict[int, tuple[float, ...]]]
+    ) -> None:
+        """Give all objects the numbers of their tracks, and show those."""
+        store, largest = at.session_store, max(tracks.spans, default=0)
+        refusal = ""
+        if {time: s.revision for time, s in store.sessions.items() if s.objects} != self._seen:
+            refusal = _CHANGED
+        elif not largest:
+            refusal = Message("There is nothing to link yet: no object has a pixel.")
+        elif not at.has_room(largest):
+            refusal = at.too_large(largest)
+        if refusal:
+            self._refuse(refusal)
+            return
+        known = [tracks.numbers[at.time], *tracks.numbers]
+        current = next((one[store.object] for one in known if store.object in one), store.object)
+        fresh = count(max([*tracks.spans, *store.labels]) + 1)
+        times = sorted(store.sessions, key=lambda time: time == at.time)
+
+        def step(left: Iterator[int]) -> None:
+            """Renumber a time point, and let the window do other things before the next."""
+            time = next(left, None)
+            if at.is_closed:
+                self._end("")
+            elif time is None:
+                at.labels.metadata[TRACKS] = tracks
+                store.know([current, *(o for s in store.sessions.values() for o in s.objects)])
+                at.select_object(current)
+                self._show(at, tracks.points(centres), tracks.graph)
+                self._end(_summary(tracks))
+            elif self._renumber(at, time, tracks.numbers[time], fresh):
+                self._controller.post(partial(step, left))
+            else:
+                self._refuse(_CHANGED)
+
+        step(iter(times))
+
+    def _refuse(self, why: str) -> None:
+        self._controller.signals.failed.emit(why)
+        self._end("")
+
+    def _renumber(
+        self, at: ImageController, time: int, tracks: Mapping[int, int], fresh: Iterator[int]
+    ) -> bool:
+        """Give the objects of a time point their numbers; False if they were changed meanwhile."""
+        session, numbers = at.session_store.sessions[time], dict(tracks)
+        if session.objects and session.revision != self._seen.get(time):
+            return False
+        states = session.document.canvas.states
+        for label in set(tracks.values()).intersection(session.objects) - numbers.keys():
+            # it was given something, but has no pixel
+            if any(True for _ in states(label)):
+                numbers[label] = next(fresh)
+        at.show_change(time, session, session.renumber_objects(numbers))
+        return True
+
+    def _show(
+        self, at: ImageController, rows: NDArray[np.float64], graph: dict[int, list[int]]
+    ) -> None:
+        viewer, layer = self._controller.viewer, None if self._layer is None else self._layer()
+        if layer is None or layer not in viewer.layers or layer.ndim != rows.shape[1] - 1:
+            where = geometry(at.image_axes)
+            layer = Tracks(rows, name=f"{at.image_axes.image.name} tracks", **where)
+            viewer.add_layer(layer)
+            self._layer = ref(layer)
+        layer.graph = {}
+        layer.data = rows
+        layer.graph = graph
+        if self._controller.image_controller is at:  # clicks go to the image again
+            self._controller.select_object(at.session_store.object)
+
+
+def _summary(tracks: Found) -> str:
+    """Return in a sentence what was found."""
+    kinds = [event.kind for event in tracks.events]
+    return Message(
+        "{tracks} tracks. Divisions: {divisions}, merges: {merges}, appear: {new}, end: {ended}. "
+        "The tip of the button lists them.",
+        tracks=len(tracks.spans),
+        divisions=kinds.count("division"),
+        merges=kinds.count("merge"),
+        new=kinds.count("appears"),
+        ended=kinds.count("ends"),
+    )
+
+
+def told_event(event: Event) -> str:
+    """Return an event in words that can be translated."""
+    words = {
+        "time": event.time,
+        "before": ", ".join(map(str, event.tracks)),
+        "after": ", ".join(map(str, event.into)),
+    }
+    told_as = {
+        "division": Message("time {time}: {before} divides into {after}", **words),
+        "merge": Message("time {time}: {before} merge into {after}", **words),
+        "continues": Message("time {time}: {before} goes on as {after}", **words),
+        "appears": Message("time {time}: {after} appears", **words),
+        "ends": Message("time {time}: {before} ends", **words),
+    }
+    return told_as[event.kind]
 
 
 Seen = tuple[int, int, Plane, float]

@@ -3,7 +3,7 @@
 Planes are handed to the inference thread one request at a time.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from scipy import ndimage
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.inference.intensity import PerChannel, WindowChoice
+from napari_intseg.session.document import TITLE_LINK, Change
 from napari_intseg.session.journal.recorder import Journal
 from napari_intseg.session.predictor import Result, run
 from napari_intseg.session.session import Session
@@ -187,11 +188,25 @@ class SessionStore:
         """Forget objects that were never begun."""
         self._labels.difference_update(labels)
 
-    def know_again(self, session: Session, labels: Iterable[int]) -> None:
-        """Take note of which objects a session has, after undo."""
+    def know_again(self, labels: Iterable[int]) -> None:
+        """Take note of which objects there are still, at any time point, after undo."""
+        there = {label for session in self._sessions.values() for label in session.objects}
         for label in labels:
             # undo may have taken back that an object was begun
-            (self._labels.add if label in session.objects else self._labels.discard)(label)
+            (self._labels.add if label in there else self._labels.discard)(label)
+
+    def gone(self, action: str, time: int, change: Change) -> Iterator[tuple[int, Session, Change]]:
+        """Yield what undo or redo changed, at the given time point last.
+
+        Linking through time is one step: it is undone at all time points where it came last.
+        """
+        for other, session in self._sessions.items():
+            is_link = change.title == TITLE_LINK == getattr(session, f"{action}_title")
+            if other != time and is_link:
+                further = session.undo() if action == "undo" else session.redo()
+                if further is not None:
+                    yield other, session, further
+        yield time, self._sessions[time], change
 
     def mask(self, place: Place) -> BoolArray:
         """Return the mask of an object on a plane, bool (H, W)."""

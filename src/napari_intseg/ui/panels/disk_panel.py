@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_intseg.io.cell_tracking import TRACKED
 from napari_intseg.io.suffixes import WRITABLE, ending_of
 from napari_intseg.session.embeddings import LIMIT_BYTES, EmbeddingFiles
 from napari_intseg.ui.controllers.label_export import (
@@ -101,6 +102,7 @@ FORMATS = (
     ("PNG", ".png"),
     ("numpy", ".npy"),
 )
+_TRACKS = ((to_translate("tracks (Cell Tracking Challenge)"), "_RES"),)
 _DICOM = (("DICOM-SEG", ".seg.dcm"), ("DICOM RT-STRUCT", ".rtstruct.dcm"))
 _TABLE = ((to_translate("CSV table"), ".csv"),)
 
@@ -143,6 +145,9 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
             formats.sort(key=lambda one: one[1] != own)
             if source.is_dicom:
                 formats = [*_DICOM, *formats]
+        here = self._controller.image_controller
+        if here is not None and (here.image_axes.n_times or 1) > 1:
+            formats = [*formats, *_TRACKS]
         path = self._ask(tr("Export labels"), "labels", formats)
         if path is not None:
             export_labels(self._controller, path)
@@ -173,7 +178,7 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if not chosen:
             return None
         path = Path(chosen)
-        known = WRITABLE if what == "labels" else (".csv",)
+        known = (*WRITABLE, TRACKED) if what == "labels" else (".csv",)
         if ending_of(path) not in known and not path.name.lower().endswith(known):
             path = path.with_name(path.name + filters.get(kind, formats[0][1]))
         return path if not path.exists() or self._may_replace(path) else None

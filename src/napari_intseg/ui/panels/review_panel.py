@@ -20,11 +20,16 @@ from qtpy.QtWidgets import (
 from napari_intseg.core.segmenter import MemorySegmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.controllers.image_controller import ImageController
-from napari_intseg.ui.controllers.review import OutlineDetailController, Review, TimeTracking
+from napari_intseg.ui.controllers.review import (
+    OutlineDetailController,
+    Review,
+    TimeTracking,
+    told_event,
+)
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.panels.controls import PER_MM, Buttons, Length, combo, fill
-from napari_intseg.ui.qt.translation import tr
+from napari_intseg.ui.qt.translation import tr, translated
 
 _METHODS = (
     (to_translate("from each plane to its neighbour"), "neighbour"),
@@ -142,7 +147,8 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
 _PLANE = Qt.ItemDataRole.UserRole
 # as many planes are listed, the least sure first. Not tuned: some five times what the list shows
-# without scrolling; "Next plane to check" goes through all the others too.
+# without scrolling; "Next plane to check" goes through all the others too. So are events of
+# tracks, in the tip of the button
 _MOST = 30
 
 
@@ -210,6 +216,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
         )
         self.follow.clicked.connect(self._follow_pressed)
+        self.link = QPushButton(tr("Link through time"))
+        self.link.clicked.connect(self._link_pressed)
         self._arrange()
         self._shown: list[tuple[Plane, float]] = []
         self.interpolate.toggled.connect(self._interpolate_toggled)
@@ -228,7 +236,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.next, 0, 0)
         layout.addWidget(self.list, 1, 0)
         layout.addWidget(self.follow, 2, 0)
-        layout.addWidget(self.rest, 3, 0)
+        layout.addWidget(self.link, 3, 0)
+        layout.addWidget(self.rest, 4, 0)
         rest = QGridLayout(self.rest)
         rest.setContentsMargins(0, 0, 0, 0)
         rest.setSpacing(4)
@@ -251,6 +260,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.follow.setText(
             tr("Stop following") if self.through.is_running else tr("Follow through time")
         )
+        self._show_link(has_times)
         rows = list(self.review.planes[:_MOST]) if is_volume else []
         # the key goes on to the next object where this one has no plane left to check
         has_others = image_controller is not None and len(image_controller.session_store.labels) > 1
@@ -290,6 +300,27 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if not known and len(image_axes.spatial) == 3:
             self._smoothed = ref(image_controller)
             self.smoothing.show_mm(max(image_axes.volume().spacing), image_axes.unit)
+
+    def _show_link(self, has_times: bool) -> None:
+        """Show what linking is for, or why it cannot be, and then what it found."""
+        linking = self.through.linking
+        self.link.setEnabled(has_times)
+        self.link.setText(tr("Stop linking") if linking.is_running else tr("Link through time"))
+        tip = tr(
+            "Give what is one object at all time points one number, and show the tracks with\n"
+            "divisions and merges. Accepted and locked objects keep their numbers; one undo."
+        )
+        if not has_times:
+            tip = tr("Linking needs an image with several time points; see Axes.")
+        events = [translated(told_event(event)) for event in linking.events]
+        more = [tr("And {n} more.", n=len(events) - _MOST)] if len(events) > _MOST else []
+        self.link.setToolTip("\n".join([tip, *events[:_MOST], *more]))
+
+    def _link_pressed(self, _on: bool = False) -> None:
+        if self.through.linking.is_running:
+            self.through.linking.cancel()
+        else:
+            self.through.linking.start()
 
     def _follow_pressed(self, _on: bool = False) -> None:
         if self.through.is_running:

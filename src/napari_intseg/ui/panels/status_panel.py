@@ -20,6 +20,10 @@ _ASKING = Message("Asking the model …")
 _COUNTED = {
     "planes": (to_translate("{doing}: %v of %m planes"), to_translate("%v of %m planes")),
     "places": (to_translate("{doing}: %v of %m places"), to_translate("%v of %m places")),
+    "time points": (
+        to_translate("{doing}: %v of %m time points"),
+        to_translate("%v of %m time points"),
+    ),
     "objects": (to_translate("{doing}: %v of %m objects"), to_translate("%v of %m objects")),
 }
 """What is told by numbers and not per cent: the words of the bar with and without what runs."""
@@ -121,6 +125,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             ),
             (controller.searching.is_running, tr("Looking for more")),
             (self._through.is_running, tr("Following through time")),
+            (self._through.linking.is_running, tr("Linking through time")),
             (self._comparison.is_keeping, tr("Keeping on all planes")),
             (loader.is_loading, tr("Loading {name}", name=loader.choice.name)),
         )

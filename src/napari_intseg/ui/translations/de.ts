@@ -24,6 +24,11 @@
       <translation>%v von %m Schichten</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>%v of %m time points</source>
+      <translation>%v von %m Zeitpunkten</translation>
+    </message>
+    <message>
       <location filename="../controllers/label_export.py" />
       <source>, time point {time} of {count}</source>
       <translation>, Zeitpunkt {time} von {count}</translation>
@@ -139,6 +144,11 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <location filename="../controllers/propagation.py" />
       <source>And {n} more objects.</source>
       <translation>Und {n} weitere Objekte.</translation>
+    </message>
+    <message>
+      <location filename="../panels/review_panel.py" />
+      <source>And {n} more.</source>
+      <translation>Und {n} weitere.</translation>
     </message>
     <message>
       <location filename="../controllers/session_store.py" />
@@ -650,6 +660,13 @@ Ein Klick in ein Objekt gehört zu diesem, ein Rechtsklick anderswo zum aktuelle
       <translation>Diese Pixel dem aktuellen Objekt geben; ein Schritt von Rückgängig.</translation>
     </message>
     <message>
+      <location filename="../panels/review_panel.py" />
+      <source>Give what is one object at all time points one number, and show the tracks with
+divisions and merges. Accepted and locked objects keep their numbers; one undo.</source>
+      <translation>Was zu allen Zeitpunkten ein Objekt ist, erhält eine Nummer; die Spuren werden mit
+Teilungen und Verschmelzungen gezeigt. Angenommene und gesperrte Objekte behalten ihre Nummer; ein Schritt Rückgängig.</translation>
+    </message>
+    <message>
       <location filename="../panels/compare_panel.py" />
       <source>Go on from A's mask; clicks that follow correct it.</source>
       <translation>Mit der Maske von A weitermachen; weitere Klicks korrigieren sie.</translation>
@@ -917,6 +934,26 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../panels/model_panel.py" />
       <source>Licence: {licence}</source>
       <translation>Lizenz: {licence}</translation>
+    </message>
+    <message>
+      <location filename="../panels/review_panel.py" />
+      <source>Link through time</source>
+      <translation>Durch die Zeit verknüpfen</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>Linking cancelled; nothing is changed.</source>
+      <translation>Verknüpfen abgebrochen; nichts ist geändert.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>Linking needs an image with several time points; see Axes.</source>
+      <translation>Verknüpfen braucht ein Bild mit mehreren Zeitpunkten; siehe Achsen.</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Linking through time</source>
+      <translation>Verknüpfen durch die Zeit</translation>
     </message>
     <message>
       <location filename="../panels/status_panel.py" />
@@ -1297,6 +1334,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../panels/object_panel.py" />
       <source>Objects</source>
       <translation>Objekte</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>Objects were changed while they were linked. Link them again.</source>
+      <translation>Objekte wurden geändert, während sie verknüpft wurden. Bitte noch einmal verknüpfen.</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
@@ -1692,6 +1734,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Anhalten</translation>
     </message>
     <message>
+      <location filename="../panels/review_panel.py" />
+      <source>Stop linking</source>
+      <translation>Verknüpfen beenden</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Stop what is under way; what is done is kept.</source>
       <translation>Anhalten, was läuft; Fertiges bleibt.</translation>
@@ -2035,6 +2082,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/find_more.py" />
       <source>There is nothing to go by yet. Click on the object first.</source>
       <translation>Es gibt noch nichts, wonach man sich richten könnte. Klicken Sie zuerst auf das Objekt.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>There is nothing to link yet: no object has a pixel.</source>
+      <translation>Noch gibt es nichts zu verknüpfen: Kein Objekt hat ein Pixel.</translation>
     </message>
     <message>
       <location filename="../controllers/view_settings.py" />
@@ -2752,6 +2804,31 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Zeitpunkt {time}</translation>
     </message>
     <message>
+      <location filename="../controllers/review.py" />
+      <source>time {time}: {after} appears</source>
+      <translation>Zeit {time}: {after} erscheint</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>time {time}: {before} divides into {after}</source>
+      <translation>Zeit {time}: {before} teilt sich in {after}</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>time {time}: {before} ends</source>
+      <translation>Zeit {time}: {before} endet</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>time {time}: {before} goes on as {after}</source>
+      <translation>Zeit {time}: {before} geht als {after} weiter</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>time {time}: {before} merge into {after}</source>
+      <translation>Zeit {time}: {before} verschmelzen zu {after}</translation>
+    </message>
+    <message>
       <location filename="../panels/look_panel.py" />
       <source>to </source>
       <translation>bis </translation>
@@ -2765,6 +2842,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/model_panel.py" />
       <source>to fetch</source>
       <translation>herunterzuladen</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>tracks (Cell Tracking Challenge)</source>
+      <translation>Spuren (Cell Tracking Challenge)</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -2835,6 +2917,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/status_panel.py" />
       <source>{doing}: %v of %m planes</source>
       <translation>{doing}: %v von %m Schichten</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>{doing}: %v of %m time points</source>
+      <translation>{doing}: %v von %m Zeitpunkten</translation>
     </message>
     <message>
       <location filename="../controllers/viewer_controller.py" />
@@ -3102,6 +3189,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{title} – {size} fehlen noch</translation>
     </message>
     <message>
+      <location filename="../controllers/review.py" />
+      <source>{tracks} tracks. Divisions: {divisions}, merges: {merges}, appear: {new}, end: {ended}. The tip of the button lists them.</source>
+      <translation>{tracks} Spuren. Teilungen: {divisions}, Verschmelzungen: {merges}, erscheinen: {new}, enden: {ended}. Der Tipp der Schaltfläche listet sie auf.</translation>
+    </message>
+    <message>
       <location filename="../panels/disk_panel.py" />
       <source>{used} of {limit} in {folder}</source>
       <translation>{used} von {limit} in {folder}</translation>
@@ -3213,6 +3305,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../messages.py" />
       <source>Follow through time</source>
       <translation>Durch die Zeit verfolgen</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>Link through time</source>
+      <translation>Durch die Zeit verknüpfen</translation>
     </message>
     <message>
       <location filename="../messages.py" />

@@ -24,6 +24,11 @@
       <translation>%v/%m 个层面</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>%v of %m time points</source>
+      <translation>%v/%m 个时间点</translation>
+    </message>
+    <message>
       <location filename="../controllers/label_export.py" />
       <source>, time point {time} of {count}</source>
       <translation>，时间点 {time}（共 {count} 个）</translation>
@@ -139,6 +144,11 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <location filename="../controllers/propagation.py" />
       <source>And {n} more objects.</source>
       <translation>以及另外 {n} 个对象。</translation>
+    </message>
+    <message>
+      <location filename="../panels/review_panel.py" />
+      <source>And {n} more.</source>
+      <translation>另有 {n} 项。</translation>
     </message>
     <message>
       <location filename="../controllers/session_store.py" />
@@ -650,6 +660,13 @@ A click inside an object belongs to that one; a right click elsewhere to the cur
       <translation>将这些像素归当前对象；可一步撤销。</translation>
     </message>
     <message>
+      <location filename="../panels/review_panel.py" />
+      <source>Give what is one object at all time points one number, and show the tracks with
+divisions and merges. Accepted and locked objects keep their numbers; one undo.</source>
+      <translation>将各时间点的同一对象编为同一编号，并显示带有
+分裂与合并的轨迹。已接受和已锁定的对象保留编号；可一步撤销。</translation>
+    </message>
+    <message>
       <location filename="../panels/compare_panel.py" />
       <source>Go on from A's mask; clicks that follow correct it.</source>
       <translation>从 A 的掩膜继续；之后的点击对其修正。</translation>
@@ -917,6 +934,26 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../panels/model_panel.py" />
       <source>Licence: {licence}</source>
       <translation>许可证：{licence}</translation>
+    </message>
+    <message>
+      <location filename="../panels/review_panel.py" />
+      <source>Link through time</source>
+      <translation>随时间关联</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>Linking cancelled; nothing is changed.</source>
+      <translation>关联已取消；未作任何更改。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>Linking needs an image with several time points; see Axes.</source>
+      <translation>关联需要有多个时间点的图像；见“坐标轴”。</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Linking through time</source>
+      <translation>正在随时间关联</translation>
     </message>
     <message>
       <location filename="../panels/status_panel.py" />
@@ -1297,6 +1334,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../panels/object_panel.py" />
       <source>Objects</source>
       <translation>对象</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>Objects were changed while they were linked. Link them again.</source>
+      <translation>关联期间对象被更改。请重新关联。</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
@@ -1692,6 +1734,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>停止跟踪</translation>
     </message>
     <message>
+      <location filename="../panels/review_panel.py" />
+      <source>Stop linking</source>
+      <translation>停止关联</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Stop what is under way; what is done is kept.</source>
       <translation>停止正在进行的操作；已完成的保留。</translation>
@@ -2035,6 +2082,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/find_more.py" />
       <source>There is nothing to go by yet. Click on the object first.</source>
       <translation>还没有可依据的内容。请先点击对象。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>There is nothing to link yet: no object has a pixel.</source>
+      <translation>还没有可关联的内容：没有对象含有像素。</translation>
     </message>
     <message>
       <location filename="../controllers/view_settings.py" />
@@ -2752,6 +2804,31 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>时间点 {time}</translation>
     </message>
     <message>
+      <location filename="../controllers/review.py" />
+      <source>time {time}: {after} appears</source>
+      <translation>时间 {time}：{after} 出现</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>time {time}: {before} divides into {after}</source>
+      <translation>时间 {time}：{before} 分裂为 {after}</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>time {time}: {before} ends</source>
+      <translation>时间 {time}：{before} 结束</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>time {time}: {before} goes on as {after}</source>
+      <translation>时间 {time}：{before} 继续为 {after}</translation>
+    </message>
+    <message>
+      <location filename="../controllers/review.py" />
+      <source>time {time}: {before} merge into {after}</source>
+      <translation>时间 {time}：{before} 合并为 {after}</translation>
+    </message>
+    <message>
       <location filename="../panels/look_panel.py" />
       <source>to </source>
       <translation>到 </translation>
@@ -2765,6 +2842,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/model_panel.py" />
       <source>to fetch</source>
       <translation>可下载</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>tracks (Cell Tracking Challenge)</source>
+      <translation>轨迹 (Cell Tracking Challenge)</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -2835,6 +2917,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/status_panel.py" />
       <source>{doing}: %v of %m planes</source>
       <translation>{doing}：%v/%m 个层面</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>{doing}: %v of %m time points</source>
+      <translation>{doing}：%v/%m 个时间点</translation>
     </message>
     <message>
       <location filename="../controllers/viewer_controller.py" />
@@ -3102,6 +3189,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{title} – 需下载或添加 {size}</translation>
     </message>
     <message>
+      <location filename="../controllers/review.py" />
+      <source>{tracks} tracks. Divisions: {divisions}, merges: {merges}, appear: {new}, end: {ended}. The tip of the button lists them.</source>
+      <translation>{tracks} 条轨迹。分裂：{divisions}，合并：{merges}，出现：{new}，结束：{ended}。按钮的提示中列出全部。</translation>
+    </message>
+    <message>
       <location filename="../panels/disk_panel.py" />
       <source>{used} of {limit} in {folder}</source>
       <translation>{folder} 中已用 {used}，上限 {limit}</translation>
@@ -3213,6 +3305,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../messages.py" />
       <source>Follow through time</source>
       <translation>随时间跟踪</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>Link through time</source>
+      <translation>随时间关联</translation>
     </message>
     <message>
       <location filename="../messages.py" />
