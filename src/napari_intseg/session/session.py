@@ -260,9 +260,9 @@ class Session:
         """Return an object's mask on a plane, bool (H, W); the current object by default."""
         return self.document.canvas.mask_on(self._label(label), check_plane(self.volume, plane))
 
-    def labels_on(self, plane: Plane) -> Labels:
-        """Return all objects on a plane by label, int32 (H, W)."""
-        return self.document.canvas.labels_on(check_plane(self.volume, plane))
+    def labels_on(self, plane: Plane, window: Window | None = None) -> Labels:
+        """Return all objects on a plane, or on a window of it, by label, int32 (H, W)."""
+        return self.document.canvas.labels_on(check_plane(self.volume, plane), window)
 
     def contested_on(self, plane: Plane, label: int | None = None) -> dict[int, int]:
         """Return how many pixels of an object's answer others hold; see `take_over`."""

@@ -233,10 +233,11 @@ class Canvas:
         lay_all_over(out, plane, (rows, cols), self.painted(label))
         return out
 
-    def labels_on(self, plane: Plane) -> Labels:
-        """Return the labels of all objects on a plane, int32 (H, W)."""
-        out = np.zeros(self.volume.slice_shape(plane.axis), np.int32)
-        for label, at, mask in self.others(0, plane, self.whole(plane)):
+    def labels_on(self, plane: Plane, window: Window | None = None) -> Labels:
+        """Return the labels of all objects on a plane, or on a window of it, int32 (H, W)."""
+        rows, cols = window or self.whole(plane)
+        out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.int32)
+        for label, at, mask in self.others(0, plane, (rows, cols)):
             out[at][mask] = label
         return out
 

@@ -592,7 +592,11 @@ class LabelsListener:
         return time, nothing if flat else indices[self._image_axes.spatial[0]]
 
     def _held(self, session: Session, part: _PaintedPart) -> Array:
-        return session.labels_on(part.plane)[self._on_slice(part)]
+        rows, cols = self._on_slice(part)
+        top, left = rows.min(), cols.min()
+        # a stroke is small: the whole plane would cost as much as everything else of it
+        window = slice(top, rows.max() + 1), slice(left, cols.max() + 1)
+        return session.labels_on(part.plane, window)[rows - top, cols - left]
 
     def _on_slice(self, part: _PaintedPart) -> Indices:
         return tuple(part.indices[axis] for axis in self._image_axes.spatial[-2:])
