@@ -6,11 +6,13 @@ A model is tested by two lines, in a test file of its own::
 
     class TestMine(SegmenterContract):
         model_name = "mine"           # as registered; or override make() and make_half()
+
+A model that answers volumes at once inherits `VolumeSegmenterContract` in the same way.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +29,25 @@ from napari_intseg.core.segmenter import (
     mask_to_logits,
     sigmoid,
 )
-from napari_intseg.core.volume import Volume
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.core.volume_segmenter import (
+    VolumeBox,
+    VolumeChange,
+    VolumeClick,
+    VolumeLasso,
+    VolumeMask,
+    VolumePrompt,
+    VolumeQuery,
+    VolumeScribble,
+    VolumeSegmenter,
+    VolumeSource,
+)
 from napari_intseg.models.image_input import raw_logits
 
-__all__ = ["SegmenterContract", "phantom_image", "phantom_volume", "prompts_for", "raw_logits"]
+__all__ = [
+    "SegmenterContract", "VolumeSegmenterContract", "phantom_image", "phantom_volume",
+    "prompts_for", "raw_logits",
+]  # fmt: skip
 
 
 def phantom_image(
@@ -301,6 +318,128 @@ class SegmenterContract:
     def _takes(self, prompts: Prompts) -> None:
         model, query = self.ask(prompts)
         _check(model.predict(query), query.prepared.shape)
+
+
+class VolumeSegmenterContract:
+    """Tests that every model that answers in 3-D passes; inherit and override `make`.
+
+    `shape` is the volume's size. Of a model with `answers_planes`, planes with prompts are given
+    as the truth there, as its session would after asking its slices.
+    """
+
+    model_name: ClassVar[str] = ""
+    shape: ClassVar[tuple[int, int, int]] = (12, 40, 44)
+
+    def make(self) -> VolumeSegmenter:
+        """Return the model to test; by default the registered one on the CPU."""
+        from napari_intseg.models.registry import load_model
+
+        model = load_model(self.model_name, device="cpu", precision="float32")
+        assert isinstance(model, VolumeSegmenter)
+        return model
+
+    def source(self, seed: int = 0) -> tuple[VolumeSource, BoolArray]:
+        """Return a bright ball on a dark, noisy ground as a source, and the ball."""
+        rng = np.random.default_rng(seed)
+        spans = (np.arange(n) - (n - 1) / 2 for n in self.shape)
+        distances = sum((g / n) ** 2 for g, n in zip(np.ix_(*spans), self.shape, strict=True))
+        truth = np.asarray(distances <= 0.3**2)
+        grey = np.where(truth, 0.7, 0.3) + rng.normal(0, 0.04, self.shape)
+        rgb = np.repeat(np.clip(grey, 0, 1)[..., None], 3, axis=3).astype(np.float32)
+        return VolumeSource.of(rgb), truth
+
+    def ask(
+        self, model: VolumeSegmenter, *prompts: VolumePrompt, seed: int = 0, **more: Any
+    ) -> tuple[VolumeQuery, BoolArray]:
+        """Return a query on the ball and the ball; by default one click in its middle."""
+        source, truth = self.source(seed)
+        at = tuple(float(n // 2) for n in self.shape)
+        given = prompts or (VolumeClick((at[0], at[1], at[2])),)
+        plane = Plane(0, self.shape[0] // 2)
+        planes = {plane: mask_to_logits(truth[plane.index])} if model.answers_planes else {}
+        return VolumeQuery(model.prepare_volume(source), given, planes=planes, **more), truth
+
+    def test_logits_are_float32_finite_and_inside_the_volume(self) -> None:
+        """Logits are float32, finite and inside the volume."""
+        model = self.make()
+        query, _ = self.ask(model)
+        self._check(model.predict_volume(query))
+
+    def test_the_same_query_gives_the_same_answer_whatever_was_asked_before(self) -> None:
+        """The same query gives the same answer, also after others and on a new model."""
+        model = self.make()
+        query, _ = self.ask(model)
+        first = self._answer(model, query)
+        kept = first.copy()
+        more = (*query.prompts, VolumeClick((0.0, 1.0, 1.0), positive=False))
+        self._answer(model, replace(query, prompts=more))
+        other, _ = self.ask(model, seed=1)
+        self._answer(model, other)
+        np.testing.assert_array_equal(first, kept)
+        np.testing.assert_array_equal(self._answer(model, query), kept)
+        new = self.make()
+        np.testing.assert_array_equal(self._answer(new, self.ask(new)[0]), kept)
+
+    def test_arguments_stay_as_they_are(self) -> None:
+        """Arguments stay as they are."""
+        model = self.make()
+        query, truth = self.ask(model)
+        initial = VolumeMask((0, 0, 0), truth.copy())
+        initial.inside.flags.writeable = False  # numpy raises where a model writes into it
+        for logits in query.planes.values():
+            logits.flags.writeable = False
+        self._check(model.predict_volume(replace(query, initial=initial)))
+        np.testing.assert_array_equal(initial.inside, truth)
+
+    def test_every_kind_of_prompt_it_names_is_taken_with_both_signs(self) -> None:
+        """Every kind of prompt it names is taken, with both signs."""
+        model = self.make()
+        (z, y, x), kinds = (n // 2 for n in self.shape), model.traits.prompts
+        mid, near = (float(z), float(y), float(x)), (float(z), y + 4.0, x + 4.0)
+        for sign in (True, False):
+            made: dict[str, VolumePrompt] = {
+                "click": VolumeClick(mid, sign),
+                "box": VolumeBox(mid, near, sign),
+                "scribble": VolumeScribble((mid, near), sign),
+                "lasso": VolumeLasso(
+                    Plane(0, z), ((y - 3.0, x - 3.0), (y - 3.0, x + 3.0), (y + 3.0, x)), sign
+                ),
+            }
+            for kind in kinds & made.keys():
+                # begun by something of the object: a negative prompt alone says nothing
+                query, _ = self.ask(model, VolumeClick(mid), made[kind])
+                self._check(model.predict_volume(query))
+        assert kinds
+
+    def test_it_stops_when_it_is_cancelled(self) -> None:
+        """It stops when it is cancelled, and answers the next query as ever."""
+        model = self.make()
+        query, _ = self.ask(model)
+        expected = self._answer(model, query)
+        assert model.predict_volume(replace(query, cancelled=lambda: True)) is None
+        np.testing.assert_array_equal(self._answer(model, query), expected)
+
+    def test_traits_agree_with_each_other(self) -> None:
+        """Traits agree with each other."""
+        traits = self.make().traits
+        assert traits.name
+        assert 0 < traits.threshold < 1
+
+    def _answer(self, model: VolumeSegmenter, query: VolumeQuery) -> FloatArray:
+        """Return the logits on the whole volume, zero where nothing was said."""
+        change = model.predict_volume(query)
+        self._check(change)
+        assert change is not None
+        out = np.zeros(self.shape, np.float32)
+        out[change.block] = change.logits
+        return out
+
+    def _check(self, change: VolumeChange | None) -> None:
+        assert change is not None
+        assert change.logits.dtype == np.float32
+        assert np.isfinite(change.logits).all()
+        for part, size in zip(change.block, self.shape, strict=True):
+            assert 0 <= part.start <= part.stop <= size
 
 
 def prompts_for(traits: Traits, truth: BoolArray) -> Prompts:

@@ -34,6 +34,7 @@ from napari_intseg.models.registry import find_model, licence_lines, load_model
 from napari_intseg.models.volumes import nn_interactive
 from napari_intseg.models.volumes.nn_interactive import PROMPTS, NnInteractive
 from napari_intseg.session.session import Session
+from napari_intseg.testing import VolumeSegmenterContract
 
 SHAPE = (10, 20, 24)
 
@@ -157,6 +158,13 @@ def ask(model: NnInteractive, prepared: Any, *prompts: Any, **more: Any) -> np.n
 ONE, TWO, THREE = (
     VolumeClick((5.0, 10.2, 8.0)), VolumeClick((4.0, 9.0, 15.0)), VolumeClick((5, 10, 9), False)
 )  # fmt: skip
+
+
+class TestContract(VolumeSegmenterContract):
+    shape = SHAPE
+
+    def make(self) -> NnInteractive:
+        return NnInteractive(Traits("nninteractive", PROMPTS, uses_prev=True), StandIn())
 
 
 def test_it_fulfils_the_contract(model: NnInteractive) -> None:

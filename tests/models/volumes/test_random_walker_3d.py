@@ -26,7 +26,7 @@ from napari_intseg.models.volumes.random_walker_3d import (
     _Walk,
 )
 from napari_intseg.session.session import Session
-from napari_intseg.testing import SegmenterContract
+from napari_intseg.testing import SegmenterContract, VolumeSegmenterContract
 
 SPACING = (2.0, 1.0, 1.0)
 
@@ -66,6 +66,12 @@ def ask(walker: RandomWalker3d, source: VolumeSource, *planes: Plane, **more: An
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
     return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
+
+
+class TestContract(VolumeSegmenterContract):
+    def make(self) -> RandomWalker3d:
+        planes: Any = SimpleNamespace(traits=Traits("any"))  # no plane is asked about here
+        return RandomWalker3d(planes)
 
 
 def test_it_fulfils_both_contracts(walker: RandomWalker3d) -> None:

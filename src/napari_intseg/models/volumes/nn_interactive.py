@@ -337,6 +337,8 @@ class NnInteractive:
             # their session divides by the deviation, which is zero here
             return _change(None, query.initial)
         new = self._at(query)
+        if not new and query.cancelled():
+            return None
         done = query.prompts[: len(query.prompts) - len(new)]
         for prompt in new:
             if query.cancelled():
