@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
-from scipy import ndimage
 from scipy.ndimage import gaussian_filter
 
 from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.inference import slice_appearance
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options
 from napari_intseg.inference.slice_appearance import (
     SliceAppearance,
-    _blurred,
     denoised,
     noise_level,
 )
@@ -122,12 +121,33 @@ def test_published_options_add_nothing() -> None:
     assert (usual.denoise, usual.look_again, usual.obey, usual.narrower) == (True,) * 4
 
 
-@pytest.mark.parametrize("shape", [(70, 131), (5, 7), (1, 40)])
-@pytest.mark.parametrize("sigma", [0.7, 2.6, 4.7])
-def test_the_filter_blurs_as_scipy_does(shape, sigma):
-    image = np.random.default_rng(0).random(shape).astype(np.float32)
-    wanted = ndimage.gaussian_filter(image, sigma, truncate=3.0)
-    np.testing.assert_allclose(_blurred(image, sigma), wanted, atol=1e-6)
+@pytest.mark.parametrize("level", [0.03, 0.1])
+def test_noise_is_taken_away_as_the_wiener_filter_of_each_band_says(
+    rng: np.random.Generator, level: float
+) -> None:
+    image = np.clip(scene(rng) + rng.normal(0, level, (128, 128)), 0, 1).astype(np.float32)
+    dot = np.zeros((49, 49))
+    dot[24, 24] = 1
+    point, finer, wanted = dot, image.astype(np.float64), 0.0
+    for width in (0.7, 1.4, 2.8):
+        coarser = gaussian_filter(image.astype(np.float64), width, truncate=3.0)
+        band, at_point = finer - coarser, point - gaussian_filter(dot, width)
+        energy = gaussian_filter(band**2, 1.5 * width + 0.5, truncate=3.0)
+        noise = 2.2 * level * np.sqrt((at_point**2).sum())
+        wanted = wanted + band * np.maximum(0, 1 - noise**2 / energy)
+        finer, point = coarser, gaussian_filter(dot, width)
+    np.testing.assert_allclose(denoised(image, level), np.clip(wanted + finer, 0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [64, 65])
+def test_the_noise_of_even_and_odd_numbers_of_details_is_their_median(
+    rng: np.random.Generator, size: int
+) -> None:
+    grey = rng.random((size, size), np.float32)
+    fine = np.diff(np.diff(grey, axis=0), axis=1)
+    assert slice_appearance._detail(grey, 1) == pytest.approx(
+        np.median(np.abs(fine)) / 2 / 0.6745, rel=1e-6
+    )
 
 
 def test_a_grey_image_is_filtered_as_each_of_three_equal_colours():

@@ -6,11 +6,11 @@ from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Array, FloatArray, Prepared
+from napari_intseg.inference.blur import blurred
 from napari_intseg.inference.intensity import CT_WINDOWS, Intensity, slice_limits
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.view import SOFTENED, Read, Soften, View
@@ -148,9 +148,6 @@ _SCALES_PX = (0.7, 1.4, 2.8)
 # nuclei against 5.2, 4.0 on noise_peak030 against 7.0 (docs/results.md)
 _SURELY = 2.2
 
-# rows that are blurred at once; 32 to 128 take the same time
-_BLOCK_PX = 64
-
 # median of the absolute values of a standard normal distribution, to turn a median into sigma
 _TO_SIGMA = 0.6745
 
@@ -212,66 +209,19 @@ def denoised(image: FloatArray, level: float) -> FloatArray:
 
 
 def _filtered(image: FloatArray, level: float) -> FloatArray:
-    finer, out = image, np.zeros_like(image)
+    finer, out = image, image.copy()
     for width, noise in zip(_SCALES_PX, _noise_of_bands(), strict=True):
-        coarser = _blurred(image, width)
+        coarser = blurred(image, width)
         band = finer - coarser
-        # the energy of the band, so far
-        share = _blurred(band * band, 1.5 * width + 0.5)
-        # flat parts have no energy; the small number avoids 0 / 0
-        np.maximum(share, np.float32(1e-9), out=share)
-        np.divide(np.float32((_SURELY * level * noise) ** 2), share, out=share)
-        np.subtract(1, share, out=share)
-        band *= np.maximum(share, 0, out=share)
-        out += band
+        # of the noise, and of the band so far
+        energy = np.float32((_SURELY * level * noise) ** 2)
+        share = blurred(band * band, 1.5 * width + 0.5)
+        np.divide(energy, np.maximum(share, energy, out=share), out=share)
+        # what is noise of the band goes
+        band *= share
+        out -= band
         finer = coarser
-    out += finer
     return np.clip(out, 0, 1, out=out)
-
-
-def _blurred(image: FloatArray, sigma: float) -> FloatArray:
-    """Return an image under a Gaussian, as `scipy.ndimage.gaussian_filter` cut at 3 sigma.
-
-    Blocks of rows, then of columns, are multiplied by a band matrix: the wide filters take a fifth
-    of the time. A network's view is filtered anew on each plane of a propagation.
-    """
-    band = _band(sigma)
-    radius = (band.shape[1] - _BLOCK_PX) // 2
-    height, width = image.shape
-    # margins are filled below
-    rows = np.empty((height, width + 2 * radius), np.float32)
-    inner = rows[:, radius : radius + width]
-    padded = np.take(image, _mirrored(height, radius), axis=0)
-    for start in range(0, height, _BLOCK_PX):
-        stop = min(start + _BLOCK_PX, height)
-        part = padded[start : stop + 2 * radius]
-        inner[start:stop] = band[: stop - start, : len(part)] @ part
-    margin = _mirrored(width, radius)
-    rows[:, :radius] = inner[:, margin[:radius]]
-    rows[:, radius + width :] = inner[:, margin[radius + width :]]
-    out = np.empty((height, width), np.float32)
-    for start in range(0, width, _BLOCK_PX):
-        stop = min(start + _BLOCK_PX, width)
-        part = rows[:, start : stop + 2 * radius]
-        out[:, start:stop] = part @ band[: stop - start, : part.shape[1]].T
-    return out
-
-
-def _mirrored(size: int, margin: int) -> NDArray[np.intp]:
-    """Return indices of an axis with a margin on either side, mirrored about the edges."""
-    index = np.arange(-margin, size + margin) % (2 * size)
-    return np.where(index < size, index, 2 * size - 1 - index)
-
-
-@cache
-def _band(sigma: float) -> FloatArray:
-    """Return the weights with which the pixels of a block and of its margins become the block."""
-    radius = int(3.0 * sigma + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    band = np.zeros((_BLOCK_PX, _BLOCK_PX + 2 * radius), np.float32)
-    for row in range(_BLOCK_PX):
-        band[row, row : row + len(weights)] = weights / weights.sum()
-    return band
 
 
 @cache
@@ -304,7 +254,16 @@ def _detail(image: FloatArray, step: int) -> float:
         twice = twice[varies]
         if twice.size < _LEAST_SHARE * varies.size:
             return 0.0
-    return float(np.median(np.abs(twice, out=twice))) / 2 / _TO_SIGMA
+    return _median(np.abs(twice, out=twice).ravel()) / 2 / _TO_SIGMA
+
+
+def _median(values: FloatArray) -> float:
+    """Return the median of finite values, as `numpy.median`, which takes ten times as long."""
+    middle = len(values) // 2
+    parts = np.partition(values, middle)
+    if len(values) % 2:
+        return float(parts[middle])
+    return float((parts[:middle].max() + parts[middle]) / np.float32(2))
 
 
 def _means(image: FloatArray) -> FloatArray:
