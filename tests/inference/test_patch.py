@@ -47,8 +47,15 @@ def test_what_is_picked_equals_that_of_the_whole(
     rng: np.random.Generator, rows: tuple[int, int], cols: tuple[int, int]
 ) -> None:
     patch = Patch(2, 3, rng.normal(size=(4, 6)).astype(np.float32), (10, 12))
-    crossing = np.arange(*rows, 2), np.arange(*cols)
-    np.testing.assert_array_equal(patch.at(*crossing), patch.full()[np.ix_(*crossing)])
+    for step in (1, 2):
+        crossing = np.arange(*rows, step), np.arange(*cols)
+        found = patch.at(*crossing)
+        np.testing.assert_array_equal(found, patch.full()[np.ix_(*crossing)])
+        assert not np.may_share_memory(found, patch.logits)
+    window = slice(*rows), slice(*cols)
+    np.testing.assert_array_equal(patch.on(window), patch.full()[window])
+    mixed = np.array([7, 3, 4]), np.array([5, 5, 2])
+    np.testing.assert_array_equal(patch.at(*mixed), patch.full()[np.ix_(*mixed)])
 
 
 def test_an_answer_laid_over_another_leaves_the_rest_of_it() -> None:

@@ -4,7 +4,7 @@ import pytest
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.segmenter import logit, sigmoid
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, trimmed
 from napari_intseg.inference.view import Flip, View, longer_side, resize
 
 
@@ -126,3 +126,34 @@ def test_a_view_knows_the_frame_of_its_slice() -> None:
     assert view.frame == (-5, 15, -10, 20)
     assert Flip(15).frame(view.frame) == (-5, 15, -5, 25)
     assert Flip(15).frame(Flip(15).frame(view.frame)) == view.frame
+
+
+@pytest.mark.parametrize("out_shape", [(40, 44), (130, 150)])
+@pytest.mark.parametrize("resample", ["probability", "logits"])
+def test_what_is_put_back_in_part_holds_the_mask_and_what_is_kept_round_it(
+    rng: np.random.Generator, resample: str, out_shape: tuple[int, int]
+) -> None:
+    view = View(5, 85, 10, 98, out_shape, (90, 120))
+    rows, cols = (np.linspace(-1, 1, n) for n in out_shape)
+    logits = (9 - 80 * (rows[:, None] ** 2 + cols[None] ** 2)).astype(np.float32)
+    logits += rng.normal(0, 0.5, out_shape).astype(np.float32)
+    whole, part = (view.put_back(logits, resample, whole=all_) for all_ in (True, False))
+    assert part.logits.size < whole.logits.size / 2
+    kept, wanted = trimmed(part, 0.5), trimmed(whole, 0.5)
+    assert (kept.row0, kept.col0) == (wanted.row0, wanted.col0)
+    np.testing.assert_array_equal(kept.logits, wanted.logits)
+    assert view.put_back(np.full(out_shape, -9, np.float32), resample, whole=False).box() is None
+
+
+@pytest.mark.parametrize("resample", ["probability", "logits"])
+def test_a_previous_answer_is_seen_as_if_it_were_on_all_of_the_slice(
+    rng: np.random.Generator, resample: str
+) -> None:
+    logits = rng.normal(0, 4, (14, 20)).astype(np.float32)
+    for row0, col0 in ((30, 40), (0, 0), (46, 60)):
+        patch = Patch(row0, col0, logits, (60, 80))
+        whole = Patch(0, 0, patch.full(), (60, 80))
+        for out_shape in ((21, 30), (90, 77)):
+            view = View(10, 50, 5, 60, out_shape, (60, 80))
+            found = view.prev_logits(patch, resample)
+            np.testing.assert_array_equal(found, view.prev_logits(whole, resample))

@@ -108,6 +108,9 @@ class Options:
         `click_region`.
     level_set : LevelSet or None, default None
         Let the outline evolve on the logits; see `level_set.evolve`.
+    whole : bool, default True
+        Answer on all of the view; False: only near what may be the object, see `View.put_back`,
+        which is all that a propagation keeps.
 
     References
     ----------
@@ -133,6 +136,7 @@ class Options:
     regional: bool = False
     level_set: LevelSet | None = None
     cascade: bool = True
+    whole: bool = True
 
     @classmethod
     def published(cls, *args: Any, **kwargs: Any) -> "Options":
@@ -160,6 +164,7 @@ class Options:
             self.regional,
             self.level_set,
             self.cascade and traits.cascade,
+            self.whole,
         )
 
 
@@ -183,6 +188,7 @@ class Resolved:
     regional: bool = False
     level_set: LevelSet | None = None
     cascade: bool = False
+    whole: bool = True
 
     @property
     def mirrored(self) -> tuple[bool, ...]:
@@ -403,7 +409,7 @@ class _SliceQuestion:
         """Return the answer on the first of some narrower views that is steadier, if one is."""
         threshold = self.model.traits.threshold
         # each narrower view costs an encoding; a steady first answer gains nothing by them
-        if stability(answer.patch, threshold) >= _STEADY:
+        if not views or stability(answer.patch, threshold) >= _STEADY:
             return answer
         answers = (self(Look(view, view)) for view in views)
         return next((one for one in answers if is_steadier(one, answer, threshold)), answer)
@@ -536,7 +542,7 @@ class _SliceQuestion:
         logits = finite(answers[0].logits)
         if len(answers) > 1:
             logits = Flip(view.out_shape[1]).average(logits, finite(answers[1].logits))
-        patch = view.put_back(logits, resample)
+        patch = view.put_back(logits, resample, whole=self.options.whole)
         if answers[0].keeps_rest and self.guide is not None:
             patch = patch.over(self.guide)
         return SliceAnswer(

@@ -1,6 +1,7 @@
 """The part of a slice a model looks at, and the way back."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -8,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Array, FloatArray, Frame, logit, sigmoid
+from napari_intseg.core.segmenter import LOGIT_LIMIT, Array, FloatArray, Frame, logit, sigmoid
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.inference.patch import MARGIN_PX, Patch, bounding_box
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,7 @@ class View:
             # neighbours
             step = max(1, min(s // (2 * o) for s, o in zip(size, self.out_shape, strict=True)))
         step = max([step, *(f for f in getattr(read, "factors", (1,)) if f <= self.shrunk)])
-        plans, used = _plans((-(-size[0] // step), -(-size[1] // step)), self.out_shape)
+        plans, used, _ = _plans((-(-size[0] // step), -(-size[1] // step)), self.out_shape)
         if soften is not None and step == 1 and self.shrunk <= SOFTENED:
             raw = self._gather(read, step, *(np.arange(n) for n in size))
             shown = soften(intensity.to_grey(raw) if raw.ndim == 2 else intensity.to_rgb(raw))
@@ -246,9 +247,7 @@ class View:
         if shown.ndim == 3:
             return shown
         # the three colours agree
-        rgb = np.empty((*shown.shape, 3), np.float32)
-        rgb[...] = shown[..., None]
-        return rgb
+        return np.stack([shown] * 3, axis=-1)
 
     def _gather(self, read: Read, step: int, rows: Array, cols: Array) -> Array:
         """Read the given rows and columns of the (thinned) rectangle, a block at a time."""
@@ -289,15 +288,24 @@ class View:
         """Return an answer on the slice as logits of the view, float32 (h, w)."""
         # nothing to resample: exact, and the usual case of small slices
         if self.box_shape == self.out_shape:
-            return patch.at(np.arange(self.row0, self.row1), np.arange(self.col0, self.col1))
-        plans, used = _plans(self.box_shape, self.out_shape)
+            return patch.on(self.slices)
+        out = np.full(self.out_shape, -LOGIT_LIMIT, np.float32)
+        corner = self.row0, self.col0
+        spans = [(s.start - c, s.stop - c) for s, c in zip(patch.slices, corner, strict=True)]
+        plans, used, where = _plans(self.box_shape, self.out_shape, spans)
         logits = patch.at(used[0] + self.row0, used[1] + self.col0)
         if resample == "logits":
-            return _interpolated(logits, plans)
-        return logit(_interpolated(sigmoid(logits), plans))
+            out[where] = _interpolated(logits, plans)
+        else:
+            out[where] = logit(_interpolated(sigmoid(logits), plans))
+        return out
 
     def put_back(
-        self, logits: FloatArray, resample: Literal["probability", "logits"] = "probability"
+        self,
+        logits: FloatArray,
+        resample: Literal["probability", "logits"] = "probability",
+        *,
+        whole: bool = True,
     ) -> Patch:
         """Return an answer on the view as an answer on the slice.
 
@@ -307,32 +315,30 @@ class View:
             On the view.
         resample : {"probability", "logits"}
             What is interpolated.
+        whole : bool, default True
+            Whether all of the view is wanted.
 
         Returns
         -------
         Patch
-            On the view's rectangle; if that has more than 16 million pixels, only where the
-            probability exceeds 1 %, so that a huge slice does not cost what it does not hold.
+            On the view's rectangle; if that has more than 16 million pixels or is not all wanted,
+            only where the probability exceeds 1 %, and 8 pixels round it, so that a huge slice
+            does not cost what it does not hold.
         """
         if self.box_shape == self.out_shape:
             return Patch(self.row0, self.col0, np.array(logits, np.float32), self.shape)
         part = 0, self.out_shape[0], 0, self.out_shape[1]
-        if self.box_shape[0] * self.box_shape[1] > _WHOLE_PX:
+        if not whole or self.box_shape[0] * self.box_shape[1] > _WHOLE_PX:
             found = bounding_box(logits > _LIKELY)
             if found is None:
                 return Patch.empty(self.shape)
-            part = found
-        values = logits if resample == "logits" else sigmoid(logits)
-        first = []
-        for axis, size in enumerate(self.box_shape):
-            low, high, weight = taps(self.out_shape[axis], size)
-            # one more on either side, so that the object's edge is interpolated
-            inside = np.flatnonzero((high >= part[2 * axis]) & (low < part[2 * axis + 1]))
-            wanted = slice(int(inside[0]), int(inside[-1]) + 1)
-            first.append(wanted.start)
-            values = interpolate(values, axis, (low[wanted], high[wanted], weight[wanted]))
+            margin = math.ceil(MARGIN_PX / self.shrunk)
+            part = found[0] - margin, found[1] + margin, found[2] - margin, found[3] + margin
+        plans, used, where = _plans(self.out_shape, self.box_shape, (part[:2], part[2:]))
+        values = Patch(0, 0, logits, self.out_shape).at(*used)
+        values = _interpolated(values if resample == "logits" else sigmoid(values), plans)
         back = values if resample == "logits" else logit(values)
-        return Patch(self.row0 + first[0], self.col0 + first[1], back, self.shape)
+        return Patch(self.row0 + where[0].start, self.col0 + where[1].start, back, self.shape)
 
 
 def longer_side(shape: tuple[int, int], size_px: int) -> tuple[int, int]:
@@ -342,16 +348,46 @@ def longer_side(shape: tuple[int, int], size_px: int) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def _plans(shape: tuple[int, int], out_shape: tuple[int, int]) -> tuple[list[Plan], list[Indices]]:
-    """Return how to interpolate rows and columns, numbered among those that are used, and these."""
-    plans, used = [], []
-    for size, out_size in zip(shape, out_shape, strict=True):
+def _plans(
+    shape: tuple[int, int],
+    out_shape: tuple[int, int],
+    spans: Sequence[tuple[int, int]] | None = None,
+) -> tuple[list[Plan], list[Indices], tuple[slice, slice]]:
+    """Return how to interpolate rows and columns.
+
+    Parameters
+    ----------
+    shape, out_shape : (int, int)
+        Before and after.
+    spans : sequence of (int, int), optional
+        First and last, half-open, of the rows and columns that count; all by default.
+
+    Returns
+    -------
+    plans : list of Plan
+        Samples are numbered among those that are used.
+    used : list of ndarray of int
+        These.
+    where : (slice, slice)
+        Rows and columns of the result: those that a sample which counts takes part in.
+    """
+    plans: list[Plan] = []
+    used: list[Indices] = []
+    where: list[slice] = []
+    for axis, (size, out_size) in enumerate(zip(shape, out_shape, strict=True)):
         low, high, weight = taps(size, out_size)
+        first, stop = (0, size) if spans is None else spans[axis]
+        touched = np.flatnonzero((high >= first) & (low < stop))
+        wanted = slice(int(touched[0]), int(touched[-1]) + 1) if touched.size else slice(0, 0)
+        low, high = low[wanted], high[wanted]
         # only these rows and columns are read; of lazy data each costs
-        indices = np.unique(np.concatenate([low, high]))
-        plans.append((np.searchsorted(indices, low), np.searchsorted(indices, high), weight))
-        used.append(indices)
-    return plans, used
+        is_used = np.zeros(size, bool)
+        is_used[low] = is_used[high] = True
+        number = np.cumsum(is_used) - 1
+        plans.append((number[low], number[high], weight[wanted]))
+        used.append(np.flatnonzero(is_used))
+        where.append(wanted)
+    return plans, used, (where[0], where[1])
 
 
 def _leaves_out(used: list[Indices], size: tuple[int, int]) -> bool:
