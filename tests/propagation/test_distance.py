@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from napari_intseg.propagation.ending import depth_in, distance_to
-from napari_intseg.propagation.restraint import DistanceTo, filled, reached
+from napari_intseg.propagation.restraint import DistanceTo, filled, has_gaps, reached
 
 
 @pytest.fixture
@@ -20,7 +20,15 @@ def test_distances_are_those_of_scipy(noise, spacing):
 
 
 def test_holes_are_filled_as_scipy_fills_them(noise):
-    np.testing.assert_array_equal(filled(noise), ndimage.binary_fill_holes(noise))
+    hollow = np.zeros((20, 20), bool)
+    hollow[3:17, 4:15] = True
+    hollow[8, 9] = False
+    open_ = hollow.copy()
+    open_[8, 9:] = False
+    for mask in (noise, hollow, open_):
+        np.testing.assert_array_equal(filled(mask), ndimage.binary_fill_holes(mask))
+    assert has_gaps(hollow)
+    assert not has_gaps(open_)
     assert not filled(np.zeros((4, 4), bool)).any()
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_intseg.core.segmenter import LOGIT_LIMIT, Traits
 from napari_intseg.inference.patch import Patch, trimmed
@@ -89,6 +90,16 @@ def test_every_large_part_gets_a_click():
     prompts, _ = guidance(mask, Traits("a"))
     positive = [(c.row, c.col) for c in prompts.clicks if c.positive]
     assert positive == [(10, 10), (28, 30)]
+
+
+@pytest.mark.parametrize("apart", [(10, 17), (17, 10), (11, 12), (11, 16), (11, 17)])
+def test_parts_that_do_not_touch_are_told_apart_where_each_row_is_one_run(apart):
+    mask = np.zeros((40, 44), bool)
+    mask[5:11, 10:16] = True
+    mask[apart[0] : 20, apart[1] : 22] = True
+    count = ndimage.label(mask, np.ones((3, 3)))[1]
+    prompts, _ = guidance(mask, Traits("a"))
+    assert sum(c.positive for c in prompts.clicks) == count
 
 
 def test_the_rim_of_the_array_counts_as_outline():

@@ -199,17 +199,18 @@ class Appearance:
         """Whether grey values tell the object from its surroundings."""
         return self.inside - self.around >= _TELLING
 
-    def belongs(self, image: FloatArray) -> NDArray[np.float64]:
-        """Return for each pixel, (H, W), how much it is like the object: 1 as inside, 0 around.
+    def belongs(self, image: FloatArray) -> FloatArray:
+        """Return for each pixel how much it is like the object: 1 as inside, 0 around.
 
-        Zeros where grey values do not tell, see `is_telling`. The image is (H, W) or (H, W, 3).
+        Zeros where grey values do not tell, see `is_telling`. The image is (H, W) or (H, W, 3),
+        the result float32 (H, W).
         """
         grey = _grey(image)
-        return self._belonging(grey) if self.is_telling else np.zeros(grey.shape)
+        return self._belonging(grey) if self.is_telling else np.zeros(grey.shape, np.float32)
 
-    def _belonging(self, grey: FloatArray) -> NDArray[np.float64]:
+    def _belonging(self, grey: FloatArray) -> FloatArray:
         by_bin = (self.belonging - self.around) / (self.inside - self.around)
-        return np.asarray(by_bin[_bins(grey)])
+        return np.take(by_bin.astype(np.float32), _bins(grey))
 
     def likeness(self, image: FloatArray, mask: BoolArray) -> float:
         """Return how much a mask looks like the object, 0 to 1; 1 for an empty mask.

@@ -12,7 +12,7 @@ from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, mask_to_logits
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
-from napari_intseg.inference.patch import Patch, bounding_box, trimmed
+from napari_intseg.inference.patch import Patch, bounding_box, on_window, trimmed
 from napari_intseg.inference.predict import largest_view_px, predict_slice
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.propagation import confidence
@@ -28,7 +28,7 @@ from napari_intseg.propagation.ending import (
 from napari_intseg.propagation.guard import Stop, is_flood
 from napari_intseg.propagation.memory_follow import follow
 from napari_intseg.propagation.request import Walk
-from napari_intseg.propagation.restraint import Cones, cut, on_window
+from napari_intseg.propagation.restraint import Cones, cut, has_gaps
 from napari_intseg.propagation.stretch import Anchor, Earlier, Shapes, Stretch, blend
 
 # a model that takes no mask gets a click in each of so many parts, the largest ones
@@ -151,6 +151,8 @@ def _extreme_points(mask: BoolArray) -> tuple[Click, ...]:
 
 def _parts(mask: BoolArray, most: int) -> list[BoolArray]:
     """Return so many connected parts, the largest first, without the small ones."""
+    if _is_column(mask):
+        return [mask]
     numbered, count = ndimage.label(mask, np.ones((3, 3)))
     if count == 1:
         return [mask]
@@ -158,6 +160,14 @@ def _parts(mask: BoolArray, most: int) -> list[BoolArray]:
     # the same order on every machine where parts are equally large
     order = np.argsort(-sizes, kind="stable")[:most]
     return [numbered == i + 1 for i in order if sizes[i] >= _SMALL_PART * sizes.max()]
+
+
+def _is_column(mask: BoolArray) -> bool:
+    """Whether each row is one run that touches the next one: then there is one part."""
+    if not mask.any(axis=1).all() or has_gaps(mask):
+        return False
+    first, last = mask.argmax(axis=1), mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
+    return bool(((first[1:] <= last[:-1] + 1) & (last[1:] >= first[:-1] - 1)).all())
 
 
 def _around(mask: BoolArray) -> list[Click]:
@@ -243,7 +253,7 @@ class StretchWalker:
     def __init__(self, request: Walk, stretch: Stretch) -> None:
         self.request, self.stretch = request, stretch
         # clicks that guide a walk are put by it, not by a person
-        self.options = replace(request.options(), obey=False)
+        self.options = replace(request.options(), obey=False, whole=False)
         self.threshold = request.model.traits.threshold
         self.spacing = request.volume.slice_spacing(stretch.axis)
         self.step_mm = float(request.volume.spacing[stretch.axis])
@@ -322,7 +332,7 @@ class StretchWalker:
                 away = abs(side.index - index) * self.step_mm
                 new = self.request.settings.restraint.closed(old, away, self.spacing)
                 if index in beyond:
-                    new = old & False
+                    new = np.zeros_like(old)
                 change = Correction.between(old, new)
                 if change.is_settled(old):
                     break
@@ -361,7 +371,8 @@ class StretchWalker:
         appearance = Appearance.of(*self._around(anchor.index, neighbour))
         followed = self._followed(anchor, indices)
         ending = self.request.settings.ending
-        before = neighbour & False if anchor.before is None else anchor.before.mask(self.threshold)
+        nothing = np.zeros_like(neighbour)
+        before = nothing if anchor.before is None else anchor.before.mask(self.threshold)
         change: Correction | None = Correction.between(before, neighbour)
         for index in indices:
             if ending.is_beyond(abs(index - anchor.index) * self.step_mm):
@@ -388,8 +399,8 @@ class StretchWalker:
                     return
                 # what lies far from the mask is dropped, so that hundreds of planes fit in memory
                 yield index, trimmed(held.patch, self.threshold), held.sure
-                change = Correction(held.mask, held.mask & False)
-                neighbour = change.added
+                neighbour = held.mask
+                change = Correction(neighbour, nothing)
             else:
                 mask = old.mask(self.threshold)
                 new = held.mask if why is None else self._near(mask, neighbour)
@@ -467,6 +478,7 @@ class StretchWalker:
         box = _box(neighbour)
         own = neighbour[box[0] : box[1], box[2] : box[3]]
         allowance = restraint.allowance_mm(own, self.step_mm, self.spacing)
+        patch = trimmed(patch, self.threshold)
         inside, at = patch.inside(self.threshold), patch.slices
         # everything below is measured on this window: whole slices were most of what a plane cost
         window = self._window(box, inside, at, allowance)
