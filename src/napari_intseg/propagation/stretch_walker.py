@@ -243,7 +243,8 @@ class StretchWalker:
     Attributes
     ----------
     answers : dict of int to Patch
-        By plane, so far.
+        By plane, so far, where there is a mask on both sides: a walk from the other one meets
+        them. Else none is held, so that memory does not grow with the number of planes.
     note : str
         What the model told people with its last answer; empty: nothing.
     stops : list of Stop
@@ -258,6 +259,7 @@ class StretchWalker:
         self.spacing = request.volume.slice_spacing(stretch.axis)
         self.step_mm = float(request.volume.spacing[stretch.axis])
         self.answers: dict[int, Patch] = {}
+        self._answered: set[int] = set()
         self.note = ""
         earlier = stretch.earlier or Earlier({}, {}, frozenset())
         self._sure: dict[int, float] = dict(earlier.sure)
@@ -265,6 +267,7 @@ class StretchWalker:
         self._known, self._done = earlier.known, earlier.done
         self.stops: list[Stop] = []
         sides = [side for side in (stretch.left, stretch.right) if side is not None]
+        self._is_between = len(sides) == 2 and all(side.is_start for side in sides)
         masks = {s.index: s.patch.mask(self.threshold) for s in sides if s.is_start}
         self._largest = max((int(np.count_nonzero(m)) for m in masks.values()), default=0)
         self._cone = self._cone_from({})
@@ -309,11 +312,14 @@ class StretchWalker:
         sides = self.stretch.left, self.stretch.right
         if not any(side is not None and not side.is_empty for side in sides):
             # nothing leads there any more
-            return frozenset(self.answers)
-        return frozenset(self.answers) | frozenset(self._kept)
+            return frozenset(self._answered)
+        return frozenset(self._answered) | frozenset(self._kept)
 
     def _take(self, index: int, patch: Patch, sure: float, done: int) -> Answered:
-        self.answers[index], self._sure[index] = patch, sure
+        self._answered.add(index)
+        self._sure[index] = sure
+        if self._is_between:
+            self.answers[index] = patch
         if index in self._kept:
             self._kept[index] = patch
         return Plane(self.stretch.axis, index), patch, sure, done

@@ -522,7 +522,7 @@ class Document:
 
     def given_planes(self, label: int, axis: int | None = None) -> tuple[Plane, ...]:
         """Return the planes on which a person set prompts or a mask for an object."""
-        return tuple(p for p, state in self.canvas.states(label, axis) if state.is_given)
+        return self.canvas.given(label, axis)
 
     def propagated_planes(self, label: int, axis: int | None = None) -> tuple[Plane, ...]:
         """Return the planes whose mask of an object came from propagation."""

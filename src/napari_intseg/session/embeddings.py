@@ -301,6 +301,7 @@ class WalkCache:
         self.cache, self.limit_bytes = cache, limit_bytes
         self._lock = threading.Lock()
         self._sizes: OrderedDict[Hashable, int] = OrderedDict()
+        self._nbytes = 0
 
     def get(self, key: Hashable) -> Prepared | None:
         """Return what was put under a key, None if it is not there any more."""
@@ -311,17 +312,20 @@ class WalkCache:
         # the cache decides by itself what it keeps; here only those of walks are counted
         self.cache.put(key, prepared)
         with self._lock:
-            self._sizes.pop(key, None)
+            self._nbytes += prepared.nbytes - self._sizes.pop(key, 0)
             self._sizes[key] = prepared.nbytes
             # the newest stays even if it is larger than the limit: it is about to be used
-            while len(self._sizes) > 1 and sum(self._sizes.values()) > self.limit_bytes:
-                self.cache.forget(self._sizes.popitem(last=False)[0])
+            while len(self._sizes) > 1 and self._nbytes > self.limit_bytes:
+                oldest, nbytes = self._sizes.popitem(last=False)
+                self._nbytes -= nbytes
+                self.cache.forget(oldest)
 
     def clear(self) -> None:
         """Forget everything in memory, so that it goes back."""
         self.cache.clear()
         with self._lock:
             self._sizes.clear()
+            self._nbytes = 0
 
 
 def data_signature(array: Array) -> str:

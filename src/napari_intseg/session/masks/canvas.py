@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.session.masks.plane_state import PlaneState, Shown, Window, packed
+from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +172,8 @@ class Canvas:
     def __init__(self, volume: Volume) -> None:
         self.volume = volume
         self._states: dict[int, dict[int, dict[int, PlaneState]]] = {}
+        # few among thousands of propagated ones, and asked for at each step of a propagation
+        self._given: set[PlaneKey] = set()
         self._painted: dict[int, dict[int, Painted]] = {}
 
     def put(self, label: int, plane: Plane, state: PlaneState | None) -> None:
@@ -181,6 +183,16 @@ class Canvas:
             indices.pop(plane.index, None)
         else:
             indices[plane.index] = state
+        key = PlaneKey(label, plane)
+        if state is not None and state.is_given:
+            self._given.add(key)
+        else:
+            self._given.discard(key)
+
+    def given(self, label: int, axis: int | None = None) -> tuple[Plane, ...]:
+        """Return the planes on which a person set prompts or a mask, in order."""
+        found = (key.plane for key in self._given if key.label == label)
+        return tuple(sorted(plane for plane in found if axis in (None, plane.axis)))
 
     def put_painted(self, label: int, index: int, painted: Painted | None) -> None:
         """Put what was painted on a plane of the first axis in place, or take it away with None."""
