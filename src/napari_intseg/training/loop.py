@@ -73,6 +73,11 @@ class HeldOutScores:
     noisy90: float | None = None
 
     @property
+    def clicks(self) -> float:
+        """Clicks until an object is right: the mean of those to IoU 0.85 and to 0.90."""
+        return (self.noc85 + self.noc90) / 2
+
+    @property
     def rank(self) -> tuple[float, float]:
         """Smaller is better: clicks, those on noisy copies a third, then what three leave."""
         clicks = self.noc85 + self.noc90
@@ -240,6 +245,8 @@ class Trained:
         Of the weights in the file; None when nothing was held out. Never worse than `before`.
     stopped : bool
         Whether it was asked to stop before the end; the checkpoint then goes on from here.
+    held_out : int, default 0
+        Objects that were measured, noisy copies apart.
     """
 
     weights: Path
@@ -248,6 +255,7 @@ class Trained:
     before: HeldOutScores | None
     measured: HeldOutScores | None
     stopped: bool
+    held_out: int = 0
 
 
 def train(
@@ -326,8 +334,9 @@ def _read(options: TrainOptions) -> tuple[list[PictureSource], tuple[Task, ...]]
     for folder, weight in options.folders:
         source = read_source(folder, weight, masks=dict(options.masks))
         kept, held = hold_out(
-            source, share=options.held_out, most=TASKS_A_SOURCE, seed=options.seed
-        )
+            source, share=options.held_out, most=TASKS_A_SOURCE, seed=options.seed,
+            by=options.held_out_by,
+        )  # fmt: skip
         sources.append(kept)
         tasks += held
     if options.synthetic:
@@ -459,7 +468,10 @@ class _Run:
         # of equal measurements the later, as `_measure` keeps them
         kept = min(reversed(found.items()), key=lambda pair: pair[1].rank, default=None)
         step, measured = kept or (self.progress.step, None)
-        return Trained(self.file, self.progress.step, step, found.get(0), measured, stopped)
+        count = sum(not task.noisy for task in self.tasks)
+        return Trained(
+            self.file, self.progress.step, step, found.get(0), measured, stopped, count
+        )  # fmt: skip
 
     def _is_first(self) -> bool:
         """Whether nothing was learnt yet by weights that answer already."""
