@@ -347,20 +347,26 @@ class TestWindow:
         yield window
         window.close()
 
-    def test_a_person_learns_looks_takes_it_goes_back_and_closes(
-        self, window, child, folder, monkeypatch
-    ):
-        widget, panel = window.widget, window.widget.learn_panel
-        widget.tabs.setCurrentIndex(3)
+    @pytest.fixture
+    def panel(self, window):
+        """The panel, in an image with two finished objects."""
+        panel = window.widget.learn_panel
+        window.widget.tabs.setCurrentIndex(3)
         breathe()
         assert not panel.button.isEnabled()
         assert panel.button.toolTip().startswith("2 more finished objects are needed: 0 of 2.")
         for at in ((20, 20), (45, 55)):
             window.click(at)
             window.settle()
-            widget.do("accept_object")
+            window.widget.do("accept_object")
         assert panel.button.isEnabled()
-        assert len(visible_controls(widget)) <= 16
+        assert len(visible_controls(window.widget)) <= 16
+        return panel
+
+    def test_a_person_learns_takes_it_goes_back_and_closes(
+        self, window, panel, child, folder, monkeypatch
+    ):
+        widget = window.widget
         asked = []
         monkeypatch.setattr(
             QFileDialog, "getExistingDirectory", lambda *given: asked.append(given) or str(folder)

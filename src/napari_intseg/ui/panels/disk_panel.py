@@ -298,7 +298,7 @@ class LearnDialog(QDialog):  # type: ignore[misc, unused-ignore]
             if home is None
             else tr("Kept in {folder}", folder=_shortened(home))
         )
-        self.place.setToolTip("" if home is None else str(home))
+        self.place.setToolTip("" if home is None else tr("Kept in {folder}", folder=home))
         self.choose.setEnabled(not running)
         self.minutes.setEnabled(not running)
         self.start.setEnabled(not running and not why)
