@@ -136,7 +136,7 @@ class TestLearning:
         assert tuning.learnt.text == wanted
         assert said.messages[-1] == f"{wanted} Press Use it to have it answer clicks."
         assert loaded(controller, pump).weights is None, "nothing changes unasked"
-        labels = tifffile.imread(home / "set" / "001-a_tif@0-0-0-0_labels.tif")
+        labels = tifffile.imread(home / "set" / "000-a_tif@0-0-0-0_labels.tif")
         assert np.unique(labels).tolist() == [0, 1, 2]
         assert [path.name for path in (home / "run").iterdir()] == ["log.csv"]
         monkeypatch.setattr(controller.loader, "_load_with", lambda *_: type(toy)())
@@ -256,7 +256,34 @@ class TestWhatIsLearntFrom:
         assert tuning.count == 2
         run(folder=folder)
         names = sorted(path.stem for path in (folder / FOLDER / "set").glob("*[0-9].tif"))
-        assert names == [f"001-boxes@0-0-{index}-0" for index in (4, 5, 6)]
+        assert names == [f"000-boxes@0-0-{index}-0" for index in (4, 5, 6)]
+
+    def test_of_a_series_an_object_is_one_at_all_times(
+        self, controller, tuning, run, squares, settle, folder, monkeypatch
+    ):
+        layer = controller.viewer.add_image(np.stack([squares] * 2), name="series")
+        controller.choose_image(layer)
+        controller.choose_axes("tyx")
+        controller.new_object()
+        for time in (0, 1):
+            controller.viewer.dims.set_current_step(0, time)
+            controller.image_controller.points.add((time, 20, 20))
+            settle()
+        controller.accept_object()
+        assert tuning.count == 1
+        monkeypatch.setattr(fine_tuning, "LEAST", 1)
+        run(folder=folder)
+        names = sorted(path.stem for path in (folder / FOLDER / "set").glob("*[0-9].tif"))
+        assert names == [f"000-series@{time}-0-0-0" for time in (0, 1)]
+        assert read_learnt(folder / FOLDER).objects == 1
+
+    def test_what_cannot_be_read_is_left_out(self, tuning, run, folder, pump, said, controller):
+        ImageQueue.of_folder(folder).mark("done", objects=2)
+        (folder / "a_labels.tif").write_bytes(b"no labels")
+        tuning._queue_work.open(folder)
+        pump.until(lambda: controller.image is not None and controller.worker.is_idle)
+        run()
+        assert "expected at least 2 finished objects of 40 pixels, got 0" in said.failures[-1]
 
     def test_of_a_queue_the_images_that_are_done(
         self, controller, tuning, run, folder, squares, pump, said
@@ -387,12 +414,12 @@ class TestWindow:
         window.settle()
         QTest.mouseClick(dialog.cancel, LEFT)
         turn(dialog.start.isEnabled)
-        assert dialog.result.text() == "Learning was cancelled; nothing changed."
+        assert dialog.told.text() == "Learning was cancelled; nothing changed."
         child()
         QTest.mouseClick(dialog.start, LEFT)
         turn(dialog.use.isEnabled)
         assert len(asked) == 1, "the place is known by now"
-        assert dialog.result.text().startswith("2.1 clicks fewer on your data (5.3 → 3.2, 5 obj")
+        assert dialog.told.text().startswith("2.1 clicks fewer on your data (5.3 → 3.2, 5 obj")
         loader, model = window.controller.loader, window.controller.loader.model
         monkeypatch.setattr(loader, "_load_with", lambda *_: model)
         QTest.mouseClick(dialog.use, LEFT)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
+from glob import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ class _Run:
 
     home: Path
     minutes: float
-    images: Callable[[], Iterator[FinishedImage]]
+    images: Callable[[], Iterator[tuple[int, FinishedImage]]]
     stop: threading.Event
     thread: threading.Thread | None = None
     process: "subprocess.Popen[str] | None" = None
@@ -209,19 +210,20 @@ class FineTuning:
     @property
     def reason(self) -> str:
         """Why nothing can be learnt now; empty if it can."""
-        if find_spec(OPENCV) is None or find_spec("torch") is None:
+        if not _can_train():
             return Message(
                 "Learning needs packages that are not installed: pip install "
                 "'napari-intseg[torch,train]'"
             )
-        lacking = LEAST - self.count
+        have = self.count
+        lacking = LEAST - have
         if lacking <= 0:
             return ""
         return counted(
             lacking,
             "{n} more finished object is needed: {have} of {least}.",
             "{n} more finished objects are needed: {have} of {least}.",
-            have=self.count,
+            have=have,
             least=LEAST,
         )
 
@@ -245,7 +247,7 @@ class FineTuning:
         if chosen is not None:
             return Path(chosen) / FOLDER
         there = file.parent / FOLDER
-        is_saved = there.is_dir() or any(file.parent.glob(f"{_stem(file)}_labels*"))
+        is_saved = there.is_dir() or any(file.parent.glob(f"{escape(_stem(file))}_labels*"))
         return there if is_saved else None
 
     @property
@@ -364,7 +366,10 @@ class FineTuning:
         if seen == self._seen:
             return
         self._seen = seen
-        self.home = home = self._find_home()
+        home = self._find_home()
+        if home != self.home and not self.is_running:
+            self.text = ""  # it is about another project
+        self.home = home
         self.learnt = learnt = read_learnt(home)
         choice = controller.loader.choice
         if choice.name != DEFAULT_MODEL:
@@ -391,8 +396,11 @@ class FineTuning:
         sessions = image_controller.session_store.sessions.values()
         return {label for one in sessions for label in one.objects if one.is_finished(label)}
 
-    def _images(self) -> Callable[[], Iterator[FinishedImage]]:
-        """Return what reads the images with finished objects; it runs in the thread."""
+    def _images(self) -> Callable[[], Iterator[tuple[int, FinishedImage]]]:
+        """Return what reads the images with finished objects, numbered; it runs in the thread.
+
+        All time points of the image in the window have the same number: its objects are the same.
+        """
         controller, queue = self._controller, self._queue_work.queue
         here: list[FinishedImage] = []
         if self._finished_here() and controller.image_controller is not None:
@@ -406,11 +414,11 @@ class FineTuning:
             if queue is not None and one.state == "done" and one.objects
         ]
 
-        def images() -> Iterator[FinishedImage]:
-            yield from here
-            for path, labels in done:
+        def images() -> Iterator[tuple[int, FinishedImage]]:
+            yield from ((0, image) for image in here)
+            for number, (path, labels) in enumerate(done, 1):
                 try:
-                    yield _read_done(path, labels, window, channels)
+                    yield number, _read_done(path, labels, window, channels)
                 except IntSegError as err:
                     _log.warning("%s is left out: %s", path.name, err)
 
@@ -431,9 +439,11 @@ class FineTuning:
         home = run.home
         for part in ("set", "run"):
             shutil.rmtree(home / part, ignore_errors=True)
-        count = 0
-        for number, image in enumerate(run.images(), 1):
-            count += len(write_finished(home / "set", number, image, run.stop.is_set))
+        written: set[tuple[int, int]] = set()
+        for number, image in run.images():
+            labels = write_finished(home / "set", number, image, run.stop.is_set)
+            written |= {(number, label) for label in labels}
+        count = len(written)
         if run.stop.is_set():
             return None
         if count < LEAST:
@@ -548,6 +558,11 @@ def command(home: Path, count: int, minutes: float) -> list[str]:
         "--checkpoint-s", _NEVER, "--threads", 1, "--workers", 0, "--device", "cpu", "--attended",
     ]  # fmt: skip
     return [str(word) for word in words]
+
+
+@cache
+def _can_train() -> bool:
+    return find_spec(OPENCV) is not None and find_spec("torch") is not None
 
 
 def _how_it_ended(learnt: Learnt | None, *, was_cancelled: bool) -> str:

@@ -247,8 +247,8 @@ class LearnDialog(QDialog):  # type: ignore[misc, unused-ignore]
         super().__init__(parent)
         self._controller, self._tuning = controller, fine_tuning
         self.setWindowTitle(tr("Learn from finished objects"))
-        self.about, self.place, self.result = QLabel(), QLabel(), QLabel()
-        for label in (self.about, self.place, self.result):
+        self.about, self.place, self.told = QLabel(), QLabel(), QLabel()
+        for label in (self.about, self.place, self.told):
             label.setWordWrap(True)
         self.choose = QPushButton(tr("Folder …"))
         self.choose.setToolTip(tr("Choose the project's folder; the model is kept there."))
@@ -312,8 +312,8 @@ class LearnDialog(QDialog):  # type: ignore[misc, unused-ignore]
             self.bar.setRange(0, 0)
         learnt = tuning.learnt
         words = tuning.text or ("" if learnt is None else learnt.text)
-        self.result.setText(translated(words))
-        self.result.setToolTip(
+        self.told.setText(translated(words))
+        self.told.setToolTip(
             tr(
                 "Clicks that a robot user needed until the answer was right: the mean of those "
                 "until it agreed with yours by 85 % and by 90 % (IoU), ten at most."
@@ -330,7 +330,7 @@ class LearnDialog(QDialog):  # type: ignore[misc, unused-ignore]
         for column, widget in enumerate((self.minutes, self.start, self.cancel)):
             layout.addWidget(widget, 2, column)
         layout.addWidget(self.bar, 3, 0, 1, 3)
-        layout.addWidget(self.result, 4, 0, 1, 3)
+        layout.addWidget(self.told, 4, 0, 1, 3)
         layout.addWidget(self.use, 5, 0)
         layout.addWidget(self.back, 5, 1, 1, 2)
         layout.setRowStretch(4, 1)
