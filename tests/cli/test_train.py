@@ -96,6 +96,7 @@ def test_a_program_that_waits_is_told_in_json(project, models, tmp_path, capsys,
     assert last["weights"] == str(tmp_path / "run" / "fine-tuned.safetensors")
     assert last["held_out"] == 1
     assert 1 <= last["after"] <= last["before"] <= 10
+    assert last["error"] is None, "of one object"
     assert not models.exists(), "the program that waits puts it where it belongs"
 
 

@@ -235,6 +235,7 @@ def outcome(trained: "Trained") -> dict[str, Any]:
         "held_out": trained.held_out,
         "before": None if before is None else before.clicks,
         "after": None if after is None else after.clicks,
+        "error": trained.error,
     }
 
 
