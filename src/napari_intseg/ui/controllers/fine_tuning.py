@@ -99,7 +99,7 @@ class Learnt:
         return Message(
             "{fewer:.1f} clicks fewer on your data ({before:.1f} → {after:.1f}, {n} objects held "
             "out).",
-            fewer=self.before - self.after,
+            fewer=round(self.before, 1) - round(self.after, 1),  # of what is shown beside it
             before=self.before,
             after=self.after,
             n=self.held_out,
