@@ -1,12 +1,16 @@
 """`napari-intseg train`: what it makes is a model for the window and the shell."""
 
+import io
 import json
+import os
 import re
+import threading
 
 import numpy as np
 import pytest
 import tifffile
 
+from napari_intseg.cli import train as command
 from napari_intseg.cli.main import main
 from napari_intseg.models.weights.locate import FOLDERS_VARIABLE
 
@@ -80,3 +84,25 @@ def test_bad_input_is_told_in_a_line(project, tmp_path, capsys, given, told):
         status = exit_.code
     assert status == 2
     assert re.search(told, capsys.readouterr().err)
+
+
+def test_a_program_that_waits_is_told_in_json(project, models, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "attend", lambda _stream: None)
+    words = ["train", project, "--output", tmp_path / "run", "--held-out", 0.5, "--masks"]
+    words += ["instances", "--held-out-by", "objects", "--keep-in", models, "--attended"]
+    assert main([*map(str, words), *QUICK]) == 0
+    *steps, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert steps == [{"done": 1, "total": 2}, {"done": 2, "total": 2}]
+    assert last["weights"] == str(tmp_path / "run" / "fine-tuned.safetensors")
+    assert last["held_out"] == 1
+    assert 1 <= last["after"] <= last["before"] <= 10
+    assert last["error"] is None, "of one object"
+    assert not models.exists(), "the program that waits puts it where it belongs"
+
+
+def test_it_ends_with_the_program_that_waits(monkeypatch):
+    ended = threading.Event()
+    monkeypatch.setattr(os, "_exit", lambda status: (ended.set(), status))
+    monkeypatch.setattr(os, "nice", lambda _more: None, raising=False)
+    command.attend(io.StringIO(""))
+    assert ended.wait(10)

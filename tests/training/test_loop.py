@@ -315,3 +315,17 @@ def test_each_process_has_views_of_its_own():
     samplers = [StepSampler(3, 2, lambda _: 64, Peers(rank, 2)) for rank in (0, 1)]
     numbers = [n for sampler in samplers for n, _ in next(iter(sampler))]
     assert numbers == [12, 13, 14, 15]
+
+
+def test_the_error_of_the_clicks_saved_is_over_objects(options, monkeypatch):
+    told = iter([(4.0, 6.0, 8.0), (3.0, 3.0, 3.0)])
+
+    def measured(*_, **__):
+        each = next(told)
+        return HeldOutScores(np.mean(each), np.mean(each), 0, 0, 0, each=each)
+
+    monkeypatch.setattr(loop, "validate", measured)
+    trained = train(options(steps=1, validate_every=9, held_out=0.3))
+    assert trained.before.clicks - trained.measured.clicks == pytest.approx(3.0)
+    assert trained.error == pytest.approx(2 / np.sqrt(3))
+    assert trained.held_out > 1

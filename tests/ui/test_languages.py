@@ -238,6 +238,8 @@ def test_nothing_of_the_window_is_left_in_english(language, speaking, make_napar
         widget.model_panel.open_catalogue()
         seen += texts_of(widget.model_panel.catalogue)
         seen += texts_of(widget.object_panel.table.menu(1))
+        widget.do("learn_objects")
+        seen += texts_of(widget.learn_panel.dialog)
         np.save(tmp_path / "zz1.npy", disc)
         for action in ("accept_object", "undo", "redo", "outlines", "suggest_click", "cancel"):
             widget.do(action)

@@ -1,12 +1,18 @@
 """`napari-intseg train`: train the bundled network, or one that names every pixel's class."""
 
 import argparse
+import json
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+
+if TYPE_CHECKING:
+    from napari_intseg.training.loop import Trained
 
 HELP = "train the bundled network, or another, on your own images and labels"
 DESCRIPTION = """Learns from folders with images/ and masks/, from any layout that `evaluate` reads,
@@ -78,6 +84,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument("--rate", type=float, metavar="LR", help="learning rate")
     how.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="default 0.1")
+    how.add_argument(
+        "--held-out-by", choices=("files", "objects"), default="files",
+        help="of fewer than five files: slices (default), or objects in all slices they are on",
+    )  # fmt: skip
     how.add_argument("--validate-every", type=int, metavar="N", help="steps; default: a tenth")
     # two minutes of work are lost at most when a run is killed (not tuned)
     how.add_argument("--checkpoint-s", type=float, default=120, metavar="S", help="default 120")
@@ -98,6 +108,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     machine.add_argument("--workers", type=int, metavar="N", help="processes that make views")
     machine.add_argument("--threads", type=int, metavar="N", help="of a CPU")
+    machine.add_argument(
+        "--attended", action="store_true",
+        help="for a program that waits: low priority, lines of JSON on the standard output, the "
+        "end with that of the standard input; the model is left in the output folder",
+    )  # fmt: skip
 
 
 def weighted(text: str) -> tuple[Path, float]:
@@ -160,8 +175,12 @@ def run(args: argparse.Namespace) -> int:
         args.batch, args.size, args.passes, args.rate, args.held_out, args.validate_every,
         args.checkpoint_s, args.seed, args.device, args.precision, args.processes,
         kinds(args.masks), args.workers, args.threads, args.keep_every,
-        args.synthetic, args.objects, args.network,
+        args.synthetic, args.objects, args.network, args.held_out_by,
     )  # fmt: skip
+    if args.attended:
+        attend(sys.stdin)
+        tell(**outcome(train(options, resume=args.resume, on_progress=_tell_progress)))
+        return 0
     unit = "s" if args.minutes else "step"
     with (
         progress_bar("train", unit, quiet=args.quiet) as bar,
@@ -184,6 +203,40 @@ def run(args: argparse.Namespace) -> int:
         print("nothing learnt was better: the weights it began with are kept", file=sys.stderr)
     print(f"weights: {trained.weights}\nmodel {args.name!r}: {kept}")
     return 0
+
+
+def attend(stream: TextIO) -> None:
+    """Take what time others leave, and end with the program that waits, however that ended."""
+    if hasattr(os, "nice"):  # on Windows it is started with its priority
+        os.nice(10)
+
+    def wait() -> None:
+        stream.read()
+        os._exit(INTERRUPTED)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def tell(**what: object) -> None:
+    """Print a line of JSON at once."""
+    print(json.dumps(what), flush=True)
+
+
+def _tell_progress(done: int, total: int) -> None:
+    tell(done=done, total=total)
+
+
+def outcome(trained: "Trained") -> dict[str, Any]:
+    """Return how a run ended, as plain JSON: clicks as in `HeldOutScores.clicks`."""
+    before, after = trained.before, trained.measured
+    return {
+        "weights": str(trained.weights),
+        "kept_step": trained.kept_step,
+        "held_out": trained.held_out,
+        "before": None if before is None else before.clicks,
+        "after": None if after is None else after.clicks,
+        "error": trained.error,
+    }
 
 
 def _semantic(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ class HeldOutScores:
         After that many clicks.
     noisy85, noisy90 : float or None
         The clicks on noisy copies; None where there are none, and in older runs.
+    each : tuple of float
+        `clicks` of each object, noisy copies apart; empty where it was read from a log.
     """
 
     noc85: float
@@ -71,6 +73,12 @@ class HeldOutScores:
     iou5: float
     noisy85: float | None = None
     noisy90: float | None = None
+    each: tuple[float, ...] = ()
+
+    @property
+    def clicks(self) -> float:
+        """Clicks until an object is right: the mean of those to IoU 0.85 and to 0.90."""
+        return (self.noc85 + self.noc90) / 2
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -137,10 +145,11 @@ def _summarise(rows: Array) -> HeldOutScores:
     # apart: clean and noisy pictures differ in difficulty, and older runs had no noisy ones
     noisy = rows[:, 0] == 1
     of_noisy = rows[noisy, 1:3].mean(0).tolist() if noisy.any() else (None, None)
-    return HeldOutScores(*rows[~noisy, 1:].mean(0).tolist(), *of_noisy)
+    each = tuple(rows[~noisy, 1:3].mean(1).tolist())
+    return replace(HeldOutScores(*rows[~noisy, 1:].mean(0).tolist(), *of_noisy), each=each)
 
 
-_MEASURED = tuple(field.name for field in fields(HeldOutScores))
+_MEASURED = tuple(field.name for field in fields(HeldOutScores) if field.name != "each")
 COLUMNS = ("step", "seconds", "size_px", "rate", "loss", "first_iou", "last_iou", *_MEASURED)
 
 
@@ -240,6 +249,11 @@ class Trained:
         Of the weights in the file; None when nothing was held out. Never worse than `before`.
     stopped : bool
         Whether it was asked to stop before the end; the checkpoint then goes on from here.
+    held_out : int, default 0
+        Objects that were measured, noisy copies apart.
+    error : float or None
+        Standard error of the clicks saved, `before.clicks - measured.clicks`, over these objects;
+        None where it is not known, as of a run that was resumed.
     """
 
     weights: Path
@@ -248,6 +262,8 @@ class Trained:
     before: HeldOutScores | None
     measured: HeldOutScores | None
     stopped: bool
+    held_out: int = 0
+    error: float | None = None
 
 
 def train(
@@ -326,8 +342,9 @@ def _read(options: TrainOptions) -> tuple[list[PictureSource], tuple[Task, ...]]
     for folder, weight in options.folders:
         source = read_source(folder, weight, masks=dict(options.masks))
         kept, held = hold_out(
-            source, share=options.held_out, most=TASKS_A_SOURCE, seed=options.seed
-        )
+            source, share=options.held_out, most=TASKS_A_SOURCE, seed=options.seed,
+            by=options.held_out_by,
+        )  # fmt: skip
         sources.append(kept)
         tasks += held
     if options.synthetic:
@@ -406,6 +423,7 @@ class _Run:
         self.progress = Progress()
         self.parts = {"net": self.net, "average": self.average, "optimiser": self.optimiser}
         self.file = options.output / f"{options.name}.safetensors"
+        self._each: dict[int, tuple[float, ...]] = {}  # by step, as far as it was measured here
         self._clock = time.monotonic()
 
     def go(
@@ -459,7 +477,14 @@ class _Run:
         # of equal measurements the later, as `_measure` keeps them
         kept = min(reversed(found.items()), key=lambda pair: pair[1].rank, default=None)
         step, measured = kept or (self.progress.step, None)
-        return Trained(self.file, self.progress.step, step, found.get(0), measured, stopped)
+        count = sum(not task.noisy for task in self.tasks)
+        first, last = self._each.get(0, ()), self._each.get(step, ())
+        error = None
+        if len(first) == len(last) > 1:
+            error = float(np.std(np.subtract(first, last), ddof=1) / math.sqrt(len(last)))
+        return Trained(
+            self.file, self.progress.step, step, found.get(0), measured, stopped, count, error
+        )
 
     def _is_first(self) -> bool:
         """Whether nothing was learnt yet by weights that answer already."""
@@ -564,7 +589,8 @@ class _Run:
             should_stop=should_stop,
         )
         if measured is not None:
-            log.write(self.progress.step, asdict(measured))
+            log.write(self.progress.step, {name: getattr(measured, name) for name in _MEASURED})
+            self._each[self.progress.step] = measured.each
         # it was stopped: half a measurement would be compared with whole ones
         if measured is None and self.tasks:
             return

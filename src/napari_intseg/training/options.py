@@ -7,6 +7,7 @@ from typing import Literal
 from napari_intseg.errors import DataError
 from napari_intseg.evaluation.truth import Kind
 from napari_intseg.models.networks import DEFAULT_NETWORK, find_network
+from napari_intseg.training.sources import HeldOutBy
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -75,6 +76,8 @@ class TrainOptions:
     network : str, default "click-pyramid"
         One of `networks.NETWORKS`. Others than the click pyramid begin with "nothing", or with a
         weights file of theirs.
+    held_out_by : {"files", "objects"}, default "files"
+        See `sources.hold_out`.
 
     Raises
     ------
@@ -106,6 +109,7 @@ class TrainOptions:
     synthetic: float = 0.0
     objects: int = 1
     network: str = DEFAULT_NETWORK
+    held_out_by: HeldOutBy = "files"
 
     def __post_init__(self) -> None:
         if not self.folders or any(weight <= 0 for _, weight in self.folders):

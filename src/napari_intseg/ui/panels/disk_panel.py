@@ -1,4 +1,4 @@
-"""What is kept on disk: labels, a table of measurements, embeddings; where, and how much."""
+"""What is kept on disk: labels, measurements, embeddings, and a network that learnt from labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,10 +6,13 @@ from pathlib import Path
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
+    QDialog,
+    QDoubleSpinBox,
     QFileDialog,
     QGridLayout,
     QLabel,
     QMessageBox,
+    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -18,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_intseg.io.cell_tracking import TRACKED
 from napari_intseg.io.suffixes import WRITABLE, ending_of
 from napari_intseg.session.embeddings import LIMIT_BYTES, EmbeddingFiles
+from napari_intseg.ui.controllers.fine_tuning import LEAST, MINUTES, FineTuning
 from napari_intseg.ui.controllers.label_export import (
     LabelsLocation,
     export_labels,
@@ -188,6 +192,169 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self, tr("Replace the file?"), tr("{name} exists already. Replace it?", name=path.name)
         )
         return bool(answer == QMessageBox.StandardButton.Yes)
+
+
+class LearnPanel(QWidget):  # type: ignore[misc, unused-ignore]
+    """One button; what there is to choose and to see is in its dialog.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        Whose work.
+    fine_tuning : FineTuning
+        What it does.
+    """
+
+    def __init__(self, controller: ViewerController, fine_tuning: FineTuning) -> None:
+        super().__init__()
+        self.fine_tuning = fine_tuning
+        self.dialog: LearnDialog | None = None
+        self._controller = controller
+        self.button = QPushButton(tr("Learn from finished objects…"))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.button)
+        self.button.clicked.connect(lambda _: self.open())
+        controller.signals.changed.connect(self._show)
+        self._show()
+
+    def open(self) -> None:
+        """Show what is learnt from, and what came of it."""
+        if self.dialog is None:
+            self.dialog = LearnDialog(self._controller, self.fine_tuning, self)
+        self.fine_tuning.look_again()
+        self.dialog.refresh()
+        self.dialog.show()
+        self.dialog.raise_()
+
+    def _show(self) -> None:
+        tuning = self.fine_tuning
+        why = "" if tuning.is_running or tuning.learnt is not None else tuning.reason
+        self.button.setEnabled(not why)
+        tip = tr(
+            "Train the bundled model on the objects that you have finished, and see how many "
+            "clicks that saves on others of them."
+        )
+        self.button.setToolTip(f"{translated(why)}\n{tip}" if why else tip)
+
+
+class LearnDialog(QDialog):  # type: ignore[misc, unused-ignore]
+    """A window of its own, so that work can go on beside it."""
+
+    def __init__(
+        self, controller: ViewerController, fine_tuning: FineTuning, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._controller, self._tuning = controller, fine_tuning
+        self.setWindowTitle(tr("Learn from finished objects"))
+        self.about, self.place, self.told = QLabel(), QLabel(), QLabel()
+        for label in (self.about, self.place, self.told):
+            label.setWordWrap(True)
+        self.choose = QPushButton(tr("Folder …"))
+        self.choose.setToolTip(tr("Choose the project's folder; the model is kept there."))
+        self.minutes = QDoubleSpinBox()
+        self.minutes.setRange(0.5, 600)
+        self.minutes.setDecimals(1)
+        self.minutes.setValue(MINUTES)
+        self.minutes.setSuffix(tr(" min"))
+        self.minutes.setToolTip(tr("How long to learn, by the clock, on one core of a CPU."))
+        self.bar = QProgressBar()
+        self.start, self.cancel = QPushButton(tr("Learn")), QPushButton(tr("Cancel"))
+        self.use, self.back = (
+            QPushButton(tr("Use it")),
+            QPushButton(tr("Back to the bundled model")),
+        )
+        self.start.setToolTip(tr("Begin; you can go on working meanwhile."))
+        self.cancel.setToolTip(tr("Stop learning; nothing changes."))
+        self.use.setToolTip(
+            tr("Have what was learnt answer clicks, whenever this project is opened.")
+        )
+        self.back.setToolTip(tr("Have the bundled model answer again; what was learnt is kept."))
+        self._lay_out()
+        self.choose.clicked.connect(lambda _: self._choose())
+        self.start.clicked.connect(lambda _: self._start())
+        self.cancel.clicked.connect(lambda _: fine_tuning.cancel())
+        self.use.clicked.connect(lambda _: fine_tuning.use())
+        self.back.clicked.connect(lambda _: fine_tuning.back())
+        controller.signals.changed.connect(self._changed)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show how things stand now."""
+        tuning = self._tuning
+        running, why, home = tuning.is_running, tuning.reason, tuning.home
+        self.about.setText(
+            translated(why) if why else tr("{n} finished objects to learn from.", n=tuning.count)
+        )
+        self.about.setToolTip(
+            tr(
+                "Of the open image, and of all images of the folder that are done; {least} at "
+                "least. A third of them, at most 12, is only measured.",
+                least=LEAST,
+            )
+        )
+        self.place.setText(
+            tr("No folder is chosen yet.")
+            if home is None
+            else tr("Kept in {folder}", folder=_shortened(home))
+        )
+        self.place.setToolTip("" if home is None else tr("Kept in {folder}", folder=home))
+        self.choose.setEnabled(not running)
+        self.minutes.setEnabled(not running)
+        self.start.setEnabled(not running and not why)
+        self.cancel.setEnabled(running)
+        done, total = tuning.progress
+        self.bar.setVisible(running)
+        self.bar.setRange(0, total)  # without an end while it measures
+        self.bar.setFormat(tr("%v of %m s"))
+        self.bar.setValue(done)
+        if total and done >= total:
+            self.bar.setRange(0, 0)
+        learnt = tuning.learnt
+        words = tuning.text or ("" if learnt is None else learnt.text)
+        self.told.setText(translated(words))
+        self.told.setToolTip(
+            tr(
+                "Clicks that a robot user needed until the answer was right: the mean of those "
+                "until it agreed with yours by 85 % and by 90 % (IoU), ten at most."
+            )
+        )
+        self.use.setEnabled(learnt is not None and not tuning.is_newest_used)
+        self.back.setEnabled(tuning.is_used)
+
+    def _lay_out(self) -> None:
+        layout = QGridLayout(self)
+        layout.addWidget(self.about, 0, 0, 1, 3)
+        layout.addWidget(self.place, 1, 0, 1, 2)
+        layout.addWidget(self.choose, 1, 2)
+        for column, widget in enumerate((self.minutes, self.start, self.cancel)):
+            layout.addWidget(widget, 2, column)
+        layout.addWidget(self.bar, 3, 0, 1, 3)
+        layout.addWidget(self.told, 4, 0, 1, 3)
+        layout.addWidget(self.use, 5, 0)
+        layout.addWidget(self.back, 5, 1, 1, 2)
+        layout.setRowStretch(4, 1)
+        self.resize(420, 220)
+
+    def _changed(self) -> None:
+        if self.isVisible():
+            self.refresh()
+
+    def _ask(self) -> Path | None:
+        name = QFileDialog.getExistingDirectory(
+            self, tr("Folder of the project"), str(self._tuning.suggested)
+        )
+        return Path(name) if name else None
+
+    def _choose(self) -> None:
+        folder = self._ask()
+        if folder is not None:
+            self._tuning.put(folder)
+
+    def _start(self) -> None:
+        folder = self._ask() if self._tuning.home is None else None
+        if self._tuning.home is not None or folder is not None:
+            self._tuning.start(folder, self.minutes.value())
 
 
 _KEEP, _FOLDER = "keep embeddings", "embeddings folder"

@@ -1,5 +1,6 @@
 """Which image is segmented, of a folder or the viewer; its axes, channels and window."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,19 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         Go on.
     more : QToolButton
         All images, and what is needed less often.
+    learn : callable
+        Opens the dialog on learning from what is done.
     """
 
-    def __init__(self, controller: ViewerController, work: QueueWork, buttons: Buttons) -> None:
+    def __init__(
+        self,
+        controller: ViewerController,
+        work: QueueWork,
+        buttons: Buttons,
+        learn: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__()
-        self._controller, self.work = controller, work
+        self._controller, self.work, self.learn = controller, work, learn
         self.told = QLabel()
         # a long file name must not make the panel wider
         self.told.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -101,6 +110,7 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         sort.setToolTip(tr("Put the images that are left in an order by the model's doubt."))
         sort.toggled.connect(self.work.sort)
         menu.addSeparator()
+        menu.addAction(tr("Learn from finished objects…"), self.learn)
         menu.addAction(tr("Export what is done as a training set…"), self.ask_export)
         menu.addAction(tr("Close the folder"), self.work.close)
 

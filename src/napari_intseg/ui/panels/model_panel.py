@@ -424,7 +424,9 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self.open_catalogue()
             return
         self._looked = None
-        weights = self._picked.get(self.model.currentData())
+        weights, before = self._picked.get(self.model.currentData()), self._loader.choice
+        if weights is None and before.name == self.model.currentData():
+            weights = before.weights  # those of a project stay when a device is chosen
         choice = Choice(
             self.model.currentData(),
             self.device.currentData() or "auto",

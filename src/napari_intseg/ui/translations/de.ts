@@ -4,6 +4,11 @@
   <context>
     <name>napari-intseg</name>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source> min</source>
+      <translation> min</translation>
+    </message>
+    <message>
       <location filename="../panels/status_panel.py" />
       <source>%v of %m</source>
       <translation>%v von %m</translation>
@@ -22,6 +27,11 @@
       <location filename="../panels/status_panel.py" />
       <source>%v of %m planes</source>
       <translation>%v von %m Schichten</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>%v of %m s</source>
+      <translation>%v von %m s</translation>
     </message>
     <message>
       <location filename="../panels/status_panel.py" />
@@ -52,6 +62,11 @@
       <location filename="../panels/start_panel.py" />
       <source>A layer with masks, from whichever model or person.</source>
       <translation>Eine Ebene mit Masken, von welchem Modell oder Menschen auch immer.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>A model is being trained.</source>
+      <translation>Ein Modell wird gerade trainiert.</translation>
     </message>
     <message>
       <location filename="../panels/start_panel.py" />
@@ -218,9 +233,19 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <translation>die Maske von B</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Back to the bundled model</source>
+      <translation>Zurück zum mitgelieferten Modell</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Begin an object; its clicks make one label.</source>
       <translation>Ein Objekt beginnen; seine Klicks ergeben ein Label.</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Begin; you can go on working meanwhile.</source>
+      <translation>Beginnen; Sie können dabei weiterarbeiten.</translation>
     </message>
     <message>
       <location filename="../panels/compare_panel.py" />
@@ -312,6 +337,11 @@ Zeitpunkte mit Klicks bleiben. Noch einmal drücken, um anzuhalten.</translation
       <translation>Datei wählen …</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Choose a folder for the model first.</source>
+      <translation>Wählen Sie zuerst einen Ordner für das Modell.</translation>
+    </message>
+    <message>
       <location filename="../panels/disk_panel.py" />
       <source>Choose a folder in which the labels live from now on, written as they change.
 Labels of more than 4 GB do so anyway, beside the image's file; they are there again when the image is opened again.</source>
@@ -347,6 +377,11 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <location filename="../panels/model_panel.py" />
       <source>Choose file …</source>
       <translation>Datei wählen …</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Choose the project's folder; the model is kept there.</source>
+      <translation>Den Ordner des Projekts wählen; dort wird das Modell aufbewahrt.</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
@@ -402,6 +437,11 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <location filename="../layers/image_axes.py" />
       <source>Clicks need a view of two spatial axes: roll the axes until {first} and {second} are shown.</source>
       <translation>Klicks brauchen eine Ansicht mit zwei räumlichen Achsen: Drehen Sie die Achsen, bis {first} und {second} gezeigt werden.</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Clicks that a robot user needed until the answer was right: the mean of those until it agreed with yours by 85 % and by 90 % (IoU), ten at most.</source>
+      <translation>Klicks, die ein Robot-Benutzer brauchte, bis die Antwort stimmte: das Mittel derer, bis sie mit Ihrer zu 85 % und zu 90 % übereinstimmte (IoU), höchstens zehn.</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -613,6 +653,11 @@ großes Objekt dauert so viele Male länger, wie es Kacheln gibt. Rückgängig n
       <translation>Ordner für die Labels</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Folder of the project</source>
+      <translation>Ordner des Projekts</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>Folder with images</source>
       <translation>Ordner mit Bildern</translation>
@@ -702,11 +747,21 @@ Teilungen und Verschmelzungen gezeigt. Angenommene und gesperrte Objekte behalte
       <translation>Zur Schicht mit dem größten Unterschied</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Have the bundled model answer again; what was learnt is kept.</source>
+      <translation>Wieder das mitgelieferte Modell antworten lassen; das Gelernte bleibt aufbewahrt.</translation>
+    </message>
+    <message>
       <location filename="../panels/look_panel.py" />
       <source>Have the model answer a first click in several ways, in other sizes as well; step
 through them by Next and Previous, as through those of SAM.</source>
       <translation>Das Modell beantwortet einen ersten Klick auf mehrere Arten, auch in anderen Größen; mit
 „Nächste“ und „Vorige“ blättern Sie darin, wie bei SAM.</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Have what was learnt answer clicks, whenever this project is opened.</source>
+      <translation>Das Gelernte auf Klicks antworten lassen, wann immer dieses Projekt geöffnet wird.</translation>
     </message>
     <message>
       <location filename="../layers/shapes.py" />
@@ -717,6 +772,11 @@ through them by Next and Previous, as through those of SAM.</source>
       <location filename="../panels/review_panel.py" />
       <source>How far; at first as far as two planes are apart.</source>
       <translation>Wie weit; anfangs so weit, wie zwei Schichten auseinanderliegen.</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>How long to learn, by the clock, on one core of a CPU.</source>
+      <translation>Wie lange gelernt wird, nach der Uhr, auf einem Kern des Prozessors.</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />
@@ -846,6 +906,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Übernahme auf alle Schichten</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Kept in {folder}</source>
+      <translation>Aufbewahrt in {folder}</translation>
+    </message>
+    <message>
       <location filename="../compare/keep.py" />
       <source>Kept {what} on {planes} only: something else was done meanwhile. Press the button again for the rest.</source>
       <translation>{what} nur auf {planes} übernommen: Zwischenzeitlich geschah etwas anderes. Für den Rest noch einmal drücken.</translation>
@@ -899,6 +964,36 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../panels/review_panel.py" />
       <source>Largest part</source>
       <translation>Größter Teil</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Learn</source>
+      <translation>Lernen</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Learn from finished objects</source>
+      <translation>Aus fertigen Objekten lernen</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Learn from finished objects…</source>
+      <translation>Aus fertigen Objekten lernen …</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Learning from {name} …</source>
+      <translation>Lernen aus {name} …</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Learning needs packages that are not installed: pip install 'napari-intseg[torch,train]'</source>
+      <translation>Zum Lernen fehlen Pakete: pip install 'napari-intseg[torch,train]'</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Learning was cancelled; nothing changed.</source>
+      <translation>Das Lernen wurde abgebrochen; nichts hat sich geändert.</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -1031,6 +1126,16 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Messen …</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Measuring what the bundled model needs …</source>
+      <translation>Es wird gemessen, was das mitgelieferte Modell braucht …</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Measuring what was learnt …</source>
+      <translation>Das Gelernte wird gemessen …</translation>
+    </message>
+    <message>
       <location filename="../controllers/label_export.py" />
       <source>Measuring …</source>
       <translation>Es wird gemessen …</translation>
@@ -1151,9 +1256,19 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Nächste zu prüfen</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>No better: nothing changed ({n} objects held out, {before:.1f} clicks each).</source>
+      <translation>Nicht besser: Nichts hat sich geändert ({n} Objekte zurückgehalten, je {before:.1f} Klicks).</translation>
+    </message>
+    <message>
       <location filename="../controllers/object_actions.py" />
       <source>No click changes it. Untick it to go on with it.</source>
       <translation>Kein Klick ändert es. Häkchen entfernen, um daran weiterzuarbeiten.</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>No folder is chosen yet.</source>
+      <translation>Noch ist kein Ordner gewählt.</translation>
     </message>
     <message>
       <location filename="../controllers/image_queue.py" />
@@ -1346,6 +1461,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Die Objekte {others} gehören jetzt zu Objekt {into}.</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Of the open image, and of all images of the folder that are done; {least} at least. A third of them, at most 12, is only measured.</source>
+      <translation>Aus dem offenen Bild und aus allen fertigen Bildern des Ordners; mindestens {least}. Ein Drittel davon, höchstens 12, wird nur gemessen.</translation>
+    </message>
+    <message>
       <location filename="../panels/protect_panel.py" />
       <source>Only in region</source>
       <translation>Nur im Bereich</translation>
@@ -1404,6 +1524,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../panels/review_panel.py" />
       <source>Planes to look at, the least sure first. Choose one to see it.</source>
       <translation>Schichten zum Ansehen, die unsichersten zuerst. Wählen Sie eine, um sie zu sehen.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Press Use it to have it answer clicks.</source>
+      <translation>Mit „Verwenden“ antwortet es auf Klicks.</translation>
     </message>
     <message>
       <location filename="../dock.py" />
@@ -1734,6 +1859,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Anhalten</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Stop learning; nothing changes.</source>
+      <translation>Das Lernen abbrechen; nichts ändert sich.</translation>
+    </message>
+    <message>
       <location filename="../panels/review_panel.py" />
       <source>Stop linking</source>
       <translation>Verknüpfen beenden</translation>
@@ -1954,6 +2084,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Das Modell, das Klicks beantwortet.</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>The model that learnt from this project's objects is used.</source>
+      <translation>Das Modell, das aus den Objekten dieses Projekts gelernt hat, wird verwendet.</translation>
+    </message>
+    <message>
       <location filename="../controllers/clicks.py" />
       <source>The object is accepted. Untick it in the list to go on with it.</source>
       <translation>Das Objekt ist angenommen. Entfernen Sie in der Liste das Häkchen, um daran weiterzuarbeiten.</translation>
@@ -2139,6 +2274,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Zu groß, um während der Arbeit gezählt zu werden; „Messen“ zählt es.</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Train the bundled model on the objects that you have finished, and see how many clicks that saves on others of them.</source>
+      <translation>Das mitgelieferte Modell an den fertigen Objekten trainieren und sehen, wie viele Klicks das an anderen von ihnen spart.</translation>
+    </message>
+    <message>
       <location filename="../panels/compare_panel.py" />
       <source>Truth</source>
       <translation>Referenz</translation>
@@ -2177,6 +2317,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/model_panel.py" />
       <source>Use a weight file that you have already.</source>
       <translation>Eine Gewichtsdatei verwenden, die Sie schon haben.</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Use it</source>
+      <translation>Verwenden</translation>
     </message>
     <message>
       <location filename="../dock.py" />
@@ -2277,6 +2422,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/disk_panel.py" />
       <source>Write the labels to a file, with the geometry of the image.</source>
       <translation>Die Labels in eine Datei schreiben, mit der Geometrie des Bildes.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Writing the training set …</source>
+      <translation>Die Trainingsdaten werden geschrieben …</translation>
     </message>
     <message>
       <location filename="../controllers/label_export.py" />
@@ -2639,6 +2789,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>keines</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>nothing to learn from: expected at least {least} finished objects of 40 pixels, got {count}. Finish some more.</source>
+      <translation>nichts, woraus gelernt werden kann: mindestens {least} fertige Objekte von 40 Pixeln erwartet, {count} gefunden. Stellen Sie weitere fertig.</translation>
+    </message>
+    <message>
       <location filename="../controllers/object_actions.py" />
       <source>object is not there: expected a label of {name!r} at this time point, got {label!r}. Hover over the object to see its label.</source>
       <translation>Das Objekt ist nicht da: erwartet wird ein Label von {name!r} zu diesem Zeitpunkt, erhalten {label!r}. Zeigen Sie mit der Maus auf das Objekt, um sein Label zu sehen.</translation>
@@ -2849,6 +3004,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Spuren (Cell Tracking Challenge)</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>training ended before its end: {why} What it said is in {path}.</source>
+      <translation>das Training endete vorzeitig: {why} Was es gemeldet hat, steht in {path}.</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>volume (planes)</source>
       <translation>Volumen (Schichten)</translation>
@@ -2922,6 +3082,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/status_panel.py" />
       <source>{doing}: %v of %m time points</source>
       <translation>{doing}: %v von %m Zeitpunkten</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>{fewer:.1f} clicks fewer on your data ({before:.1f} → {after:.1f}, {n} objects held out).</source>
+      <translation>{fewer:.1f} Klicks weniger auf Ihren Daten ({before:.1f} → {after:.1f}, {n} Objekte zurückgehalten).</translation>
     </message>
     <message>
       <location filename="../controllers/viewer_controller.py" />
@@ -3024,6 +3189,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} fertig</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>{n} finished objects to learn from.</source>
+      <translation>{n} fertige Objekte, aus denen gelernt werden kann.</translation>
+    </message>
+    <message>
       <location filename="../controllers/image_queue.py" />
       <source>{n} image with labels copied to {name}.</source>
       <translation>{n} Bild mit Labels nach {name} kopiert.</translation>
@@ -3032,6 +3202,16 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/image_queue.py" />
       <source>{n} images with labels copied to {name}.</source>
       <translation>{n} Bilder mit Labels nach {name} kopiert.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>{n} more finished object is needed: {have} of {least}.</source>
+      <translation>Noch {n} fertiges Objekt ist nötig: {have} von {least}.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>{n} more finished objects are needed: {have} of {least}.</source>
+      <translation>Noch {n} fertige Objekte sind nötig: {have} von {least}.</translation>
     </message>
     <message>
       <location filename="../controllers/find_more.py" />

@@ -4,6 +4,11 @@
   <context>
     <name>napari-intseg</name>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source> min</source>
+      <translation> 分钟</translation>
+    </message>
+    <message>
       <location filename="../panels/status_panel.py" />
       <source>%v of %m</source>
       <translation>%v/%m</translation>
@@ -22,6 +27,11 @@
       <location filename="../panels/status_panel.py" />
       <source>%v of %m planes</source>
       <translation>%v/%m 个层面</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>%v of %m s</source>
+      <translation>%v / %m 秒</translation>
     </message>
     <message>
       <location filename="../panels/status_panel.py" />
@@ -52,6 +62,11 @@
       <location filename="../panels/start_panel.py" />
       <source>A layer with masks, from whichever model or person.</source>
       <translation>含掩膜的图层，来自任意模型或人。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>A model is being trained.</source>
+      <translation>正在训练模型。</translation>
     </message>
     <message>
       <location filename="../panels/start_panel.py" />
@@ -218,9 +233,19 @@ the other sign. Such clicks take twice as long.</source>
       <translation>B 的掩膜</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Back to the bundled model</source>
+      <translation>恢复自带模型</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Begin an object; its clicks make one label.</source>
       <translation>新建对象；其点击构成一个标签。</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Begin; you can go on working meanwhile.</source>
+      <translation>开始；期间可继续工作。</translation>
     </message>
     <message>
       <location filename="../panels/compare_panel.py" />
@@ -312,6 +337,11 @@ Time points with clicks stay as they are. Press again to stop.</source>
       <translation>选择文件…</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Choose a folder for the model first.</source>
+      <translation>请先为模型选择文件夹。</translation>
+    </message>
+    <message>
       <location filename="../panels/disk_panel.py" />
       <source>Choose a folder in which the labels live from now on, written as they change.
 Labels of more than 4 GB do so anyway, beside the image's file; they are there again when the image is opened again.</source>
@@ -347,6 +377,11 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <location filename="../panels/model_panel.py" />
       <source>Choose file …</source>
       <translation>选择文件…</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Choose the project's folder; the model is kept there.</source>
+      <translation>选择项目文件夹；模型保存在其中。</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
@@ -402,6 +437,11 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <location filename="../layers/image_axes.py" />
       <source>Clicks need a view of two spatial axes: roll the axes until {first} and {second} are shown.</source>
       <translation>点击需要显示两个空间轴：请轮换坐标轴直至显示 {first} 和 {second}。</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Clicks that a robot user needed until the answer was right: the mean of those until it agreed with yours by 85 % and by 90 % (IoU), ten at most.</source>
+      <translation>模拟用户使答案正确所需的点击次数：与您的结果一致到 85 % 和 90 %（IoU）所需次数的平均值，最多十次。</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -613,6 +653,11 @@ then takes as many times longer as there are tiles. Undo takes it back.</source>
       <translation>标签文件夹</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Folder of the project</source>
+      <translation>项目文件夹</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>Folder with images</source>
       <translation>图像文件夹</translation>
@@ -702,11 +747,21 @@ divisions and merges. Accepted and locked objects keep their numbers; one undo.<
       <translation>转到分歧最大的层面</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Have the bundled model answer again; what was learnt is kept.</source>
+      <translation>重新由自带模型应答；所学内容会保留。</translation>
+    </message>
+    <message>
       <location filename="../panels/look_panel.py" />
       <source>Have the model answer a first click in several ways, in other sizes as well; step
 through them by Next and Previous, as through those of SAM.</source>
       <translation>让模型以多种方式（含不同大小）应答首次点击；
 用“下一个”和“上一个”切换，与 SAM 相同。</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Have what was learnt answer clicks, whenever this project is opened.</source>
+      <translation>每次打开此项目时由所学模型应答点击。</translation>
     </message>
     <message>
       <location filename="../layers/shapes.py" />
@@ -717,6 +772,11 @@ through them by Next and Previous, as through those of SAM.</source>
       <location filename="../panels/review_panel.py" />
       <source>How far; at first as far as two planes are apart.</source>
       <translation>距离；初始为两层面间距。</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>How long to learn, by the clock, on one core of a CPU.</source>
+      <translation>按时钟计的学习时长，使用处理器的一个核心。</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />
@@ -846,6 +906,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>在所有层面上保留</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Kept in {folder}</source>
+      <translation>保存在 {folder}</translation>
+    </message>
+    <message>
       <location filename="../compare/keep.py" />
       <source>Kept {what} on {planes} only: something else was done meanwhile. Press the button again for the rest.</source>
       <translation>仅在 {planes} 上保留了{what}：期间进行了其他操作。其余部分请再按一次按钮。</translation>
@@ -899,6 +964,36 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../panels/review_panel.py" />
       <source>Largest part</source>
       <translation>最大部分</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Learn</source>
+      <translation>学习</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Learn from finished objects</source>
+      <translation>从已完成对象学习</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Learn from finished objects…</source>
+      <translation>从已完成对象学习…</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Learning from {name} …</source>
+      <translation>正在从 {name} 学习…</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Learning needs packages that are not installed: pip install 'napari-intseg[torch,train]'</source>
+      <translation>学习所需的软件包未安装：pip install 'napari-intseg[torch,train]'</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Learning was cancelled; nothing changed.</source>
+      <translation>学习已取消；没有任何改变。</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -1031,6 +1126,16 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>测量…</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Measuring what the bundled model needs …</source>
+      <translation>正在测量自带模型所需的点击次数…</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Measuring what was learnt …</source>
+      <translation>正在测量所学结果…</translation>
+    </message>
+    <message>
       <location filename="../controllers/label_export.py" />
       <source>Measuring …</source>
       <translation>正在测量…</translation>
@@ -1151,9 +1256,19 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>下一待查层面</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>No better: nothing changed ({n} objects held out, {before:.1f} clicks each).</source>
+      <translation>没有改进：未作更改（留出 {n} 个对象，每个 {before:.1f} 次点击）。</translation>
+    </message>
+    <message>
       <location filename="../controllers/object_actions.py" />
       <source>No click changes it. Untick it to go on with it.</source>
       <translation>点击不会改变它。取消勾选即可继续。</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>No folder is chosen yet.</source>
+      <translation>尚未选择文件夹。</translation>
     </message>
     <message>
       <location filename="../controllers/image_queue.py" />
@@ -1346,6 +1461,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>对象 {others} 现已并入对象 {into}。</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Of the open image, and of all images of the folder that are done; {least} at least. A third of them, at most 12, is only measured.</source>
+      <translation>来自打开的图像和文件夹中所有已完成的图像；至少 {least} 个。其中三分之一（最多 12 个）仅用于测量。</translation>
+    </message>
+    <message>
       <location filename="../panels/protect_panel.py" />
       <source>Only in region</source>
       <translation>仅在区域内</translation>
@@ -1404,6 +1524,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../panels/review_panel.py" />
       <source>Planes to look at, the least sure first. Choose one to see it.</source>
       <translation>待查看的层面，最无把握者在前。选择即可查看。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Press Use it to have it answer clicks.</source>
+      <translation>按“使用”由其应答点击。</translation>
     </message>
     <message>
       <location filename="../dock.py" />
@@ -1734,6 +1859,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>停止跟踪</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Stop learning; nothing changes.</source>
+      <translation>停止学习；不作任何更改。</translation>
+    </message>
+    <message>
       <location filename="../panels/review_panel.py" />
       <source>Stop linking</source>
       <translation>停止关联</translation>
@@ -1954,6 +2084,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>应答点击的模型。</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>The model that learnt from this project's objects is used.</source>
+      <translation>正在使用从此项目的对象学习的模型。</translation>
+    </message>
+    <message>
       <location filename="../controllers/clicks.py" />
       <source>The object is accepted. Untick it in the list to go on with it.</source>
       <translation>该对象已被接受。在列表中取消勾选即可继续编辑。</translation>
@@ -2139,6 +2274,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>过大，工作时无法计数；“测量”会进行计数。</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Train the bundled model on the objects that you have finished, and see how many clicks that saves on others of them.</source>
+      <translation>用您已完成的对象训练自带模型，并查看在其余对象上节省多少次点击。</translation>
+    </message>
+    <message>
       <location filename="../panels/compare_panel.py" />
       <source>Truth</source>
       <translation>参考</translation>
@@ -2177,6 +2317,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/model_panel.py" />
       <source>Use a weight file that you have already.</source>
       <translation>使用您已有的权重文件。</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>Use it</source>
+      <translation>使用</translation>
     </message>
     <message>
       <location filename="../dock.py" />
@@ -2277,6 +2422,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/disk_panel.py" />
       <source>Write the labels to a file, with the geometry of the image.</source>
       <translation>将标签写入文件，带图像的几何信息。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>Writing the training set …</source>
+      <translation>正在写入训练集…</translation>
     </message>
     <message>
       <location filename="../controllers/label_export.py" />
@@ -2639,6 +2789,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>无</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>nothing to learn from: expected at least {least} finished objects of 40 pixels, got {count}. Finish some more.</source>
+      <translation>没有可学习的内容：需要至少 {least} 个 40 像素以上的已完成对象，现有 {count} 个。请再完成一些。</translation>
+    </message>
+    <message>
       <location filename="../controllers/object_actions.py" />
       <source>object is not there: expected a label of {name!r} at this time point, got {label!r}. Hover over the object to see its label.</source>
       <translation>对象不存在：应为 {name!r} 在此时间点的标签，实际为 {label!r}。将鼠标移到对象上可查看其标签。</translation>
@@ -2849,6 +3004,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>轨迹 (Cell Tracking Challenge)</translation>
     </message>
     <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>training ended before its end: {why} What it said is in {path}.</source>
+      <translation>训练提前结束：{why} 其输出在 {path} 中。</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>volume (planes)</source>
       <translation>体数据（层面）</translation>
@@ -2922,6 +3082,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/status_panel.py" />
       <source>{doing}: %v of %m time points</source>
       <translation>{doing}：%v/%m 个时间点</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>{fewer:.1f} clicks fewer on your data ({before:.1f} → {after:.1f}, {n} objects held out).</source>
+      <translation>在您的数据上少 {fewer:.1f} 次点击（{before:.1f} → {after:.1f}，留出 {n} 个对象）。</translation>
     </message>
     <message>
       <location filename="../controllers/viewer_controller.py" />
@@ -3024,6 +3189,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>已完成 {n}</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>{n} finished objects to learn from.</source>
+      <translation>可供学习的已完成对象：{n} 个。</translation>
+    </message>
+    <message>
       <location filename="../controllers/image_queue.py" />
       <source>{n} image with labels copied to {name}.</source>
       <translation>已将 {n} 幅带标签的图像复制到 {name}。</translation>
@@ -3032,6 +3202,16 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/image_queue.py" />
       <source>{n} images with labels copied to {name}.</source>
       <translation>已将 {n} 幅带标签的图像复制到 {name}。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>{n} more finished object is needed: {have} of {least}.</source>
+      <translation>还需 {n} 个已完成对象：{have} / {least}。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/fine_tuning.py" />
+      <source>{n} more finished objects are needed: {have} of {least}.</source>
+      <translation>还需 {n} 个已完成对象：{have} / {least}。</translation>
     </message>
     <message>
       <location filename="../controllers/find_more.py" />
