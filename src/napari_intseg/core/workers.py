@@ -191,13 +191,18 @@ def check_address(address: str, *, insecure: bool) -> None:
     RemoteError
         If it is refused.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in ("tls", "tcp") or not parts.hostname:
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:  # a port that is no number, or too large a one; half a bracket
+        host = None
+    if not host or parts.scheme not in ("tls", "tcp"):
         raise RemoteError(
             f"address is not understood: expected tls://HOST:PORT or tcp://127.0.0.1:PORT, got "
             f"{address!r}. Correct it."
         )
-    if parts.scheme == "tcp" and not insecure and not is_loopback(parts.hostname):
+    if parts.scheme == "tcp" and not insecure and not is_loopback(host):
         raise RemoteError(
             f"address is not safe: expected tls://, or tcp:// on this machine, got {address!r}. "
             "Use certificates or an SSH tunnel; insecure=True (--insecure) allows it."
