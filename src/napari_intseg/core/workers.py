@@ -209,6 +209,15 @@ def check_address(address: str, *, insecure: bool) -> None:
         )
 
 
+def is_safe(address: str, *, insecure: bool = False) -> bool:
+    """Whether `check_address` takes an address."""
+    try:
+        check_address(address, insecure=insecure)
+    except RemoteError:
+        return False
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine, by its name alone; nobody is asked."""
     if host == "localhost":
