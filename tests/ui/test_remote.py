@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDialogButtonBox
 
+from napari_intseg.models.model_table import ModelIdentity
 from napari_intseg.models.registry import load_model
 from napari_intseg.remote import remote_segmenter
 from napari_intseg.remote.remote_segmenter import Certificates, RemoteSegmenter, served
@@ -23,6 +24,7 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.panels import model_panel
 from napari_intseg.ui.panels.model_panel import RemoteDialog
 from napari_intseg.ui.preferences import Preferences
+from napari_intseg.ui.storage import recovery
 from real_window import LEFT, Window, turn
 from tunnel import Tunnel
 
@@ -247,6 +249,25 @@ def test_a_model_that_runs_only_there_gives_way_to_the_bundled_one(work, pump, m
     work.loader._come_back()
     pump.until(lambda: not work.loader.is_loading)
     assert work.loader.choice == Choice("bundled", "cpu")
+
+
+def test_interrupted_work_finds_its_machine_with_its_certificates(monkeypatch):
+    files = Certificates(Path("ca.pem"), Path("here.pem"), Path("here.key"))
+    recovery.remember_machine("tls://gpu:8786", files, insecure=False)
+    asked = []
+    monkeypatch.setattr(recovery, "load_model", lambda name, **how: asked.append((name, how)))
+    for device in ("tls://gpu:8786", "cpu"):
+        recovery._load(None, ModelIdentity(NAME, device=device))
+    how = {"certificates": files, "insecure": False, "precision": "auto"}
+    assert asked[0] == (NAME, {"device": "tls://gpu:8786", **how})
+    assert asked[1] == (NAME, {"device": "cpu", "precision": "auto"})
+
+
+@pytest.mark.parametrize("known", [None, 5, {}, {"address": 5}, {"address": "a", "ca": 3}])
+def test_settings_that_say_nothing_of_use_are_no_machine(known):
+    recovery.remember(remote=known)
+    _, certificates, insecure = recovery.known_machine()
+    assert (certificates, insecure) == (None, False)
 
 
 class TestDialog:
