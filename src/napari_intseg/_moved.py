@@ -47,6 +47,7 @@ MODULES = {
     "inference.adapted": "inference.slice_appearance",
     "inference.adapted_window": "inference.slice_appearance",
     "inference.cutout": "inference.soft_edge",
+    "inference.diversity": "inference.patch",
     "inference.flip": "inference.view",
     "inference.level_set": "inference.level_set_outline",
     "inference.noise": "inference.slice_appearance",

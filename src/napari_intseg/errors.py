@@ -42,3 +42,7 @@ class JournalError(IntSegError, ValueError):
 
 class RemoteError(IntSegError, ConnectionError):
     """The machine that a model runs on does not answer, or its address is not safe."""
+
+
+class RemoteCancelledError(RemoteError):
+    """A person ended a call to another machine; what was asked is still to be asked."""

@@ -8,8 +8,7 @@ import pytest
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, ZoomIn
 from napari_intseg.core.volume import Volume
-from napari_intseg.inference.diversity import distinct
-from napari_intseg.inference.patch import Patch, stability
+from napari_intseg.inference.patch import Patch, distinct, stability
 from napari_intseg.inference.predict import Options, predict_slice
 from napari_intseg.session.session import Session
 

@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -12,7 +13,13 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query
 from napari_intseg.core.volume import Volume
 from napari_intseg.core.workers import check_address
-from napari_intseg.errors import DataError, MissingExtraError, RemoteError, UnknownModelError
+from napari_intseg.errors import (
+    DataError,
+    MissingExtraError,
+    RemoteCancelledError,
+    RemoteError,
+    UnknownModelError,
+)
 from napari_intseg.models.model_table import identity_of
 from napari_intseg.models.registry import load_model
 from napari_intseg.remote import remote_segmenter
@@ -20,6 +27,7 @@ from napari_intseg.remote.actor import ModelActor, RemoteQuestion, pack, pack_im
 from napari_intseg.remote.remote_segmenter import load_remote, served
 from napari_intseg.session.session import Session
 from napari_intseg.testing import phantom_image, phantom_volume
+from tunnel import Tunnel
 
 distributed = pytest.importorskip("distributed")
 
@@ -147,7 +155,7 @@ def test_a_call_is_cancelled_from_another_thread(cluster):
 
     thread = threading.Thread(target=cancel)
     thread.start()
-    with pytest.raises(RemoteError, match="call is cancelled"):
+    with pytest.raises(RemoteCancelledError, match="call is cancelled"):
         model._wait(Late(), time.monotonic() + 60)
     thread.join()
     # what was asked before is asked again by whoever wants it
@@ -162,7 +170,7 @@ def test_a_plain_address_of_another_machine_is_refused():
         check_address(address, insecure=True)
     for address in ("tls://gpu:8786", "tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1"):
         check_address(address, insecure=False)
-    for address in ("gpu:8786", "http://gpu", "tls://", ""):
+    for address in ("gpu:8786", "http://gpu", "tls://", "", "tcp://gpu:99999", "tcp://gpu:x"):
         with pytest.raises(RemoteError, match="address is not understood"):
             check_address(address, insecure=True)
     with pytest.raises(RemoteError, match="address is not safe"):
@@ -171,13 +179,86 @@ def test_a_plain_address_of_another_machine_is_refused():
         pass
 
 
-def test_nobody_at_an_address_is_told(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ConnectionRefusedError(), "nobody listens there"),
+        (socket.gaierror(), "a name that nobody knows"),
+        (TimeoutError(), "firewall"),
+        (OSError("what is it"), "what is it"),
+    ],
+)
+def test_nobody_at_an_address_is_told(monkeypatch, error, told):
     def refuse(*_args, **_options):
-        raise OSError("nobody there")
+        raise error
 
-    monkeypatch.setattr(distributed, "Client", refuse)
-    with pytest.raises(RemoteError, match="machine does not answer"):
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(RemoteError, match=f"machine does not answer: .*{told}"):
         load_remote(NEW, "tcp://127.0.0.1:9")
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_told(monkeypatch):
+    monkeypatch.setattr(remote_segmenter, "_CONNECT_S", 0.5)
+    with served(port=0, workers=0) as address, pytest.raises(RemoteError, match="nobody computes"):
+        load_remote(NEW, address)
+
+
+@pytest.mark.slow
+def test_another_version_there_is_told(cluster, monkeypatch):
+    monkeypatch.setattr(remote_segmenter, "__version__", "0.0.9")
+    with pytest.raises(RemoteError, match=r"version differs: .*cluster\]==0\.0\.9"):
+        load_remote(NEW, cluster)
+    monkeypatch.setattr(remote_segmenter, "_VERSION", "no_such_package:__version__")
+    with pytest.raises(RemoteError, match="got none"):
+        load_remote(NEW, cluster)
+
+
+@pytest.mark.slow
+def test_a_gpu_is_taken_if_there_is_one(cluster):
+    with distributed.Client(cluster, set_as_default=False) as client:
+        assert remote_segmenter._needed(client) == {"GPU": 1}
+
+
+@pytest.mark.slow
+def test_connecting_is_stopped(cluster):
+    with pytest.raises(RemoteCancelledError, match="call is cancelled"):
+        load_remote(NEW, cluster, should_stop=lambda: True)
+
+
+@pytest.mark.slow
+def test_a_watched_connection_is_waited_for_until_it_is_given_up(cluster, monkeypatch):
+    monkeypatch.setattr(remote_segmenter, "RETRY_S", 0.01)
+    tunnel = Tunnel(int(cluster.rpartition(":")[2]))
+    model = load_remote(NEW, tunnel.address)
+    query = Query(model.prepare(phantom_image()[0]), CLICK)
+    before = model.predict(query)
+    states = []
+
+    def open_again(is_there):
+        states.append(is_there)
+        if not is_there:
+            tunnel.open()
+
+    model.watch(open_again)
+    tunnel.cut()
+    np.testing.assert_array_equal(model.predict(query).logits, before.logits)
+    assert states == [False, True]
+
+    def give_up(is_there):
+        states.append(is_there)
+        model.give_up()
+
+    model.watch(give_up)
+    tunnel.cut()
+    for _ in range(2):  # the one under way, and the next
+        with pytest.raises(RemoteCancelledError, match="call is cancelled"):
+            model.predict(query)
+    assert states == [False, True, False]
+    model.watch(states.append)
+    model.watch(None)
+    with pytest.raises(RemoteError, match="machine does not answer"):
+        model.predict(query)
 
 
 def test_the_missing_package_is_named(monkeypatch):

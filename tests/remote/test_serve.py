@@ -3,6 +3,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,10 +23,15 @@ distributed = pytest.importorskip("distributed")
 @pytest.fixture
 def certificates(tmp_path):
     """One that signs itself, for both sides."""
+    return self_signed(tmp_path / "ours")
+
+
+def self_signed(folder):
+    folder.mkdir()
     program = shutil.which("openssl")
     if program is None:
         pytest.skip("nothing here makes certificates")
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert, key = folder / "cert.pem", folder / "key.pem"
     words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test", "-days", "1"]
     subprocess.run(
         [program, *words, "-out", str(cert), "-keyout", str(key)], check=True, capture_output=True
@@ -33,7 +40,8 @@ def certificates(tmp_path):
 
 
 @pytest.mark.slow
-def test_certificates_are_needed_where_they_are_used(certificates):
+def test_certificates_are_needed_where_they_are_used(certificates, tmp_path):
+    others = self_signed(tmp_path / "others")
     query_of = Prompts((Click(20.0, 20.0),))
     image, _ = phantom_image()
     with served(port=0, certificates=certificates) as address:
@@ -41,8 +49,17 @@ def test_certificates_are_needed_where_they_are_used(certificates):
         model = load_remote("random-walker", address, certificates=certificates)
         found = model.predict(Query(model.prepare(image), query_of))
         model.close()
-        with pytest.raises(RemoteError, match="machine does not answer"):
-            load_remote("random-walker", address, timeout_s=3)
+        with pytest.raises(RemoteError, match="certificates are needed"):
+            load_remote("random-walker", address)
+        plain = address.replace("tls", "tcp")
+        with pytest.raises(RemoteError, match=r"machine does not answer: .* has tls://"):
+            load_remote("random-walker", plain)
+        other = replace(certificates, ca=others.ca)
+        for wrong in (others, other, replace(others, ca=certificates.ca)):
+            with pytest.raises(RemoteError, match="certificates do not fit"):
+                load_remote("random-walker", address, certificates=wrong)
+        with pytest.raises(RemoteError, match="certificate is not there"):
+            load_remote("random-walker", address, certificates=replace(other, key=Path("none")))
     here = load_model("random-walker")
     expected = here.predict(Query(here.prepare(image), query_of))
     np.testing.assert_array_equal(found.logits, expected.logits)

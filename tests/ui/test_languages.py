@@ -76,6 +76,7 @@ def data():
         "IoU",
         "Dice",
         "DICOM",
+        "tls://host:8786",
     }
     for name, spec in available_models().items():
         found |= {name, spec.title, spec.note, spec.licence, spec.paper}
@@ -237,6 +238,12 @@ def test_nothing_of_the_window_is_left_in_english(language, speaking, make_napar
         breathe(0.2)
         widget.model_panel.open_catalogue()
         seen += texts_of(widget.model_panel.catalogue)
+        widget.model_panel.open_remote()
+        for address in ("", "tcp://gpu:8786", "tls://gpu:8786"):
+            widget.model_panel.remote.address.setText(address)
+            widget.model_panel.remote.files["ca"].setText("file.pem")
+            seen += texts_of(widget.model_panel.remote)
+        widget.model_panel.remote.reject()
         seen += texts_of(widget.object_panel.table.menu(1))
         widget.do("learn_objects")
         seen += texts_of(widget.learn_panel.dialog)

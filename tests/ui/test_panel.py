@@ -491,7 +491,7 @@ class TestTable:
         assert self.cells(window, STATE) == ["open", "open", "open"]
         window.controller.set_finished(1, True)
         assert self.cells(window, STATE)[0] == "accepted"
-        window.controller.image_controller._asking.failures[2] = "The model failed."
+        window.controller.image_controller.queue.failures[2] = "The model failed."
         window.controller.signals.changed.emit()
         assert self.cells(window, STATE)[1] == "failed"
         tip = table.model().index(1, STATE).data(Qt.ItemDataRole.ToolTipRole)

@@ -191,17 +191,31 @@ def check_address(address: str, *, insecure: bool) -> None:
     RemoteError
         If it is refused.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in ("tls", "tcp") or not parts.hostname:
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:  # a port that is no number, or too large a one; half a bracket
+        host = None
+    if not host or parts.scheme not in ("tls", "tcp"):
         raise RemoteError(
             f"address is not understood: expected tls://HOST:PORT or tcp://127.0.0.1:PORT, got "
             f"{address!r}. Correct it."
         )
-    if parts.scheme == "tcp" and not insecure and not is_loopback(parts.hostname):
+    if parts.scheme == "tcp" and not insecure and not is_loopback(host):
         raise RemoteError(
             f"address is not safe: expected tls://, or tcp:// on this machine, got {address!r}. "
             "Use certificates or an SSH tunnel; insecure=True (--insecure) allows it."
         )
+
+
+def is_safe(address: str, *, insecure: bool = False) -> bool:
+    """Whether `check_address` takes an address."""
+    try:
+        check_address(address, insecure=insecure)
+    except RemoteError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

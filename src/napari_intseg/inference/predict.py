@@ -24,7 +24,6 @@ from napari_intseg.core.segmenter import (
 )
 from napari_intseg.errors import WeightsError
 from napari_intseg.inference.click_region import in_region
-from napari_intseg.inference.diversity import ENLARGED, SCALES, distinct
 from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.level_set_outline import LevelSet, evolve
@@ -38,7 +37,7 @@ from napari_intseg.inference.obey_clicks import (
     without_growth,
     without_part,
 )
-from napari_intseg.inference.patch import Patch, stability
+from napari_intseg.inference.patch import ENLARGED, SCALES, Patch, distinct, stability
 from napari_intseg.inference.slice_appearance import (
     AppliedAppearance,
     PreparedStore,

@@ -181,7 +181,7 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Objects:
+class LabelledObjects:
     """The objects of one time point: numbers, sizes in pixels, and centres in pixels."""
 
     numbers: NDArray[np.int64]
@@ -195,13 +195,13 @@ class Objects:
         return {number: tuple(centre) for number, centre in rows}
 
 
-def objects_of(labels: Array) -> Objects:
+def objects_of(labels: Array) -> LabelledObjects:
     """Return the objects of one time point, sorted by number."""
     where = np.nonzero(labels)
     numbers, at, sizes = np.unique(labels[where], return_inverse=True, return_counts=True)
     sums = [np.bincount(at, axis, len(numbers)) for axis in where]
     centres = np.stack(sums, axis=-1) / sizes[:, np.newaxis]
-    return Objects(numbers.astype(np.int64), sizes.astype(np.int64), centres)
+    return LabelledObjects(numbers.astype(np.int64), sizes.astype(np.int64), centres)
 
 
 def check_series(labels: Array) -> Array:

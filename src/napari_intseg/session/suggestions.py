@@ -18,9 +18,8 @@ from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import LOGIT_LIMIT, FloatArray, sigmoid
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
-from napari_intseg.inference.diversity import ENLARGED
 from napari_intseg.inference.memory_ladder import within_memory
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import ENLARGED, Patch
 from napari_intseg.inference.predict import SliceAnswer, predict_slice
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader

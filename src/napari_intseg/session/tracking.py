@@ -18,7 +18,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.patch import Patch
-from napari_intseg.io.cell_tracking import Objects, Tracks, check_series, objects_of
+from napari_intseg.io.cell_tracking import LabelledObjects, Tracks, check_series, objects_of
 from napari_intseg.io.file_checks import tracking_extra
 from napari_intseg.propagation.stretch import Anchor, Stretch, stretches
 from napari_intseg.propagation.time_step import Before, TimePointFinder, appearance_of, as_volume
@@ -328,7 +328,7 @@ class Linker:
                 "far an object may move between two time points."
             )
         self._reach_mm = reach_mm
-        self._frames: list[Objects] = []
+        self._frames: list[LabelledObjects] = []
         self._kept: list[frozenset[int]] = []
         self._shared: list[dict[tuple[int, int], int]] = []
         self._before: Array | None = None

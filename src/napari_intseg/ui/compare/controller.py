@@ -369,6 +369,7 @@ class Comparison:
         if self._is_closed:
             return
         self._is_closed = True
+        self.loader.stop()
         signals, viewer = self.controller.signals, self.controller.viewer
         for signal in (signals.changed, signals.answered, signals.progressed):
             signal.disconnect(self._follow)

@@ -72,7 +72,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class LearntModel:
     """What the record of a project says.
 
     Parameters
@@ -109,7 +109,7 @@ class Learnt:
         )
 
 
-def read_learnt(home: Path | None) -> Learnt | None:
+def read_learnt(home: Path | None) -> LearntModel | None:
     """Return what was learnt in a folder; None if nothing was, or its weights are gone."""
     if home is None:
         return None
@@ -118,7 +118,7 @@ def read_learnt(home: Path | None) -> Learnt | None:
         if known.pop("format") != _FORMAT:
             return None
         known.pop("version")
-        found = Learnt(**known)
+        found = LearntModel(**known)
         return found if is_weights(home, found.weights) else None
     except FileNotFoundError:
         return None
@@ -132,7 +132,7 @@ def is_weights(home: Path, name: str) -> bool:
     return name == Path(name).name and (home / name).is_file()
 
 
-def write_learnt(home: Path, learnt: Learnt) -> None:
+def write_learnt(home: Path, learnt: LearntModel) -> None:
     """Write the record."""
     record = {"format": _FORMAT, "version": 1, **asdict(learnt)}
     write_text(home / RECORD, json.dumps(record, indent=1) + "\n")
@@ -167,7 +167,7 @@ class FineTuning:
     ----------
     home : Path or None
         The folder of this project's network, there or not; None until a place is chosen.
-    learnt : Learnt or None
+    learnt : LearntModel or None
         What it holds.
     text : str
         What the run is at, or how it ended.
@@ -181,7 +181,7 @@ class FineTuning:
         self._seen: tuple[Any, ...] | None = None
         self._put: WeakKeyDictionary[Image, Path] = WeakKeyDictionary()
         self.home: Path | None = None
-        self.learnt: Learnt | None = None
+        self.learnt: LearntModel | None = None
         self.text = ""
         self.progress = (0, 0)
         controller.signals.changed.connect(self._follow)
@@ -350,7 +350,7 @@ class FineTuning:
             self._note(home, replace(learnt, used=""))
         self._choose(None)
 
-    def _note(self, home: Path, learnt: Learnt) -> None:
+    def _note(self, home: Path, learnt: LearntModel) -> None:
         self.learnt = learnt
         try:
             write_learnt(home, learnt)
@@ -441,7 +441,7 @@ class FineTuning:
 
     def _work(self, run: _Run) -> None:
         """Train, in the thread; nothing is posted any more once the window is closed."""
-        outcome: Outcome[Learnt | None]
+        outcome: Outcome[LearntModel | None]
         try:
             outcome = Outcome(self._trained(run))
         except Exception as err:  # shown in the window, as that of a job is
@@ -449,7 +449,7 @@ class FineTuning:
         if self._run is run:
             self._controller.post(partial(self._ended, run, outcome))
 
-    def _trained(self, run: _Run) -> Learnt | None:
+    def _trained(self, run: _Run) -> LearntModel | None:
         """Return what was learnt; None if it is no better, or was cancelled."""
         home = run.home
         for part in ("set", "run"):
@@ -474,7 +474,7 @@ class FineTuning:
         before, after = ended.get("before"), ended.get("after")
         if run.stop.is_set() or before is None or after is None:
             return None
-        learnt = Learnt("", before, after, int(ended["held_out"]), count)
+        learnt = LearntModel("", before, after, int(ended["held_out"]), count)
         if before - after >= max(BETTER, SURE * (ended.get("error") or 0.0)):
             earlier = read_learnt(home)
             used = "" if earlier is None else earlier.used
@@ -536,7 +536,7 @@ class FineTuning:
         if self._run is run:
             self._controller.post(show)
 
-    def _ended(self, run: _Run, outcome: Outcome[Learnt | None]) -> None:
+    def _ended(self, run: _Run, outcome: Outcome[LearntModel | None]) -> None:
         if self._run is not run:
             return  # the window has closed meanwhile
         self._run, self._seen = None, None
@@ -582,7 +582,7 @@ def _can_train() -> bool:
     return find_spec(OPENCV) is not None and find_spec("torch") is not None
 
 
-def _how_it_ended(learnt: Learnt | None, *, was_cancelled: bool) -> str:
+def _how_it_ended(learnt: LearntModel | None, *, was_cancelled: bool) -> str:
     if was_cancelled or learnt is None:
         return Message("Learning was cancelled; nothing changed.")
     if not learnt.weights:

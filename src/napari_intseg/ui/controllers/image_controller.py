@@ -142,7 +142,7 @@ class ImageController:
         self._each_begins = each_begins
         self._marks = MarkReader(points, image_axes, labels)
         self._was_adding = False
-        self._asking = PredictionQueue(
+        self.queue = PredictionQueue(
             self.session_store,
             tools.worker,
             tools.signals,
@@ -251,8 +251,8 @@ class ImageController:
         self.tools.signals.changed.emit()
         now = self.displayed_slice
         if not isinstance(now, str):
-            self._asking.add([Place(now.time, self.session_store.object, now.plane)])
-        self._asking.ask()
+            self.queue.add([Place(now.time, self.session_store.object, now.plane)])
+        self.queue.ask()
 
     def select_object(self, label: int) -> None:
         """Make an object the one that new points belong to, if its number can be held."""
@@ -278,7 +278,7 @@ class ImageController:
         changes = [] if self.session_store.model is None else self._adopt(wanted)
         if changes:
             self.tools.signals.given.emit()
-        self._asking.ask()
+        self.queue.ask()
         if changes:
             self._changes.extend(changes)
             self.tools.post(self._draw_changes)
@@ -352,7 +352,7 @@ class ImageController:
             self._follow_painted(action, session, last)
         if session.setup is not before:  # what was clicked is answered as it was then
             change = replace(change, objects=tuple(sorted({*change.objects, session.object})))
-            self._asking.add(list(self._given))
+            self.queue.add(list(self._given))
         self.session_store.went_back(session)
         for at, one, changed in self.session_store.gone(action, time, change):
             self.show_change(at, one, changed)
@@ -361,22 +361,22 @@ class ImageController:
     @property
     def is_waiting(self) -> bool:
         """Whether a click still waits for its answer."""
-        return self._asking.is_waiting
+        return self.queue.is_waiting
 
     @property
     def is_in_volume(self) -> bool:
         """Whether an answer in 3-D is computed now; `cancel_answer` stops it."""
-        return self._asking.is_in_volume
+        return self.queue.is_in_volume
 
     def cancel_answer(self) -> None:
         """Stop an answer in 3-D; see `PredictionQueue.cancel`."""
-        self._asking.cancel()
+        self.queue.cancel()
 
     def answer_again(self) -> None:
         """Queue all prompts whose answers a change of window or channels made invalid."""
         self.session_store.set_window()
-        self._asking.add(list(self._given))
-        self._asking.ask()
+        self.queue.add(list(self._given))
+        self.queue.ask()
 
     def clicks_of(self, label: int) -> int:
         """Return how many clicks an object has."""
@@ -388,7 +388,7 @@ class ImageController:
 
     def failure_of(self, label: int) -> str:
         """Return why the last answer for an object did not come; empty if it did."""
-        return self._asking.failures.get(label, "")
+        return self.queue.failures.get(label, "")
 
     def is_begun(self, label: int) -> bool:
         """Whether an object has prompts, a mask to start from, or painted pixels."""
@@ -413,14 +413,14 @@ class ImageController:
         self._follow(places)
         for place in places:
             self.labels_writer.paint(place)
-        self._asking.ask()
+        self.queue.ask()
 
     def recall(self) -> None:
         """Resume sessions whose answers are in the layers already; queue what is not answered."""
         for place in self._held():
             self._note(place, self.session_store.given(place))
             self.labels_writer.recall(place)
-        self._asking.add(list(self._given))
+        self.queue.add(list(self._given))
 
     def _follow_painted(self, action: str, session: Session, last: HistoryEntry | None) -> None:
         now = session.document.history.last
@@ -436,9 +436,9 @@ class ImageController:
         places = [Place(time, o, p) for o in change.objects for p in change.planes]
         self._follow(places)
         self.draw(time, change)
-        self._asking.add(places)
+        self.queue.add(places)
         self.select_object(current)
-        self._asking.ask()
+        self.queue.ask()
 
     def close(self) -> None:
         """Let go of the viewer and all layers."""
@@ -456,7 +456,7 @@ class ImageController:
             put_aside(self.labels, work)
         let_go(self)
         self._placement.close()
-        self._asking.close()
+        self.queue.close()
         self.clicking.close()
         self.boxes.close()
         self.brush.close()
@@ -539,9 +539,9 @@ class ImageController:
                 continue
             for place in group:
                 self._note(place, wanted.get(place, Prompts()))
-            self._asking.add(group)
+            self.queue.add(group)
             if session.predictor.volumes.is_pending(label):  # also where all was taken away
-                self._asking.add([p for p in self._given if (p.time, p.object) == (time, label)])
+                self.queue.add([p for p in self._given if (p.time, p.object) == (time, label)])
             changes.append((time, change))
             self.session_store.session(time)
         return changes
@@ -676,7 +676,7 @@ class ImageController:
         self.boxes.follow(held)
         for place, prompts in held.items():
             self._note(place, prompts)
-        self._asking.add(held)
+        self.queue.add(held)
 
 
 def _outside(count: int, what: str) -> Message:

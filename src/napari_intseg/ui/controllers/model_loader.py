@@ -13,9 +13,11 @@ from typing import Any
 
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane
+from napari_intseg.errors import RemoteCancelledError, RemoteError
 from napari_intseg.inference.memory_ladder import memory_note, warm_up
 from napari_intseg.models.model_table import identity_of
 from napari_intseg.models.registry import DEFAULT_MODEL, find_model, load_model
+from napari_intseg.remote.remote_segmenter import Certificates, RemoteSegmenter
 from napari_intseg.session.prefetch import PrepareRequest, prepare, to_prepare
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.image_axes import DisplayedSlice
@@ -41,15 +43,24 @@ class Choice:
     name : str
         As in the registry.
     device, precision : str
-        "auto" is right for most.
+        "auto" is right for most. A device may be the address of another machine.
     weights : Path or None
         A file that was picked; None: looked for in the usual folders.
+    certificates, insecure : optional
+        How the other machine is reached; see `load_remote`.
     """
 
     name: str
     device: str = "auto"
     precision: str = "auto"
     weights: Path | None = None
+    certificates: Certificates | None = None
+    insecure: bool = False
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model runs on another machine."""
+        return "://" in self.device
 
 
 def load(choice: Choice, old: Segmenter | None, should_stop: ShouldStop) -> Segmenter | None:
@@ -63,9 +74,15 @@ def load(choice: Choice, old: Segmenter | None, should_stop: ShouldStop) -> Segm
     # a choice that was overtaken by another one is not loaded
     if should_stop():
         return None
-    model = load_model(
-        choice.name, weights=choice.weights, device=choice.device, precision=choice.precision
-    )
+    options: dict[str, Any] = {"weights": choice.weights}
+    if choice.is_remote:
+        # a file that was picked is one of this machine
+        options = {
+            "certificates": choice.certificates,
+            "insecure": choice.insecure,
+            "should_stop": should_stop,
+        }
+    model = load_model(choice.name, device=choice.device, precision=choice.precision, **options)
     # only when the new one is there: if it cannot be loaded the old one goes on
     _call(old, "release")
     # the first click would otherwise wait for cuDNN's plans, 1.2 s on a fresh thread
@@ -131,6 +148,14 @@ class Loader:
         Given each model when it is ready.
     load_with : callable
         Loads a model; another than `load` in tests.
+    waits : bool, default False
+        Whether a lost connection to another machine is waited for, until `cancel`; else it is an
+        error of whatever is under way.
+
+    Attributes
+    ----------
+    lost : str
+        Address of the machine whose connection is lost and waited for; empty if none is.
     """
 
     def __init__(
@@ -141,10 +166,15 @@ class Loader:
         *,
         on_model: Callable[[Segmenter], None],
         load_with: Callable[..., Segmenter | None] = load,
+        waits: bool = False,
     ) -> None:
         self.choice = Choice(DEFAULT_MODEL)
         self.model: Segmenter | None = None
         self.is_loading = False
+        self.lost = ""
+        self._waits = waits
+        self._wanted = self.choice
+        self._loading: Job[Segmenter | None] | None = None
         self._worker = worker
         self._post = post
         self._signals = signals
@@ -159,13 +189,22 @@ class Loader:
         """Whether weights are on their way."""
         return self._fetching is not None
 
+    @property
+    def is_connecting(self) -> bool:
+        """Whether a model on another machine is on its way; `cancel` ends that."""
+        return self.is_loading and self.choice.is_remote
+
     def choose(self, choice: Choice) -> None:
         """Load a model; clicks made meanwhile are answered by it when it is there."""
-        self.choice = choice
+        self._leave_waiting()
+        self.choice = self._wanted = choice
         self.is_loading = True
-        self._signals.message.emit(Message("Loading {name} …", name=choice.name))
+        text = Message("Loading {name} …", name=choice.name)
+        if choice.is_remote:
+            text = Message("Connecting to {address} …", address=choice.device)
+        self._signals.message.emit(text)
         self._signals.changed.emit()
-        self._worker.submit(
+        self._loading = self._worker.submit(
             # one key: of several choices only the last is loaded
             partial(self._load_with, choice, self.model),
             partial(self._loaded, choice),
@@ -174,16 +213,49 @@ class Loader:
 
     def put(self, choice: Choice, model: Segmenter) -> None:
         """Use a model that has been loaded already."""
-        self.choice, self.model = choice, model
-        self._choices[id(model)] = choice
+        self.choice = choice
+        self._use(choice, model)
         self._on_model(model)
         self._signals.changed.emit()
 
     def adopt(self, model: Segmenter, choice: Choice) -> None:
         """Take a model that was loaded elsewhere, or used before, as the one in use."""
-        self.model, self.choice = model, choice
-        self._choices[id(model)] = choice
+        self.choice = choice
+        self._use(choice, model)
         self._signals.changed.emit()
+
+    def _use(self, choice: Choice, model: Segmenter) -> None:
+        old, self.lost = self.model, ""
+        if isinstance(old, RemoteSegmenter) and old is not model:
+            old.watch(None)
+        self.model = model
+        self._choices[id(model)] = choice
+        if isinstance(model, RemoteSegmenter) and self._waits:
+            model.watch(lambda is_there: self._post(partial(self._told_of, model, is_there)))
+
+    def _told_of(self, model: RemoteSegmenter, is_there: bool) -> None:
+        """Take note that a connection is lost, or back."""
+        if model is not self.model or model.is_given_up:
+            return
+        self.lost = "" if is_there else model.address
+        if is_there:
+            self._signals.message.emit(
+                Message("Connected to {address} again.", address=model.address)
+            )
+        self._signals.changed.emit()
+
+    def look_after(self) -> None:
+        """Have a connection that broke while nobody asked anything noticed, and made again."""
+        model = self.model
+        if not isinstance(model, RemoteSegmenter) or self.is_loading or self.lost:
+            return
+
+        def work(_: ShouldStop) -> None:
+            if model is self.model:
+                model.check()
+
+        if not model.is_connected:
+            self._worker.submit(work, lambda _: None, key=model, idle=True)
 
     def follow(self, model: Segmenter | None) -> None:
         """Use an earlier model again, as undo asks; the memory of the other one is released.
@@ -214,9 +286,36 @@ class Loader:
         self._signals.changed.emit()
 
     def cancel(self) -> None:
-        """Stop fetching; nothing is left behind."""
+        """Stop fetching or connecting; instead of waiting for a lost machine, use this one.
+
+        Of what is fetched nothing is left behind. What waited for the machine is asked again here.
+        """
         if self._fetching is not None:
             self._fetching.cancel()
+        if self.is_connecting and self._loading is not None:
+            self._loading.cancel()
+        elif self.lost:
+            self._come_back()
+
+    def stop(self) -> None:
+        """Wait for no machine any more; the thread is about to end."""
+        self._leave_waiting()
+        if isinstance(self.model, RemoteSegmenter):
+            self.model.give_up()
+
+    def _leave_waiting(self) -> None:
+        """End what waits in the thread for another machine: it would hold up all else."""
+        if self._loading is not None:
+            self._loading.cancel()
+        if self.lost and isinstance(self.model, RemoteSegmenter):
+            self.model.give_up()
+            self.lost = ""
+
+    def _come_back(self) -> None:
+        """Load the same model on this machine, or one that always runs here."""
+        name = self.choice.name
+        is_here = find_model(name).is_installed and has_weights(name)
+        self.choose(Choice(name if is_here else DEFAULT_MODEL, "cpu"))
 
     def release(self) -> None:
         """Release the model's memory; called after the thread has ended."""
@@ -224,17 +323,43 @@ class Loader:
         _call(model, "release")
 
     def _loaded(self, choice: Choice, outcome: Outcome[Segmenter | None]) -> None:
+        # another was chosen meanwhile
+        if choice.is_remote and choice is not self._wanted:
+            self._worker.submit(lambda _: _call(outcome.value, "release"), lambda _: None)
+            return
         self.is_loading = False
-        if outcome.error is not None:
+        if choice.is_remote and outcome.value is None:
+            self._not_connected(choice, outcome.error)
+        elif outcome.error is not None:
             self._signals.failed.emit(told(outcome.error))
         elif outcome.value is not None:
-            self.model = outcome.value
-            self._choices[id(self.model)] = choice
-            self._on_model(self.model)
-            note = memory_note(self.model)
+            self._use(choice, outcome.value)
+            self._on_model(outcome.value)
+            note = memory_note(outcome.value)
             ready = Message("{name} is ready.", name=choice.name)
+            if choice.is_remote:
+                ready = Message(
+                    "{name} is ready at {address}.", name=choice.name, address=choice.device
+                )
             self._signals.message.emit(joined([ready, sentence(note)]) if note else ready)
         self._signals.changed.emit()
+
+    def _not_connected(self, choice: Choice, error: Exception | None) -> None:
+        """Go on with the model that was in use before, and say why."""
+        model = self.model
+        if model is None or getattr(model, "is_given_up", False):
+            self._come_back()
+        else:
+            self.choice = self._choices.get(id(model), replace(choice, device="cpu"))
+        if error is None or isinstance(error, RemoteCancelledError):
+            text = Message("Connecting was cancelled; {name} answers.", name=self.choice.name)
+            self._signals.message.emit(text)
+        elif isinstance(error, RemoteError):
+            self._signals.failed.emit(told(error))
+        else:
+            # of the model there, in words that would be taken for those of this machine
+            text = Message("At {address}: {error}", address=choice.device, error=told(error))
+            self._signals.failed.emit(text)
 
     def _fetched(self, outcome: Outcome[bool]) -> None:
         self._fetching = None

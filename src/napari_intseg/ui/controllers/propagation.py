@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.utils import cancelable_progress
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.errors import IntSegError
+from napari_intseg.errors import IntSegError, RemoteCancelledError
 from napari_intseg.propagation.guard import Stop, warnings
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings, walk, walk_all
@@ -219,10 +219,14 @@ class PropagationRun:
         if not self.is_running:
             return
         step = outcome.value
-        if outcome.error is not None:
+        # the model is about to change
+        if isinstance(outcome.error, RemoteCancelledError):
+            self._cancelled = True
+        elif outcome.error is not None:
             self._image_controller.tools.signals.failed.emit(told(outcome.error))
             self._end("")
-        elif step is None or self._image_controller.is_closed or self._is_cancelled():
+            return
+        if step is None or self._image_controller.is_closed or self._is_cancelled():
             self._steps = None
             if step is not None and not self._image_controller.is_closed:
                 self._take(step)

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import BoolArray, Segmenter
+from napari_intseg.errors import RemoteCancelledError
 from napari_intseg.inference.intensity import PerChannel, WindowChoice
 from napari_intseg.session.document import TITLE_LINK, Change
 from napari_intseg.session.journal.recorder import Journal
@@ -299,6 +300,20 @@ class PredictionQueue:
         """Whether any answer is missing."""
         return self._current is not None or bool(self._open)
 
+    @property
+    def clicks_waiting(self) -> int:
+        """How many clicks are not answered yet; a box or scribble alone counts as one."""
+        places = {*self._open, *([] if self._current is None else [self._current])}
+        return sum(map(self._clicks_waiting_at, places))
+
+    def _clicks_waiting_at(self, place: Place) -> int:
+        session = self._session_store.sessions.get(place.time)
+        if session is None or place.object not in session.objects:
+            return 0
+        asked = session.predictor.question(place.plane, place.object)
+        answered = max(session.predictor.answers.course(asked), default=0)
+        return max(1, len(asked.prompts.clicks) - answered)
+
     def add(self, places: Iterable[Place]) -> None:
         """Queue the places that have prompts; `ask` predicts them.
 
@@ -369,7 +384,13 @@ class PredictionQueue:
         place, self._current, self._in_volume = self._current, None, None
         if self._closed or place is None:
             return
-        if outcome.value is None:
+        if isinstance(outcome.error, RemoteCancelledError):
+            self.add([place])
+            # the model that takes over asks for all that waits
+            if getattr(self._session_store.model, "is_given_up", False):
+                self._signals.changed.emit()
+                return
+        elif outcome.value is None:
             self.failures[place.object] = told(outcome.error)
             self._signals.failed.emit(self.failures[place.object])
         else:

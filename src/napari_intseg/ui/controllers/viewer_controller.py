@@ -114,8 +114,9 @@ class ViewerController:
         self.signals = Signals()
         self.worker = Worker(post)
         self.loader = Loader(
-            self.worker, post, self.signals, on_model=self._model_ready, load_with=load_with
-        )
+            self.worker, post, self.signals, on_model=self._model_ready, load_with=load_with,
+            waits=True,
+        )  # fmt: skip
         self.image_controller: ImageController | None = None
         self.image: Image | None = None
         self.axes = ""
@@ -355,7 +356,10 @@ class ViewerController:
         return self._spread is not None and self._spread.is_running
 
     def cancel(self) -> None:
-        """Stop propagation, an answer in 3-D, a search or a download; what is done is kept."""
+        """Stop propagation, an answer in 3-D, a search, a download or waiting for a machine.
+
+        What is done is kept.
+        """
         self.loader.cancel()
         self.searching.cancel()
         self.suggested.cancel()
@@ -408,6 +412,7 @@ class ViewerController:
             image_controller.close()
         self._binders.clear()
         self.image_controller = self.image = None
+        self.loader.stop()
         # after all who may still submit, and before the model's memory is released
         self.worker.close()
         self.loader.release()

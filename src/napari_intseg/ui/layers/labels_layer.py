@@ -596,7 +596,8 @@ class LabelsListener:
         top, left = rows.min(), cols.min()
         # a stroke is small: the whole plane would cost as much as everything else of it
         window = slice(top, rows.max() + 1), slice(left, cols.max() + 1)
-        return session.labels_on(part.plane, window)[rows - top, cols - left]
+        held: Array = session.labels_on(part.plane, window)[rows - top, cols - left]
+        return held
 
     def _on_slice(self, part: _PaintedPart) -> Indices:
         return tuple(part.indices[axis] for axis in self._image_axes.spatial[-2:])

@@ -4,15 +4,18 @@ The table says what models take, what binds their use, and what it costs to have
 are missing, the panel says what to do.
 """
 
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QComboBox,
     QDialog,
+    QDialogButtonBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
@@ -21,15 +24,18 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
+    QStyle,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_intseg.core.workers import is_safe
 from napari_intseg.errors import IntSegError
 from napari_intseg.models.registry import ModelSpec, available_models, licence_lines
 from napari_intseg.models.weights.catalogue import CATALOGUE, badge, find_entry
+from napari_intseg.remote.remote_segmenter import Certificates
 from napari_intseg.ui.controllers.model_loader import (
     Choice,
     devices,
@@ -40,9 +46,10 @@ from napari_intseg.ui.controllers.model_loader import (
 from napari_intseg.ui.controllers.view_settings import Refinement
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
-from napari_intseg.ui.panels.controls import combo, fill, form
+from napari_intseg.ui.panels.controls import combo, fill, form, name_controls
 from napari_intseg.ui.qt.translation import tr, translated
 from napari_intseg.ui.qt.worker_thread import Outcome, told
+from napari_intseg.ui.storage.recovery import known_machine, remember_machine
 
 _TITLES = (
     to_translate("Model"), to_translate("Prompts"), to_translate("Licence"),
@@ -172,7 +179,11 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
     def _show_row(self) -> None:
         name = self.name
         spec = None if name is None else available_models().get(name)
-        self.use.setEnabled(spec is not None and is_ready(str(name), spec, keys_here()))
+        # another machine may have all
+        is_there = self._controller.loader.choice.is_remote
+        self.use.setEnabled(
+            spec is not None and (is_there or is_ready(str(name), spec, keys_here()))
+        )
         key = None if name is None else _missing(name)
         entry = None if key is None else find_entry(key)
         # one file is fetched at a time
@@ -194,7 +205,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         if name is not None and key is not None:
             loader = self._controller.loader
             # chosen without being loaded: it is loaded once its weights have come
-            loader.choice = Choice(name, loader.choice.device, loader.choice.precision)
+            loader.choice = replace(loader.choice, name=name, weights=None)
             loader.fetch(key)
 
     def _add(self) -> None:
@@ -291,6 +302,129 @@ _PRECISIONS = (
 _CATALOGUE = "all models"
 """The entry of the list that opens the catalogue; no model is called so."""
 
+_REMOTE = "remote"
+"""The entry of the list of devices that asks for an address; no device is called so."""
+
+_LOOK_MS = 2000
+"""How often an idle connection is looked at: dask itself tells the machine of a client's life every
+5 s, and looking at what it knows takes no time."""
+
+_FILES = (
+    ("ca", to_translate("Authority"), to_translate("Certificate of who signed the others.")),
+    ("cert", to_translate("Certificate"), to_translate("Certificate of this machine.")),
+    ("key", to_translate("Private key"), to_translate("The key that belongs to the certificate.")),
+)
+"""Fields of `Certificates`, with their labels and what they are."""
+
+
+class RemoteDialog(QDialog):  # type: ignore[misc, unused-ignore]
+    """Asks for the address of another machine, and how it is reached.
+
+    What was given last is there again; of the key only the name of its file is kept.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+        Closed with it.
+    """
+
+    chosen = Signal(object)
+    """*Connect* is pressed: the fields of a `Choice` that say where."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(tr("Another machine"))
+        address, certificates, insecure = known_machine()
+        self.address = QLineEdit(address)
+        self.address.setPlaceholderText("tls://host:8786")
+        self.address.setToolTip(tr("Where `napari-intseg serve` runs; it prints the address."))
+        self.files = {name: QLineEdit() for name, _, _ in _FILES}
+        self.insist = QCheckBox(tr("Connect without encryption all the same"))
+        self.insist.setChecked(insecure)
+        self.why = QLabel()
+        self.why.setWordWrap(True)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.connect_button = QPushButton(tr("Connect"))
+        self.buttons.addButton(self.connect_button, QDialogButtonBox.ButtonRole.AcceptRole)
+        self._layout = layout = form(self)
+        layout.setContentsMargins(9, 9, 9, 9)
+        layout.addRow(tr("Address"), self.address)
+        for name, label, tip in _FILES:
+            line = self.files[name]
+            line.setToolTip(tr(tip))
+            line.setText(str(getattr(certificates, name, "")))
+            layout.addRow(tr(label), line)
+            self._let_pick(line, tr(label))
+            line.textChanged.connect(self._show)
+        for row in (self.insist, self.why, self.buttons):
+            layout.addRow(row)
+        self.resize(480, self.sizeHint().height())
+        # who insists does so for one address
+        self.address.textChanged.connect(lambda _: self.insist.setChecked(False))
+        self.address.textChanged.connect(self._show)
+        self.insist.toggled.connect(self._show)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        name_controls(self)
+        self._show()
+
+    @property
+    def certificates(self) -> Certificates | None:
+        """Those that are given; None unless all are, and the address needs them."""
+        texts = [line.text().strip() for line in self.files.values()]
+        is_tls = self.address.text().strip().startswith("tls:")
+        return Certificates(*map(Path, texts)) if is_tls and all(texts) else None
+
+    def accept(self) -> None:
+        """Remember what is given, and tell; called by *Connect* and Enter."""
+        where = self.address.text().strip()
+        insecure = self.insist.isChecked() and not self.insist.isHidden()
+        remember_machine(where, self.certificates, insecure=insecure)
+        super().accept()
+        self.chosen.emit({"device": where, "certificates": self.certificates, "insecure": insecure})
+
+    def _let_pick(self, line: QLineEdit, title: str) -> None:
+        def pick() -> None:
+            name, _ = QFileDialog.getOpenFileName(self, title, line.text(), tr("All files (*)"))
+            line.setText(name or line.text())
+
+        icon = self.style().standardIcon(QStyle.StandardPixmap.SP_DirOpenIcon)  # type: ignore[union-attr]
+        action = line.addAction(icon, QLineEdit.ActionPosition.TrailingPosition)
+        action.setToolTip(tr("Choose the file."))  # type: ignore[union-attr]
+        action.triggered.connect(lambda _: pick())  # type: ignore[union-attr]
+
+    def _show(self) -> None:
+        where = self.address.text().strip()
+        self.insist.setVisible(not is_safe(where) and is_safe(where, insecure=True))
+        for line in self.files.values():
+            line.setEnabled(where.startswith("tls:"))
+        why, is_refused = self._problem(where)
+        self.why.setText(why)
+        # Qt would cut a long text off
+        self.setMinimumHeight(self._layout.totalHeightForWidth(self.width()))
+        self.connect_button.setEnabled(not is_refused)
+
+    def _problem(self, where: str) -> tuple[str, bool]:
+        """Return what there is to know, and whether it hinders connecting."""
+        if find_spec("distributed") is None:
+            how = tr("Install it with: pip install 'napari-intseg[{extra}]'", extra="cluster")
+            return how, True
+        if not is_safe(where, insecure=True):
+            how = tr("tls://HOST:PORT with certificates, or tcp://127.0.0.1:PORT through a tunnel.")
+            return how, True
+        if not is_safe(where):
+            why = tr(
+                "Refused, since tcp:// to another machine is not encrypted: whoever is on the way "
+                "reads the images, and can run programs on both machines. Use certificates and "
+                "tls://, or an SSH tunnel: ssh -L 8786:127.0.0.1:8786 HOST, then "
+                "tcp://127.0.0.1:8786."
+            )
+            return why, not self.insist.isChecked()
+        given = sum(bool(line.text().strip()) for line in self.files.values())
+        if where.startswith("tls:") and 0 < given < len(_FILES):
+            return tr("Give all three files, or none if dask's configuration has them."), True
+        return "", False
+
 
 class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """Lists all models, those that are ready first; those that cannot be used here are grey.
@@ -301,6 +435,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         Device, precision and refinement; the dock folds them away.
     catalogue : CatalogueDialog or None
         Opened by the last entry of the list.
+    remote : RemoteDialog or None
+        Opened by the last entry of the devices.
     """
 
     def __init__(self, controller: ViewerController) -> None:
@@ -311,6 +447,10 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._was_fetching = False
         # what the panel last looked on disk for, and whether weights were being fetched
         self._looked: tuple[Choice, bool] | None = None
+        self._devices: tuple[str, ...] = ("auto",)
+        # the last on another machine
+        self._remote: Choice | None = None
+        self.remote: RemoteDialog | None = None
         self.catalogue: CatalogueDialog | None = None
         self.model = combo(tr("The model that answers clicks."))
         self.device = combo(tr("Where it runs; automatic takes a GPU if there is one."))
@@ -331,7 +471,9 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._fill_models()
         # finding out which devices there are imports PyTorch, which takes seconds: that is done
         # below in the worker's thread, and the others are listed when it ends
-        fill(self.device, [(tr("automatic"), "auto")], "auto")
+        self._fill_devices()
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._loader.look_after)
         fill(self.precision, [(tr(words), value) for words, value in _PRECISIONS], "auto")
         self.model.currentIndexChanged.connect(self._chosen)
         self.device.currentIndexChanged.connect(self._chosen)
@@ -370,7 +512,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _fill_models(self) -> None:
         models, here = available_models(), keys_here()
-        ready = {n: spec for n, spec in models.items() if is_ready(n, spec, here)}
+        there = self._remote is not None and self._loader.choice.is_remote
+        ready = {n: spec for n, spec in models.items() if there or is_ready(n, spec, here)}
         rest = {n: spec for n, spec in models.items() if n not in ready}
         box = self.model
         with QSignalBlocker(box):
@@ -378,12 +521,12 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
             for name, spec in (*ready.items(), *rest.items()):
                 if name == next(iter(rest), None):
                     box.insertSeparator(box.count())
-                box.addItem(listed(name, spec, here), name)
+                box.addItem(spec.title if there else listed(name, spec, here), name)
                 row = box.count() - 1
                 box.setItemData(row, _tip(name, spec), Qt.ItemDataRole.ToolTipRole)
                 # only the items of the model behind the list can be made grey
                 items: Any = box.model()
-                items.item(row).setEnabled(spec.is_installed)
+                items.item(row).setEnabled(there or spec.is_installed)
             box.insertSeparator(box.count())
             box.addItem(tr("All models …"), _CATALOGUE)
             # filling has chosen the first entry
@@ -413,15 +556,34 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _devices_known(self, outcome: Outcome[tuple[str, ...]]) -> None:
         # where looking for devices fails, "automatic" alone stays
-        names = outcome.value or ("auto",)
+        self._devices = outcome.value or ("auto",)
+        self._fill_devices()
+
+    def _fill_devices(self) -> None:
+        there = () if self._remote is None else (self._remote.device,)
+        names = (*self._devices, *there)
         entries = [(tr("automatic") if name == "auto" else name, name) for name in names]
+        entries.append((tr("remote …"), _REMOTE))
         fill(self.device, entries, self._loader.choice.device)
+
+    def open_remote(self) -> None:
+        """Ask for another machine to run the model on."""
+        if self.remote is not None:
+            self.remote.deleteLater()
+        self.remote = RemoteDialog(self)
+        loader = self._loader
+        self.remote.chosen.connect(lambda to: loader.choose(replace(loader.choice, **to)))
+        self.remote.open()
 
     def _chosen(self, _index: int = 0) -> None:
         if self.model.currentData() == _CATALOGUE:
             # the entry that opens the catalogue is no model: the list goes back to what is in use
             _show(self.model, self._loader.choice.name)
             self.open_catalogue()
+            return
+        if self.device.currentData() == _REMOTE:
+            _show(self.device, self._loader.choice.device)
+            self.open_remote()
             return
         self._looked = None
         weights, before = self._picked.get(self.model.currentData()), self._loader.choice
@@ -433,8 +595,10 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self.precision.currentData() or "auto",
             weights,
         )
+        if choice.is_remote and self._remote is not None:
+            choice = replace(self._remote, name=choice.name, precision=choice.precision)
         # loading would fail; the panel offers to fetch the weights instead
-        if weights is None and not has_weights(choice.name):
+        if weights is None and not choice.is_remote and not has_weights(choice.name):
             self._loader.choice = choice
             self._show_missing()
             return
@@ -443,6 +607,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _show_missing(self) -> None:
         choice = self._loader.choice
+        self._follow_remote(choice)
         # two models may have changed places, or undo has brought one back
         _show(self.model, choice.name)
         _show(self.device, choice.device)
@@ -457,7 +622,12 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
             return
         self._looked = looked
         key = weights_key(choice.name)
-        is_missing = key is not None and choice.weights is None and not has_weights(choice.name)
+        is_missing = (
+            key is not None
+            and choice.weights is None
+            and not choice.is_remote
+            and not has_weights(choice.name)
+        )
         self.missing.setVisible(is_missing)
         if not is_missing or key is None:
             return
@@ -469,6 +639,18 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.fetch.setText(tr("Fetch") + size)
         self.fetch.setToolTip(entry.address or tr("It cannot be fetched; choose a file."))
         self.fetch.setEnabled(entry.address is not None and not self._loader.is_fetching)
+
+    def _follow_remote(self, choice: Choice) -> None:
+        """List the machine that is in use, and the models that may be there."""
+        before = self._remote if self._timer.isActive() else None
+        if choice.is_remote:
+            self._remote = replace(choice, weights=None)
+            self._timer.start(_LOOK_MS)
+        else:
+            self._timer.stop()
+        if choice.is_remote != (before is not None) or (before and before.device != choice.device):
+            self._fill_devices()
+            self._fill_models()
 
     def _fetch(self) -> None:
         key = weights_key(self._loader.choice.name)

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSize
 from napari_intseg.ui.compare.controller import Comparison
 from napari_intseg.ui.controllers.review import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.messages import Message, joined, to_translate
+from napari_intseg.ui.messages import Message, counted, joined, to_translate
 from napari_intseg.ui.panels.controls import Buttons, show_notice
 from napari_intseg.ui.qt.translation import tr, translated
 
@@ -117,6 +117,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         image_controller = controller.image_controller
         # the first that runs is named; loading goes last, for it alone cannot be cancelled
         running = (
+            (bool(loader.lost), tr("Connecting again")),
             (loader.is_fetching, tr("Fetching weights")),
             (controller.is_propagating, tr("Propagating")),
             (
@@ -127,6 +128,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             (self._through.is_running, tr("Following through time")),
             (self._through.linking.is_running, tr("Linking through time")),
             (self._comparison.is_keeping, tr("Keeping on all planes")),
+            (loader.is_connecting, tr("Connecting")),
             (loader.is_loading, tr("Loading {name}", name=loader.choice.name)),
         )
         return next((words for is_running, words in running if is_running), "")
@@ -174,6 +176,9 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # the words of work that runs are not replaced by those of a click
         if not self.doing:
             self._put(_ASKING, is_passing=True)
+        elif self._controller.loader.lost:
+            # one more waits
+            self._changed()
 
     def _answered(self, where: str, seconds: float) -> None:
         if self.doing:
@@ -212,9 +217,26 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self._put(_BEGIN)
         self._show_bar()
 
+    def _waits_for_machine(self) -> str:
+        """Return that a connection is lost and what waits for it; empty while none is."""
+        address = self._controller.loader.lost
+        if not address:
+            return ""
+        image_controller = self._controller.image_controller
+        count = 0 if image_controller is None else image_controller.queue.clicks_waiting
+        words = [Message("The connection to {address} is lost: trying again.", address=address)]
+        if count:
+            words.append(counted(count, "{n} click waits.", "{n} clicks wait."))
+        words.append(Message("Cancel goes on with this machine."))
+        return joined(words)
+
     def _forget_stale(self, is_waiting: bool) -> None:
         """Say what runs instead of what was answered before, and nothing once it has ended."""
-        if self.doing:
+        waits = self._waits_for_machine()
+        if waits:
+            if waits != self._text:
+                self._put(waits, is_passing=True)
+        elif self.doing:
             if self._is_passing or not self._text:
                 self._put(f"{self.doing} …", is_passing=True)
         # "Asking the model …" and the like, once nothing is asked for any more

@@ -18,6 +18,7 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.io.output_files import METADATA
 from napari_intseg.models.model_table import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
+from napari_intseg.remote.remote_segmenter import Certificates
 from napari_intseg.session.journal.file import (
     JournalFile,
     find_unfinished,
@@ -355,9 +356,11 @@ def _load(in_use: Segmenter | None, wanted: ModelIdentity) -> Segmenter:
         # the same weights; device and precision may differ. Loading them again would take seconds.
         if (found.name, found.sha256) == (wanted.name, wanted.sha256):
             return in_use
-    return load_model(
-        wanted.name, device=wanted.device, precision=wanted.precision, **dict(wanted.options)
-    )
+    options = dict(wanted.options)
+    address, certificates, insecure = known_machine()
+    if wanted.device == address:
+        options.update(certificates=certificates, insecure=insecure)
+    return load_model(wanted.name, device=wanted.device, precision=wanted.precision, **options)
 
 
 VARIABLE = "NAPARI_INTSEG_SETTINGS"
@@ -397,6 +400,25 @@ def remember(**choices: Any) -> None:
         _replace(path, json.dumps({**remembered(), **choices}, indent=2) + "\n")
     except OSError as err:
         _log.warning("settings cannot be kept in %s: %s", path, err)
+
+
+def known_machine() -> tuple[str, Certificates | None, bool]:
+    """Return the address, certificates and insistence that were given last for another machine."""
+    known = remembered().get("remote")
+    if not isinstance(known, dict) or not isinstance(known.get("address"), str):
+        return "", None, False
+    files = [known.get(name) for name in ("ca", "cert", "key")]
+    paths = [Path(one) for one in files if isinstance(one, str) and one]
+    certificates = Certificates(*paths) if len(paths) == len(files) else None
+    return known["address"], certificates, known.get("insecure") is True
+
+
+def remember_machine(address: str, certificates: Certificates | None, *, insecure: bool) -> None:
+    """Remember another machine; of certificates where they are, and nothing of what they say."""
+    files = {} if certificates is None else {
+        name: str(getattr(certificates, name)) for name in ("ca", "cert", "key")
+    }  # fmt: skip
+    remember(remote={"address": address, "insecure": insecure, **files})
 
 
 def _replace(path: Path, text: str) -> None:

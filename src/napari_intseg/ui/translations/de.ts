@@ -122,6 +122,11 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
+      <source>Address</source>
+      <translation>Adresse</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
       <source>All files (*)</source>
       <translation>Alle Dateien (*)</translation>
     </message>
@@ -164,6 +169,11 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <location filename="../panels/review_panel.py" />
       <source>And {n} more.</source>
       <translation>Und {n} weitere.</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Another machine</source>
+      <translation>Anderer Rechner</translation>
     </message>
     <message>
       <location filename="../controllers/session_store.py" />
@@ -211,6 +221,16 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <location filename="../panels/object_panel.py" />
       <source>At the time point in view.</source>
       <translation>Zum angezeigten Zeitpunkt.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>At {address}: {error}</source>
+      <translation>Bei {address}: {error}</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Authority</source>
+      <translation>Zertifizierungsstelle</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -293,6 +313,11 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <translation>Abbrechen</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Cancel goes on with this machine.</source>
+      <translation>Abbrechen macht auf diesem Rechner weiter.</translation>
+    </message>
+    <message>
       <location filename="../compare/keep.py" />
       <source>Cancelled; {what} kept on {planes}.</source>
       <translation>Abgebrochen; {what} auf {planes} übernommen.</translation>
@@ -320,6 +345,21 @@ die nächsten zuerst; der nächste Klick überholt ihn.</translation>
 Time points with clicks stay as they are. Press again to stop.</source>
       <translation>Das Objekt vom angezeigten Zeitpunkt zu den anderen tragen, bis es verloren geht.
 Zeitpunkte mit Klicks bleiben. Noch einmal drücken, um anzuhalten.</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Certificate</source>
+      <translation>Zertifikat</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Certificate of this machine.</source>
+      <translation>Zertifikat dieses Rechners.</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Certificate of who signed the others.</source>
+      <translation>Zertifikat der Stelle, die die anderen unterschrieben hat.</translation>
     </message>
     <message>
       <location filename="../panels/look_panel.py" />
@@ -377,6 +417,11 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <location filename="../panels/model_panel.py" />
       <source>Choose file …</source>
       <translation>Datei wählen …</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Choose the file.</source>
+      <translation>Datei auswählen.</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -462,6 +507,41 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <location filename="../panels/compare_panel.py" />
       <source>Compare with</source>
       <translation>Vergleichen mit</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Connect</source>
+      <translation>Verbinden</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Connect without encryption all the same</source>
+      <translation>Trotzdem ohne Verschlüsselung verbinden</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Connected to {address} again.</source>
+      <translation>Wieder verbunden mit {address}.</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Connecting</source>
+      <translation>Verbinden</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Connecting again</source>
+      <translation>Neu verbinden</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Connecting to {address} …</source>
+      <translation>Verbinden mit {address} …</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Connecting was cancelled; {name} answers.</source>
+      <translation>Das Verbinden wurde abgebrochen; {name} antwortet.</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -688,6 +768,11 @@ Ein Klick in ein Objekt gehört zu diesem, ein Rechtsklick anderswo zum aktuelle
       <location filename="../panels/start_panel.py" />
       <source>Forget it</source>
       <translation>Verwerfen</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Give all three files, or none if dask's configuration has them.</source>
+      <translation>Geben Sie alle drei Dateien an, oder keine, wenn sie in der Konfiguration von dask stehen.</translation>
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
@@ -1552,6 +1637,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
+      <source>Private key</source>
+      <translation>Privater Schlüssel</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
       <source>Prompts</source>
       <translation>Eingaben</translation>
     </message>
@@ -1669,6 +1759,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../panels/model_panel.py" />
       <source>Refine by graph cut</source>
       <translation>Mit Graph-Cut verfeinern</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Refused, since tcp:// to another machine is not encrypted: whoever is on the way reads the images, and can run programs on both machines. Use certificates and tls://, or an SSH tunnel: ssh -L 8786:127.0.0.1:8786 HOST, then tcp://127.0.0.1:8786.</source>
+      <translation>Abgelehnt, da tcp:// zu einem anderen Rechner nicht verschlüsselt ist: Wer auf dem Weg dazwischen sitzt, liest die Bilder mit und kann auf beiden Rechnern Programme ausführen. Verwenden Sie Zertifikate und tls://, oder einen SSH-Tunnel: ssh -L 8786:127.0.0.1:8786 HOST, dann tcp://127.0.0.1:8786.</translation>
     </message>
     <message>
       <location filename="../qt/open_scan.py" />
@@ -1984,6 +2079,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Der Vergleich wurde inzwischen beendet.</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>The connection to {address} is lost: trying again.</source>
+      <translation>Die Verbindung zu {address} ist abgebrochen: neuer Versuch.</translation>
+    </message>
+    <message>
       <location filename="../controllers/image_controller.py" />
       <source>The data of {name!r} was replaced</source>
       <translation>Die Daten von {name!r} wurden ersetzt</translation>
@@ -2027,6 +2127,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/image_queue.py" />
       <source>The images that are left are looked at in the background; the least sure comes first.</source>
       <translation>Die übrigen Bilder werden im Hintergrund angesehen; das unsicherste kommt zuerst.</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>The key that belongs to the certificate.</source>
+      <translation>Der Schlüssel, der zum Zertifikat gehört.</translation>
     </message>
     <message>
       <location filename="../panels/controls.py" />
@@ -2362,6 +2467,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/protect_panel.py" />
       <source>What you painted or erased by hand is kept when further clicks come. This lets the model's answers count again there.</source>
       <translation>Was Sie von Hand malten oder löschten, bleibt bei weiteren Klicks. Dies lässt dort wieder die Antworten des Modells gelten.</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Where `napari-intseg serve` runs; it prints the address.</source>
+      <translation>Wo `napari-intseg serve` läuft; es gibt die Adresse aus.</translation>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
@@ -2880,6 +2990,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
+      <source>remote …</source>
+      <translation>anderer Rechner …</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
       <source>scribbles</source>
       <translation>Striche</translation>
     </message>
@@ -2982,6 +3097,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/review.py" />
       <source>time {time}: {before} merge into {after}</source>
       <translation>Zeit {time}: {before} verschmelzen zu {after}</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>tls://HOST:PORT with certificates, or tcp://127.0.0.1:PORT through a tunnel.</source>
+      <translation>tls://HOST:PORT mit Zertifikaten, oder tcp://127.0.0.1:PORT durch einen Tunnel.</translation>
     </message>
     <message>
       <location filename="../panels/look_panel.py" />
@@ -3110,6 +3230,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../controllers/model_loader.py" />
+      <source>{name} is ready at {address}.</source>
+      <translation>{name} ist bereit bei {address}.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
       <source>{name} is ready.</source>
       <translation>{name} ist bereit.</translation>
     </message>
@@ -3164,6 +3289,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} Klick vorgeschlagen; das Modell ist jetzt zufrieden oder unsicher. Rückgängig nimmt einen nach dem anderen zurück.</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>{n} click waits.</source>
+      <translation>{n} Klick wartet.</translation>
+    </message>
+    <message>
       <location filename="../controllers/object_actions.py" />
       <source>{n} clicks</source>
       <translation>{n} Klicks</translation>
@@ -3177,6 +3307,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/find_more.py" />
       <source>{n} clicks suggested; the model is content, or unsure now. Undo takes back one at a time.</source>
       <translation>{n} Klicks vorgeschlagen; das Modell ist jetzt zufrieden oder unsicher. Rückgängig nimmt einen nach dem anderen zurück.</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>{n} clicks wait.</source>
+      <translation>{n} Klicks warten.</translation>
     </message>
     <message>
       <location filename="../storage/recovery.py" />

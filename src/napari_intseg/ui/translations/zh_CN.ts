@@ -122,6 +122,11 @@ Missing weights are fetched or added where the first model is chosen.</source>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
+      <source>Address</source>
+      <translation>地址</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
       <source>All files (*)</source>
       <translation>所有文件 (*)</translation>
     </message>
@@ -164,6 +169,11 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <location filename="../panels/review_panel.py" />
       <source>And {n} more.</source>
       <translation>另有 {n} 项。</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Another machine</source>
+      <translation>另一台机器</translation>
     </message>
     <message>
       <location filename="../controllers/session_store.py" />
@@ -211,6 +221,16 @@ the other sign. Such clicks take twice as long.</source>
       <location filename="../panels/object_panel.py" />
       <source>At the time point in view.</source>
       <translation>当前显示的时间点。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>At {address}: {error}</source>
+      <translation>{address}：{error}</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Authority</source>
+      <translation>证书颁发机构</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -293,6 +313,11 @@ the other sign. Such clicks take twice as long.</source>
       <translation>取消</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Cancel goes on with this machine.</source>
+      <translation>“取消”会改用本机继续。</translation>
+    </message>
+    <message>
       <location filename="../compare/keep.py" />
       <source>Cancelled; {what} kept on {planes}.</source>
       <translation>已取消；已在 {planes} 上保留{what}。</translation>
@@ -320,6 +345,21 @@ the nearest first; the next click overtakes it.</source>
 Time points with clicks stay as they are. Press again to stop.</source>
       <translation>将对象从当前时间点带到其他时间点，直至丢失。
 有点击的时间点不变。再按一次停止。</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Certificate</source>
+      <translation>证书</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Certificate of this machine.</source>
+      <translation>本机的证书。</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Certificate of who signed the others.</source>
+      <translation>签发其他证书的机构的证书。</translation>
     </message>
     <message>
       <location filename="../panels/look_panel.py" />
@@ -377,6 +417,11 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <location filename="../panels/model_panel.py" />
       <source>Choose file …</source>
       <translation>选择文件…</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Choose the file.</source>
+      <translation>选择文件。</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -462,6 +507,41 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <location filename="../panels/compare_panel.py" />
       <source>Compare with</source>
       <translation>比较对象</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Connect</source>
+      <translation>连接</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Connect without encryption all the same</source>
+      <translation>仍然不加密连接</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Connected to {address} again.</source>
+      <translation>已重新连接 {address}。</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Connecting</source>
+      <translation>正在连接</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Connecting again</source>
+      <translation>正在重新连接</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Connecting to {address} …</source>
+      <translation>正在连接 {address} …</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Connecting was cancelled; {name} answers.</source>
+      <translation>连接已取消；由 {name} 回答。</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -688,6 +768,11 @@ A click inside an object belongs to that one; a right click elsewhere to the cur
       <location filename="../panels/start_panel.py" />
       <source>Forget it</source>
       <translation>放弃</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Give all three files, or none if dask's configuration has them.</source>
+      <translation>请给出全部三个文件；若 dask 的配置中已有，则都不给。</translation>
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
@@ -1552,6 +1637,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
+      <source>Private key</source>
+      <translation>私钥</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
       <source>Prompts</source>
       <translation>提示</translation>
     </message>
@@ -1669,6 +1759,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../panels/model_panel.py" />
       <source>Refine by graph cut</source>
       <translation>图割细化</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Refused, since tcp:// to another machine is not encrypted: whoever is on the way reads the images, and can run programs on both machines. Use certificates and tls://, or an SSH tunnel: ssh -L 8786:127.0.0.1:8786 HOST, then tcp://127.0.0.1:8786.</source>
+      <translation>已拒绝：到另一台机器的 tcp:// 没有加密，途中的任何人都能读取图像，并能在两台机器上运行程序。请使用证书和 tls://，或使用 SSH 隧道：ssh -L 8786:127.0.0.1:8786 HOST，然后填写 tcp://127.0.0.1:8786。</translation>
     </message>
     <message>
       <location filename="../qt/open_scan.py" />
@@ -1984,6 +2079,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>比较已在此期间结束。</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>The connection to {address} is lost: trying again.</source>
+      <translation>与 {address} 的连接已断开：正在重试。</translation>
+    </message>
+    <message>
       <location filename="../controllers/image_controller.py" />
       <source>The data of {name!r} was replaced</source>
       <translation>{name!r} 的数据已被替换</translation>
@@ -2027,6 +2127,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/image_queue.py" />
       <source>The images that are left are looked at in the background; the least sure comes first.</source>
       <translation>剩余图像将在后台查看；最无把握者在前。</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>The key that belongs to the certificate.</source>
+      <translation>与证书对应的密钥。</translation>
     </message>
     <message>
       <location filename="../panels/controls.py" />
@@ -2362,6 +2467,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/protect_panel.py" />
       <source>What you painted or erased by hand is kept when further clicks come. This lets the model's answers count again there.</source>
       <translation>手工绘制或擦除的内容在后续点击中会保留。此操作让模型结果在该处重新生效。</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Where `napari-intseg serve` runs; it prints the address.</source>
+      <translation>运行 `napari-intseg serve` 的地方；它会打印地址。</translation>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
@@ -2880,6 +2990,11 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
+      <source>remote …</source>
+      <translation>远程 …</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
       <source>scribbles</source>
       <translation>涂画</translation>
     </message>
@@ -2982,6 +3097,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/review.py" />
       <source>time {time}: {before} merge into {after}</source>
       <translation>时间 {time}：{before} 合并为 {after}</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>tls://HOST:PORT with certificates, or tcp://127.0.0.1:PORT through a tunnel.</source>
+      <translation>使用证书时为 tls://HOST:PORT；通过隧道时为 tcp://127.0.0.1:PORT。</translation>
     </message>
     <message>
       <location filename="../panels/look_panel.py" />
@@ -3110,6 +3230,11 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../controllers/model_loader.py" />
+      <source>{name} is ready at {address}.</source>
+      <translation>{name} 已在 {address} 就绪。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
       <source>{name} is ready.</source>
       <translation>{name} 已就绪。</translation>
     </message>
@@ -3164,6 +3289,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>已建议 {n} 次点击；模型现已满意或无把握。撤销会逐个取消。</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>{n} click waits.</source>
+      <translation>{n} 次点击在等待。</translation>
+    </message>
+    <message>
       <location filename="../controllers/object_actions.py" />
       <source>{n} clicks</source>
       <translation>{n} 次点击</translation>
@@ -3177,6 +3307,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/find_more.py" />
       <source>{n} clicks suggested; the model is content, or unsure now. Undo takes back one at a time.</source>
       <translation>已建议 {n} 次点击；模型现已满意或无把握。撤销会逐个取消。</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>{n} clicks wait.</source>
+      <translation>{n} 次点击在等待。</translation>
     </message>
     <message>
       <location filename="../storage/recovery.py" />
