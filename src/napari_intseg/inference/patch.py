@@ -295,7 +295,7 @@ def stability(patch: Patch, threshold: float) -> float:
 
 # a network with one head answers otherwise on narrower views, where the part fills the view that
 # the whole filled before, and led by its own first answer, made larger step by step: what networks
-# with latent diversity (CVPR 2018) or scale diversity (MultiSeg, ICCV 2019) have heads or inputs for
+# with latent diversity (CVPR 2018) or scale diversity (MultiSeg, ICCV 2019) have heads for
 ENLARGED = (0.0, 1.0, 2.0)
 """Logits by which the first answer is raised before it leads the next. Chosen on GrabCut, where
 steps from -2 to 3 were tried and these three cover the most (docs/results.md)."""
