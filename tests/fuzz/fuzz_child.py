@@ -24,8 +24,8 @@ MEMORY_BYTES = 3 << 30
 
 
 def _layers(path: Path) -> None:
-    get_reader(str(path))
-    for data, _, _ in read_layers(str(path)):
+    # a folder of tracks has a reader of its own; any other way in must refuse it in one line
+    for data, _, _ in (get_reader(str(path)) or read_layers)(str(path)):
         levels = data if isinstance(data, list) else [data]
         for level in levels[-1:]:
             if np.prod(level.shape, dtype=float) * level.dtype.itemsize <= SMALL_BYTES:

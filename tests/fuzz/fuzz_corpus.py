@@ -14,6 +14,7 @@ from pydicom.uid import (
 )
 
 from napari_intseg.core.volume import Volume
+from napari_intseg.io.cell_tracking import write_ctc
 from napari_intseg.io.ome_zarr import write_ome_zarr
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_array, write_labels, write_picture
@@ -137,6 +138,10 @@ def _dicom_seg(folder: Path, rng: np.random.Generator) -> Path:
     return folder / "seg.dcm"
 
 
+def _tracks(folder: Path, _: np.random.Generator) -> Path:
+    return write_ctc(folder / "01_RES", labels(), {3: (1,)})
+
+
 MAKERS: dict[str, Callable[[Path, np.random.Generator], Path]] = {
     **{
         e: _array(e)
@@ -155,5 +160,6 @@ MAKERS: dict[str, Callable[[Path, np.random.Generator], Path]] = {
     "rle.dcm": _dicom(RLELossless),
     "series": dicom_series,
     "seg.dcm": _dicom_seg,
+    "tracks": _tracks,
 }  # fmt: skip
 """By ending, or by a name of their own where an ending has several kinds."""
