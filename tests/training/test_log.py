@@ -36,8 +36,12 @@ def test_a_run_that_goes_on_forgets_what_it_will_do_again(tmp_path):
 
 def test_noisy_copies_are_read_back_and_may_be_missing(tmp_path):
     one = Log(tmp_path)
-    one.write(1, asdict(HeldOutScores(2.5, 4, 0.8, 0.9, 0.92)))
-    one.write(2, asdict(HeldOutScores(2.5, 4, 0.8, 0.9, 0.92, 5, 6.5)))
+    plain, noisy = (
+        HeldOutScores(2.5, 4, 0.8, 0.9, 0.92),
+        HeldOutScores(2.5, 4, 0.8, 0.9, 0.92, 5, 6.5),
+    )
+    for step, scores in ((1, plain), (2, noisy)):  # a log holds the means, not each object
+        one.write(step, {name: value for name, value in asdict(scores).items() if name != "each"})
     one.close()
     found = measurements(tmp_path)
     assert found[1].noisy85 is None

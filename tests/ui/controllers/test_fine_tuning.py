@@ -19,7 +19,7 @@ from napari_intseg.ui.controllers import fine_tuning
 from napari_intseg.ui.controllers.fine_tuning import (
     FOLDER,
     FineTuning,
-    Learnt,
+    LearntModel,
     read_learnt,
     write_learnt,
 )
@@ -333,7 +333,7 @@ class TestAnotherDay:
 
 
 class TestRecord:
-    LEARNT = Learnt("mine.safetensors", 5.3, 3.2, 5, 15)
+    LEARNT = LearntModel("mine.safetensors", 5.3, 3.2, 5, 15)
 
     def test_it_is_read_as_it_was_written(self, tmp_path):
         (tmp_path / "mine.safetensors").write_bytes(b"")
