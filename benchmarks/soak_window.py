@@ -486,8 +486,8 @@ class Soak:
                     if not is_of_napari(err):
                         raise
                     self.report.of_napari.append(f"{type(err).__name__}: {err}")
-                    self.viewer.close()  # its dims and its layers do not fit any more
                     self.widget.close()
+                    self.viewer.close()  # its dims and its layers do not fit any more
                     self.open()
                     return
             image.data = volume(int(self.rng.integers(100)))
