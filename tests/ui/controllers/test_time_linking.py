@@ -211,12 +211,12 @@ def test_tracks_are_exported_as_the_challenge_has_them(
 
 @pytest.mark.gui
 @pytest.mark.usefixtures("begun")
-def test_the_button_says_why_not_and_then_what_was_found(controller, pump, qtbot, boxes):
+def test_the_button_is_there_where_time_is_and_says_what_was_found(controller, pump, qtbot, boxes):
     calls = {action.name: controller.cancel for action in ACTIONS}
     keys = Keys(controller.viewer, calls)
     panel = ReviewPanel(controller, Review(controller), Buttons(calls, keys))
     qtbot.addWidget(panel)
-    assert panel.link.isEnabled()
+    assert not panel.link.isHidden()
     assert "divides" not in panel.link.toolTip()
     panel.link.click()
     assert panel.link.text() == "Stop linking"
@@ -225,6 +225,5 @@ def test_the_button_says_why_not_and_then_what_was_found(controller, pump, qtbot
     assert "divides into" in panel.link.toolTip()
     controller.choose_image(controller.viewer.add_image(boxes))
     controller.new_object()
-    assert not panel.link.isEnabled()
-    assert "needs an image with several time points" in panel.link.toolTip()
+    assert panel.link.isHidden(), "there is no time to link through"
     keys.close()

@@ -260,7 +260,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.follow.setText(
             tr("Stop following") if self.through.is_running else tr("Follow through time")
         )
-        self._show_link(has_times)
+        self.link.setVisible(has_times)
+        self._show_link()
         rows = list(self.review.planes[:_MOST]) if is_volume else []
         # the key goes on to the next object where this one has no plane left to check
         has_others = image_controller is not None and len(image_controller.session_store.labels) > 1
@@ -301,17 +302,14 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self._smoothed = ref(image_controller)
             self.smoothing.show_mm(max(image_axes.volume().spacing), image_axes.unit)
 
-    def _show_link(self, has_times: bool) -> None:
-        """Show what linking is for, or why it cannot be, and then what it found."""
+    def _show_link(self) -> None:
+        """Show what linking is for, and then what it found."""
         linking = self.through.linking
-        self.link.setEnabled(has_times)
         self.link.setText(tr("Stop linking") if linking.is_running else tr("Link through time"))
         tip = tr(
             "Give what is one object at all time points one number, and show the tracks with\n"
             "divisions and merges. Accepted and locked objects keep their numbers; one undo."
         )
-        if not has_times:
-            tip = tr("Linking needs an image with several time points; see Axes.")
         events = [translated(told_event(event)) for event in linking.events]
         more = [tr("And {n} more.", n=len(events) - _MOST)] if len(events) > _MOST else []
         self.link.setToolTip("\n".join([tip, *events[:_MOST], *more]))
