@@ -1,6 +1,9 @@
 """Files of the project that no code imports agree with the package."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -23,7 +26,11 @@ def needs(lines: list[str]) -> dict[str, str]:
 
 def test_the_conda_recipe_needs_what_the_package_needs():
     recipe = yaml.safe_load((CHECKOUT / "recipe" / "recipe.yaml").read_text("utf-8"))
-    told = needs(recipe["requirements"]["run"])
+    lines = recipe["requirements"]["run"]
+    for name, value in recipe["context"].items():
+        lines = [line.replace(f"${{{{ {name} }}}}", value) for line in lines]
+    told = needs(lines)
+    assert len(told) == len(lines), "a need is named twice"
     wanted = {
         CONDA_NAMES.get(name, name): version
         for name, version in needs(PROJECT["dependencies"]).items()
@@ -38,6 +45,23 @@ def test_citation_and_changelog_name_this_version():
     assert citation["license"] == PROJECT["license"]
     changelog = (CHECKOUT / "CHANGELOG.md").read_text("utf-8")
     assert f"\n## {napari_intseg.__version__}" in changelog
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="releases are made on Linux")
+def test_a_release_is_published_for_the_tag_of_its_version_alone():
+    workflow = yaml.safe_load((CHECKOUT / ".github/workflows/release.yml").read_text("utf-8"))
+    (check,) = (
+        step["run"] for step in workflow["jobs"]["build"]["steps"] if "GITHUB_REF_NAME" in str(step)
+    )
+    ended = {}
+    for tag in (f"v{napari_intseg.__version__}", "v9.9.9", "v"):
+        # as GitHub runs it: a shell that stops at the first line that fails
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", check],
+            cwd=CHECKOUT, env={**os.environ, "GITHUB_REF_NAME": tag}, check=False,
+        )  # fmt: skip
+        ended[tag] = done.returncode == 0
+    assert list(ended.values()) == [True, False, False]
 
 
 @pytest.mark.parametrize("path", YAML, ids=lambda path: path.name)
