@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from scipy.ndimage import label
 
 from napari_intseg.core.phantom import ORGANS, ct_phantom
@@ -33,3 +34,16 @@ def test_organs_stand_out_from_the_noise():
     volume, labels = ct_phantom()
     liver = volume.data[labels == 1]
     assert 5 < liver.std() < 40
+
+
+def test_organs_lie_and_tilt_as_the_phantom_says():
+    volume, labels = ct_phantom()
+    spacing = np.array(volume.spacing)
+    middle = (np.array(labels.shape) - 1) / 2
+    # where nothing covers them: (z, y, x) in mm, and the tilt of the longer axis in the plane
+    for number, centre, tilt in ((2, (-38, 40, -56), 25), (3, (-28, 42, 60), -25)):
+        at = (np.argwhere(labels == number) - middle) * spacing
+        np.testing.assert_allclose(at.mean(axis=0), centre, atol=1)
+        spread = np.cov(at[:, 1:].T)
+        row, col = np.linalg.eigh(spread)[1][:, 1]
+        assert np.rad2deg(np.arctan(col / row)) == pytest.approx(tilt, abs=3)
