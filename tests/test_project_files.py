@@ -99,3 +99,18 @@ def test_paths_can_live_on_windows():
         assert path.name.split(".")[0].lower() not in reserved, path
         assert len(path.as_posix()) < 160, path
     assert len({path.as_posix().lower() for path in paths}) == len(paths)
+
+
+def test_text_has_one_kind_of_line_ending_on_every_system():
+    """Checksums and texts that tests compare are the same in a clone on Windows."""
+    lines = (CHECKOUT / ".gitattributes").read_text("utf-8").splitlines()
+    assert "* text=auto eol=lf" in lines
+    folders = ("src", "tests", "docs", "examples", "benchmarks", "weights", "changes", "recipe")
+    paths = [p for name in folders for p in (CHECKOUT / name).rglob("*") if p.is_file()]
+    contents = {path: path.read_bytes() for path in paths if "__pycache__" not in path.parts}
+    # git's own rule of what is no text
+    texts = {path for path, content in contents.items() if b"\0" not in content[:8000]}
+    assert texts < contents.keys()
+    assert not [path for path in texts if b"\r\n" in contents[path]]
+    # what is known by its bytes must not be taken for text
+    assert not [path for path in texts if path.suffix in (".onnx", ".safetensors", ".png")]

@@ -279,7 +279,8 @@ def write_ctc(
         for time in range(len(labels)):
             _write_frame(made / f"mask{time:0{digits}d}.tif", np.asarray(labels[time]))
         lines = "".join(f"{' '.join(map(str, row))}\n" for row in rows)
-        (made / "res_track.txt").write_text(lines, "ascii")
+        # as bytes: the same on every system
+        (made / "res_track.txt").write_bytes(lines.encode("ascii"))
         files.put(made, folder)
     return folder
 
