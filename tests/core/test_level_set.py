@@ -45,6 +45,24 @@ def test_curvature_takes_a_spike_away_and_leaves_the_disc():
     assert overlap(out, disc(22)) > 0.9
 
 
+def test_curvature_rests_on_edges():
+    rough = disc(22).copy()
+    rough[39:41, 72:90] = True
+    even, motion = np.zeros(EVEN.shape, np.float32), Motion(curvature=0.8, attraction=0)
+    held = evolve(rough, even, np.full(EVEN.shape, 0.01, np.float32), motion)
+    assert held[40, 80]
+    assert not evolve(rough, even, EVEN, motion)[40, 80]
+
+
+def test_a_slope_of_the_mean_counts_as_a_fifth_of_an_edge():
+    ramp = np.repeat(np.arange(400, dtype=np.float32)[None, :, None], 30, axis=0)
+    for scale in (1, 1000):
+        edges = stop_at_edges(ramp * scale)
+        assert edges.dtype == np.float32
+        # 1 / (1 + (1 / 2) ** 2)
+        assert edges[15, 200] == pytest.approx(0.8, abs=0.01)
+
+
 def test_edges_draw_the_outline_to_them():
     image = np.repeat(disc(25)[..., None], 3, axis=2).astype(np.float32)
     edges = stop_at_edges(image)

@@ -16,11 +16,20 @@ from napari_intseg.errors import DataError
         ((3, 20, 30), (3, 20, 30), 0),
         ((2, 20, 3), (2, 20, 3), 0),
         ((7, 20, 30, 3), (7, 20, 30), 3),
+        ((2, 20, 30, 3), (2, 20, 30), 3),
     ],
 )
 def test_channels_are_recognised(shape, spatial, channels):
     volume = Volume(np.zeros(shape))
     assert (volume.shape, volume.n_channels, volume.ndim) == (spatial, channels, len(spatial))
+
+
+def test_lists_are_taken_and_voxels_are_a_millimetre_unless_said():
+    volume = Volume([[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(volume.data, [[1, 2, 3], [4, 5, 6]])
+    assert volume.shape == (2, 3)
+    assert volume.spacing == (1, 1)
+    assert Volume(np.zeros((4, 5, 6))).spacing == (1, 1, 1)
 
 
 def test_channels_can_be_said():

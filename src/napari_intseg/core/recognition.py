@@ -83,10 +83,6 @@ def is_hounsfield(values: Values) -> bool:
     )
 
 
-def _share(values: Values, span: tuple[float, float]) -> float:
-    return np.count_nonzero((values >= span[0]) & (values <= span[1])) / values.size
-
-
 def foreground(values: Values) -> Values:
     """Return the values of a sample without those of its dark background; all if it has none.
 
