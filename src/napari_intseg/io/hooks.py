@@ -15,9 +15,10 @@ from napari_intseg.core.recognition import SOFT_TISSUE_HU, is_hounsfield
 from napari_intseg.errors import FileError
 from napari_intseg.io.cell_tracking import is_ctc, objects_of, read_ctc
 from napari_intseg.io.dicom.header import looks_like_dicom
+from napari_intseg.io.dicom.reference import colour_of
 from napari_intseg.io.ome_zarr import is_zarr, label_names
 from napari_intseg.io.output_files import METADATA, has_journal, write_beside
-from napari_intseg.io.raster import Channel, Raster, in_pieces, ordered
+from napari_intseg.io.raster import Channel, Raster, hex_colour, in_pieces, ordered
 from napari_intseg.io.read import read_raster
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
@@ -206,6 +207,9 @@ _JPEG = (".jpg", ".jpeg")
 # channels of a file: spectral cameras have some hundreds, and napari takes a minute for those
 _MOST_LAYERS = 1000
 
+# labels that get a colour though the file tells none of theirs, and the colour of all others
+_COLOURED, _UNTOLD = 256, "#d0d0d0"
+
 # side of the part in the middle of a slice from which
 # contrast limits are taken: quick for lazy data
 _SAMPLE_PX = 512
@@ -232,8 +236,9 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 def read_layers(path: str) -> list[LayerData]:
     """Read a file as layers: one a channel; labels that an OME-Zarr image keeps come along, hidden.
 
-    What a file holds is labels where its format tells so (OME-Zarr, HDF5, an intent of NIfTI), or
-    where a journal lies beside it; otherwise an image.
+    What a file holds is labels where the file itself tells so (OME-Zarr, HDF5, an intent or a label
+    table of NIfTI, segments of DICOM or of 3D Slicer, our mark in the others), or where a journal
+    lies beside it; otherwise an image.
 
     Parameters
     ----------
@@ -431,8 +436,8 @@ def _layer(
     data = arrays if len(arrays) > 1 else arrays[0]
     if len(arrays) > 1:
         shown["multiscale"] = True
-    if raster.is_labels and arrays[0].dtype.kind in "bui":
-        return data, shown, "labels"
+    if raster.is_labels and arrays[0].dtype.kind in "bui" and not is_rgb:
+        return data, {**shown, **_named(raster)}, "labels"
     shown["rgb"] = is_rgb
     if not is_rgb:
         limits = channel.limits or raster.source.window
@@ -446,6 +451,21 @@ def _layer(
         if channel.colour and channel.colour.lower() not in ("#ffffff", "#000000"):
             shown["colormap"] = channel.colour
     return data, shown, "image"
+
+
+def _named(raster: Raster) -> dict[str, Any]:
+    """Return names as napari's status line shows them, and the file's colours."""
+    out: dict[str, Any] = {}
+    if any(raster.names.values()):
+        labels = sorted(raster.names)
+        told = [raster.names[label] for label in labels]
+        # napari asks for a row of the background, too
+        out["features"] = {"index": [0, *labels], "name": ["", *told]}
+    if raster.colours:
+        # objects that are begun later get colours as well: one that has none would not be seen
+        others = {label: hex_colour(colour_of(label), 255.0) for label in range(1, _COLOURED)}
+        out["colormap"] = {None: _UNTOLD, 0: "transparent", **others, **raster.colours}
+    return out
 
 
 def _placed(raster: Raster, grid: str, order: Sequence[int]) -> dict[str, Any]:

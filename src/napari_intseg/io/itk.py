@@ -28,10 +28,12 @@ from napari_intseg.io.nifti import (
     check_nifti,
     has_twin,
     plain_copy,
+    put_intent,
     put_seconds,
     put_sheared,
+    read_label_table,
 )
-from napari_intseg.io.raster import Raster
+from napari_intseg.io.raster import LABELS, MARK, Raster, are_labels, hex_colour
 from napari_intseg.io.source import (
     FileVolume,
     ItkGeometry,
@@ -140,6 +142,8 @@ _NIFTI_ENDINGS = (".nii", ".nii.gz")
 _HEADER, _OFFSET = 348, 108
 _META_ENDINGS = (".mha", ".mhd")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
+# segments of a file that are looked at: each is two or three lines of a header of 16 MiB
+_MOST_SEGMENTS = 1 << 16
 # voxels by which the far corner may lie off before the header's own affine is taken: more than
 # ITK's rounding to float, less than anyone sees (not tuned)
 _ROUNDED_PX = 1e-3
@@ -176,10 +180,13 @@ def read_itk(path: Path) -> Raster:
     source = replace(raster.source, unit="µm" if header.is_micron else "mm")
     if told := header.contradiction():
         remark(path, told)
+    names, colours = read_label_table(path, header)
     return replace(
         _as_stated(replace(raster, source=source), header),
         time_step_s=header.time_step_s,
-        is_labels=header.intent == LABELS_INTENT,
+        is_labels=header.intent == LABELS_INTENT or bool(names),
+        names=names,
+        colours=colours,
     )
 
 
@@ -234,8 +241,15 @@ def check_itk(path: Path) -> None:
     check_in_child("itk", path)
 
 
-def write_itk(path: Path, labels: Array, like: Volume, time_step_s: float | None = None) -> None:
-    """Write labels on the grid of `like`, the geometry bit for bit that of its file.
+def write_itk(
+    path: Path,
+    labels: Array,
+    like: Volume,
+    time_step_s: float | None = None,
+    *,
+    is_labels: bool = True,
+) -> None:
+    """Write labels, or an image, on the grid of `like`, the geometry bit for bit that of its file.
 
     A last axis that `like` does not have holds colours. The first one is time if a step is given,
     0 if it is not known; a flat series gets one plane, since these formats have time as a fourth
@@ -251,8 +265,11 @@ def write_itk(path: Path, labels: Array, like: Volume, time_step_s: float | None
     sheared = not geometry.is_orthogonal()
     image = _placed(labels, geometry, time_step_s, straight=is_nifti and sheared)
     if is_nifti:
-        _write_nifti(path, image, like, time_step_s)
+        _write_nifti(path, image, like, time_step_s, is_labels=is_labels)
         return
+    if is_labels:
+        # a line of its own in both formats: other programs pass over a key that they do not know
+        image.SetMetaData(MARK, LABELS)
     _write(image, path)
     if path.name.lower().endswith(_NRRD_ENDINGS):
         if time_step_s is not None:
@@ -321,7 +338,9 @@ def _placed(
     return image
 
 
-def _write_nifti(path: Path, image: Any, like: Volume, time_step_s: float | None) -> None:
+def _write_nifti(
+    path: Path, image: Any, like: Volume, time_step_s: float | None, *, is_labels: bool
+) -> None:
     source = like.source if isinstance(like, FileVolume) else None
     # uncompressed first: the header is corrected in its bytes, then the whole is compressed once
     plain = path.with_name("plain.nii")
@@ -343,6 +362,8 @@ def _write_nifti(path: Path, image: Any, like: Volume, time_step_s: float | None
         put_sheared(content, like.affine)
     if time_step_s is not None:
         put_seconds(content, is_known=time_step_s > 0)
+    if is_labels:
+        put_intent(content)
     if path.name.lower().endswith(".gz"):
         # without a time stamp, so that the same labels make the same file
         # 6 is zlib's own default level;
@@ -374,13 +395,45 @@ def _raster(image: Any, path: Path) -> Raster:
     nrrd = NrrdFrame.read(path, n) if name.endswith(_NRRD_ENDINGS) else None
     data = np.asarray(sitk.GetArrayFromImage(image))
     axes = "tzyx"[-whole:]
+    is_labels, names, colours = _told_of_labels(image)
     if image.GetNumberOfComponentsPerPixel() > 1:
-        axes += "s" if data.dtype == np.uint8 and data.shape[-1] in (3, 4) else "c"
+        is_coloured = data.dtype == np.uint8 and data.shape[-1] in (3, 4) and not is_labels
+        axes += "s" if is_coloured else "c"
+        # each channel is a layer of segments with numbers of its own
+        names, colours = {}, {}
     source = Source(path, itk=geometry, nifti=nifti, nrrd=nrrd)
     # only NIfTI tells in which unit steps are; 1 is what ITK puts where nothing is known
     step = float(image.GetSpacing()[3]) if whole == 4 else 1.0
     known = math.isfinite(step) and step > 0 and step != 1.0
-    return Raster((data,), axes, source, geometry.affine(), time_step_s=step if known else 0.0)
+    return Raster(
+        (data,), axes, source, geometry.affine(), time_step_s=step if known else 0.0,
+        is_labels=is_labels, names=names, colours=colours,
+    )  # fmt: skip
+
+
+def _told_of_labels(image: Any) -> tuple[bool, dict[int, str], dict[int, str]]:
+    """Return whether words of an image tell of labels, what objects are called, and colours.
+
+    Ours have a mark; 3D Slicer describes each segment of a ``.seg.nrrd``.
+    """
+    if image.HasMetaDataKey(MARK) and are_labels(MARK, image.GetMetaData(MARK)):
+        return True, {}, {}
+    names: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    for number in range(_MOST_SEGMENTS):
+        told = {
+            key: image.GetMetaData(f"Segment{number}_{key}")
+            for key in ("LabelValue", "Name", "Color")
+            if image.HasMetaDataKey(f"Segment{number}_{key}")
+        }
+        label = told.get("LabelValue", "").strip()
+        if not label.isdecimal():
+            return bool(names), names, colours
+        names[int(label)] = told.get("Name", "").strip()
+        parts = told.get("Color", "").split()
+        if colour := hex_colour(parts, 1.0):
+            colours[int(label)] = colour
+    return bool(names), names, colours
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """What a NIfTI header says, where ITK says it otherwise or not at all."""
 
 import gzip
+import html
 import itertools
 import math
+import re
 import shutil
 import struct
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix, index_reversed, lps_to_ras, spacing_of
 from napari_intseg.errors import FileError
+from napari_intseg.io.raster import hex_colour
 
 # of NIfTI-1; the format's own definition, nifti1.h, as all numbers below
 HEADER_BYTES = 348
@@ -41,6 +44,9 @@ _LAYOUTS: dict[int, dict[str, tuple[str, int]]] = {
 
 # sizes are 16-bit integers with a sign
 _LONGEST, _MAGIC_AT, _HEADER_AND_MORE = 32767, 344, 352
+_LABEL = re.compile(rb"<Label\b([^<>]*)>(.*?)</Label>", re.DOTALL)
+_ATTRIBUTE = re.compile(rb"(\w+)\s*=\s*[\"']([^\"']*)[\"']")
+_CDATA = re.compile(rb"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 # voxels by which the two forms of a header may differ without a warning: half of one is what
 # nobody sees on the canvas (not tuned)
 _TOLD_PX = 0.5
@@ -288,6 +294,49 @@ def put_sheared(content: bytearray, affine: FloatMatrix) -> None:
     struct.pack_into("<2h", content, _CODES, 0, 1)
     rows = lps_to_ras(index_reversed(affine))[:3]
     struct.pack_into("<12f", content, _SROWS, *rows.ravel().tolist())
+
+
+def put_intent(content: bytearray) -> None:
+    """Say that values are labels, in place."""
+    _, at = _LAYOUTS[HEADER_BYTES]["intent"]
+    struct.pack_into("<h", content, at, LABELS_INTENT)
+
+
+def read_label_table(path: Path, header: NiftiHeader) -> tuple[dict[int, str], dict[int, str]]:
+    """Return what labels are called and their colours, as far as an extension of the file tells.
+
+    Connectome Workbench and TotalSegmentator write such a table, and only for labels.
+
+    Parameters
+    ----------
+    path : Path
+        Of a file that `check_nifti` has been asked about.
+    header : NiftiHeader
+
+    References
+    ----------
+    .. [1] Connectome Workbench, "CaretExtension" of NIfTI: ``LabelTable`` of ``Label`` with Key,
+       Red, Green and Blue.
+    """
+    with _opener(path)(path, "rb") as file:
+        file.seek(header.length)
+        content = file.read(max(header.start - header.length, 0))
+    names: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    # the first table counts: further ones are of further maps in the file
+    table, _, _ = content.partition(b"</LabelTable>")
+    _, found, table = table.partition(b"<LabelTable")
+    for told, name in _LABEL.findall(table) if found else ():
+        about = dict(_ATTRIBUTE.findall(told))
+        key = about.get(b"Key", b"").decode("latin-1")
+        # 0 is the background, called "???" by Workbench
+        if not key.isdecimal() or int(key) == 0:
+            continue
+        text = _CDATA.sub(rb"\1", name).decode("utf-8", errors="replace")
+        names[int(key)] = html.unescape(text).strip()
+        if colour := hex_colour([about.get(c, b"") for c in (b"Red", b"Green", b"Blue")], 1.0):
+            colours[int(key)] = colour
+    return names, colours
 
 
 def put_seconds(content: bytearray, *, is_known: bool) -> None:

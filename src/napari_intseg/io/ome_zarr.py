@@ -22,6 +22,7 @@ from napari_intseg.io.raster import (
     OnDisk,
     Raster,
     guessed_axes,
+    hex_colour,
     in_pieces,
     known_axes,
     ordered,
@@ -57,6 +58,8 @@ class Multiscale:
         As the image's "omero" part has them.
     is_labels : bool
         Whether it is marked as labels.
+    names, colours : mapping of int to str
+        Of the labels, as far as they are told.
     """
 
     version: str
@@ -67,6 +70,8 @@ class Multiscale:
     translation: tuple[float, ...]
     channels: tuple[Channel, ...]
     is_labels: bool
+    names: Mapping[int, str]
+    colours: Mapping[int, str]
 
 
 def is_zarr(path: Path) -> bool:
@@ -111,6 +116,7 @@ def read_ome_zarr(path: Path) -> Raster:
     return Raster(
         tuple(levels), "".join(sorted(axes, key=ORDER.index)), source, affine,
         channels=about.channels, time_step_s=step, is_labels=about.is_labels,
+        names=about.names, colours=about.colours,
     )  # fmt: skip
 
 
@@ -152,7 +158,28 @@ def multiscale_of(attributes: Mapping[str, Any], path: Path) -> Multiscale:
         tuple(translation),
         tuple(_channel(c or {}) for c in channels),
         "image-label" in about,
+        *_told_of_labels(about.get("image-label")),
     )
+
+
+def _told_of_labels(about: Any) -> tuple[dict[int, str], dict[int, str]]:
+    """Return names and colours of labels; what is not as the format has it is passed over."""
+    names: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    about = about if isinstance(about, Mapping) else {}
+    for key in ("properties", "colors"):
+        entries = about.get(key)
+        for entry in entries if isinstance(entries, list) else ():
+            label = entry.get("label-value") if isinstance(entry, Mapping) else None
+            if not isinstance(label, int) or label <= 0:
+                continue
+            # the format leaves open what properties are called
+            if key == "properties" and isinstance(entry.get("name"), str):
+                names[label] = entry["name"]
+            parts = entry.get("rgba")
+            if key == "colors" and isinstance(parts, list) and (c := hex_colour(parts, 255.0)):
+                colours[label] = c
+    return names, colours
 
 
 def _after(

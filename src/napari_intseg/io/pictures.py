@@ -12,7 +12,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.pixels import jpeg_shape
 from napari_intseg.io.file_checks import DEFLATE_RATIO, check_regular, check_size
-from napari_intseg.io.raster import Raster
+from napari_intseg.io.raster import LABELS, MARK, Raster, are_labels
 from napari_intseg.io.source import Source
 
 _SIGNATURES = {
@@ -138,8 +138,26 @@ def read_picture(path: Path, *, indices: bool = False) -> Raster:
         Whether a picture with a palette is the numbers in it, as masks are stored (PASCAL VOC,
         DAVIS), not their colours.
     """
-    data = picture_of(path, indices=indices)
-    return Raster((data,), "yxs"[: data.ndim], Source(path, unit="pixel"))
+    is_labels = _is_marked(path)
+    data = picture_of(path, indices=indices or is_labels)
+    source = Source(path, unit="pixel")
+    return Raster((data,), "yxs"[: data.ndim], source, is_labels=is_labels)
+
+
+def write_png(path: Path, picture: Array, *, is_labels: bool = False) -> None:
+    """Write grey values, colours or labels, which get a mark."""
+    import imageio.v3 as iio
+    from PIL.PngImagePlugin import PngInfo
+
+    words = PngInfo()
+    if is_labels:
+        words.add_text(MARK, LABELS)
+    iio.imwrite(path, picture, plugin="pillow", extension=".png", pnginfo=words)
+
+
+def _is_marked(path: Path) -> bool:
+    with opened_picture(path) as picture:
+        return are_labels(MARK, picture.info.get(MARK))
 
 
 def picture_of(path: Path, *, indices: bool = False) -> Array:

@@ -4,8 +4,8 @@ Arrays on disk are read piece by piece, when they are indexed.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,26 @@ ORDER = "tczyxs"
 
 SPATIAL = "zyx"
 
+MARK, LABELS = "napari-intseg", "labels"
+"""What is written into a file of labels, as key and value, where the format has room for words:
+it tells labels from an image of whole numbers."""
+
+
+def are_labels(key: object, value: object) -> bool:
+    """Whether a key and a value of a file are the mark that labels get."""
+    return (str(key).strip(), str(value).strip()) == (MARK, LABELS)
+
+
+def hex_colour(parts: Sequence[Any], most: float) -> str:
+    """Return red, green and blue from 0 to `most` as ``#rrggbb``; nothing if they are not that."""
+    try:
+        shares = [float(part) / most for part in parts[:3]]
+    except (TypeError, ValueError):
+        return ""
+    if len(shares) < 3 or not all(0 <= share <= 1 for share in shares):
+        return ""
+    return "#" + "".join(f"{round(255 * share):02x}" for share in shares)
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
@@ -201,6 +221,8 @@ class Raster:
         Seconds between time points; 0 if the file does not tell.
     is_labels : bool
         Whether the values are labels.
+    names, colours : mapping of int to str
+        What objects are called, and their colours ``#rrggbb``, as far as the file tells.
 
     Raises
     ------
@@ -215,6 +237,8 @@ class Raster:
     channels: tuple[Channel, ...] = ()
     time_step_s: float = 0.0
     is_labels: bool = False
+    names: Mapping[int, str] = field(default_factory=dict)
+    colours: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for level in self.levels:

@@ -15,7 +15,7 @@ from napari_intseg.core.files import finish
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError
-from napari_intseg.io.dicom.seg import is_segmentation, read_segmentation
+from napari_intseg.io.dicom.seg import is_segmentation, open_segmentation, read_segmentation
 from napari_intseg.io.dicom.series_reader import (
     Series,
     choose_series,
@@ -123,6 +123,8 @@ def read_volume(
     with suppress(OSError):
         finish(path.parent)
     if _holds_dicom(path):
+        if is_segmentation(path):
+            return _told(path, lambda: open_segmentation(path).volume(time))
         return _told(
             path,
             lambda: read_dicom(path, time, series=series, resample=resample, anonymous=anonymous),
@@ -150,6 +152,8 @@ def read_raster(path: str | Path) -> Raster:
     """
     path = Path(path)
     if _holds_dicom(path):
+        if is_segmentation(path):
+            return _told(path, lambda: open_segmentation(path))
         return _told(path, lambda: series_raster(choose_series(path)))
     return _told(path, lambda: _open(path))
 

@@ -28,7 +28,16 @@ from napari_intseg.io.file_checks import (
     data_file,
     lazy_extra,
 )
-from napari_intseg.io.raster import Channel, Raster, in_pieces, known_axes, ordered
+from napari_intseg.io.raster import (
+    LABELS,
+    MARK,
+    Channel,
+    Raster,
+    are_labels,
+    in_pieces,
+    known_axes,
+    ordered,
+)
 from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
 from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit
@@ -52,7 +61,7 @@ class Told:
         Millimetres ``(z, y, x)``, or pixels.
     unit : str
         "mm", "µm" or "pixel".
-    channels, time_step_s
+    channels, time_step_s, is_labels
         As `Raster` has them.
     """
 
@@ -61,6 +70,7 @@ class Told:
     unit: str
     channels: tuple[Channel, ...] = ()
     time_step_s: float = 0.0
+    is_labels: bool = False
 
 
 def read_scale(file: tifffile.TiffFile, path: Path, image: int = 0) -> Told:
@@ -86,15 +96,18 @@ def read_scale(file: tifffile.TiffFile, path: Path, image: int = 0) -> Told:
     about = dict(file.imagej_metadata or {})
     # what is written again with labels; the rest of ImageJ's words is about the image
     imagej = {k: v for k, v in about.items() if k in ("spacing", "unit", "yunit", "zunit")}
-    pixels = None
+    pixels, described = None, None
     if file.is_ome and file.ome_metadata:
-        every = ET.fromstring(file.ome_metadata).findall(".//{*}Image/{*}Pixels")
-        pixels = every[min(image, len(every) - 1)] if every else None
+        images = ET.fromstring(file.ome_metadata).findall(".//{*}Image[{*}Pixels]")
+        if images:
+            pixels = images[min(image, len(images) - 1)].find("{*}Pixels")
+            described = images[min(image, len(images) - 1)].findtext("{*}Description")
     if pixels is None:
         scale = TiffScale((x, y), unit, imagej)
         spacing, word = _by_tags(scale, path)
         step = _length(about.get("finterval")) * (seconds_per_unit(about.get("tunit")) or 1.0)
-        return Told(scale, spacing, word, _imagej_channels(about), step)
+        marked = are_labels(MARK, about.get(MARK))
+        return Told(scale, spacing, word, _imagej_channels(about), step, marked)
     ome = {
         key: value if key.endswith("Unit") else float(value)
         for key, value in pixels.attrib.items()
@@ -105,7 +118,8 @@ def read_scale(file: tifffile.TiffFile, path: Path, image: int = 0) -> Told:
     step = _length(pixels.get("TimeIncrement"))
     step *= seconds_per_unit(pixels.get("TimeIncrementUnit", "s"))
     spacing, word = _by_ome(scale, path)
-    return Told(scale, spacing, word, _ome_channels(pixels), step)
+    marked = are_labels(*(described or "").partition("=")[::2])
+    return Told(scale, spacing, word, _ome_channels(pixels), step, marked)
 
 
 Spacing = tuple[float, float, float]
@@ -386,11 +400,19 @@ def read_tiff(path: Path) -> Raster:
         affine=from_spacing(told.spacing if "z" in axes else told.spacing[1:]),
         channels=told.channels,
         time_step_s=told.time_step_s,
+        is_labels=told.is_labels,
     )
 
 
-def write_tiff(path: Path, labels: Array, like: Volume, time_step_s: float | None = None) -> None:
-    """Write labels with the resolution of `like`: ImageJ's kind of TIFF, or OME's.
+def write_tiff(
+    path: Path,
+    labels: Array,
+    like: Volume,
+    time_step_s: float | None = None,
+    *,
+    is_labels: bool = True,
+) -> None:
+    """Write labels, or an image, with the resolution of `like`: ImageJ's kind of TIFF, or OME's.
 
     OME is taken for a name ending in ``.ome.tif`` and for what ImageJ's kind cannot hold (more
     than 16 bits, more than 2 GiB). A last axis that `like` does not have holds colours, the first
@@ -415,6 +437,8 @@ def write_tiff(path: Path, labels: Array, like: Volume, time_step_s: float | Non
         sizes = dict(scale.ome) if scale and scale.ome else _ome_sizes(like)
         if time_step_s:
             sizes |= {"TimeIncrement": time_step_s, "TimeIncrementUnit": "s"}
+        if is_labels:
+            sizes["Description"] = f"{MARK}={LABELS}"
         tifffile.imwrite(
             content, labels, ome=True, photometric="rgb" if colours else "minisblack",
             metadata={"axes": axes, **sizes}, extratags=placed,
@@ -424,6 +448,9 @@ def write_tiff(path: Path, labels: Array, like: Volume, time_step_s: float | Non
     told, metadata = _imagej(like, scale)
     if time_step_s:
         metadata["finterval"] = time_step_s
+    if is_labels:
+        # a line of the description: ImageJ passes over those that it does not know
+        metadata[MARK] = LABELS
     if colours:
         told["photometric"] = "rgb"
     tifffile.imwrite(

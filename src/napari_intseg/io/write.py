@@ -22,6 +22,7 @@ from napari_intseg.io.hdf5 import write_hdf5
 from napari_intseg.io.itk import write_itk
 from napari_intseg.io.ome_zarr import check_zarr, enlist, image_of, write_ome_zarr
 from napari_intseg.io.output_files import SUFFIX, check_apart, files_of
+from napari_intseg.io.pictures import write_png
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
 
@@ -155,7 +156,7 @@ def write_labels(
         elif kind == "geojson":
             write_geojson(made, smallest, like, step, names=names)
         else:
-            _WRITERS[kind](made, smallest, like, step)
+            _WRITERS[kind](made, smallest, like, step, is_labels=True)
 
 
 def write_picture(path: str | Path, picture: Array, *, overwrite: bool = False) -> None:
@@ -177,7 +178,7 @@ def write_picture(path: str | Path, picture: Array, *, overwrite: bool = False) 
     """
     path = check_target(path, overwrite=overwrite)
     with told(path), _place(path, overwrite=overwrite) as made:
-        _imwrite(made, picture)
+        write_png(made, picture)
 
 
 def write_array(
@@ -212,12 +213,8 @@ def write_array(
             f"{str(path)!r}. Choose another name."
         )
     with told(path), _place(path, overwrite=overwrite) as made:
-        if kind == "zarr":
-            write_ome_zarr(made, array, like, time_step_s, is_labels=False)
-        elif kind == "hdf5":
-            write_hdf5(made, array, like, time_step_s, is_labels=False)
-        else:
-            _WRITERS[kind](made, array, like, time_step_s)
+        write = write_ome_zarr if kind == "zarr" else _WRITERS[kind]
+        write(made, array, like, time_step_s, is_labels=False)
 
 
 @contextmanager
@@ -303,10 +300,12 @@ def _smallest(labels: Array, like: Volume) -> Array:
     return np.ascontiguousarray(labels, kind)
 
 
-def _write_png(path: Path, labels: Array, like: Volume, _step: None = None) -> None:
+def _write_png(
+    path: Path, labels: Array, like: Volume, _step: None = None, *, is_labels: bool = True
+) -> None:
     if _PER_PLANE.search(path.name):
         for number, plane in enumerate(labels if labels.ndim == 3 else labels[np.newaxis]):
-            _write_png(path.with_name(path.name % number), plane, like)
+            _write_png(path.with_name(path.name % number), plane, like, is_labels=is_labels)
         return
     if labels.ndim != 2 or labels.dtype.itemsize > 2:
         raise FileError(
@@ -314,16 +313,12 @@ def _write_png(path: Path, labels: Array, like: Volume, _step: None = None) -> N
             f"{labels.shape} up to {int(labels.max())!r}. Write .tif or .nii.gz instead, or a file "
             "for each plane with a name like labels_%03d.png."
         )
-    _imwrite(path, labels)
+    write_png(path, labels, is_labels=is_labels)
 
 
-def _imwrite(path: Path, picture: Array) -> None:
-    import imageio.v3 as iio
-
-    iio.imwrite(path, picture, plugin="pillow", extension=".png")
-
-
-def _write_npy(path: Path, labels: Array, _like: Volume, _step: float | None = None) -> None:
+def _write_npy(
+    path: Path, labels: Array, _like: Volume, _step: float | None = None, **_: object
+) -> None:
     # numpy does not tell of the last bytes that do not reach a full disk
     content = io.BytesIO()
     np.save(content, labels, allow_pickle=False)

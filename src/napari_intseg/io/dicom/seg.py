@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 import napari_intseg
-from napari_intseg.core.affine import FloatMatrix
+from napari_intseg.core.affine import FloatMatrix, from_spacing
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
-from napari_intseg.errors import DataError, FileError, MissingExtraError
-from napari_intseg.io.dicom.decoder import read_data_set
+from napari_intseg.errors import DataError, FileError, IntSegError, MissingExtraError
+from napari_intseg.io.dicom.decoder import numbers, read_data_set, text
 from napari_intseg.io.dicom.header import DicomOrigin, looks_like_dicom, quiet
 from napari_intseg.io.dicom.reference import (
     check_labels,
@@ -23,7 +23,9 @@ from napari_intseg.io.dicom.reference import (
     origin_of,
     read_sources,
 )
-from napari_intseg.io.source import FileVolume
+from napari_intseg.io.dicom.series_reader import list_series, read_series
+from napari_intseg.io.raster import Raster, hex_colour
+from napari_intseg.io.source import FileVolume, Source, geometry_of
 
 PRODUCT = "napari-intseg"
 # added to the number of the image's series: segments are a series of their own
@@ -245,6 +247,8 @@ def _placing(origin: DicomOrigin, like: Volume) -> dict[str, Any]:
 
 _BINARY, _LABELMAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 _OURS = "label "
+# planes of a grid that few frames lie on: a whole body has some 2,000
+_MOST_PLANES = 1 << 13
 # part of a voxel by which a corner may lie off: positions are written with few digits (not tuned)
 _NEAR = 0.05
 
@@ -262,6 +266,84 @@ def is_segmentation(path: Path) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Segments:
+    """The frames of a file, in the order in which they are laid on each other."""
+
+    path: Path
+    frames: Array
+    numbers: tuple[int, ...]
+    corners: tuple[FloatMatrix | None, ...]
+    labels: Mapping[int, int]
+    names: Mapping[int, str]
+    colours: Mapping[int, str]
+    apart_mm: float
+    thick_mm: float
+    series: str
+    is_map: bool
+
+    @classmethod
+    def read(cls, path: Path) -> "_Segments":
+        """Read a file.
+
+        Raises
+        ------
+        FileError
+            If it is damaged.
+        """
+        try:
+            with quiet():
+                data = read_data_set(path, pixels=True)
+                is_map = data.SOPClassUID == _LABELMAP
+                frames = np.asarray(data.pixel_array)
+                frames = frames[np.newaxis] if frames.ndim == 2 else frames
+                placed = [_placed(data, i) for i in range(len(frames))]
+                # by segment, so that where some overlap the higher number
+                # is written last, whatever order the file has
+                order = sorted(range(len(frames)), key=lambda i: placed[i][0])
+                # binary segments have no maximum: 1 makes every pixel that is set count
+                half = (int(data.get("MaximumFractionalValue") or 1) + 1) // 2
+                items = data.SegmentSequence
+                return cls(
+                    path,
+                    frames[order] if is_map else frames[order] >= half,
+                    tuple(placed[i][0] for i in order),
+                    tuple(placed[i][1] for i in order),
+                    {int(item.SegmentNumber): _label(item) for item in items},
+                    {_label(item): text(item, "SegmentLabel") for item in items},
+                    {_label(item): colour for item in items if (colour := _colour(item))},
+                    _measure(data, "SpacingBetweenSlices"),
+                    _measure(data, "SliceThickness"),
+                    str((data.get("ReferencedSeriesSequence") or [{}])[0].get(
+                        "SeriesInstanceUID", "")),
+                    is_map,
+                )  # fmt: skip
+        except Exception as err:
+            # pydicom has many errors for a damaged file; all mean the same to a person
+            reason = " ".join(str(err).split())[-200:] or type(err).__name__
+            raise FileError(
+                f"segmentation cannot be read: expected DICOM-SEG, got {str(path)!r} ({reason}). "
+                "Check that it is complete."
+            ) from err
+
+    def on(self, planes: Iterable[int], shape: tuple[int, ...]) -> Array:
+        """Return the frames as labels of a shape, each on its plane."""
+        # numbers of segments that no item describes are labels themselves
+        known = max(self.labels.values(), default=0)
+        bare = int(self.frames.max(initial=0)) if self.is_map else max(self.numbers, default=0)
+        out = np.zeros(shape, np.uint16 if max(known, bare) < 1 << 16 else np.uint32)
+        lost: set[int] = set()
+        for plane, number, frame in zip(planes, self.numbers, self.frames, strict=True):
+            if self.is_map:
+                for value in np.unique(frame[frame > 0]):
+                    out[plane][frame == value] = self.labels.get(int(value), int(value))
+                continue
+            lost |= set(np.unique(out[plane][frame]).tolist())
+            out[plane][frame] = self.labels.get(number, number)
+        _tell_overlap(lost - {0}, self.path)
+        return out
+
+
 def read_segmentation(path: Path, like: Volume) -> Array:
     """Return the segments of a file as labels.
 
@@ -277,7 +359,7 @@ def read_segmentation(path: Path, like: Volume) -> Array:
 
     Returns
     -------
-    ndarray of uint16, of `like`'s shape
+    ndarray of uint16, or uint32 where a label is larger, of `like`'s shape
 
     Raises
     ------
@@ -286,46 +368,133 @@ def read_segmentation(path: Path, like: Volume) -> Array:
     DataError
         If it is on another grid than the image.
     """
-    try:
-        with quiet():
-            data = read_data_set(path, pixels=True)
-            frames = np.asarray(data.pixel_array)
-            frames = frames[np.newaxis] if frames.ndim == 2 else frames
-            placed = [_placed(data, i) for i in range(len(frames))]
-            labels = {int(item.SegmentNumber): _label(item) for item in data.SegmentSequence}
-            # binary segments have no maximum: 1 makes every pixel that is set count
-            half = (int(data.get("MaximumFractionalValue") or 1) + 1) // 2
-            is_map = data.SOPClassUID == _LABELMAP
-    except Exception as err:
-        # pydicom has many errors for a damaged file; all mean the same to a person
-        reason = " ".join(str(err).split())[-200:] or type(err).__name__
-        raise FileError(
-            f"segmentation cannot be read: expected DICOM-SEG, got {str(path)!r} ({reason}). "
-            "Check that it is complete."
-        ) from err
-    if frames.shape[1:] != like.shape[-2:]:
+    return _laid(_Segments.read(path), like)
+
+
+def _laid(segments: _Segments, like: Volume) -> Array:
+    """Return segments as labels of an image."""
+    path = segments.path
+    if segments.frames.shape[1:] != like.shape[-2:]:
         raise DataError(
             f"mask is on another grid: expected planes of {like.shape[-2:]}, got "
-            f"{frames.shape[1:]} in {str(path)!r}. Resample it onto the image first."
+            f"{segments.frames.shape[1:]} in {str(path)!r}. Resample it onto the image first."
         )
-    out = np.zeros(like.shape if like.ndim == 3 else (1, *like.shape), np.uint16)
     corners = _corners(like)
-    lost: set[int] = set()
-    # by segment, so that where some overlap the higher number
-    # is written last, whatever order the file has
-    for (number, corner), frame in sorted(
-        zip(placed, frames, strict=True), key=lambda one: one[0][0]
-    ):
-        plane = _nearest(corners, corner, like, path)
-        if is_map:
-            for value in np.unique(frame[frame > 0]):
-                out[plane][frame == value] = labels.get(int(value), int(value))
-        else:
-            inside = frame >= half
-            lost |= set(np.unique(out[plane][inside]).tolist())
-            out[plane][inside] = labels.get(number, number)
-    _tell_overlap(lost - {0}, path)
-    return out.reshape(like.shape)
+    planes = [_nearest(corners, corner, like, path) for corner in segments.corners]
+    shape = like.shape if like.ndim == 3 else (1, *like.shape)
+    return segments.on(planes, shape).reshape(like.shape)
+
+
+def open_segmentation(path: Path) -> Raster:
+    """Return the segments of a file as labels on their image's grid, or on one of their own.
+
+    The image is known if its series lies in the same folder. The grid of the file's own frames
+    begins with the first plane that holds something, and ends with the last.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged, or its frames are on no regular grid and the image is not there.
+    """
+    segments = _Segments.read(path)
+    told: dict[str, Any] = {
+        "is_labels": True, "names": segments.names, "colours": segments.colours,
+    }  # fmt: skip
+    like = _image_beside(segments)
+    if like is not None:
+        # the grid is the image's, the file is not
+        source = replace(like.source, path=path, windows={})
+        data = _laid(segments, like)
+        return Raster((data,), "zyx"[-data.ndim :], source, like.affine, **told)
+    planes, affine = _own_grid(segments)
+    if affine is None:
+        source = Source(path, unit="pixel")
+        return Raster((segments.on(planes, (1, *segments.frames.shape[1:]))[0],), "yx", source,
+                      from_spacing((1.0, 1.0)), **told)  # fmt: skip
+    data = segments.on(planes, (max(planes) + 1, *segments.frames.shape[1:]))
+    # ITK has no words for planes that are shifted against each other
+    itk = geometry_of(affine, 3)
+    source = Source(path, itk=itk if itk.is_orthogonal() else None)
+    return Raster((data,), "zyx", source, affine, **told)
+
+
+def _image_beside(segments: _Segments) -> FileVolume | None:
+    """Return the image of segments if its series lies in their folder; pixels are not read."""
+    if not segments.series:
+        return None
+    try:
+        with quiet():
+            every = list_series(segments.path.parent)
+            # a series of several stacks or times does not tell which of them is meant
+            (one,) = (s for s in every if s.uid.partition("#")[0] == segments.series)
+            like = read_series(one, lazy=True)
+            corners = _corners(like)
+            for corner in segments.corners:
+                _nearest(corners, corner, like, segments.path)
+    except (IntSegError, ValueError):
+        return None
+    return like if like.shape[-2:] == segments.frames.shape[1:] else None
+
+
+def _own_grid(segments: _Segments) -> tuple[list[int], FloatMatrix | None]:
+    """Return the plane of each frame, and the affine of the planes; None if nothing is told.
+
+    Raises
+    ------
+    FileError
+        If the frames do not lie on planes above each other at equal distances.
+    """
+    path, corners = segments.path, segments.corners
+    if all(corner is None for corner in corners):
+        # a map has one frame a plane, other files one for each segment on it
+        each = len(set(segments.numbers)) if not segments.is_map else 1
+        if each == len(corners):
+            return [0] * len(corners), None
+        raise _no_grid(path, "nothing that tells their places")
+    found = np.stack([np.full((3, 3), np.nan) if c is None else c for c in corners])
+    rows, cols = (max(1, n - 1) for n in segments.frames.shape[1:])
+    along_col, along_row = (found[0][1] - found[0][0]) / cols, (found[0][2] - found[0][0]) / rows
+    normal = np.cross(along_col, along_row)
+    if not np.isfinite(found).all() or not normal.any():
+        raise _no_grid(path, "places that are missing or not of planes")
+    normal /= np.linalg.norm(normal)
+    heights = found[:, 0] @ normal
+    first, heights = found[np.argmin(heights)], heights - heights.min()
+    near = _NEAR * float(max(np.linalg.norm(along_col), np.linalg.norm(along_row)))
+    step = _step_mm(heights, near, segments)
+    planes = np.rint(heights / step).astype(int)
+    last = int(planes.max())
+    if last >= max(_MOST_PLANES, 2 * len(planes)):
+        raise _no_grid(path, f"{last} planes for {len(planes)} frames")
+    far = found[int(np.argmax(planes))]
+    along_plane = (far[0] - first[0]) / last if last else normal * step
+    off = found - (first + (planes[:, np.newaxis] * along_plane)[:, np.newaxis])
+    if np.abs(off).max() > max(near, _NEAR * step):
+        raise _no_grid(path, "planes that are turned, shifted or at unequal distances")
+    affine = np.eye(4)
+    affine[:3] = np.column_stack([along_plane, along_row, along_col, first[0]])
+    return planes.tolist(), affine
+
+
+def _step_mm(heights: FloatMatrix, near: float, segments: _Segments) -> float:
+    """Return the distance of planes, of which some may be left out since they are empty."""
+    gaps = np.diff(np.sort(heights))
+    gaps = gaps[gaps > near]
+    if not gaps.size:
+        return segments.apart_mm or segments.thick_mm or 1.0
+    # the smallest distance is that of neighbours, the mean of all that of rounded numbers
+    step = float(gaps.sum() / np.rint(gaps / gaps.min()).sum())
+    # every second plane may be empty: the file knows
+    parts = step / segments.apart_mm if segments.apart_mm else 1.0
+    near_whole = parts > 1 and abs(parts - round(parts)) < _NEAR
+    return step / round(parts) if near_whole else step
+
+
+def _no_grid(path: Path, got: str) -> FileError:
+    return FileError(
+        f"segmentation has no grid of its own: expected planes at equal distances, got {got} in "
+        f"{str(path)!r}. Put it into the folder of its image, or start from it on that (--init)."
+    )
 
 
 def _tell_overlap(labels: set[int], path: Path) -> None:
@@ -339,17 +508,35 @@ def _tell_overlap(labels: set[int], path: Path) -> None:
 
 def segment_names(path: Path) -> dict[int, str]:
     """Return what the segments of a file are called, by the labels that they are read as."""
-    import pydicom
-
     try:
         with quiet():
-            data = pydicom.dcmread(path, stop_before_pixels=True)
-            told = {_label(item): str(item.get("SegmentLabel") or "") for item in
-                    data.SegmentSequence}  # fmt: skip
+            data = read_data_set(path, ["SegmentSequence"])
+            told = {_label(item): text(item, "SegmentLabel") for item in data.SegmentSequence}
     except Exception:
         # damaged: whoever reads its pixels says so
         return {}
     return {label: name for label, name in told.items() if name}
+
+
+def _colour(segment: Any) -> str:
+    """Return the colour that a segment is to be shown in; nothing if it tells none."""
+    told = numbers(segment.get("RecommendedDisplayCIELabValue"), 3)
+    if told is None:
+        return ""
+    from skimage.color import lab2rgb
+
+    # DICOM PS3.3 C.10.7.1.1: 16 bits each, a and b from -128. The standard means the light D50;
+    # highdicom, and with it what we write, takes D65
+    lab = np.array(told) / 65535 * (100, 255, 255) - (0, 128, 128)
+    return hex_colour(np.clip(lab2rgb(lab, illuminant="D65"), 0, 1).tolist(), 1.0)
+
+
+def _measure(data: Any, name: str) -> float:
+    """Return a length as the file tells it for all frames; 0 if it does not."""
+    shared = (data.get("SharedFunctionalGroupsSequence") or [{}])[0]
+    measures = (shared.get("PixelMeasuresSequence") or [{}])[0]
+    found = numbers(measures.get(name), 1)
+    return found[0] if found and found[0] > 0 else 0.0
 
 
 def _label(segment: Any) -> int:
