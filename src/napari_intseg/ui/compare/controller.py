@@ -229,6 +229,7 @@ class Comparison:
             controller.signals.progressed,
         ):
             signal.connect(self._follow)
+        controller.viewer.layers.events.inserted.connect(self._layer_added)
         controller.viewer.layers.events.removed.connect(self._layer_removed)
         controller.viewer.dims.events.current_step.connect(self._plane_changed)
 
@@ -373,6 +374,7 @@ class Comparison:
         signals, viewer = self.controller.signals, self.controller.viewer
         for signal in (signals.changed, signals.answered, signals.progressed):
             signal.disconnect(self._follow)
+        viewer.layers.events.inserted.disconnect(self._layer_added)
         viewer.layers.events.removed.disconnect(self._layer_removed)
         viewer.dims.events.current_step.disconnect(self._plane_changed)
         self.hint.clear()
@@ -459,6 +461,11 @@ class Comparison:
 
     def _plane_changed(self, _event: Any = None) -> None:
         self.changed.emit()
+
+    def _layer_added(self, event: Any) -> None:
+        # the models may be measured by it
+        if isinstance(event.value, Labels):
+            self.changed.emit()
 
     def _layer_removed(self, event: Any) -> None:
         pair = self.pair

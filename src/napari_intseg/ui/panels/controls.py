@@ -92,14 +92,34 @@ def combo(tip: str) -> QComboBox:
 
 
 def fill(box: QComboBox, entries: Iterable[tuple[str, Any]], chosen: Any) -> None:
-    """Replace a box's entries (text, value) without telling anyone, and choose one."""
+    """Give a box these entries (text, value) without telling anyone, and choose one.
+
+    Entries that stay are left in place: emptying a list closes it, though a person has it open.
+    """
+    entries = list(entries)
     with QSignalBlocker(box):
-        box.clear()
-        for i, (text, value) in enumerate(entries):
-            box.addItem(text, value)
-            # `is` first: layers may not be comparable
-            if value is chosen or value == chosen:
-                box.setCurrentIndex(i)
+        for row in reversed(range(box.count())):
+            if not any(_is_same(value, box.itemData(row)) for _, value in entries):
+                box.removeItem(row)
+        for row, (text, value) in enumerate(entries):
+            rows = range(row, box.count())
+            now = next((r for r in rows if _is_same(value, box.itemData(r))), None)
+            if now == row:
+                box.setItemText(row, text)
+                continue
+            if now is not None:
+                box.removeItem(now)
+            box.insertItem(row, text, value)
+        while box.count() > len(entries):
+            box.removeItem(box.count() - 1)
+        rows = [row for row, (_, value) in enumerate(entries) if _is_same(value, chosen)]
+        # without an entry of that value the first one is shown
+        box.setCurrentIndex(rows[-1] if rows else min(0, len(entries) - 1))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values of a list are one; `is` first: layers may not be comparable."""
+    return one is other or bool(one == other)
 
 
 PER_MM = {"mm": 1.0, "µm": 1e3, "px": 1.0}

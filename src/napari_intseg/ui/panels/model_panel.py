@@ -515,22 +515,27 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         there = self._remote is not None and self._loader.choice.is_remote
         ready = {n: spec for n, spec in models.items() if there or is_ready(n, spec, here)}
         rest = {n: spec for n, spec in models.items() if n not in ready}
-        box = self.model
-        with QSignalBlocker(box):
-            box.clear()
-            for name, spec in (*ready.items(), *rest.items()):
-                if name == next(iter(rest), None):
-                    box.insertSeparator(box.count())
-                box.addItem(spec.title if there else listed(name, spec, here), name)
-                row = box.count() - 1
-                box.setItemData(row, _tip(name, spec), Qt.ItemDataRole.ToolTipRole)
-                # only the items of the model behind the list can be made grey
-                items: Any = box.model()
-                items.item(row).setEnabled(there or spec.is_installed)
-            box.insertSeparator(box.count())
-            box.addItem(tr("All models …"), _CATALOGUE)
-            # filling has chosen the first entry
-            box.setCurrentIndex(box.findData(self._loader.choice.name))
+        entries: list[tuple[str, str | None]] = []
+        for some in (ready, rest):
+            entries += [
+                (spec.title if there else listed(name, spec, here), name)
+                for name, spec in some.items()
+            ]
+            # a line below each group
+            entries += [("", None)] * bool(some)
+        entries.append((tr("All models …"), _CATALOGUE))
+        fill(self.model, entries, self._loader.choice.name)
+        # only the items of the model behind the list can be made grey
+        items: Any = self.model.model()
+        for row, (_, name) in enumerate(entries):
+            item = items.item(row)
+            if name is None:
+                # what `insertSeparator` makes
+                item.setFlags(Qt.ItemFlag.NoItemFlags)
+                item.setData("separator", Qt.ItemDataRole.AccessibleDescriptionRole)
+            elif name in models:
+                item.setToolTip(_tip(name, models[name]))
+                item.setEnabled(there or models[name].is_installed)
 
     def choose(self, name: str) -> None:
         """Choose a model as if in the list."""

@@ -184,7 +184,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         label = 0 if image_controller is None else image_controller.session_store.object
         locked = session is not None and session.is_locked(label)
         objects = () if session is None else session.objects
-        # every answer to a click is a change, and filling closes a list that a person has open
+        # every answer to a click is a change: the panel is filled only if something differs
         shown = (rules, label, locked, objects, [(id(x), x.name) for x in layers])
         if shown == self._shown:
             return

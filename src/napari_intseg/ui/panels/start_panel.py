@@ -121,9 +121,7 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
         chosen = self.layer.currentData()
         # by identity: layers may hold arrays, whose comparison has no single answer
         kept = chosen if any(chosen is layer for layer in layers) else None
-        # filling anew closes a list that a person has open
-        if [self.layer.itemData(i) for i in range(self.layer.count())] != layers:
-            fill(self.layer, [(layer.name, layer) for layer in layers], kept)
+        fill(self.layer, [(layer.name, layer) for layer in layers], kept)
         self.setVisible(bool(layers))
         for button in (self.one, self.all):
             button.setEnabled(bool(layers) and self._controller.image is not None)
