@@ -12,6 +12,9 @@ from qtpy.QtWidgets import QMenu
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Traits, explained, missing
 from napari_intseg.core.volume import Plane
+from napari_intseg.errors import FileError, IntSegError
+from napari_intseg.io.hooks import read_layers, write_labels_layer
+from napari_intseg.io.output_files import check_apart
 from napari_intseg.models.automatic.open_model import names_here
 from napari_intseg.models.registry import available_models
 from napari_intseg.models.weights.catalogue import CATALOGUE, badge
@@ -125,6 +128,65 @@ def speaking(monkeypatch):
 
     yield speak
     use_catalogue(None)
+
+
+def errors_of_files(folder):
+    """What goes wrong with files in the window, as the engine raises it, by what was tried."""
+    labels, meta = np.zeros((3, 4, 5), np.uint8), {"name": "made"}
+    damaged, unknown, empty = (folder / n for n in ("damaged.tif", "image.xyz", "empty.npy"))
+    for path in (damaged, unknown):
+        path.write_bytes(b"no image at all")
+    np.save(empty, np.zeros((0, 4)))
+    calls = {
+        "missing": lambda: read_layers(str(folder / "none.tif")),
+        "damaged": lambda: read_layers(str(damaged)),
+        "unknown": lambda: read_layers(str(unknown)),
+        "empty": lambda: read_layers(str(empty)),
+        "no folder": lambda: write_labels_layer(str(folder / "none" / "x.nrrd"), labels, meta),
+        "no format": lambda: write_labels_layer(str(folder / "x.xyz"), labels, meta),
+        "a volume as COCO": lambda: write_labels_layer(str(folder / "x.json"), labels, meta),
+        "two series": lambda: write_labels_layer(
+            str(folder / "x.nrrd"), np.zeros((2, 2, 2, 3, 4, 5), np.uint8), meta
+        ),
+        "over an input": lambda: check_apart(empty, empty),
+    }
+    for what, call in calls.items():
+        with pytest.raises(IntSegError) as caught:
+            call()
+        yield what, caught.value
+
+
+class TestErrorsOfFiles:
+    """They reach the status line from the engine, and napari's own notices from its hooks."""
+
+    @pytest.mark.usefixtures("qapp")
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_the_commonest_are_known(self, tmp_path, language):
+        known = read_catalogue(FOLDER / f"{language}.ts")
+        for what, error in errors_of_files(tmp_path):
+            assert known.told(str(error)), (what, str(error))
+
+    @pytest.mark.usefixtures("qapp")
+    def test_napari_is_told_in_the_language_in_use(self, tmp_path):
+        path = str(tmp_path / "none.tif")
+        with pytest.raises(FileError, match="file is missing: expected an image"):
+            read_layers(path)
+        use_catalogue(read_catalogue(FOLDER / "de.ts"))
+        try:
+            with pytest.raises(
+                FileError, match="Die Datei fehlt: erwartet wird ein Bild"
+            ) as caught:
+                read_layers(path)
+            assert path in str(caught.value)
+            assert isinstance(caught.value.__cause__, FileError), "logs have both"
+            with pytest.raises(FileError, match="Der Ordner fehlt"):
+                write_labels_layer(
+                    str(tmp_path / "none" / "x.nrrd"), np.zeros((3, 4), np.uint8), {"name": "made"}
+                )
+        finally:
+            use_catalogue(None)
+        with pytest.raises(FileError, match="file is missing: expected an image"):
+            read_layers(path)
 
 
 class TestCatalogues:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QInputDialog,
+    QLabel,
     QLineEdit,
     QScrollArea,
     QTabBar,
@@ -201,6 +202,21 @@ class TestWhatIsInSight:
         right = window.at((0, 480)).x()
         assert right <= window.canvas.native.width()
         window.close()
+
+    def test_the_title_is_whole_wherever_the_dock_is(self, opened, picture):
+        window = opened(picture)
+        dock = window.widget.parent()
+
+        def title():
+            (label,) = [x for x in dock.titleBarWidget().findChildren(QLabel) if x.text()]
+            return label
+
+        for floating in (False, True, False):
+            dock.setFloating(floating)
+            breathe(0.1)
+            assert title().text() == "Interactive segmentation"
+            room = title().width() if title().isVisible() else 0
+            assert floating or room >= title().fontMetrics().horizontalAdvance(title().text())
 
     def test_the_heading_says_what_is_folded_away(self, opened, picture):
         window = opened(picture, name="cells")
@@ -593,6 +609,9 @@ class TestStatus:
     def test_the_line_shows_three_rows_in_the_font_of_the_window(self, opened, picture):
         line = opened(picture).widget.status_panel.line
         assert line.height() >= 3 * line.fontMetrics().lineSpacing()
+        # with what the label leaves free round them
+        line.setText("one\ntwo\nthree")
+        assert line.height() >= line.heightForWidth(line.width())
 
     @pytest.mark.parametrize("of", ["objects", "planes", "places"])
     def test_the_bar_says_what_it_has_room_for(self, opened, scan, of, monkeypatch):

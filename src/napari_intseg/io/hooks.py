@@ -5,14 +5,15 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix, from_napari, from_spacing, to_napari
 from napari_intseg.core.recognition import SOFT_TISSUE_HU, is_hounsfield
-from napari_intseg.errors import FileError
+from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.io.cell_tracking import is_ctc, objects_of, read_ctc
 from napari_intseg.io.dicom.header import looks_like_dicom
 from napari_intseg.io.dicom.reference import colour_of
@@ -30,6 +31,35 @@ KEY = "napari_intseg"
 
 # part of the largest entry: napari keeps scale and rotation apart, and putting them together rounds
 _SAME = 1e-6
+
+
+_P, _R = ParamSpec("_P"), TypeVar("_R")
+
+_say: Callable[[str], str] = str
+
+
+def say_errors_by(translate: Callable[[str], str]) -> None:
+    """Have napari's notices tell what goes wrong here in the words that a function gives.
+
+    napari shows the text of an error as it is; the engine knows no languages, a window does.
+    """
+    global _say  # noqa: PLW0603 - npe2 calls plain functions: there is no object to keep it in
+    _say = translate
+
+
+def _in_language(call: Callable[_P, _R]) -> Callable[_P, _R]:
+    @wraps(call)
+    def told(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return call(*args, **kwargs)
+        except IntSegError as err:
+            text = str(err)
+            said = _say(text)
+            if said == text:
+                raise
+            raise type(err)(said) from err
+
+    return told
 
 
 def time_part(data: Any, meta: Mapping[str, Any]) -> tuple[Any, float | None]:
@@ -233,6 +263,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     return read_layers if known else None
 
 
+@_in_language
 def read_layers(path: str) -> list[LayerData]:
     """Read a file as layers: one a channel; labels that an OME-Zarr image keeps come along, hidden.
 
@@ -275,6 +306,7 @@ def read_layers(path: str) -> list[LayerData]:
     return layers
 
 
+@_in_language
 def read_tracked_layers(path: str) -> list[LayerData]:
     """Read a folder of the Cell Tracking Challenge as labels, and their tracks with parents.
 
@@ -346,6 +378,7 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
     return layers
 
 
+@_in_language
 def write_labels_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     """Write a Labels layer, placed as it is in the viewer; return the path in a list.
 
@@ -374,6 +407,7 @@ def write_labels_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[st
     return [path]
 
 
+@_in_language
 def write_image_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     """Write an Image layer, placed as it is in the viewer; return the path in a list.
 

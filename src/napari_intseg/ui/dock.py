@@ -10,7 +10,9 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import (
     QApplication,
+    QDockWidget,
     QFrame,
+    QLabel,
     QScrollArea,
     QSizePolicy,
     QTabWidget,
@@ -342,10 +344,23 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     def showEvent(self, event: Any) -> None:
         """Fit the canvas into what is left of the window, once; called by Qt."""
         super().showEvent(event)
+        self._show_title()
         if not self._was_fitted:
             self._was_fitted = True
+            dock = self.parent()
+            if isinstance(dock, QDockWidget):
+                # napari makes another title there
+                dock.dockLocationChanged.connect(self._show_title)
             # the canvas is narrower by this panel only when Qt has laid the docks out
             self._bridge.post(_fit(weakref.ref(self)), _SETTLED_MS)
+
+    def _show_title(self, *_: object) -> None:
+        """Title the dock by the panel's name alone: with the plugin's behind it, it is cut off."""
+        dock = self.parent()
+        bar = dock.titleBarWidget() if isinstance(dock, QDockWidget) else None
+        for label in [] if bar is None else bar.findChildren(QLabel):
+            if label.text():
+                label.setText(tr("Interactive segmentation"))
 
     def sizeHint(self) -> QSize:
         """Return a width that leaves the canvas most of a small screen; called by Qt."""

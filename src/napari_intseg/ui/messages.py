@@ -156,4 +156,42 @@ ENGINE_MESSAGES: tuple[str, ...] = (
     "the mask there does not fit those of the other clicked planes",
     "memory ran out: computed {how}",
     "half precision gave no numbers: computed in float32",
+    # why a file cannot be read
+    "file is missing: expected an image, got {path}. Check the path.",
+    "file cannot be read: expected an image, got {path} ({reason}). Check that it is complete and "
+    "of the type that its name says.",
+    "file cannot be read: expected pixels, got a damaged piece in {path} ({reason}). Check that it "
+    "is complete.",
+    "file type is unknown: expected a name ending in {endings}, or a folder with a DICOM series, "
+    "got {path}. Convert the image first.",
+    "file has more axes than a volume: expected planes, rows, columns and channels, got axes "
+    "{axes} of shape {shape} in {path}. Save one volume to its own file.",
+    "file has more axes than a volume: expected time, channel, plane, row and column once each, "
+    "got axes {axes} of shape {shape} in {path}. Save one volume to its own file.",
+    "file has too many channels: expected at most {most}, each of which is a layer, got {count} in "
+    "{path}. Save some of them to a file of their own.",
+    "data is empty: expected at least one pixel along each axis, got shape {shape} in {path}. Open "
+    "another image.",
+    "data is not numeric: expected bool, integer or float, got {dtype} in {path}. Convert it "
+    "first.",
+    # why labels cannot be written
+    "file type is unknown: expected a name ending in {endings}, got {path}. Choose another name.",
+    "file type cannot hold labels: expected a name ending in {endings}, got {path}. Choose another "
+    "name.",
+    "folder is missing: expected an existing folder, got {path}. Make it first.",
+    "file cannot be written: expected room for it, got {path} ({reason}). Free some space, or "
+    "choose another folder. What was there before is there still.",
+    "file cannot be written: expected a folder that allows it, got {path} ({reason}). Change its "
+    "permissions, or choose another folder. What was there before is there still.",
+    "output is an input: expected another file than those that are read, got {path}, which is or "
+    "belongs to {input}. Choose another name; what is read is never replaced.",
+    "journal cannot be written: expected a folder that allows it, got {path} ({reason}). The "
+    "labels are there; save them to another folder to have both.",
+    "PNG cannot hold these labels: expected one plane with labels up to 65535, got shape {shape} "
+    "up to {highest}. Write .tif or .nii.gz instead, or a file for each plane with a name like "
+    "labels_%03d.png.",
+    "COCO cannot hold these labels: expected one plane, got shape {shape}. Write .geojson, .tif or "
+    ".nii.gz instead, or save one plane.",
+    "layer has more axes than a series: expected time, planes, rows and columns, got shape "
+    "{shape}. Split it first (Layers › Split stack), and save one at a time.",
 )

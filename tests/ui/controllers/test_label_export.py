@@ -17,6 +17,8 @@ from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_array
 from napari_intseg.ui.controllers.label_export import export_labels, export_measurements, own_source
 from napari_intseg.ui.panels.disk_panel import ExportPanel
+from napari_intseg.ui.storage import disk_folders
+from napari_intseg.ui.storage.disk_folders import default_folder
 
 
 def open_image(controller, path):
@@ -130,6 +132,36 @@ def test_buttons_ask_for_a_file_and_before_one_is_replaced(
     said.messages.clear()
     panel.export.click()
     assert not said.messages
+    panel.deleteLater()
+
+
+@pytest.mark.gui
+def test_files_are_proposed_where_they_can_be_kept(qapp, controller, scan, tmp_path, monkeypatch):
+    assert isinstance(qapp, QApplication)
+    panel, asked = ExportPanel(controller), []
+
+    def name(_parent, _title, start, *_, **__):
+        asked.append(Path(start))
+        return "", ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", name)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    (sample,) = controller.viewer.open_sample("napari-intseg", "ct")
+    controller.choose_image(sample)
+    draw(controller, (3, 4, 5))
+    panel.export.click()
+    # a sample lies in the package, whose files go with its next version
+    assert asked.pop() == tmp_path / "home" / "CT_labels.nii.gz"
+    layer = open_image(controller, scan)
+    layer.name = "left/right: 1"
+    draw(controller, (3, 4, 5))
+    panel.export.click()
+    assert asked.pop() == tmp_path / "left_right_ 1_labels.nii.gz"
+    assert default_folder(layer) == tmp_path
+    monkeypatch.setattr(disk_folders.os, "access", lambda *_: False)
+    panel.export.click()
+    assert asked.pop().parent == tmp_path / "home"
+    assert default_folder(layer) == default_folder(sample) != tmp_path
     panel.deleteLater()
 
 

@@ -254,7 +254,7 @@ class ViewerController:
         image_controller.begun_by_accept = image_controller.session_store.object
         self.signals.message.emit(
             Message(
-                "Object {label} is locked. Next: object {object}.",
+                "Object {label} is accepted. Next: object {object}.",
                 label=label,
                 object=image_controller.session_store.object,
             )

@@ -32,7 +32,13 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
 from napari_intseg.ui.qt.translation import tr, translated
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
-from napari_intseg.ui.storage.disk_folders import default_path, ending, usual_folder
+from napari_intseg.ui.storage.disk_folders import (
+    default_path,
+    ending,
+    file_name,
+    folder_beside,
+    usual_folder,
+)
 from napari_intseg.ui.storage.recovery import remember, remembered
 
 
@@ -163,13 +169,10 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _ask(self, title: str, what: str, formats: Sequence[tuple[str, str]]) -> Path | None:
         """Return the file to write to; None if the person changed their mind."""
-        source, image = own_source(self._controller), self._controller.image
-        name = "image" if image is None else str(image.name)
-        folder = Path.home()
-        if source is not None:
-            # a dataset's path goes on behind its file
-            folder = next((p for p in source.path.parents if p.is_dir()), folder)
-        start = folder / f"{name}_{what}{formats[0][1]}"
+        image = self._controller.image
+        name = "image" if image is None else file_name(image.name)
+        folder = None if image is None else folder_beside(image)
+        start = (folder or Path.home()) / f"{name}_{what}{formats[0][1]}"
         filters = {f"{tr(kind)} (*{ending})": ending for kind, ending in formats}
         chosen, kind = QFileDialog.getSaveFileName(
             self,

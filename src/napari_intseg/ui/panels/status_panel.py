@@ -149,7 +149,11 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # three lines always, so that nothing above moves; a longer text is in the tooltip as well.
         # napari's style sets the font when the widget is in its window, after it was made
         self.line.ensurePolished()
-        self.line.setFixedHeight(3 * self.line.fontMetrics().lineSpacing() + 4)
+        told = self.line.text()
+        # only the label itself knows what it leaves free round a text that can be selected
+        self.line.setText("\n".join("XXX"))
+        self.line.setFixedHeight(self.line.sizeHint().height())
+        self.line.setText(told)
 
     def _told(self, text: str) -> None:
         image_controller = self._controller.image_controller

@@ -18,6 +18,7 @@ from platformdirs import user_config_path
 from qtpy.QtCore import QCoreApplication, QLocale, QTranslator
 
 from napari_intseg.errors import DataError
+from napari_intseg.io.hooks import say_errors_by
 from napari_intseg.ui.messages import Message
 
 CONTEXT = "napari-intseg"
@@ -256,6 +257,8 @@ def use_catalogue(catalogue: Catalogue | None) -> None:
     if catalogue is not None and QCoreApplication.instance() is not None:
         _installed = Translator(catalogue)
         QCoreApplication.installTranslator(_installed)
+    # napari shows these errors itself
+    say_errors_by(translated)
 
 
 def tr(template: str, /, **values: Any) -> str:

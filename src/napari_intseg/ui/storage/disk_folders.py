@@ -65,24 +65,44 @@ class LabelsOnDisk:
 
 def default_folder(image: Image) -> Path:
     """Return the folder of an image's file if it can be written to, else one of the user's data."""
-    file = file_of(image)
-    # beside the image a person finds them again; archives and other people's folders are read-only
-    if file is not None and file.parent.is_dir() and os.access(file.parent, os.W_OK):
-        return file.parent
-    return Path(user_data_path("napari-intseg")) / "labels"
+    # beside the image a person finds them again
+    return folder_beside(image) or Path(user_data_path("napari-intseg")) / "labels"
+
+
+def folder_beside(image: Image) -> Path | None:
+    """Return the folder of an image's file; None if results cannot be put there.
+
+    Archives and other people's folders are read-only. A sample lies in the installed package, and
+    what is put there is gone with its next version.
+    """
+    path = _path_of(image)
+    if path is None or image.source.sample is not None:
+        return None
+    # a dataset's path goes on behind its file
+    folder = next((parent for parent in path.parents if parent.is_dir()), None)
+    return folder if folder is not None and os.access(folder, os.W_OK) else None
 
 
 def file_of(image: Image) -> Path | None:
     """Return the file or folder that an image layer was read from, None if there is none."""
+    found = _path_of(image)
+    return found if found is not None and found.exists() else None
+
+
+def _path_of(image: Image) -> Path | None:
     known = (image.metadata.get(KEY) or {}).get("source")
     path = known.path if isinstance(known, Source) else image.source.path
-    found = None if path is None else Path(path)
-    return found if found is not None and found.exists() else None
+    return None if path is None else Path(path)
 
 
 def ending() -> str:
     """Return what the names of kept labels end in: ".zarr", without zarr ".npy"."""
     return ".npy" if find_spec("zarr") is None else ".zarr"
+
+
+def file_name(name: str) -> str:
+    """Return a layer's name as a file can have it: it may hold slashes or colons."""
+    return "".join(c if c.isalnum() or c in " -_" else "_" for c in name)
 
 
 def default_path(image_axes: ImageAxes, dtype: DTypeLike) -> Path:
@@ -93,8 +113,7 @@ def default_path(image_axes: ImageAxes, dtype: DTypeLike) -> Path:
     """
     file, folder = file_of(image_axes.image), default_folder(image_axes.image)
     stem = (image_axes.image.name if file is None else file.name.split(".")[0]) or "image"
-    # a layer may be named with slashes or colons, which no file name can have
-    safe = "".join(c if c.isalnum() or c in " -_" else "_" for c in stem)
+    safe = file_name(stem)
     for number in count(1):
         path = folder / f"{safe}_labels{'' if number == 1 else f'-{number}'}{ending()}"
         if not path.exists() or (path not in _open and _fits(path, image_axes.shape, dtype)):

@@ -901,6 +901,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Installieren mit: pip install 'napari-intseg[{extra}]'</translation>
     </message>
     <message>
+      <location filename="../dock.py" />
+      <source>Interactive segmentation</source>
+      <translation>Interaktive Segmentierung</translation>
+    </message>
+    <message>
       <location filename="../panels/review_panel.py" />
       <source>Interpolate shapes between clicked planes, without the model.</source>
       <translation>Formen zwischen angeklickten Schichten interpolieren, ohne Modell.</translation>
@@ -1442,8 +1447,8 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
     </message>
     <message>
       <location filename="../controllers/viewer_controller.py" />
-      <source>Object {label} is locked. Next: object {object}.</source>
-      <translation>Objekt {label} ist gesperrt. Weiter mit Objekt {object}.</translation>
+      <source>Object {label} is accepted. Next: object {object}.</source>
+      <translation>Objekt {label} ist angenommen. Weiter mit Objekt {object}.</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
@@ -3543,6 +3548,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>COCO cannot hold these labels: expected one plane, got shape {shape}. Write .geojson, .tif or .nii.gz instead, or save one plane.</source>
+      <translation>COCO kann diese Labels nicht aufnehmen: erwartet wird eine Schicht, erhalten Größe {shape}. Schreiben Sie .geojson, .tif oder .nii.gz, oder speichern Sie eine einzelne Schicht.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>Change detail</source>
       <translation>Detailgrad ändern</translation>
     </message>
@@ -3655,6 +3665,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../messages.py" />
       <source>New object</source>
       <translation>Neues Objekt</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>PNG cannot hold these labels: expected one plane with labels up to 65535, got shape {shape} up to {highest}. Write .tif or .nii.gz instead, or a file for each plane with a name like labels_%03d.png.</source>
+      <translation>PNG kann diese Labels nicht aufnehmen: erwartet wird eine Schicht mit Labels bis 65535, erhalten Größe {shape} bis {highest}. Schreiben Sie .tif oder .nii.gz, oder eine Datei je Schicht mit einem Namen wie labels_%03d.png.</translation>
     </message>
     <message>
       <location filename="../messages.py" />
@@ -3793,6 +3808,76 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>data is empty: expected at least one pixel along each axis, got shape {shape} in {path}. Open another image.</source>
+      <translation>Die Daten sind leer: erwartet wird mindestens ein Pixel entlang jeder Achse, erhalten Größe {shape} in {path}. Öffnen Sie ein anderes Bild.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>data is not numeric: expected bool, integer or float, got {dtype} in {path}. Convert it first.</source>
+      <translation>Die Daten sind keine Zahlen: erwartet werden Wahrheitswerte, ganze Zahlen oder Gleitkommazahlen, erhalten {dtype} in {path}. Wandeln Sie sie zuerst um.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file cannot be read: expected an image, got {path} ({reason}). Check that it is complete and of the type that its name says.</source>
+      <translation>Die Datei kann nicht gelesen werden: erwartet wird ein Bild, erhalten {path} ({reason}). Prüfen Sie, ob sie vollständig ist und von der Art, die ihr Name nennt.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file cannot be read: expected pixels, got a damaged piece in {path} ({reason}). Check that it is complete.</source>
+      <translation>Die Datei kann nicht gelesen werden: erwartet werden Pixel, erhalten ein beschädigter Teil in {path} ({reason}). Prüfen Sie, ob sie vollständig ist.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file cannot be written: expected a folder that allows it, got {path} ({reason}). Change its permissions, or choose another folder. What was there before is there still.</source>
+      <translation>Die Datei kann nicht geschrieben werden: erwartet wird ein Ordner, der es erlaubt, erhalten {path} ({reason}). Ändern Sie seine Rechte oder wählen Sie einen anderen Ordner. Was vorher da war, ist noch da.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file cannot be written: expected room for it, got {path} ({reason}). Free some space, or choose another folder. What was there before is there still.</source>
+      <translation>Die Datei kann nicht geschrieben werden: erwartet wird Platz für sie, erhalten {path} ({reason}). Schaffen Sie Platz oder wählen Sie einen anderen Ordner. Was vorher da war, ist noch da.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file has more axes than a volume: expected planes, rows, columns and channels, got axes {axes} of shape {shape} in {path}. Save one volume to its own file.</source>
+      <translation>Die Datei hat mehr Achsen als ein Volumen: erwartet werden Schichten, Zeilen, Spalten und Kanäle, erhalten die Achsen {axes} der Größe {shape} in {path}. Speichern Sie ein einzelnes Volumen in einer eigenen Datei.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file has more axes than a volume: expected time, channel, plane, row and column once each, got axes {axes} of shape {shape} in {path}. Save one volume to its own file.</source>
+      <translation>Die Datei hat mehr Achsen als ein Volumen: erwartet werden Zeit, Kanal, Schicht, Zeile und Spalte je einmal, erhalten die Achsen {axes} der Größe {shape} in {path}. Speichern Sie ein einzelnes Volumen in einer eigenen Datei.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file has too many channels: expected at most {most}, each of which is a layer, got {count} in {path}. Save some of them to a file of their own.</source>
+      <translation>Die Datei hat zu viele Kanäle: erwartet werden höchstens {most}, jeder eine Ebene, erhalten {count} in {path}. Speichern Sie einige davon in einer eigenen Datei.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file is missing: expected an image, got {path}. Check the path.</source>
+      <translation>Die Datei fehlt: erwartet wird ein Bild, erhalten {path}. Prüfen Sie den Pfad.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file type cannot hold labels: expected a name ending in {endings}, got {path}. Choose another name.</source>
+      <translation>Diese Art von Datei kann keine Labels aufnehmen: erwartet wird ein Name mit einer der Endungen {endings}, erhalten {path}. Wählen Sie einen anderen Namen.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file type is unknown: expected a name ending in {endings}, got {path}. Choose another name.</source>
+      <translation>Diese Art von Datei ist unbekannt: erwartet wird ein Name mit einer der Endungen {endings}, erhalten {path}. Wählen Sie einen anderen Namen.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file type is unknown: expected a name ending in {endings}, or a folder with a DICOM series, got {path}. Convert the image first.</source>
+      <translation>Diese Art von Datei ist unbekannt: erwartet wird ein Name mit einer der Endungen {endings} oder ein Ordner mit einer DICOM-Serie, erhalten {path}. Wandeln Sie das Bild zuerst um.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>folder is missing: expected an existing folder, got {path}. Make it first.</source>
+      <translation>Der Ordner fehlt: erwartet wird ein vorhandener Ordner, erhalten {path}. Legen Sie ihn zuerst an.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>half precision gave no numbers: computed in float32</source>
       <translation>halbe Genauigkeit ergab keine Zahlen: in float32 gerechnet</translation>
     </message>
@@ -3808,6 +3893,16 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>journal cannot be written: expected a folder that allows it, got {path} ({reason}). The labels are there; save them to another folder to have both.</source>
+      <translation>Das Protokoll kann nicht geschrieben werden: erwartet wird ein Ordner, der es erlaubt, erhalten {path} ({reason}). Die Labels sind da; speichern Sie sie in einem anderen Ordner, um beides zu haben.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>layer has more axes than a series: expected time, planes, rows and columns, got shape {shape}. Split it first (Layers › Split stack), and save one at a time.</source>
+      <translation>Die Ebene hat mehr Achsen als eine Serie: erwartet werden Zeit, Schichten, Zeilen und Spalten, erhalten Größe {shape}. Teilen Sie sie zuerst (Layers › Split stack) und speichern Sie eine nach der anderen.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>memory ran out: computed {how}</source>
       <translation>der Speicher ging aus: {how} gerechnet</translation>
     </message>
@@ -3820,6 +3915,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../messages.py" />
       <source>object {label}: {why}</source>
       <translation>Objekt {label}: {why}</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>output is an input: expected another file than those that are read, got {path}, which is or belongs to {input}. Choose another name; what is read is never replaced.</source>
+      <translation>Die Ausgabe ist eine Eingabe: erwartet wird eine andere Datei als die gelesenen, erhalten {path}, die zu {input} gehört oder es ist. Wählen Sie einen anderen Namen; was gelesen wird, wird nie ersetzt.</translation>
     </message>
     <message>
       <location filename="../messages.py" />

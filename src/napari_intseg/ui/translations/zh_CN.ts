@@ -901,6 +901,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>安装方式：pip install 'napari-intseg[{extra}]'</translation>
     </message>
     <message>
+      <location filename="../dock.py" />
+      <source>Interactive segmentation</source>
+      <translation>交互式分割</translation>
+    </message>
+    <message>
       <location filename="../panels/review_panel.py" />
       <source>Interpolate shapes between clicked planes, without the model.</source>
       <translation>在点击过的层面之间插值形状，不用模型。</translation>
@@ -1442,8 +1447,8 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
     </message>
     <message>
       <location filename="../controllers/viewer_controller.py" />
-      <source>Object {label} is locked. Next: object {object}.</source>
-      <translation>对象 {label} 已锁定。下一个：对象 {object}。</translation>
+      <source>Object {label} is accepted. Next: object {object}.</source>
+      <translation>对象 {label} 已接受。下一个：对象 {object}。</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
@@ -3543,6 +3548,11 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>COCO cannot hold these labels: expected one plane, got shape {shape}. Write .geojson, .tif or .nii.gz instead, or save one plane.</source>
+      <translation>COCO 无法存放这些标签：应为一个层面，实际大小为 {shape}。请改写 .geojson、.tif 或 .nii.gz，或只保存一个层面。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>Change detail</source>
       <translation>更改细节</translation>
     </message>
@@ -3658,6 +3668,11 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>PNG cannot hold these labels: expected one plane with labels up to 65535, got shape {shape} up to {highest}. Write .tif or .nii.gz instead, or a file for each plane with a name like labels_%03d.png.</source>
+      <translation>PNG 无法存放这些标签：应为一个层面且标签不超过 65535，实际大小为 {shape}，最大为 {highest}。请改写 .tif 或 .nii.gz，或用 labels_%03d.png 这样的名称为每个层面写一个文件。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>Paint</source>
       <translation>绘制</translation>
     </message>
@@ -3769,12 +3784,12 @@ All the way left they are as the model gave them. Every export has them as seen.
     <message>
       <location filename="../messages.py" />
       <source>answered in 3-D: 1 plane</source>
-      <translation>三维回答：1 个平面</translation>
+      <translation>三维回答：1 个层面</translation>
     </message>
     <message>
       <location filename="../messages.py" />
       <source>answered in 3-D: {n} planes</source>
-      <translation>三维回答：{n} 个平面</translation>
+      <translation>三维回答：{n} 个层面</translation>
     </message>
     <message>
       <location filename="../messages.py" />
@@ -3793,6 +3808,76 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>data is empty: expected at least one pixel along each axis, got shape {shape} in {path}. Open another image.</source>
+      <translation>数据为空：每个轴上应至少有一个像素，{path} 的大小为 {shape}。请打开其他图像。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>data is not numeric: expected bool, integer or float, got {dtype} in {path}. Convert it first.</source>
+      <translation>数据不是数值：应为布尔、整数或浮点数，{path} 中为 {dtype}。请先转换。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file cannot be read: expected an image, got {path} ({reason}). Check that it is complete and of the type that its name says.</source>
+      <translation>无法读取文件：应为图像，实际为 {path}（{reason}）。请检查文件是否完整，类型是否与名称相符。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file cannot be read: expected pixels, got a damaged piece in {path} ({reason}). Check that it is complete.</source>
+      <translation>无法读取文件：应为像素，{path} 中有一块已损坏（{reason}）。请检查文件是否完整。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file cannot be written: expected a folder that allows it, got {path} ({reason}). Change its permissions, or choose another folder. What was there before is there still.</source>
+      <translation>无法写入文件：应为允许写入的文件夹，实际为 {path}（{reason}）。请更改其权限，或另选文件夹。原有内容仍在。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file cannot be written: expected room for it, got {path} ({reason}). Free some space, or choose another folder. What was there before is there still.</source>
+      <translation>无法写入文件：应有足够空间，实际为 {path}（{reason}）。请腾出空间，或另选文件夹。原有内容仍在。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file has more axes than a volume: expected planes, rows, columns and channels, got axes {axes} of shape {shape} in {path}. Save one volume to its own file.</source>
+      <translation>文件的轴多于一个体数据：应为层面、行、列和通道，{path} 的轴为 {axes}，大小为 {shape}。请将一个体数据单独保存为文件。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file has more axes than a volume: expected time, channel, plane, row and column once each, got axes {axes} of shape {shape} in {path}. Save one volume to its own file.</source>
+      <translation>文件的轴多于一个体数据：时间、通道、层面、行和列应各出现一次，{path} 的轴为 {axes}，大小为 {shape}。请将一个体数据单独保存为文件。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file has too many channels: expected at most {most}, each of which is a layer, got {count} in {path}. Save some of them to a file of their own.</source>
+      <translation>文件通道过多：最多 {most} 个，每个为一个图层，{path} 有 {count} 个。请将其中一部分另存为文件。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file is missing: expected an image, got {path}. Check the path.</source>
+      <translation>文件不存在：应为图像，实际为 {path}。请检查路径。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file type cannot hold labels: expected a name ending in {endings}, got {path}. Choose another name.</source>
+      <translation>该文件类型无法存放标签：名称应以 {endings} 结尾，实际为 {path}。请另取名称。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file type is unknown: expected a name ending in {endings}, got {path}. Choose another name.</source>
+      <translation>未知的文件类型：名称应以 {endings} 结尾，实际为 {path}。请另取名称。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>file type is unknown: expected a name ending in {endings}, or a folder with a DICOM series, got {path}. Convert the image first.</source>
+      <translation>未知的文件类型：名称应以 {endings} 结尾，或为含 DICOM 序列的文件夹，实际为 {path}。请先转换图像。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>folder is missing: expected an existing folder, got {path}. Make it first.</source>
+      <translation>文件夹不存在：应为已有的文件夹，实际为 {path}。请先创建。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>half precision gave no numbers: computed in float32</source>
       <translation>半精度未得到数值：改用 float32 计算</translation>
     </message>
@@ -3808,6 +3893,16 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>journal cannot be written: expected a folder that allows it, got {path} ({reason}). The labels are there; save them to another folder to have both.</source>
+      <translation>无法写入日志：应为允许写入的文件夹，实际为 {path}（{reason}）。标签已写入；请另存到其他文件夹以同时保留两者。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>layer has more axes than a series: expected time, planes, rows and columns, got shape {shape}. Split it first (Layers › Split stack), and save one at a time.</source>
+      <translation>图层的轴多于一个序列：应为时间、层面、行和列，实际大小为 {shape}。请先拆分（Layers › Split stack），再逐个保存。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>memory ran out: computed {how}</source>
       <translation>内存不足：以 {how} 方式计算</translation>
     </message>
@@ -3820,6 +3915,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../messages.py" />
       <source>object {label}: {why}</source>
       <translation>对象 {label}：{why}</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>output is an input: expected another file than those that are read, got {path}, which is or belongs to {input}. Choose another name; what is read is never replaced.</source>
+      <translation>输出是输入文件：应为未被读取的文件，实际为 {path}，它是或属于 {input}。请另取名称；被读取的内容永不被替换。</translation>
     </message>
     <message>
       <location filename="../messages.py" />
