@@ -121,6 +121,24 @@ def test_an_offer_can_be_declined(controller, recovery, settle, squares, next_st
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize(("clicks", "words"), [(1, "1 action."), (2, "2 actions.")])
+def test_how_much_was_brought_back_is_told(
+    controller, recovery, settle, squares, next_start, pump, clicks, words
+):
+    controller.choose_image(controller.viewer.add_image(squares))
+    controller.new_object()
+    for col in range(clicks):
+        controller.image_controller.points.add((20, 20 + col))
+        settle()
+    crash(recovery)
+    again, offered = next_start(squares)
+    messages = []
+    again.signals.message.connect(messages.append)
+    offered.go_on()
+    pump.until(lambda: not offered.is_replaying)
+    assert f"Brought back {words}" in messages
+
+
 def test_new_work_is_not_replaced(controller, recovery, settle, squares, next_start, pump):
     work(controller, settle, squares)
     crash(recovery)

@@ -337,9 +337,11 @@ class Recovery:
         self._show_model(image_controller)
         image_controller.show_all()
         image_controller.select_object(image_controller.session_store.object)
-        words = [Message("Brought back {n} actions.", n=offer.written.count)]
+        words = [
+            counted(offer.written.count, "Brought back {n} action.", "Brought back {n} actions.")
+        ]
         if replayed.differences:
-            words.append(Message("{n} differences.", n=len(replayed.differences)))
+            words.append(counted(len(replayed.differences), "{n} difference.", "{n} differences."))
         self._controller.signals.message.emit(joined(words))
 
     def _show_model(self, image_controller: ImageController) -> None:

@@ -294,6 +294,11 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
     </message>
     <message>
       <location filename="../storage/recovery.py" />
+      <source>Brought back {n} action.</source>
+      <translation>{n} Aktion wiederhergestellt.</translation>
+    </message>
+    <message>
+      <location filename="../storage/recovery.py" />
       <source>Brought back {n} actions.</source>
       <translation>{n} Aktionen wiederhergestellt.</translation>
     </message>
@@ -3317,6 +3322,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/status_panel.py" />
       <source>{n} clicks wait.</source>
       <translation>{n} Klicks warten.</translation>
+    </message>
+    <message>
+      <location filename="../storage/recovery.py" />
+      <source>{n} difference.</source>
+      <translation>{n} Abweichung.</translation>
     </message>
     <message>
       <location filename="../storage/recovery.py" />

@@ -294,6 +294,11 @@ the other sign. Such clicks take twice as long.</source>
     </message>
     <message>
       <location filename="../storage/recovery.py" />
+      <source>Brought back {n} action.</source>
+      <translation>已恢复 {n} 个操作。</translation>
+    </message>
+    <message>
+      <location filename="../storage/recovery.py" />
       <source>Brought back {n} actions.</source>
       <translation>已恢复 {n} 个操作。</translation>
     </message>
@@ -3317,6 +3322,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/status_panel.py" />
       <source>{n} clicks wait.</source>
       <translation>{n} 次点击在等待。</translation>
+    </message>
+    <message>
+      <location filename="../storage/recovery.py" />
+      <source>{n} difference.</source>
+      <translation>{n} 处差异。</translation>
     </message>
     <message>
       <location filename="../storage/recovery.py" />
