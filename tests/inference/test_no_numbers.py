@@ -64,7 +64,7 @@ def test_float32_is_kept_on_the_way_down_the_ladder():
         return ask(model)
 
     ask(model)
-    answer = within_memory(model, attempt, seen_px=4000)
+    answer = within_memory(model, attempt, seen_px=lambda: 4000)
     assert model.saving == Saving(view_px=256, exact=True)
     assert answer.info["note"] == f"memory ran out: computed {model.saving.told}; {TOLD}"
     assert model.saving.told == "from a view of at most 256 px"

@@ -12,10 +12,10 @@ from napari_intseg.inference.view import View
 from napari_intseg.inference.zoom_in import (
     first_views,
     interval_iou,
+    is_too_small,
     look,
     overview,
     propose,
-    should_look_again,
 )
 
 SHAPE = (400, 500)
@@ -139,11 +139,10 @@ def test_the_target_size_is_a_side_or_a_pair_or_the_crops_own(
 def test_a_small_first_answer_is_looked_at_again() -> None:
     zoom = ZoomIn(skip_clicks=0, min_crop_size=50)
     small = square(100, 100, 40)
-    assert should_look_again(zoom, small, None)
-    assert not should_look_again(zoom, square(0, 0, 400, (400, 400)), None)
-    assert not should_look_again(zoom, Patch.empty(SHAPE), None)
-    assert not should_look_again(zoom, small, View.whole(SHAPE))
-    assert not should_look_again(ZoomIn(skip_clicks=1), small, None)
+    assert is_too_small(zoom, small)
+    assert not is_too_small(zoom, square(0, 0, 400, (400, 400)))
+    assert not is_too_small(zoom, Patch.empty(SHAPE))
+    assert not is_too_small(ZoomIn(skip_clicks=1), small)
 
 
 def test_overlap_of_intervals() -> None:

@@ -151,7 +151,7 @@ def cut(
     if window is None or how.strength <= 0:
         return patch
     rows, cols = window
-    logits = patch.at(np.arange(rows.start, rows.stop), np.arange(cols.start, cols.stop))
+    logits = patch.on(window)
     signs = _signs(clicks, rows, cols)
     band = _band(logits > limit, how.band_px) | (signs != 0)
     if np.count_nonzero(band) > _MOST_NODES:
@@ -277,7 +277,7 @@ def _put(patch: Patch, rows: slice, cols: slice, logits: FloatArray) -> Patch:
         has_pixels = patch.logits.size > 0
         low = [min(p.start, w.start) if has_pixels else w.start for p, w in spans]
         high = [max(p.stop, w.stop) if has_pixels else w.stop for p, w in spans]
-        out = patch.at(np.arange(low[0], high[0]), np.arange(low[1], high[1]))
+        out = patch.on((slice(low[0], high[0]), slice(low[1], high[1])))
         patch = replace(patch, row0=low[0], col0=low[1])
     top, left = rows.start - patch.row0, cols.start - patch.col0
     out[top : top + logits.shape[0], left : left + logits.shape[1]] = logits

@@ -84,7 +84,7 @@ def evolve(
     if (rows.stop - rows.start) * (cols.stop - cols.start) > _MOST_PX:
         return patch
     limit = float(logit(np.array(threshold, np.float32)))
-    logits = patch.at(np.arange(rows.start, rows.stop), np.arange(cols.start, cols.stop))
+    logits = patch.on((rows, cols))
     start = logits > limit
     moved = level_set.evolve(
         start,

@@ -69,7 +69,7 @@ def within_memory(
     attempt: Callable[[], T],
     *,
     store: object = None,
-    seen_px: float = float("inf"),
+    seen_px: Callable[[], float] | None = None,
 ) -> T:
     """Call a function that uses a model; where memory runs out, call it again with less.
 
@@ -82,8 +82,9 @@ def within_memory(
     store : PreparedStore, optional
         Emptied after each step if it has ``clear``: it may hold memory of the device, and what the
         model prepared before is of no use any more.
-    seen_px : float
-        Longer side of what the model sees; views that are not smaller are not tried.
+    seen_px : callable, optional
+        Returns the longer side of what the model sees, when memory has run out for the first time;
+        views that are not smaller are not tried.
 
     Returns
     -------
@@ -95,6 +96,7 @@ def within_memory(
     DeviceError
         If there is no room whatever is given up. The next attempt then begins at the top.
     """
+    largest_px: float | None = None
     while True:
         try:
             return attempt()
@@ -109,7 +111,10 @@ def within_memory(
             clear()
         # cycles round the error may hold what filled the memory
         gc.collect()
-        if not _step_down(model, seen_px):
+        if largest_px is None:
+            # asked for here: it is of no use as long as there is memory
+            largest_px = float("inf") if seen_px is None else seen_px()
+        if not _step_down(model, largest_px):
             raise _no_room(model, failed) from failed
         _log.warning("%s: %s (%s)", model.traits.name, memory_note(model), failed)
 
@@ -125,7 +130,7 @@ def warm_up(model: Segmenter) -> None:
     call: Callable[[], None] | None = getattr(model, "warm_up", None)
     if call is not None:
         # a warm-up has no view of its own, so smaller views are not tried for it
-        within_memory(model, call, seen_px=0)
+        within_memory(model, call, seen_px=lambda: 0)
 
 
 def _step_down(model: Segmenter, seen_px: float) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Click, Prompts, seed_points
-from napari_intseg.core.segmenter import FloatArray, logit, logit_of
+from napari_intseg.core.segmenter import FloatArray, logit_of
 from napari_intseg.inference.patch import Patch
 
 REACH_PX = 8.0
@@ -47,22 +47,22 @@ def obeyed(
         Pixels of the slice.
     """
     wanted = _wanted(clicks, patch.shape)
-    limit = float(logit(np.array(threshold, np.float32)))
+    limit = logit_of(threshold)
     wrong = []
     for at, sign in wanted.items():
-        if (_value(patch, at) > limit) != sign:
+        if (patch.value(*at) > limit) != sign:
             wrong.append(at)
     if not wrong:
         return patch
     reach = max(_LEAST_PX, reach_px)
     # only round the patch and the wrong clicks: a whole slice may be huge
     rows, cols = _around(patch, wrong, int(np.ceil(reach)))
-    logits = patch.at(rows, cols)
-    origin = np.array([rows[0], cols[0]])
+    logits = patch.on((rows, cols))
+    origin = np.array([rows.start, cols.start])
     points = {tuple(np.array(at) - origin): sign for at, sign in wanted.items()}
     for at in wrong:
         _correct(logits, tuple(np.array(at) - origin), points, limit, reach)
-    return Patch(int(rows[0]), int(cols[0]), logits, patch.shape)
+    return Patch(rows.start, cols.start, logits, patch.shape)
 
 
 def without_growth(patch: Patch, before: Patch, click: Click, threshold: float = 0.5) -> Patch:
@@ -80,11 +80,11 @@ def without_growth(patch: Patch, before: Patch, click: Click, threshold: float =
     threshold : float, default 0.5
         Probability above which a pixel belongs to the object.
     """
-    limit = float(logit(np.array(threshold, np.float32)))
+    limit = logit_of(threshold)
     at = next(iter(_wanted([click], patch.shape)))
-    if click.positive or _value(before, at) > limit or not patch.logits.size:
+    if click.positive or before.value(*at) > limit or not patch.logits.size:
         return patch
-    old = before.at(*(np.arange(span.start, span.stop) for span in patch.slices))
+    old = before.on(patch.slices)
     grown = (patch.logits > limit) & (old <= limit)
     if not grown.any():
         return patch
@@ -210,13 +210,7 @@ def _wanted(clicks: Sequence[Click], shape: tuple[int, int]) -> dict[tuple[int, 
     return signs
 
 
-def _value(patch: Patch, at: tuple[int, int]) -> float:
-    return float(patch.at(np.array([at[0]]), np.array([at[1]]))[0, 0])
-
-
-def _around(
-    patch: Patch, points: list[tuple[int, int]], reach: int
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.intp]], np.ndarray[tuple[int], np.dtype[np.intp]]]:
+def _around(patch: Patch, points: list[tuple[int, int]], reach: int) -> tuple[slice, slice]:
     """Return the rows and columns of a patch and of what lies round some points."""
     found = []
     for axis, (size, span) in enumerate(zip(patch.shape, patch.slices, strict=True)):
@@ -224,7 +218,7 @@ def _around(
         last = max(point[axis] for point in points) + reach + 1
         if patch.logits.size:
             first, last = min(first, span.start), max(last, span.stop)
-        found.append(np.arange(max(0, first), min(size, last), dtype=np.intp))
+        found.append(slice(max(0, first), min(size, last)))
     return found[0], found[1]
 
 

@@ -98,7 +98,10 @@ class Patch:
         return box[0] + self.row0, box[1] + self.row0, box[2] + self.col0, box[3] + self.col0
 
     def at(self, rows: Indices, cols: Indices) -> FloatArray:
-        """Return the logits where some rows and columns of the slice cross, float32."""
+        """Return the logits where some rows and columns of the slice cross, float32.
+
+        `on` gives those of a window, `value` that of one pixel.
+        """
         row, col = rows - self.row0, cols - self.col0
         on_rows = np.flatnonzero((row >= 0) & (row < self.logits.shape[0]))
         on_cols = np.flatnonzero((col >= 0) & (col < self.logits.shape[1]))
@@ -109,6 +112,13 @@ class Patch:
         else:
             out[np.ix_(*there)] = self.logits[np.ix_(*here)]
         return out
+
+    def value(self, row: int, col: int) -> float:
+        """Return the logit of one pixel of the slice."""
+        logits = self.logits
+        row, col = row - self.row0, col - self.col0
+        is_inside = 0 <= row < logits.shape[0] and 0 <= col < logits.shape[1]
+        return float(logits[row, col]) if is_inside else -LOGIT_LIMIT
 
     def on(self, window: tuple[slice, slice]) -> FloatArray:
         """Return the logits on a window of the slice, start and stop given, float32; a copy."""
@@ -121,13 +131,13 @@ class Patch:
         if not self.logits.size:
             return rest
         rows, cols = (
-            np.arange(min(a.start, b.start), max(a.stop, b.stop))
+            slice(min(a.start, b.start), max(a.stop, b.stop))
             for a, b in zip(self.slices, rest.slices, strict=True)
         )
-        logits = rest.at(rows, cols)
-        row, col = self.row0 - int(rows[0]), self.col0 - int(cols[0])
+        logits = rest.on((rows, cols))
+        row, col = self.row0 - rows.start, self.col0 - cols.start
         logits[row : row + self.logits.shape[0], col : col + self.logits.shape[1]] = self.logits
-        return Patch(int(rows[0]), int(cols[0]), logits, self.shape)
+        return Patch(rows.start, cols.start, logits, self.shape)
 
 
 def bounding_box(mask: BoolArray) -> tuple[int, int, int, int] | None:
@@ -155,12 +165,16 @@ def on_window(
     rest : float, default 0
         What there is beyond the first window.
     """
-    out = np.full([w.stop - w.start for w in wanted], rest, values.dtype)
-    common = [
-        slice(max(a.start, w.start), min(a.stop, w.stop)) for a, w in zip(at, wanted, strict=True)
-    ]
-    if all(c.start < c.stop for c in common):
-        out[_within(common, wanted)] = values[_within(common, at)]
+    (rows, cols), (own_rows, own_cols) = wanted, at
+    out = np.full((rows.stop - rows.start, cols.stop - cols.start), rest, values.dtype)
+    top, bottom = max(rows.start, own_rows.start), min(rows.stop, own_rows.stop)
+    left, right = max(cols.start, own_cols.start), min(cols.stop, own_cols.stop)
+    if top < bottom and left < right:
+        common = values[
+            top - own_rows.start : bottom - own_rows.start,
+            left - own_cols.start : right - own_cols.start,
+        ]
+        out[top - rows.start : bottom - rows.start, left - cols.start : right - cols.start] = common
     return out
 
 
@@ -171,13 +185,6 @@ def _is_run(indices: Indices) -> bool:
 def _run(axes: Sequence[Indices]) -> tuple[slice, ...]:
     """Return indices that follow each other as slices, which are copied ten times as fast."""
     return tuple(slice(i[0], i[-1] + 1) if i.size else slice(0, 0) for i in axes)
-
-
-def _within(window: Sequence[slice], outer: Sequence[slice]) -> tuple[slice, ...]:
-    """Return a window of the slice, counted from the corner of one that holds it."""
-    return tuple(
-        slice(w.start - o.start, w.stop - o.start) for w, o in zip(window, outer, strict=True)
-    )
 
 
 # logits are rounded to multiples of this; a probability is then right to 0.04 at worst

@@ -11,7 +11,6 @@ from napari_intseg.core.prompts import Prompts, along_scribbles
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
     NOTHING,
-    Answer,
     BatchSegmenter,
     FloatArray,
     Prepared,
@@ -19,7 +18,6 @@ from napari_intseg.core.segmenter import (
     Segmenter,
     Traits,
     ZoomIn,
-    logit,
     logit_of,
 )
 from napari_intseg.errors import WeightsError
@@ -49,9 +47,9 @@ from napari_intseg.inference.zoom_in import (
     Look,
     first_views,
     is_seen_whole,
+    is_too_small,
     look,
     overview,
-    should_look_again,
 )
 
 Model = Literal["model"]
@@ -304,8 +302,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
         answer = ask.answered(shape, kept)
     if keeps and prev is None and initial is not None and chosen.obey:
         answer = _added_to(initial, answer, prompts, model.traits.threshold)
-    info = _noted(answer.info, memory_note(model))
-    return replace(answer, info=info, seconds=time.perf_counter() - start)
+    return replace(answer, seconds=time.perf_counter() - start)
 
 
 def prepare_slice(
@@ -366,38 +363,54 @@ class _SliceQuestion:
     guide: Patch | None = None
 
     def answered(self, shape: tuple[int, int], kept: View | None) -> SliceAnswer:
-        """Return the answer as a person gets it."""
-        answer = self.kept_in_part(self.looked(shape, kept), shape, kept)
-        return self.finished(self.with_several(answer, shape))
+        """Return the answer as a person gets it: with clicks obeyed, drawn on edges and so on."""
+        answer = self.looked(shape, kept)
+        if self.guide is not None and self.options.partial and not self.prompts.has_positive:
+            answer = self._kept_in_part(answer, self.guide, shape, kept)
+        if self.guide is None and self.options.several and not answer.alternatives:
+            answer = self._with_several(answer, shape)
+        patch = self._obeyed(self._drawn(answer), answer)
+        alternatives = []
+        for one in answer.alternatives:
+            # the one that is the answer stays the same object, so that it can be told by that
+            alternatives.append(patch if one is answer.patch else self._obeyed(one, answer))
+        return replace(answer, patch=patch, alternatives=tuple(alternatives))
 
     def looked(self, shape: tuple[int, int], kept: View | None) -> SliceAnswer:
         """Return the answer on the view that zoom-in chooses, which may be a second one."""
         zoom, guide = self.options.zoom_in, self.guide
+        is_led_by_first = self.options.cascade and guide is None
         if zoom is None:
-            return self._refined(self(Look(overview(shape, self.prompts, guide), None)), shape)
+            answer = self(Look(overview(shape, self.prompts, guide), None))
+            return self._led_by_first(answer, shape) if is_led_by_first else answer
         if not self.options.narrower:
             zoom = replace(zoom, narrower=())
         choice = look(zoom, shape, self.prompts, guide, kept)
         answer = self(choice)
-        answer = self._narrowed(answer, first_views(zoom, shape, self.prompts, guide))
-        if should_look_again(zoom, answer.patch, choice.kept):
+        if zoom.narrower:
+            answer = self._narrowed(answer, first_views(zoom, shape, self.prompts, guide))
+        if choice.kept is None and is_too_small(zoom, answer.patch):
             answer = self(look(zoom, shape, self.prompts, answer.patch, None))
-        answer = self._refined(answer, shape)
-        if self.options.look_again and self._is_cut_off(answer):
-            # a crop round the new answer may hold what the old one cut off
-            fresh = look(zoom, shape, self.prompts, answer.patch, None)
-            if fresh.kept is not None and fresh.kept.box != answer.seen.box:
-                answer = self(fresh)
-        return answer
+        if is_led_by_first:
+            answer = self._led_by_first(answer, shape)
+        return self._uncut(answer, zoom, shape) if self.options.look_again else answer
 
-    def _refined(self, answer: SliceAnswer, shape: tuple[int, int]) -> SliceAnswer:
+    def _uncut(self, answer: SliceAnswer, zoom: ZoomIn, shape: tuple[int, int]) -> SliceAnswer:
+        """Return an answer that its own view does not cut off."""
+        if answer.kept is None or not _is_cut_off(answer, self.model.traits.threshold):
+            return answer
+        # a crop round the new answer may hold what the old one cut off
+        fresh = look(zoom, shape, self.prompts, answer.patch, None)
+        is_other = fresh.kept is not None and fresh.kept.box != answer.seen.box
+        return self(fresh) if is_other else answer
+
+    def _led_by_first(self, answer: SliceAnswer, shape: tuple[int, int]) -> SliceAnswer:
         """Return the answer that is led by a first one, for a model that gains by it.
 
         It is asked on a fresh crop round the first, which the second click would need otherwise.
         """
-        zoom, is_first = self.options.zoom_in, self.guide is None
-        empty = answer.patch.box(self.model.traits.threshold) is None
-        if not self.options.cascade or not is_first or empty:
+        zoom = self.options.zoom_in
+        if answer.patch.box(self.model.traits.threshold) is None:
             return answer
         choice = Look(answer.seen, answer.kept)
         if zoom is not None:
@@ -413,8 +426,8 @@ class _SliceQuestion:
         answers = (self(Look(view, view)) for view in views)
         return next((one for one in answers if is_steadier(one, answer, threshold)), answer)
 
-    def kept_in_part(
-        self, answer: SliceAnswer, shape: tuple[int, int], kept: View | None
+    def _kept_in_part(
+        self, answer: SliceAnswer, guide: Patch, shape: tuple[int, int], kept: View | None
     ) -> SliceAnswer:
         """Return an answer that does not lose a mask of which a part was clicked away.
 
@@ -422,28 +435,23 @@ class _SliceQuestion:
         then asked with a positive click where the rest of the mask is deepest; if that does not
         help, what is nearer to the negative clicks goes.
         """
-        if (
-            self.guide is None
-            or not self.options.partial
-            or "click" not in self.model.traits.prompts
-        ):
+        if "click" not in self.model.traits.prompts:
             return answer
         threshold = self.model.traits.threshold
-        point = steady_point(self.prompts, self.guide, threshold)
-        if point is None or not _loses(answer.patch, self.guide, threshold):
+        point = steady_point(self.prompts, guide, threshold)
+        if point is None or not _loses(answer.patch, guide, threshold):
             return answer
         given = replace(self.prompts, clicks=(point, *self.prompts.clicks))
         # without `prev`: its state belongs to the question without this click
         again = replace(self, prompts=given, prev=None).looked(shape, kept)
-        if not _loses(again.patch, self.guide, threshold):
+        if not _loses(again.patch, guide, threshold):
             return again
-        left = without_part(self.guide, point, self.prompts.clicks, threshold)
+        left = without_part(guide, point, self.prompts.clicks, threshold)
         return replace(answer, patch=left)
 
-    def with_several(self, answer: SliceAnswer, shape: tuple[int, int]) -> SliceAnswer:
+    def _with_several(self, answer: SliceAnswer, shape: tuple[int, int]) -> SliceAnswer:
         """Return a first answer with other masks that it may mean; see `diversity`."""
-        wanted = self.options.several and self.guide is None and not answer.alternatives
-        if not wanted or not answer.patch.logits.size:
+        if not answer.patch.logits.size:
             return answer
         threshold = self.model.traits.threshold
         found = [answer.patch, *self._scaled(shape), *self._led(answer.patch, shape)]
@@ -470,26 +478,10 @@ class _SliceQuestion:
                 yield led
                 yield replace(first, logits=np.clip(first.logits - step, -LOGIT_LIMIT, LOGIT_LIMIT))
 
-    def _is_cut_off(self, answer: SliceAnswer) -> bool:
-        return answer.kept is not None and _is_cut_off(answer, self.model.traits.threshold)
-
-    def finished(self, answer: SliceAnswer) -> SliceAnswer:
-        """Return an answer drawn in tiles, on edges and in one place, and with clicks obeyed."""
-        patch = self._drawn(answer)
-        if not self.options.obey:
-            obeyed_patch, others = patch, answer.alternatives
-        else:
-            obeyed_patch = self._obeyed(patch, answer)
-            others = tuple(self._obeyed(one, answer) for one in answer.alternatives)
-        # the one that is the answer stays the same object, so that it can be told by that
-        alternatives = tuple(
-            obeyed_patch if before is answer.patch else one
-            for before, one in zip(answer.alternatives, others, strict=True)
-        )
-        return replace(answer, patch=obeyed_patch, alternatives=alternatives)
-
     def _obeyed(self, patch: Patch, answer: SliceAnswer) -> Patch:
         """Return a mask with what was clicked on as it was said to be."""
+        if not self.options.obey:
+            return patch
         threshold, clicks = self.model.traits.threshold, self.prompts.clicks
         if self.guide is not None and clicks:
             patch = without_growth(patch, self.guide, clicks[-1], threshold)
@@ -503,6 +495,7 @@ class _SliceQuestion:
         return obeyed(patch, clicks, threshold, reach_px=REACH_PX * pixel)
 
     def _drawn(self, answer: SliceAnswer) -> Patch:
+        """Return the mask of an answer drawn in tiles, on edges and in one place."""
         patch, options, threshold = answer.patch, self.options, self.model.traits.threshold
         if options.tiles is not None:
             patch = in_tiles(
@@ -536,28 +529,34 @@ class _SliceQuestion:
         view = choice.seen.limited(self.options.longer_side_px)
         resample = self.model.traits.resample
         queries = self._queries(view)
-        answers = _predict(self.model, queries)
-        note = missing_numbers(self.model, answers)
-        logits = finite(answers[0].logits)
-        if len(answers) > 1:
-            logits = Flip(view.out_shape[1]).average(logits, finite(answers[1].logits))
+        if len(queries) > 1 and isinstance(self.model, BatchSegmenter):
+            plain, *mirrored = self.model.predict_batch(queries)
+        else:
+            plain, *mirrored = map(self.model.predict, queries)
+        missing = missing_numbers(self.model, (plain, *mirrored))
+        logits = finite(plain.logits)
+        state: tuple[Any, ...] = (plain.state,)
+        if mirrored:
+            logits = Flip(view.out_shape[1]).average(logits, finite(mirrored[0].logits))
+            state = (plain.state, mirrored[0].state)
         patch = view.put_back(logits, resample, whole=self.options.whole)
-        if answers[0].keeps_rest and self.guide is not None:
+        if plain.keeps_rest and self.guide is not None:
             patch = patch.over(self.guide)
+        alternatives = []
+        for other in plain.alternatives:
+            # the one that is the answer stays the same object, so that it can be told by that
+            is_patch = not mirrored and np.may_share_memory(other, plain.logits)
+            alternatives.append(patch if is_patch else view.put_back(finite(other), resample))
+        notes = filter(None, (plain.info.get("note"), missing, memory_note(self.model)))
+        note = "; ".join(map(str, notes))
         return SliceAnswer(
             patch=patch,
             kept=choice.kept,
             seen=view,
-            state=tuple(answer.state for answer in answers),
-            # the one that is the answer stays the same object, so that it can be told by that
-            alternatives=tuple(
-                patch
-                if len(answers) == 1 and np.may_share_memory(other, answers[0].logits)
-                else view.put_back(finite(other), resample)
-                for other in answers[0].alternatives
-            ),
-            scores=answers[0].scores,
-            info=_noted(answers[0].info, note),
+            state=state,
+            alternatives=tuple(alternatives),
+            scores=plain.scores,
+            info={**plain.info, "note": note} if note else plain.info,
         )
 
     def _queries(self, view: View) -> list[Query]:
@@ -628,7 +627,7 @@ def _added_to(
 
     def joined(patch: Patch) -> Patch:
         both = patch.over(initial)
-        old = initial.at(*(np.arange(span.start, span.stop) for span in both.slices))
+        old = initial.on(both.slices)
         held = old > logit_of(threshold)
         logits = np.where(held, np.maximum(old, both.logits), both.logits)
         return Patch(both.row0, both.col0, logits, both.shape)
@@ -641,9 +640,7 @@ def _added_to(
 def _loses(patch: Patch, before: Patch, threshold: float) -> bool:
     """Whether an answer holds less than half of the mask before."""
     old = before.inside(threshold)
-    rows, cols = (np.arange(span.start, span.stop) for span in before.slices)
-    limit = float(logit(np.array(threshold, np.float32)))
-    left = int(np.count_nonzero(old & (patch.at(rows, cols) > limit)))
+    left = int(np.count_nonzero(old & (patch.on(before.slices) > logit_of(threshold))))
     return 2 * left < int(np.count_nonzero(old))
 
 
@@ -672,19 +669,6 @@ def _prepared_key(
     saving = saving_of(model)
     less_memory = () if saving == NOTHING else (saving,)
     return (key, view, mirrored, *less_memory, *((tissue,) if tissue else ()))
-
-
-def _noted(info: Mapping[str, Any], note: str) -> Mapping[str, Any]:
-    """Return what a model told, with one more thing that people should know."""
-    if not note:
-        return info
-    return {**info, "note": "; ".join(str(n) for n in (info.get("note"), note) if n)}
-
-
-def _predict(model: Segmenter, queries: list[Query]) -> list[Answer]:
-    if len(queries) > 1 and isinstance(model, BatchSegmenter):
-        return model.predict_batch(queries)
-    return [model.predict(query) for query in queries]
 
 
 def _nothing(shape: tuple[int, int], kept: View | None, start: float) -> SliceAnswer:

@@ -195,13 +195,12 @@ class View:
 
     def cuts_off(self, box: tuple[int, int, int, int]) -> bool:
         """Whether what fills a box of the slice touches an edge of the view inside the slice."""
-        row0, row1, col0, col1 = self.box
         height, width = self.shape
         return (
-            (0 < row0 >= box[0])
-            or (height > row1 <= box[1])
-            or (0 < col0 >= box[2])
-            or (width > col1 <= box[3])
+            (0 < self.row0 >= box[0])
+            or (height > self.row1 <= box[1])
+            or (0 < self.col0 >= box[2])
+            or (width > self.col1 <= box[3])
         )
 
     @property

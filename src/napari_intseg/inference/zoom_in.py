@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.inference.patch import Patch
@@ -63,15 +65,15 @@ def look(
     .. [1] Sofiiuk, K., Petrov, I., Konushin, A. "Reviving iterative training with mask guidance
        for interactive segmentation", arXiv:2102.06583.
     """
-    whole = overview(shape, prompts, prev)
     if 0 < len(prompts.clicks) <= zoom.skip_clicks:
-        return Look(whole, kept)
+        return Look(overview(shape, prompts, prev), kept)
     if zoom.narrower and kept is not None:
         # of a small slice, the least crop would be all of it again
         least = round(_LEAST_OF_VIEW * max(kept.box_shape))
         zoom = replace(zoom, min_crop_size=min(zoom.min_crop_size, least))
     box = propose(zoom, shape, prompts, prev)
     if box is None:
+        whole = overview(shape, prompts, prev)
         if zoom.skip_clicks >= 0:
             return Look(whole, kept)
         box = whole.box
@@ -95,27 +97,28 @@ def first_views(
     """
     if not zoom.narrower or propose(zoom, shape, prompts, prev) is not None:
         return ()
-    rows, cols = _positive_points(prompts, shape)
-    if zoom.skip_clicks >= 0 or not rows:
+    known = _known(prompts, shape, None)
+    if zoom.skip_clicks >= 0 or known is None:
         return ()
+    row0, row1, col0, col1 = known
     whole = overview(shape, prompts, prev).box
     views = []
     for share in zoom.narrower:
         box = (
-            *_part(share, rows, whole[:2]),
-            *_part(share, cols, whole[2:]),
+            *_part(share, (row0, row1), whole[:2]),
+            *_part(share, (col0, col1), whole[2:]),
         )
-        holds_rows = box[0] <= min(rows) and max(rows) < box[1]
-        if box != whole and holds_rows and box[2] <= min(cols) and max(cols) < box[3]:
+        holds_rows = box[0] <= row0 and row1 <= box[1]
+        if box != whole and holds_rows and box[2] <= col0 and col1 <= box[3]:
             views.append(View(*box, target_shape(zoom, box), shape))
     return tuple(views)
 
 
-def _part(share: float, positions: list[int], span: tuple[int, int]) -> tuple[int, int]:
-    """Return a share of a span round the middle of positions, moved to lie inside it."""
+def _part(share: float, known: tuple[int, int], span: tuple[int, int]) -> tuple[int, int]:
+    """Return a share of a span round the middle of what is known, moved to lie inside it."""
     length = span[1] - span[0]
     size = min(length, max(_LEAST_PX, round(share * length)))
-    start = round((min(positions) + max(positions)) / 2 - size / 2)
+    start = round((known[0] + known[1] - 1) / 2 - size / 2)
     start = min(max(span[0], start), span[1] - size)
     return start, start + size
 
@@ -130,14 +133,10 @@ def overview(shape: tuple[int, int], prompts: Prompts, prev: Patch | None) -> Vi
     """
     if is_seen_whole(shape):
         return View.whole(shape)
-    rows, cols = _positive_points(prompts, shape)
-    found = None if prev is None else prev.box()
-    if found is not None:
-        rows += [found[0], found[1] - 1]
-        cols += [found[2], found[3] - 1]
-    if not rows:
+    known = _known(prompts, shape, None if prev is None else prev.box())
+    if known is None:
         return View.whole(shape)
-    box = (*_window(rows, shape[0]), *_window(cols, shape[1]))
+    box = (*_window(known[:2], shape[0]), *_window(known[2:], shape[1]))
     return View(*box, (box[1] - box[0], box[3] - box[2]), shape)
 
 
@@ -146,20 +145,20 @@ def is_seen_whole(shape: tuple[int, int]) -> bool:
     return max(shape) <= _MOST_PX
 
 
-def _window(positions: list[int], length: int) -> tuple[int, int]:
-    first, last = min(positions), max(positions)
+def _window(known: tuple[int, int], length: int) -> tuple[int, int]:
+    first, stop = known
     # as much larger than the object as RITM's crops (`ZoomIn.expansion`)
-    size = min(length, max(_MOST_PX, round(1.4 * (last - first + 1))))
+    size = min(length, max(_MOST_PX, round(1.4 * (stop - first))))
     # quarters: a click beside the last one finds the window, and what was prepared of it, again
     quarter = _MOST_PX // 4
-    start = round(((first + last) / 2 - size / 2) / quarter) * quarter
+    start = round(((first + stop - 1) / 2 - size / 2) / quarter) * quarter
     start = min(max(0, start), length - size)
     return start, start + size
 
 
-def should_look_again(zoom: ZoomIn, patch: Patch, kept: View | None) -> bool:
+def is_too_small(zoom: ZoomIn, patch: Patch) -> bool:
     """Return whether a first answer on the whole slice is so small that zooming in pays."""
-    if kept is not None or zoom.skip_clicks > 0:
+    if zoom.skip_clicks > 0:
         return False
     box = propose(zoom, patch.shape, Prompts(), patch)
     # one half is RITM's own constant, whatever `recompute_iou` is
@@ -176,11 +175,9 @@ def propose(
     found = None if prev is None else prev.box(zoom.threshold)
     if found is None and prompts.box is None:
         return None
-    rows, cols = _positive_points(prompts, shape)
-    if found is not None:
-        rows += [found[0], found[1] - 1]
-        cols += [found[2], found[3] - 1]
-    return (*_expand(zoom, rows, shape[0]), *_expand(zoom, cols, shape[1]))
+    known = _known(prompts, shape, found)
+    assert known is not None
+    return (*_expand(zoom, known[:2], shape[0]), *_expand(zoom, known[2:], shape[1]))
 
 
 def target_shape(zoom: ZoomIn, box: Box) -> tuple[int, int]:
@@ -203,10 +200,10 @@ def interval_iou(first: Box, second: Box) -> float:
     return product
 
 
-def _expand(zoom: ZoomIn, positions: list[int], length: int) -> tuple[int, int]:
-    first, last = min(positions), max(positions)
-    size = max(zoom.expansion * (last - first + 1), zoom.min_crop_size)
-    centre = (first + last) / 2
+def _expand(zoom: ZoomIn, known: tuple[int, int], length: int) -> tuple[int, int]:
+    first, stop = known
+    size = max(zoom.expansion * (stop - first), zoom.min_crop_size)
+    centre = (first + stop - 1) / 2
     # rounded as in the published code, so that crops equal its crops
     start, end = round(centre - size / 2), round(centre + size / 2)
     return max(0, start), min(length - 1, end) + 1
@@ -221,12 +218,20 @@ def _is_outdated(zoom: ZoomIn, kept: Box, box: Box, prompts: Prompts) -> bool:
     return interval_iou(box, kept) < zoom.recompute_iou
 
 
-def _positive_points(prompts: Prompts, shape: tuple[int, int]) -> tuple[list[int], list[int]]:
-    """Return rows and columns where the prompts say the object is, of pixels inside the slice."""
+def _known(prompts: Prompts, shape: tuple[int, int], found: Box | None) -> Box | None:
+    """Return the box round all that is known of the object, half-open; None if nothing is.
+
+    That is the box of a mask, and the pixels of the slice at or nearest to positive prompts.
+    """
     points = [(c.row, c.col) for c in prompts.clicks if c.positive]
     points += [p for s in prompts.scribbles if s.positive for p in s.points]
     if prompts.box is not None:
         box = prompts.box
         points += [(box.row0, box.col0), (box.row1, box.col1)]
-    rows = [min(max(int(row), 0), shape[0] - 1) for row, _ in points]
-    return rows, [min(max(int(col), 0), shape[1] - 1) for _, col in points]
+    if not points:
+        return found
+    pixels = np.clip(points, 0, np.subtract(shape, 1)).astype(int)
+    (row0, col0), (row1, col1) = pixels.min(axis=0).tolist(), (pixels.max(axis=0) + 1).tolist()
+    if found is None:
+        return row0, row1, col0, col1
+    return min(row0, found[0]), max(row1, found[1]), min(col0, found[2]), max(col1, found[3])

@@ -533,7 +533,7 @@ class StretchWalker:
             prepared=request.prepared,
             key=(request.key, plane),
         )
-        seen_px = largest_view_px(request.model, shape, self.options)
+        seen_px = partial(largest_view_px, request.model, shape, self.options)
         answer = within_memory(request.model, ask, store=request.prepared, seen_px=seen_px)
         self.note = str(answer.info.get("note", ""))
         return answer.patch

@@ -237,8 +237,6 @@ def _on_plane(request: Request, should_stop: Callable[[], bool] | None) -> Resul
     model, options, prev = setup.model, setup.options, request.prev
     read = SliceReader(setup.volume, question.plane, setup.context)
     shape = setup.volume.slice_shape(question.plane.axis)
-    # with less memory smaller views are tried, from the size that is asked for now
-    seen_px = largest_view_px(model, shape, options)
     answers: list[tuple[int, SliceAnswer]] = []
     for count in request.counts:
         if should_stop is not None and should_stop():
@@ -257,6 +255,8 @@ def _on_plane(request: Request, should_stop: Callable[[], bool] | None) -> Resul
             prepared=request.prepared,
             key=(setup, question.plane),
         )
+        # with less memory smaller views are tried, from the size that is asked for now
+        seen_px = partial(largest_view_px, model, shape, options)
         answer = within_memory(model, ask, store=request.prepared, seen_px=seen_px)
         prev = asked.chosen(answer)
         answers.append((count, prev))

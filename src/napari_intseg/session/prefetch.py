@@ -73,5 +73,5 @@ def prepare(ahead: PrepareRequest) -> None:
         prepared=ahead.store,
         key=(setup, plane),
     )
-    seen_px = largest_view_px(setup.model, shape, setup.options)
+    seen_px = partial(largest_view_px, setup.model, shape, setup.options)
     within_memory(setup.model, work, store=ahead.store, seen_px=seen_px)

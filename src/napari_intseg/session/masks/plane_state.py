@@ -16,7 +16,7 @@ import numpy as np
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import BoolArray, Traits, taken
 from napari_intseg.core.volume import Plane
-from napari_intseg.inference.patch import Patch, squeeze, trimmed
+from napari_intseg.inference.patch import Patch, on_window, squeeze, trimmed
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.session.question import Drawn, Question, Setup
 from napari_intseg.session.validate_prompts import added_clicks
@@ -165,8 +165,9 @@ def pack(patch: Patch, threshold: float) -> Packed:
     It takes tens of milliseconds on a large slice, so a window has it done in another thread.
     """
     # logits far from the outline say nothing that anyone asks for again
-    kept = squeeze(trimmed(patch, threshold), threshold)
-    return Packed(kept, kept.inside(threshold))
+    near = trimmed(patch, threshold)
+    # packing keeps each pixel's side of the threshold: the mask need not be unpacked for
+    return Packed(squeeze(near, threshold), near.inside(threshold))
 
 
 Window = tuple[slice, slice]
@@ -266,18 +267,7 @@ class Shown:
 
     def window(self, rows: slice, cols: slice) -> BoolArray:
         """Return the object's own pixels in a window of the slice, bool; start and stop given."""
-        out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
-        own_rows, own_cols = self.slices
-        top, bottom = max(rows.start, own_rows.start), min(rows.stop, own_rows.stop)
-        left, right = max(cols.start, own_cols.start), min(cols.stop, own_cols.stop)
-        if top < bottom and left < right:
-            out[top - rows.start : bottom - rows.start, left - cols.start : right - cols.start] = (
-                self.inside[
-                    top - own_rows.start : bottom - own_rows.start,
-                    left - own_cols.start : right - own_cols.start,
-                ]
-            )
-        return out
+        return on_window(self.inside, self.slices, (rows, cols))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
