@@ -17,6 +17,7 @@ from napari_intseg.core.segmenter import (
 )
 from napari_intseg.core.volume import Volume
 from napari_intseg.inference.intensity import Intensity, resolve_intensity
+from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer, is_steadier, predict_slice
 from napari_intseg.inference.view import View
@@ -288,11 +289,27 @@ def test_odd_images_are_answered(name: str, zoom: ZoomIn | None) -> None:
 
 
 def test_options_may_replace_the_models_own() -> None:
-    traits = Traits("m", zoom_in=ZoomIn(), flip=True, longer_side_px=9)
-    own = Options().resolved(traits)
-    assert (own.zoom_in, own.flip, own.longer_side_px) == (ZoomIn(), True, 9)
-    none = replace(Options(), zoom_in=None, flip=False, longer_side_px=None).resolved(traits)
+    model = Recorder(zoom_in=ZoomIn(), flip=True, longer_side_px=900)
+    own = Options().resolved(model)
+    assert (own.zoom_in, own.flip, own.longer_side_px) == (ZoomIn(), True, 900)
+    options = Options(zoom_in=None, flip=False, longer_side_px=None)
+    none = options.resolved(model)
     assert (none.zoom_in, none.flip, none.longer_side_px) == (None, False, None)
+
+
+@pytest.mark.parametrize("own", [900, None])
+def test_views_are_no_larger_than_there_is_memory_for(own: int | None) -> None:
+    model = Recorder(longer_side_px=own)
+    left = [1]
+
+    def attempt() -> int | None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise MemoryError
+        return Options().resolved(model).longer_side_px
+
+    assert within_memory(model, attempt) == 768
+    assert Options(longer_side_px=300).resolved(model).longer_side_px == 300
 
 
 def test_a_local_click_leaves_all_else_bit_equal() -> None:

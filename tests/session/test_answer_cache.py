@@ -5,10 +5,11 @@ import pytest
 
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.inference.patch import CompactAnswer, Patch, squeeze
+from napari_intseg.inference.patch import CompactAnswer, Patch
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.inference.view import View
 from napari_intseg.session.embeddings import AnswerCache, size_of
+from napari_intseg.session.masks.plane_state import pack
 from napari_intseg.session.question import Question
 
 
@@ -92,18 +93,20 @@ def test_a_hundred_clicks_on_large_slices_hold_little(bright):
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.49, 0.7])
-def test_a_squeezed_patch_keeps_its_mask_exactly(rng, threshold):
+def test_a_compact_answer_keeps_its_mask_exactly(rng, threshold):
     logits = rng.normal(0, 3, (50, 60)).astype(np.float32)
     logits[0, 0], logits[0, 1] = 30, -30
     patch = Patch(3, 4, logits, (90, 80))
-    small = squeeze(patch, threshold)
+    small = CompactAnswer(patch.row0, patch.col0, patch.logits, patch.shape, threshold)
     np.testing.assert_array_equal(small.mask(threshold), patch.mask(threshold))
     assert np.abs(small.logits - np.clip(logits, -15, 15)).max() < 1.9
     assert np.abs(1 / (1 + np.exp(-small.logits)) - 1 / (1 + np.exp(-logits))).max() < 0.04
     assert small.slices == patch.slices
     assert small.nbytes < logits.nbytes / 3
-    assert squeeze(small) is small
-    assert squeeze(Patch.empty((9, 9))).mask().sum() == 0
+    kept = pack(patch, threshold)
+    np.testing.assert_array_equal(kept.inside, kept.patch.inside(threshold))
+    assert kept.patch.logits.any()
+    assert not pack(Patch.empty((9, 9)), threshold).inside.size
 
 
 def test_no_more_answers_are_kept_than_allowed_however_small(question):

@@ -305,6 +305,17 @@ def mask_to_logits(mask: BoolArray) -> FloatArray:
     return np.where(mask, np.float32(LOGIT_LIMIT), np.float32(-LOGIT_LIMIT))
 
 
+def bounding_box(mask: BoolArray) -> tuple[int, int, int, int] | None:
+    """Return ``(row0, row1, col0, col1)`` of a mask's pixels, half-open; None if it has none."""
+    # rows first, then columns of these rows alone: most of a large slice holds nothing
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size == 0:
+        return None
+    row0, row1 = int(rows[0]), int(rows[-1]) + 1
+    cols = np.flatnonzero(mask[row0:row1].any(axis=0))
+    return row0, row1, int(cols[0]), int(cols[-1]) + 1
+
+
 EXTREME_POINTS = 4
 """Topmost, bottommost, leftmost and rightmost point of an object (arXiv:1711.09081)."""
 

@@ -12,6 +12,7 @@ from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
     BoolArray,
     FloatArray,
+    bounding_box,
     logit,
     logit_of,
     mask_to_logits,
@@ -140,17 +141,6 @@ class Patch:
         return Patch(rows.start, cols.start, logits, self.shape)
 
 
-def bounding_box(mask: BoolArray) -> tuple[int, int, int, int] | None:
-    """Return ``(row0, row1, col0, col1)`` of a mask's pixels, half-open; None if it has none."""
-    # rows first, then columns of these rows alone: most of a large slice holds nothing
-    rows = np.flatnonzero(mask.any(axis=1))
-    if rows.size == 0:
-        return None
-    row0, row1 = int(rows[0]), int(rows[-1]) + 1
-    cols = np.flatnonzero(mask[row0:row1].any(axis=0))
-    return row0, row1, int(cols[0]), int(cols[-1]) + 1
-
-
 def on_window(
     values: NDArray[T], at: tuple[slice, slice], wanted: tuple[slice, slice], rest: float = 0
 ) -> NDArray[T]:
@@ -256,13 +246,6 @@ class CompactAnswer(Patch):
     def nbytes(self) -> int:
         """Memory it holds."""
         return len(self._packed)
-
-
-def squeeze(patch: Patch, threshold: float = 0.5) -> CompactAnswer:
-    """Return a patch packed."""
-    if isinstance(patch, CompactAnswer):
-        return patch
-    return CompactAnswer(patch.row0, patch.col0, patch.logits, patch.shape, threshold)
 
 
 MARGIN_PX = 8

@@ -16,7 +16,6 @@ from napari_intseg.core.segmenter import (
     Prepared,
     Query,
     Segmenter,
-    Traits,
     ZoomIn,
     logit_of,
 )
@@ -142,13 +141,22 @@ class Options:
         off = dict.fromkeys(new, False)
         return cls(*args, **{**off, **kwargs})
 
-    def resolved(self, traits: Traits) -> "Resolved":
-        """Return the options with every "model" replaced by the model's own."""
+    def resolved(self, model: Segmenter) -> "Resolved":
+        """Return the options of a model: every "model" replaced by the model's own.
+
+        Views are no larger than there is memory for.
+        """
+        traits, longer_side_px = model.traits, self.longer_side_px
+        if longer_side_px == "model":
+            longer_side_px = traits.longer_side_px
+        limit_px = saving_of(model).view_px
+        if limit_px is not None:
+            longer_side_px = min(limit_px, longer_side_px or limit_px)
         return Resolved(
             self.intensity,
             traits.zoom_in if self.zoom_in == "model" else self.zoom_in,
             traits.flip if self.flip == "model" else self.flip,
-            traits.longer_side_px if self.longer_side_px == "model" else self.longer_side_px,
+            longer_side_px,
             self.local,
             self.graph_cut,
             self.tiles,
@@ -285,7 +293,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
        for interactive segmentation", arXiv:2102.06583.
     """
     start = time.perf_counter()
-    chosen = _chosen(model, options)
+    chosen = (options or Options()).resolved(model)
     guide = prev.patch if prev is not None else initial
     kept = prev.kept if prev is not None else None
     if not prompts.has_positive and (guide is None or guide.box(model.traits.threshold) is None):
@@ -321,7 +329,7 @@ def prepare_slice(
     """
     if not is_seen_whole(shape):
         return
-    chosen = _chosen(model, options)
+    chosen = (options or Options()).resolved(model)
     seeing = SliceAppearance(read, shape, chosen.intensity, chosen.denoise, prepared, key)
     ask = _SliceQuestion(model, seeing, seeing.shown(), Prompts(), chosen)
     ask.prepare(View.whole(shape).limited(chosen.longer_side_px))
@@ -333,14 +341,14 @@ def whole_keys(
     """Return under which keys `prepare_slice` keeps a slice."""
     if not is_seen_whole(shape):
         return []
-    chosen = _chosen(model, options)
+    chosen = options.resolved(model)
     view = View.whole(shape).limited(chosen.longer_side_px)
     return [_prepared_key(model, key, view, mirrored) for mirrored in chosen.mirrored]
 
 
 def largest_view_px(model: Segmenter, shape: tuple[int, int], options: Options) -> int:
     """Return a limit of the longer side of what a model is shown of a slice."""
-    chosen = _chosen(model, options)
+    chosen = options.resolved(model)
     sides = [max(shape), *([chosen.longer_side_px] if chosen.longer_side_px else [])]
     zoom = chosen.zoom_in
     if zoom is not None and zoom.target_size is not None and zoom.skip_clicks < 0:
@@ -393,16 +401,13 @@ class _SliceQuestion:
             answer = self(look(zoom, shape, self.prompts, answer.patch, None))
         if is_led_by_first:
             answer = self._led_by_first(answer, shape)
-        return self._uncut(answer, zoom, shape) if self.options.look_again else answer
-
-    def _uncut(self, answer: SliceAnswer, zoom: ZoomIn, shape: tuple[int, int]) -> SliceAnswer:
-        """Return an answer that its own view does not cut off."""
-        if answer.kept is None or not _is_cut_off(answer, self.model.traits.threshold):
-            return answer
-        # a crop round the new answer may hold what the old one cut off
-        fresh = look(zoom, shape, self.prompts, answer.patch, None)
-        is_other = fresh.kept is not None and fresh.kept.box != answer.seen.box
-        return self(fresh) if is_other else answer
+        found = answer.patch.box(self.model.traits.threshold)
+        if self.options.look_again and answer.kept is not None and answer.seen.cuts_off(found):
+            # a crop round the new answer may hold what the old one cut off
+            fresh = look(zoom, shape, self.prompts, answer.patch, None)
+            if fresh.kept is not None and fresh.kept.box != answer.seen.box:
+                answer = self(fresh)
+        return answer
 
     def _led_by_first(self, answer: SliceAnswer, shape: tuple[int, int]) -> SliceAnswer:
         """Return the answer that is led by a first one, for a model that gains by it.
@@ -615,7 +620,8 @@ def is_steadier(answer: SliceAnswer, wider: SliceAnswer, threshold: float) -> bo
     .. [1] Kirillov, A. et al. "Segment anything", arXiv:2304.02643.
     """
     clearly = stability(wider.patch, threshold) + _CLEARLY
-    return stability(answer.patch, threshold) > clearly and not _is_cut_off(answer, threshold)
+    is_cut_off = answer.seen.cuts_off(answer.patch.box(threshold))
+    return stability(answer.patch, threshold) > clearly and not is_cut_off
 
 
 def _added_to(
@@ -642,20 +648,6 @@ def _loses(patch: Patch, before: Patch, threshold: float) -> bool:
     old = before.inside(threshold)
     left = int(np.count_nonzero(old & (patch.on(before.slices) > logit_of(threshold))))
     return 2 * left < int(np.count_nonzero(old))
-
-
-def _is_cut_off(answer: SliceAnswer, threshold: float) -> bool:
-    box = answer.patch.box(threshold)
-    return box is not None and answer.seen.cuts_off(box)
-
-
-def _chosen(model: Segmenter, options: Options | None) -> Resolved:
-    """Return the options for a model, with views no larger than memory has room for."""
-    chosen = (options or Options()).resolved(model.traits)
-    limit = saving_of(model).view_px
-    if limit is None:
-        return chosen
-    return replace(chosen, longer_side_px=min(limit, chosen.longer_side_px or limit))
 
 
 def _prepared_key(

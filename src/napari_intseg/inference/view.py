@@ -193,10 +193,10 @@ class View:
         """Return the view of an array of the slice's shape, (H, W) or (H, W, C), as float32."""
         return resize(image[self.slices], self.out_shape)
 
-    def cuts_off(self, box: tuple[int, int, int, int]) -> bool:
+    def cuts_off(self, box: tuple[int, int, int, int] | None) -> bool:
         """Whether what fills a box of the slice touches an edge of the view inside the slice."""
         height, width = self.shape
-        return (
+        return box is not None and (
             (0 < self.row0 >= box[0])
             or (height > self.row1 <= box[1])
             or (0 < self.col0 >= box[2])

@@ -328,7 +328,8 @@ class Document:
 
     def is_finished(self, label: int) -> bool:
         """Whether an object takes no further prompts; one that does not exist takes none."""
-        info = self.objects.get(label)
+        # without `objects`: of thousands of planes, one value is looked up
+        info: ObjectInfo | None = self.history.values.get(ObjectKey(label))
         return info is None or info.finished
 
     def is_shut(self, label: int) -> bool:
@@ -362,7 +363,7 @@ class Document:
             If there is none of that label, or it is finished or locked.
         """
         chosen = self.object if label is None else self.check_object(label)
-        is_finished = self.objects[chosen].finished
+        is_finished = self.is_finished(chosen)
         if is_finished or self.is_locked(chosen):
             raise PromptError(
                 f"object is {'finished' if is_finished else 'locked'}: expected one that takes "
@@ -501,8 +502,11 @@ class Document:
 
     def with_clicks(self, clicks: Mapping[Plane, tuple[Click, ...]]) -> dict[Plane, Prompts]:
         """Return the current object's prompts on planes with clicks after those there are."""
-        given = {plane: self.state(self.object, plane).prompts for plane in clicks}
-        return {p: replace(given[p], clicks=(*given[p].clicks, *new)) for p, new in clicks.items()}
+        found = {}
+        for plane, new in clicks.items():
+            given = self.state(self.object, plane).prompts
+            found[plane] = replace(given, clicks=(*given.clicks, *new))
+        return found
 
     def without_click(self, number: int) -> dict[Plane, Prompts]:
         """Return the prompts of a click's plane without it; see `find_click`."""
@@ -539,7 +543,10 @@ class Document:
 
     def rules(self, *, exact: bool = False) -> Rules:
         """Return the rules of the next write; `exact`: values are put back as they were."""
-        return Rules(self.protection, self.is_locked, exact, self.detail_mm)
+        # what comes back was limited, and smoothed, when it was new
+        if exact:
+            return Rules(_UNPROTECTED, self.is_locked, exact)
+        return Rules(self.protection, self.is_locked, detail_mm=self.detail_mm)
 
     def do(
         self,

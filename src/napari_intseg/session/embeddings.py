@@ -401,14 +401,16 @@ class AnswerCache:
         """Keep answers after numbers of clicks."""
         for count, answer in answers:
             key, size = question.after(count), size_of(answer)
-            self._drop(key)
+            _, old_size = self._answers.pop(key, (None, 0))
+            # at the end, as the one asked for last
             self._answers[key] = answer, size
-            self.nbytes += size
+            self.nbytes += size - old_size
         while len(self._answers) > 1 and (
             self.nbytes > self.limit_bytes or len(self._answers) > self.limit_answers
         ):
             # dictionaries keep their order; `get` puts what was asked for to the end
-            self._drop(next(iter(self._answers)))
+            _, size = self._answers.pop(next(iter(self._answers)))
+            self.nbytes -= size
 
     def get(self, question: Question) -> SliceAnswer | None:
         """Return the answer; None if it was never computed, or forgotten."""
@@ -435,11 +437,6 @@ class AnswerCache:
         counts = range(question.start, len(question.prompts.clicks) + 1)
         found = {count: self.get(question.after(count)) for count in counts}
         return {count: answer for count, answer in found.items() if answer is not None}
-
-    def _drop(self, question: Question) -> None:
-        found = self._answers.pop(question, None)
-        if found is not None:
-            self.nbytes -= found[1]
 
 
 def size_of(answer: SliceAnswer) -> int:

@@ -35,6 +35,7 @@ from napari_intseg.session.masks.plane_state import (
     PlaneKey,
     PlaneState,
     Shown,
+    VolumeKey,
     pack,
     question,
     with_initial,
@@ -354,9 +355,10 @@ class Predictor:
         """Return what there is to compute on a plane; None if its answer is there."""
         asked = self._open_question(plane, label)
         in_volume, asks_plane = None, asked is not None
-        if self.volumes.model is not None and (asks_plane or self.volumes.is_pending(label)):
+        model = self.document.setup.volume_model
+        if model is not None and (asks_plane or self.volumes.is_pending(label)):
             in_volume = self.volumes.request(label, plane)
-            asks_plane = asks_plane and self.volumes.model.answers_planes
+            asks_plane = asks_plane and model.answers_planes
             asked = asked or self.question(plane, label)
         if asked is None or (in_volume is None and not asks_plane):
             return None
@@ -382,8 +384,9 @@ class Predictor:
         if not result.is_complete or self.document.is_shut(result.object):
             return False
         label, plane = result.object, result.question.plane
+        setup, state = self.document.setup, self.document.state(label, plane)
         # the whole question is compared: a change of model or window overtakes it as well
-        if self.question(plane, label) != result.question:
+        if question(setup, plane, state) != result.question:
             return False
         if result.in_volume is None:
             self.place(label, plane, result.packed)
@@ -391,7 +394,7 @@ class Predictor:
         elif not self._place_in_volume(label, result.in_volume, result):
             return False
         self.last_plane = plane
-        self.journal.answered(label, plane, self.document.setup)
+        self.journal.answered(label, plane, setup)
         return True
 
     def predict(self, plane: Plane, label: int) -> Result | None:
@@ -474,38 +477,31 @@ class Predictor:
         left = PlaneState(propagated=state.propagated, shown=state.propagated)
         return None if state.propagated is None else left
 
-    def change_prompts(self, plane: Plane, label: int, prompts: Prompts) -> PlaneState | None:
-        """Return a plane's state with other prompts, answered as far as that is known.
-
-        Raises
-        ------
-        PromptError
-            See `check_prompts`.
-        """
-        document, setup = self.document, self.document.setup
-        state, traits = document.state(label, plane), setup.model.traits
-        check_prompts(document.volume, plane, prompts, traits, state.prompts)
-        # before the prompts are put in: it asks whether the plane was empty
-        state = self._guided(label, plane, state, prompts)
-        state = with_prompts(state, prompts, traits, document.next_serial)
-        self.last_plane = plane
-        return self.answered(state, question(setup, plane, state))
-
     def give(self, changes: Mapping[Plane, Prompts], title: str) -> Change:
         """Replace everything given for the current object on several planes, as one entry.
+
+        Planes are answered as far as that is known without the model.
 
         Raises
         ------
         PromptError
             If the object is finished; else see `check_prompts`.
         """
-        label = self.document.check_open()
+        document, setup = self.document, self.document.setup
+        label, traits = document.check_open(), setup.model.traits
         states: dict[Hashable, Any] = {}
         for plane, prompts in changes.items():
-            states[PlaneKey(label, plane)] = self.change_prompts(plane, label, prompts)
-        # without prompts the object's mask in the volume goes in the same step of undo
-        states |= self.volumes.cleared(label, states)
-        return self.document.do(title, states)
+            state = document.state(label, plane)
+            check_prompts(document.volume, plane, prompts, traits, state.prompts)
+            # before the prompts are put in: it asks whether the plane was empty
+            state = self._guided(label, plane, state, prompts)
+            state = with_prompts(state, prompts, traits, document.next_serial)
+            states[PlaneKey(label, plane)] = self.answered(state, question(setup, plane, state))
+            self.last_plane = plane
+        if VolumeKey(label) in document.history.values:
+            # without prompts the object's mask in the volume goes in the same step of undo
+            states |= self.volumes.cleared(label, states)
+        return document.do(title, states)
 
     def start(self, label: int, masks: Mapping[Plane, BoolArray]) -> dict[Hashable, Any]:
         """Return the planes of an object as they start from masks; clicks that follow correct them.
@@ -581,9 +577,9 @@ class Predictor:
         found = []
         for label in change.objects:
             for plane in change.planes:
-                shown = self.document.state(label, plane).shown
-                asked = None if shown is None else shown.question
-                if asked is not None and asked == self.question(plane, label):
+                state = self.document.state(label, plane)
+                asked = None if state.shown is None else state.shown.question
+                if asked is not None and asked == question(self.document.setup, plane, state):
                     found.append((label, plane))
         return found
 

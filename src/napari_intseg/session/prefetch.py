@@ -46,10 +46,9 @@ def to_prepare(session: Session, plane: Plane) -> PrepareRequest | None:
     setup, store = session.setup, session.cache
     count = session.volume.shape[plane.axis] if session.volume.ndim == 3 else 1
     options = Options(zoom_in=setup.zoom_in, flip=setup.flip, longer_side_px=setup.longer_side_px)
-    traits = setup.model.traits
     # a view that depends on the clicks cannot be prepared before them
-    is_whole = options.resolved(traits).zoom_in is None
-    if not (traits.embeds and is_whole and 0 <= plane.index < count):
+    is_whole = options.resolved(setup.model).zoom_in is None
+    if not (setup.model.traits.embeds and is_whole and 0 <= plane.index < count):
         return None
     # memory alone is asked: to look on disk would hash the whole slice
     memory: PreparedCache = store.memory if isinstance(store, LayeredCache) else store

@@ -322,7 +322,7 @@ class Propagator:
     @property
     def _is_whole(self) -> bool:
         """Whether clicks are answered in the volume, so that there is nothing to propagate."""
-        return self.predictor.volumes.model is not None
+        return self.document.setup.volume_model is not None
 
     @property
     def _threshold(self) -> float:

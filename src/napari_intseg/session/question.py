@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar
 from napari_intseg.core.prompts import Box, Prompts, Scribble
 from napari_intseg.core.segmenter import Segmenter, ZoomIn, missing
 from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.core.volume_segmenter import VolumeSegmenter
 from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import (
     Colour,
@@ -130,6 +131,14 @@ class Setup:
             narrower=self.narrower, partial=self.partial, several=self.several, local=self.local,
             regional=self.regional, level_set=self.level_set, cascade=self.cascade,
         )  # fmt: skip
+
+    @property
+    def volume_model(self) -> VolumeSegmenter | None:
+        """The model if it answers these data in 3-D, else None."""
+        model: object = self.model
+        # a stack of one plane is answered as a slice
+        is_deep = self.volume.ndim == 3 and min(self.volume.shape) > 1
+        return model if is_deep and isinstance(model, VolumeSegmenter) else None
 
     def changed(self, **changes: Any) -> "Setup":
         """Return another setup with some fields changed; see the parameters above."""

@@ -51,14 +51,6 @@ Held = tuple[Corner, Bits]
 """An object in a box, packed."""
 
 
-def volume_model(setup: Setup) -> VolumeSegmenter | None:
-    """Return the model if it answers these data in 3-D, else None."""
-    model: object = setup.model
-    # a stack of one plane is answered as a slice
-    is_deep = setup.volume.ndim == 3 and min(setup.volume.shape) > 1
-    return model if is_deep and isinstance(model, VolumeSegmenter) else None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class VolumeAnswered:
     """What an object's mask in the volume answers; history keeps it under `VolumeKey`.
@@ -212,7 +204,7 @@ def answer_in_volume(
     should_stop : callable, optional
         Handed to the model.
     """
-    setup, model = request.setup, volume_model(request.setup)
+    setup, model = request.setup, request.setup.volume_model
     assert model is not None
     start = time.perf_counter()
     asked = request.prompts[request.start :]
@@ -288,14 +280,9 @@ class VolumeAnswers:
         self.document = document
         self._prepared = PreparedVolumes()
 
-    @property
-    def model(self) -> VolumeSegmenter | None:
-        """The model if it answers in 3-D, else None."""
-        return volume_model(self.document.setup)
-
     def is_pending(self, label: int) -> bool:
         """Whether an object has prompts that its mask in the volume does not answer yet."""
-        if self.model is None or self.document.is_shut(label):
+        if self.document.setup.volume_model is None or self.document.is_shut(label):
             return False
         known = self._answered(label)
         now = prompts_in_volume(self.document, label)
@@ -312,7 +299,7 @@ class VolumeAnswers:
             Whose own answer is computed first, if the model wants it; planes elsewhere that wait
             for theirs are left out until they have it.
         """
-        document, model = self.document, self.model
+        document, model = self.document, self.document.setup.volume_model
         assert model is not None
         prompts, planes = prompts_in_volume(document, label), {}
         if model.answers_planes:
@@ -387,7 +374,7 @@ class VolumeAnswers:
         The mask that it had before comes back.
         """
         document, known = self.document, self._answered(label)
-        if self.model is None or known is None:
+        if document.setup.volume_model is None or known is None:
             return {}
         after = {
             plane: changes.get(PlaneKey(label, plane), state)
@@ -421,7 +408,7 @@ class VolumeAnswers:
         self, label: int, plane: Plane, answer: VolumeAnswer, initial: VolumeMask | None
     ) -> PlaneState | None:
         """Return a plane's state with an answer in place; None if there is nothing on it."""
-        document, model = self.document, self.model
+        document, model = self.document, self.document.setup.volume_model
         assert model is not None
         found = document.canvas.get(label, plane)
         state = found or PlaneState()

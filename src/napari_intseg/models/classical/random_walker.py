@@ -25,6 +25,7 @@ from napari_intseg.core.segmenter import (
     Query,
     Traits,
     ZoomIn,
+    bounding_box,
     logit,
 )
 from napari_intseg.models.image_input import prepared_values
@@ -114,19 +115,21 @@ class RandomWalker:
     def predict(self, query: Query) -> Answer:
         """Answer one query; nothing outside the crop that was solved belongs to the object."""
         image: FloatArray = query.prepared.payload
-        shape = query.prepared.shape
-        seeds = _Seeds.of(query.prompts, query.prev_logits, shape)
+        shape, prev = query.prepared.shape, query.prev_logits
+        seeds = _Seeds.of(query.prompts, prev, shape)
         logits = np.full(shape, -LOGIT_LIMIT, np.float32)
-        extent = seeds.extent(shape)
+        before = None if prev is None else bounding_box(prev > 0)
+        extent = seeds.extent(shape, before)
         if extent is None:
             return Answer(logits)
-        if query.prev_logits is not None and (query.prev_logits > 0).any():
-            box = _follow(query.prev_logits, extent)
-        else:
+        if before is None:
             box = self._choose(image, seeds, extent)
+        else:
+            # with room round the previous answer and all seeds
+            longest = max(extent[1] - extent[0], extent[3] - extent[2])
+            box = _grown(extent, max(16, longest // 2), shape)
         window = slice(box[0], box[1]), slice(box[2], box[3])
-        _, small = self._solve(image, seeds, box, self.solve_px)
-        factor = _factor(box, self.solve_px)
+        _, small, factor = self._solve(image, seeds, box, self.solve_px)
         if factor > 1:
             # to the pixels that the blocks were made of, or a few more
             whole = small.shape[0] * factor, small.shape[1] * factor
@@ -145,7 +148,7 @@ class RandomWalker:
         reach = _SMALLEST_PX
         while True:
             box = _grown(extent, reach, shape)
-            small, prob = self._solve(image, seeds, box, _TRIAL_PX)
+            small, prob, _ = self._solve(image, seeds, box, _TRIAL_PX)
             score = _edge_contrast(small, prob > 0.5)
             if score > best_score:
                 best, best_score = box, score
@@ -155,13 +158,18 @@ class RandomWalker:
 
     def _solve(
         self, image: FloatArray, seeds: "_Seeds", box: Box, limit_px: int
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return a crop on a grid of limited size, and the probability there."""
+    ) -> tuple[FloatArray, FloatArray, int]:
+        """Return a crop on a grid of limited size, the probability there, and how often it fits.
+
+        That is the number of the crop's pixels along a side of each of the grid's.
+        """
         crop = image[box[0] : box[1], box[2] : box[3]]
-        factor = _factor(box, limit_px)
+        factor = -(-max(crop.shape[:2]) // limit_px)
+        if factor > 1:
+            crop = _shrunk(crop, factor)
         # a little smoothing, so that single noisy pixels are no edges to the walk
-        small = ndimage.gaussian_filter(_shrunk(crop, factor), (0.7, 0.7, 0))
-        return small, _walk(small, seeds.draw(box, factor), self.beta)
+        small = ndimage.gaussian_filter(crop, (0.7, 0.7, 0))
+        return small, _walk(small, seeds.draw(box, factor), self.beta), factor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,11 +204,18 @@ class _Seeds:
             given = given & ~_near(prompts, shape, 3.0, positive=False)
         return cls(prompts, given if given.any() else None, far)
 
-    def extent(self, shape: tuple[int, int]) -> Box | None:
-        """Return the box of all that is known inside a slice; None without an object seed."""
-        box = None if self.core is None else _box_of(self.core)
-        rows, cols = ([], []) if box is None else ([box[0], box[1] - 1], [box[2], box[3] - 1])
-        has_seed = box is not None
+    def extent(self, shape: tuple[int, int], before: Box | None) -> Box | None:
+        """Return the box of all that is known inside a slice; None without an object seed.
+
+        `before` is the box of the previous answer, which is known as well.
+        """
+        core = None if self.core is None else bounding_box(self.core)
+        rows, cols = [], []
+        for box in (core, before):
+            if box is not None:
+                rows += [box[0], box[1] - 1]
+                cols += [box[2], box[3] - 1]
+        has_seed = core is not None
         for (row, col), is_positive in seed_points(self.prompts, shape):
             rows.append(round(row))
             cols.append(round(col))
@@ -240,11 +255,6 @@ def _near(prompts: Prompts, shape: tuple[int, int], reach: float, *, positive: b
     return discs((p for p, sign in seed_points(prompts) if sign == positive), shape, reach)
 
 
-def _box_of(mask: BoolArray) -> Box:
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
-
-
 def _grown(box: Box, reach: int, shape: tuple[int, int]) -> Box:
     return (
         max(0, box[0] - reach),
@@ -252,19 +262,6 @@ def _grown(box: Box, reach: int, shape: tuple[int, int]) -> Box:
         max(0, box[2] - reach),
         min(shape[1], box[3] + reach),
     )
-
-
-def _follow(prev: FloatArray, extent: Box) -> Box:
-    """Return a crop with room round the previous answer and all seeds."""
-    found = _box_of(prev > 0)
-    box = (
-        min(found[0], extent[0]),
-        max(found[1], extent[1]),
-        min(found[2], extent[2]),
-        max(found[3], extent[3]),
-    )
-    reach = max(16, max(box[1] - box[0], box[3] - box[2]) // 2)
-    return _grown(box, reach, (prev.shape[0], prev.shape[1]))
 
 
 def _edge_contrast(crop: FloatArray, mask: BoolArray) -> float:
@@ -279,11 +276,6 @@ def _edge_contrast(crop: FloatArray, mask: BoolArray) -> float:
     step = np.abs(crop[inner].mean(axis=0) - crop[outer].mean(axis=0)).max()
     # keeps a flat object's own spread from making any edge infinitely clear
     return float(step / (crop[mask].std() + 0.05))
-
-
-def _factor(box: Box, limit_px: int) -> int:
-    """Return by how much a crop is shrunk so that its longer side has at most so many pixels."""
-    return -(-max(box[1] - box[0], box[3] - box[2]) // limit_px)
 
 
 def _shrunk(image: FloatArray, factor: int) -> FloatArray:

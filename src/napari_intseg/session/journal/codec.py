@@ -142,7 +142,7 @@ _WRITERS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (float, lambda value: value if np.isfinite(value) else {"float": repr(float(value))}),
     (np.generic, lambda value: encode(value.item())),
     (np.ndarray, lambda value: _array(value)),  # noqa: PLW0108 - defined below
-    (Mapping, lambda value: {"map": [[encode(key), encode(one)] for key, one in value.items()]}),
+    (Mapping, lambda value: {"map": list(map(encode, value.items()))}),
     (range, lambda value: {"range": [value.start, value.stop, value.step]}),
     (tuple | list, lambda value: list(map(encode, value))),
     # sorted, so that the same action always gives the same line

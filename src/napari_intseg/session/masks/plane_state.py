@@ -16,7 +16,7 @@ import numpy as np
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import BoolArray, Traits, taken
 from napari_intseg.core.volume import Plane
-from napari_intseg.inference.patch import Patch, on_window, squeeze, trimmed
+from napari_intseg.inference.patch import CompactAnswer, Patch, on_window, trimmed
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.session.question import Drawn, Question, Setup
 from napari_intseg.session.validate_prompts import added_clicks
@@ -167,7 +167,8 @@ def pack(patch: Patch, threshold: float) -> Packed:
     # logits far from the outline say nothing that anyone asks for again
     near = trimmed(patch, threshold)
     # packing keeps each pixel's side of the threshold: the mask need not be unpacked for
-    return Packed(squeeze(near, threshold), near.inside(threshold))
+    small = CompactAnswer(near.row0, near.col0, near.logits, near.shape, threshold)
+    return Packed(small, near.inside(threshold))
 
 
 Window = tuple[slice, slice]

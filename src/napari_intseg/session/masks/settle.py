@@ -270,12 +270,12 @@ class Rules:
     Parameters
     ----------
     protection : Protection
-        Regions and policy.
+        Regions and policy; the default one, which limits nothing, if `exact`.
     is_locked : callable
         Whether an object's pixels must stay as they are.
     exact : bool
-        Values come from the history and were settled when they were new: regions are not asked
-        again, other objects are.
+        Values come from the history and were settled when they were new: other objects are asked
+        again.
     detail_mm : float
         See `with_detail`; of masks that are put in place.
     is_detail_new : bool
@@ -287,16 +287,6 @@ class Rules:
     exact: bool = False
     detail_mm: float = 0.0
     is_detail_new: bool = False
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether pixels outside a region stay as they are."""
-        return self.protection.is_limited and not self.exact
-
-    @property
-    def is_joint(self) -> bool:
-        """Whether the objects of a plane share its pixels anew."""
-        return self.protection.policy == "joint" and not (self.exact or self.is_limited)
 
     def may_take(self, other: int, by_hand: bool = False) -> bool:
         """Whether an object has to give up its pixels."""
@@ -355,7 +345,7 @@ def find_free(
             taken[other][at] = mask
         else:
             free[at] &= ~mask
-    if rules.is_limited:
+    if rules.protection.is_limited:
         region = rules.protection.region_on(canvas.volume, plane, window)
         if region is not None:
             free &= region
@@ -384,13 +374,16 @@ def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Cha
     """
     settled: Changes = dict(changes)
     # values that come back together were settled together
-    is_afresh = rules.exact or (rules.is_detail_new and not rules.is_limited)
+    limits = rules.protection
+    is_afresh = rules.exact or (rules.is_detail_new and not limits.is_limited)
     # what comes back was settled together: no newer mask of it may be in the way
     if is_afresh:
         for key in changes:
             _put(canvas, key, None)
-    painted = _paint(canvas, changes, settled)
     keys = [key for key in changes if isinstance(key, PlaneKey)]
+    painted = [key for key in changes if isinstance(key, PaintedKey)]
+    if painted:
+        _paint(canvas, painted, settled)
     _take_away(canvas, keys, rules, settled)
     # all masks unsmoothed first: a smoothed neighbour must not take what another one had
     passes = [replace(rules, detail_mm=0.0), rules] if rules.is_detail_new else [rules]
@@ -398,32 +391,31 @@ def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Cha
         if settled[key] is not None:
             _write(canvas, key, each, settled)
     # after all are in place: shares depend on every object of the plane
-    for plane in dict.fromkeys(key.plane for key in keys) if rules.is_joint else ():
-        settled |= _shared_out(canvas, plane, rules)
+    if limits.policy == "joint" and not limits.is_limited:
+        for plane in dict.fromkeys(key.plane for key in keys):
+            settled |= _shared_out(canvas, plane, rules)
     for one, uncovered in _uncovered(canvas, {*keys, *painted}):
         settled[one] = uncovered
         canvas.put(one.label, one.plane, uncovered)
     return settled
 
 
-def _paint(canvas: Canvas, changes: Mapping[Hashable, Any], settled: Changes) -> list[PaintedKey]:
-    """Put strokes in place, less what others hold; return their keys."""
-    painted = [key for key in changes if isinstance(key, PaintedKey)]
+def _paint(canvas: Canvas, painted: list[PaintedKey], settled: Changes) -> None:
+    """Put strokes in place, less what others hold."""
     for stroke in painted:
-        canvas.put_painted(stroke.label, stroke.index, changes[stroke])
+        canvas.put_painted(stroke.label, stroke.index, settled[stroke])
     for stroke in painted:
         # only when all strokes are in place: one stroke may free pixels for another
-        if changes[stroke] is not None:
-            settled[stroke] = _only_free(canvas, stroke, changes[stroke])
+        if settled[stroke] is not None:
+            settled[stroke] = _only_free(canvas, stroke, settled[stroke])
             canvas.put_painted(stroke.label, stroke.index, settled[stroke])
-    return painted
 
 
 def _take_away(canvas: Canvas, keys: list[PlaneKey], rules: Rules, settled: Changes) -> None:
     """Take old masks away first, so that none is in the way of a new one."""
     for key in keys:
         state = settled[key]
-        if rules.is_limited and (state is None or state.shown is None):
+        if rules.protection.is_limited and (state is None or state.shown is None):
             settled[key] = _kept(canvas, key, state, rules)
         if settled[key] is None:
             canvas.put(key.label, key.plane, None)
@@ -490,7 +482,7 @@ def _clipped(
 ) -> tuple[Shown, dict[int, BoolArray]]:
     """Return a mask without the pixels it may not have, and what it takes from others."""
     window, answer, current = shown.slices, shown.inside, None
-    if rules.is_limited:
+    if rules.protection.is_limited:
         whole = canvas.whole(key.plane)
         current = canvas.mask_on(key.label, key.plane)
         found = find_free(canvas, key.label, key.plane, whole, rules)
