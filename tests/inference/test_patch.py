@@ -54,6 +54,8 @@ def test_what_is_picked_equals_that_of_the_whole(
         assert not np.may_share_memory(found, patch.logits)
     window = slice(*rows), slice(*cols)
     np.testing.assert_array_equal(patch.on(window), patch.full()[window])
+    pixels = [[patch.value(row, col) for col in range(*cols)] for row in range(*rows)]
+    np.testing.assert_array_equal(pixels, patch.full()[window])
     mixed = np.array([7, 3, 4]), np.array([5, 5, 2])
     np.testing.assert_array_equal(patch.at(*mixed), patch.full()[np.ix_(*mixed)])
 

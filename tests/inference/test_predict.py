@@ -297,6 +297,28 @@ def test_options_may_replace_the_models_own() -> None:
     assert (none.zoom_in, none.flip, none.longer_side_px) == (None, False, None)
 
 
+def test_how_large_a_view_is_is_asked_only_when_memory_has_run_out() -> None:
+    model, asked, left = Recorder(), [], [0]
+
+    def attempt() -> int:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise MemoryError
+        return 7
+
+    def seen_px() -> float:
+        asked.append(Options().resolved(model).longer_side_px)
+        return 600
+
+    assert within_memory(model, attempt, seen_px=seen_px) == 7
+    assert not asked
+    left[0] = 2
+    assert within_memory(model, attempt, seen_px=seen_px) == 7
+    # once, before anything was given up; 768 px are no less than what is seen
+    assert asked == [None]
+    assert Options().resolved(model).longer_side_px == 256
+
+
 @pytest.mark.parametrize("own", [900, None])
 def test_views_are_no_larger_than_there_is_memory_for(own: int | None) -> None:
     model = Recorder(longer_side_px=own)

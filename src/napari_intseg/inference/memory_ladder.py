@@ -35,10 +35,12 @@ T = TypeVar("T")
 
 def saving_of(model: Segmenter) -> Saving:
     """Return what a model gives up now because memory ran out."""
-    if _is_able(model):
-        return model.saving
     kept, saving = _limits.get(id(model), (None, NOTHING))
-    return saving if kept is not None and kept() is model else NOTHING
+    # the number may have been that of a model that is gone
+    if kept is not None and kept() is model:
+        return saving
+    own: Saving = getattr(model, "saving", NOTHING)
+    return own
 
 
 def memory_note(model: Segmenter) -> str:

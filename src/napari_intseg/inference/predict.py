@@ -565,7 +565,7 @@ class _SliceQuestion:
         )
 
     def _queries(self, view: View) -> list[Query]:
-        prompts = view.prompts(self.prompts)
+        prompts = self.prompts.moved(view.position)
         logits = None
         if self.guide is not None:
             logits = view.prev_logits(self.guide, self.model.traits.resample)

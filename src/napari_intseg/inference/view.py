@@ -264,7 +264,10 @@ class View:
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def position(self, row: float, col: float) -> tuple[float, float]:
-        """Return where a position on the slice lies in the view; it may lie outside."""
+        """Return where a position on the slice lies in the view; it may lie outside.
+
+        All prompts follow by ``prompts.moved(view.position)``.
+        """
         height, width = self.box_shape
         return (
             # by the ratio of sizes, though grids meet at the corners: as RITM scales clicks
@@ -276,10 +279,6 @@ class View:
         """Return a click of the slice in pixels of the view."""
         row, col = self.position(click.row, click.col)
         return replace(click, row=row, col=col)
-
-    def prompts(self, prompts: Prompts) -> Prompts:
-        """Return all prompts of the slice in pixels of the view."""
-        return prompts.moved(self.position)
 
     def prev_logits(
         self, patch: Patch, resample: Literal["probability", "logits"] = "probability"

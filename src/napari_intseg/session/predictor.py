@@ -389,7 +389,9 @@ class Predictor:
         if question(setup, plane, state) != result.question:
             return False
         if result.in_volume is None:
-            self.place(label, plane, result.packed)
+            answered = self.answered(state, result.question, result.packed)
+            if answered is not None and answered is not state:
+                self.document.amend(PlaneKey(label, plane), answered)
             self.changed = (plane,)
         elif not self._place_in_volume(label, result.in_volume, result):
             return False
@@ -420,14 +422,14 @@ class Predictor:
         revision = self.document.revision
         return Result(revision, label, asked, answers, is_complete=not is_pending)
 
-    def place(self, label: int, plane: Plane, packed: Packed | None = None) -> bool:
+    def place(self, label: int, plane: Plane) -> bool:
         """Put a plane's answer in place if it is known and not there; say whether it was done."""
         state = self.document.state(label, plane)
         asked = question(self.document.setup, plane, state)
         if not asked.is_answerable and not state.prompts.is_empty and state.initial is None:
             # they are for another model, and the mask they led to stays
             return False
-        answered = self.answered(state, asked, packed)
+        answered = self.answered(state, asked)
         if answered is None or answered is state:
             return False
         self.document.amend(PlaneKey(label, plane), answered)
