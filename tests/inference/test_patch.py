@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from napari_intseg.core.segmenter import LOGIT_LIMIT
+from napari_intseg.core.segmenter import LOGIT_LIMIT, bounding_box
 from napari_intseg.errors import DataError
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.inference.patch import Patch
 
 
 def test_a_mask_comes_back_as_it_was(rng: np.random.Generator) -> None:

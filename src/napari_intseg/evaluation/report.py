@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from napari_intseg import __version__
 from napari_intseg.core.prompts import Click
-from napari_intseg.core.segmenter import Array, BoolArray
+from napari_intseg.core.segmenter import Array, BoolArray, bounding_box
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.evaluation.benchmark import BenchmarkResult, Score
@@ -30,7 +30,6 @@ from napari_intseg.evaluation.summary import (
 )
 from napari_intseg.evaluation.truth import read_image, read_labels, truth_of
 from napari_intseg.inference.intensity import resolve_intensity
-from napari_intseg.inference.patch import bounding_box
 
 # cards of report.css are 240 pixels wide or more
 _SIDE_PX = 320

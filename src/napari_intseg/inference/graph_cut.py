@@ -20,8 +20,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from napari_intseg.core.prompts import Click
-from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray, logit
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray, bounding_box, logit
+from napari_intseg.inference.patch import Patch
 
 Counts = NDArray[np.intp]
 

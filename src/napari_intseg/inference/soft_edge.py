@@ -13,9 +13,8 @@ References
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from napari_intseg.core.segmenter import BoolArray, FloatArray
+from napari_intseg.core.segmenter import BoolArray, FloatArray, bounding_box
 from napari_intseg.errors import DataError, MissingExtraError
-from napari_intseg.inference.patch import bounding_box
 
 # so many pixels beyond the band: matting needs pixels that are surely ground
 _MARGIN_PX = 2

@@ -9,9 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import LOGIT_LIMIT, Array, FloatArray, Frame, logit, sigmoid
+from napari_intseg.core.segmenter import (
+    LOGIT_LIMIT,
+    Array,
+    FloatArray,
+    Frame,
+    bounding_box,
+    logit,
+    sigmoid,
+)
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.patch import MARGIN_PX, Patch, bounding_box
+from napari_intseg.inference.patch import MARGIN_PX, Patch
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ middle, rising to 1 beside them; half of that where the model had lost the objec
 
 import numpy as np
 
-from napari_intseg.core.segmenter import BoolArray, logit_of
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.core.segmenter import BoolArray, bounding_box, logit_of
+from napari_intseg.inference.patch import Patch
 
 
 def walked(edge: float, change: float, likeness: float, kept: float) -> float:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, bounding_box
+from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.ending import depth_in
 from napari_intseg.propagation.restraint import reached
 

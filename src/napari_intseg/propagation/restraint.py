@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray, bounding_box
 from napari_intseg.inference.blur import blurred
-from napari_intseg.inference.patch import Patch, bounding_box, on_window
+from napari_intseg.inference.patch import Patch, on_window
 from napari_intseg.propagation.ending import depth_in, distance_to
 
 # pixels; an outline is not known better than this

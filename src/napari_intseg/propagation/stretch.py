@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, logit, sigmoid
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, bounding_box, logit, sigmoid
+from napari_intseg.inference.patch import Patch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

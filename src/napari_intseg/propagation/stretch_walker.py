@@ -9,10 +9,10 @@ import numpy as np
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Box, Click, Prompts
-from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, mask_to_logits
+from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, bounding_box, mask_to_logits
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
-from napari_intseg.inference.patch import Patch, bounding_box, on_window, trimmed
+from napari_intseg.inference.patch import Patch, on_window, trimmed
 from napari_intseg.inference.predict import largest_view_px, predict_slice
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.propagation import confidence

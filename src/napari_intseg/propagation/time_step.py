@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_intseg.core.segmenter import Array, BoolArray
+from napari_intseg.core.segmenter import Array, BoolArray, bounding_box
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.inference.patch import Patch, bounding_box, trimmed
+from napari_intseg.inference.patch import Patch, trimmed
 from napari_intseg.propagation.ending import Appearance, Ending
 from napari_intseg.propagation.request import Walk, WalkSettings
 from napari_intseg.propagation.restraint import Restraint, cut

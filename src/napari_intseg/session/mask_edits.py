@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, bounding_box
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.mask_cleanup import fill_holes, largest_part, smooth
 from napari_intseg.session.document import DETAIL, Change, Document
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Window

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_intseg.core.segmenter import BoolArray
+from napari_intseg.core.segmenter import BoolArray, bounding_box
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
-from napari_intseg.inference.patch import bounding_box
 from napari_intseg.session.document import Change, Document
 from napari_intseg.session.masks.canvas import Painted, PaintedKey, by_index
 from napari_intseg.session.masks.plane_state import ObjectInfo, ObjectKey, PlaneKey, Window

@@ -495,8 +495,8 @@ class Predictor:
         for plane, prompts in changes.items():
             state = document.state(label, plane)
             check_prompts(document.volume, plane, prompts, traits, state.prompts)
-            # before the prompts are put in: it asks whether the plane was empty
-            state = self._guided(label, plane, state, prompts)
+            if state.prompts.is_empty:
+                state = self._guided(label, plane, state, prompts)
             state = with_prompts(state, prompts, traits, document.next_serial)
             states[PlaneKey(label, plane)] = self.answered(state, question(setup, plane, state))
             self.last_plane = plane
@@ -610,10 +610,10 @@ class Predictor:
         """Start a plane's first click from the object's mask on a plane beside it."""
         document, volume = self.document, self.document.volume
         traits = document.setup.model.traits
-        is_first = state.prompts.is_empty and state.initial is None and state.propagated is None
+        is_bare = state.initial is None and state.propagated is None
         takes_mask = traits.uses_prev or "mask" in traits.prompts
         follows = document.setup.follow_neighbours and volume.ndim > 2
-        if not (is_first and takes_mask and follows):
+        if not (is_bare and takes_mask and follows):
             return state
         # boxes and scribbles say more of the object's size than a mask beside it does
         if len(given.clicks) != 1 or not given.clicks[0].positive or given.box or given.scribbles:

@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_intseg.core.prompts import Box, Click, Prompts
-from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, mask_to_logits, missing
+from napari_intseg.core.segmenter import (
+    BoolArray,
+    FloatArray,
+    Traits,
+    bounding_box,
+    mask_to_logits,
+    missing,
+)
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.candidates import (
@@ -28,7 +35,7 @@ from napari_intseg.inference.candidates import (
 )
 from napari_intseg.inference.candidates import LIMIT_PX as LOOKS_LIMIT_PX
 from napari_intseg.inference.contrast import Contrast
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.session.document import Document

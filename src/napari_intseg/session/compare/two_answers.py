@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Prompts
-from napari_intseg.core.segmenter import Array, BoolArray
+from napari_intseg.core.segmenter import Array, BoolArray, bounding_box
 from napari_intseg.errors import DataError
 from napari_intseg.inference.memory_ladder import within_memory
-from napari_intseg.inference.patch import Patch, bounding_box
+from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import SliceAnswer, predict_slice
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader

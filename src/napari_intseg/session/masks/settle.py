@@ -18,10 +18,10 @@ import numpy as np
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Click
-from napari_intseg.core.segmenter import BoolArray, FloatArray
+from napari_intseg.core.segmenter import BoolArray, FloatArray, bounding_box
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
-from napari_intseg.inference.patch import CompactAnswer, Patch, bounding_box
+from napari_intseg.inference.patch import CompactAnswer, Patch
 from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window
 
