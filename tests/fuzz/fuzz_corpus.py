@@ -138,6 +138,47 @@ def _dicom_seg(folder: Path, rng: np.random.Generator) -> Path:
     return folder / "seg.dcm"
 
 
+def _marked(ending: str) -> Callable[[Path, np.random.Generator], Path]:
+    """Labels that tell so themselves, flat where the format is."""
+
+    def make(folder: Path, _: np.random.Generator) -> Path:
+        path = folder / f"labels{ending}"
+        flat = ending == ".png"
+        like = Volume(np.zeros(SHAPE[1:])) if flat else VOLUME
+        write_labels(path, labels()[2] if flat else labels(), like)
+        return path
+
+    return make
+
+
+def _slicer(folder: Path, _: np.random.Generator) -> Path:
+    """Segments as 3D Slicer saves them, not packed, so that damage meets the header too."""
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(labels())
+    for number, name in enumerate(("liver", "spleen", "kidney")):
+        image.SetMetaData(f"Segment{number}_LabelValue", str(number + 1))
+        image.SetMetaData(f"Segment{number}_Name", name)
+        image.SetMetaData(f"Segment{number}_Color", "0.5 0.25 1")
+    SimpleITK.WriteImage(image, str(folder / "s.seg.nrrd"))
+    return folder / "s.seg.nrrd"
+
+
+def _label_table(folder: Path, _: np.random.Generator) -> Path:
+    """NIfTI with names and colours in an extension, as Connectome Workbench has it."""
+    import nibabel
+
+    table = b"".join(
+        b'<Label Key="%d" Red="0.5" Green="0" Blue="1" Alpha="1"><![CDATA[n%d]]></Label>' % (n, n)
+        for n in range(1, 4)
+    )
+    image = nibabel.Nifti1Image(labels().T, np.eye(4))
+    extension = nibabel.nifti1.Nifti1Extension(0, b"<LabelTable>%s</LabelTable>" % table)
+    image.header.extensions.append(extension)
+    nibabel.save(image, folder / "table.nii")
+    return folder / "table.nii"
+
+
 def _tracks(folder: Path, _: np.random.Generator) -> Path:
     return write_ctc(folder / "01_RES", labels(), {3: (1,)})
 
@@ -160,6 +201,9 @@ MAKERS: dict[str, Callable[[Path, np.random.Generator], Path]] = {
     "rle.dcm": _dicom(RLELossless),
     "series": dicom_series,
     "seg.dcm": _dicom_seg,
+    **{f"labels{e}": _marked(e) for e in (".png", ".tif", ".ome.tif", ".mha", ".nrrd", ".nii")},
+    "s.seg.nrrd": _slicer,
+    "table.nii": _label_table,
     "tracks": _tracks,
 }  # fmt: skip
 """By ending, or by a name of their own where an ending has several kinds."""

@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+# coordinates beyond this have no distance: its square is more than a double holds
+_FARTHEST = 1e150
 _TEXT = (".csv", ".txt", ".xyz", ".pts")
 # point files state no type of colour: values above 1 can only be of 0 to 255
 _EIGHT_BITS = 255.0
@@ -109,7 +111,10 @@ def read_points(path: Path) -> tuple["NDArray[np.float64]", "NDArray[np.float32]
             f"points cannot be read: expected lines of numbers, got {str(path)!r} ({err}). "
             "Write x,y,z or x,y,z,r,g,b a line."
         ) from err
-    if table.ndim != 2 or table.shape[1] < 3 or not np.isfinite(table[:, :3]).all():
+    # coordinates, and colours where there are some
+    used = table[..., : 6 if table.shape[-1] >= 6 else 3]
+    is_fine = table.ndim == 2 and table.shape[1] >= 3 and np.isfinite(used).all()
+    if not is_fine or np.abs(used).max(initial=0) > _FARTHEST:
         raise FileError(
             f"points cannot be read: expected three finite coordinates a point, got an array of "
             f"shape {table.shape} in {str(path)!r}. Write x,y,z or x,y,z,r,g,b a line."
@@ -124,7 +129,10 @@ def _table(path: Path) -> "NDArray[np.float64]":
     import numpy as np
 
     if path.suffix.lower() == ".npy":
-        return np.atleast_2d(np.load(path, allow_pickle=False).astype(float))
+        table = np.load(path, allow_pickle=False)
+        if table.dtype.kind not in "buif":
+            raise ValueError(f"numbers of type {table.dtype}")
+        return np.atleast_2d(table.astype(float))
     if path.suffix.lower() not in _TEXT:
         raise ValueError(f"a name ending in .npy, {', '.join(_TEXT)} is known")
     text = path.read_text("utf-8").replace(",", " ").splitlines()

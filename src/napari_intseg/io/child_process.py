@@ -181,7 +181,9 @@ def serve() -> None:
     os.dup2(2, 1)
     answers.write(READY + "\n")
     answers.flush()
-    for line in sys.stdin:
+    # names of files need not be UTF-8
+    questions = os.fdopen(0, encoding="utf-8", errors="surrogateescape", newline="\n")
+    for line in questions:
         kind, memory, name = line.rstrip("\n").split("\t", 2)
         # from what is taken now: the libraries that are imported do not count
         limit_memory(int(memory))

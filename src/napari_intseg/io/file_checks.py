@@ -6,9 +6,10 @@ Files are checked to be plain files before they are opened, and sizes before mem
 import os
 import re
 import stat
+import struct
 from importlib import import_module
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from napari_intseg.errors import FileError, MissingExtraError
 
@@ -372,3 +373,81 @@ def check_time(time: int | None, count: int, path: Path) -> int:
             f"{time!r}. Choose another."
         )
     return time
+
+
+# tags of a page that are read: the bound keeps a damaged count from being followed
+_MOST_TAGS = 4096
+# the tag of a page's smaller copies
+_SUB_IFDS = 330
+# LONG, IFD, LONG8 and IFD8: kinds of numbers that may point to a page
+_POINTER_BYTES = {4: 4, 13: 4, 16: 8, 18: 8}
+
+
+def check_pages_end(path: Path) -> None:
+    """Follow the pages, and the pages in pages, each of which may come once.
+
+    Raises
+    ------
+    FileError
+        If one comes twice.
+    """
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = {b"II": "<", b"MM": ">"}.get(head[:2])
+        if order is None or len(head) < 8:
+            return
+        version = struct.unpack_from(order + "H", head, 2)[0]
+        if version not in (42, 43) or (version == 43 and len(head) < 16):
+            return
+        # BigTIFF: all addresses and counts have eight bytes in place of four
+        is_big = version == 43
+        first = struct.unpack_from(order + ("Q" if is_big else "I"), head, 8 if is_big else 4)[0]
+        waiting, seen = [first], set[int]()
+        while waiting:
+            at = waiting.pop()
+            while at:
+                if at in seen:
+                    raise FileError(
+                        "file cannot be read: expected pages one after another, got a circle of "
+                        f"{len(seen)} in {str(path)!r}. Check that it is complete."
+                    )
+                seen.add(at)
+                at, inner = _page(file, at, order, is_big=is_big)
+                waiting += inner
+
+
+def _page(file: BinaryIO, at: int, order: str, *, is_big: bool) -> tuple[int, list[int]]:
+    """Return where the next page is, 0 if none can be, and where the pages in this one are."""
+    # TIFF 6.0, and the BigTIFF proposal: a tag is code, type, count, and value or address
+    count_form, pointer = ("Q", "Q") if is_big else ("H", "I")
+    tag_size = 20 if is_big else 12
+    try:
+        file.seek(at)
+        (count,) = struct.unpack(order + count_form, file.read(struct.calcsize(order + count_form)))
+        if count > _MOST_TAGS:
+            return 0, []
+        tags = file.read(count * tag_size)
+        (after,) = struct.unpack(order + pointer, file.read(struct.calcsize(order + pointer)))
+        inner: list[int] = []
+        for i in range(0, count * tag_size, tag_size):
+            code, kind = struct.unpack_from(order + "HH", tags, i)
+            if code == _SUB_IFDS:
+                inner = _pointers(file, tags[i : i + tag_size], kind, order, is_big=is_big)
+    except (struct.error, OSError, OverflowError, ValueError):
+        # cut off: tifffile says so
+        return 0, []
+    return after, inner
+
+
+def _pointers(file: BinaryIO, tag: bytes, kind: int, order: str, *, is_big: bool) -> list[int]:
+    size = _POINTER_BYTES.get(kind, 0)
+    (count,) = struct.unpack_from(order + ("Q" if is_big else "I"), tag, 4)
+    if not size or count > _MOST_TAGS:
+        return []
+    value_at = 12 if is_big else 8
+    raw = tag[value_at:]
+    if count * size > len(raw):
+        file.seek(struct.unpack_from(order + ("Q" if is_big else "I"), tag, value_at)[0])
+        raw = file.read(count * size)
+    form = f"{order}{count}{'Q' if size == 8 else 'I'}"
+    return [at for at in struct.unpack_from(form, raw) if at >= 8]

@@ -348,8 +348,9 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
         at = axes.index("z")
         whole = (*range(at), *(at + i for i in order), *range(at + 3, len(axes)))
         arrays = [array.transpose(whole) for array in arrays]
-    if "s" in axes and arrays[0].dtype != np.uint8 and "c" not in axes:
-        # napari shows colours of 8 bits only
+    is_colour = "s" in axes and arrays[0].dtype == np.uint8 and arrays[0].shape[-1] in (3, 4)
+    if "s" in axes and not is_colour and "c" not in axes:
+        # napari shows colours of 8 bits only, three of them and their opacity
         axes = axes.replace("s", "c")
     grid = axes.replace("c", "").replace("s", "")
     about: dict[str, Any] = {"source": raster.source, "affine": raster.affine, "order": order}

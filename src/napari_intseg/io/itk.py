@@ -7,7 +7,8 @@ import os
 import re
 import struct
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from napari_intseg.io.nifti import (
     put_sheared,
     read_label_table,
 )
-from napari_intseg.io.raster import LABELS, MARK, Raster, are_labels, hex_colour
+from napari_intseg.io.raster import LABELS, MARK, Raster, are_labels, hex_colour, ordered
 from napari_intseg.io.source import (
     FileVolume,
     ItkGeometry,
@@ -72,7 +73,7 @@ def check_metaimage(path: Path) -> None:
     FileError
         If a field is wrong or missing.
     """
-    fields = _fields(path)
+    fields, end = _fields(path)
     sizes = fields.get("NDims", "")
     if sizes not in ("2", "3", "4"):
         raise _wrong(path, "NDims", "2, 3 or 4", sizes)
@@ -92,14 +93,30 @@ def check_metaimage(path: Path) -> None:
     kind = fields.get("ElementType", "").removeprefix("MET_").removesuffix("_ARRAY")
     if kind not in _TYPES:
         raise _wrong(path, "ElementType", "a number", fields.get("ElementType", ""))
+    _check_start(path, fields, end)
 
 
-def _fields(path: Path) -> dict[str, str]:
-    """Return names and values up to the one that tells where the data are."""
+def _check_start(path: Path, fields: Mapping[str, str], end: int) -> None:
+    """Ask for pixels that do not begin inside the header: they would be its text."""
+    is_local = fields["ElementDataFile"].lower() in ("local", "local_data")
+    if not is_local and fields["ElementDataFile"] != path.name:
+        return
+    # 0: where the header ends, of pixels that follow it; -1: counted from the end of the file
+    skipped = fields.get("HeaderSize", "0")
+    if not skipped.lstrip("-").isdecimal():
+        raise _wrong(path, "HeaderSize", "a whole number", skipped)
+    if int(skipped) < end and not (int(skipped) == 0 and is_local) and int(skipped) != -1:
+        raise _wrong(path, "HeaderSize", f"{end} or more, where the header ends,", skipped)
+
+
+def _fields(path: Path) -> tuple[dict[str, str], int]:
+    """Return names and values up to the one that tells where the data are, and where that ends."""
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
     found: dict[str, str] = {}
+    end = 0
     for line in head.split(b"\n"):
+        end += len(line) + 1
         text = _text(line).strip()
         name, sign, value = text.partition("=")
         readable = text.replace("\t", " ").isprintable()
@@ -107,7 +124,7 @@ def _fields(path: Path) -> dict[str, str]:
             raise _wrong(path, "header", "lines of NAME = VALUE", text[:40])
         found[name.strip()] = value.strip()
         if name.strip() == "ElementDataFile":
-            return found
+            return found, end
     raise _wrong(path, "header", "a line ElementDataFile", ", ".join(found)[:80])
 
 
@@ -142,6 +159,11 @@ _NIFTI_ENDINGS = (".nii", ".nii.gz")
 _HEADER, _OFFSET = 348, 108
 _META_ENDINGS = (".mha", ".mhd")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
+# where the header of an NRRD ends, and its word for pixels that are packed by gzip
+_HEADER_END, _GZIPPED = re.compile(rb"\r?\n\r?\n"), re.compile(rb"(?im)^encoding:\s*(gz|gzip)\b")
+_SPACINGS = re.compile(rb"(?im)^spacings:(.*)$")
+# unpacked at a time, 1 MB, only to be checked; not tuned
+_STEP_BYTES = 1 << 20
 # segments of a file that are looked at: each is two or three lines of a header of 16 MiB
 _MOST_SEGMENTS = 1 << 16
 # voxels by which the far corner may lie off before the header's own affine is taken: more than
@@ -164,8 +186,11 @@ def read_itk(path: Path) -> Raster:
     """
     check_itk(path)
     header = NiftiHeader.read(path) if path.name.lower().endswith(_NIFTI_ENDINGS) else None
+    frame = None
     if header:
         check_size(path, header.declared_bytes, itk_ratio(path))
+        # before ITK, which says of a damaged .gz only that it does not know the type
+        frame = NiftiFrame.read(path)
     with _quiet(), tempfile.TemporaryDirectory(prefix="intseg-") as folder:
         # ITK looks for a .hdr or .img beside a .nii and may read that instead
         if header and (header.needs_copy or has_twin(path)):
@@ -174,12 +199,16 @@ def read_itk(path: Path) -> Raster:
             if header is None:
                 check_size(path, _declared(path), itk_ratio(path), all_bytes(path))
             image = sitk.ReadImage(str(path))
-    raster = _raster(image, path)
+    raster = _raster(image, path, frame)
     if header is None:
         return _in_mm(raster)
     source = replace(raster.source, unit="µm" if header.is_micron else "mm")
-    if told := header.contradiction():
-        remark(path, told)
+    for told in (header.contradiction(), header.untold()):
+        if told:
+            remark(path, told)
+    if header.passed_over is not None:
+        slope, intercept = header.passed_over
+        raster = replace(raster, levels=(raster.levels[0] * np.float64(slope) + intercept,))
     names, colours = read_label_table(path, header)
     return replace(
         _as_stated(replace(raster, source=source), header),
@@ -215,6 +244,8 @@ def _in_mm(raster: Raster) -> Raster:
     is_nrrd = path.name.lower().endswith(_NRRD_ENDINGS)
     units = SpaceUnits.read(path) if is_nrrd else metaimage_units(path)
     n = sum(a in "zyx" for a in raster.axes)
+    if is_nrrd and _sizes_untold(path) > len(raster.axes) - n:
+        remark(path, "sizes of its voxels are not told; 1 is taken where there is none")
     if raster.time_step_s and units.step_s:
         raster = replace(raster, time_step_s=raster.time_step_s * units.step_s)
     stated = scaled(affine, units, n, path)
@@ -222,6 +253,15 @@ def _in_mm(raster: Raster) -> Raster:
         return raster
     source = replace(raster.source, itk=geometry_of(stated[0], n), unit=stated[1])
     return replace(raster, affine=stated[0], source=source)
+
+
+def _sizes_untold(path: Path) -> int:
+    """Return for how many axes an NRRD says that their spacing is not known: NaN, or 0."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+    found = _SPACINGS.search(_HEADER_END.split(head, maxsplit=1)[0])
+    values = found[1].lower().split() if found else []
+    return sum(value.strip(b"+-") in (b"nan", b"0", b"0.0") for value in values)
 
 
 def check_itk(path: Path) -> None:
@@ -232,13 +272,88 @@ def check_itk(path: Path) -> None:
     FileError
         If something is wrong, or a data file lies elsewhere.
     """
+    check_name(path)
     if path.name.lower().endswith(_META_ENDINGS):
         check_metaimage(path)
     if path.name.lower().endswith(_NIFTI_ENDINGS):
         check_nifti(path)
     else:
-        named_files(path)
+        for one in named_files(path):
+            if not one.is_file():
+                raise FileError(
+                    f"data file is missing: expected {one.name!r}, which the header names, got "
+                    f"none for {str(path)!r}. Put it back beside the header."
+                )
     check_in_child("itk", path)
+    if not path.name.lower().endswith(_NIFTI_ENDINGS):
+        _check_unpacks(path)
+
+
+def check_name(path: Path, *, writing: bool = False) -> None:
+    """Ask for a name in UTF-8: SimpleITK ends the process over any other.
+
+    Raises
+    ------
+    FileError
+        If it is not; of a NIfTI that is written, which ITK writes under another name, the folder's
+        alone counts.
+    """
+    other = writing and path.name.lower().endswith(_NIFTI_ENDINGS)
+    try:
+        os.fspath((path.parent if other else path).absolute()).encode("utf-8")
+    except UnicodeEncodeError as err:
+        raise FileError(
+            f"name cannot be used: expected letters, got bytes that are none in {str(path)!r}. "
+            "Rename the file, or the folder that it is in."
+        ) from err
+
+
+def _check_unpacks(path: Path) -> None:
+    """Unpack what NRRD or MetaImage has packed, and keep nothing.
+
+    ITK takes what it can of a damaged stream and does not tell: the checksum at its end is not
+    looked at, and the rest of the pixels is whatever was in memory.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+    is_meta = path.name.lower().endswith(_META_ENDINGS)
+    if is_meta:
+        fields, end = _fields(path)
+        if fields.get("CompressedData", "").lower() not in ("true", "1", "t"):
+            return
+    else:
+        found = _HEADER_END.search(head)
+        end = found.end() if found else 0
+        if not _GZIPPED.search(head[:end] if found else head):
+            return
+    others = [one for one in named_files(path) if one != path]
+    for packed, start in [(one, 0) for one in others] or [(path, end)]:
+        _check_stream(path, packed, start, may_be_plain=not is_meta)
+
+
+def _check_stream(path: Path, packed: Path, start: int, *, may_be_plain: bool) -> None:
+    with packed.open("rb") as file:
+        file.seek(start)
+        # 47: zlib's head or gzip's
+        unpacker, part = zlib.decompressobj(47), file.read(_STEP_BYTES)
+        # zlib's `gzread` hands out bytes that were not packed as they are, and ITK uses it for NRRD
+        if may_be_plain and not part.startswith(b"\x1f\x8b"):
+            return
+        try:
+            while part and not unpacker.eof:
+                unpacker.decompress(part, _STEP_BYTES)
+                part = unpacker.unconsumed_tail or file.read(_STEP_BYTES)
+        except zlib.error as err:
+            raise _damaged(path, str(err)) from err
+    if not unpacker.eof:
+        raise _damaged(path, "the stream has no end")
+
+
+def _damaged(path: Path, reason: str) -> FileError:
+    return FileError(
+        f"file cannot be read: expected pixels that unpack whole, got {str(path)!r} ({reason}). "
+        "Check that it is complete."
+    )
 
 
 def write_itk(
@@ -254,7 +369,13 @@ def write_itk(
     A last axis that `like` does not have holds colours. The first one is time if a step is given,
     0 if it is not known; a flat series gets one plane, since these formats have time as a fourth
     axis only.
+
+    Raises
+    ------
+    FileError
+        As for `check_name`.
     """
+    check_name(path, writing=True)
     source = like.source if isinstance(like, FileVolume) else None
     ndim = like.ndim
     if time_step_s is not None and ndim == 2:
@@ -383,27 +504,36 @@ def _declared(path: Path) -> int:
     return int(values * bits // 8)
 
 
-def _raster(image: Any, path: Path) -> Raster:
+def _raster(image: Any, path: Path, nifti: NiftiFrame | None) -> Raster:
     n = min(image.GetDimension(), 3)
     whole = image.GetDimension()
     direction = np.reshape(image.GetDirection(), (whole, whole))[:n, :n]
     geometry = ItkGeometry(
         tuple(image.GetSpacing()[:n]), tuple(image.GetOrigin()[:n]), tuple(direction.ravel())
     )
-    name = path.name.lower()
-    nifti = NiftiFrame.read(path) if name.endswith(_NIFTI_ENDINGS) else None
-    nrrd = NrrdFrame.read(path, n) if name.endswith(_NRRD_ENDINGS) else None
+    nrrd = NrrdFrame.read(path, n) if path.name.lower().endswith(_NRRD_ENDINGS) else None
     data = np.asarray(sitk.GetArrayFromImage(image))
-    axes = "tzyx"[-whole:]
+    # the fifth axis of NIfTI holds several values a voxel
+    axes = "ctzyx"[-whole:]
+    if whole > 4:
+        single = tuple(i for i, axis in enumerate(axes) if axis in "ct" and data.shape[i] == 1)
+        data = data.squeeze(single)
+        data, axes = ordered(data, "".join(a for i, a in enumerate(axes) if i not in single))
     is_labels, names, colours = _told_of_labels(image)
     if image.GetNumberOfComponentsPerPixel() > 1:
+        if "c" in axes:
+            raise FileError(
+                "file has more axes than a volume: expected columns, rows, planes, time and "
+                f"values, got shape {data.shape[::-1]} in {str(path)!r}. Save one volume to its "
+                "own file."
+            )
         is_coloured = data.dtype == np.uint8 and data.shape[-1] in (3, 4) and not is_labels
         axes += "s" if is_coloured else "c"
         # each channel is a layer of segments with numbers of its own
         names, colours = {}, {}
     source = Source(path, itk=geometry, nifti=nifti, nrrd=nrrd)
     # only NIfTI tells in which unit steps are; 1 is what ITK puts where nothing is known
-    step = float(image.GetSpacing()[3]) if whole == 4 else 1.0
+    step = float(image.GetSpacing()[3]) if whole >= 4 else 1.0
     known = math.isfinite(step) and step > 0 and step != 1.0
     return Raster(
         (data,), axes, source, geometry.affine(), time_step_s=step if known else 0.0,

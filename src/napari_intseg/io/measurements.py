@@ -81,7 +81,7 @@ def measure(
     Raises
     ------
     DataError
-        If the labels are on another grid or are no integers.
+        If the labels are on another grid, are no integers, or hold negative numbers.
 
     References
     ----------
@@ -95,6 +95,11 @@ def measure(
             f"{labels.dtype} of {labels.shape}. Give labels of the image's shape."
         )
     numbers = np.unique(labels)
+    if numbers[0] < 0:
+        raise DataError(
+            "labels are not counted from 0: expected 0 for the background and numbers above it, "
+            f"got {int(numbers[0])!r}. Renumber them."
+        )
     numbers = numbers[numbers > 0]
     # find_objects makes a box for every number up to the
     # largest: with ranks there are as many as objects

@@ -170,12 +170,34 @@ class NiftiHeader:
     def needs_copy(self) -> bool:
         """Whether ITK would refuse the file, or make other places or values of it.
 
-        It reads no NIfTI-2, no axes that are not perpendicular, and adds an intercept where a slope
-        of 0, or of no number, says that nothing is rescaled.
+        It reads no NIfTI-2, no axes that are not perpendicular, no sform that is no place, adds an
+        intercept where a slope of 0, or of no number, says that nothing is rescaled, and takes a
+        tiny slope for none.
         """
         slope, intercept = self.scale
-        adds = not _is_slope(slope) and intercept != 0
-        return self.length != HEADER_BYTES or self.is_sheared() or adds
+        adds = (not _is_slope(slope) and intercept != 0) or self.passed_over is not None
+        is_nowhere = self.sform > 0 and self._by_sform() is None
+        return self.length != HEADER_BYTES or self.is_sheared() or adds or is_nowhere
+
+    @property
+    def passed_over(self) -> tuple[float, float] | None:
+        """Slope and intercept that ITK takes for none since the slope is tiny; None for others."""
+        slope, intercept = self.scale
+        is_tiny = _is_slope(slope) and abs(slope) < np.finfo(float).eps
+        return (slope, intercept if math.isfinite(intercept) else 0.0) if is_tiny else None
+
+    def untold(self) -> str:
+        """Return in words what of the geometry is missing or no place; nothing if nothing is."""
+        for name, code, found in (
+            ("sform", self.sform, self._by_sform()), ("qform", self.qform, self._by_qform()),
+        ):  # fmt: skip
+            if code > 0 and found is None:
+                return f"its {name} is no place in space and is passed over"
+        sizes = self.pixdim[1 : 1 + min(len(self.sizes), 3)]
+        if self.affine() is None and not all(math.isfinite(s) and s != 0 for s in sizes):
+            told = " x ".join(f"{size:g}" for size in sizes)
+            return f"sizes of its voxels are not told ({told}); 1 is taken where there is none"
+        return ""
 
     def contradiction(self) -> str:
         """Return in words how the two forms differ; nothing if they agree, or one is not given."""
@@ -259,8 +281,10 @@ def plain_copy(path: Path, header: NiftiHeader, folder: Path) -> Path:
     dim = (len(header.sizes), *header.sizes, *(1,) * (7 - len(header.sizes)))
     values: dict[str, tuple[float, ...]] = {
         "dim": dim, "kind": (header.kind,), "bits": (header.bits,), "intent": (header.intent,),
-        "pixdim": (1.0, 1.0, 1.0, 1.0, *header.pixdim[4:]), "start": (len(raw),),
-        "scale": header.scale if _is_slope(header.scale[0]) else (1.0, 0.0),
+        "pixdim": (1.0, *map(_length, header.pixdim[1:4]), *header.pixdim[4:]),
+        "start": (len(raw),),
+        "scale": header.scale if _is_slope(header.scale[0]) and not header.passed_over
+        else (1.0, 0.0),
         "units": (header.units,),
     }  # fmt: skip
     struct.pack_into(header.order + "i", raw, 0, HEADER_BYTES)
@@ -278,6 +302,11 @@ def plain_copy(path: Path, header: NiftiHeader, folder: Path) -> Path:
     if copy.stat().st_size < wanted:
         raise EOFError(f"cut off: {copy.stat().st_size} of {wanted} bytes")
     return copy
+
+
+def _length(size: float) -> float:
+    """Return the size of a voxel without its sign; 1 where none is told."""
+    return abs(size) if math.isfinite(size) and size != 0 else 1.0
 
 
 def _is_slope(slope: float) -> bool:

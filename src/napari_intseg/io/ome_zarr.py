@@ -190,9 +190,9 @@ def _after(
         kind = transform["type"]
         if kind == "identity":
             continue
-        numbers = [float(n) for n in transform.get(kind, ())]
-        is_fine = len(numbers) == len(scale) and all(math.isfinite(n) for n in numbers)
-        if not is_fine or kind not in ("scale", "translation"):
+        told = transform.get(kind, ()) if kind in ("scale", "translation") else ()
+        numbers = [_number(n) for n in told]
+        if len(numbers) != len(scale) or not all(math.isfinite(n) for n in numbers):
             raise FileError(
                 f"transformation is not understood: expected a scale or translation of "
                 f"{len(scale)} numbers, got {dict(transform)!r} in {str(path)!r}. Check the "

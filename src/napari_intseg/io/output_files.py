@@ -1,6 +1,7 @@
 """Outputs beside inputs: what was read is never written over, journals stay with their labels."""
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -69,7 +70,7 @@ def _touches(target: Path, given: Path) -> bool:
     if _is_same(target, given) or _is_plane_of(given, target):
         return True
     # links are followed only now: names that are the same file were told above
-    real, read = target.resolve(), given.resolve()
+    real, read = _real(target), _real(given)
     # writing a folder such as .zarr replaces all that is in it
     if target.is_dir():
         return read.is_relative_to(real)
@@ -84,8 +85,16 @@ def _is_same(one: Path, other: Path) -> bool:
     try:
         # links of both kinds, and letters where case does not count
         return one.samefile(other)
-    except OSError:
-        return one.resolve() == other.resolve()
+    except (OSError, ValueError):
+        return _real(one) == _real(other)
+
+
+def _real(path: Path) -> Path:
+    """Return where links lead; of links in a circle, and of names that cannot be, the name."""
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return path.absolute()
 
 
 def _is_plane_of(given: Path, series: Path) -> bool:
@@ -112,7 +121,7 @@ def _is_result(path: Path) -> bool:
 
 
 def _in_zarr(path: Path) -> Path | None:
-    return next((p for p in path.resolve().parents if p.suffix.lower() == ".zarr"), None)
+    return next((p for p in _real(path).parents if p.suffix.lower() == ".zarr"), None)
 
 
 def _named_in(header: Path) -> str:
@@ -153,7 +162,14 @@ def check_journal(labels: str | Path, *, overwrite: bool) -> None:
     """
     path = Path(labels)
     beside = path.with_name(path.name + SUFFIX)
-    if beside.exists() and not overwrite:
+    try:
+        is_there = beside.exists()
+    except OSError as err:
+        raise FileError(
+            f"journal cannot be written: expected a name that the disk takes, got "
+            f"{str(beside)!r} ({err.strerror}). Choose a shorter name, or leave the journal out."
+        ) from err
+    if is_there and not overwrite:
         raise FileError(
             f"journal exists: expected none beside a new file, got {str(beside)!r}. Choose another "
             "name, leave the journal out, or allow both to be replaced with --overwrite."

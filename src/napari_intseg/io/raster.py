@@ -99,7 +99,8 @@ class OnDisk:
         self._array, self._path = array, path
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.ndim = len(self.shape)
-        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        # the machine's own byte order: torch takes no other
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
         self.chunks = array.chunks
 
     def __getitem__(self, index: Any) -> Array:
@@ -111,7 +112,7 @@ class OnDisk:
             If a piece that is needed is damaged.
         """
         try:
-            return np.asarray(self._array[index])
+            return np.asarray(self._array[index], self.dtype)
         except (IndexError, IntSegError):
             raise
         except Exception as err:
@@ -241,6 +242,7 @@ class Raster:
     colours: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", tuple(map(_usual, self.levels)))
         for level in self.levels:
             if 0 in level.shape:
                 raise DataError(
@@ -282,6 +284,18 @@ class Raster:
         elif fixed or channel not in (None, len(axes) - 1):
             data = Lazy([data], fixed, channel)
         return FileVolume(data, self.source, affine=self.affine, channels=bool(colours))
+
+
+def _usual(level: Any) -> Any:
+    """Return an array of a type that every part of this package and torch know.
+
+    That is the machine's own byte order, and floats of 64 bits at most. What is read when it is
+    indexed stays as it is.
+    """
+    if not isinstance(level, np.ndarray) or isinstance(level, np.memmap):
+        return level
+    kind = np.dtype(np.float64) if level.dtype.kind == "f" and level.itemsize > 8 else level.dtype
+    return level.astype(kind.newbyteorder("="), copy=False)
 
 
 def raster_of(volume: FileVolume) -> Raster:

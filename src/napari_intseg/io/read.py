@@ -1,6 +1,7 @@
 """Read images and volumes with their geometry."""
 
 import itertools
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -238,11 +239,17 @@ def _told(path: Path, read: Callable[[], T]) -> T:
         raise
     except Exception as err:
         # each library has its own errors for a damaged file; all mean the same to a person
-        reason = " ".join(str(err).split())[-300:] or type(err).__name__
+        reason = _by_itk(" ".join(str(err).split()))[-300:] or type(err).__name__
         raise FileError(
             f"file cannot be read: expected an image, got {str(path)!r} ({reason}). "
             "Check that it is complete and of the type that its name says."
         ) from err
+
+
+def _by_itk(reason: str) -> str:
+    """Return the last of ITK's messages, without the lines and addresses of its own code."""
+    last = re.split(r"(?:itk::|sitk::|ITK )ERROR: ", reason)[-1]
+    return re.sub(r"^\w+\(0x[0-9a-f]+\): ", "", last)
 
 
 def read_mask(path: str | Path, like: Volume) -> Array:

@@ -4,14 +4,13 @@ import io
 import logging
 import math
 import re
-import struct
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -24,6 +23,7 @@ from napari_intseg.io.child_process import check_in_child
 from napari_intseg.io.file_checks import (
     DEFLATE_RATIO,
     check_count,
+    check_pages_end,
     check_size,
     data_file,
     lazy_extra,
@@ -149,8 +149,10 @@ def _by_tags(scale: TiffScale, path: Path) -> tuple[Spacing, str]:
     tag = _TIFF_UNITS.get(scale.unit)
     word = scale.imagej.get("unit")
     x, y = (below / above if above and below else 1.0 for above, below in scale.resolution)
-    # a pixel of 1/72 inch is no size that anyone measured
-    if word is None and scale.unit == 2 and round(1 / x, 3) == _NOT_CALIBRATED:
+    # a pixel of 1/72 inch is no size that anyone measured, and neither is one of no resolution
+    is_told = all(above and below for above, below in scale.resolution)
+    is_told = is_told and not (scale.unit == 2 and round(1 / x, 3) == _NOT_CALIBRATED)
+    if word is None and not is_told:
         tag, x, y = None, 1.0, 1.0
     word = tag if word is None else word
     words = [scale.imagej.get("zunit", word), scale.imagej.get("yunit", word), word]
@@ -196,12 +198,6 @@ def _imagej_channels(about: dict[str, Any]) -> tuple[Channel, ...]:
     return tuple(found)
 
 
-# tags of a page that are read: the bound keeps a damaged count from being followed
-_MOST_TAGS = 4096
-# the tag of a page's smaller copies
-_SUB_IFDS = 330
-# LONG, IFD, LONG8 and IFD8: kinds of numbers that may point to a page
-_POINTER_BYTES = {4: 4, 13: 4, 16: 8, 18: 8}
 _INDEX = "NDTiff.index"
 # how many times smaller pixels may be: LZW (4,096 bytes by a code of 9 bits or more), Deflate,
 # PackBits (128 by two bytes). Of the other kinds no limit is known that says something.
@@ -265,76 +261,6 @@ def check_packed(page: Any, path: Path) -> None:
             f"file cannot be read: expected pieces of {whole} bytes, packed, got one of {longest} "
             f"in {str(path)!r}. Check that it is complete."
         )
-
-
-def check_pages_end(path: Path) -> None:
-    """Follow the pages, and the pages in pages, each of which may come once.
-
-    Raises
-    ------
-    FileError
-        If one comes twice.
-    """
-    with path.open("rb") as file:
-        head = file.read(16)
-        order = {b"II": "<", b"MM": ">"}.get(head[:2])
-        if order is None or len(head) < 8:
-            return
-        version = struct.unpack_from(order + "H", head, 2)[0]
-        if version not in (42, 43) or (version == 43 and len(head) < 16):
-            return
-        # BigTIFF: all addresses and counts have eight bytes in place of four
-        is_big = version == 43
-        first = struct.unpack_from(order + ("Q" if is_big else "I"), head, 8 if is_big else 4)[0]
-        waiting, seen = [first], set[int]()
-        while waiting:
-            at = waiting.pop()
-            while at:
-                if at in seen:
-                    raise FileError(
-                        "file cannot be read: expected pages one after another, got a circle of "
-                        f"{len(seen)} in {str(path)!r}. Check that it is complete."
-                    )
-                seen.add(at)
-                at, inner = _page(file, at, order, is_big=is_big)
-                waiting += inner
-
-
-def _page(file: BinaryIO, at: int, order: str, *, is_big: bool) -> tuple[int, list[int]]:
-    """Return where the next page is, 0 if none can be, and where the pages in this one are."""
-    # TIFF 6.0, and the BigTIFF proposal: a tag is code, type, count, and value or address
-    count_form, pointer = ("Q", "Q") if is_big else ("H", "I")
-    tag_size = 20 if is_big else 12
-    try:
-        file.seek(at)
-        (count,) = struct.unpack(order + count_form, file.read(struct.calcsize(order + count_form)))
-        if count > _MOST_TAGS:
-            return 0, []
-        tags = file.read(count * tag_size)
-        (after,) = struct.unpack(order + pointer, file.read(struct.calcsize(order + pointer)))
-        inner: list[int] = []
-        for i in range(0, count * tag_size, tag_size):
-            code, kind = struct.unpack_from(order + "HH", tags, i)
-            if code == _SUB_IFDS:
-                inner = _pointers(file, tags[i : i + tag_size], kind, order, is_big=is_big)
-    except (struct.error, OSError, OverflowError, ValueError):
-        # cut off: tifffile says so
-        return 0, []
-    return after, inner
-
-
-def _pointers(file: BinaryIO, tag: bytes, kind: int, order: str, *, is_big: bool) -> list[int]:
-    size = _POINTER_BYTES.get(kind, 0)
-    (count,) = struct.unpack_from(order + ("Q" if is_big else "I"), tag, 4)
-    if not size or count > _MOST_TAGS:
-        return []
-    value_at = 12 if is_big else 8
-    raw = tag[value_at:]
-    if count * size > len(raw):
-        file.seek(struct.unpack_from(order + ("Q" if is_big else "I"), tag, value_at)[0])
-        raw = file.read(count * size)
-    form = f"{order}{count}{'Q' if size == 8 else 'I'}"
-    return [at for at in struct.unpack_from(form, raw) if at >= 8]
 
 
 def _members(file: tifffile.TiffFile, path: Path) -> list[Path]:

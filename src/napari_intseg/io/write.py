@@ -19,7 +19,7 @@ from napari_intseg.io.dicom.reference import origin_of
 from napari_intseg.io.dicom.rtstruct import write_rtstruct
 from napari_intseg.io.dicom.seg import PRODUCT, write_dicom_seg
 from napari_intseg.io.hdf5 import write_hdf5
-from napari_intseg.io.itk import write_itk
+from napari_intseg.io.itk import check_name, write_itk
 from napari_intseg.io.ome_zarr import check_zarr, enlist, image_of, write_ome_zarr
 from napari_intseg.io.output_files import SUFFIX, check_apart, files_of
 from napari_intseg.io.pictures import write_png
@@ -61,6 +61,13 @@ def check_target(path: str | Path, *inputs: str | Path | None, overwrite: bool =
     if is_zarr:
         check_zarr(path)
     folder = (image_of(path) if is_zarr else None) or path.parent
+    if "\0" in str(path):
+        raise FileError(
+            f"name cannot be used: expected one without a zero byte, got {str(path)!r}. Choose "
+            "another name."
+        )
+    if KINDS[ending_of(path) or ""] == "itk":
+        check_name(path, writing=True)
     with told(path):
         if path.exists() and not overwrite:
             raise FileError(

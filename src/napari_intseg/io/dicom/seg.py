@@ -14,7 +14,7 @@ from napari_intseg.core.affine import FloatMatrix, from_spacing
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError, MissingExtraError
-from napari_intseg.io.dicom.decoder import numbers, read_data_set, text
+from napari_intseg.io.dicom.decoder import numbers, read_data_set, several
 from napari_intseg.io.dicom.header import DicomOrigin, looks_like_dicom, quiet
 from napari_intseg.io.dicom.reference import (
     check_labels,
@@ -247,6 +247,8 @@ def _placing(origin: DicomOrigin, like: Volume) -> dict[str, Any]:
 
 _BINARY, _LABELMAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 _OURS = "label "
+# the largest label that we write: 32 bits without a sign
+_LARGEST = (1 << 32) - 1
 # planes of a grid that few frames lie on: a whole body has some 2,000
 _MOST_PLANES = 1 << 13
 # part of a voxel by which a corner may lie off: positions are written with few digits (not tuned)
@@ -310,7 +312,7 @@ class _Segments:
                     tuple(placed[i][0] for i in order),
                     tuple(placed[i][1] for i in order),
                     {int(item.SegmentNumber): _label(item) for item in items},
-                    {_label(item): text(item, "SegmentLabel") for item in items},
+                    {_label(item): _name(item) for item in items},
                     {_label(item): colour for item in items if (colour := _colour(item))},
                     _measure(data, "SpacingBetweenSlices"),
                     _measure(data, "SliceThickness"),
@@ -511,11 +513,16 @@ def segment_names(path: Path) -> dict[int, str]:
     try:
         with quiet():
             data = read_data_set(path, ["SegmentSequence"])
-            told = {_label(item): text(item, "SegmentLabel") for item in data.SegmentSequence}
+            told = {_label(item): _name(item) for item in data.SegmentSequence}
     except Exception:
         # damaged: whoever reads its pixels says so
         return {}
     return {label: name for label, name in told.items() if name}
+
+
+def _name(segment: Any) -> str:
+    # a backslash parts values in DICOM: a name that holds one comes as several
+    return "\\".join(str(part) for part in several(segment.get("SegmentLabel"))).strip()
 
 
 def _colour(segment: Any) -> str:
@@ -542,7 +549,7 @@ def _measure(data: Any, name: str) -> float:
 def _label(segment: Any) -> int:
     told = str(segment.get("TrackingID") or "")
     number = told.removeprefix(_OURS)
-    is_ours = told.startswith(_OURS) and number.isdigit()
+    is_ours = told.startswith(_OURS) and number.isdecimal() and int(number) <= _LARGEST
     return int(number) if is_ours else int(segment.SegmentNumber)
 
 

@@ -27,6 +27,9 @@ _UNEVEN = 0.02
 # shift of the last plane against the first, in pixels: less
 # is what rounded numbers in headers make of none
 _DRIFT_PX = 0.1
+# pixels by which a plane may lie beside the others without a word: half of one is what nobody sees
+# on the canvas (not tuned)
+_ASIDE_PX = 0.5
 # values that a message names; the rest is counted
 _TOLD = 8
 # modalities whose slices belong together even where their headers tell no positions
@@ -55,7 +58,8 @@ class Stack:
     def is_regular(self) -> bool:
         """Whether planes lie straight above each other at equal distances."""
         gaps = np.diff(heights(self.times[0]))
-        return self.tilt_mm == (0.0, 0.0) and not _is_uneven(gaps)
+        straight = self.tilt_mm == (0.0, 0.0) and not _is_uneven(gaps)
+        return straight and not np.any(_sideways_px(self.times[0]) > _ASIDE_PX)
 
     @property
     def frames(self) -> tuple[DicomFrame, ...]:
@@ -260,12 +264,31 @@ def _tilt(frames: Sequence[DicomFrame]) -> tuple[float, float]:
     return (0.0, 0.0) if all(small) else (shift[0], shift[1])
 
 
+def _sideways_px(frames: Sequence[DicomFrame]) -> FloatMatrix:
+    """Return how far each plane lies beside the line from the first to the last, in pixels."""
+    first, at = frames[0], heights(frames)
+    if len(frames) < 3 or any(f.position is None for f in frames) or at[-1] == at[0]:
+        return np.zeros(len(frames))
+    axes = np.array([first.rows or (0, 1, 0), first.cols or (1, 0, 0)], float)
+    places = np.array([f.position for f in frames], float) @ axes.T
+    line = places[0] + np.outer((at - at[0]) / (at[-1] - at[0]), places[-1] - places[0])
+    return np.asarray(np.abs((places - line) / (first.spacing or (1.0, 1.0))).max(axis=1))
+
+
 def _told_of_grid(frames: Sequence[DicomFrame], tilt_mm: tuple[float, float]) -> list[str]:
     problems = _told_of_header(frames)
     at = heights(frames)
     if tilt_mm != (0.0, 0.0):
         angle = np.degrees(np.arctan2(np.hypot(*tilt_mm), at[-1] - at[0]))
         problems.append(f"planes are shifted against each other by {angle:.1f}° (gantry tilt)")
+    aside = _sideways_px(frames)
+    if count := int(np.count_nonzero(aside > _ASIDE_PX)):
+        first = at[np.argmax(aside > _ASIDE_PX)]
+        are = "slice lies" if count == 1 else "slices lie"
+        problems.append(
+            f"{count} {are} up to {aside.max():.1f} pixels beside the others, the first at "
+            f"{first:.2f} mm"
+        )
     gaps = np.diff(at)
     if not _is_uneven(gaps):
         return problems

@@ -1,0 +1,386 @@
+"""Odd files and names: right values or one clear error, never a traceback or a silent guess."""
+
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import tifffile
+
+from napari_intseg.cli.cloud import read_points
+from napari_intseg.cli.main import main
+from napari_intseg.core.volume import Volume
+from napari_intseg.errors import DataError, FileError
+from napari_intseg.io.dicom.series_reader import list_series, read_series
+from napari_intseg.io.hooks import read_layers
+from napari_intseg.io.measurements import measure
+from napari_intseg.io.output_files import check_apart, check_journal
+from napari_intseg.io.read import read_mask, read_raster, read_volume
+from napari_intseg.io.suffixes import FileWarning
+from napari_intseg.io.write import check_target, write_labels
+
+BASE = np.random.default_rng(3).integers(0, 200, (4, 6, 5)).astype(np.int16)
+HEADER = {
+    "ObjectType": "Image", "NDims": "3", "BinaryData": "True", "BinaryDataByteOrderMSB": "False",
+    "CompressedData": "False", "TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "0 0 0",
+    "ElementSpacing": "1 1 1", "DimSize": "5 6 4", "ElementType": "MET_SHORT",
+}  # fmt: skip
+
+
+RAW = BASE.tobytes()
+
+
+def metaimage(path, data=RAW, element_data_file="LOCAL", **fields):
+    lines = {**HEADER, **fields, "ElementDataFile": element_data_file}
+    path.write_bytes("".join(f"{k} = {v}\n" for k, v in lines.items()).encode() + data)
+    return path
+
+
+def values(path):
+    return np.asarray(read_volume(path).data)
+
+
+# ---- axes
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((5, 6, 4, 1, 3), "czyx"), ((5, 6, 4, 2, 3), "tczyx")])
+def test_the_fifth_axis_of_nifti_holds_channels(tmp_path, rng, shape, axes):
+    data = rng.integers(0, 99, shape).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(data, np.eye(4)), tmp_path / "i.nii.gz")
+    raster = read_raster(tmp_path / "i.nii.gz")
+    assert raster.axes == axes
+    layers = read_layers(str(tmp_path / "i.nii.gz"))
+    assert len(layers) == 3
+    for number, (seen, _, _) in enumerate(layers):
+        np.testing.assert_array_equal(seen, np.squeeze(data[..., number]).T)
+
+
+def test_five_axes_of_nrrd_are_read_like_those_of_nifti(tmp_path, rng):
+    data = rng.integers(0, 99, (3, 2, 4, 6, 5)).astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(data, isVector=False), str(tmp_path / "i.nrrd"))
+    raster = read_raster(tmp_path / "i.nrrd")
+    assert raster.axes == "tczyx"
+    np.testing.assert_array_equal(raster.levels[0], data.swapaxes(0, 1))
+
+
+def test_what_itk_says_comes_without_its_own_code(tmp_path):
+    data = np.zeros((5, 6, 4, 1, 1, 2), np.int16)
+    nibabel.save(nibabel.Nifti1Image(data, np.eye(4)), tmp_path / "i.nii.gz")
+    with pytest.raises(FileError, match=r"\(The file has unsupported image dimension of 6") as err:
+        read_volume(tmp_path / "i.nii.gz")
+    assert "cxx" not in str(err.value)
+    assert "0x" not in str(err.value)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_samples_that_are_no_colours_are_channels(tmp_path, rng, count):
+    data = rng.integers(0, 255, (6, 5, count)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "i.tif", data, photometric="minisblack", planarconfig="contig")
+    layers = read_layers(str(tmp_path / "i.tif"))
+    assert [meta["rgb"] for _, meta, _ in layers] == [False] * count
+    for number, (seen, _, _) in enumerate(layers):
+        np.testing.assert_array_equal(seen, data[..., number])
+
+
+# ---- damage that the libraries pass over
+
+
+DAMAGES = {
+    "cut off": lambda b: b[: len(b) // 2],
+    "last bytes gone": lambda b: b[:-3],
+    "a bit in the middle": lambda b: b[: len(b) // 2] + bytes([b[len(b) // 2] ^ 4])
+    + b[len(b) // 2 + 1 :],
+    "zeros in the middle": lambda b: b[: len(b) // 2] + bytes(40) + b[len(b) // 2 + 40 :],
+    "another checksum": lambda b: b[:-8] + bytes(4) + b[-4:],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("ending", [".mha", ".mhd", ".nrrd", ".nhdr", ".nii.gz"])
+def test_packed_pixels_that_are_damaged_are_refused(tmp_path, rng, ending, how):
+    path = tmp_path / f"i{ending}"
+    image = sitk.GetImageFromArray(rng.integers(0, 200, (8, 32, 32)).astype(np.int16))
+    sitk.WriteImage(image, str(path), useCompression=True)
+    np.testing.assert_array_equal(values(path), sitk.GetArrayFromImage(image))
+    held = {".mhd": tmp_path / "i.zraw", ".nhdr": tmp_path / "i.raw.gz"}.get(ending, path)
+    held.write_bytes(DAMAGES[how](held.read_bytes()))
+    with pytest.raises(FileError, match="file cannot be read"):
+        read_volume(path)
+
+
+def test_pixels_that_are_not_packed_as_the_header_says_are_refused(tmp_path):
+    path = metaimage(tmp_path / "i.mha", CompressedData="True", CompressedDataSize="10")
+    with pytest.raises(FileError, match="pixels that unpack whole"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("where", ["LOCAL", "i.mha"])
+def test_pixels_that_begin_in_the_header_are_refused(tmp_path, where):
+    path = metaimage(tmp_path / "i.mha", element_data_file=where, HeaderSize="4")
+    with pytest.raises(FileError, match="where the header ends, for HeaderSize, got '4'"):
+        read_volume(path)
+    path = metaimage(tmp_path / "i.mha", element_data_file=where, HeaderSize="x")
+    with pytest.raises(FileError, match="a whole number for HeaderSize"):
+        read_volume(path)
+    # counted from the end of the file
+    path = metaimage(tmp_path / "i.mha", element_data_file=where, HeaderSize="-1")
+    np.testing.assert_array_equal(values(path), BASE)
+
+
+def test_a_header_that_is_its_own_data_file_is_refused(tmp_path):
+    with pytest.raises(FileError, match="HeaderSize"):
+        read_volume(metaimage(tmp_path / "i.mha", element_data_file="i.mha"))
+
+
+def test_a_data_file_that_is_gone_is_named(tmp_path):
+    with pytest.raises(FileError, match=r"data file is missing: expected 'gone\.raw'"):
+        read_volume(metaimage(tmp_path / "i.mhd", b"", element_data_file="gone.raw"))
+
+
+# ---- sizes and values
+
+
+def nifti(path, at, form, *numbers):
+    """A NIfTI whose header has other numbers at a place."""
+    content = bytearray(nibabel.Nifti1Image(BASE.T, np.eye(4)).to_bytes())
+    struct.pack_into(f"<{form}", content, at, *numbers)
+    path.write_bytes(gzip.compress(bytes(content)) if path.suffix == ".gz" else bytes(content))
+    return path
+
+
+@pytest.mark.parametrize("size", [0.0, np.nan, np.inf])
+def test_voxels_of_no_size_are_told(tmp_path, size):
+    path = nifti(tmp_path / "i.nii", 80, "f", size)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<2h", content, 252, 0, 0)  # neither qform nor sform
+    path.write_bytes(bytes(content))
+    with pytest.warns(FileWarning, match="sizes of its voxels are not told"):
+        assert read_volume(path).spacing[2] == 1.0
+
+
+def test_an_sform_that_is_no_place_is_told_and_the_qform_taken(tmp_path):
+    image = nibabel.Nifti1Image(BASE.T, np.diag([2.0, 3.0, 4.0, 1.0]))
+    image.header.set_qform(image.affine, code=1)
+    content = bytearray(image.to_bytes())
+    struct.pack_into("<4f", content, 280, np.inf, 0, 0, 0)
+    (tmp_path / "i.nii").write_bytes(content)
+    with pytest.warns(FileWarning, match="sform is no place in space"):
+        volume = read_volume(tmp_path / "i.nii")
+    np.testing.assert_allclose(volume.spacing, (4, 3, 2))
+    np.testing.assert_array_equal(volume.data, BASE)
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+def test_a_nifti_without_forms_has_the_sizes_of_its_voxels(tmp_path, kind):
+    image = kind(BASE.T, None)
+    image.header.set_zooms((2.0, 3.0, 4.0))
+    image.header["qform_code"] = image.header["sform_code"] = 0
+    nibabel.save(image, tmp_path / "i.nii")
+    np.testing.assert_allclose(read_volume(tmp_path / "i.nii").spacing, (4, 3, 2))
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("scale", [(1e-30, 0.0), (-1e-20, 3.0)])
+def test_tiny_slopes_count(tmp_path, ending, scale):
+    path = nifti(tmp_path / f"i{ending}", 112, "2f", *scale)
+    np.testing.assert_allclose(values(path), nibabel.load(path).get_fdata().T, rtol=1e-12)
+
+
+@pytest.mark.parametrize("told", ["nan 3 4", "0 3 4"])
+def test_an_nrrd_that_does_not_know_its_spacing_says_so(tmp_path, told):
+    lines = f"type: short\ndimension: 3\nsizes: 5 6 4\nspacings: {told}\nendian: little\n"
+    (tmp_path / "i.nrrd").write_bytes(
+        f"NRRD0004\n{lines}encoding: raw\n\n".encode() + BASE.tobytes()
+    )
+    if told.startswith("nan"):
+        with pytest.warns(FileWarning, match="sizes of its voxels are not told"):
+            assert read_volume(tmp_path / "i.nrrd").spacing == (4, 3, 1)
+    else:
+        with pytest.raises(FileError):
+            read_volume(tmp_path / "i.nrrd")
+
+
+def test_a_resolution_of_nothing_is_no_inch(tmp_path):
+    tifffile.imwrite(tmp_path / "i.tif", BASE[0], resolution=(0, 0), resolutionunit=2)
+    volume = read_volume(tmp_path / "i.tif")
+    assert (volume.spacing, volume.source.unit) == ((1.0, 1.0), "pixel")
+    tifffile.imwrite(tmp_path / "i.tif", BASE[0], resolution=(10, 10), resolutionunit=2)
+    assert read_volume(tmp_path / "i.tif").spacing == (2.54, 2.54)
+
+
+@pytest.mark.parametrize("kind", [">i2", ">f4", ">u8", np.longdouble])
+def test_arrays_come_in_types_that_all_parts_know(tmp_path, kind):
+    np.save(tmp_path / "i.npy", BASE.astype(kind))
+    data = values(tmp_path / "i.npy")
+    assert data.dtype.isnative
+    assert data.itemsize <= 8
+    np.testing.assert_array_equal(data, BASE)
+    ((seen, _, _),) = read_layers(str(tmp_path / "i.npy"))
+    assert seen.dtype.isnative
+
+
+def test_pieces_of_zarr_come_in_the_machines_byte_order(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    array = zarr.create_array(
+        str(tmp_path / "i.zarr"), shape=BASE.shape, chunks=(2, 3, 5), dtype=">i2", zarr_format=2
+    )
+    array[...] = BASE
+    data = values(tmp_path / "i.zarr")
+    assert data.dtype.isnative
+    np.testing.assert_array_equal(data, BASE)
+
+
+def test_a_transformation_of_ome_zarr_that_is_not_known_is_named(tmp_path):
+    import json
+
+    from napari_intseg.io.ome_zarr import write_ome_zarr
+
+    path = tmp_path / "i.zarr"
+    write_ome_zarr(path, BASE, Volume(BASE), version="0.4", is_labels=False)
+    told = json.loads((path / ".zattrs").read_text())
+    told["multiscales"][0]["datasets"][0]["coordinateTransformations"] = [
+        {"type": "affine", "affine": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}
+    ]
+    (path / ".zattrs").write_text(json.dumps(told))
+    with pytest.raises(FileError, match="transformation is not understood"):
+        read_volume(path)
+
+
+# ---- DICOM
+
+
+@pytest.mark.parametrize(("shift_mm", "is_told"), [(0.2, False), (5.0, True)])
+def test_a_slice_that_lies_beside_the_others_is_told(tmp_path, dicom, shift_mm, is_told):
+    slices = dicom.Scan().slices()
+    x, y, z = map(float, slices[2].ImagePositionPatient)
+    slices[2].ImagePositionPatient = [x + shift_mm, y, z]
+    (series,) = list_series(dicom.Scan().write(tmp_path / "s", slices))
+    assert any("beside the others" in problem for problem in series.problems) == is_told
+    assert series.stack.is_regular != is_told
+
+
+@pytest.mark.filterwarnings("ignore::napari_intseg.io.dicom.series_reader.DicomWarning")
+def test_resampling_puts_a_slice_that_lies_beside_into_its_place(tmp_path, dicom):
+    slices = dicom.Scan().slices()
+    x, y, z = map(float, slices[2].ImagePositionPatient)
+    # two columns; its pixels hold what is there
+    slices[2].ImagePositionPatient = [x + 1.4, y, z]
+    stored = np.frombuffer(slices[2].PixelData, np.uint16) + 4 * 1.4
+    slices[2].PixelData = np.round(stored).astype(np.uint16).tobytes()
+    (series,) = list_series(dicom.Scan().write(tmp_path / "s", slices))
+    volume = read_series(series, resample=True)
+    points = np.moveaxis(np.indices(volume.shape), 0, -1)
+    wanted = dicom.value_at(points @ volume.affine[:3, :3].T + volume.affine[:3, 3])
+    middle = (slice(None), slice(None), slice(2, 14))
+    np.testing.assert_allclose(volume.data[middle], wanted[middle], atol=1)
+
+
+@pytest.mark.filterwarnings("ignore::napari_intseg.io.dicom.series_reader.DicomWarning")
+def test_a_tilted_uneven_stack_does_not_lie_beside_itself(tmp_path, dicom):
+    scan = dicom.Scan(shear=(0.0, -0.3, 0.0), heights=[0, 2.5, 5, 10, 12.5])
+    (series,) = list_series(scan.write(tmp_path / "s"))
+    assert not any("beside" in problem for problem in series.problems)
+
+
+@pytest.mark.parametrize("told", ["label 99999999999", "label ²", "label -3", "label 3 and more"])
+def test_a_segment_whose_words_are_no_label_has_its_number(tmp_path, dicom, told):
+    from pydicom import dcmread
+
+    volume = read_volume(dicom.Scan().write(tmp_path / "s"))
+    labels = np.zeros(volume.shape, np.uint8)
+    labels[1, 2:5, 2:5], labels[2, 3, 3] = 4, 9
+    write_labels(tmp_path / "l.dcm", labels, volume)
+    seg = dcmread(tmp_path / "l.dcm")
+    seg.SegmentSequence[1].TrackingID = told
+    seg.SegmentSequence[1].SegmentLabel = "left\\right"
+    seg.save_as(tmp_path / "l.dcm")
+    assert np.unique(read_mask(tmp_path / "l.dcm", volume)).tolist() == [0, 2, 4]
+    assert read_raster(tmp_path / "l.dcm").names == {4: "object 4", 2: "left\\right"}
+
+
+# ---- names
+
+
+ODD_NAMES = ["a b.{}", "per%cent%03d.{}", "日本 ü.{}", "new\nline.{}", "-dash.{}", "tab\t.{}"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("ending", ["nii.gz", "nrrd", "mha", "tif", "npy", "h5", "zarr"])
+def test_odd_names_are_written_and_read(tmp_path, name, ending):
+    path = tmp_path / name.format(ending)
+    labels = (BASE > 100).astype(np.uint8)
+    write_labels(path, labels, Volume(BASE))
+    np.testing.assert_array_equal(values(path), labels)
+    with pytest.raises(FileError, match="file exists"):
+        write_labels(path, labels, Volume(BASE))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are bytes on Unix alone")
+@pytest.mark.parametrize("ending", ["nii.gz", "nrrd", "mha"])
+def test_names_that_end_itk_are_refused(tmp_path, ending):
+    """SimpleITK ends the whole process over such a name, with the window and all work in it."""
+    path = Path(f"{tmp_path}/\udcff.{ending}")
+    try:
+        path.write_bytes(b"")
+    except OSError:
+        pytest.skip("the disk takes no such name")
+    with pytest.raises(FileError, match="name cannot be used"):
+        read_volume(path)
+    folder = Path(f"{tmp_path}/\udcfe")
+    folder.mkdir()
+    for target in (folder / f"l.{ending}", *([] if ending == "nii.gz" else [path])):
+        with pytest.raises(FileError, match="name cannot be used"):
+            write_labels(target, BASE > 100, Volume(BASE), overwrite=True)
+
+
+def test_names_that_cannot_be_are_one_clear_error(tmp_path):
+    with pytest.raises(FileError, match="name cannot be used"):
+        check_target(f"{tmp_path}/a\0b.nii.gz")
+    with pytest.raises(FileError, match="file is missing"):
+        read_volume(f"{tmp_path}/a\0b.nii.gz")
+    check_apart(f"{tmp_path}/a\0b.nii.gz", tmp_path / "i.nii.gz")
+    with pytest.raises(FileError, match=r"journal cannot be written: .* Choose a shorter name"):
+        check_journal(tmp_path / ("n" * 243 + ".nii.gz"), overwrite=False)
+
+
+def test_links_in_a_circle_are_one_clear_error(tmp_path, capsys):
+    one, two = tmp_path / "one.nii.gz", tmp_path / "two.nii.gz"
+    one.symlink_to(two)
+    two.symlink_to(one)
+    with pytest.raises(FileError, match="file is missing"):
+        read_volume(one)
+    nibabel.save(nibabel.Nifti1Image(BASE.T, np.eye(4)), tmp_path / "i.nii.gz")
+    click = ("--model", "random-walker", "--click", "2,3,3")
+    assert main(["segment", str(one), "-o", str(tmp_path / "o.nii.gz"), *click]) == 2
+    assert "file is missing" in capsys.readouterr().err
+    assert main(["segment", str(tmp_path / "i.nii.gz"), "-o", str(one), *click]) in (0, 2)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+# ---- tables
+
+
+def test_labels_below_zero_are_not_measured():
+    labels = np.array([[0, -3], [2, 2]])
+    with pytest.raises(DataError, match=r"labels are not counted from 0: .* got -3"):
+        measure(labels, Volume(np.zeros((2, 2))))
+    assert [row.label for row in measure(np.abs(labels), Volume(np.zeros((2, 2))))] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        np.zeros((4, 3), complex), np.full((4, 3), 1e300), np.zeros((4, 2)),
+        np.full((4, 3), np.nan), np.zeros((4, 3), "U2"), np.full((4, 6), np.inf),
+    ],
+)  # fmt: skip
+def test_points_that_are_no_places_are_refused(tmp_path, table):
+    np.save(tmp_path / "c.npy", table)
+    with pytest.raises(FileError, match="points cannot be read"):
+        read_points(tmp_path / "c.npy")
+    np.save(tmp_path / "c.npy", np.ones((4, 3), np.float32))
+    assert read_points(tmp_path / "c.npy")[0].shape == (4, 3)
