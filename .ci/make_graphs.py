@@ -13,7 +13,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from napari_intseg.models.bundled_onnx import KEPT
+from napari_intseg.models.bundled_engine import KEPT
 from napari_intseg.models.nets import click_pyramid
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
 

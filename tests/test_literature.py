@@ -49,6 +49,8 @@ def test_models_and_networks_that_are_named_exist() -> None:
     for line in COMMANDS:
         words = shlex.split(line)
         networks = SEMANTIC if "semantic" in words else NETWORKS
+        if "convert" in words:  # takes both
+            networks = {**NETWORKS, **SEMANTIC}
         options = {"--model": MODELS, "--network": networks, "--automatic": FAMILIES}
         if words[1] == "start":  # there a model is a file
             del options["--model"]

@@ -149,6 +149,7 @@ MODULES = {
     "models.brs.objective": "models.brs.optimisation",
     "models.brs_objective": "models.brs.optimisation",
     "models.brs_places": "models.brs.optimisation",
+    "models.bundled_onnx": "models.bundled_engine",
     "models.catalogue": "models.weights.catalogue",
     "models.classical.seeds": "core.prompts",
     "models.deepgrabcut": "models.guided.deepgrabcut",

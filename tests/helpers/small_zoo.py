@@ -50,20 +50,21 @@ SAM_SIZE = {
 def fill(net: nn.Module) -> None:
     """Set every parameter by its name; convolutions are even in columns, as a mirror asks for."""
     for name, values in [*net.named_parameters(), *net.named_buffers()]:
-        if not values.is_floating_point():
-            values.data.zero_()
-            continue
-        made = torch.Generator().manual_seed(zlib.crc32(name.encode()))
-        noise = torch.randn(values.shape, generator=made)
-        if values.ndim >= 2:
-            noise = noise / math.sqrt(max(1, math.prod(values.shape[1:])))
-            if values.ndim == 4:
-                noise = (noise + noise.flip(-1)) / 2
-        elif name.endswith(("running_var", "weight", "gamma", "scale")):
-            noise = 1 + 0.1 * noise.abs()
+        if values.is_floating_point():
+            values.data.copy_(made_by_name(name, tuple(values.shape)))
         else:
-            noise = 0.1 * noise
-        values.data.copy_(noise)
+            values.data.zero_()
+
+
+def made_by_name(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return the values that `fill` gives a parameter."""
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
+    if noise.ndim >= 2:
+        noise = noise / math.sqrt(max(1, math.prod(noise.shape[1:])))
+        return (noise + noise.flip(-1)) / 2 if noise.ndim == 4 else noise
+    if name.endswith(("running_var", "weight", "gamma", "scale")):
+        return 1 + 0.1 * noise.abs()
+    return 0.1 * noise
 
 
 def published(params: dict[str, Any], kind: str) -> dict[str, Any]:

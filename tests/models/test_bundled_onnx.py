@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.segmenter import Query
 from napari_intseg.errors import DeviceError, WeightsError
-from napari_intseg.models.bundled_onnx import OnnxBundled, draw_disks, read_weights
+from napari_intseg.models.bundled_engine import OnnxBundled, draw_disks, read_weights
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.weights.store import bundled_folder
 from napari_intseg.testing import SegmenterContract

@@ -20,6 +20,8 @@ examples:
   napari-intseg weights add ~/Downloads/coco_lvis_h18s_itermask.pth
   napari-intseg weights convert edgeflow.pdparams --network edgeflow --name edgeflow \\
       --setting width=18 --setting ocr_width=64 --setting small=false
+  napari-intseg weights convert pspnet_r50-d8_512x1024_40k_cityscapes.pth \\
+      --network pspnet --name pspnet-cityscapes
   napari-intseg weights verify"""
 # exit codes: a file is not what was published; 128 + SIGINT, as shells have it after Ctrl+C
 DAMAGED, INTERRUPTED = 1, 130
@@ -108,19 +110,26 @@ def _add(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     from napari_intseg.io.output_files import check_apart
-    from napari_intseg.models.networks import find_network
+    from napari_intseg.models.networks import SEMANTIC_NETWORKS, find_network
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.recognise import converted
     from napari_intseg.models.weights.store import write_weights
 
-    network = find_network(args.network)
-    settings = {**network.settings, **dict(map(_setting, args.setting))}
+    network = None if args.network in SEMANTIC_NETWORKS else find_network(args.network)
     if not args.file.is_file():
         raise WeightsError(
             f"weights are missing: expected a file, got {str(args.file)!r}. Check the path."
         )
     target = (args.folder or cache_folder()) / f"{args.name}.safetensors"
     check_apart(target, args.file)
+    given = dict(map(_setting, args.setting))
+    if network is None:
+        from napari_intseg.models.automatic.semantic_model import write_published
+
+        told = write_published(target, args.file, args.network, given)
+        print(f"wrote {target}\nmodel {args.name!r}: {told}")
+        return 0
+    settings = {**network.settings, **given}
     write_weights(
         target, converted(args.file, network, settings), architecture=network.architecture,
         settings=settings, card=f"{network.title}, converted from {args.file.name}.",

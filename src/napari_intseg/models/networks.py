@@ -154,6 +154,7 @@ SEMANTIC_NETWORKS: dict[str, SemanticSpec] = {
     "unet++": SemanticSpec("UNet++", "semantic_decoders:UNetPlusPlus", "arXiv:1807.10165"),
     "unext": SemanticSpec("UNeXt", "semantic_decoders:UNeXt", "arXiv:2203.04967"),
     "fcn": SemanticSpec("FCN-8s", "semantic_decoders:FCN", "arXiv:1411.4038"),
+    "fcn-resnet": SemanticSpec("FCN on ResNet", "semantic_context:SceneFCN", "arXiv:1411.4038"),
     "fcn-32s": SemanticSpec("FCN-32s", "semantic_decoders:FCN", "arXiv:1411.4038", {"finest": 32}),
     "segnet": SemanticSpec("SegNet", "semantic_decoders:SegNet", "arXiv:1511.00561"),
     "parsenet": SemanticSpec("ParseNet", "semantic_decoders:ParseNet", "arXiv:1506.04579"),
@@ -173,6 +174,7 @@ SEMANTIC_NETWORKS: dict[str, SemanticSpec] = {
         "HRNet with OCR", "semantic_context:HRNetSemantic", "arXiv:1909.11065", {"context": True}
     ),
     "bisenet": SemanticSpec("BiSeNet", "semantic_context:BiSeNet", "arXiv:1808.00897"),
+    "upernet": SemanticSpec("UPerNet", "semantic_context:UPerNet", "arXiv:1807.10221"),
     "pan": SemanticSpec("PAN", "semantic_context:PAN", "arXiv:1805.10180"),
     "dfn": SemanticSpec("DFN", "semantic_context:DFN", "arXiv:1804.09337"),
 }
@@ -195,7 +197,112 @@ def find_semantic(name: str) -> SemanticSpec:
     return SEMANTIC_NETWORKS[name]
 
 
-def build_semantic(name: str, classes: int, width: float = 1.0) -> Any:
+_GRID = {"stride": 16, "grid": (2, 4, 8)}
+# pyramid of mmsegmentation's DeepLab heads at stride 8
+_WIDE = {"rates": (12, 24, 36), "size": 3}
+_NARROW = {"stem": "narrow"}
+
+LAYOUTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({
+    "semseg": {"pspnet": {"corners": True, "trunk": {"at_once": True}}},
+    "torchseg": {
+        "pspnet": {"corners": True},
+        "fcn-resnet": {"corners": True, "trunk": {"stride": 32, "stem": "wide"}},
+        "dfn": {"corners": True, "published": True, "trunk": {"stem": "wide"}},
+        "bisenet": {"corners": True, "late": "bilinear"},
+    },
+    "vedaseg": {
+        "pspnet": {"corners": True, "trunk": {"stem": "plain", "at_once": True}},
+        "deeplab-v3": {"corners": True, "trunk": _GRID},
+        "deeplab-v3+": {"corners": True, "trunk": _GRID},
+    },
+    "mmsegmentation": {
+        "fcn-resnet": {"corners": False, "convs": 2, "joined": True, "trunk": _NARROW},
+        "pspnet": {"corners": False, "trunk": _NARROW},
+        "deeplab-v3": {
+            "corners": False, "hidden": 512, "convs": 0, "pyramid": _WIDE,
+            "trunk": {"stride": 8, "stem": "narrow"},
+        },
+        "deeplab-v3+": {
+            "corners": False, "hidden": 512, "split": True, "pyramid": {**_WIDE, "split": True},
+            "trunk": {"stride": 8, "stem": "narrow"},
+        },
+        "fastfcn": {"context": "pooling", "trunk": {"stem": "narrow", "dilations": (1, 1, 2, 4)}},
+        "upernet": {"trunk": _NARROW},
+        "icnet": {"fuller": True, "trunk": {"stem": "narrow", "ceil": True}},
+        "hrnet": {"corners": False},
+        "hrnet-ocr": {"corners": False},
+        "bisenet": {"corners": False, "late": "nearest", "short_gate": True, "hidden": 256},
+    },
+})  # fmt: skip
+"""How other projects build networks of this list, where that differs from ours."""
+
+SIZES: Mapping[str, tuple[Any, ...]] = MappingProxyType({
+    "depth": (18, 34, 50, 101, 152),
+    "branch": (18, 32, 48),
+    "small": (False, True),
+    "context": ("pooling", "joined pyramid"),
+    "stem": ("plain", "narrow", "wide"),
+    "stride": (8, 16, 32),
+    "grid": ((), (1, 2, 4), (2, 4, 8)),
+})  # fmt: skip
+"""What published files of one layout differ in, and the values that are taken."""
+
+_OF_TRUNK = frozenset({"stem", "stride", "grid"})
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a published file's network is built.
+
+    Parameters
+    ----------
+    project : str
+        One of `LAYOUTS`.
+    sizes : mapping
+        Some of `SIZES`.
+    """
+
+    project: str
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def on_corners(self) -> bool:
+        """Whether its images have a pixel more than a multiple of their stride."""
+        return self.project in ("semseg", "vedaseg")
+
+    def options(self, name: str) -> dict[str, Any]:
+        """Return the arguments of a network's class.
+
+        Raises
+        ------
+        ValueError
+            If the project has no such network, or a size is none that is published.
+        """
+        known = LAYOUTS.get(self.project, {})
+        if name not in known:
+            raise ValueError(
+                f"layout is unknown: expected one of {', '.join(known) or 'none'} of "
+                f"{self.project!r}, got {name!r}. Choose another network."
+            )
+        out = dict(known[name])
+        trunk = dict(out.get("trunk", {}))
+        for key, told in self.sizes.items():
+            value = tuple(told) if isinstance(told, list) else told
+            if key not in SIZES or not any(value is v or value == v for v in SIZES[key]):
+                raise ValueError(
+                    f"size is unknown: expected one of {SIZES.get(key, tuple(SIZES))}, got "
+                    f"{key}={value!r}. Choose another."
+                )
+            (trunk if key in _OF_TRUNK else out)[key] = value
+        if out.get("hidden") == 512 and trunk["stride"] == 16:
+            # half the stride, half the rates
+            out["pyramid"] = {**out["pyramid"], "rates": (6, 12, 18)}
+        return {**out, "trunk": trunk} if trunk else out
+
+
+def build_semantic(
+    name: str, classes: int, width: float = 1.0, layout: Layout | None = None
+) -> Any:
     """Return an untrained network.
 
     Parameters
@@ -206,6 +313,8 @@ def build_semantic(name: str, classes: int, width: float = 1.0) -> Any:
         Background included.
     width : float, default 1.0
         Share of the published channels, above 0 to 1.
+    layout : Layout, optional
+        How another project builds it.
 
     Raises
     ------
@@ -221,4 +330,5 @@ def build_semantic(name: str, classes: int, width: float = 1.0) -> Any:
             f"got {classes!r} and {width!r}. Choose others."
         )
     module, made = spec.builder.split(":")
-    return getattr(import_module(f"{_NETS}.{module}"), made)(classes, width, **spec.options)
+    options = {**spec.options, **(layout.options(name) if layout is not None else {})}
+    return getattr(import_module(f"{_NETS}.{module}"), made)(classes, width, **options)

@@ -597,6 +597,11 @@ def _initialise(net: Any, options: SemanticOptions, names: tuple[str, ...]) -> N
             f"{options.width:g}, got {told.network} of width {told.width:g} in "
             f"{str(options.start)!r}. Name its network and width."
         )
+    if told.layout is not None:
+        raise WeightsError(
+            f"weights cannot be trained on: expected a network as it is built here, got one "
+            f"{told.origin} in {str(options.start)!r}. Start from a file that was trained here."
+        )
     own = net.state_dict()
     if told.names != names:
         # of the same number of other classes every shape fits: what names the classes is found by

@@ -9,7 +9,7 @@ from napari_intseg.errors import UnknownModelError
 from napari_intseg.models.automatic.exported_files import RDF_NAMES
 from napari_intseg.models.automatic.start_model import StartModel
 from napari_intseg.models.weights.locate import search_folders
-from napari_intseg.models.weights.store import SEMANTIC, find_own
+from napari_intseg.models.weights.store import SEMANTIC, find_own, read_metadata
 
 _HERE = "napari_intseg.models.automatic"
 
@@ -98,7 +98,14 @@ def known_names() -> dict[str, tuple[str, str, str]]:
         name: (*told, "ready" if name in here else "needs napari-intseg[cells]")
         for name, told in titles.items()
     }
-    return out | {name: ("your own training", "your own", "ready") for name in sorted(_own())}
+    for name, path in sorted(_own().items()):
+        is_published = bool(read_metadata(path).get("layout"))
+        told = ("published weights, converted", "as published") if is_published else _TRAINED
+        out[name] = (*told, "ready")
+    return out
+
+
+_TRAINED = ("your own training", "your own")
 
 
 def names_here() -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""Semantic networks that people trained with `napari-intseg train --task semantic`."""
+"""Semantic networks of `napari-intseg train --task semantic`, and published ones, converted."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from napari_intseg.core import files
 from napari_intseg.core.segmenter import FloatArray, Segmenter
 from napari_intseg.errors import UnknownModelError, WeightsError
 from napari_intseg.models.automatic.start_model import Finding, StartTraits, check_no_texts
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.device import choose_device, memory_guard
-from napari_intseg.models.networks import SEMANTIC_NETWORKS, build_semantic
+from napari_intseg.models.networks import SEMANTIC_NETWORKS, Layout, build_semantic
+from napari_intseg.models.weights.published_semantic import read_published
 from napari_intseg.models.weights.store import SEMANTIC, find_own, read_metadata
 
 # of ImageNet; training (`training.semantic`) and use must take the same
@@ -45,15 +47,23 @@ class SemanticFile:
     network : str
     width : float
     names : tuple of str
-        Of the classes, background first.
+        Of the classes; the first one is no object where it is "background".
     apart : bool
         Whether pieces of a class are objects.
+    layout : Layout or None
+        How another project built it; None: as it is trained here.
     """
 
     network: str
     width: float
     names: tuple[str, ...]
     apart: bool
+    layout: Layout | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where its weights come from, for people."""
+        return "your own training" if self.layout is None else f"from {self.layout.project}"
 
 
 def read_semantic(path: Path) -> tuple[SemanticFile, dict[str, Tensor]]:
@@ -70,14 +80,67 @@ def read_semantic(path: Path) -> tuple[SemanticFile, dict[str, Tensor]]:
             raise ValueError(f"architecture {told.get('architecture')!r}")
         names = tuple(str(name) for name in json.loads(told["names"]))
         about = SemanticFile(
-            told["network"], float(told["width"]), names, bool(json.loads(told["apart"]))
-        )
+            told["network"], float(told["width"]), names, bool(json.loads(told["apart"])),
+            read_layout(told),
+        )  # fmt: skip
     except (KeyError, ValueError, TypeError) as err:
         raise WeightsError(
             f"weights are of another network: expected a file of `napari-intseg train --task "
             f"semantic`, got {str(path)!r} ({err}). Choose another file."
         ) from err
     return about, load_checkpoint(path)
+
+
+def read_layout(told: Mapping[str, str]) -> Layout | None:
+    """Return how another project built a network, of a file's metadata.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        If that is damaged.
+    """
+    if not told.get("layout"):
+        return None
+    about = json.loads(told["layout"])
+    return Layout(str(about["project"]), dict(about["sizes"]))
+
+
+def write_published(path: Path, source: Path, network: str, settings: Mapping[str, Any]) -> str:
+    """Write a published file as one of these models; returns what it is, for people.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.safetensors``; its stem is the model's name.
+    source : Path
+        See `read_published`.
+    network : str
+        One of `SEMANTIC_NETWORKS`.
+    settings : mapping
+        As `read_published` takes them, and "apart": whether pieces of a class are objects.
+
+    Raises
+    ------
+    WeightsError
+        As `read_published` says.
+    """
+    from safetensors.torch import save
+
+    chosen = dict(settings)
+    apart = bool(chosen.pop("apart", False))
+    state, layout, names, width = read_published(source, network, chosen)
+    about = {
+        "architecture": SEMANTIC, "network": network, "width": repr(width),
+        "names": json.dumps(list(names)), "apart": json.dumps(apart),
+        "layout": json.dumps({"project": layout.project, "sizes": dict(layout.sizes)}),
+        "card": f"converted from {source.name}",
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_bytes(path, save({k: v.contiguous() for k, v in state.items()}, about))
+    title = SEMANTIC_NETWORKS[network].title
+    return f"{title} from {layout.project}, {len(names)} classes: {', '.join(names[:5])}" + (
+        ", …" if len(names) > 5 else ""
+    )
 
 
 class SemanticModel:
@@ -92,7 +155,8 @@ class SemanticModel:
     @property
     def traits(self) -> StartTraits:
         """What is told of it before it runs."""
-        title = f"{self._name} ({SEMANTIC_NETWORKS[self._told.network].title}, your own training)"
+        title = SEMANTIC_NETWORKS[self._told.network].title
+        title = f"{self._name} ({title}, {self._told.origin})"
         return StartTraits(title, "", "", self._told.apart)
 
     def find(
@@ -124,10 +188,15 @@ class SemanticModel:
             If the device runs out of memory.
         """
         check_no_texts(self._name, texts)
-        prob = infer(self._net, image, self._device)
+        layout = self._told.layout
+        prob = infer(
+            self._net, image, self._device, extra=int(layout is not None and layout.on_corners)
+        )
         owner = prob.argmax(axis=0)
         found = []
-        for kind in range(1, len(prob)):
+        # of published sets of classes some have no background
+        first = int(self._told.names[0].lower() == "background")
+        for kind in range(first, len(prob)):
             mask = owner == kind
             pieces, count = ndimage.label(mask) if self._told.apart else (mask, int(mask.any()))
             sizes = np.bincount(np.asarray(pieces, np.int64).ravel(), minlength=count + 1)
@@ -158,7 +227,7 @@ def load_semantic(path: str | Path, *, device: str = "auto") -> SemanticModel:
     path = Path(path).expanduser()
     told, state = read_semantic(path)
     try:
-        net = build_semantic(told.network, len(told.names), told.width)
+        net = build_semantic(told.network, len(told.names), told.width, told.layout)
     except ValueError as err:
         raise WeightsError(
             f"weights are damaged: expected classes and width that can be, got {str(path)!r} "
@@ -194,10 +263,13 @@ def load_own(name: str, *, device: str = "auto") -> SemanticModel:
     return load_semantic(there[name], device=device)
 
 
-def infer(net: Any, image: FloatArray, device: torch.device) -> NDArray[np.float32]:
+def infer(
+    net: Any, image: FloatArray, device: torch.device, *, extra: int = 0
+) -> NDArray[np.float32]:
     """Return the probability of each class at each pixel, (C, H, W), of an image in [0, 1].
 
-    Large images are seen in squares that overlap; where they do, the mean counts.
+    Large images are seen in squares that overlap; where they do, the mean counts. The network sees
+    `extra` pixels more than a multiple of its stride.
     """
     height, width = image.shape[:2]
     values = ((np.asarray(image, np.float32) - MEAN) / STD).transpose(2, 0, 1)
@@ -207,7 +279,7 @@ def infer(net: Any, image: FloatArray, device: torch.device) -> NDArray[np.float
         for cols in _spans(width):
             part = np.ascontiguousarray(values[:, rows, cols])
             with memory_guard(device), torch.inference_mode():
-                prob = _padded(net, torch.from_numpy(part)[None].to(device))
+                prob = _padded(net, torch.from_numpy(part)[None].to(device), extra)
             if total is None:
                 total = np.zeros((len(prob), height, width), np.float32)
             total[:, rows, cols] += prob
@@ -224,9 +296,9 @@ def _spans(length: int) -> list[slice]:
     return [slice(int(first), int(first) + _SIDE) for first in firsts]
 
 
-def _padded(net: Any, x: Tensor) -> NDArray[np.float32]:
+def _padded(net: Any, x: Tensor, extra: int) -> NDArray[np.float32]:
     height, width = x.shape[-2:]
-    down, right = (-height) % _MULTIPLE, (-width) % _MULTIPLE
+    down, right = (extra - height) % _MULTIPLE, (extra - width) % _MULTIPLE
     # the edge is repeated: zeros would look like another object beside the image
     logits = net(F.pad(x, (0, right, 0, down), mode="replicate"))[0, :, :height, :width]
     return np.asarray(logits.float().softmax(dim=0).cpu().numpy(), np.float32)

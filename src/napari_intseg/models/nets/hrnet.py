@@ -134,19 +134,20 @@ def _step(inputs: int, outputs: int, *, stride: int, relu: bool = True) -> nn.Se
     )
 
 
-def resize_to(x: Tensor, like: Tensor) -> Tensor:
+def resize_to(x: Tensor, like: Tensor, *, corners: bool = True) -> Tensor:
     """Return `x` at the height and width of `like`, bilinear, corners on corners."""
     if x.shape[-2:] == like.shape[-2:]:
         return x
     size = (like.shape[-2], like.shape[-1])
-    return F.interpolate(x, size, mode="bilinear", align_corners=True)
+    return F.interpolate(x, size, mode="bilinear", align_corners=corners)
 
 
 class Exchange(nn.Module):
     """Branches of falling resolution, each with its blocks, then each added to all others."""
 
-    def __init__(self, widths: tuple[int, ...], blocks: int) -> None:
+    def __init__(self, widths: tuple[int, ...], blocks: int, *, corners: bool = True) -> None:
         super().__init__()
+        self.corners = corners
         self.branches = nn.ModuleList(layer(BasicBlock, w, w, blocks) for w in widths)
         self.fuse_layers = nn.ModuleList()
         for target in range(len(widths)):
@@ -172,7 +173,7 @@ class Exchange(nn.Module):
     def _fuse(self, target: int, xs: list[Tensor]) -> Tensor:
         paths = cast(nn.ModuleList, self.fuse_layers[target])
         moved = [
-            x if source == target else resize_to(paths[source](x), xs[target])
+            x if source == target else resize_to(paths[source](x), xs[target], corners=self.corners)
             for source, x in enumerate(xs)
         ]
         # a new tensor first, then in place: the branches are still needed for other targets
@@ -193,6 +194,8 @@ class HRNet(nn.Module):
         Half the channels of the head; 0: a plain head without OCR.
     small : bool, default False
         The "small v2" variant: fewer blocks and exchanges.
+    corners : bool, default True
+        Whether branches are resized corners on corners, as the authors do; mmsegmentation does not.
 
     Notes
     -----
@@ -200,8 +203,11 @@ class HRNet(nn.Module):
     the last convolution.
     """
 
-    def __init__(self, width: int = 18, ocr_width: int = 64, *, small: bool = False) -> None:
+    def __init__(
+        self, width: int = 18, ocr_width: int = 64, *, small: bool = False, corners: bool = True
+    ) -> None:
         super().__init__()
+        self.corners = corners
         # 2 and fewer exchanges in the "small v2" variant, as in the authors' configuration
         blocks = 2 if small else 4
         exchanges = (1, 3, 2) if small else (1, 4, 3)
@@ -213,11 +219,11 @@ class HRNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.layer1 = layer(StridedBottleneck, 64, 64, blocks)
         self.transition1 = self._transition((256,), widths[:2])
-        self.stage2 = self._stage(widths[:2], blocks, exchanges[0])
+        self.stage2 = self._stage(widths[:2], blocks, exchanges[0], corners)
         self.transition2 = self._transition(widths[:2], widths[:3])
-        self.stage3 = self._stage(widths[:3], blocks, exchanges[1])
+        self.stage3 = self._stage(widths[:3], blocks, exchanges[1], corners)
         self.transition3 = self._transition(widths[:3], widths)
-        self.stage4 = self._stage(widths, blocks, exchanges[2])
+        self.stage4 = self._stage(widths, blocks, exchanges[2], corners)
         self.channels = sum(widths)
         self.ocr_width = ocr_width
         self._add_head(self.channels, ocr_width)
@@ -234,8 +240,10 @@ class HRNet(nn.Module):
         return nn.ModuleList(paths)  # type: ignore[arg-type]
 
     @staticmethod
-    def _stage(widths: tuple[int, ...], blocks: int, exchanges: int) -> nn.Sequential:
-        return nn.Sequential(*(Exchange(widths, blocks) for _ in range(exchanges)))
+    def _stage(
+        widths: tuple[int, ...], blocks: int, exchanges: int, corners: bool
+    ) -> nn.Sequential:
+        return nn.Sequential(*(Exchange(widths, blocks, corners=corners) for _ in range(exchanges)))
 
     def _add_head(self, channels: int, ocr_width: int) -> None:
         def last(size: int, outputs: int) -> list[nn.Module]:
@@ -276,7 +284,7 @@ class HRNet(nn.Module):
         xs = self.stage2(self._enter(self.transition1, [x]))
         xs = self.stage3(self._enter(self.transition2, xs))
         xs = self.stage4(self._enter(self.transition3, xs))
-        return torch.cat([resize_to(branch, xs[0]) for branch in xs], 1)
+        return torch.cat([resize_to(x, xs[0], corners=self.corners) for x in xs], 1)
 
     @staticmethod
     def _enter(paths: nn.ModuleList, xs: list[Tensor]) -> list[Tensor]:

@@ -2,9 +2,15 @@
 
 Context heads (PSPNet, DeepLab v2, v3, v3+, FastFCN), several resolutions (RefineNet, ICNet, HRNet
 with and without OCR), weighed channels (BiSeNet, PAN, DFN).
+
+Options other than `depth` are for published files of other projects, which build some of these
+networks a little differently; `models.networks.LAYOUTS` says which takes what. `corners` is how
+maps are resized, corners on corners or not; `trunk` goes to `SceneTrunk`.
 """
 
-from typing import cast
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +24,56 @@ from napari_intseg.models.nets.semantic_parts import (
     SceneTrunk,
     fit,
     scaled,
+    separable,
     step,
 )
+
+Trunk = Mapping[str, Any]
+_AS_IT_IS: Trunk = MappingProxyType({})
+
+
+class SceneFCN(nn.Module):
+    """FCN [1]_ on ResNet-50 of stride 8, as torchvision has it.
+
+    Parameters
+    ----------
+    convs : int
+        Before the classes are told.
+    joined : bool
+        Whether what they were given is joined to what they answer, by one more.
+
+    References
+    ----------
+    .. [1] Long, J. et al. "Fully convolutional networks for semantic segmentation",
+       arXiv:1411.4038.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        depth: int = 50,
+        convs: int = 1,
+        joined: bool = False,
+        corners: bool | None = None,
+        trunk: Trunk = _AS_IT_IS,
+    ) -> None:
+        super().__init__()
+        self.corners = corners
+        self.encoder = SceneTrunk(depth, width, **{"stride": 8, **trunk})
+        last, hidden = self.encoder.channels[-1], scaled(512, width)
+        self.convs = nn.Sequential(*(step(hidden if i else last, hidden) for i in range(convs)))
+        self.join = step(last + hidden, hidden) if joined else None
+        self.last = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        kept = self.encoder(x)[-1]
+        y = self.convs(kept)
+        if self.join is not None:
+            y = self.join(torch.cat([kept, y], 1))
+        return fit(self.last(y), x, self.corners)
 
 
 class PSPNet(nn.Module):
@@ -30,11 +84,20 @@ class PSPNet(nn.Module):
     .. [1] Zhao, H. et al. "Pyramid scene parsing network", arXiv:1612.01105.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        depth: int = 50,
+        corners: bool | None = None,
+        trunk: Trunk = _AS_IT_IS,
+    ) -> None:
         super().__init__()
-        self.encoder = SceneTrunk(depth, width, stride=8, deep_stem=True)
+        self.corners = corners
+        self.encoder = SceneTrunk(depth, width, **{"stride": 8, "stem": "wide", **trunk})
         last = self.encoder.channels[-1]
-        self.pool = ScenePooling(last, last // 4)
+        self.pool = ScenePooling(last, last // 4, corners=corners)
         hidden = scaled(512, width)
         self.join = step(self.pool.channels, hidden)
         self.drop = nn.Dropout2d(0.1)
@@ -43,7 +106,7 @@ class PSPNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
         y = self.join(self.pool(self.encoder(x)[-1]))
-        return fit(self.last(self.drop(y)), x)
+        return fit(self.last(self.drop(y)), x, self.corners)
 
 
 class DeepLabV2(nn.Module):
@@ -79,17 +142,29 @@ class DeepLabV3(nn.Module):
        arXiv:1706.05587.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        depth: int = 50,
+        hidden: int = 256,
+        pyramid: Mapping[str, Any] = _AS_IT_IS,
+        convs: int = 1,
+        corners: bool | None = None,
+        trunk: Trunk = _AS_IT_IS,
+    ) -> None:
         super().__init__()
-        self.encoder = SceneTrunk(depth, width, stride=16)
-        hidden = scaled(256, width)
-        self.context = AtrousPyramid(self.encoder.channels[-1], hidden)
-        self.join = step(hidden, hidden)
-        self.last = nn.Conv2d(hidden, classes, 1)
+        self.corners = corners
+        self.encoder = SceneTrunk(depth, width, **{"stride": 16, **trunk})
+        inner = scaled(hidden, width)
+        self.context = AtrousPyramid(self.encoder.channels[-1], inner, **pyramid)
+        self.join = step(inner, inner) if convs else nn.Identity()
+        self.last = nn.Conv2d(inner, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
-        return fit(self.last(self.join(self.context(self.encoder(x)[-1]))), x)
+        return fit(self.last(self.join(self.context(self.encoder(x)[-1]))), x, self.corners)
 
 
 class DeepLabV3Plus(nn.Module):
@@ -101,29 +176,37 @@ class DeepLabV3Plus(nn.Module):
        segmentation", arXiv:1802.02611.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        depth: int = 50,
+        hidden: int = 256,
+        pyramid: Mapping[str, Any] = _AS_IT_IS,
+        split: bool = False,
+        corners: bool | None = None,
+        trunk: Trunk = _AS_IT_IS,
+    ) -> None:
         super().__init__()
-        self.encoder = SceneTrunk(depth, width, stride=16)
+        self.corners = corners
+        self.encoder = SceneTrunk(depth, width, **{"stride": 16, **trunk})
         # 48 channels of the finer features, the best of those that the paper compares
-        hidden, low = scaled(256, width), scaled(48, width)
-        self.context = AtrousPyramid(self.encoder.channels[-1], hidden)
+        inner, low = scaled(hidden, width), scaled(48, width)
+        self.context = AtrousPyramid(self.encoder.channels[-1], inner, **pyramid)
         self.low = step(self.encoder.channels[0], low, 1)
-        self.join = nn.Sequential(step(hidden + low, hidden), step(hidden, hidden))
-        self.last = nn.Conv2d(hidden, classes, 1)
+        self.join = nn.Sequential(*(
+            separable(n, inner, relu=True) if split else step(n, inner)
+            for n in (inner + low, inner)
+        ))  # fmt: skip
+        self.last = nn.Conv2d(inner, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
         kept = self.encoder(x)
         low = self.low(kept[0])
-        y = torch.cat([fit(self.context(kept[-1]), low), low], 1)
-        return fit(self.last(self.join(y)), x)
-
-
-def _separable(inputs: int, outputs: int, dilation: int) -> nn.Sequential:
-    inner = nn.Conv2d(
-        inputs, inputs, 3, padding=dilation, dilation=dilation, groups=inputs, bias=False
-    )
-    return nn.Sequential(inner, nn.BatchNorm2d(inputs), step(inputs, outputs, 1))
+        y = torch.cat([fit(self.context(kept[-1]), low, self.corners), low], 1)
+        return fit(self.last(self.join(y)), x, self.corners)
 
 
 class FastFCN(nn.Module):
@@ -135,14 +218,30 @@ class FastFCN(nn.Module):
        segmentation", arXiv:1903.11816.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        depth: int = 50,
+        context: Literal["pyramid", "joined pyramid", "pooling"] = "pyramid",
+        trunk: Trunk = _AS_IT_IS,
+    ) -> None:
         super().__init__()
-        self.encoder = SceneTrunk(depth, width, stride=32)
+        self.encoder = SceneTrunk(depth, width, **{"stride": 32, **trunk})
         hidden = scaled(512, width)
         self.enter = nn.ModuleList(step(c, hidden) for c in self.encoder.channels[1:])
-        self.dilated = nn.ModuleList(_separable(3 * hidden, hidden, rate) for rate in (1, 2, 4, 8))
-        self.context = AtrousPyramid(4 * hidden, scaled(256, width))
-        self.last = nn.Conv2d(scaled(256, width), classes, 1)
+        self.dilated = nn.ModuleList(separable(3 * hidden, hidden, rate) for rate in (1, 2, 4, 8))
+        inner = scaled(256, width) if context == "pyramid" else hidden
+        self.context: nn.Module
+        if context == "pooling":
+            pool = ScenePooling(4 * hidden, hidden, corners=False)
+            self.context = nn.Sequential(pool, step(pool.channels, inner))
+        elif context == "pyramid":
+            self.context = AtrousPyramid(4 * hidden, inner)
+        else:
+            self.context = AtrousPyramid(4 * hidden, inner, (12, 24, 36), size=3)
+        self.last = nn.Conv2d(inner, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
@@ -150,6 +249,39 @@ class FastFCN(nn.Module):
         joined = torch.cat([fit(y, kept[0]) for y in kept], 1)
         y = torch.cat([inner(joined) for inner in self.dilated], 1)
         return fit(self.last(self.context(y)), x)
+
+
+class UPerNet(nn.Module):
+    """UPerNet [1]_ on ResNet-50: pooled context on top of a pyramid of features.
+
+    References
+    ----------
+    .. [1] Xiao, T. et al. "Unified perceptual parsing for scene understanding", arXiv:1807.10221.
+    """
+
+    def __init__(
+        self, classes: int, width: float = 1.0, *, depth: int = 50, trunk: Trunk = _AS_IT_IS
+    ) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width, **trunk)
+        hidden = scaled(512, width)
+        self.pool = ScenePooling(self.encoder.channels[-1], hidden, corners=False)
+        self.top = step(self.pool.channels, hidden)
+        self.enter = nn.ModuleList(step(c, hidden, 1) for c in self.encoder.channels[:-1])
+        self.leave = nn.ModuleList(step(hidden, hidden) for _ in self.encoder.channels[:-1])
+        self.join = step(4 * hidden, hidden)
+        self.last = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        *lower, end = self.encoder(x)
+        maps = [enter(y) for enter, y in zip(self.enter, lower, strict=True)]
+        maps.append(self.top(self.pool(end)))
+        for i in (2, 1, 0):
+            maps[i] = maps[i] + fit(maps[i + 1], maps[i])
+        out = [leave(y) for leave, y in zip(self.leave, maps[:3], strict=True)]
+        joined = self.join(torch.cat([fit(y, out[0]) for y in (*out, maps[3])], 1))
+        return fit(self.last(joined), x)
 
 
 class Units(nn.Module):
@@ -236,24 +368,42 @@ class ICNet(nn.Module):
        arXiv:1704.08545.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        depth: int = 50,
+        fuller: bool = False,
+        trunk: Trunk = _AS_IT_IS,
+    ) -> None:
         super().__init__()
-        self.encoder = SceneTrunk(depth, width, stride=8)
+        self.encoder = SceneTrunk(depth, width, **{"stride": 8, **trunk})
         half, last = self.encoder.channels[1], self.encoder.channels[3]
         hidden, thin = scaled(128, width), scaled(32, width)
-        self.pool = ScenePooling(last, last // 4)
+        self.pool = ScenePooling(last, last // 4, corners=False if fuller else None)
         self.deep = step(self.pool.channels, 2 * hidden, 1)
+        self.middle: nn.Module = nn.Identity()
+        self.head: nn.Module = nn.Identity()
+        if fuller:
+            self.deep = nn.Sequential(
+                step(self.pool.channels, 4 * hidden), step(4 * hidden, 2 * hidden, 1)
+            )
+            self.middle, half = step(half, 2 * hidden, 1), 2 * hidden
+            self.head = step(hidden, hidden)
         self.thin = nn.Sequential(
             step(3, thin, stride=2), step(thin, thin, stride=2), step(thin, 2 * thin, stride=2)
         )
+        after = [nn.ReLU()] if fuller else []
         self.dilated = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(c, hidden, 3, padding=2, dilation=2, bias=False), nn.BatchNorm2d(hidden)
+                nn.Conv2d(c, hidden, 3, padding=2, dilation=2, bias=False), nn.BatchNorm2d(hidden),
+                *after,
             )
             for c in (2 * hidden, hidden)
-        )
+        )  # fmt: skip
         self.enter = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(c, hidden, 1, bias=False), nn.BatchNorm2d(hidden))
+            nn.Sequential(nn.Conv2d(c, hidden, 1, bias=False), nn.BatchNorm2d(hidden), *after)
             for c in (half, 2 * thin)
         )
         self.last = nn.Conv2d(hidden, classes, 1)
@@ -266,12 +416,11 @@ class ICNet(nn.Module):
         middle = trunk.stage(2, trunk.stage(1, trunk.enter(halved)))
         small = F.interpolate(middle, scale_factor=0.5, mode="bilinear", align_corners=False)
         above = self.deep(self.pool(trunk.stage(4, trunk.stage(3, small))))
-        for own, dilated, enter in zip(
-            (middle, self.thin(x)), self.dilated, self.enter, strict=True
-        ):
+        sides = (self.middle(middle), self.thin(x))
+        for own, dilated, enter in zip(sides, self.dilated, self.enter, strict=True):
             side = enter(own)
             above = F.relu(dilated(fit(above, side)) + side)
-        return fit(self.last(above), x)
+        return fit(self.last(self.head(above)), x)
 
 
 class HRNetSemantic(nn.Module):
@@ -285,9 +434,21 @@ class HRNetSemantic(nn.Module):
        arXiv:1909.11065.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, context: bool = False) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        context: bool = False,
+        branch: int = 48,
+        small: bool = False,
+        corners: bool | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = HRNet(scaled(48, width), 0)
+        self.encoder = HRNet(
+            branch if branch != 48 else scaled(48, width), 0, small=small,
+            corners=corners is not False,
+        )  # fmt: skip
         # its head is for one object
         del self.encoder.cls_head
         channels, hidden = self.encoder.channels, scaled(512, width)
@@ -321,8 +482,18 @@ class BiSeNet(nn.Module):
        segmentation", arXiv:1808.00897.
     """
 
-    def __init__(self, classes: int, width: float = 1.0) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        late: Literal["", "bilinear", "nearest"] = "",
+        short_gate: bool = False,
+        hidden: int = 64,
+        corners: bool | None = None,
+    ) -> None:
         super().__init__()
+        self.late, self.corners = late, corners
         a, b, c = (scaled(n, width) for n in (64, 128, 256))
         self.place = nn.Sequential(
             step(3, a, 7, stride=2), step(a, a, stride=2), step(a, a, stride=2), step(a, b, 1)
@@ -334,24 +505,33 @@ class BiSeNet(nn.Module):
         self.mean = step(ends[1], b, 1)
         self.heads = nn.ModuleList(step(b, b) for _ in ends)
         self.join = step(2 * b, c, 1)
-        self.join_gate = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(c, c, 1), nn.ReLU(inplace=True),
-            nn.Conv2d(c, c, 1), nn.Sigmoid(),
+        inner = step(c, c, 1) if short_gate else nn.Sequential(
+            nn.Conv2d(c, c, 1), nn.ReLU(inplace=True), nn.Conv2d(c, c, 1)
         )  # fmt: skip
-        self.last = nn.Sequential(step(c, a), nn.Conv2d(a, classes, 1))
+        self.join_gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), *inner, nn.Sigmoid())
+        inner_width = scaled(hidden, width)
+        self.last = nn.Sequential(step(c, inner_width), nn.Conv2d(inner_width, classes, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
         place = self.place(x)
-        mid, end = self.encoder(x)[2:]
+        near, mid, end = self.encoder(x)[1:]
         above = self.mean(F.adaptive_avg_pool2d(end, 1)).expand(-1, -1, *end.shape[-2:])
-        for y, i in ((end, 1), (mid, 0)):
+        for y, i, finer in ((end, 1, mid), (mid, 0, near)):
             own = self.refine[i](y)
             own = own * self.gates[i](own)
-            above = self.heads[i](own + fit(above, own))
+            if self.late:
+                above = self.heads[i](self._grown(own + above, finer))
+            else:
+                above = self.heads[i](own + fit(above, own))
         joined = self.join(torch.cat([place, fit(above, place)], 1))
         joined = joined + joined * self.join_gate(joined)
-        return fit(self.last(joined), x)
+        return fit(self.last(joined), x, self.corners)
+
+    def _grown(self, x: Tensor, like: Tensor) -> Tensor:
+        if self.late == "bilinear":
+            return fit(x, like, self.corners)
+        return F.interpolate(x, size=like.shape[-2:], mode="nearest")
 
 
 class PAN(nn.Module):
@@ -403,8 +583,9 @@ class PAN(nn.Module):
 class Residual(nn.Module):
     """DFN's refinement residual block: unify the channels, then correct them."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, relu: bool = True) -> None:
         super().__init__()
+        self.relu = relu
         self.enter = nn.Conv2d(inputs, outputs, 1)
         self.inner = nn.Sequential(
             step(outputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1)
@@ -413,7 +594,23 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return maps of `outputs` channels."""
         x = self.enter(x)
-        return F.relu(x + self.inner(x))
+        y = cast(Tensor, x + self.inner(x))
+        return F.relu(y) if self.relu else y
+
+
+class DeepGate(nn.Module):
+    """A weight a channel from the mean over the image, by two layers, as in DFN's own code."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, outputs, 1), nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 1), nn.Sigmoid(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the weights, (B, `outputs`, 1, 1)."""
+        return cast(Tensor, self.inner(x))
 
 
 class DFN(nn.Module):
@@ -427,15 +624,29 @@ class DFN(nn.Module):
        arXiv:1804.09337.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        depth: int = 50,
+        published: bool = False,
+        corners: bool | None = None,
+        trunk: Trunk = _AS_IT_IS,
+    ) -> None:
         super().__init__()
-        self.encoder = SceneTrunk(depth, width)
+        self.corners = corners
+        self.encoder = SceneTrunk(depth, width, **trunk)
         hidden = scaled(512, width)
+        gate = DeepGate if published else Gate
         self.mean = step(self.encoder.channels[-1], hidden, 1)
         self.enter = nn.ModuleList(Residual(c, hidden) for c in self.encoder.channels)
-        self.gates = nn.ModuleList(Gate(2 * hidden, hidden) for _ in self.encoder.channels)
+        self.gates = nn.ModuleList(gate(2 * hidden, hidden) for _ in self.encoder.channels)
         self.leave = nn.ModuleList(Residual(hidden, hidden) for _ in self.encoder.channels)
-        self.last = nn.Conv2d(hidden, classes, 1)
+        # nine maps a class in the authors' code
+        inner = 9 * classes if published else hidden
+        self.head = Residual(hidden, inner, relu=False) if published else nn.Identity()
+        self.last = nn.Conv2d(inner, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
@@ -443,6 +654,6 @@ class DFN(nn.Module):
         above = self.mean(F.adaptive_avg_pool2d(kept[-1], 1))
         for i in range(3, -1, -1):
             own = self.enter[i](kept[i])
-            above = fit(above, own)
+            above = fit(above, own, self.corners)
             above = self.leave[i](above + own * self.gates[i](torch.cat([above, own], 1)))
-        return fit(self.last(above), x)
+        return fit(self.last(self.head(above)), x, self.corners)

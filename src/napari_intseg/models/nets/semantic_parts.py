@@ -1,13 +1,13 @@
 """What semantic networks share: convolutions, encoders, context heads."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_intseg.models.nets.resnet import BasicBlock, StridedBottleneck, conv, layer, resize
+from napari_intseg.models.nets.resnet import BasicBlock, StridedBottleneck, conv, layer
 
 
 def scaled(channels: int, width: float) -> int:
@@ -25,11 +25,20 @@ def step(
     return nn.Sequential(inner, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
-def fit(x: Tensor, like: Tensor) -> Tensor:
-    """Resize maps bilinearly to the size of others."""
+def separable(inputs: int, outputs: int, dilation: int = 1, *, relu: bool = False) -> nn.Sequential:
+    """Return a convolution a channel and one a pixel, both normalised; `relu` between them too."""
+    inner = nn.Conv2d(
+        inputs, inputs, 3, padding=dilation, dilation=dilation, groups=inputs, bias=False
+    )
+    between = [nn.ReLU(inplace=True)] if relu else []
+    return nn.Sequential(inner, nn.BatchNorm2d(inputs), *between, step(inputs, outputs, 1))
+
+
+def fit(x: Tensor, like: Tensor, corners: bool | None = None) -> Tensor:
+    """Resize maps bilinearly to the size of others; `corners` on corners, if so."""
     if x.shape[-2:] == like.shape[-2:]:
         return x
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=bool(corners))
 
 
 VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -84,7 +93,9 @@ class VGG(nn.Module):
 
 
 # blocks of the four stages by depth (arXiv:1512.03385)
-_COUNTS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+_COUNTS = {
+    18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3),
+}  # fmt: skip
 
 
 class SceneTrunk(nn.Module):
@@ -97,35 +108,60 @@ class SceneTrunk(nn.Module):
         Share of the published channels.
     stride : {8, 16, 32}
         Of the last stage; what it lacks is dilation.
-    deep_stem : bool
-        Three 3x3 convolutions instead of one of 7x7, as in ResNet-C (arXiv:1812.01187).
+    stem : {"plain", "wide", "narrow"}
+        One convolution of 7x7, or three of 3x3 as in ResNet-C (arXiv:1812.01187), which end with
+        twice the channels of the plain one, or with as many.
+    dilations : sequence of int, optional
+        Of the four stages, instead of those that make up for the stride.
+    at_once : bool
+        Whether the first block of a stage has its whole dilation; else half of it.
+    grid : sequence of int
+        Dilations of the last stage's blocks, where these differ (arXiv:1706.05587).
+    ceil : bool
+        Whether the pooling after the stem rounds sizes up.
     """
 
     def __init__(
-        self, depth: int = 50, width: float = 1.0, *, stride: int = 32, deep_stem: bool = False
+        self,
+        depth: int = 50,
+        width: float = 1.0,
+        *,
+        stride: int = 32,
+        stem: Literal["plain", "wide", "narrow"] = "plain",
+        dilations: Sequence[int] | None = None,
+        at_once: bool = False,
+        grid: Sequence[int] = (),
+        ceil: bool = False,
     ) -> None:
         super().__init__()
         block: type[BasicBlock] | type[StridedBottleneck]
         block = BasicBlock if depth < 50 else StridedBottleneck
         first = scaled(64, width)
-        stem = 2 * first if deep_stem else first
-        if deep_stem:
-            self.stem: nn.Module = nn.Sequential(
-                step(3, first, stride=2), step(first, first), step(first, stem)
-            )
-        else:
+        self.ceil = ceil
+        entered = 2 * first if stem == "wide" else first
+        if stem == "plain":
             self.stem = step(3, first, 7, stride=2)
+        else:
+            inner = entered // 2
+            self.stem = nn.Sequential(
+                step(3, inner, stride=2), step(inner, inner), step(inner, entered)
+            )
         # where a stride is left out, dilation keeps the field of view
         strides = {32: (1, 2, 2, 2), 16: (1, 2, 2, 1), 8: (1, 2, 1, 1)}[stride]
-        dilations = {32: (1, 1, 1, 1), 16: (1, 1, 1, 2), 8: (1, 1, 2, 4)}[stride]
-        channels, inputs = [], stem
+        if dilations is None:
+            dilations = {32: (1, 1, 1, 1), 16: (1, 1, 1, 2), 8: (1, 1, 2, 4)}[stride]
+        channels, inputs = [], entered
         for i, count in enumerate(_COUNTS[depth]):
             part = layer(
                 block, inputs, first * 2**i, count, stride=strides[i], dilation=dilations[i]
             )
+            if at_once:
+                _dilate(part[0], dilations[i])
             inputs = first * 2**i * block.expansion
             channels.append(inputs)
             self.add_module(f"layer{i + 1}", part)
+        for number, dilation in enumerate(grid):
+            _dilate(part[number], dilation)
         self.channels = tuple(channels)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -139,40 +175,79 @@ class SceneTrunk(nn.Module):
 
     def enter(self, x: Tensor) -> Tensor:
         """Return the maps of an image before the first stage, of stride 4."""
-        return F.max_pool2d(self.stem(x), 3, 2, 1)
+        return F.max_pool2d(self.stem(x), 3, 2, 1, ceil_mode=self.ceil)
 
     def stage(self, number: int, x: Tensor) -> Tensor:
         """Return the maps after a stage, 1 to 4."""
         return cast(Tensor, getattr(self, f"layer{number}")(x))
 
 
+def _dilate(block: nn.Module, dilation: int) -> None:
+    """Give the 3x3 convolution of a bottleneck another dilation."""
+    inner = cast(nn.Conv2d, block.conv2)
+    inner.dilation = inner.padding = (dilation, dilation)
+
+
 class ScenePooling(nn.Module):
     """Means over coarser and coarser grids, joined to the map (arXiv:1612.01105)."""
 
-    def __init__(self, inputs: int, outputs: int, sizes: Sequence[int] = (1, 2, 3, 6)) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        sizes: Sequence[int] = (1, 2, 3, 6),
+        *,
+        corners: bool | None = None,
+    ) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
+        # the paper's own code has corners on corners
+        self.corners = corners is not False
         self.steps = nn.ModuleList(step(inputs, outputs, 1) for _ in sizes)
         self.channels = inputs + outputs * len(sizes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map with its means, (B, `channels`, H, W)."""
         means = [
-            resize(inner(F.adaptive_avg_pool2d(x, size)), x.shape[-2:])
+            fit(inner(F.adaptive_avg_pool2d(x, size)), x, self.corners)
             for size, inner in zip(self.sizes, self.steps, strict=True)
         ]
         return torch.cat([x, *means], 1)
 
 
 class AtrousPyramid(nn.Module):
-    """Dilated convolutions side by side and the image's mean (arXiv:1706.05587)."""
+    """Dilated convolutions side by side and the image's mean (arXiv:1706.05587).
 
-    def __init__(self, inputs: int, outputs: int, rates: Sequence[int] = (6, 12, 18)) -> None:
+    Parameters
+    ----------
+    inputs, outputs : int
+    rates : sequence of int
+        Dilations.
+    size : int
+        Of the convolution that joins them.
+    split : bool
+        Whether the dilated ones are split into one a channel and one a pixel.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        rates: Sequence[int] = (6, 12, 18),
+        *,
+        size: int = 1,
+        split: bool = False,
+    ) -> None:
         super().__init__()
-        dilated = [step(inputs, outputs, dilation=rate) for rate in rates]
+        dilated = [
+            separable(inputs, outputs, rate, relu=True)
+            if split
+            else step(inputs, outputs, dilation=rate)
+            for rate in rates
+        ]
         self.branches = nn.ModuleList([step(inputs, outputs, 1), *dilated])
         self.mean = step(inputs, outputs, 1)
-        self.join = step(outputs * (len(rates) + 2), outputs, 1)
+        self.join = step(outputs * (len(rates) + 2), outputs, size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return maps of `outputs` channels and the same size."""
@@ -197,6 +272,6 @@ class Gate(nn.Module):
 
 
 __all__ = [
-    "VGG", "AtrousPyramid", "Gate", "ScenePooling", "SceneTrunk", "conv", "fit", "resize", "scaled",
-    "step",
+    "VGG", "AtrousPyramid", "Gate", "ScenePooling", "SceneTrunk", "conv", "fit", "scaled",
+    "separable", "step",
 ]  # fmt: skip

@@ -1,0 +1,138 @@
+"""Semantic networks against the authors' code of four projects, through their own checkpoints.
+
+`tests/data/parity/semantic.npz` holds names and shapes of each network's state, and every third
+pixel of what the project's code answered to a random image with values that follow from the names
+(`small_zoo.made_by_name`). mmsegmentation's were built with a quarter of their channels.
+"""
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_intseg.cli.main import main
+from napari_intseg.errors import WeightsError
+from napari_intseg.models.automatic.open_model import known_names, load_start_model
+from napari_intseg.models.networks import LAYOUTS, SIZES, Layout, build_semantic
+from napari_intseg.models.weights.published_semantic import NAMES, read_published
+from napari_intseg.training.semantic import SemanticOptions, _initialise
+from small_zoo import made_by_name
+
+FILE = Path(__file__).resolve().parents[2] / "data" / "parity" / "semantic.npz"
+with np.load(FILE) as _file:
+    STORED = dict(_file)
+CASES = sorted({key.split("|")[0] for key in STORED})
+# TorchSeg's answers are logarithms of probabilities
+LOGARITHMS = {"torchseg pspnet", "torchseg bisenet", "torchseg dfn"}
+
+
+def state_of(case):
+    out = {}
+    for line in zlib.decompress(STORED[f"{case}|names"].tobytes()).decode().splitlines():
+        name, told = line.split()
+        shape = () if told == "-" else tuple(int(n) for n in told.split("x"))
+        is_count = name.endswith("num_batches_tracked")
+        out[name] = torch.zeros(shape, dtype=torch.long) if is_count else made_by_name(name, shape)
+    return out
+
+
+def settings_of(case):
+    settings = {"width": 0.25} if case.startswith("mmsegmentation") else {}
+    return settings | ({"stride": 16, "grid": [1, 2, 4]} if case.endswith("grid") else {})
+
+
+def image_of(case):
+    height, width = STORED[f"{case}|size"].tolist()
+    return torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(height))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_logits_are_those_of_the_authors_code(case, tmp_path):
+    path = tmp_path / "theirs.pth"
+    torch.save({"state_dict": state_of(case)}, path)
+    network = case.split()[1]
+    state, layout, names, width = read_published(path, network, settings_of(case))
+    net = build_semantic(network, len(names), width, layout)
+    net.load_state_dict(state)
+    with torch.no_grad():
+        logits = net.eval()(image_of(case))
+    found = (logits.log_softmax(1) if case in LOGARITHMS else logits)[0, :, ::3, ::3].numpy()
+    answer = STORED[f"{case}|answer"]
+    # a network of random weights that answered the same everywhere would prove nothing
+    assert answer.std((1, 2)).max() > 0.04
+    np.testing.assert_allclose(found, answer, atol=1e-4 * float(np.abs(answer).max()))
+
+
+def test_every_layout_has_names_and_a_case():
+    known = {(who, network) for who, nets in LAYOUTS.items() for network in nets}
+    assert set(NAMES) == known == {tuple(case.split()[:2]) for case in CASES}
+
+
+BISENET = "mmsegmentation bisenet"
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """A file as mmsegmentation writes it, with the names of its classes."""
+    path = tmp_path / "bisenet.pth"
+    about = {"CLASSES": ["road", "sky", "car"], "mmseg_version": "0.11"}
+    torch.save({"state_dict": state_of(BISENET), "meta": about}, path)
+    return path
+
+
+def test_the_shell_makes_a_start_of_a_published_file(theirs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NAPARI_INTSEG_WEIGHTS", str(tmp_path / "models"))
+    words = ["weights", "convert", str(theirs), "--network", "bisenet", "--name", "streets"]
+    folder = ["--folder", str(tmp_path / "models")]
+    assert main([*words, "--setting", "width=0.25", *folder]) == 0
+    assert "BiSeNet from mmsegmentation, 3 classes: road, sky, car" in capsys.readouterr().out
+    assert known_names()["streets"][:2] == ("published weights, converted", "as published")
+    model = load_start_model("streets", device="cpu")
+    assert "from mmsegmentation" in model.traits.title
+    found = model.find(image_of(BISENET)[0].permute(1, 2, 0).sigmoid().numpy())
+    # the first class is a class too, as there is no background
+    covered = sum(one.mask.astype(int) for one in found)
+    assert {one.name for one in found} <= {"road", "sky", "car"}
+    assert (covered == 1).all()
+    # what is built otherwise is not trained on by mistake
+    net = build_semantic("bisenet", 3, 0.25)
+    options = SemanticOptions(
+        folders=((tmp_path, 1.0),),
+        output=tmp_path,
+        network="bisenet",
+        width=0.25,
+        start=tmp_path / "models" / "streets.safetensors",
+    )
+    with pytest.raises(WeightsError, match=r"cannot be trained on: .*from mmsegmentation"):
+        _initialise(net, options, ("road", "sky", "car"))
+
+
+def test_a_file_of_another_network_or_project_is_refused(theirs, tmp_path):
+    with pytest.raises(WeightsError, match="another network: expected those of 'pspnet'"):
+        read_published(theirs, "pspnet", {"width": 0.25, "depth": 18})
+    with pytest.raises(WeightsError, match=r"unknown names: .*'unet' of mmsegmentation"):
+        read_published(theirs, "unet", {})
+    with pytest.raises(WeightsError, match="expected 3 classes, got 2 names"):
+        read_published(theirs, "bisenet", {"width": 0.25, "names": ["a", "b"]})
+    with pytest.raises(WeightsError, match="another network"):
+        read_published(theirs, "bisenet", {"width": 0.5})
+    with pytest.raises(WeightsError, match=r"size is unknown: .*stride=7"):
+        read_published(theirs, "bisenet", {"width": 0.25, "stride": 7})
+    other = tmp_path / "other.pth"
+    torch.save({"conv.weight": torch.zeros(3, 3)}, other)
+    with pytest.raises(WeightsError, match="a project that is not known"):
+        read_published(other, "pspnet", {})
+
+
+def test_only_sizes_that_are_published_are_built():
+    options = Layout("mmsegmentation", {"depth": 101, "stride": 16}).options("deeplab-v3")
+    # half the stride, half the rates
+    assert options["pyramid"]["rates"] == (6, 12, 18)
+    assert options["trunk"]["stride"] == 16
+    for key in SIZES:
+        with pytest.raises(ValueError, match=rf"size is unknown: .*{key}=4096"):
+            Layout("mmsegmentation", {key: 4096}).options("pspnet")
+    with pytest.raises(ValueError, match=r"layout is unknown: .*'unet'"):
+        Layout("semseg").options("unet")
