@@ -147,4 +147,4 @@ def test_everything_by_the_bundled_network_runs():
     assert model.traits.title == "everything by region-growing"
     found = model.find(picture())
     assert any(one.mask[10, 10] and not one.mask[0, 0] for one in found)
-    assert set(NAMED) <= {"cellpose", "instanseg", "everything"}
+    assert set(NAMED) <= {"cellpose", "instanseg", "micro-sam", "everything"}

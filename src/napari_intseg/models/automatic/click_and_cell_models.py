@@ -1,4 +1,4 @@
-"""Models from elsewhere that find objects: a click model asked everywhere, Cellpose and InstanSeg.
+"""Models that find objects: a click model asked everywhere, Cellpose, InstanSeg, micro-sam.
 
 The weights of packages must be here already.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from platformdirs import user_cache_path
 
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Query, Segmenter
@@ -263,6 +264,62 @@ def load_instanseg(rest: str = "", *, device: str = "auto") -> LabelModel:
         return np.asarray(maps[-1])
 
     return LabelModel(StartTraits(f"InstanSeg {name}", "Apache-2.0"), run, chosen)
+
+
+def load_micro_sam(rest: str = "", *, device: str = "auto") -> LabelModel:
+    """Load a model of micro-sam, whose decoder finds all objects at once; nothing is fetched.
+
+    Parameters
+    ----------
+    rest : str
+        A weights file, or the name of one in micro-sam's own folder, "vit_b_lm" by default. A
+        decoder that it does not hold itself is looked for beside it: "vit_b_lm_decoder".
+    device : str, default "auto"
+
+    Raises
+    ------
+    MissingExtraError
+        If `transformers` is not installed.
+    WeightsError
+        If the weights are not there, damaged, or without a decoder.
+    DeviceError
+        If the device does not exist.
+    """
+    if find_spec("transformers") is None:
+        raise MissingExtraError(
+            "micro-sam needs a package that is not installed: expected transformers. Install it "
+            "with: pip install 'napari-intseg[sam]'"
+        )
+    path = Path(rest).expanduser()
+    if not rest or not path.is_file():
+        path = _micro_sam_folder() / (rest or "vit_b_lm")
+    if not path.is_file():
+        raise WeightsError(
+            f"weights are missing: expected a model of micro-sam, got none at {str(path)!r}. Let "
+            "micro-sam fetch it once, or name a file as micro-sam:FILE."
+        )
+    chosen = choose_device(device)
+    # imported after the weights were found: a message about these comes at once
+    from napari_intseg.models.automatic.proposals import from_centre_and_edge
+    from napari_intseg.models.sam.sam import load_cell_maps
+
+    beside = path.with_name(f"{path.stem}_decoder{path.suffix}")
+    net = load_cell_maps(path, beside if beside.is_file() else None).to(chosen)
+
+    def run(image: FloatArray) -> Array:
+        return from_centre_and_edge(net.maps(image, chosen), min_px=_LEAST_PX)
+
+    return LabelModel(StartTraits(f"micro-sam {path.stem}", "as published"), run, chosen, "object")
+
+
+# smaller pieces are specks, as in `semantic_model`
+_LEAST_PX = 10
+
+
+def _micro_sam_folder() -> Path:
+    """Return where micro-sam keeps what it fetched."""
+    told = os.environ.get("MICROSAM_CACHEDIR")
+    return (Path(told) if told else user_cache_path("micro_sam")) / "models"
 
 
 def _fetched(folder: Path) -> tuple[str, ...]:

@@ -16,12 +16,18 @@ _HERE = "napari_intseg.models.automatic"
 NAMED: dict[str, str] = {
     "cellpose": f"{_HERE}.click_and_cell_models:load_cellpose",
     "instanseg": f"{_HERE}.click_and_cell_models:load_instanseg",
+    "micro-sam": f"{_HERE}.click_and_cell_models:load_micro_sam",
     "everything": f"{_HERE}.click_and_cell_models:load_everything",
 }
 """By name, as ``module:function``; what stands behind a colon after the name is its argument."""
 
-PACKAGES = {"cellpose": "cellpose", "instanseg": "instanseg", "everything": "torch"}
+PACKAGES = {
+    "cellpose": "cellpose", "instanseg": "instanseg", "micro-sam": "transformers",
+    "everything": "torch",
+}  # fmt: skip
 """The package that each of `NAMED` needs."""
+
+_EXTRAS = {"cellpose": "cells", "instanseg": "cells", "micro-sam": "sam", "everything": "torch"}
 
 KINDS = (
     "an ONNX file with its description beside it, a package of the BioImage Model Zoo (rdf.yaml), "
@@ -91,11 +97,12 @@ def known_names() -> dict[str, tuple[str, str, str]]:
     titles = {
         "cellpose": ("Cellpose-SAM, cellpose:FILE for other weights", "CC-BY-NC-4.0"),
         "instanseg": ("InstanSeg, instanseg:NAME", "Apache-2.0"),
+        "micro-sam": ("micro-sam's decoder, micro-sam:FILE or :NAME", "as published"),
         "everything": ("a grid of clicks of any model, everything:MODEL", "the model's"),
     }
     here = names_here()
     out = {
-        name: (*told, "ready" if name in here else "needs napari-intseg[cells]")
+        name: (*told, "ready" if name in here else f"needs napari-intseg[{_EXTRAS[name]}]")
         for name, told in titles.items()
     }
     for name, path in sorted(_own().items()):

@@ -1,6 +1,10 @@
-"""The SAM family's adapter, and SAM, SAM-HQ and MobileSAM with the models fine-tuned from them."""
+"""The SAM family's adapter, and SAM, SAM-HQ and MobileSAM with the models fine-tuned from them.
+
+`CellMaps` is such a model with micro-sam's decoder, which finds all objects without clicks.
+"""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +23,7 @@ from napari_intseg import __version__
 from napari_intseg.core.prompts import Box, Click, PromptKind, Prompts
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
 from napari_intseg.errors import WeightsError
+from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.device import (
     Precision,
     choose_device,
@@ -29,7 +34,7 @@ from napari_intseg.models.device import (
 )
 from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.tiny_vit import EARLY_DIM, TinyViT
-from napari_intseg.models.sam.keys import SAM_RULES, TINY_RULES
+from napari_intseg.models.sam.keys import SAM_RULES, TINY_RULES, Rules, unwrapped
 from napari_intseg.models.sam.mask_decoder import (
     SMALLER_PX,
     Asked,
@@ -38,6 +43,7 @@ from napari_intseg.models.sam.mask_decoder import (
     SamNet,
     embed,
     load_into,
+    places_first,
     read_weights,
     side_for,
     to_grid,
@@ -461,3 +467,178 @@ def in_body(state_dict: dict[str, Any]) -> dict[str, Any]:
     """Return a state dict with the encoder's names as `ViT` has them."""
     old, new = "vision_encoder.", "vision_encoder.body."
     return {n.replace(old, new, 1) if n.startswith(old) else n: v for n, v in state_dict.items()}
+
+
+def _double(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.InstanceNorm2d(inputs), nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True),
+        nn.InstanceNorm2d(outputs), nn.Conv2d(outputs, outputs, 3, padding=1),
+        nn.ReLU(inplace=True),
+    )  # fmt: skip
+
+
+class Doubling(nn.Module):
+    """Twice the size: resized and mixed, or by a transposed convolution."""
+
+    def __init__(self, inputs: int, outputs: int, *, transposed: bool) -> None:
+        super().__init__()
+        self.transposed = transposed
+        self.inner = (
+            nn.ConvTranspose2d(inputs, outputs, 2, 2)
+            if transposed
+            else nn.Conv2d(inputs, outputs, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps (B, outputs, 2 H, 2 W)."""
+        if not self.transposed:
+            x = nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return self.inner(x)  # type: ignore[no-any-return]
+
+
+class CellDecoder(nn.Module):
+    """What micro-sam [1]_ puts on SAM's embedding: three maps of sixteen times its size.
+
+    Parameters
+    ----------
+    transposed : bool
+        How sizes are doubled, which differs among the published files.
+
+    References
+    ----------
+    .. [1] Archit, A. et al. "Segment Anything for Microscopy", Nature Methods 22, 2025.
+    """
+
+    def __init__(self, *, transposed: bool = False) -> None:
+        super().__init__()
+        # channels of SAM's embedding, and those of the four sizes
+        given, widths = 256, (512, 256, 128, 64)
+        steps = list(zip((given, *widths[:-1]), widths, strict=True))
+        self.side = nn.ModuleList(
+            nn.Sequential(
+                Doubling(a, b, transposed=transposed), nn.Conv2d(b, b, 3, padding=1),
+                nn.BatchNorm2d(b), nn.ReLU(inplace=True),
+            )
+            for a, b in steps
+        )  # fmt: skip
+        self.base = _double(given, widths[0])
+        self.up = nn.ModuleList(Doubling(a, b, transposed=transposed) for a, b in steps[1:])
+        self.join = nn.ModuleList(_double(a, b) for a, b in steps[1:])
+        self.last_up = Doubling(widths[-1], widths[-1], transposed=transposed)
+        self.head = _double(2 * widths[-1], widths[-1])
+        self.last = nn.Conv2d(widths[-1], 3, 1)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Return logits of object, distance to the middle and to the edge, (B, 3, 16 g, 16 g)."""
+        kept, x = [], embedding
+        for part in self.side:
+            x = part(x)
+            kept.append(x)
+        y = self.base(embedding)
+        for up, join, own in zip(self.up, self.join, kept[:3], strict=True):
+            y = up(y)
+            # the authors' code cuts what comes from the side to as many channels, the middle ones
+            own = own.narrow(1, (own.shape[1] - y.shape[1]) // 2, y.shape[1])  # noqa: PLW2901
+            y = join(torch.cat([y, own], 1))
+        y = self.head(torch.cat([self.last_up(y), kept[3]], 1))
+        return self.last(y)  # type: ignore[no-any-return]
+
+
+DECODER_RULES: Rules = (
+    (r"^encoder\..*", ""),
+    *((rf"^deconv{i + 1}\.block\.0\.(conv|block)\.", f"side.{i}.0.inner.") for i in range(4)),
+    *((rf"^deconv{i + 1}\.block\.1\.block\.", f"side.{i}.1.") for i in range(4)),
+    *((rf"^deconv{i + 1}\.block\.2\.", f"side.{i}.2.") for i in range(4)),
+    (r"^base\.block\.", "base."),
+    (r"^decoder\.samplers\.(\d)\.(conv|block)\.", r"up.\1.inner."),
+    (r"^decoder\.blocks\.(\d)\.block\.", r"join.\1."),
+    (r"^deconv_out\.(conv|block)\.", "last_up.inner."),
+    (r"^decoder_head\.block\.", "head."),
+    (r"^out_conv\.", "last."),
+)
+"""From micro-sam's names to those of `CellDecoder`."""
+
+
+def make_decoder(state_dict: Mapping[str, Any], path: Path) -> CellDecoder:
+    """Return micro-sam's decoder with its weights.
+
+    Raises
+    ------
+    WeightsError
+        If they are of something else.
+    """
+    transposed = any(re.match(r"decoder\.samplers\.\d\.block\.", name) for name in state_dict)
+    net = CellDecoder(transposed=transposed)
+    state = {}
+    for name, value in state_dict.items():
+        for pattern, new in DECODER_RULES:
+            name = re.sub(pattern, new, name)  # noqa: PLW2901 - one rule after the other
+        if name:
+            state[name] = value
+    load_strict(net, state, path)
+    return net.eval().requires_grad_(False)
+
+
+class CellMaps(nn.Module):
+    """A SAM's image encoder under micro-sam's decoder.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        `ViT` or `TinyEncoder`.
+    decoder : CellDecoder
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.vision_encoder, self.decoder = encoder, decoder
+
+    def maps(self, image: FloatArray, device: torch.device) -> FloatArray:
+        """Return what the decoder says of an image (H, W, 3) in [0, 1], (3, H, W) in [0, 1].
+
+        The first is high inside objects, the second low in their middles, the third low away from
+        their edges.
+        """
+        frame = SquareFrame("pad")
+        encoder: Any = self.vision_encoder
+        with torch.inference_mode():
+            embedding = encoder.embed(frame.pixels(image, SIDE_PX, device))["image"]
+            prob = self.decoder(places_first(embedding)).sigmoid()
+            shape = (image.shape[0], image.shape[1])
+            return np.asarray(frame.back(prob[0], shape).cpu().numpy(), np.float32)
+
+
+def load_cell_maps(weights: Path, decoder: Path | None = None) -> CellMaps:
+    """Load a model of micro-sam with its decoder, on the CPU.
+
+    Parameters
+    ----------
+    weights : Path
+        Of SAM's part, with or without the decoder's.
+    decoder : Path, optional
+        A file with the decoder's part alone, where `weights` has none.
+
+    Raises
+    ------
+    WeightsError
+        If a file is damaged, of another model, or there is no decoder.
+    """
+    given = load_checkpoint(weights)
+    state = given.get("decoder_state") if isinstance(given, dict) else None
+    if state is None and decoder is not None:
+        state = load_checkpoint(decoder)
+        state = state.get("decoder_state", state) if isinstance(state, dict) else None
+    if not isinstance(state, dict):
+        raise WeightsError(
+            f"weights have no decoder: expected micro-sam's in {str(weights)!r} or a file "
+            f"{weights.stem}_decoder{weights.suffix} beside it, got neither. Fetch that too, or "
+            "ask with clicks, as 'sam-finetuned'."
+        )
+    tellers = ("image_encoder.layers.", "vision_encoder.layers.0.blocks")
+    tiny = any(str(name).startswith(tellers) for name in unwrapped(given))
+    state_dict, _ = read_weights("micro-sam", weights, TINY_RULES if tiny else SAM_RULES)
+    name = "mobile-sam" if tiny else "sam-finetuned"
+    whole = make_net("vit-tiny" if tiny else check_size(name, None, state_dict, weights))
+    load_into(whole, state_dict if tiny else in_body(state_dict), weights)
+    net = CellMaps(whole.vision_encoder, make_decoder(state, decoder or weights))
+    return net.eval().requires_grad_(False)
