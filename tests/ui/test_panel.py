@@ -223,6 +223,9 @@ class TestWhatIsInSight:
         window.click((50, 30))
         window.settle()
         assert window.widget.header.text() == "cells · bundled · automatic"
+        window.viewer.layers["cells"].name = "nuclei"
+        breathe()
+        assert window.widget.header.text() == "nuclei · bundled · automatic"
         assert not window.widget.image_panel.image.isVisible()
 
 
@@ -399,6 +402,30 @@ class TestFirstClick:
         window = opened(picture)
         window.click((50, -12))
         assert window.controller.image_controller is None
+
+    @pytest.mark.parametrize("selected", ["image", "labels", "none"])
+    def test_later_ones_are_not_lost_whatever_is_selected(self, opened, toy, picture, selected):
+        window = opened(picture)
+        window.press(Qt.Key.Key_N)
+        window.controller.image_controller.set_model(toy)
+        window.click((50, 30))
+        window.settle()
+        work, layers = window.controller.image_controller, window.viewer.layers
+        chosen = {"image": window.controller.image, "labels": work.labels, "none": None}[selected]
+        layers.selection.active = chosen
+        window.click((50, 35), LEFT, Qt.KeyboardModifier.ShiftModifier)
+        window.settle()
+        assert list(work.points.features["sign"]) == ["positive", "negative"]
+        assert layers.selection.active is work.points
+        layers.selection.active = chosen
+        window.click((50, 90))
+        window.settle()
+        assert window.labels[50, 90] == 1
+        # what moves the layer, or paints, is meant otherwise
+        layers.selection.active = work.labels
+        work.labels.mode = "pick"
+        window.click((50, 32))
+        assert len(work.points.data) == 3
 
     def test_each_click_begins_an_object_from_the_first(self, opened, picture):
         window = opened(picture)
@@ -653,6 +680,21 @@ class TestStatus:
         window.viewer.dims.ndisplay = 2
         breathe()
         assert "2-D view" not in status.message
+
+    def test_nothing_of_an_earlier_image_is_told_of_the_next(self, opened, picture):
+        window = opened(picture)
+        status = window.widget.status_panel
+        window.controller.signals.message.emit("Image 8 of 60: a.tif. 4 done, 53 open.")
+        window.controller.signals.changed.emit()
+        assert status.message.startswith("Image 8 of 60"), "it is of this image"
+        window.viewer.layers.clear()
+        window.viewer.add_image(picture, name="another")
+        breathe(0.1)
+        assert status.message == "Click on an object in the image to begin."
+        window.controller.signals.failed.emit("The disk is full.")
+        window.viewer.add_image(picture, name="third")
+        breathe(0.1)
+        assert status.error == "The disk is full.", "what went wrong is not taken away"
 
     def test_warnings_of_the_log_are_shown(self, opened, picture):
         window = opened(picture)

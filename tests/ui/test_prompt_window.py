@@ -22,6 +22,8 @@ pytestmark = pytest.mark.gui
 NONE = Qt.MouseButton.NoButton
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 ALL = frozenset({"click", "box", "scribble", "mask"})
+WIDTH_PX = 260
+"""Which the panel asks for, so that the canvas keeps most of a small screen."""
 
 
 class Fake:
@@ -260,6 +262,8 @@ def test_vertices_are_dragged_added_and_removed_by_mouse(open_window):
     window.press(Qt.Key.Key_E, SHIFT)
     layer = window.controller.outliner.layer
     assert window.panel.done.isVisible()
+    # else its right edge is cut off
+    assert window.widget.minimumSizeHint().width() <= WIDTH_PX
     labels = window.controller.image_controller.labels
     ring = layer.data[0]
     corner = ring[np.argmin(np.linalg.norm(ring - (60, 80), axis=1))]

@@ -109,6 +109,35 @@ def test_another_day_goes_on_with_numbers_as_they_were(
     assert not said.failures
 
 
+def test_what_is_not_worked_on_is_not_done(controller, work, folder, shown, settle, said):
+    work.open(folder)
+    # it is still being read
+    work.done()
+    assert said.failures.pop().startswith("a.tif is not the image that is worked on")
+    shown("a")
+    click(controller, settle)
+    other = controller.viewer.add_image(np.zeros((60, 80), np.uint8), name="other")
+    controller.choose_image(other)
+    work.done()
+    assert said.failures.pop().startswith("a.tif is not the image that is worked on")
+    controller.choose_image(controller.viewer.layers["a"])
+    controller.viewer.layers.remove("a")
+    said.failures.clear()
+    work.done()
+    assert said.failures.pop().startswith("a.tif is not the image that is worked on")
+    assert work.queue.at == 0
+    assert [item.state for item in work.queue.items] == ["open"] * 3
+    # opened again it can be
+    work.choose(0)
+    shown("a")
+    click(controller, settle)
+    work.done()
+    shown("b")
+    assert (folder / "a_labels.tif").exists()
+    assert work.queue.items[0].state == "done"
+    assert not said.failures
+
+
 def test_the_next_image_is_read_ahead(work, folder, shown, pump, monkeypatch):
     from napari_intseg.ui.controllers import image_queue
 
@@ -181,7 +210,7 @@ class TestWindow:
             breathe(0.2)
 
         shown("a")
-        assert panel.told.text() == "1 of 3 · a.tif · 0 done"
+        assert panel.told.text() == "1 of 3 · 0 done · a.tif"
         window.click((20, 20))
         window.settle()
         assert window.labels[20, 20] == 1

@@ -60,6 +60,28 @@ def test_labels_go_back_onto_the_grid_of_the_file(controller, said, pump, scan, 
     np.testing.assert_allclose(world[::-1], layer.data_to_world((3, 4, 5)), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        ("l.nrrd", ""),
+        ("l.tif", " TIFF holds the spacing, but not the place and direction of the image."),
+        ("l.npy", " Such a file holds neither the spacing nor the place of the image."),
+    ],
+)
+def test_what_a_format_leaves_out_is_told(controller, said, pump, scan, tmp_path, name, left_out):
+    open_image(controller, scan)
+    draw(controller, (3, 4, 5))
+    export_labels(controller, tmp_path / name)
+    pump.until(lambda: controller.worker.is_idle and f"Wrote {name}.{left_out}" in said.messages)
+
+
+def test_nothing_is_left_out_of_an_image_without_a_place(controller, said, pump, tmp_path):
+    controller.choose_image(controller.viewer.add_image(np.zeros((6, 20, 24)), scale=(2, 1, 1)))
+    draw(controller, (3, 4, 5))
+    export_labels(controller, tmp_path / "l.tif")
+    pump.until(lambda: controller.worker.is_idle and "Wrote l.tif." in said.messages)
+
+
 def test_a_table_has_the_values_of_the_image(controller, said, pump, scan, tmp_path):
     layer = open_image(controller, scan)
     draw(controller, (slice(2, 4), 4, slice(1, 3)))

@@ -29,10 +29,15 @@ _MOVED_PX = 4
 
 # the number that vispy gives the left button
 _LEFT = 1
+_MOVES_VIEW = "pan_zoom"
+"""napari's mode of a layer whose clicks do nothing."""
 
 
 class FirstClickListener:
-    """Hears the mouse on the canvas as long as there are no clicks on the chosen image.
+    """Hears the mouse on the canvas where no layer would take a click.
+
+    That is as long as there are no clicks on the chosen image, and later while the image, its
+    labels or no layer is selected: without it such a click would be lost, and nothing said so.
 
     Parameters
     ----------
@@ -63,9 +68,32 @@ class FirstClickListener:
             and "click" in controller.prompt_tools.offered()
         )
 
+    @property
+    def is_aside(self) -> bool:
+        """Whether a click now would reach no layer of the work that is under way."""
+        controller = self._controller
+        image_controller = controller.image_controller
+        if image_controller is None or image_controller.is_closed:
+            return False
+        active = controller.viewer.layers.selection.active
+        return (
+            (
+                active is None
+                # a brush of napari's, or moving the layer, is meant otherwise
+                or (
+                    active in (controller.image, image_controller.labels)
+                    and active.mode == _MOVES_VIEW
+                )
+            )
+            and controller.viewer.dims.ndisplay == 2
+            and "click" in controller.prompt_tools.offered()
+        )
+
     def _press(self, _viewer: Any, event: Any) -> Iterator[None]:
         # other buttons and keys are napari's own
-        if not self.is_awaited or event.button != _LEFT or set(event.modifiers) - {MODIFIER}:
+        if event.button != _LEFT or set(event.modifiers) - {MODIFIER}:
+            return
+        if not (self.is_awaited or self.is_aside):
             return
         start = np.asarray(event.pos, float)
         is_drag = False
@@ -75,19 +103,36 @@ class FirstClickListener:
             is_drag = is_drag or bool(moved > _MOVED_PX)
             yield
         # asked again: the press itself may have changed the selection
-        if not is_drag and self.is_awaited:
-            self._begin(event.position, positive=MODIFIER not in event.modifiers)
+        turned = MODIFIER in event.modifiers
+        if is_drag or not self._is_inside(event.position):
+            return
+        if self.is_awaited and not turned:
+            self._begin(event.position)
+        elif self.is_aside:
+            self._go_on(event.position, turned)
 
-    def _begin(self, position: Any, *, positive: bool) -> None:
-        controller = self._controller
-        image = controller.image
-        assert image is not None
+    def _is_inside(self, position: Any) -> bool:
+        image = self._controller.image
+        if image is None:
+            return False
         # axes of the image itself: colours are no axis of the world
         ndim = len(image.extent.data[0])
         at = np.asarray(image.world_to_data(position[-ndim:]), float)
-        shape = np.asarray(image.extent.data[1])
-        if not positive or (at < -0.5).any() or (at > shape + 0.5).any():
-            return
+        return not ((at < -0.5).any() or (at > np.asarray(image.extent.data[1]) + 0.5).any())
+
+    def _go_on(self, position: Any, turned: bool) -> None:
+        """Click as with the Points layer selected, which it is from now on."""
+        image_controller = self._controller.image_controller
+        assert image_controller is not None
+        clicking, points = image_controller.clicking, image_controller.points
+        grid = len(image_controller.image_axes.grid)
+        self._controller.viewer.layers.selection.active = points
+        clicking.click(
+            np.asarray(points.world_to_data(position[-grid:]), float), clicking.positive != turned
+        )
+
+    def _begin(self, position: Any) -> None:
+        controller = self._controller
         controller.new_object()
         image_controller = controller.image_controller
         if image_controller is None or isinstance(image_controller.displayed_slice, str):

@@ -227,7 +227,23 @@ class QueueWork:
 
     def _leave(self, state: State | None, step: int = 1) -> None:
         queue = self._queue()
-        if queue is None or not self._save(state or queue.current.state):
+        if queue is None:
+            return
+        image = self._controller.image
+        if state == "done" and (
+            image not in self._layers or image not in self._controller.viewer.layers
+        ):
+            # its labels would not be written
+            self._controller.signals.failed.emit(
+                Message(
+                    "{name} is not the image that is worked on, so it is not done. Wait until it "
+                    "is there, choose it as Image, or open it again from All images; Skip leaves "
+                    "it out.",
+                    name=queue.current.path.name,
+                )
+            )
+            return
+        if not self._save(state or queue.current.state):
             return
         before = queue.at
         queue.go(step)

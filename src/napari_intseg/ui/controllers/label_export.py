@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Labels
 
+from napari_intseg.core.affine import from_spacing, spacing_of
 from napari_intseg.core.segmenter import Array
+from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.io.cell_tracking import TRACKED, Tracks, write_ctc
 from napari_intseg.io.hooks import KEY, file_grid, layer_grid
 from napari_intseg.io.measurements import measure, write_measurements
 from napari_intseg.io.output_files import check_apart, write_beside
 from napari_intseg.io.source import FileVolume, Source
+from napari_intseg.io.suffixes import KINDS, ending_of
 from napari_intseg.io.write import write_labels
 from napari_intseg.session.journal.recorder import Line, now
 from napari_intseg.session.journal.replayer import about_labels
@@ -92,11 +95,28 @@ def labels_job(
             warnings.simplefilter("always")
             write_labels(path, array, like, overwrite=True, names=names)
         write_beside(path, [*lines, _about(labels, time)])
-        return joined(
-            [Message("Wrote {name}{which}.", name=path.name, which=which), *_told(remarks)]
-        )
+        told = Message("Wrote {name}{which}.", name=path.name, which=which)
+        return joined([told, _left_out(path, like), *_told(remarks)])
 
     return work
+
+
+def _left_out(path: Path, like: Volume) -> Message:
+    """Say what of an image's geometry a file of labels does not hold; nothing if it holds all.
+
+    As in `write_labels`: who opens such a file again finds it elsewhere than the image.
+    """
+    kind, affine = KINDS.get(ending_of(path) or ""), like.affine
+    no = Message("")
+    if affine is None or kind not in ("tiff", "npy", "picture", "coco"):
+        return no
+    if kind != "tiff":
+        if np.allclose(affine, from_spacing((1.0,) * 3)):
+            return no
+        return Message("Such a file holds neither the spacing nor the place of the image.")
+    if np.allclose(affine, from_spacing(spacing_of(affine))):
+        return no
+    return Message("TIFF holds the spacing, but not the place and direction of the image.")
 
 
 def export_measurements(controller: ViewerController, path: Path) -> None:

@@ -124,7 +124,12 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._controller = controller
         self.export = QPushButton(tr("Export…"))
-        self.export.setToolTip(tr("Write the labels to a file, with the geometry of the image."))
+        self.export.setToolTip(
+            tr(
+                "Write the labels to a file, with the geometry of the image as far as the "
+                "format holds it."
+            )
+        )
         self.measure = QPushButton(tr("Measure…"))
         self.measure.setToolTip(
             tr(

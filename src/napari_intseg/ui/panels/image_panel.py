@@ -147,12 +147,13 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
             return
         words = [
             tr("{number} of {count}", number=queue.at + 1, count=len(queue.items)),
-            queue.current.path.name,
             tr("{n} done", n=queue.count("done")),
         ]
         each = queue.seconds_per_object
         if each is not None:
             words.append(tr("{seconds:.0f} s each", seconds=each))
+        # last, for it may be long and is then cut off
+        words.append(queue.current.path.name)
         self.told.setText(" · ".join(words))
         self.told.setToolTip(self.told.text())
 
@@ -358,6 +359,8 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
             # a layer was renamed: the entry stays chosen, so nobody is to be told of a choice
             self.image.setItemText(i, image.name)
         self._show_choices()
+        # the folded heading names it too
+        self._controller.signals.changed.emit()
 
     def _image_chosen(self, _index: int) -> None:
         self._controller.choose_image(self.image.currentData())

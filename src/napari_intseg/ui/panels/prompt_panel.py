@@ -164,7 +164,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
             tr("Which of the model's answers is in place, and how good it thinks.")
         )
         self.edit = buttons.make("edit_outline")
-        self.follow = QCheckBox(tr("neighbours follow a moved vertex"))
+        self.follow = QCheckBox(tr("neighbours follow"))
         self.follow.setToolTip(
             tr(
                 "The vertices beside one that is moved go with it, and to the edge of the "

@@ -82,6 +82,8 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # clicked on; it holds for this view alone
         self._hint = ""
         self._counts = (0, 0, "")
+        # the image that was chosen when the line was written
+        self._about = controller.image
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -197,6 +199,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _put(self, text: str, *, is_error: bool = False, is_passing: bool = False) -> None:
         self._text, self._is_error, self._is_passing = text, is_error, is_passing
+        self._about = self._controller.image
         told = translated(text)
         self.line.setText(told)
         self.line.setToolTip(told)
@@ -215,6 +218,10 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         ):
             # the view it was about is no longer shown
             self._hint = ""
+            self._put("")
+        image = self._controller.image
+        is_of_another = image is not None and image is not self._about
+        if is_of_another and image_controller is None and not self._is_error:
             self._put("")
         self._forget_stale(image_controller is not None and image_controller.is_waiting)
         if not self._text and self._controller.image is not None and image_controller is None:

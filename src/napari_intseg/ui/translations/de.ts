@@ -1989,6 +1989,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Nach {n} Klicks angehalten.</translation>
     </message>
     <message>
+      <location filename="../controllers/label_export.py" />
+      <source>Such a file holds neither the spacing nor the place of the image.</source>
+      <translation>Eine solche Datei enthält weder die Abstände noch die Lage des Bildes.</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Suggest next click</source>
       <translation>Klick vorschlagen</translation>
@@ -2012,6 +2017,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../qt/keybindings.py" />
       <source>Swap what a left and a right click say.</source>
       <translation>Vertauschen, was Links- und Rechtsklick bedeuten.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/label_export.py" />
+      <source>TIFF holds the spacing, but not the place and direction of the image.</source>
+      <translation>TIFF enthält die Abstände, aber nicht Lage und Richtung des Bildes.</translation>
     </message>
     <message>
       <location filename="../panels/start_panel.py" />
@@ -2540,8 +2550,8 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
-      <source>Write the labels to a file, with the geometry of the image.</source>
-      <translation>Die Labels in eine Datei schreiben, mit der Geometrie des Bildes.</translation>
+      <source>Write the labels to a file, with the geometry of the image as far as the format holds it.</source>
+      <translation>Die Labels in eine Datei schreiben, mit der Geometrie des Bildes, soweit das Format sie aufnimmt.</translation>
     </message>
     <message>
       <location filename="../controllers/fine_tuning.py" />
@@ -2890,8 +2900,8 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../panels/prompt_panel.py" />
-      <source>neighbours follow a moved vertex</source>
-      <translation>Nachbarn folgen einem verschobenen Eckpunkt</translation>
+      <source>neighbours follow</source>
+      <translation>Nachbarn folgen</translation>
     </message>
     <message>
       <location filename="../controllers/automatic_start.py" />
@@ -3237,6 +3247,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../compare/controller.py" />
       <source>{name} goes on from the mask of {name2}. The next click corrects it.</source>
       <translation>{name} macht mit der Maske von {name2} weiter. Der nächste Klick korrigiert sie.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>{name} is not the image that is worked on, so it is not done. Wait until it is there, choose it as Image, or open it again from All images; Skip leaves it out.</source>
+      <translation>{name} ist nicht das Bild, an dem gearbeitet wird, und daher nicht fertig. Warten Sie, bis es da ist, wählen Sie es als Bild oder öffnen Sie es neu aus Alle Bilder; mit Auslassen wird es übersprungen.</translation>
     </message>
     <message>
       <location filename="../controllers/model_loader.py" />

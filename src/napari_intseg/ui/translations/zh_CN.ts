@@ -1989,6 +1989,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>已在 {n} 次点击后停止。</translation>
     </message>
     <message>
+      <location filename="../controllers/label_export.py" />
+      <source>Such a file holds neither the spacing nor the place of the image.</source>
+      <translation>此类文件不含图像的间距和位置。</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Suggest next click</source>
       <translation>建议下一次点击</translation>
@@ -2012,6 +2017,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../qt/keybindings.py" />
       <source>Swap what a left and a right click say.</source>
       <translation>交换左键和右键的含义。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/label_export.py" />
+      <source>TIFF holds the spacing, but not the place and direction of the image.</source>
+      <translation>TIFF 含图像的间距，但不含其位置和方向。</translation>
     </message>
     <message>
       <location filename="../panels/start_panel.py" />
@@ -2540,8 +2550,8 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
-      <source>Write the labels to a file, with the geometry of the image.</source>
-      <translation>将标签写入文件，带图像的几何信息。</translation>
+      <source>Write the labels to a file, with the geometry of the image as far as the format holds it.</source>
+      <translation>将标签写入文件，并在格式允许的范围内带上图像的几何信息。</translation>
     </message>
     <message>
       <location filename="../controllers/fine_tuning.py" />
@@ -2890,8 +2900,8 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../panels/prompt_panel.py" />
-      <source>neighbours follow a moved vertex</source>
-      <translation>相邻顶点跟随移动</translation>
+      <source>neighbours follow</source>
+      <translation>相邻顶点跟随</translation>
     </message>
     <message>
       <location filename="../controllers/automatic_start.py" />
@@ -3237,6 +3247,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../compare/controller.py" />
       <source>{name} goes on from the mask of {name2}. The next click corrects it.</source>
       <translation>{name} 从 {name2} 的掩膜继续。下一次点击将对其修正。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>{name} is not the image that is worked on, so it is not done. Wait until it is there, choose it as Image, or open it again from All images; Skip leaves it out.</source>
+      <translation>{name} 不是当前处理的图像，因此未标为完成。请等待其打开，将其选为图像，或从“所有图像”重新打开；“跳过”会略过它。</translation>
     </message>
     <message>
       <location filename="../controllers/model_loader.py" />
