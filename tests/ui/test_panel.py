@@ -640,6 +640,22 @@ class TestStatus:
         line.setText("one\ntwo\nthree")
         assert line.height() >= line.heightForWidth(line.width())
 
+    @pytest.mark.parametrize("text", ["a longer tale " * 30, "很长的一句话" * 40])
+    def test_a_longer_text_ends_where_the_room_does(self, opened, picture, text):
+        window = opened(picture)
+        line = window.widget.status_panel.line
+        window.controller.signals.message.emit(text)
+        for width in (0, 300):
+            window.widget.setMinimumWidth(width)
+            breathe(0.1)
+            shown = line.text()
+            assert line.height() >= line.heightForWidth(line.width())
+            assert shown.endswith(" …")
+            assert text.startswith(shown.removesuffix(" …"))
+            assert len(shown) > 30
+        assert line.toolTip() == text
+        assert window.widget.status_panel.message == text
+
     @pytest.mark.parametrize("of", ["objects", "planes", "places"])
     def test_the_bar_says_what_it_has_room_for(self, opened, scan, of, monkeypatch):
         window = opened(scan)

@@ -28,6 +28,9 @@ _COUNTED = {
 }
 """What is told by numbers and not per cent: the words of the bar with and without what runs."""
 
+_LONGEST_WORD = 30
+"""Letters, as in long German words and file names; what has no space for longer is cut anywhere."""
+
 _EDGES_PX = 6
 """Pixels that a bar's text leaves free, left and right together; napari's style draws a border of
 1 px round the bar."""
@@ -145,17 +148,28 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def resizeEvent(self, event: Any) -> None:
         """Choose words for the bar that fit its new width; called by Qt."""
         super().resizeEvent(event)
+        self._show_line()
         self._show_bar()
 
     def _fit_line(self) -> None:
         # three lines always, so that nothing above moves; a longer text is in the tooltip as well.
         # napari's style sets the font when the widget is in its window, after it was made
         self.line.ensurePolished()
-        told = self.line.text()
         # only the label itself knows what it leaves free round a text that can be selected
         self.line.setText("\n".join("XXX"))
         self.line.setFixedHeight(self.line.sizeHint().height())
+        self._show_line()
+
+    def _show_line(self) -> None:
+        """Show as much of the text as there is room for; the tooltip has all of it."""
+        told = translated(self._text)
+        self.line.setToolTip(told)
         self.line.setText(told)
+        while told and self.line.heightForWidth(self.line.width()) > self.line.height():
+            # by words, where the language has spaces between them
+            end = told.rfind(" ")
+            told = told[: end if end >= len(told) - _LONGEST_WORD else -1]
+            self.line.setText(f"{told} …")
 
     def _told(self, text: str) -> None:
         image_controller = self._controller.image_controller
@@ -200,9 +214,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _put(self, text: str, *, is_error: bool = False, is_passing: bool = False) -> None:
         self._text, self._is_error, self._is_passing = text, is_error, is_passing
         self._about = self._controller.image
-        told = translated(text)
-        self.line.setText(told)
-        self.line.setToolTip(told)
+        self._show_line()
         self.line.setStyleSheet(_ERROR if is_error else "")
 
     def _progressed(self, done: int, total: int, of: str) -> None:
