@@ -236,11 +236,11 @@ def asked(model, monkeypatch, *queries):
 
 def test_a_scribble_is_a_row_of_clicks_before_the_others(model, monkeypatch):
     prepared = model.prepare(np.zeros((96, 64, 3), np.float32))
-    lines = (Scribble(((10, 10), (10, 58))), Scribble(((80, 5), (80, 21)), positive=False))
+    lines = (Scribble(((5, 10), (91, 10))), Scribble(((80, 25), (80, 41)), positive=False))
     query = Query(prepared, Prompts((Click(3, 4),), None, lines))
     [(clicks, prev)] = asked(model, monkeypatch, query)
     assert [tuple(one) for one in clicks[0]] == [
-        (10, 10, 1), (10, 34, 1), (10, 58, 1), (80, 5, -1), (80, 21, -1), (3, 4, 1),
+        (5, 10, 1), (48, 10, 1), (91, 10, 1), (80, 25, -1), (80, 41, -1), (3, 4, 1),
     ]  # fmt: skip
     assert not prev.any()
 
