@@ -84,9 +84,8 @@ def test_smooth_answers_survive_there_and_back() -> None:
 def test_prompts_scale_with_the_view() -> None:
     view = View(10, 30, 40, 80, (40, 20), (100, 100))
     assert view.click(Click(15, 60, False)) == Click(10, 10, False)
-    moved = Prompts((Click(0, 0),), Box(10, 40, 20, 60), (Scribble(((20, 80),)),)).moved(
-        view.position
-    )
+    prompts = Prompts((Click(0, 0),), Box(10, 40, 20, 60), (Scribble(((20, 80),)),))
+    moved = prompts.moved(view.position)
     assert moved.clicks == (Click(-20, -20),)
     assert moved.box == Box(0, 0, 20, 10)
     assert moved.scribbles[0].points == ((20, 20),)

@@ -106,9 +106,8 @@ def test_an_initial_mask_is_merged_progressively_as_published(shared: Path, foca
         given = (*given, Click(float(row), float(col), bool(positive)))
         view = look(PUBLISHED_ZOOM_IN, shape, Prompts(given), Patch.from_mask(merged), None).seen
         crop = view.read(lambda rows, cols: image[rows, cols], Intensity())
-        query = Query(
-            model.prepare(crop), Prompts(given).moved(view.position), view.prev_logits(own)
-        )
+        prompts = Prompts(given).moved(view.position)
+        query = Query(model.prepare(crop), prompts, view.prev_logits(own))
         answer: Answer = model.predict(query)
         own = view.put_back(answer.logits)
         merged = progressive_merge(own.mask(0.49), merged, given[-1])

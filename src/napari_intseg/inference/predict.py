@@ -401,8 +401,9 @@ class _SliceQuestion:
             answer = self(look(zoom, shape, self.prompts, answer.patch, None))
         if is_led_by_first:
             answer = self._led_by_first(answer, shape)
-        found = answer.patch.box(self.model.traits.threshold)
-        if self.options.look_again and answer.kept is not None and answer.seen.cuts_off(found):
+        threshold, is_crop = self.model.traits.threshold, answer.kept is not None
+        may_move = self.options.look_again and is_crop
+        if may_move and answer.seen.cuts_off(answer.patch.box(threshold)):
             # a crop round the new answer may hold what the old one cut off
             fresh = look(zoom, shape, self.prompts, answer.patch, None)
             if fresh.kept is not None and fresh.kept.box != answer.seen.box:

@@ -159,9 +159,9 @@ class RandomWalker:
     def _solve(
         self, image: FloatArray, seeds: "_Seeds", box: Box, limit_px: int
     ) -> tuple[FloatArray, FloatArray, int]:
-        """Return a crop on a grid of limited size, the probability there, and how often it fits.
+        """Return a crop on a grid of limited size, the probability there, and the grid's factor.
 
-        That is the number of the crop's pixels along a side of each of the grid's.
+        So many pixels of the crop lie along a side of each of the grid's.
         """
         crop = image[box[0] : box[1], box[2] : box[3]]
         factor = -(-max(crop.shape[:2]) // limit_px)
