@@ -52,7 +52,7 @@ from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.preferences import preferences, preferred_keys
 from napari_intseg.ui.qt.keybindings import Focus, Keys
 from napari_intseg.ui.qt.translation import preferred_language, tr, use_language
-from napari_intseg.ui.qt.worker_thread import GuiThread, LogMessages
+from napari_intseg.ui.qt.worker_thread import GuiThread, LogMessages, listen
 from napari_intseg.ui.storage.disk_folders import put_writers_first
 from napari_intseg.ui.storage.recovery import Recovery
 
@@ -373,6 +373,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _answered(self, _where: str, _seconds: float) -> None:
         """Fold the header once image and model have proved to be set."""
+        listen(self.controller.signals.answered, self._answered, False)
         if self._is_header_free:
             self._is_header_free = False
             self.header.fold(True)

@@ -32,7 +32,7 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_codec import Place, geometry
 from napari_intseg.ui.messages import Message
-from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, told
+from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, listen, told
 
 NAME = "suggested click"
 COLOUR = "#ffe14d"
@@ -219,16 +219,11 @@ class Comparison:
         self.choice: Choice | None = None
         self.truth: Labels | None = None
         self.pair: MirroredModel | None = None
-        self.hint = Hint(self.changed.emit)
+        self.hint = Hint(self._marked)
         self._mirrored = MirroredPropagations(self.changed.emit)
         self._keeping: KeepRun | None = None
         self._is_closed = False
-        for signal in (
-            controller.signals.changed,
-            controller.signals.answered,
-            controller.signals.progressed,
-        ):
-            signal.connect(self._follow)
+        self._listen()
         controller.viewer.layers.events.inserted.connect(self._layer_added)
         controller.viewer.layers.events.removed.connect(self._layer_removed)
         controller.viewer.dims.events.current_step.connect(self._plane_changed)
@@ -372,8 +367,9 @@ class Comparison:
         self._is_closed = True
         self.loader.stop()
         signals, viewer = self.controller.signals, self.controller.viewer
-        for signal in (signals.changed, signals.answered, signals.progressed):
-            signal.disconnect(self._follow)
+        signals.leave(self._follow)
+        for signal in (signals.answered, signals.progressed):
+            listen(signal, self._follow, False)
         viewer.layers.events.inserted.disconnect(self._layer_added)
         viewer.layers.events.removed.disconnect(self._layer_removed)
         viewer.dims.events.current_step.disconnect(self._plane_changed)
@@ -410,6 +406,19 @@ class Comparison:
         main.put(choice, model)
         self._follow()
 
+    def _listen(self) -> None:
+        """Hear of clicks, answers and progress only while something is compared or marked."""
+        signals = self.controller.signals
+        is_used = self.pair is not None or self.hint.mark is not None
+        signals.follow(self._follow, edits=is_used)
+        for signal in (signals.answered, signals.progressed):
+            listen(signal, self._follow, is_used)
+
+    def _marked(self) -> None:
+        if not self._is_closed:
+            self._listen()
+        self.changed.emit()
+
     def _follow(self, *_: Any) -> None:
         """Bring the comparison up to date after any change."""
         if self._is_closed:
@@ -430,6 +439,7 @@ class Comparison:
             self.pair.follow()
         self.hint.check()
         self._mirrored.listen(self.controller, self.pair, self._place())
+        self._listen()
         self.changed.emit()
 
     def _is_traded_back(self, image_controller: ImageController | None) -> bool:

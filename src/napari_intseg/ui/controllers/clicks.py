@@ -20,6 +20,7 @@ from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_listener import MODIFIER
 from napari_intseg.ui.messages import Message
+from napari_intseg.ui.qt.worker_thread import listen
 
 if TYPE_CHECKING:
     from napari_intseg.ui.controllers.viewer_controller import ViewerController
@@ -174,7 +175,6 @@ class KeyboardCursor:
         self._layer: Points | None = None
         self._place: NDArray[np.float64] = np.zeros(2)
         self._before: dict[Any, Any] = {}
-        controller.signals.changed.connect(self._follow)
 
     @property
     def is_on(self) -> bool:
@@ -207,6 +207,7 @@ class KeyboardCursor:
         self._place = np.array(shape) // 2 * 1.0
         self._bind()
         self._draw(image_controller)
+        listen(self._controller.signals.edited, self._follow, True)
         self._controller.signals.message.emit(
             Message(
                 "Arrows move the cursor, with Shift by a pixel; Enter clicks, Shift+Enter "
@@ -217,6 +218,7 @@ class KeyboardCursor:
     def close(self) -> None:
         """Give the keys back, and take the cursor away."""
         layer, self._layer = self._layer, None
+        listen(self._controller.signals.edited, self._follow, False)
         viewer = self._controller.viewer
         for key, before in self._before.items():
             # None takes a key away where there was none before
@@ -359,8 +361,7 @@ def _without_viewer(call: Callable[[], None]) -> Callable[[Any], None]:
 
 def offered(controller: "ViewerController") -> tuple[Alternative, ...]:
     """Return the masks offered for the current object on the displayed plane, best first."""
-    at = _here(controller)
-    return () if at is None else at[1].alternatives_on(at[2])
+    return controller.prompt_tools.answers()
 
 
 def told_offer(alternatives: tuple[Alternative, ...]) -> str:

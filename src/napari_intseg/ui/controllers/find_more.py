@@ -14,7 +14,7 @@ from napari_intseg.session.suggestions import MOST, ChainRequest, Suggestion, su
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.messages import Message, counted, joined
-from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, told
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, listen, told
 
 
 class SuggestedClicks:
@@ -38,8 +38,6 @@ class SuggestedClicks:
         self._time, self._plane, self._object = 0, Plane(0, 0), 0
         self._revision = self._count = 0
         self._waits = False
-        # answers come by this signal, like all other changes
-        self._signals.changed.connect(self._go_on)
 
     @property
     def is_running(self) -> bool:
@@ -59,6 +57,8 @@ class SuggestedClicks:
         now = image_controller.displayed_slice
         self._image_controller, self._time, self._plane = image_controller, now.time, now.plane
         self._object, self._count = image_controller.session_store.object, 0
+        # answers come by this signal
+        listen(self._signals.edited, self._go_on, True)
         self._next()
 
     def cancel(self) -> None:
@@ -69,6 +69,7 @@ class SuggestedClicks:
     def close(self) -> None:
         """Stop at once, and tell nobody."""
         self._image_controller, self._waits = None, False
+        listen(self._signals.edited, self._go_on, False)
 
     def _next(self) -> None:
         try:

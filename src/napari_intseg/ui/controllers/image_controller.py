@@ -17,8 +17,9 @@ from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import WindowChoice
 from napari_intseg.io.output_files import METADATA
 from napari_intseg.session.document import LARGEST_LABEL, Change, HistoryEntry
+from napari_intseg.session.question import Setup
 from napari_intseg.session.session import Session
-from napari_intseg.ui.controllers.session_store import PredictionQueue, SessionStore
+from napari_intseg.ui.controllers.session_store import RECORD, PredictionQueue, SessionStore
 from napari_intseg.ui.layers.image_axes import (
     DisplayedSlice,
     ImageAxes,
@@ -42,10 +43,11 @@ from napari_intseg.ui.layers.points_codec import (
     is_in_memory,
     make_room,
     rewrite_points,
+    told_outside,
 )
 from napari_intseg.ui.layers.points_listener import PointsListener
 from napari_intseg.ui.layers.shapes import ShapesListener
-from napari_intseg.ui.messages import Message, counted, joined
+from napari_intseg.ui.messages import Message, joined
 from napari_intseg.ui.qt.worker_thread import Post, Signals, Worker, told
 from napari_intseg.ui.storage.disk_folders import EmbeddingFolder, place_of
 
@@ -117,6 +119,7 @@ class ImageController:
             self.session_store.take(earlier.sessions, earlier.journal)
             self._measure()
         self.goes_on = earlier is not None
+        self._recorded: Setup | None = None  # of the last answer
         labels.metadata[METADATA] = self.session_store.journal.lines  # grows as things are done
         hold([points, labels], self)
         self.labels_writer = LabelsWriter(
@@ -131,17 +134,16 @@ class ImageController:
             points,
             post=tools.post,
             on_change=self.sync,
-            on_tidied=tools.signals.changed.emit,
+            on_tidied=self.tell,
             can_click=lambda: _refusal(displayed_slice(tools.viewer, image_axes, labels)),
             on_refused=tools.signals.failed.emit,
             aim=self._aim,
         )
-        self.is_closed = False
+        self.is_closed = self._was_adding = False
         self.is_new_asked = False  # by a person, who has not clicked since
         self.begun_by_accept: int | None = None  # what *Accept* went on to
         self._each_begins = each_begins
         self._marks = MarkReader(points, image_axes, labels)
-        self._was_adding = False
         self.queue = PredictionQueue(
             self.session_store,
             tools.worker,
@@ -150,6 +152,7 @@ class ImageController:
             is_wanted=self._given.__contains__,
             on_answer=self._paint,
             where_is=self.where_is,
+            tell=self.tell,
         )
         self._changes: list[tuple[int, Change]] = []
         self.brush = LabelsListener(
@@ -263,14 +266,21 @@ class ImageController:
         self.clicking.set_defaults(object=label)
         self.boxes.set_defaults()
         self.labels.selected_label = label
-        self.tools.signals.changed.emit()
+        self.tell()
+
+    def tell(self) -> None:
+        """Emit that prompts or masks have changed, or, where more has, that anything may have."""
+        has_more = self.session_store.has_more_changed(self.time)
+        (self.tools.signals.changed if has_more else self.tools.signals.edited).emit()
 
     def sync(self) -> None:
         """Hand every change of the points to the sessions, and queue what is not answered."""
         if self.is_closed:
             return
         marks, outside = self._marks.read()
-        wanted, shapes_outside = self.boxes.with_drawn(as_prompts(marks))
+        wanted, shapes_outside = as_prompts(marks), 0
+        if self.boxes.layer is not None:
+            wanted, shapes_outside = self.boxes.with_drawn(wanted)
         beyond = [place for place in wanted if not self.has_room(place.object)]
         for place in beyond:
             del wanted[place]
@@ -287,7 +297,7 @@ class ImageController:
             self.tools.signals.failed.emit(self.too_large(beyond[-1].object))
         for count, what in ((outside, "point"), (shapes_outside, "shape")):
             if count:
-                self.tools.signals.failed.emit(_outside(count, what))
+                self.tools.signals.failed.emit(told_outside(count, what))
 
     def new_object(self) -> int:
         """Begin an object; return its label."""
@@ -353,7 +363,8 @@ class ImageController:
         if session.setup is not before:  # what was clicked is answered as it was then
             change = replace(change, objects=tuple(sorted({*change.objects, session.object})))
             self.queue.add(list(self._given))
-        self.session_store.went_back(session)
+        now = session.document.history.last
+        self.session_store.went_back(session, last if action == "undo" and label is None else now)
         for at, one, changed in self.session_store.gone(action, time, change):
             self.show_change(at, one, changed)
         return str(change.title)
@@ -396,10 +407,12 @@ class ImageController:
         states = (s for one in sessions for _, s in one.document.canvas.states(label))
         return bool(self.given_for(label)) or any(state.is_given for state in states)
 
-    def can(self, action: str) -> bool:
-        """Whether there is something to "undo" or "redo" at the time point in the window."""
+    def can(self, action: str, label: int | None = None) -> bool:
+        """Whether there is something to "undo" or "redo" at the time point; of one object alone."""
         session = self.session_store.session(self.time)
-        return session is not None and bool(getattr(session, f"can_{action}"))
+        if session is None or label is not None:
+            return session is not None and session.can_go(action, label)
+        return bool(getattr(session, f"can_{action}"))
 
     def draw(self, time: int, change: Change) -> None:
         """Draw what an action of a session changed."""
@@ -548,7 +561,7 @@ class ImageController:
 
     def _was_painted(self, time: int, change: Change) -> None:
         self.draw(time, change)
-        self.tools.signals.changed.emit()
+        self.tell()
 
     def _draw_changes(self) -> None:
         changes, self._changes = self._changes, []
@@ -556,6 +569,10 @@ class ImageController:
             self.draw(time, change)
 
     def _paint(self, place: Place, is_new: bool) -> None:
+        setup = self.session_store.sessions[place.time].setup
+        if is_new and setup is not self._recorded:
+            self._recorded = setup
+            self.labels.metadata[RECORD] = setup.seen()
         self.labels_writer.paint(place, first=is_new)
 
     def _view_changed(self, _event: Any = None) -> None:
@@ -677,21 +694,6 @@ class ImageController:
         for place, prompts in held.items():
             self._note(place, prompts)
         self.queue.add(held)
-
-
-def _outside(count: int, what: str) -> Message:
-    """Return a message that points or shapes cannot be used."""
-    if what == "point":
-        return counted(
-            count,
-            "{n} point lies outside the image and cannot be used. Move or delete it.",
-            "{n} points lie outside the image and cannot be used. Move or delete them.",
-        )
-    return counted(
-        count,
-        "{n} shape lies outside the image and cannot be used. Move or delete it.",
-        "{n} shapes lie outside the image and cannot be used. Move or delete them.",
-    )
 
 
 def _refusal(now: DisplayedSlice | str) -> str | None:

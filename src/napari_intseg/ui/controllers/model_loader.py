@@ -29,6 +29,7 @@ from napari_intseg.ui.qt.worker_thread import (
     ShouldStop,
     Signals,
     Worker,
+    listen,
     sentence,
     told,
 )
@@ -426,8 +427,7 @@ class Prefetch:
         dims = tools.viewer.dims.events
         dims.point.connect(self._go_to)
         dims.order.connect(self._go_to)
-        tools.signals.changed.connect(self._look_soon)
-        tools.signals.given.connect(self.go_on)
+        tools.signals.follow(self._look_soon, edits=False)
 
     def close(self) -> None:
         """Prepare nothing any more."""
@@ -435,8 +435,8 @@ class Prefetch:
         dims = self._tools.viewer.dims.events
         dims.point.disconnect(self._go_to)
         dims.order.disconnect(self._go_to)
-        self._tools.signals.changed.disconnect(self._look_soon)
-        self._tools.signals.given.disconnect(self.go_on)
+        self._tools.signals.leave(self._look_soon)
+        listen(self._tools.signals.given, self.go_on, False)
 
     def hold(self) -> None:
         """Prepare nothing until a prompt is given, or another plane, image or model is chosen.
@@ -444,12 +444,14 @@ class Prefetch:
         So what a person clears stays clear until something new is asked for.
         """
         self._is_held, self._near = True, None
+        listen(self._tools.signals.given, self.go_on, True)
         if self._job is not None:
             self._job.cancel()
 
     def go_on(self) -> None:
         """Prepare planes again: something new was asked for."""
         self._is_held = False
+        listen(self._tools.signals.given, self.go_on, False)
 
     def _go_to(self, _event: Any = None) -> None:
         self.go_on()
@@ -457,7 +459,12 @@ class Prefetch:
 
     def _look_soon(self, _event: Any = None) -> None:
         model = self._loader.model
-        if model is not None and model.traits.embeds and not self._closed:
+        if self._closed:
+            return
+        embeds = model is not None and model.traits.embeds
+        # answers to clicks leave the thread free, which concerns such models alone
+        self._tools.signals.follow(self._look_soon, edits=embeds)
+        if embeds:
             self._looks += 1
             self._post(partial(self._look, self._looks), REST_MS)
 

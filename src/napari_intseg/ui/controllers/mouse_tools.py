@@ -10,6 +10,7 @@ from napari_intseg.core.segmenter import explained, missing, taken
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.session.session import Session
+from napari_intseg.session.suggestions import Alternative
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.controllers.model_loader import Loader
 from napari_intseg.ui.layers.shapes import MODES
@@ -109,18 +110,11 @@ class PromptTools:
         if model is None:
             return ""
         lines = [explained(model.traits)]
-        image_controller = self._current()
-        now = (
-            None
-            if image_controller is None or image_controller.is_closed
-            else image_controller.displayed_slice
-        )
-        if image_controller is None or now is None or isinstance(now, str):
+        here = self._here()
+        if here is None:
             return lines[0]
-        session = image_controller.session_store.session(now.time)
-        if session is None or session.object != image_controller.session_store.object:
-            return lines[0]
-        given = session.prompts(now.plane)
+        session, plane = here
+        given = session.prompts(plane)
         used = taken(given, model.traits)
         if used != given:
             lines.append(
@@ -132,6 +126,29 @@ class PromptTools:
         if wanted and not used.is_empty:
             lines.append(Message("Still wanted here: {wanted}.", wanted=wanted))
         return joined(lines)
+
+    def answers(self) -> tuple[Alternative, ...]:
+        """Return the masks offered for the current object on the displayed plane, best first."""
+        here = self._here()
+        if here is None:
+            return ()
+        session, plane = here
+        answer = session.predictor.answer(plane, session.object)
+        # most models give one answer, which is no choice
+        return () if answer is None or not answer.alternatives else session.alternatives_on(plane)
+
+    def _here(self) -> tuple[Session, Plane] | None:
+        """Return the displayed session and plane; None where it lacks the current object."""
+        image_controller = self._current()
+        if image_controller is None or image_controller.is_closed:
+            return None
+        now = image_controller.displayed_slice
+        if isinstance(now, str):
+            return None
+        session = image_controller.session_store.session(now.time)
+        if session is None or session.object != image_controller.session_store.object:
+            return None
+        return session, now.plane
 
 
 class Splitter:

@@ -346,8 +346,8 @@ def _draw(controller: ViewerController, image_controller: ImageController, act: 
 
 def can(controller: ViewerController, action: str) -> bool:
     """Whether there is something to "undo" or "redo" of the current object, at this time point."""
-    session, label = _session(controller), _label(controller)
-    return session is not None and session.can_go(action, label)
+    here = controller.image_controller
+    return here is not None and here.can(action, here.session_store.object)
 
 
 def step(controller: ViewerController, action: str) -> None:
@@ -364,7 +364,6 @@ def step(controller: ViewerController, action: str) -> None:
         "redo": Message("There is nothing to redo of object {label}.", label=label),
     }
     controller.signals.message.emit(sentence(title) if title else nothing[action])
-    controller.signals.changed.emit()
 
 
 def toggle_outlines(controller: ViewerController) -> None:

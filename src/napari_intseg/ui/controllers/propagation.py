@@ -15,7 +15,7 @@ from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.messages import Message, counted, joined
-from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, sentence, told
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, listen, sentence, told
 
 if TYPE_CHECKING:
     pass
@@ -87,7 +87,8 @@ class PropagationRun:
     def start(self) -> None:
         """Begin as soon as all clicks are answered."""
         self.is_running = True
-        self._image_controller.tools.signals.changed.connect(self._begin)
+        # answers to clicks come by this signal
+        self._image_controller.tools.signals.edited.connect(self._begin)
         self._begin()
 
     def cancel(self) -> None:
@@ -295,7 +296,7 @@ class PropagationRun:
     def _stop(self) -> None:
         if self.is_running:
             self.is_running = False
-            self._image_controller.tools.signals.changed.disconnect(self._begin)
+            self._image_controller.tools.signals.edited.disconnect(self._begin)
         self._steps = None
         self._close_bar()
 
@@ -320,11 +321,6 @@ class AnswersIn3d:
         Carries the current object from a plane on; False if something else is under way.
     overtake : callable
         Stops what `begin` began.
-
-    Attributes
-    ----------
-    is_on : bool
-        Whether it does so; settable.
     """
 
     def __init__(
@@ -335,23 +331,29 @@ class AnswersIn3d:
         begin: Callable[[Plane], bool],
         overtake: Callable[[], None],
     ) -> None:
-        self.is_on = False
         self._signals, self._current = tools.signals, current
         self._begin, self._overtake = begin, overtake
-        self._is_due = False
-        # `given` comes before the click is answered, `changed` after it
-        self._signals.given.connect(self._clicked)
-        self._signals.changed.connect(self._look)
+        self._is_on = self._is_due = False
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it does so; settable."""
+        return self._is_on
+
+    @is_on.setter
+    def is_on(self, on: bool) -> None:
+        self._is_on, self._is_due = on, self._is_due and on
+        # `given` comes before the click is answered, `edited` after it
+        listen(self._signals.given, self._clicked, on)
+        listen(self._signals.edited, self._look, on)
 
     def close(self) -> None:
         """Listen no longer."""
-        self._signals.given.disconnect(self._clicked)
-        self._signals.changed.disconnect(self._look)
+        self.is_on = False
 
     def _clicked(self) -> None:
-        self._is_due = self.is_on
-        if self.is_on:
-            self._overtake()
+        self._is_due = True
+        self._overtake()
 
     def _look(self) -> None:
         """Begin once the click is answered."""

@@ -15,8 +15,10 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import BoolArray, Segmenter
 from napari_intseg.errors import RemoteCancelledError
 from napari_intseg.inference.intensity import PerChannel, WindowChoice
-from napari_intseg.session.document import TITLE_LINK, Change
+from napari_intseg.session.document import OBJECT, TITLE_LINK, Change, HistoryEntry
 from napari_intseg.session.journal.recorder import Journal
+from napari_intseg.session.masks.canvas import PaintedKey
+from napari_intseg.session.masks.plane_state import PlaneKey
 from napari_intseg.session.predictor import Result, run
 from napari_intseg.session.session import Session
 from napari_intseg.ui.layers.image_axes import DisplayedSlice, ImageAxes
@@ -24,6 +26,9 @@ from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt.worker_thread import Job, Outcome, Signals, Worker, sentence, told
 from napari_intseg.ui.storage.disk_folders import EmbeddingFolder
+
+RECORD = "napari-intseg seen"
+"""Key of the labels' metadata: the model, and how it saw the image, as plain JSON."""
 
 
 class SessionStore:
@@ -61,6 +66,8 @@ class SessionStore:
         self._shown: dict[str, Any] = {}
         self._looked: dict[int, WindowChoice] = {}
         self.journal = Journal()
+        # what `has_more_changed` compares with
+        self._told: tuple[object, ...] | None = None
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -72,6 +79,21 @@ class SessionStore:
         """Those that have been needed so far, by time point."""
         # a copy: sessions are made while others go through them
         return dict(self._sessions)
+
+    def has_more_changed(self, time: int) -> bool:
+        """Whether more than prompts, masks and what can be undone has changed since the last call.
+
+        Parameters
+        ----------
+        time : int
+            The time point in the window, which is compared as well.
+        """
+        sessions = {
+            at: (s.setup, s.protection, s.detail_mm, s.document.objects)
+            for at, s in self._sessions.items()
+        }
+        before, self._told = self._told, (time, self.labels, self.object, self.model, sessions)
+        return self._told != before
 
     def session(self, time: int, label: int | None = None, *, make: bool = False) -> Session | None:
         """Return the session of a time point with an object selected; None while there is no model.
@@ -149,9 +171,13 @@ class SessionStore:
             self.know(session.objects)
             self.object = session.object
 
-    def went_back(self, session: Session) -> None:
-        """Take note that undo or redo may have brought another model back."""
+    def went_back(self, session: Session, entry: HistoryEntry | None) -> None:
+        """Take note of what undo or redo took or brought back; it may have been another model."""
         self.model = session.model
+        keys = () if entry is None else entry.after
+        if not all(key == OBJECT or isinstance(key, PlaneKey | PaintedKey) for key in keys):
+            # a propagation, for instance, is more than the masks of its planes
+            self._told = None
 
     def _seen(self) -> WindowChoice:
         """Return the chosen window; None if its ranges are for another number of channels."""
@@ -262,6 +288,8 @@ class PredictionQueue:
         Given each place whose mask may have changed; True: it has just been answered.
     where_is : callable
         Returns a place in words.
+    tell : callable
+        Called when an answer has come, or why it has not.
 
     Attributes
     ----------
@@ -279,6 +307,7 @@ class PredictionQueue:
         is_wanted: Callable[[Place], bool],
         on_answer: Callable[[Place, bool], None],
         where_is: Callable[[Place], str],
+        tell: Callable[[], None],
     ) -> None:
         self._session_store, self._worker, self._signals = session_store, worker, signals
         self._displayed_slice, self._is_wanted, self._on_answer = (
@@ -286,7 +315,7 @@ class PredictionQueue:
             is_wanted,
             on_answer,
         )
-        self._where_is = where_is
+        self._where_is, self._tell = where_is, tell
         self.failures: dict[int, str] = {}
         self._open: dict[Place, None] = {}
         self._current: Place | None = None
@@ -381,7 +410,8 @@ class PredictionQueue:
         return now is not None and (now.time, now.object) == (place.time, place.object)
 
     def _answered(self, outcome: Outcome[Result]) -> None:
-        place, self._current, self._in_volume = self._current, None, None
+        place, job = self._current, self._in_volume
+        self._current = self._in_volume = None
         if self._closed or place is None:
             return
         if isinstance(outcome.error, RemoteCancelledError):
@@ -397,7 +427,8 @@ class PredictionQueue:
             self.failures.pop(place.object, None)
             self._take(place, outcome.value)
         self.ask()
-        self._signals.changed.emit()
+        # an answer in 3-D could be cancelled, and cannot any more
+        (self._tell if job is None else self._signals.changed.emit)()
 
     def _take(self, place: Place, result: Result) -> None:
         session = self._session_store.session(place.time, place.object)

@@ -1,4 +1,4 @@
-"""How images are shown to the model: settings, a preview, and a record of them."""
+"""How images are shown to the model: settings, and a preview."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,9 +24,6 @@ from napari_intseg.ui.layers.image_axes import as_displayed
 from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, told
 
-RECORD = "napari-intseg seen"
-"""Key of the labels' metadata: the model, and how it saw the image, as plain JSON."""
-
 # milliseconds of rest after which a value is taken: not while it is still being turned or typed
 REST_MS = 250
 # longer side of the picture in the panel
@@ -44,6 +41,11 @@ class ViewSettings:
         Whose work.
     post : callable
         Calls back in the GUI thread after a while.
+
+    Attributes
+    ----------
+    is_picture_adapted : bool
+        Whether the last picture's window depends on what is clicked.
     """
 
     def __init__(self, controller: ViewerController, post: Post) -> None:
@@ -51,15 +53,15 @@ class ViewSettings:
         self._image: Image | None = None
         self._rests = 0
         self._closed = False
+        # whether what is clicked decided how the last picture was shown
+        self.is_picture_adapted = False
         controller.signals.changed.connect(self._follow)
-        controller.signals.answered.connect(self._record)
         self._follow()
 
     def close(self) -> None:
         """Follow nothing any more."""
         self._closed = True
         self._controller.signals.changed.disconnect(self._follow)
-        self._controller.signals.answered.disconnect(self._record)
         self._watch(None)
 
     def choose_window(self, window: WindowChoice) -> None:
@@ -139,14 +141,14 @@ class ViewSettings:
         plane, image_axes, labels = now.plane, image_controller.image_axes, image_controller.labels
         given = image_controller.session_store.sessions[image_controller.time].prompts(plane)
 
-        def work(_: ShouldStop) -> Picture:
-            return small(setup, plane, given)
+        def work(_: ShouldStop) -> tuple[Picture, bool]:
+            return small(setup, plane, given), setup.options.intensity.adapts == "hounsfield"
 
-        def done(outcome: Outcome[Picture]) -> None:
-            picture, there = (
-                outcome.value,
+        def done(outcome: Outcome[tuple[Picture, bool]]) -> None:
+            picture, self.is_picture_adapted = outcome.value or (None, False)
+            there = (
                 self._controller.image_controller is image_controller
-                and image_controller.displayed_slice == now,
+                and image_controller.displayed_slice == now
             )
             # as the canvas shows it, or a person could not compare the two
             if picture is not None and there:
@@ -194,12 +196,6 @@ class ViewSettings:
         ):
             image_controller.answer_again()
         self._controller.signals.changed.emit()
-
-    def _record(self, _where: str, _seconds: float) -> None:
-        """Keep with the labels how they came about."""
-        image_controller, setup = self._controller.image_controller, self.setup
-        if image_controller is not None and setup is not None:
-            image_controller.labels.metadata[RECORD] = setup.seen()
 
 
 def small(setup: Setup, plane: Plane, given: Prompts | None = None) -> Picture:

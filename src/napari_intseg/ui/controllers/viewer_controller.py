@@ -486,7 +486,6 @@ class ViewerController:
             ("redo", False): Message("There is nothing to redo."),
         }
         self.signals.message.emit(words[action, bool(title)])
-        self.signals.changed.emit()
         # undo may have brought back the model of before a comparison
         if self.image_controller is not None:
             self.loader.follow(self.image_controller.session_store.model)

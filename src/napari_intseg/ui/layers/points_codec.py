@@ -20,6 +20,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane
 from napari_intseg.session.document import LARGEST_LABEL
 from napari_intseg.ui.layers.image_axes import ImageAxes
+from napari_intseg.ui.messages import Message, counted
 from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.storage.disk_folders import default_path, is_large, keep
 
@@ -554,3 +555,18 @@ def _position(place: Place, click: Click, image_axes: ImageAxes) -> list[float]:
     ):
         position[axis] = value
     return position
+
+
+def told_outside(count: int, what: str) -> Message:
+    """Return a message that points or shapes cannot be used."""
+    if what == "point":
+        return counted(
+            count,
+            "{n} point lies outside the image and cannot be used. Move or delete it.",
+            "{n} points lie outside the image and cannot be used. Move or delete them.",
+        )
+    return counted(
+        count,
+        "{n} shape lies outside the image and cannot be used. Move or delete it.",
+        "{n} shapes lie outside the image and cannot be used. Move or delete them.",
+    )

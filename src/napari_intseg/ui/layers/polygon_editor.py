@@ -18,7 +18,7 @@ from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_codec import FloatMatrix, Place, geometry
 from napari_intseg.ui.layers.shapes import CLOSED, frame_slice, slice_points, vertices_on
 from napari_intseg.ui.messages import Message
-from napari_intseg.ui.qt.worker_thread import told
+from napari_intseg.ui.qt.worker_thread import listen, told
 
 TITLE = "Edit outline"
 # tolerance of the polygons as a share of the object's diagonal:
@@ -64,7 +64,6 @@ class PolygonEditor:
         self.neighbours_follow = False
         self.predict: VertexPredictor = follow
         tools.viewer.layers.events.removed.connect(self._layer_removed)
-        tools.signals.changed.connect(self._follow_soon)
 
     @property
     def is_open(self) -> bool:
@@ -140,7 +139,6 @@ class PolygonEditor:
         """Disconnect from all layers."""
         self.finish()
         self._tools.viewer.layers.events.removed.disconnect(self._layer_removed)
-        self._tools.signals.changed.disconnect(self._follow_soon)
 
     def _open(self, image_controller: ImageController, place: Place, session: Session) -> None:
         image_axes = image_controller.image_axes
@@ -163,6 +161,7 @@ class PolygonEditor:
         layer.selected_data = set(range(len(layer.data)))
         layer.mode = "direct"
         layer.events.data.connect(self._edited)
+        listen(self._tools.signals.edited, self._follow_soon, True)
 
     def _trace(self, session: Session, place: Place) -> None:
         """Draw the polygons of the mask as it is now."""
@@ -310,6 +309,7 @@ class PolygonEditor:
     def _forget(self) -> None:
         if self.layer is not None:
             self.layer.events.data.disconnect(self._edited)
+        listen(self._tools.signals.edited, self._follow_soon, False)
         self.layer = self._image_controller = self._place = None
         self._rings = ()
 

@@ -341,8 +341,7 @@ class ShapesListener:
 
     def with_drawn(self, clicked: dict[Place, Prompts]) -> tuple[dict[Place, Prompts], int]:
         """Return prompts with what is drawn added, and how many shapes lie outside the image."""
-        if self.layer is None:
-            return clicked, 0
+        assert self.layer is not None
         self._complete()
         marks, outside = read_drawn(self.layer, self._image_axes, self._labels)
         return with_drawn(clicked, marks), outside

@@ -31,7 +31,7 @@ from napari_intseg.ui.controllers.label_export import (
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
 from napari_intseg.ui.qt.translation import tr, translated
-from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, listen
 from napari_intseg.ui.storage.disk_folders import (
     default_path,
     ending,
@@ -402,7 +402,6 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.choose.clicked.connect(self._choose)
         self.clear.clicked.connect(self._clear)
         controller.signals.changed.connect(self._show)
-        controller.signals.answered.connect(self._count)
         # before the signal is connected: what is remembered need not be remembered again
         if known.get(_KEEP) is True:
             self.keep.setChecked(True)
@@ -416,6 +415,7 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.setVisible(model is not None and model.traits.embeds)
         for widget in (self.used, self.choose, self.clear):
             widget.setVisible(files is not None)
+        listen(self._controller.signals.answered, self._count, files is not None)
 
     def _toggled(self, keep: bool) -> None:
         self._use(keep)

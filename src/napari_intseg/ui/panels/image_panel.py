@@ -193,13 +193,13 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.shown)
         layout.addWidget(self.picture)
         self.shown.toggled.connect(self._changed)
-        controller.signals.changed.connect(self._changed)
+        controller.signals.follow(self._changed, edits=False)
         controller.viewer.dims.events.point.connect(self._changed)
 
     def close_panel(self) -> None:
         """Let go of the viewer."""
         self._closed = True
-        self._controller.signals.changed.disconnect(self._changed)
+        self._controller.signals.leave(self._changed)
         self._controller.viewer.dims.events.point.disconnect(self._changed)
 
     def _changed(self, _event: Any = None) -> None:
@@ -216,6 +216,8 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self, picture: Picture | None) -> None:
         if self._closed:
             return
+        # a click alters the picture only where the window is that of what is clicked
+        self._controller.signals.follow(self._changed, edits=self._view_settings.is_picture_adapted)
         self.picture.setVisible(picture is not None)
         if picture is not None:
             height, width = picture.shape[:2]

@@ -239,6 +239,22 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         """Show what has changed, and mark the current object."""
         self._is_quiet = True
         self.objects.refresh()
+        self._draw_anew()
+        image_controller = self._controller.image_controller
+        # 0 is background, which no object has
+        current = 0 if image_controller is None else image_controller.session_store.object
+        if current in self.objects.labels and self.label_at(self.currentIndex()) != current:
+            at = self.objects.index(self.objects.labels.index(current), LABEL)
+            self.setCurrentIndex(self._sorted.mapFromSource(at))
+        self._is_quiet = False
+
+    def draw_anew(self) -> None:
+        """Show what objects there were hold now."""
+        self._is_quiet = True
+        self._draw_anew()
+        self._is_quiet = False
+
+    def _draw_anew(self) -> None:
         viewport = self.viewport()
         if viewport is not None:
             # the values are asked for only when cells are drawn,
@@ -247,13 +263,6 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         # numbers stay; all else has to be asked for
         if self._sorted.sortColumn() != LABEL:
             self._sorted.invalidate()
-        image_controller = self._controller.image_controller
-        # 0 is background, which no object has
-        current = 0 if image_controller is None else image_controller.session_store.object
-        if current in self.objects.labels and self.label_at(self.currentIndex()) != current:
-            at = self.objects.index(self.objects.labels.index(current), LABEL)
-            self.setCurrentIndex(self._sorted.mapFromSource(at))
-        self._is_quiet = False
 
     def label_at(self, index: QModelIndex) -> int | None:
         """Return the object in a row; None where there is none."""
@@ -448,6 +457,7 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addWidget(self.many, 1, 0)
         self.each.toggled.connect(self._each_toggled)
         controller.signals.changed.connect(self._show)
+        controller.signals.edited.connect(self.table.draw_anew)
         self._show()
 
     def _show(self) -> None:

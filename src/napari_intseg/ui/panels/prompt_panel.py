@@ -9,7 +9,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
-from napari_intseg.ui.controllers import clicks, object_actions
+from napari_intseg.ui.controllers.clicks import told_offer
 from napari_intseg.ui.controllers.mouse_tools import TOOLS, Tool
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import COLOURS
@@ -61,8 +61,12 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # both columns equally wide, whatever a button says
         layout.setColumnStretch(0, 1)
         layout.setColumnStretch(1, 1)
+        # what the buttons say now, and for which width
+        self._named: dict[str, tuple[str, int]] = {}
         controller.signals.changed.connect(self._show)
+        controller.signals.edited.connect(self._show_steps)
         self._show()
+        self._show_steps()
 
     def _show(self) -> None:
         controller, image_controller = self._controller, self._controller.image_controller
@@ -74,17 +78,27 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._show_sign(controller.positive)
         self.new.setEnabled(controller.image is not None)
         self.accept.setEnabled(image_controller is not None)
-        for button, action in ((self.undo, "undo"), (self.redo, "redo")):
-            button.setEnabled(controller.can(action))
-            self._name(button, action)
-        self.undo_object.setEnabled(object_actions.can(controller, "undo"))
-        self.redo_object.setEnabled(object_actions.can(controller, "redo"))
         self.propagate.setVisible(is_volume(controller))
         self.propagate.setEnabled(image_controller is not None and not controller.is_propagating)
+
+    def _show_steps(self) -> None:
+        """Show what can be undone and done again."""
+        controller, here = self._controller, self._controller.image_controller
+        for button, alone, action in (
+            (self.undo, self.undo_object, "undo"),
+            (self.redo, self.redo_object, "redo"),
+        ):
+            button.setEnabled(controller.can(action))
+            alone.setEnabled(here is not None and here.can(action, here.session_store.object))
+            self._name(button, action)
 
     def _name(self, button: QPushButton, action: str) -> None:
         """Say on a button what it would take or bring back, where there is room."""
         english, (plain, tip) = self._controller.title_of(action), self._words[action]
+        # the same words after most clicks, and Qt tells the whole window of new ones
+        named_before, self._named[action] = self._named.get(action), (english, button.width())
+        if named_before == self._named[action]:
+            return
         title = translated(english)
         if not title:
             self._fit(button, plain, plain, action)
@@ -115,7 +129,7 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def resizeEvent(self, event: Any) -> None:
         """Choose words that fit the new width; called by Qt."""
         super().resizeEvent(event)
-        self._show()
+        self._show_steps()
 
     def _show_sign(self, positive: bool) -> None:
         sign, other = ("+", "−") if positive else ("−", "+")
@@ -180,16 +194,17 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.done.clicked.connect(lambda _checked: controller.outliner.finish())
         self._lay_out()
         controller.signals.changed.connect(self._show)
-        controller.signals.answered.connect(self._show)
+        controller.signals.edited.connect(self._show_given)
         controller.signals.drawn.connect(self._drawn)
         controller.viewer.layers.selection.events.active.connect(self._show_tool)
-        controller.viewer.dims.events.point.connect(self._show)
+        controller.viewer.dims.events.point.connect(self._show_given)
         self._show()
+        self._show_given()
 
     def close_panel(self) -> None:
         """Let go of the viewer."""
         self._controller.viewer.layers.selection.events.active.disconnect(self._show_tool)
-        self._controller.viewer.dims.events.point.disconnect(self._show)
+        self._controller.viewer.dims.events.point.disconnect(self._show_given)
 
     def _lay_out(self) -> None:
         layout = QGridLayout(self)
@@ -211,16 +226,22 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _show(self, *_: object) -> None:
         controller = self._controller
-        text = translated(controller.prompt_tools.advice())
-        self.advice.setText(text)
-        self.advice.setVisible(bool(text))
         offered = controller.prompt_tools.offered()
         for tool, button in self.tools.items():
             # one tool is no choice
             button.setVisible(tool in offered and len(offered) > 1)
-        masks = clicks.offered(controller)
-        told = clicks.told_offer(masks)
-        self.answer.setText(tr("Answer {which}", which=told) if told else "")
+        self.done.setVisible(controller.outliner.is_open)
+        self.follow.setVisible(controller.outliner.is_open)
+        self._show_tool()
+
+    def _show_given(self, *_: object) -> None:
+        """Show what is still wanted of the current object, and what there is of it."""
+        controller = self._controller
+        text = translated(controller.prompt_tools.advice())
+        self.advice.setText(text)
+        self.advice.setVisible(bool(text))
+        masks = controller.prompt_tools.answers()
+        self.answer.setText(tr("Answer {which}", which=told_offer(masks)) if masks else "")
         for widget in (self.answer, self.previous, self.next):
             widget.setVisible(bool(masks))
         has_object = (
@@ -230,9 +251,6 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
         )
         self.edit.setEnabled(has_object)
-        self.done.setVisible(controller.outliner.is_open)
-        self.follow.setVisible(controller.outliner.is_open)
-        self._show_tool()
 
     def _show_tool(self, *_: object) -> None:
         now = self._controller.prompt_tools.in_use()

@@ -18,6 +18,7 @@ from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, joined, to_translate
 from napari_intseg.ui.panels.controls import combo, fill, form
 from napari_intseg.ui.qt.translation import tr
+from napari_intseg.ui.qt.worker_thread import listen
 
 _POLICIES = (
     (to_translate("keep theirs"), "keep"),
@@ -171,7 +172,6 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
 
     def _show(self, _event: Any = None) -> None:
-        self._ask()
         session, image_controller = session_now(self._controller), self._controller.image_controller
         layers = [
             layer
@@ -181,6 +181,10 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
             and (image_controller is None or layer is not image_controller.labels)
         ]
         rules = None if session is None else session.protection
+        # an answer reaches into others with every click, but only this policy asks about it
+        is_asking = rules is not None and rules.policy == "ask"
+        listen(self._controller.signals.edited, self._ask, is_asking)
+        self._ask()
         label = 0 if image_controller is None else image_controller.session_store.object
         locked = session is not None and session.is_locked(label)
         objects = () if session is None else session.objects

@@ -206,6 +206,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # for which image the length was set first: a person's
         # own number stays as long as it is open
         self._smoothed: ref[ImageController] | None = None
+        self._had_planes: ref[ImageController] | None = None
         self.through = through or TimeTracking(controller)
         self.rest = QWidget()
         self.follow = QPushButton(tr("Follow through time"))
@@ -226,7 +227,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.holes.clicked.connect(lambda _on: review.clean_up(holes=True))
         self.largest.clicked.connect(lambda _on: review.clean_up(largest=True))
         self.smooth.clicked.connect(lambda _on: review.clean_up(smooth_mm=self.smoothing.mm))
-        controller.signals.changed.connect(self._show)
+        controller.signals.follow(self._show, edits=False)
         self._show()
 
     def _arrange(self) -> None:
@@ -269,7 +270,13 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         with QSignalBlocker(self.interpolate):
             self.interpolate.setChecked(self.review.is_interpolating)
         if image_controller is None:
+            self._controller.signals.follow(self._show, edits=False)
             return
+        if rows:
+            self._had_planes = ref(image_controller)
+        # where there were none to check, a click makes none
+        had = self._had_planes is not None and self._had_planes() is image_controller
+        self._controller.signals.follow(self._show, edits=had)
         self._show_lengths(image_controller)
         # filling anew would scroll back to the top after each answer
         if rows != self._shown:

@@ -87,6 +87,8 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._counts = (0, 0, "")
         # the image that was chosen when the line was written
         self._about = controller.image
+        # what runs, as it was found when something changed: a click neither begins nor ends work
+        self._doing = ""
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -102,6 +104,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         signals.answered.connect(self._answered)
         signals.progressed.connect(self._progressed)
         signals.changed.connect(self._changed)
+        signals.edited.connect(self._edited)
         comparison.changed.connect(self._changed)
         self._changed()
 
@@ -194,14 +197,14 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _given(self) -> None:
         # the words of work that runs are not replaced by those of a click
-        if not self.doing:
+        if not self._doing:
             self._put(_ASKING, is_passing=True)
         elif self._controller.loader.lost:
             # one more waits
             self._changed()
 
     def _answered(self, where: str, seconds: float) -> None:
-        if self.doing:
+        if self._doing:
             return  # the line says what runs
         place = translated(where)
         told = tr(
@@ -215,7 +218,10 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._text, self._is_error, self._is_passing = text, is_error, is_passing
         self._about = self._controller.image
         self._show_line()
-        self.line.setStyleSheet(_ERROR if is_error else "")
+        # Qt lays the widget out anew for each style, also for the same
+        style = _ERROR if is_error else ""
+        if style != self.line.styleSheet():
+            self.line.setStyleSheet(style)
 
     def _progressed(self, done: int, total: int, of: str) -> None:
         self._counts = (done, total, of)
@@ -235,10 +241,15 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         is_of_another = image is not None and image is not self._about
         if is_of_another and image_controller is None and not self._is_error:
             self._put("")
-        self._forget_stale(image_controller is not None and image_controller.is_waiting)
+        self._doing = self.doing
+        self._edited()
         if not self._text and self._controller.image is not None and image_controller is None:
             self._put(_BEGIN)
         self._show_bar()
+
+    def _edited(self) -> None:
+        image_controller = self._controller.image_controller
+        self._forget_stale(image_controller is not None and image_controller.is_waiting)
 
     def _waits_for_machine(self) -> str:
         """Return that a connection is lost and what waits for it; empty while none is."""
@@ -259,15 +270,16 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if waits:
             if waits != self._text:
                 self._put(waits, is_passing=True)
-        elif self.doing:
+        elif self._doing:
             if self._is_passing or not self._text:
-                self._put(f"{self.doing} …", is_passing=True)
+                self._put(f"{self._doing} …", is_passing=True)
         # "Asking the model …" and the like, once nothing is asked for any more
         elif self._is_passing and not is_waiting and self._text.endswith("…"):
             self._put("")
 
     def _show_bar(self) -> None:
-        doing, (done, total, of) = self.doing, self._counts
+        self._doing = doing = self.doing
+        done, total, of = self._counts
         # numbers may be left over from work that has ended
         is_counting = bool(of) and bool(doing)
         self.bar.setVisible(bool(doing))

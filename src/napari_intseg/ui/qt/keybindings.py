@@ -21,9 +21,11 @@ from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QLabel,
     QLineEdit,
     QListWidget,
     QMainWindow,
+    QProgressBar,
     QTabBar,
     QTableView,
     QWidget,
@@ -358,6 +360,9 @@ def _without_viewer(call: Callable[[], object]) -> Callable[[Any], None]:
 _TURNED = (QComboBox, QAbstractSpinBox, QAbstractSlider, QTabBar)
 """What a turn of the wheel would change."""
 
+_PLAIN = (QLabel, QAbstractButton, QProgressBar)
+"""What the wheel does not change, and what holds no control."""
+
 _WATCHED = "napari-intseg watched"
 """The Qt property that marks a widget as watched."""
 
@@ -407,7 +412,9 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
             if one.property(_WATCHED):
                 continue
             one.setProperty(_WATCHED, True)
-            one.installEventFilter(self)
+            # of these the events are many, as at every answer, and none is about wheel or children
+            if not isinstance(one, _PLAIN):
+                one.installEventFilter(self)
             self._hear(one)
 
     def _hear(self, one: QWidget) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from psygnal import Signal
+from psygnal import Signal, SignalInstance
 from qtpy.QtCore import QObject, Qt, QThread, QTimer
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined, unused-ignore]
 
@@ -221,7 +221,11 @@ class GuiThread(QObject):
 
 
 class Signals:
-    """Signals, all emitted in the GUI thread."""
+    """Signals, all emitted in the GUI thread.
+
+    A click changes prompts, masks and what can be undone: who shows none of these connects to
+    `changed`, and is not called by clicks; who does connects to `edited`.
+    """
 
     message = Signal(str)
     """A message for the status line."""
@@ -230,7 +234,11 @@ class Signals:
     """What went wrong, and what to do."""
 
     changed = Signal()
-    """Objects, clicks, or what can be done has changed."""
+    """The image, the model, objects, settings or work that runs has changed; `edited` follows."""
+
+    edited = Signal()
+    """Prompts, masks and what can be undone have changed, as by a click; emitted on its own where
+    nothing else has."""
 
     given = Signal()
     """Prompts have been given, moved or taken back by a person."""
@@ -246,6 +254,39 @@ class Signals:
 
     lost = Signal(str)
     """A layer was removed and work on the image has ended; says what to do."""
+
+    def __init__(self) -> None:
+        self.changed.connect(self._also_edited)
+
+    def follow(self, call: Callable[[], object], *, edits: bool) -> None:
+        """Call a function from now on when something has changed.
+
+        Parameters
+        ----------
+        call : callable
+            Held weakly if it is a method, and called once for each change.
+        edits : bool
+            Also when prompts or masks alone have changed; may be chosen anew at any time.
+        """
+        told, other = (self.edited, self.changed) if edits else (self.changed, self.edited)
+        listen(other, call, False)
+        listen(told, call, True)
+
+    def leave(self, call: Callable[[], object]) -> None:
+        """Call a function that was given to `follow` no more."""
+        listen(self.changed, call, False)
+        listen(self.edited, call, False)
+
+    def _also_edited(self) -> None:
+        self.edited.emit()
+
+
+def listen(signal: SignalInstance, call: Callable[..., object], wanted: bool) -> None:
+    """Connect a function to a signal only while it has something to do, or disconnect it."""
+    if wanted:
+        signal.connect(call, unique=True)
+    else:
+        signal.disconnect(call)
 
 
 def sentence(note: str) -> str:
