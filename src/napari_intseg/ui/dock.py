@@ -187,14 +187,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self._close_all()
         super().closeEvent(event)
 
-    def event(self, event: Any) -> bool:
+    def changeEvent(self, event: Any) -> None:
         """Stop everything when napari takes the widget out of its dock; called by Qt."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             # none while it is being made
             close_all = getattr(self, "_close_all", None)
             if close_all is not None:
                 close_all()
-        return bool(super().event(event))
+        super().changeEvent(event)
 
     def do(self, name: str) -> None:
         """Do one of `ACTIONS`, or another of the commands in `commands`, by its name."""

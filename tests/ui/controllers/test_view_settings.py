@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.volume import Plane
-from napari_intseg.ui.controllers.view_settings import PREVIEW_PX, RECORD, ViewSettings, small
+from napari_intseg.ui.controllers.session_store import RECORD
+from napari_intseg.ui.controllers.view_settings import PREVIEW_PX, ViewSettings, small
 from napari_intseg.ui.controllers.viewer_controller import AS_SHOWN
 
 

@@ -135,7 +135,7 @@ class ImageController:
             post=tools.post,
             on_change=self.sync,
             on_tidied=self.tell,
-            can_click=lambda: _refusal(displayed_slice(tools.viewer, image_axes, labels)),
+            can_click=lambda: now if isinstance(now := self.displayed_slice, str) else None,
             on_refused=tools.signals.failed.emit,
             aim=self._aim,
         )
@@ -262,11 +262,14 @@ class ImageController:
         if not self.has_room(label):
             self.tools.signals.failed.emit(self.too_large(label))
             return
+        self._select(label)
+        self.tell()
+
+    def _select(self, label: int) -> None:
         self.session_store.object = label
         self.clicking.set_defaults(object=label)
         self.boxes.set_defaults()
         self.labels.selected_label = label
-        self.tell()
 
     def tell(self) -> None:
         """Emit that prompts or masks have changed, or, where more has, that anything may have."""
@@ -450,8 +453,9 @@ class ImageController:
         self._follow(places)
         self.draw(time, change)
         self.queue.add(places)
-        self.select_object(current)
+        self._select(current)
         self.queue.ask()
+        self.tell()
 
     def close(self) -> None:
         """Let go of the viewer and all layers."""
@@ -694,7 +698,3 @@ class ImageController:
         for place, prompts in held.items():
             self._note(place, prompts)
         self.queue.add(held)
-
-
-def _refusal(now: DisplayedSlice | str) -> str | None:
-    return now if isinstance(now, str) else None

@@ -1,6 +1,7 @@
 """How an image layer becomes volumes: which of its axes are planes, time and channels."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,7 @@ class ImageAxes:
     @property
     def unit(self) -> str:
         """What lengths are shown in: "mm", "µm" for what has micrometres or less, or "px"."""
-        mm = mm_per_unit(self.image.units[-1])
-        return "px" if mm is None else "µm" if mm < 1 else "mm"
+        return _shown_in(self.image.units[-1])
 
     def volume(self, time: int = 0) -> Volume:
         """Return the volume at a time point, without copying or reading it."""
@@ -101,6 +101,13 @@ class ImageAxes:
         if len(self.spatial) == 3:
             where[self.spatial[plane.axis]] = plane.index
         return tuple(where)
+
+
+@cache
+def _shown_in(unit: object) -> str:
+    # kept: sizes of all objects in sight are told in it whenever they are drawn
+    mm = mm_per_unit(unit)
+    return "px" if mm is None else "µm" if mm < 1 else "mm"
 
 
 def source(image: Image) -> Any:

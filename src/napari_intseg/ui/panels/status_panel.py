@@ -71,8 +71,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.line.setWordWrap(True)
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.line.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        # no text may make the dock wider
-        self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._place = _Still(self.line)
         self._fit_line()
         self.bar = QProgressBar()
         self.bar.setVisible(False)
@@ -92,7 +91,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.line, 0, 0, 1, 2)
+        layout.addWidget(self._place, 0, 0, 1, 2)
         layout.addWidget(self.bar, 1, 0)
         layout.addWidget(self.cancel, 1, 1)
         layout.setColumnStretch(0, 1)
@@ -160,7 +159,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.line.ensurePolished()
         # only the label itself knows what it leaves free round a text that can be selected
         self.line.setText("\n".join("XXX"))
-        self.line.setFixedHeight(self.line.sizeHint().height())
+        self._place.setFixedHeight(self.line.sizeHint().height())
         self._show_line()
 
     def _show_line(self) -> None:
@@ -299,6 +298,24 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         text = form.replace("%v", str(self.bar.value())).replace("%m", str(self.bar.maximum()))
         wanted = self.bar.fontMetrics().horizontalAdvance(text.replace("%p", "100"))
         return bool(wanted <= self.bar.width() - _EDGES_PX)
+
+
+class _Still(QWidget):  # type: ignore[misc, unused-ignore]
+    """Keeps a label's place, whatever it says, and so makes the dock no wider.
+
+    In a layout each of its words would have Qt ask all of napari's window for sizes anew.
+    """
+
+    def __init__(self, label: QLabel) -> None:
+        super().__init__()
+        label.setParent(self)
+        self._label = label
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def resizeEvent(self, event: Any) -> None:
+        """Give the label all of the place; called by Qt."""
+        super().resizeEvent(event)
+        self._label.resize(event.size())
 
 
 def _shorter(doing: str, of: str) -> tuple[str, ...]:
