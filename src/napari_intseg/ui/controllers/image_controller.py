@@ -693,7 +693,7 @@ class ImageController:
     def _follow(self, places: list[Place]) -> None:
         held = {place: self.session_store.given(place) for place in places}
         with self.clicking.quiet():
-            rewrite_points(self.points, self.image_axes, self.labels, held)
+            rewrite_points(self.points, self.image_axes, self.labels, held, self._marks.read()[0])
         self.boxes.follow(held)
         for place, prompts in held.items():
             self._note(place, prompts)

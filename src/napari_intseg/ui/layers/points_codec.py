@@ -486,22 +486,29 @@ _FAR_PX = 0.01
 
 
 def rewrite_points(
-    points: Points, image_axes: ImageAxes, labels: Labels, held: Mapping[Place, Prompts]
+    points: Points,
+    image_axes: ImageAxes,
+    labels: Labels,
+    held: Mapping[Place, Prompts],
+    marks: Iterable[Mark] | None = None,
 ) -> None:
     """Remove points that are not held, and add those that are missing; all others stay.
 
     Parameters
     ----------
     points : Points
-        Its data and features are replaced.
+        Its data and features are changed.
     image_axes : ImageAxes
         The grid.
     labels : Labels
         On the grid.
     held : mapping
         What there shall be at these places.
+    marks : iterable of Mark, optional
+        The points as they are; read by default.
     """
-    marks, _ = read_marks(points, image_axes, labels)
+    if marks is None:
+        marks, _ = read_marks(points, image_axes, labels)
     at: dict[Place, list[Mark]] = {}
     for mark in marks:
         at.setdefault(mark.place, []).append(mark)
@@ -514,24 +521,35 @@ def rewrite_points(
         missing.extend((place, click) for click in prompts.clicks[same:])
     if not drop and not missing:
         return
-    keep = [row for row in range(len(points.data)) if row not in drop]
-    table = points.features.iloc[keep]
-    first = int(table["order"].max()) + 1 if len(table) else 1
-    rows = [
-        (POSITIVE if c.positive else NEGATIVE, p.object, first + i, p.plane.axis)
-        for i, (p, c) in enumerate(missing)
-    ]
-    added = pd.DataFrame(rows, columns=["sign", "object", "order", "axis"])
+    # napari keeps row numbers of selected points, which are about to change
+    points.selected_data = set()
+    # in place: for new data and features napari makes colours, sizes and their tables anew. Rows
+    # that stay keep their order, so that `MarkReader` need not read them again
+    if drop:
+        points.remove(sorted(drop))
+    if missing:
+        _append(points, image_axes, labels, missing)
+
+
+def _append(
+    points: Points, image_axes: ImageAxes, labels: Labels, missing: Sequence[tuple[Place, Click]]
+) -> None:
+    """Add points for clicks behind all others; none of them is selected."""
+    count = len(points.data)
+    first = int(points.features["order"].max()) + 1 if count else 1
     positions = [
         from_grid(points, image_axes, labels, _position(p, c, image_axes)) for p, c in missing
     ]
-    # rows that stay keep their order, so that `MarkReader` need not read them again
-    data = np.asarray(points.data)[keep]
-    # napari keeps row numbers of selected points, which are about to change
+    points.add(np.array(positions, float))
+    # napari selects what is added
     points.selected_data = set()
-    points.data = np.vstack([data, *(np.atleast_2d(p) for p in positions)])
-    both = pd.concat([table, added], ignore_index=True) if len(table) else added
-    points.features = both[["sign", "object", "order", "axis"]]
+    table = points.features
+    at = {name: table.columns.get_loc(name) for name in NAMES}
+    for row, (place, click) in enumerate(missing, count):
+        table.iat[row, at["sign"]] = POSITIVE if click.positive else NEGATIVE
+        table.iat[row, at["object"]] = place.object
+        table.iat[row, at["order"]] = first + row - count
+        table.iat[row, at["axis"]] = place.plane.axis
 
 
 def _matching(marks: list[Mark], clicks: tuple[Click, ...]) -> int:

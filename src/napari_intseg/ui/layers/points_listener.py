@@ -226,6 +226,10 @@ class PointsListener:
         self._on_tidied()
 
     def _store_defaults(self) -> None:
+        stored = self.points.feature_defaults
+        # napari makes its table anew also for the same values
+        if all(n in stored and stored[n].iloc[0] == v for n, v in self._defaults.items()):
+            return
         before, self._quiet = self._quiet, True
         try:
             self.points.feature_defaults = {
