@@ -232,8 +232,10 @@ class PointsListener:
             return
         before, self._quiet = self._quiet, True
         try:
+            # napari refuses a table without the columns that somebody else has added
             self.points.feature_defaults = {
-                name: np.array([value]) for name, value in self._defaults.items()
+                **{name: stored[name].to_numpy() for name in stored},
+                **{name: np.array([value]) for name, value in self._defaults.items()},
             }
         finally:
             self._quiet = before
