@@ -159,7 +159,8 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.line.ensurePolished()
         # only the label itself knows what it leaves free round a text that can be selected
         self.line.setText("\n".join("XXX"))
-        self._place.setFixedHeight(self.line.sizeHint().height())
+        for one in (self.line, self._place):
+            one.setFixedHeight(self.line.sizeHint().height())
         self._show_line()
 
     def _show_line(self) -> None:
@@ -315,7 +316,7 @@ class _Still(QWidget):  # type: ignore[misc, unused-ignore]
     def resizeEvent(self, event: Any) -> None:
         """Give the label all of the place; called by Qt."""
         super().resizeEvent(event)
-        self._label.resize(event.size())
+        self._label.resize(event.size().width(), self._label.height())
 
 
 def _shorter(doing: str, of: str) -> tuple[str, ...]:
