@@ -21,6 +21,7 @@ from napari_intseg.models.automatic.automatic import (
     Finding,
     Preparation,
     load_automatic,
+    load_folder,
 )
 from napari_intseg.models.automatic.hub_models import FAMILIES
 from napari_intseg.models.automatic.outputs import Frame
@@ -115,9 +116,37 @@ def grounding_dino() -> Any:
     )  # fmt: skip
 
 
+def sam3() -> Any:
+    part = {
+        "hidden_size": 32, "num_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+    }  # fmt: skip
+    vit = {
+        "model_type": "sam3_vit_model", "hidden_size": 32, "intermediate_size": 16,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 112, "patch_size": 14,
+        "window_size": 4, "global_attn_indexes": [1], "pretrain_image_size": 56,
+    }  # fmt: skip
+    text = {
+        "model_type": "clip_text_model", "vocab_size": len(WORDS), "hidden_size": 16,
+        "intermediate_size": 16, "projection_dim": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "max_position_embeddings": 32, "bos_token_id": 0,
+        "eos_token_id": 1, "pad_token_id": 2,
+    }  # fmt: skip
+    return transformers.Sam3Model(
+        transformers.Sam3Config(
+            vision_config={
+                "backbone_config": vit, "fpn_hidden_size": 32,
+                "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+            },
+            text_config=text, geometry_encoder_config=part, detr_encoder_config=part,
+            detr_decoder_config={**part, "num_queries": 5},
+            mask_decoder_config={"hidden_size": 32, "num_attention_heads": 2},
+        )
+    )  # fmt: skip
+
+
 MAKE = {
     "mask2former": mask2former, "maskformer": maskformer, "segformer": segformer,
-    "upernet": upernet, "clipseg": clipseg, "grounding-dino": grounding_dino,
+    "upernet": upernet, "clipseg": clipseg, "grounding-dino": grounding_dino, "sam3": sam3,
 }  # fmt: skip
 PREPARED = {
     "size": {"height": 128, "width": 128}, "image_mean": [0.5, 0.5, 0.5],
@@ -159,6 +188,18 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return made[name]
 
     return folder
+
+
+@pytest.fixture(autouse=True)
+def torchvision_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SAM 3's network needs torchvision for example boxes alone, which are not given here."""
+    from transformers.utils import import_utils
+
+    from napari_intseg.models.automatic import hub_models
+
+    monkeypatch.setitem(import_utils.BACKENDS_MAPPING, "torchvision", (lambda: True, ""))
+    found = hub_models.find_spec
+    monkeypatch.setattr(hub_models, "find_spec", lambda n: n == "torchvision" or found(n))
 
 
 @pytest.fixture
@@ -213,7 +254,8 @@ def test_each_family_is_read_from_its_folder_and_answers(
     again = model.find(image, texts, **ask)
     for one, other in zip(findings, again, strict=True):
         np.testing.assert_array_equal(one.mask, other.mask)
-    if masks_by is None:  # masks of one model do not overlap
+    # masks of one model do not overlap, but for those of several texts
+    if masks_by is None and family.gives != "objects":
         assert sum(f.mask.astype(int) for f in findings).max() == 1
     assert not model.find(image, texts, threshold=1.1, masks_by=masks_by)
     model.release()
@@ -309,6 +351,20 @@ class TestReading:
         )
         assert automatic.instances(unsure, self.FRAME, 0.5) == []
 
+    def test_a_text_means_several_objects_if_it_is_there_at_all(self) -> None:
+        masks = torch.full((1, 3, 4, 6), -9.0)
+        masks[0, 0, :2], masks[0, 1, 1:] = 9.0, 9.0
+        out = SimpleNamespace(
+            pred_logits=torch.tensor([[3.0, 2.0, -3.0]]), pred_masks=masks,
+            presence_logits=torch.tensor([[9.0]]),
+        )  # fmt: skip
+        found = automatic.objects(out, self.FRAME, 0.5)
+        # each has its own pixels, and the unsure one goes
+        assert [int(f.mask.sum()) for f in found if f.mask is not None] == [12, 18]
+        assert found[0].score == pytest.approx(0.9525, abs=1e-3)
+        out.presence_logits = torch.tensor([[-1.0]])
+        assert automatic.objects(out, self.FRAME, 0.5) == []
+
     def test_boxes_are_shares_of_the_image(self) -> None:
         out = SimpleNamespace(
             logits=torch.tensor([[[-9.0, 2.0], [-9.0, -9.0]]]),
@@ -325,6 +381,86 @@ class TestReading:
         assert [int(f.mask.sum()) for f in found if f.mask is not None] == [6, 12]
         (one,) = automatic.texts(SimpleNamespace(logits=maps[0]), self.FRAME, 0.5)
         assert one.kind == 0
+
+
+class Concepts(torch.nn.Module):
+    """Answers as SAM 3 does: each text means one half of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(image_size=64)
+        self.asked: list[list[int]] = []
+        self.encoded = 0
+
+    def get_vision_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        self.encoded += 1
+        return pixel_values
+
+    def forward(
+        self, vision_embeds: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> Any:
+        assert attention_mask.shape == input_ids.shape == (1, 32)
+        self.asked.append(input_ids[0, : int(attention_mask.sum())].tolist())
+        masks = torch.full((1, 1, *vision_embeds.shape[2:]), -9.0)
+        half = masks.shape[-1] // 2
+        if len(self.asked) % 2:
+            masks[..., :half] = 9.0
+        else:
+            masks[..., half:] = 9.0
+        return SimpleNamespace(
+            pred_logits=torch.full((1, 1), 3.0 + len(self.asked)), pred_masks=masks,
+            presence_logits=torch.full((1, 1), 9.0),
+        )  # fmt: skip
+
+
+def test_sam_3_is_asked_each_text_alone_of_one_encoded_image(
+    tmp_path: Path, image: np.ndarray
+) -> None:
+    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": PREPARED}))
+    save_tokenizer(tmp_path)
+    net = Concepts()
+    model = Automatic(FAMILIES["sam3"], net, tmp_path, "cpu")
+    assert model.traits.objects_apart
+    assert "accepts the licence" in model.traits.note
+    found = model.find(image, ("cell", "dark nucleus"))
+    assert net.encoded == 1
+    words = [[WORDS[n] for n in ids] for ids in net.asked]
+    assert words == [["[CLS]", "cell", "[SEP]"], ["[CLS]", "dark", "nucleus", "[SEP]"]]
+    assert {one.name: bool(one.mask[:, :20].all()) for one in found} == {
+        "cell": True, "dark nucleus": False,
+    }  # fmt: skip
+
+
+def test_sam_3_is_a_part_of_the_folder_that_is_published(
+    folders: Any, image: np.ndarray, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    part = load_automatic("sam3", folders("sam3"), device="cpu")
+    shutil.copytree(folders("sam3"), tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    whole = {"model_type": "sam3_video", "detector_config": config}
+    (tmp_path / "config.json").write_text(json.dumps(whole))
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors = {f"detector_model.{name}": value for name, value in tensors.items()}
+    # its tracker is not read
+    tensors["tracker_model.no_object_pointer"] = torch.zeros(1, 4)
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    model = load_folder(tmp_path, device="cpu")
+    assert model.family is FAMILIES["sam3"]
+    for one, other in zip(
+        part.find(image, ["cell"], threshold=0), model.find(image, ["cell"], threshold=0),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(one.mask, other.mask)
+
+
+def test_sam_3_tells_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from napari_intseg.models.automatic import hub_models
+
+    monkeypatch.setattr(hub_models, "find_spec", {"transformers": object()}.get)
+    with pytest.raises(MissingExtraError, match="expected torchvision"):
+        load_automatic("sam3", tmp_path)
 
 
 def test_a_box_is_named_after_the_text_its_token_belongs_to(

@@ -1,6 +1,7 @@
 """Automatic models, run once on a slice; what they find is a start that clicks correct."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -123,6 +124,26 @@ def texts(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]:
     return found
 
 
+def objects(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]:
+    """Read queries of one text, each with a mask of its own, as SAM 3 has them [1]_.
+
+    How likely the text's thing is anywhere in the image counts in each query's score.
+
+    References
+    ----------
+    .. [1] Carion, N. et al. "SAM 3: segment anything with concepts", arXiv:2511.16719.
+    """
+    scores = out.pred_logits[0].float().sigmoid() * out.presence_logits[0].float().sigmoid()
+    kept = (scores > threshold).nonzero()[:, 0]
+    if not len(kept):
+        return []
+    inside = frame.back(out.pred_masks[0][kept].float().sigmoid()) > 0.5
+    return [
+        RawFinding(0, float(scores[query]), _numpy(inside[i]))
+        for i, query in enumerate(kept.tolist())
+    ]
+
+
 def boxes(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]:
     """Read boxes (centre, width and height, as shares of the image) with the token they mean."""
     scores, tokens = out.logits[0].float().sigmoid().max(dim=-1)
@@ -147,6 +168,7 @@ READERS: Mapping[Gives, Callable[[Any, Any, float], list[RawFinding]]] = {
     "detections": detections,
     "classes": classes,
     "texts": texts,
+    "objects": objects,
     "boxes": boxes,
 }
 """How each kind of output is read, by what a family gives."""
@@ -216,11 +238,14 @@ class Automatic:
             inside[:, : size[0], : size[1]] = 1
             given["pixel_mask"] = inside
         with memory_guard(self._device), torch.inference_mode():
-            out = self._net(**{name: value.to(self._device) for name, value in given.items()})
-            read = READERS[self.family.gives]
             limit = self.family.threshold if threshold is None else threshold
-            shape = (image.shape[0], image.shape[1])
-            found = read(out, Frame(shape, size, tuple(tensor.shape[2:])), limit)
+            frame = Frame((image.shape[0], image.shape[1]), size, tuple(tensor.shape[2:]))
+            there = {name: value.to(self._device) for name, value in given.items()}
+            read = READERS[self.family.gives]
+            if self.family.gives == "objects":
+                found = self._each_text(there, frame, limit)
+            else:
+                found = read(self._net(**there), frame, limit)
         names = _names(self._net.config, texts, self.family)
         if self.family.gives == "boxes":
             phrases = _phrases(given["input_ids"][0].tolist(), self._delimiters(), len(texts))
@@ -232,6 +257,18 @@ class Automatic:
             if one.mask is not None and one.mask.any()
             and names.get(one.kind, "").lower() != "background"
         )  # fmt: skip
+
+    def _each_text(
+        self, given: Mapping[str, Tensor], frame: Frame, limit: float
+    ) -> list[RawFinding]:
+        """Return what each text alone means; the image is encoded once."""
+        seen = self._net.get_vision_features(pixel_values=given["pixel_values"])
+        found = []
+        for kind in range(len(given["input_ids"])):
+            words = {name: given[name][kind : kind + 1] for name in ("input_ids", "attention_mask")}
+            out = self._net(vision_embeds=seen, **words)
+            found += [replace(one, kind=kind) for one in objects(out, frame, limit)]
+        return found
 
     def release(self) -> None:
         """Return the device's memory."""
@@ -348,7 +385,10 @@ def _worded(tokenizer: Any, texts: Sequence[str], family: Family) -> dict[str, T
         # the detector takes one sentence, each thing to look for with a full stop behind it
         one = " ".join(f"{text.strip().lower().rstrip('.')} ." for text in texts)
         return dict(tokenizer([one], return_tensors="pt", return_token_type_ids=True))
-    given = tokenizer(list(texts), padding=True, return_tensors="pt", return_token_type_ids=False)
+    fill: dict[str, Any] = {"padding": True}
+    if family.tokens:
+        fill = {"padding": "max_length", "max_length": family.tokens, "truncation": True}
+    given = tokenizer(list(texts), return_tensors="pt", return_token_type_ids=False, **fill)
     return {name: given[name] for name in ("input_ids", "attention_mask")}
 
 

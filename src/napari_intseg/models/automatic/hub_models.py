@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from napari_intseg.errors import MissingExtraError, UnknownModelError, WeightsError
 
-Gives = Literal["instances", "detections", "classes", "texts", "boxes"]
+Gives = Literal["instances", "detections", "classes", "texts", "objects", "boxes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,10 @@ class Family:
         What the ``config.json`` of its folders says.
     loader : str
         Class of `transformers` that reads such a folder.
-    gives : {"instances", "detections", "classes", "texts", "boxes"}
+    gives : {"instances", "detections", "classes", "texts", "objects", "boxes"}
         Objects apart that share the pixels, or each with a mask of its own; one mask a class, one
-        mask a text, or boxes for a text, which a model that takes boxes turns to masks.
+        mask a text, a mask for each object that a text means, or boxes for a text, which a model
+        that takes boxes turns to masks.
     threshold : float
         Objects below this score are left out; of "texts", pixels below this probability.
     licence : str
@@ -41,6 +42,12 @@ class Family:
         An arXiv number.
     note : str
         A restriction worth telling before use.
+    other_types : tuple of str
+        What else the ``config.json`` may say.
+    needs : str
+        A package beside `transformers` that its network takes.
+    tokens : int
+        So many of each text, filled up; 0: as many as there are.
     """
 
     name: str
@@ -52,11 +59,19 @@ class Family:
     licence: str
     paper: str
     note: str = ""
+    other_types: tuple[str, ...] = ()
+    needs: str = ""
+    tokens: int = 0
 
     @property
     def takes_text(self) -> bool:
         """Whether it must be told in words what to look for."""
-        return self.gives in ("texts", "boxes")
+        return self.gives in ("texts", "objects", "boxes")
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """What the ``config.json`` of its folders may say."""
+        return (self.model_type, *self.other_types)
 
 
 # loader and output by the type in a ``config.json``, of folders that no entry below speaks of
@@ -74,7 +89,7 @@ _BY_TYPE: dict[str, tuple[str, Gives]] = {
     "rf_detr": ("RfDetrForInstanceSegmentation", "detections"),
 }
 
-SQUARE = frozenset({"eomt", "eomt_dinov3", "rf_detr"})
+SQUARE = frozenset({"eomt", "eomt_dinov3", "rf_detr", "sam3_video"})
 """Types whose networks take images of one size alone, that of their configuration."""
 
 
@@ -97,6 +112,11 @@ _FAMILIES = (
            "Apache-2.0", "arXiv:2112.10003"),
     Family("grounding-dino", "Grounding DINO (boxes by text, then SAM)", "grounding-dino",
            "GroundingDinoForObjectDetection", "boxes", 0.25, "Apache-2.0", "arXiv:2303.05499"),
+    # the published folder is that of its network for videos, of which this is a part
+    Family("sam3", "SAM 3 (by text)", "sam3_video", "Sam3Model", "objects", 0.5, "SAM License",
+           "arXiv:2511.16719",
+           "its page gives the files to who accepts the licence there, with a name and a login",
+           ("sam3",), "torchvision", 32),
 )  # fmt: skip
 
 FAMILIES: dict[str, Family] = {family.name: family for family in _FAMILIES}
@@ -134,7 +154,7 @@ def family_of_type(model_type: str, architectures: Sequence[str] = ()) -> Family
     UnknownModelError
         If nothing here reads its output.
     """
-    known = next((one for one in _FAMILIES if one.model_type == model_type), None)
+    known = next((one for one in _FAMILIES if model_type in one.types), None)
     if known is not None:
         return known
     loader, gives = _BY_TYPE.get(model_type, ("", "classes"))
@@ -181,6 +201,11 @@ def read_net(family: Family, folder: Path) -> Any:
         raise MissingExtraError(
             f"{family.title} needs a package that is not installed: expected transformers. "
             "Install it with: pip install 'napari-intseg[automatic]'"
+        )
+    if family.needs and find_spec(family.needs) is None:
+        raise MissingExtraError(
+            f"{family.title} needs a package that is not installed: expected {family.needs}. "
+            f"Install it with: pip install {family.needs}"
         )
     # before transformers is imported, since a wrong folder is the usual mistake
     _check_folder(family, folder)
@@ -291,8 +316,8 @@ def read_config(folder: Path) -> Mapping[str, Any]:
 
 def _check_folder(family: Family, folder: Path) -> None:
     kind = read_config(folder).get("model_type")
-    if kind != family.model_type:
-        known = next((f.name for f in FAMILIES.values() if f.model_type == kind), None)
+    if kind not in family.types:
+        known = next((f.name for f in FAMILIES.values() if kind in f.types), None)
         remedy = f"Choose {known!r}" if known else f"Choose one of {', '.join(FAMILIES)}"
         raise WeightsError(
             f"weights are of another family: expected {family.model_type!r}, got {kind!r} in "
