@@ -70,7 +70,7 @@ def test_automatic_families_are_listed_with_their_licences(capsys):
     main(["models", "--automatic", "--json"])
     rows = json.loads(capsys.readouterr().out)
     assert {row["name"] for row in rows if "text" in row["prompts"]} == {
-        "clipseg", "grounding-dino"
+        "clipseg", "grounding-dino", "sam3"
     }  # fmt: skip
 
 

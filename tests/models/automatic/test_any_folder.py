@@ -72,7 +72,50 @@ def detr():
     return transformers.DetrForSegmentation(config)
 
 
-MAKE = {"beit": beit, "mobilevit": mobilevit, "dpt": dpt, "eomt": eomt, "detr": detr}
+def oneformer():
+    trunk = transformers.SwinConfig(
+        embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, image_size=64,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    config = transformers.OneFormerConfig(
+        backbone_config=trunk, num_queries=5, conv_dim=32, mask_dim=32, hidden_dim=32,
+        encoder_feedforward_dim=16, encoder_layers=2, decoder_layers=3, dim_feedforward=16,
+        num_attention_heads=2, task_seq_len=16, max_seq_len=16, text_encoder_width=32,
+        text_encoder_context_length=16, text_encoder_num_layers=1, text_encoder_vocab_size=20,
+        use_auxiliary_loss=False, id2label=THINGS,
+    )  # fmt: skip
+    return transformers.OneFormerForUniversalSegmentation(config)
+
+
+def rf_detr():
+    trunk = transformers.RfDetrDinov2Config(
+        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, image_size=64, patch_size=16,
+        num_windows=2, mlp_ratio=2, out_features=["stage2", "stage4"], window_block_indexes=[0, 2],
+    )  # fmt: skip
+    config = transformers.RfDetrConfig(
+        backbone_config=trunk, d_model=32, decoder_layers=2, decoder_ffn_dim=16,
+        decoder_self_attention_heads=2, decoder_cross_attention_heads=2, num_queries=5,
+        group_detr=1, intermediate_size=16, id2label=THINGS,
+    )  # fmt: skip
+    return transformers.RfDetrForInstanceSegmentation(config)
+
+
+def words_of_tasks(folder):
+    """A tokenizer that knows the words of OneFormer's task."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = ("[PAD]", "[UNK]", "the", "task", "is", "instance")
+    made = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]"
+    ).save_pretrained(folder)
+
+
+MAKE = {
+    "beit": beit, "mobilevit": mobilevit, "dpt": dpt, "eomt": eomt, "detr": detr,
+    "oneformer": oneformer, "rf_detr": rf_detr,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -95,13 +138,14 @@ def saved(folder, net, prepared=None):
 @pytest.mark.parametrize("name", list(MAKE))
 def test_a_folder_says_itself_what_it_is(tmp_path, image, name):
     torch.manual_seed(1)
+    words_of_tasks(tmp_path)
     model = load_start_model(saved(tmp_path, MAKE[name]()), device="cpu")
     found = model.find(image, threshold=0.0)
     assert found
     for one in found:
         assert one.mask.shape == (50, 70)
         assert one.name in THINGS.values()
-    assert model.traits.objects_apart == (name in ("eomt", "detr"))
+    assert model.traits.objects_apart == (name in ("eomt", "detr", "oneformer", "rf_detr"))
     model.release()
 
 
@@ -145,10 +189,11 @@ def test_detections_keep_a_mask_of_their_own():
 
     masks = torch.full((3, 4, 6), -9.0)
     masks[0, :, :4] = masks[1, :, 2:] = 9.0
-    kinds = torch.tensor([[3.0, -9, 9], [-9, 2.0, 0], [-9, -9, 9.0]])  # the last is no object
+    kinds = torch.tensor([[-9, -9, 3.0], [-9, 2.0, 0], [-9, -9, -9.0]])  # the last is no object
     out = type("Out", (), {"logits": kinds[None], "pred_masks": masks[None]})
     found = automatic.detections(out, Frame, 0.5)
-    assert [one.kind for one in found] == [0, 1]
+    # the last class is one like the others
+    assert [one.kind for one in found] == [2, 1]
     assert [int(one.mask.sum()) for one in found] == [16, 16]
     assert automatic.detections(out, Frame, 0.99) == []
 

@@ -83,11 +83,11 @@ def _queries(out: Any) -> tuple[Tensor, Tensor]:
 def detections(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]:
     """Read queries whose classes do not exclude each other, each with a mask of its own.
 
-    As RF-DETR's: the last class stands for no object.
+    As RF-DETR's: that a query is no object is said by low scores, and by no class.
     """
     logits, masks = _queries(out)
     # each class by itself, since classes do not exclude each other here
-    scores, classes = logits.float().sigmoid()[:, :-1].max(dim=-1)
+    scores, classes = logits.float().sigmoid().max(dim=-1)
     kept = (scores >= threshold).nonzero()[:, 0]
     if not len(kept):
         return []
