@@ -25,7 +25,7 @@ import napari  # noqa: E402
 import numpy as np  # noqa: E402
 from qtpy.QtCore import QPoint, Qt, QTimer  # noqa: E402
 from qtpy.QtTest import QTest  # noqa: E402
-from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton  # noqa: E402
+from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton  # noqa: E402
 
 # seconds: to decide what comes next, to point at it, to press and release
 DECIDE_S, POINT_S, PRESS_S = 1.35, 1.1, 0.2
@@ -183,10 +183,11 @@ def save(person: Person) -> None:
             if not isinstance(dialog, QFileDialog):
                 QTimer.singleShot(100, answer)
                 return
-            # the name is typed, with the return key
+            # the folder is there; the name is typed, with the return key
             person.own_s += DECIDE_S + 0.28 * (len("spleen") + 1)
-            dialog.selectFile(str(path))
-            dialog.accept()
+            name = dialog.findChild(QLineEdit)
+            name.setText(str(path))
+            QTest.keyClick(name, Qt.Key.Key_Return)
 
         QTimer.singleShot(0, answer)
         person.press(person.button("Export"))

@@ -33,7 +33,8 @@ KEY = "napari_intseg"
 _SAME = 1e-6
 
 
-_P, _R = ParamSpec("_P"), TypeVar("_R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _say: Callable[[str], str] = str
 

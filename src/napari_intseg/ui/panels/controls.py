@@ -102,8 +102,8 @@ def fill(box: QComboBox, entries: Iterable[tuple[str, Any]], chosen: Any) -> Non
             if not any(_is_same(value, box.itemData(row)) for _, value in entries):
                 box.removeItem(row)
         for row, (text, value) in enumerate(entries):
-            rows = range(row, box.count())
-            now = next((r for r in rows if _is_same(value, box.itemData(r))), None)
+            left = range(row, box.count())
+            now = next((r for r in left if _is_same(value, box.itemData(r))), None)
             if now == row:
                 box.setItemText(row, text)
                 continue
