@@ -349,6 +349,33 @@ class TestWheelAndKeys:
         QTest.keyClick(canvas, Qt.Key.Key_N)
         turn(lambda: window.controller.image_controller is not None)
 
+    @pytest.mark.parametrize("key", [Qt.Key.Key_Tab, Qt.Key.Key_Backtab])
+    def test_the_keyboard_alone_goes_round_the_panel(self, opened, scan, key):
+        window = opened(scan)
+        activate(window.widget)
+        window.press(Qt.Key.Key_N)
+        window.click((50, 30))
+        window.settle()
+        catalogue = window.widget.model_panel
+        catalogue.open_catalogue()
+        begin = window.widget.action_panel.new
+        seen = []
+        for start in (begin, catalogue.catalogue.table):
+            activate(start)
+            start.setFocus()
+            turn(start.hasFocus)
+            for _ in range(60):
+                QTest.keyClick(QApplication.focusWidget(), key)
+                breathe(0.01)
+                now = QApplication.focusWidget()
+                seen.append(now)
+                if now is start:
+                    break
+            assert QApplication.focusWidget() is start, "it is held somewhere"
+        assert window.widget.object_panel.table in seen
+        assert catalogue.catalogue.table in seen
+        catalogue.catalogue.close()
+
     def test_a_row_gives_the_keys_back_and_a_name_is_typed_into_it(self, opened, picture):
         window = opened(picture)
         activate(window.widget)

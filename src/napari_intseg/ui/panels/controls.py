@@ -95,6 +95,7 @@ def fill(box: QComboBox, entries: Iterable[tuple[str, Any]], chosen: Any) -> Non
     """Give a box these entries (text, value) without telling anyone, and choose one.
 
     Entries that stay are left in place: emptying a list closes it, though a person has it open.
+    An entry without text and value is a line between others.
     """
     entries = list(entries)
     with QSignalBlocker(box):
@@ -109,7 +110,10 @@ def fill(box: QComboBox, entries: Iterable[tuple[str, Any]], chosen: Any) -> Non
                 continue
             if now is not None:
                 box.removeItem(now)
-            box.insertItem(row, text, value)
+            if text or value is not None:
+                box.insertItem(row, text, value)
+            else:
+                box.insertSeparator(row)
         while box.count() > len(entries):
             box.removeItem(box.count() - 1)
         rows = [row for row, (_, value) in enumerate(entries) if _is_same(value, chosen)]

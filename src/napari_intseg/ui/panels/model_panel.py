@@ -517,10 +517,8 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         rest = {n: spec for n, spec in models.items() if n not in ready}
         entries: list[tuple[str, str | None]] = []
         for some in (ready, rest):
-            entries += [
-                (spec.title if there else listed(name, spec, here), name)
-                for name, spec in some.items()
-            ]
+            for name, spec in some.items():
+                entries.append((spec.title if there else listed(name, spec, here), name))
             # a line below each group
             entries += [("", None)] * bool(some)
         entries.append((tr("All models …"), _CATALOGUE))
@@ -528,14 +526,9 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # only the items of the model behind the list can be made grey
         items: Any = self.model.model()
         for row, (_, name) in enumerate(entries):
-            item = items.item(row)
-            if name is None:
-                # what `insertSeparator` makes
-                item.setFlags(Qt.ItemFlag.NoItemFlags)
-                item.setData("separator", Qt.ItemDataRole.AccessibleDescriptionRole)
-            elif name in models:
-                item.setToolTip(_tip(name, models[name]))
-                item.setEnabled(there or models[name].is_installed)
+            if name in models:
+                items.item(row).setToolTip(_tip(name, models[name]))
+                items.item(row).setEnabled(there or models[name].is_installed)
 
     def choose(self, name: str) -> None:
         """Choose a model as if in the list."""

@@ -429,6 +429,8 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
         elif isinstance(one, QTabBar):
             one.tabBarClicked.connect(self.give_back)
         elif isinstance(one, QTableView | QListWidget):
+            # arrows go through rows; Tab goes on, or the keyboard alone could not leave
+            one.setTabKeyNavigation(False)
             one.clicked.connect(self.give_back)
             delegate = one.itemDelegate()
             if delegate is not None:

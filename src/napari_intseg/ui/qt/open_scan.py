@@ -53,6 +53,8 @@ class SeriesDialog(QDialog):  # type: ignore[misc, unused-ignore]
         self.setWindowTitle(tr("Open scan"))
         self._every = tuple(every)
         self.table = QTableWidget(len(every), len(COLUMNS))
+        # arrows go through the rows; Tab goes on, or the keyboard alone could not leave
+        self.table.setTabKeyNavigation(False)
         self.table.setHorizontalHeaderLabels([tr(title) for title in COLUMNS])
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
