@@ -1,5 +1,6 @@
 """Tiny folders in each published layout."""
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +18,7 @@ from napari_intseg.evaluation.truth import (
     read_labels,
     truth_of,
 )
+from napari_intseg.io.suffixes import FileWarning
 
 
 def save(path, array, **options):
@@ -340,3 +342,37 @@ def test_published_sets_are_read(shared, folder, layout, objects):
     found = open_datasets(shared / "data" / "eval" / folder)
     assert {data.layout for data in found} == {layout}
     assert sum(data.n_objects for data in found) == objects
+
+
+@pytest.mark.parametrize("channels", [0, 2])
+def test_an_image_comes_in_the_order_of_its_masks_axes(tmp_path, rng, channels):
+    data = rng.integers(0, 900, (6, 5, 4)).astype(np.int16)
+    affine = np.diag([-2.0, -3.0, 4.0, 1.0])
+    other = nibabel.as_closest_canonical(nibabel.Nifti1Image(data.copy(), affine))
+    turned = nibabel.Nifti1Image(
+        np.asarray(other.dataobj).transpose(1, 0, 2), other.affine[:, [1, 0, 2, 3]]
+    )
+    stored = np.stack([data + n for n in range(channels)], axis=-1) if channels else data
+    nibabel.save(
+        nibabel.Nifti1Image(stored[:, :, :, np.newaxis] if channels else stored, affine),
+        tmp_path / "i.nii.gz",
+    )
+    nibabel.save(turned, tmp_path / "l.nii.gz")
+    labels = read_labels(tmp_path / "l.nii.gz")
+    volume = read_image(tmp_path / "i.nii.gz", labels.shape, tmp_path / "l.nii.gz")
+    seen = volume.data[..., 0] if channels else volume.data
+    np.testing.assert_array_equal(seen, labels)
+    if channels:
+        np.testing.assert_array_equal(volume.data[..., 1], labels + 1)
+    np.testing.assert_allclose(volume.spacing, (4, 2, 3))
+    # a mask of another kind does not tell where it lies
+    assert read_image(tmp_path / "i.nii.gz", (4, 5, 6), tmp_path / "l.png").shape == (4, 5, 6)
+
+
+def test_a_mask_that_lies_elsewhere_is_told(tmp_path, rng):
+    data = rng.integers(0, 9, (6, 5, 4)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(data, np.eye(4)), tmp_path / "i.nii")
+    nibabel.save(nibabel.Nifti1Image(data, np.diag([1.0, 1.0, 2.0, 1.0])), tmp_path / "l.nii")
+    with pytest.warns(FileWarning, match=r"it lies elsewhere than its mask 'l\.nii'"):
+        volume = read_image(tmp_path / "i.nii", (4, 5, 6), tmp_path / "l.nii")
+    np.testing.assert_array_equal(volume.data, data.T)

@@ -108,7 +108,7 @@ def run_job(job: EvaluationJob) -> Result:
     entry, shelf = job.entry, PreparedImages()
     try:
         labels = read_labels(entry.mask)
-        volume = read_image(entry.image, labels.shape)
+        volume = read_image(entry.image, labels.shape, entry.mask)
         scores = []
         for ref in entry.objects:
             truth = truth_of(labels, ref, entry.rules)

@@ -54,7 +54,7 @@ def picture_of(score: Score, entry: DatasetEntry) -> str:
     """
     labels = read_labels(entry.mask)
     truth = truth_of(labels, score.ref, entry.rules)
-    volume = read_image(entry.image, labels.shape)
+    volume = read_image(entry.image, labels.shape, entry.mask)
     mask, plane = score.course.kept_mask, score.ref.plane or Plane(0, 0)
     made = score.course.clicks[: score.course.kept_after]
     clicks = [(i, click) for i, (_, click) in enumerate(made, start=1)]

@@ -18,7 +18,9 @@ from napari_intseg.evaluation.robot import Truth
 from napari_intseg.io.file_checks import check_regular
 from napari_intseg.io.pictures import has_deep_colours, opened_picture, picture_of
 from napari_intseg.io.raster import read_npy
-from napari_intseg.io.read import read_volume
+from napari_intseg.io.read import read_volume, reorient
+from napari_intseg.io.source import FileVolume
+from napari_intseg.io.suffixes import remark
 from napari_intseg.io.tiff import read_series
 
 Labels = NDArray[np.int64]
@@ -28,7 +30,7 @@ Volumes = Literal["slices", "whole", "live"]
 
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff", ".mat", ".npy")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".npy")
-VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
+VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _TIFF_SUFFIXES = (".tif", ".tiff")
 
 
@@ -128,8 +130,22 @@ def read_labels(path: Path | LabelFile) -> Labels:
     return raw.astype(np.int64)
 
 
-def read_image(path: Path, shape: tuple[int, ...]) -> Volume:
+def read_image(path: Path, shape: tuple[int, ...], mask: Path | LabelFile | None = None) -> Volume:
     """Read the image that belongs to a mask of a shape.
+
+    Parameters
+    ----------
+    path : Path
+    shape : tuple of int
+        Of the mask, as `read_labels` gives it.
+    mask : Path or LabelFile, optional
+        The mask's file: where both tell where they lie, the image comes with its axes in the order
+        of the mask's. Programs that write NIfTI often mirror rows, and say so in the header.
+
+    Warns
+    -----
+    FileWarning
+        If both tell where they lie, and no order of axes lays one on the other.
 
     Raises
     ------
@@ -142,7 +158,7 @@ def read_image(path: Path, shape: tuple[int, ...]) -> Volume:
     volume: Volume | None = None
     if suffix in VOLUME_SUFFIXES:
         # of several sequences the first: FLAIR of the Decathlon's brains, T2 of its prostates
-        volume = read_volume(path, time=0)
+        volume = _laid_on(read_volume(path, time=0), mask)
     elif suffix in _TIFF_SUFFIXES:
         volume = read_volume(path)
     if volume is None or (volume.shape != shape and suffix in _TIFF_SUFFIXES):
@@ -154,6 +170,28 @@ def read_image(path: Path, shape: tuple[int, ...]) -> Volume:
             f"{volume.shape} in {str(path)!r}. Resample one onto the other's grid first."
         )
     return volume
+
+
+def _laid_on(image: FileVolume, mask: Path | LabelFile | None) -> Volume:
+    """Return an image with its axes in the order of its mask's, as far as files tell."""
+    if not isinstance(mask, Path) or _suffix(mask) not in VOLUME_SUFFIXES:
+        return image
+    placed = read_volume(mask)
+    # channels go along: planes, rows and columns are before them
+    data = np.asarray(image.data)
+    parts = np.moveaxis(data, -1, 0) if image.n_channels else data[np.newaxis]
+    found = [reorient(one, image.affine, placed.affine, placed.shape) for one in parts]
+    laid = [one for one in found if one is not None]
+    if len(laid) < len(found):
+        if image.shape == placed.shape:
+            remark(
+                image.source.path,
+                f"it lies elsewhere than its mask {mask.name!r} by their headers; they are laid on "
+                "each other voxel by voxel",
+            )
+        return image
+    whole = np.stack(laid, axis=-1) if image.n_channels else laid[0]
+    return FileVolume(whole, image.source, affine=placed.affine, channels=image.n_channels > 0)
 
 
 def _arranged(raw: Array, shape: tuple[int, ...]) -> Volume:

@@ -150,7 +150,7 @@ def _read_pair(
     pair: ImageMaskPair, rules: MaskRules, table: Mapping[int, int]
 ) -> Iterator[ClassMap]:
     labels = read_labels(pair.mask)
-    volume = read_image(pair.image, labels.shape)
+    volume = read_image(pair.image, labels.shape, pair.mask)
     intensity = resolve_intensity(volume)
     classes = _classes(labels, replace(rules, min_px=1), table)
     for plane in _planes(volume):

@@ -194,7 +194,7 @@ def _project_rules(pairs: Sequence[ImageMaskPair]) -> MaskRules:
 
 def _read_pair(pair: ImageMaskPair, rules: MaskRules) -> Iterator[Picture]:
     labels = read_labels(pair.mask)
-    volume = read_image(pair.image, labels.shape)
+    volume = read_image(pair.image, labels.shape, pair.mask)
     intensity = resolve_intensity(volume)
     # all objects here: small ones are left out by `make_picture`, slice by slice
     rules = replace(rules, max_objects=None, min_px=1)
