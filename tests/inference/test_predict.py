@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
     Answer,
@@ -491,6 +491,25 @@ def test_a_model_that_gains_by_it_is_asked_again_with_its_first_answer() -> None
     second = ask(model, image, Click(100, 100), Click(101, 101), prev=first, options=options)
     assert len(model.queries) == asked + 1
     assert second.seen == first.seen  # the same crop, which is there already
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        (Prompts((Click(3, 3),)), 2),
+        (Prompts((Click(3, 3),), Box(1, 1, 6, 6)), 3),
+        (Prompts((Click(3, 3),), scribbles=(Scribble(((2, 2), (4, 4))),)), 3),
+    ],
+)
+def test_what_is_drawn_is_asked_about_twice_again(given: Prompts, asked: int) -> None:
+    model = Surer(cascade=True, prompts=frozenset({"click", "box", "scribble"}))
+    answer = predict_slice(
+        model, lambda rows, cols: GREY[rows, cols], GREY.shape, given, Options(obey=False)
+    )
+    assert len(model.queries) == asked
+    assert [query.prev_logits is None for query in model.queries] == [True] + [False] * (asked - 1)
+    # each answer led the next
+    assert answer.patch.logits.max() == 8 + asked - 1
 
 
 @pytest.mark.parametrize("option", ["cascade", "published", "trait"])
