@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.inference.patch import Patch
-from napari_intseg.propagation.ending import Ending
+from napari_intseg.propagation.ending import Ending, tapered_to
 from napari_intseg.propagation.guard import Stop, doubted, is_flood, warnings
 from napari_intseg.propagation.restraint import Cones, Restraint
 from napari_intseg.propagation.stretch import Anchor
@@ -166,3 +167,93 @@ def test_through_time_nothing_is_held_to_the_first_frame():
     settings = WalkSettings.through_time()
     assert (settings.restraint.cone, settings.restraint.closing) == (0.0, 0.0)
     assert settings.ending.max_spread == 0.0
+
+
+def tapering():
+    """Discs that narrow from a radius of 14 to 10, and discs of something else that touches."""
+    data = np.zeros((20, 60, 60), np.uint8)
+    radii = [14, 14, 14, 13.5, 13, 12, 11, 10]
+    for index, radius in enumerate(radii, 2):
+        data[index][disc(radius)] = 255
+    data[10:18][:, np.roll(disc(11), 8, axis=1)] = 255
+    return Volume(data)
+
+
+class Parts:
+    """Answers with what is bright and joined to the mask, and what is bright under clicks."""
+
+    traits = Traits("parts", uses_prev=True)
+
+    def prepare(self, image):
+        return Prepared(image.shape[:2], image[..., 0] > 0.5, image.nbytes)
+
+    def predict(self, query):
+        parts, _ = ndimage.label(query.prepared.payload)
+        found = {int(parts[round(c.row), round(c.col)]) for c in query.prompts.clicks}
+        if query.prev_logits is not None:
+            found |= set(np.unique(parts[query.prev_logits > 0]).tolist())
+        mask = np.isin(parts, [one for one in found if one])
+        return Answer(np.where(mask, np.float32(5), np.float32(-5)))
+
+
+def indices_of(mask):
+    return np.flatnonzero(mask.any(axis=(1, 2))).tolist()
+
+
+def test_what_tapered_is_not_larger_behind_its_end():
+    assert tapered_to([300, 400, 600], 380, 1.3) == 300
+    assert tapered_to([], 380, 1.3) == 0, "nothing is known"
+    assert tapered_to([430, 500, 600], 380, 1.3) == 0, "it has not become small"
+    assert tapered_to([200, 400, 600], 250, 1.3) == 200
+    assert tapered_to([200, 400, 600], 280, 1.3) == 0, "a person says it is large behind a neck"
+    small, large = disc(9), disc(10)
+    led, before = [600, 400, 300, 380], int(np.count_nonzero(small))
+    assert Ending().reason(large, disc(11), led, 1.0, led=3, tapered=before) == "another"
+    assert Ending().reason(small, disc(11), led, 1.0, led=3, tapered=before) is None
+    loose = Ending(max_widening=0)
+    assert loose.reason(large, disc(11), led, 1.0, led=3, tapered=before) is None
+
+
+def test_a_click_behind_the_end_does_not_lead_into_what_touches_it():
+    reached = {}
+    for times in (1.0, 0.0):
+        settings = WalkSettings(Ending(max_widening=times))
+        session = Session(Parts(), tapering(), window=(0, 255), zoom_in=None)
+        session.click((3, 30, 30))
+        session.propagate(settings=settings)
+        assert indices_of(session.mask) == list(range(2, 10)), "it ends where it had tapered"
+        session.click((10, 30, 38))
+        session.propagate(settings=settings)
+        reached[times] = indices_of(session.mask)
+    assert reached == {1.0: list(range(2, 11)), 0.0: list(range(2, 18))}
+
+
+def test_a_mask_that_a_person_insists_on_is_walked_on_from():
+    session = Session(Parts(), tapering(), window=(0, 255), zoom_in=None)
+    session.click((3, 30, 30))
+    session.propagate()
+    session.set_initial_mask(np.roll(disc(11), 8, axis=1), Plane(0, 10))
+    session.propagate()
+    assert indices_of(session.mask) == list(range(2, 18))
+
+
+def test_a_correction_within_leaves_the_end_where_it_was():
+    data = np.zeros((20, 60, 60), np.uint8)
+    data[3:9, 20:40, 20:40] = 255
+    data[9, 20:40, 20:28] = 255  # a neck, behind which something else begins
+    data[10:17, 20:40, 20:40] = 255
+    whole = data[3] > 0
+    ends = {}
+    for keeps in (False, True):
+        settings = WalkSettings(Ending(keeps_ends=keeps, min_likeness=0))
+        session = Session(Parts(), Volume(data), window=(0, 255), zoom_in=None)
+        session.click((5, 30, 30))
+        session.propagate(settings=settings)
+        assert indices_of(session.mask) == list(range(3, 10))
+        session.set_initial_mask(whole, Plane(0, 9))
+        session.propagate(settings=settings)
+        ends[keeps] = indices_of(session.mask)
+    assert ends == {True: list(range(3, 10)), False: list(range(3, 17))}
+    session.click((10, 30, 30))
+    session.propagate(settings=settings)
+    assert indices_of(session.mask) == list(range(3, 17)), "a click behind the end says so"

@@ -75,6 +75,12 @@ class Ending:
         It has more than so many times the area of the largest clicked plane; a clicked plane with
         so many times the area that another one can have grown to is not started from, see
         `guard.doubted`. 0: whatever it is.
+    max_widening : float, default 1.0
+        Behind a clicked plane to which the object had tapered, the mask is more than so many times
+        as large as on the plane before the click, see `tapered_to`; 0: whatever it is.
+    keeps_ends : bool, default True
+        It was started from a plane that propagation had answered, and is where the object ended
+        then: a click there corrects what is known, and one behind the end says that it goes on.
     reach_mm : float or None, default None
         It is farther from the anchor than this; None: wherever it is.
     """
@@ -90,6 +96,9 @@ class Ending:
     reach_mm: float | None = None
     # chosen later, on the volumes of docs/results.md, to end floods
     max_spread: float = 3.0
+    # on nuclei 1.1 to 1.6 where a walk went on into the next one, on hippocampi at most .96
+    max_widening: float = 1.0
+    keeps_ends: bool = True
 
     def is_beyond(self, distance_mm: float) -> bool:
         """Whether a plane so far from the anchor is not walked to any more."""
@@ -106,6 +115,7 @@ class Ending:
         *,
         largest: int = 0,
         led: int = 0,
+        tapered: int = 0,
     ) -> str | None:
         """Return why a walk stops at a mask; None if it goes on.
 
@@ -123,6 +133,8 @@ class Ending:
             Pixels of the largest clicked plane.
         led : int, default 0
             How many of `areas` are of planes before the one that the walk started from.
+        tapered : int, default 0
+            From `tapered_to`: pixels on the plane before the one that the walk started from.
         """
         area = int(np.count_nonzero(mask))
         if area == 0 or area < self.min_area * areas[0]:
@@ -132,7 +144,8 @@ class Ending:
         # the anchor itself may be larger than what was clicked in this stretch
         if self.max_spread and area > self.max_spread * max(largest, areas[0]):
             return "grew"
-        if self._is_another(mask, neighbour, areas, led):
+        widens = bool(tapered and self.max_widening) and area > self.max_widening * tapered
+        if widens or self._is_another(mask, neighbour, areas, led):
             return "another"
         if contained(mask, neighbour) < self.min_overlap:
             return "jumped"
@@ -226,6 +239,27 @@ class Appearance:
         own = 1.3 - abs(float(grey.mean()) - self.mean) / self.spread
         against = float(self._belonging(grey).mean()) if self.is_telling else 1.0
         return float(np.clip(min(own, against), 0.0, 1.0))
+
+
+def tapered_to(behind: Sequence[int], area: int, max_regrowth: float) -> int:
+    """Return the pixels of the plane before a clicked one to which an object tapers, else 0.
+
+    Behind it, sections go on to shrink, however large the mask of the click is: a first click near
+    the end of an object may well have taken in something else that touches it.
+
+    Parameters
+    ----------
+    behind : sequence of int
+        Pixels on the known planes before the clicked one, the nearest first.
+    area : int
+        Pixels on that one. Where it is larger again behind a neck, a person has said so.
+    max_regrowth : float
+        See `Ending`.
+    """
+    if not behind or behind[0] >= _TAPERED * max(behind):
+        return 0
+    is_behind_neck = behind[0] < NECK * max(behind) and area > max_regrowth * behind[0]
+    return 0 if is_behind_neck else behind[0]
 
 
 def ring(mask: BoolArray) -> BoolArray:

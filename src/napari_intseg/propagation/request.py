@@ -62,6 +62,8 @@ class WalkSettings:
             min_nested=0.0,
             min_likeness=0.3,
             max_spread=0.0,
+            max_widening=0.0,
+            keeps_ends=False,
         )
         # an object may move by 7/10 of its radius (docs/reference/propagation.md)
         restraint = Restraint(steepness=0.0, motion_mm=motion_mm, share=0.7, cone=0.0, closing=0.0)

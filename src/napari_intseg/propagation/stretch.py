@@ -37,6 +37,8 @@ class Anchor:
         Whether nobody pointed at the object there: it is what negative clicks left.
     before : Patch or None
         What was in place there when the planes beside it were answered last; None: nothing.
+    is_correction : bool
+        Whether propagation from another plane had answered it before a person clicked there.
     """
 
     index: int
@@ -48,6 +50,7 @@ class Anchor:
     removed: Patch | None = None
     is_remnant: bool = False
     before: Patch | None = None
+    is_correction: bool = False
 
     @property
     def is_start(self) -> bool:

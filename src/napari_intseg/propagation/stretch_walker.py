@@ -24,6 +24,7 @@ from napari_intseg.propagation.ending import (
     distance_to,
     overlap,
     ring_reach,
+    tapered_to,
 )
 from napari_intseg.propagation.guard import Stop, is_flood
 from napari_intseg.propagation.memory_follow import follow
@@ -377,6 +378,9 @@ class StretchWalker:
         appearance = Appearance.of(*self._around(anchor.index, neighbour))
         followed = self._followed(anchor, indices)
         ending = self.request.settings.ending
+        # a mask that a person insisted on says itself how large the object is there
+        behind = [] if anchor.is_settled else self._behind(anchor, indices)
+        tapered = tapered_to(behind, areas[-1], ending.max_regrowth)
         nothing = np.zeros_like(neighbour)
         before = nothing if anchor.before is None else anchor.before.mask(self.threshold)
         change: Correction | None = Correction.between(before, neighbour)
@@ -384,6 +388,8 @@ class StretchWalker:
             if ending.is_beyond(abs(index - anchor.index) * self.step_mm):
                 return
             old = self._kept.get(index)
+            if old is None and self._keeps_end(anchor):
+                return
             # a walk that was broken off has carried the correction here already
             if old is not None and index in self._done:
                 neighbour, change = old.mask(self.threshold), None
@@ -397,7 +403,7 @@ class StretchWalker:
             held = self._held(index, patch, neighbour, appearance)
             why = ending.reason(
                 held.kept, held.before, areas, held.likeness, held.growth,
-                largest=self._largest, led=led,
+                largest=self._largest, led=led, tapered=tapered if old is None else 0,
             )  # fmt: skip
             if old is None:
                 if why is not None:
@@ -426,13 +432,24 @@ class StretchWalker:
         A person who clicks where an object is about to end does not say that it grows again
         behind; one who clicks where it has grown does.
         """
-        known, index, led = self.request.areas, anchor.index - indices.step, [area]
-        if area > self.request.settings.ending.max_regrowth * known.get(index, 0):
-            return led
-        while index in known:
-            led.insert(0, known[index])
-            index -= indices.step
+        behind = self._behind(anchor, indices)
+        if not behind or area > self.request.settings.ending.max_regrowth * behind[0]:
+            return [area]
+        led = [*reversed(behind), area]
         return led[led.index(max(led)) :]
+
+    def _behind(self, anchor: Anchor, indices: range) -> list[int]:
+        """Return the areas of the known planes that a walk turns its back on, the nearest first."""
+        known, index, areas = self.request.areas, anchor.index - indices.step, []
+        while index in known:
+            areas.append(known[index])
+            index -= indices.step
+        return areas
+
+    def _keeps_end(self, anchor: Anchor) -> bool:
+        """Whether a walk from an anchor goes no farther than the planes answered before."""
+        keeps = self.request.settings.ending.keeps_ends and anchor.is_correction
+        return keeps and not self._is_between
 
     def _near(self, mask: BoolArray, neighbour: BoolArray) -> BoolArray:
         """Return what of a mask can be the object where no answer says it."""

@@ -440,7 +440,9 @@ class Propagator:
         if anchor.index in before:
             return replace(anchor, before=before[anchor.index].patch)
         old = self.document.state(label, Plane(axis, anchor.index)).propagated
-        return replace(anchor, before=None if old is None else old.patch)
+        if old is None:
+            return anchor
+        return replace(anchor, before=old.patch, is_correction=bool(old.inside.any()))
 
     def _is_done(self, label: int, stretch: Stretch, settings: WalkSettings) -> bool:
         sources = _source(stretch.left), _source(stretch.right)
