@@ -557,7 +557,7 @@ class ImageController:
             for place in group:
                 self._note(place, wanted.get(place, Prompts()))
             self.queue.add(group)
-            if session.predictor.volumes.is_pending(label):  # also where all was taken away
+            if session.setup.volume_model and session.predictor.volumes.is_pending(label):
                 self.queue.add([p for p in self._given if (p.time, p.object) == (time, label)])
             changes.append((time, change))
             self.session_store.session(time)

@@ -3439,12 +3439,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} Schichten</translation>
     </message>
     <message>
-      <location filename="../controllers/image_controller.py" />
+      <location filename="../layers/points_codec.py" />
       <source>{n} point lies outside the image and cannot be used. Move or delete it.</source>
       <translation>{n} Punkt liegt außerhalb des Bildes und kann nicht verwendet werden. Verschieben oder löschen Sie ihn.</translation>
     </message>
     <message>
-      <location filename="../controllers/image_controller.py" />
+      <location filename="../layers/points_codec.py" />
       <source>{n} points lie outside the image and cannot be used. Move or delete them.</source>
       <translation>{n} Punkte liegen außerhalb des Bildes und können nicht verwendet werden. Verschieben oder löschen Sie sie.</translation>
     </message>
@@ -3459,12 +3459,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} Striche</translation>
     </message>
     <message>
-      <location filename="../controllers/image_controller.py" />
+      <location filename="../layers/points_codec.py" />
       <source>{n} shape lies outside the image and cannot be used. Move or delete it.</source>
       <translation>{n} Form liegt außerhalb des Bildes und kann nicht verwendet werden. Verschieben oder löschen Sie sie.</translation>
     </message>
     <message>
-      <location filename="../controllers/image_controller.py" />
+      <location filename="../layers/points_codec.py" />
       <source>{n} shapes lie outside the image and cannot be used. Move or delete them.</source>
       <translation>{n} Formen liegen außerhalb des Bildes und können nicht verwendet werden. Verschieben oder löschen Sie sie.</translation>
     </message>

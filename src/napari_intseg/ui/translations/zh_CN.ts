@@ -3439,12 +3439,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{n} 个层面</translation>
     </message>
     <message>
-      <location filename="../controllers/image_controller.py" />
+      <location filename="../layers/points_codec.py" />
       <source>{n} point lies outside the image and cannot be used. Move or delete it.</source>
       <translation>{n} 个点位于图像之外，无法使用。请移动或删除。</translation>
     </message>
     <message>
-      <location filename="../controllers/image_controller.py" />
+      <location filename="../layers/points_codec.py" />
       <source>{n} points lie outside the image and cannot be used. Move or delete them.</source>
       <translation>{n} 个点位于图像之外，无法使用。请移动或删除。</translation>
     </message>
@@ -3459,12 +3459,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{n} 条涂画</translation>
     </message>
     <message>
-      <location filename="../controllers/image_controller.py" />
+      <location filename="../layers/points_codec.py" />
       <source>{n} shape lies outside the image and cannot be used. Move or delete it.</source>
       <translation>{n} 个形状位于图像之外，无法使用。请移动或删除。</translation>
     </message>
     <message>
-      <location filename="../controllers/image_controller.py" />
+      <location filename="../layers/points_codec.py" />
       <source>{n} shapes lie outside the image and cannot be used. Move or delete them.</source>
       <translation>{n} 个形状位于图像之外，无法使用。请移动或删除。</translation>
     </message>
