@@ -441,7 +441,18 @@ def required(weights: Path | None, name: str) -> Path:
 
 def _stand_in(name: str) -> tuple[Any, str]:
     """Return an empty class of its own, for a name in a file."""
-    return type("StandIn", (), {}), name
+    return type("StandIn", (_Nothing,), {}), name
+
+
+class _Nothing:
+    """Is made of whatever a file gives, and keeps of it what are attributes."""
+
+    def __init__(self, *given: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict):
+            self.__dict__.update(state)
 
 
 def _unsafe(path: Path, reason: str) -> WeightsError:

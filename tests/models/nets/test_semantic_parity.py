@@ -5,6 +5,8 @@ pixel of what the project's code answered to a random image with values that fol
 (`small_zoo.made_by_name`). mmsegmentation's were built with a quarter of their channels.
 """
 
+import sys
+import types
 import zlib
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import torch
 from napari_intseg.cli.main import main
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.automatic.open_model import known_names, load_start_model
+from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.models.networks import LAYOUTS, SIZES, Layout, build_semantic
 from napari_intseg.models.weights.published_semantic import NAMES, read_published
 from napari_intseg.training.semantic import SemanticOptions, _initialise
@@ -107,6 +110,37 @@ def test_the_shell_makes_a_start_of_a_published_file(theirs, tmp_path, monkeypat
     )
     with pytest.raises(WeightsError, match=r"cannot be trained on: .*from mmsegmentation"):
         _initialise(net, options, ("road", "sky", "car"))
+
+
+def test_a_checkpoint_of_a_run_is_read_whatever_else_it_holds(theirs, tmp_path, monkeypatch):
+    """As mmengine saves it: names of classes elsewhere, an optimiser, the course of the losses."""
+    module = types.ModuleType("mmengine.logging.history_buffer")
+
+    class HistoryBuffer:
+        def __init__(self):
+            self._log_history, self._min = np.arange(5.0), np.float64(1)
+            # as there: written as a call of `getattr`
+            self._statistics = {"mean": HistoryBuffer.mean}
+
+        def mean(self):
+            raise AssertionError("nothing of it is called")
+
+    HistoryBuffer.__module__, HistoryBuffer.__qualname__ = module.__name__, "HistoryBuffer"
+    HistoryBuffer.mean.__module__ = module.__name__
+    HistoryBuffer.mean.__qualname__ = "HistoryBuffer.mean"
+    module.HistoryBuffer = HistoryBuffer
+    for name in ("mmengine", "mmengine.logging"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    whole = torch.load(theirs, weights_only=True)
+    whole["meta"] = {"dataset_meta": {"classes": ("road", "sky", "bus")}, "seed": 1}
+    whole |= {"message_hub": {"loss": HistoryBuffer()}, "optimizer": {"state": {}}}
+    path = tmp_path / "iter_8000.pth"
+    torch.save(whole, path)
+    monkeypatch.delitem(sys.modules, module.__name__)
+    with pytest.raises(WeightsError, match=r"asks to run code \(mmengine"):
+        load_checkpoint(path)
+    assert read_published(path, "bisenet", {"width": 0.25})[2] == ("road", "sky", "bus")
 
 
 def test_a_file_of_another_network_or_project_is_refused(theirs, tmp_path):

@@ -16,6 +16,19 @@ from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.models.networks import LAYOUTS, Layout, build_semantic
 from napari_intseg.models.weights.recognise import Rules, renamed
 
+# mmsegmentation's own checkpoints, other than those it publishes, keep the course of the losses.
+# Nothing of it is used, and nothing is called: an empty object stands in for each of these names,
+# for `getattr` as well, which only that course asks for.
+_COURSE = (
+    "mmengine.logging.history_buffer.HistoryBuffer", "builtins.getattr", "numpy.ndarray",
+    "numpy.dtype",
+    *(
+        f"numpy.{core}.multiarray.{what}"
+        for core in ("core", "_core")
+        for what in ("_reconstruct", "scalar")
+    ),
+)  # fmt: skip
+
 # names that only one project has
 _TELL_TALES = (
     ("mmsegmentation", r"decode_head\."),
@@ -320,7 +333,7 @@ def read_published(
         If the file cannot be read, is of no known project or of another network, or a setting does
         not fit.
     """
-    given = load_checkpoint(path)
+    given = load_checkpoint(path, stand_ins=_COURSE)
     about = given.get("meta") if isinstance(given, dict) else None
     for key in ("state_dict", "model"):
         if isinstance(given, dict) and isinstance(given.get(key), dict):
