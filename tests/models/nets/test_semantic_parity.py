@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from napari_intseg.cli.main import main
-from napari_intseg.errors import WeightsError
+from napari_intseg.errors import UnknownModelError, WeightsError
 from napari_intseg.models.automatic.open_model import known_names, load_start_model
 from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.models.networks import LAYOUTS, SIZES, Layout, build_semantic
@@ -141,6 +141,13 @@ def test_a_checkpoint_of_a_run_is_read_whatever_else_it_holds(theirs, tmp_path, 
     with pytest.raises(WeightsError, match=r"asks to run code \(mmengine"):
         load_checkpoint(path)
     assert read_published(path, "bisenet", {"width": 0.25})[2] == ("road", "sky", "bus")
+
+
+def test_a_file_that_is_not_converted_yet_says_so(theirs, tmp_path):
+    with pytest.raises(UnknownModelError, match=r"Convert it first: .*weights convert FILE"):
+        load_start_model(theirs)
+    with pytest.raises(UnknownModelError, match="Check the path"):
+        load_start_model(tmp_path / "nothing.pth")
 
 
 def test_a_file_of_another_network_or_project_is_refused(theirs, tmp_path):

@@ -35,6 +35,9 @@ KINDS = (
     "--task semantic` or its name"
 )
 
+# endings of files as mmsegmentation and its kin publish them
+_TORCH = (".pth", ".pt")
+
 
 def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
     """Load a model that segments without clicks; nothing is fetched.
@@ -68,9 +71,15 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
         return load_own(str(where), device=device)
     if loader is None:
         names = f", or one of {', '.join(NAMED)}" if NAMED else ""
+        is_torch = path.is_file() and path.suffix.lower() in _TORCH
+        advice = (
+            "Convert it first: `napari-intseg weights convert FILE --network NAME --name NAME`."
+            if is_torch
+            else "Check the path."
+        )
         raise UnknownModelError(
             f"no model that segments without clicks: expected {KINDS}{names}, got {str(where)!r}. "
-            "Check the path."
+            f"{advice}"
         )
     return loader(path, device=device)
 
