@@ -327,6 +327,37 @@ def test_nothing_of_the_window_is_left_in_english(language, speaking, make_napar
 
 
 @pytest.mark.usefixtures("qapp")
+def test_steps_are_named_in_the_language_in_use(controller, settle, squares, said):
+    controller.choose_image(controller.viewer.add_image(squares))
+    controller.new_object()
+    controller.image_controller.points.add((20, 20))
+    settle()
+    labels = controller.image_controller.labels
+    with labels.block_history():
+        labels.paint((50, 10), 1)
+    told = said.messages[-1]
+    controller.undo()
+    controller.undo()
+    controller.redo()
+    assert [told, *said.messages[-3:]] == [
+        "Paint: done by hand.",
+        "Undo: Paint.",
+        "Undo: Positive click.",
+        "Redo: Positive click.",
+    ]
+    use_catalogue(read_catalogue(FOLDER / "de.ts"))
+    try:
+        assert [translated(one) for one in (told, *said.messages[-3:])] == [
+            "Malen: von Hand ausgeführt.",
+            "Rückgängig: Malen.",
+            "Rückgängig: positiver Klick.",
+            "Wiederholt: positiver Klick.",
+        ]
+    finally:
+        use_catalogue(None)
+
+
+@pytest.mark.usefixtures("qapp")
 def test_a_text_without_an_entry_is_found(speaking):
     speaking("de")
     use_catalogue(marked(FOLDER / "de.ts"))

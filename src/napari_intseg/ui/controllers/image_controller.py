@@ -163,7 +163,7 @@ class ImageController:
             post=tools.post,
             go=self.go,
             on_change=self._was_painted,
-            on_refused=tools.signals.failed.emit,
+            signals=tools.signals,
         )
         if earlier is not None:
             self.brush.from_before = earlier.from_before

@@ -26,7 +26,7 @@ from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
 from napari_intseg.ui.layers.layer_registry import is_in_use, layers_for
 from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
 from napari_intseg.ui.layers.polygon_editor import PolygonEditor
-from napari_intseg.ui.messages import Message
+from napari_intseg.ui.messages import Message, joined
 from napari_intseg.ui.qt.worker_thread import Post, Signals, Worker, told
 from napari_intseg.ui.storage.disk_folders import EmbeddingFolder
 
@@ -264,6 +264,11 @@ class ViewerController:
         """Lock an object against further prompts, or unlock it."""
         if self.image_controller is not None:
             self.image_controller.session_store.set_finished(label, finished)
+            self.signals.message.emit(
+                Message("Object {label} is accepted.", label=label)
+                if finished
+                else Message("Object {label} is open again.", label=label)
+            )
             self.signals.changed.emit()
 
     def toggle_sign(self) -> None:
@@ -479,9 +484,11 @@ class ViewerController:
 
     def _go(self, action: str) -> None:
         title = self.image_controller.go(action) if self.image_controller is not None else None
+        # the engine's words, which are translated as its sentences are
+        step = joined([title or ""])
         words = {
-            ("undo", True): Message("Undo: {title}.", title=title),
-            ("redo", True): Message("Redo: {title}.", title=title),
+            ("undo", True): Message("Undo: {title}.", title=step),
+            ("redo", True): Message("Redo: {title}.", title=step),
             ("undo", False): Message("There is nothing to undo."),
             ("redo", False): Message("There is nothing to redo."),
         }

@@ -22,8 +22,8 @@ from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.session_store import SessionStore
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.layers.points_codec import Place
-from napari_intseg.ui.messages import Message, counted
-from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, Worker
+from napari_intseg.ui.messages import Message, counted, joined
+from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, Signals, Worker
 from napari_intseg.ui.storage.disk_folders import marks
 
 PIECE_PX = 1 << 16
@@ -402,8 +402,8 @@ class LabelsListener:
         Does "undo" or "redo".
     on_change : callable
         Given the time point and what a stroke changed.
-    on_refused : callable
-        Told why pixels were put back.
+    signals : Signals
+        Say what was done by hand, and why pixels were put back.
 
     Attributes
     ----------
@@ -421,7 +421,7 @@ class LabelsListener:
         post: Post,
         go: Callable[[str], object],
         on_change: Callable[[int, Change], None],
-        on_refused: Callable[[str], None],
+        signals: Signals,
     ) -> None:
         self._labels, self._image_axes, self._session_store, self._labels_writer = (
             labels,
@@ -429,7 +429,7 @@ class LabelsListener:
             session_store,
             labels_writer,
         )
-        self._on_change, self._on_refused = on_change, on_refused
+        self._on_change, self._signals = on_change, signals
         self._post = post
         self._early: list[list[Any]] = []
         self._backs: list[_PaintedPart] = []
@@ -497,7 +497,7 @@ class LabelsListener:
                 for label in np.unique(np.concatenate([part.new for part in there])):
                     self._paint(session, there, int(label))
             except IntSegError as err:
-                self._on_refused(str(err))
+                self._signals.failed.emit(str(err))
             self._settle(session, there)
 
     def _paint(self, session: Session, parts: list[_PaintedPart], label: int) -> None:
@@ -510,6 +510,8 @@ class LabelsListener:
         change = session.paint(strokes, label)
         if label:
             self._session_store.know([label])
+        title = joined([change.title])
+        self._signals.message.emit(Message("{title}: done by hand.", title=title))
         self._on_change(parts[0].time, change)
 
     def _meet(self, session: Session, parts: list[_PaintedPart], other: int, label: int) -> None:
@@ -541,7 +543,7 @@ class LabelsListener:
         if refused:
             # later: napari writes the stroke only after this event
             self._post(self._put_back)
-            self._on_refused(
+            self._signals.failed.emit(
                 counted(
                     refused,
                     "{n} pixel is protected and put back: locked objects keep theirs, and nothing "

@@ -1452,6 +1452,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
     </message>
     <message>
       <location filename="../controllers/viewer_controller.py" />
+      <source>Object {label} is accepted.</source>
+      <translation>Objekt {label} ist angenommen.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
       <source>Object {label} is accepted. Next: object {object}.</source>
       <translation>Objekt {label} ist angenommen. Weiter mit Objekt {object}.</translation>
     </message>
@@ -1464,6 +1469,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../controllers/object_actions.py" />
       <source>Object {label} is object {number} now.</source>
       <translation>Objekt {label} ist jetzt Objekt {number}.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>Object {label} is open again.</source>
+      <translation>Objekt {label} ist wieder offen.</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
@@ -3532,6 +3542,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/model_panel.py" />
       <source>{title} – {size} to fetch or add</source>
       <translation>{title} – {size} fehlen noch</translation>
+    </message>
+    <message>
+      <location filename="../layers/labels_layer.py" />
+      <source>{title}: done by hand.</source>
+      <translation>{title}: von Hand ausgeführt.</translation>
     </message>
     <message>
       <location filename="../controllers/review.py" />

@@ -1452,6 +1452,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
     </message>
     <message>
       <location filename="../controllers/viewer_controller.py" />
+      <source>Object {label} is accepted.</source>
+      <translation>对象 {label} 已接受。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
       <source>Object {label} is accepted. Next: object {object}.</source>
       <translation>对象 {label} 已接受。下一个：对象 {object}。</translation>
     </message>
@@ -1464,6 +1469,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../controllers/object_actions.py" />
       <source>Object {label} is object {number} now.</source>
       <translation>对象 {label} 现为对象 {number}。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>Object {label} is open again.</source>
+      <translation>对象 {label} 已重新打开。</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
@@ -3532,6 +3542,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/model_panel.py" />
       <source>{title} – {size} to fetch or add</source>
       <translation>{title} – 需下载或添加 {size}</translation>
+    </message>
+    <message>
+      <location filename="../layers/labels_layer.py" />
+      <source>{title}: done by hand.</source>
+      <translation>{title}：已手动完成。</translation>
     </message>
     <message>
       <location filename="../controllers/review.py" />
