@@ -525,10 +525,10 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         fill(self.model, entries, self._loader.choice.name)
         # only the items of the model behind the list can be made grey
         items: Any = self.model.model()
-        for row, (_, name) in enumerate(entries):
-            if name in models:
-                items.item(row).setToolTip(_tip(name, models[name]))
-                items.item(row).setEnabled(there or models[name].is_installed)
+        for row, (_, key) in enumerate(entries):
+            if key in models:
+                items.item(row).setToolTip(_tip(key, models[key]))
+                items.item(row).setEnabled(there or models[key].is_installed)
 
     def choose(self, name: str) -> None:
         """Choose a model as if in the list."""
