@@ -18,6 +18,7 @@ import numpy as np
 import SimpleITK
 
 from napari_intseg.core.affine import spacing_of
+from napari_intseg.core.files import HIDDEN
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
@@ -391,13 +392,28 @@ def write_itk(
     if is_labels:
         # a line of its own in both formats: other programs pass over a key that they do not know
         image.SetMetaData(MARK, LABELS)
-    _write(image, path)
-    if path.name.lower().endswith(_NRRD_ENDINGS):
-        if time_step_s is not None:
-            put_time(path)
-        elif source and source.nrrd:
-            source.nrrd.put(path)
-    _check_written(path, image)
+    try:
+        _write(image, path)
+        if path.name.lower().endswith(_NRRD_ENDINGS):
+            if time_step_s is not None:
+                put_time(path)
+            elif source and source.nrrd:
+                source.nrrd.put(path)
+        _check_written(path, image)
+    except OSError:
+        _give_room_back(path.parent)
+        raise
+
+
+def _give_room_back(folder: Path) -> None:
+    """Empty what could not be written whole; nothing but in a hidden folder of ours.
+
+    ITK keeps such files open: removed, they would take their room until the process ends, and no
+    other save would have any.
+    """
+    if folder.name.startswith(HIDDEN):
+        for part in folder.iterdir():
+            os.truncate(part, 0)
 
 
 def _write(image: Any, path: Path) -> None:
@@ -412,7 +428,8 @@ def _write(image: Any, path: Path) -> None:
         with _quiet():
             sitk.WriteImage(image, str(path), useCompression=True)
     except RuntimeError as err:
-        raise OSError(errno.EIO, "it cannot be written whole") from err
+        # the folder was made a moment ago: what is missing now is room
+        raise _short() from err
 
 
 def _check_written(path: Path, image: Any) -> None:
