@@ -446,7 +446,7 @@ class Forgetful(Recorder):
         for click in query.prompts.clicks:
             if not click.positive:
                 logits[np.hypot(rows - click.row, cols - click.col) < 6] = -8
-        return Answer(logits)
+        return replace(answer, logits=logits)
 
 
 def test_a_negative_click_off_the_middle_of_a_mask_does_not_empty_it() -> None:
@@ -463,6 +463,11 @@ def test_a_negative_click_off_the_middle_of_a_mask_does_not_empty_it() -> None:
     assert not empty.patch.mask().any()
     middle = ask(model, image, Click(50, 60, positive=False), initial=start)
     assert not middle.patch.mask().any()
+    # the state is of the question without the click that was added
+    before = ask(model, image, Click(50, 60))
+    ask(model, image, away, prev=before)
+    assert before.state[0] is not None
+    assert [query.state for query in model.queries[-2:]] == [before.state[0], None]
 
 
 class Surer(Recorder):

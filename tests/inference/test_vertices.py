@@ -48,6 +48,23 @@ def test_neighbours_are_drawn_to_the_edge_and_the_others_stay(disc):
     assert all(np.hypot(*(out[at] - 60)) > 32 for at in (1, 2, -1, -2))
 
 
+@pytest.mark.parametrize("radius", [30, 36, 44, 48])
+def test_neighbours_find_the_edge_on_either_side_of_them(disc, radius):
+    before = ring(radius)
+    after = before.copy()
+    after[0] = 60 + (before[0] - 60) * 40 / radius
+    out = follow(disc, before, after, 0)
+    for at in (1, -1):
+        assert abs(np.hypot(*(out[at] - 60)) - 40) < 1
+        # along the normal alone: they do not slide along the outline
+        one, other = out[at] - 60, before[at] - 60
+        turned = np.arctan2(*one) - np.arctan2(*other)
+        assert abs(np.rad2deg(turned)) < 4
+    # both sides are treated alike
+    np.testing.assert_allclose(out[-1] - 60, (out[1] - 60) * (-1, 1), atol=1e-6)
+    np.testing.assert_allclose(out[-2] - 60, (out[2] - 60) * (-1, 1), atol=1e-6)
+
+
 def test_without_an_edge_they_follow_less_with_every_step():
     before = ring(30)
     after = before + 0

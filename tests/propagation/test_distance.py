@@ -2,8 +2,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_intseg.propagation.correction import inner
 from napari_intseg.propagation.ending import depth_in, distance_to
-from napari_intseg.propagation.restraint import DistanceTo, filled, has_gaps, reached
+from napari_intseg.propagation.restraint import (
+    DistanceTo,
+    Restraint,
+    filled,
+    has_gaps,
+    reached,
+)
 
 
 @pytest.fixture
@@ -51,3 +58,35 @@ def test_distances_on_windows_are_those_of_the_whole_slice():
     empty = DistanceTo(np.zeros_like(mask), (1.0, 1.0))
     assert np.isinf(empty.on(np.s_[3:5, 2:9])).all()
     assert empty.on(np.s_[3:5, 2:9]).shape == (2, 7)
+
+
+SPACING = (0.5, 2.0)
+
+
+def test_an_outline_moves_inwards_by_millimetres_in_either_direction():
+    mask = np.zeros((40, 20), bool)
+    mask[4:36, 4:16] = True  # 16 by 24 mm
+    left = inner(mask, 3.1, SPACING)
+    rows, cols = np.nonzero(left)
+    # 3.1 mm are six rows, and one column whose neighbour is 4 mm deep
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (10, 29, 5, 14)
+    assert left.sum() == 20 * 10
+
+
+def test_towards_an_emptied_plane_the_deepest_stays():
+    mask = np.zeros((40, 20), bool)
+    mask[4:36, 4:16] = True
+    mask[20, 17] = True
+    depth = depth_in(mask, SPACING)
+    restraint = Restraint(closing=2.0)
+    for distance_mm in (0.5, 2.0, 3.0):
+        # the slack is one and a half pixels of the mean width, 1.25 mm
+        reach = 2 * distance_mm + 1.5 * 1.25
+        left = restraint.closed(mask, distance_mm, SPACING)
+        np.testing.assert_array_equal(left, mask & (depth > depth.max() - reach))
+        assert left.any()
+    assert restraint.closed(mask, 0.5, SPACING).sum() < restraint.closed(mask, 3, SPACING).sum()
+    assert restraint.closed(mask, 99, SPACING).sum() == mask.sum()
+    # not asked, and nothing there
+    assert Restraint(closing=0).closed(mask, 0.1, SPACING).sum() == mask.sum()
+    assert not restraint.closed(mask & False, 1, SPACING).any()
