@@ -78,6 +78,20 @@ def test_sessions_and_the_list_of_models_load_neither_torch_nor_a_window():
     assert python(code) == "[]"
 
 
+def test_what_the_window_starts_with_leaves_signal_processing_for_the_first_polygon():
+    code = (
+        "import sys, numpy as np\n"
+        "from napari_intseg.inference import contour, graph_cut, slice_appearance, vertices\n"
+        "assert 'scipy.ndimage' in sys.modules\n"
+        "assert 'scipy.signal' not in sys.modules\n"
+        "mask = np.zeros((20, 20), bool)\n"
+        "mask[4:15, 5:14] = True\n"
+        "assert contour.outline(mask)\n"
+        "assert 'scipy.signal' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_help_and_the_list_of_models_of_the_shell_load_only_what_they_need():
     code = (
         "import contextlib, io, sys; from napari_intseg.cli.main import main\n"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import polygon2mask
-from skimage.measure import approximate_polygon, find_contours
+from skimage.measure import find_contours
 
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.errors import DataError
@@ -108,6 +108,9 @@ def filled(polygons: Sequence[Points | Polygon], shape: tuple[int, int]) -> Bool
 
 def _thinned(line: Points, tolerance_px: float) -> Points:
     """Return the vertices to keep of a closed line, whose last point is its first."""
+    # here: with it comes scipy.signal, for which a window would wait before its first polygon
+    from skimage.measure import approximate_polygon
+
     exact = _corners(line[:-1])
     start = int(np.argmax(((exact - exact.mean(axis=0)) ** 2).sum(axis=1)))
     # the point farthest out is a corner of every polygon, so thinning may begin and end there
