@@ -19,8 +19,8 @@ _DOT_PX = 1.5
 # a probability of 98 %: sure, so that the model is guided by it next time, and yet correctable
 _SURE = 4.0
 # a click at this share of the mask's greatest depth, or deeper, is on its middle. With .9 two falls
-# of 12 went, on 37 volumes, and half of a mask stayed where an object ended: a nucleus fell from .92
-# to .87 after ten clicks (docs/results.md, "Volumes, interaction by interaction")
+# of 12 went, on 37 objects, and half of a mask stayed where an object ended: after ten clicks a
+# nucleus had .87 for .92 (docs/results.md, "Volumes, interaction by interaction")
 _MIDDLE = 0.75
 # of a box's side: as far as a hand misses the object's edge
 _BOX_SHARE = 0.05
