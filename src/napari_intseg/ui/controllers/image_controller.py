@@ -413,9 +413,9 @@ class ImageController:
     def can(self, action: str, label: int | None = None) -> bool:
         """Whether there is something to "undo" or "redo" at the time point; of one object alone."""
         session = self.session_store.session(self.time)
-        if session is None or label is not None:
-            return session is not None and session.can_go(action, label)
-        return bool(getattr(session, f"can_{action}"))
+        if session is None or label is None:
+            return session is not None and bool(getattr(session, f"can_{action}"))
+        return session.can_go(action, label)
 
     def draw(self, time: int, change: Change) -> None:
         """Draw what an action of a session changed."""
