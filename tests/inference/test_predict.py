@@ -291,10 +291,10 @@ def test_odd_images_are_answered(name: str, zoom: ZoomIn | None) -> None:
 def test_options_may_replace_the_models_own() -> None:
     model = Recorder(zoom_in=ZoomIn(), flip=True, longer_side_px=900)
     own = Options().resolved(model)
-    assert (own.zoom_in, own.flip, own.longer_side_px) == (ZoomIn(), True, 900)
+    assert (own.zoom_in, own.mirrored, own.longer_side_px) == (ZoomIn(), (False, True), 900)
     options = Options(zoom_in=None, flip=False, longer_side_px=None)
     none = options.resolved(model)
-    assert (none.zoom_in, none.flip, none.longer_side_px) == (None, False, None)
+    assert (none.zoom_in, none.mirrored, none.longer_side_px) == (None, (False,), None)
 
 
 def test_how_large_a_view_is_is_asked_only_when_memory_has_run_out() -> None:

@@ -112,13 +112,17 @@ def seed_points(prompts: Prompts, shape: tuple[int, int] | None = None) -> list[
 
     With a shape, only those that lie on a pixel of an image of that shape.
     """
-    points = [(p, s.positive) for s in prompts.scribbles for p in _along(s.points)]
-    points += [((c.row, c.col), c.positive) for c in prompts.clicks]
-    if shape is None:
-        return points
     # a pixel reaches half a pixel to each side of its centre
-    rows, cols = shape[0] - 0.5, shape[1] - 0.5
-    return [(p, sign) for p, sign in points if -0.5 <= p[0] < rows and -0.5 <= p[1] < cols]
+    rows, cols = (np.inf, np.inf) if shape is None else (shape[0] - 0.5, shape[1] - 0.5)
+    least = -np.inf if shape is None else -0.5
+    points: list[tuple[Point, bool]] = []
+
+    for one in (*prompts.scribbles, *prompts.clicks):
+        along = _along(one.points) if isinstance(one, Scribble) else [(one.row, one.col)]
+        for point in along:
+            if least <= point[0] < rows and least <= point[1] < cols:
+                points.append((point, one.positive))
+    return points
 
 
 def along_scribbles(prompts: Prompts, shape: tuple[int, int], step_px: float) -> tuple[Click, ...]:

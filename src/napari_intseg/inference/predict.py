@@ -155,7 +155,7 @@ class Options:
         return Resolved(
             self.intensity,
             traits.zoom_in if self.zoom_in == "model" else self.zoom_in,
-            traits.flip if self.flip == "model" else self.flip,
+            (False, True) if (traits.flip if self.flip == "model" else self.flip) else (False,),
             longer_side_px,
             self.local,
             self.graph_cut,
@@ -175,11 +175,17 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Options of one model; see `Options`."""
+    """Options of one model; see `Options`.
+
+    Parameters
+    ----------
+    mirrored : tuple of bool
+        Which images of a view are looked at: plain, and mirrored if answers are averaged.
+    """
 
     intensity: Intensity
     zoom_in: ZoomIn | None
-    flip: bool
+    mirrored: tuple[bool, ...]
     longer_side_px: int | None
     local: bool
     graph_cut: GraphCut | None
@@ -194,11 +200,6 @@ class Resolved:
     level_set: LevelSet | None = None
     cascade: bool = False
     whole: bool = True
-
-    @property
-    def mirrored(self) -> tuple[bool, ...]:
-        """Which images of a view are looked at: plain, and mirrored if answers are averaged."""
-        return (False, True) if self.flip else (False,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -580,7 +581,7 @@ class _SliceQuestion:
             states = (*self.prev.state, None)
         images = self.prepare(view)
         queries = [Query(images[0], prompts, logits, states[0], view.frame)]
-        if self.options.flip:
+        if True in self.options.mirrored:
             flip = Flip(view.out_shape[1])
             mirrored = None if logits is None else flip.image(logits)
             frame = flip.frame(view.frame)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.prompts import Prompts, seed_points
 from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.view import View, longer_side
@@ -223,8 +223,10 @@ def _known(prompts: Prompts, shape: tuple[int, int], found: Box | None) -> Box |
 
     That is the box of a mask, and the pixels of the slice at or nearest to positive prompts.
     """
-    points = [(c.row, c.col) for c in prompts.clicks if c.positive]
-    points += [p for s in prompts.scribbles if s.positive for p in s.points]
+    points = []
+    for point, is_positive in seed_points(prompts):
+        if is_positive:
+            points.append(point)
     if prompts.box is not None:
         box = prompts.box
         points += [(box.row0, box.col0), (box.row1, box.col1)]

@@ -254,8 +254,8 @@ class Document:
     ----------
     volume : Volume
         What is segmented.
-    next_serial : callable
-        Returns a number larger than all before.
+    serials : iterator of int
+        Each number is larger than all before; `next_serial` returns the next one.
     is_mirror : bool
         Whether it takes over what another document was given while its objects were open: then
         answers are taken even where an object is finished or locked by now.
@@ -266,7 +266,8 @@ class Document:
         self.volume, self.is_mirror = setup.volume, False
         self.canvas = Canvas(setup.volume)
         self.revision = 0
-        self.next_serial: Callable[[], int] = count(1).__next__
+        self.serials = count(1)
+        self.next_serial: Callable[[], int] = self.serials.__next__
         # version and objects: made again when the history has changed
         self._objects: tuple[int, Mapping[int, ObjectInfo]] = (-1, {})
 

@@ -439,19 +439,20 @@ class AnswerCache:
         return {count: answer for count, answer in found.items() if answer is not None}
 
 
-def size_of(answer: SliceAnswer) -> int:
-    """Return the bytes of an answer's arrays: masks, alternatives and the model's own memory."""
-    # by identity: the chosen mask is also one of the alternatives
-    patches = {id(answer.patch): answer.patch.logits.nbytes}
-    for patch in answer.alternatives:
-        patches[id(patch)] = patch.logits.nbytes
-    return sum(patches.values()) + _bytes(answer.state)
+def size_of(value: Any) -> int:
+    """Return the bytes of arrays: of an answer its masks, alternatives and the model's own memory.
 
-
-def _bytes(value: Any) -> int:
+    What a model remembers may be arrays in mappings, lists and tuples of any depth.
+    """
+    if isinstance(value, SliceAnswer):
+        # by identity: the chosen mask is also one of the alternatives
+        patches = {id(value.patch): value.patch.logits}
+        for patch in value.alternatives:
+            patches[id(patch)] = patch.logits
+        return size_of((*patches.values(), value.state))
     if isinstance(value, Mapping):
-        return sum(map(_bytes, value.values()))
+        return sum(map(size_of, value.values()))
     if isinstance(value, list | tuple):
-        return sum(map(_bytes, value))
+        return sum(map(size_of, value))
     # 64 bytes for small values such as numbers and clicks
     return int(getattr(value, "nbytes", 64))

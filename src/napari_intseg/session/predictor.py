@@ -259,7 +259,7 @@ def _on_plane(request: Request, should_stop: Callable[[], bool] | None) -> Resul
         # with less memory smaller views are tried, from the size that is asked for now
         seen_px = partial(largest_view_px, model, shape, options)
         answer = within_memory(model, ask, store=request.prepared, seen_px=seen_px)
-        prev = asked.chosen(answer)
+        prev = asked.chosen(answer) if asked.choices else answer
         answers.append((count, prev))
     # packed in this thread, since it takes tens of milliseconds on a large slice
     packed = pack(answers[-1][1].patch, model.traits.threshold) if answers else None
@@ -497,7 +497,7 @@ class Predictor:
             check_prompts(document.volume, plane, prompts, traits, state.prompts)
             if state.prompts.is_empty:
                 state = self._guided(label, plane, state, prompts)
-            state = with_prompts(state, prompts, traits, document.next_serial)
+            state = with_prompts(state, prompts, traits, document.serials)
             states[PlaneKey(label, plane)] = self.answered(state, question(setup, plane, state))
             self.last_plane = plane
         if VolumeKey(label) in document.history.values:

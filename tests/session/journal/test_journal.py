@@ -16,7 +16,7 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.inference.intensity import Window
-from napari_intseg.io.output_files import as_text
+from napari_intseg.io.output_files import as_json
 from napari_intseg.models.model_table import ModelIdentity, identity_of
 from napari_intseg.models.registry import load_model
 from napari_intseg.propagation.walk import WalkSettings
@@ -274,7 +274,7 @@ def test_images_are_recognised_by_their_content():
 
 def test_a_line_torn_at_the_end_is_left_out(session):
     session.click((2, 10, 10))
-    whole = "".join(as_text(line) for line in session.journal.lines)
+    whole = "".join(f"{as_json(line)}\n" for line in session.journal.lines)
     count = len(session.journal.journal)
     for cut in range(1, 60, 7):
         written = parse_journal(whole[:-cut].splitlines())

@@ -17,7 +17,7 @@ from platformdirs import user_data_path
 
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import IntSegError
-from napari_intseg.io.output_files import SUFFIX, as_text
+from napari_intseg.io.output_files import SUFFIX, as_json
 from napari_intseg.session.journal.recorder import Line, Written, read_journal
 
 THREAD = "napari-intseg journal"
@@ -390,7 +390,7 @@ class JournalFile:
         lines = self._lines[self._written :]
         last = [self._last] if closing and self._last is not None else []
         if lines or last:
-            self._disk.append("".join(map(as_text, (*lines, *last))).encode())
+            self._disk.append("".join([f"{as_json(line)}\n" for line in (*lines, *last)]).encode())
             self._power.is_due = True
         with self._change:
             self._written += len(lines)

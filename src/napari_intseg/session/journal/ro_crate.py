@@ -15,7 +15,7 @@ from typing import Any
 from napari_intseg._version import __version__
 from napari_intseg.core.files import hidden_folder, put, write_text
 from napari_intseg.errors import FileError
-from napari_intseg.io.output_files import as_text
+from napari_intseg.io.output_files import as_json
 from napari_intseg.session.journal.recorder import Written, read_journal
 
 METADATA = "ro-crate-metadata.json"
@@ -124,7 +124,7 @@ def write_bundle(
         with hidden_folder(folder.resolve().parent) as parts:
             made = parts / folder.name
             made.mkdir()
-            lines = [as_text(line) for line in written.lines]
+            lines = [as_json(line) for line in written.lines]
             write_text(made / JOURNAL, "".join(f"{line}\n" for line in lines))
             write_text(made / ENVIRONMENT, json.dumps(environment(), indent=1) + "\n")
             for name, source in ((LABELS, labels), (IMAGE, image)):

@@ -6,8 +6,9 @@ A mask is a bit a pixel, deflated; answers are made ready to be kept.
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -50,13 +51,10 @@ class Bits:
         return len(self._packed)
 
     def unpacked(self) -> BoolArray:
-        """Return the mask, read-only."""
+        """Return the mask, a new array."""
         packed = np.frombuffer(zlib.decompress(self._packed), np.uint8)
         count = int(np.prod(self.shape))
-        mask: BoolArray = np.unpackbits(packed, count=count).view(bool).reshape(self.shape)
-        # one array is handed to everybody who asks
-        mask.flags.writeable = False
-        return mask
+        return np.unpackbits(packed, count=count).view(bool).reshape(self.shape)
 
 
 class UnpackedCache:
@@ -84,10 +82,17 @@ class UnpackedCache:
             # by identity: an id is only known while its array is in the cache
             known = self._packed.get(id(mask))
             bits = None if known is None else known()
-        return Bits(mask) if bits is None else bits
+        if bits is None:
+            bits = Bits(mask)
+            # it is asked for at once, to be drawn; a copy, since the caller may go on with its own
+            self.unpack(bits, mask.copy())
+        return bits
 
-    def unpack(self, bits: Bits) -> BoolArray:
-        """Return a mask, read-only; the same array as before as long as it is at hand."""
+    def unpack(self, bits: Bits, known: BoolArray | None = None) -> BoolArray:
+        """Return a mask, read-only; the same array as before as long as it is at hand.
+
+        What is `known` of it already, by who packed it, becomes that array.
+        """
         # weak, so that masks of a session that is closed go with it
         key = ref(bits, self._forget)
         with self._lock:
@@ -95,7 +100,9 @@ class UnpackedCache:
             if mask is not None:
                 self._masks.move_to_end(key)
                 return mask
-            mask = self._masks[key] = bits.unpacked()
+            mask = self._masks[key] = bits.unpacked() if known is None else known
+            # one array is handed to everybody who asks
+            mask.flags.writeable = False
             self._packed[id(mask)] = key
             self.nbytes += mask.nbytes
             while self.nbytes > self.limit_bytes and len(self._masks) > 1:
@@ -376,7 +383,7 @@ def still_chosen(state: PlaneState, prompts: Prompts) -> tuple[tuple[int, int], 
 
 
 def with_prompts(
-    state: PlaneState, prompts: Prompts, traits: Traits, next_serial: Callable[[], int]
+    state: PlaneState, prompts: Prompts, traits: Traits, serials: Iterator[int]
 ) -> PlaneState:
     """Return a state with other prompts; clicks that were there keep their number in the order.
 
@@ -388,8 +395,8 @@ def with_prompts(
         All that is given now.
     traits : Traits
         Of the model that is to answer.
-    next_serial : callable
-        Returns a number larger than all before.
+    serials : iterator of int
+        Each number is larger than all before.
     """
     state = handed_over(state, prompts, traits)
     old, new = state.prompts.clicks, prompts.clicks
@@ -402,21 +409,21 @@ def with_prompts(
         initial = None
     elif initial is None and state.propagated is not None:
         initial = state.propagated.patch
-    serials = state.serials
+    numbers = state.serials
     # one click more is by far the commonest change, and needs no dictionary of all others
     if added := added_clicks(old, new):
-        serials = (*serials, *[next_serial() for _ in added])
+        numbers = (*numbers, *islice(serials, len(added)))
     elif len(old) != len(new):
-        known = dict(zip(old, serials, strict=True))
-        serials = tuple([known.pop(click, 0) or next_serial() for click in new])
+        known = dict(zip(old, numbers, strict=True))
+        numbers = tuple([known.pop(click, 0) or next(serials) for click in new])
     return replace(
         state,
         choices=state.choices and still_chosen(state, prompts),
         prompts=prompts,
-        serials=serials,
+        serials=numbers,
         initial=initial,
         start=start,
-        serial=next_serial(),
+        serial=next(serials),
     )
 
 

@@ -9,6 +9,7 @@ References
        considering all regions jointly", CVPR 2019, arXiv:1812.01888.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -376,12 +377,14 @@ def settle(canvas: Canvas, changes: Mapping[Hashable, Any], rules: Rules) -> Cha
     # values that come back together were settled together
     limits = rules.protection
     is_afresh = rules.exact or (rules.is_detail_new and not limits.is_limited)
-    # what comes back was settled together: no newer mask of it may be in the way
-    if is_afresh:
-        for key in changes:
+    by_kind: defaultdict[type, list[Any]] = defaultdict(list)
+    for key in changes:
+        by_kind[type(key)].append(key)
+        if is_afresh:
+            # what comes back was settled together: no newer mask of it may be in the way
             _put(canvas, key, None)
-    keys = [key for key in changes if isinstance(key, PlaneKey)]
-    painted = [key for key in changes if isinstance(key, PaintedKey)]
+    keys: list[PlaneKey] = by_kind[PlaneKey]
+    painted: list[PaintedKey] = by_kind[PaintedKey]
     if painted:
         _paint(canvas, painted, settled)
     _take_away(canvas, keys, rules, settled)
