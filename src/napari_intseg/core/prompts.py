@@ -116,8 +116,8 @@ def seed_points(prompts: Prompts, shape: tuple[int, int] | None = None) -> list[
     rows, cols = (np.inf, np.inf) if shape is None else (shape[0] - 0.5, shape[1] - 0.5)
     least = -np.inf if shape is None else -0.5
     points: list[tuple[Point, bool]] = []
-
-    for one in (*prompts.scribbles, *prompts.clicks):
+    given: tuple[Scribble | Click, ...] = (*prompts.scribbles, *prompts.clicks)
+    for one in given:
         along = _along(one.points) if isinstance(one, Scribble) else [(one.row, one.col)]
         for point in along:
             if least <= point[0] < rows and least <= point[1] < cols:
