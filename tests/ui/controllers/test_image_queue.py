@@ -138,6 +138,32 @@ def test_what_is_not_worked_on_is_not_done(controller, work, folder, shown, sett
     assert not said.failures
 
 
+@pytest.mark.parametrize("how", ["next", "skip", "choose", "close"])
+def test_labels_are_saved_while_another_image_is_chosen(
+    how, controller, work, folder, shown, pump, settle, said
+):
+    work.open(folder)
+    shown("a")
+    click(controller, settle)
+    labels = controller.image_controller.labels.data.copy()
+    other = controller.viewer.add_image(np.zeros((60, 80), np.uint8), name="other")
+    controller.choose_image(other)
+    click(controller, settle, (40, 60))
+    its_work = controller.image_controller
+    its_points = its_work.points
+    getattr(work, how)(*([1] if how == "choose" else []))
+    if how != "close":
+        shown("b")
+    pump.until(lambda: controller.worker.is_idle)
+    np.testing.assert_array_equal(imread(folder / "a_labels.tif"), labels)
+    # what was done on the other image is there, and goes on
+    controller.choose_image(other)
+    assert controller.image_controller is its_work
+    assert not its_work.is_closed
+    assert its_points in controller.viewer.layers
+    assert not said.failures
+
+
 def test_the_next_image_is_read_ahead(work, folder, shown, pump, monkeypatch):
     from napari_intseg.ui.controllers import image_queue
 

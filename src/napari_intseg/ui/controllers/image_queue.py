@@ -307,11 +307,12 @@ class QueueWork:
 
     @property
     def image_controller(self) -> ImageController | None:
-        """The work on the image of the queue; None while there is none."""
-        image_controller = self._controller.image_controller
-        if image_controller is None or image_controller.is_closed:
-            return None
-        return image_controller if image_controller.image_axes.image in self._layers else None
+        """The work on the image of the queue, also while another is chosen; None without any."""
+        for layer in self._layers:
+            found = self._controller.work_on(layer) if isinstance(layer, Image) else None
+            if found is not None:
+                return found
+        return None
 
     def _show(self) -> None:
         """Read the current image, unless that was done ahead, and put it into the viewer."""

@@ -177,6 +177,13 @@ class ViewerController:
                 self.signals.failed.emit(told(err))
         self.signals.changed.emit()
 
+    def work_on(self, image: Image) -> ImageController | None:
+        """Return the work on an image, chosen or not; None if there is none."""
+        image_controller = self._binders.get(image)
+        if image_controller is None or image_controller.is_closed:
+            return None
+        return image_controller
+
     def end_work(self, image: Image) -> None:
         """Let go of an image's layers, so that they can be removed without a word."""
         self._end_binder(image)
@@ -519,7 +526,9 @@ class ViewerController:
         if image_controller is not None:
             self._stop_spread()
             image_controller.close()
-        self.image_controller = None
+        # work on the image that is chosen stays, where another one's ends
+        if image is self.image:
+            self.image_controller = None
         self.signals.changed.emit()
 
     def _lost(self, _text: Any = None) -> None:
