@@ -36,7 +36,9 @@ KINDS: dict[str, Kind] = {
     ".geojson": "geojson",
     ".json": "coco",
 }
-"""By ending, longer ones first. DICOM is also known by its content, whatever the name."""
+"""By ending, longer ones first. DICOM is also known by its content, whatever the name.
+
+napari itself hands over only files with the endings under `readers`, `writers` in `napari.yaml`."""
 
 READABLE = tuple(e for e, k in KINDS.items() if k not in ("coco", "geojson", "rtstruct"))
 WRITABLE = tuple(e for e in KINDS if not e.startswith(".jp"))

@@ -119,6 +119,8 @@ class Ending:
     ) -> str | None:
         """Return why a walk stops at a mask; None if it goes on.
 
+        Each reason has its text in `guard`, and is an ordinary end or one that is warned of.
+
         Parameters
         ----------
         mask, neighbour : ndarray of bool, shape (H, W)

@@ -1,4 +1,4 @@
-"""Masks that must not be propagated: flooded clicked planes, and leaks of a walk.
+"""Masks that must not be propagated, and where and why propagation ended, in words.
 
 A click on noise, or in a window that shows too much, may flood its slice. Propagation then carried
 the flood through the volume, and ten corrections did not bring it back. So a plane that a person
@@ -27,7 +27,8 @@ _SLACK_PX = 1.5
 # ends of ordinary objects, which need no warning
 _NORMAL = frozenset({"faded", "another", "unlike"})
 
-_TOLD = {
+# what a person is told of each reason, those of `Ending.reason` included
+_REASON_TEXTS = {
     "faded": "it faded",
     "leaked": "it grew {amount} beyond what its outline can have reached",
     "grew": "it grew {amount}",
@@ -68,7 +69,7 @@ class Stop:
         return self.reason in ("flooded", "contradicts")
 
     def __str__(self) -> str:
-        why = _TOLD[self.reason].format(amount=_times(self.times))
+        why = _REASON_TEXTS[self.reason].format(amount=_times(self.times))
         where = "not started from" if self.is_doubt else "stopped at"
         return f"{where} plane {self.plane.index}: {why}"
 

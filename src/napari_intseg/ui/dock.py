@@ -228,6 +228,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         }
 
     def _calls(self) -> dict[str, Callable[[], object]]:
+        """Return what each of `ACTIONS` does, by its name."""
         controller, here = self.controller, weakref.ref(self)
 
         def propagate(every: bool = False) -> None:

@@ -1,4 +1,8 @@
-"""A mark where a click would say most; it is no prompt, and goes when it has served."""
+"""A second model beside the first, chosen, shown and ended; and the suggested click.
+
+That click is a mark where two answers disagree most: of two models, or of one and its mirrored
+answer. It is no prompt, and goes when it has served.
+"""
 
 from collections.abc import Callable
 from functools import partial

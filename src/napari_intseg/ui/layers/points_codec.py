@@ -24,7 +24,7 @@ from napari_intseg.ui.messages import Message, counted
 from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.storage.disk_folders import default_path, is_large, keep
 
-_COLOURS = 49
+_N_COLOURS = 49
 """Colours of a map: as many as napari's own has."""
 
 _FIRST = 12
@@ -67,7 +67,7 @@ def colours_for(image: Image) -> CyclicLabelColormap:
     pixels = _lab(shown[shown[:, 3] > 0.5, :3])
     if not len(pixels):
         pixels = np.zeros((1, 3))  # black, as the canvas is
-    maps = [label_colormap(_COLOURS, seed=float(seed), background_value=0) for seed in _SEEDS]
+    maps = [label_colormap(_N_COLOURS, seed=float(seed), background_value=0) for seed in _SEEDS]
     return max(maps, key=lambda one: _distance(one, pixels))
 
 

@@ -37,7 +37,8 @@ from napari_intseg.ui.messages import Message, to_translate
 from napari_intseg.ui.panels.controls import Buttons
 from napari_intseg.ui.qt.translation import tr, translated
 
-# columns of the table, by number as Qt counts them
+# columns of the table, by number as Qt counts them; one more has its entry in `_TITLES`, `_TIPS`
+# and `_WIDTHS`, and its content in `_text`, `_tip` and `_sorted_by`
 LABEL, NAME, CLASS, GIVEN, SIZE, STATE = range(6)
 _TITLES = (
     to_translate("No."), to_translate("Name"), to_translate("Class"),
