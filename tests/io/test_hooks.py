@@ -1,5 +1,7 @@
 """What napari gets to see of each kind of file, through the manifest."""
 
+from fnmatch import fnmatch
+
 import nibabel
 import npe2
 import numpy as np
@@ -16,6 +18,7 @@ from napari_intseg.io.hooks import get_reader, layers_of, read_layers, write_lab
 from napari_intseg.io.output_files import METADATA, write_beside
 from napari_intseg.io.raster import ORDER
 from napari_intseg.io.read import read_mask, read_raster, read_volume
+from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE
 from napari_intseg.io.write import write_array, write_labels, write_picture
 from napari_intseg.ui.layers.image_axes import ImageAxes, possible_axes
 from napari_intseg.ui.layers.layer_registry import layers_for
@@ -43,8 +46,15 @@ def test_the_manifest_is_valid_and_names_what_exists(manifest):
     assert reader.accepts_directories
     # napari reads pictures and bare arrays just as well: its own reader stays the only one, but for
     # names that say labels, which it would show as an image
-    assert not {"*.png", "*.jpg", "*.npy"} & set(reader.filename_patterns)
+    napari_reads = {ending for ending, kind in KINDS.items() if kind in ("picture", "npy")}
+    patterns = set(reader.filename_patterns)
+    assert not {f"*{ending}" for ending in napari_reads} & patterns
+    for ending in set(READABLE) - napari_reads:
+        assert any(fnmatch(f"image{ending}", pattern) for pattern in patterns), ending
     for writer in manifest.contributions.writers:
+        if writer.layer_types == ["labels"]:
+            # the structures of RT-STRUCT are written by Export alone
+            assert set(WRITABLE) - {"rtstruct.dcm"} <= set(writer.filename_extensions)
         assert ".nii.gz" in writer.filename_extensions
         assert (".dcm" in writer.filename_extensions) == (writer.layer_types == ["labels"])
 
