@@ -251,7 +251,7 @@ _OF_TRUNK = frozenset({"stem", "stride", "grid"})
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class NetworkLayout:
     """How a published file's network is built.
 
     Parameters
@@ -301,7 +301,7 @@ class Layout:
 
 
 def build_semantic(
-    name: str, classes: int, width: float = 1.0, layout: Layout | None = None
+    name: str, classes: int, width: float = 1.0, layout: NetworkLayout | None = None
 ) -> Any:
     """Return an untrained network.
 
@@ -313,7 +313,7 @@ def build_semantic(
         Background included.
     width : float, default 1.0
         Share of the published channels, above 0 to 1.
-    layout : Layout, optional
+    layout : NetworkLayout, optional
         How another project builds it.
 
     Raises

@@ -18,7 +18,7 @@ from napari_intseg.cli.main import main
 from napari_intseg.errors import UnknownModelError, WeightsError
 from napari_intseg.models.automatic.open_model import known_names, load_start_model
 from napari_intseg.models.checkpoint import load_checkpoint
-from napari_intseg.models.networks import LAYOUTS, SIZES, Layout, build_semantic
+from napari_intseg.models.networks import LAYOUTS, SIZES, NetworkLayout, build_semantic
 from napari_intseg.models.weights.published_semantic import NAMES, read_published
 from napari_intseg.training.semantic import SemanticOptions, _initialise
 from small_zoo import made_by_name
@@ -168,12 +168,12 @@ def test_a_file_of_another_network_or_project_is_refused(theirs, tmp_path):
 
 
 def test_only_sizes_that_are_published_are_built():
-    options = Layout("mmsegmentation", {"depth": 101, "stride": 16}).options("deeplab-v3")
+    options = NetworkLayout("mmsegmentation", {"depth": 101, "stride": 16}).options("deeplab-v3")
     # half the stride, half the rates
     assert options["pyramid"]["rates"] == (6, 12, 18)
     assert options["trunk"]["stride"] == 16
     for key in SIZES:
         with pytest.raises(ValueError, match=rf"size is unknown: .*{key}=4096"):
-            Layout("mmsegmentation", {key: 4096}).options("pspnet")
+            NetworkLayout("mmsegmentation", {key: 4096}).options("pspnet")
     with pytest.raises(ValueError, match=r"layout is unknown: .*'unet'"):
-        Layout("semseg").options("unet")
+        NetworkLayout("semseg").options("unet")

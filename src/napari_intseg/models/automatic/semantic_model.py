@@ -19,7 +19,7 @@ from napari_intseg.errors import UnknownModelError, WeightsError
 from napari_intseg.models.automatic.start_model import Finding, StartTraits, check_no_texts
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.device import choose_device, memory_guard
-from napari_intseg.models.networks import SEMANTIC_NETWORKS, Layout, build_semantic
+from napari_intseg.models.networks import SEMANTIC_NETWORKS, NetworkLayout, build_semantic
 from napari_intseg.models.weights.published_semantic import read_published
 from napari_intseg.models.weights.store import SEMANTIC, find_own, read_metadata
 
@@ -50,7 +50,7 @@ class SemanticFile:
         Of the classes; the first one is no object where it is "background".
     apart : bool
         Whether pieces of a class are objects.
-    layout : Layout or None
+    layout : NetworkLayout or None
         How another project built it; None: as it is trained here.
     """
 
@@ -58,7 +58,7 @@ class SemanticFile:
     width: float
     names: tuple[str, ...]
     apart: bool
-    layout: Layout | None = None
+    layout: NetworkLayout | None = None
 
     @property
     def origin(self) -> str:
@@ -91,7 +91,7 @@ def read_semantic(path: Path) -> tuple[SemanticFile, dict[str, Tensor]]:
     return about, load_checkpoint(path)
 
 
-def read_layout(told: Mapping[str, str]) -> Layout | None:
+def read_layout(told: Mapping[str, str]) -> NetworkLayout | None:
     """Return how another project built a network, of a file's metadata.
 
     Raises
@@ -102,7 +102,7 @@ def read_layout(told: Mapping[str, str]) -> Layout | None:
     if not told.get("layout"):
         return None
     about = json.loads(told["layout"])
-    return Layout(str(about["project"]), dict(about["sizes"]))
+    return NetworkLayout(str(about["project"]), dict(about["sizes"]))
 
 
 def write_published(path: Path, source: Path, network: str, settings: Mapping[str, Any]) -> str:

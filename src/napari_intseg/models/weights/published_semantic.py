@@ -13,7 +13,7 @@ from typing import Any
 
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint
-from napari_intseg.models.networks import LAYOUTS, Layout, build_semantic
+from napari_intseg.models.networks import LAYOUTS, NetworkLayout, build_semantic
 from napari_intseg.models.weights.recognise import Rules, renamed
 
 # mmsegmentation's own checkpoints, other than those it publishes, keep the course of the losses.
@@ -306,7 +306,7 @@ def project_of(names: Any) -> str:
 
 def read_published(
     path: Path, network: str, settings: Mapping[str, Any]
-) -> tuple[dict[str, Any], Layout, tuple[str, ...], float]:
+) -> tuple[dict[str, Any], NetworkLayout, tuple[str, ...], float]:
     """Return weights of a published file as a network here has them, and how it is built.
 
     Parameters
@@ -322,7 +322,7 @@ def read_published(
     Returns
     -------
     state : dict of str to Tensor
-    layout : Layout
+    layout : NetworkLayout
     names : tuple of str
         Of the classes, as many as there are.
     width : float
@@ -368,7 +368,7 @@ def read_published(
             f"names do not fit the weights: expected {count} classes, got {len(names)} names for "
             f"{str(path)!r}. Name every class by --setting names=[...]."
         )
-    layout = Layout(project, {**_sizes(state, network), **chosen})
+    layout = NetworkLayout(project, {**_sizes(state, network), **chosen})
     try:
         net = build_semantic(network, count, width, layout)
     except ValueError as err:
