@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from napari_intseg.cli.main import COMMANDS, _joined, _parser
@@ -95,3 +96,13 @@ def test_names_that_are_imported_exist(page):
                 module = import_module(str(node.module))
                 for alias in node.names:
                     assert hasattr(module, alias.name), f"{node.module}: {alias.name}"
+
+
+def test_every_page_of_the_site_is_in_its_contents():
+    # `make docs` is strict, and refuses a page that is in neither
+    site = yaml.safe_load((CHECKOUT / "mkdocs.yml").read_text("utf-8"))
+    listed = re.findall(r"[\w/.-]+\.md", str(site["nav"]))
+    aside = [line.strip().lstrip("/") for line in site["not_in_nav"].splitlines()]
+    docs = CHECKOUT / "docs"
+    pages = {p.relative_to(docs).as_posix() for p in docs.rglob("*.md")}
+    assert pages == {*listed, *aside}
