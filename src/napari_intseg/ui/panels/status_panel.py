@@ -158,7 +158,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # napari's style sets the font when the widget is in its window, after it was made
         self.line.ensurePolished()
         # only the label itself knows what it leaves free round a text that can be selected
-        self.line.setText("\n".join("XXX"))
+        self.line.setText("M\nM\nM")
         for one in (self.line, self._place):
             one.setFixedHeight(self.line.sizeHint().height())
         self._show_line()
