@@ -1,1 +1,1 @@
-"""Models without a network: random walker, region growing, GrabCut."""
+"""Models without a network: random walker, region growing, GrabCut, level set."""

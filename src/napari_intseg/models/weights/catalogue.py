@@ -103,8 +103,7 @@ def _sam(
     return WeightFile(key, "sam", name, address, sha256, "Apache-2.0", size_mb, paper, note)
 
 
-# checksums of the SAM family are those that several independent users quote alike; those of SAM-HQ
-# stand in the authors' own repository
+# checksums of the SAM family are those that several independent users quote alike; those of
 # SAM-HQ stand in the authors' own repository
 _SAM_FILES = (
     _sam("sam-vit-b", f"{_META}/sam_vit_b_01ec64.pth", 375.0,
