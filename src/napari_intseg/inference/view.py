@@ -102,17 +102,13 @@ def resize(image: Array, out_shape: tuple[int, int]) -> FloatArray:
 def interpolate(image: Array, axis: int, plan: Plan) -> FloatArray:
     """Interpolate along one axis at the positions of `taps`; float32."""
     low, high, weight = plan
-    # fewer differences are computed than positions read, where the image is enlarged
-    if len(low) > image.shape[axis]:
-        step = np.diff(image.astype(np.float32, copy=False), axis=axis)
-        pad = [(0, 0)] * image.ndim
-        pad[axis] = (0, 1)
-        slope = np.take(np.pad(step, pad), low, axis)
-    else:
-        slope = np.take(image, high, axis).astype(np.float32, copy=False)
-        slope -= np.take(image, low, axis)
+    # differences at the new positions: with those between samples, there is one gather less to do
+    # but an array more to pad, which takes half as long again
+    below = np.take(image, low, axis).astype(np.float32, copy=False)
+    slope = np.take(image, high, axis).astype(np.float32, copy=False)
+    slope -= below
     slope *= weight.reshape([-1 if a == axis else 1 for a in range(image.ndim)])
-    slope += np.take(image, low, axis)
+    slope += below
     return slope
 
 
