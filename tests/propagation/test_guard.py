@@ -257,3 +257,20 @@ def test_a_correction_within_leaves_the_end_where_it_was():
     session.click((10, 30, 30))
     session.propagate(settings=settings)
     assert indices_of(session.mask) == list(range(3, 17)), "a click behind the end says so"
+
+
+def test_a_second_correction_of_the_end_moves_it_no_more_than_the_first():
+    data = np.zeros((20, 60, 60), np.uint8)
+    data[3:9, 20:40, 20:40] = 255
+    data[9, 20:40, 20:28] = 255  # a neck, behind which something else begins
+    data[10:17, 20:40, 20:40] = 255
+    settings = WalkSettings(Ending(min_likeness=0))
+    session = Session(Parts(), Volume(data), window=(0, 255), zoom_in=None)
+    session.click((5, 30, 30))
+    session.propagate(settings=settings)
+    for right in (36, 40):
+        whole = np.zeros((60, 60), bool)
+        whole[20:40, 20:right] = True
+        session.set_initial_mask(whole, Plane(0, 9))
+        session.propagate(settings=settings)
+        assert indices_of(session.mask) == list(range(3, 10))

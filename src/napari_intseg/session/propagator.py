@@ -438,7 +438,9 @@ class Propagator:
         if anchor is None:
             return None
         if anchor.index in before:
-            return replace(anchor, before=before[anchor.index].patch)
+            was = before[anchor.index]
+            # a second click on the plane that ends the object moves its end no more than the first
+            return replace(anchor, before=was.patch, is_correction=was.is_correction)
         old = self.document.state(label, Plane(axis, anchor.index)).propagated
         if old is None:
             return anchor
