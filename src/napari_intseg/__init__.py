@@ -9,6 +9,7 @@ from napari_intseg._version import __version__ as __version__
 if TYPE_CHECKING:
     from napari_intseg.core.prompts import Box as Box
     from napari_intseg.core.prompts import Click as Click
+    from napari_intseg.core.prompts import Lasso as Lasso
     from napari_intseg.core.prompts import Scribble as Scribble
     from napari_intseg.core.volume import Plane as Plane
     from napari_intseg.core.volume import Volume as Volume
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Box": "core.prompts",
     "Click": "core.prompts",
+    "Lasso": "core.prompts",
     "Scribble": "core.prompts",
     "Plane": "core.volume",
     "Volume": "core.volume",
@@ -29,6 +31,7 @@ _HOME = {
 __all__ = [
     "Box",
     "Click",
+    "Lasso",
     "Plane",
     "Scribble",
     "Session",

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
+from napari_intseg.core.prompts import Box, Click, Lasso, Prompts, Scribble
 from napari_intseg.core.segmenter import (
     Answer,
     BatchSegmenter,
@@ -255,6 +255,8 @@ class SegmenterContract:
             self._takes(Prompts(box=box))
         if "scribble" in model.traits.prompts:
             self._takes(Prompts(scribbles=(line,)))
+        if "lasso" in model.traits.prompts:
+            self._takes(Prompts(lassos=(Lasso((*line.points, (height * 0.6, width * 0.4))),)))
         if "mask" in model.traits.prompts:
             image, truth = phantom_image(shape=self.shape)
             given = prompts_for(model.traits, truth)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.cli.main import main
-from napari_intseg.cli.shared_options import BoxOption, box
+from napari_intseg.cli.shared_options import BoxOption, LineOption, box, lasso, scribble
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.core.volume import Volume
 from napari_intseg.io.read import read_volume
@@ -91,6 +91,50 @@ def test_what_is_no_box_is_told(text):
         box(text)
 
 
+def test_lines_are_read_in_all_their_forms():
+    ring = ((90, 180), (95, 200), (120, 190))
+    assert lasso("90,180;95,200;120,190") == LineOption(ring)
+    assert lasso("40:90,180;95,200;120,190;") == LineOption(ring, 40)
+    assert lasso("40:90,180;95,200;120,190:-@2") == LineOption(ring, 40, False, 2)
+    assert scribble("3:1,2;3.5,4:+@7") == LineOption(((1, 2), (3.5, 4)), 3, True, 7)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,2", "1,2;3,4", "1,2;3,4;5", "a:1,2;3,4;5,6", "1,2;3,4;5,x", "1,2;3,4;5,nan"]
+)
+def test_what_is_no_lasso_is_told(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="lasso is not understood: expected PLANE"):
+        lasso(text)
+
+
+@pytest.mark.usefixtures("model")
+def test_a_lasso_is_the_box_round_it_for_a_model_with_boxes(scan, tmp_path, capsys):
+    path, truth = scan
+    words = ["--model", "boxer", "--lasso", "4:8,20;19,10;19,29", "--propagate"]
+    assert segment(path, tmp_path / "l.nrrd", *words) == 0
+    np.testing.assert_array_equal(read_volume(tmp_path / "l.nrrd").data > 0, truth)
+    assert "object 1: 1 lasso, 0 clicks" in capsys.readouterr().out
+    again = ["replay", str(tmp_path / "l.nrrd"), str(path), "-o", str(tmp_path / "again.nrrd")]
+    assert main(again) == 0
+    np.testing.assert_array_equal(read_volume(tmp_path / "again.nrrd").data > 0, truth)
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["--lasso", "4:8,20;19,10;19,29:-", "--click", "4,9,20"], "negative lasso"),
+        (["--scribble", "4:8,20;19,10"], "scribble"),
+    ],
+)
+def test_a_line_that_the_model_does_not_take_is_refused(scan, tmp_path, capsys, words, kind):
+    path, _ = scan
+    assert segment(path, tmp_path / "l.nrrd", "--model", "boxer", *words) == 2
+    told = capsys.readouterr().err
+    assert f"boxer takes no {kind}: expected box, click, mask, got {words[0]}" in told
+    assert not (tmp_path / "l.nrrd").exists()
+
+
 @pytest.mark.usefixtures("model")
 def test_a_box_on_one_plane_propagates(scan, tmp_path, capsys):
     path, truth = scan
@@ -147,7 +191,7 @@ def test_embeddings_are_found_again(scan, tmp_path):
         (("--model", "boxer", "--box", "8,10,19,29"), "plane is missing: expected a Plane"),
         (("--model", "boxer", "--box", "8,10,19,29@11"), "plane does not exist"),
         (("--model", "boxer", "--box", "8,10,19,290@4"), "position lies outside the data"),
-        (("--model", "boxer"), "expected --click, --box or --init, got none"),
+        (("--model", "boxer"), "expected --click, --box, --scribble, --lasso or --init, got none"),
     ],
 )
 @pytest.mark.usefixtures("model")

@@ -2,16 +2,19 @@
 
 import pytest
 
-from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.core.segmenter import Traits, explained, missing, refused, taken
+from napari_intseg.core.prompts import Box, Click, Lasso, Prompts, Scribble
+from napari_intseg.core.segmenter import Traits, explained, missing, refused, taken, with_boxes
 
 BOX = Box(1, 2, 8, 9)
 LINE = Scribble(((1.0, 1.0), (2.0, 5.0)))
+RING = Lasso(((1.0, 4.0), (8.0, 9.0), (7.0, 2.0)))
+HOLE = Lasso(RING.points, positive=False)
 DEXTR = Traits("dextr", frozenset({"extreme_points"}), needs=frozenset({"extreme_points"}))
 IOG = Traits("iog", frozenset({"box", "click"}), needs=frozenset({"box", "click"}))
 GRABCUT = Traits("grabcut", frozenset({"box"}), needs=frozenset({"box"}))
 SAM = Traits("sam", frozenset({"box", "click", "mask"}))
 WALKER = Traits("walker", frozenset({"click", "scribble", "mask"}))
+NN = Traits("nn", frozenset({"click", "box", "scribble", "lasso", "mask"}))
 RITM = Traits("ritm", frozenset({"click", "mask"}))
 CLICKS = tuple(Click(i, i) for i in range(4))
 
@@ -33,6 +36,10 @@ def test_only_what_a_model_takes_is_left():
         (Prompts((Click(1, 1, False),)), DEXTR, "negative click"),
         (Prompts(CLICKS), DEXTR, ""),
         (Prompts(CLICKS, BOX), SAM, ""),
+        (Prompts(lassos=(RING, HOLE)), NN, ""),
+        (Prompts(lassos=(RING,)), SAM, ""),
+        (Prompts(lassos=(HOLE,)), SAM, "negative lasso"),
+        (Prompts(lassos=(RING,)), WALKER, "lasso"),
     ],
 )
 def test_what_a_model_does_not_take_is_named(prompts, traits, kind):
@@ -63,3 +70,13 @@ def test_every_kind_of_model_is_explained_in_its_own_words():
     assert "then click inside" in told[1]
     assert told[3] == "Mark the object by clicks or a box round it; combine them as you like."
     assert "scribbles" in told[4]
+
+
+def test_a_lasso_is_a_box_for_a_model_that_takes_boxes_alone():
+    given = Prompts(CLICKS, lassos=(HOLE, RING))
+    assert with_boxes(given, SAM) == Prompts(CLICKS, Box(1, 2, 8, 9))
+    assert with_boxes(Prompts(box=Box(0, 0, 5, 5), lassos=(RING,)), SAM).box == Box(0, 0, 5, 5)
+    assert with_boxes(given, NN) == given
+    assert with_boxes(given, RITM) == Prompts(CLICKS)
+    assert taken(given, SAM) == Prompts(CLICKS, lassos=(RING,))
+    assert missing(Prompts(lassos=(RING,)), GRABCUT) == ""

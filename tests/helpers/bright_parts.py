@@ -20,7 +20,7 @@ class BrightParts:
     """The bright parts under positive clicks, whole, less balls round the negative ones."""
 
     def __init__(self, name: str = "bright parts", *, answers_planes: bool = False) -> None:
-        kinds = frozenset({"click", "box", "scribble", "mask"})
+        kinds = frozenset({"click", "box", "scribble", "lasso", "mask"})
         self.traits = Traits(name, kinds, uses_prev=True)  # type: ignore[arg-type]
         self.answers_planes = answers_planes
         self.queries: list[VolumeQuery] = []

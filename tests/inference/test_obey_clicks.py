@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_intseg.core.prompts import Box, Click, Prompts, Scribble, along_scribbles
+from napari_intseg.core.prompts import Box, Click, Lasso, Prompts, Scribble, along_scribbles
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, ZoomIn
 from napari_intseg.inference.obey_clicks import (
+    begun_by_lassos,
     obeyed,
     steady_point,
     within_box,
     without_growth,
+    without_lassoed,
 )
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
@@ -216,3 +218,40 @@ def test_boxes_and_scribbles_are_obeyed_by_a_model_whose_traits_say_so(enforced:
     held = mask[12, [14, 28]].all() and not mask[18, [14, 28]].any()
     kept = not mask[:6].any() and not mask[:, 36:].any()
     assert (held and kept) == enforced
+
+
+RING = Lasso(((10, 10), (10, 30), (30, 30), (30, 10)))
+HOLE = Lasso(((10, 10), (10, 20), (30, 20), (30, 10)), positive=False)
+
+
+def test_a_lasso_begins_with_its_inside_and_a_click_in_its_middle():
+    given, begun = begun_by_lassos(Prompts((Click(1, 1),), lassos=(RING,)), None, (40, 50))
+    assert [click.positive for click in given.clicks] == [True, True]
+    np.testing.assert_allclose((given.clicks[0].row, given.clicks[0].col), (20, 20), atol=1)
+    truth = np.zeros((40, 50), bool)
+    truth[10:31, 10:31] = True
+    np.testing.assert_array_equal(begun.mask(), truth)
+    _, less = begun_by_lassos(Prompts(lassos=(HOLE,)), begun, (40, 50))
+    truth[10:31, 10:21] = False
+    np.testing.assert_array_equal(less.mask(), truth)
+    _, nothing = begun_by_lassos(Prompts(lassos=(HOLE,)), None, (40, 50))
+    assert nothing is None
+
+
+def test_a_lasso_thinner_than_a_pixel_is_one_pixel():
+    ring = Lasso(((10.2, 10.2), (10.3, 10.4), (10.4, 10.2)))
+    _, begun = begun_by_lassos(Prompts(lassos=(ring,)), None, (40, 50))
+    assert np.argwhere(begun.mask()).tolist() == [[10, 10]]
+
+
+def test_nothing_in_a_negative_lasso_stays_unless_something_positive_is_in_it():
+    patch = Patch.from_mask(np.ones((40, 50), bool))
+    left = without_lassoed(patch, Prompts(lassos=(HOLE,))).mask()
+    assert not left[10:31, 10:21].any()
+    assert left.sum() == 40 * 50 - 21 * 11
+    clicked = Prompts((Click(20, 15),), lassos=(HOLE,))
+    assert without_lassoed(patch, clicked) is patch
+    newer = without_lassoed(patch, Prompts(lassos=(HOLE, RING)))
+    assert newer.mask().all()
+    older = without_lassoed(patch, Prompts(lassos=(RING, HOLE)))
+    assert not older.mask()[10:31, 10:21].any()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_intseg import Box, Click, Plane, Scribble, Session, Volume
+from napari_intseg import Box, Click, Lasso, Plane, Scribble, Session, Volume
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.session.predictor import run
@@ -247,12 +247,32 @@ def test_boxes_and_scribbles_for_models_that_take_them(bright, two_balls):
         session.set_box(Box(2, 3, 5, 99), Plane(0, 12))
 
 
+def test_a_lasso_is_asked_as_a_box_where_the_model_takes_boxes_alone(bright, two_balls):
+    session = Session(bright(kinds=("click", "box", "mask")), two_balls)
+    session.add_lasso(Lasso(((2, 5), (5, 3), (4, 9))), Plane(0, 12))
+    assert session.mask.sum() == 4 * 7  # of the box round it
+    assert session.undo_title == "Add lasso"
+    session.undo()
+    assert not session.mask.any()
+    session.redo()
+    assert session.mask.sum() == 4 * 7
+    assert session.prompts(Plane(0, 12)).lassos
+    with pytest.raises(PromptError, match="takes no negative lasso: expected box, click, mask"):
+        session.add_lasso(Lasso(((2, 5), (5, 3), (4, 9)), positive=False), Plane(0, 12))
+    with pytest.raises(PromptError, match="lasso holds no area: expected at least 3 different"):
+        session.add_lasso(Lasso(((2, 5), (5, 3), (2, 5))), Plane(0, 12))
+    with pytest.raises(PromptError, match="outside the data"):
+        session.add_lasso(Lasso(((2, 5), (5, 3), (2, 999))), Plane(0, 12))
+
+
 def test_prompts_a_model_does_not_take_are_refused(bright, two_balls):
     session = Session(bright(), two_balls)
     with pytest.raises(PromptError, match="bright takes no box: expected click, mask"):
         session.set_box(Box(2, 3, 5, 9), Plane(0, 12))
     with pytest.raises(PromptError, match="takes no scribble"):
         session.add_scribble(Scribble(((1, 1),)), Plane(0, 12))
+    with pytest.raises(PromptError, match="takes no lasso: expected click, mask"):
+        session.add_lasso(Lasso(((2, 5), (5, 3), (4, 9))), Plane(0, 12))
 
 
 def test_another_model_answers_the_next_click_from_the_first_on(bright, two_balls):

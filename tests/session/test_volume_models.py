@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from bright_parts import BrightParts, balls
-from napari_intseg.core.prompts import Box, Scribble
+from napari_intseg.core.prompts import Box, Lasso, Scribble
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.core.volume_segmenter import (
     VolumeBox,
     VolumeClick,
+    VolumeLasso,
     VolumeScribble,
     VolumeSegmenter,
 )
@@ -59,6 +60,24 @@ def test_later_prompts_are_asked_with_those_before_in_order(made):
     assert not session.mask[5, 12, 10]
     assert session.mask[8, 12, 29]  # by the scribble
     assert model.prepared == 1
+
+
+def test_a_lasso_on_a_plane_is_one_in_the_volume_and_replays(made):
+    session, model, labels = made
+    ring = ((2.0, 4.0), (14.0, 4.0), (8.0, 16.0))
+    session.click((8, 12, 10))
+    session.add_lasso(Lasso(ring, positive=False), Plane(2, 9))
+    expected = (VolumeClick((8, 12, 10)), VolumeLasso(Plane(2, 9), ring, positive=False))
+    assert model.queries[-1].prompts == expected
+    written = parse_journal([json.dumps(line) for line in session.journal.lines])
+    other = BrightParts()
+    again = replay(written, lambda _: session.volume, lambda _: other)
+    assert again.differences == ()
+    assert other.queries[-1].prompts == expected
+    session.undo()
+    session.click((8, 12, 29))
+    assert model.queries[-1].prompts == (VolumeClick((8, 12, 10)), VolumeClick((8, 12, 29)))
+    assert np.array_equal(session.mask, labels > 0)
 
 
 def test_a_click_taken_away_is_as_if_it_had_not_been_made(made):

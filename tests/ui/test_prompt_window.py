@@ -9,6 +9,7 @@ from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog
+from skimage.draw import polygon2mask
 
 from napari_intseg.core.prompts import Box
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
@@ -60,6 +61,8 @@ class Fake:
         for scribble in prompts.scribbles:
             for row, col in scribble.points:
                 mask[round(row), round(col)] = scribble.positive
+        for lasso in prompts.lassos:
+            mask |= polygon2mask(shape, lasso.points) & lasso.positive
         for click in prompts.clicks:
             mask[disc(click, 3) > 0] = click.positive
         return Answer(np.where(mask, np.float32(5), np.float32(-5)))
@@ -200,6 +203,24 @@ def test_scribbles_are_drawn_and_shift_turns_their_sign(open_window):
     assert window.controller.image_controller.labels.data[20, 20] == 1
     assert window.in_use() == ["scribble"]
     assert "2 scribbles" in window.widget.object_panel.table.words(0)
+
+
+def test_lassos_are_drawn_and_shift_turns_their_sign(open_window):
+    window = open_window(Fake(ALL | {"lasso"}))
+    window.press(Qt.Key.Key_F, SHIFT)
+    assert window.in_use() == ["lasso"]
+    window.drag((20, 20), (20, 60), (40, 60), (40, 20))
+    assert window.controller.image_controller.labels.data[30, 40] == 1
+    window.drag((45, 20), (45, 80), (80, 80), (80, 20), keys=SHIFT)
+    shapes = window.controller.image_controller.boxes.layer
+    assert shapes.shape_type == ["polygon", "polygon"]
+    assert list(shapes.features["sign"]) == ["positive", "negative"]
+    sessions = window.controller.image_controller.session_store.sessions
+    assert [one.positive for one in sessions[0].prompts(Plane(0, 0)).lassos] == [True, False]
+    assert window.in_use() == ["lasso"]
+    assert "2 lassos" in window.widget.object_panel.table.words(0)
+    window.press(Qt.Key.Key_U)
+    assert len(shapes.data) == 1
 
 
 def test_only_what_the_model_takes_is_offered_and_explained(open_window):

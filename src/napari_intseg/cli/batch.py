@@ -21,10 +21,10 @@ DESCRIPTION = """Segment many images as `segment` does one. Processes of this ma
 jobs, or the workers of a dask cluster; each loads a model once and goes on with it.
 
 An input is a table (.csv), an image, a folder of images, or a pattern in quotes. A table has the
-column "image" and any of: output, points, clicks, boxes, and the long options below by name
-(init, model, window, propagate, planes, …), with ; between several values of a cell. Paths of a
-table are relative to its folder. An option given here holds where a cell is empty. Every value
-is checked before anything runs.
+column "image" and any of: output, points, clicks, boxes, scribbles, lassos, and the long options
+below by name (init, model, window, propagate, planes, …), with ; between several values of a cell,
+blanks between several lines. Paths of a table are relative to its folder. An option given here
+holds where a cell is empty. Every value is checked before anything runs.
 
 DIR gets the labels, summary.csv, summary.html, and jobs/ with a log of each job. A job that fails
 does not end the others. A worker that dies is replaced, and its job is done again.

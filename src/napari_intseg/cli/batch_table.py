@@ -103,7 +103,8 @@ def _refusal(path: Path, number: int, name: str, rule: str, got: str) -> PromptE
     )
 
 
-_ALIASES = {"clicks": "click", "boxes": "box", "windows": "window", "names": "name",
+_ALIASES = {"clicks": "click", "boxes": "box", "scribbles": "scribble", "lassos": "lasso",
+            "windows": "window", "names": "name",
             "initial": "init", "initial-labels": "init"}  # fmt: skip
 _PLACES = ("init", "weights", "embeddings")
 _YES, _NO = ("1", "true", "yes", "x"), ("0", "false", "no")
@@ -253,8 +254,9 @@ def _value(name: str, text: str, actions: Mapping[str, argparse.Action], folder:
             raise DataError(f"value is not understood: expected yes or no, got {text!r}")
         return text.lower() in _YES
     if isinstance(action.default, list) or name == "window":
-        # names and windows may hold blanks; clicks and boxes do not
-        parts = text.split(";") if name in ("name", "window") else re.split(r"[;\s]+", text)
+        # names and windows may hold blanks; prompts do not, and lines hold semicolons
+        between = {"name": ";", "window": ";", "scribble": r"\s+", "lasso": r"\s+"}
+        parts = re.split(between.get(name, r"[;\s]+"), text)
         return [_converted(name, action, part.strip()) for part in parts if part.strip()]
     return _converted(name, action, text)
 

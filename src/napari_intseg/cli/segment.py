@@ -84,6 +84,17 @@ def _add_prompts(prompts: Any) -> None:
         help=shared_options.BOX_HELP,
     )  # fmt: skip
     prompts.add_argument(
+        "--scribble", type=shared_options.scribble, action="append", default=[],
+        metavar="[P:]R,C;R,C;…[:-][@N]", help="a line on the object, through these vertices",
+    )  # fmt: skip
+    prompts.add_argument(
+        "--lasso", type=shared_options.lasso, action="append", default=[],
+        metavar="[P:]R,C;R,C;…[:-][@N]",
+        help="a closed line round the object, through at least three vertices; for a model that "
+        "takes boxes but no lassos it is the box round it. Lines have their plane in front in a "
+        "volume; they come after boxes and before clicks",
+    )  # fmt: skip
+    prompts.add_argument(
         "--answer", type=shared_options.ordinal, metavar="N",
         help="of the several masks that each object's first click may mean, take the N-th best "
         "(1: the best) and go on from it; they are asked for then",
@@ -251,7 +262,7 @@ def check(args: argparse.Namespace) -> None:
     UnknownModelError
         If there is no such model.
     """
-    given = (*args.box, *args.click)
+    given = _given(args)
     if args.init is not None and args.init_by is not None:
         raise PromptError(
             f"two starts are given: expected --init or --init-by, got {str(args.init)!r} and "
@@ -259,8 +270,8 @@ def check(args: argparse.Namespace) -> None:
         )
     if not given and args.init is None and args.init_by is None:
         raise PromptError(
-            "nothing says where the object is: expected --click, --box or --init, got none. "
-            "Add --click PLANE,ROW,COL."
+            "nothing says where the object is: expected --click, --box, --scribble, --lasso or "
+            "--init, got none. Add --click PLANE,ROW,COL."
         )
     wrong = [n for n in (args.label, *(one.label for one in given)) if n is not None and n < 1]
     if wrong:
@@ -276,17 +287,25 @@ def check(args: argparse.Namespace) -> None:
     _check_kinds(args)
 
 
+_DRAWN = ("box", "scribble", "lasso")
+
+
+def _given(args: argparse.Namespace) -> list[Any]:
+    """Return all prompts, in the order they are given to the model."""
+    return [one for kind in (*_DRAWN, "click") for one in getattr(args, kind)]
+
+
 def _share_out(
     args: argparse.Namespace, initial: "Array | None", held: Sequence[int]
 ) -> tuple[int, ...]:
-    """Give each click and box its object; return the objects, in the order they are worked on.
+    """Give each prompt its object; return the objects, in the order they are worked on.
 
     One without a number is for --label; without that, where --init holds several objects, for the
     one it lies in, else for that of the prompt before it.
     """
     several = len(held) > 1
     last = args.label or 1
-    for kind in ("box", "click"):
+    for kind in (*_DRAWN, "click"):
         shared = []
         for one in getattr(args, kind):
             label = one.label or args.label or 0
@@ -300,7 +319,7 @@ def _share_out(
             last = label
             shared.append(replace(one, label=label))
         setattr(args, kind, shared)
-    given = tuple(dict.fromkeys(one.label for one in (*args.box, *args.click)))
+    given = tuple(dict.fromkeys(one.label for one in _given(args)))
     if args.probability is not None and len(given) > 1:
         raise PromptError(
             f"probability is of one object: expected clicks for one, got objects {given}. "
@@ -333,7 +352,7 @@ def _keep(session: "Session", initial: "Array | None", labels: Sequence[int]) ->
 
 def _check_kinds(args: argparse.Namespace) -> None:
     """Refuse prompts that the model does not take, before anything is read."""
-    from napari_intseg.core.prompts import Box, Click, Prompts
+    from napari_intseg.core.prompts import Box, Click, Lasso, Prompts, Scribble
     from napari_intseg.core.segmenter import Traits, refused
     from napari_intseg.models.registry import DEFAULT_MODEL, find_model
 
@@ -341,11 +360,13 @@ def _check_kinds(args: argparse.Namespace) -> None:
     kinds = find_model(name).prompts
     clicks = tuple(Click(0, 0, click.positive) for click in args.click)
     drawn = Box(0, 0, 0, 0) if args.box else None
-    kind = refused(Prompts(clicks, drawn), Traits(name, kinds))
+    scribbles = tuple(Scribble(one.points, one.positive) for one in args.scribble)
+    lassos = tuple(Lasso(one.points, one.positive) for one in args.lasso)
+    kind = refused(Prompts(clicks, drawn, scribbles, lassos), Traits(name, kinds))
     if kind:
         raise PromptError(
             f"{name} takes no {kind}: expected {', '.join(sorted(kinds))}, got "
-            f"{'--box' if kind == 'box' else '--click'}. "
+            f"--{kind.split()[-1]}. "
             f"Choose a model that takes it; `napari-intseg models` tells."
         )
 
@@ -357,10 +378,11 @@ def _prompt(
         alone = label == (args.label or 1) or len(session.objects) == 1
         shared_options.start_from(session, initial, label, alone=alone)
 
-    def is_ours(one: shared_options.BoxOption | shared_options.ClickOption) -> bool:
+    def is_ours(one: shared_options.DrawnOption | shared_options.ClickOption) -> bool:
         return one.label == label
 
-    results = shared_options.draw(session, filter(is_ours, args.box))
+    drawn = {kind: filter(is_ours, getattr(args, kind)) for kind in _DRAWN}
+    results = shared_options.draw(session, drawn)
     for number, click in enumerate(filter(is_ours, args.click)):
         results.append(session.click(click.position, positive=click.positive))
         # only the first click is ambiguous: later ones say which object is meant

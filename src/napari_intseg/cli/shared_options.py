@@ -160,32 +160,93 @@ def box(text: str) -> BoxOption:
     return BoxOption(corners, behind)
 
 
-def draw(session: "Session", boxes: Iterable[BoxOption]) -> "list[Result]":
-    """Put boxes round the current object, each on its plane of the session's axis.
+_LINE = re.compile(r"((?P<plane>\d+):)?(?P<at>[^:@]+)(:(?P<sign>[+-]))?(@(?P<object>\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class LineOption:
+    """A scribble or lasso as typed: vertices, plane, sign, and the object it is for, if named."""
+
+    points: tuple[tuple[float, float], ...]
+    plane: int | None = None
+    positive: bool = True
+    label: int | None = None
+
+
+def scribble(text: str) -> LineOption:
+    """Return what ``40:90,180;95,200``, in 2-D ``90,180;95,200``, means; see `click`."""
+    return _line("scribble", text, 1)
+
+
+def lasso(text: str) -> LineOption:
+    """Return what ``40:90,180;95,200;120,190:-@2`` means; see `scribble`."""
+    return _line("lasso", text, 3)
+
+
+def _line(what: str, text: str, least: int) -> LineOption:
+    found = _LINE.fullmatch(text.strip())
+    pairs = [numbers_of(part) for part in found["at"].strip(" ;").split(";")] if found else []
+    if found is None or len(pairs) < least or any(len(pair) != 2 for pair in pairs):
+        many = "" if least == 1 else f" with at least {least} vertices"
+        raise argparse.ArgumentTypeError(
+            f"{what} is not understood: expected PLANE:ROW,COL;ROW,COL;… (without PLANE: in 2-D)"
+            f"{many}, then :- for a negative one and @N for object N, got {text!r}"
+        )
+    plane = int(found["plane"]) if found["plane"] else None
+    number = label(found["object"]) if found["object"] else None
+    points = tuple((row, col) for row, col in pairs)
+    return LineOption(points, plane, found["sign"] != "-", number)
+
+
+DrawnOption = BoxOption | LineOption
+
+
+def draw(session: "Session", drawn: "Mapping[str, Iterable[DrawnOption]]") -> "list[Result]":
+    """Draw for the current object, each on its plane of the session's axis.
+
+    Parameters
+    ----------
+    session : Session
+        It is changed.
+    drawn : mapping of str to iterable
+        By kind: "box", "scribble" and "lasso".
 
     Raises
     ------
     PromptError
-        If a plane is missing or does not exist, a corner lies outside, or the model takes no box.
+        If a plane is missing or does not exist, a position lies outside, or the model does not take
+        that kind.
     """
-    from napari_intseg.core.prompts import Box
+    from napari_intseg.core.prompts import Box, Lasso, Scribble
     from napari_intseg.core.volume import Plane
 
     results = []
-    for one in boxes:
-        plane = None if one.plane is None else Plane(session.axis, one.plane)
-        results.append(session.set_box(Box(*one.corners), plane))
+    for kind, given in drawn.items():
+        for one in given:
+            plane = None if one.plane is None else Plane(session.axis, one.plane)
+            if isinstance(one, BoxOption):
+                results.append(session.set_box(Box(*one.corners), plane))
+            elif kind == "lasso":
+                results.append(session.add_lasso(Lasso(one.points, one.positive), plane))
+            else:
+                results.append(session.add_scribble(Scribble(one.points, one.positive), plane))
     return results
 
 
 def counted(session: "Session") -> str:
     """Return in words what was given for the current object."""
-    clicks = len(session.clicks)
-    words = [f"{clicks} click{'' if clicks == 1 else 's'}"]
-    number = sum(session.prompts(p).box is not None for p in session.clicked_planes())
-    if number:
-        words.insert(0, f"{number} box{'' if number == 1 else 'es'}")
-    return ", ".join(words)
+    given = [session.prompts(plane) for plane in session.clicked_planes()]
+    numbers = {
+        "box": sum(one.box is not None for one in given),
+        "scribble": sum(len(one.scribbles) for one in given),
+        "lasso": sum(len(one.lassos) for one in given),
+        "click": len(session.clicks),
+    }
+    return ", ".join(
+        f"{number} {kind}{'' if number == 1 else 'es' if kind == 'box' else 's'}"
+        for kind, number in numbers.items()
+        if number or kind == "click"
+    )
 
 
 def notes_of(results: Iterable[Any]) -> list[str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Point = tuple[float, float]
 """``(row, col)``."""
 
-PromptKind = Literal["click", "box", "scribble", "extreme_points", "mask"]
+PromptKind = Literal["click", "box", "scribble", "lasso", "extreme_points", "mask"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +65,62 @@ class Scribble:
 
 
 @dataclass(frozen=True, slots=True)
+class Lasso:
+    """A closed line round what belongs to the object, or round what does not.
+
+    Parameters
+    ----------
+    points : tuple of (row, col)
+        Its vertices in drawing order, in pixels; the last is joined to the first.
+    positive : bool, default True
+        Whether the object is inside.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    positive: bool = True
+
+    @property
+    def box(self) -> Box:
+        """The smallest box that holds it."""
+        rows, cols = zip(*self.points, strict=True)
+        return Box(min(rows), min(cols), max(rows), max(cols))
+
+
+@dataclass(frozen=True, slots=True)
 class Prompts:
     """Everything given for one object on one slice, clicks in the order they were made."""
 
     clicks: tuple[Click, ...] = ()
     box: Box | None = None
     scribbles: tuple[Scribble, ...] = ()
+    lassos: tuple[Lasso, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing at all has been given."""
-        return not self.clicks and self.box is None and not self.scribbles
+        return not self.clicks and not self.has_drawn
+
+    @property
+    def has_drawn(self) -> bool:
+        """Whether there is anything but clicks."""
+        return self.box is not None or bool(self.scribbles or self.lassos)
+
+    @property
+    def drawn(self) -> "Prompts":
+        """The same without the clicks."""
+        return Prompts((), self.box, self.scribbles, self.lassos)
 
     @property
     def has_positive(self) -> bool:
         """Whether anything says where the object is."""
-        given = (*self.clicks, *self.scribbles)
+        given = (*self.clicks, *self.scribbles, *self.lassos)
         return self.box is not None or any(map(attrgetter("positive"), given))
+
+    def added(self, line: Scribble | Lasso) -> "Prompts":
+        """Return the same prompts and one line more."""
+        if isinstance(line, Lasso):
+            return replace(self, lassos=(*self.lassos, line))
+        return replace(self, scribbles=(*self.scribbles, line))
 
     def moved(self, move: Callable[[float, float], tuple[float, float]]) -> "Prompts":
         """Return the same prompts in other coordinates.
@@ -101,10 +140,12 @@ class Prompts:
             (r0, c0), (r1, c1) = move(box.row0, box.col0), move(box.row1, box.col1)
             # a mirror exchanges the corners
             box = Box(min(r0, r1), min(c0, c1), max(r0, r1), max(c0, c1))
-        scribbles = []
+        scribbles, lassos = [], []
         for line in self.scribbles:
             scribbles.append(replace(line, points=tuple(move(*point) for point in line.points)))
-        return Prompts(tuple(clicks), box, tuple(scribbles))
+        for ring in self.lassos:
+            lassos.append(replace(ring, points=tuple(move(*point) for point in ring.points)))
+        return Prompts(tuple(clicks), box, tuple(scribbles), tuple(lassos))
 
 
 def seed_points(prompts: Prompts, shape: tuple[int, int] | None = None) -> list[tuple[Point, bool]]:

@@ -1,14 +1,14 @@
 """The contract between a model and the engine, and what a model gives up where memory is short."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_intseg.core.prompts import Click, PromptKind, Prompts
+from napari_intseg.core.prompts import Click, Lasso, PromptKind, Prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,9 @@ class Traits:
         Whether its first answer is given back to it as the previous one, with no further click,
         since that makes it better; see `predict.Options`.
     enforced : frozenset of str
-        Of "box" and "scribble", those that the engine makes its answers agree with: nothing outside
-        a box is object, and all of a scribble has its sign.
+        Of "box", "scribble" and "lasso", those that the engine makes answers agree with: nothing
+        outside a box and nothing in a negative lasso is object, and all of a scribble has its sign.
+        Such a model is also asked to begin with the inside of a lasso; see `begun_by_lassos`.
     """
 
     name: str
@@ -325,6 +326,11 @@ def takes_click(traits: Traits, click: Click) -> bool:
     return "click" in traits.prompts or (click.positive and "extreme_points" in traits.prompts)
 
 
+def takes_lasso(traits: Traits, lasso: Lasso) -> bool:
+    """Whether a model takes a lasso; for one that takes boxes alone the box round it stands."""
+    return "lasso" in traits.prompts or (lasso.positive and "box" in traits.prompts)
+
+
 def taken(prompts: Prompts, traits: Traits) -> Prompts:
     """Return what a model takes of some prompts; the rest was given to another model."""
     return Prompts(
@@ -333,7 +339,21 @@ def taken(prompts: Prompts, traits: Traits) -> Prompts:
         else tuple(click for click in prompts.clicks if takes_click(traits, click)),
         prompts.box if "box" in traits.prompts else None,
         prompts.scribbles if "scribble" in traits.prompts else (),
+        tuple(lasso for lasso in prompts.lassos if takes_lasso(traits, lasso)),
     )
+
+
+def with_boxes(prompts: Prompts, traits: Traits) -> Prompts:
+    """Return prompts with lassos as boxes, if that is how a model takes them.
+
+    A box that is given beside them counts more than they do.
+    """
+    if not prompts.lassos or "lasso" in traits.prompts:
+        return prompts
+    boxes = [lasso.box for lasso in prompts.lassos if takes_lasso(traits, lasso)]
+    # a model takes one box: the newest is meant
+    box = prompts.box or (boxes[-1] if boxes else None)
+    return replace(prompts, box=box, lassos=())
 
 
 def refused(prompts: Prompts, traits: Traits, held: Prompts | None = None) -> str:
@@ -358,6 +378,9 @@ def refused(prompts: Prompts, traits: Traits, held: Prompts | None = None) -> st
         return "box"
     if set(prompts.scribbles) - set(held.scribbles) and "scribble" not in traits.prompts:
         return "scribble"
+    for lasso in prompts.lassos:
+        if lasso not in held.lassos and not takes_lasso(traits, lasso):
+            return "negative lasso" if "box" in traits.prompts else "lasso"
     return ""
 
 
@@ -368,7 +391,7 @@ def missing(prompts: Prompts, traits: Traits) -> str:
         left = EXTREME_POINTS - sum(click.positive for click in prompts.clicks)
         if left > 0:
             words.append(f"{left} more extreme point{'' if left == 1 else 's'}")
-    if "box" in traits.needs and prompts.box is None:
+    if "box" in traits.needs and with_boxes(prompts, traits).box is None:
         words.append("a box round the object")
     if "click" in traits.needs and not any(click.positive for click in prompts.clicks):
         words.append("a click inside the box" if "box" in traits.needs else "a positive click")
@@ -391,6 +414,7 @@ def explained(traits: Traits) -> str:
         "click": "clicks",
         "box": "a box round it",
         "scribble": "scribbles",
+        "lasso": "lassos",
     }
     given = [name for kind, name in names.items() if kind in kinds]
     if given == ["clicks"]:

@@ -1,13 +1,14 @@
-"""Make an answer agree with the clicks: clicked pixels get their sign, whatever the model says."""
+"""Make an answer agree with the prompts: clicked pixels get their sign, whatever the model says."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
-from napari_intseg.core.prompts import Click, Prompts, seed_points
-from napari_intseg.core.segmenter import FloatArray, logit_of
-from napari_intseg.inference.patch import Patch
+from napari_intseg.core.prompts import Click, Lasso, Prompts, seed_points
+from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray, logit_of
+from napari_intseg.inference.patch import Patch, on_window
 
 REACH_PX = 8.0
 """A correction reaches so many pixels of the view from the click, at least 3 of the slice."""
@@ -130,6 +131,83 @@ def within_box(patch: Patch, prompts: Prompts, threshold: float = 0.5) -> Patch:
     # as sure as a click that is obeyed, so that the next answer is guided by it
     off = np.float32(logit_of(threshold) - _SURE)
     return Patch(patch.row0, patch.col0, np.where(wrong, off, patch.logits), patch.shape)
+
+
+def begun_by_lassos(
+    prompts: Prompts, initial: Patch | None, shape: tuple[int, int]
+) -> tuple[Prompts, Patch | None]:
+    """Return a question with each lasso as a click where it is deepest, and a mask to begin with.
+
+    On GrabCut's objects, lassoed with a gap, this reaches IoU .926, the box round the lasso .850
+    (docs/results.md).
+
+    Parameters
+    ----------
+    prompts : Prompts
+        In pixels of the slice.
+    initial : Patch or None
+        The mask before; the inside of positive lassos comes to it, that of negative ones goes.
+    shape : (int, int)
+        ``(H, W)`` of the slice.
+    """
+    clicks = []
+    for lasso in prompts.lassos:
+        rows, cols, inside = _filled(lasso, shape)
+        depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+        row, col = np.unravel_index(int(depth.argmax()), inside.shape)
+        clicks.append(Click(float(rows.start + row), float(cols.start + col), lasso.positive))
+        if initial is None and not lasso.positive:
+            # there is nothing yet that it could take away
+            continue
+        begun = initial or Patch.empty(shape)
+        logits = begun.on((rows, cols))
+        logits[inside] = LOGIT_LIMIT if lasso.positive else -LOGIT_LIMIT
+        initial = Patch(rows.start, cols.start, logits, shape).over(begun)
+    # clicks are the latest word
+    return replace(prompts, clicks=(*clicks, *prompts.clicks)), initial
+
+
+def without_lassoed(patch: Patch, prompts: Prompts, threshold: float = 0.5) -> Patch:
+    """Return an answer without what lies in a negative lasso, as far as no positive one is newer.
+
+    A negative lasso gives way to a positive click or scribble in it: then it is left out.
+    """
+    positive = [point for point, sign in seed_points(prompts) if sign]
+    for number, lasso in enumerate(prompts.lassos):
+        if lasso.positive or not patch.logits.size:
+            continue
+        rows, cols, inside = _filled(lasso, patch.shape)
+        pixels = [(round(row) - rows.start, round(col) - cols.start) for row, col in positive]
+        height, width = inside.shape
+        if any(0 <= r < height and 0 <= c < width and inside[r, c] for r, c in pixels):
+            continue
+        wrong = on_window(inside, (rows, cols), patch.slices, False)
+        for newer in prompts.lassos[number + 1 :]:
+            if newer.positive:
+                *window, kept = _filled(newer, patch.shape)
+                wrong &= ~on_window(kept, (window[0], window[1]), patch.slices, False)
+        wrong &= patch.inside(threshold)
+        if wrong.any():
+            off = np.float32(logit_of(threshold) - _SURE)
+            patch = replace(patch, logits=np.where(wrong, off, patch.logits))
+    return patch
+
+
+def _filled(lasso: Lasso, shape: tuple[int, int]) -> tuple[slice, slice, BoolArray]:
+    """Return rows and columns of a slice round a lasso, and which of these pixels are inside."""
+    # slow to import, and few draw lassos
+    from skimage.draw import polygon
+
+    low, high = np.min(lasso.points, axis=0), np.max(lasso.points, axis=0)
+    first = np.clip(np.floor(low), 0, np.subtract(shape, 1)).astype(int)
+    stop = np.clip(np.ceil(high), first, np.subtract(shape, 1)).astype(int) + 1
+    inside = np.zeros(stop - first, bool)
+    rows, cols = (np.array(lasso.points) - first).T
+    inside[polygon(rows, cols, inside.shape)] = True  # type: ignore[no-untyped-call]
+    if not inside.any():
+        # it is thinner than a pixel
+        inside[tuple(np.rint([rows.mean(), cols.mean()]).astype(int))] = True
+    return slice(first[0], stop[0]), slice(first[1], stop[1]), inside
 
 
 def steady_point(prompts: Prompts, before: Patch, threshold: float = 0.5) -> Click | None:

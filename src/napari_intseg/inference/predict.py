@@ -18,6 +18,7 @@ from napari_intseg.core.segmenter import (
     Segmenter,
     ZoomIn,
     logit_of,
+    with_boxes,
 )
 from napari_intseg.errors import WeightsError
 from napari_intseg.inference.click_region import in_region
@@ -28,10 +29,12 @@ from napari_intseg.inference.memory_ladder import give_up_half, memory_note, sav
 from napari_intseg.inference.numbers import NoNumbers, finite, missing_numbers
 from napari_intseg.inference.obey_clicks import (
     REACH_PX,
+    begun_by_lassos,
     obeyed,
     steady_point,
     within_box,
     without_growth,
+    without_lassoed,
     without_part,
 )
 from napari_intseg.inference.patch import ENLARGED, SCALES, Patch, distinct, stability
@@ -294,8 +297,11 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
        for interactive segmentation", arXiv:2102.06583.
     """
     start = time.perf_counter()
-    chosen = (options or Options()).resolved(model)
-    guide = prev.patch if prev is not None else initial
+    chosen, prompts = (options or Options()).resolved(model), with_boxes(prompts, model.traits)
+    begun = initial
+    if "lasso" in model.traits.enforced:
+        prompts, begun = begun_by_lassos(prompts, initial, shape)
+    guide = prev.patch if prev is not None else begun
     kept = prev.kept if prev is not None else None
     if not prompts.has_positive and (guide is None or guide.box(model.traits.threshold) is None):
         return _nothing(shape, kept, start)
@@ -417,9 +423,8 @@ class _SliceQuestion:
         It is asked on a fresh crop round the first, which the second click would need otherwise.
         """
         zoom = self.options.zoom_in
-        is_drawn = self.prompts.box is not None or self.prompts.scribbles
         # a second time is worth .02 of IoU more for boxes, .01 for scribbles (docs/results.md)
-        for _ in range(2 if is_drawn else 1):
+        for _ in range(2 if self.prompts.has_drawn else 1):
             if answer.patch.box(self.model.traits.threshold) is None:
                 break
             choice = Look(answer.seen, answer.kept)
@@ -501,6 +506,8 @@ class _SliceQuestion:
         pixel = float(np.divide(seen.box_shape, seen.out_shape).max())
         if "box" in enforced:
             patch = within_box(patch, self.prompts, threshold)
+        if "lasso" in enforced:
+            patch = without_lassoed(patch, self.prompts, threshold)
         if "scribble" in enforced:
             clicks = (*along_scribbles(self.prompts, patch.shape, REACH_PX / 2 * pixel), *clicks)
         return obeyed(patch, clicks, threshold, reach_px=REACH_PX * pixel)

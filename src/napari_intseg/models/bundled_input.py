@@ -66,7 +66,7 @@ def read_traits(name: str, metadata: Any) -> Traits:
         flip=bool(told.get("flip", False)),
         uses_prev=True,
         cascade=bool(told.get("cascade", is_measured)),
-        enforced=frozenset({"box", "scribble"}),
+        enforced=frozenset({"box", "scribble", "lasso"}),
     )
 
 

@@ -273,6 +273,7 @@ def _taken(prompts: Prompts, traits: Traits) -> Prompts:
         prompts,
         box=prompts.box if "box" in traits.prompts else None,
         scribbles=prompts.scribbles if "scribble" in traits.prompts else (),
+        lassos=prompts.lassos if "lasso" in traits.prompts else (),
     )
 
 

@@ -17,7 +17,7 @@ from napari_intseg.models.weights.store import find_file, sha256_of
 CLICKS_MASK: frozenset[PromptKind] = frozenset({"click", "mask"})
 CLICKS_BOX: frozenset[PromptKind] = frozenset({"click", "box"})
 CLICKS_BOX_MASK: frozenset[PromptKind] = frozenset({"click", "box", "mask"})
-CLICKS_DRAWN_MASK: frozenset[PromptKind] = frozenset({"click", "box", "scribble", "mask"})
+CLICKS_DRAWN_MASK: frozenset[PromptKind] = frozenset({"click", "box", "scribble", "lasso", "mask"})
 
 Table = dict[str, "ModelSpec"]
 """Models by name."""
@@ -486,7 +486,7 @@ VOLUMES: Table = {
         f"{_ROOM}.volumes.nn_interactive:build",
         "nnInteractive: 3-D at once, for a GPU",
         "nninteractive",
-        CLICKS_BOX_MASK | {"scribble"},
+        CLICKS_BOX_MASK | {"scribble", "lasso"},
         "nninteractive",
         _NN_LICENCE,
         _NN_INTERACTIVE,
@@ -498,7 +498,7 @@ VOLUMES: Table = {
         f"{_ROOM}.volumes.nn_interactive:build_client",
         "nnInteractive on a server (set NNINTERACTIVE_SERVER)",
         "nninteractive server",
-        CLICKS_BOX_MASK | {"scribble"},
+        CLICKS_BOX_MASK | {"scribble", "lasso"},
         licence=_NN_LICENCE,
         paper=_NN_INTERACTIVE,
         needs=("nnInteractive",),

@@ -615,8 +615,8 @@ class Predictor:
         follows = document.setup.follow_neighbours and volume.ndim > 2
         if not (is_bare and takes_mask and follows):
             return state
-        # boxes and scribbles say more of the object's size than a mask beside it does
-        if len(given.clicks) != 1 or not given.clicks[0].positive or given.box or given.scribbles:
+        # what is drawn says more of the object's size than a mask beside it does
+        if len(given.clicks) != 1 or not given.clicks[0].positive or given.has_drawn:
             return state
         masks = {
             other.index: document.canvas.mask_on(label, other)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Literal, TypedDict, TypeVar
 
-from napari_intseg.core.prompts import Box, Prompts, Scribble
+from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter, ZoomIn, missing
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.core.volume_segmenter import VolumeSegmenter
@@ -25,9 +25,6 @@ from napari_intseg.inference.tiling import Tiles
 from napari_intseg.session.journal.codec import encode
 
 T = TypeVar("T")
-
-Drawn = tuple[Box | None, tuple[Scribble, ...]]
-"""What was drawn on a plane: box and scribbles."""
 
 
 class LazyValue(Generic[T]):
@@ -205,12 +202,12 @@ class Question:
     plane : Plane
         Where.
     prompts : Prompts
-        Everything given there; box and scribbles count as given before the clicks.
+        Everything given there; what is drawn counts as given before the clicks.
     initial : Patch or None
         The mask to start from.
     start : int, default 0
         The number of clicks that had been made when `initial` came.
-    drawn : (Box or None, tuple of Scribble)
+    drawn : Prompts
         What had been drawn when `initial` came.
     choices : tuple of (int, int)
         Numbers of clicks after which a person chose another of the model's masks, and which one.
@@ -224,13 +221,13 @@ class Question:
     prompts: Prompts
     initial: Patch | None = None
     start: int = 0
-    drawn: Drawn = (None, ())
+    drawn: Prompts = field(default_factory=Prompts)
     choices: tuple[tuple[int, int], ...] = ()
     keeps: bool = False
 
     def after(self, count: int) -> "Question":
         """Return the question that was asked after the first `count` clicks."""
-        given = Prompts(self.prompts.clicks[:count], self.prompts.box, self.prompts.scribbles)
+        given = replace(self.prompts, clicks=self.prompts.clicks[:count])
         # most questions have none: no tuple is made for them
         choices = self.choices and tuple(one for one in self.choices if one[0] <= count)
         return replace(self, prompts=given, choices=choices)
@@ -250,9 +247,8 @@ class Question:
 
     @property
     def has_drawn(self) -> bool:
-        """Whether a box or a scribble has come since `initial`."""
-        now = (self.prompts.box, self.prompts.scribbles)
-        return now not in ((None, ()), self.drawn)
+        """Whether a box, a scribble or a lasso has come since `initial`."""
+        return self.prompts.has_drawn and self.prompts.drawn != self.drawn
 
     @property
     def counts(self) -> range:
@@ -264,8 +260,9 @@ class Question:
         if not traits.uses_prev and (zoom is None or not zoom.keep_crop):
             # no answer depends on those before it
             return range(count, count + 1)
-        # a box or scribble is asked before the first click
-        first = self.start if self.has_drawn else self.start + 1
+        # what is drawn is asked before the first click; lassos that only take away after it
+        is_first = self.initial is not None or not given.lassos or given.drawn.has_positive
+        first = self.start if self.has_drawn and is_first else self.start + 1
         # models that need several prompts are not asked before they have them
         while first < count and missing(self.after(first).prompts, self.setup.model.traits):
             first += 1

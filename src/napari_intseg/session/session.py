@@ -4,11 +4,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_intseg._moved import renamed
-from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
+from napari_intseg.core.prompts import Box, Click, Lasso, Prompts, Scribble
 from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.intensity import WindowChoice
@@ -388,10 +385,11 @@ class Session:
 
     def add_scribble(self, scribble: Scribble, plane: Plane | None = None) -> Result:
         """Draw a line on, or beside, the current object and predict; see `set_box`."""
-        where = plane_or_only(self.volume, plane)
-        given = self.prompts(where)
-        self.give({where: replace(given, scribbles=(*given.scribbles, scribble))}, "Add scribble")
-        return self.predictor.predict_or_recall(where, self.object)
+        return self._draw(scribble, plane, "Add scribble")
+
+    def add_lasso(self, lasso: Lasso, plane: Plane | None = None) -> Result:
+        """Draw a closed line round, or within, the current object and predict; see `set_box`."""
+        return self._draw(lasso, plane, "Add lasso")
 
     def remove_click(self, number: int) -> Change:
         """Remove a click by its index in `clicks`; answer as if it had not been made."""
@@ -614,11 +612,7 @@ class Session:
         )
 
     def search_request(
-        self,
-        plane: Plane,
-        *,
-        window: Window | None = None,
-        labels: NDArray[np.integer] | None = None,
+        self, plane: Plane, *, window: Window | None = None, labels: Array | None = None
     ) -> SearchRequest:
         """Return the request of a search on a plane; see `SimilarObjects.request`."""
         return self._similar.request(plane, window, labels)
@@ -688,6 +682,11 @@ class Session:
 
     def _label(self, label: int | None) -> int:
         return self.document.object if label is None else label
+
+    def _draw(self, line: Scribble | Lasso, plane: Plane | None, title: str) -> Result:
+        where = plane_or_only(self.volume, plane)
+        self.give({where: self.prompts(where).added(line)}, title)
+        return self.predictor.predict_or_recall(where, self.object)
 
     def _replace_clicks(self, changes: Mapping[Plane, Prompts], title: str) -> Change:
         change = self.give(changes, title)

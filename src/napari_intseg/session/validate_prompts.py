@@ -3,6 +3,7 @@
 import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Array, BoolArray, Traits, refused
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
+
+_LEAST_VERTICES = 3
+"""Of a lasso: fewer hold no area."""
 
 
 def place(volume: Volume, axis: int, position: Sequence[float]) -> tuple[Plane, float, float]:
@@ -76,9 +80,15 @@ def check_prompts(
     if prompts.box is not None:
         _check_inside((prompts.box.row0, prompts.box.col0), shape)
         _check_inside((prompts.box.row1, prompts.box.col1), shape)
-    for scribble in prompts.scribbles:
-        for point in scribble.points:
-            _check_inside(point, shape)
+    lines = [*(one.points for one in prompts.scribbles), *(one.points for one in prompts.lassos)]
+    for point in chain.from_iterable(lines):
+        _check_inside(point, shape)
+    for lasso in prompts.lassos:
+        if len(set(lasso.points)) < _LEAST_VERTICES:
+            raise PromptError(
+                f"lasso holds no area: expected at least {_LEAST_VERTICES} different vertices, got "
+                f"{len(set(lasso.points))}. Draw it round the object."
+            )
     kind = refused(prompts, traits, held)
     if kind:
         raise PromptError(
@@ -209,12 +219,14 @@ def change_words(changes: Sequence[tuple[Prompts, Prompts]]) -> str:
 
 
 def _words(old: Prompts, new: Prompts) -> str:
-    if (old.box, old.scribbles) == (new.box, new.scribbles):
+    if replace(old, clicks=new.clicks) == new:
         return _click_words(old.clicks, new.clicks)
-    if (old.clicks, old.scribbles) == (new.clicks, new.scribbles):
+    if replace(old, box=new.box) == new:
         return "Remove box" if new.box is None else "Set box"
-    if (old.clicks, old.box) == (new.clicks, new.box):
+    if replace(old, scribbles=new.scribbles) == new:
         return "Add scribble" if len(new.scribbles) > len(old.scribbles) else "Change scribble"
+    if replace(old, lassos=new.lassos) == new:
+        return "Add lasso" if len(new.lassos) > len(old.lassos) else "Change lasso"
     return "Change prompts"
 
 

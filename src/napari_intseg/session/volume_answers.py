@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import FloatArray, mask_to_logits, takes_click
+from napari_intseg.core.segmenter import FloatArray, mask_to_logits, taken, takes_click, with_boxes
 from napari_intseg.core.volume import Plane
 from napari_intseg.core.volume_segmenter import (
     Block,
@@ -17,6 +17,7 @@ from napari_intseg.core.volume_segmenter import (
     VolumeBox,
     VolumeChange,
     VolumeClick,
+    VolumeLasso,
     VolumeMask,
     VolumePrompt,
     VolumeQuery,
@@ -249,22 +250,27 @@ def prompts_in_volume(document: Document, label: int) -> tuple[Placed, ...]:
         first = state.start if state.is_painted else 0
         # a box has no number of its own: it counts as given before the first click there
         order = (state.serials[first:] or (state.serial,))[0]
+        drawn: list[VolumePrompt] = []
         if question(document.setup, plane, state).has_drawn:
-            box = given.box if "box" in traits.prompts else None
-            if box is not None:
-                corners = at(box.row0, box.col0), at(box.row1, box.col1)
-                found.append(((order, 0), (plane, VolumeBox(*corners))))
-            if "scribble" in traits.prompts:
-                for number, line in enumerate(given.scribbles, 1):
-                    points = tuple(at(*point) for point in line.points)
-                    drawn = VolumeScribble(points, line.positive)
-                    found.append(((order, number), (plane, drawn)))
-        last = len(given.scribbles) + 1
+            drawn = _drawn_in_volume(plane, with_boxes(taken(given, traits), traits))
+        found += [((order, number), (plane, one)) for number, one in enumerate(drawn)]
+        last = len(drawn)
         for serial, click in zip(state.serials[first:], given.clicks[first:], strict=True):
             if takes_click(traits, click):
                 one = VolumeClick(at(click.row, click.col), click.positive)
                 found.append(((serial, last), (plane, one)))
     return tuple(placed for _, placed in sorted(found, key=lambda pair: pair[0]))
+
+
+def _drawn_in_volume(plane: Plane, given: Prompts) -> list[VolumePrompt]:
+    """Return what was drawn on a plane as prompts in the volume: box, scribbles, lassos."""
+    at, drawn = plane.position, list[VolumePrompt]()
+    if given.box is not None:
+        box = given.box
+        drawn.append(VolumeBox(at(box.row0, box.col0), at(box.row1, box.col1)))
+    for line in given.scribbles:
+        drawn.append(VolumeScribble(tuple(at(*point) for point in line.points), line.positive))
+    return drawn + [VolumeLasso(plane, one.points, one.positive) for one in given.lassos]
 
 
 class VolumeAnswers:

@@ -281,6 +281,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "click_tool": partial(controller.prompt_tools.use, "click"),
             "box_tool": partial(controller.prompt_tools.use, "box"),
             "scribble_tool": partial(controller.prompt_tools.use, "scribble"),
+            "lasso_tool": partial(controller.prompt_tools.use, "lasso"),
             "next_answer": partial(clicks.step, controller),
             "previous_answer": partial(clicks.step, controller, -1),
             "edit_outline": controller.outliner.begin,

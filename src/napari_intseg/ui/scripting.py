@@ -143,6 +143,13 @@ class Handle:
 
     def scribble(self, points: Sequence[Sequence[float]], positive: bool = True) -> None:
         """Draw a line on the object, or beside it, through points of one plane."""
+        self._draw(points, "path", positive)
+
+    def lasso(self, points: Sequence[Sequence[float]], positive: bool = True) -> None:
+        """Draw a closed line through points of one plane round the object, or round what is not."""
+        self._draw(points, "polygon", positive)
+
+    def _draw(self, points: Sequence[Sequence[float]], kind: str, positive: bool) -> None:
         image_controller = self._begun()
         path = np.array([self._checked(image_controller, point) for point in points])
         before = image_controller.clicking.defaults["sign"]
@@ -152,7 +159,7 @@ class Handle:
             layer = image_controller.boxes.shown()
             image_controller.boxes.set_defaults()
             try:
-                layer.add(path, shape_type="path")
+                layer.add(path, shape_type=kind)
             finally:
                 image_controller.clicking.set_defaults(sign=before)
                 image_controller.boxes.set_defaults()

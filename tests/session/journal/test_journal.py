@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_intseg import Box, Plane, Scribble, Session, Volume
+from napari_intseg import Box, Lasso, Plane, Scribble, Session, Volume
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import ZoomIn
 from napari_intseg.errors import FileError, JournalError
@@ -63,6 +63,7 @@ def everything(session):
     session.click((2, 14, 3), positive=False)
     session.set_box(Box(2, 2, 9, 9), Plane(0, 4))
     session.add_scribble(Scribble(((3.0, 3.0), (4.0, 8.0))), Plane(1, 5))
+    session.add_lasso(Lasso(((2.0, 3.0), (4.0, 20.0), (5.0, 9.0))), Plane(1, 6))
     session.new_object()
     session.click((2, 20, 20))
     session.axis = 1

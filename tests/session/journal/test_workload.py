@@ -88,8 +88,10 @@ def test_what_propagation_answered_and_nobody_touched_is_unchanged():
 
 
 def test_prompts_that_stay_are_not_counted_twice():
-    def prompts(clicks, box=None, scribbles=()):
-        fields = {"clicks": clicks, "box": box, "scribbles": list(scribbles)}
+    def prompts(clicks, box=None, scribbles=(), lassos=()):
+        fields = {
+            "clicks": clicks, "box": box, "scribbles": list(scribbles), "lassos": list(lassos),
+        }  # fmt: skip
         value = {"value": "Prompts", "fields": fields}
         return {"object": 1, "args": {"changes": {"map": [[{"plane": [0, 3]}, value]]}}}
 
@@ -102,11 +104,13 @@ def test_prompts_that_stay_are_not_counted_twice():
             (2, "change_prompts", prompts([a, b])),
             (3, "change_prompts", prompts([a, b], box)),
             (4, "change_prompts", prompts([a, b], box, ["line"])),
-            (5, "change_prompts", prompts([b], box, ["line"])),
+            (5, "change_prompts", prompts([b], box, ["line"], ["ring"])),
+            (6, "change_prompts", prompts([b], box, ["line"], ["ring"])),
         )
     )
     (one,) = work.objects
-    assert (one.clicks, one.boxes, one.scribbles) == (2, 1, 1)
+    assert (one.clicks, one.boxes, one.scribbles, one.lassos) == (2, 1, 1, 1)
+    assert one.interactions == 5
 
 
 def test_removed_objects_count_as_work_only():

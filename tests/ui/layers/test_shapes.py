@@ -1,11 +1,12 @@
 """Boxes and scribbles from a Shapes layer, on a ViewerModel without Qt."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from napari_intseg.core.prompts import Box, Prompts, Scribble
+from napari_intseg.core.prompts import Box, Lasso, Prompts, Scribble
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane
 
@@ -309,3 +310,61 @@ def test_closing_lets_go_of_the_layer(controller, settle, squares):
     settle()
     assert controller.image_controller.boxes.layer is shapes  # taken up again, with what is on it
     assert controller.image_controller.labels.data.any()
+
+
+RING = ((12.0, 12.0), (12.0, 40.0), (30.0, 20.0))
+
+
+def test_a_polygon_is_a_lasso_with_a_sign_for_a_model_that_takes_them(
+    controller, toy, settle, squares
+):
+    toy.traits = replace(toy.traits, prompts=toy.traits.prompts | {"lasso"})
+    image_controller = begin(controller, squares)
+    shapes = image_controller.boxes.shown()
+    shapes.add(np.array(RING), shape_type="polygon")
+    settle()
+    assert toy.queries[-1].lassos == (Lasso(RING),)
+    table = shapes.features.copy()
+    table["sign"] = ["negative"]
+    shapes.features = table
+    settle()
+    session = image_controller.session_store.sessions[0]
+    assert session.prompts(Plane(0, 0)).lassos == (Lasso(RING, positive=False),)
+    controller.undo()
+    settle()
+    assert list(shapes.features["sign"]) == ["positive"]
+    controller.undo()
+    settle()
+    assert len(shapes.data) == 0
+    controller.redo()
+    settle()
+    assert shapes.shape_type == ["polygon"]
+    np.testing.assert_allclose(shapes.data[0], RING)
+
+
+def test_a_polygon_is_its_box_for_a_model_without_lassos(controller, toy, settle, squares):
+    image_controller = begin(controller, squares)
+    image_controller.boxes.shown().add(np.array(RING), shape_type="polygon")
+    settle()
+    assert toy.queries[-1] == Prompts(box=Box(12, 12, 30, 40))
+    assert image_controller.labels.data[29, 39] == 1
+
+
+def test_a_negative_polygon_is_refused_by_a_model_without_lassos(controller, settle, said, squares):
+    image_controller = begin(controller, squares)
+    image_controller.clicking.set_defaults(sign="negative")
+    shapes = image_controller.boxes.shown()
+    image_controller.boxes.set_defaults()
+    shapes.add(np.array(RING), shape_type="polygon")
+    settle()
+    assert "takes no negative lasso" in said.failures[-1]
+    assert len(shapes.data) == 0
+
+
+def test_a_polygon_beyond_the_image_is_cut_at_its_border(controller, toy, settle, squares):
+    toy.traits = replace(toy.traits, prompts=toy.traits.prompts | {"lasso"})
+    image_controller = begin(controller, squares)
+    ring = np.array([(-9.0, 12.0), (12.0, 40.0), (30.0, -7.0)])
+    image_controller.boxes.shown().add(ring, shape_type="polygon")
+    settle()
+    assert toy.queries[-1].lassos == (Lasso(((0, 12), (12, 40), (30, 0))),)

@@ -52,7 +52,7 @@ from napari_intseg.errors import DataError, MissingExtraError, RemoteError, Weig
 from napari_intseg.models.checkpoint import DamagedError, UnsafeError, check_pickles
 from napari_intseg.models.device import choose_device
 
-PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "scribble", "mask"})
+PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "scribble", "lasso", "mask"})
 
 MOST_VOXELS = 1 << 30
 """A larger volume is refused: image and interactions of one this large take about 20 GiB."""
@@ -368,6 +368,7 @@ class NnInteractive:
             prompts.append(VolumeBox(at(box.row0, box.col0), at(box.row1, box.col1)))
         for line in given.scribbles:
             prompts.append(VolumeScribble(tuple(at(*p) for p in line.points), line.positive))
+        prompts += [VolumeLasso(plane, one.points, one.positive) for one in given.lassos]
         for click in given.clicks:
             if -0.5 <= click.row < height - 0.5 and -0.5 <= click.col < width - 0.5:
                 prompts.append(VolumeClick(at(click.row, click.col), click.positive))

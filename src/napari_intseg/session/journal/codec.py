@@ -20,6 +20,7 @@ VALUES: dict[str, str] = {
     "Box": "core.prompts",
     "Ending": "propagation.ending",
     "GraphCut": "inference.graph_cut",
+    "Lasso": "core.prompts",
     "LevelSet": "inference.level_set_outline",
     "PerChannel": "inference.intensity",
     "Percentiles": "inference.intensity",

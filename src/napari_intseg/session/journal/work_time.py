@@ -30,7 +30,7 @@ class ObjectWork:
         Its number.
     time : int
         The time point that it is on.
-    clicks, boxes, scribbles, strokes : int
+    clicks, boxes, scribbles, lassos, strokes : int
         Given by the person and counted each time, also those that were taken back later.
     propagations, undone : int
         Propagations asked for; undos while the object was current.
@@ -51,6 +51,7 @@ class ObjectWork:
     clicks: int = 0
     boxes: int = 0
     scribbles: int = 0
+    lassos: int = 0
     strokes: int = 0
     propagations: int = 0
     undone: int = 0
@@ -67,8 +68,8 @@ class ObjectWork:
 
     @property
     def interactions(self) -> int:
-        """Clicks, boxes, scribbles and strokes."""
-        return self.clicks + self.boxes + self.scribbles + self.strokes
+        """Clicks, boxes, scribbles, lassos and strokes."""
+        return self.clicks + self.boxes + self.scribbles + self.lassos + self.strokes
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ def workload_csv(parts: Mapping[str, Workload]) -> str:
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow([
-        "journal", "time", "object", "seconds", "clicks", "boxes", "scribbles", "strokes",
+        "journal", "time", "object", "seconds", "clicks", "boxes", "scribbles", "lassos", "strokes",
         "propagations", "undone", "planes given", "planes answered", "planes corrected",
         "accepted unchanged",
     ])  # fmt: skip
@@ -162,8 +163,9 @@ def workload_csv(parts: Mapping[str, Workload]) -> str:
         for one in part.objects:
             table.writerow([
                 name, one.time, one.label, f"{one.seconds:.1f}", one.clicks, one.boxes,
-                one.scribbles, one.strokes, one.propagations, one.undone, len(one.given),
-                len(one.answered), len(one.corrected), "yes" if one.is_unchanged else "no",
+                one.scribbles, one.lassos, one.strokes, one.propagations, one.undone,
+                len(one.given), len(one.answered), len(one.corrected),
+                "yes" if one.is_unchanged else "no",
             ])  # fmt: skip
     return out.getvalue()
 
@@ -194,7 +196,7 @@ def methods_paragraph(work: Workload, images: int = 1) -> str:
         f"{images} image{_s(images)} interactively. An object took a median of "
         f"{_median([one.seconds for one in work.objects]):.1f} s and "
         f"{_median([one.interactions for one in work.objects]):g} interactions (clicks, boxes, "
-        f"scribbles and brush strokes), given on a median of "
+        f"scribbles, lassos and brush strokes), given on a median of "
         f"{_median([len(one.given) for one in work.objects]):g} planes.{unchanged} "
         f"In all the work took {work.seconds / 60:.1f} minutes, pauses left out"
         f"{_removed(work.removed)}."
@@ -296,10 +298,12 @@ class _Count:
         new = {
             "clicks": _more(fields.get("clicks"), before.get("clicks")),
             "scribbles": _more(fields.get("scribbles"), before.get("scribbles")),
+            "lassos": _more(fields.get("lassos"), before.get("lassos")),
         }
         box = fields.get("box")
         work.clicks += new["clicks"]
         work.scribbles += new["scribbles"]
+        work.lassos += new["lassos"]
         work.boxes += box is not None and box != before.get("box")
         self._given(work, plane)
 

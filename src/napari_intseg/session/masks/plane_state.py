@@ -19,7 +19,7 @@ from napari_intseg.core.segmenter import BoolArray, Traits, taken
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.patch import CompactAnswer, Patch, on_window, trimmed
 from napari_intseg.propagation.stretch import Stretch
-from napari_intseg.session.question import Drawn, Question, Setup
+from napari_intseg.session.question import Question, Setup
 from napari_intseg.session.validate_prompts import added_clicks
 
 LIMIT_BYTES = 64 << 20
@@ -292,7 +292,7 @@ class PlaneState:
         The mask that clicks start from: given by a person, or propagated before the first click.
     start : int
         The number of clicks that had been made when `initial` came.
-    drawn : (Box or None, tuple of Scribble)
+    drawn : Prompts
         What had been drawn when `initial` came.
     choices : tuple of (int, int)
         See `Question`.
@@ -310,7 +310,7 @@ class PlaneState:
     serials: tuple[int, ...] = ()
     initial: Patch | None = None
     start: int = 0
-    drawn: Drawn = (None, ())
+    drawn: Prompts = field(default_factory=Prompts)
     choices: tuple[tuple[int, int], ...] = ()
     is_painted: bool = False
     serial: int = 0
@@ -364,7 +364,7 @@ def handed_over(state: PlaneState, prompts: Prompts, traits: Traits) -> PlaneSta
         state,
         initial=shown.patch,
         start=len(old.clicks),
-        drawn=(old.box, old.scribbles),
+        drawn=old.drawn,
         is_painted=True,
     )
 
@@ -372,7 +372,7 @@ def handed_over(state: PlaneState, prompts: Prompts, traits: Traits) -> PlaneSta
 def still_chosen(state: PlaneState, prompts: Prompts) -> tuple[tuple[int, int], ...]:
     """Return the choices among masks that other prompts leave valid: nothing before has changed."""
     old = state.prompts
-    if (old.box, old.scribbles) != (prompts.box, prompts.scribbles):
+    if old.drawn != prompts.drawn:
         return ()
     same = 0
     for before, after in zip(old.clicks, prompts.clicks, strict=False):
@@ -433,7 +433,7 @@ def with_initial(state: PlaneState, mask: BoolArray, serial: int) -> PlaneState:
         state,
         initial=Patch.from_mask(mask),
         start=len(state.prompts.clicks),
-        drawn=(state.prompts.box, state.prompts.scribbles),
+        drawn=state.prompts.drawn,
         is_painted=True,
         serial=serial,
     )

@@ -1,4 +1,4 @@
-"""What the mouse does: clicks, box or scribble, as the model takes them; two clicks that split."""
+"""What the mouse does: clicks, box, scribble, lasso as the model takes them; clicks that split."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -17,8 +17,8 @@ from napari_intseg.ui.layers.shapes import MODES
 from napari_intseg.ui.messages import Message, joined
 from napari_intseg.ui.qt.worker_thread import told
 
-Tool = Literal["click", "box", "scribble"]
-TOOLS: tuple[Tool, ...] = ("click", "box", "scribble")
+Tool = Literal["click", "box", "scribble", "lasso"]
+TOOLS: tuple[Tool, ...] = ("click", "box", "scribble", "lasso")
 
 
 class PromptTools:

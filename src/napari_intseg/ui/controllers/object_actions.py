@@ -130,11 +130,13 @@ def given_words(image_controller: ImageController, label: int) -> str:
         "click": sum(len(p.clicks) for p in prompts),
         "box": sum(p.box is not None for p in prompts),
         "scribble": sum(len(p.scribbles) for p in prompts),
+        "lasso": sum(len(p.lassos) for p in prompts),
     }
     words = {
         "click": counted(counts["click"], "{n} click", "{n} clicks"),
         "box": counted(counts["box"], "{n} box", "{n} boxes"),
         "scribble": counted(counts["scribble"], "{n} scribble", "{n} scribbles"),
+        "lasso": counted(counts["lasso"], "{n} lasso", "{n} lassos"),
     }
     shown = [kind for kind, count in counts.items() if count] or ["click"]
     return joined([words[kind] for kind in shown], ", ")

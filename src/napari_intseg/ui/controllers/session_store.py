@@ -331,7 +331,7 @@ class PredictionQueue:
 
     @property
     def clicks_waiting(self) -> int:
-        """How many clicks are not answered yet; a box or scribble alone counts as one."""
+        """How many clicks are not answered yet; what is drawn alone counts as one."""
         places = {*self._open, *([] if self._current is None else [self._current])}
         return sum(map(self._clicks_waiting_at, places))
 
@@ -470,12 +470,12 @@ up."""
 def stray_parts(result: Result) -> tuple[int, int]:
     """Return how many parts of an answer hold no positive click, and their pixels.
 
-    None are told where a box or a scribble was given, or a mask to start from: those say where the
+    None are told where anything was drawn, or a mask given to start from: those say where the
     object is as well.
     """
     asked, packed = result.question, result.packed
     prompts = asked.prompts
-    if packed is None or prompts.box is not None or prompts.scribbles or asked.initial is not None:
+    if packed is None or prompts.has_drawn or asked.initial is not None:
         return 0, 0
     if packed.inside.size > _MOST_PX:
         return 0, 0

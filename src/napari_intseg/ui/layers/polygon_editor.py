@@ -16,7 +16,7 @@ from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_codec import FloatMatrix, Place, geometry
-from napari_intseg.ui.layers.shapes import CLOSED, frame_slice, slice_points, vertices_on
+from napari_intseg.ui.layers.shapes import BOXES, frame_slice, slice_points, vertices_on
 from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.worker_thread import listen, told
 
@@ -266,7 +266,7 @@ class PolygonEditor:
                 layer, image_controller.image_axes, image_controller.labels, plane, vertices
             )
             for vertices, kind in zip(layer.data, kinds, strict=True)
-            if kind in CLOSED
+            if kind in (*BOXES, "polygon")
         )
 
     def _follow_soon(self) -> None:

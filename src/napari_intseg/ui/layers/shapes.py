@@ -1,4 +1,4 @@
-"""The Shapes layer for boxes and scribbles: made when first needed, watched while it is there."""
+"""The Shapes layer for boxes, scribbles, lassos: made when first needed, watched from then on."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import pandas as pd  # type: ignore[import-untyped]
 from napari.components import ViewerModel
 from napari.layers import Labels, Shapes
 
-from napari_intseg.core.prompts import Box, Prompts, Scribble
+from napari_intseg.core.prompts import Box, Lasso, Prompts, Scribble
 from napari_intseg.core.volume import Plane
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.layers.layer_registry import find_free, hold, lay, let_go, note_made
@@ -28,14 +28,18 @@ from napari_intseg.ui.layers.points_codec import (
 from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.worker_thread import Post, Signals
 
-CLOSED = ("rectangle", "ellipse", "polygon")
-"""Shapes that count as their bounding box; lines and paths are scribbles."""
+BOXES = ("rectangle", "ellipse")
+"""Shapes that count as their bounding box; polygons are lassos, lines and paths scribbles."""
+
+Mark = Box | Scribble | Lasso
+"""A prompt that is drawn."""
 
 # a shape on a plane varies less than this across it: half a pixel is the next plane
 _FLAT_PX = 0.5
 # pixels by which a shape may differ from its prompt and still be it: rounding through the world
 _FAR_PX = 0.01
 _COLUMNS = ("object", "axis", "sign")
+_SHAPES: dict[str, type] = {"rectangle": Box, "path": Scribble, "polygon": Lasso}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,12 @@ class DrawnMark:
     """One shape of the layer, read: where it is, and the prompt that it means."""
 
     place: Place
-    what: Box | Scribble
+    what: Mark
     row: int
 
 
 def make_shapes(image_axes: ImageAxes, name: str) -> Shapes:
-    """Return an empty Shapes layer on a frame's grid, ready for boxes and scribbles."""
+    """Return an empty Shapes layer on a frame's grid, ready to be drawn in."""
     features = pd.DataFrame(
         {
             "object": pd.Series([], dtype=np.int64),
@@ -76,8 +80,8 @@ def read_drawn(
 ) -> tuple[list[DrawnMark], int]:
     """Return all shapes that lie on a plane of the data, and how many do not.
 
-    A box is cut to the image. Corners and vertices are pixels of the slice, the centre of the
-    first is 0.
+    A box and a lasso are cut to the image. Corners and vertices are pixels of the slice, the centre
+    of the first is 0.
     """
     marks: list[DrawnMark] = []
     outside = 0
@@ -89,11 +93,14 @@ def read_drawn(
             continue
         place, points = found
         size = np.array(frame_slice(image_axes, place.plane))
-        what: Box | Scribble | None
-        if kind in CLOSED:
+        what: Mark | None
+        positive = is_positive(table["sign"].iloc[row])
+        if kind in BOXES:
             what = _box(points, size)
+        elif kind == "polygon":
+            what = _lasso(points, size, positive)
         else:
-            what = _scribble(points, size, is_positive(table["sign"].iloc[row]))
+            what = _scribble(points, size, positive)
         if what is None:
             outside += 1
         else:
@@ -104,14 +111,14 @@ def read_drawn(
 def with_drawn(
     clicked: Mapping[Place, Prompts], marks: Iterable[DrawnMark]
 ) -> dict[Place, Prompts]:
-    """Return prompts with boxes and scribbles added; of several boxes at a place the last."""
+    """Return prompts with what is drawn added; of several boxes at a place the last."""
     merged = dict(clicked)
     for mark in marks:
         given = merged.get(mark.place, Prompts())
         if isinstance(mark.what, Box):
             merged[mark.place] = replace(given, box=mark.what)
         else:
-            merged[mark.place] = replace(given, scribbles=(*given.scribbles, mark.what))
+            merged[mark.place] = given.added(mark.what)
     return merged
 
 
@@ -140,9 +147,9 @@ def rewrite_shapes(
     """
     marks, _ = read_drawn(shapes, image_axes, labels)
     drop: list[int] = []
-    missing: list[tuple[Place, Box | Scribble]] = []
+    missing: list[tuple[Place, Mark]] = []
     for place, prompts in held.items():
-        wanted: list[Box | Scribble] = list(prompts.scribbles)
+        wanted: list[Mark] = [*prompts.scribbles, *prompts.lassos]
         wanted += [] if prompts.box is None else [prompts.box]
         for mark in marks:
             if mark.place == place:
@@ -225,6 +232,15 @@ def _box(points: FloatMatrix, size: Any) -> Box | None:
     return Box(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
 
 
+def _lasso(points: FloatMatrix, size: Any, positive: bool) -> Lasso | None:
+    box = _box(points, size)
+    if box is None or box.row0 == box.row1 or box.col0 == box.col1:
+        return None
+    # vertices beyond the image go to its border: what is drawn round an object there stays closed
+    inside = np.clip(points, 0, size - 1)
+    return Lasso(tuple((float(row), float(col)) for row, col in inside), positive)
+
+
 def _scribble(points: FloatMatrix, size: Any, positive: bool) -> Scribble | None:
     inside = points[((points >= -0.5) & (points < size - 0.5)).all(axis=1)]
     if not len(inside):
@@ -232,13 +248,13 @@ def _scribble(points: FloatMatrix, size: Any, positive: bool) -> Scribble | None
     return Scribble(tuple((float(row), float(col)) for row, col in inside), positive)
 
 
-def _alike(one: Box | Scribble, other: Box | Scribble) -> bool:
+def _alike(one: Mark, other: Mark) -> bool:
     if isinstance(one, Box) and isinstance(other, Box):
         return _near(_corners(one), _corners(other))
-    if isinstance(one, Scribble) and isinstance(other, Scribble):
-        is_same_kind = one.positive == other.positive and len(one.points) == len(other.points)
-        return is_same_kind and _near(np.array(one.points), np.array(other.points))
-    return False
+    if isinstance(one, Box) or isinstance(other, Box) or type(one) is not type(other):
+        return False
+    is_same_kind = one.positive == other.positive and len(one.points) == len(other.points)
+    return is_same_kind and _near(np.array(one.points), np.array(other.points))
 
 
 def _near(some: FloatMatrix, others: FloatMatrix) -> bool:
@@ -250,18 +266,16 @@ def _corners(box: Box) -> FloatMatrix:
     return np.array([[r0, c0], [r0, c1], [r1, c1], [r1, c0]])
 
 
-def _add(
-    shapes: Shapes, image_axes: ImageAxes, labels: Labels, place: Place, what: Box | Scribble
-) -> None:
-    is_box = isinstance(what, Box)
+def _add(shapes: Shapes, image_axes: ImageAxes, labels: Labels, place: Place, what: Mark) -> None:
+    kind = next(name for name, drawn in _SHAPES.items() if isinstance(what, drawn))
     points = _corners(what) if isinstance(what, Box) else np.array(what.points, float)
-    if len(points) == 1:
+    if kind == "path" and len(points) == 1:
         # napari draws no path of one point
         points = np.vstack([points, points])
     positive = isinstance(what, Box) or what.positive
     shapes.add(
         vertices_on(shapes, image_axes, labels, place, points),
-        shape_type="rectangle" if is_box else "path",
+        shape_type=kind,
         edge_color=COLOURS[positive],
     )
     table = shapes.features
@@ -270,7 +284,14 @@ def _add(
         table.iat[len(table) - 1, table.columns.get_loc(name)] = value
 
 
-MODES: dict[Literal["box", "scribble"], str] = {"box": "add_rectangle", "scribble": "add_path"}
+Drawing = Literal["box", "scribble", "lasso"]
+
+MODES: dict[Drawing, str] = {
+    "box": "add_rectangle",
+    "scribble": "add_path",
+    "lasso": "add_polygon_lasso",
+}
+_KINDS: dict[str, Drawing] = {"path": "scribble", "line": "scribble", "polygon": "lasso"}
 _DONE = ("added", "removed", "changed")
 _MODIFIER = "Shift"
 # milliseconds until shapes are tidied, as in `points_listener`: what was drawn is shown first
@@ -396,7 +417,7 @@ class ShapesListener:
         """From press to release, know the sign; what finishes the shape runs before or after."""
         positive = is_positive(self._defaults()["sign"])
         # boxes have no sign
-        turned = _MODIFIER in event.modifiers and layer.mode == MODES["scribble"]
+        turned = _MODIFIER in event.modifiers and layer.mode != MODES["box"]
         self._pressed = POSITIVE if positive != turned else NEGATIVE
         self._dragged = False
         yield
@@ -488,11 +509,11 @@ class ShapesListener:
         self._seen = layer.features.copy()
         self.set_defaults()
         if drawn and len(layer.data):
-            self._signals.drawn.emit("scribble" if layer.shape_type[-1] == "path" else "box")
+            self._signals.drawn.emit(_KINDS.get(layer.shape_type[-1], "box"))
 
     def _follow(self) -> None:
         held, self._held = self._held, {}
-        has_drawn = any(p.box is not None or p.scribbles for p in held.values())
+        has_drawn = any(prompts.has_drawn for prompts in held.values())
         if not held or (self.layer is None and not has_drawn):
             return
         layer = self.shown()

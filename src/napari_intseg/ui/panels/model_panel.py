@@ -59,6 +59,7 @@ _PROMPTS = {
     "click": to_translate("clicks"),
     "box": to_translate("box"),
     "scribble": to_translate("scribbles"),
+    "lasso": to_translate("lassos"),
     "extreme_points": to_translate("extreme points"),
 }
 _NAME = Qt.ItemDataRole.UserRole

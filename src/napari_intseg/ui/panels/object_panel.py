@@ -48,7 +48,7 @@ _TIPS = (
     to_translate("Colour and number; a ticked object is accepted: no click changes it."),
     to_translate("Double-click to name the object."),
     to_translate("Double-click to say what it is: all of one kind share a class."),
-    to_translate("What was given: clicks, boxes, scribbles, or a mask to start from."),
+    to_translate("What was given: clicks, boxes, scribbles, lassos, or a mask to start from."),
     to_translate("At the time point in view."),
     to_translate("Open, accepted, locked, or failed; hover to read why."),
 )

@@ -7,7 +7,15 @@ and the outline as polygon.
 from functools import partial
 from typing import Any
 
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
 
 from napari_intseg.ui.controllers.clicks import told_offer
 from napari_intseg.ui.controllers.mouse_tools import TOOLS, Tool
@@ -73,7 +81,7 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         model = controller.loader.model
         # while a model is being loaded the panel looks as for most of them, so that nothing jumps
         kinds = {"click"} if model is None else set(model.traits.prompts)
-        self.swap.setVisible(bool({"click", "scribble"} & kinds))
+        self.swap.setVisible(bool({"click", "scribble", "lasso"} & kinds))
         # a person may have swapped the signs by key
         self._show_sign(controller.positive)
         self.new.setEnabled(controller.image is not None)
@@ -211,12 +219,15 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.advice, 0, 0, 1, 6)
-        for i, button in enumerate(self.tools.values()):
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        layout.addLayout(row, 1, 0, 1, 6)
+        for button in self.tools.values():
             button.setCheckable(True)
             # clicked by hand or key, a button shows what is in use, not what was pressed last
             button.clicked.connect(lambda _checked: self._show_tool())
-            # six columns: two for each of three tools; three for each of two buttons below
-            layout.addWidget(button, 1, 2 * i, 1, 2)
+            # a row of its own: as many as the model takes share its width
+            row.addWidget(button, 1)
         layout.addWidget(self.answer, 2, 0, 1, 6)
         layout.addWidget(self.previous, 3, 0, 1, 3)
         layout.addWidget(self.next, 3, 3, 1, 3)
@@ -258,7 +269,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
             button.setChecked(tool == now)
 
     def _drawn(self, what: str) -> None:
-        """After a box come clicks; scribbles are drawn one after the other."""
+        """After a box come clicks; scribbles and lassos are drawn one after the other."""
         if what == "box" and "click" in self._controller.prompt_tools.offered():
             # later: napari is still within the mouse event of the layer that the box was drawn in
             self._controller.post(partial(self._controller.prompt_tools.use, "click"))

@@ -184,6 +184,15 @@ ACTIONS: tuple[Action, ...] = (
         to_translate("Draw a line on the object; with Shift, or after Swap signs, beside it."),
     ),
     Action(
+        "lasso_tool",
+        "Shift-F",
+        to_translate("Lasso"),
+        to_translate(
+            "Draw a closed line round the object; with Shift, or after Swap signs, round what does "
+            "not belong to it."
+        ),
+    ),
+    Action(
         "next_answer",
         "J",
         to_translate("Next"),

@@ -247,7 +247,7 @@ class Signals:
     """An answer is there: where, and the seconds it took."""
 
     drawn = Signal(str)
-    """The mouse has drawn a "box" or a "scribble"."""
+    """The mouse has drawn a "box", a "scribble" or a "lasso"."""
 
     progressed = Signal(int, int, str)
     """Planes or bytes done, in all (0: unknown), and of what; done equals all at the end."""

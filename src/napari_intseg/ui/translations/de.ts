@@ -635,6 +635,11 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
+      <source>Draw a closed line round the object; with Shift, or after Swap signs, round what does not belong to it.</source>
+      <translation>Eine geschlossene Linie um das Objekt ziehen; mit Umschalt oder nach Vorzeichen tauschen um das, was nicht dazugehört.</translation>
+    </message>
+    <message>
+      <location filename="../qt/keybindings.py" />
       <source>Draw a line on the object; with Shift, or after Swap signs, beside it.</source>
       <translation>Eine Linie auf das Objekt zeichnen; mit Umschalt, oder nach dem Vertauschen, daneben.</translation>
     </message>
@@ -1059,6 +1064,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../panels/review_panel.py" />
       <source>Largest part</source>
       <translation>Größter Teil</translation>
+    </message>
+    <message>
+      <location filename="../qt/keybindings.py" />
+      <source>Lasso</source>
+      <translation>Lasso</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -2490,8 +2500,8 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../panels/object_panel.py" />
-      <source>What was given: clicks, boxes, scribbles, or a mask to start from.</source>
-      <translation>Was gegeben wurde: Klicks, Rahmen, Striche oder eine Maske als Anfang.</translation>
+      <source>What was given: clicks, boxes, scribbles, lassos, or a mask to start from.</source>
+      <translation>Was gegeben wurde: Klicks, Rahmen, Striche, Lassos oder eine Maske als Anfang.</translation>
     </message>
     <message>
       <location filename="../panels/protect_panel.py" />
@@ -2817,6 +2827,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../storage/disk_folders.py" />
       <source>labels have no place there: expected a new folder, or one with labels of this image that nobody has open, got {path!r}. Choose another name.</source>
       <translation>Die Labels haben dort keinen Platz: erwartet wird ein neuer Ordner oder einer mit Labels dieses Bildes, den niemand geöffnet hat, erhalten {path!r}. Wählen Sie einen anderen Namen.</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>lassos</source>
+      <translation>Lassos</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
@@ -3379,6 +3394,16 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} Bilder mit Labels nach {name} kopiert.</translation>
     </message>
     <message>
+      <location filename="../controllers/object_actions.py" />
+      <source>{n} lasso</source>
+      <translation>{n} Lasso</translation>
+    </message>
+    <message>
+      <location filename="../controllers/object_actions.py" />
+      <source>{n} lassos</source>
+      <translation>{n} Lassos</translation>
+    </message>
+    <message>
       <location filename="../controllers/fine_tuning.py" />
       <source>{n} more finished object is needed: {have} of {least}.</source>
       <translation>Noch {n} fertiges Objekt ist nötig: {have} von {least}.</translation>
@@ -3583,6 +3608,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>Add lasso</source>
+      <translation>Lasso hinzufügen</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>Add scribble</source>
       <translation>Strich hinzufügen</translation>
     </message>
@@ -3595,6 +3625,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../messages.py" />
       <source>Change detail</source>
       <translation>Detailgrad ändern</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>Change lasso</source>
+      <translation>Lasso ändern</translation>
     </message>
     <message>
       <location filename="../messages.py" />
@@ -3845,6 +3880,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../messages.py" />
       <source>clicks, a box round it or scribbles</source>
       <translation>Klicks, einen Rahmen oder Striche</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>clicks, a box round it, scribbles or lassos</source>
+      <translation>Klicks, einen Rahmen, Striche oder Lassos</translation>
     </message>
     <message>
       <location filename="../messages.py" />

@@ -635,6 +635,11 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
+      <source>Draw a closed line round the object; with Shift, or after Swap signs, round what does not belong to it.</source>
+      <translation>围绕对象画一条闭合线；按住 Shift 或交换正负号后，则围绕不属于对象的部分。</translation>
+    </message>
+    <message>
+      <location filename="../qt/keybindings.py" />
       <source>Draw a line on the object; with Shift, or after Swap signs, beside it.</source>
       <translation>在对象上画线；按住 Shift 或交换符号后画在对象外。</translation>
     </message>
@@ -1059,6 +1064,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../panels/review_panel.py" />
       <source>Largest part</source>
       <translation>最大部分</translation>
+    </message>
+    <message>
+      <location filename="../qt/keybindings.py" />
+      <source>Lasso</source>
+      <translation>套索</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -2490,8 +2500,8 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../panels/object_panel.py" />
-      <source>What was given: clicks, boxes, scribbles, or a mask to start from.</source>
-      <translation>已给出的提示：点击、方框、涂画或起始掩膜。</translation>
+      <source>What was given: clicks, boxes, scribbles, lassos, or a mask to start from.</source>
+      <translation>已给出的提示：点击、方框、涂画、套索或起始掩膜。</translation>
     </message>
     <message>
       <location filename="../panels/protect_panel.py" />
@@ -2817,6 +2827,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../storage/disk_folders.py" />
       <source>labels have no place there: expected a new folder, or one with labels of this image that nobody has open, got {path!r}. Choose another name.</source>
       <translation>该处不能存放标签：应为新文件夹，或含本图像标签且未被打开的文件夹，实际为 {path!r}。请另取名称。</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>lassos</source>
+      <translation>套索</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
@@ -3379,6 +3394,16 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>已将 {n} 幅带标签的图像复制到 {name}。</translation>
     </message>
     <message>
+      <location filename="../controllers/object_actions.py" />
+      <source>{n} lasso</source>
+      <translation>{n} 个套索</translation>
+    </message>
+    <message>
+      <location filename="../controllers/object_actions.py" />
+      <source>{n} lassos</source>
+      <translation>{n} 个套索</translation>
+    </message>
+    <message>
       <location filename="../controllers/fine_tuning.py" />
       <source>{n} more finished object is needed: {have} of {least}.</source>
       <translation>还需 {n} 个已完成对象：{have} / {least}。</translation>
@@ -3583,6 +3608,11 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>Add lasso</source>
+      <translation>添加套索</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>Add scribble</source>
       <translation>添加涂画</translation>
     </message>
@@ -3595,6 +3625,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../messages.py" />
       <source>Change detail</source>
       <translation>更改细节</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>Change lasso</source>
+      <translation>更改套索</translation>
     </message>
     <message>
       <location filename="../messages.py" />
@@ -3845,6 +3880,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../messages.py" />
       <source>clicks, a box round it or scribbles</source>
       <translation>点击、方框或涂画</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>clicks, a box round it, scribbles or lassos</source>
+      <translation>点击、方框、涂画或套索</translation>
     </message>
     <message>
       <location filename="../messages.py" />
