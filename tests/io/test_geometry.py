@@ -3,6 +3,7 @@
 import gzip
 from pathlib import Path
 
+import h5py
 import nibabel
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from scipy.spatial.transform import Rotation
 
 from napari_intseg.core.affine import from_spacing, index_reversed, lps_to_ras
 from napari_intseg.core.volume import Volume
-from napari_intseg.errors import FileError
+from napari_intseg.errors import DataError, FileError
+from napari_intseg.io.raster import Raster
 from napari_intseg.io.read import read_volume
-from napari_intseg.io.write import write_labels
+from napari_intseg.io.source import FileVolume, Source
+from napari_intseg.io.write import write_array, write_labels
 
 SPACING, ORIGIN = (0.7, 0.71, 5.0), (-123.4567, 8.9, 1000.1)
 DIRECTIONS = {
@@ -171,3 +174,22 @@ def test_the_same_labels_make_the_same_file(tmp_path):
     first, second = ((tmp_path / n).read_bytes() for n in ("a.nii.gz", "b.nii.gz"))
     assert first == second
     assert len(gzip.decompress(first)) == 352 + 120
+
+
+def test_an_affine_that_is_none_is_told_with_the_file(tmp_path):
+    volume = Volume(np.ones((4, 5, 6), np.uint8))
+    write_array(tmp_path / "l.h5", volume.data, volume)
+    with h5py.File(tmp_path / "l.h5", "r+") as file:
+        dataset = next(one for one in file.values() if "affine_lps_mm" in one.attrs)
+        dataset.attrs["affine_lps_mm"] = np.diag([1.0, 0.0, 1.0, 1.0])
+    with pytest.raises(DataError, match=r"l\.h5': affine is singular: expected three"):
+        read_volume(tmp_path / "l.h5")
+
+
+def test_a_scale_of_zero_is_told_with_the_file():
+    source = Source(Path("scans/i.zarr"))
+    flat = np.diag([1.0, 1.0, 0.0, 1.0])
+    with pytest.raises(DataError, match=r"i\.zarr': affine is singular"):
+        Raster((np.ones((4, 5, 6)),), "zyx", source, flat)
+    with pytest.raises(DataError, match=r"i\.zarr': affine is not a matrix of finite numbers"):
+        FileVolume(np.ones((4, 5, 6)), source, affine=np.full((4, 4), np.nan), channels=False)

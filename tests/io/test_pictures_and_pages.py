@@ -9,6 +9,7 @@ from PIL import Image
 
 from napari_intseg.errors import FileError, MissingExtraError
 from napari_intseg.evaluation import truth
+from napari_intseg.io.hooks import read_layers
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.suffixes import FileWarning
 from napari_intseg.io.write import write_labels
@@ -242,3 +243,27 @@ def test_labels_of_an_image_with_inks_are_written(tmp_path):
     volume = read_volume(tmp_path / "i.tif")
     write_labels(tmp_path / "l.tif", np.ones(volume.shape, np.uint8), volume)
     assert read_mask(tmp_path / "l.tif", volume).all()
+
+
+@pytest.mark.parametrize("kind", ["cielab", "icclab", "itulab", "logluv", "ycbcr"])
+def test_colours_that_are_not_red_green_and_blue_are_refused(tmp_path, kind):
+    tifffile.imwrite(tmp_path / "i.tif", np.full((8, 9, 3), 90, np.uint8), photometric=kind)
+    with pytest.raises(FileError, match=rf"colours cannot be read: .* got (?i:{kind}) in .*i\.tif"):
+        read_volume(tmp_path / "i.tif")
+    with pytest.raises(FileError, match="colours cannot be read"):
+        read_layers(str(tmp_path / "i.tif"))
+
+
+def test_jpeg_in_a_tiff_comes_out_of_its_decoder_as_red_green_and_blue(tmp_path):
+    red = np.zeros((16, 16, 3), np.uint8)
+    red[..., 0] = 200
+    tifffile.imwrite(tmp_path / "i.tif", red, photometric="rgb", compression="jpeg")
+    with tifffile.TiffFile(tmp_path / "i.tif") as file:
+        assert file.pages[0].photometric == tifffile.PHOTOMETRIC.YCBCR
+    np.testing.assert_allclose(read_volume(tmp_path / "i.tif").data, red, atol=4)
+
+
+def test_grey_where_0_is_shown_white_is_read_as_it_is_stored(tmp_path):
+    grey = np.arange(72, dtype=np.uint8).reshape(8, 9)
+    tifffile.imwrite(tmp_path / "i.tif", grey, photometric="miniswhite")
+    np.testing.assert_array_equal(read_volume(tmp_path / "i.tif").data, grey)

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from napari_intseg.core.affine import check_affine, from_spacing
+from napari_intseg.core.affine import from_spacing
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.child_process import check_in_child
 from napari_intseg.io.file_checks import check_count, check_regular, data_file, hdf5_extra
 from napari_intseg.io.raster import ORDER, Raster, guessed_axes, in_pieces, known_axes, ordered
-from napari_intseg.io.source import FileVolume, Source
+from napari_intseg.io.source import FileVolume, Source, affine_in
 from napari_intseg.io.units import mm_per_unit, unit_of
 
 # links that lead to links, and virtual datasets of virtual datasets
@@ -229,7 +229,7 @@ def read_hdf5(path: Path) -> Raster:
     else:
         data = in_pieces(dataset, path)
     data, axes = ordered(data, axes)
-    spacing, affine, unit = _place(dataset, axes)
+    spacing, affine, unit = _place(dataset, axes, path)
     if affine is None:
         affine = from_spacing(spacing[-sum(a in "zyx" for a in axes) :])
     is_labels = bool(dataset.attrs.get("is_labels", False))
@@ -323,10 +323,10 @@ def _axes(dataset: Any, path: Path) -> str:
     return guessed_axes(dataset)
 
 
-def _place(dataset: Any, axes: str) -> tuple[tuple[float, float, float], Any, str]:
+def _place(dataset: Any, axes: str, path: Path) -> tuple[tuple[float, float, float], Any, str]:
     """Return spacing in mm, our affine if it is there, and the unit."""
     if AFFINE in dataset.attrs:
-        affine = check_affine(np.asarray(dataset.attrs[AFFINE], float))
+        affine = affine_in(path, np.asarray(dataset.attrs[AFFINE], float))
         unit = _text(dataset.attrs.get(UNIT, "mm"))
         return (1.0, 1.0, 1.0), affine, unit_of(mm_per_unit(unit)) if unit else "mm"
     sizes = np.atleast_1d(np.asarray(dataset.attrs.get(_MICRONS, ()), float))

@@ -15,7 +15,7 @@ from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import DataError, FileError, IntSegError
 from napari_intseg.io.file_checks import check_size, check_time, lazy_extra
-from napari_intseg.io.source import FileVolume, Source
+from napari_intseg.io.source import FileVolume, Source, affine_in
 
 
 class Lazy:
@@ -228,7 +228,7 @@ class Raster:
     Raises
     ------
     DataError
-        If it holds no pixel, or no numbers.
+        If it holds no pixel, or no numbers, or its affine is none.
     """
 
     levels: tuple[Any, ...]
@@ -243,6 +243,8 @@ class Raster:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "levels", tuple(map(_usual, self.levels)))
+        if self.affine is not None:
+            affine_in(self.source.path, self.affine)
         for level in self.levels:
             if 0 in level.shape:
                 raise DataError(

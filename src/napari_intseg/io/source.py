@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_intseg.core.affine import FloatMatrix, index_reversed
+from napari_intseg.core.affine import FloatMatrix, check_affine, index_reversed
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
-from napari_intseg.errors import FileError
+from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.dicom.header import DicomOrigin
 
 # length of the header, which stands in its first four bytes
@@ -314,6 +314,20 @@ class Source:
         return replace(self, dicom=None if time is None else self.dicom_times[time], dicom_times=())
 
 
+def affine_in(path: Path, affine: FloatMatrix) -> FloatMatrix:
+    """Return an affine that a file states; errors name the file.
+
+    Raises
+    ------
+    DataError
+        As for `check_affine`.
+    """
+    try:
+        return check_affine(affine)
+    except DataError as err:
+        raise DataError(f"{str(path)!r}: {err}" if path.name else str(err)) from err
+
+
 class FileVolume(Volume):
     """A volume that knows its file, so that labels can be written with the same geometry.
 
@@ -332,7 +346,8 @@ class FileVolume(Volume):
     def __init__(
         self, data: Array, source: Source, *, affine: FloatMatrix | None, channels: bool
     ) -> None:
-        super().__init__(data, affine=affine, channels=channels)
+        stated = None if affine is None else affine_in(source.path, affine)
+        super().__init__(data, affine=stated, channels=channels)
         self.source = source
 
     @property

@@ -286,6 +286,17 @@ LAZY_BYTES = 2**29
 _IMAGEJ_LIMIT_BYTES = 2**31
 # cyan, magenta, yellow, black
 _INKS = 4
+# of TIFF 6.0 and its supplements; tifffile gives their numbers as they are stored
+_OTHER_COLOURS = {
+    tifffile.PHOTOMETRIC.YCBCR: "YCbCr",
+    tifffile.PHOTOMETRIC.CIELAB: "CIELab",
+    tifffile.PHOTOMETRIC.ICCLAB: "ICCLab",
+    tifffile.PHOTOMETRIC.ITULAB: "ITULab",
+    tifffile.PHOTOMETRIC.LOGL: "LogL",
+    tifffile.PHOTOMETRIC.LOGLUV: "LogLuv",
+}
+# JPEG and its kin as cameras and microscopes write them, and WebP: TIFF's numbers of compressions
+_JPEGS = (6, 7, 22610, 33003, 33004, 33005, 33007, 34712, 34892, 34934, 50001, 50002)
 # names that a message lists
 _LISTED = 3
 
@@ -293,7 +304,8 @@ _LISTED = 3
 def read_tiff(path: Path) -> Raster:
     """Read the largest image of a file; one of more than `LAZY_BYTES` when it is indexed.
 
-    Colours by four inks (CMYK) become red, green and blue. The numbers of a palette are values.
+    Colours by four inks (CMYK) become red, green and blue. The numbers of a palette are values, and
+    so are those where 0 is shown white (MinIsWhite): they are read as they are stored.
 
     Warns
     -----
@@ -303,7 +315,8 @@ def read_tiff(path: Path) -> Raster:
     Raises
     ------
     FileError
-        If it has axes of unknown meaning, or is too short for what it declares.
+        If it has axes of unknown meaning, or is too short for what it declares, or its colours are
+        neither red, green and blue nor inks.
     MissingExtraError
         If what unpacks its pixels is not installed.
     """
@@ -419,6 +432,18 @@ def read_series(path: Path) -> Array:
         return np.asarray(_coloured(_arrays(series), series)[0])
 
 
+def _check_colours(series: tifffile.TiffPageSeries, path: Path) -> None:
+    """Refuse colours that would be taken for red, green and blue."""
+    kind, page = series.keyframe.photometric, series.keyframe
+    # what is packed as JPEG comes out of the decoder as red, green and blue
+    is_decoded = kind == tifffile.PHOTOMETRIC.YCBCR and int(page.compression) in _JPEGS
+    if kind in _OTHER_COLOURS and not is_decoded:
+        raise FileError(
+            f"colours cannot be read: expected grey, RGB, CMYK, a palette or JPEG's own, got "
+            f"{_OTHER_COLOURS[tifffile.PHOTOMETRIC(kind)]} in {str(path)!r}. Save it as RGB."
+        )
+
+
 def _coloured(arrays: list[Any], series: tifffile.TiffPageSeries) -> list[Any]:
     """Return the levels of an image with red, green and blue for inks."""
     if series.keyframe.photometric != tifffile.PHOTOMETRIC.SEPARATED or "S" not in series.axes:
@@ -467,6 +492,7 @@ def _arrays(series: tifffile.TiffPageSeries) -> list[Array]:
 
 def _check_pages(series: tifffile.TiffPageSeries, path: Path) -> None:
     """Ask for files that are as long as their first pages say, and tell of pages without pixels."""
+    _check_colours(series, path)
     pages = [page for page in series.pages if page is not None]
     # a file that was cut off lacks its last page; to look at all of them is slow
     for page in (pages[0], pages[-1]):

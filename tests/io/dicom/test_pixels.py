@@ -285,3 +285,15 @@ def test_a_palette_beside_grey_slices_is_refused_not_mixed(tmp_path, dicom):
     scan.write(tmp_path / "s", slices)
     with pytest.raises(FileError, match=r"pixels cannot be decoded: .*an image of shape"):
         read_volume(tmp_path / "s")
+
+
+@pytest.mark.parametrize("kind", ["HSV", "YBR_PARTIAL_422"])
+def test_colours_that_would_be_taken_for_red_green_and_blue_are_refused(
+    tmp_path, dicom, colour, kind
+):
+    path = dicom.picture(tmp_path / "i", colour)
+    data = dcmread(path)
+    data.PhotometricInterpretation = kind
+    data.save_as(path)
+    with pytest.raises(FileError, match=f"colours are {kind}, not grey, RGB, YBR_FULL"):
+        read_volume(path)

@@ -314,6 +314,10 @@ def read_frames(path: Path) -> tuple[DicomFrame, ...]:
         return tuple(_frame(data, header, i, layout) for i in range(header.frames))
 
 
+# retired by DICOM (PS3.3 C.7.6.3.1.2), or without a conversion here: not to be taken for RGB
+_OTHER_COLOURS = ("HSV", "ARGB", "CMYK", "YBR_PARTIAL")
+
+
 def _header(data: Any, path: Path) -> Header | None:
     meta = data.file_meta
     sop_class = text(data, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
@@ -326,6 +330,9 @@ def _header(data: Any, path: Path) -> Header | None:
     if min(shape) < 1 or count < 1 or (per_frame and per_frame != count):
         raise ValueError(f"{count} frames of {shape[0]}x{shape[1]} pixels, {per_frame} described")
     _check_length(data, text(meta, "TransferSyntaxUID"), shape, count, path)
+    colours = text(data, "PhotometricInterpretation")
+    if colours.startswith(_OTHER_COLOURS):
+        raise ValueError(f"colours are {colours}, not grey, RGB, YBR_FULL or a palette")
     return Header(
         file=path,
         uid=text(data, "SOPInstanceUID") or text(meta, "MediaStorageSOPInstanceUID"),
