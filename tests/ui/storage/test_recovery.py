@@ -182,3 +182,21 @@ def test_work_goes_on_in_memory_and_is_saved_elsewhere(
     assert recovery.trouble is None
     (path,) = (tmp_path / "elsewhere").iterdir()
     assert read_journal(path).count == 4
+
+
+def test_the_plane_that_was_worked_on_is_shown_again(
+    controller, recovery, settle, boxes, next_start, pump
+):
+    controller.choose_image(controller.viewer.add_image(boxes))
+    controller.new_object()
+    middle = controller.viewer.dims.current_step[0]
+    plane = 1 if middle != 1 else 2
+    controller.image_controller.points.add((plane, 12, 15))
+    settle()
+    crash(recovery)
+    again, offered = next_start(boxes)
+    assert again.viewer.dims.current_step[0] != plane
+    offered.go_on()
+    pump.until(lambda: not offered.is_replaying)
+    pump.until(lambda: again.worker.is_idle and again.image_controller.is_idle)
+    assert again.viewer.dims.current_step[0] == plane

@@ -19,6 +19,7 @@ from napari_intseg.io.read import read_volume
 from napari_intseg.session.image_doubt import doubt_steps
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.label_export import labels_job
+from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, counted
 from napari_intseg.ui.qt.worker_thread import Outcome, told
@@ -403,6 +404,9 @@ class QueueWork:
             _go_on(image_controller, np.asarray(layer.data))
         except IntSegError as err:
             controller.signals.failed.emit(told(err))
+            return
+        # the image opens on another plane than that of the objects
+        show_object(controller, image_controller.session_store.object)
 
     def _remove(self) -> None:
         """Take the layers of the image before out of the viewer."""

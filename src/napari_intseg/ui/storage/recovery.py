@@ -30,6 +30,7 @@ from napari_intseg.session.journal.recorder import Journal, Written, now
 from napari_intseg.session.journal.replayer import Replayed, replay
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.model_loader import Choice
+from napari_intseg.ui.controllers.review import bring
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.messages import Message, counted, joined
@@ -337,12 +338,27 @@ class Recovery:
         self._show_model(image_controller)
         image_controller.show_all()
         image_controller.select_object(image_controller.session_store.object)
+        self._show_place(image_controller, offer.written)
         words = [
             counted(offer.written.count, "Brought back {n} action.", "Brought back {n} actions.")
         ]
         if replayed.differences:
             words.append(counted(len(replayed.differences), "{n} difference.", "{n} differences."))
         self._controller.signals.message.emit(joined(words))
+
+    def _show_place(self, image_controller: ImageController, written: Written) -> None:
+        """Show the plane and time point worked on last: the image was opened on another."""
+        sessions = image_controller.session_store.sessions
+        # only time points other than the first are written
+        times = [line.get("time", 0) for line in written.actions]
+        session = sessions.get(times[-1] if times else image_controller.time)
+        if session is None:
+            return
+        # without an answer, the last that a person gave a mask
+        given = [session.predictor.last_plane, *reversed(session.clicked_planes())]
+        plane = next((one for one in given if one is not None), None)
+        if plane is not None:
+            bring(image_controller, plane, times[-1] if times else None)
 
     def _show_model(self, image_controller: ImageController) -> None:
         model, loader = image_controller.session_store.model, self._controller.loader
