@@ -301,7 +301,7 @@ def test_another_window_predicts_anew_and_undo_brings_the_old_answer(bright, two
     assert model.calls == calls
     with pytest.raises(DataError, match="window is unknown"):
         session.window = "nonsense"
-    with pytest.raises(DataError, match="channel does not exist"):
+    with pytest.raises(DataError, match="data has no channels: expected none to be chosen"):
         session.channels = (1,)
 
 

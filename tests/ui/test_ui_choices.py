@@ -233,3 +233,26 @@ def test_a_stroke_painted_while_an_answer_is_written_stays(controller, start, pu
     settle()
     assert image_controller.labels.data[599, 599] == 7
     assert image_controller.labels.data[598, 598] == 1
+
+
+def test_channels_that_do_not_exist_are_told_when_they_are_chosen(controller, said, squares):
+    controller.choose_image(controller.viewer.add_image(squares))
+    controller.choose_channels((1,))
+    assert "data has no channels: expected none to be chosen" in said.failures[-1]
+    assert controller.channels is None
+    controller.choose_image(controller.viewer.add_image(np.stack([squares] * 3, -1), rgb=True))
+    controller.choose_channels((5,))
+    assert "channel does not exist: expected some of 0 to 2" in said.failures[-1]
+    controller.choose_channels((2,))
+    assert controller.channels == (2,)
+
+
+def test_a_window_that_cannot_be_used_is_told_when_it_is_chosen(controller, said, squares):
+    controller.choose_image(controller.viewer.add_image(squares))
+    controller.choose_window("nonsense")
+    assert "window is unknown" in said.failures[-1]
+    controller.choose_window((9, 3))
+    assert "window" in said.failures[-1]
+    assert controller.window is None
+    controller.choose_window((3, 9))
+    assert controller.window == (3, 9)

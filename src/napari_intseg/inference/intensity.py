@@ -404,6 +404,11 @@ def _check_channels(volume: Volume, channels: tuple[int, ...] | None) -> tuple[i
     if channels is None:
         return tuple(range(min(3, volume.n_channels))) or None
     chosen = tuple(int(c) for c in channels)
+    if not volume.n_channels:
+        raise DataError(
+            f"data has no channels: expected none to be chosen for data of shape {volume.shape}, "
+            f"got {channels!r}. Leave channels out, or read the data with its axis of channels."
+        )
     if not chosen or not all(0 <= c < volume.n_channels for c in chosen):
         raise DataError(
             f"channel does not exist: expected some of 0 to {volume.n_channels - 1} for data with "

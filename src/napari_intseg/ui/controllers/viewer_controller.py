@@ -11,7 +11,12 @@ from napari_intseg._moved import renamed
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import IntSegError
-from napari_intseg.inference.intensity import WindowChoice, automatic_limits
+from napari_intseg.inference.intensity import (
+    WindowChoice,
+    automatic_limits,
+    check_window,
+    resolve_intensity,
+)
 from napari_intseg.io.hooks import AUTOMATIC
 from napari_intseg.models.model_table import identity_of
 from napari_intseg.propagation.walk import WalkSettings
@@ -203,8 +208,10 @@ class ViewerController:
         image = self.image
         if image is None or (channels, others) == (self.channels, self.others):
             return
-        self.others = tuple(o for o in others if can_mix(image, o))
-        self.channels = channels
+        mixed = tuple(o for o in others if can_mix(image, o))
+        if self._is_refused(mixed, channels, None):
+            return
+        self.others, self.channels = mixed, channels
         had_binder = image in self._binders
         self._end_binder(image)
         if had_binder:
@@ -212,7 +219,25 @@ class ViewerController:
 
     def choose_window(self, window: WindowChoice) -> None:
         """Choose how values are shown to the model; later answers see it."""
-        self.window = window
+        if not self._is_refused(self.others, self.channels, window):
+            self.window = window
+
+    def _is_refused(
+        self, others: tuple[Image, ...], channels: tuple[int, ...] | None, window: WindowChoice
+    ) -> bool:
+        """Tell what would fail at the first click; whether it would."""
+        if self.image is None or len(self.axes) != self.image.ndim:
+            return False
+        try:
+            volume = ImageAxes(self.image, self.axes, others).volume(0)
+            # with given limits nothing is read
+            shown = resolve_intensity(volume, (0, 1), channels)
+            if window != AS_SHOWN:
+                check_window(window, len(shown.channels) if shown.channels else 1)
+        except IntSegError as err:
+            self.signals.failed.emit(told(err))
+            return True
+        return False
 
     def new_object(self) -> None:
         """Begin an object, unless *Accept* has just done so; the first one makes the layers."""
