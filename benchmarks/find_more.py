@@ -2,9 +2,12 @@
 
 Of each image a few objects are given, drawn at random (seeded), as their true masks;
 `Session.find_alike` looks for the others. The given ones count neither as objects nor as found.
+With --across the given objects are those of another image of the set, as `napari-intseg guide` has
+them, and all objects of an image count; --network says who learns from them.
 
     python benchmarks/find_more.py DATA/microscopy/dsb2018 --limit 40
     python benchmarks/find_more.py DATA/microscopy/neuroblastoma --given 5
+    python benchmarks/find_more.py DATA/microscopy/dsb2018 --limit 20 --across --network guided
 """
 
 import argparse
@@ -20,6 +23,9 @@ from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.evaluation.datasets import Choices, DatasetEntry, open_datasets
 from napari_intseg.evaluation.run import seed_of
 from napari_intseg.evaluation.truth import read_image, read_labels
+from napari_intseg.models.guided.guided_network import GuidedNetwork, load_guided
+from napari_intseg.session.question import Setup
+from napari_intseg.session.similar import learn, segment_guided
 
 TARGETS = (0.5, 0.75)
 PLANE = Plane(0, 0)
@@ -63,13 +69,20 @@ def main() -> None:
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--across", action="store_true", help="given on another image")
+    parser.add_argument("--network", help="guided network, with --across: a name or a file")
     args = parser.parse_args()
     model = load_model(args.model, device=args.device)
     entries = chosen(args.data, args.given, args.limit)
     print(line("image", "kind", "objects", "found", *(f"P R F1 @{t:g}" for t in TARGETS), "s"))
     done = []
-    for entry in entries:
-        done.append(measure(entry, model, args.given, args.seed))
+    network = load_guided(args.network, device=args.device) if args.network else None
+    for i, entry in enumerate(entries):
+        if args.across:
+            # the one before it: of the first the last
+            done.append(measure_across(entry, entries[i - 1], model, network, args.given))
+        else:
+            done.append(measure(entry, model, args.given, args.seed))
         print(row(done[-1].name, [done[-1]]), flush=True)
     for kind in sorted({one.kind for one in done}):
         print(row(f"all {kind}", [one for one in done if one.kind == kind]))
@@ -105,6 +118,36 @@ def measure(entry: DatasetEntry, model: Segmenter, given: int, seed: int) -> Fou
     ious = overlaps(session.labels, found, labels, others)
     right = tuple(int((ious >= target).any(0).sum()) for target in TARGETS)
     return Found(entry.name, kind_of(volume), len(others), len(found), right, seconds)
+
+
+def measure_across(
+    entry: DatasetEntry,
+    support: DatasetEntry,
+    model: Segmenter,
+    network: GuidedNetwork | None,
+    given: int,
+) -> Found:
+    """Give a few objects of usual size on another image, and look for all of an image."""
+    known = read_labels(support.mask)
+    areas = np.bincount(known.ravel(), minlength=1)[1:]
+    # the median ones: a person shows usual objects
+    order = np.argsort(areas, kind="stable")[np.count_nonzero(areas == 0) :]
+    middle = max(0, (len(order) - given) // 2)
+    few = np.where(np.isin(known, order[middle : middle + given] + 1), known, 0)
+    labels = read_labels(entry.mask)
+    volume = read_image(entry.image, labels.shape)
+    begin = time.perf_counter()
+    seen = learn([(Setup(model, read_image(support.image, known.shape)), few)], network)
+    every = np.zeros(labels.shape, np.int32)
+    count = 0
+    for one in segment_guided(seen, Setup(model, volume)):
+        count += 1
+        every[one.mask] = count
+    seconds = time.perf_counter() - begin
+    values = [ref.value for ref in entry.objects]
+    ious = overlaps(every, range(1, count + 1), labels, values)
+    right = tuple(int((ious >= target).any(0).sum()) for target in TARGETS)
+    return Found(entry.name, kind_of(volume), len(values), count, right, seconds)
 
 
 def overlaps(

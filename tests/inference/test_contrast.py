@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_intseg.inference.contrast import Contrast
+from napari_intseg.inference.candidates import Contrast
 
 EVERYWHERE = (slice(0, 60), slice(0, 80))
 

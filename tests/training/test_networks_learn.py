@@ -10,7 +10,7 @@ from napari_intseg.cli.main import main
 from napari_intseg.errors import DataError, WeightsError
 from napari_intseg.models import networks as semantic
 from napari_intseg.models.bundled import load_net
-from napari_intseg.models.nets.resnet_nets import ItisNet
+from napari_intseg.models.nets.earlier_nets import ItisNet
 from napari_intseg.models.networks import NETWORKS
 from napari_intseg.models.weights.locate import FOLDERS_VARIABLE
 from napari_intseg.training.loop import train, write_weights

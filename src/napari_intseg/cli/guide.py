@@ -17,6 +17,7 @@ from napari_intseg.errors import DataError
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Segmenter
+    from napari_intseg.inference.candidates import LikenessNetwork
     from napari_intseg.session.question import Setup
 
 HELP = "segment a folder of images by one or a few that are labelled"
@@ -27,7 +28,8 @@ are the ones to look at. Ctrl-C keeps what is done.
 
 examples:
   napari-intseg guide scans/ --by cells_1.png=cells_1_labels.png -o found/
-  napari-intseg guide scans/ --by a.tif=a_l.tif --by b.tif=b_l.tif -o found/ --model mobile-sam"""
+  napari-intseg guide scans/ --by a.tif=a_l.tif --by b.tif=b_l.tif -o found/ --model mobile-sam
+  napari-intseg guide scans/ --by cells_1.png=cells_1_labels.png -o found/ --network my-guide"""
 # exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -44,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    parser.add_argument(
+        "--network", metavar="NAME",
+        help="guided network that learns what objects look like, by name or file; default: a "
+        "linear discriminant of pixels",
+    )  # fmt: skip
     shared_options.add_model(parser.add_argument_group("model"))
     shared_options.add_viewing(parser.add_argument_group("image"))
     shared_options.add_dicom(parser.add_argument_group("DICOM"))
@@ -86,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         setup = _setup(model, Path(image), args)
         with shared_options.told():
             examples.append((setup, read_mask(Path(labels), setup.volume)))
-    support, rows = learn(examples), list[dict[str, Any]]()
+    support, rows = learn(examples, _network(args)), list[dict[str, Any]]()
     with (
         stop_on_interrupt() as stopped,
         progress_bar("guide", "image", quiet=args.quiet) as show,
@@ -110,6 +117,14 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         print(f"{len(rows)} objects on {len(images)} images; {review} lists what to look at first")
     return INTERRUPTED if stopped() else 0
+
+
+def _network(args: argparse.Namespace) -> "LikenessNetwork | None":
+    if args.network is None:
+        return None
+    from napari_intseg.models.guided.guided_network import load_guided
+
+    return load_guided(args.network, device=args.device)
 
 
 def _images(folder: Path) -> list[Path]:

@@ -24,12 +24,16 @@ of that name. Can be killed at any moment; --resume goes on as if nothing had ha
 every pixel: what it finds is a start, `napari-intseg start IMAGE --model NAME`. Its options are
 --network, --width, --steps or --minutes, --batch, --size, --rate, --held-out, --seed and --masks.
 
+--task guided trains the network of `napari-intseg guide --network NAME`, which one or a few
+annotated images guide to the objects of others. Each folder holds images of one kind of object.
+
 examples:
   napari-intseg train my_cells --output run --name my-cells
   napari-intseg train photos:3 cells:2 ct:1 --output run --from imagenet --steps 40000 --batch 16
   napari-intseg train my_cells --output run --name my-cells --resume
   napari-intseg train my_cells --output run2 --network itis --name my-itis --steps 5000
-  napari-intseg train VOC2012 --task semantic --network unet --output run3 --name my-unet"""
+  napari-intseg train VOC2012 --task semantic --network unet --output run3 --name my-unet
+  napari-intseg train nuclei seedlings --task guided --output run4 --name my-guide --size 160"""
 # exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 
@@ -50,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the bundled one, of --task semantic unet",
     )  # fmt: skip
     parser.add_argument(
-        "--task", choices=("clicks", "semantic"), default="clicks",
-        help="answer clicks (default), or name every pixel's class",
+        "--task", choices=("clicks", "semantic", "guided"), default="clicks",
+        help="answer clicks (default), name every pixel's class, or go by annotated images",
     )  # fmt: skip
     parser.add_argument(
         "--width", type=float, default=0.5, metavar="SHARE",
@@ -158,8 +162,8 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.models.weights.store import keep_own
     from napari_intseg.training.sources import check_extra
 
-    if args.task == "semantic":
-        return _semantic(args)
+    if args.task != "clicks":
+        return _semantic(args) if args.task == "semantic" else _guided(args)
     args.network = args.network or DEFAULT_NETWORK
     if args.start is None:
         args.start = "bundled" if args.network == DEFAULT_NETWORK else "nothing"
@@ -277,3 +281,28 @@ def _semantic(args: argparse.Namespace) -> int:
             print(f"IoU on held-out pictures {when}: {told}")
     print(f"weights: {trained.weights}\nmodel {args.name!r}: {kept}")
     return 0
+
+
+def _guided(args: argparse.Namespace) -> int:
+    """Train a network that annotated images guide; return the status."""
+    from napari_intseg.models.weights.locate import cache_folder
+    from napari_intseg.models.weights.store import keep_own
+    from napari_intseg.training.guided import RATE, GuidedOptions, train_guided
+    from napari_intseg.training.sources import check_extra
+
+    check_extra("nothing")
+    options = GuidedOptions(
+        tuple(args.folders), args.output, args.name, args.steps, args.batch, args.size[0],
+        args.minutes, args.rate or RATE, args.held_out, args.seed, args.device, kinds(args.masks),
+    )  # fmt: skip
+    unit = "s" if args.minutes else "step"
+    with (
+        progress_bar("train", unit, quiet=args.quiet) as bar,
+        stop_on_interrupt() as should_stop,
+    ):
+        trained = train_guided(options, on_progress=bar, should_stop=should_stop)
+    kept = keep_own(trained.weights, args.keep_in or cache_folder())
+    if trained.before is not None and trained.after is not None:
+        print(f"IoU on held-out pictures before {trained.before:.3f}, after {trained.after:.3f}")
+    print(f"weights: {trained.weights}\nguided network {args.name!r}: {kept}")
+    return INTERRUPTED if trained.stopped else 0

@@ -16,10 +16,12 @@ References
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import (
+    binary_dilation,
     distance_transform_edt,
     find_objects,
     gaussian_filter,
@@ -30,7 +32,6 @@ from scipy.ndimage import (
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import BoolArray, FloatArray, mask_to_logits
 from napari_intseg.errors import PromptError
-from napari_intseg.inference.contrast import Contrast
 from napari_intseg.inference.patch import Patch
 
 LIMIT_PX = 1 << 24
@@ -74,7 +75,122 @@ _SMOOTHING = 0.1
 # middles of two objects are at least this share of the diameter apart
 _APART = 0.25
 
+# pixels up to this share of the diameter from an object are next to it
+_REACH = 0.15
+# of the range [0, 1]; objects whose contrast is less are told by other things than contrast
+_FAINTEST = 0.02
+
 Labels = NDArray[np.integer]
+
+
+class Likeness(Protocol):
+    """Says how much the places of an image are like objects that were shown."""
+
+    def __call__(self, image: FloatArray, shape: tuple[int, int]) -> FloatArray:
+        """Return, for an image float32 (H, W, 3) in [0, 1], a map of some shape that covers it.
+
+        Above 0 on what is like the objects, around 1 on the objects themselves.
+        """
+
+
+class LikenessNetwork(Protocol):
+    """Learns from annotated images what objects look like."""
+
+    def learn(self, examples: Sequence[tuple[FloatArray, Labels]], diameter_px: float) -> Likeness:
+        """Look at images, float32 (H, W, 3) in [0, 1], and the labels on them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrast:
+    """What sets objects apart from what is next to them.
+
+    Parameters
+    ----------
+    typical : ndarray of float32, shape (C,)
+        Mean of an object less mean of its surroundings, the median of all objects.
+    reach_px : int
+        How far the surroundings go.
+    """
+
+    typical: FloatArray
+    reach_px: int
+
+    @classmethod
+    def of(cls, image: FloatArray, labels: NDArray[np.integer], diameter_px: float) -> "Contrast":
+        """Return the contrast of a slice's objects.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (H, W, C)
+            As the model sees it.
+        labels : ndarray of int, shape (H, W)
+            At least one object.
+        diameter_px : float
+            Of a usual object.
+        """
+        # at least two pixels, since the first is often mixed of object and ground
+        reach = max(2, round(_REACH * diameter_px))
+        found = [
+            _difference(image, labels, where, labels[where] == label, reach)
+            for label, where in enumerate(find_objects(labels), 1)
+            if where is not None
+        ]
+        known = [one for one in found if one is not None]
+        typical = np.median(known, axis=0) if known else np.zeros(image.shape[2])
+        return cls(typical.astype(np.float32), reach)
+
+    def share(
+        self,
+        image: FloatArray,
+        labels: NDArray[np.integer],
+        where: tuple[slice, slice],
+        inside: BoolArray,
+    ) -> float:
+        """Return how much of the typical contrast a mask has; below 0 if it is the other way round.
+
+        1 where that cannot be told: there are no surroundings, or objects do not stand out.
+
+        Parameters
+        ----------
+        image, labels
+            As in `of`; what objects have is not counted as surroundings.
+        where : (slice, slice)
+            The window of the slice that the mask lies on.
+        inside : ndarray of bool, of the window's shape
+            The mask.
+        """
+        size = float(self.typical @ self.typical)
+        if size < _FAINTEST**2:
+            return 1.0
+        own = _difference(image, labels, where, inside, self.reach_px)
+        return 1.0 if own is None else float(own @ self.typical) / size
+
+
+def _difference(
+    image: FloatArray,
+    labels: NDArray[np.integer],
+    where: tuple[slice, ...],
+    inside: BoolArray,
+    reach: int,
+) -> FloatArray | None:
+    """Return the mean of a mask less that of what is next to it; None if nothing is."""
+    spans = [
+        (max(0, p.start - reach), min(n, p.stop + reach))
+        for p, n in zip(where, labels.shape, strict=True)
+    ]
+    wide = tuple(slice(*span) for span in spans)
+    mask = np.zeros([stop - start for start, stop in spans], bool)
+    at = tuple(
+        slice(p.start - start, p.stop - start) for p, (start, _) in zip(where, spans, strict=True)
+    )
+    mask[at] = inside
+    # what belongs to other objects is not ground
+    ring = binary_dilation(mask, iterations=reach) & ~mask & (labels[wide] == 0)
+    if not (mask.any() and ring.any()):
+        return None
+    part = image[wide]
+    difference: FloatArray = part[mask].mean(0) - part[ring].mean(0)
+    return difference
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +250,12 @@ class Size:
         diameter = 2 * float(np.sqrt(np.median(areas) / np.pi))
         return cls(min(areas), max(areas), diameter)
 
+    @property
+    def step(self) -> int:
+        """Pixels of a block of the coarse grid, on which objects have a usual diameter."""
+        # whole pixels, so that positions and masks on the coarse grid lead back exactly
+        return max(1, int(self.diameter_px / _DIAMETER_PX))
+
     def fits(self, area: float, least: float, most: float) -> bool:
         """Whether an area lies between shares of the smallest and of the largest object."""
         return least * self.least_px <= area <= most * self.most_px
@@ -160,8 +282,7 @@ def find_candidates(image: FloatArray, labels: Labels) -> list[Candidate]:
         If there is no object to go by, or the slice is too large to be looked at as a whole.
     """
     size = Size.of(labels)
-    # whole pixels, so that positions and masks on the coarse grid lead back exactly
-    step = max(1, int(size.diameter_px / _DIAMETER_PX))
+    step = size.step
     small, known = _means(image, step), _every(labels, step)
     if known.size > LIMIT_PX:
         raise PromptError(
@@ -179,7 +300,7 @@ class Support:
 
     Parameters
     ----------
-    told : _Discriminant
+    likeness : Likeness
         Tells their pixels from those round them.
     size : Size
         Of all of them.
@@ -187,13 +308,23 @@ class Support:
         Of those on the first image.
     """
 
-    told: "_Discriminant"
+    likeness: Likeness
     size: Size
     contrast: Contrast
 
     @classmethod
-    def of(cls, examples: Sequence[tuple[FloatArray, Labels]]) -> "Support":
+    def of(
+        cls,
+        examples: Sequence[tuple[FloatArray, Labels]],
+        network: LikenessNetwork | None = None,
+    ) -> "Support":
         """Learn from images, float32 (H, W, 3) in [0, 1], and the labels on them.
+
+        Parameters
+        ----------
+        examples : sequence of (ndarray, ndarray of int (H, W))
+        network : LikenessNetwork, optional
+            Learns what objects look like, instead of a linear discriminant.
 
         Raises
         ------
@@ -202,34 +333,48 @@ class Support:
         """
         every = [label for _, labels in examples for label in _areas(labels)]
         size = Size.of_areas(every)
-        step = max(1, int(size.diameter_px / _DIAMETER_PX))
+        step = size.step
         diameter = size.diameter_px / step
-        shown = [(_means(image, step), _every(labels, step)) for image, labels in examples]
+        held = [(image, labels) for image, labels in examples if (labels > 0).any()]
+        shown = [(_means(image, step), _every(labels, step)) for image, labels in held]
         shown = [(image, known) for image, known in shown if (known > 0).any()]
-        # three equal channels are one: told three times they would make the covariance singular
-        channels = 1 if all(_is_grey(image) for image, _ in shown) else 3
-        pairs = [_samples(image, known > 0, diameter, channels) for image, known in shown]
-        pairs = [pair for pair in pairs if pair is not None]
-        if not pairs:
-            raise PromptError(
-                "nothing to learn from: expected objects with something round them, got none that "
-                "are large enough. Label a few more."
-            )
-        inside, outside = (
-            np.concatenate([pair[side] for pair in pairs if pair is not None], axis=1)
-            for side in (0, 1)
-        )
-        return cls(_told(inside, outside), size, Contrast.of(*shown[0], diameter))
+        likeness = _discriminating(shown, diameter)
+        contrast = Contrast.of(*shown[0], diameter)
+        if network is not None:
+            return cls(network.learn(held, size.diameter_px), size, contrast)
+        return cls(likeness, size, contrast)
 
     def candidates(self, image: FloatArray) -> list[Candidate]:
         """Find places on another image that look like the objects, the likest first."""
-        step = max(1, int(self.size.diameter_px / _DIAMETER_PX))
+        step = self.size.step
         small = _means(image, step)
-        known = np.zeros(small.shape[:2], np.int32)
-        likeness = _applied(self.told, small, self.size.diameter_px / step)
+        rows, cols = small.shape[:2]
+        known: Labels = np.zeros((rows, cols), np.int32)
+        # what is left at the rim has no block
+        likeness = self.likeness(image[: rows * step, : cols * step], (rows, cols))
         return _sorted_out(
             likeness, small, known, (self.size, self.contrast), step, image.shape[:2]
         )
+
+
+def _discriminating(shown: Sequence[tuple[FloatArray, Labels]], diameter_px: float) -> Likeness:
+    """Return the likeness of a linear discriminant of pixels, from images on the coarse grid."""
+    # three equal channels are one: told three times they would make the covariance singular
+    channels = 1 if all(_is_grey(image) for image, _ in shown) else 3
+    pairs = [_samples(image, known > 0, diameter_px, channels) for image, known in shown]
+    found = [pair for pair in pairs if pair is not None]
+    if not found:
+        raise PromptError(
+            "nothing to learn from: expected objects with something round them, got none that "
+            "are large enough. Label a few more."
+        )
+    inside, outside = (np.concatenate([pair[side] for pair in found], axis=1) for side in (0, 1))
+    told = _told(inside, outside)
+
+    def likeness(image: FloatArray, shape: tuple[int, int]) -> FloatArray:
+        return _applied(told, _means(image, image.shape[0] // shape[0]), diameter_px)
+
+    return likeness
 
 
 def _sorted_out(  # noqa: PLR0917 - one picture at one size

@@ -68,31 +68,31 @@ NETWORKS: Mapping[str, Network] = MappingProxyType({
             "arXiv:2102.06583, arXiv:2404.00741",
         ),
         _from_paper(
-            "dios-fcn8s", "Deep interactive object selection, FCN-8s", "vgg_nets:DiosNet",
+            "dios-fcn8s", "Deep interactive object selection, FCN-8s", "earlier_nets:DiosNet",
             "arXiv:1603.04042", stride=8, width=16, hidden=256,
         ),
         _from_paper(
-            "dios-fcn16s", "Deep interactive object selection, FCN-16s", "vgg_nets:DiosNet",
+            "dios-fcn16s", "Deep interactive object selection, FCN-16s", "earlier_nets:DiosNet",
             "arXiv:1603.04042", stride=16, width=16, hidden=256,
         ),
         _from_paper(
-            "ris-net", "RIS-Net, regions between clicks", "vgg_nets:RisNet",
+            "ris-net", "RIS-Net, regions between clicks", "earlier_nets:RisNet",
             "Liew et al., ICCV 2017", width=16,
         ),
         _from_paper(
-            "itis", "ITIS, DeepLabV3+ with distances to the mask", "resnet_nets:ItisNet",
+            "itis", "ITIS, DeepLabV3+ with distances to the mask", "earlier_nets:ItisNet",
             "arXiv:1805.04398", backbone="resnet34", width=64,
         ),
         _from_paper(
-            "fctsfn", "FCTSFN, two streams fused late", "vgg_nets:FctsfnNet",
+            "fctsfn", "FCTSFN, two streams fused late", "earlier_nets:FctsfnNet",
             "arXiv:1807.02480", width=16,
         ),
         _from_paper(
-            "delse", "DELSE, level set evolution", "resnet_nets:DelseNet",
+            "delse", "DELSE, level set evolution", "earlier_nets:DelseNet",
             "Wang et al., CVPR 2019", backbone="resnet34", width=64,
         ),
         _from_paper(
-            "disir", "DISIR, annotations as channels of LinkNet", "resnet_nets:DisirNet",
+            "disir", "DISIR, annotations as channels of LinkNet", "earlier_nets:DisirNet",
             "arXiv:2003.14200", width=32,
         ),
         Network(

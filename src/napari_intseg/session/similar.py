@@ -28,13 +28,14 @@ from napari_intseg.errors import PromptError
 from napari_intseg.inference.candidates import (
     LEAST_CONTRAST,
     Candidate,
+    Contrast,
     Labels,
+    LikenessNetwork,
     Size,
     Support,
     find_candidates,
 )
 from napari_intseg.inference.candidates import LIMIT_PX as LOOKS_LIMIT_PX
-from napari_intseg.inference.contrast import Contrast
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader
@@ -312,20 +313,26 @@ class Guided:
     likeness: float
 
 
-def learn(examples: Sequence[tuple[Setup, Labels]]) -> Support:
+def learn(
+    examples: Sequence[tuple[Setup, Labels]], network: LikenessNetwork | None = None
+) -> Support:
     """Return what annotated objects look like.
 
     Parameters
     ----------
     examples : sequence of (Setup, ndarray of int, shape (H, W))
         Flat images as the model sees them, and the labels on them.
+    network : LikenessNetwork, optional
+        A guided network, see `models.guided.guided_network.load_guided`; by default a linear
+        discriminant of pixels tells objects from what is round them.
 
     Raises
     ------
     PromptError
         If there is no object, nothing round one, or an image is no flat one.
     """
-    return Support.of([(_seen(setup), np.asarray(labels)) for setup, labels in examples])
+    shown = [(_seen(setup), np.asarray(labels)) for setup, labels in examples]
+    return Support.of(shown, network)
 
 
 def segment_guided(support: Support, setup: Setup) -> Iterator[Guided]:

@@ -9,9 +9,15 @@ from napari_intseg.core.segmenter import Query, mask_to_logits
 from napari_intseg.errors import UnknownModelError, WeightsError
 from napari_intseg.models.bundled import Bundled, build, load_net, read_traits
 from napari_intseg.models.nets.click_net import as_points
+from napari_intseg.models.nets.earlier_nets import (
+    DiosNet,
+    DisirNet,
+    FctsfnNet,
+    RisNet,
+    evolved,
+    region_boxes,
+)
 from napari_intseg.models.nets.edge_flow_net import edge_of
-from napari_intseg.models.nets.resnet_nets import DisirNet, evolved
-from napari_intseg.models.nets.vgg_nets import DiosNet, FctsfnNet, RisNet, region_boxes
 from napari_intseg.models.networks import NETWORKS, UNPROVEN, find_network
 from napari_intseg.models.registry import find_model, load_model, own_models
 from napari_intseg.models.weights.locate import FOLDERS_VARIABLE

@@ -1,0 +1,445 @@
+"""Train the network that annotated images guide to the objects of others.
+
+Every step draws tasks: two pictures of one folder, of which one is annotated, and the other is to
+be answered for. What the annotation says is all that the network is told, so it learns to go by it,
+as in one- and few-shot segmentation [1]_.
+
+References
+----------
+.. [1] Shaban, A. et al. "One-shot learning for semantic segmentation", BMVC 2017,
+       arXiv:1709.03410.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_intseg.core.segmenter import FloatArray
+from napari_intseg.errors import DataError
+from napari_intseg.evaluation.truth import Kind
+from napari_intseg.models.bundled_input import spread_narrow
+from napari_intseg.models.guided.guided_network import (
+    DIAMETER_PX,
+    OUT_STRIDE,
+    GuidedNet,
+    GuidedNetwork,
+    load_encoder,
+    resized,
+    shown_places,
+)
+from napari_intseg.models.weights.store import GUIDED, write_weights
+from napari_intseg.training.sources import Picture, PictureSource, read_source
+
+RATE = 1e-3
+"""AdamW's usual learning rate (not tuned)."""
+
+# tasks whose features wait to be learnt from, and how many of them are new at each step: to encode
+# two views takes several times as long as to learn from them, so each task is learnt from about
+# four times (batch / new)
+_POOL, _NEW = 192, 2
+# share of tasks in which everything but the objects is the object: a network that has merely
+# learnt what stands out fails these (not tuned)
+_TURNED = 0.1
+# so many objects are annotated at most, or all; a person gives a few
+_MOST_SHOWN = 6
+# pictures are kept with objects of at least so many times the diameter: tasks differ in scale
+_ROOM = 1.5
+# tasks by which a run is measured
+_MEASURED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedOptions:
+    """What a run is asked to do.
+
+    Parameters
+    ----------
+    folders : tuple of (Path, float)
+        Each with images of one kind of object, and their weights.
+    output : Path
+        Folder for the weights.
+    name : str
+        Of the weights file.
+    steps, batch, size
+        Optimiser steps, tasks a step, side of the views in pixels (a multiple of 32).
+    minutes : float or None
+        Stop by the clock instead.
+    rate : float
+    held_out : float
+        Share of the pictures that is measured only.
+    seed : int
+    device : str
+    masks : tuple of (str, str)
+        Kind of masks by a part of the folder's name.
+
+    Raises
+    ------
+    DataError
+        If a number is out of range.
+    """
+
+    folders: tuple[tuple[Path, float], ...]
+    output: Path
+    name: str = "guided"
+    steps: int = 300
+    batch: int = 8
+    size: int = 192
+    minutes: float | None = None
+    rate: float = RATE
+    held_out: float = 0.1
+    seed: int = 0
+    device: str = "auto"
+    masks: tuple[tuple[str, Kind], ...] = ()
+
+    def __post_init__(self) -> None:
+        good = {
+            "steps": self.steps >= 1, "batch": self.batch >= 2, "rate": self.rate > 0,
+            "size": self.size >= 64 and self.size % 32 == 0,
+            "held_out": 0 <= self.held_out < 1, "minutes": self.minutes is None or self.minutes > 0,
+            "folders": bool(self.folders) and all(weight > 0 for _, weight in self.folders),
+        }  # fmt: skip
+        wrong = [name for name, is_good in good.items() if not is_good]
+        if wrong:
+            raise DataError(
+                "training cannot be done: expected folders, steps and rate above 0, a batch of 2 "
+                "or more, a size of 64 or more in multiples of 32, a share held out below 1, got "
+                f"{wrong[0]}={getattr(self, wrong[0])!r}. Choose another."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedRun:
+    """What a run came to.
+
+    Parameters
+    ----------
+    weights : Path
+    step : int
+    stopped : bool
+        Whether it was interrupted; the weights are those it had.
+    before, after : float or None
+        Mean IoU of places with objects, on tasks of pictures that were held out; None of none.
+    """
+
+    weights: Path
+    step: int
+    stopped: bool
+    before: float | None = None
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GuidedTask:
+    """Two views: one is annotated, the other asked about.
+
+    Parameters
+    ----------
+    views : ndarray of float32, shape (2, S, S, 3)
+        RGB in [0, 1]; the annotated one first.
+    shown : ndarray of float32, shape (S / 8, S / 8)
+        See `shown_places`.
+    truth : ndarray of float32, shape (S / 4, S / 4)
+        Share of objects at each place of the second view; -1 where nothing is known.
+    """
+
+    views: FloatArray
+    shown: FloatArray
+    truth: FloatArray
+
+
+def train_guided(
+    options: GuidedOptions,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> GuidedRun:
+    """Train on folders of labelled images, and write the weights as one file.
+
+    Parameters
+    ----------
+    options : GuidedOptions
+    on_progress : callable, optional
+        Given steps (or seconds) done and in all.
+    should_stop : callable, optional
+        Asked before each step.
+
+    Raises
+    ------
+    DataError
+        If a folder has no objects.
+    FileError
+        If a file cannot be read.
+    """
+    masks = dict(options.masks)
+    sources = [
+        _smaller(read_source(folder, weight, masks=masks)) for folder, weight in options.folders
+    ]
+    learnt, held = _split(sources, options.held_out)
+    torch.manual_seed(options.seed)
+    rng = np.random.default_rng(options.seed)
+    net = GuidedNet()
+    network = GuidedNetwork(net, load_encoder(), options.device)
+    measured = _drawn(held, _MEASURED, options.size, np.random.default_rng(options.seed + 1))
+    before = measure_guided(network, measured)
+    step, stopped = _learn(network, learnt, rng, options, on_progress, should_stop)
+    after = measure_guided(network, measured)
+    told = "" if after is None else f"; IoU of places held out {after:.3f}"
+    weights = write_weights(
+        options.output / f"{options.name}.safetensors",
+        net.state_dict(),
+        architecture=GUIDED,
+        card=f"learnt in {step} steps from {', '.join(s.name for s in sources)}{told}",
+    )
+    return GuidedRun(weights, step, stopped, before, after)
+
+
+def _smaller(source: PictureSource) -> PictureSource:
+    """Return pictures no larger than any task needs them: drawing from them takes less time."""
+    return replace(source, pictures=tuple(_shrunk(one) for one in source.pictures))
+
+
+def _shrunk(picture: Picture) -> Picture:
+    step = int(_diameter(picture) / (_ROOM * DIAMETER_PX))
+    if step < 2:
+        return picture
+    rows, cols = (n // step for n in picture.labels.shape)
+    blocks = picture.image[: rows * step, : cols * step].reshape(rows, step, cols, step, -1)
+    means = np.rint(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
+    # a label is a name: of each block one pixel, not a mean
+    half = step // 2
+    labels = picture.labels[half : rows * step : step, half : cols * step : step]
+    found, areas = np.unique(labels[labels > 0], return_counts=True)
+    objects = found.astype(np.int64)
+    if not objects.size:
+        return picture
+    image = means[..., 0] if picture.image.ndim == 2 else means
+    return replace(picture, image=image, labels=labels, objects=objects, areas=areas)
+
+
+def _diameter(picture: Picture) -> float:
+    """Return the diameter of a disc as large as the median object."""
+    return 2 * float(np.sqrt(np.median(picture.areas) / np.pi))
+
+
+def _split(
+    sources: Sequence[PictureSource], share: float
+) -> tuple[list[PictureSource], list[PictureSource]]:
+    """Return what is learnt from, and what is measured: the last pictures of each folder."""
+    learnt, held = [], []
+    for one in sources:
+        count = len(one.pictures)
+        # a task takes two pictures; of fewer than four none can be spared
+        last = round(share * count) if count > 3 else 0
+        learnt.append(PictureSource(one.name, one.pictures[: count - last], one.weight))
+        if last:
+            held.append(PictureSource(one.name, one.pictures[count - last :], one.weight))
+    return learnt, held
+
+
+def _drawn(
+    sources: Sequence[PictureSource], count: int, size: int, rng: np.random.Generator
+) -> list[GuidedTask]:
+    return [draw_task(sources, size, rng, turned=0) for _ in range(count)] if sources else []
+
+
+def _learn(  # noqa: PLR0917 - one loop
+    network: GuidedNetwork,
+    sources: Sequence[PictureSource],
+    rng: np.random.Generator,
+    options: GuidedOptions,
+    on_progress: Callable[[int, int], None] | None,
+    should_stop: Callable[[], bool] | None,
+) -> tuple[int, bool]:
+    """Take steps; return how many, and whether it was stopped."""
+    net, begun = network.net.train(), time.monotonic()
+    optimiser = torch.optim.AdamW(net.parameters(), options.rate)
+    pool: list[tuple[list[Tensor], GuidedTask]] = []
+    step = 0
+    seconds = None if options.minutes is None else options.minutes * 60
+    while True:
+        done = step / options.steps if seconds is None else (time.monotonic() - begun) / seconds
+        if done >= 1:
+            break
+        if should_stop is not None and should_stop():
+            net.eval()
+            return step, True
+        # up within a twentieth of the run, then down to nothing along a cosine
+        rate = options.rate * min(1.0, 20 * done + 0.01) * (1 + np.cos(np.pi * done)) / 2
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        # at the start as many as a step takes; the pool then grows by the new ones
+        missing = _NEW if len(pool) >= options.batch else options.batch
+        for _ in range(missing):
+            task = draw_task(sources, options.size, rng)
+            encoded = (_encoded(network, task), task)
+            if len(pool) < _POOL:
+                pool.append(encoded)
+            else:
+                pool[int(rng.integers(_POOL))] = encoded
+        chosen = [pool[i] for i in rng.choice(len(pool), options.batch, replace=False)]
+        loss = _loss(network, chosen)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        step += 1
+        if on_progress is not None:
+            total = options.steps if seconds is None else round(seconds)
+            on_progress(
+                min(total, round((step / options.steps if seconds is None else done) * total)),
+                total,
+            )
+    net.eval()
+    return step, False
+
+
+def _encoded(network: GuidedNetwork, task: GuidedTask) -> list[Tensor]:
+    """Return the encoder's maps of both views, in half the memory."""
+    views = torch.from_numpy(task.views).permute(0, 3, 1, 2).to(network.device)
+    return [one.half() for one in network.maps(views)]
+
+
+def _answers(network: GuidedNetwork, chosen: Sequence[tuple[list[Tensor], GuidedTask]]) -> Tensor:
+    """Return logits (B, h, w) for the second views."""
+    maps = [torch.cat(level).float() for level in zip(*(kept for kept, _ in chosen), strict=True)]
+    features, fine = network.net.features(maps)
+    shown = torch.from_numpy(np.stack([task.shown for _, task in chosen])).to(network.device)
+    memory = network.net.remember(features[::2], shown)
+    return network.net.answer(features[1::2], fine[1::2], memory)[:, 0]
+
+
+def _loss(network: GuidedNetwork, chosen: Sequence[tuple[list[Tensor], GuidedTask]]) -> Tensor:
+    """Return cross entropy and one minus the Dice coefficient, of what is known."""
+    logits = _answers(network, chosen)
+    truth = torch.from_numpy(np.stack([task.truth for _, task in chosen])).to(network.device)
+    known = (truth >= 0).float()
+    wanted = truth.clamp(min=0)
+    each = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known
+    prob = logits.sigmoid() * known
+    both, either = (prob * wanted).sum((1, 2)), (prob + wanted * known).sum((1, 2))
+    dice = 1 - (2 * both + 1) / (either + 1)
+    return each.sum() / known.sum().clamp(min=1) + 0.5 * dice.mean()
+
+
+def measure_guided(network: GuidedNetwork, tasks: Sequence[GuidedTask]) -> float | None:
+    """Return the mean IoU of places with objects; None of no tasks."""
+    ious = []
+    network.net.eval()
+    with torch.no_grad():
+        for task in tasks:
+            mask = _answers(network, [(_encoded(network, task), task)])[0].cpu().numpy() > 0
+            known, truth = task.truth >= 0, task.truth >= 0.5
+            either = np.count_nonzero((mask | truth) & known)
+            ious.append(np.count_nonzero(mask & truth & known) / either if either else 1.0)
+    return float(np.mean(ious)) if ious else None
+
+
+def draw_task(
+    sources: Sequence[PictureSource],
+    size: int,
+    rng: np.random.Generator,
+    *,
+    turned: float = _TURNED,
+) -> GuidedTask:
+    """Draw two views of one folder at one scale, in which objects have about the usual diameter.
+
+    Parameters
+    ----------
+    sources : sequence of PictureSource
+    size : int
+        Side of the views, in pixels.
+    rng : Generator
+    turned : float
+        Share of tasks in which everything but the objects is the object.
+    """
+    weights = np.array([one.weight for one in sources])
+    source = sources[int(rng.choice(len(sources), p=weights / weights.sum()))]
+    first = source.pictures[int(rng.integers(len(source.pictures)))]
+    # the same picture now and then, as when more is looked for where some is annotated
+    other = (
+        first if rng.random() < 0.1 else source.pictures[int(rng.integers(len(source.pictures)))]
+    )
+    diameter = _diameter(first)
+    # half or twice at the extremes: median sizes of two pictures differ
+    scale = DIAMETER_PX / diameter * float(np.exp(rng.normal(0, 0.2)))
+    light = _Light.drawn(rng)
+    view, labels = _view(first, scale, size, rng)
+    query, truth = _view(other, scale, size, rng)
+    values = np.unique(labels[labels > 0])
+    if rng.random() < 0.5 and values.size > _MOST_SHOWN:
+        values = rng.choice(values, int(rng.integers(1, _MOST_SHOWN + 1)), replace=False)
+    objects, wanted = np.isin(labels, values), np.where(truth < 0, -1, truth > 0)
+    if rng.random() < turned:
+        objects, wanted = (labels == 0), np.where(truth < 0, -1, truth == 0)
+    return GuidedTask(
+        np.stack([spread_narrow(light.cast(one, rng)) for one in (view, query)]),
+        shown_places(objects, (size, size), DIAMETER_PX),
+        _shares(wanted),
+    )
+
+
+def _shares(wanted: NDArray[np.integer]) -> FloatArray:
+    """Return the share of objects at each place of stride 4; -1 where most is not known."""
+    side = wanted.shape[0] // OUT_STRIDE
+    blocks = wanted.reshape(side, OUT_STRIDE, side, OUT_STRIDE).swapaxes(1, 2)
+    share = (blocks > 0).mean((2, 3), dtype=np.float32)
+    share[(blocks < 0).mean((2, 3)) > 0.5] = -1
+    return np.asarray(share, np.float32)
+
+
+def _view(
+    picture: Picture, scale: float, size: int, rng: np.random.Generator
+) -> tuple[FloatArray, NDArray[np.int32]]:
+    """Return a part of a picture round one of its objects, (S, S, 3) in [0, 1], and labels."""
+    reach = max(2, round(size / scale))
+    value = picture.objects[int(rng.integers(len(picture.objects)))]
+    rows, cols = np.nonzero(picture.labels == value)
+    at = int(rng.integers(len(rows)))
+    # the object lies anywhere in the view, not in its middle
+    corner = [int(c) - int(rng.integers(reach)) for c in (rows[at], cols[at])]
+    # not beyond the picture, as far as that is large enough
+    corner = [
+        min(max(c, 0), max(n - reach, 0)) for c, n in zip(corner, picture.labels.shape, strict=True)
+    ]
+    where = tuple(slice(c, c + reach) for c in corner)
+    part, labels = picture.image[where], picture.labels[where].astype(np.int32)
+    part = part if part.ndim == 3 else part[..., None].repeat(3, 2)
+    margins = [(0, reach - n) for n in labels.shape]
+    part = np.pad(part, (*margins, (0, 0)), constant_values=128)
+    labels = np.pad(labels, margins, constant_values=-1)
+    turns, flips = int(rng.integers(4)), rng.random() < 0.5
+    step = -1 if flips else 1
+    part, labels = np.rot90(part[::step], turns), np.rot90(labels[::step], turns)
+    grid = np.minimum((np.arange(size) + 0.5) * reach / size, reach - 1).astype(int)
+    values = torch.from_numpy(np.ascontiguousarray(part, np.float32)).permute(2, 0, 1)[None] / 255
+    small = resized(values, (size, size))[0].permute(1, 2, 0).numpy()
+    return np.clip(small, 0, 1), labels[grid][:, grid]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Light:
+    """How both pictures of a task are changed, so that no kind of object is known by its looks."""
+
+    inverted: bool
+    gamma: float
+    order: tuple[int, ...]
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> "_Light":
+        order = tuple(rng.permutation(3)) if rng.random() < 0.3 else (0, 1, 2)
+        return cls(rng.random() < 0.2, float(np.exp(rng.normal(0, 0.3))), order)
+
+    def cast(self, image: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Return one of the two; light and noise differ a little between them."""
+        seen = image[..., list(self.order)] ** np.float32(self.gamma)
+        seen = 1 - seen if self.inverted else seen
+        seen = (seen - 0.5) * np.float32(rng.uniform(0.7, 1.2)) + np.float32(rng.uniform(0.4, 0.6))
+        if rng.random() < 0.3:
+            seen = seen + rng.normal(0, rng.uniform(0, 0.06), seen.shape)
+        return np.asarray(np.clip(seen, 0, 1), np.float32)
