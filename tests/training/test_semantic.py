@@ -4,15 +4,22 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
 from napari_intseg.cli.main import main
-from napari_intseg.errors import DataError, UnknownModelError, WeightsError
+from napari_intseg.errors import DataError, PromptError, UnknownModelError, WeightsError
 from napari_intseg.evaluation.datasets import open_classes
 from napari_intseg.models.automatic import open_model
 from napari_intseg.models.automatic.open_model import load_start_model
-from napari_intseg.models.automatic.semantic_model import infer, load_own, load_semantic
+from napari_intseg.models.automatic.semantic_model import (
+    infer,
+    load_own,
+    load_semantic,
+    mark_maps,
+)
+from napari_intseg.models.automatic.start_model import ClassMark, marked
 from napari_intseg.models.weights import locate
 from napari_intseg.models.weights.store import read_metadata
 from napari_intseg.training import semantic
@@ -97,6 +104,69 @@ def test_other_networks_train_and_are_read_again(tmp_path, network):
     model = load_semantic(run.weights, device="cpu")
     assert run.names == ("background", "1", "2")
     assert not model.traits.objects_apart
+
+
+@pytest.fixture(scope="module")
+def told_apart(tmp_path_factory):
+    """A network with annotations, and pictures of two classes that look the same."""
+    folder = discs(tmp_path_factory.mktemp("same"), 6, classes=True)
+    for path in (folder / "images").glob("*.png"):
+        grey = np.where(np.asarray(Image.open(folder / "masks" / path.name)) > 0, 200, 60)
+        Image.fromarray(grey.astype(np.uint8)).save(path)
+    output = tmp_path_factory.mktemp("marked")
+    kinds = (("", "classes"),)
+    wanted = options(
+        folder, output, network="disir-classes", name="marked", steps=250, masks=kinds, rate=1e-2
+    )
+    return train_semantic(wanted), folder
+
+
+def test_annotations_say_what_the_image_does_not(told_apart):
+    run, _ = told_apart
+    assert run.after[0] > 0.8
+    assert np.mean(run.marked[1:]) > np.mean(run.after[1:]) + 0.15
+
+
+def test_a_scene_is_annotated_in_the_shell_and_keeps_its_place(told_apart, tmp_path, capsys):
+    run, folder = told_apart
+    image = np.asarray(Image.open(folder / "images/0.png"))
+    classes = np.asarray(Image.open(folder / "masks/0.png"))
+    # ModelPixelScale and ModelTiepoint of GeoTIFF
+    tags = [(33550, 12, 3, (0.5, 0.5, 0.0), True), (33922, 12, 6, (0, 0, 0, 3e5, 5e6, 0), True)]
+    scene, out = tmp_path / "scene.tif", tmp_path / "out.tif"
+    tifffile.imwrite(scene, image, extratags=tags)
+    words = ["start", str(scene), "-o", str(out), "--model", str(run.weights), "--overwrite"]
+    found = []
+    for name in ("1", "2"):
+        row, col = np.argwhere(classes > 0)[40]
+        assert main([*words, "--annotate", f"{row},{col}@{name}"]) == 0
+        told = capsys.readouterr().out
+        number = int(told.split(f": {name},")[0].rsplit("object ", 1)[1])
+        found.append(tifffile.imread(out)[row, col] == number)
+    assert found == [True, True]
+    with tifffile.TiffFile(out) as file:
+        assert file.pages[0].tags[33550].value == (0.5, 0.5, 0.0)
+    assert main([*words, "--annotate", "1,1@3"]) == 2
+    assert "expected one of background, 1, 2" in capsys.readouterr().err
+    assert main([*words, "--annotate", "900,1@1"]) == 2
+    assert "lies on no image" in capsys.readouterr().err
+    assert main([*words, "--annotate", "1,1"]) == 2
+    assert "expected ROW,COL@CLASS" in capsys.readouterr().err
+
+
+def test_other_networks_take_no_annotations(trained):
+    run, _ = trained
+    with pytest.raises(PromptError, match="takes no annotations"):
+        marked(load_semantic(run.weights, device="cpu"), [ClassMark(1, 1, "object")])
+
+
+def test_an_annotation_is_a_disk_and_the_later_one_counts():
+    maps = mark_maps([(10, 10, 0), (10, 13, 1), (0, 0, 2)], 3, (20, 24))
+    assert maps[1, 10, 13] == 1
+    assert maps[0, 10, 13] == 0
+    assert maps[0, 10, 5] == 1
+    assert maps.sum(0).max() == 1
+    assert maps[2].sum() == 26  # a quarter of a disk of radius 5
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):

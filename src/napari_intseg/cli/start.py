@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array, Segmenter
     from napari_intseg.core.volume import Volume
     from napari_intseg.io.source import FileVolume
-    from napari_intseg.models.automatic.start_model import StartModel, StartTraits
+    from napari_intseg.models.automatic.start_model import ClassMark, StartModel, StartTraits
 
 HELP = "let an automatic model find objects, as a start for clicks"
 DESCRIPTION = """Run an automatic model on an image or on the planes of a volume, and write what it finds as labels.
@@ -35,6 +35,7 @@ examples:
   napari-intseg start cells.png -o start.tif --automatic mask2former --weights ~/m2f-cells
   napari-intseg start photo.png -o start.png --automatic clipseg --weights ~/clipseg --text "a dog"
   napari-intseg start ct.nii.gz -o start.nii.gz --masks totalsegmentator_output/
+  napari-intseg start scene.tif -o classes.tif --model my-disir --annotate 120,200@road
   napari-intseg start VOC2012/ -o starts/ --model ~/segformer-b0
   napari-intseg start ct.nii.gz -o start.nii.gz --window abdomen --automatic grounding-dino \\
       --weights ~/grounding-dino-tiny --text liver --masks-by medsam --planes 30:60"""  # noqa: E501
@@ -70,6 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=float, metavar="X", help="leave out what scores below; 0 to 1"
     )
     model.add_argument(
+        "--annotate", type=annotation, action="append", default=[], metavar="ROW,COL@CLASS",
+        help="the class of a pixel, for networks that take annotations; repeat for more",
+    )  # fmt: skip
+    model.add_argument(
         "--masks-by", metavar="ID", help="model that turns boxes into masks, e.g. sam-vit-b"
     )
     model.add_argument("--masks-weights", type=Path, metavar="FILE", help="its weight file")
@@ -86,6 +91,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image.add_argument("--limit", type=int, metavar="N", help="objects of a data set at most")
     shared_options.add_seeing(image)
     shared_options.add_reading(parser.add_argument_group("DICOM"))
+
+
+def annotation(text: str) -> "ClassMark":
+    """Return what ``120,200@road`` means."""
+    from napari_intseg.models.automatic.start_model import ClassMark
+
+    at, _, name = text.partition("@")
+    numbers = shared_options.numbers_of(at)
+    if len(numbers) != 2 or not name:
+        raise argparse.ArgumentTypeError(
+            f"annotation is not understood: expected ROW,COL@CLASS, got {text!r}"
+        )
+    return ClassMark(numbers[0], numbers[1], name)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -115,6 +133,8 @@ def run(args: argparse.Namespace) -> int:
         labels, names, stopped = *given_masks(args, volume), False
     else:
         model, masks_by = load(args)
+        if args.annotate:
+            model = _annotated(args, model, volume)
         traits = traits or model.traits
         tell_licence(args, traits)
         labels, names, stopped = find(args, volume, planes, (model, masks_by, traits))
@@ -216,6 +236,24 @@ def load(args: argparse.Namespace) -> "tuple[StartModel, Segmenter | None]":
     if args.masks_by is None:
         return model, None
     return model, load_model(args.masks_by, weights=args.masks_weights, device=args.device)
+
+
+def _annotated(args: argparse.Namespace, model: "StartModel", volume: "FileVolume") -> "StartModel":
+    """Return the model as it answers once the classes of --annotate are known."""
+    from napari_intseg.models.automatic.start_model import marked
+
+    away = [m for m in args.annotate if not _is_on(m.row, m.col, volume.shape)]
+    if volume.ndim != 2 or away:
+        raise PromptError(
+            f"annotation lies on no image: expected a pixel of a flat one, got "
+            f"{args.annotate[0] if volume.ndim != 2 else away[0]!r} on shape {volume.shape}. "
+            "Take a single plane, or leave it out."
+        )
+    return marked(model, args.annotate)
+
+
+def _is_on(row: float, col: float, shape: tuple[int, ...]) -> bool:
+    return 0 <= row <= shape[0] - 1 and 0 <= col <= shape[-1] - 1
 
 
 def given_masks(args: argparse.Namespace, volume: "FileVolume") -> "tuple[Array, dict[int, str]]":

@@ -249,7 +249,7 @@ def _semantic(args: argparse.Namespace) -> int:
     from napari_intseg.models.networks import find_semantic
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.store import keep_own
-    from napari_intseg.training.semantic import RATE, SemanticOptions, train_semantic
+    from napari_intseg.training.semantic import MARKS, RATE, SemanticOptions, train_semantic
     from napari_intseg.training.sources import check_extra
 
     check_extra("nothing")
@@ -274,7 +274,8 @@ def _semantic(args: argparse.Namespace) -> int:
         print(f"stopped after step {trained.step}: --resume goes on", file=sys.stderr)
         return INTERRUPTED
     kept = keep_own(trained.weights, args.keep_in or cache_folder())
-    for when, found in (("before", trained.before), ("after", trained.after)):
+    results = (trained.before, trained.after, trained.marked)
+    for when, found in zip(("before", "after", f"with {MARKS} annotations"), results, strict=True):
         if found:
             pairs = zip(trained.names, found, strict=True)
             told = ", ".join(f"{name} {iou:.3f}" for name, iou in pairs)

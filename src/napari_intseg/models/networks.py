@@ -177,6 +177,11 @@ SEMANTIC_NETWORKS: dict[str, SemanticSpec] = {
     "upernet": SemanticSpec("UPerNet", "semantic_context:UPerNet", "arXiv:1807.10221"),
     "pan": SemanticSpec("PAN", "semantic_context:PAN", "arXiv:1805.10180"),
     "dfn": SemanticSpec("DFN", "semantic_context:DFN", "arXiv:1804.09337"),
+    "disir-classes": SemanticSpec(
+        f"DISIR, annotations of classes as channels of LinkNet; {UNPROVEN}",
+        "earlier_nets:DisirClasses",
+        "arXiv:2003.14200",
+    ),
 }
 """By name. Adding one is a class and one line."""
 

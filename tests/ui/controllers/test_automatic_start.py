@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.models.automatic import open_model
+from napari_intseg.models.automatic.start_model import Finding, StartTraits
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.automatic_start import AutomaticStart, FoundObject
 from small_onnx import linear
@@ -47,6 +48,47 @@ def test_what_is_found_is_a_layer_to_take_from(
     assert object_actions.take_all(controller, starts.layer) == len(starts.found)
     settle()
     np.testing.assert_array_equal(controller.image_controller.labels.data > 0, bright)
+
+
+class Told:
+    """Finds what it is told of, as a network that takes annotations."""
+
+    traits = StartTraits("told", marks=("cell", "dirt"))
+
+    def __init__(self, marks=()):
+        self.marks = marks
+
+    def marked(self, marks):
+        return Told(marks)
+
+    def find(self, image, texts=()):
+        assert not texts
+        found = []
+        for one in self.marks:
+            mask = np.zeros(image.shape[:2], bool)
+            mask[int(one.row), int(one.col)] = True
+            found.append(Finding(mask, one.name, 1.0))
+        return tuple(found)
+
+    def release(self):
+        pass
+
+
+def test_objects_with_a_class_are_annotations(controller, starts, pump, settle, net, monkeypatch):
+    run(starts, pump, net)
+    object_actions.take_all(controller, starts.layer)
+    settle()
+    work = controller.image_controller
+    first = int(work.labels.data.max())
+    told = Told()
+    monkeypatch.setattr(open_model, "load_start_model", lambda *_, **__: told)
+    object_actions.call(work, first, "class", "none of the network's")
+    run(starts, pump, net)
+    assert starts.found == ()
+    object_actions.call(work, first, "class", "dirt")
+    run(starts, pump, net)
+    assert [(one.name, one.size_px) for one in starts.found] == [("dirt", 1)]
+    assert work.labels.data[starts.layer.data > 0].tolist() == [first]
 
 
 def test_a_volume_is_searched_on_one_plane_or_on_all(controller, pump, net, boxes):

@@ -1,6 +1,7 @@
 """Semantic networks of `napari-intseg train --task semantic`, and published ones, converted."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,15 @@ from torch import Tensor
 from napari_intseg.core import files
 from napari_intseg.core.segmenter import FloatArray, Segmenter
 from napari_intseg.errors import UnknownModelError, WeightsError
-from napari_intseg.models.automatic.start_model import Finding, StartTraits, check_no_texts
+from napari_intseg.models.automatic.start_model import (
+    ClassMark,
+    Finding,
+    StartTraits,
+    check_no_texts,
+)
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.device import choose_device, memory_guard
+from napari_intseg.models.nets.earlier_nets import DISK_PX
 from napari_intseg.models.networks import SEMANTIC_NETWORKS, NetworkLayout, build_semantic
 from napari_intseg.models.weights.published_semantic import read_published
 from napari_intseg.models.weights.store import SEMANTIC, find_own, read_metadata
@@ -146,18 +153,33 @@ def write_published(path: Path, source: Path, network: str, settings: Mapping[st
 class SemanticModel:
     """A trained network; made by `load_semantic`."""
 
-    def __init__(self, net: Any, told: SemanticFile, name: str, device: torch.device) -> None:
+    def __init__(
+        self,
+        net: Any,
+        told: SemanticFile,
+        name: str,
+        device: torch.device,
+        marks: Sequence[tuple[float, float, int]] = (),
+    ) -> None:
         self._net = net.to(device)
         self._told = told
         self._name = name
         self._device = device
+        self._marks = marks
 
     @property
     def traits(self) -> StartTraits:
         """What is told of it before it runs."""
         title = SEMANTIC_NETWORKS[self._told.network].title
         title = f"{self._name} ({title}, {self._told.origin})"
-        return StartTraits(title, "", "", self._told.apart)
+        marks = self._told.names if takes_annotations(self._net) else ()
+        return StartTraits(title, "", "", self._told.apart, marks=marks)
+
+    def marked(self, marks: Sequence[ClassMark]) -> "SemanticModel":
+        """Return it as it answers once the class of some pixels is known."""
+        names = self._told.names
+        told = [(one.row, one.col, names.index(one.name)) for one in marks]
+        return SemanticModel(self._net, self._told, self._name, self._device, told)
 
     def find(
         self,
@@ -189,9 +211,11 @@ class SemanticModel:
         """
         check_no_texts(self._name, texts)
         layout = self._told.layout
-        prob = infer(
-            self._net, image, self._device, extra=int(layout is not None and layout.on_corners)
-        )
+        maps = None
+        if self._marks:
+            maps = mark_maps(self._marks, len(self._told.names), image.shape[:2])
+        extra = int(layout is not None and layout.on_corners)
+        prob = infer(self._net, image, self._device, extra=extra, marks=maps)
         owner = prob.argmax(axis=0)
         found = []
         # of published sets of classes some have no background
@@ -263,13 +287,51 @@ def load_own(name: str, *, device: str = "auto") -> SemanticModel:
     return load_semantic(there[name], device=device)
 
 
+def takes_annotations(net: Any) -> bool:
+    """Whether a network has channels for annotations of classes."""
+    return bool(getattr(net, "takes_annotations", False))
+
+
+def mark_maps(
+    marks: Sequence[tuple[float, float, int]], classes: int, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Return annotations as a network takes them, (C, H, W): 1 in a disk round each.
+
+    Parameters
+    ----------
+    marks : sequence of (float, float, int)
+        Row, column and number of the class; where disks meet, the later one counts.
+    classes : int
+    shape : (int, int)
+        Of the image.
+    """
+    maps = np.zeros((classes, *shape), np.float32)
+    for row, col, kind in marks:
+        rows, cols = (
+            slice(max(0, math.ceil(at - DISK_PX)), max(0, math.floor(at + DISK_PX) + 1))
+            for at in (row, col)
+        )
+        part = maps[:, rows, cols]
+        down, right = np.ogrid[rows.start : rows.start + part.shape[1],
+                               cols.start : cols.start + part.shape[2]]  # fmt: skip
+        near = (down - row) ** 2 + (right - col) ** 2 <= DISK_PX**2
+        part[:, near] = 0
+        part[kind, near] = 1
+    return maps
+
+
 def infer(
-    net: Any, image: FloatArray, device: torch.device, *, extra: int = 0
+    net: Any,
+    image: FloatArray,
+    device: torch.device,
+    *,
+    extra: int = 0,
+    marks: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Return the probability of each class at each pixel, (C, H, W), of an image in [0, 1].
 
     Large images are seen in squares that overlap; where they do, the mean counts. The network sees
-    `extra` pixels more than a multiple of its stride.
+    `extra` pixels more than a multiple of its stride, and `marks` of `mark_maps` if there are some.
     """
     height, width = image.shape[:2]
     values = ((np.asarray(image, np.float32) - MEAN) / STD).transpose(2, 0, 1)
@@ -277,9 +339,13 @@ def infer(
     seen = np.zeros((height, width), np.float32)
     for rows in _spans(height):
         for cols in _spans(width):
-            part = np.ascontiguousarray(values[:, rows, cols])
+            given = [values] if marks is None else [values, marks]
+            parts = [
+                torch.from_numpy(np.ascontiguousarray(one[:, rows, cols]))[None].to(device)
+                for one in given
+            ]
             with memory_guard(device), torch.inference_mode():
-                prob = _padded(net, torch.from_numpy(part)[None].to(device), extra)
+                prob = _padded(net, parts, extra)
             if total is None:
                 total = np.zeros((len(prob), height, width), np.float32)
             total[:, rows, cols] += prob
@@ -296,9 +362,10 @@ def _spans(length: int) -> list[slice]:
     return [slice(int(first), int(first) + _SIDE) for first in firsts]
 
 
-def _padded(net: Any, x: Tensor, extra: int) -> NDArray[np.float32]:
-    height, width = x.shape[-2:]
+def _padded(net: Any, parts: Sequence[Tensor], extra: int) -> NDArray[np.float32]:
+    height, width = parts[0].shape[-2:]
     down, right = (extra - height) % _MULTIPLE, (extra - width) % _MULTIPLE
     # the edge is repeated: zeros would look like another object beside the image
-    logits = net(F.pad(x, (0, right, 0, down), mode="replicate"))[0, :, :height, :width]
+    whole = [F.pad(one, (0, right, 0, down), mode="replicate") for one in parts]
+    logits = net(*whole)[0, :, :height, :width]
     return np.asarray(logits.float().softmax(dim=0).cpu().numpy(), np.float32)

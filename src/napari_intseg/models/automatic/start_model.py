@@ -6,7 +6,7 @@ the same number on all planes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,8 @@ class StartTraits:
         Whether it must be told in words what to look for.
     gives_boxes : bool
         Whether a model that takes boxes must turn what it finds into masks.
+    marks : tuple of str
+        Classes of which it can be told single pixels, see `marked`; none for most models.
     """
 
     title: str
@@ -72,6 +74,24 @@ class StartTraits:
     objects_apart: bool = True
     takes_text: bool = False
     gives_boxes: bool = False
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMark:
+    """A pixel whose class a person has said.
+
+    Parameters
+    ----------
+    row, col : float
+        In pixels of the image.
+    name : str
+        Of the class, as the model calls it.
+    """
+
+    row: float
+    col: float
+    name: str
 
 
 class StartModel(Protocol):
@@ -96,6 +116,37 @@ class StartModel(Protocol):
     def release(self) -> None:
         """Return the device's memory."""
         ...
+
+
+class MarkedModel(StartModel, Protocol):
+    """A model that can be told the class of single pixels."""
+
+    def marked(self, marks: Sequence[ClassMark]) -> StartModel:
+        """Return it as it answers once these are known; the weights are shared."""
+        ...
+
+
+def marked(model: StartModel, marks: Sequence[ClassMark]) -> StartModel:
+    """Return a model that knows the class of some pixels of the image it is asked about.
+
+    Raises
+    ------
+    PromptError
+        If it cannot be told, or has no class of a name.
+    """
+    known = model.traits.marks
+    if not known:
+        raise PromptError(
+            f"{model.traits.title} takes no annotations: expected a network that does, as "
+            "`train --task semantic --network disir-classes` makes one. Leave them out."
+        )
+    unknown = [one.name for one in marks if one.name not in known]
+    if unknown:
+        raise PromptError(
+            f"class is unknown: expected one of {', '.join(known)}, got {unknown[0]!r}. Name one "
+            "that the network was trained on."
+        )
+    return cast(MarkedModel, model).marked(marks)
 
 
 def check_no_texts(title: str, texts: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ References
        semantic segmentation", 2017, arXiv:1707.03718.
 """
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +34,7 @@ from napari_intseg.models.nets.click_maps import distance_map
 from napari_intseg.models.nets.click_net import WholeNet, normed, smaller
 from napari_intseg.models.nets.deeplab import DeepLab, SeparableHead
 from napari_intseg.models.nets.resnet import Backbone, BasicBlock
+from napari_intseg.models.nets.semantic_parts import scaled
 
 # convolutions of the five blocks (arXiv:1409.1556)
 DEPTHS = (2, 2, 3, 3, 3)
@@ -374,6 +375,45 @@ DISK_PX = 5.0
 """Radius of an annotation; the paper has small disks or distances, and finds them alike."""
 
 
+def link_layers(inputs: int, outputs: int, width: int) -> dict[str, nn.Module]:
+    """Return the parts of LinkNet, by the names that `linked` takes them by."""
+    widths = [width * factor for factor in (1, 2, 4, 8)]
+    before = [width, *widths[:-1]]
+    enter = nn.Sequential(
+        nn.Conv2d(inputs, width, 7, stride=2, padding=3, bias=False),
+        nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
+    )  # fmt: skip
+    encoder = nn.ModuleList(
+        nn.Sequential(
+            BasicBlock(first, last, stride=1 if number == 0 else 2), BasicBlock(last, last)
+        )
+        for number, (first, last) in enumerate(zip(before, widths, strict=True))
+    )
+    decoder = nn.ModuleList(
+        nn.Sequential(
+            normed(first, first // 4, 1), normed(first // 4, first // 4),
+            normed(first // 4, last, 1),
+        )
+        for first, last in zip(widths[::-1], [*widths[-2::-1], width], strict=True)
+    )  # fmt: skip
+    leave = nn.Sequential(normed(width, width // 2), nn.Conv2d(width // 2, outputs, 1))
+    return {"enter": enter, "encoder": encoder, "decoder": decoder, "leave": leave}
+
+
+def linked(net: Any, x: Tensor) -> Tensor:
+    """Return logits (B, outputs, H / 2, W / 2) of a network with the parts of LinkNet."""
+    x = net.enter(x)
+    ways = [x]
+    for stage in net.encoder:
+        x = stage(x)
+        ways.append(x)
+    # the features of a stage's beginning are added to what comes back to it
+    for stage, way in zip(net.decoder, ways[-2::-1], strict=True):
+        x = smaller(stage(x), way) + way
+    x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return cast(Tensor, net.leave(x))
+
+
 class DisirNet(WholeNet):
     """LinkNet on colours, annotations of either class, and the previous answer.
 
@@ -385,38 +425,38 @@ class DisirNet(WholeNet):
 
     def __init__(self, width: int = 64) -> None:
         super().__init__(DISK_PX, "disk", width=width)
-        widths = [width * factor for factor in (1, 2, 4, 8)]
-        self.enter = nn.Sequential(
-            nn.Conv2d(3 + 2 + 1, width, 7, stride=2, padding=3, bias=False),
-            nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
-        )  # fmt: skip
-        before = [width, *widths[:-1]]
-        self.encoder = nn.ModuleList(
-            nn.Sequential(
-                BasicBlock(inputs, outputs, stride=1 if number == 0 else 2),
-                BasicBlock(outputs, outputs),
-            )
-            for number, (inputs, outputs) in enumerate(zip(before, widths, strict=True))
-        )
-        self.decoder = nn.ModuleList(
-            nn.Sequential(
-                normed(inputs, inputs // 4, 1), normed(inputs // 4, inputs // 4),
-                normed(inputs // 4, outputs, 1),
-            )
-            for inputs, outputs in zip(widths[::-1], [*widths[-2::-1], width], strict=True)
-        )  # fmt: skip
-        self.leave = nn.Sequential(normed(width, width // 2), nn.Conv2d(width // 2, 1, 1))
+        for name, part in link_layers(3 + 2 + 1, 1, width).items():
+            setattr(self, name, part)
 
     def respond(self, image: Tensor, maps: Tensor, prev: Tensor) -> Tensor:
         """Return logits (B, 1, H / 2, W / 2)."""
-        x = self.enter(torch.cat((image, maps, prev), 1))
-        ways = [x]
-        for stage in self.encoder:
-            x = stage(x)
-            ways.append(x)
-        # the features of a stage's beginning are added to what comes back to it
-        for stage, way in zip(self.decoder, ways[-2::-1], strict=True):
-            x = smaller(stage(x), way) + way
-        x = nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        logits: Tensor = self.leave(x)
-        return logits
+        return linked(self, torch.cat((image, maps, prev), 1))
+
+
+class DisirClasses(nn.Module):
+    """LinkNet that names the class of every pixel, with a channel for annotations of each class.
+
+    Without annotations their channels are empty, and it is a semantic network like any other.
+
+    Parameters
+    ----------
+    classes : int
+        Background included: it can be annotated as well.
+    width : float
+        Share of LinkNet's channels.
+    """
+
+    takes_annotations = True
+
+    def __init__(self, classes: int, width: float = 1.0) -> None:
+        super().__init__()
+        self.classes = classes
+        for name, part in link_layers(3 + classes, classes, scaled(64, width)).items():
+            setattr(self, name, part)
+
+    def forward(self, image: Tensor, annotations: Tensor | None = None) -> Tensor:
+        """Return logits (B, C, H, W) of normalised images and annotations (B, C, H, W)."""
+        if annotations is None:
+            annotations = image.new_zeros((len(image), self.classes, *image.shape[2:]))
+        logits = linked(self, torch.cat((image, annotations.to(image)), 1))
+        return F.interpolate(logits, image.shape[2:], mode="bilinear", align_corners=False)

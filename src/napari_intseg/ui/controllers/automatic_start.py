@@ -12,7 +12,10 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, IntSegError
 from napari_intseg.inference.intensity import Intensity, resolve_intensity
+from napari_intseg.models.automatic.start_model import ClassMark
+from napari_intseg.session.compare.two_answers import deepest
 from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.object_actions import called
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import make_labels
 from napari_intseg.ui.messages import Message, joined
@@ -30,7 +33,7 @@ class FoundObject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Search:
-    """What the thread is given: a model, a volume, and planes of it."""
+    """What the thread is given: a model, a volume, planes of it, and what one of them shows."""
 
     where: str
     device: str
@@ -38,6 +41,8 @@ class _Search:
     volume: Volume
     intensity: Intensity
     planes: tuple[Plane, ...]
+    plane: Plane
+    marks: tuple[ClassMark, ...]
     on_progress: Callable[[int, int], None]
 
 
@@ -153,7 +158,7 @@ class AutomaticStart:
             # models without clicks run on this machine alone,
             # even while the other one runs elsewhere
             where, "auto" if "://" in device else device, texts, volume, intensity,
-            tuple(planes), progress,
+            tuple(planes), now.plane, _marks(image_controller, now.plane), progress,
         )  # fmt: skip
 
     def _done(self, image_controller: ImageController, time: int, outcome: Outcome[_Found]) -> None:
@@ -203,10 +208,24 @@ class AutomaticStart:
         self._controller.signals.message.emit(joined([told, then]))
 
 
+def _marks(image_controller: ImageController, plane: Plane) -> tuple[ClassMark, ...]:
+    """Return the deepest pixel of each object with a class on a plane, as an annotation."""
+    where = image_controller.image_axes.index(image_controller.time, plane)
+    shown = np.asarray(image_controller.labels.data[where])
+    found = []
+    for label in np.unique(shown[shown > 0]).tolist():
+        kind, spot = called(image_controller, label, "class"), None
+        if kind:
+            spot = deepest(shown == label)
+        if spot is not None:
+            found.append(ClassMark(float(spot.row), float(spot.col), kind))
+    return tuple(found)
+
+
 def _find(search: _Search, should_stop: ShouldStop) -> _Found:
     """Run in the inference thread: load the model, look at the planes, number what is found."""
     from napari_intseg.models.automatic.open_model import load_start_model
-    from napari_intseg.models.automatic.start_model import Numbering
+    from napari_intseg.models.automatic.start_model import Numbering, marked
 
     model = load_start_model(search.where, device=search.device)
     traits = model.traits
@@ -227,7 +246,10 @@ def _find(search: _Search, should_stop: ShouldStop) -> _Found:
     try:
         for done, plane in enumerate(search.planes, start=1):
             image = search.intensity.to_rgb(np.asarray(search.volume.take(plane)))
-            found = model.find(image, search.texts)
+            marks = [one for one in search.marks if one.name in traits.marks]
+            # annotations of a plane say nothing of others
+            asked = marked(model, marks) if marks and plane == search.plane else model
+            found = asked.find(image, search.texts)
             shape = search.volume.slice_shape(plane.axis)
             search.volume.put(out, plane, numbering.labels(found, shape))
             search.on_progress(done, len(search.planes))
