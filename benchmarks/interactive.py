@@ -25,8 +25,10 @@ from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import resolve_intensity
 from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.models.click_policy import ClickPolicy, load_policy
 from napari_intseg.models.registry import load_model
 from napari_intseg.session.session import Session
+from napari_intseg.session.suggestions import MOST as CHAIN
 
 CHOICES = {
     "plain": {},
@@ -89,16 +91,19 @@ def _asked(  # noqa: PLR0917 - one question
     )  # fmt: skip
 
 
-def chained(model: Segmenter, volume: Volume, truth: Truth) -> tuple[float, float, int]:
+def chained(
+    model: Segmenter, volume: Volume, truth: Truth, policy: ClickPolicy | None, most: int
+) -> tuple[float, float, int]:
     """Return the IoU after the robot's first click and after the chain, and its clicks."""
     session = Session(model, volume)
+    session.chain.policy = policy
     valid, wanted = truth >= 0, truth == 1
     click = RobotUser(truth).next_click(np.zeros(truth.shape, bool))
     session.click((click.row, click.col))
     before = iou(session.mask[valid], wanted[valid])
     if not session.mask.any():
         return before, before, 0
-    made = session.auto_clicks()
+    made = session.auto_clicks(most=most)
     return before, iou(session.mask[valid], wanted[valid]), made
 
 
@@ -120,10 +125,14 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--choice", action="append", choices=CHOICES)
     parser.add_argument("--chain", action="store_true")
+    parser.add_argument("--policy", help="of --chain: name or file of a learnt policy")
+    parser.add_argument("--most", type=int, default=CHAIN, help="suggested clicks of a chain")
     args = parser.parse_args()
     model = load_model(args.model, device="cpu")
     if args.chain:
-        tell_chain([chained(model, *case) for case in cases(args.folder, args.limit)])
+        policy = load_policy(args.policy, device="cpu") if args.policy else None
+        every = cases(args.folder, args.limit)
+        tell_chain([chained(model, *case, policy, args.most) for case in every])
         return
     for name in args.choice or CHOICES:
         rows = []

@@ -15,7 +15,7 @@ from napari_intseg.models.guided.guided_network import (
     shown_places,
 )
 from napari_intseg.models.weights.locate import locate
-from napari_intseg.training.guided import GuidedOptions, draw_task, train_guided
+from napari_intseg.training.encoder_heads import HeadOptions, draw_task, train_guided
 from napari_intseg.training.sources import read_source
 
 
@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("run")
-    options = GuidedOptions(
+    options = HeadOptions(
         ((folder, 1.0),), output, "discs", steps=40, batch=4, size=64, held_out=0.2, device="cpu",
         rate=3e-3,
     )  # fmt: skip
@@ -127,6 +127,6 @@ def test_an_answer_depends_on_what_is_shown():
 
 def test_numbers_out_of_range_and_missing_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="size of 64 or more"):
-        GuidedOptions(((tmp_path, 1.0),), tmp_path, size=50)
+        HeadOptions(((tmp_path, 1.0),), tmp_path, size=50)
     with pytest.raises(WeightsError, match="weights are missing"):
         load_guided(tmp_path / "none.safetensors")

@@ -105,6 +105,10 @@ def _add_prompts(prompts: Any) -> None:
         "(4 without a number), until it is unsure; Ctrl-C stops and keeps what is done",
     )  # fmt: skip
     prompts.add_argument(
+        "--policy", metavar="NAME",
+        help="of --auto-clicks: a learnt policy suggests them, by name or file; default: doubts",
+    )  # fmt: skip
+    prompts.add_argument(
         "--label", type=int, metavar="N",
         help="object of clicks without @N; by default the one of --init that they lie in, else 1",
     )  # fmt: skip
@@ -408,6 +412,10 @@ def _choose_answer(session: "Session", args: argparse.Namespace) -> None:
 
 def _auto_click(session: "Session", args: argparse.Namespace) -> None:
     """Go on with suggested clicks on every plane that clicks were given on."""
+    if args.policy is not None and session.chain.policy is None:
+        from napari_intseg.models.click_policy import load_policy
+
+        session.chain.policy = load_policy(args.policy, device=args.device)
     for plane in session.clicked_planes(session.axis):
         with (
             stop_on_interrupt() as stopped,

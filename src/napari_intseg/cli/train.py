@@ -26,6 +26,7 @@ every pixel: what it finds is a start, `napari-intseg start IMAGE --model NAME`.
 
 --task guided trains the network of `napari-intseg guide --network NAME`, which one or a few
 annotated images guide to the objects of others. Each folder holds images of one kind of object.
+--task policy trains a policy for suggested clicks, `napari-intseg segment --auto-clicks --policy`.
 
 examples:
   napari-intseg train my_cells --output run --name my-cells
@@ -33,7 +34,8 @@ examples:
   napari-intseg train my_cells --output run --name my-cells --resume
   napari-intseg train my_cells --output run2 --network itis --name my-itis --steps 5000
   napari-intseg train VOC2012 --task semantic --network unet --output run3 --name my-unet
-  napari-intseg train nuclei seedlings --task guided --output run4 --name my-guide --size 160"""
+  napari-intseg train nuclei seedlings --task guided --output run4 --name my-guide --size 160
+  napari-intseg train photos cells --task policy --output run5 --name my-policy"""
 # exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
 
@@ -54,8 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the bundled one, of --task semantic unet",
     )  # fmt: skip
     parser.add_argument(
-        "--task", choices=("clicks", "semantic", "guided"), default="clicks",
-        help="answer clicks (default), name every pixel's class, or go by annotated images",
+        "--task", choices=("clicks", "semantic", "guided", "policy"), default="clicks",
+        help="answer clicks (default), name every pixel's class, go by annotated images, or "
+        "suggest clicks",
     )  # fmt: skip
     parser.add_argument(
         "--width", type=float, default=0.5, metavar="SHARE",
@@ -163,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.training.sources import check_extra
 
     if args.task != "clicks":
-        return _semantic(args) if args.task == "semantic" else _guided(args)
+        return _semantic(args) if args.task == "semantic" else _on_encoder(args)
     args.network = args.network or DEFAULT_NETWORK
     if args.start is None:
         args.start = "bundled" if args.network == DEFAULT_NETWORK else "nothing"
@@ -284,15 +287,20 @@ def _semantic(args: argparse.Namespace) -> int:
     return 0
 
 
-def _guided(args: argparse.Namespace) -> int:
-    """Train a network that annotated images guide; return the status."""
+def _on_encoder(args: argparse.Namespace) -> int:
+    """Train a small network on the bundled encoder; return the status."""
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.store import keep_own
-    from napari_intseg.training.guided import RATE, GuidedOptions, train_guided
+    from napari_intseg.training.encoder_heads import (
+        RATE,
+        HeadOptions,
+        train_guided,
+        train_policy,
+    )
     from napari_intseg.training.sources import check_extra
 
     check_extra("nothing")
-    options = GuidedOptions(
+    options = HeadOptions(
         tuple(args.folders), args.output, args.name, args.steps, args.batch, args.size[0],
         args.minutes, args.rate or RATE, args.held_out, args.seed, args.device, kinds(args.masks),
     )  # fmt: skip
@@ -301,9 +309,11 @@ def _guided(args: argparse.Namespace) -> int:
         progress_bar("train", unit, quiet=args.quiet) as bar,
         stop_on_interrupt() as should_stop,
     ):
-        trained = train_guided(options, on_progress=bar, should_stop=should_stop)
+        train = train_guided if args.task == "guided" else train_policy
+        trained = train(options, on_progress=bar, should_stop=should_stop)
     kept = keep_own(trained.weights, args.keep_in or cache_folder())
     if trained.before is not None and trained.after is not None:
-        print(f"IoU on held-out pictures before {trained.before:.3f}, after {trained.after:.3f}")
-    print(f"weights: {trained.weights}\nguided network {args.name!r}: {kept}")
+        what = "IoU" if args.task == "guided" else "clicks on the right side"
+        print(f"{what} on held-out pictures before {trained.before:.3f}, after {trained.after:.3f}")
+    print(f"weights: {trained.weights}\n{args.task} network {args.name!r}: {kept}")
     return INTERRUPTED if trained.stopped else 0

@@ -102,7 +102,7 @@ class Session:
         self._painter = Painter(self.document)
         self._propagator = Propagator(self.document, self.predictor, self.journal)
         self._alternatives = Alternatives(self.document, self.predictor)
-        self._chain = ClickChain(self.predictor)
+        self.chain = ClickChain(self.predictor)
         self._similar = SimilarObjects(self.document, self.predictor)
         self._tracked = TrackedMasks(self.document)
         self._clean_up = CleanUp(self.document)
@@ -472,10 +472,10 @@ class Session:
 
     def chain_request(self, plane: Plane | None = None) -> ChainRequest:
         """Return the request of a suggested click on a plane; see `ClickChain.request`."""
-        return self._chain.request(plane_or_only(self.volume, plane), self.object)
+        return self.chain.request(plane_or_only(self.volume, plane), self.object)
 
     def suggest_click(self, plane: Plane | None = None) -> Suggestion | None:
-        """Return the click that the model's doubts suggest; None where there are none."""
+        """Return the click that the model's doubts, or `chain.policy`, suggest, or None."""
         return suggest(self.chain_request(plane))
 
     def take_suggested(self, plane: Plane, click: Click) -> Change:
@@ -492,7 +492,7 @@ class Session:
     ) -> int:
         """Add suggested clicks, one after another; return how many; see `ClickChain.extend`."""
         where = plane_or_only(self.volume, plane)
-        return self._chain.extend(
+        return self.chain.extend(
             lambda: self.suggest_click(where), lambda click: self.take_suggested(where, click),
             lambda: self.predict(where), most=most, on_progress=on_progress, should_stop=should_stop
         )  # fmt: skip

@@ -8,14 +8,15 @@ References
        learning for robust interactive segmentation", CVPR 2018.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 
 from napari_intseg.core.prompts import Click
-from napari_intseg.core.segmenter import LOGIT_LIMIT, FloatArray, sigmoid
+from napari_intseg.core.segmenter import LOGIT_LIMIT, FloatArray, bounding_box, sigmoid
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.memory_ladder import within_memory
@@ -137,6 +138,9 @@ MOST = 4
 # where 0 to 0.2 and 0 to 0.8 were tried (docs/results.md)
 _LEAST_DEPTH = 0.05
 _LEAST_SURE = 0.1
+# what a policy sees of the surroundings of a mask: shares of its sides, and pixels at least; it was
+# taught with views of 1.2 to 2.2 times an object's size
+_ROOM, _ROOM_PX = 0.35, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +162,29 @@ class Suggestion:
     depth_px: float
 
 
+class Policy(Protocol):
+    """Says where an answer is wrong, as `models.click_policy.ClickPolicy` has learnt it."""
+
+    def depths(self, image: FloatArray, prob: FloatArray, clicks: Sequence[Click]) -> FloatArray:
+        """Return the depth of the error at each pixel, in shares of the root of the mask's area.
+
+        Of an image (H, W, 3) in [0, 1], a probability (H, W), and clicks in their pixels; above 0
+        where object is missing, below where there is too much.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ChainRequest:
-    """All that the next suggestion depends on; may be computed in any one thread."""
+    """All that the next suggestion depends on; may be computed in any one thread.
+
+    With a policy this says where to click; else the doubts of the model that answers do.
+    """
 
     question: Question
     answer: SliceAnswer
     prepared: PreparedStore | None = None
+    policy: Policy | None = None
 
 
 class ClickChain:
@@ -174,10 +194,16 @@ class ClickChain:
     ----------
     predictor : Predictor
         Holds the answers.
+
+    Attributes
+    ----------
+    policy : Policy or None
+        Says where to click; None: the doubts of the model that answers do.
     """
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
+        self.policy: Policy | None = None
 
     def request(self, plane: Plane, label: int) -> ChainRequest:
         """Return the request of a suggestion; see `suggest`.
@@ -200,7 +226,7 @@ class ClickChain:
                 "no click can be suggested: expected an object that the model has answered for, "
                 f"got none on plane {plane.index}. Click on it first."
             )
-        return ChainRequest(question, answer, self.predictor.prepared)
+        return ChainRequest(question, answer, self.predictor.prepared, self.policy)
 
     @staticmethod
     def extend(
@@ -248,6 +274,8 @@ class ClickChain:
 
 def suggest(request: ChainRequest) -> Suggestion | None:
     """Return the next click; None where the model is content, or unsure."""
+    if request.policy is not None:
+        return _by_policy(request, request.policy)
     threshold = request.question.setup.model.traits.threshold
     answers = _answers(request)
     votes = np.mean([sigmoid(patch.full()) for patch in answers], axis=0)
@@ -264,6 +292,36 @@ def suggest(request: ChainRequest) -> Suggestion | None:
     if sure < _LEAST_SURE or (spot.row, spot.col) in at:
         return None
     return Suggestion(click, sure, spot.depth_px)
+
+
+def _by_policy(request: ChainRequest, policy: Policy) -> Suggestion | None:
+    """Return the click where a policy sees the deepest error that the mask can have."""
+    question, patch = request.question, request.answer.patch
+    setup = question.setup
+    threshold = setup.model.traits.threshold
+    mask = patch.mask(threshold)
+    box = bounding_box(mask)
+    if box is None:
+        return None
+    rows, cols = (
+        slice(max(0, first - reach), min(size, last + reach))
+        for first, last, size in ((*box[:2], mask.shape[0]), (*box[2:], mask.shape[1]))
+        for reach in (max(_ROOM_PX, round(_ROOM * (last - first))),)
+    )
+    seen = SliceReader(setup.volume, question.plane, setup.context)(rows, cols)
+    image = setup.options.intensity.to_rgb(seen)
+    clicks = question.prompts.clicks
+    moved = [replace(c, row=c.row - rows.start, col=c.col - cols.start) for c in clicks]
+    depths = policy.depths(image, sigmoid(patch.full()[rows, cols]), moved)
+    # only what the mask has can be too much, and only what it has not can be missing
+    errors = np.where(mask[rows, cols], -depths, depths)
+    row, col = np.unravel_index(int(errors.argmax()), errors.shape)
+    depth = float(errors[row, col])
+    found = Click(float(row) + rows.start, float(col) + cols.start, not mask[rows, cols][row, col])
+    at = {(round(one.row), round(one.col)) for one in clicks}
+    if depth < _LEAST_DEPTH or (round(found.row), round(found.col)) in at:
+        return None
+    return Suggestion(found, min(1.0, depth), depth * float(np.sqrt(np.count_nonzero(mask))))
 
 
 def _answers(request: ChainRequest) -> list[Patch]:

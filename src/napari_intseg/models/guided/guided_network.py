@@ -335,8 +335,8 @@ def load_guided(
         If the file is missing, or of another network.
     """
     named = weights is None or not Path(weights).suffix
-    path = locate(f"{weights or 'guided'}.safetensors" if named else str(weights),
-                  None if named else weights)  # fmt: skip
+    file = f"{weights or 'guided'}.safetensors" if named else str(weights)
+    path = locate(file, None if named else weights)
     told = read_metadata(path).get("architecture")
     if told != GUIDED:
         raise WeightsError(

@@ -348,6 +348,9 @@ def write_weights(
 GUIDED = "guided-1"
 """As `ARCHITECTURE`, of networks that annotated images guide."""
 
+POLICY = "click-policy-1"
+"""As `ARCHITECTURE`, of policies for the next click."""
+
 SEMANTIC = "semantic-1"
 """As `ARCHITECTURE`, of networks that name the class of every pixel."""
 
@@ -391,7 +394,7 @@ def keep_own(path: Path, folder: Path) -> Path:
         If the file is of none of them, or the folder cannot be written.
     """
     told = read_metadata(path).get("architecture")
-    if network_of(told) is None and told not in (SEMANTIC, GUIDED):
+    if network_of(told) is None and told not in (SEMANTIC, GUIDED, POLICY):
         known = ", ".join(network.architecture for network in NETWORKS.values())
         raise WeightsError(
             f"weights are of another network: expected architecture {known}, got {told!r} "

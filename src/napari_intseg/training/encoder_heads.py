@@ -1,8 +1,10 @@
-"""Train the network that annotated images guide to the objects of others.
+"""Train small networks that stand on the bundled encoder, whose weights stay as they are.
 
-Every step draws tasks: two pictures of one folder, of which one is annotated, and the other is to
-be answered for. What the annotation says is all that the network is told, so it learns to go by it,
-as in one- and few-shot segmentation [1]_.
+For the network that annotated images guide, every step draws tasks: two pictures of one folder, of
+which one is annotated, and the other is to be answered for. What the annotation says is all that
+the network is told, so it learns to go by it, as in one- and few-shot segmentation [1]_. For the
+policy of suggested clicks it draws states: an object, some clicks, and what the bundled network
+answers; where that is wrong is what the policy learns.
 
 References
 ----------
@@ -14,17 +16,25 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_intseg.core.segmenter import FloatArray
 from napari_intseg.errors import DataError
 from napari_intseg.evaluation.truth import Kind
 from napari_intseg.models.bundled_input import spread_narrow
+from napari_intseg.models.click_policy import (
+    CELL,
+    VIEW_PX,
+    ClickPolicy,
+    PolicyNet,
+    state_of,
+)
 from napari_intseg.models.guided.guided_network import (
     DIAMETER_PX,
     OUT_STRIDE,
@@ -34,8 +44,12 @@ from napari_intseg.models.guided.guided_network import (
     resized,
     shown_places,
 )
-from napari_intseg.models.weights.store import GUIDED, write_weights
+from napari_intseg.models.weights.store import GUIDED, POLICY, write_weights
 from napari_intseg.training.sources import Picture, PictureSource, read_source
+from napari_intseg.training.step import add_clicks, depth, first_clicks
+
+T = TypeVar("T")
+L = TypeVar("L", bound=np.generic)
 
 RATE = 1e-3
 """AdamW's usual learning rate (not tuned)."""
@@ -56,7 +70,7 @@ _MEASURED = 32
 
 
 @dataclass(frozen=True, slots=True)
-class GuidedOptions:
+class HeadOptions:
     """What a run is asked to do.
 
     Parameters
@@ -115,7 +129,15 @@ class GuidedOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class GuidedRun:
+class RunWatch:
+    """Who is told how far a run is, and says whether to stop."""
+
+    on_progress: Callable[[int, int], None] | None
+    should_stop: Callable[[], bool] | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRun:
     """What a run came to.
 
     Parameters
@@ -125,7 +147,8 @@ class GuidedRun:
     stopped : bool
         Whether it was interrupted; the weights are those it had.
     before, after : float or None
-        Mean IoU of places with objects, on tasks of pictures that were held out; None of none.
+        Of pictures that were held out; None of none. Guided: mean IoU of places with objects.
+        Policy: share of states in which the click is on the side where it should be.
     """
 
     weights: Path
@@ -155,16 +178,16 @@ class GuidedTask:
 
 
 def train_guided(
-    options: GuidedOptions,
+    options: HeadOptions,
     *,
     on_progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-) -> GuidedRun:
+) -> HeadRun:
     """Train on folders of labelled images, and write the weights as one file.
 
     Parameters
     ----------
-    options : GuidedOptions
+    options : HeadOptions
     on_progress : callable, optional
         Given steps (or seconds) done and in all.
     should_stop : callable, optional
@@ -188,7 +211,15 @@ def train_guided(
     network = GuidedNetwork(net, load_encoder(), options.device)
     measured = _drawn(held, _MEASURED, options.size, np.random.default_rng(options.seed + 1))
     before = measure_guided(network, measured)
-    step, stopped = _learn(network, learnt, rng, options, on_progress, should_stop)
+
+    def drawn() -> tuple[list[Tensor], GuidedTask]:
+        task = draw_task(learnt, options.size, rng)
+        return _encoded(network, task), task
+
+    step, stopped = _learn(
+        net, drawn, lambda chosen: _loss(network, chosen), rng=rng,
+        options=options, told=RunWatch(on_progress, should_stop),
+    )  # fmt: skip
     after = measure_guided(network, measured)
     told = "" if after is None else f"; IoU of places held out {after:.3f}"
     weights = write_weights(
@@ -197,7 +228,7 @@ def train_guided(
         architecture=GUIDED,
         card=f"learnt in {step} steps from {', '.join(s.name for s in sources)}{told}",
     )
-    return GuidedRun(weights, step, stopped, before, after)
+    return HeadRun(weights, step, stopped, before, after)
 
 
 def _smaller(source: PictureSource) -> PictureSource:
@@ -249,54 +280,48 @@ def _drawn(
     return [draw_task(sources, size, rng, turned=0) for _ in range(count)] if sources else []
 
 
-def _learn(  # noqa: PLR0917 - one loop
-    network: GuidedNetwork,
-    sources: Sequence[PictureSource],
+def _learn(
+    net: nn.Module,
+    draw: Callable[[], T],
+    loss_of: Callable[[Sequence[T]], Tensor],
+    *,
     rng: np.random.Generator,
-    options: GuidedOptions,
-    on_progress: Callable[[int, int], None] | None,
-    should_stop: Callable[[], bool] | None,
+    options: HeadOptions,
+    told: RunWatch,
 ) -> tuple[int, bool]:
     """Take steps; return how many, and whether it was stopped."""
-    net, begun = network.net.train(), time.monotonic()
+    net.train()
+    begun = time.monotonic()
     optimiser = torch.optim.AdamW(net.parameters(), options.rate)
-    pool: list[tuple[list[Tensor], GuidedTask]] = []
+    pool: list[T] = []
     step = 0
     seconds = None if options.minutes is None else options.minutes * 60
     while True:
         done = step / options.steps if seconds is None else (time.monotonic() - begun) / seconds
-        if done >= 1:
+        stopped = told.should_stop is not None and told.should_stop()
+        if done >= 1 or stopped:
             break
-        if should_stop is not None and should_stop():
-            net.eval()
-            return step, True
         # up within a twentieth of the run, then down to nothing along a cosine
         rate = options.rate * min(1.0, 20 * done + 0.01) * (1 + np.cos(np.pi * done)) / 2
         for group in optimiser.param_groups:
             group["lr"] = rate
         # at the start as many as a step takes; the pool then grows by the new ones
-        missing = _NEW if len(pool) >= options.batch else options.batch
-        for _ in range(missing):
-            task = draw_task(sources, options.size, rng)
-            encoded = (_encoded(network, task), task)
+        for _ in range(_NEW if len(pool) >= options.batch else options.batch):
             if len(pool) < _POOL:
-                pool.append(encoded)
+                pool.append(draw())
             else:
-                pool[int(rng.integers(_POOL))] = encoded
+                pool[int(rng.integers(_POOL))] = draw()
         chosen = [pool[i] for i in rng.choice(len(pool), options.batch, replace=False)]
-        loss = _loss(network, chosen)
+        loss = loss_of(chosen)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         step += 1
-        if on_progress is not None:
+        if told.on_progress is not None:
             total = options.steps if seconds is None else round(seconds)
-            on_progress(
-                min(total, round((step / options.steps if seconds is None else done) * total)),
-                total,
-            )
+            told.on_progress(step if seconds is None else min(total, round(done * total)), total)
     net.eval()
-    return step, False
+    return step, stopped
 
 
 def _encoded(network: GuidedNetwork, task: GuidedTask) -> list[Tensor]:
@@ -358,8 +383,7 @@ def draw_task(
     turned : float
         Share of tasks in which everything but the objects is the object.
     """
-    weights = np.array([one.weight for one in sources])
-    source = sources[int(rng.choice(len(sources), p=weights / weights.sum()))]
+    source = _source(sources, rng)
     first = source.pictures[int(rng.integers(len(source.pictures)))]
     # the same picture now and then, as when more is looked for where some is annotated
     other = (
@@ -382,6 +406,11 @@ def draw_task(
         shown_places(objects, (size, size), DIAMETER_PX),
         _shares(wanted),
     )
+
+
+def _source(sources: Sequence[PictureSource], rng: np.random.Generator) -> PictureSource:
+    weights = np.array([one.weight for one in sources])
+    return sources[int(rng.choice(len(sources), p=weights / weights.sum()))]
 
 
 def _shares(wanted: NDArray[np.integer]) -> FloatArray:
@@ -416,7 +445,14 @@ def _view(
     turns, flips = int(rng.integers(4)), rng.random() < 0.5
     step = -1 if flips else 1
     part, labels = np.rot90(part[::step], turns), np.rot90(labels[::step], turns)
-    grid = np.minimum((np.arange(size) + 0.5) * reach / size, reach - 1).astype(int)
+    return _at_size(part, labels, size)
+
+
+def _at_size(
+    part: NDArray[np.uint8], labels: NDArray[L], size: int
+) -> tuple[FloatArray, NDArray[L]]:
+    """Return a square of an image, (S, S, 3) in [0, 1], and its labels, in another size."""
+    grid = np.minimum((np.arange(size) + 0.5) * len(labels) / size, len(labels) - 1).astype(int)
     values = torch.from_numpy(np.ascontiguousarray(part, np.float32)).permute(2, 0, 1)[None] / 255
     small = resized(values, (size, size))[0].permute(1, 2, 0).numpy()
     return np.clip(small, 0, 1), labels[grid][:, grid]
@@ -443,3 +479,156 @@ class _Light:
         if rng.random() < 0.3:
             seen = seen + rng.normal(0, rng.uniform(0, 0.06), seen.shape)
         return np.asarray(np.clip(seen, 0, 1), np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicyState:
+    """What a policy sees of an object, and where the answer is wrong.
+
+    Parameters
+    ----------
+    near, far : Tensor, shape (1, C, h, w)
+        The encoder's maps at strides 8 and 16, in half precision.
+    state : Tensor, shape (1, 4, h, w)
+        See `state_of`.
+    depths : Tensor, shape (1, 1, h, w)
+        See `PolicyNet.forward`.
+    """
+
+    near: Tensor
+    far: Tensor
+    state: Tensor
+    depths: Tensor
+
+
+def train_policy(
+    options: HeadOptions,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> HeadRun:
+    """Train a policy for the next click on labelled images, and write its weights as one file.
+
+    Parameters
+    ----------
+    options : HeadOptions
+        Views have `VIEW_PX` a side, whatever `size` says.
+    on_progress : callable, optional
+        Given steps (or seconds) done and in all.
+    should_stop : callable, optional
+        Asked before each step.
+
+    Raises
+    ------
+    DataError
+        If a folder has no objects.
+    FileError
+        If a file cannot be read.
+    """
+    masks = dict(options.masks)
+    sources = [read_source(folder, weight, masks=masks) for folder, weight in options.folders]
+    learnt, held = _split(sources, options.held_out)
+    torch.manual_seed(options.seed)
+    rng = np.random.default_rng(options.seed)
+    net = PolicyNet()
+    policy = ClickPolicy(net, load_encoder(), options.device)
+    other = np.random.default_rng(options.seed + 1)
+    measured = [draw_state(policy, held, other) for _ in range(_MEASURED)] if held else []
+    before = measure_policy(policy, measured)
+    step, stopped = _learn(
+        net, lambda: draw_state(policy, learnt, rng), lambda chosen: _policy_loss(policy, chosen),
+        rng=rng, options=options, told=RunWatch(on_progress, should_stop),
+    )  # fmt: skip
+    weights = write_weights(
+        options.output / f"{options.name}.safetensors",
+        net.state_dict(),
+        architecture=POLICY,
+        card=f"learnt in {step} steps from {', '.join(s.name for s in sources)}",
+    )
+    return HeadRun(weights, step, stopped, before, measure_policy(policy, measured))
+
+
+def draw_state(
+    policy: ClickPolicy, sources: Sequence[PictureSource], rng: np.random.Generator
+) -> PolicyState:
+    """Draw an object, click as in training, and have the bundled network answer."""
+    source = _source(sources, rng)
+    picture = source.pictures[int(rng.integers(len(source.pictures)))]
+    image, truth = _object_view(picture, rng)
+    table = first_clicks(truth, rng)[None]
+    net, device = policy.encoder, policy.device
+    with torch.no_grad():
+        seen = torch.from_numpy(spread_narrow(image)).permute(2, 0, 1)[None].to(device)
+        kept = net.encode(seen)
+        prob = torch.zeros((1, 1, VIEW_PX, VIEW_PX), device=device)
+        # late states are rarer in use: chains are short
+        for number in range(int(rng.integers(1, 5))):
+            if number:
+                table = add_clicks(table, prob[0].cpu().numpy(), truth[None], rng)
+            prob = net.answer(kept, torch.from_numpy(table).to(device), prob).float().sigmoid()
+        state = state_of(prob, torch.from_numpy(table).to(device))
+    return PolicyState(
+        kept[2].half(), kept[3].half(), state, error_depths(prob[0, 0].cpu().numpy(), truth)
+    )
+
+
+def error_depths(prob: FloatArray, truth: NDArray[np.uint8]) -> Tensor:
+    """Return what a policy should say of an answer, (1, 1, h, w); see `PolicyNet.forward`."""
+    mask = prob > 0.5
+    size = max(1.0, float(np.sqrt(np.count_nonzero(mask))))
+    missed, extra = depth((truth == 1) & ~mask), depth((truth == 0) & mask)
+    pair = torch.from_numpy(np.stack([missed, extra]))[None] / size
+    deepest = F.max_pool2d(pair, CELL)
+    return deepest[:, :1] - deepest[:, 1:]
+
+
+def _object_view(
+    picture: Picture, rng: np.random.Generator
+) -> tuple[FloatArray, NDArray[np.uint8]]:
+    """Return the surroundings of an object, (S, S, 3) in [0, 1], and where it is; 255: ignored."""
+    value = picture.objects[int(rng.integers(len(picture.objects)))]
+    rows, cols = np.nonzero(picture.labels == value)
+    reach = max(16, round(max(np.ptp(rows), np.ptp(cols)) * rng.uniform(1.2, 2.2)))
+    corner = [
+        round((int(at.min()) + int(at.max()) - reach) / 2 + rng.uniform(-0.1, 0.1) * reach)
+        for at in (rows, cols)
+    ]
+    where = tuple(slice(max(0, c), max(0, c + reach)) for c in corner)
+    part = picture.image[where]
+    part = part if part.ndim == 3 else part[..., None].repeat(3, 2)
+    labels = picture.labels[where].astype(np.int32)
+    before = [max(0, -c) for c in corner]
+    margins = [(b, reach - b - n) for b, n in zip(before, labels.shape, strict=True)]
+    part = np.pad(part, (*margins, (0, 0)), constant_values=128)
+    labels = np.pad(labels, margins, constant_values=-1)
+    truth = np.where(labels < 0, 255, labels == value).astype(np.uint8)
+    return _at_size(part, truth, VIEW_PX)
+
+
+def _policy_loss(policy: ClickPolicy, chosen: Sequence[PolicyState]) -> Tensor:
+    wanted = torch.cat([one.depths for one in chosen]).to(policy.device)
+    found = _policy_depths(policy, chosen)
+    # most cells are right: those that are wrong count as much as all others together
+    weight = torch.where(wanted != 0, (wanted == 0).float().mean() + 0.1, 1.0)
+    return 10 * (F.smooth_l1_loss(found, wanted, reduction="none", beta=0.1) * weight).mean()
+
+
+def _policy_depths(policy: ClickPolicy, chosen: Sequence[PolicyState]) -> Tensor:
+    near, far, state = (
+        torch.cat([getattr(one, name) for one in chosen]).float().to(policy.device)
+        for name in ("near", "far", "state")
+    )
+    return cast(Tensor, policy.net(near, far, state))
+
+
+def measure_policy(policy: ClickPolicy, states: Sequence[PolicyState]) -> float | None:
+    """Return in what share of wrong answers the deepest error that is seen is one; None of none."""
+    policy.net.eval()
+    right = []
+    with torch.no_grad():
+        for one in states:
+            found = _policy_depths(policy, [one]).flatten().cpu()
+            at = int(found.abs().argmax())
+            if one.depths.any():
+                right.append(float(found[at] * one.depths.flatten()[at]) > 0)
+    return float(np.mean(right)) if right else None

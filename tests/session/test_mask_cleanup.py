@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from napari_intseg.propagation.mask_cleanup import fill_holes, largest_part, smooth
+from napari_intseg.session.mask_edits import fill_holes, largest_part, smooth
 
 
 def box(shape=(9, 24, 26)):
