@@ -125,6 +125,14 @@ def test_an_answer_depends_on_what_is_shown():
     assert not torch.allclose(one, other)
 
 
+def test_an_annotation_without_a_place_leaves_numbers():
+    net = GuidedNet().eval()
+    features, fine = torch.rand(1, 64, 4, 4), torch.rand(1, 32, 8, 8)
+    with torch.no_grad():
+        memory = net.remember(features, torch.full((1, 4, 4), -1.0))
+        assert torch.isfinite(net.answer(features, fine, memory)).all()
+
+
 def test_numbers_out_of_range_and_missing_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="size of 64 or more"):
         HeadOptions(((tmp_path, 1.0),), tmp_path, size=50)

@@ -58,6 +58,8 @@ RATE = 1e-3
 # two views takes several times as long as to learn from them, so each task is learnt from about
 # four times (batch / new)
 _POOL, _NEW = 192, 2
+# largest norm of a gradient, as in semantic training
+_STEEPEST = 5.0
 # share of tasks in which everything but the objects is the object: a network that has merely
 # learnt what stands out fails these (not tuned)
 _TURNED = 0.1
@@ -315,6 +317,8 @@ def _learn(
         loss = loss_of(chosen)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        # one odd picture must not undo all that was learnt
+        nn.utils.clip_grad_norm_(net.parameters(), _STEEPEST)
         optimiser.step()
         step += 1
         if told.on_progress is not None:

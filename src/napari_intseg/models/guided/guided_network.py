@@ -158,7 +158,8 @@ class GuidedNet(nn.Module):
         no_place = (named < 0)[:, None, :, None]
         on = (named == 1)[:, None, :, None]
         sharp = self.sharp.exp()[None, :, None, None]
-        weights = (cosine * sharp).masked_fill(no_place, -torch.inf).softmax(2)
+        # finite, or an annotation without any place would make all answers no numbers
+        weights = (cosine * sharp).masked_fill(no_place, -1e4).softmax(2)
         share = (weights * on).sum(2)
         # -1, the least that a cosine can be, where nothing of a kind was shown
         best = [cosine.masked_fill(~one, -1.0).amax(2) for one in (on, ~on & ~no_place)]
