@@ -17,7 +17,7 @@ from napari_intseg.session.suggestions import Alternative
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import camera_of
-from napari_intseg.ui.layers.layer_registry import note_made
+from napari_intseg.ui.layers.layer_registry import add_aside
 from napari_intseg.ui.layers.points_listener import MODIFIER
 from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.worker_thread import listen
@@ -316,7 +316,6 @@ class KeyboardCursor:
         viewer, labels = self._controller.viewer, image_controller.labels
         at = self._position(image_controller)[None]
         if self._layer is None:
-            active = viewer.layers.selection.active
             wide = _RING_PX / camera_of(viewer).zoom / float(labels.scale[-1])
             self._layer = Points(
                 at, name=NAME, symbol="ring", size=max(3.0, wide), face_color="white",
@@ -325,10 +324,8 @@ class KeyboardCursor:
                 units=labels.units,
             )  # fmt: skip
             self._layer.editable = False
-            note_made(self._layer, image_controller.image_axes.image, "cursor")
-            viewer.add_layer(self._layer)
             # the cursor's layer must not take the mouse
-            viewer.layers.selection.active = active
+            add_aside(viewer, self._layer, image_controller.image_axes.image, "cursor")
         else:
             self._layer.data = at
 

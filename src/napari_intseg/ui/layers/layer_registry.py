@@ -69,6 +69,18 @@ def note_made(layer: L, image: Image, role: str) -> L:
     return layer
 
 
+def add_aside(viewer: ViewerModel, layer: L, image: Image, role: str, at: int | None = None) -> L:
+    """Add a layer that was made for an image, on top or at an index; return the layer.
+
+    The active layer stays the active one, or the person's next click would be lost.
+    """
+    active = viewer.layers.selection.active
+    viewer.layers.insert(len(viewer.layers) if at is None else at, note_made(layer, image, role))
+    # napari selects what is added
+    viewer.layers.selection.active = active
+    return layer
+
+
 def image_of(layer: Layer) -> Image | None:
     """Return the image that a layer was made for; None if it was not made here."""
     made = _made.get(layer)

@@ -537,9 +537,8 @@ def _append(
     """Add points for clicks behind all others; none of them is selected."""
     count = len(points.data)
     first = int(points.features["order"].max()) + 1 if count else 1
-    positions = [
-        from_grid(points, image_axes, labels, _position(p, c, image_axes)) for p, c in missing
-    ]
+    places = (position_on_grid(place, click, image_axes) for place, click in missing)
+    positions = [from_grid(points, image_axes, labels, at) for at in places]
     points.add(np.array(positions, float))
     # napari selects what is added
     points.selected_data = set()
@@ -561,7 +560,8 @@ def _matching(marks: list[Mark], clicks: tuple[Click, ...]) -> int:
     return min(len(marks), len(clicks))
 
 
-def _position(place: Place, click: Click, image_axes: ImageAxes) -> list[float]:
+def position_on_grid(place: Place, click: Click, image_axes: ImageAxes) -> list[float]:
+    """Return where a click lies on the grid, in pixels."""
     position = [0.0] * len(image_axes.grid)
     if image_axes.n_times is not None:
         position[image_axes.grid.index("t")] = float(place.time)
