@@ -318,6 +318,8 @@ MODULES = {
     "training.sensor": "training.synthetic",
     "training.validate": "training.loop",
     "ui.binder": "ui.controllers.image_controller",
+    "ui.compare.keep": "ui.compare.controller",
+    "ui.compare.layers": "ui.compare.pair",
     "ui.compare.mirrored_propagation": "ui.compare.pair",
     "ui.controllers.alternative_masks": "ui.controllers.clicks",
     "ui.controllers.display_window": "ui.controllers.viewer_controller",

@@ -444,7 +444,7 @@ class _CloseAll:
             comparison.close()
             controller.close()
             # after the thread has ended, which may still be using the model
-            comparison.release()
+            comparison.loader.release()
             app = QApplication.instance()
             if app is not None:
                 app.aboutToQuit.disconnect(self)

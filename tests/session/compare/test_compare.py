@@ -100,6 +100,10 @@ class TestAgreement:
         assert found.dtype == np.uint8
         assert found.tolist() == [[BOTH, ONLY_A, ONLY_B, 0]]
 
+    def test_labels_agree_only_on_the_same_object(self) -> None:
+        a, b = np.array([[3, 3, 0, 3, 0]]), np.array([[3, 0, 3, 5, 0]])
+        assert agreement(a, b).tolist() == [[BOTH, ONLY_A, ONLY_B, ONLY_A, 0]]
+
     @pytest.mark.parametrize("function", [overlap, agreement])
     def test_masks_on_different_grids_are_refused(self, function: Callable[..., Any]) -> None:
         with pytest.raises(DataError, match=r"different grids: .* got \(2, 3\) and \(3, 2\)"):

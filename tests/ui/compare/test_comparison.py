@@ -11,9 +11,11 @@ from napari_intseg.core.segmenter import Answer, Query, Traits
 from napari_intseg.core.volume import Plane
 from napari_intseg.session.compare.side_by_side import MirrorSession
 from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B, Overlap
+from napari_intseg.ui.compare import pair
 from napari_intseg.ui.compare.controller import NAME, Comparison
 from napari_intseg.ui.controllers import clicks, object_actions
 from napari_intseg.ui.controllers.model_loader import Choice
+from napari_intseg.ui.layers.points_codec import Place
 
 
 def make_second(toy: Any) -> Any:
@@ -44,7 +46,7 @@ def comparison(controller, pump, second):
     yield made
     second.gate.set()
     made.close()
-    made.release()
+    made.loader.release()
 
 
 @pytest.fixture
@@ -97,10 +99,10 @@ class TestBothModels:
     def test_the_numbers_are_those_of_the_masks(self, comparison):
         state = comparison.state
         assert state.names == (comparison.controller.loader.choice.name, "half")
-        assert state.overlap == Overlap(200, 200, 0)
-        assert state.overlap.iou == 0.5
-        assert [m.clicks for m in state.moments] == [1]
-        assert all(s > 0 for s in state.seconds)
+        assert state.compared.overlap == Overlap(200, 200, 0)
+        assert state.compared.overlap.iou == 0.5
+        assert [m.clicks for m in state.compared.moments] == [1]
+        assert all(s > 0 for s in state.compared.seconds)
         assert not state.is_waiting
 
     def test_the_first_answer_does_not_wait_for_the_second_model(
@@ -115,7 +117,7 @@ class TestBothModels:
         assert comparison.state.is_waiting
         second.gate.set()
         ready()
-        assert [m.clicks for m in comparison.state.moments] == [1, 2]
+        assert [m.clicks for m in comparison.state.compared.moments] == [1, 2]
 
     def test_an_overtaken_answer_is_dropped_and_the_newest_is_drawn(
         self, comparison, clicked, second, pump, ready
@@ -129,8 +131,10 @@ class TestBothModels:
         second.gate.set()
         ready()
         state = comparison.state
-        assert max(m.clicks for m in state.moments) == 3
-        assert (comparison.pair.labels.data > 0).sum() == state.overlap.both + state.overlap.only_b
+        assert max(m.clicks for m in state.compared.moments) == 3
+        assert (
+            comparison.pair.labels.data > 0
+        ).sum() == state.compared.overlap.both + state.compared.overlap.only_b
         own, other = comparison.pair.masks(next(iter(comparison.pair.compared)))
         np.testing.assert_array_equal(own, clicked.labels.data > 0)
         np.testing.assert_array_equal(other, comparison.pair.labels.data > 0)
@@ -143,12 +147,12 @@ class TestBothModels:
         controller.undo()
         ready()
         np.testing.assert_array_equal(comparison.pair.labels.data > 0, RIGHT)
-        assert [m.clicks for m in comparison.state.moments] == [1]
+        assert [m.clicks for m in comparison.state.compared.moments] == [1]
         controller.undo()
         ready()
         assert not comparison.pair.labels.data.any()
         assert not comparison.pair.agreement.data.any()
-        assert comparison.state.overlap is None
+        assert comparison.state.compared is None
         controller.redo()
         controller.redo()
         ready()
@@ -162,15 +166,18 @@ class TestBothModels:
         assert set(np.unique(comparison.pair.labels.data)) == {0, 1, 2}
         agree = comparison.pair.agreement.data
         assert (agree[FIRST] > 0).all()
-        assert comparison.state.overlap.both + comparison.state.overlap.only_a == 20 * 25
+        assert (
+            comparison.state.compared.overlap.both + comparison.state.compared.overlap.only_a
+            == 20 * 25
+        )
         controller.select_object(1)
-        assert comparison.state.overlap == Overlap(200, 200, 0)
+        assert comparison.state.compared.overlap == Overlap(200, 200, 0)
 
     def test_brush_strokes_count_for_both(self, comparison, clicked, ready):
         clicked.labels.data_setitem((np.array([50, 51]), np.array([3, 3])), 1)
         ready()
         assert (comparison.pair.labels.data[50:52, 3] == 1).all()
-        assert comparison.state.overlap == Overlap(202, 200, 0)
+        assert comparison.state.compared.overlap == Overlap(202, 200, 0)
 
     def test_a_second_model_chosen_later_answers_what_was_clicked(
         self, controller, comparison, ready, squares
@@ -183,7 +190,7 @@ class TestBothModels:
         assert comparison.state is None
         comparison.choose(Choice("half"))
         ready()
-        assert comparison.state.overlap == Overlap(200, 200, 0)
+        assert comparison.state.compared.overlap == Overlap(200, 200, 0)
 
     def test_another_window_is_for_both(self, controller, comparison, clicked, ready):
         controller.choose_window((0.0, 400.0))
@@ -225,12 +232,12 @@ class TestTruth:
         assert comparison.possible_truths() == (layer,)
         comparison.choose_truth(layer)
         ready()
-        assert comparison.state.truth == (1.0, 0.5), "of the label under the first click"
-        assert comparison.state.moments[0].truth == (1.0, 0.5)
+        assert comparison.state.compared.truth == (1.0, 0.5), "of the label under the first click"
+        assert comparison.state.compared.moments[0].truth == (1.0, 0.5)
         comparison.choose_truth(None)
         ready()
-        assert comparison.state.truth is None
-        assert comparison.state.moments[0].truth is None
+        assert comparison.state.compared.truth is None
+        assert comparison.state.compared.moments[0].truth is None
 
     @pytest.mark.usefixtures("clicked")
     def test_a_removed_truth_is_forgotten(self, controller, comparison, ready):
@@ -240,7 +247,7 @@ class TestTruth:
         controller.viewer.layers.remove(layer)
         ready()
         assert comparison.truth is None
-        assert comparison.state.truth is None
+        assert comparison.state.compared.truth is None
 
 
 class TestKeep:
@@ -254,7 +261,7 @@ class TestKeep:
         ready()
         np.testing.assert_array_equal(clicked.labels.data > 0, mask)
         np.testing.assert_array_equal(comparison.pair.labels.data > 0, mask)
-        assert comparison.state.overlap.disagreeing == 0
+        assert comparison.state.compared.overlap.disagreeing == 0
         assert controller.can("undo")
         controller.undo()
         ready()
@@ -290,7 +297,7 @@ class TestKeep:
             "sign": "negative", "object": 1, "order": 0, "axis": 0}  # fmt: skip
         clicked.points.add((20, 25))
         ready()
-        assert [m.clicks for m in comparison.state.moments] == [2]
+        assert [m.clicks for m in comparison.state.compared.moments] == [2]
         assert not clicked.labels.data[20, 25]
 
     def test_nothing_to_keep_is_told(self, comparison, said):
@@ -353,12 +360,12 @@ class TestHandingOver:
         ready()
         np.testing.assert_array_equal(clicked.labels.data > 0, FIRST)
         np.testing.assert_array_equal(comparison.pair.labels.data > 0, RIGHT)
-        assert comparison.state.overlap == Overlap(200, 200, 0)
+        assert comparison.state.compared.overlap == Overlap(200, 200, 0)
         controller.redo()
         controller.redo()
         ready()
         assert comparison.state.names == ("half", name)
-        assert comparison.state.overlap.disagreeing == 0
+        assert comparison.state.compared.overlap.disagreeing == 0
 
 
 class TestSuggesting:
@@ -475,12 +482,12 @@ class TestVolumes:
         assert len(planes) >= 6
         follower = comparison.pair.follower(0)
         np.testing.assert_array_equal(comparison.pair.labels.data > 0, follower.mask)
-        for index, count in planes.items():
-            differs = first[index] ^ follower.mask_on(Plane(0, index))
+        for plane, count in planes.items():
+            differs = first[plane.index] ^ follower.mask_on(plane)
             assert count == differs.sum()
         controller.undo()
         ready()
-        assert [p for p, _ in comparison.state.planes] == [5]
+        assert [p.index for p, _ in comparison.state.planes] == [5]
         assert not comparison.pair.labels.data[4].any()
 
     @pytest.mark.usefixtures("volume")
@@ -492,11 +499,13 @@ class TestVolumes:
         controller.viewer.dims.set_point(0, 0)
         comparison.go_to_worst()
         here = controller.viewer.dims.current_step[0]
-        assert dict(planes)[here] == worst
-        assert comparison.state.here == here
+        assert dict(planes)[Plane(0, here)] == worst
+        assert comparison.state.here == Plane(0, here)
         comparison.go_to_plane(4)
         assert controller.viewer.dims.current_step[0] == 4
-        assert all(3 <= plane < 8 for plane, _ in planes), "the second keeps to the same planes"
+        assert all(3 <= plane.index < 8 for plane, _ in planes), (
+            "the second keeps to the same planes"
+        )
 
     def test_all_planes_are_kept_in_one_step(self, controller, comparison, volume, ready):
         controller.propagate()
@@ -527,7 +536,7 @@ class TestEnding:
         assert (clicked.labels.data > 0).sum() == 900
         comparison.choose(Choice("half"))
         ready()
-        assert comparison.state.overlap is not None
+        assert comparison.state.compared is not None
 
     def test_a_layer_removed_in_the_middle_leaves_no_error(
         self, controller, comparison, clicked, second, pump, ready, said
@@ -556,7 +565,7 @@ class TestEnding:
         pump.until(lambda: controller.worker.is_idle)
         pump.drain()
         comparison.close()
-        comparison.release()
+        comparison.loader.release()
         assert second.released
 
     def test_another_image_is_compared_by_itself(
@@ -569,7 +578,7 @@ class TestEnding:
         controller.viewer.dims.set_point(0, 5)
         controller.image_controller.points.add((5, 12, 20))
         ready()
-        assert comparison.state.overlap.only_a > 0
+        assert comparison.state.compared.overlap.only_a > 0
         assert comparison.pair.labels.name == "boxes half"
         controller.choose_image(clicked.image_axes.image)
         ready()
@@ -597,7 +606,31 @@ def test_time_points_are_compared_each_by_itself(controller, comparison, ready, 
     np.testing.assert_array_equal(data[0] > 0, RIGHT)
     np.testing.assert_array_equal(data[1] > 0, RIGHT[::-1])
     assert not data[2].any()
-    assert comparison.state.overlap == Overlap(200, 200, 0)
+    assert comparison.state.compared.overlap == Overlap(200, 200, 0)
+
+
+def test_a_time_point_without_clicks_has_nothing_to_suggest_or_to_hand_over(
+    controller, comparison, ready, squares, said
+):
+    controller.viewer.add_image(np.stack([squares, squares]), axis_labels=("t", "y", "x"))
+    controller.choose_image(controller.viewer.layers[0])
+    comparison.choose(Choice("half"))
+    controller.new_object()
+    controller.image_controller.points.add((0, 20, 20))
+    ready()
+    controller.viewer.dims.set_point(0, 1)
+    comparison.suggest()
+    assert "no answer to doubt yet" in said.failures[-1]
+    comparison.swap()
+    assert "nothing to hand over yet" in said.failures[-1]
+
+
+def test_numbers_that_outgrow_the_layer_are_drawn_for_both(controller, comparison, clicked, ready):
+    object_actions.relabel(controller, 1, 70_000)
+    ready()
+    np.testing.assert_array_equal(comparison.pair.labels.data, np.where(RIGHT, 70_000, 0))
+    assert set(np.unique(comparison.pair.agreement.data)) == {0, BOTH, ONLY_A}
+    assert (clicked.labels.data[FIRST] == 70_000).all()
 
 
 def test_a_waiting_second_answer_lets_the_next_click_go_first(
@@ -640,27 +673,25 @@ def test_layers_lie_where_the_image_lies(controller, comparison, ready, squares)
     assert not comparison.pair.labels.editable
 
 
-def test_large_changes_are_written_in_pieces(monkeypatch):
-    from napari_intseg.ui.compare import layers
-
-    monkeypatch.setattr(layers, "_BAND_PX", 60)
-    layer = Labels(np.zeros((3, 20, 30), np.uint8))
-    values = np.arange(100, dtype=np.uint8).reshape(10, 10)
-    change = layers.SlicePixels((slice(4, 14), slice(7, 17)), values)
-    waiting, wanted = [], [True]
-    writing = layers.Writing(
-        layer, (1, slice(None), slice(None)), change, waiting.append, lambda: wanted[0]
-    )
-    writing()
-    assert len(waiting) == 1
-    assert not layer.data[1, 10:].any()
-    waiting.pop()()
-    np.testing.assert_array_equal(layer.data[1, 4:14, 7:17], values)
-    assert not layer.data[[0, 2]].any()
-    wanted[0] = False
-    layer.data[1] = 0
-    writing()
-    assert not layer.data.any(), "nobody wants it any more"
+@pytest.mark.usefixtures("clicked")
+def test_large_changes_are_written_in_pieces(comparison, pump, monkeypatch):
+    monkeypatch.setattr(pair, "_BAND_PX", 60)
+    two, place = comparison.pair, Place(0, 1, Plane(0, 0))
+    values = np.arange(1, 101, dtype=np.uint8).reshape(10, 10)
+    change = (slice(34, 44), slice(7, 17)), (values, values + 1)
+    before = [layer.data.copy() for layer in two.layers]
+    two._write(place, *change)
+    for layer, old in zip(two.layers, before, strict=True):
+        assert layer.data[34:40, 7:17].all()
+        np.testing.assert_array_equal(layer.data[40:], old[40:])
+    pump.drain()
+    for layer, old, new in zip(two.layers, before, change[1], strict=True):
+        np.testing.assert_array_equal(layer.data[34:44, 7:17], new)
+        layer.data[34:44, 7:17] = 0
+        np.testing.assert_array_equal(layer.data, old)
+    two.close()
+    two._write(place, *change)
+    np.testing.assert_array_equal(two.labels.data, before[0], "nobody wants it any more")
 
 
 class TestKeepingManyPlanes:
@@ -715,7 +746,7 @@ class TestKeepingManyPlanes:
         assert (self.PLANES, self.PLANES) in progress
         assert progress[-1][0] == progress[-1][1], "the bar goes"
         np.testing.assert_array_equal(volume.labels.data > 0, follower)
-        assert comparison.state.overlap.disagreeing == 0
+        assert comparison.state.compared.overlap.disagreeing == 0
         assert len(session.document.history) == steps + 1
         controller.undo()
         ready()
@@ -765,22 +796,6 @@ class TestKeepingManyPlanes:
         ready()
         np.testing.assert_array_equal(volume.labels.data, before)
 
-    @pytest.mark.usefixtures("volume")
-    @pytest.mark.parametrize("when", ["made", "moved on"])
-    def test_the_window_may_close_while_napari_draws_a_bar(
-        self, controller, comparison, pump, closing_bar, when
-    ):
-        bars = closing_bar("compare.keep", when)
-        told = []
-        controller.signals.progressed.connect(
-            lambda done, *_: done and told.append(controller.worker.is_closed)
-        )
-        comparison.keep("B", everywhere=True)
-        pump.until(lambda: controller.worker.is_closed)
-        pump.drain()
-        assert not any(told), "what shows progress is gone by then"
-        assert len(bars) == 1
-
     def test_undo_in_the_middle_ends_it(self, controller, comparison, volume, ready, said):
         before = volume.labels.data.copy()
         comparison.keep("B", everywhere=True)
@@ -797,7 +812,7 @@ class TestKeepingManyPlanes:
         np.testing.assert_array_equal(volume.labels.data, before)
         comparison.keep("B", everywhere=True)
         ready()
-        assert comparison.state.overlap.disagreeing == 0
+        assert comparison.state.compared.overlap.disagreeing == 0
 
     @pytest.mark.usefixtures("volume")
     def test_one_at_a_time(self, comparison, ready, said):
@@ -815,13 +830,14 @@ class TestKeepingManyPlanes:
         assert not comparison.is_keeping
         ready()
 
-    @pytest.mark.parametrize("what", ["comparison", "layer", "image"])
+    @pytest.mark.parametrize("what", ["comparison", "layer", "image", "window"])
     def test_closing_in_the_middle_is_safe(self, controller, comparison, volume, pump, said, what):
         comparison.keep("either", everywhere=True)
         acts = {
             "comparison": comparison.close,
             "layer": lambda: controller.viewer.layers.remove(comparison.pair.labels),
             "image": lambda: controller.viewer.layers.remove(volume.image_axes.image),
+            "window": controller.close,
         }
         done = []
 
@@ -903,7 +919,7 @@ class TestProtection:
         controller.set_finished(1, True)
         second.gate.set()
         ready()
-        assert [m.clicks for m in comparison.state.moments] == [1, 2]
+        assert [m.clicks for m in comparison.state.compared.moments] == [1, 2]
 
     def test_painted_pixels_belong_to_one_object_only(self, controller, comparison, two, ready):
         controller.new_object()
@@ -943,7 +959,7 @@ class TestAlternatives:
         return make_offering(toy)
 
     def test_the_seconds_masks_are_stepped_through(self, comparison, clicked, second, ready, said):
-        assert comparison.state.overlap == Overlap(400, 0, 0)
+        assert comparison.state.compared.overlap == Overlap(400, 0, 0)
         assert comparison.state.offered == "1 of 2 · score 0.90"
         asked = len(second.queries)
         comparison.step_second()
@@ -951,14 +967,14 @@ class TestAlternatives:
         np.testing.assert_array_equal(comparison.pair.labels.data > 0, SMALL)
         expected = np.where(SMALL, BOTH, np.where(FIRST, ONLY_A, 0))
         np.testing.assert_array_equal(comparison.pair.agreement.data, expected)
-        assert comparison.state.overlap == Overlap(196, 204, 0)
-        assert comparison.state.moments[-1].overlap == Overlap(196, 204, 0)
+        assert comparison.state.compared.overlap == Overlap(196, 204, 0)
+        assert comparison.state.compared.moments[-1].overlap == Overlap(196, 204, 0)
         assert comparison.state.offered == "2 of 2 · score 0.60"
         assert len(second.queries) == asked, "it is known already"
         np.testing.assert_array_equal(clicked.labels.data > 0, FIRST)
         comparison.step_second(-1)
         ready()
-        assert comparison.state.overlap == Overlap(400, 0, 0)
+        assert comparison.state.compared.overlap == Overlap(400, 0, 0)
         assert not said.failures
 
     def test_clicks_that_follow_go_on_from_the_one_in_place(self, comparison, clicked, ready):
@@ -976,16 +992,16 @@ class TestAlternatives:
         first = make_offering(toy)
         controller.loader.put(Choice("offering"), first)
         ready()
-        assert comparison.state.overlap == Overlap(400, 0, 0)
+        assert comparison.state.compared.overlap == Overlap(400, 0, 0)
         clicks.step(controller)
         ready()
         np.testing.assert_array_equal(clicked.labels.data > 0, SMALL)
-        assert comparison.state.overlap == Overlap(196, 0, 204)
+        assert comparison.state.compared.overlap == Overlap(196, 0, 204)
         expected = np.where(SMALL, BOTH, np.where(FIRST, ONLY_B, 0))
         np.testing.assert_array_equal(comparison.pair.agreement.data, expected)
         controller.undo()
         ready()
-        assert comparison.state.overlap == Overlap(400, 0, 0)
+        assert comparison.state.compared.overlap == Overlap(400, 0, 0)
 
 
 @pytest.mark.usefixtures("clicked")

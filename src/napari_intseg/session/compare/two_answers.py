@@ -121,13 +121,16 @@ def overlap(a: BoolArray, b: BoolArray) -> Overlap:
     return Overlap(both, int(np.count_nonzero(a)) - both, int(np.count_nonzero(b)) - both)
 
 
-def agreement(a: BoolArray, b: BoolArray) -> Agreement:
-    """Return `BOTH`, `ONLY_A`, `ONLY_B` or 0 for each pixel, uint8; see `overlap`."""
+def agreement(a: Array, b: Array) -> Agreement:
+    """Return `BOTH`, `ONLY_A`, `ONLY_B` or 0 for each pixel, uint8; see `overlap`.
+
+    Labels agree where they are of the same object; where they are of two, `ONLY_A` is told.
+    """
     _check_grids(a, b)
     out = np.zeros(np.shape(a), np.uint8)
-    out[a] = ONLY_A
-    out[b] = ONLY_B
-    out[a & b] = BOTH
+    out[b != 0] = ONLY_B
+    out[a != 0] = ONLY_A
+    out[(a == b) & (a != 0)] = BOTH
     return out
 
 

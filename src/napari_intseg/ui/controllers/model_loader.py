@@ -273,7 +273,13 @@ class Loader:
             who = identity_of(model)
             choice = Choice(who.name, who.device, who.precision)
         self.adopt(model, choice)
-        self._worker.submit(lambda _: _call(old, "release"), lambda _: None)
+        self._release_soon(old)
+
+    def drop(self) -> None:
+        """Go on without a model; its memory is released by the thread, which may still use it."""
+        old, self.model = self.model, None
+        if old is not None:
+            self._release_soon(old)
 
     def fetch(self, key: str) -> None:
         """Fetch weights, then load the model that is chosen."""
@@ -323,10 +329,13 @@ class Loader:
         model, self.model = self.model, None
         _call(model, "release")
 
+    def _release_soon(self, model: Segmenter | None) -> None:
+        self._worker.submit(lambda _: _call(model, "release"), lambda _: None)
+
     def _loaded(self, choice: Choice, outcome: Outcome[Segmenter | None]) -> None:
         # another was chosen meanwhile
         if choice.is_remote and choice is not self._wanted:
-            self._worker.submit(lambda _: _call(outcome.value, "release"), lambda _: None)
+            self._release_soon(outcome.value)
             return
         self.is_loading = False
         if choice.is_remote and outcome.value is None:

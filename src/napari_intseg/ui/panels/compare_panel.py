@@ -6,36 +6,28 @@ Curves are drawn with Qt alone.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from napari.layers import Labels
-from qtpy.QtCore import QEvent, QPointF, QRectF, QSignalBlocker, QSize, Qt
-from qtpy.QtGui import QColor, QPainter, QPainterPath, QPalette, QPen
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFormLayout,
-    QGridLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QToolTip,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QPointF, QRectF, QSignalBlocker, Qt
+from qtpy.QtGui import QColor, QPainter, QPalette, QPen, QPolygonF
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_intseg.models.registry import available_models
-from napari_intseg.models.weights.catalogue import CATALOGUE
 from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B
-from napari_intseg.ui.compare.controller import Comparison
-from napari_intseg.ui.compare.keep import ComparisonState
-from napari_intseg.ui.compare.layers import COLOURS
-from napari_intseg.ui.controllers.model_loader import keys_here, weights_key
+from napari_intseg.ui.compare.controller import Comparison, ComparisonState
+from napari_intseg.ui.compare.pair import COLOURS
+from napari_intseg.ui.controllers.model_loader import keys_here
 from napari_intseg.ui.messages import to_translate
-from napari_intseg.ui.panels.controls import Buttons, combo, fill
+from napari_intseg.ui.panels.controls import Buttons, combo, fill, form
+from napari_intseg.ui.panels.model_panel import listed
 from napari_intseg.ui.qt.translation import tr, translated
 
 # pixels round the curves: room for numbers at the left, the title above, clicks below
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 18, 18
+# high enough for a title and numbers in small print, low enough for two plots in the dock
+_HEIGHT_PX = 112
 # pixels of the mouse from a point whose value is told
 _NEAR_PX = 12
 
@@ -82,7 +74,8 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
         self.title, self._fraction, self._on_pick = title, fraction, on_pick
         self.series: tuple[Curve, ...] = ()
         self.mark: float | None = None
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(_HEIGHT_PX)
+        self.setMouseTracking(True)
         if on_pick is not None:
             self.setCursor(Qt.CursorShape.PointingHandCursor)
 
@@ -94,20 +87,10 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
             self.series, self.mark = given, mark
             self.update()
 
-    def sizeHint(self) -> QSize:
-        """Return a height for a dock; called by Qt."""
-        # high enough for a title and numbers in small print, low enough for two plots in the dock
-        return QSize(200, 112)
-
-    def minimumSizeHint(self) -> QSize:
-        """Return the least size; called by Qt."""
-        return QSize(120, 112)
-
     def limits(self) -> tuple[float, float, float, float]:
         """Return the values at the left, right, lower and upper ends of the axes."""
-        xs = [x for s in self.series for x, _ in s.points] or [0.0]
-        ys = [y for s in self.series for _, y in s.points] or [0.0]
-        left, right = min(xs), max(xs)
+        xs, ys = self._xs() or [0.0], [y for s in self.series for _, y in s.points] or [0.0]
+        left, right = xs[0], xs[-1]
         if left == right:
             left, right = left - 0.5, right + 0.5
         if self._fraction:
@@ -120,44 +103,40 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
         """Draw; called by Qt."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        text = self.palette().color(QPalette.ColorRole.WindowText)
+        text, area = self.palette().color(QPalette.ColorRole.WindowText), self._area()
         self._draw_frame(painter, text)
-        painter.setClipRect(self._area().adjusted(-4, -4, 4, 4))
+        painter.setClipRect(area.adjusted(-4, -4, 4, 4))
         if self.mark is not None and self.series:
             x = self._at(self.mark, 0).x()
             painter.setPen(QPen(text, 1, Qt.PenStyle.DotLine))
-            painter.drawLine(QPointF(x, self._area().top()), QPointF(x, self._area().bottom()))
+            painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
         for series in self.series:
-            self._draw_curve(painter, series)
+            points = [self._at(x, y) for x, y in series.points]
+            style = Qt.PenStyle.DashLine if series.dashed else Qt.PenStyle.SolidLine
+            painter.setPen(QPen(QColor(series.colour), 1.8, style))
+            painter.drawPolyline(QPolygonF(points))
+            # more dots would run together
+            if len(points) <= 40:
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(QColor(series.colour))
+                for point in points:
+                    painter.drawEllipse(point, 2.6, 2.6)
         painter.end()
 
     def mousePressEvent(self, event: Any) -> None:
         """Tell what was clicked; called by Qt."""
-        if self._on_pick is None or not self.series:
-            return
-        left, right, _, _ = self.limits()
-        area = self._area()
-        share = (event.position().x() - area.left()) / max(1.0, area.width())
-        wanted = left + min(1.0, max(0.0, share)) * (right - left)
-        xs = {x for s in self.series for x, _ in s.points}
-        self._on_pick(int(min(xs, key=lambda x: abs(x - wanted))))
+        if self._on_pick is not None and self.series:
+            self._on_pick(int(self._nearest(event.position().x())))
 
-    def event(self, event: Any) -> bool:
-        """Show the values under the mouse; called by Qt."""
-        if event.type() == QEvent.Type.ToolTip:
-            told = self.told_at(event.pos().x())
-            if told:
-                QToolTip.showText(event.globalPos(), told, self)
-                return True
-        return bool(super().event(event))
+    def mouseMoveEvent(self, event: Any) -> None:
+        """Have Qt show the values under the mouse; called by Qt."""
+        self.setToolTip(self.told_at(event.position().x()))
 
     def told_at(self, x_px: float) -> str:
         """Return the values of all curves near a place, in words; empty if there are none."""
-        xs = sorted({x for s in self.series for x, _ in s.points})
-        near = [x for x in xs if abs(self._at(x, 0).x() - x_px) <= _NEAR_PX]
-        if not near:
+        at = self._nearest(x_px) if self.series else 0.0
+        if not self.series or abs(self._at(at, 0).x() - x_px) > _NEAR_PX:
             return ""
-        at = min(near, key=lambda x: abs(self._at(x, 0).x() - x_px))
         lines = [f"{at:g}"]
         for series in self.series:
             value = dict(series.points).get(at)
@@ -166,11 +145,15 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
                 lines.append(f"{series.name}: {told}")
         return "\n".join(lines)
 
+    def _xs(self) -> list[float]:
+        return sorted({x for s in self.series for x, _ in s.points})
+
+    def _nearest(self, x_px: float) -> float:
+        return min(self._xs(), key=lambda x: abs(self._at(x, 0).x() - x_px))
+
     def _area(self) -> QRectF:
-        return QRectF(
-            _LEFT, _TOP, max(1, self.width() - _LEFT - _RIGHT),
-            max(1, self.height() - _TOP - _BOTTOM),
-        )  # fmt: skip
+        width, height = self.width() - _LEFT - _RIGHT, self.height() - _TOP - _BOTTOM
+        return QRectF(_LEFT, _TOP, max(1, width), max(1, height))
 
     def _at(self, x: float, y: float) -> QPointF:
         left, right, low, high = self.limits()
@@ -181,8 +164,7 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
         )
 
     def _draw_frame(self, painter: QPainter, text: QColor) -> None:
-        area = self._area()
-        soft = QColor(text)
+        area, soft = self._area(), QColor(text)
         # grid lines are weaker than text, and text is a little smaller
         # than the panel's, yet not below what can be read (not tuned)
         soft.setAlpha(70)
@@ -190,40 +172,23 @@ class Plot(QWidget):  # type: ignore[misc, unused-ignore]
         font.setPointSizeF(max(6.5, font.pointSizeF() * 0.85))
         painter.setFont(font)
         painter.setPen(text)
-        top = QRectF(0, 0, self.width(), _TOP - 3)
-        painter.drawText(top, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, self.title)
+        start, end = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight
+        painter.drawText(QRectF(0, 0, self.width(), _TOP - 3), start, self.title)
         left, right, low, high = self.limits()
-        right_of = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         for value in (low, high):
             y = self._at(left, value).y()
             painter.setPen(QPen(soft, 1))
             painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
             painter.setPen(text)
             told = f"{value:.1f}" if self._fraction else _short(value)
-            painter.drawText(QRectF(0, y - 8, _LEFT - 5, 16), right_of, told)
+            beside = QRectF(0, y - 8, _LEFT - 5, 16)
+            painter.drawText(beside, end | Qt.AlignmentFlag.AlignVCenter, told)
+        below = QRectF(area.left() - 3, area.bottom() + 3, area.width() + 6, _BOTTOM - 3)
+        first, last = math.ceil(left), math.floor(right)
         if self.series:
-            box = QRectF(area.left() - 3, area.bottom() + 3, area.width() + 6, _BOTTOM - 3)
-            first, last = math.ceil(left), math.floor(right)
-            painter.drawText(box, Qt.AlignmentFlag.AlignLeft, f"{first:d}")
-            if last > first:
-                painter.drawText(box, Qt.AlignmentFlag.AlignRight, f"{last:d}")
-
-    def _draw_curve(self, painter: QPainter, series: Curve) -> None:
-        colour = QColor(series.colour)
-        points = [self._at(x, y) for x, y in series.points]
-        path = QPainterPath(points[0])
-        for point in points[1:]:
-            path.lineTo(point)
-        style = Qt.PenStyle.DashLine if series.dashed else Qt.PenStyle.SolidLine
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(colour, 1.8, style))
-        painter.drawPath(path)
-        # more dots would run together
-        if len(points) <= 40:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colour)
-            for point in points:
-                painter.drawEllipse(point, 2.6, 2.6)
+            painter.drawText(below, start, f"{first:d}")
+        if self.series and last > first:
+            painter.drawText(below, end, f"{last:d}")
 
 
 def _short(value: float) -> str:
@@ -246,16 +211,8 @@ _KEEP = (
         to_translate("Keep B"),
         to_translate("Go on from B's mask; clicks that follow correct it."),
     ),
-    (
-        "both",
-        to_translate("Both"),
-        to_translate("Keep what is in both masks, the intersection."),
-    ),
-    (
-        "either",
-        to_translate("Either"),
-        to_translate("Keep what is in either mask, the union."),
-    ),
+    ("both", to_translate("Both"), to_translate("Keep what is in both masks, the intersection.")),
+    ("either", to_translate("Either"), to_translate("Keep what is in either mask, the union.")),
 )
 
 
@@ -272,81 +229,69 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
         )
         self.truth = combo(tr("Labels on the same grid, to measure both models by."))
-        self.numbers = QLabel()
+        self.numbers, self.offered = QLabel(), QLabel()
+        self.numbers.setWordWrap(True)
+        self.numbers.setTextFormat(Qt.TextFormat.RichText)
         self.clicks = Plot(tr("IoU over clicks"), fraction=True)
         self.planes = Plot(tr("pixels in disagreement over planes"), on_pick=comparison.go_to_plane)
-        self.worst = QPushButton(tr("Go to the plane that disagrees most"))
-        self.keep = {which: QPushButton(tr(title)) for which, title, _ in _KEEP}
+        worst = tr("Go to the plane that disagrees most")
+        self.worst = _button(worst, comparison.go_to_worst)
+        self.keep = {
+            which: _button(tr(title), partial(self._keep, which), tr(tip))
+            for which, title, tip in _KEEP
+        }
         self.everywhere = QCheckBox(tr("on all planes"))
         self.everywhere.setToolTip(
             tr("Keep on every plane on which the two differ, not only on this one.")
         )
-        self.cancel = QPushButton(tr("Cancel"))
-        self.cancel.setToolTip(tr("Keep no more planes; those that are done stay so."))
-        self.offered = QLabel()
         self.offered.setToolTip(tr("Which of the second model's answers is in place."))
-        self.steps = {-1: QPushButton("‹"), 1: QPushButton("›")}
-        self.swap = QPushButton(tr("Go on with B from A's mask"))
-        self.swap.setToolTip(tr("B becomes the model that answers, and its first mask is A's."))
+        before, after = tr("Put B's previous answer in place."), tr("Put B's next answer in place.")
+        self.steps = {
+            -1: _button("‹", partial(comparison.step_second, -1), before),
+            1: _button("›", comparison.step_second, after),
+        }
+        tip = tr("B becomes the model that answers, and its first mask is A's.")
+        self.swap = _button(tr("Go on with B from A's mask"), comparison.swap, tip)
         self.suggest = buttons.make("suggest_click")
-        self.inside = QWidget()
-        self._build()
-        self._connect()
+        self._lay_out()
+        self._fill_models()
+        self.model.currentIndexChanged.connect(self._model_chosen)
+        self.truth.currentIndexChanged.connect(
+            lambda _: comparison.choose_truth(self.truth.currentData())
+        )
+        comparison.changed.connect(self._show)
         self._shown: tuple[Any, ...] = ()
         self._show()
 
-    def _build(self) -> None:
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.setSpacing(4)
-        rows = QFormLayout()
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    def _lay_out(self) -> None:
+        above, self.inside = QWidget(), QWidget()
+        rows = form(above)
         rows.addRow(tr("Compare with"), self.model)
         self._truth_label = QLabel(tr("Truth"))
         rows.addRow(self._truth_label, self.truth)
-        outside.addLayout(rows)
-        outside.addWidget(self.inside)
-        outside.addWidget(self.suggest)
-        layout = QGridLayout(self.inside)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        self.numbers.setWordWrap(True)
-        self.numbers.setTextFormat(Qt.TextFormat.RichText)
-        layout.addWidget(self.numbers, 1, 0, 1, 4)
-        layout.addWidget(self.offered, 2, 0, 1, 2)
-        tips = (
-            (-1, tr("Put B's previous answer in place.")),
-            (1, tr("Put B's next answer in place.")),
-        )
-        for column, (by, tip) in enumerate(tips, start=2):
-            self.steps[by].setToolTip(tip)
-            layout.addWidget(self.steps[by], 2, column)
-        for row, widget in enumerate((self.clicks, self.planes, self.worst), start=3):
-            layout.addWidget(widget, row, 0, 1, 4)
-        for column, (which, _, tip) in enumerate(_KEEP):
-            self.keep[which].setToolTip(tr(tip))
-            layout.addWidget(self.keep[which], 6, column)
-        layout.addWidget(self.everywhere, 7, 0, 1, 3)
-        layout.addWidget(self.cancel, 7, 3)
-        layout.addWidget(self.swap, 8, 0, 1, 4)
+        outside, layout = QGridLayout(self), QGridLayout(self.inside)
+        for row, widget in enumerate((above, self.inside, self.suggest)):
+            outside.addWidget(widget, row, 0)
+        for grid in (outside, layout):
+            grid.setContentsMargins(0, 0, 0, 0)
+            grid.setSpacing(4)
+        layout.addWidget(self.offered, 1, 0, 1, 2)
+        for column, step in enumerate(self.steps.values(), start=2):
+            layout.addWidget(step, 1, column)
+        for column, button in enumerate(self.keep.values()):
+            layout.addWidget(button, 5, column)
+        wide = {0: self.numbers, 2: self.clicks, 3: self.planes, 4: self.worst}
+        for row, one in (wide | {6: self.everywhere, 7: self.swap}).items():
+            layout.addWidget(one, row, 0, 1, 4)
 
-    def _connect(self) -> None:
-        comparison = self._comparison
-        fill(self.model, _models(), None)
+    def _fill_models(self) -> None:
+        models, here = available_models(), keys_here()
+        entries = [(listed(name, spec, here), name) for name, spec in models.items()]
+        fill(self.model, [(tr("none"), None), *entries], None)
         items: Any = self.model.model()
-        for row, spec in enumerate(available_models().values(), start=1):
+        for row, spec in enumerate(models.values(), start=1):
             # listed though it cannot run, so that a person learns of it
             items.item(row).setEnabled(spec.is_installed)
-        self.model.currentIndexChanged.connect(self._model_chosen)
-        self.truth.currentIndexChanged.connect(self._truth_chosen)
-        self.worst.clicked.connect(lambda _: comparison.go_to_worst())
-        self.swap.clicked.connect(lambda _: comparison.swap())
-        self.cancel.clicked.connect(lambda _: comparison.cancel())
-        for by, button in self.steps.items():
-            button.clicked.connect(lambda _, by=by: comparison.step_second(by))
-        for which, button in self.keep.items():
-            button.clicked.connect(lambda _, which=which: self._keep(which))
-        comparison.changed.connect(self._show)
 
     def _model_chosen(self, _index: int) -> None:
         name = self.model.currentData()
@@ -354,17 +299,13 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         # device and precision are those of the first model
         self._comparison.choose(None if name is None else replace(main, name=name, weights=None))
 
-    def _truth_chosen(self, _index: int) -> None:
-        self._comparison.choose_truth(self.truth.currentData())
-
     def _keep(self, which: str) -> None:
         everywhere = self.everywhere.isChecked() and not self.everywhere.isHidden()
         self._comparison.keep(which, everywhere=everywhere)
 
     def _show(self) -> None:
         comparison, state = self._comparison, self._comparison.state
-        truths = comparison.possible_truths()
-        busy = comparison.is_keeping
+        truths, busy = comparison.possible_truths(), comparison.is_keeping
         now = (comparison.choice, state, tuple((t, t.name) for t in truths), comparison.truth, busy)
         # every answer to a click is a change: the panel is filled only if something differs
         if now == self._shown:
@@ -373,7 +314,8 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         name = None if comparison.choice is None else comparison.choice.name
         with QSignalBlocker(self.model):
             self.model.setCurrentIndex(max(0, self.model.findData(name)))
-        self._show_truths(truths)
+        entries: list[tuple[str, Labels | None]] = [(layer.name, layer) for layer in truths]
+        fill(self.truth, [(tr("none"), None), *entries], comparison.truth)
         self.inside.setVisible(state is not None)
         for widget in (self._truth_label, self.truth):
             widget.setVisible(state is not None and bool(truths))
@@ -382,63 +324,47 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
             self._show_curves(state)
             self._show_buttons(state, busy)
 
-    def _show_truths(self, truths: tuple[Labels, ...]) -> None:
-        entries: list[tuple[str, Labels | None]] = [(tr("none"), None)]
-        entries += [(layer.name, layer) for layer in truths]
-        fill(self.truth, entries, self._comparison.truth)
-
     def _show_curves(self, state: ComparisonState) -> None:
-        a, b = state.names
-        moments = state.moments
-        curves = [
-            Curve(
-                tr("A and B"),
-                COLOURS[BOTH],
-                tuple((m.clicks, m.overlap.iou) for m in moments),
-                True,
-            )
-        ]
-        for i, (name, colour) in enumerate(((a, COLOURS[ONLY_A]), (b, COLOURS[ONLY_B]))):
+        moments = () if state.compared is None else state.compared.moments
+        between = tuple((m.clicks, m.overlap.iou) for m in moments)
+        curves = [Curve(tr("A and B"), COLOURS[BOTH], between, dashed=True)]
+        for i, colour in enumerate((COLOURS[ONLY_A], COLOURS[ONLY_B])):
             points = tuple((m.clicks, m.truth[i]) for m in moments if m.truth is not None)
-            curves.append(Curve(tr("{name} and truth", name=name), colour, points))
+            curves.append(Curve(tr("{name} and truth", name=state.names[i]), colour, points))
         self.clicks.set_series(curves)
         self.clicks.setVisible(bool(moments))
-        number = self._comparison.plane_number
-        planes = tuple(sorted((float(number(p)), float(count)) for p, count in state.planes))
-        self.planes.set_series([Curve(tr("pixels"), COLOURS[ONLY_B], planes)], number(state.here))
+        work = self._comparison.controller.image_controller
+        if work is not None and state.planes:
+            number = work.plane_number
+            planes = tuple(sorted((float(number(p)), float(count)) for p, count in state.planes))
+            curve = Curve(tr("pixels"), COLOURS[ONLY_B], planes)
+            self.planes.set_series([curve], number(state.here))
         for widget in (self.planes, self.worst):
-            widget.setVisible(bool(planes))
+            widget.setVisible(bool(state.planes))
 
     def _show_buttons(self, state: ComparisonState, is_busy: bool) -> None:
-        has_masks = state.overlap is not None
-        for button in (*self.keep.values(), self.worst):
-            button.setEnabled(has_masks and not is_busy)
-        self.swap.setEnabled(has_masks and not is_busy)
-        self.cancel.setVisible(is_busy)
+        for button in (*self.keep.values(), self.worst, self.swap):
+            button.setEnabled(state.compared is not None and not is_busy)
         self.offered.setText(f"B: {translated(state.offered)}")
         for widget in (self.offered, *self.steps.values()):
             widget.setVisible(bool(state.offered))
         self.everywhere.setVisible(len(state.planes) > 1)
 
 
-def _models() -> list[tuple[str, str | None]]:
-    """Return all models by what they are listed as; the panel above fetches missing weights."""
-    here = keys_here()
-    entries: list[tuple[str, str | None]] = [(tr("none"), None)]
-    for name, spec in available_models().items():
-        key = weights_key(name)
-        is_here = key is None or key in here or key not in CATALOGUE
-        entries.append(
-            (spec.title if is_here else tr("{title} – weights missing", title=spec.title), name)
-        )
-    return entries
+def _button(text: str, call: Callable[[], None], tip: str = "") -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.clicked.connect(lambda _checked: call())
+    return button
 
 
 def _numbers(state: ComparisonState) -> str:
     """Return both masks in numbers, and what the colours of the agreement layer mean."""
-    lines = []
-    found = state.overlap
-    if found is not None:
+    lines: list[str] = []
+    compared, counts = state.compared, [""] * 3
+    if compared is not None:
+        found = compared.overlap
+        counts = [f": {px:,} px" for px in (found.both, found.only_a, found.only_b)]
         lines.append(
             tr(
                 "IoU <b>{iou:.3f}</b>, Dice <b>{dice:.3f}</b>, <b>{count:,}</b> px differ",
@@ -447,19 +373,13 @@ def _numbers(state: ComparisonState) -> str:
                 count=found.disagreeing,
             )
         )
-    counts = (None,) * 3 if found is None else (found.both, found.only_a, found.only_b)
-    names = (
-        tr("both"),
-        tr("only A, {name}", name=state.names[0]),
-        tr("only B, {name}", name=state.names[1]),
-    )
+    a, b = state.names
+    names = tr("both"), tr("only A, {name}", name=a), tr("only B, {name}", name=b)
     for value, name, count in zip((BOTH, ONLY_A, ONLY_B), names, counts, strict=True):
-        words = name if count is None else f"{name}: {count:,} px"
-        lines.append(f'<span style="color:{COLOURS[value]}">■</span> {words}')
-    for i, letter in enumerate("AB"):
-        seconds = state.seconds[i]
-        told = [] if seconds is None else [tr("answered in {ms:.0f} ms", ms=1000 * seconds)]
-        if state.truth is not None:
-            told.append(tr("IoU with the truth <b>{iou:.3f}</b>", iou=state.truth[i]))
-        lines += [f"{letter}: {', '.join(told)}"] * bool(told)
+        lines.append(f'<span style="color:{COLOURS[value]}">■</span> {name}{count}')
+    for i, took in enumerate(() if compared is None else compared.seconds):
+        told = [] if took is None else [tr("answered in {ms:.0f} ms", ms=1000 * took)]
+        if compared is not None and compared.truth is not None:
+            told.append(tr("IoU with the truth <b>{iou:.3f}</b>", iou=compared.truth[i]))
+        lines += [f"{'AB'[i]}: {', '.join(told)}"] * bool(told)
     return "<br>".join([*lines, tr("B is at work …")] if state.is_waiting else lines)

@@ -91,7 +91,7 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <translation>Ein kleines Bild der Schicht, wie das Modell sie erhält; es entsteht, wenn sonst nichts zu tun ist.</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>A's mask</source>
       <translation>die Maske von A</translation>
     </message>
@@ -248,7 +248,7 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <translation>B arbeitet …</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>B's mask</source>
       <translation>die Maske von B</translation>
     </message>
@@ -313,7 +313,7 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <translation>CT {name}: Zentrum {level:g}, Weite {width:g} HU</translation>
     </message>
     <message>
-      <location filename="../panels/compare_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Cancel</source>
       <translation>Abbrechen</translation>
     </message>
@@ -323,7 +323,7 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <translation>Abbrechen macht auf diesem Rechner weiter.</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>Cancelled; {what} kept on {planes}.</source>
       <translation>Abgebrochen; {what} auf {planes} übernommen.</translation>
     </message>
@@ -977,11 +977,6 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
     </message>
     <message>
       <location filename="../panels/compare_panel.py" />
-      <source>Keep no more planes; those that are done stay so.</source>
-      <translation>Keine weiteren Schichten übernehmen; die fertigen bleiben.</translation>
-    </message>
-    <message>
-      <location filename="../panels/compare_panel.py" />
       <source>Keep on every plane on which the two differ, not only on this one.</source>
       <translation>Auf allen Schichten übernehmen, auf denen sich die beiden unterscheiden, nicht nur auf dieser.</translation>
     </message>
@@ -1011,12 +1006,12 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Aufbewahrt in {folder}</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>Kept {what} on {planes} only: something else was done meanwhile. Press the button again for the rest.</source>
       <translation>{what} nur auf {planes} übernommen: Zwischenzeitlich geschah etwas anderes. Für den Rest noch einmal drücken.</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>Kept {what} on {planes}. Clicks that follow correct it.</source>
       <translation>{what} auf {planes} übernommen. Weitere Klicks korrigieren das Ergebnis.</translation>
     </message>
@@ -1214,6 +1209,16 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../qt/keybindings.py" />
       <source>Mark where the two models disagree most; with one model, where its answer and that on the mirrored image do. The mark is no click.</source>
       <translation>Die Stelle markieren, an der die beiden Modelle am meisten abweichen; bei einem Modell, an der seine Antwort von der auf das Spiegelbild abweicht. Die Marke ist kein Klick.</translation>
+    </message>
+    <message>
+      <location filename="../compare/controller.py" />
+      <source>Masks are being kept already. Wait for them, or cancel.</source>
+      <translation>Es werden bereits Masken übernommen. Warten Sie, oder brechen Sie ab.</translation>
+    </message>
+    <message>
+      <location filename="../compare/controller.py" />
+      <source>Masks are still being propagated. Wait for them, or cancel.</source>
+      <translation>Masken werden noch ausgebreitet. Warten Sie, oder brechen Sie ab.</translation>
     </message>
     <message>
       <location filename="../controllers/label_export.py" />
@@ -2114,7 +2119,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Farbe, in der das Modell Kanal {number} der gewählten sieht.</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>The comparison ended meanwhile.</source>
       <translation>Der Vergleich wurde inzwischen beendet.</translation>
     </message>
@@ -2254,6 +2259,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Punkte-Ebene {name!r} wurde entfernt</translation>
     </message>
     <message>
+      <location filename="../compare/controller.py" />
+      <source>The second model gave one answer here. SAM and its kin give several.</source>
+      <translation>Das zweite Modell gab hier nur eine Antwort. SAM und Verwandte geben mehrere.</translation>
+    </message>
+    <message>
       <location filename="../panels/look_panel.py" />
       <source>The value of this channel that the model sees as bright.</source>
       <translation>Der Wert dieses Kanals, den das Modell als hell sieht.</translation>
@@ -2364,6 +2374,21 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Es gibt noch nichts, wonach man sich richten könnte. Klicken Sie zuerst auf das Objekt.</translation>
     </message>
     <message>
+      <location filename="../compare/controller.py" />
+      <source>There is nothing to hand over yet. Choose a second model, then click.</source>
+      <translation>Es gibt noch nichts zu übergeben. Wählen Sie ein zweites Modell, dann klicken Sie.</translation>
+    </message>
+    <message>
+      <location filename="../compare/controller.py" />
+      <source>There is nothing to keep yet. Choose a second model, then click.</source>
+      <translation>Es gibt noch nichts zu übernehmen. Wählen Sie ein zweites Modell, dann klicken Sie.</translation>
+    </message>
+    <message>
+      <location filename="../compare/controller.py" />
+      <source>There is nothing to keep: that mask is empty here.</source>
+      <translation>Es gibt nichts zu übernehmen: Diese Maske ist hier leer.</translation>
+    </message>
+    <message>
       <location filename="../controllers/review.py" />
       <source>There is nothing to link yet: no object has a pixel.</source>
       <translation>Noch gibt es nichts zu verknüpfen: Kein Objekt hat ein Pixel.</translation>
@@ -2387,6 +2412,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/viewer_controller.py" />
       <source>There is nothing to redo.</source>
       <translation>Es gibt nichts zu wiederholen.</translation>
+    </message>
+    <message>
+      <location filename="../compare/controller.py" />
+      <source>There is nothing to suggest yet. Click on the object first.</source>
+      <translation>Es gibt noch nichts vorzuschlagen. Klicken Sie zuerst auf das Objekt.</translation>
     </message>
     <message>
       <location filename="../controllers/review.py" />
@@ -3104,6 +3134,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Das Modell</translation>
     </message>
     <message>
+      <location filename="../compare/controller.py" />
+      <source>this plane</source>
+      <translation>dieser Schicht</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>time points</source>
       <translation>Zeitpunkte</translation>
@@ -3179,12 +3214,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Volumen (Schichten)</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>what both say</source>
       <translation>die Schnittmenge beider Masken</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>what either say</source>
       <translation>die Vereinigung beider Masken</translation>
     </message>
@@ -3464,12 +3499,12 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{n} Pixel von Objekt {label}</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>{n} plane</source>
       <translation>{n} Schicht</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>{n} planes</source>
       <translation>{n} Schichten</translation>
     </message>
@@ -3552,11 +3587,6 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/model_panel.py" />
       <source>{title} – needs the extra {extra!r}</source>
       <translation>{title} – braucht das Extra {extra!r}</translation>
-    </message>
-    <message>
-      <location filename="../panels/compare_panel.py" />
-      <source>{title} – weights missing</source>
-      <translation>{title} – Gewichte fehlen</translation>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />

@@ -91,7 +91,7 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <translation>模型所得切片的小图，在空闲时生成。</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>A's mask</source>
       <translation>A 的掩膜</translation>
     </message>
@@ -248,7 +248,7 @@ the other sign. Such clicks take twice as long.</source>
       <translation>B 正在计算…</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>B's mask</source>
       <translation>B 的掩膜</translation>
     </message>
@@ -313,7 +313,7 @@ the other sign. Such clicks take twice as long.</source>
       <translation>CT {name}：窗位 {level:g}，窗宽 {width:g} HU</translation>
     </message>
     <message>
-      <location filename="../panels/compare_panel.py" />
+      <location filename="../panels/disk_panel.py" />
       <source>Cancel</source>
       <translation>取消</translation>
     </message>
@@ -323,7 +323,7 @@ the other sign. Such clicks take twice as long.</source>
       <translation>“取消”会改用本机继续。</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>Cancelled; {what} kept on {planes}.</source>
       <translation>已取消；已在 {planes} 上保留{what}。</translation>
     </message>
@@ -977,11 +977,6 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
     </message>
     <message>
       <location filename="../panels/compare_panel.py" />
-      <source>Keep no more planes; those that are done stay so.</source>
-      <translation>不再保留更多层面；已完成的不变。</translation>
-    </message>
-    <message>
-      <location filename="../panels/compare_panel.py" />
       <source>Keep on every plane on which the two differ, not only on this one.</source>
       <translation>在两者不同的所有层面上保留，而不仅是当前层面。</translation>
     </message>
@@ -1011,12 +1006,12 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>保存在 {folder}</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>Kept {what} on {planes} only: something else was done meanwhile. Press the button again for the rest.</source>
       <translation>仅在 {planes} 上保留了{what}：期间进行了其他操作。其余部分请再按一次按钮。</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>Kept {what} on {planes}. Clicks that follow correct it.</source>
       <translation>已在 {planes} 上保留{what}。之后的点击将对其修正。</translation>
     </message>
@@ -1214,6 +1209,16 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../qt/keybindings.py" />
       <source>Mark where the two models disagree most; with one model, where its answer and that on the mirrored image do. The mark is no click.</source>
       <translation>标出两模型分歧最大处；只有一个模型时，标出其结果与镜像图像结果的分歧处。标记不是点击。</translation>
+    </message>
+    <message>
+      <location filename="../compare/controller.py" />
+      <source>Masks are being kept already. Wait for them, or cancel.</source>
+      <translation>已经在保留掩膜。请等待，或取消。</translation>
+    </message>
+    <message>
+      <location filename="../compare/controller.py" />
+      <source>Masks are still being propagated. Wait for them, or cancel.</source>
+      <translation>掩膜仍在传播。请等待，或取消。</translation>
     </message>
     <message>
       <location filename="../controllers/label_export.py" />
@@ -2114,7 +2119,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>模型看到所选第 {number} 个通道的颜色。</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>The comparison ended meanwhile.</source>
       <translation>比较已在此期间结束。</translation>
     </message>
@@ -2254,6 +2259,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>点图层 {name!r} 已被移除</translation>
     </message>
     <message>
+      <location filename="../compare/controller.py" />
+      <source>The second model gave one answer here. SAM and its kin give several.</source>
+      <translation>第二个模型在此只给出一个结果。SAM 及同类模型会给出多个。</translation>
+    </message>
+    <message>
       <location filename="../panels/look_panel.py" />
       <source>The value of this channel that the model sees as bright.</source>
       <translation>模型视为亮的该通道数值。</translation>
@@ -2364,6 +2374,21 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>还没有可依据的内容。请先点击对象。</translation>
     </message>
     <message>
+      <location filename="../compare/controller.py" />
+      <source>There is nothing to hand over yet. Choose a second model, then click.</source>
+      <translation>还没有可移交的内容。请先选择第二个模型，再点击。</translation>
+    </message>
+    <message>
+      <location filename="../compare/controller.py" />
+      <source>There is nothing to keep yet. Choose a second model, then click.</source>
+      <translation>还没有可保留的内容。请先选择第二个模型，再点击。</translation>
+    </message>
+    <message>
+      <location filename="../compare/controller.py" />
+      <source>There is nothing to keep: that mask is empty here.</source>
+      <translation>没有可保留的内容：该掩膜在此为空。</translation>
+    </message>
+    <message>
       <location filename="../controllers/review.py" />
       <source>There is nothing to link yet: no object has a pixel.</source>
       <translation>还没有可关联的内容：没有对象含有像素。</translation>
@@ -2387,6 +2412,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/viewer_controller.py" />
       <source>There is nothing to redo.</source>
       <translation>没有可重做的操作。</translation>
+    </message>
+    <message>
+      <location filename="../compare/controller.py" />
+      <source>There is nothing to suggest yet. Click on the object first.</source>
+      <translation>还没有可建议的内容。请先点击对象。</translation>
     </message>
     <message>
       <location filename="../controllers/review.py" />
@@ -3104,6 +3134,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>模型</translation>
     </message>
     <message>
+      <location filename="../compare/controller.py" />
+      <source>this plane</source>
+      <translation>此层面</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>time points</source>
       <translation>时间点</translation>
@@ -3179,12 +3214,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>体数据（层面）</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>what both say</source>
       <translation>两者的交集</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>what either say</source>
       <translation>两者的并集</translation>
     </message>
@@ -3464,12 +3499,12 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>对象 {label} 的 {n} 个像素</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>{n} plane</source>
       <translation>{n} 个层面</translation>
     </message>
     <message>
-      <location filename="../compare/keep.py" />
+      <location filename="../compare/controller.py" />
       <source>{n} planes</source>
       <translation>{n} 个层面</translation>
     </message>
@@ -3552,11 +3587,6 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/model_panel.py" />
       <source>{title} – needs the extra {extra!r}</source>
       <translation>{title} – 需要附加组件 {extra!r}</translation>
-    </message>
-    <message>
-      <location filename="../panels/compare_panel.py" />
-      <source>{title} – weights missing</source>
-      <translation>{title} – 缺少权重</translation>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
