@@ -191,7 +191,10 @@ class Painter:
         found: dict[int, BoolArray] = {}
         for plane, mask in strokes.items():
             check_mask(volume, plane, mask)
-            for index, part in by_index(np.asarray(mask) != 0, plane, volume):
+            given = np.asarray(mask)
+            # comparing all of a large slice takes longer than the stroke itself
+            hit = given if given.dtype == bool else given != 0
+            for index, part in by_index(hit, plane, volume):
                 found[index] = found[index] | part if index in found else part
         return found.items()
 

@@ -59,3 +59,30 @@ def test_a_further_click_makes_a_plane_the_later_one():
     assert np.flatnonzero(session.mask[2, 10]).tolist() == list(range(17, 24))
     session.redo()
     assert np.flatnonzero(session.mask[2, 10]).tolist() == list(range(8, 15))
+
+
+def test_others_on_a_window_are_those_with_pixels_in_it(rng):
+    session = Session(Disc(), Volume(np.zeros((6, 30, 32), np.uint8)))
+    for _ in range(12):
+        session.new_object()
+        plane = Plane(int(rng.integers(3)), int(rng.integers(6)))
+        shape = session.volume.slice_shape(plane.axis)
+        click = Click(*(int(rng.integers(n)) for n in shape))
+        session.set_prompts(plane, Prompts((click,)))
+        session.predict(plane)
+        if rng.random() < 0.3:
+            stroke = np.zeros((30, 32), bool)
+            stroke[rng.integers(30), rng.integers(32)] = True
+            session.paint({Plane(0, int(rng.integers(6))): stroke}, session.object)
+    session.undo()
+    session.undo()
+    canvas, labels, seen = session.document.canvas, session.labels, 0
+    for _ in range(200):
+        plane = Plane(int(rng.integers(3)), int(rng.integers(6)))
+        row, col = (int(rng.integers(n - 4)) for n in session.volume.slice_shape(plane.axis))
+        window = slice(row, row + 4), slice(col, col + 4)
+        found = {label for label, _, mask in canvas.others(0, plane, window) if mask.any()}
+        there = np.unique(session.volume.of(labels, plane)[window])
+        assert found == set(there[there > 0].tolist())
+        seen += len(found)
+    assert seen

@@ -103,7 +103,12 @@ def decode(value: Any, load: LoadModel | None = None) -> Any:
 def encode_mask(mask: BoolArray) -> dict[str, Any]:
     """Return a mask as its shape and the lengths of its runs, the first of them outside."""
     flat = np.ascontiguousarray(mask, bool).reshape(-1)
-    turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    # a stroke is a few lines of a large slice: runs begin and end on these alone
+    width = max(1, mask.shape[-1] if mask.ndim else 1)
+    lines = np.flatnonzero(flat.reshape(-1, width).any(axis=1))
+    start = max(0, int(lines[0]) * width - 1) if lines.size else 0
+    part = flat[start : (int(lines[-1]) + 1) * width + 1] if lines.size else flat[:0]
+    turns = np.flatnonzero(part[1:] != part[:-1]) + start + 1
     ends = [0, *turns.tolist(), flat.size]
     runs = [b - a for a, b in pairwise(ends)]
     if flat.size and flat[0]:
