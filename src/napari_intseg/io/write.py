@@ -241,14 +241,21 @@ def told(path: Path) -> Iterator[None]:
         yield
     except FileError:
         raise
-    except OSError as err:
+    except OSError as raised:
+        err = _refusal(raised)
         full = err.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         rule = "room for it" if full else "a folder that allows it"
         raise FileError(
             f"file cannot be written: expected {rule}, got {str(path)!r} ({err.strerror or err}). "
             f"{'Free some space' if full else 'Change its permissions'}, or choose another folder. "
             "What was there before is there still."
-        ) from err
+        ) from raised
+
+
+def _refusal(err: OSError) -> OSError:
+    """Return what the operating system said: pydicom repeats it in words of its own."""
+    inner = err.__cause__ or err.__context__
+    return _refusal(inner) if err.errno is None and isinstance(inner, OSError) else err
 
 
 @contextmanager

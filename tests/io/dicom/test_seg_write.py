@@ -1,12 +1,14 @@
 """DICOM-SEG, checked by highdicom, pydicom and dciodvfy."""
 
+import errno
+import os
 import shutil
 import sys
 
 import highdicom
 import numpy as np
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.uid import DigitalXRayImageStorageForPresentation
 
 from napari_intseg.core.volume import Volume
@@ -222,3 +224,21 @@ def test_without_highdicom_the_extra_is_named(tmp_path, dicom, drawn, monkeypatc
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(MissingExtraError, match=r"napari-intseg\[dicom\]"):
         write_labels(tmp_path / "l.dcm", drawn, volume)
+
+
+def test_a_disk_that_is_full_is_told_in_one_line(tmp_path, dicom, drawn, monkeypatch):
+    volume = read_volume(dicom.Scan().write(tmp_path / "s"))
+
+    def save_as(*_args, **_keywords):
+        # pydicom repeats what was raised in words of its own, with a traceback in them
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as err:
+            raise OSError("With tag (7FE0,0010) got exception\nTraceback …") from err
+
+    monkeypatch.setattr(Dataset, "save_as", save_as)
+    for name in ("l.dcm", "l_rtstruct.dcm"):
+        with pytest.raises(FileError, match=r"expected room for it, .*Free some space") as told:
+            write_labels(tmp_path / name, drawn, volume)
+        assert "Traceback" not in str(told.value)
+        assert not (tmp_path / name).exists()

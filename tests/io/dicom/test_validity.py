@@ -57,3 +57,17 @@ def test_nor_for_labels_of_a_resampled_image(tmp_path, dicom):
     labels[1:3, 2:6, 3:7] = 1
     write_labels(tmp_path / "l.dcm", labels, volume)
     assert errors_of(tmp_path / "l.dcm") == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_dicom_cannot_hold_are_changed_to_ones_that_it_can(tmp_path, dicom, drawn, name):
+    (series,) = list_series(dicom.Scan().write(tmp_path / "s"))
+    names = {3: "Leber größer 肝臓 \\ links\n" + "x" * 80, 8: " \t\udc80 \\"}
+    write_labels(tmp_path / name, drawn, read_series(series), names=names)
+    assert errors_of(tmp_path / name) == []
+    data = dcmread(tmp_path / name)
+    found = [one.SegmentLabel for one in data.get("SegmentSequence", ())]
+    found += [one.ROIName for one in data.get("StructureSetROISequence", ())]
+    whole = "Leber größer 肝臓 / links " + "x" * 80
+    assert found[0] == whole.encode()[:64].decode()
+    assert found[1] == "? /"

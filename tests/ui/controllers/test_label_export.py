@@ -16,6 +16,7 @@ from napari_intseg.io.hooks import read_layers
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_array
 from napari_intseg.ui.controllers.label_export import export_labels, export_measurements, own_source
+from napari_intseg.ui.controllers.object_actions import NAMES
 from napari_intseg.ui.panels.disk_panel import ExportPanel
 from napari_intseg.ui.storage import disk_folders
 from napari_intseg.ui.storage.disk_folders import default_folder
@@ -104,6 +105,16 @@ def test_the_time_point_in_the_window_is_written(controller, said, pump, tmp_pat
     assert np.argwhere(np.load(tmp_path / "l.npy")).tolist() == [[5, 6]]
     export_measurements(controller, tmp_path / "m.csv")
     pump.until(lambda: "Measured 1 object: m.csv, time point 1 of 3." in said.messages)
+
+
+def test_a_named_object_without_pixels_is_told(controller, said, pump, scan, tmp_path):
+    open_image(controller, scan)
+    draw(controller, (1, 5, 5))
+    names = {1: {"name": "liver"}, 2: {"name": "kidney"}, 3: {"class": "cyst"}}
+    controller.image_controller.labels.metadata[NAMES] = names
+    export_labels(controller, tmp_path / "l.nii.gz")
+    pump.until(lambda: any("Wrote" in one for one in said.messages))
+    assert "Without pixels, and so not in the file: 'kidney', 'cyst'." in said.messages[-1]
 
 
 def test_what_cannot_be_written_is_told(controller, said, pump, tmp_path):
@@ -230,5 +241,6 @@ def test_remarks_on_a_file_are_told_and_objects_have_their_names(
     call(controller.image_controller, 2, "class", "lesion")
     label_export.export_labels(controller, tmp_path / "labels.nii.gz")
     pump.until(lambda: "Wrote" in said.messages[-1])
-    assert said.messages[-1] == "Wrote labels.nii.gz. No study UID."
+    left_out = "Without pixels, and so not in the file: 'lesion'."
+    assert said.messages[-1] == f"Wrote labels.nii.gz. {left_out} No study UID."
     assert given["names"] == {1: "spleen", 2: "lesion"}

@@ -105,8 +105,19 @@ def read_sources(origin: DicomOrigin) -> list[Any]:
 
 
 def names_of(labels: tuple[int, ...], names: Mapping[int, str] | None) -> list[str]:
-    """Return what each object is called, "object 3" where nothing is given."""
-    return [(names or {}).get(label) or f"object {label}" for label in labels]
+    """Return what each object is called, as DICOM can hold it; "object 3" by default."""
+    return [long_string((names or {}).get(label, "")) or f"object {label}" for label in labels]
+
+
+def long_string(text: str) -> str:
+    """Return a text as one value of 64 bytes at most (VR LO, PS3.5 6.2).
+
+    The standard allows 64 characters; dciodvfy and archives count bytes. A backslash would begin a
+    second value, and characters that steer a terminal are not allowed.
+    """
+    plain = text.replace("\\", "/").encode("utf-8", "replace").decode()
+    words = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
+    return words.encode()[:64].decode("utf-8", "ignore").rstrip()
 
 
 def colour_of(label: int) -> tuple[int, int, int]:

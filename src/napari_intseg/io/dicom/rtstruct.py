@@ -16,6 +16,7 @@ from napari_intseg.io.dicom.header import DicomOrigin, quiet
 from napari_intseg.io.dicom.reference import (
     check_labels,
     colour_of,
+    long_string,
     names_of,
     origin_of,
     read_sources,
@@ -161,9 +162,9 @@ def _add(data: Any, number: int, name: str, algorithm: str) -> None:
     region.ROINumber = number
     region.ReferencedFrameOfReferenceUID = data.FrameOfReferenceUID
     # a long string (VR LO) holds 64 characters
-    region.ROIName = name[:64]
+    region.ROIName = name
     region.ROIGenerationAlgorithm = "SEMIAUTOMATIC"
-    region.ROIGenerationDescription = algorithm[:64]
+    region.ROIGenerationDescription = long_string(algorithm)
     data.StructureSetROISequence.append(region)
     observation = Dataset()
     observation.ObservationNumber = number

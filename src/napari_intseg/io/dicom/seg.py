@@ -19,6 +19,7 @@ from napari_intseg.io.dicom.header import DicomOrigin, looks_like_dicom, quiet
 from napari_intseg.io.dicom.reference import (
     check_labels,
     colour_of,
+    long_string,
     names_of,
     origin_of,
     read_sources,
@@ -174,13 +175,12 @@ def _segment(number: int, label: int, name: str, algorithm: str) -> Any:
     category, kind = _codes(name)
     return highdicom.seg.SegmentDescription(
         segment_number=number,
-        # a long string (VR LO) holds 64 characters
-        segment_label=name[:64],
+        segment_label=name,
         segmented_property_category=category,
         segmented_property_type=kind,
         algorithm_type="SEMIAUTOMATIC",
         algorithm_identification=highdicom.AlgorithmIdentificationSequence(
-            name=algorithm[:64],
+            name=long_string(algorithm),
             family=codes.cid7162.ArtificialIntelligence,
             version=napari_intseg.__version__,
         ),

@@ -274,7 +274,8 @@ def list_series(
     if path.is_file() and not found:
         raise FileError(
             f"file holds no image: expected DICOM with rows and columns, got {str(path)!r}. "
-            "Name an image, or a folder of slices."
+            "Name an image, a folder of slices, or a segmentation (DICOM-SEG); structure sets "
+            "(RT-STRUCT) are written, not read."
         )
     if damaged:
         _warn(f"{len(damaged)} files cannot be read, such as {damaged[0][0].name!r}")

@@ -4,7 +4,7 @@ Labels move to a folder that a person chooses, while work on them goes on.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +96,20 @@ def labels_job(
             write_labels(path, array, like, overwrite=True, names=names)
         write_beside(path, [*lines, _about(labels, time)])
         told = Message("Wrote {name}{which}.", name=path.name, which=which)
-        return joined([told, _left_out(path, like), *_told(remarks)])
+        here = {*np.unique(array).tolist()}
+        return joined([
+            told, _left_out(path, like), _empty(names, here), *_told(remarks),
+        ])  # fmt: skip
 
     return work
+
+
+def _empty(names: Mapping[int, str], here: Container[int]) -> Message:
+    """Say which objects that a person has named have no pixels; nothing if there are none."""
+    empty = [f"{name!r}" for label, name in names.items() if label not in here]
+    if not empty:
+        return Message("")
+    return Message("Without pixels, and so not in the file: {names}.", names=", ".join(empty))
 
 
 def _left_out(path: Path, like: Volume) -> Message:

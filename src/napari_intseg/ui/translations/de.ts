@@ -2564,6 +2564,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Welche Antwort des zweiten Modells eingesetzt ist.</translation>
     </message>
     <message>
+      <location filename="../controllers/label_export.py" />
+      <source>Without pixels, and so not in the file: {names}.</source>
+      <translation>Ohne Pixel und darum nicht in der Datei: {names}.</translation>
+    </message>
+    <message>
       <location filename="../panels/start_panel.py" />
       <source>Words</source>
       <translation>Wörter</translation>

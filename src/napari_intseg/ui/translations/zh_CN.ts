@@ -2564,6 +2564,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>当前采用第二个模型的哪个结果。</translation>
     </message>
     <message>
+      <location filename="../controllers/label_export.py" />
+      <source>Without pixels, and so not in the file: {names}.</source>
+      <translation>没有像素，因此未写入文件：{names}。</translation>
+    </message>
+    <message>
       <location filename="../panels/start_panel.py" />
       <source>Words</source>
       <translation>文字</translation>
