@@ -13,9 +13,8 @@ import numpy as np
 
 from interactive import cases
 from napari_intseg.core.volume import Plane
-from napari_intseg.inference.contour import outline
+from napari_intseg.inference.contour import REACH, follow, outline
 from napari_intseg.inference.intensity import resolve_intensity
-from napari_intseg.inference.vertices import REACH, follow
 
 COUNT = 40  # vertices, as Curve-GCN has
 WAVES, SHARE = (2, 3, 5), 0.08  # of a turn, and of the root of the area

@@ -59,6 +59,7 @@ MODULES = {
     "inference.resize": "inference.view",
     "inference.seeing": "inference.slice_appearance",
     "inference.squeezed": "inference.patch",
+    "inference.vertices": "inference.contour",
     "io.apart": "io.output_files",
     "io.arrays": "io.raster",
     "io.beside": "io.output_files",

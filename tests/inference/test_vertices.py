@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_intseg.errors import WeightsError
-from napari_intseg.inference.vertices import REACH, follow, moved_vertex
+from napari_intseg.inference.contour import REACH, follow, moved_vertex
 from napari_intseg.models.vertex_predictors import GRID, CurveGcn, PolygonRnn, load_vertices
 from napari_intseg.models.weights.store import write_weights
 

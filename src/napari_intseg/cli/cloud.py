@@ -21,11 +21,13 @@ HELP = "label the points of a cloud by clicks in space"
 DESCRIPTION = """Clicks X,Y,Z in the cloud's own unit; behind one, ":-" makes it negative and "@N"
 gives it to object N. A point belongs to the object that is the surest of it, or to none (0). Reads
 .npy and text with x,y,z or x,y,z,r,g,b a line; writes x,y,z,label a line, or .npy. Points belong to
-the clicks that are nearest along the cloud, without weights; those of other objects are negative.
+the clicks that are nearest along the cloud, without weights, or as a trained network says; those of
+other objects are negative.
 
 examples:
   napari-intseg cloud room.xyz -o labels.csv --click 1.2,0.4,0.8 --click 2,2,0:-
-  napari-intseg cloud room.npy -o labels.npy --click 1.2,0.4,0.8@1 --click 2.6,0.4,0.7@2"""
+  napari-intseg cloud room.npy -o labels.npy --click 1.2,0.4,0.8@1 --click 2.6,0.4,0.7@2
+  napari-intseg cloud room.npy -o labels.npy --click 1.2,0.4,0.8 --network my-cloud"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default 0.05",
     )  # fmt: skip
 
+    parser.add_argument(
+        "--network", metavar="NAME",
+        help="a network of `train --task cloud`, by name or file, instead of the nearest click",
+    )  # fmt: skip
+    parser.add_argument("--device", default="auto", help="of --network; auto, cpu, cuda, …")
+
 
 def run(args: argparse.Namespace) -> int:
     """Label and write; returns 0."""
@@ -57,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
             f"click does not lie in space: expected X,Y,Z, got {flat[0]!r}. Give three numbers."
         )
     points, colours = read_points(args.points)
+    if args.network is not None:
+        from napari_intseg.training.cloud_network import load_cloud_network
+
+        segment = load_cloud_network(args.network, device=args.device).segment
     # one half: a point belongs to no object that is less likely than not
     best, labels = np.full(len(points), 0.5, np.float32), np.zeros(len(points), np.int32)
     for label in dict.fromkeys(one.label or 1 for one in args.click):

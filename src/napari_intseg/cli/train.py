@@ -27,6 +27,8 @@ every pixel: what it finds is a start, `napari-intseg start IMAGE --model NAME`.
 --task guided trains the network of `napari-intseg guide --network NAME`, which one or a few
 annotated images guide to the objects of others. Each folder holds images of one kind of object.
 --task policy trains a policy for suggested clicks, `napari-intseg segment --auto-clicks --policy`.
+--task cloud trains the network of `napari-intseg cloud --network NAME`, on .npy files of rows x, y,
+z, red, green, blue, object; --synthetic is the share of made rooms, 1 where there are no files.
 
 examples:
   napari-intseg train my_cells --output run --name my-cells
@@ -56,9 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the bundled one, of --task semantic unet",
     )  # fmt: skip
     parser.add_argument(
-        "--task", choices=("clicks", "semantic", "guided", "policy"), default="clicks",
-        help="answer clicks (default), name every pixel's class, go by annotated images, or "
-        "suggest clicks",
+        "--task", choices=("clicks", "semantic", "guided", "policy", "cloud"), default="clicks",
+        help="answer clicks (default), name every pixel's class, go by annotated images, suggest "
+        "clicks, or answer clicks on point clouds",
     )  # fmt: skip
     parser.add_argument(
         "--width", type=float, default=0.5, metavar="SHARE",
@@ -165,6 +167,8 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.models.weights.store import keep_own
     from napari_intseg.training.sources import check_extra
 
+    if args.task == "cloud":
+        return _cloud(args)
     if args.task != "clicks":
         return _semantic(args) if args.task == "semantic" else _on_encoder(args)
     args.network = args.network or DEFAULT_NETWORK
@@ -317,3 +321,24 @@ def _on_encoder(args: argparse.Namespace) -> int:
         print(f"{what} on held-out pictures before {trained.before:.3f}, after {trained.after:.3f}")
     print(f"weights: {trained.weights}\n{args.task} network {args.name!r}: {kept}")
     return INTERRUPTED if trained.stopped else 0
+
+
+def _cloud(args: argparse.Namespace) -> int:
+    """Train a click network for point clouds; return the status."""
+    from napari_intseg.models.weights.locate import cache_folder
+    from napari_intseg.models.weights.store import keep_own
+    from napari_intseg.training.cloud_network import RATE, CloudOptions, train_cloud
+
+    options = CloudOptions(
+        tuple(folder for folder, _ in args.folders), args.output, args.name, args.steps,
+        args.minutes, args.synthetic, args.rate or RATE, args.seed, args.device,
+    )  # fmt: skip
+    unit = "s" if args.minutes else "step"
+    with (
+        progress_bar("train", unit, quiet=args.quiet) as bar,
+        stop_on_interrupt() as should_stop,
+    ):
+        weights, _, stopped = train_cloud(options, on_progress=bar, should_stop=should_stop)
+    kept = keep_own(weights, args.keep_in or cache_folder())
+    print(f"weights: {weights}\ncloud network {args.name!r}: {kept}")
+    return INTERRUPTED if stopped else 0

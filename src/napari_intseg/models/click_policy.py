@@ -24,7 +24,6 @@ from torch.nn import functional as F
 
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import FloatArray
-from napari_intseg.errors import WeightsError
 from napari_intseg.models.bundled_input import pack_clicks, spread_narrow
 from napari_intseg.models.device import choose_device, download, memory_guard, upload
 from napari_intseg.models.guided.guided_network import load_encoder, resized
@@ -36,8 +35,8 @@ from napari_intseg.models.nets.click_pyramid import (
     WideBlock,
     draw_disks,
 )
-from napari_intseg.models.weights.locate import load_checkpoint, load_strict, locate
-from napari_intseg.models.weights.store import POLICY, read_metadata
+from napari_intseg.models.weights.locate import load_checkpoint, load_strict
+from napari_intseg.models.weights.store import POLICY, locate_own
 
 CELL = 8
 """Pixels of the view along a cell of the grid of actions."""
@@ -165,14 +164,7 @@ def load_policy(weights: str | Path, *, device: str = "auto") -> ClickPolicy:
     WeightsError
         If the file is missing, or of another network.
     """
-    named = not Path(weights).suffix
-    path = locate(f"{weights}.safetensors" if named else str(weights), None if named else weights)
-    told = read_metadata(path).get("architecture")
-    if told != POLICY:
-        raise WeightsError(
-            f"weights are of another network: expected architecture {POLICY}, got {told!r} in "
-            f"{str(path)!r}. Choose a file that `napari-intseg train --task policy` wrote."
-        )
+    path = locate_own(weights, POLICY, "policy")
     net = PolicyNet()
     load_strict(net, {name: value.float() for name, value in load_checkpoint(path).items()}, path)
     return ClickPolicy(net.requires_grad_(False), load_encoder(), device)

@@ -42,7 +42,7 @@ from napari_intseg.models.nets.click_pyramid import (
     WideBlock,
 )
 from napari_intseg.models.weights.locate import load_checkpoint, load_strict, locate
-from napari_intseg.models.weights.store import GUIDED, read_metadata
+from napari_intseg.models.weights.store import GUIDED, locate_own, read_metadata
 
 DIAMETER_PX = 40.0
 """Images are resized so that objects have this diameter: five places (not tuned)."""
@@ -335,15 +335,7 @@ def load_guided(
     WeightsError
         If the file is missing, or of another network.
     """
-    named = weights is None or not Path(weights).suffix
-    file = f"{weights or 'guided'}.safetensors" if named else str(weights)
-    path = locate(file, None if named else weights)
-    told = read_metadata(path).get("architecture")
-    if told != GUIDED:
-        raise WeightsError(
-            f"weights are of another network: expected architecture {GUIDED}, got {told!r} in "
-            f"{str(path)!r}. Choose a file that `napari-intseg train --task guided` wrote."
-        )
+    path = locate_own(weights or "guided", GUIDED, "guided")
     net = GuidedNet()
     load_strict(net, {name: value.float() for name, value in load_checkpoint(path).items()}, path)
     return GuidedNetwork(net.requires_grad_(False), load_encoder(encoder), device)

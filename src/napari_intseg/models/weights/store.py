@@ -351,6 +351,9 @@ GUIDED = "guided-1"
 POLICY = "click-policy-1"
 """As `ARCHITECTURE`, of policies for the next click."""
 
+CLOUD = "cloud-1"
+"""As `ARCHITECTURE`, of click networks for point clouds."""
+
 SEMANTIC = "semantic-1"
 """As `ARCHITECTURE`, of networks that name the class of every pixel."""
 
@@ -378,6 +381,34 @@ def find_own(folders: tuple[Path, ...], architecture: str | None = None) -> dict
     return found
 
 
+def locate_own(weights: str | Path, architecture: str, task: str) -> Path:
+    """Return a file that `napari-intseg train` wrote, by its path, or its name in the folders.
+
+    Parameters
+    ----------
+    weights : str or Path
+        A name has no suffix.
+    architecture : str
+        What its metadata must name.
+    task : str
+        As `train --task` has it, for the message.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, or of another network.
+    """
+    is_name = not Path(weights).suffix
+    path = locate(f"{weights}.safetensors") if is_name else locate(str(weights), weights)
+    told = read_metadata(path).get("architecture")
+    if told != architecture:
+        raise WeightsError(
+            f"weights are of another network: expected architecture {architecture}, got {told!r} "
+            f"in {str(path)!r}. Choose a file that `napari-intseg train --task {task}` wrote."
+        )
+    return path
+
+
 def keep_own(path: Path, folder: Path) -> Path:
     """Copy a weights file to where models are looked for, in one step; returns the copy.
 
@@ -394,7 +425,7 @@ def keep_own(path: Path, folder: Path) -> Path:
         If the file is of none of them, or the folder cannot be written.
     """
     told = read_metadata(path).get("architecture")
-    if network_of(told) is None and told not in (SEMANTIC, GUIDED, POLICY):
+    if network_of(told) is None and told not in (SEMANTIC, GUIDED, POLICY, CLOUD):
         known = ", ".join(network.architecture for network in NETWORKS.values())
         raise WeightsError(
             f"weights are of another network: expected architecture {known}, got {told!r} "

@@ -9,9 +9,15 @@ from napari.layers import Shapes
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.inference.contour import TOLERANCE_PX, filled, outline
+from napari_intseg.inference.contour import (
+    TOLERANCE_PX,
+    VertexPredictor,
+    filled,
+    follow,
+    moved_vertex,
+    outline,
+)
 from napari_intseg.inference.slice_reader import SliceReader
-from napari_intseg.inference.vertices import VertexPredictor, follow, moved_vertex
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.layer_registry import note_made
