@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -148,6 +149,10 @@ def _use_all(folder: Path) -> None:
     (folder / "masks").mkdir()
     write_labels(folder / "masks" / "liver.nii.gz", labels(), VOLUME)
     read_mask_folder(folder / "masks", VOLUME)
+    # ModelPixelScale and ModelTiepoint place an image on a map
+    tags = [(33550, 12, 3, (1.0, 1.0, 0.0), True), (33922, 12, 6, (0.0,) * 6, True)]
+    tifffile.imwrite(folder / "map.tif", np.zeros((12, 10), np.uint8), extratags=tags)
+    write_labels(folder / "l.map.geojson", labels()[2], read_volume(folder / "map.tif"))
     write_labels_of_points(folder / "p.csv", np.zeros((2, 3)), np.ones(2, np.int32))
     read_points(folder / "p.csv")
 

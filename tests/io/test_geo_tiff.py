@@ -1,12 +1,17 @@
 """Places on the earth, from image to labels."""
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
 
 from napari_intseg.cli.main import main
+from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
-from napari_intseg.io.tiff import MATRIX, SCALE, TIE_POINTS, geo_tags
+from napari_intseg.io.read import read_volume
+from napari_intseg.io.tiff import MATRIX, SCALE, TIE_POINTS, geo_tags, map_place
+from napari_intseg.io.write import write_labels
 
 KEYS = (1, 1, 0, 1, 3072, 0, 1, 32633)  # UTM zone 33 N
 
@@ -79,3 +84,48 @@ def test_a_tag_with_too_few_numbers_is_refused(tmp_path):
     image = write(tmp_path / "worse.tif", tags=[(MATRIX, 12, 2, (0.0, 1.0), True)])
     with pytest.raises(FileError, match="16 numbers"):
         geo_tags(image)
+
+
+def ring_of(path):
+    (one,) = json.loads(path.read_text("utf-8"))["features"]
+    return one["geometry"]["coordinates"][0]
+
+
+def test_polygons_of_a_map_lie_where_the_image_lies(tmp_path):
+    image, out = placed(tmp_path / "scene.tif"), tmp_path / "roads.map.geojson"
+    volume = read_volume(image)
+    labels = np.zeros(volume.shape, np.uint8)
+    labels[10:30, 20:40] = 4
+    write_labels(out, labels, volume, names={4: "road"})
+    content = json.loads(out.read_text("utf-8"))
+    assert content["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32633"
+    assert content["features"][0]["properties"] == {"label": 4, "name": "road", "class": "road"}
+    corners = np.array(ring_of(out))
+    # half a metre a pixel, from the outer corner of the first one; rows go south
+    assert corners.min(0).tolist() == [500010.0, 5099985.0]
+    assert corners.max(0).tolist() == [500020.0, 5099995.0]
+    assert ring_of(out)[0] == ring_of(out)[-1]
+
+
+def test_a_matrix_places_polygons_too_and_pixels_may_stand_for_their_middles(tmp_path):
+    matrix = (2.0, 0, 0, 100, 0, -2.0, 0, 900, 0, 0, 0, 0, 0, 0, 0, 1)
+    keys = (1, 1, 0, 2, 1025, 0, 1, 2, 2048, 0, 1, 4326)
+    image = write(tmp_path / "m.tif", tags=[(MATRIX, 12, 16, matrix, True),
+                                            (34735, 3, 12, keys, True)])  # fmt: skip
+    assert map_place(image) == ((2, 0, 99, 0, -2, 901), "urn:ogc:def:crs:EPSG::4326")
+    labels = np.zeros((40, 60), np.uint8)
+    labels[0:2, 0:1] = labels[5:6, 5:6] = 1
+    write_labels(tmp_path / "m.map.geojson", labels, read_volume(image))
+    (one,) = json.loads((tmp_path / "m.map.geojson").read_text("utf-8"))["features"]
+    assert one["geometry"]["type"] == "MultiPolygon"
+    assert np.array(one["geometry"]["coordinates"][0][0]).max(0).tolist() == [101, 901]
+
+
+def test_without_a_place_there_is_no_map(tmp_path):
+    image = write(tmp_path / "plain.tif", tags=[])
+    labels = np.ones((40, 60), np.uint8)
+    with pytest.raises(FileError, match="no place on a map"):
+        write_labels(tmp_path / "l.map.geojson", labels, read_volume(image))
+    with pytest.raises(FileError, match="no place on a map"):
+        write_labels(tmp_path / "l.map.geojson", labels, Volume(labels))
+    assert not (tmp_path / "l.map.geojson").exists()

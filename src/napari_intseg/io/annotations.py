@@ -16,6 +16,7 @@ from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.source import FileVolume
+from napari_intseg.io.tiff import map_place
 
 RingArray = NDArray[np.float64]
 
@@ -360,6 +361,54 @@ def write_geojson(
         for feature in _features(plane, None if is_flat else {"c": -1, "z": z, "t": t}, names or {})
     ]
     content = {"type": "FeatureCollection", "features": features}
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+MAP = ".map.geojson"
+"""How the name of a file ends whose polygons are in the coordinates of a map, not in pixels."""
+
+
+def write_map(
+    path: Path, labels: Array, like: Volume, *, names: Mapping[int, str] | None = None
+) -> None:
+    """Write labels of a GeoTIFF as polygons in the coordinates of its map, as GIS programs read.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.map.geojson``.
+    labels : ndarray of integers, shape (H, W)
+    like : Volume
+        The image, from a GeoTIFF. The system of its map is named as GeoJSON of 2008 did; where the
+        file names none, the coordinates are all that is told.
+    names : mapping of int to str, optional
+        What objects are called: their `name` and their `class`.
+
+    Raises
+    ------
+    FileError
+        If the image is no flat GeoTIFF with one place on a map.
+    """
+    source = like.source.path if isinstance(like, FileVolume) else None
+    place = None if source is None else map_place(source)
+    if place is None or labels.ndim != 2:
+        raise FileError(
+            f"labels have no place on a map: expected a flat GeoTIFF, got shape {labels.shape} of "
+            f"{str(source)!r}. Write .geojson, whose polygons are in pixels."
+        )
+    (a, b, c, d, e, f), system = place
+    features = _features(labels, None, names or {})
+    for one in features:
+        several = one["geometry"]["type"] == "MultiPolygon"
+        parts = one["geometry"]["coordinates"] if several else [one["geometry"]["coordinates"]]
+        for ring in (ring for part in parts for ring in part):
+            ring[:] = [[a * u + b * v + c, d * u + e * v + f] for u, v in ring]
+        number = one["properties"]["measurements"]["Label"]
+        name = (names or {}).get(number)
+        one["properties"] = {"label": number, "name": name, "class": name}
+    content: dict[str, Any] = {"type": "FeatureCollection", "features": features}
+    if system is not None:
+        content["crs"] = {"type": "name", "properties": {"name": system}}
     path.write_text(json.dumps(content), encoding="utf-8")
 
 

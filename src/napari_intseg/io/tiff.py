@@ -648,6 +648,45 @@ def geo_tags(path: Path, *, row0: int = 0, col0: int = 0) -> tuple[Tag, ...]:
     )
 
 
+def map_place(path: Path) -> tuple[tuple[float, ...], str | None] | None:
+    """Return where the pixel edges of a GeoTIFF lie on its map, and the name of the map's system.
+
+    Returns
+    -------
+    (a, b, c, d, e, f), str or None
+        A corner of pixels at column u and row v, 0 at the first pixel's outer corner, lies at
+        ``x = a u + b v + c`` and ``y = d u + e v + f``. The system as in
+        ``urn:ogc:def:crs:EPSG::32633``; None if the file gives no number of EPSG. None altogether
+        if it is no GeoTIFF, or placed by several points.
+
+    Raises
+    ------
+    FileError
+        As `geo_tags` says.
+    """
+    found = {code: value for code, _, _, value, _ in geo_tags(path)}
+    points = found.get(TIE_POINTS, ())
+    if MATRIX in found:
+        m = found[MATRIX]
+        place = (m[0], m[1], m[3], m[4], m[5], m[7])
+    elif len(points) == 6 and SCALE in found:
+        col, row, _, x, y, _ = points
+        wide, high, _ = found[SCALE]
+        # rows go down, the map's y goes up
+        place = (wide, 0.0, x - wide * col, 0.0, -high, y + high * row)
+    else:
+        return None
+    keys = found.get(34735, ())
+    told = {keys[i]: keys[i + 3] for i in range(4, len(keys) - 3, 4) if keys[i + 1] == 0}
+    # a pixel's number stands for its middle, not its corner, where key 1025 says 2
+    shift = -0.5 if told.get(1025) == 2 else 0.0
+    a, b, c, d, e, f = (float(v) for v in place)
+    # of a map in metres, or else of degrees; 32767 is a system that the file itself describes
+    number = told.get(3072, told.get(2048, 32767))
+    system = None if number == 32767 else f"urn:ogc:def:crs:EPSG::{number}"
+    return (a, b, c + shift * (a + b), d, e, f + shift * (d + e)), system
+
+
 def _shifted(found: dict[int, Any], row0: int, col0: int) -> dict[int, Any]:
     """Return the tags that differ for a part that begins at a pixel."""
     out: dict[int, Any] = {}

@@ -14,7 +14,7 @@ from napari_intseg.core import files
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
-from napari_intseg.io.annotations import write_coco, write_geojson
+from napari_intseg.io.annotations import MAP, write_coco, write_geojson, write_map
 from napari_intseg.io.dicom.reference import origin_of
 from napari_intseg.io.dicom.rtstruct import write_rtstruct
 from napari_intseg.io.dicom.seg import PRODUCT, write_dicom_seg
@@ -122,9 +122,10 @@ def write_labels(
     ----------
     path : path
         By its ending: NIfTI, NRRD, MetaImage, TIFF, ``.npy``, HDF5, PNG (2-D; one a plane if the
-        name holds ``%03d``), COCO ``.json`` (2-D), QuPath's ``.geojson``; OME-Zarr as ``NAME.zarr``
-        or, beside its image, as ``IMAGE.zarr/labels/NAME``. For images that were read from DICOM
-        ``.dcm`` is DICOM-SEG, and RT-STRUCT if the name ends in ``rtstruct.dcm``.
+        name holds ``%03d``), COCO ``.json`` (2-D), QuPath's ``.geojson``, or of a GeoTIFF
+        ``.map.geojson`` in the coordinates of its map; OME-Zarr as ``NAME.zarr`` or, beside its
+        image, as ``IMAGE.zarr/labels/NAME``. For images that were read from DICOM ``.dcm`` is
+        DICOM-SEG, and RT-STRUCT if the name ends in ``rtstruct.dcm``.
     labels : ndarray of integers or bool
         Of `like`'s shape, or with several time points before it; not negative. The smallest
         unsigned type that holds them is written.
@@ -160,6 +161,8 @@ def write_labels(
             _DICOM[kind](made, smallest, like, names=names, algorithm=algorithm)
         elif kind == "coco":
             write_coco(made, smallest, like, names=names)
+        elif path.name.lower().endswith(MAP):
+            write_map(made, smallest, like, names=names)
         elif kind == "geojson":
             write_geojson(made, smallest, like, step, names=names)
         else:
