@@ -26,7 +26,8 @@ A click is PLANE,ROW,COL in a volume and ROW,COL in a flat image, counted from 0
 the data, whatever --axis is. Behind it, ":-" makes it negative and "@N" gives it to object N.
 Reads NIfTI, NRRD, MetaImage, TIFF, OME-Zarr, HDF5, PNG, JPEG, .npy, DICOM; writes all but JPEG, and
 COCO .json, QuPath's .geojson, and of a GeoTIFF .map.geojson in its map's coordinates; beside an
-OME-Zarr image as IMAGE.zarr/labels/NAME. Labels of DICOM are written as DICOM-SEG (.dcm) or RT-STRUCT (a name that ends in rtstruct.dcm), too.
+OME-Zarr image as IMAGE.zarr/labels/NAME. Labels of DICOM are written as DICOM-SEG (.dcm) or
+RT-STRUCT (a name that ends in rtstruct.dcm), too.
 
 examples:
   napari-intseg segment cells.png -o cells_labels.png --click 120,200 --click 90,180:-
