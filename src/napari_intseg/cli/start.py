@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_intseg.cli import shared_options
 from napari_intseg.cli.each_image import is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.core.prompts import Box
 from napari_intseg.errors import DataError, FileError, PromptError
 from napari_intseg.io.suffixes import WRITABLE, ending_of
 
@@ -36,6 +37,7 @@ examples:
   napari-intseg start photo.png -o start.png --automatic clipseg --weights ~/clipseg --text "a dog"
   napari-intseg start ct.nii.gz -o start.nii.gz --masks totalsegmentator_output/
   napari-intseg start scene.tif -o classes.tif --model my-disir --annotate 120,200@road
+  napari-intseg start cells.png -o start.tif --automatic sam3 --weights ~/sam3 --example 40,52,60,78
   napari-intseg start VOC2012/ -o starts/ --model ~/segformer-b0
   napari-intseg start ct.nii.gz -o start.nii.gz --window abdomen --automatic grounding-dino \\
       --weights ~/grounding-dino-tiny --text liver --masks-by medsam --planes 30:60"""  # noqa: E501
@@ -70,6 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--threshold", type=float, metavar="X", help="leave out what scores below; 0 to 1"
     )
+    model.add_argument(
+        "--example", type=example, action="append", default=[], metavar="R0,C0,R1,C1",
+        help="a box round an example of what to look for, for SAM 3; repeat for more",
+    )  # fmt: skip
     model.add_argument(
         "--annotate", type=annotation, action="append", default=[], metavar="ROW,COL@CLASS",
         help="the class of a pixel, for networks that take annotations; repeat for more",
@@ -106,6 +112,16 @@ def annotation(text: str) -> "ClassMark":
     return ClassMark(numbers[0], numbers[1], name)
 
 
+def example(text: str) -> Box:
+    """Return the box of ``10,20,40,60``: first and last row and column as rows before columns."""
+    numbers = shared_options.numbers_of(text)
+    if len(numbers) != 4 or numbers[0] > numbers[2] or numbers[1] > numbers[3]:
+        raise argparse.ArgumentTypeError(
+            f"example is not understood: expected R0,C0,R1,C1, the first corner first, got {text!r}"
+        )
+    return Box(*numbers)
+
+
 def run(args: argparse.Namespace) -> int:
     """Find, number and write.
 
@@ -133,8 +149,8 @@ def run(args: argparse.Namespace) -> int:
         labels, names, stopped = *given_masks(args, volume), False
     else:
         model, masks_by = load(args)
-        if args.annotate:
-            model = _annotated(args, model, volume)
+        if args.annotate or args.example:
+            model = _shown(args, model, volume)
         traits = traits or model.traits
         tell_licence(args, traits)
         labels, names, stopped = find(args, volume, planes, (model, masks_by, traits))
@@ -176,7 +192,7 @@ def _check(args: argparse.Namespace) -> "StartTraits | None":
             )
         return None
     family = find_family(args.automatic)
-    if bool(args.text) != family.takes_text:
+    if bool(args.text) != family.takes_text and not args.example:
         rule = "--text" if family.takes_text else "no --text"
         raise PromptError(
             f"{family.title} cannot be asked like that: expected {rule}, got {args.text!r}. "
@@ -196,7 +212,7 @@ def _check(args: argparse.Namespace) -> "StartTraits | None":
         )
     return StartTraits(
         family.title, family.licence, family.note, family.gives not in ("classes", "texts"),
-        family.takes_text, needs_masks,
+        family.takes_text, needs_masks, takes_examples=family.gives == "objects",
     )  # fmt: skip
 
 
@@ -238,18 +254,21 @@ def load(args: argparse.Namespace) -> "tuple[StartModel, Segmenter | None]":
     return model, load_model(args.masks_by, weights=args.masks_weights, device=args.device)
 
 
-def _annotated(args: argparse.Namespace, model: "StartModel", volume: "FileVolume") -> "StartModel":
-    """Return the model as it answers once the classes of --annotate are known."""
-    from napari_intseg.models.automatic.start_model import marked
+def _shown(args: argparse.Namespace, model: "StartModel", volume: "FileVolume") -> "StartModel":
+    """Return the model as it answers once --annotate and --example are known."""
+    from napari_intseg.models.automatic.start_model import by_examples, marked
 
-    away = [m for m in args.annotate if not _is_on(m.row, m.col, volume.shape)]
+    places = [(m.row, m.col) for m in args.annotate]
+    places += [(b.row0, b.col0) for b in args.example] + [(b.row1, b.col1) for b in args.example]
+    away = [at for at in places if not _is_on(*at, volume.shape)]
     if volume.ndim != 2 or away:
         raise PromptError(
-            f"annotation lies on no image: expected a pixel of a flat one, got "
-            f"{args.annotate[0] if volume.ndim != 2 else away[0]!r} on shape {volume.shape}. "
-            "Take a single plane, or leave it out."
+            f"annotation lies on no image: expected pixels of a flat one, got "
+            f"{(away or places)[0]!r} on shape {volume.shape}. Take a single plane, or leave it "
+            "out."
         )
-    return marked(model, args.annotate)
+    model = marked(model, args.annotate) if args.annotate else model
+    return by_examples(model, args.example) if args.example else model
 
 
 def _is_on(row: float, col: float, shape: tuple[int, ...]) -> bool:

@@ -25,7 +25,7 @@ from napari_intseg.models.automatic.automatic import (
 )
 from napari_intseg.models.automatic.hub_models import FAMILIES
 from napari_intseg.models.automatic.outputs import Frame
-from napari_intseg.models.automatic.start_model import Numbering
+from napari_intseg.models.automatic.start_model import Numbering, by_examples
 
 transformers = pytest.importorskip("transformers", reason="needs the extra 'automatic'")
 
@@ -397,9 +397,11 @@ class Concepts(torch.nn.Module):
         return pixel_values
 
     def forward(
-        self, vision_embeds: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
-    ) -> Any:
+        self, vision_embeds: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor,
+        input_boxes: torch.Tensor | None = None, input_boxes_labels: torch.Tensor | None = None,
+    ) -> Any:  # fmt: skip
         assert attention_mask.shape == input_ids.shape == (1, 32)
+        self.boxes, self.labels = input_boxes, input_boxes_labels
         self.asked.append(input_ids[0, : int(attention_mask.sum())].tolist())
         masks = torch.full((1, 1, *vision_embeds.shape[2:]), -9.0)
         half = masks.shape[-1] // 2
@@ -429,6 +431,59 @@ def test_sam_3_is_asked_each_text_alone_of_one_encoded_image(
     assert {one.name: bool(one.mask[:, :20].all()) for one in found} == {
         "cell": True, "dark nucleus": False,
     }  # fmt: skip
+
+
+def test_boxes_round_examples_say_what_sam_3_is_to_look_for(
+    tmp_path: Path, image: np.ndarray
+) -> None:
+    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": PREPARED}))
+    save_tokenizer(tmp_path)
+    net = Concepts()
+    model = Automatic(FAMILIES["sam3"], net, tmp_path, "cpu")
+    assert model.traits.takes_examples
+    rows, cols = image.shape[:2]
+    box = Box(0, 0, rows / 2 - 0.5, cols / 4 - 0.5)
+    found = by_examples(model, [box, box]).find(image)
+    assert [one.name for one in found] == ["visual"]
+    half = [0.5 / cols, 0.5 / rows]
+    wanted = [(half[0] + 0.25) / 2, (half[1] + 0.5) / 2, 0.25 - half[0], 0.5 - half[1]]
+    np.testing.assert_allclose(net.boxes[0], [wanted] * 2, rtol=1e-5)
+    assert net.labels.tolist() == [[1, 1]]
+    # the model itself knows of no example
+    assert model.find(image, ("cell",))
+    assert net.boxes is None
+    with pytest.raises(PromptError, match="expected at least one text"):
+        model.find(image)
+
+
+def means_in_boxes(features: torch.Tensor, boxes: Any, size: int) -> torch.Tensor:
+    """Return the mean in each box for all of its places: enough of torchvision's `roi_align`."""
+    found = []
+    for x0, y0, x1, y1 in boxes[0].round().int().tolist():
+        part = features[:1, :, y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+        found.append(part.mean((2, 3), keepdim=True).expand(-1, -1, size, size))
+    return torch.cat(found)
+
+
+def test_a_small_sam_3_answers_examples(
+    folders: Any, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.models.sam3 import modeling_sam3
+
+    # it is not installed for tests, and needed for this one function
+    stand_in = SimpleNamespace(ops=SimpleNamespace(roi_align=means_in_boxes))
+    monkeypatch.setattr(modeling_sam3, "torchvision", stand_in, raising=False)
+    model = load_automatic("sam3", folders("sam3"), device="cpu")
+    one = by_examples(model, [Box(2, 2, 20, 20)]).find(image, threshold=0)
+    other = by_examples(model, [Box(20, 20, 38, 38)]).find(image, threshold=0)
+    assert {found.name for found in one} <= {"visual"}
+    assert [a.score for a in one] != [b.score for b in other]
+
+
+def test_other_models_take_no_examples(folders: Any) -> None:
+    model = load_automatic("segformer", folders("segformer"), device="cpu")
+    with pytest.raises(PromptError, match="takes no examples"):
+        by_examples(model, [Box(0, 0, 4, 4)])
 
 
 def test_sam_3_is_a_part_of_the_folder_that_is_published(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.models.automatic import open_model
-from napari_intseg.models.automatic.start_model import Finding, StartTraits
+from napari_intseg.models.automatic.start_model import ClassMark, Finding, StartTraits
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.automatic_start import AutomaticStart, FoundObject
 from small_onnx import linear
@@ -89,6 +89,33 @@ def test_objects_with_a_class_are_annotations(controller, starts, pump, settle, 
     run(starts, pump, net)
     assert [(one.name, one.size_px) for one in starts.found] == [("dirt", 1)]
     assert work.labels.data[starts.layer.data > 0].tolist() == [first]
+
+
+class ByExample(Told):
+    """Finds the first pixel of each example."""
+
+    traits = StartTraits("examples", takes_text=True, takes_examples=True)
+
+    def by_examples(self, boxes):
+        return ByExample([ClassMark(one.row0, one.col0, "like it") for one in boxes])
+
+
+def test_objects_are_examples_where_nothing_is_said(
+    controller, starts, pump, settle, net, said, monkeypatch
+):
+    monkeypatch.setattr(open_model, "load_start_model", lambda *_, **__: ByExample())
+    run(starts, pump, "sam3")
+    assert "expected words to look for" in said.failures[-1]
+    monkeypatch.undo()
+    run(starts, pump, net)
+    object_actions.take_all(controller, starts.layer)
+    settle()
+    data = controller.image_controller.labels.data
+    monkeypatch.setattr(open_model, "load_start_model", lambda *_, **__: ByExample())
+    run(starts, pump, "sam3")
+    assert len(starts.found) == len(np.unique(data)) - 1
+    rows, cols = np.nonzero(data == data.max())
+    assert starts.layer.data[rows.min(), cols.min()]
 
 
 def test_a_volume_is_searched_on_one_plane_or_on_all(controller, pump, net, boxes):

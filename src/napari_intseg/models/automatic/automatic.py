@@ -1,6 +1,7 @@
 """Automatic models, run once on a slice; what they find is a start that clicks correct."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -163,6 +164,25 @@ def _numpy(mask: Tensor) -> BoolArray:
     return np.asarray(mask.cpu().numpy(), bool)
 
 
+def _shares(examples: Sequence[Box], shape: tuple[int, int]) -> Tensor:
+    """Return boxes as SAM 3 takes them: middle and size, x before y, as shares of the image."""
+    rows, cols = shape
+    # positions count from the middle of the first pixel, shares from its edge
+    ends = torch.tensor(
+        [
+            [(b.col0 + 0.5) / cols, (b.row0 + 0.5) / rows,
+             (b.col1 + 0.5) / cols, (b.row1 + 0.5) / rows]
+            for b in examples
+        ]
+    )  # fmt: skip
+    low, high = ends[:, :2], ends[:, 2:]
+    return torch.cat(((low + high) / 2, high - low), 1)
+
+
+VISUAL = "visual"
+"""What SAM 3 is told in words where boxes alone say what to look for, as its own code has it."""
+
+
 READERS: Mapping[Gives, Callable[[Any, Any, float], list[RawFinding]]] = {
     "instances": instances,
     "detections": detections,
@@ -184,6 +204,13 @@ class Automatic:
         self._prepare = _preparation(family, net.config, folder)
         self._tokenizer = read_tokenizer(folder) if family.takes_text else None
         self._task = _task_of(net.config, folder) if family.model_type == "oneformer" else None
+        self._examples: tuple[Box, ...] = ()
+
+    def by_examples(self, boxes: Sequence[Box]) -> "Automatic":
+        """Return it as it answers about an image with these boxes on it; the weights are shared."""
+        other = copy(self)
+        other._examples = tuple(boxes)
+        return other
 
     @property
     def traits(self) -> StartTraits:
@@ -191,7 +218,7 @@ class Automatic:
         family = self.family
         return StartTraits(
             family.title, family.licence, family.note, family.gives not in ("classes", "texts"),
-            family.takes_text, family.gives == "boxes",
+            family.takes_text, family.gives == "boxes", takes_examples=family.gives == "objects",
         )  # fmt: skip
 
     def find(
@@ -209,7 +236,7 @@ class Automatic:
         image : ndarray of float32, shape (H, W, 3)
             RGB in [0, 1].
         texts : sequence of str
-            What to look for, for families that take text.
+            What to look for, for families that take text; with examples there may be none.
         threshold : float, optional
             Another than `Family.threshold`.
         masks_by : Segmenter, optional
@@ -222,6 +249,8 @@ class Automatic:
         DeviceError
             If the device runs out of memory.
         """
+        if self._examples and not texts:
+            texts = (VISUAL,)
         self._check(texts, masks_by)
         tensor, size = self._prepare(image)
         given: dict[str, Any] = {"pixel_values": tensor}
@@ -265,8 +294,12 @@ class Automatic:
         seen = self._net.get_vision_features(pixel_values=given["pixel_values"])
         found = []
         for kind in range(len(given["input_ids"])):
-            words = {name: given[name][kind : kind + 1] for name in ("input_ids", "attention_mask")}
-            out = self._net(vision_embeds=seen, **words)
+            asked = {name: given[name][kind : kind + 1] for name in ("input_ids", "attention_mask")}
+            if self._examples:
+                boxes = _shares(self._examples, frame.shape)[None].to(self._device)
+                labels = torch.ones(boxes.shape[:2], dtype=torch.long, device=self._device)
+                asked |= {"input_boxes": boxes, "input_boxes_labels": labels}
+            out = self._net(vision_embeds=seen, **asked)
             found += [replace(one, kind=kind) for one in objects(out, frame, limit)]
         return found
 

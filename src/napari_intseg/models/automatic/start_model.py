@@ -66,6 +66,8 @@ class StartTraits:
         Whether a model that takes boxes must turn what it finds into masks.
     marks : tuple of str
         Classes of which it can be told single pixels, see `marked`; none for most models.
+    takes_examples : bool
+        Whether boxes round examples may say what to look for, see `by_examples`.
     """
 
     title: str
@@ -75,6 +77,7 @@ class StartTraits:
     takes_text: bool = False
     gives_boxes: bool = False
     marks: tuple[str, ...] = ()
+    takes_examples: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,30 @@ def marked(model: StartModel, marks: Sequence[ClassMark]) -> StartModel:
             "that the network was trained on."
         )
     return cast(MarkedModel, model).marked(marks)
+
+
+class ExampleModel(StartModel, Protocol):
+    """A model that boxes round examples can tell what to look for."""
+
+    def by_examples(self, boxes: Sequence[Box]) -> StartModel:
+        """Return it as it answers about an image with these boxes on it."""
+        ...
+
+
+def by_examples(model: StartModel, boxes: Sequence[Box]) -> StartModel:
+    """Return a model that looks for what boxes on the image it is asked about show.
+
+    Raises
+    ------
+    PromptError
+        If it takes no examples.
+    """
+    if not model.traits.takes_examples:
+        raise PromptError(
+            f"{model.traits.title} takes no examples: expected a model that does, for instance "
+            "SAM 3. Leave them out."
+        )
+    return cast(ExampleModel, model).by_examples(boxes)
 
 
 def check_no_texts(title: str, texts: Sequence[str]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from napari.layers import Labels
 
-from napari_intseg.core.segmenter import Array
+from napari_intseg.core.prompts import Box
+from napari_intseg.core.segmenter import Array, bounding_box
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, IntSegError
 from napari_intseg.inference.intensity import Intensity, resolve_intensity
@@ -43,6 +44,7 @@ class _Search:
     planes: tuple[Plane, ...]
     plane: Plane
     marks: tuple[ClassMark, ...]
+    examples: tuple[Box, ...]
     on_progress: Callable[[int, int], None]
 
 
@@ -158,7 +160,7 @@ class AutomaticStart:
             # models without clicks run on this machine alone,
             # even while the other one runs elsewhere
             where, "auto" if "://" in device else device, texts, volume, intensity,
-            tuple(planes), now.plane, _marks(image_controller, now.plane), progress,
+            tuple(planes), now.plane, *_shown(image_controller, now.plane), progress,
         )  # fmt: skip
 
     def _done(self, image_controller: ImageController, time: int, outcome: Outcome[_Found]) -> None:
@@ -208,28 +210,37 @@ class AutomaticStart:
         self._controller.signals.message.emit(joined([told, then]))
 
 
-def _marks(image_controller: ImageController, plane: Plane) -> tuple[ClassMark, ...]:
-    """Return the deepest pixel of each object with a class on a plane, as an annotation."""
+def _shown(
+    image_controller: ImageController, plane: Plane
+) -> tuple[tuple[ClassMark, ...], tuple[Box, ...]]:
+    """Return what objects on a plane say: the deepest pixel of those with a class, boxes of all."""
     where = image_controller.image_axes.index(image_controller.time, plane)
     shown = np.asarray(image_controller.labels.data[where])
-    found = []
+    marks, boxes = [], []
     for label in np.unique(shown[shown > 0]).tolist():
-        kind, spot = called(image_controller, label, "class"), None
-        if kind:
-            spot = deepest(shown == label)
-        if spot is not None:
-            found.append(ClassMark(float(spot.row), float(spot.col), kind))
-    return tuple(found)
+        mask = shown == label
+        kind, spot, box = (
+            called(image_controller, label, "class"),
+            deepest(mask),
+            bounding_box(mask),
+        )
+        if kind and spot is not None:
+            marks.append(ClassMark(float(spot.row), float(spot.col), kind))
+        if box is not None:
+            boxes.append(Box(box[0], box[2], box[1] - 1, box[3] - 1))
+    return tuple(marks), tuple(boxes)
 
 
 def _find(search: _Search, should_stop: ShouldStop) -> _Found:
     """Run in the inference thread: load the model, look at the planes, number what is found."""
     from napari_intseg.models.automatic.open_model import load_start_model
-    from napari_intseg.models.automatic.start_model import Numbering, marked
+    from napari_intseg.models.automatic.start_model import Numbering, by_examples, marked
 
     model = load_start_model(search.where, device=search.device)
     traits = model.traits
-    if traits.takes_text != bool(search.texts):
+    # objects of the plane show what to look for where nothing is said
+    examples = search.examples if traits.takes_examples and not search.texts else ()
+    if traits.takes_text != bool(search.texts or examples):
         rule = Message("words to look for") if traits.takes_text else Message("no words")
         raise DataError(
             Message(
@@ -249,6 +260,8 @@ def _find(search: _Search, should_stop: ShouldStop) -> _Found:
             marks = [one for one in search.marks if one.name in traits.marks]
             # annotations of a plane say nothing of others
             asked = marked(model, marks) if marks and plane == search.plane else model
+            if examples and plane == search.plane:
+                asked = by_examples(asked, examples)
             found = asked.find(image, search.texts)
             shape = search.volume.slice_shape(plane.axis)
             search.volume.put(out, plane, numbering.labels(found, shape))
