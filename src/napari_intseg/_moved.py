@@ -100,7 +100,7 @@ MODULES = {
     "io.dicom_values": "io.dicom.pixels",
     "io.dicom_windows": "io.dicom.decoder",
     "io.extra": "io.file_checks",
-    "io.geo_tiff": "io.tiff",
+    "io.geo_tiff": "io.geo_tags",
     "io.geojson": "io.annotations",
     "io.hdf5_check": "io.hdf5",
     "io.image_queue": "io.folder_queue",

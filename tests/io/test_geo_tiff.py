@@ -9,8 +9,8 @@ import tifffile
 from napari_intseg.cli.main import main
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
+from napari_intseg.io.geo_tags import MATRIX, SCALE, TIE_POINTS, geo_tags, map_place
 from napari_intseg.io.read import read_volume
-from napari_intseg.io.tiff import MATRIX, SCALE, TIE_POINTS, geo_tags, map_place
 from napari_intseg.io.write import write_labels
 
 KEYS = (1, 1, 0, 1, 3072, 0, 1, 32633)  # UTM zone 33 N

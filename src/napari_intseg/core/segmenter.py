@@ -339,7 +339,9 @@ def taken(prompts: Prompts, traits: Traits) -> Prompts:
         else tuple(click for click in prompts.clicks if takes_click(traits, click)),
         prompts.box if "box" in traits.prompts else None,
         prompts.scribbles if "scribble" in traits.prompts else (),
-        tuple(lasso for lasso in prompts.lassos if takes_lasso(traits, lasso)),
+        prompts.lassos
+        if "lasso" in traits.prompts or not prompts.lassos
+        else tuple(lasso for lasso in prompts.lassos if takes_lasso(traits, lasso)),
     )
 
 
@@ -348,7 +350,7 @@ def with_boxes(prompts: Prompts, traits: Traits) -> Prompts:
 
     A box that is given beside them counts more than they do.
     """
-    if not prompts.lassos or "lasso" in traits.prompts:
+    if "lasso" in traits.prompts:
         return prompts
     boxes = [lasso.box for lasso in prompts.lassos if takes_lasso(traits, lasso)]
     # a model takes one box: the newest is meant

@@ -297,10 +297,11 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
        for interactive segmentation", arXiv:2102.06583.
     """
     start = time.perf_counter()
-    chosen, prompts = (options or Options()).resolved(model), with_boxes(prompts, model.traits)
-    begun = initial
-    if "lasso" in model.traits.enforced:
-        prompts, begun = begun_by_lassos(prompts, initial, shape)
+    chosen, begun = (options or Options()).resolved(model), initial
+    if prompts.lassos:
+        prompts = with_boxes(prompts, model.traits)
+        if "lasso" in model.traits.enforced:
+            prompts, begun = begun_by_lassos(prompts, initial, shape)
     guide = prev.patch if prev is not None else begun
     kept = prev.kept if prev is not None else None
     if not prompts.has_positive and (guide is None or guide.box(model.traits.threshold) is None):

@@ -15,8 +15,8 @@ from scipy import ndimage
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
+from napari_intseg.io.geo_tags import map_place
 from napari_intseg.io.source import FileVolume
-from napari_intseg.io.tiff import map_place
 
 RingArray = NDArray[np.float64]
 

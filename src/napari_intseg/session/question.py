@@ -248,7 +248,7 @@ class Question:
     @property
     def has_drawn(self) -> bool:
         """Whether a box, a scribble or a lasso has come since `initial`."""
-        return self.prompts.has_drawn and self.prompts.drawn != self.drawn
+        return replace(self.prompts, clicks=()) not in (Prompts(), self.drawn)
 
     @property
     def counts(self) -> range:

@@ -3,11 +3,10 @@
 import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 
-from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.prompts import Click, Lasso, Prompts, Scribble
 from napari_intseg.core.segmenter import Array, BoolArray, Traits, refused
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
@@ -80,9 +79,10 @@ def check_prompts(
     if prompts.box is not None:
         _check_inside((prompts.box.row0, prompts.box.col0), shape)
         _check_inside((prompts.box.row1, prompts.box.col1), shape)
-    lines = [*(one.points for one in prompts.scribbles), *(one.points for one in prompts.lassos)]
-    for point in chain.from_iterable(lines):
-        _check_inside(point, shape)
+    lines: tuple[Scribble | Lasso, ...] = (*prompts.scribbles, *prompts.lassos)
+    for line in lines:
+        for point in line.points:
+            _check_inside(point, shape)
     for lasso in prompts.lassos:
         if len(set(lasso.points)) < _LEAST_VERTICES:
             raise PromptError(

@@ -181,17 +181,24 @@ class Canvas:
         # where masks lie, so that a window need not be held against all of hundreds of objects
         self._boxes: dict[Plane, dict[int, Box]] = {}
         self._on_axis: dict[int, set[int]] = {}
-        self._order: dict[int, int] = {}
 
     def put(self, label: int, plane: Plane, state: PlaneState | None) -> None:
         """Put a state in place, or take it away with None."""
-        indices = self._of(label).setdefault(plane.axis, {})
+        indices = self._states.setdefault(label, {}).setdefault(plane.axis, {})
         if state is None:
             indices.pop(plane.index, None)
         else:
             indices[plane.index] = state
-        self._put_box(label, plane, None if state is None else state.shown)
-        (set.add if indices else set.discard)(self._on_axis.setdefault(plane.axis, set()), label)
+        if state is not None and state.shown is not None:
+            rows, cols = state.shown.slices
+            box = rows.start, rows.stop, cols.start, cols.stop
+            self._boxes.setdefault(plane, {})[label] = box
+        elif plane in self._boxes:
+            self._boxes[plane].pop(label, None)
+        if indices:
+            self._on_axis.setdefault(plane.axis, set()).add(label)
+        elif plane.axis in self._on_axis:
+            self._on_axis[plane.axis].discard(label)
         key = PlaneKey(label, plane)
         if state is not None and state.is_given:
             self._given.add(key)
@@ -206,7 +213,7 @@ class Canvas:
     def put_painted(self, label: int, index: int, painted: Painted | None) -> None:
         """Put what was painted on a plane of the first axis in place, or take it away with None."""
         # `labels` goes through the objects by their states: paint alone makes an object, too
-        self._of(label)
+        self._states.setdefault(label, {})
         indices = self._painted.setdefault(label, {})
         if painted is None:
             indices.pop(index, None)
@@ -306,8 +313,14 @@ class Canvas:
             The object there.
         """
         top, left = window[0].start, window[1].start
-        for other in self._near(plane, window):
-            part = None if other == label else self._part_held(other, plane, window)
+        if not self._states.keys() - {label}:
+            return
+        near = self._near(plane, window)
+        # in the order of the objects, which a set does not keep
+        for other in self._states:
+            if other == label or other not in near:
+                continue
+            part = self._part_held(other, plane, window)
             if part is not None:
                 rows, cols = part
                 at = (
@@ -332,35 +345,20 @@ class Canvas:
             return True
         return any(bool(i) for axis, i in self._states[label].items() if axis != plane.axis)
 
-    def _of(self, label: int) -> dict[int, dict[int, PlaneState]]:
-        """Return the states of an object by axis and index, which it has from now on."""
-        self._order.setdefault(label, len(self._order))
-        return self._states.setdefault(label, {})
-
-    def _put_box(self, label: int, plane: Plane, shown: Shown | None) -> None:
-        """Note where an object's mask lies on a plane, or that it has none there."""
-        if shown is None:
-            boxes = self._boxes.get(plane, {})
-            boxes.pop(label, None)
-            if not boxes:
-                self._boxes.pop(plane, None)
-            return
-        rows, cols = shown.slices
-        box = rows.start, rows.stop, cols.start, cols.stop
-        self._boxes.setdefault(plane, {})[label] = box
-
-    def _near(self, plane: Plane, window: Window) -> list[int]:
-        """Return the objects that may have pixels in a window of a plane, in their order."""
-        (rows, cols), boxes = window, self._boxes.get(plane, {})
-        found = {
-            label
-            for label, (row0, row1, col0, col1) in boxes.items()
-            if row0 < rows.stop and rows.start < row1 and col0 < cols.stop and cols.start < col1
-        }
+    def _near(self, plane: Plane, window: Window) -> set[int]:
+        """Return the objects that may have pixels in a window of a plane."""
+        (rows, cols), found = window, set[int]()
+        for label, (row0, row1, col0, col1) in self._boxes.get(plane, {}).items():
+            if row0 < rows.stop and rows.start < row1 and col0 < cols.stop and cols.start < col1:
+                found.add(label)
         # paint and planes of other axes lie elsewhere than the mask of this plane
-        found.update(label for label, painted in self._painted.items() if painted)
-        found.update(*(on for axis, on in self._on_axis.items() if axis != plane.axis))
-        return sorted(found, key=self._order.__getitem__)
+        for label, painted in self._painted.items():
+            if painted:
+                found.add(label)
+        for axis, labels in self._on_axis.items():
+            if axis != plane.axis:
+                found |= labels
+        return found
 
     def _part_held(self, label: int, plane: Plane, window: Window) -> Window | None:
         """Return the part of a window that an object may have pixels in; None if in none of it."""
