@@ -75,6 +75,35 @@ def test_all_are_found_as_one_step_of_undo(session, field):
     np.testing.assert_array_equal(session.labels > 0, field > 0)
 
 
+class BrightOnTheLeft:
+    """A guided network for which what is bright is an object, on the left half alone."""
+
+    def __init__(self):
+        self.shown = []
+
+    def learn(self, examples, diameter_px):
+        self.shown.append((np.unique(examples[0][1]).tolist(), round(diameter_px)))
+
+        def likeness(image, shape):
+            assert image.shape[:2] == shape
+            bright = np.where(image.mean(axis=2) > 0.4, 1.0, -1.0)
+            bright[:, 40:] = -1
+            return bright.astype(np.float32)
+
+        return likeness
+
+
+def test_a_guided_network_says_what_is_like_the_objects(session, field):
+    network = BrightOnTheLeft()
+    session.similar.network = lambda: network
+    assert len(session.find_alike()) == 4
+    left = np.where(np.arange(80) < 40, field, 0)
+    np.testing.assert_array_equal(session.labels > 0, left > 0)
+    # the second round is shown what the first has found
+    assert [len(labels) for labels, _ in network.shown] == [3, 7]
+    assert network.shown[0][1] == 11
+
+
 def test_found_objects_take_clicks_that_correct_them(session):
     new = session.find_alike()
     session.select_object(new[0])

@@ -32,6 +32,7 @@ examples:
   napari-intseg more cells.png few.tif -o all.tif
   napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --plane 12 --channels 0
   napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --propagate
+  napari-intseg more cells.png few.tif -o all.tif --network my-guide
   napari-intseg more images/ few/ -o all/"""
 # exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
@@ -67,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-journal", action="store_true",
         help="do not write OUT.journal.jsonl, from which `replay` makes the labels again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--network", metavar="NAME",
+        help="guided network that learns what objects look like, by name or file; default: a "
+        "linear discriminant of pixels",
     )  # fmt: skip
     shared_options.add_model(parser.add_argument_group("model"))
     image = parser.add_argument_group("image")
@@ -113,6 +119,11 @@ def run(args: argparse.Namespace) -> int:
     name = args.model or DEFAULT_MODEL
     model = load_model(name, weights=args.weights, device=args.device, precision=args.precision)
     session = shared_options.begin(model, volume, args, axis=args.axis)
+    if args.network is not None:
+        from napari_intseg.models.guided.guided_network import load_guided
+
+        network = load_guided(args.network, device=args.device)
+        session.similar.network = lambda: network
     held = shared_options.held_labels(session, given)
     planes = _planes(args, held)
     # finished objects keep their pixels; those that are to be propagated must stay open

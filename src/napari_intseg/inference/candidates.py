@@ -261,7 +261,9 @@ class Size:
         return least * self.least_px <= area <= most * self.most_px
 
 
-def find_candidates(image: FloatArray, labels: Labels) -> list[Candidate]:
+def find_candidates(
+    image: FloatArray, labels: Labels, network: LikenessNetwork | None = None
+) -> list[Candidate]:
     """Find places that look like the objects of a slice, the likest first.
 
     Parameters
@@ -270,6 +272,8 @@ def find_candidates(image: FloatArray, labels: Labels) -> list[Candidate]:
         As the model sees it, RGB in [0, 1].
     labels : ndarray of int, shape (H, W)
         The objects there are; 0 is what nobody has looked at.
+    network : LikenessNetwork, optional
+        Says what is like the objects, instead of a linear discriminant.
 
     Returns
     -------
@@ -289,7 +293,13 @@ def find_candidates(image: FloatArray, labels: Labels) -> list[Candidate]:
             f"slice is too large to look for objects: expected at most {LIMIT_PX} pixels, got "
             f"{known.size}. Crop it, or choose a coarser level."
         )
-    likeness = _likeness(small, known > 0, size.diameter_px / step)
+    if network is None:
+        likeness = _likeness(small, known > 0, size.diameter_px / step)
+    else:
+        # what is left at the rim has no block
+        rows, cols = known.shape
+        whole = image[: rows * step, : cols * step]
+        likeness = network.learn([(image, labels)], size.diameter_px)(whole, (rows, cols))
     contrast = Contrast.of(small, known, size.diameter_px / step)
     return _sorted_out(likeness, small, known, (size, contrast), step, labels.shape)
 

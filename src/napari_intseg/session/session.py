@@ -103,7 +103,7 @@ class Session:
         self._propagator = Propagator(self.document, self.predictor, self.journal)
         self._alternatives = Alternatives(self.document, self.predictor)
         self.chain = ClickChain(self.predictor)
-        self._similar = SimilarObjects(self.document, self.predictor)
+        self.similar = SimilarObjects(self.document, self.predictor)
         self._tracked = TrackedMasks(self.document)
         self._clean_up = CleanUp(self.document)
         self._detail = OutlineDetail(self.document)
@@ -615,7 +615,7 @@ class Session:
         self, plane: Plane, *, window: Window | None = None, labels: Array | None = None
     ) -> SearchRequest:
         """Return the request of a search on a plane; see `SimilarObjects.request`."""
-        return self._similar.request(plane, window, labels)
+        return self.similar.request(plane, window, labels)
 
     @recorded
     def begin_with(
@@ -637,7 +637,7 @@ class Session:
     ) -> tuple[int, ...]:
         """Find and begin more objects like those on a plane; see `SimilarObjects.find`."""
         where, before = plane_or_only(self.volume, plane), self.objects
-        self._similar.find(
+        self.similar.find(
             self.search_request(where),
             lambda mask, token: self.begin_with({where: mask}, token=token),
             on_progress=on_progress, should_stop=should_stop,

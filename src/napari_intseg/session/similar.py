@@ -77,6 +77,9 @@ class SearchRequest:
         The objects there are; what they have is left alone.
     prepared : PreparedStore or None
         What the model prepared earlier.
+    network : callable or None
+        Returns a guided network that learns what objects look like; asked when the search begins.
+        None: a linear discriminant does.
     """
 
     setup: Setup
@@ -84,6 +87,7 @@ class SearchRequest:
     window: Window
     labels: NDArray[np.integer]
     prepared: PreparedStore | None = None
+    network: Callable[[], LikenessNetwork] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,10 +116,16 @@ class SimilarObjects:
         Holds the objects there are.
     predictor : Predictor
         Holds what the model prepared.
+
+    Attributes
+    ----------
+    network : callable or None
+        Of the requests, see `SearchRequest`.
     """
 
     def __init__(self, document: Document, predictor: Predictor) -> None:
         self.document, self.predictor = document, predictor
+        self.network: Callable[[], LikenessNetwork] | None = None
 
     def request(
         self, plane: Plane, window: Window | None, labels: NDArray[np.integer] | None
@@ -151,7 +161,8 @@ class SimilarObjects:
         known = (
             document.canvas.labels_on(plane)[rows, cols] if labels is None else np.asarray(labels)
         )
-        return SearchRequest(document.setup, plane, (rows, cols), known, self.predictor.prepared)
+        prepared = self.predictor.prepared
+        return SearchRequest(document.setup, plane, (rows, cols), known, prepared, self.network)
 
     def find(
         self,
@@ -208,8 +219,9 @@ def search(request: SearchRequest) -> Iterator[SearchStep]:
     # small numbers in order: labels can be of any size, and new ones follow
     known[window][there] = np.searchsorted(values, request.labels[there]) + 1
     total, done = 0, 0
+    network = None if request.network is None else request.network()
     for _ in range(ROUNDS):
-        candidates = find_candidates(image, known[window])
+        candidates = find_candidates(image, known[window], network)
         total += len(candidates)
         like = ObjectLooks.of(image, known[window], window)
         yield SearchStep(done, total)

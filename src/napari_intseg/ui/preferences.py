@@ -21,12 +21,17 @@ class Preferences:
         Labels in eight colours that colour-blind people tell apart.
     language : str
         Of the panel, from the next time it is opened; "auto" for napari's or the system's.
+    guided_network, click_policy : str
+        Names, or files, of what *Find more* and *Suggested clicks* go by; empty for what needs no
+        training.
     """
 
     model: str = "bundled"
     each_click_begins: bool = False
     safe_colours: bool = False
     language: str = "auto"
+    guided_network: str = ""
+    click_policy: str = ""
 
 
 def preferred_keys() -> dict[str, str]:

@@ -10,6 +10,8 @@ from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Traits
 from napari_intseg.core.volume import Volume
 from napari_intseg.session.journal.recorder import parse_journal
 from napari_intseg.session.journal.replayer import replay
+from napari_intseg.ui.controllers import find_more
+from napari_intseg.ui.preferences import Preferences
 
 STEP, SIDE = 20, 10
 
@@ -98,6 +100,36 @@ def test_all_others_are_found_and_one_undo_takes_them_back(
     controller.redo()
     settle()
     np.testing.assert_array_equal(begun.labels.data > 0, field > 100)
+
+
+class BrightOnTheLeft:
+    """A guided network for which what is bright is an object, left of column 60 alone."""
+
+    def learn(self, examples, diameter_px):
+        assert len(examples) == 1
+        assert diameter_px > 1
+
+        def likeness(image, shape):
+            bright = np.where(image.mean(axis=2) > 0.4, 1.0, -1.0)[: shape[0], : shape[1]]
+            bright[:, 60:] = -1
+            return bright.astype(np.float32)
+
+        return likeness
+
+
+def test_the_guided_network_of_the_preferences_is_asked(begun, find, said, monkeypatch, field):
+    names = []
+
+    def load(name):
+        names.append(name)
+        return BrightOnTheLeft()
+
+    monkeypatch.setattr(find_more, "_guided", load)
+    monkeypatch.setattr(find_more, "preferences", lambda: Preferences(guided_network="mine"))
+    find()
+    assert names == ["mine"]
+    assert said.messages[-1].startswith("10 more objects found.")
+    np.testing.assert_array_equal(begun.labels.data[:, :60] > 0, field[:, :60] > 100)
 
 
 def test_a_replay_makes_the_same_objects_without_looking(begun, find, toy):

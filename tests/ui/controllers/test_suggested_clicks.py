@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
+from napari_intseg.ui.controllers import find_more
+from napari_intseg.ui.preferences import Preferences
 
 
 class Growing:
@@ -55,6 +57,25 @@ def test_a_chain_adds_points_until_the_model_is_content_and_each_is_undone(
         settle()
     assert len(begun.points.data) == 1
     assert int((begun.labels.data > 0).sum()) == first
+
+
+class Below:
+    """A policy that sees one error, 15 pixels below the middle of what it is shown."""
+
+    def depths(self, image, prob, clicks):
+        assert len(clicks) >= 1
+        found = np.zeros(prob.shape, np.float32)
+        found[image.shape[0] // 2 + 15, image.shape[1] // 2] = 0.5
+        return found
+
+
+def test_the_policy_of_the_preferences_says_where(controller, begun, pump, settle, monkeypatch):
+    monkeypatch.setattr(find_more, "_policy", {"mine": Below()}.get)
+    monkeypatch.setattr(find_more, "preferences", lambda: Preferences(click_policy="mine"))
+    controller.suggested.start()
+    pump.until(lambda: not controller.suggested.is_running)
+    settle()
+    assert begun.points.data[1].tolist() == [55, 50]
 
 
 def test_without_an_object_it_says_what_to_do(controller, said):

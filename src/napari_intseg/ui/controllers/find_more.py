@@ -1,6 +1,9 @@
 """What the model finds by itself, in the inference thread: next clicks, and similar objects."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels
@@ -14,7 +17,12 @@ from napari_intseg.session.suggestions import MOST, ChainRequest, Suggestion, su
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.messages import Message, counted, joined
+from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, listen, told
+
+if TYPE_CHECKING:
+    from napari_intseg.models.click_policy import ClickPolicy
+    from napari_intseg.models.guided.guided_network import GuidedNetwork
 
 
 class SuggestedClicks:
@@ -82,8 +90,11 @@ class SuggestedClicks:
             self.close()
             return
 
+        name = preferences().click_policy
+
         def work(_: ShouldStop) -> Suggestion | None:
-            return suggest(request)
+            # read in the thread that waits for answers, once
+            return suggest(replace(request, policy=_policy(name)) if name else request)
 
         self._worker.submit(work, self._found)
 
@@ -236,7 +247,9 @@ class FindSimilar:
         window = _window(image_controller.labels, where)
         # the layer, not the session: it also shows objects that are from before
         labels = np.array(np.asarray(image_controller.labels.data[where])[window])
-        return session.search_request(plane, window=window, labels=labels)
+        name = preferences().guided_network
+        request = session.search_request(plane, window=window, labels=labels)
+        return replace(request, network=partial(_guided, name)) if name else request
 
     def _next(self) -> None:
         steps = self._steps
@@ -298,6 +311,20 @@ class FindSimilar:
         if text:
             self._tools.signals.message.emit(text)
         self._tools.signals.changed.emit()
+
+
+@cache
+def _guided(name: str) -> "GuidedNetwork":
+    from napari_intseg.models.guided.guided_network import load_guided
+
+    return load_guided(name)
+
+
+@cache
+def _policy(name: str) -> "ClickPolicy":
+    from napari_intseg.models.click_policy import load_policy
+
+    return load_policy(name)
 
 
 def _window(labels: Labels, where: tuple[int | slice, ...]) -> Window:
