@@ -76,7 +76,8 @@ def main() -> None:
     entries = chosen(args.data, args.given, args.limit)
     print(line("image", "kind", "objects", "found", *(f"P R F1 @{t:g}" for t in TARGETS), "s"))
     done = []
-    network = load_guided(args.network, device=args.device) if args.network else None
+    named = args.network not in (None, "none")
+    network = load_guided(args.network, device=args.device) if named else None
     for i, entry in enumerate(entries):
         if args.across:
             # the one before it: of the first the last

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from scipy.ndimage import label as parts_of
 
+from napari_intseg.cli import guide
 from napari_intseg.cli.main import main
 from napari_intseg.core.segmenter import CLICKS, Answer, Prepared, Traits
 from napari_intseg.core.volume import Volume
@@ -91,7 +92,7 @@ def test_the_shell_goes_through_a_folder_and_lists_what_to_look_at(tmp_path, cap
     tifffile.imwrite(tmp_path / "a_labels.tif", labels.astype(np.uint8))
     out = tmp_path / "out"
     words = ["guide", str(tmp_path / "scans"), "--by", f"{tmp_path}/a.tif={tmp_path}/a_labels.tif",
-             "-o", str(out), "--model", "region-growing"]  # fmt: skip
+             "-o", str(out), "--model", "region-growing", "--network", "none"]  # fmt: skip
     assert main(words) == 0
     assert "on 2 images" in capsys.readouterr().out
     sizes = [len(np.unique(tifffile.imread(out / f"s{seed}.tif"))) - 1 for seed in (1, 2)]
@@ -104,3 +105,27 @@ def test_the_shell_goes_through_a_folder_and_lists_what_to_look_at(tmp_path, cap
     assert main(words) == 2  # they are there already
     (tmp_path / "none").mkdir()
     assert main(["guide", str(tmp_path / "none"), *words[2:]]) == 2
+
+
+@pytest.mark.parametrize("torch", [True, False])
+def test_the_network_in_the_package_is_asked_where_it_can_run(tmp_path, monkeypatch, torch):
+    from napari_intseg.models.guided import guided_network
+
+    (tmp_path / "scans").mkdir()
+    query, truth = field(1, 7)
+    tifffile.imwrite(tmp_path / "scans" / "s.tif", query)
+    image, labels = field(0)
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    tifffile.imwrite(tmp_path / "l.tif", labels.astype(np.uint8))
+    asked, load = [], guided_network.load_guided
+    monkeypatch.setattr(
+        guided_network, "load_guided", lambda name, **more: asked.append(name) or load(name, **more)
+    )
+    if not torch:
+        monkeypatch.setattr(guide, "find_spec", lambda _: None)
+    assert main(["guide", str(tmp_path / "scans"), "--by", f"{tmp_path}/a.tif={tmp_path}/l.tif",
+                 "-o", str(tmp_path / "out"), "--model", "region-growing",
+                 "--device", "cpu"]) == 0  # fmt: skip
+    assert asked == (["guided"] if torch else [])
+    found = tifffile.imread(tmp_path / "out" / "s.tif") > 0
+    assert (found & (truth > 0)).sum() / (found | (truth > 0)).sum() > 0.8

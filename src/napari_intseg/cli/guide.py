@@ -3,6 +3,7 @@
 import argparse
 import csv
 import io
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 HELP = "segment a folder of images by one or a few that are labelled"
 DESCRIPTION = """Learn what objects look like from IMAGE=LABELS, flat images with a few objects
-each, and find them on every image of FOLDER. Labels are written to OUT under the images' names, and
-OUT/review.csv lists every object with its image, size and likeness, the least likely first: those
-are the ones to look at. Ctrl-C keeps what is done.
+each, and find them on every image of FOLDER, by a small network in the package. Labels are written
+to OUT under the images' names, and OUT/review.csv lists every object with its image, size and
+likeness, the least likely first: those are the ones to look at. Ctrl-C keeps what is done.
 
 examples:
   napari-intseg guide scans/ --by cells_1.png=cells_1_labels.png -o found/
@@ -32,6 +33,9 @@ examples:
   napari-intseg guide scans/ --by cells_1.png=cells_1_labels.png -o found/ --network my-guide"""
 # exit code: 128 + SIGINT, as shells have it after Ctrl+C
 INTERRUPTED = 130
+NO_NETWORK = "none"
+"""What `--network` says for the discriminant."""
+
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
@@ -48,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
     parser.add_argument(
         "--network", metavar="NAME",
-        help="guided network that learns what objects look like, by name or file; default: a "
-        "linear discriminant of pixels",
+        help="guided network that learns what objects look like, by name or file; default: that "
+        "in the package; none: a linear discriminant of pixels, as without PyTorch",
     )  # fmt: skip
     shared_options.add_model(parser.add_argument_group("model"))
     shared_options.add_viewing(parser.add_argument_group("image"))
@@ -120,11 +124,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _network(args: argparse.Namespace) -> "LikenessNetwork | None":
-    if args.network is None:
+    # it finds more than the discriminant does (docs/results.md), and needs PyTorch
+    name = args.network or ("guided" if find_spec("torch") else NO_NETWORK)
+    if name == NO_NETWORK:
         return None
     from napari_intseg.models.guided.guided_network import load_guided
 
-    return load_guided(args.network, device=args.device)
+    return load_guided(name, device=args.device)
 
 
 def _images(folder: Path) -> list[Path]:
