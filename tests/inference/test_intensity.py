@@ -206,3 +206,16 @@ def test_lazy_data_is_only_sampled(shape: tuple[int, ...]) -> None:
     data = Counting(*shape)
     resolve_intensity(Volume(data))
     assert 0 < data.pixels <= 9 * 3000 * 3000
+
+
+@pytest.mark.parametrize("limits", [((10.0,), (200.0,)), ((10.0, 0.0, 30.0), (200.0, 90.0, 255.0))])
+def test_a_picture_is_scaled_as_its_channels_are_one_by_one(
+    rng: np.random.Generator, limits: tuple[tuple[float, ...], tuple[float, ...]]
+) -> None:
+    raw = rng.normal(100, 90, (9, 11, 4)).astype(np.float32)
+    raw[2, 3, 1], raw[4, 5, 0] = np.nan, np.inf
+    shown = Intensity(*limits, channels=(0, 1, 2)).to_rgb(raw)
+    for i in range(3):
+        low, high = (one[i % len(one)] for one in limits)
+        alone = Intensity((low,), (high,)).to_grey(raw[..., i])
+        np.testing.assert_array_equal(shown[..., i], alone)

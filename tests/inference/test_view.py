@@ -158,3 +158,13 @@ def test_a_previous_answer_is_seen_as_if_it_were_on_all_of_the_slice(
             view = View(10, 50, 5, 60, out_shape, (60, 80))
             found = view.prev_logits(patch, resample)
             np.testing.assert_array_equal(found, view.prev_logits(whole, resample))
+
+
+def test_an_answer_on_a_large_slice_is_the_same_in_parts(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = View(0, 700, 0, 801, (96, 110), (700, 801))
+    logits = rng.normal(0, 3, view.out_shape).astype(np.float32)
+    parts = view.put_back(logits).logits
+    monkeypatch.setattr("napari_intseg.inference.view._AT_ONCE_PX", 700 * 801)
+    np.testing.assert_array_equal(view.put_back(logits).logits, parts)

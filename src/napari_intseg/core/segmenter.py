@@ -290,7 +290,8 @@ def logit(prob: FloatArray) -> FloatArray:
     # interpolation may exceed 1 by a rounding
     p = np.clip(np.asarray(prob, np.float32), 0, 1)
     with np.errstate(divide="ignore"):
-        odds = np.asarray(p / (1 - p))
+        odds = np.asarray(1 - p)
+        np.divide(p, odds, out=odds)
         np.log(odds, out=odds)
     return np.clip(odds, -LOGIT_LIMIT, LOGIT_LIMIT, out=odds)
 

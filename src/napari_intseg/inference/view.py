@@ -128,6 +128,10 @@ _EXACT_PX = 64_000_000
 _BLOCK_PX = 8_000_000
 # pixels; the answer on a larger rectangle, more than 64 MB, is kept only where an object may be
 _WHOLE_PX = 16_000_000
+# pixels; more are interpolated along their rows in parts of so many, which stay in the processor's
+# cache: 2,048² took 23 ms instead of 39 with 32,768, 30 with 16,384, and no less with more;
+# up to about 512² there is little to gain
+_AT_ONCE_PX, _CACHED_PX = 300_000, 32_768
 # logit of a probability of 1 %: what is less likely is left out of it
 _LIKELY = -4.6
 
@@ -264,7 +268,9 @@ class View:
                 start, stop = int(chosen[0]), int(chosen[-1]) + 1
                 end = min(self.row0 + (stop - 1) * step + 1, self.row1)
                 part = read(slice(self.row0 + start * step, end, step), width)
-                parts.append(part[chosen - start][:, cols])
+                # twice to five times as fast as brackets, for colours at least
+                part = part if chosen.size == len(part) else np.take(part, chosen - start, axis=0)
+                parts.append(part if cols.size == part.shape[1] else np.take(part, cols, axis=1))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def position(self, row: float, col: float) -> tuple[float, float]:
@@ -299,7 +305,7 @@ class View:
         if resample == "logits":
             out[where] = _interpolated(logits, plans)
         else:
-            out[where] = logit(_interpolated(sigmoid(logits), plans))
+            out[where] = _interpolated(sigmoid(logits), plans, then=logit)
         return out
 
     def put_back(
@@ -338,8 +344,10 @@ class View:
             part = found[0] - margin, found[1] + margin, found[2] - margin, found[3] + margin
         plans, used, where = _plans(self.out_shape, self.box_shape, (part[:2], part[2:]))
         values = Patch(0, 0, logits, self.out_shape).at(*used)
-        values = _interpolated(values if resample == "logits" else sigmoid(values), plans)
-        back = values if resample == "logits" else logit(values)
+        if resample == "logits":
+            back = _interpolated(values, plans)
+        else:
+            back = _interpolated(sigmoid(values), plans, then=logit)
         return Patch(self.row0 + where[0].start, self.col0 + where[1].start, back, self.shape)
 
 
@@ -397,7 +405,19 @@ def _leaves_out(used: list[Indices], size: tuple[int, int]) -> bool:
     return any(len(one) < n for one, n in zip(used, size, strict=True))
 
 
-def _interpolated(image: FloatArray, plans: list[Plan]) -> FloatArray:
-    for axis, plan in enumerate(plans):
-        image = interpolate(image, axis, plan)
-    return image
+def _interpolated(
+    image: FloatArray,
+    plans: list[Plan],
+    then: Callable[[FloatArray], FloatArray] = lambda image: image,
+) -> FloatArray:
+    """Return an image interpolated along both axes, and a function of each pixel of that."""
+    image = interpolate(image, 0, plans[0])
+    rows, cols = len(image), len(plans[1][0])
+    if rows * cols <= _AT_ONCE_PX:
+        return then(interpolate(image, 1, plans[1]))
+    out = np.empty((rows, cols, *image.shape[2:]), np.float32)
+    step = max(1, _CACHED_PX // cols)
+    for first in range(0, rows, step):
+        part = image[first : first + step]
+        out[first : first + step] = then(interpolate(part, 1, plans[1]))
+    return out
