@@ -8,6 +8,7 @@ import torch
 from napari_intseg.cli.main import main
 from napari_intseg.errors import DataError, WeightsError
 from napari_intseg.models.bundled import load_net
+from napari_intseg.models.guided import guided_network
 from napari_intseg.models.guided.guided_network import (
     PLACES,
     GuidedNet,
@@ -131,6 +132,18 @@ def test_an_annotation_without_a_place_leaves_numbers():
     with torch.no_grad():
         memory = net.remember(features, torch.full((1, 4, 4), -1.0))
         assert torch.isfinite(net.answer(features, fine, memory)).all()
+
+
+def test_places_are_compared_in_parts_with_the_same_result(monkeypatch):
+    torch.manual_seed(0)
+    net = GuidedNet().eval()
+    features, shown = torch.rand(2, 64, 6, 7), torch.randint(-1, 2, (2, 6, 7)).float()
+    with torch.no_grad():
+        memory = net.remember(features, shown)
+        whole = net.answer(features, torch.rand(2, 32, 12, 14).fill_(0.3), memory)
+        monkeypatch.setattr(guided_network, "_AT_ONCE", 5)
+        parts = net.answer(features, torch.rand(2, 32, 12, 14).fill_(0.3), memory)
+    torch.testing.assert_close(parts, whole)
 
 
 def test_numbers_out_of_range_and_missing_files_are_refused(tmp_path):

@@ -59,6 +59,8 @@ PLACES = 128
 # parts of a feature that are compared by themselves, and numbers in each, as `Similarity` has them
 HEADS, HEAD_DIM = 4, 16
 WIDTH = 64
+# places of an image that are compared at once: with one annotated image 34 MB for each table
+_AT_ONCE = 8192
 # beside objects as far as this share of their diameter is what they are told from: that of the
 # discriminant in `inference.candidates`
 RING = 0.6
@@ -154,7 +156,13 @@ class GuidedNet(nn.Module):
         of what is beside them.
         """
         b, _, h, w = features.shape
-        cosine = torch.einsum("bhdn,bhdp->bhnp", kept, self._units(features))
+        parts = torch.split(self._units(features), _AT_ONCE, 3)
+        found = torch.cat([self._likeness(one, kept, named) for one in parts], 3)
+        return found.view(b, 3 * HEADS, h, w)
+
+    def _likeness(self, units: Tensor, kept: Tensor, named: Tensor) -> Tensor:
+        """Return the three numbers of each head, (B, 3, heads, places)."""
+        cosine = torch.einsum("bhdn,bhdp->bhnp", kept, units)
         no_place = (named < 0)[:, None, :, None]
         on = (named == 1)[:, None, :, None]
         sharp = self.sharp.exp()[None, :, None, None]
@@ -163,7 +171,7 @@ class GuidedNet(nn.Module):
         share = (weights * on).sum(2)
         # -1, the least that a cosine can be, where nothing of a kind was shown
         best = [cosine.masked_fill(~one, -1.0).amax(2) for one in (on, ~on & ~no_place)]
-        return torch.cat((share, *best), 1).view(b, 3 * HEADS, h, w)
+        return torch.stack((share, *best), 1)
 
 
 def _pooled(features: Tensor, weights: Tensor) -> Tensor:
