@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from napari_intseg.cli.models import table
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
-from napari_intseg.errors import WeightsError
+from napari_intseg.errors import IntSegError, WeightsError
 
 HELP = "list, fetch, add or verify weight files"
 DESCRIPTION = """Weight files are looked for in the folders named by NAPARI_INTSEG_WEIGHTS, among
@@ -45,7 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     convert.add_argument(
         "--network", required=True, metavar="NAME", help="one of `napari-intseg models --networks`"
     )
-    convert.add_argument("--name", required=True, metavar="NAME", help="of the model it becomes")
+    convert.add_argument(
+        "--name", required=True, type=_name, metavar="NAME", help="of the model it becomes"
+    )
+    convert.add_argument("--overwrite", action="store_true", help="replace a model of that name")
     convert.add_argument(
         "--setting", action="append", default=[], metavar="NAME=VALUE",
         help="how the published network was built, as JSON values; others are those of training",
@@ -122,11 +126,22 @@ def _convert(args: argparse.Namespace) -> int:
         )
     target = (args.folder or cache_folder()) / f"{args.name}.safetensors"
     check_apart(target, args.file)
+    _check_free(target, args)
     given = dict(map(_setting, args.setting))
     if network is None:
         from napari_intseg.models.automatic.semantic_model import write_published
 
-        told = write_published(target, args.file, args.network, given)
+        try:
+            told = write_published(target, args.file, args.network, given)
+        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, MemoryError) as err:
+            if isinstance(err, IntSegError):
+                raise
+            # a made-up file or setting fails anywhere in a network
+            raise WeightsError(
+                f"weights cannot be converted: expected a published {args.network!r}, got "
+                f"{str(args.file)!r} with {given!r} ({' '.join(str(err).split())[:200]}). Check "
+                "--network and --setting."
+            ) from err
         print(f"wrote {target}\nmodel {args.name!r}: {told}")
         return 0
     settings = {**network.settings, **given}
@@ -136,6 +151,34 @@ def _convert(args: argparse.Namespace) -> int:
     )  # fmt: skip
     print(f"wrote {target}\nmodel {args.name!r}: {network.title}")
     return 0
+
+
+_NAME = re.compile(r"[\w][\w.+-]{0,99}")
+
+
+def _name(text: str) -> str:
+    """Return the name of a model, which becomes that of a file."""
+    if not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"name cannot be used: expected letters, digits and ._+-, at most 100, got {text!r}"
+        )
+    return text
+
+
+def _check_free(target: Path, args: argparse.Namespace) -> None:
+    """Refuse a name that a model has: its weights would be taken for the other's, or replaced."""
+    from napari_intseg.models.registry import MODELS
+
+    if args.name in MODELS:
+        raise WeightsError(
+            f"name is taken: expected one that no model of `napari-intseg models` has, got "
+            f"{args.name!r}. Choose another."
+        )
+    if target.exists() and not args.overwrite:
+        raise WeightsError(
+            f"file exists: expected a new name, got {str(target)!r}. Choose another name, or allow "
+            "it to be replaced with --overwrite."
+        )
 
 
 def _setting(text: str) -> tuple[str, Any]:

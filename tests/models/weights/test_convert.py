@@ -122,3 +122,93 @@ def test_a_file_that_asks_for_more_than_arrays_is_refused(tmp_path, capsys):
 def test_rules_are_applied_in_order_and_an_empty_name_leaves_out():
     assert renamed({"a._mean": 1, "b": 2}, (*PADDLE, ("^b$", ""))) == {"a.running_mean": 1}
     assert set(RULES) <= set(NETWORKS)
+
+
+STEM = "encoder.stem.weight"
+
+
+@pytest.fixture
+def pyramid(tmp_path):
+    """What writes a state of the bundled network to a file, and runs the command on it."""
+    net = NETWORKS["click-pyramid"]
+    state = net.build(dict(net.settings)).state_dict()
+
+    def run(change=lambda state: state, *words, name="mine"):
+        torch.save(change(state), tmp_path / "crafted.pth")
+        given = ["weights", "convert", str(tmp_path / "crafted.pth"), "--network", "click-pyramid"]
+        return main([*given, "--name", name, "--folder", str(tmp_path / "models"), *words])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (
+            lambda weight: torch.full_like(weight, float("nan")),
+            "expected finite numbers up to 65504",
+        ),
+        (lambda weight: torch.full_like(weight, 1e30), "expected finite numbers up to 65504"),
+        (lambda weight: weight.to(torch.complex64), "expected real numbers"),
+        (lambda weight: weight.to(torch.int8), "expected real numbers"),
+        (lambda weight: weight.permute(3, 2, 1, 0).contiguous(), "weights are of another size"),
+        (lambda _: "hello", "expected a tensor of numbers"),
+        (lambda _: {"a": 1}, "expected a tensor of numbers"),
+        (lambda _: None, "expected a tensor of numbers"),
+        (lambda _: [[1, 2], [3]], "expected a tensor of numbers"),
+    ],
+)
+def test_a_crafted_weight_is_refused_in_one_line(pyramid, tmp_path, capsys, value, told):
+    assert pyramid(lambda state: {**state, STEM: value(state[STEM])}) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert STEM in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda state: {**state, 7: state[STEM]}, "unknown 7"),
+        (lambda state: {**state, "../../etc/passwd": state[STEM]}, "unknown ../../etc/passwd"),
+        (lambda state: {"model": {"a": {"b": state}}}, "unknown a"),
+        (lambda _: [1, 2, 3], "expected arrays by name, got list"),
+        (lambda state: state[STEM], "expected arrays by name, got Tensor"),
+    ],
+)
+def test_a_crafted_state_is_refused_in_one_line(pyramid, tmp_path, capsys, change, told):
+    assert pyramid(change) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize("name", ["", "..", "../evil", "/evil", "a\nb", "a\0b", "x" * 101])
+def test_a_name_that_is_no_file_name_is_refused(pyramid, tmp_path, capsys, name):
+    assert pyramid(name=name) == 2
+    assert "name cannot be used: expected letters, digits" in capsys.readouterr().err
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["crafted.pth"]
+
+
+def test_no_model_is_replaced_unasked(pyramid, tmp_path, capsys):
+    assert pyramid(name="bundled") == 2
+    assert "name is taken" in capsys.readouterr().err
+    kept = tmp_path / "models" / "mine.safetensors"
+    kept.parent.mkdir()
+    kept.write_bytes(b"mine")
+    assert pyramid() == 2
+    assert "file exists: expected a new name" in capsys.readouterr().err
+    assert kept.read_bytes() == b"mine"
+    assert pyramid(lambda state: state, "--overwrite") == 0
+    assert kept.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize("setting", ["width=-3", "nonsense=1", "width=NaN", "width=text"])
+def test_a_setting_that_does_not_fit_is_told_in_one_line(published, tmp_path, capsys, setting):
+    words = ["--network", "edgeflow", "--name", "mine", "--folder", str(tmp_path / "models")]
+    assert main(["weights", "convert", str(published[1]), *words, "--setting", setting]) == 2
+    error = capsys.readouterr().err
+    assert "network cannot be built: expected settings like" in error
+    assert len(error.splitlines()) == 1

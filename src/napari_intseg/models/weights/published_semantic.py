@@ -14,7 +14,7 @@ from typing import Any
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.models.networks import LAYOUTS, NetworkLayout, build_semantic
-from napari_intseg.models.weights.recognise import Rules, renamed
+from napari_intseg.models.weights.recognise import Rules, check_numbers, fitted_shape, renamed
 
 # mmsegmentation's own checkpoints, other than those it publishes, keep the course of the losses.
 # Nothing of it is used, and nothing is called: an empty object stands in for each of these names,
@@ -429,9 +429,10 @@ def _fitted(
             found = torch.zeros_like(value)
         if found is None and name.endswith("num_batches_tracked"):
             found = value
-        if found is None or found.numel() != value.numel():
+        if found is None or fitted_shape(found, value) != value.shape:
             missing.append(name)
             continue
+        check_numbers(found, name, path, like=value)
         # fully connected layers are convolutions of one pixel here
         found = found.reshape(value.shape)
         for pattern, share in _TURNED.get(key, {}).items():

@@ -1,6 +1,7 @@
 """Tell which published network a checkpoint is; give weights of other projects our names."""
 
 import io
+import math
 import pickle
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -376,6 +377,50 @@ def read_paddle(path: Path) -> dict[str, Any]:
     return {str(k): v for k, v in found.items() if isinstance(v, np.ndarray)}
 
 
+# of half precision, in which weights are kept (IEEE 754: the largest finite number)
+_MOST = 65504.0
+
+
+def check_numbers(value: Any, name: str, path: Path, *, like: Any, most: float = math.inf) -> None:
+    """Refuse a weight that is no tensor of finite numbers.
+
+    Parameters
+    ----------
+    value : Any
+        Under this name in the file.
+    name : str
+    path : Path
+    like : Tensor
+        What the network has there: real numbers are asked for where it holds such.
+    most : float, optional
+        No number may be larger, whatever its sign.
+
+    Raises
+    ------
+    WeightsError
+        If it is not.
+    """
+    import torch
+
+    rule = "a tensor of numbers"
+    if isinstance(value, torch.Tensor):
+        if not value.is_floating_point():
+            # counts of batches are whole numbers
+            if not like.is_floating_point() and not value.is_complex():
+                return
+            rule = "real numbers"
+        elif bool((value.isfinite() & (value.abs() <= most)).all()):
+            return
+        else:
+            rule = "finite numbers" if most == math.inf else f"finite numbers up to {most:g}"
+    kind = str(value.dtype) if isinstance(value, torch.Tensor) else type(value).__name__
+    got = "larger ones, or none" if rule.startswith("finite") else kind
+    raise WeightsError(
+        f"weights are damaged: expected {rule} for {name!r}, got {got} in "
+        f"{str(path)!r}. Fetch the file again, or choose the network's own."
+    )
+
+
 class _Arrays(pickle.Unpickler):
     """Makes numpy arrays and dictionaries, and refuses all else."""
 
@@ -429,8 +474,21 @@ def converted(path: Path, network: Network, settings: Mapping[str, Any]) -> dict
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(given, dict) and isinstance(given.get(key), dict):
             given = given[key]
-    found = renamed(given, RULES.get(network.name, ()))
-    net = network.build(settings)
+    if not isinstance(given, dict):
+        raise WeightsError(
+            f"weights cannot be read: expected arrays by name, got {type(given).__name__} in "
+            f"{str(path)!r}. Choose the network's own file."
+        )
+    found = renamed({str(name): v for name, v in given.items()}, RULES.get(network.name, ()))
+    try:
+        net = network.build(settings)
+    except Exception as err:
+        # what a setting does not fit is found anywhere in a network, and memory may not suffice
+        raise WeightsError(
+            f"network cannot be built: expected settings like {dict(network.settings)!r}, got "
+            f"{dict(settings)!r} ({str(err).splitlines()[0] if str(err) else type(err).__name__}). "
+            "Correct them by --setting."
+        ) from err
     state = dict(net.state_dict())
     own = _begins_anew(network)
     # what is ours begins anew, so a published file need not have it
@@ -439,8 +497,13 @@ def converted(path: Path, network: Network, settings: Mapping[str, Any]) -> dict
     if missing or unknown:
         raise _unlike(path, network, missing, unknown)
     for name, value in found.items():
-        tensor = torch.as_tensor(np.array(value) if isinstance(value, np.ndarray) else value)
-        state[name] = _fitted(state[name], tensor.reshape(_shape(tensor, state[name])), name, path)
+        tensor = value
+        if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+            tensor = torch.as_tensor(np.array(value))
+        check_numbers(tensor, name, path, like=state[name], most=_MOST)
+        state[name] = _fitted(
+            state[name], tensor.reshape(fitted_shape(tensor, state[name])), name, path
+        )
     return state
 
 
@@ -450,9 +513,13 @@ def _begins_anew(network: Network) -> Callable[[str], bool]:
     return lambda name: name.endswith("num_batches_tracked") or name.startswith(ours or ("\0",))
 
 
-def _shape(tensor: Any, wanted: Any) -> Any:
+def fitted_shape(tensor: Any, wanted: Any) -> Any:
     """Return the shape to compare: that of a fully connected layer may stand for a convolution."""
-    return wanted.shape if tensor.numel() == wanted.numel() else tensor.shape
+    # axes of one entry say nothing
+    given, asked = ([n for n in one.shape if n != 1] for one in (tensor, wanted))
+    is_layer = len(given) == 2 and given[:1] == asked[:1]
+    fits = tensor.numel() == wanted.numel() and (is_layer or given == asked)
+    return wanted.shape if fits else tensor.shape
 
 
 def _fitted(begun: Any, given: Any, name: str, path: Path) -> Any:
@@ -475,6 +542,6 @@ def _unlike(path: Path, network: Network, missing: list[str], unknown: list[str]
     told = ", ".join(missing[:3]) or "all of them"
     return WeightsError(
         f"weights are of another network: expected those of {network.name!r}, missing are {told}, "
-        f"unknown {', '.join(unknown[:3]) or 'none'} in {str(path)!r}. Choose the network that the "
-        "file belongs to, and its size by --setting."
+        f"unknown {', '.join(unknown[:3])[:200] or 'none'} in {str(path)!r}. Choose the network "
+        "that the file belongs to, and its size by --setting."
     )
