@@ -13,7 +13,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from napari_intseg.models.bundled_engine import KEPT
+from napari_intseg.models.bundled_engine import CHANGED, KEPT
 from napari_intseg.models.nets import click_pyramid
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
 
@@ -30,6 +30,19 @@ class Encode(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return what is kept of a view."""
         return tuple(self.net.encode(image))
+
+
+class Prompted(nn.Module):
+    """What is kept of a view, changed by what is drawn on it."""
+
+    def __init__(self, net: ClickPyramid) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+        """Return the maps, changed."""
+        *maps, drawn = given
+        return tuple(self.net.prompted(maps, drawn))
 
 
 class Reply(nn.Module):
@@ -56,7 +69,7 @@ def graphs() -> dict[str, onnx.ModelProto]:
     for weight in net.parameters():  # those that are alike would become one
         weight.data.normal_()
     image = torch.rand(1, 3, 64, 96)
-    with torch.inference_mode():
+    with torch.no_grad():
         kept = tuple(net.encode(image))
     clicks, prev = torch.tensor([[[10.0, 12, 1], [30, 40, -1]]]), torch.zeros(1, 1, 64, 96)
     disks = click_pyramid.draw_disks(clicks, (64, 96))
@@ -64,10 +77,16 @@ def graphs() -> dict[str, onnx.ModelProto]:
         name: {0: "batch", 2: f"height{i}", 3: f"width{i}"} if i < 5 else {0: "batch", 3: f"n{i}"}
         for i, name in enumerate(KEPT)
     }
+    changed = [f"{name}.prompted" for name in CHANGED]
     asked = {"clicks": {0: "batch", 1: "count"}, "disks": VIEW, "prev": VIEW, "logits": VIEW}
     return {
         "click-pyramid-1.encode.onnx": _graph(
             Encode(net), (image,), ["image"], list(KEPT), {"image": VIEW, **axes}
+        ),
+        "click-pyramid-1.prompt.onnx": _graph(
+            Prompted(net), (*kept[:5], torch.rand(1, 3, 64, 96)), [*CHANGED, "drawn"],
+            changed, {**{n: axes[n.removesuffix(".prompted")] for n in (*CHANGED, *changed)},
+                      "drawn": VIEW},
         ),
         "click-pyramid-1.answer.onnx": _graph(
             Reply(net), (*kept, clicks, disks, prev), [*KEPT, "clicks", "disks", "prev"],

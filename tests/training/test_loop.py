@@ -217,6 +217,22 @@ def test_the_weights_are_kept_as_they_are_every_few_steps(options):
         replace(asked, keep_every=0)
 
 
+def test_what_is_drawn_is_learnt_and_the_rest_stays_to_the_bit(options, start):
+    trained = train(options(part="drawn", passes=1, steps=3, rate=1e-2))
+    before, after = load_file(start), load_file(trained.weights)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith("drawn.") for name in moved)
+
+
+def test_weights_from_before_what_is_drawn_can_learn_it(options, tmp_path):
+    net = ClickPyramid()
+    net.drawn = None
+    old = write_weights(tmp_path / "old.safetensors", net.state_dict())
+    trained = train(options(part="drawn", passes=1, steps=1, start=str(old)))
+    assert any(name.startswith("drawn.") for name in load_file(trained.weights))
+
+
 def test_bfloat16_trains(options):
     trained = train(options(steps=2, precision="bfloat16"))
     assert all(torch.isfinite(value).all() for value in load_file(trained.weights).values())
@@ -250,6 +266,10 @@ def test_there_must_be_a_checkpoint_to_resume(options):
         ({"batch": 0}, r"training cannot be done: .* got {'batch': 0}"),
         ({"minutes": -1.0}, r"training cannot be done: .* got {'minutes': -1.0}"),
         ({"held_out": 1.0}, "share held out is out of range: expected 0 to below 1, got 1.0"),
+        (
+            {"part": "drawn", "network": "disir", "start": "nothing"},
+            "network has no such part: expected 'click-pyramid' to learn what is drawn",
+        ),
         ({"name": "a/b"}, "name cannot be that of a model: expected a word, got 'a/b'"),
     ],
 )

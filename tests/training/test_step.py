@@ -16,7 +16,9 @@ def batch():
     image = torch.from_numpy(
         np.random.default_rng(0).integers(0, 255, (2, 3, 64, 64), dtype=np.uint8)
     )
-    return image, truth, clicks, torch.zeros(2, 1, 64, 64), torch.arange(2)
+    drawn = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    drawn[:, 0, 5:20, 20:40] = 1
+    return image, truth, clicks, torch.zeros(2, 1, 64, 64), torch.arange(2), drawn
 
 
 @pytest.fixture
@@ -38,7 +40,9 @@ def test_a_step_that_begins_late_reaches_every_weight(batch, monkeypatch, precis
     monkeypatch.setattr(step, "LATE_SHARE", 1.0)
     torch.manual_seed(0)
     net = ClickPyramid().train()
-    loss, _ = click_step(net, batch, passes=2, rng=np.random.default_rng(0), precision=precision)
+    loss, _ = click_step(
+        net, batch, passes=2, rng=np.random.default_rng(0), precision=precision, shows=True
+    )
     loss.backward()
     assert not [name for name, p in net.named_parameters() if p.grad is None]
 
@@ -69,7 +73,8 @@ def test_objects_of_a_view_share_its_encoding(batch, monkeypatch):
     monkeypatch.setattr(
         ClickPyramid, "encode", lambda self, x: encoded.append(len(x)) or encode(self, x)
     )
-    image, truth, clicks, prev, _ = batch
+    image, truth, clicks, prev, _, drawn = batch
+    drawn = drawn[torch.tensor([0, 1, 1])]
     rows, owner = torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1])
     truth, clicks, prev = truth[rows].clone(), clicks[rows].clone(), prev[rows]
     truth[2], clicks[2, 0, :2] = truth[2].roll(15, 1), 40.0
@@ -81,7 +86,7 @@ def test_objects_of_a_view_share_its_encoding(batch, monkeypatch):
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()
         loss, _ = click_step(
-            net, (images, truth, clicks, prev, of), passes=2, rng=np.random.default_rng(0),
+            net, (images, truth, clicks, prev, of, drawn), passes=2, rng=np.random.default_rng(0),
             precision=torch.float32,
         )  # fmt: skip
         loss.backward()
@@ -90,3 +95,38 @@ def test_objects_of_a_view_share_its_encoding(batch, monkeypatch):
     assert encoded == [2, 3]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert torch.allclose(*gradients, rtol=1e-2, atol=1e-6)
+
+
+def test_what_is_drawn_moves_its_own_weights_only_where_it_is_shown(batch):
+    """The layers that lead out of it begin with zeros, and so are the first to learn."""
+    torch.manual_seed(0)
+    net = ClickPyramid().train()
+    for shows in (False, True):
+        loss, _ = click_step(
+            net, batch, passes=1, rng=np.random.default_rng(0), precision=torch.float32, shows=shows
+        )
+        loss.backward()
+        given = net.drawn.give[0].weight.grad
+        assert (given is not None and bool(given.any())) is shows
+
+
+def test_strokes_lie_in_the_object_and_beside_it_with_clicks_along_them():
+    truth = np.zeros((128, 128), np.uint8)
+    truth[30:90, 20:100] = 1
+    found = [step.first_strokes(truth, np.random.default_rng(n)) for n in range(20)]
+    kinds = set()
+    for table, maps in found:
+        assert maps[0].any()
+        # a stroke is as wide as a pen
+        assert (maps[0][truth == 0]).sum() <= 0.1 * maps[0].sum()
+        assert not maps[1][truth == 1].any()
+        given = table[table[:, 2] != 0]
+        assert len(given) <= step.MAX_CLICKS - 6
+        for row, col, sign in given:
+            assert maps[0 if sign > 0 else 1][round(float(row)), round(float(col))]
+        kinds.add(bool(maps[1].any()))
+    assert kinds == {True, False}
+
+
+def test_where_there_is_no_object_there_is_no_stroke():
+    assert step.first_strokes(np.zeros((64, 64), np.uint8), np.random.default_rng(0)) is None

@@ -91,6 +91,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--objects", type=int, default=1, metavar="N",
         help="of a view, learnt from its one encoding, at most; default 1",
     )  # fmt: skip
+    how.add_argument(
+        "--part", choices=("all", "drawn"), default="all",
+        help="drawn: only what is made of other objects and strokes; default all",
+    )  # fmt: skip
     how.add_argument("--rate", type=float, metavar="LR", help="learning rate")
     how.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="default 0.1")
     how.add_argument(
@@ -186,7 +190,7 @@ def run(args: argparse.Namespace) -> int:
         args.batch, args.size, args.passes, args.rate, args.held_out, args.validate_every,
         args.checkpoint_s, args.seed, args.device, args.precision, args.processes,
         kinds(args.masks), args.workers, args.threads, args.keep_every,
-        args.synthetic, args.objects, args.network, args.held_out_by,
+        args.synthetic, args.objects, args.network, args.held_out_by, args.part,
     )  # fmt: skip
     if args.attended:
         attend(sys.stdin)

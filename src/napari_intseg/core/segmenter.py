@@ -109,6 +109,8 @@ class Traits:
         Of "box", "scribble" and "lasso", those that the engine makes answers agree with: nothing
         outside a box and nothing in a negative lasso is object, and all of a scribble has its sign.
         Such a model is also asked to begin with the inside of a lasso; see `begun_by_lassos`.
+    others : bool
+        Whether it was taught to look at other objects, see `Query`.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Traits:
     embeds: bool = False
     cascade: bool = False
     enforced: frozenset[PromptKind] = frozenset()
+    others: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -166,6 +169,9 @@ class Query:
     frame : tuple of float or None
         ``(row0, row1, col0, col1)`` of the slice that the image is a view of, half-open, in
         pixels of the image; None: the image is all there is.
+    others : ndarray of float32, shape (H, W), or None
+        How much of each pixel belongs to other objects, between 0 and 1; None: none is known.
+        Models that were not taught other objects do not look at it.
     """
 
     prepared: Prepared
@@ -173,6 +179,7 @@ class Query:
     prev_logits: FloatArray | None = None
     state: Any = None
     frame: Frame | None = None
+    others: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -44,7 +44,7 @@ from napari_intseg.inference.slice_appearance import (
     SliceAppearance,
 )
 from napari_intseg.inference.tiling import Tiles, in_tiles
-from napari_intseg.inference.view import Flip, Read, View
+from napari_intseg.inference.view import Flip, Read, View, resize
 from napari_intseg.inference.zoom_in import (
     Look,
     first_views,
@@ -249,6 +249,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     prev: SliceAnswer | None = None,
     initial: Patch | None = None,
     keeps: bool = False,
+    others: Read | None = None,
     prepared: PreparedStore | None = None,
     key: Hashable = None,
 ) -> SliceAnswer:
@@ -275,6 +276,9 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
         An external mask to start from; used when `prev` is None.
     keeps : bool, default False
         Whether a first positive click adds to `initial`, and takes nothing of it away.
+    others : callable, optional
+        ``others(rows, cols)`` tells which pixels of a window other objects have, bool (h, w). A
+        model with `Traits.others` sees them as a prompt.
     prepared : PreparedStore, optional
         Where to look for and to keep what the model prepares.
     key : hashable, optional
@@ -308,7 +312,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
         return _nothing(shape, kept, start)
     seeing = SliceAppearance(read, shape, chosen.intensity, chosen.denoise, prepared, key)
     seen = seeing.shown(prompts, guide)
-    ask = _SliceQuestion(model, seeing, seen, prompts, chosen, prev, guide)
+    ask = _SliceQuestion(model, seeing, seen, prompts, chosen, prev, guide, others)
     try:
         answer = ask.answered(shape, kept)
     except NoNumbers as err:
@@ -377,6 +381,7 @@ class _SliceQuestion:
     options: Resolved
     prev: SliceAnswer | None = None
     guide: Patch | None = None
+    others: Read | None = None
 
     def answered(self, shape: tuple[int, int], kept: View | None) -> SliceAnswer:
         """Return the answer as a person gets it: with clicks obeyed, drawn on edges and so on."""
@@ -587,13 +592,18 @@ class _SliceQuestion:
         # a model's memory is about one view: on another one its positions mean nothing
         if self.prev is not None and self.prev.seen == view and self.prev.state is not None:
             states = (*self.prev.state, None)
+        others = None
+        if self.others is not None:
+            others = resize(self.others(*view.slices), view.out_shape)
         images = self.prepare(view)
-        queries = [Query(images[0], prompts, logits, states[0], view.frame)]
+        queries = [Query(images[0], prompts, logits, states[0], view.frame, others)]
         if True in self.options.mirrored:
             flip = Flip(view.out_shape[1])
             mirrored = None if logits is None else flip.image(logits)
             frame = flip.frame(view.frame)
-            queries.append(Query(images[1], flip.prompts(prompts), mirrored, states[1], frame))
+            beside = None if others is None else flip.image(others)
+            given = flip.prompts(prompts)
+            queries.append(Query(images[1], given, mirrored, states[1], frame, beside))
         return queries
 
     def prepare(self, view: View) -> list[Prepared]:

@@ -25,6 +25,7 @@ from napari_intseg.models.bundled_input import (
     TARGET_PX,
     answer_all,
     as_clicks,
+    drawn_on,
     pack_clicks,
     previous_logits,
     read_traits,
@@ -83,7 +84,8 @@ def build(
             "Give its path as `weights`."
         )
     net = load_net(weights)
-    traits = replace(read_traits(name, read_metadata(weights)), **changed)
+    others = isinstance(net, ClickPyramid) and net.drawn is not None
+    traits = replace(read_traits(name, read_metadata(weights)), others=others, **changed)
     return Bundled(traits, net, device=device, precision=precision)
 
 
@@ -113,6 +115,9 @@ def load_net(path: Path) -> "ClickPyramid | WholeNet":
         name: value.float() if value.is_floating_point() else value
         for name, value in state_dict.items()
     }
+    if isinstance(net, ClickPyramid) and not any(name.startswith("drawn.") for name in values):
+        # of a file from before it
+        net.drawn = None
     load_strict(net, values, path)
     return net.eval().requires_grad_(False)
 
@@ -157,6 +162,7 @@ class Bundled(NetModel):
         self.traits = traits
         # weakly: what nobody holds any more need not be moved on `release`
         self._made: WeakSet[Prepared] = WeakSet()
+        self._sees_drawn = isinstance(net, ClickPyramid) and net.drawn is not None
         net = net.eval().fold()
         net = net.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.hosted = OnDevice(net, chosen, dtype)
@@ -215,6 +221,10 @@ class Bundled(NetModel):
             for query in queries:
                 query.prepared.payload.move(self.hosted.device)
             kept = _stack([query.prepared.payload.tensors for query in queries])
+            drawn = drawn_on(queries) if self._sees_drawn else None
+            if drawn is not None:
+                shown = F.pad(upload(drawn, self.hosted.device), (0, -w % STRIDE, 0, -h % STRIDE))
+                kept = self.hosted.net.prompted(kept, shown)
             clicks = upload(pack_clicks([as_clicks(q) for q in queries]), self.hosted.device)
             prev = F.pad(self._before(queries), (0, -w % STRIDE, 0, -h % STRIDE))
             logits = self.hosted.net.answer(kept, clicks, prev)

@@ -20,6 +20,7 @@ from napari_intseg.models.bundled_input import (
     TARGET_PX,
     answer_all,
     as_clicks,
+    drawn_on,
     pack_clicks,
     previous_logits,
     read_traits,
@@ -36,6 +37,9 @@ RADIUS_PX = 5
 
 KEPT = tuple(f"kept{i}" for i in range(7))
 """What the encoder's graph gives, and the other takes: five maps, then two of unit vectors."""
+
+CHANGED = KEPT[:5]
+"""What the third graph takes and gives, changed by what is drawn on the view."""
 
 # added to the variance; the value of PyTorch's batch normalisation, by which the weights were
 # trained
@@ -129,8 +133,10 @@ def build_onnx(
                 f"{what} cannot be used: expected {' or '.join(possible)} with ONNX Runtime, got "
                 f"{given!r}. For others install PyTorch: pip install 'napari-intseg[torch]'"
             )
-    traits = replace(read_traits(name, read_metadata(path)), **changed)
-    return OnnxBundled(traits, read_weights(path))
+    values = read_weights(path)
+    others = any(map(_is_drawn, values))
+    traits = replace(read_traits(name, read_metadata(path)), others=others, **changed)
+    return OnnxBundled(traits, values)
 
 
 def read_weights(path: Path) -> dict[str, FloatArray]:
@@ -220,10 +226,13 @@ class OnnxBundled:
     def __init__(self, traits: Traits, weights: Mapping[str, FloatArray]) -> None:
         self.traits = traits
         encoder = {name: value for name, value in weights.items() if _encodes(name)}
-        rest = {name: value for name, value in weights.items() if name not in encoder}
+        drawn = {name: value for name, value in weights.items() if _is_drawn(name)}
+        rest = {n: value for n, value in weights.items() if n not in encoder and n not in drawn}
         try:
             self._encode = _session("click-pyramid-1.encode.onnx", encoder)
             self._answer = _session("click-pyramid-1.answer.onnx", rest)
+            # files from before it have none, and see nothing of what is drawn
+            self._prompt = _session("click-pyramid-1.prompt.onnx", drawn) if drawn else None
         except (MissingExtraError, WeightsError):
             raise
         except Exception as err:
@@ -251,9 +260,15 @@ class OnnxBundled:
         h, w = queries[0].prepared.shape
         clicks = pack_clicks([as_clicks(query) for query in queries])
         prev = _padded(_probability(np.stack([previous_logits(q) for q in queries])), np.float32(0))
-        kept = zip(*(query.prepared.payload for query in queries), strict=True)
+        parts = zip(*(query.prepared.payload for query in queries), strict=True)
+        kept = dict(zip(KEPT, map(np.concatenate, parts), strict=True))
+        if self._prompt is not None and (drawn := drawn_on(queries)) is not None:
+            maps = {name: kept[name] for name in CHANGED}
+            shown = _padded(drawn, np.float32(0))
+            changed = self._prompt.run([f"{n}.prompted" for n in CHANGED], {**maps, "drawn": shown})
+            kept |= zip(CHANGED, changed, strict=True)
         given = {
-            **{name: np.concatenate(parts) for name, parts in zip(KEPT, kept, strict=True)},
+            **kept,
             "clicks": clicks, "disks": draw_disks(clicks, prev.shape[2:]), "prev": prev,
         }  # fmt: skip
         (logits,) = self._answer.run(["logits"], given)
@@ -277,6 +292,11 @@ def draw_disks(clicks: FloatArray, shape: tuple[int, ...]) -> FloatArray:
                 away = (rows - np.rint(row))[:, None] ** 2 + (cols - np.rint(col)) ** 2
                 own[0 if sign > 0 else 1][away <= RADIUS_PX**2] = 1
     return maps
+
+
+def _is_drawn(name: str) -> bool:
+    """Whether a weight belongs to `nets.click_pyramid.DrawnPrompt`."""
+    return name.startswith("drawn.")
 
 
 def _encodes(name: str) -> bool:

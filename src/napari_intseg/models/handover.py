@@ -148,6 +148,7 @@ class Handover(MadeOf):
             uses_prev=True,
             # the first's own answer is no question to the second
             cascade=False,
+            others=first.traits.others or then.traits.others,
             # boxes are the first's, which need not obey them
             enforced=frozenset(),
         )
@@ -200,7 +201,9 @@ class Handover(MadeOf):
         prev = query.prev_logits if goes_on else None
         prepared = query.prepared.payload.prepared(self.first)
         prompts = _taken(query.prompts, self.first.traits)
-        answer = self.first.predict(Query(prepared, prompts, prev, inner, query.frame))
+        answer = self.first.predict(
+            Query(prepared, prompts, prev, inner, query.frame, query.others)
+        )
         shift = np.float32(self._shift)
         return replace(
             answer,
@@ -217,7 +220,8 @@ class Handover(MadeOf):
             # a mask is handed over, not how sure it was
             prev = mask_to_logits(prev > self._limit)
         image: _HandoverImage = query.prepared.payload
-        queries = [Query(image.prepared(self.then), prompts, prev, inner[0], query.frame)]
+        others = query.others
+        queries = [Query(image.prepared(self.then), prompts, prev, inner[0], query.frame, others)]
         if self._mirrored:
             last = query.prepared.shape[1] - 1
             queries.append(
@@ -226,6 +230,7 @@ class Handover(MadeOf):
                     prompts.moved(lambda row, col: (row, last - col)),
                     None if prev is None else _flipped(prev),
                     inner[1],
+                    others=None if others is None else _flipped(others),
                 )
             )
         answers = _ask(self.then, queries)

@@ -110,6 +110,7 @@ class RemoteQuestion:
     prev_logits: PackedArray | None
     state: bytes | None
     frame: Frame | None
+    others: PackedArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,9 +175,9 @@ class ModelActor:
         self._prepared.move_to_end(question.image)
         state = None if question.state is None else _unpickled(question.state)
         prev = None if question.prev_logits is None else unpack(question.prev_logits)
-        return _reply(
-            self._model.predict(Query(prepared, question.prompts, prev, state, question.frame))
-        )
+        others = None if question.others is None else unpack(question.others)
+        query = Query(prepared, question.prompts, prev, state, question.frame, others)
+        return _reply(self._model.predict(query))
 
     def _held(self) -> int:
         return sum(prepared.nbytes for prepared in self._prepared.values())

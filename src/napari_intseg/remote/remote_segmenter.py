@@ -148,7 +148,8 @@ class RemoteSegmenter:
         """
         image: RemoteImage = query.prepared.payload
         prev = None if query.prev_logits is None else pack(query.prev_logits)
-        question = RemoteQuestion(image.name, query.prompts, prev, query.state, query.frame)
+        others = None if query.others is None else pack(query.others)
+        question = RemoteQuestion(image.name, query.prompts, prev, query.state, query.frame, others)
         # the image is not sent again: the worker keeps what it has prepared
         reply = self._call("predict", question)
         # a worker that is new, or that needed the room

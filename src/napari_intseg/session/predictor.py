@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.prompts import Prompts, seed_points
 from napari_intseg.core.segmenter import BoolArray, FloatArray, Segmenter, missing, sigmoid
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.memory_ladder import within_memory
@@ -31,6 +31,7 @@ from napari_intseg.session.journal.recorder import Recorder
 from napari_intseg.session.masks.plane_state import (
     ObjectInfo,
     ObjectKey,
+    OtherObjects,
     Packed,
     PlaneKey,
     PlaneState,
@@ -57,6 +58,11 @@ CACHE_BYTES = 1 << 30
 # clicks up to which each is predicted in turn: more, after an early one was taken away, would hold
 # up a person for seconds; eight take half a second with the bundled network
 _ONE_BY_ONE = 8
+
+
+# others this far from a first prompt are shown to a model that knows them: all of a slice of 2048
+# pixels, and of a larger one no more than that costs
+_NEAR_PX = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,6 +259,7 @@ def _on_plane(request: Request, should_stop: Callable[[], bool] | None) -> Resul
             prev=prev,
             initial=question.initial,
             keeps=question.keeps,
+            others=question.others,
             prepared=request.prepared,
             key=(setup, question.plane),
         )
@@ -497,6 +504,7 @@ class Predictor:
             check_prompts(document.volume, plane, prompts, traits, state.prompts)
             if state.prompts.is_empty:
                 state = self._guided(label, plane, state, prompts)
+                state = replace(state, others=self._others(label, plane, prompts))
             state = with_prompts(state, prompts, traits, document.serials)
             states[PlaneKey(label, plane)] = self.answered(state, question(setup, plane, state))
             self.last_plane = plane
@@ -626,6 +634,25 @@ class Predictor:
         spacing, step_mm = volume.slice_spacing(plane.axis), float(volume.spacing[plane.axis])
         start = start_of(masks, plane.index, given.clicks[0], step_mm=step_mm, spacing=spacing)
         return state if start is None else replace(state, initial=start)
+
+    def _others(self, label: int, plane: Plane, given: Prompts) -> OtherObjects | None:
+        """Return which pixels other objects have near a plane's first prompts; None if none."""
+        setup, canvas = self.document.setup, self.document.canvas
+        points = [point for point, _ in seed_points(given)]
+        boxes = [lasso.box for lasso in given.lassos]
+        for box in boxes if given.box is None else [*boxes, given.box]:
+            points += [(box.row0, box.col0), (box.row1, box.col1)]
+        if not (setup.others and setup.model.traits.others and points):
+            return None
+        spots = np.array(points)
+        rows, cols = (
+            slice(max(0, int(low) - _NEAR_PX), min(size, int(high) + _NEAR_PX))
+            for low, high, size in zip(
+                spots.min(0), spots.max(0), canvas.volume.slice_shape(plane.axis), strict=True
+            )
+        )
+        inside = canvas.labels_on(plane, (rows, cols), without=label) > 0
+        return OtherObjects(inside, (rows, cols)) if inside.any() else None
 
     def _open_question(self, plane: Plane, label: int) -> Question | None:
         """Return what the model is to be asked; None if that is nothing, or answered."""

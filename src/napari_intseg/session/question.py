@@ -22,6 +22,7 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer
 from napari_intseg.inference.slice_reader import check_context
 from napari_intseg.inference.tiling import Tiles
+from napari_intseg.inference.view import Read
 from napari_intseg.session.journal.codec import encode
 
 T = TypeVar("T")
@@ -78,6 +79,8 @@ class Setup:
     keep_answers : bool, default True
         Whether propagation after a correction keeps the planes that were answered before, but for
         what the correction is about; False: the planes up to the next clicked ones are done anew.
+    others : bool, default True
+        Whether a model that knows other objects, see `Traits`, is shown those of the plane.
     compete : bool, default True
         Whether a pixel that propagation gives to two objects is the more probable one's; False: it
         stays the one's that had it first.
@@ -107,6 +110,7 @@ class Setup:
     keep_answers: bool = True
     compete: bool = True
     cascade: bool = True
+    others: bool = True
     _intensity: LazyValue[Intensity] = field(default_factory=LazyValue)
 
     def __post_init__(self) -> None:
@@ -189,6 +193,7 @@ class SessionSettings(TypedDict, total=False):
     level_set: LevelSet | None
     keep_answers: bool
     compete: bool
+    others: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +219,8 @@ class Question:
     keeps : bool, default False
         Whether `initial` was propagated to this very plane, so that a first positive click adds to
         it; see `predict_slice`.
+    others : callable or None
+        Tells which pixels other objects had when the first prompt was given; see `predict_slice`.
     """
 
     setup: Setup
@@ -224,6 +231,7 @@ class Question:
     drawn: Prompts = field(default_factory=Prompts)
     choices: tuple[tuple[int, int], ...] = ()
     keeps: bool = False
+    others: Read | None = None
 
     def after(self, count: int) -> "Question":
         """Return the question that was asked after the first `count` clicks."""

@@ -25,7 +25,7 @@ from napari_intseg.evaluation.run import Protocol, carried, segment_slice
 from napari_intseg.models.bundled import Bundled, load_net
 from napari_intseg.models.bundled_input import read_traits
 from napari_intseg.models.device import choose_device, memory_guard
-from napari_intseg.models.nets.click_pyramid import ClickPyramid, load_imagenet
+from napari_intseg.models.nets.click_pyramid import ClickPyramid, DrawnPrompt, load_imagenet
 from napari_intseg.models.networks import find_network, network_of
 from napari_intseg.models.registry import find_model
 from napari_intseg.models.weights.locate import locate
@@ -376,7 +376,11 @@ def _start(options: TrainOptions) -> tuple[Any, dict[str, Any]]:
             f"{found.name!r} in {str(path)!r}. Name it by --network, or begin with `nothing`."
         )
     # loaded to answer, which needs no gradients
-    return load_net(path).requires_grad_(True), json.loads(told)
+    loaded: Any = load_net(path).requires_grad_(True)
+    if isinstance(loaded, ClickPyramid) and loaded.drawn is None:
+        # of a file from before it
+        loaded.drawn = DrawnPrompt()
+    return loaded, json.loads(told)
 
 
 def choose_training_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -416,6 +420,10 @@ class _Run:
         self.precision = choose_training_precision(options.precision, device)
         moved: Any = net.to(device, memory_format=torch.channels_last)
         self.net: Any = moved.train()
+        self._learns_drawn = options.part == "drawn"
+        if self._learns_drawn:
+            # the rest stays to the bit: neither its weights nor its statistics move
+            self.net.requires_grad_(False).eval().drawn.requires_grad_(True)
         # the running average is what is measured and written, not the weights of the last step
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         groups = parameter_groups(self.net, lr=options.full_rate, decay=0.01)
@@ -443,6 +451,7 @@ class _Run:
             seed=options.seed,
             workers=workers,
             objects=options.objects,
+            share=1.0 if self._learns_drawn else 0.0,
             pin=self.device.type == "cuda",
         )
         batches, stopped = iter(loader), False
@@ -548,6 +557,7 @@ class _Run:
             # other clicks in each process, and the same again when the run is resumed
             rng=step_rng(options.seed, step, self.peers.rank),
             precision=self.precision,
+            shows=self._learns_drawn,
         )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -4,7 +4,7 @@ Batches are made ahead of time by worker processes.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -17,9 +17,17 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from napari_intseg.core.segmenter import Array, BoolArray, FloatArray
 from napari_intseg.models.bundled_input import spread_narrow
+from napari_intseg.models.nets.click_pyramid import DRAWN
 from napari_intseg.training.run_state import SOLO, Peers
 from napari_intseg.training.sources import IGNORED_LABEL, Picture, PictureSource
-from napari_intseg.training.step import IGNORED, Truth, first_clicks, rough_mask
+from napari_intseg.training.step import (
+    IGNORED,
+    Maps,
+    Truth,
+    first_clicks,
+    first_strokes,
+    rough_mask,
+)
 from napari_intseg.training.synthetic import draw_sensor, expose, stretch
 
 
@@ -171,6 +179,9 @@ def change_intensity(image: FloatArray, rng: Generator) -> FloatArray:
 PASTED_SHARE = 0.2
 """Share of colour views that are put together from two pictures."""
 
+STROKE_SHARE = 0.3
+"""Of the views on which something is drawn: strokes instead of the first clicks."""
+
 MIN_SEEN_PX = 100
 """Of a further object of a view, in pixels of the view; smaller ones are learnt enlarged."""
 
@@ -188,12 +199,15 @@ class TrainingView:
         Row, column, sign.
     prev : ndarray of float32, shape (size, size)
         Probability to start from, zero in nine of ten views.
+    drawn : ndarray of uint8, shape (3, size, size)
+        Other objects, strokes on the object and off it: 0 or 1.
     """
 
     image: NDArray[np.uint8]
     truth: Truth
     clicks: FloatArray
     prev: FloatArray
+    drawn: Maps
 
 
 def draw_view(sources: list[PictureSource], seed: int, index: int, size: int) -> TrainingView:
@@ -206,12 +220,12 @@ def draw_view(sources: list[PictureSource], seed: int, index: int, size: int) ->
 
 
 def draw_views(
-    sources: list[PictureSource], seed: int, index: int, size: int, most: int
+    sources: list[PictureSource], seed: int, index: int, size: int, most: int, *, share: float = 0.0
 ) -> list[TrainingView]:
     """Return view number `index` for up to `most` objects in it, which share one image.
 
     The first is that of `draw_view`. A network that encodes an image once learns from dozens of
-    nuclei for little more than from one.
+    nuclei for little more than from one. A `share` of them shows other objects, or strokes.
     """
     rng = np.random.default_rng((seed, index))
     weights = np.array([source.weight for source in sources])
@@ -231,16 +245,61 @@ def draw_views(
     shown = np.asarray(np.rint(values * 255), np.uint8)
     views = [_prompted(shown, truth, rng)]
     # other objects of a pasted view may lie behind what was pasted
-    if most > 1 and not is_pasted:
-        views += [_prompted(shown, one, rng) for one in _others(scene, rng, most - 1)]
-    return views
+    seen = None if is_pasted else _labels_in(scene)
+    if most > 1 and seen is not None:
+        views += [_prompted(shown, one, rng) for one in _others(scene, seen, rng, most - 1)]
+    # drawn by themselves: how much is shown changes nothing else of a view
+    own = np.random.default_rng((seed, index, 3))
+    return [_with_drawn(view, seen, own) if own.random() < share else view for view in views]
+
+
+def _with_drawn(view: TrainingView, seen: NDArray[np.int32] | None, rng: Generator) -> TrainingView:
+    """Return a view on which other objects are shown, or strokes instead of the first clicks."""
+    drawn, clicks = view.drawn.copy(), view.clicks
+    if seen is not None:
+        drawn[0] = _shown(seen, view.truth, rng)
+    strokes = first_strokes(view.truth, rng) if rng.random() < STROKE_SHARE else None
+    if strokes is not None:
+        clicks, drawn[1:] = strokes
+    return replace(view, clicks=clicks, drawn=drawn)
+
+
+def _shown(seen: NDArray[np.int32], truth: Truth, rng: Generator) -> BoolArray:
+    """Return a part of the other objects of a view (H, W), now and then with wrong outlines."""
+    numbers = np.setdiff1d(seen[seen > 0], seen[truth == 1])
+    # all of half, else a part of them, as a person goes from one to the next
+    if rng.random() < 0.5:
+        numbers = numbers[rng.random(numbers.size) < rng.uniform(0.1, 1.0)]
+    if rng.random() < 0.6:
+        seen = _bent(seen, rng)
+    return np.isin(seen, numbers)
+
+
+def _bent(labels: NDArray[np.int32], rng: Generator) -> NDArray[np.int32]:
+    """Return labels whose outlines are wrong by up to some pixels, as those of models are."""
+    size, knots = labels.shape[0], int(rng.integers(4, 24))
+    reach = rng.uniform(0.5, 5)
+    rows, cols = np.indices(labels.shape, np.float32)
+    down, right = (
+        cv2.resize(
+            rng.uniform(-reach, reach, (knots, knots)).astype(np.float32), (size, size),
+            interpolation=cv2.INTER_CUBIC,
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    values = labels.astype(np.float32)
+    bent = cv2.remap(
+        values, cols + right, rows + down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(bent, np.int32)
 
 
 def _prompted(image: NDArray[np.uint8], truth: Truth, rng: Generator) -> TrainingView:
     """Return a view with what a person's work on this object begins with."""
     # propagation and masks to start from give a previous answer before any click
     prev = rough_mask(truth, rng) if rng.random() < 0.1 else np.zeros(truth.shape, np.float32)
-    return TrainingView(image, truth, first_clicks(truth, rng), prev)
+    nothing = np.zeros((DRAWN, *truth.shape), np.uint8)
+    return TrainingView(image, truth, first_clicks(truth, rng), prev, nothing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -263,15 +322,20 @@ def _draw_scene(source: PictureSource, rng: Generator, size: int) -> _Scene:
     return _Scene(_warp(picture, there, scale, size), truth, picture, chosen, there)
 
 
-def _others(scene: _Scene, rng: Generator, most: int) -> list[Truth]:
-    """Return the truth of other objects in a scene, larger ones more often."""
+def _labels_in(scene: _Scene) -> NDArray[np.int32] | None:
+    """Return the labels of a scene, (size, size); None if there are no others than the chosen."""
     picture, size = scene.picture, scene.truth.shape[0]
-    others = picture.objects[~np.isin(picture.objects, scene.chosen)]
-    if not others.size:
-        return []
+    if np.isin(picture.objects, scene.chosen).all():
+        return None
     # OpenCV warps no integers of 32 bits; float32 is exact up to 2**24
     labels = picture.labels.astype(np.float32)
     seen = cv2.warpAffine(labels, scene.there, (size, size), flags=cv2.INTER_NEAREST)
+    return np.asarray(seen, np.int32)
+
+
+def _others(scene: _Scene, seen: NDArray[np.int32], rng: Generator, most: int) -> list[Truth]:
+    """Return the truth of other objects in a scene, larger ones more often."""
+    others = scene.picture.objects[~np.isin(scene.picture.objects, scene.chosen)]
     numbers, areas = np.unique(seen, return_counts=True)
     fit = np.isin(numbers, others) & (areas >= MIN_SEEN_PX)
     if not fit.any():
@@ -380,20 +444,23 @@ def _warp_truth(picture: Picture, mask: BoolArray, there: NDArray[np.float64], s
 
 Views = tuple[Tensor, ...]
 """Image (B, 3, H, W), then of each object truth (N, 1, H, W), clicks (N, 24, 3), previous
-probability (N, 1, H, W) and the number of its image (N,)."""
+probability (N, 1, H, W), the number of its image (N,) and what is drawn (N, 3, H, W)."""
 
 
 class ViewDataset(Dataset[list[TrainingView]]):
     """View by (number, size): once for each object that is learnt from it."""
 
-    def __init__(self, sources: list[PictureSource], seed: int, objects: int = 1) -> None:
+    def __init__(
+        self, sources: list[PictureSource], seed: int, objects: int = 1, share: float = 0.0
+    ) -> None:
         self.sources = sources
         self.seed = seed
         self.objects = objects
+        self.share = share
 
     def __getitem__(self, index: tuple[int, int]) -> list[TrainingView]:
         """Return at least one view; all have the same image."""
-        return draw_views(self.sources, self.seed, *index, self.objects)
+        return draw_views(self.sources, self.seed, *index, self.objects, share=self.share)
 
 
 def collate(drawn: list[list[TrainingView]]) -> Views:
@@ -407,6 +474,7 @@ def collate(drawn: list[list[TrainingView]]) -> Views:
         torch.from_numpy(np.stack([view.clicks for view in views])),
         torch.from_numpy(np.stack([view.prev for view in views]))[:, None],
         torch.from_numpy(owner),
+        torch.from_numpy(np.stack([view.drawn for view in views])),
     )
 
 
@@ -456,13 +524,14 @@ def make_loader(
     seed: int,
     workers: int,
     objects: int = 1,
+    share: float = 0.0,
     pin: bool = False,
 ) -> DataLoader[Any]:
     """Return batches (`Views`), one a step, without end."""
     # the loader takes this one only with workers
     ahead = {"prefetch_factor": 3} if workers else {}
     return DataLoader(
-        ViewDataset(sources, seed, objects),
+        ViewDataset(sources, seed, objects, share),
         collate_fn=collate,
         batch_sampler=sampler,
         num_workers=workers,

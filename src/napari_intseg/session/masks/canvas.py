@@ -261,11 +261,14 @@ class Canvas:
         lay_all_over(out, plane, (rows, cols), self.painted(label))
         return out
 
-    def labels_on(self, plane: Plane, window: Window | None = None) -> Labels:
-        """Return the labels of all objects on a plane, or on a window of it, int32 (H, W)."""
+    def labels_on(self, plane: Plane, window: Window | None = None, *, without: int = 0) -> Labels:
+        """Return the labels of all objects but one on a plane, or on a window of it, int32 (H, W).
+
+        `without` 0: of all.
+        """
         rows, cols = window or self.whole(plane)
         out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.int32)
-        for label, at, mask in self.others(0, plane, (rows, cols)):
+        for label, at, mask in self.others(without, plane, (rows, cols)):
             out[at][mask] = label
         return out
 

@@ -278,6 +278,27 @@ class Shown:
         return on_window(self.inside, self.slices, (rows, cols))
 
 
+@packed("inside")
+@dataclass(frozen=True, eq=False)
+class OtherObjects:
+    """Pixels of a plane that other objects have.
+
+    Parameters
+    ----------
+    inside : ndarray of bool, shape (h, w)
+        Kept packed; read-only.
+    at : (slice, slice)
+        Where it lies on the slice; nothing is known of what is beyond.
+    """
+
+    inside: BoolArray
+    at: Window
+
+    def window(self, rows: slice, cols: slice) -> BoolArray:
+        """Return their pixels in a window of the slice, bool; start and stop given."""
+        return on_window(self.inside, self.at, (rows, cols))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaneState:
     """Prompts of an object on a plane, and the mask that is shown for it.
@@ -304,6 +325,9 @@ class PlaneState:
         What propagation said; clicks start from it, and it comes back when all are removed.
     shown : Shown or None
         The mask in place; while a new answer is computed, still the old one.
+    others : OtherObjects or None
+        Those of the plane when the first prompt was given. Answers to later prompts go on from
+        that to the first, and must not change because another object does.
     """
 
     prompts: Prompts = field(default_factory=Prompts)
@@ -316,6 +340,7 @@ class PlaneState:
     serial: int = 0
     propagated: Shown | None = None
     shown: Shown | None = None
+    others: OtherObjects | None = None
 
     @property
     def is_given(self) -> bool:
@@ -332,8 +357,10 @@ def question(setup: Setup, plane: Plane, state: PlaneState) -> Question:
         start = sum(click in prompts.clicks for click in state.prompts.clicks[:start])
     # a mask propagated to this plane is the model's own and right but for the click
     keeps = setup.keep_answers and state.propagated is not None and not state.is_painted
+    sees = state.others is not None and setup.others and setup.model.traits.others
     return Question(
-        setup, plane, prompts, state.initial, start, state.drawn, state.choices, keeps
+        setup, plane, prompts, state.initial, start, state.drawn, state.choices, keeps,
+        state.others.window if state.others is not None and sees else None,
     )  # fmt: skip
 
 
