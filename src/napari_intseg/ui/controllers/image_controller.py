@@ -219,7 +219,7 @@ class ImageController:
     @property
     def time(self) -> int:
         """The time point in the window; 0 if there is no time axis."""
-        now = self.displayed_slice
+        now = self.displayed_slice if self.image_axes.n_times else ""  # slow, asked often
         return 0 if isinstance(now, str) else now.time
 
     def plane_number(self, plane: Plane) -> int:
