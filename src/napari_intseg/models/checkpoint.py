@@ -542,15 +542,24 @@ def load_strict(net: Any, state_dict: Any, path: Path) -> None:
         )
     expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     missing = [n for n in expected if n not in state_dict]
-    extra = [n for n in state_dict if n not in expected]
+    extra = [str(n) for n in state_dict if n not in expected]
     shapes = [n for n in expected if n in state_dict and tuple(state_dict[n].shape) != expected[n]]
-    if missing or extra or shapes:
+    # torch would take whole or complex numbers for real ones, with what that loses
+    kinds = [
+        name
+        for name, value in net.state_dict().items()
+        if value.is_floating_point()
+        and name in state_dict
+        and not state_dict[name].is_floating_point()
+    ]
+    if missing or extra or shapes or kinds:
         told = "; ".join(
             f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
             for what, names in (
                 ("missing", missing),
                 ("unknown", extra),
                 ("of another shape", shapes),
+                ("that are no real numbers", kinds),
             )
             if names
         )

@@ -128,3 +128,31 @@ def test_what_is_missing_is_told(monkeypatch):
     with pytest.raises(MissingExtraError, match=r"expected transformers\. .*napari-intseg\[sam\]"):
         load_start_model("micro-sam", device="cpu")
     assert known_names()["micro-sam"][2] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda state, name: {**state, 3: state[name]}, "1 unknown (3)"),
+        (
+            lambda state, name: {**state, name: state[name].to(torch.complex64)},
+            "that are no real numbers",
+        ),
+        (lambda state, name: {**state, name: None}, "weights hold no state dict"),
+    ],
+)
+def test_a_crafted_decoder_is_refused(change, told):
+    state = decoder_state("resized")
+    name = next(one for one, value in state.items() if value.is_floating_point())
+    with pytest.raises(WeightsError) as error:
+        sam.make_decoder(change(state, name), Path("vit_b_lm_decoder"))
+    assert told in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_decoder_without_numbers_is_told_and_not_taken_for_an_image_without_objects(published):
+    net = sam.load_cell_maps(published)
+    for value in net.decoder.parameters():
+        value.fill_(torch.nan)
+    with pytest.raises(WeightsError, match="expected maps of finite numbers"):
+        net.maps(np.zeros((16, 16, 3), np.float32), torch.device("cpu"))

@@ -93,7 +93,8 @@ def unwrapped(checkpoint: Any) -> Any:
             checkpoint = checkpoint[key]
     if not isinstance(checkpoint, dict):
         return checkpoint
-    names = [str(name) for name in checkpoint]
+    checkpoint = {str(name): value for name, value in checkpoint.items()}
+    names = list(checkpoint)
     for prefix in ("module.", "sam."):
         if names and all(name.startswith(prefix) for name in names):
             checkpoint = {str(n).removeprefix(prefix): v for n, v in checkpoint.items()}

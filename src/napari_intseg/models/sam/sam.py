@@ -567,10 +567,11 @@ def make_decoder(state_dict: Mapping[str, Any], path: Path) -> CellDecoder:
     WeightsError
         If they are of something else.
     """
-    transposed = any(re.match(r"decoder\.samplers\.\d\.block\.", name) for name in state_dict)
+    named = {str(name): value for name, value in state_dict.items()}
+    transposed = any(re.match(r"decoder\.samplers\.\d\.block\.", name) for name in named)
     net = CellDecoder(transposed=transposed)
     state = {}
-    for name, value in state_dict.items():
+    for name, value in named.items():
         for pattern, new in DECODER_RULES:
             name = re.sub(pattern, new, name)  # noqa: PLW2901 - one rule after the other
         if name:
@@ -605,7 +606,14 @@ class CellMaps(nn.Module):
             embedding = encoder.embed(frame.pixels(image, SIDE_PX, device))["image"]
             prob = self.decoder(places_first(embedding)).sigmoid()
             shape = (image.shape[0], image.shape[1])
-            return np.asarray(frame.back(prob[0], shape).cpu().numpy(), np.float32)
+            maps = np.asarray(frame.back(prob[0], shape).cpu().numpy(), np.float32)
+        if not np.isfinite(maps).all():
+            # thresholds would make no objects of it, as if there were none in the image
+            raise WeightsError(
+                "weights are damaged: expected maps of finite numbers from micro-sam's decoder, "
+                "got none. Fetch the file again."
+            )
+        return maps
 
 
 def load_cell_maps(weights: Path, decoder: Path | None = None) -> CellMaps:
