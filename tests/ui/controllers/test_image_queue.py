@@ -10,7 +10,9 @@ from scipy.ndimage import distance_transform_edt
 from skimage.io import imread, imsave
 
 from controls import visible_controls
+from napari_intseg.errors import FileError
 from napari_intseg.io.folder_queue import ImageQueue
+from napari_intseg.ui.controllers import label_export
 from napari_intseg.ui.controllers.image_queue import QueueWork
 from real_window import Window, breathe, turn
 
@@ -192,15 +194,65 @@ def test_model_and_settings_stay(controller, work, folder, shown, settle):
     assert controller.image_controller.session_store.model is model
 
 
-def test_what_cannot_be_written_is_told_and_not_done(controller, work, folder, shown, settle, said):
+def test_what_cannot_be_written_is_told_kept_and_not_done(
+    controller, work, folder, shown, settle, said, monkeypatch
+):
+    def refuse(*_args, **_keywords):
+        raise FileError("file cannot be written: expected room for it.")
+
     work.open(folder)
     shown("a")
     click(controller, settle)
-    (folder / "a_labels.tif").mkdir()
+    drawn = controller.image_controller.labels.data.copy()
+    with monkeypatch.context() as patch:
+        patch.setattr(label_export, "write_labels", refuse)
+        work.done()
+        shown("b")
+    assert "expected room for it" in said.failures[-1]
+    assert work.queue.items[0].state == "open"
+    # they are not lost
+    work.choose(0)
+    shown("a")
+    settle()
+    np.testing.assert_array_equal(controller.image_controller.labels.data, drawn)
     work.done()
     shown("b")
-    assert said.failures
+    np.testing.assert_array_equal(imread(folder / "a_labels.tif"), drawn)
+    assert work.queue.items[0].state == "done"
+
+
+def test_labels_that_could_not_be_gone_on_with_are_not_replaced(
+    controller, work, folder, shown, settle, said
+):
+    imsave(folder / "a_labels.tif", np.full((9, 8), 3, np.uint8), check_contrast=False)
+    before = (folder / "a_labels.tif").read_bytes()
+    work.open(folder)
+    shown("a")
+    settle()
+    assert said.failures, "they are on another grid"
+    click(controller, settle)
+    work.done()
+    assert "a_labels.tif is there, and the work here did not begin with it" in said.failures[-1]
+    assert (folder / "a_labels.tif").read_bytes() == before
     assert work.queue.items[0].state == "open"
+    (folder / "a_labels.tif").rename(folder / "others.npy")
+    work.done()
+    shown("b")
+    assert imread(folder / "a_labels.tif").shape == (60, 80)
+    assert work.queue.items[0].state == "done"
+
+
+def test_labels_that_somebody_else_saved_meanwhile_are_not_replaced(
+    controller, work, folder, shown, settle, said
+):
+    work.open(folder)
+    shown("a")
+    click(controller, settle)
+    imsave(folder / "a_labels.tif", np.full((60, 80), 9, np.uint8), check_contrast=False)
+    work.done()
+    assert "did not begin with it" in said.failures[-1]
+    assert imread(folder / "a_labels.tif").max() == 9
+    assert controller.image_controller.labels.data.any()
 
 
 def test_a_folder_without_images_is_refused(work, tmp_path, said):

@@ -12,7 +12,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_intseg.core.segmenter import Segmenter
-from napari_intseg.errors import IntSegError
+from napari_intseg.errors import DataError, IntSegError
 from napari_intseg.io.folder_queue import ImageQueue, QueueItem, State
 from napari_intseg.io.hooks import LayerData, read_layers
 from napari_intseg.io.read import read_volume
@@ -62,6 +62,11 @@ class QueueWork:
         self._ahead: tuple[Path, list[LayerData]] | None = None
         # labels of another day, until there is a model
         self._earlier: Labels | None = None
+        # the file of labels as it was when its image came: only that one is replaced
+        self._replaces: _Signature | None = None
+        self._writing: set[Path] = set()
+        # labels that could not be written, by where they belong
+        self._unsaved: dict[Path, LayerData] = {}
         self.is_sorting = False
         self._doubts: dict[Path, float] = {}
         self._doubted_by: Segmenter | None = None
@@ -280,11 +285,16 @@ class QueueWork:
             count = int(np.count_nonzero(values))
         try:
             path = queue.labels_of(queue.current)
+            if image_controller is not None and self._is_of_others(path):
+                return False
             # no empty file for an image without objects; one that is there is emptied
             if image_controller is not None and (count or path.exists()):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 work = labels_job(self._controller, image_controller, path)
-                written = partial(self._written, queue, queue.at)
+                data, meta, kind = image_controller.labels.as_layer_data_tuple()
+                kept = (np.array(data), meta, kind)
+                written = partial(self._written, queue, queue.current.path, kept)
+                self._writing.add(path)
                 self._controller.worker.submit(work, written)
             # noted at once: `_written` takes it back if the labels could not be written
             queue.mark(state, objects=count, seconds=seconds)
@@ -293,11 +303,42 @@ class QueueWork:
             return False
         return True
 
-    def _written(self, queue: ImageQueue, index: int, outcome: Outcome[str]) -> None:
-        """Count an image whose labels could not be written as not done."""
+    def _is_of_others(self, path: Path) -> bool:
+        """Tell of labels that the work here did not begin with, and so must not replace."""
+        now = _signature(path)
+        if now is None or path in self._writing or now == self._replaces:
+            return False
+        self._controller.signals.failed.emit(
+            Message(
+                "{name} is there, and the work here did not begin with it, so it is not replaced. "
+                "Move it away to save the labels in its place.",
+                name=path.name,
+            )
+        )
+        return True
+
+    def _written(
+        self, queue: ImageQueue, image: Path, kept: LayerData, outcome: Outcome[str]
+    ) -> None:
+        """Count an image whose labels could not be written as not done, and keep them."""
+        index = next(i for i, one in enumerate(queue.items) if one.path == image)
+        path = queue.labels_of(queue.items[index])
+        self._writing.discard(path)
         if outcome.error is not None:
+            self._unsaved[path] = kept
             queue.mark("open", index=index)
+        else:
+            self._unsaved.pop(path, None)
+            if queue is self.queue and queue.current.path == image:
+                self._replaces = _signature(path)
         self._tell(outcome)
+        if outcome.error is not None:
+            self._controller.signals.message.emit(
+                Message(
+                    "The labels of {name} are kept: open it again from All images to save them.",
+                    name=image.name,
+                )
+            )
 
     def _tell(self, outcome: Outcome[str]) -> None:
         if outcome.error is not None:
@@ -325,15 +366,21 @@ class QueueWork:
         if ahead is not None and ahead[0] == item.path:
             read = ahead[1]
             self._controller.worker.submit(
-                partial(_with_labels, queue.labels_of(item), read), partial(self._there, item)
+                partial(_with_labels, self._labels_to_read(item), read), partial(self._there, item)
             )
             return
         self._controller.signals.message.emit(Message("Opening {name} …", name=item.path.name))
-        labels = queue.labels_of(item)
+        labels = self._labels_to_read(item)
         self._controller.worker.submit(
             lambda stop: _with_labels(labels, read_layers(str(item.path)), stop),
             partial(self._there, item),
         )
+
+    def _labels_to_read(self, item: QueueItem) -> Path | None:
+        """Return where an image's labels are; None if those in memory are newer."""
+        assert self.queue is not None
+        path = self.queue.labels_of(item)
+        return None if path in self._unsaved else path
 
     def _there(
         self, item: QueueItem, outcome: Outcome[tuple[list[LayerData], LayerData | None]]
@@ -345,6 +392,9 @@ class QueueWork:
             self._controller.signals.failed.emit(told(outcome.error))
             return
         read, earlier = outcome.value
+        path = self.queue.labels_of(item)
+        earlier = self._unsaved.get(path, earlier)
+        self._replaces = _signature(path) if earlier is not None else None
         viewer = self._controller.viewer
         self._layers = [viewer.add_layer(Layer.create(*one)) for one in read]
         images = [layer for layer in self._layers if isinstance(layer, Image)]
@@ -403,6 +453,8 @@ class QueueWork:
         try:
             _go_on(image_controller, np.asarray(layer.data))
         except IntSegError as err:
+            # work without them must not take their place
+            self._replaces = None
             controller.signals.failed.emit(told(err))
             return
         # the image opens on another plane than that of the objects
@@ -435,11 +487,24 @@ def _doubts(path: Path, model: Segmenter | None) -> Iterator[float]:
     yield from doubt_steps(model, read_volume(path))
 
 
+_Signature = tuple[int, int]
+"""Time of the last change in ns, and bytes."""
+
+
+def _signature(path: Path) -> _Signature | None:
+    """Return what tells a file from a later one of its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 def _with_labels(
-    path: Path, read: list[LayerData], _should_stop: Callable[[], bool] = lambda: False
+    path: Path | None, read: list[LayerData], _should_stop: Callable[[], bool] = lambda: False
 ) -> tuple[list[LayerData], LayerData | None]:
     """Return an image's layers with its labels of another day; None if there are none."""
-    if not path.exists():
+    if path is None or not path.exists():
         return read, None
     data, meta, _ = read_layers(str(path))[0]
     return read, (np.asarray(data), meta, "labels")
@@ -456,8 +521,11 @@ def _go_on(image_controller: ImageController, labels: Any) -> None:
     session_store, made = image_controller.session_store, image_controller.time
     for label in np.unique(labels[labels > 0]).tolist():
         session = session_store.session(made, label, make=True)
-        if session is None or not image_controller.has_room(label):
+        if session is None:
             continue
+        if not image_controller.has_room(label):
+            # left out, it would be lost when the labels are saved
+            raise DataError(str(image_controller.too_large(label)))
         # `set_initial_mask` is about the current object
         session.select_object(label)
         session_store.know([label])

@@ -2194,6 +2194,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Labels-Ebene {name!r} wurde entfernt</translation>
     </message>
     <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>The labels of {name} are kept: open it again from All images to save them.</source>
+      <translation>Die Labels von {name} sind nicht verloren: öffnen Sie es wieder aus „Alle Bilder“, um sie zu speichern.</translation>
+    </message>
+    <message>
       <location filename="../controllers/label_export.py" />
       <source>The labels were removed while they were copied.</source>
       <translation>Die Labels wurden während des Kopierens entfernt.</translation>
@@ -3327,6 +3332,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/model_loader.py" />
       <source>{name} is ready.</source>
       <translation>{name} ist bereit.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>{name} is there, and the work here did not begin with it, so it is not replaced. Move it away to save the labels in its place.</source>
+      <translation>{name} ist da, und die Arbeit hier hat nicht damit begonnen, darum wird die Datei nicht ersetzt. Verschieben Sie sie, um die Labels an ihrer Stelle zu speichern.</translation>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />

@@ -2194,6 +2194,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>标签图层 {name!r} 已被移除</translation>
     </message>
     <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>The labels of {name} are kept: open it again from All images to save them.</source>
+      <translation>{name} 的标签已保留：请从“所有图像”中重新打开它以保存。</translation>
+    </message>
+    <message>
       <location filename="../controllers/label_export.py" />
       <source>The labels were removed while they were copied.</source>
       <translation>标签在复制期间被移除。</translation>
@@ -3327,6 +3332,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/model_loader.py" />
       <source>{name} is ready.</source>
       <translation>{name} 已就绪。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>{name} is there, and the work here did not begin with it, so it is not replaced. Move it away to save the labels in its place.</source>
+      <translation>{name} 已存在，而此处的工作并非从它开始，因此不会替换它。请将其移走，以便在该位置保存标签。</translation>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
