@@ -182,6 +182,31 @@ def test_segments_of_slicer_have_their_names_and_colours(tmp_path):
     np.testing.assert_allclose(layer.get_color(1), (0.5, 0.25, 0, 1), atol=0.003)
 
 
+@pytest.mark.parametrize("label", [256, 1 << 40, 10**40])
+def test_labels_that_pixels_cannot_hold_have_neither_name_nor_colour(tmp_path, label):
+    image = nibabel.Nifti1Image(drawn((4, 8, 9)).T.astype(np.uint8), np.eye(4))
+    table = TABLE.replace(b'Key="3"', b'Key="%d"' % label)
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(0, table))
+    nibabel.save(image, tmp_path / "i.nii")
+    (layer,) = opened(tmp_path / "i.nii")
+    assert isinstance(layer, Labels)
+    assert list(layer.features["index"]) == [0, 7]
+    assert layer.get_color(3)[3] == 1
+
+
+def test_a_large_label_keeps_its_name_and_is_seen(tmp_path):
+    data = drawn((4, 8, 9)).astype(np.int32)
+    data[data == 3] = 70_000
+    image = nibabel.Nifti1Image(data.T, np.eye(4), dtype=np.int32)
+    table = TABLE.replace(b'Key="3"', b'Key="70000"').replace(b'Red="no"', b'Red="1"')
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(0, table))
+    nibabel.save(image, tmp_path / "i.nii")
+    (layer,) = opened(tmp_path / "i.nii")
+    assert list(layer.features["index"]) == [0, 7, 70_000]
+    np.testing.assert_allclose(layer.get_color(7), (1, 0, 0, 1), atol=0.003)
+    assert layer.get_color(70_000)[3] == 1
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_layers_of_segments_are_layers_of_labels_not_colours(tmp_path, count):
     data = np.stack([drawn((4, 8, 9)).astype(np.uint8)] * count, axis=-1)

@@ -489,18 +489,28 @@ def _layer(
     return data, shown, "image"
 
 
+# without numba napari opens no layer with a colour of its own for a larger label, which gets that
+# of labels without one
+_MOST_COLOURED = 1 << 16
+
+
 def _named(raster: Raster) -> dict[str, Any]:
     """Return names as napari's status line shows them, and the file's colours."""
     out: dict[str, Any] = {}
+    # a table may name labels that its pixels cannot hold
+    kind = np.dtype(raster.levels[0].dtype)
+    most = int(np.iinfo(kind).max) if kind.kind in "iu" else 0
+    known = min(most, _MOST_COLOURED)
+    told_colours = {label: one for label, one in raster.colours.items() if label <= known}
     if any(raster.names.values()):
-        labels = sorted(raster.names)
+        labels = sorted(label for label in raster.names if label <= most)
         told = [raster.names[label] for label in labels]
         # napari asks for a row of the background, too
         out["features"] = {"index": [0, *labels], "name": ["", *told]}
-    if raster.colours:
+    if told_colours:
         # objects that are begun later get colours as well: one that has none would not be seen
         others = {label: hex_colour(colour_of(label), 255.0) for label in range(1, _COLOURED)}
-        out["colormap"] = {None: _UNTOLD, 0: "transparent", **others, **raster.colours}
+        out["colormap"] = {None: _UNTOLD, 0: "transparent", **others, **told_colours}
     return out
 
 
