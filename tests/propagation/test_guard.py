@@ -10,11 +10,17 @@ from napari_intseg import Plane, Session, Volume
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.inference.patch import Patch
-from napari_intseg.propagation.ending import Ending, tapered_to
+from napari_intseg.propagation.ending import (
+    CrossSection,
+    Ending,
+    affirmed,
+    crossing,
+    tapered_to,
+)
 from napari_intseg.propagation.guard import Stop, doubted, is_flood, warnings
+from napari_intseg.propagation.guidance import start_of
 from napari_intseg.propagation.restraint import Cones, Restraint
 from napari_intseg.propagation.stretch import Anchor
-from napari_intseg.propagation.stretch_walker import start_of
 from napari_intseg.propagation.walk import WalkSettings
 
 
@@ -274,3 +280,76 @@ def test_a_second_correction_of_the_end_moves_it_no_more_than_the_first():
         session.set_initial_mask(whole, Plane(0, 9))
         session.propagate(settings=settings)
         assert indices_of(session.mask) == list(range(3, 10))
+
+
+def stacked():
+    """Two blocks of one grey that touch; only planes across show the gap between them."""
+    data = np.zeros((20, 60, 60), np.uint8)
+    data[3:17, 20:40, 20:40] = 255
+    data[9, 28:31] = data[9, :, 28:31] = 0
+    return data
+
+
+def bent():
+    """A block, and a narrower part of the same object that leaves it sideways."""
+    data = np.zeros((20, 60, 60), np.uint8)
+    data[3:7, 20:40, 20:40] = 255
+    for index in range(7, 15):
+        left = 30 + 2 * (index - 7)
+        data[index, 25:35, left : left + 10] = 255
+    return data
+
+
+def reached(data, axis, share, spacing=(1.0, 1.0, 1.0)):
+    volume = Volume(np.moveaxis(data, 0, axis), spacing=spacing)
+    session = Session(Parts(), volume, axis=axis, window=(0, 255), zoom_in=None)
+    at = [28, 28]
+    at.insert(axis, 5)
+    session.click(tuple(at))
+    session.propagate(settings=WalkSettings(Ending(min_affirmed=share)))
+    return indices_of(np.moveaxis(session.mask, axis, 0))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_planes_across_end_an_object_whose_sections_do_not(axis):
+    assert reached(stacked(), axis, 0.0) == list(range(3, 17))
+    assert reached(stacked(), axis, 0.5) == list(range(3, 10))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_where_planes_across_affirm_it_an_object_goes_on(axis):
+    assert reached(bent(), axis, 0.0) == list(range(3, 8))
+    assert reached(bent(), axis, 0.5) == list(range(3, 15))
+
+
+def test_planes_far_apart_are_not_asked_across():
+    assert reached(stacked(), 0, 0.5, (2.9, 1.0, 1.0)) == list(range(3, 10))
+    assert reached(stacked(), 0, 0.5, (3.1, 1.0, 1.0)) == list(range(3, 17))
+
+
+def test_only_what_crosses_a_section_is_affirmed_or_not():
+    line = np.zeros((3, 10), bool)
+    line[1, 2:6] = True  # columns 22 to 25 of row 30, on plane 8
+    section = CrossSection(0, 30, 7, 20, line)
+    mask = np.zeros((60, 60), bool)
+    mask[30, 22:30] = True
+    assert affirmed([section], 8, mask) == 0.5
+    assert affirmed([section], 9, mask) == 0.0
+    assert affirmed([section], 10, mask) is None, "it was not looked at so far away"
+    assert affirmed([section], 8, np.roll(mask, 1, axis=0)) is None, "it passes by"
+    assert crossing([section], 8) == (30, 23)
+    assert crossing([section], 9) is None
+    column = CrossSection(1, 30, 7, 20, line)
+    assert crossing([column], 8) == (23, 30)
+    assert affirmed([column], 8, mask.T) == 0.5
+
+
+def test_what_planes_across_say_overrules_a_taper_but_no_leak():
+    ending = Ending(min_affirmed=0.5)
+    assert ending.overruled("another", 0.5) is None
+    assert ending.overruled("unlike", 0.4) == "unlike"
+    assert ending.overruled("leaked", 1.0) == "leaked"
+    assert ending.overruled(None, 0.4) == "another"
+    assert ending.overruled(None, None) is None
+    assert ending.overruled("another", 1.0, tapered=300) == "another"
+    assert ending.overruled(None, 0.4, tapered=300) == "another"

@@ -7,8 +7,8 @@ from scipy import ndimage
 from napari_intseg.core.segmenter import LOGIT_LIMIT, Traits
 from napari_intseg.inference.patch import Patch, trimmed
 from napari_intseg.propagation.ending import Appearance, Ending, overlap, ring, ring_reach
+from napari_intseg.propagation.guidance import deepest, guidance
 from napari_intseg.propagation.stretch import Anchor, Shapes, blend, stretches
-from napari_intseg.propagation.stretch_walker import deepest, guidance
 
 
 def disc(radius, centre=(20, 20), shape=(40, 44)):

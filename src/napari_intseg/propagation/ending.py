@@ -78,6 +78,11 @@ class Ending:
     max_widening : float, default 1.0
         Behind a clicked plane to which the object had tapered, the mask is more than so many times
         as large as on the plane before the click, see `tapered_to`; 0: whatever it is.
+    min_affirmed : float, default 0.0
+        Planes across, through the deepest point of the clicked mask, affirm less than this share of
+        the mask where they cross it, see `guidance.cross_sections`. Where they affirm as much, the
+        object goes on although it had tapered or looks unlike. 0: they are not asked. With 0.5
+        small nuclei and hippocampi gain, and CT organs lose.
     keeps_ends : bool, default True
         It was started from a plane that propagation had answered, and is where the object ended
         then: a click there corrects what is known, and one behind the end says that it goes on.
@@ -99,6 +104,9 @@ class Ending:
     # on nuclei 1.1 to 1.6 where a walk went on into the next one, on hippocampi at most .96
     max_widening: float = 1.0
     keeps_ends: bool = True
+    # off: with .5 nuclei rose from .59 to .81 at a click, but a kidney fell from .92 to .69
+    # (docs/results.md)
+    min_affirmed: float = 0.0
 
     def is_beyond(self, distance_mm: float) -> bool:
         """Whether a plane so far from the anchor is not walked to any more."""
@@ -152,6 +160,24 @@ class Ending:
         if contained(mask, neighbour) < self.min_overlap:
             return "jumped"
         return "unlike" if likeness < self.min_likeness else None
+
+    def overruled(self, why: str | None, share: float | None, *, tapered: int = 0) -> str | None:
+        """Return why a walk stops once planes across have been heard.
+
+        Parameters
+        ----------
+        why : str or None
+            From `reason`.
+        share : float or None
+            From `affirmed`.
+        tapered : int, default 0
+            From `tapered_to`. Behind a plane to which the object had tapered, planes across that
+            pass through what is left of it see what touches it as well: they end it, but do not
+            say that it goes on.
+        """
+        if share is None or why not in (None, "another", "unlike") or (why and tapered):
+            return why
+        return None if share >= self.min_affirmed else why or "another"
 
     def _is_another(
         self, mask: BoolArray, neighbour: BoolArray, areas: Sequence[int], led: int
@@ -241,6 +267,69 @@ class Appearance:
         own = 1.3 - abs(float(grey.mean()) - self.mean) / self.spread
         against = float(self._belonging(grey).mean()) if self.is_telling else 1.0
         return float(np.clip(min(own, against), 0.0, 1.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CrossSection:
+    """What a model says of an object on a plane across those that are walked through.
+
+    Parameters
+    ----------
+    side : {0, 1}
+        0: it crosses them along a row, 1: along a column.
+    at : int
+        Which row, or column.
+    first_plane, first_px : int
+        Where the window begins that was looked at.
+    mask : ndarray of bool, shape (D, N)
+        The answer in it, plane by plane.
+    """
+
+    side: int
+    at: int
+    first_plane: int
+    first_px: int
+    mask: BoolArray
+
+    def on(self, index: int) -> BoolArray | None:
+        """Return the line it has in common with a plane, (N,); None outside of the window."""
+        row = index - self.first_plane
+        return self.mask[row] if 0 <= row < len(self.mask) else None
+
+    def of(self, mask: BoolArray) -> BoolArray:
+        """Return the same line of a plane's mask, (H, W)."""
+        line = mask[self.at] if self.side == 0 else mask[:, self.at]
+        return line[self.first_px : self.first_px + self.mask.shape[1]]
+
+
+def affirmed(sections: Sequence[CrossSection], index: int, mask: BoolArray) -> float | None:
+    """Return which share of a mask, (H, W), planes across affirm where they cross it.
+
+    None where they do not cross it. So an object that leaves one of them is not ended by it.
+    """
+    said = [(section.on(index), section.of(mask)) for section in sections]
+    pairs = [(line, own) for line, own in said if line is not None]
+    met = sum(int(np.count_nonzero(own)) for _, own in pairs)
+    return sum(int(np.count_nonzero(own & line)) for line, own in pairs) / met if met else None
+
+
+def crossing(sections: Sequence[CrossSection], index: int) -> tuple[int, int] | None:
+    """Return the middle of the longest run that planes across have on a plane; None: there is none.
+
+    Row and column.
+    """
+    longest, found = 0, None
+    for section in sections:
+        line = section.on(index)
+        if line is None:
+            continue
+        edges = np.flatnonzero(np.diff(line.astype(np.int8), prepend=0, append=0))
+        for start, stop in zip(edges[::2], edges[1::2], strict=True):
+            if stop - start > longest:
+                longest = int(stop - start)
+                at = section.first_px + int(start + stop - 1) // 2
+                found = (section.at, at) if section.side == 0 else (at, section.at)
+    return found
 
 
 def tapered_to(behind: Sequence[int], area: int, max_regrowth: float) -> int:

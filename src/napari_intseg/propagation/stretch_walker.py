@@ -1,15 +1,14 @@
 """One stretch: walks from its anchors, and interpolated shapes where the walks fail."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from scipy import ndimage
 
-from napari_intseg.core.prompts import Box, Click, Prompts
-from napari_intseg.core.segmenter import BoolArray, FloatArray, Traits, bounding_box, mask_to_logits
+from napari_intseg.core.prompts import Click
+from napari_intseg.core.segmenter import BoolArray, FloatArray, bounding_box
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch, on_window, trimmed
@@ -20,189 +19,27 @@ from napari_intseg.propagation.correction import Correction, corrected, grown, i
 from napari_intseg.propagation.ending import (
     NECK,
     Appearance,
-    depth_in,
-    distance_to,
+    CrossSection,
+    affirmed,
+    crossing,
     overlap,
     ring_reach,
     tapered_to,
 )
-from napari_intseg.propagation.guard import Stop, is_flood
-from napari_intseg.propagation.memory_follow import follow
+from napari_intseg.propagation.guard import Stop
+from napari_intseg.propagation.guidance import box_of, cross_sections, follow, guidance
 from napari_intseg.propagation.request import Walk
-from napari_intseg.propagation.restraint import Cones, cut, has_gaps
+from napari_intseg.propagation.restraint import Cones, cut
 from napari_intseg.propagation.stretch import Anchor, Earlier, Shapes, Stretch, blend
-
-# a model that takes no mask gets a click in each of so many parts, the largest ones
-_MAX_PARTS = 3
-# share of the largest part's area: smaller parts get no click
-_SMALL_PART = 0.1
-# negative clicks round a mask, one every 45 degrees
-_AROUND = 8
-# share of the radius: sections no farther apart are still much the same
-_NEAR = 0.5
-
-
-def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
-    """Turn the neighbour's mask into what a model understands.
-
-    Models that take a mask get it, and a click at its deepest point, the pixel farthest from the
-    outline, as people and the robot user of the benchmarks click [1]_. The others get a click in
-    each large part. Models that take boxes get the mask's box, unless it would bind them while the
-    object grows; those that take neither box nor mask get negative clicks around it. Models that
-    need extreme points get those of the mask.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (H, W)
-        Of the neighbour; holds at least one pixel.
-    traits : Traits
-        Of the model.
-
-    Returns
-    -------
-    Prompts
-        In pixels of the slice.
-    Patch or None
-        The mask to start from, for models that take one.
-
-    References
-    ----------
-    .. [1] Xu, N. et al. "Deep interactive object selection", CVPR 2016, arXiv:1603.04042.
-    """
-    if "extreme_points" in traits.needs:
-        return Prompts(_extreme_points(mask)), None
-    row0, row1, col0, col1 = _box(mask)
-    inside = mask[row0:row1, col0:col1]
-    takes_mask = traits.uses_prev or "mask" in traits.prompts
-    clicks: list[Click] = []
-    if "click" in traits.prompts:
-        parts = _parts(inside, 1 if takes_mask else _MAX_PARTS)
-        clicks = [_shifted(deepest(part), row0, col0) for part in parts]
-    box = None
-    if "box" in traits.prompts - traits.enforced:
-        box = Box(row0, col0, row1 - 1, col1 - 1)
-    elif not takes_mask and "click" in traits.prompts:
-        clicks += _around(mask)
-    if not takes_mask:
-        return Prompts(tuple(clicks), box), None
-    shape = int(mask.shape[0]), int(mask.shape[1])
-    return Prompts(tuple(clicks), box), Patch(row0, col0, mask_to_logits(inside), shape)
-
-
-def start_of(
-    near: Mapping[int, BoolArray],
-    index: int,
-    click: Click,
-    *,
-    step_mm: float,
-    spacing: tuple[float, float],
-) -> Patch | None:
-    """Return the mask that a first click on a plane starts from: that of a plane nearby, or None.
-
-    Alone, a click on a slice may flood it, although the object is known on the next plane.
-
-    Parameters
-    ----------
-    near : mapping of int to ndarray of bool, shape (H, W)
-        The object's masks on other planes, by index.
-    index : int
-        Of the plane that was clicked on.
-    click : Click
-        On the object, within or beside what the mask can have become on the way.
-    step_mm : float
-        Between neighbouring planes.
-    spacing : (float, float)
-        Between rows and between columns, mm.
-    """
-    for other in sorted(near, key=lambda i: abs(i - index)):
-        mask, away = near[other], abs(other - index) * step_mm
-        radius = float(np.sqrt(np.count_nonzero(mask) * spacing[0] * spacing[1] / np.pi))
-        if not radius or is_flood(mask) or away > _NEAR * radius:
-            continue
-        row, col = (
-            int(np.clip(round(v), 0, n - 1))
-            for v, n in zip((click.row, click.col), mask.shape, strict=True)
-        )
-        # an outline is not known better than 1.5 pixels, as in `restraint`
-        slack = 1.5 * (spacing[0] + spacing[1]) / 2
-        if distance_to(mask, spacing)[row, col] <= away + slack:
-            return Patch.from_mask(mask)
-    return None
-
-
-def deepest(mask: BoolArray) -> tuple[int, int]:
-    """Return the pixel of a mask that is farthest from its outline; the array's rim is outline."""
-    depth = depth_in(mask)
-    row, col = np.unravel_index(int(np.argmax(depth)), mask.shape)
-    return int(row), int(col)
-
-
-def _extreme_points(mask: BoolArray) -> tuple[Click, ...]:
-    """Return the topmost, bottommost, leftmost and rightmost pixel, the middle one of several."""
-    rows, cols = np.nonzero(mask)
-    found = []
-    for along, across in ((rows, cols), (cols, rows)):
-        for end in (along.min(), along.max()):
-            ties = np.flatnonzero(along == end)
-            # the middle one, since ends of a straight edge are corners and belong to two sides
-            at = ties[np.argsort(across[ties])[len(ties) // 2]]
-            found.append(Click(int(rows[at]), int(cols[at])))
-    return tuple(found)
-
-
-def _parts(mask: BoolArray, most: int) -> list[BoolArray]:
-    """Return so many connected parts, the largest first, without the small ones."""
-    if _is_column(mask):
-        return [mask]
-    numbered, count = ndimage.label(mask, np.ones((3, 3)))
-    if count == 1:
-        return [mask]
-    sizes = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
-    # the same order on every machine where parts are equally large
-    order = np.argsort(-sizes, kind="stable")[:most]
-    return [numbered == i + 1 for i in order if sizes[i] >= _SMALL_PART * sizes.max()]
-
-
-def _is_column(mask: BoolArray) -> bool:
-    """Whether each row is one run that touches the next one: then there is one part."""
-    if not mask.any(axis=1).all() or has_gaps(mask):
-        return False
-    first, last = mask.argmax(axis=1), mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
-    return bool(((first[1:] <= last[:-1] + 1) & (last[1:] >= first[:-1] - 1)).all())
-
-
-def _around(mask: BoolArray) -> list[Click]:
-    """Return negative clicks in all directions, well outside the mask but near it."""
-    row0, row1, col0, col1 = _box(mask)
-    centre = (row0 + row1 - 1) / 2, (col0 + col1 - 1) / 2
-    # a few pixels for small objects, a share of the side for large ones
-    margin = 4 + 0.15 * max(row1 - row0, col1 - col0)
-    # half a side times the root of 2: the ellipse then goes round the corners of the box
-    radii = (row1 - row0) / np.sqrt(2) + margin, (col1 - col0) / np.sqrt(2) + margin
-    clicks = []
-    for angle in np.arange(_AROUND) * 2 * np.pi / _AROUND:
-        row = round(centre[0] + radii[0] * float(np.sin(angle)))
-        col = round(centre[1] + radii[1] * float(np.cos(angle)))
-        if 0 <= row < mask.shape[0] and 0 <= col < mask.shape[1] and not mask[row, col]:
-            clicks.append(Click(row, col, positive=False))
-    return clicks
-
-
-def _box(mask: BoolArray) -> tuple[int, int, int, int]:
-    box = bounding_box(mask)
-    assert box is not None
-    return box
-
-
-def _shifted(point: tuple[int, int], row0: int, col0: int) -> Click:
-    return Click(point[0] + row0, point[1] + col0)
-
 
 # pixels round the window: grey values are smoothed over four of them, see `Restraint.apply`
 _SMOOTHED_PX = 5
 
 Window = tuple[slice, slice]
 """Rows and columns of a slice."""
+
+SectionsOf = dict[int, tuple[CrossSection, ...]]
+"""What planes across say, by the index of the anchor they pass through."""
 
 Answered = tuple[Plane, Patch, float, int]
 """Plane, answer, confidence, and how much of the work has been done."""
@@ -240,6 +77,8 @@ class StretchWalker:
         What it belongs to.
     stretch : Stretch
         The planes.
+    sections : dict of int to tuple of CrossSection, optional
+        What planes across each anchor say, so far: the stretches on either side of it share them.
 
     Attributes
     ----------
@@ -252,7 +91,7 @@ class StretchWalker:
         Where walks ended before their planes did, so far.
     """
 
-    def __init__(self, request: Walk, stretch: Stretch) -> None:
+    def __init__(self, request: Walk, stretch: Stretch, sections: SectionsOf | None = None) -> None:
         self.request, self.stretch = request, stretch
         # clicks that guide a walk are put by it, not by a person
         self.options = replace(request.options(), obey=False, whole=False)
@@ -272,6 +111,7 @@ class StretchWalker:
         masks = {s.index: s.patch.mask(self.threshold) for s in sides if s.is_start}
         self._largest = max((int(np.count_nonzero(m)) for m in masks.values()), default=0)
         self._cone = self._cone_from({})
+        self._sections: SectionsOf = {} if sections is None else sections
 
     def run(self) -> Iterator[Answered]:
         """Yield plane, answer, confidence and how much has been done."""
@@ -396,8 +236,9 @@ class StretchWalker:
                 continue
             if not neighbour.any():
                 return
+            sections = self._across(anchor, old)
             if followed is None:
-                patch = self._ask(index, neighbour)
+                patch = self._ask(index, neighbour, crossing(sections, index))
             else:
                 patch, self.note = next(followed)
             held = self._held(index, patch, neighbour, appearance)
@@ -406,12 +247,15 @@ class StretchWalker:
                 largest=self._largest, led=led, tapered=tapered if old is None else 0,
             )  # fmt: skip
             if old is None:
+                whole = held.mask
+                share = affirmed(sections, index, whole)
+                why = ending.overruled(why, share, tapered=tapered)
                 if why is not None:
                     self.stops.append(self._stop(index, why, held))
                     return
                 # what lies far from the mask is dropped, so that hundreds of planes fit in memory
                 yield index, trimmed(held.patch, self.threshold), held.sure
-                neighbour = held.mask
+                neighbour = whole
                 change = Correction(neighbour, nothing)
             else:
                 mask = old.mask(self.threshold)
@@ -425,6 +269,19 @@ class StretchWalker:
                 yield index, trimmed(patch, self.threshold), sure
                 neighbour = change.applied(mask)
             areas.append(int(np.count_nonzero(neighbour)))
+
+    def _across(self, anchor: Anchor, old: Patch | None) -> tuple[CrossSection, ...]:
+        """Return what planes across an anchor say; asked once, and where an object may end."""
+        settings = self.request.settings
+        is_asked = settings.ending.min_affirmed and settings.method == "neighbour"
+        if old is not None or self._is_between or not is_asked:
+            return ()
+        if anchor.index not in self._sections:
+            known = anchor.index, anchor.patch.mask(self.threshold)
+            self._sections[anchor.index] = cross_sections(
+                self.request, self.options, self.stretch.axis, known
+            )
+        return self._sections[anchor.index]
 
     def _led_to(self, anchor: Anchor, indices: range, area: int) -> list[int]:
         """Return the areas of the planes that lead to where a walk starts, from the largest on.
@@ -498,7 +355,7 @@ class StretchWalker:
     ) -> _RestrainedAnswer:
         """Restrain an answer by its neighbour's mask and the anchor's grey values."""
         restraint = self.request.settings.restraint
-        box = _box(neighbour)
+        box = box_of(neighbour)
         own = neighbour[box[0] : box[1], box[2] : box[3]]
         allowance = restraint.allowance_mm(own, self.step_mm, self.spacing)
         patch = trimmed(patch, self.threshold)
@@ -535,9 +392,15 @@ class StretchWalker:
         mask = anchor.patch.mask(self.threshold)
         return follow(self.request, self.options, self.stretch.axis, (anchor.index, mask), indices)
 
-    def _ask(self, index: int, neighbour: BoolArray) -> Patch:
+    def _ask(self, index: int, neighbour: BoolArray, point: tuple[int, int] | None = None) -> Patch:
+        """Return the answer on a plane; `point` is where planes across say that the object is."""
         request, plane = self.request, Plane(self.stretch.axis, index)
         prompts, initial = guidance(neighbour, request.model.traits)
+        if initial is not None and point is not None:
+            reach = request.settings.restraint.allowance_mm(neighbour, self.step_mm, self.spacing)
+            # no farther than the outline can have moved
+            if grown(neighbour, reach, self.spacing)[point]:
+                prompts = replace(prompts, clicks=(Click(*point),))
         shape = request.volume.slice_shape(plane.axis)
         ask = partial(
             predict_slice,
@@ -557,7 +420,7 @@ class StretchWalker:
 
     def _around(self, index: int, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Return the image round a mask in grey, and the mask there."""
-        window = _grown(_box(mask), ring_reach(mask), mask.shape)
+        window = _grown(box_of(mask), ring_reach(mask), mask.shape)
         return self._grey(index, window), mask[window]
 
     def _window(

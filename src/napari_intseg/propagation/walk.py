@@ -8,7 +8,7 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.guard import Stop
 from napari_intseg.propagation.request import Walk, WalkSettings, with_memory
 from napari_intseg.propagation.stretch import Stretch
-from napari_intseg.propagation.stretch_walker import Answered, StretchWalker
+from napari_intseg.propagation.stretch_walker import Answered, SectionsOf, StretchWalker
 
 __all__ = ["Step", "Stop", "Walk", "WalkSettings", "walk", "walk_all", "with_memory"]
 
@@ -70,7 +70,8 @@ def walk(request: Walk) -> Iterator[Step]:
     Step
         One for each plane answered, and one at the end of each stretch.
     """
-    runs = [_StretchRun(request, stretch) for stretch in request.stretches]
+    sections: SectionsOf = {}
+    runs = [_StretchRun(request, stretch, sections) for stretch in request.stretches]
     ended = 0
     while runs:
         # as they are listed, or the one whose next plane is nearest
@@ -96,9 +97,9 @@ def walk(request: Walk) -> Iterator[Step]:
 class _StretchRun:
     """One stretch of a walk: how much of it has passed, and how far it is from a click."""
 
-    def __init__(self, request: Walk, stretch: Stretch) -> None:
+    def __init__(self, request: Walk, stretch: Stretch, sections: SectionsOf) -> None:
         self.stretch, self.passed = stretch, 0
-        self.worker = StretchWalker(request, stretch)
+        self.worker = StretchWalker(request, stretch, sections)
         self._answers = self.worker.run()
         self._near = 0 if request.near is None else request.near
         sides = [side.index for side in (stretch.left, stretch.right) if side is not None]

@@ -19,7 +19,7 @@ from napari_intseg.inference.predict import (
 )
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader
-from napari_intseg.propagation.stretch_walker import start_of
+from napari_intseg.propagation.guidance import start_of
 from napari_intseg.session.document import SETUP, Change, Document
 from napari_intseg.session.embeddings import (
     AnswerCache,
