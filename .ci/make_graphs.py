@@ -79,20 +79,22 @@ def graphs() -> dict[str, onnx.ModelProto]:
     }
     changed = [f"{name}.prompted" for name in CHANGED]
     asked = {"clicks": {0: "batch", 1: "count"}, "disks": VIEW, "prev": VIEW, "logits": VIEW}
-    return {
+    drawn, net.drawn = net.drawn, None
+    made = {
         "click-pyramid-1.encode.onnx": _graph(
             Encode(net), (image,), ["image"], list(KEPT), {"image": VIEW, **axes}
-        ),
-        "click-pyramid-1.prompt.onnx": _graph(
-            Prompted(net), (*kept[:5], torch.rand(1, 3, 64, 96)), [*CHANGED, "drawn"],
-            changed, {**{n: axes[n.removesuffix(".prompted")] for n in (*CHANGED, *changed)},
-                      "drawn": VIEW},
         ),
         "click-pyramid-1.answer.onnx": _graph(
             Reply(net), (*kept, clicks, disks, prev), [*KEPT, "clicks", "disks", "prev"],
             ["logits"], {**axes, **asked},
         ),
     }  # fmt: skip
+    net.drawn = drawn
+    made["click-pyramid-1.prompt.onnx"] = _graph(
+        Prompted(net), (*kept[:5], torch.rand(1, 1, 64, 96)), [*CHANGED, "drawn"], changed,
+        {**{n: axes[n.removesuffix(".prompted")] for n in (*CHANGED, *changed)}, "drawn": VIEW},
+    )  # fmt: skip
+    return made
 
 
 def _graph(

@@ -1,4 +1,4 @@
-"""Other objects and strokes, which are drawn on a view as a prompt of the bundled network."""
+"""Other objects, which are drawn on a view as a prompt of the bundled network."""
 
 from dataclasses import replace
 
@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from napari_intseg.core.prompts import Click, Prompts, Scribble
+from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query
 from napari_intseg.models import bundled
 from napari_intseg.models.bundled_engine import build_onnx
-from napari_intseg.models.bundled_input import drawn_on
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
 from napari_intseg.models.weights.store import bundled_folder, write_weights
 
 WEIGHTS = bundled_folder() / "bundled.safetensors"
 CLICK = Prompts((Click(30, 30),))
-LINE = Scribble(((20, 20), (20, 44)))
 
 
 def others(shape=(96, 96)):
@@ -50,9 +48,9 @@ def engine(name: str, path):
     return bundled.build("some", path, device="cpu", precision="float32")
 
 
-def asked(model, prompts=CLICK, seen=None):
+def asked(model, seen=None):
     image = np.random.default_rng(0).random((96, 96, 3), np.float32)
-    return model.predict(Query(model.prepare(image), prompts, others=seen)).logits
+    return model.predict(Query(model.prepare(image), CLICK, others=seen)).logits
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx"])
@@ -73,8 +71,7 @@ def test_other_objects_change_an_answer_and_their_absence_does_not(paths, name):
 
 def test_both_engines_see_the_same(paths):
     first, second = engine("torch", paths[1]), engine("onnx", paths[1])
-    given = Prompts((Click(30, 30),), scribbles=(LINE,))
-    found = asked(first, given, others()), asked(second, given, others())
+    found = asked(first, seen=others()), asked(second, seen=others())
     np.testing.assert_allclose(*found, rtol=0, atol=1e-3)
 
 
@@ -87,21 +84,6 @@ def test_of_several_questions_only_those_with_something_drawn_change(paths):
     assert np.abs(beside.logits - alone.logits).max() > 0.01
 
 
-def test_strokes_are_drawn_five_pixels_wide_by_their_sign():
-    model_sees = Query(
-        bundled.Prepared((96, 96), None, 0),
-        Prompts((Click(1, 1),), scribbles=(LINE, replace(LINE, positive=False))),
-    )
-    plain = replace(model_sees, prompts=Prompts((Click(1, 1),)))
-    assert drawn_on([plain]) is None
-    maps = drawn_on([model_sees, plain])
-    assert maps.shape == (2, 3, 96, 96)
-    assert not maps[1].any()
-    assert not maps[0, 0].any()
-    np.testing.assert_array_equal(np.flatnonzero(maps[0, 1, :, 30]), [18, 19, 20, 21, 22])
-    np.testing.assert_array_equal(maps[0, 1], maps[0, 2])
-
-
 def test_a_file_from_before_has_no_such_prompt(tmp_path):
     net = bundled.load_net(WEIGHTS)
     net.drawn = None
@@ -110,3 +92,18 @@ def test_a_file_from_before_has_no_such_prompt(tmp_path):
         model = engine(name, tmp_path / "old.safetensors")
         assert not model.traits.others
         np.testing.assert_array_equal(asked(model, seen=others()), asked(model))
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_the_bundled_network_leaves_out_an_object_that_touches_and_looks_the_same(name):
+    image = np.full((128, 128, 3), 0.2, np.float32)
+    image[40:88, 24:104] = 0.7
+    right = np.zeros((128, 128), np.float32)
+    right[40:88, 64:104] = 1
+    model = engine(name, WEIGHTS)
+    plain = Query(model.prepare(image), Prompts((Click(64, 44),)))
+    both, left = (model.predict(one).logits > 0 for one in (plain, replace(plain, others=right)))
+    # without, it takes the two for one; with, hardly any of the other is in it
+    assert both[right > 0].mean() > 0.9
+    assert left[right > 0].mean() < 0.2
+    assert left[40:88, 24:64].mean() > 0.8

@@ -16,7 +16,7 @@ def batch():
     image = torch.from_numpy(
         np.random.default_rng(0).integers(0, 255, (2, 3, 64, 64), dtype=np.uint8)
     )
-    drawn = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    drawn = torch.zeros(2, 1, 64, 64, dtype=torch.uint8)
     drawn[:, 0, 5:20, 20:40] = 1
     return image, truth, clicks, torch.zeros(2, 1, 64, 64), torch.arange(2), drawn
 
@@ -108,25 +108,3 @@ def test_what_is_drawn_moves_its_own_weights_only_where_it_is_shown(batch):
         loss.backward()
         given = net.drawn.give[0].weight.grad
         assert (given is not None and bool(given.any())) is shows
-
-
-def test_strokes_lie_in_the_object_and_beside_it_with_clicks_along_them():
-    truth = np.zeros((128, 128), np.uint8)
-    truth[30:90, 20:100] = 1
-    found = [step.first_strokes(truth, np.random.default_rng(n)) for n in range(20)]
-    kinds = set()
-    for table, maps in found:
-        assert maps[0].any()
-        # a stroke is as wide as a pen
-        assert (maps[0][truth == 0]).sum() <= 0.1 * maps[0].sum()
-        assert not maps[1][truth == 1].any()
-        given = table[table[:, 2] != 0]
-        assert len(given) <= step.MAX_CLICKS - 6
-        for row, col, sign in given:
-            assert maps[0 if sign > 0 else 1][round(float(row)), round(float(col))]
-        kinds.add(bool(maps[1].any()))
-    assert kinds == {True, False}
-
-
-def test_where_there_is_no_object_there_is_no_stroke():
-    assert step.first_strokes(np.zeros((64, 64), np.uint8), np.random.default_rng(0)) is None

@@ -102,8 +102,8 @@ def test_objects_of_a_crowd_share_one_view(crowd):
     assert max(counts) == 4
 
 
-def test_other_objects_and_strokes_are_shown_and_change_nothing_else(crowd):
-    shares, stroked = [], 0
+def test_other_objects_are_shown_and_change_nothing_else(crowd):
+    shares = []
     for n in range(30):
         plain = views.draw_views([crowd], 1, n, 96, 4)
         shown = views.draw_views([crowd], 1, n, 96, 4, share=1.0)
@@ -114,11 +114,9 @@ def test_other_objects_and_strokes_are_shown_and_change_nothing_else(crowd):
             # the object itself is never shown, but for outlines that are wrong by a few pixels
             assert view.drawn[0][inside].mean() < 0.5
             shares.append(view.drawn[0].mean())
-            stroked += bool(view.drawn[1:].any())
-            assert view.drawn[1:].any() or np.array_equal(before.clicks, view.clicks)
+            assert np.array_equal(before.clicks, view.clicks)
     assert min(shares) == 0
     assert max(shares) > 0.1
-    assert 0 < stroked < len(shares) / 2
 
 
 def test_an_object_alone_has_nothing_beside_it(source):
@@ -128,7 +126,7 @@ def test_an_object_alone_has_nothing_beside_it(source):
 def test_a_step_has_each_image_once_and_says_whose_objects_are_whose(crowd):
     drawn = ViewDataset([crowd], 1, 3)
     image, truth, clicks, prev, owner, shown = collate([drawn[(n, 64)] for n in range(4)])
-    assert shown.shape == (len(owner), 3, 64, 64)
+    assert shown.shape == (len(owner), 1, 64, 64)
     assert not shown.any()
     assert image.shape == (4, 3, 64, 64)
     assert truth.shape == prev.shape == (len(owner), 1, 64, 64)

@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--part", choices=("all", "drawn"), default="all",
-        help="drawn: only what is made of other objects and strokes; default all",
+        help="drawn: only what is made of other objects; default all",
     )  # fmt: skip
     how.add_argument("--rate", type=float, metavar="LR", help="learning rate")
     how.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="default 0.1")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from napari_intseg.core.prompts import Box, Click, Prompts, along_scribbles, seed_points
+from napari_intseg.core.prompts import Box, Click, Prompts, along_scribbles
 from napari_intseg.core.segmenter import Answer, BoolArray, FloatArray, Query, Traits, ZoomIn
 from napari_intseg.models.model_table import CLICKS_DRAWN_MASK
 from napari_intseg.models.weights.store import ARCHITECTURE
@@ -28,9 +28,6 @@ SCRIBBLE_STEP_PX = 48.0
 """Between the clicks of a scribble, in pixels of the view. More clicks are worse on GrabCut's
 scribbles (IoU .868 with 24 px, .881 with 48 and 96 px): the network was not taught rows of clicks
 (docs/results.md)."""
-
-_PEN = np.add.outer(np.arange(-2, 3) ** 2, np.arange(-2, 3) ** 2) <= 5
-"""Strokes are drawn five pixels wide, as in training."""
 
 BESIDE, BESIDE_PX = 4, 6.0
 """So many negative clicks beside each side of a box, so many pixels of the view away."""
@@ -116,25 +113,13 @@ def as_clicks(query: Query) -> tuple[Click, ...]:
 
 
 def drawn_on(queries: Sequence[Query]) -> FloatArray | None:
-    """Return what is drawn on the views of some queries; None if there is nothing on any.
+    """Return other objects on the views of some queries, float32 (B, 1, H, W); None if on none.
 
-    Returns
-    -------
-    ndarray of float32, shape (B, 3, H, W)
-        How much of each pixel other objects have, then the strokes on the object and off it.
+    Scribbles are not drawn: taught so, they were worse than as clicks (docs/results.md).
     """
-    if not any(query.prompts.scribbles or query.others is not None for query in queries):
-        return None
-    maps = np.zeros((len(queries), 3, *queries[0].prepared.shape), np.float32)
-    for own, query in zip(maps, queries, strict=True):
-        if query.others is not None:
-            own[0] = query.others
-        for scribble in query.prompts.scribbles:
-            points = seed_points(Prompts(scribbles=(scribble,)), own.shape[1:])
-            at = np.rint([point for point, _ in points]).astype(int).reshape(-1, 2)
-            own[1 if scribble.positive else 2, at[:, 0], at[:, 1]] = 1
-        own[1:] = ndimage.grey_dilation(own[1:], footprint=_PEN[None])
-    return maps if maps.any() else None
+    empty = np.zeros(queries[0].prepared.shape, np.float32)
+    maps = np.stack([empty if query.others is None else query.others for query in queries])
+    return maps[:, None] if maps.any() else None
 
 
 def filled(box: Box, shape: tuple[int, int]) -> BoolArray:

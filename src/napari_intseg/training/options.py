@@ -80,8 +80,8 @@ class TrainOptions:
     held_out_by : {"files", "objects"}, default "files"
         See `sources.hold_out`.
     part : {"all", "drawn"}, default "all"
-        "drawn": only what the click pyramid makes of other objects and strokes, which are then
-        shown on every view; its other weights, and so its answers to clicks alone, stay.
+        "drawn": only what the click pyramid makes of other objects, which are then shown on every
+        view; its other weights, and so its answers without others, stay.
 
     Raises
     ------

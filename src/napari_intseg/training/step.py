@@ -12,18 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_intseg.core.segmenter import BoolArray, FloatArray
-from napari_intseg.models.bundled_input import SCRIBBLE_STEP_PX
 from napari_intseg.models.nets.click_pyramid import ClickPyramid
 
 # room for the first ones (nine at most), late ones (eight) and those between passes
 MAX_CLICKS = 24
 """Rows of a click table; the rest of it is zero, which means no click."""
 
-STROKE_PX = 5
-"""Width of a stroke, as `bundled_input.drawn_on` draws it."""
-
 Truth = NDArray[np.uint8]
-Maps = NDArray[np.uint8]
 
 
 def depth(region: BoolArray) -> FloatArray:
@@ -66,72 +61,6 @@ def first_clicks(truth: Truth, rng: Generator) -> FloatArray:
     if rows:
         table[: len(rows)] = rows
     return table
-
-
-def first_strokes(truth: Truth, rng: Generator) -> tuple[FloatArray, Maps] | None:
-    """Return what a view starts with where a person draws and does not click.
-
-    One to three curves in the object, and in half of the cases one to three beside it, each from a
-    place in its region until it leaves it.
-
-    Returns
-    -------
-    table : ndarray of float32, shape (24, 3)
-        Clicks along the curves, as `along_scribbles` has them.
-    maps : ndarray of uint8, shape (2, H, W)
-        Where the strokes on the object and off it are, 0 or 1; None instead of both if there is no
-        room for any.
-    """
-    inside = depth(truth == 1)
-    beside = cv2.distanceTransform((truth != 1).astype(np.uint8), cv2.DIST_L2, 3)
-    # off the outline, as people draw; thin objects have no middle to keep to
-    well = (inside > 0) & (inside >= min(2.0, 0.5 * float(inside.max())))
-    regions = well, (truth == 0) & (beside > 6)
-    deep = inside >= rng.choice((0.15, 0.35, 0.7)) * inside.max()
-    near = regions[1] & (beside < rng.uniform(10, 70))
-    counts = (int(rng.integers(1, 4)) if rng.random() < 0.35 else 1,
-              int(rng.integers(1, 4)) if rng.random() < 0.5 else 0)  # fmt: skip
-    table, maps, rows = (
-        np.zeros((MAX_CLICKS, 3), np.float32),
-        np.zeros((2, *truth.shape), np.uint8),
-        [],
-    )
-    for side, (region, start) in enumerate(zip(regions, (deep & well, near), strict=True)):
-        for _ in range(counts[side]):
-            line = _curve(region, start, rng)
-            if line is None:
-                continue
-            points = np.rint(line[:, ::-1]).astype(np.int32)[:, None]
-            cv2.polylines(maps[side], [points], False, 1, STROKE_PX)
-            length = float(np.hypot(*np.diff(line, axis=0).T).sum())
-            count = max(1 + round(length / SCRIBBLE_STEP_PX), min(2, len(line)))
-            at = np.rint(np.linspace(0, len(line) - 1, count)).astype(int)
-            rows += [(*point, 1.0 - 2.0 * side) for point in line[at]]
-    if not maps[0].any():
-        return None
-    # room for those between passes
-    rows = rows[: MAX_CLICKS - 6]
-    table[: len(rows)] = rows
-    return table, maps
-
-
-def _curve(region: BoolArray, start: BoolArray, rng: Generator) -> FloatArray | None:
-    """Return the longest of three curves in a region, (n, 2) rows and columns; None if none is."""
-    found = []
-    for _ in range(3):
-        ends = [_pick(start, rng) for _ in range(3)]
-        if None in ends:
-            return None
-        first, middle, last = np.asarray(ends, np.float32)
-        t = np.linspace(0, 1, 200, dtype=np.float32)[:, None]
-        # a quadratic Bézier curve; half of them are straight
-        middle = (first + last) / 2 if rng.random() < 0.5 else middle
-        line = first * (1 - t) ** 2 + 2 * middle * t * (1 - t) + last * t**2
-        row, col = np.rint(line).astype(int).T
-        left = np.flatnonzero(~region[row, col])
-        found.append(line[: left[0]] if left.size else line)
-    longest = max(found, key=lambda line: float(np.ptp(line, 0).sum()) if len(line) else -1.0)
-    return longest if len(longest) else None
 
 
 def next_click(prob: FloatArray, truth: Truth, rng: Generator) -> tuple[int, int, float] | None:

@@ -17,15 +17,12 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from napari_intseg.core.segmenter import Array, BoolArray, FloatArray
 from napari_intseg.models.bundled_input import spread_narrow
-from napari_intseg.models.nets.click_pyramid import DRAWN
 from napari_intseg.training.run_state import SOLO, Peers
 from napari_intseg.training.sources import IGNORED_LABEL, Picture, PictureSource
 from napari_intseg.training.step import (
     IGNORED,
-    Maps,
     Truth,
     first_clicks,
-    first_strokes,
     rough_mask,
 )
 from napari_intseg.training.synthetic import draw_sensor, expose, stretch
@@ -179,9 +176,6 @@ def change_intensity(image: FloatArray, rng: Generator) -> FloatArray:
 PASTED_SHARE = 0.2
 """Share of colour views that are put together from two pictures."""
 
-STROKE_SHARE = 0.3
-"""Of the views on which something is drawn: strokes instead of the first clicks."""
-
 MIN_SEEN_PX = 100
 """Of a further object of a view, in pixels of the view; smaller ones are learnt enlarged."""
 
@@ -199,15 +193,15 @@ class TrainingView:
         Row, column, sign.
     prev : ndarray of float32, shape (size, size)
         Probability to start from, zero in nine of ten views.
-    drawn : ndarray of uint8, shape (3, size, size)
-        Other objects, strokes on the object and off it: 0 or 1.
+    drawn : ndarray of uint8, shape (1, size, size)
+        Other objects that are shown: 0 or 1.
     """
 
     image: NDArray[np.uint8]
     truth: Truth
     clicks: FloatArray
     prev: FloatArray
-    drawn: Maps
+    drawn: Truth
 
 
 def draw_view(sources: list[PictureSource], seed: int, index: int, size: int) -> TrainingView:
@@ -225,7 +219,7 @@ def draw_views(
     """Return view number `index` for up to `most` objects in it, which share one image.
 
     The first is that of `draw_view`. A network that encodes an image once learns from dozens of
-    nuclei for little more than from one. A `share` of them shows other objects, or strokes.
+    nuclei for little more than from one. A `share` of them shows other objects.
     """
     rng = np.random.default_rng((seed, index))
     weights = np.array([source.weight for source in sources])
@@ -250,18 +244,12 @@ def draw_views(
         views += [_prompted(shown, one, rng) for one in _others(scene, seen, rng, most - 1)]
     # drawn by themselves: how much is shown changes nothing else of a view
     own = np.random.default_rng((seed, index, 3))
-    return [_with_drawn(view, seen, own) if own.random() < share else view for view in views]
-
-
-def _with_drawn(view: TrainingView, seen: NDArray[np.int32] | None, rng: Generator) -> TrainingView:
-    """Return a view on which other objects are shown, or strokes instead of the first clicks."""
-    drawn, clicks = view.drawn.copy(), view.clicks
-    if seen is not None:
-        drawn[0] = _shown(seen, view.truth, rng)
-    strokes = first_strokes(view.truth, rng) if rng.random() < STROKE_SHARE else None
-    if strokes is not None:
-        clicks, drawn[1:] = strokes
-    return replace(view, clicks=clicks, drawn=drawn)
+    return [
+        replace(view, drawn=_shown(seen, view.truth, own)[None].astype(np.uint8))
+        if seen is not None and own.random() < share
+        else view
+        for view in views
+    ]
 
 
 def _shown(seen: NDArray[np.int32], truth: Truth, rng: Generator) -> BoolArray:
@@ -298,7 +286,7 @@ def _prompted(image: NDArray[np.uint8], truth: Truth, rng: Generator) -> Trainin
     """Return a view with what a person's work on this object begins with."""
     # propagation and masks to start from give a previous answer before any click
     prev = rough_mask(truth, rng) if rng.random() < 0.1 else np.zeros(truth.shape, np.float32)
-    nothing = np.zeros((DRAWN, *truth.shape), np.uint8)
+    nothing = np.zeros((1, *truth.shape), np.uint8)
     return TrainingView(image, truth, first_clicks(truth, rng), prev, nothing)
 
 
@@ -444,7 +432,7 @@ def _warp_truth(picture: Picture, mask: BoolArray, there: NDArray[np.float64], s
 
 Views = tuple[Tensor, ...]
 """Image (B, 3, H, W), then of each object truth (N, 1, H, W), clicks (N, 24, 3), previous
-probability (N, 1, H, W), the number of its image (N,) and what is drawn (N, 3, H, W)."""
+probability (N, 1, H, W), the number of its image (N,) and what is drawn (N, 1, H, W)."""
 
 
 class ViewDataset(Dataset[list[TrainingView]]):

@@ -152,11 +152,8 @@ def load_imagenet(encoder: Lite0) -> None:
 WIDTHS = (16, 48, 96, 160, 224)
 """Channels of the click pyramid at strides 2, 4, 8, 16 and 32."""
 
-DRAWN = 3
-"""Maps that `DrawnPrompt` takes: other objects, strokes on the object, strokes off it."""
-
 DRAWN_WIDTHS = (16, 24, 32, 48, 48)
-"""Channels of `DrawnPrompt` at strides 2 to 32: 83,000 parameters, a fiftieth of the network."""
+"""Channels of `DrawnPrompt` at strides 2 to 32: 82,000 parameters, a fiftieth of the network."""
 
 RADIUS_PX = 5
 """Clicks are disks of this radius, in pixels of the view."""
@@ -263,7 +260,7 @@ class Similarity(nn.Module):
 
 
 class DrawnPrompt(nn.Module):
-    """What is drawn on a view, other objects and strokes, added to what is kept of it.
+    """Other objects, drawn on a view as masks, added to what is kept of it.
 
     A small pyramid beside the other one. It looks at the image's maps as well, so that what is
     drawn can mean one thing on an edge and another in a flat region. The layers that lead out of it
@@ -279,7 +276,7 @@ class DrawnPrompt(nn.Module):
         super().__init__()
         first, *rest = DRAWN_WIDTHS
         pairs = list(zip(DRAWN_WIDTHS, WIDTHS, strict=True))
-        self.stem = nn.Conv2d(DRAWN, first, 3, 2, 1)
+        self.stem = nn.Conv2d(1, first, 3, 2, 1)
         self.look = nn.ModuleList(nn.Conv2d(outer, inner, 1) for inner, outer in pairs)
         self.down = nn.ModuleList(
             nn.Sequential(Depthwise(inp, 3, 2), nn.Conv2d(inp, out, 1))
@@ -292,7 +289,7 @@ class DrawnPrompt(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, maps: list[Tensor], drawn: Tensor) -> list[Tensor]:
-        """Return the five maps of a view, changed by what is drawn on it (B, 3, H, W)."""
+        """Return the five maps of a view, changed by what is drawn on it (B, 1, H, W)."""
         x, changed = self.stem(drawn.to(maps[0].dtype)), []
         for level, features in enumerate(maps):
             x = self.down[level - 1](x) if level else x
@@ -376,9 +373,8 @@ class ClickPyramid(nn.Module):
         ----------
         kept : list of Tensor
             From `encode`.
-        drawn : Tensor, shape (B, 3, H, W)
-            How much of each pixel other objects have, strokes on the object, strokes off it; all
-            between 0 and 1.
+        drawn : Tensor, shape (B, 1, H, W)
+            How much of each pixel other objects have, between 0 and 1.
         """
         if self.drawn is None:
             return kept

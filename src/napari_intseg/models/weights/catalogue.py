@@ -149,7 +149,7 @@ _SAM_FILES = (
 )  # fmt: skip
 
 _FILES = (
-    WeightFile("bundled", "bundled", "bundled.safetensors", licence="BSD-3-Clause", size_mb=8.8,
+    WeightFile("bundled", "bundled", "bundled.safetensors", licence="BSD-3-Clause", size_mb=9.0,
                note="part of the package"),
     _ritm("ritm-hrnet18s", "coco_lvis_h18s_itermask.pth", 16.5),
     # the authors publish no checksums; this one is quoted alike by three independent users
