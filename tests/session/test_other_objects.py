@@ -37,9 +37,17 @@ class Wide:
 
 
 def session_of(model=None, **settings) -> Session:
-    return Session(
-        model or Wide(), Volume(np.zeros(SHAPE, np.uint8)), obey=False, look_again=False, **settings
-    )
+    settings = {"others": True, "obey": False, "look_again": False, **settings}
+    return Session(model or Wide(), Volume(np.zeros(SHAPE, np.uint8)), **settings)
+
+
+def test_a_session_shows_none_unasked():
+    model = Wide()
+    session = Session(model, Volume(np.zeros(SHAPE, np.uint8)), obey=False, look_again=False)
+    session.click(LEFT)
+    session.new_object()
+    session.click(RIGHT)
+    assert model.seen == [0, 0]
 
 
 def test_a_second_object_is_shown_the_first_and_the_first_nothing():

@@ -79,8 +79,9 @@ class Setup:
     keep_answers : bool, default True
         Whether propagation after a correction keeps the planes that were answered before, but for
         what the correction is about; False: the planes up to the next clicked ones are done anew.
-    others : bool, default True
-        Whether a model that knows other objects, see `Traits`, is shown those of the plane.
+    others : bool, default False
+        Whether a model that knows other objects, see `Traits`, is shown those of the plane. It
+        helps where cells fill the plane, and costs a little on noisy nuclei (docs/results.md).
     compete : bool, default True
         Whether a pixel that propagation gives to two objects is the more probable one's; False: it
         stays the one's that had it first.
@@ -110,7 +111,7 @@ class Setup:
     keep_answers: bool = True
     compete: bool = True
     cascade: bool = True
-    others: bool = True
+    others: bool = False
     _intensity: LazyValue[Intensity] = field(default_factory=LazyValue)
 
     def __post_init__(self) -> None:

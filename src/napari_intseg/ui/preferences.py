@@ -19,6 +19,8 @@ class Preferences:
         Whether *each click begins an object* is ticked then.
     safe_colours : bool
         Labels in eight colours that colour-blind people tell apart.
+    other_objects : bool
+        Whether a model that knows other objects is shown those of the plane, in new sessions.
     language : str
         Of the panel, from the next time it is opened; "auto" for napari's or the system's.
     guided_network, click_policy : str
@@ -29,6 +31,7 @@ class Preferences:
     model: str = "bundled"
     each_click_begins: bool = False
     safe_colours: bool = False
+    other_objects: bool = False
     language: str = "auto"
     guided_network: str = ""
     click_policy: str = ""

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.volume import Plane
+from napari_intseg.ui.controllers import session_store
 from napari_intseg.ui.controllers.session_store import RECORD
 from napari_intseg.ui.controllers.view_settings import PREVIEW_PX, ViewSettings, small
 from napari_intseg.ui.controllers.viewer_controller import AS_SHOWN
+from napari_intseg.ui.preferences import Preferences
 
 
 @pytest.fixture
@@ -32,6 +34,14 @@ def start(controller):
         return controller.image_controller
 
     return run
+
+
+@pytest.mark.parametrize("are_seen", [False, True])
+def test_other_objects_are_shown_to_the_model_if_preferred(start, squares, monkeypatch, are_seen):
+    chosen = Preferences(other_objects=are_seen)
+    monkeypatch.setattr(session_store, "preferences", lambda: chosen)
+    session = start(squares).session_store.session(0)
+    assert session.document.setup.others == are_seen
 
 
 def test_another_window_answers_anew_and_is_one_step_of_undo(

@@ -24,6 +24,7 @@ from napari_intseg.session.session import Session
 from napari_intseg.ui.layers.image_axes import DisplayedSlice, ImageAxes
 from napari_intseg.ui.layers.points_codec import Place
 from napari_intseg.ui.messages import Message, counted, joined
+from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.qt.worker_thread import Job, Outcome, Signals, Worker, sentence, told
 from napari_intseg.ui.storage.disk_folders import EmbeddingFolder
 
@@ -115,6 +116,7 @@ class SessionStore:
                 self.image_axes.volume(time),
                 window=self._seen(),
                 channels=self.channels,
+                others=preferences().other_objects,
             )
             # settings chosen before this time point was first visited
             if self._shown:
