@@ -39,11 +39,11 @@ def test_a_notebook_says_what_was_kept_in_it(name, runner, monkeypatch):
     path = FOLDER / f"{name}.ipynb"
     before = kept(path, runner)
     _, printed = runner.run(path)
-    # processors differ in the last digits, and an outline then by a few pixels
+    # with bfloat16 and without, an outline differs by a few pixels: a nucleus has 236 or 220
     for old, new in zip(before, printed, strict=True):
         assert re.sub(NUMBER, "#", old) == re.sub(NUMBER, "#", new)
         was, now = ([float(n) for n in re.findall(NUMBER, text)] for text in (old, new))
-        assert now == pytest.approx(was, rel=0.05, abs=0.03)
+        assert now == pytest.approx(was, rel=0.1, abs=0.03)
     form, least = DICE[name]
     found = re.search(form, "".join(printed))
     assert found is not None

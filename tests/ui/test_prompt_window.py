@@ -122,7 +122,9 @@ class Prompted(Window):
         breathe()
 
     def in_use(self):
-        return [tool for tool, button in self.panel.tools.items() if button.isChecked()]
+        shown = {self.panel.round: self.panel.round.tool}
+        tools = self.panel.tools.items()
+        return [shown.get(button, tool) for tool, button in tools if button.isChecked()]
 
     def area(self, label=1):
         return int(np.count_nonzero(self.controller.image_controller.labels.data == label))
@@ -203,6 +205,28 @@ def test_scribbles_are_drawn_and_shift_turns_their_sign(open_window):
     assert window.controller.image_controller.labels.data[20, 20] == 1
     assert window.in_use() == ["scribble"]
     assert "2 scribbles" in window.widget.object_panel.table.words(0)
+
+
+def test_box_and_lasso_share_a_button_that_stays_at_the_last(open_window):
+    window = open_window(Fake(ALL | {"lasso"}))
+    box, lasso = window.panel.round.choices().actions()
+    lasso.trigger()
+    assert window.in_use() == ["lasso"]
+    assert window.panel.round.text() == "Lasso ▾"
+    window.panel.tools["click"].click()
+    assert window.in_use() == ["click"]
+    window.panel.round.click()
+    assert window.in_use() == ["lasso"]
+    box.trigger()
+    assert window.in_use() == ["box"]
+    assert window.panel.round.text() == "Box ▾"
+
+
+def test_a_model_that_takes_no_lasso_has_a_box_alone(open_window):
+    window = open_window(Fake(ALL))
+    window.panel.round.click()
+    assert window.in_use() == ["box"]
+    assert window.panel.round.choices() is None
 
 
 def test_lassos_are_drawn_and_shift_turns_their_sign(open_window):

@@ -12,7 +12,7 @@ from typing import Any
 from napari.layers import Labels
 from qtpy.QtCore import QPointF, QRectF, QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QPainter, QPalette, QPen, QPolygonF
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from napari_intseg.models.registry import available_models
 from napari_intseg.session.compare.two_answers import BOTH, ONLY_A, ONLY_B
@@ -236,6 +236,8 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.planes = Plot(tr("pixels in disagreement over planes"), on_pick=comparison.go_to_plane)
         worst = tr("Go to the plane that disagrees most")
         self.worst = _button(worst, comparison.go_to_worst)
+        # its words must not make the whole panel wider, whose other tabs need less
+        self.worst.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.keep = {
             which: _button(tr(title), partial(self._keep, which), tr(tip))
             for which, title, tip in _KEEP
@@ -266,6 +268,8 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _lay_out(self) -> None:
         above, self.inside = QWidget(), QWidget()
         rows = form(above)
+        # a long label goes above its list, rather than making all tabs wider
+        rows.setRowWrapPolicy(rows.RowWrapPolicy.WrapLongRows)
         rows.addRow(tr("Compare with"), self.model)
         self._truth_label = QLabel(tr("Truth"))
         rows.addRow(self._truth_label, self.truth)

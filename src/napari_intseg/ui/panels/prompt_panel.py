@@ -4,14 +4,18 @@ Always in sight: begin, accept, undo, redo, sign, propagate. With the tools come
 and the outline as polygon.
 """
 
+from collections.abc import Container
 from functools import partial
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QCheckBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPushButton,
     QSizePolicy,
     QWidget,
@@ -25,6 +29,8 @@ from napari_intseg.ui.layers.points_listener import MODIFIER
 from napari_intseg.ui.panels.controls import Buttons
 from napari_intseg.ui.qt.translation import tr, translated
 
+# the arrow with what is free beside it, wide enough for a mouse
+_ARROW_PX = 24
 _ROUND_TEXT_PX = 16
 """What napari's style keeps free round the text of a button."""
 
@@ -168,6 +174,78 @@ def is_volume(controller: ViewerController) -> bool:
     return controller.image is not None and "z" in controller.axes
 
 
+class RoundButton(QPushButton):  # type: ignore[misc, unused-ignore]
+    """One button for what is drawn round an object: the box, or the lasso, as its arrow says.
+
+    It stays at what was used last.
+
+    Attributes
+    ----------
+    tool : {"box", "lasso"}
+        What a press gives.
+    """
+
+    def __init__(self, buttons: Buttons) -> None:
+        super().__init__()
+        self._single: dict[Tool, QPushButton] = {
+            tool: buttons.make(f"{tool}_tool") for tool in ("box", "lasso")
+        }
+        self._plain: dict[Tool, str] = {
+            tool: buttons.make(f"{tool}_tool", with_key=False).text() for tool in self._single
+        }
+        self.tool: Tool = "box"
+        self._choices = QMenu(self)
+        for one in self._single.values():
+            # the words of the button, with its key
+            self._choices.addAction(one.text(), one.click)
+        self._has_choice = False
+        self.clicked.connect(lambda _checked: self._single[self.tool].click())
+        self._name()
+
+    def offer(self, offered: Container[Tool]) -> None:
+        """Have only what the model takes; the button is hidden by whoever shows the tools."""
+        taken = [tool for tool in self._single if tool in offered]
+        self._has_choice = len(taken) > 1
+        if taken and self.tool not in taken:
+            self.tool = taken[0]
+        self._name()
+
+    def show_use(self, now: Tool | None) -> None:
+        """Show which tool is in use; another than its own leaves its words as they are."""
+        if now in self._single:
+            self.tool = now
+            self._name()
+        self.setChecked(now in self._single)
+
+    def choices(self) -> QMenu | None:
+        """Return the menu of what it can give; None if there is no choice."""
+        return self._choices if self._has_choice else None
+
+    def mousePressEvent(self, event: Any) -> None:
+        """Open the menu where the arrow is; called by Qt."""
+        if self._has_choice and event.position().x() > self.width() - _ARROW_PX:
+            self._open_choices()
+        else:
+            super().mousePressEvent(event)
+
+    def keyPressEvent(self, event: Any) -> None:
+        """Open the menu by the down key; called by Qt."""
+        if self._has_choice and event.key() == Qt.Key.Key_Down:
+            self._open_choices()
+        else:
+            super().keyPressEvent(event)
+
+    def _open_choices(self) -> None:
+        # not `exec`, which would wait in here
+        self._choices.popup(self.mapToGlobal(self.rect().bottomLeft()))
+
+    def _name(self) -> None:
+        shown = self._single[self.tool]
+        self.setText(self._plain[self.tool] + (" ▾" if self._has_choice else ""))
+        self.setToolTip(shown.toolTip())
+        self.setAccessibleName(self._plain[self.tool])
+
+
 class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """Offers only what the model takes and what there is."""
 
@@ -176,9 +254,12 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._controller = controller
         self.advice = QLabel()
         self.advice.setWordWrap(True)
-        # beside each other, and so without their keys: four must fit in a narrow panel
-        self.tools: dict[Tool, QPushButton] = {
-            tool: buttons.make(f"{tool}_tool", with_key=False) for tool in TOOLS
+        # beside each other, and so without their keys: three must fit in a narrow panel
+        self.round = RoundButton(buttons)
+        self.tools: dict[Tool, QAbstractButton] = {
+            tool: self.round if tool == "box" else buttons.make(f"{tool}_tool", with_key=False)
+            for tool in TOOLS
+            if tool != "lasso"
         }
         self.previous, self.next = buttons.make("previous_answer"), buttons.make("next_answer")
         self.answer = QLabel()
@@ -238,9 +319,11 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self, *_: object) -> None:
         controller = self._controller
         offered = controller.prompt_tools.offered()
+        self.round.offer(offered)
         for tool, button in self.tools.items():
+            is_offered = tool in offered or (button is self.round and "lasso" in offered)
             # one tool is no choice
-            button.setVisible(tool in offered and len(offered) > 1)
+            button.setVisible(is_offered and len(offered) > 1)
         self.done.setVisible(controller.outliner.is_open)
         self.follow.setVisible(controller.outliner.is_open)
         self._show_tool()
@@ -267,6 +350,7 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         now = self._controller.prompt_tools.in_use()
         for tool, button in self.tools.items():
             button.setChecked(tool == now)
+        self.round.show_use(now)
 
     def _drawn(self, what: str) -> None:
         """After a box come clicks; scribbles and lassos are drawn one after the other."""
