@@ -465,14 +465,17 @@ def contested(canvas: Canvas, key: PlaneKey, inside: BoolArray, rules: Rules) ->
 
 def _write(canvas: Canvas, key: PlaneKey, rules: Rules, settled: Changes) -> None:
     """Put one state in place, less what it may not have; others give way where they must."""
-    state: PlaneState = settled[key]
+    full: PlaneState = settled[key]
+    state = full
     if rules.detail_mm and not rules.exact:
-        state = with_detail(state, rules.detail_mm, canvas.volume.slice_spacing(key.plane.axis))
-        settled[key] = state
+        state = with_detail(full, rules.detail_mm, canvas.volume.slice_spacing(key.plane.axis))
     if state.shown is not None:
         shown, taken = _clipped(canvas, key, state.shown, rules)
-        if shown is not state.shown:
-            settled[key] = replace(state, shown=shown)
+        if state is not full and full.shown is not None and not shown.inside.any():
+            # a sliver between others: smoothed, it lies where they are, and would vanish
+            state = full
+            shown, taken = _clipped(canvas, key, full.shown, rules)
+        settled[key] = state if shown is state.shown else replace(state, shown=shown)
         for other, mask in taken.items():
             for one, value in _cut(canvas, other, key.plane, mask, shown.slices):
                 settled[one] = value
