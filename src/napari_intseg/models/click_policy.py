@@ -35,8 +35,8 @@ from napari_intseg.models.nets.click_pyramid import (
     WideBlock,
     draw_disks,
 )
-from napari_intseg.models.weights.locate import load_checkpoint, load_strict
-from napari_intseg.models.weights.store import POLICY, locate_own
+from napari_intseg.models.weights.locate import load_own
+from napari_intseg.models.weights.store import POLICY
 
 CELL = 8
 """Pixels of the view along a cell of the grid of actions."""
@@ -164,7 +164,5 @@ def load_policy(weights: str | Path, *, device: str = "auto") -> ClickPolicy:
     WeightsError
         If the file is missing, or of another network.
     """
-    path = locate_own(weights, POLICY, "policy")
-    net = PolicyNet()
-    load_strict(net, {name: value.float() for name, value in load_checkpoint(path).items()}, path)
-    return ClickPolicy(net.requires_grad_(False), load_encoder(), device)
+    net = load_own(PolicyNet(), weights, POLICY, "policy")
+    return ClickPolicy(net, load_encoder(), device)

@@ -28,8 +28,8 @@ from napari_intseg.core.segmenter import FloatArray
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.point_cloud import CUBE, PointClick, Points, click_channels
 from napari_intseg.models.device import choose_device, memory_guard
-from napari_intseg.models.weights.locate import load_checkpoint, load_strict
-from napari_intseg.models.weights.store import CLOUD, locate_own, write_weights
+from napari_intseg.models.weights.locate import load_own
+from napari_intseg.models.weights.store import CLOUD, write_weights
 
 SIDE = 48
 """Voxels along the longest side of a cloud: 8 cm of a room of 4 m; the paper has 5 cm."""
@@ -202,10 +202,7 @@ def load_cloud_network(weights: str | Path, *, device: str = "auto") -> CloudNet
     WeightsError
         If the file is missing, or of another network.
     """
-    path = locate_own(weights, CLOUD, "cloud")
-    net = CloudNet()
-    load_strict(net, {name: value.float() for name, value in load_checkpoint(path).items()}, path)
-    return CloudNetwork(net.requires_grad_(False), device)
+    return CloudNetwork(load_own(CloudNet(), weights, CLOUD, "cloud"), device)
 
 
 def make_scan(rng: np.random.Generator) -> LabelledCloud:

@@ -41,8 +41,8 @@ from napari_intseg.models.nets.click_pyramid import (
     ConvNorm,
     WideBlock,
 )
-from napari_intseg.models.weights.locate import load_checkpoint, load_strict, locate
-from napari_intseg.models.weights.store import GUIDED, locate_own, read_metadata
+from napari_intseg.models.weights.locate import load_own, locate
+from napari_intseg.models.weights.store import GUIDED, read_metadata
 
 DIAMETER_PX = 40.0
 """Images are resized so that objects have this diameter: five places (not tuned)."""
@@ -343,10 +343,8 @@ def load_guided(
     WeightsError
         If the file is missing, or of another network.
     """
-    path = locate_own(weights or "guided", GUIDED, "guided")
-    net = GuidedNet()
-    load_strict(net, {name: value.float() for name, value in load_checkpoint(path).items()}, path)
-    return GuidedNetwork(net.requires_grad_(False), load_encoder(encoder), device)
+    net = load_own(GuidedNet(), weights or "guided", GUIDED, "guided")
+    return GuidedNetwork(net, load_encoder(encoder), device)
 
 
 def load_encoder(path: Path | None = None) -> ClickPyramid:

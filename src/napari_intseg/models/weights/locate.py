@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal, TypeVar
 
 from napari_intseg.core.files import hidden_folder
 from napari_intseg.errors import WeightsError
@@ -24,12 +24,18 @@ from napari_intseg.models.weights.store import (
     check_size,
     find_file,
     locate,
+    locate_own,
     recorded_sums,
     search_folders,
     sha256_of,
     store,
     unwritable,
 )
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Net = TypeVar("Net", bound="nn.Module")
 
 # so much is read between two looks at Cancel
 _PIECE = 1 << 16
@@ -51,6 +57,22 @@ class _ServerError(Exception):
 
 class _CancelledError(Exception):
     """The caller asked to stop; never leaves this file."""
+
+
+def load_own(net: Net, weights: str | Path, architecture: str, task: str) -> Net:
+    """Return a network with the weights of a file that `napari-intseg train` wrote.
+
+    It is in float32 and not to be trained; the other parameters, and what is raised, are those of
+    `locate_own`.
+
+    Raises
+    ------
+    WeightsError
+        Also if the weights are not the network's.
+    """
+    path = locate_own(weights, architecture, task)
+    load_strict(net, {name: value.float() for name, value in load_checkpoint(path).items()}, path)
+    return net.requires_grad_(False)
 
 
 def fetch(

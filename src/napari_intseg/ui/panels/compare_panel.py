@@ -234,18 +234,14 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.numbers.setTextFormat(Qt.TextFormat.RichText)
         self.clicks = Plot(tr("IoU over clicks"), fraction=True)
         self.planes = Plot(tr("pixels in disagreement over planes"), on_pick=comparison.go_to_plane)
-        worst = tr("Go to the plane that disagrees most")
-        self.worst = _button(worst, comparison.go_to_worst)
-        # its words must not make the whole panel wider, whose other tabs need less
-        self.worst.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.worst = _button(tr("Go to the plane that disagrees most"), comparison.go_to_worst)
         self.keep = {
             which: _button(tr(title), partial(self._keep, which), tr(tip))
             for which, title, tip in _KEEP
         }
         self.everywhere = QCheckBox(tr("on all planes"))
-        self.everywhere.setToolTip(
-            tr("Keep on every plane on which the two differ, not only on this one.")
-        )
+        tip = tr("Keep on every plane on which the two differ, not only on this one.")
+        self.everywhere.setToolTip(tip)
         self.offered.setToolTip(tr("Which of the second model's answers is in place."))
         before, after = tr("Put B's previous answer in place."), tr("Put B's next answer in place.")
         self.steps = {
@@ -267,12 +263,12 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _lay_out(self) -> None:
         above, self.inside = QWidget(), QWidget()
-        rows = form(above)
-        # a long label goes above its list, rather than making all tabs wider
-        rows.setRowWrapPolicy(rows.RowWrapPolicy.WrapLongRows)
-        rows.addRow(tr("Compare with"), self.model)
-        self._truth_label = QLabel(tr("Truth"))
-        rows.addRow(self._truth_label, self.truth)
+        self._rows: Any = form(above)
+        self._rows.addRow(tr("Compare with"), self.model)
+        self._rows.addRow(tr("Truth"), self.truth)
+        # neither a long label nor a button's long words make all tabs wider
+        self._rows.setRowWrapPolicy(self._rows.RowWrapPolicy.WrapLongRows)
+        self.worst.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         outside, layout = QGridLayout(self), QGridLayout(self.inside)
         for row, widget in enumerate((above, self.inside, self.suggest)):
             outside.addWidget(widget, row, 0)
@@ -321,7 +317,7 @@ class ComparePanel(QWidget):  # type: ignore[misc, unused-ignore]
         entries: list[tuple[str, Labels | None]] = [(layer.name, layer) for layer in truths]
         fill(self.truth, [(tr("none"), None), *entries], comparison.truth)
         self.inside.setVisible(state is not None)
-        for widget in (self._truth_label, self.truth):
+        for widget in (self._rows.labelForField(self.truth), self.truth):
             widget.setVisible(state is not None and bool(truths))
         if state is not None:
             self.numbers.setText(_numbers(state))
