@@ -285,6 +285,14 @@ def test_float16_is_not_trained_in():
     assert choose_training_precision("auto", torch.device("cuda")) == torch.bfloat16
 
 
+@pytest.mark.parametrize("has", [True, False])
+def test_bfloat16_without_instructions_for_it_is_told(monkeypatch, caplog, has):
+    monkeypatch.setattr(loop, "has_bfloat16", lambda: has)
+    assert choose_training_precision("bfloat16", torch.device("cpu")) == torch.bfloat16
+    choose_training_precision("float32", torch.device("cpu"))
+    assert ("no instructions for bfloat16" in caplog.text) is not has
+
+
 def test_a_foreign_file_is_not_kept(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"no")
     with pytest.raises(WeightsError, match=r"weights are of another network: .* got None"):

@@ -24,7 +24,7 @@ from napari_intseg.evaluation.metrics import noc
 from napari_intseg.evaluation.run import Protocol, carried, segment_slice
 from napari_intseg.models.bundled import Bundled, load_net
 from napari_intseg.models.bundled_input import read_traits
-from napari_intseg.models.device import choose_device, memory_guard
+from napari_intseg.models.device import choose_device, has_bfloat16, memory_guard
 from napari_intseg.models.nets.click_pyramid import ClickPyramid, DrawnPrompt, load_imagenet
 from napari_intseg.models.networks import find_network, network_of
 from napari_intseg.models.registry import find_model
@@ -397,6 +397,11 @@ def choose_training_precision(precision: str, device: torch.device) -> torch.dty
         raise DeviceError(
             f"precision cannot be trained in: expected one of {', '.join(sorted(known))}, got "
             f"{precision!r}. Leave it at 'auto'."
+        )
+    if precision == "bfloat16" and device.type == "cpu" and not has_bfloat16():
+        _logger.warning(
+            "this processor has no instructions for bfloat16, so that steps take several times as "
+            "long as in float32: leave out the precision"
         )
     return known[precision]
 
