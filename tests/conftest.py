@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts import load_script
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that the processes end together."""
@@ -111,29 +109,16 @@ def ritm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def det_state_dict(shared: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Make the deterministic weights of a fixture's JSON, its overrides applied."""
-    path = shared / "parity" / "det_weights.py"
-    module = load_script(path)
-
-    def make(info: dict[str, Any]) -> dict[str, Any]:
-        state_dict = module.det_state_dict(info["shapes"])
-        for name, factor in info.get("overrides", {}).items():
-            state_dict[name] = state_dict[name] * factor
-        return state_dict
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def ritm_predictor_file(shared: Path, det_state_dict, tmp_path_factory) -> Path:
+def ritm_predictor_file(shared: Path, tmp_path_factory) -> Path:
     """HRNet-18s of RITM with the weights of the fixture of its predictor."""
     import torch
+
+    from reference_weights import reference_state_dict
 
     parity = shared / "parity"
     info = json.loads((parity / "ritm_hrnet18s_itermask.json").read_text())
     fixture = np.load(parity / "ritm_hrnet18s_predictor.npz")
-    state_dict = det_state_dict(info)
+    state_dict = reference_state_dict(info)
     state_dict["maps_transform.3.scale"] = torch.tensor(fixture["maps_scale"])
     for part in ("weight", "bias"):
         name = f"feature_extractor.cls_head.{part}"

@@ -13,14 +13,15 @@ from napari_intseg.errors import WeightsError
 from napari_intseg.models import fcanet, forte
 from napari_intseg.models.forte import guided_filter
 from napari_intseg.models.registry import load_model
+from reference_weights import reference_state_dict
 
 
 @pytest.fixture(scope="module")
-def reference(shared, det_state_dict, tmp_path_factory):
+def reference(shared, tmp_path_factory):
     def load(model, weights, arrays):
         info = json.loads((shared / "parity" / f"{weights}.json").read_text())
         given = np.load(shared / "parity" / f"{arrays}.npz")
-        state_dict = det_state_dict(info)
+        state_dict = reference_state_dict(info)
         for key in given.files:
             if key.startswith("set:"):
                 state_dict[key[4:]] = torch.from_numpy(given[key])

@@ -21,6 +21,7 @@ from napari_intseg.models.focalclick import (
     net_of_config,
     progressive_merge,
 )
+from reference_weights import reference_state_dict
 
 SIZES = ("hrnet18s_s1", "hrnet18s_s2", "hrnet32_s2", "segformer_b0_s1", "segformer_b0_s2",
          "segformer_b3_s2")  # fmt: skip
@@ -32,12 +33,12 @@ def rgb(image: np.ndarray) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_both_networks_equal_the_reference(shared: Path, det_state_dict, size: str) -> None:
+def test_both_networks_equal_the_reference(shared: Path, size: str) -> None:
     info = json.loads((shared / "parity" / f"focalclick_{size}.json").read_text())
     given = np.load(shared / "parity" / f"focalclick_{size}_forward.npz")
     net = net_of_config(info["config"], Path("fixture"))
     assert {n: list(v.shape) for n, v in net.state_dict().items()} == info["shapes"]
-    net.load_state_dict(det_state_dict(info))
+    net.load_state_dict(reference_state_dict(info))
     net.eval()
     prev = torch.from_numpy(given["prev_mask"]).float()[None, None]
     with torch.no_grad():
@@ -119,12 +120,10 @@ def test_an_initial_mask_is_merged_progressively_as_published(shared: Path, foca
         assert np.mean(merged != fixture["mask_init"][k]) <= 5e-4
 
 
-def test_clicks_equal_the_published_predictor(
-    shared: Path, play, det_state_dict, tmp_path: Path
-) -> None:
+def test_clicks_equal_the_published_predictor(shared: Path, play, tmp_path: Path) -> None:
     fixture = np.load(shared / "parity" / "focalclick_hrnet18s_s2_predictor.npz")
     info = json.loads((shared / "parity" / "focalclick_hrnet18s_s2.json").read_text())
-    state_dict = det_state_dict(info)
+    state_dict = reference_state_dict(info)
     for key in fixture.files:
         if key.startswith("set:"):
             state_dict[key[4:]] = torch.from_numpy(fixture[key])

@@ -16,6 +16,7 @@ from napari_intseg.models.guided.iog import IogNet
 from napari_intseg.models.image_input import bumps, cut, load_opencv, paste, resize, to_bytes_range
 from napari_intseg.models.net_model import OnDevice
 from napari_intseg.models.registry import load_model
+from reference_weights import reference_state_dict
 
 
 def close(values, expected):
@@ -29,14 +30,23 @@ def saved(folder, state_dict, prefix=""):
     return path
 
 
+def rounded_alike(found: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether bytes are the same, but for the few that OpenCV's vectors round the other way.
+
+    With AVX-512 its cubic resizing rounds some pixels in a million otherwise than with AVX2.
+    """
+    apart = np.abs(found.astype(int) - wanted)
+    return bool(apart.max() <= 1 and np.count_nonzero(apart) <= 1e-4 * apart.size)
+
+
 @pytest.fixture(scope="module")
-def reference(shared, det_state_dict, tmp_path_factory):
+def reference(shared, tmp_path_factory):
     """Load a fixture: its arrays, and the model with deterministic weights."""
 
     def load(model, weights, arrays):
         info = json.loads((shared / "parity" / f"{weights}.json").read_text())
         given = np.load(shared / "parity" / f"{arrays}.npz")
-        state_dict = det_state_dict(info)
+        state_dict = reference_state_dict(info)
         for key in given.files:
             if key.startswith("set:"):
                 state_dict[key[4:]] = torch.from_numpy(given[key])
@@ -75,7 +85,7 @@ class TestDextr:
         for i in (0, 1):
             x0, y0, x1, y1 = (int(v) for v in given[f"bbox_{i}"])
             crop = resize(cut(given["image"], (y0, x0, y1, x1)), (512, 512), "bicubic")
-            np.testing.assert_array_equal(crop, given[f"resized_{i}"])
+            assert rounded_alike(crop, given[f"resized_{i}"])
 
 
 class TestDeepGrabCut:
@@ -91,7 +101,7 @@ class TestDeepGrabCut:
             "deepgrabcut", "deepgrabcut_resnet101_psp", "deepgrabcut_predictor"
         )
         frame = model.prepare(given["image"].astype(np.float32) / 255).payload
-        np.testing.assert_array_equal(frame, given["resized"])
+        assert rounded_alike(frame, given["resized"])
         for i in (0, 1):
             x0, y0, x1, y1 = given[f"box_{i}"]
             outline = deepgrabcut.box_outline(Box(y0, x0, y1, x1), deepgrabcut.FRAME)

@@ -1,7 +1,6 @@
 """RITM against its reference implementation, and as a segmenter."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from napari_intseg.models.image_input import raw_logits
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import build, load_ritm, net_of_config, pack_clicks
 from napari_intseg.testing import SegmenterContract
+from reference_weights import reference_state_dict
 
 VARIANTS = {
     "ritm-hrnet18s": "ritm_hrnet18s_itermask",
@@ -28,16 +28,9 @@ VARIANTS = {
 
 def reference_checkpoint(parity: Path, name: str) -> dict[str, Any]:
     """A file's content in the published form, with the fixtures' deterministic weights."""
-    sys.path.insert(0, str(parity))
-    try:
-        from det_weights import det_state_dict
-    finally:
-        sys.path.remove(str(parity))
     info = json.loads((parity / f"{name}.json").read_text())
     base = json.loads((parity / info["base"]).read_text()) if "base" in info else info
-    state_dict = det_state_dict(base["shapes"])
-    for key, factor in info.get("overrides", {}).items():
-        state_dict[key] = state_dict[key] * factor
+    state_dict = reference_state_dict(base | {"overrides": info.get("overrides", {})})
     return {"state_dict": state_dict, "config": base["config"]}
 
 

@@ -15,14 +15,14 @@ from napari_intseg.core.segmenter import Saving
 from napari_intseg.errors import DeviceError
 
 torch.set_num_threads(1)
-data = np.zeros((1280, 1280), np.uint8)
-data[560:720, 560:720] = 255  # as large as objects in a view are
+data = np.zeros((512, 512), np.uint8)
+data[224:288, 224:288] = 255  # as large as objects in a view are
 model = load_model("bundled", device="cpu", precision="float32")
 for saving in (Saving(), Saving(half=True)):  # what is loaded late is loaded now; and oneDNN,
     model.save_memory(saving)  # once it found no room for a layer of some size, never tries again
     whole = Session(model, Volume(data), zoom_in=None)
     whole.change_setup(longer_side_px=None)
-    whole.click((640, 640))
+    whole.click((256, 256))
 del whole
 unlimited = resource.getrlimit(resource.RLIMIT_AS)
 
@@ -40,7 +40,7 @@ def ask(room_mb):
         room = pages * resource.getpagesize() + (room_mb << 20)
         resource.setrlimit(resource.RLIMIT_AS, (room, unlimited[1]))
     try:
-        result = session.click((640, 640))
+        result = session.click((256, 256))
     except DeviceError as err:
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
         again = session.predict(session.clicks[0].plane)
@@ -51,7 +51,7 @@ def ask(room_mb):
     return {"note": result.info.get("note", ""), "right": iou(session.mask)}
 
 
-print(json.dumps({str(room): ask(room) for room in (160, 8, None)}))
+print(json.dumps({str(room): ask(room) for room in (36, 2, None)}))
 """
 
 

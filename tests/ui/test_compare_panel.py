@@ -289,21 +289,21 @@ class Whole:
 
 @pytest.fixture
 def deep(make_napari_viewer, monkeypatch):
-    """Fifty planes, propagated by two models that differ on all of them."""
+    """Twelve planes, propagated by two models that differ on all of them."""
     models = {"bundled": Whole("whole"), "random-walker": Whole("cut", cut=15)}
     for kind in (ViewerController, Comparison):
         monkeypatch.setitem(
             kind.__init__.__kwdefaults__, "load_with", lambda choice, *_: models[choice.name]
         )
-    volume = np.zeros((50, 24, 30), np.uint8)
+    volume = np.zeros((12, 24, 30), np.uint8)
     volume[:, 6:18, 8:22] = 200
     window = Compared(make_napari_viewer(show=True), volume)
-    window.viewer.dims.set_point(0, 25)
+    window.viewer.dims.set_point(0, 6)
     window.click((12, 18))
     window.settle()
     window.widget.action_panel.propagate.click()
     window.settle(600)
-    assert len(window.comparison.state.planes) == 50
+    assert len(window.comparison.state.planes) == 12
     yield window
     window.widget.close()
 
@@ -333,7 +333,7 @@ def test_many_planes_are_kept_one_in_each_turn_of_the_event_loop(deep, monkeypat
     assert not deep.widget.status_panel.cancel.isHidden()
     assert not panel.keep["A"].isEnabled()
     deep.settle(600)
-    assert kept == [1] * 50
+    assert kept == [1] * 12
     assert max(np.diff(turns)) == 1
     assert deep.widget.status_panel.cancel.isHidden()
     assert deep.widget.status_panel.bar.isHidden()

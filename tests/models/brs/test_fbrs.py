@@ -17,6 +17,7 @@ from napari_intseg.models.brs.brs import Brs, build_fbrs, load_fbrs
 from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.registry import MODELS
 from napari_intseg.models.ritm import Ritm
+from reference_weights import reference_state_dict
 
 KINDS = ("resnet34", "resnet50", "resnet101", "hrnet18", "hrnet32")
 FIRST_CLICKS = {"NoBRS": 6, "f_BRS_B": 6, "f_BRS_A": 3, "f_BRS_C": 3}
@@ -44,7 +45,7 @@ def play(
 
 
 @pytest.fixture(scope="module")
-def weights(shared: Path, det_state_dict, tmp_path_factory: pytest.TempPathFactory):
+def weights(shared: Path, tmp_path_factory: pytest.TempPathFactory):
     """Write a fixture's deterministic weights, as the published files are."""
     folder = tmp_path_factory.mktemp("fbrs")
 
@@ -52,7 +53,7 @@ def weights(shared: Path, det_state_dict, tmp_path_factory: pytest.TempPathFacto
         info = json.loads((shared / "parity" / f"fbrs_{kind}.json").read_text())
         path = folder / f"{kind}_{len(changed)}.pth"
         if not path.exists():
-            torch.save({**det_state_dict(info), **changed}, path)
+            torch.save({**reference_state_dict(info), **changed}, path)
         return path
 
     return make

@@ -13,6 +13,7 @@ from napari_intseg.models.nets.simple_click import SimpleClickNet
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import STAND_INS, _vit_sizes, load_simpleclick
 from napari_intseg.testing import SegmenterContract, raw_logits
+from reference_weights import reference_state_dict
 
 TINY = {
     "backbone_params": {
@@ -121,9 +122,9 @@ def test_names_and_shapes_are_the_published_ones(shared, size):
 
 
 @pytest.mark.parametrize("size", ["xtiny", "b", pytest.param("h", marks=pytest.mark.slow)])
-def test_logits_equal_the_reference(shared, tmp_path, det_state_dict, size, monkeypatch):
+def test_logits_equal_the_reference(shared, tmp_path, size, monkeypatch):
     info = json.loads((shared / "parity" / f"simpleclick_vit_{size}.json").read_text())
-    state_dict = det_state_dict(info)
+    state_dict = reference_state_dict(info)
     path = save_as_published(tmp_path, info["config"], {} if size == "h" else state_dict)
     if size == "h":  # 2.5 GB are not written and read again: the smaller ones show that way
         told = {"state_dict": state_dict, "config": info["config"]}

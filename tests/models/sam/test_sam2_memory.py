@@ -1,7 +1,6 @@
 """SAM 2's memory against the reference's video predictor, and as a way to propagate."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import MemorySegmenter
 from napari_intseg.models.checkpoint import load_strict
+from reference_weights import reference_state_dict
 
 pytest.importorskip("transformers", reason="needs the extra 'sam'")
 
@@ -40,17 +40,11 @@ def parity(shared: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def net(parity: Path) -> Sam2Net:
-    sys.path.insert(0, str(parity))
-    try:
-        from det_weights import det_state_dict
-    finally:
-        sys.path.remove(str(parity))
     info = json.loads((parity / "sam2_1_hiera_t.json").read_text())
-    state_dict: dict[str, Any] = det_state_dict(info["shapes"])
-    for key, factor in info.get("overrides", {}).items():
-        state_dict[key] = state_dict[key] * factor
     made = Sam2Net("tiny")
-    named = {f"body.{name}": value for name, value in library_names(state_dict).items()}
+    named = {
+        f"body.{name}": value for name, value in library_names(reference_state_dict(info)).items()
+    }
     load_strict(made, named, Path("sam2_1_hiera_t"))
     made.eval().requires_grad_(False)
     made.finish()
