@@ -238,6 +238,11 @@ LAYOUTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({
         "hrnet-ocr": {"corners": False},
         "bisenet": {"corners": False, "late": "nearest", "short_gate": True, "hidden": 256},
     },
+    # by the paper's author: Caffe's network in PyTorch
+    "revolver": {"fcn-32s": {"finest": 32, "published": True}},
+    "unext": {"unext": {"published": True}},
+    "disir": {"disir-classes": {"published": True}},
+    "refinenet-pytorch": {"refinenet": {"chain": 4, "units": 3, "corners": True}},
 })  # fmt: skip
 """How other projects build networks of this list, where that differs from ours."""
 

@@ -25,6 +25,7 @@ from napari_intseg.models.automatic.start_model import (
 )
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.device import choose_device, memory_guard
+from napari_intseg.models.image_input import load_opencv
 from napari_intseg.models.nets.earlier_nets import DISK_PX
 from napari_intseg.models.networks import SEMANTIC_NETWORKS, NetworkLayout, build_semantic
 from napari_intseg.models.weights.published_semantic import read_published
@@ -213,7 +214,8 @@ class SemanticModel:
         layout = self._told.layout
         maps = None
         if self._marks:
-            maps = mark_maps(self._marks, len(self._told.names), image.shape[:2])
+            draw = distance_maps if layout is not None else mark_maps
+            maps = draw(self._marks, len(self._told.names), image.shape[:2])
         extra = int(layout is not None and layout.on_corners)
         prob = infer(self._net, image, self._device, extra=extra, marks=maps)
         owner = prob.argmax(axis=0)
@@ -318,6 +320,36 @@ def mark_maps(
         part[:, near] = 0
         part[kind, near] = 1
     return maps
+
+
+def distance_maps(
+    marks: Sequence[tuple[float, float, int]], classes: int, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Return annotations as DISIR's published networks take them, (C, H, W) [1]_.
+
+    Each is a disk of ten pixels, in which the distance to its edge counts.
+
+    Parameters
+    ----------
+    marks : sequence of (float, float, int)
+        Row, column and number of the class.
+    classes : int
+    shape : (int, int)
+        Of the image.
+
+    References
+    ----------
+    .. [1] Lenczner, G. et al. "DISIR: deep image segmentation with interactive refinement", 2020,
+       arXiv:2003.14200.
+    """
+    cv2 = load_opencv()
+    points = np.zeros((classes, *shape), np.uint8)
+    for row, col, kind in marks:
+        # an annotation half a pixel beyond the image is on its rim
+        points[kind, *np.clip((round(row), round(col)), 0, np.subtract(shape, 1))] = 1
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (10, 10))
+    maps = [cv2.distanceTransform(cv2.dilate(one, disk), cv2.DIST_L2, 3) for one in points]
+    return np.stack(maps).astype(np.float32)
 
 
 def infer(

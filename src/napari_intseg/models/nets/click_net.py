@@ -286,11 +286,13 @@ def smaller(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def normed(inputs: int, outputs: int, size: int = 3, dilation: int = 1) -> nn.Sequential:
+def normed(
+    inputs: int, outputs: int, size: int = 3, dilation: int = 1, *, bias: bool = False
+) -> nn.Sequential:
     """Return a convolution that keeps the size, batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(
-            inputs, outputs, size, padding=dilation * (size // 2), dilation=dilation, bias=False
+            inputs, outputs, size, padding=dilation * (size // 2), dilation=dilation, bias=bias
         ),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),

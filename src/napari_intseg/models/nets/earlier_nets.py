@@ -31,9 +31,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_intseg.models.nets.click_maps import distance_map
-from napari_intseg.models.nets.click_net import WholeNet, normed, smaller
+from napari_intseg.models.nets.click_net import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    WholeNet,
+    normed,
+    smaller,
+)
 from napari_intseg.models.nets.deeplab import DeepLab, SeparableHead
 from napari_intseg.models.nets.resnet import Backbone, BasicBlock
+from napari_intseg.models.nets.resnet import layer as blocks
 from napari_intseg.models.nets.semantic_parts import scaled
 
 # convolutions of the five blocks (arXiv:1409.1556)
@@ -400,8 +407,40 @@ def link_layers(inputs: int, outputs: int, width: int) -> dict[str, nn.Module]:
     return {"enter": enter, "encoder": encoder, "decoder": decoder, "leave": leave}
 
 
-def linked(net: Any, x: Tensor) -> Tensor:
-    """Return logits (B, outputs, H / 2, W / 2) of a network with the parts of LinkNet."""
+def published_link_layers(inputs: int, outputs: int, width: int) -> dict[str, nn.Module]:
+    """Return the parts of LinkNet as DISIR's code has them: on ResNet-34, grown by convolutions."""
+    parts = link_layers(inputs, outputs, width)
+    widths = [width * factor for factor in (1, 2, 4, 8)]
+    before, counts = [width, *widths[:-1]], (3, 4, 6, 3)
+    parts["encoder"] = nn.ModuleList(
+        blocks(BasicBlock, first, last, count, stride=1 if number == 0 else 2)
+        for number, (first, last, count) in enumerate(zip(before, widths, counts, strict=True))
+    )
+    for stage, first in zip(cast(nn.ModuleList, parts["decoder"]), widths[::-1], strict=True):
+        # the first stage of the encoder keeps the size, as the last one of the decoder does
+        cast(nn.Sequential, stage)[1] = grown(first // 4, first // 4, twice=first > width)
+    half = width // 2
+    parts["leave"] = nn.Sequential(
+        grown(width, half, bias=True), normed(half, half, bias=True),
+        nn.ConvTranspose2d(half, outputs, 2, 2),
+    )  # fmt: skip
+    return parts
+
+
+def grown(inputs: int, outputs: int, *, twice: bool = True, bias: bool = False) -> nn.Sequential:
+    """Return a transposed convolution, to twice the size if so, batch normalisation and ReLU."""
+    stride, rest = (2, 1) if twice else (1, 0)
+    return nn.Sequential(
+        nn.ConvTranspose2d(inputs, outputs, 3, stride, 1, rest, bias=bias),
+        nn.BatchNorm2d(outputs), nn.ReLU(inplace=True),
+    )  # fmt: skip
+
+
+def linked(net: Any, x: Tensor, *, enlarge: bool = True) -> Tensor:
+    """Return logits of a network with the parts of LinkNet.
+
+    They are at half the size with `enlarge`, else at the one that `leave` grows to.
+    """
     x = net.enter(x)
     ways = [x]
     for stage in net.encoder:
@@ -410,7 +449,8 @@ def linked(net: Any, x: Tensor) -> Tensor:
     # the features of a stage's beginning are added to what comes back to it
     for stage, way in zip(net.decoder, ways[-2::-1], strict=True):
         x = smaller(stage(x), way) + way
-    x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+    if enlarge:
+        x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
     return cast(Tensor, net.leave(x))
 
 
@@ -444,19 +484,28 @@ class DisirClasses(nn.Module):
         Background included: it can be annotated as well.
     width : float
         Share of LinkNet's channels.
+    published : bool
+        Whether it is built as the authors' code has it: on ResNet-34, grown by convolutions, with
+        colours in [0, 1], and annotations as distances, see `semantic_model.distance_maps`.
     """
 
     takes_annotations = True
 
-    def __init__(self, classes: int, width: float = 1.0) -> None:
+    def __init__(self, classes: int, width: float = 1.0, *, published: bool = False) -> None:
         super().__init__()
         self.classes = classes
-        for name, part in link_layers(3 + classes, classes, scaled(64, width)).items():
+        self.published = published
+        make = published_link_layers if published else link_layers
+        for name, part in make(3 + classes, classes, scaled(64, width)).items():
             setattr(self, name, part)
 
     def forward(self, image: Tensor, annotations: Tensor | None = None) -> Tensor:
         """Return logits (B, C, H, W) of normalised images and annotations (B, C, H, W)."""
         if annotations is None:
             annotations = image.new_zeros((len(image), self.classes, *image.shape[2:]))
-        logits = linked(self, torch.cat((image, annotations.to(image)), 1))
+        if self.published:
+            mean, std = (image.new_tensor(n)[:, None, None] for n in (IMAGENET_MEAN, IMAGENET_STD))
+            image = image * std + mean
+        x = torch.cat((image, annotations.to(image)), 1)
+        logits = linked(self, x, enlarge=not self.published)
         return F.interpolate(logits, image.shape[2:], mode="bilinear", align_corners=False)

@@ -305,21 +305,30 @@ class Units(nn.Module):
 
 
 class Refine(nn.Module):
-    """One stage of RefineNet: adapt, fuse with what is above, pool in a chain, adapt again."""
+    """One stage of RefineNet: adapt, fuse with what is above, pool in a chain, adapt again.
 
-    def __init__(self, inputs: int, above: int, channels: int) -> None:
+    With `chain` and `units` of more than the paper says, as the authors' models for ResNet-101
+    have; of these the first stage, which fuses nothing, has no convolution for it.
+    """
+
+    def __init__(
+        self, inputs: int, above: int, channels: int, *, chain: int = 2, units: int = 1
+    ) -> None:
         super().__init__()
         self.enter = nn.Sequential(nn.Conv2d(inputs, channels, 3, padding=1), Units(channels, 2))
-        self.fuse_own = nn.Conv2d(channels, channels, 3, padding=1)
+        fuse = nn.Conv2d(channels, channels, 3, padding=1)
+        self.fuse_own = fuse if above or units == 1 else nn.Identity()
         self.fuse_above = nn.Conv2d(above, channels, 3, padding=1) if above else None
-        self.chain = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
-        self.leave = Units(channels, 1)
+        self.chain = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, padding=1) for _ in range(chain)
+        )
+        self.leave = Units(channels, units)
 
-    def forward(self, own: Tensor, above: Tensor | None) -> Tensor:
+    def forward(self, own: Tensor, above: Tensor | None, corners: bool | None) -> Tensor:
         """Return maps at the resolution of `own`."""
         x = self.fuse_own(self.enter(own))
         if self.fuse_above is not None and above is not None:
-            x = x + fit(self.fuse_above(above), x)
+            x = x + fit(self.fuse_above(above), x, corners)
         x = F.relu(x)
         path = x
         for inner in self.chain:
@@ -331,7 +340,7 @@ class Refine(nn.Module):
 
 
 class RefineNet(nn.Module):
-    """RefineNet [1]_ on ResNet-50, four stages in a cascade.
+    """RefineNet [1]_ on ResNet-50, four stages in a cascade; `chain` and `units` as in `Refine`.
 
     References
     ----------
@@ -339,22 +348,31 @@ class RefineNet(nn.Module):
        segmentation", arXiv:1611.06612.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        depth: int = 50,
+        chain: int = 2,
+        units: int = 1,
+        corners: bool | None = None,
+        trunk: Trunk = _AS_IT_IS,
+    ) -> None:
         super().__init__()
-        self.encoder = SceneTrunk(depth, width)
+        self.corners = corners
+        self.encoder = SceneTrunk(depth, width, **trunk)
         wide, narrow = scaled(512, width), scaled(256, width)
         a, b, c, d = self.encoder.channels
-        self.stages = nn.ModuleList(
-            [Refine(d, 0, wide), Refine(c, wide, narrow), Refine(b, narrow, narrow),
-             Refine(a, narrow, narrow)]
-        )  # fmt: skip
+        sizes = ((d, 0, wide), (c, wide, narrow), (b, narrow, narrow), (a, narrow, narrow))
+        self.stages = nn.ModuleList(Refine(*size, chain=chain, units=units) for size in sizes)
         self.last = nn.Conv2d(narrow, classes, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
         above: Tensor | None = None
         for stage, own in zip(self.stages, self.encoder(x)[::-1], strict=True):
-            above = stage(own, above)
+            above = stage(own, above, self.corners)
         assert above is not None
         return fit(self.last(above), x)
 

@@ -7,12 +7,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_intseg.models.nets.semantic_parts import VGG, VGG16, fit, scaled, step
+from napari_intseg.models.nets.semantic_parts import (
+    CAFFE_PADDING,
+    VGG,
+    VGG16,
+    caffe_colours,
+    fit,
+    grown_from_zero,
+    scaled,
+    step,
+)
 
 
-def _classifier(inputs: int, hidden: int, size: int, dilation: int = 1) -> nn.Sequential:
+def _classifier(
+    inputs: int, hidden: int, size: int, dilation: int = 1, *, padded: bool = True
+) -> nn.Sequential:
     """Return VGG's two wide layers as convolutions."""
-    padding = dilation * (size // 2)
+    padding = dilation * (size // 2) if padded else 0
     return nn.Sequential(
         nn.Conv2d(inputs, hidden, size, padding=padding, dilation=dilation),
         nn.ReLU(inplace=True), nn.Dropout2d(0.5), nn.Conv2d(hidden, hidden, 1),
@@ -23,31 +34,50 @@ def _classifier(inputs: int, hidden: int, size: int, dilation: int = 1) -> nn.Se
 class FCN(nn.Module):
     """FCN-8s [1]_, padded to keep sizes; with `finest` 16 or 32 without the finer bridges.
 
+    Parameters
+    ----------
+    classes : int
+    width : float
+        Share of the published channels.
+    finest : {8, 16, 32}
+        Stride of the finest scores.
+    published : bool
+        Whether it sees an image as the author's code does: in Caffe's colours, and with all padding
+        in the first convolution; for `finest` 32 alone.
+
     References
     ----------
     .. [1] Long, J. et al. "Fully convolutional networks for semantic segmentation",
        arXiv:1411.4038.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, finest: int = 8) -> None:
+    def __init__(
+        self, classes: int, width: float = 1.0, *, finest: int = 8, published: bool = False
+    ) -> None:
         super().__init__()
-        self.encoder = VGG(width)
+        self.published = published
+        self.encoder = VGG(width, ceil=published)
         hidden = scaled(4096, width)
-        self.classifier = _classifier(self.encoder.channels[4], hidden, 7)
+        self.classifier = _classifier(self.encoder.channels[4], hidden, 7, padded=not published)
         self.score = nn.Conv2d(hidden, classes, 1)
         bridges = {8: (3, 2), 16: (3,), 32: ()}[finest]
         self.stages = bridges
         self.bridges = nn.ModuleList(
             nn.Conv2d(self.encoder.channels[i], classes, 1) for i in bridges
         )
+        if published:
+            first = cast(nn.Conv2d, cast(nn.Sequential, self.encoder.stages[0])[0])
+            first.padding = CAFFE_PADDING
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        if self.published:
+            x = caffe_colours(x)
         kept = self.encoder(x)
         y = self.score(self.classifier(kept[4]))
         for stage, bridge in zip(self.stages, self.bridges, strict=True):
             y = fit(y, kept[stage]) + bridge(kept[stage])
-        return fit(y, x)
+        return grown_from_zero(y, x) if self.published else fit(y, x)
 
 
 class SegNet(nn.Module):
@@ -207,10 +237,18 @@ class UNetPlusPlus(nn.Module):
 
 
 class ShiftedMlp(nn.Module):
-    """A tokenised block of UNeXt: features shifted along the height, then the width, and mixed."""
+    """A tokenised block of UNeXt: features shifted along the height, then the width, and mixed.
 
-    def __init__(self, channels: int) -> None:
+    Parameters
+    ----------
+    channels : int
+    turned : bool
+        Whether the first channels move up and left, as in the authors' code, or down and right.
+    """
+
+    def __init__(self, channels: int, *, turned: bool = False) -> None:
         super().__init__()
+        self.turned = turned
         self.norm = nn.LayerNorm(channels)
         self.first = nn.Linear(channels, channels)
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
@@ -219,22 +257,39 @@ class ShiftedMlp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return maps of the same shape."""
         y = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        y = self.first(_shifted(y, 2).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        y = F.gelu(self.depthwise(y))
-        return x + cast(Tensor, self.second(_shifted(y, 3).permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+        y = self.first(self._shifted(y, 2).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        y = self._shifted(F.gelu(self.depthwise(y)), 3)
+        return x + cast(Tensor, self.second(y.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+
+    def _shifted(self, x: Tensor, axis: int, reach: int = 2) -> Tensor:
+        """Return groups of channels moved by -2 to 2 pixels along an axis, zeros coming in."""
+        pad = [0, 0, reach, reach] if axis == 2 else [reach, reach, 0, 0]
+        groups = F.pad(x, pad).chunk(2 * reach + 1, 1)
+        last = 2 * reach if self.turned else 0
+        moved = [g.narrow(axis, abs(last - i), x.shape[axis]) for i, g in enumerate(groups)]
+        return torch.cat(moved, 1)
 
 
-def _shifted(x: Tensor, axis: int, reach: int = 2) -> Tensor:
-    """Return groups of channels moved by -2 to 2 pixels along an axis, zeros coming in."""
-    pad = [0, 0, reach, reach] if axis == 2 else [reach, reach, 0, 0]
-    padded = F.pad(x, pad)
-    groups = padded.chunk(2 * reach + 1, 1)
-    moved = [g.narrow(axis, i, x.shape[axis]) for i, g in enumerate(groups)]
-    return torch.cat(moved, 1)
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation of the channels of each pixel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps of the same shape."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class UNeXt(nn.Module):
     """UNeXt [1]_: three stages of convolutions, two of shifted multi-layer perceptrons.
+
+    Parameters
+    ----------
+    classes : int
+    width : float
+        Share of the published channels.
+    published : bool
+        Whether it is built as the authors' code has it: what the blocks get and give is normalised,
+        maps grow before they are cut at zero, convolutions have a bias, and images are read as
+        theirs are.
 
     References
     ----------
@@ -242,33 +297,49 @@ class UNeXt(nn.Module):
        arXiv:2203.04967.
     """
 
-    def __init__(self, classes: int, width: float = 1.0) -> None:
+    def __init__(self, classes: int, width: float = 1.0, *, published: bool = False) -> None:
         super().__init__()
+        self.published = published
         sizes = [scaled(c, width) for c in (16, 32, 128, 160, 256)]
         self.down = nn.ModuleList(
-            step(a, b) for a, b in zip([3, *sizes[:2]], sizes[:3], strict=True)
+            step(a, b, bias=published) for a, b in zip([3, *sizes[:2]], sizes[:3], strict=True)
         )
         pairs = list(pairwise(sizes[2:]))
         self.embed = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairs)
-        self.mix = nn.ModuleList(ShiftedMlp(b) for _, b in pairs)
+        self.mix = nn.ModuleList(ShiftedMlp(b, turned=published) for _, b in pairs)
         rising = list(zip(sizes[::-1], [*sizes[-2::-1], sizes[0]], strict=True))
-        self.up = nn.ModuleList(step(a, b) for a, b in rising)
-        self.mix_up = nn.ModuleList(ShiftedMlp(b) for _, b in rising[:2])
+        self.up = nn.ModuleList(step(a, b, bias=published) for a, b in rising)
+        self.mix_up = nn.ModuleList(ShiftedMlp(b, turned=published) for _, b in rising[:2])
         self.last = nn.Conv2d(sizes[0], classes, 1)
+        mixed = [*sizes[3:], *(b for _, b in rising[:2])]
+        self.enter, self.leave = (
+            nn.ModuleList(ChannelNorm(b) if published else nn.Identity() for b in channels)
+            for channels in (sizes[3:], mixed)
+        )
+        if published:
+            # the last one is not normalised
+            kept = [2, 2, 2, 2, 1]
+            self.up = nn.ModuleList(
+                cast(nn.Sequential, part)[:n] for part, n in zip(self.up, kept, strict=True)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        if self.published:
+            # the authors' code reads blue first, and divides by 255 what is normalised already
+            x = x.flip(1) / 255
         size, kept = x, []
         for part in self.down:
             x = F.max_pool2d(part(x), 2)
             kept.append(x)
-        for embed, mix in zip(self.embed, self.mix, strict=True):
-            x = mix(embed(x))
+        for i, (embed, mix) in enumerate(zip(self.embed, self.mix, strict=True)):
+            x = self.leave[i](mix(self.enter[i](embed(x))))
             kept.append(x)
         for i, (part, bridge) in enumerate(zip(self.up, [*kept[-2::-1], size], strict=True)):
             x = fit(part(x), bridge)
+            x = F.relu(x) if self.published else x
             x = x + bridge if i < 4 else x
-            x = self.mix_up[i](x) if i < 2 else x
+            x = self.leave[2 + i](self.mix_up[i](x)) if i < 2 else x
         return cast(Tensor, self.last(x))
 
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_intseg.models.nets.click_net import IMAGENET_MEAN, IMAGENET_STD
 from napari_intseg.models.nets.resnet import BasicBlock, StridedBottleneck, conv, layer
 
 
@@ -17,11 +18,18 @@ def scaled(channels: int, width: float) -> int:
 
 
 def step(
-    inputs: int, outputs: int, size: int = 3, *, stride: int = 1, dilation: int = 1, groups: int = 1
+    inputs: int,
+    outputs: int,
+    size: int = 3,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    bias: bool = False,
 ) -> nn.Sequential:
     """Return a convolution that keeps the size up to the stride, batch normalisation and ReLU."""
     padding = dilation * (size // 2)
-    inner = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, groups, bias=False)
+    inner = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, groups, bias=bias)
     return nn.Sequential(inner, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
@@ -41,6 +49,34 @@ def fit(x: Tensor, like: Tensor, corners: bool | None = None) -> Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=bool(corners))
 
 
+CAFFE_PADDING = (81, 81)
+"""Of the first convolution, by which scores and pixels agree where no other layer is padded."""
+
+
+_VOC_MEAN = (0.48109378, 0.45752457, 0.40787054)
+
+
+def caffe_colours(x: Tensor) -> Tensor:
+    """Return normalised images as networks of Caffe take them: blue first, in steps of 1 / 255.
+
+    The mean colour of Pascal VOC is taken off, as in the author's code.
+    """
+    std, mean, voc = (
+        x.new_tensor(n)[:, None, None] for n in (IMAGENET_STD, IMAGENET_MEAN, _VOC_MEAN)
+    )
+    return 255 * (x * std + mean - voc).flip(1)
+
+
+def grown_from_zero(scores: Tensor, like: Tensor) -> Tensor:
+    """Return scores of stride 32 at the size of an image, beyond whose rim they are zero.
+
+    That is a transposed convolution with a bilinear kernel, whose first pixel is kept.
+    """
+    padded = F.pad(scores, (1, 1, 1, 1))
+    grown = F.interpolate(padded, scale_factor=32.0, mode="bilinear", align_corners=False)
+    return grown[..., 16 : 16 + like.shape[-2], 16 : 16 + like.shape[-1]]
+
+
 VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Channels of the convolutions before each of the five poolings (arXiv:1409.1556)."""
 
@@ -58,6 +94,8 @@ class VGG(nn.Module):
         Of the stages' convolutions.
     norm : bool
         Whether batch normalisation follows each convolution, as in SegNet.
+    ceil : bool
+        Whether poolings round sizes up, as in Caffe.
     """
 
     def __init__(
@@ -67,8 +105,10 @@ class VGG(nn.Module):
         strides: Sequence[int] = (2, 2, 2, 2, 2),
         dilations: Sequence[int] = (1, 1, 1, 1, 1),
         norm: bool = False,
+        ceil: bool = False,
     ) -> None:
         super().__init__()
+        self.ceil = ceil
         self.strides = tuple(strides)
         self.channels = tuple(scaled(stage[-1], width) for stage in VGG16)
         stages, inputs = [], 3
@@ -87,7 +127,8 @@ class VGG(nn.Module):
         out = []
         for stage, stride in zip(self.stages, self.strides, strict=True):
             # windows of 3 keep the size where a stride of 1 is asked for, as in DeepLab
-            x = F.max_pool2d(stage(x), 2 if stride == 2 else 3, stride, 0 if stride == 2 else 1)
+            window, padding = (2, 0) if stride == 2 else (3, 1)
+            x = F.max_pool2d(stage(x), window, stride, padding, ceil_mode=self.ceil)
             out.append(x)
         return out
 

@@ -1,8 +1,8 @@
 """Published files of semantic networks, under the names that these networks have here.
 
-Read are state dicts of mmsegmentation, semseg, TorchSeg and vedaseg, of the networks in
-`models.networks.LAYOUTS`; what a file's names and shapes say of its network's size is taken from
-there.
+Read are state dicts of mmsegmentation, semseg, TorchSeg and vedaseg, and of some authors' own code,
+of the networks in `models.networks.LAYOUTS`; what a file's names and shapes say of its network's
+size is taken from there.
 """
 
 import re
@@ -35,7 +35,14 @@ _TELL_TALES = (
     ("semseg", r"layer0\.0\.weight$"),
     ("torchseg", r"(psp_layer|context_path|smooth_pre_rrbs)\.|head\.cbr\."),
     ("vedaseg", r"2\.block\.0\.(block\.|weight$)"),
+    ("unext", r"patch_embed3\.proj\."),
+    ("disir", r"encoder1\.block1\.conv1\."),
+    ("revolver", r"encoder\.conv1_1\."),
+    ("refinenet-pytorch", r"p_ims1d2_outl1_dimred\."),
 )
+# files whose classes are told each from all others, by a sigmoid: a background whose score is zero
+# gives the same answers
+_WITHOUT_BACKGROUND = frozenset({"unext"})
 
 # one convolution of three in a row: its number, and those of its normalisation
 _STEM: Rules = tuple(
@@ -276,6 +283,91 @@ NAMES: Mapping[tuple[str, str], Rules] = {
         (r"^last\.", "last.1."),
         (r"^decode_head\.convs\.0\.", "last.0."),
     ),
+    ("revolver", "fcn-32s"): (
+        (r"^decoder\..*", ""),
+        *(
+            (rf"^encoder\.conv{i + 1}_{j + 1}\.", f"encoder.stages.{i}.{2 * j}.")
+            for i, depth in enumerate((2, 2, 3, 3, 3))
+            for j in range(depth)
+        ),
+        (r"^encoder\.fc6\.", "classifier.0."),
+        (r"^encoder\.fc7\.", "classifier.3."),
+        (r"^head\.", "score."),
+    ),
+    ("unext", "unext"): (
+        # theirs count from 1, and from 3
+        *(
+            rule
+            for i in range(5)
+            for rule in (
+                (rf"^encoder{i + 1}\.", f"down.{i}.0."), (rf"^ebn{i + 1}\.", f"down.{i}.1."),
+                (rf"^decoder{i + 1}\.", f"up.{i}.0."), (rf"^dbn{i + 1}\.", f"up.{i}.1."),
+            )
+        ),
+        *(
+            rule
+            for i in range(2)
+            for rule in (
+                (rf"^patch_embed{i + 3}\.proj\.", f"embed.{i}."),
+                (rf"^patch_embed{i + 3}\.norm\.", f"enter.{i}."),
+                (rf"^block{i + 1}\.0\.", f"mix.{i}."), (rf"^dblock{i + 1}\.0\.", f"mix_up.{i}."),
+                (rf"^norm{i + 3}\.", f"leave.{i}."), (rf"^dnorm{i + 3}\.", f"leave.{i + 2}."),
+            )
+        ),
+        (r"\.norm2\.", ".norm."),
+        (r"\.mlp\.fc1\.", ".first."),
+        (r"\.mlp\.dwconv\.dwconv\.", ".depthwise."),
+        (r"\.mlp\.fc2\.", ".second."),
+        (r"^final\.", "last."),
+    ),
+    ("disir", "disir-classes"): (
+        (r"^conv1\.", "enter.0."),
+        (r"^bn1\.", "enter.1."),
+        # theirs count from 1, the decoder's from the finest
+        *(
+            (rf"^encoder{i + 1}\.block{j + 1}\.", f"encoder.{i}.{j}.")
+            for i in range(4)
+            for j in range(6)
+        ),
+        *((rf"^decoder{4 - i}\.", f"decoder.{i}.") for i in range(4)),
+        (r"^(decoder\.\d)\.conv1\.", r"\1.0."),
+        (r"^(decoder\.\d)\.tp_conv\.", r"\1.1."),
+        (r"^(decoder\.\d)\.conv2\.", r"\1.2."),
+        (r"^tp_conv1\.", "leave.0."),
+        (r"^conv2\.", "leave.1."),
+        (r"^tp_conv2\.", "leave.2."),
+    ),
+    ("refinenet-pytorch", "refinenet"): (
+        (r"^(conv1|bn1|layer\d)\.", r"encoder.\1."),
+        *_PLAIN_STEM,
+        # what leaves a stage is what the next one takes from above
+        *((rf"^mflow_conv_g{i}_b3_joint_varout_dimred\.", f"stages.{i}.fuse_above.")
+          for i in (1, 2, 3)),
+        *(
+            rule
+            for i in range(4)
+            for rule in (
+                (rf"^p_ims1d2_outl{i + 1}_dimred\.", f"stages.{i}.enter.0."),
+                (rf"^adapt_stage{i + 1}_b\.0\.", f"stages.{i}.enter.1."),
+                (rf"^adapt_stage{i + 1}_b2_joint_varout_dimred\.", f"stages.{i}.fuse_own."),
+                (rf"^mflow_conv_g{i + 1}_b\.0\.", f"stages.{i}.leave."),
+                *(
+                    (rf"^mflow_conv_g{i + 1}_pool\.0\.{j + 1}_outvar_dimred\.",
+                     f"stages.{i}.chain.{j}.")
+                    for j in range(4)
+                ),
+            )
+        ),
+        *(
+            rule
+            for i in range(3)
+            for rule in (
+                (rf"\.{i + 1}_conv\.", f".parts.{i}.1."),
+                (rf"\.{i + 1}_conv_relu_varout_dimred\.", f".parts.{i}.3."),
+            )
+        ),
+        (r"^clf_conv\.", "last."),
+    ),
 }  # fmt: skip
 """By project and network: patterns of names and what takes their place, as `recognise.RULES`."""
 
@@ -292,6 +384,9 @@ _TURNED: Mapping[tuple[str, str], Mapping[str, Fraction]] = {
 # layers that have no bias there; adding zero is the same
 _WITHOUT_BIAS: Mapping[tuple[str, str], str] = {
     ("torchseg", "bisenet"): r"join_gate\.[13]\.bias",
+    ("refinenet-pytorch", "refinenet"): (
+        r"stages\.\d\.(enter\.0|fuse_own|fuse_above|chain\.\d|(enter\.1|leave)\.parts\.\d\.3)\.bias"
+    ),
     ("torchseg", "dfn"): r"(enter|leave)\.\d\.(enter|inner\.1)\.bias|head\.(enter|inner\.1)\.bias",
 }
 
@@ -333,6 +428,8 @@ def read_published(
         If the file cannot be read, is of no known project or of another network, or a setting does
         not fit.
     """
+    import torch
+
     given = load_checkpoint(path, stand_ins=_COURSE)
     about = given.get("meta") if isinstance(given, dict) else None
     for key in ("state_dict", "model"):
@@ -361,8 +458,12 @@ def read_published(
     chosen = dict(settings)
     width = float(chosen.pop("width", 1.0))
     names = chosen.pop("names", None) or _classes_of(about) or ()
-    count = int(last.shape[0]) if last is not None else len(names)
+    count = int(last.shape[_CLASSES.get(project, 0)]) if last is not None else len(names)
     names = tuple(str(name) for name in names) or tuple(f"class {i}" for i in range(count))
+    if project in _WITHOUT_BACKGROUND and last is not None and len(names) == count:
+        count, names = count + 1, ("background", *names)
+        for name in ("last.weight", "last.bias"):
+            state[name] = torch.cat((torch.zeros_like(state[name][:1]), state[name]))
     if len(names) != count:
         raise WeightsError(
             f"names do not fit the weights: expected {count} classes, got {len(names)} names for "
@@ -379,7 +480,9 @@ def read_published(
     return _fitted(state, net.state_dict(), (project, network), path), layout, names, width
 
 
-_LAST = ("last.weight", "last.1.weight", "aux.weight")
+_LAST = ("last.weight", "last.1.weight", "aux.weight", "score.weight", "leave.2.weight")
+# of a transposed convolution the second axis has the outputs
+_CLASSES = {"disir": 1}
 
 
 def _classes_of(about: Any) -> Any:
@@ -390,6 +493,9 @@ def _classes_of(about: Any) -> Any:
     return about.get("CLASSES") or (told.get("classes") if isinstance(told, Mapping) else None)
 
 
+_OF_ONE_SIZE = frozenset({"fcn-32s", "unext", "disir-classes"})
+
+
 def _sizes(state: Mapping[str, Any], network: str) -> dict[str, Any]:
     """Return what names and shapes say of a network's size."""
     out: dict[str, Any] = {}
@@ -398,6 +504,8 @@ def _sizes(state: Mapping[str, Any], network: str) -> dict[str, Any]:
         out["branch"] = 0 if branch is None else int(branch.shape[0])
         # of four exchanges in the third stage the small version has three
         out["small"] = "encoder.stage3.3.branches.0.0.conv1.weight" not in state
+        return out
+    if network in _OF_ONE_SIZE:
         return out
     blocks = len({m[1] for n in state if (m := re.match(r"encoder\.layer3\.(\d+)\.", n))})
     wide = "encoder.layer3.0.conv3.weight" in state
