@@ -122,6 +122,8 @@ def _tell_networks(*, as_json: bool) -> int:
     known += [
         (n, one.title, one.paper, "semantic") for n, one in semantic.SEMANTIC_NETWORKS.items()
     ]
+    guided = semantic.REVOLVER
+    known.append((guided.name, guided.title, guided.paper, "guided"))
     if as_json:
         rows = [dict(zip(heads, row, strict=True)) for row in known]
         print(json.dumps(rows, indent=2, ensure_ascii=False))

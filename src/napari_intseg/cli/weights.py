@@ -114,12 +114,14 @@ def _add(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     from napari_intseg.io.output_files import check_apart
-    from napari_intseg.models.networks import SEMANTIC_NETWORKS, find_network
+    from napari_intseg.models.networks import REVOLVER, SEMANTIC_NETWORKS, Network, find_network
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.recognise import converted
     from napari_intseg.models.weights.store import write_weights
 
-    network = None if args.network in SEMANTIC_NETWORKS else find_network(args.network)
+    network: Network | None = None
+    if args.network not in SEMANTIC_NETWORKS:
+        network = REVOLVER if args.network == REVOLVER.name else find_network(args.network)
     if not args.file.is_file():
         raise WeightsError(
             f"weights are missing: expected a file, got {str(args.file)!r}. Check the path."
@@ -149,7 +151,8 @@ def _convert(args: argparse.Namespace) -> int:
         target, converted(args.file, network, settings), architecture=network.architecture,
         settings=settings, card=f"{network.title}, converted from {args.file.name}.",
     )  # fmt: skip
-    print(f"wrote {target}\nmodel {args.name!r}: {network.title}")
+    kind = "guided network" if network is REVOLVER else "model"
+    print(f"wrote {target}\n{kind} {args.name!r}: {network.title}")
     return 0
 
 

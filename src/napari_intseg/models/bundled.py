@@ -109,7 +109,7 @@ def load_net(path: Path) -> "ClickPyramid | WholeNet":
             f"weights are of another network: expected architecture {known}, got {told!r} "
             f"in {str(path)!r}. Choose a file that `napari-intseg train` wrote."
         )
-    net: ClickPyramid | WholeNet = _built(network, metadata, path)
+    net: ClickPyramid | WholeNet = built(network, metadata, path)
     # files hold half precision, networks are loaded in float32: batch norm is folded in that
     values = {
         name: value.float() if value.is_floating_point() else value
@@ -122,7 +122,7 @@ def load_net(path: Path) -> "ClickPyramid | WholeNet":
     return net.eval().requires_grad_(False)
 
 
-def _built(network: Network, metadata: Mapping[str, str], path: Path) -> Any:
+def built(network: Network, metadata: Mapping[str, str], path: Path) -> Any:
     """Return a network of the size that its file says."""
     try:
         return network.build(json.loads(metadata.get("settings", "{}")))

@@ -104,6 +104,13 @@ NETWORKS: Mapping[str, Network] = MappingProxyType({
 })  # fmt: skip
 
 
+REVOLVER = Network(
+    "revolver", "Guided networks (revolver), late guidance on VGG-16",
+    f"{_NETS}.earlier_nets:RevolverNet", "revolver-1", "arXiv:1806.07373",
+)  # fmt: skip
+"""Of published files alone; `guide` and its kin take them, none is a click model."""
+
+
 def find_network(name: str) -> Network:
     """Return a network by its name.
 

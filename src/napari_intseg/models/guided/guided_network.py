@@ -3,7 +3,8 @@
 Features of the bundled network's encoder are pooled under the annotation, and beside it, into one
 vector for the task; it steers a small decoder of the query's features. What pooling loses, of
 objects that look in several ways, comes from comparing every place with places of the annotation.
-Built from the paper, unproven: the published network stands on VGG-16 and segments photographs.
+Built from the paper, unproven. The published network stands on VGG-16 and segments photographs;
+its files are converted, and `RevolverNetwork` goes by one.
 
 References
 ----------
@@ -25,7 +26,7 @@ from torch.nn import functional as F
 
 from napari_intseg.core.segmenter import FloatArray
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.bundled import load_net
+from napari_intseg.models.bundled import built, load_net
 from napari_intseg.models.bundled_input import spread_narrow
 from napari_intseg.models.device import (
     choose_device,
@@ -41,8 +42,10 @@ from napari_intseg.models.nets.click_pyramid import (
     ConvNorm,
     WideBlock,
 )
-from napari_intseg.models.weights.locate import load_own, locate
-from napari_intseg.models.weights.store import GUIDED, read_metadata
+from napari_intseg.models.nets.earlier_nets import RevolverNet
+from napari_intseg.models.networks import REVOLVER
+from napari_intseg.models.weights.locate import load_own, locate, search_folders
+from napari_intseg.models.weights.store import GUIDED, find_own, read_metadata
 
 DIAMETER_PX = 40.0
 """Images are resized so that objects have this diameter: five places (not tuned)."""
@@ -323,16 +326,91 @@ def shown_places(
     return cast(FloatArray, shown[0, 0].numpy())
 
 
+PLACE_VGG = 32
+"""Pixels of a resized image for each feature of the published network."""
+
+LIMIT_VGG_PX = 1 << 20
+"""Of a resized image there: features of VGG-16 take sixteen times as long as the bundled ones."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RevolverGuidance:
+    """The published network after it has seen annotated images; called as `Guidance` is."""
+
+    network: "RevolverNetwork"
+    memory: Tensor
+    diameter_px: float
+
+    def __call__(self, image: FloatArray, shape: tuple[int, int]) -> FloatArray:
+        """Return how much each place is like the objects, see `Guidance`."""
+        network = self.network
+        with memory_guard(network.device), torch.inference_mode():
+            seen = network.seen(image, self.diameter_px)
+            scores = network.net.answer(network.net.features(seen), self.memory, seen)
+            # of two classes: the softmax of one, from -1 to 1
+            likeness = F.interpolate(
+                ((scores[:, 1:] - scores[:, :1]) / 2).tanh(), shape, mode="bilinear", antialias=True
+            )
+            return download(likeness[0, 0], exact=True)
+
+
+class RevolverNetwork:
+    """The authors' guided network, of a converted file.
+
+    Parameters
+    ----------
+    net : RevolverNet
+        In evaluation mode.
+    device : str
+        See `choose_device`.
+    """
+
+    def __init__(self, net: RevolverNet, device: str = "auto") -> None:
+        self.device = choose_device(device)
+        self.net = net.eval().to(self.device)
+
+    def learn(
+        self, examples: Sequence[tuple[FloatArray, NDArray[np.integer]]], diameter_px: float
+    ) -> RevolverGuidance:
+        """Look at annotated images; parameters are those of `GuidedNetwork.learn`."""
+        found, counts = [], []
+        with memory_guard(self.device), torch.inference_mode():
+            for image, labels in examples:
+                seen = self.seen(image, diameter_px)
+                size = (seen.shape[2], seen.shape[3])
+                shown = shown_places(labels > 0, size, diameter_px * size[0] / len(labels))
+                told = upload(shown, self.device)[None, None]
+                told = F.interpolate(told, scale_factor=PLACE, mode="nearest")[0, 0]
+                kinds = torch.stack((told == 0, told == 1))[:, : size[0], : size[1]]
+                found.append(self.net.remember(self.net.features(seen), kinds))
+                counts.append(kinds.flatten(1).any(1)[:, None])
+            # an image says nothing of a kind that it does not show
+            told = torch.stack(counts).sum(0).clamp(min=1)
+            return RevolverGuidance(self, torch.stack(found).sum(0) / told, diameter_px)
+
+    def seen(self, image: FloatArray, diameter_px: float) -> Tensor:
+        """Return an image (1, 3, h, w), resized so that objects have five places across."""
+        height, width = image.shape[:2]
+        scale = min(
+            DIAMETER_PX / PLACE * PLACE_VGG / diameter_px,
+            float(np.sqrt(LIMIT_VGG_PX / (height * width))),
+        )
+        # smaller ones have no feature
+        size = [max(PLACE_VGG + 1, round(n * scale)) for n in (height, width)]
+        values = upload(np.asarray(image, np.float32), self.device).permute(2, 0, 1)[None]
+        return resized(values, (size[0], size[1]))
+
+
 def load_guided(
     weights: str | Path | None = None, *, device: str = "auto", encoder: Path | None = None
-) -> GuidedNetwork:
-    """Return a guided network on the bundled encoder.
+) -> GuidedNetwork | RevolverNetwork:
+    """Return a guided network on the bundled encoder, or a published one.
 
     Parameters
     ----------
     weights : path or str, optional
-        A file that ``napari-intseg train --task guided`` wrote, or the name of one in the weights
-        folders; by default the one in the package.
+        A file that ``napari-intseg train --task guided`` or ``weights convert --network revolver``
+        wrote, or the name of one in the weights folders; by default the one in the package.
     device : str, default "auto"
         See `choose_device`.
     encoder : Path, optional
@@ -343,8 +421,19 @@ def load_guided(
     WeightsError
         If the file is missing, or of another network.
     """
+    published = None if weights is None else _revolver_file(weights)
+    if published is not None:
+        net = built(REVOLVER, read_metadata(published), published)
+        return RevolverNetwork(load_own(net, published, REVOLVER.architecture, "guided"), device)
     net = load_own(GuidedNet(), weights or "guided", GUIDED, "guided")
     return GuidedNetwork(net, load_encoder(encoder), device)
+
+
+def _revolver_file(weights: str | Path) -> Path | None:
+    """Return the published network's file of that path or name; None if it is none."""
+    named = find_own(tuple(search_folders()), REVOLVER.architecture)
+    path = named.get(str(weights), Path(weights).expanduser())
+    return path if read_metadata(path).get("architecture") == REVOLVER.architecture else None
 
 
 def load_encoder(path: Path | None = None) -> ClickPyramid:

@@ -1,7 +1,7 @@
 """Click networks of the papers before RITM, on VGG-16 and on residual networks.
 
-On VGG-16 [1]_ DIOS [2]_ [3]_, FCTSFN [4]_ and RIS-Net [5]_; on residual networks ITIS [6]_,
-DELSE [7]_ and DISIR [8]_ [9]_.
+On VGG-16 [1]_ DIOS [2]_ [3]_, FCTSFN [4]_, RIS-Net [5]_ and revolver [10]_, whose annotations are
+on other images; on residual networks ITIS [6]_, DELSE [7]_ and DISIR [8]_ [9]_.
 
 References
 ----------
@@ -22,6 +22,8 @@ References
        2020, arXiv:2003.14200.
 .. [9] Chaurasia, A., Culurciello, E. "LinkNet: exploiting encoder representations for efficient
        semantic segmentation", 2017, arXiv:1707.03718.
+.. [10] Rakelly, K. et al. "Few-shot segmentation propagation with guided networks", 2018,
+       arXiv:1806.07373.
 """
 
 from typing import Any, Literal, cast
@@ -41,7 +43,12 @@ from napari_intseg.models.nets.click_net import (
 from napari_intseg.models.nets.deeplab import DeepLab, SeparableHead
 from napari_intseg.models.nets.resnet import Backbone, BasicBlock
 from napari_intseg.models.nets.resnet import layer as blocks
-from napari_intseg.models.nets.semantic_parts import scaled
+from napari_intseg.models.nets.semantic_parts import (
+    CAFFE_PADDING,
+    caffe_colours,
+    grown_from_zero,
+    scaled,
+)
 
 # convolutions of the five blocks (arXiv:1409.1556)
 DEPTHS = (2, 2, 3, 3, 3)
@@ -276,6 +283,52 @@ def grid_back(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
     return torch.stack(
         (col[:, None, :].expand(-1, shape[0], -1), row[:, :, None].expand(-1, -1, shape[1])), -1
     )
+
+
+class RevolverNet(nn.Module):
+    """Late guidance on VGG-16, as the authors' code has it: classes of others' annotations.
+
+    Parameters
+    ----------
+    width : int, default 64
+        Of VGG's first block.
+    hidden : int, default 4096
+        Channels of the features that are compared; 256 in the authors' light networks.
+    """
+
+    def __init__(self, width: int = 64, hidden: int = 4096) -> None:
+        super().__init__()
+        self.encoder = Vgg(3, width)
+        self.encoder.get_submodule("conv1_1").padding = CAFFE_PADDING
+        self.fc6 = nn.Conv2d(self.encoder.widths[4], hidden, 7)
+        self.fc7 = nn.Conv2d(2 * hidden, 2 * hidden, 1)
+        self.score = nn.Conv2d(2 * hidden, 1, 1)
+
+    def features(self, image: Tensor) -> Tensor:
+        """Return features (B, hidden, h, w) of stride 32 of images in [0, 1], 33 pixels at least.
+
+        The first place has its middle at pixel 31.5.
+        """
+        mean, std = (image.new_tensor(n)[:, None, None] for n in (IMAGENET_MEAN, IMAGENET_STD))
+        *_, deep = self.encoder(caffe_colours((image - mean) / std))
+        return torch.relu(self.fc6(deep))
+
+    def remember(self, features: Tensor, shown: Tensor) -> Tensor:
+        """Return features (K, hidden) pooled under the annotations (K, H, W) of one image."""
+        ramp = 1 - (torch.arange(64, device=shown.device) - 31.5).abs() / 32
+        kernel = torch.outer(ramp, ramp) / ramp.sum() ** 2
+        padded = F.pad(shown[:, None].to(features), (0, 31, 0, 31))
+        places = F.conv2d(padded, kernel.to(features)[None, None], stride=32)
+        # the small number avoids 0 / 0
+        places = places / (places.sum((2, 3), keepdim=True) + 1e-6)
+        return (features * places).sum((2, 3))
+
+    def answer(self, features: Tensor, memory: Tensor, like: Tensor) -> Tensor:
+        """Return scores (1, K, H, W) of the kinds of a memory (K, hidden), at an image's size."""
+        kinds = memory[:, :, None, None].expand(-1, -1, *features.shape[2:])
+        both = torch.cat((features.expand(len(memory), -1, -1, -1), kinds), 1)
+        scores = self.score(torch.relu(self.fc7(both)))
+        return grown_from_zero(scores, like).transpose(0, 1)
 
 
 SPREAD_PX = 10.0

@@ -322,6 +322,18 @@ RULES: Mapping[str, Rules] = {
         (r"^(conv\d_\d\..*)", r"encoder.\1"),
         (r"^(features|upscore|score).*", ""),
     ),
+    # kernels that are fixed, and what was remembered of the last task
+    "revolver": (
+        (r"^(anno_enc|decoder)\.weight$|^(z|num_z)$", ""),
+        # newer PyTorch numbers layers where one is taken away, as the authors' code does
+        *(
+            (rf"^encoder\.{number}\.", f"encoder.conv{block}_{layer}.")
+            for block, first in enumerate((0, 5, 10, 17, 24), 1)
+            for layer, number in enumerate(range(first, first + (6 if block > 2 else 4), 2), 1)
+        ),
+        (r"^encoder\.31\.", "fc6."),
+        (r"^(encoder|head)\.(fc6|fc7|score)\.", r"\2."),
+    ),
 }
 """By network. Others have the names that are here."""
 

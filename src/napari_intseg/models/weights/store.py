@@ -19,7 +19,7 @@ from platformdirs import user_cache_path
 
 from napari_intseg.core import files
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.networks import NETWORKS, network_of
+from napari_intseg.models.networks import NETWORKS, REVOLVER, network_of
 from napari_intseg.models.weights.catalogue import CATALOGUE, WeightFile
 
 FOLDERS_VARIABLE = "NAPARI_INTSEG_WEIGHTS"
@@ -425,7 +425,9 @@ def keep_own(path: Path, folder: Path) -> Path:
         If the file is of none of them, or the folder cannot be written.
     """
     told = read_metadata(path).get("architecture")
-    if network_of(told) is None and told not in (SEMANTIC, GUIDED, POLICY, CLOUD):
+    if network_of(told) is None and told not in (
+        SEMANTIC, GUIDED, POLICY, CLOUD, REVOLVER.architecture,
+    ):  # fmt: skip
         known = ", ".join(network.architecture for network in NETWORKS.values())
         raise WeightsError(
             f"weights are of another network: expected architecture {known}, got {told!r} "

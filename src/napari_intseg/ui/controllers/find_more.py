@@ -21,8 +21,8 @@ from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, listen, told
 
 if TYPE_CHECKING:
+    from napari_intseg.inference.candidates import LikenessNetwork
     from napari_intseg.models.click_policy import ClickPolicy
-    from napari_intseg.models.guided.guided_network import GuidedNetwork
 
 
 class SuggestedClicks:
@@ -314,7 +314,7 @@ class FindSimilar:
 
 
 @cache
-def _guided(name: str) -> "GuidedNetwork":
+def _guided(name: str) -> "LikenessNetwork":
     from napari_intseg.models.guided.guided_network import load_guided
 
     return load_guided(name)
