@@ -68,7 +68,7 @@ def test_the_shell_trains_one_and_lists_them(make_folder, tmp_path, monkeypatch,
     capsys.readouterr()
     assert main(["models", "--networks", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in rows] == [*NETWORKS, *semantic.SEMANTIC_NETWORKS]
+    assert [row["name"] for row in rows] == [*NETWORKS, *semantic.SEMANTIC_NETWORKS, "revolver"]
     assert main(["models", "--json"]) == 0
     assert "my-dios" in {row["name"] for row in json.loads(capsys.readouterr().out)}
     assert main(["models", "--networks"]) == 0

@@ -182,6 +182,11 @@ SEMANTIC_NETWORKS: dict[str, SemanticSpec] = {
     ),
     "bisenet": SemanticSpec("BiSeNet", "semantic_context:BiSeNet", "arXiv:1808.00897"),
     "upernet": SemanticSpec("UPerNet", "semantic_context:UPerNet", "arXiv:1807.10221"),
+    "prm": SemanticSpec(
+        "PRM, peaks of classes and what they come from",
+        "semantic_decoders:PeakNet",
+        "arXiv:1804.00880",
+    ),
     "pan": SemanticSpec("PAN", "semantic_context:PAN", "arXiv:1805.10180"),
     "dfn": SemanticSpec("DFN", "semantic_context:DFN", "arXiv:1804.09337"),
     "disir-classes": SemanticSpec(
@@ -249,6 +254,7 @@ LAYOUTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({
     "revolver": {"fcn-32s": {"finest": 32, "published": True}},
     "unext": {"unext": {"published": True}},
     "disir": {"disir-classes": {"published": True}},
+    "prm": {"prm": {}},
     "refinenet-pytorch": {"refinenet": {"chain": 4, "units": 3, "corners": True}},
 })  # fmt: skip
 """How other projects build networks of this list, where that differs from ours."""

@@ -16,7 +16,9 @@ import torch
 
 from napari_intseg.cli.main import main
 from napari_intseg.errors import UnknownModelError, WeightsError
+from napari_intseg.models.automatic import semantic_model
 from napari_intseg.models.automatic.open_model import known_names, load_start_model
+from napari_intseg.models.automatic.proposals import find_peaks
 from napari_intseg.models.automatic.semantic_model import (
     MEAN,
     STD,
@@ -36,7 +38,10 @@ with np.load(FILE) as _file:
 CASES = sorted({key.split("|")[0] for key in STORED})
 # TorchSeg's answers are logarithms of probabilities
 LOGARITHMS = {"torchseg pspnet", "torchseg bisenet", "torchseg dfn"}
-WIDTHS = {"mmsegmentation": 0.25, "disir": 0.25, "refinenet-pytorch": 0.25, "revolver": 0.125}
+WIDTHS = {
+    "mmsegmentation": 0.25, "disir": 0.25, "prm": 0.25, "refinenet-pytorch": 0.25,
+    "revolver": 0.125,
+}  # fmt: skip
 
 
 def state_of(case):
@@ -104,6 +109,47 @@ def test_annotations_of_classes_are_those_of_disirs_plugin(tmp_path):
     assert set(found) == {names[i] for i in np.unique(owner)}
     for name, mask in found.items():
         np.testing.assert_array_equal(mask, owner == names.index(name))
+
+
+def test_peaks_and_what_they_come_from_are_those_of_prms_code(tmp_path):
+    case = "prm prm"
+    path = tmp_path / "theirs.pth"
+    torch.save(state_of(case), path)
+    state, layout, names, width = read_published(path, "prm", settings_of(case))
+    net = build_semantic("prm", len(names), width, layout).eval()
+    net.load_state_dict(state)
+    image = image_of(case)
+    with torch.no_grad():
+        responses = net.responses(image)[0].numpy()
+    peaks = [(kind, *at) for kind in (1, 2, 3) for at in find_peaks(responses[kind]).tolist()]
+    theirs = STORED[f"{case}|peaks"] + (1, 0, 0)
+    assert sorted(peaks) == sorted(map(tuple, theirs.tolist()))
+    mean = [np.mean([responses[p] for p in peaks if p[0] == kind]) for kind in (1, 2, 3)]
+    np.testing.assert_allclose(mean, STORED[f"{case}|aggregation"], rtol=1e-4)
+    chosen = torch.from_numpy(theirs[STORED[f"{case}|chosen"]])
+    sources = net.sources(image, chosen)
+    np.testing.assert_allclose(sources.sum((1, 2)), np.ones(len(chosen)), rtol=1e-5)
+    expected = STORED[f"{case}|sources"]
+    found = sources[:, ::3, ::3].numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4 * float(expected.max()))
+
+
+def test_a_converted_file_of_prm_finds_what_its_peaks_come_from(tmp_path, monkeypatch):
+    kept = tmp_path / "peaks.safetensors"
+    torch.save(state_of("prm prm"), tmp_path / "theirs.pth")
+    told = write_published(kept, tmp_path / "theirs.pth", "prm", {"width": 0.25})
+    assert "4 classes: background, class 0, class 1, class 2" in told
+    monkeypatch.setattr(semantic_model, "PEAK_SIDE", 64)
+    monkeypatch.setattr(semantic_model, "PEAK_HEIGHT", -np.inf)
+    model = load_semantic(kept, device="cpu")
+    assert model.traits.objects_apart
+    image = image_of("prm prm")[0].permute(1, 2, 0).sigmoid().numpy()
+    found = model.find(image, threshold=0.0)
+    assert found
+    assert {one.name for one in found} <= {"class 0", "class 1", "class 2"}
+    assert all(one.mask.shape == image.shape[:2] and one.mask.sum() > 0 for one in found)
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    assert model.find(image, threshold=1.0) == ()
 
 
 def test_every_layout_has_names_and_a_case():

@@ -1,16 +1,24 @@
-"""Networks that name each pixel's class by an encoder and a decoder: on VGG-16, U-Nets, ENet."""
+"""Networks that name each pixel's class by an encoder and a decoder: on VGG-16, U-Nets, ENet.
 
+And one that has no decoder: it says which pixels its answers come from.
+"""
+
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import cast
+from types import MappingProxyType
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
+from torch.overrides import TorchFunctionMode
 
 from napari_intseg.models.nets.semantic_parts import (
     CAFFE_PADDING,
     VGG,
     VGG16,
+    SceneTrunk,
     caffe_colours,
     fit,
     grown_from_zero,
@@ -466,3 +474,99 @@ class ENet(nn.Module):
         y = self.up1(self.stage2(y), taken2)
         y = self.up2(self.stage4(y), taken1)
         return cast(Tensor, self.last(self.stage5(y)))[..., :height, :width]
+
+
+class PeakNet(nn.Module):
+    """Classes of an image, and which pixels each peak of a class comes from (PRM) [1]_.
+
+    Parameters
+    ----------
+    classes : int
+        Each told from all others, by a sigmoid.
+    width : float
+        Share of the published channels.
+    depth : int, default 50
+        Of ResNet.
+    trunk : mapping
+        Further arguments of `SceneTrunk`.
+
+    References
+    ----------
+    .. [1] Zhou, Y. et al. "Weakly supervised instance segmentation using class peak response",
+       arXiv:1804.00880.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        width: float = 1.0,
+        *,
+        depth: int = 50,
+        trunk: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        super().__init__()
+        self.encoder = SceneTrunk(depth, width, **trunk)
+        self.last = nn.Conv2d(self.encoder.channels[-1], classes, 1)
+
+    def responses(self, x: Tensor) -> Tensor:
+        """Return the responses of classes, (B, classes, H / 4, W / 4)."""
+        found = self.last(self.encoder(x)[-1])
+        # peaks are looked for between the places too, as in the authors' demonstration
+        return F.interpolate(found, scale_factor=8.0, mode="bilinear", align_corners=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return responses as logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        return fit(self.responses(x), x)
+
+    def sources(self, x: Tensor, peaks: Tensor) -> Tensor:
+        """Return which pixels peaks come from, (N, H, W), each map with a sum of 1.
+
+        Parameters
+        ----------
+        x : Tensor, shape (1, 3, H, W)
+        peaks : Tensor of int, shape (N, 3)
+            Class, row and column in `responses`.
+        """
+        with torch.enable_grad(), _PeakMode():
+            image = x.detach().clone().requires_grad_()
+            found = self.responses(image)[0]
+        maps = [x.new_zeros((0, *x.shape[2:]))]
+        for kind, row, col in peaks.tolist():
+            (back,) = torch.autograd.grad(found[kind, row, col], image, retain_graph=True)
+            source = back[0].sum(0).clamp(min=0)
+            maps.append((source / source.sum().clamp(min=1e-12))[None])
+        return torch.cat(maps)
+
+
+class _PeakMode(TorchFunctionMode):
+    """Convolutions go back by the share of an input in the output, as the paper has it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.conv2d, F.conv2d):
+            return _PeakConvolution.apply(*args, **(kwargs or {}))  # type: ignore[no-untyped-call]
+        return func(*args, **(kwargs or {}))
+
+
+class _PeakConvolution(torch.autograd.Function):
+    """A convolution whose gradient goes to what excites it alone."""
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Tensor:
+        x, weight, _, *geometry = args
+        ctx.save_for_backward(x, weight)
+        ctx.geometry, ctx.count = geometry, len(args)
+        return torch.conv2d(*args)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        x, weight = ctx.saved_tensors
+        # inputs count from the smallest of them on, weights that inhibit not at all
+        above, exciting = x - x.min(), weight.relu()
+        total = torch.conv2d(above, exciting, None, *ctx.geometry)
+        share = torch.where(total < _LEAST, 0.0, grads[0] / (total.abs() + _LEAST))
+        back = conv2d_input(x.shape, exciting, share, *ctx.geometry)  # type: ignore[no-untyped-call]
+        return above * back, *([None] * (ctx.count - 1))
+
+
+_LEAST = 1e-10
+"""Of an excitation; less is none."""

@@ -39,10 +39,11 @@ _TELL_TALES = (
     ("disir", r"encoder1\.block1\.conv1\."),
     ("revolver", r"encoder\.conv1_1\."),
     ("refinenet-pytorch", r"p_ims1d2_outl1_dimred\."),
+    ("prm", r"(0\.)?features\.4\.0\.conv1\."),
 )
 # files whose classes are told each from all others, by a sigmoid: a background whose score is zero
 # gives the same answers
-_WITHOUT_BACKGROUND = frozenset({"unext"})
+_WITHOUT_BACKGROUND = frozenset({"unext", "prm"})
 
 # one convolution of three in a row: its number, and those of its normalisation
 _STEM: Rules = tuple(
@@ -336,6 +337,13 @@ NAMES: Mapping[tuple[str, str], Rules] = {
         (r"^tp_conv1\.", "leave.0."),
         (r"^conv2\.", "leave.1."),
         (r"^tp_conv2\.", "leave.2."),
+    ),
+    ("prm", "prm"): (
+        (r"^0\.", ""),
+        (r"^features\.0\.", "encoder.stem.0."),
+        (r"^features\.1\.", "encoder.stem.1."),
+        *((rf"^features\.{i + 3}\.", f"encoder.layer{i}.") for i in range(1, 5)),
+        (r"^classifier\.0\.", "last."),
     ),
     ("refinenet-pytorch", "refinenet"): (
         (r"^(conv1|bn1|layer\d)\.", r"encoder.\1."),
