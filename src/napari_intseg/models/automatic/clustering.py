@@ -153,8 +153,8 @@ class SpatialRules:
 
     Parameters
     ----------
-    step : float
-        Of the coordinate map, from pixel to pixel.
+    step : float, optional
+        Of the coordinate map, from pixel to pixel; by default the published ones.
     least_seed : float
         A seed below it ends the search.
     foreground : float
@@ -163,8 +163,7 @@ class SpatialRules:
         Of an object; of pixels without one, to go on.
     """
 
-    # coordinates in steps of 1/1023: maps of 1024 columns then run from 0 to 1
-    step: float = 1 / 1023
+    step: float | None = None
     least_seed: float = 0.9
     foreground: float = 0.5
     min_px: int = 128
@@ -204,7 +203,9 @@ def spatial_embeddings(
        clustering bandwidth", arXiv:1906.11109.
     """
     rules = rules or SpatialRules()
-    rows, cols = np.indices(seeds.shape) * rules.step
+    # the published map of 1024 by 2048 pixels runs from 0 to 1, and from 0 to 2
+    steps = (1 / 1023, 2 / 2047) if rules.step is None else (rules.step, rules.step)
+    rows, cols = (at * step for at, step in zip(np.indices(seeds.shape), steps, strict=True))
     mask = seeds > rules.foreground
     place = (np.tanh(np.asarray(offsets, np.float64)) + np.stack([cols, rows]))[:, mask]
     width = np.exp(10 * np.asarray(sigma, np.float64)[:, mask])

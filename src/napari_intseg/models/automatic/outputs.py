@@ -202,8 +202,10 @@ class Outputs:
             )
         return self.arrays[name]
 
-    def maps(self, name: str, *, on_image: bool = False) -> NDArray[np.float32]:
-        """Return maps as float32 (C, h, w), on the grid of the input or of the image."""
+    def maps(
+        self, name: str, *, on_image: bool = False, resized: bool = True
+    ) -> NDArray[np.float32]:
+        """Return maps as float32 (C, h, w), on the grid of the input, of the image, or as is."""
         raw = self.values(name)
         raw = raw[None] if raw.ndim == 2 else raw
         if raw.ndim != 3:
@@ -213,6 +215,8 @@ class Outputs:
             )
         if self.told.layout == "NHWC" and self.values(name).ndim == 3:
             raw = np.moveaxis(raw, -1, 0)
+        if not resized:
+            return np.asarray(raw, np.float32)
         tensor = torch.from_numpy(np.ascontiguousarray(raw, np.float32))
         out = self.frame.back(tensor) if on_image else self.frame.on_input(tensor)
         return np.asarray(out.numpy(), np.float32)
@@ -323,9 +327,14 @@ def _instances(out: Outputs) -> list[RawFinding]:
 
 def _masks_of(out: Outputs, boxes: Array, labels: Array) -> Array:
     if out.has("prototypes"):
-        prototypes = out.maps("prototypes")
+        prototypes = out.maps("prototypes", resized=False)
         weights = np.asarray(out.values("coefficients"), np.float32)
-        return from_prototypes(prototypes, weights, boxes)
+        # masks are made where the prototypes are, and grow afterwards, as published
+        rows, cols = (n / whole for n, whole in zip(
+            prototypes.shape[1:], out.frame.padded, strict=True,
+        ))  # fmt: skip
+        masks = from_prototypes(prototypes, weights, boxes * np.tile((cols, rows), 2))
+        return np.asarray(out.frame.on_input(torch.from_numpy(masks)).numpy())
     masks = np.asarray(out.values("masks"), np.float32)
     if masks.ndim == 4:
         # one a class, or one for all
@@ -366,7 +375,7 @@ def _spatial(out: Outputs) -> list[RawFinding]:
     maps = out.maps("maps")
     widths = out.number("sigmas", 1)
     rules = SpatialRules(
-        step=out.number("step", 1 / 1023), least_seed=out.number("threshold", 0.9),
+        step=out.number("step", 0.0) or None, least_seed=out.number("threshold", 0.9),
         min_px=out.number("min_px", 128), min_left=out.number("min_left", 128),
     )  # fmt: skip
     seeds = np.asarray(sigmoid(maps[2 + widths]), np.float32)

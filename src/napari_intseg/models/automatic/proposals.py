@@ -172,7 +172,12 @@ def from_prototypes(prototypes: FloatArray, weights: FloatArray, boxes: FloatArr
     .. [1] Bolya, D. et al. "YOLACT", arXiv:1904.02689.
     """
     masks = sigmoid(np.tensordot(weights, prototypes, axes=1).astype(np.float32))
-    return masks * _inside(boxes, (prototypes.shape[1], prototypes.shape[2]))
+    # a pixel more on each side, as in the published code
+    low, high = boxes[:, :2, None] - 1, boxes[:, 2:, None] + 1
+    rows, cols = (np.arange(n) for n in prototypes.shape[1:])
+    in_rows = (rows >= low[:, 1]) & (rows < high[:, 1])
+    in_cols = (cols >= low[:, 0]) & (cols < high[:, 0])
+    return np.asarray(masks * (in_rows[:, :, None] & in_cols[:, None, :]), np.float32)
 
 
 def from_proposal_embeddings(

@@ -1,0 +1,68 @@
+"""From maps to objects, by the authors' code of three papers.
+
+`tests/data/parity/starts.npz` holds made maps, and what SpatialEmbeddings (`Cluster.cluster`),
+Panoptic-DeepLab (`get_panoptic_segmentation`) and YOLACT (`postprocess`) made of them.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from napari_intseg.models.automatic.clustering import panoptic
+from napari_intseg.models.automatic.outputs import READERS, Frame, Outputs
+
+FILE = Path(__file__).resolve().parents[2] / "data" / "parity" / "starts.npz"
+
+
+@pytest.fixture(scope="module")
+def stored():
+    with np.load(FILE) as file:
+        return {
+            name: value.astype(np.float32) if value.dtype == np.float16 else value
+            for name, value in file.items()
+        }
+
+
+def read(kind, arrays, shape, **parameters):
+    told = SimpleNamespace(kind=kind, layout="NCHW", parameters=parameters)
+    return READERS[kind](Outputs(arrays, told, Frame(shape, shape, shape)))
+
+
+def test_spatial_embeddings_are_grouped_as_by_the_authors_code(stored):
+    truth = stored["spatial_labels"]
+    found = read("spatial-embedding", {"maps": stored["spatial"]}, truth.shape)
+    assert len(found) == truth.max() == 7
+    for number, one in enumerate(found, 1):
+        np.testing.assert_array_equal(one.mask, truth == number)
+    np.testing.assert_allclose([one.score for one in found], stored["spatial_scores"], rtol=1e-5)
+
+
+def test_segments_are_those_of_panoptic_deeplabs_code(stored):
+    truth = stored["panoptic_labels"]
+    classes = stored["panoptic_classes"].astype(np.int64)
+    heat, offsets = stored["panoptic_heat"], stored["panoptic_offsets"]
+    labels, segments = panoptic(classes, heat, offsets, frozenset({2, 3}))
+    # theirs gives class 0 the number of what belongs to nothing
+    things = {number: kind for number, (kind, _) in segments.items() if kind}
+    assert len(things) == len(np.unique(truth)) - 1 == 7
+    for number, kind in things.items():
+        (theirs,) = np.unique(truth[labels == number])
+        # theirs are numbered a class
+        assert theirs // 1000 == kind
+        np.testing.assert_array_equal(labels == number, truth == theirs)
+
+
+def test_masks_of_prototypes_are_those_of_yolacts_code(stored):
+    side = int(stored["yolact_side"])
+    boxes = stored["yolact_boxes"]
+    truth = np.unpackbits(stored["yolact_masks"]).reshape(len(boxes), side, side).astype(bool)
+    arrays = {
+        "boxes": boxes, "scores": np.array([0.9, 0.8, 0.7, 0.6]), "labels": np.arange(4),
+        "coefficients": stored["yolact_coefficients"], "prototypes": stored["yolact_prototypes"],
+    }  # fmt: skip
+    found = read("instances", arrays, (side, side), relative=True, overlap=1.0)
+    assert [one.kind for one in found] == [0, 1, 2, 3]
+    for one, mask in zip(found, truth, strict=True):
+        np.testing.assert_array_equal(one.mask, mask)
