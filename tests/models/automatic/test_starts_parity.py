@@ -1,7 +1,8 @@
-"""From maps to objects, by the authors' code of three papers.
+"""From maps to objects, by the authors' code of four papers.
 
 `tests/data/parity/starts.npz` holds made maps, and what SpatialEmbeddings (`Cluster.cluster`),
-Panoptic-DeepLab (`get_panoptic_segmentation`) and YOLACT (`postprocess`) made of them.
+Panoptic-DeepLab (`get_panoptic_segmentation`), YOLACT (`postprocess`) and PRM (`instance_seg`) made
+of them.
 """
 
 from pathlib import Path
@@ -66,3 +67,16 @@ def test_masks_of_prototypes_are_those_of_yolacts_code(stored):
     assert [one.kind for one in found] == [0, 1, 2, 3]
     for one, mask in zip(found, truth, strict=True):
         np.testing.assert_array_equal(one.mask, mask)
+
+
+def test_proposals_are_chosen_by_peaks_as_by_prms_code(stored):
+    shape = stored["prm_sources"].shape[1:]
+    proposals = np.unpackbits(stored["prm_proposals"])[: 14 * np.prod(shape)].reshape(14, *shape)
+    arrays = {
+        "responses": stored["prm_responses"], "peak_maps": stored["prm_sources"],
+        "labels": stored["prm_kinds"], "proposals": proposals,
+    }  # fmt: skip
+    found = read("peaks", arrays, shape)
+    chosen = [int(np.flatnonzero((proposals == one.mask).all((1, 2)))[0]) for one in found]
+    assert chosen == stored["prm_chosen"].tolist()
+    assert len(set(chosen)) >= 4

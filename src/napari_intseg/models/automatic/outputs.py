@@ -449,7 +449,8 @@ def _peaks(out: Outputs) -> list[RawFinding]:
     for i, peak in enumerate(peaks):
         kind = 0 if kinds is None else int(kinds[i])
         best = choose_by_peak(peak, responses[min(kind, len(responses) - 1)], proposals)
-        found.append(RawFinding(kind, 1.0, proposals[best]))
+        if best >= 0:
+            found.append(RawFinding(kind, 1.0, proposals[best]))
     return found
 
 

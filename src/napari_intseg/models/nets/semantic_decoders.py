@@ -25,6 +25,7 @@ from napari_intseg.models.nets.semantic_parts import (
     scaled,
     step,
 )
+from napari_intseg.models.nets.tiny_vit import ChannelNorm
 
 
 def _classifier(
@@ -278,14 +279,6 @@ class ShiftedMlp(nn.Module):
         return torch.cat(moved, 1)
 
 
-class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation of the channels of each pixel."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return maps of the same shape."""
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
 class UNeXt(nn.Module):
     """UNeXt [1]_: three stages of convolutions, two of shifted multi-layer perceptrons.
 
@@ -321,7 +314,9 @@ class UNeXt(nn.Module):
         self.last = nn.Conv2d(sizes[0], classes, 1)
         mixed = [*sizes[3:], *(b for _, b in rising[:2])]
         self.enter, self.leave = (
-            nn.ModuleList(ChannelNorm(b) if published else nn.Identity() for b in channels)
+            nn.ModuleList(
+                ChannelNorm(b, eps=1e-5) if published else nn.Identity() for b in channels
+            )
             for channels in (sizes[3:], mixed)
         )
         if published:

@@ -182,9 +182,9 @@ class Stage(nn.Module):
 class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over the channels of (B, C, h, w)."""
 
-    def __init__(self, dim: int) -> None:
-        # as SAM's neck has it
-        super().__init__(dim, eps=1e-6)
+    def __init__(self, dim: int, eps: float = 1e-6) -> None:
+        # the default is that of SAM's neck
+        super().__init__(dim, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise; the shape stays."""
