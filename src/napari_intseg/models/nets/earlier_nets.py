@@ -299,7 +299,7 @@ class RevolverNet(nn.Module):
     def __init__(self, width: int = 64, hidden: int = 4096) -> None:
         super().__init__()
         self.encoder = Vgg(3, width)
-        self.encoder.get_submodule("conv1_1").padding = CAFFE_PADDING
+        cast(nn.Conv2d, self.encoder.get_submodule("conv1_1")).padding = CAFFE_PADDING
         self.fc6 = nn.Conv2d(self.encoder.widths[4], hidden, 7)
         self.fc7 = nn.Conv2d(2 * hidden, 2 * hidden, 1)
         self.score = nn.Conv2d(2 * hidden, 1, 1)
