@@ -10,7 +10,7 @@ import torch
 from napari_intseg.cli.main import main
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.bundled import load_net
-from napari_intseg.models.networks import NETWORKS
+from napari_intseg.models.networks import NETWORKS, REVOLVER
 from napari_intseg.models.weights.recognise import PADDLE, RULES, converted, read_paddle, renamed
 
 SMALL = {"width": 4, "ocr_width": 4, "small": True}
@@ -121,7 +121,7 @@ def test_a_file_that_asks_for_more_than_arrays_is_refused(tmp_path, capsys):
 
 def test_rules_are_applied_in_order_and_an_empty_name_leaves_out():
     assert renamed({"a._mean": 1, "b": 2}, (*PADDLE, ("^b$", ""))) == {"a.running_mean": 1}
-    assert set(RULES) <= set(NETWORKS)
+    assert set(RULES) <= {*NETWORKS, REVOLVER.name}
 
 
 STEM = "encoder.stem.weight"
