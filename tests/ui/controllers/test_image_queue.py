@@ -242,6 +242,31 @@ def test_labels_that_could_not_be_gone_on_with_are_not_replaced(
     assert work.queue.items[0].state == "done"
 
 
+@pytest.mark.parametrize(
+    ("write", "why"),
+    [
+        (lambda path: path.write_bytes(b"II*\0 cut off"), "a_labels.tif"),
+        (lambda path: imsave(path, np.eye(60, 80, dtype=np.float32)), "file holds no labels"),
+    ],
+)
+def test_labels_that_cannot_be_read_are_told_and_stay_while_the_image_is_worked_on(
+    controller, work, folder, shown, settle, said, write, why
+):
+    write(folder / "a_labels.tif")
+    before = (folder / "a_labels.tif").read_bytes()
+    work.open(folder)
+    shown("a")
+    assert why in said.failures[-1]
+    click(controller, settle)
+    work.next()
+    assert "did not begin with it, so it is not replaced" in said.failures[-1]
+    assert (folder / "a_labels.tif").read_bytes() == before
+    (folder / "a_labels.tif").rename(folder / "others.npy")
+    work.next()
+    shown("b")
+    assert imread(folder / "a_labels.tif")[20, 20] == 1
+
+
 def test_labels_that_somebody_else_saved_meanwhile_are_not_replaced(
     controller, work, folder, shown, settle, said
 ):

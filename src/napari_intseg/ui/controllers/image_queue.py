@@ -382,16 +382,14 @@ class QueueWork:
         path = self.queue.labels_of(item)
         return None if path in self._unsaved else path
 
-    def _there(
-        self, item: QueueItem, outcome: Outcome[tuple[list[LayerData], LayerData | None]]
-    ) -> None:
+    def _there(self, item: QueueItem, outcome: Outcome["_Read"]) -> None:
         if self.queue is None or self.queue.current.path != item.path or self._layers:
             # another image was asked for meanwhile
             return
         if outcome.value is None:
             self._controller.signals.failed.emit(told(outcome.error))
             return
-        read, earlier = outcome.value
+        read, earlier, refused = outcome.value
         path = self.queue.labels_of(item)
         earlier = self._unsaved.get(path, earlier)
         self._replaces = _signature(path) if earlier is not None else None
@@ -408,6 +406,9 @@ class QueueWork:
         self._opened_at = self._clock()
         self._tell_where()
         self._controller.signals.changed.emit()
+        if refused is not None:
+            # the image is there without them, and `_is_of_others` keeps their file
+            self._controller.signals.failed.emit(told(refused))
         self._read_ahead()
 
     def _tell_where(self) -> None:
@@ -500,14 +501,30 @@ def _signature(path: Path) -> _Signature | None:
     return found.st_mtime_ns, found.st_size
 
 
+_Read = tuple[list[LayerData], LayerData | None, IntSegError | None]
+"""An image's layers, its labels of another day, and why these cannot be gone on with."""
+
+
 def _with_labels(
     path: Path | None, read: list[LayerData], _should_stop: Callable[[], bool] = lambda: False
-) -> tuple[list[LayerData], LayerData | None]:
-    """Return an image's layers with its labels of another day; None if there are none."""
+) -> _Read:
+    """Return an image's layers with its labels of another day, None if there are none.
+
+    Labels that cannot be read do not keep the image from being shown.
+    """
     if path is None or not path.exists():
-        return read, None
-    data, meta, _ = read_layers(str(path))[0]
-    return read, (np.asarray(data), meta, "labels")
+        return read, None, None
+    try:
+        data, meta, _ = read_layers(str(path))[0]
+        labels = np.asarray(data)
+        if labels.dtype.kind not in "bui":
+            raise DataError(
+                f"file holds no labels: expected whole numbers, got {labels.dtype} in "
+                f"{str(path)!r}. Move it away, or put the labels in its place."
+            )
+    except IntSegError as err:
+        return read, None, err
+    return read, (labels, meta, "labels"), None
 
 
 def _go_on(image_controller: ImageController, labels: Any) -> None:
