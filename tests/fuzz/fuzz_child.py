@@ -15,9 +15,8 @@ import numpy as np
 import fuzz_corpus
 from napari_intseg.errors import IntSegError
 from napari_intseg.evaluation.truth import IMAGE_SUFFIXES, MASK_SUFFIXES, read_image, read_labels
-from napari_intseg.io.dicom.seg import is_segmentation, read_segmentation
 from napari_intseg.io.hooks import get_reader, read_layers
-from napari_intseg.io.read import read_mask, read_raster, read_volume
+from napari_intseg.io.read import dicom_labels, read_mask, read_raster, read_volume
 
 SMALL_BYTES = 1 << 24
 MEMORY_BYTES = 3 << 30
@@ -49,12 +48,12 @@ def _evaluation(path: Path) -> None:
         read_image(path, (12, 10))
 
 
-def _segmentation(path: Path) -> None:
-    if is_segmentation(path):
-        read_segmentation(path, fuzz_corpus.VOLUME)
+def _names(path: Path) -> None:
+    if drawn := dicom_labels(path):
+        drawn.names(path)
 
 
-WAYS: tuple[Callable[[Path], None], ...] = (_layers, _volume, _mask, _evaluation, _segmentation)
+WAYS: tuple[Callable[[Path], None], ...] = (_layers, _volume, _mask, _evaluation, _names)
 
 
 def look(path: Path) -> tuple[str, str]:

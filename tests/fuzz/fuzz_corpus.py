@@ -133,9 +133,15 @@ def dicom_series(folder: Path, rng: np.random.Generator) -> Path:
     return folder / "series"
 
 
-def _dicom_seg(folder: Path, rng: np.random.Generator) -> Path:
-    write_labels(folder / "seg.dcm", labels(), read_volume(dicom_series(folder, rng)))
-    return folder / "seg.dcm"
+def _drawn(name: str) -> Callable[[Path, np.random.Generator], Path]:
+    """Labels as DICOM, in the folder of their series: contours have no grid of their own."""
+
+    def make(folder: Path, rng: np.random.Generator) -> Path:
+        path = dicom_series(folder, rng) / name
+        write_labels(path, labels(), read_volume(path.parent))
+        return path
+
+    return make
 
 
 def _marked(ending: str) -> Callable[[Path, np.random.Generator], Path]:
@@ -200,7 +206,8 @@ MAKERS: dict[str, Callable[[Path, np.random.Generator], Path]] = {
     "deflated.dcm": _dicom(DeflatedExplicitVRLittleEndian),
     "rle.dcm": _dicom(RLELossless),
     "series": dicom_series,
-    "seg.dcm": _dicom_seg,
+    "seg.dcm": _drawn("seg.dcm"),
+    "rtstruct.dcm": _drawn("rtstruct.dcm"),
     **{f"labels{e}": _marked(e) for e in (".png", ".tif", ".ome.tif", ".mha", ".nrrd", ".nii")},
     "s.seg.nrrd": _slicer,
     "table.nii": _label_table,

@@ -457,10 +457,11 @@ def check_initial(initial: "Array", path: Path) -> tuple[int, ...]:
 
 
 def names(args: argparse.Namespace, labels: Path | None) -> dict[int, str]:
-    """Return the names of objects: those of --name, else those of the DICOM-SEG they come from."""
-    from napari_intseg.io.dicom.seg import is_segmentation, segment_names
+    """Return the names of objects: those of --name, else those of the DICOM that they come from."""
+    from napari_intseg.io.read import dicom_labels
 
-    known = segment_names(labels) if labels is not None and is_segmentation(labels) else {}
+    drawn = None if labels is None else dicom_labels(labels)
+    known = {} if labels is None or drawn is None else drawn.names(labels)
     return {**known, **dict(args.name)}
 
 

@@ -582,7 +582,9 @@ def _name(raster: Raster) -> str:
     path = raster.source.path
     ending = ending_of(path)
     name = path.name
-    return name[: -len(ending)] if ending and name.lower().endswith(ending) else name
+    stem = name[: -len(ending)] if ending and name.lower().endswith(ending) else name
+    # an ending may be all there is of a name, such as rtstruct.dcm
+    return stem or name
 
 
 def _has_dicom(folder: Path) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from napari_intseg.core.files import finish
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError
-from napari_intseg.io.dicom.seg import is_segmentation, open_segmentation, read_segmentation
+from napari_intseg.io.dicom import rtstruct, seg
+from napari_intseg.io.dicom.reference import class_of
 from napari_intseg.io.dicom.series_reader import (
     Series,
     choose_series,
@@ -124,8 +125,8 @@ def read_volume(
     with suppress(OSError):
         finish(path.parent)
     if _holds_dicom(path):
-        if is_segmentation(path):
-            return _told(path, lambda: open_segmentation(path).volume(time))
+        if drawn := dicom_labels(path):
+            return _told(path, lambda: drawn.open(path).volume(time))
         return _told(
             path,
             lambda: read_dicom(path, time, series=series, resample=resample, anonymous=anonymous),
@@ -153,10 +154,42 @@ def read_raster(path: str | Path) -> Raster:
     """
     path = Path(path)
     if _holds_dicom(path):
-        if is_segmentation(path):
-            return _told(path, lambda: open_segmentation(path))
+        if drawn := dicom_labels(path):
+            return _told(path, lambda: drawn.open(path))
         return _told(path, lambda: series_raster(choose_series(path)))
     return _told(path, lambda: _open(path))
+
+
+class DicomLabels(NamedTuple):
+    """What reads a kind of DICOM file that holds labels.
+
+    Parameters
+    ----------
+    open : callable
+        Returns them on their image's grid, or on one of their own.
+    read : callable
+        Returns them on the grid of a given image.
+    names : callable
+        Returns what they are called.
+    """
+
+    open: Callable[[Path], Raster]
+    read: Callable[[Path, Volume], Array]
+    names: Callable[[Path], dict[int, str]]
+
+
+_SEG = DicomLabels(seg.open_segmentation, seg.read_segmentation, seg.segment_names)
+_DICOM_LABELS = {
+    **dict.fromkeys(seg.CLASSES, _SEG),
+    rtstruct.CLASS: DicomLabels(
+        rtstruct.open_structures, rtstruct.read_structures, rtstruct.structure_names
+    ),
+}
+
+
+def dicom_labels(path: Path) -> DicomLabels | None:
+    """Return what reads the labels of a DICOM-SEG or RT-STRUCT file; None of other files."""
+    return _DICOM_LABELS.get(class_of(path))
 
 
 def series_raster(
@@ -258,7 +291,7 @@ def read_mask(path: str | Path, like: Volume) -> Array:
     Parameters
     ----------
     path : path
-        Any file that `read_volume` reads, or DICOM-SEG.
+        Any file that `read_volume` reads; DICOM-SEG and RT-STRUCT included.
     like : Volume
         The image; the mask must have its pixels, if in another order of axes.
 
@@ -274,8 +307,8 @@ def read_mask(path: str | Path, like: Volume) -> Array:
     DataError
         If it holds no labels, or is on another grid than the image.
     """
-    if is_segmentation(Path(path)):
-        return read_segmentation(Path(path), like)
+    if drawn := dicom_labels(Path(path)):
+        return drawn.read(Path(path), like)
     mask = _read_indexed(Path(path))
     data = mask.data
     if mask.n_channels or data.dtype.kind not in "bui":

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.dicom.decoder import read_data_set
-from napari_intseg.io.dicom.header import PATIENT, DicomOrigin, quiet
+from napari_intseg.io.dicom.header import PATIENT, DicomOrigin, looks_like_dicom, quiet
 from napari_intseg.io.source import FileVolume
 
 _KEPT = (
@@ -24,6 +25,44 @@ _KEPT = (
     "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _EMPTY = (*PATIENT, "StudyDate", "StudyTime", "ReferringPhysicianName")
+
+NEAR = 0.05
+"""Part of a voxel by which a place may lie off: positions are written with few digits (not
+tuned)."""
+
+
+def class_of(path: Path) -> str:
+    """Return the SOP class of a DICOM file, which says what it holds; nothing of other files."""
+    if not path.is_file() or not looks_like_dicom(path):
+        return ""
+    try:
+        with quiet():
+            return str(read_data_set(path, ["SOPClassUID"]).get("SOPClassUID", ""))
+    except Exception:
+        # damaged: the reader that is tried next reports it
+        return ""
+
+
+def planes_to_lps(like: Volume) -> FloatMatrix:
+    """Return index ``(row, col, 1)`` on each plane to LPS millimetres, (planes, 3, 3)."""
+    origin = like.source.dicom if isinstance(like, FileVolume) else None
+    count = like.shape[0] if like.ndim == 3 else 1
+    if origin is not None:
+        return np.stack([origin.plane_to_lps(plane, like.affine) for plane in range(count)])
+    return np.stack([
+        np.column_stack([like.affine[:3, 1:3], like.affine[:3] @ (plane, 0, 0, 1)])
+        for plane in range(count)
+    ])  # fmt: skip
+
+
+def tell_overlap(labels: set[int], path: Path) -> None:
+    """Warn that objects of a file overlap, of which labels hold one at each place."""
+    if labels:
+        warnings.warn(
+            f"segments overlap in {str(path)!r}: where they do, labels hold one of them, and "
+            f"{', '.join(map(str, sorted(labels)))} lost pixels to a segment with a higher number",
+            stacklevel=3,
+        )
 
 
 def origin_of(like: Volume) -> DicomOrigin:

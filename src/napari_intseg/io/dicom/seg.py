@@ -1,6 +1,5 @@
 """DICOM-SEG, read and written."""
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
@@ -15,14 +14,17 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError, MissingExtraError
 from napari_intseg.io.dicom.decoder import numbers, read_data_set, several
-from napari_intseg.io.dicom.header import DicomOrigin, looks_like_dicom, quiet
+from napari_intseg.io.dicom.header import DicomOrigin, quiet
 from napari_intseg.io.dicom.reference import (
+    NEAR,
     check_labels,
     colour_of,
     long_string,
     names_of,
     origin_of,
+    planes_to_lps,
     read_sources,
+    tell_overlap,
 )
 from napari_intseg.io.dicom.series_reader import list_series, read_series
 from napari_intseg.io.raster import Raster, hex_colour
@@ -245,27 +247,15 @@ def _placing(origin: DicomOrigin, like: Volume) -> dict[str, Any]:
     }
 
 
-_BINARY, _LABELMAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
+_LABELMAP = "1.2.840.10008.5.1.4.1.1.66.7"
+CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", _LABELMAP)
+"""SOP classes of segmentations: binary and fractional ones, and label maps."""
+
 _OURS = "label "
 # the largest label that we write: 32 bits without a sign
 _LARGEST = (1 << 32) - 1
 # planes of a grid that few frames lie on: a whole body has some 2,000
 _MOST_PLANES = 1 << 13
-# part of a voxel by which a corner may lie off: positions are written with few digits (not tuned)
-_NEAR = 0.05
-
-
-def is_segmentation(path: Path) -> bool:
-    """Return whether a file is a DICOM segmentation."""
-    if not path.is_file() or not looks_like_dicom(path):
-        return False
-    try:
-        with quiet():
-            data = read_data_set(path, ["SOPClassUID"])
-            return data.get("SOPClassUID") in (_BINARY, _LABELMAP)
-    except Exception:
-        # damaged: the reader that is tried next reports it
-        return False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -342,7 +332,7 @@ class _Segments:
                 continue
             lost |= set(np.unique(out[plane][frame]).tolist())
             out[plane][frame] = self.labels.get(number, number)
-        _tell_overlap(lost - {0}, self.path)
+        tell_overlap(lost - {0}, self.path)
         return out
 
 
@@ -462,7 +452,7 @@ def _own_grid(segments: _Segments) -> tuple[list[int], FloatMatrix | None]:
     normal /= np.linalg.norm(normal)
     heights = found[:, 0] @ normal
     first, heights = found[np.argmin(heights)], heights - heights.min()
-    near = _NEAR * float(max(np.linalg.norm(along_col), np.linalg.norm(along_row)))
+    near = NEAR * float(max(np.linalg.norm(along_col), np.linalg.norm(along_row)))
     step = _step_mm(heights, near, segments)
     planes = np.rint(heights / step).astype(int)
     last = int(planes.max())
@@ -471,7 +461,7 @@ def _own_grid(segments: _Segments) -> tuple[list[int], FloatMatrix | None]:
     far = found[int(np.argmax(planes))]
     along_plane = (far[0] - first[0]) / last if last else normal * step
     off = found - (first + (planes[:, np.newaxis] * along_plane)[:, np.newaxis])
-    if np.abs(off).max() > max(near, _NEAR * step):
+    if np.abs(off).max() > max(near, NEAR * step):
         raise _no_grid(path, "planes that are turned, shifted or at unequal distances")
     affine = np.eye(4)
     affine[:3] = np.column_stack([along_plane, along_row, along_col, first[0]])
@@ -488,7 +478,7 @@ def _step_mm(heights: FloatMatrix, near: float, segments: _Segments) -> float:
     step = float(gaps.sum() / np.rint(gaps / gaps.min()).sum())
     # every second plane may be empty: the file knows
     parts = step / segments.apart_mm if segments.apart_mm else 1.0
-    near_whole = parts > 1 and abs(parts - round(parts)) < _NEAR
+    near_whole = parts > 1 and abs(parts - round(parts)) < NEAR
     return step / round(parts) if near_whole else step
 
 
@@ -497,15 +487,6 @@ def _no_grid(path: Path, got: str) -> FileError:
         f"segmentation has no grid of its own: expected planes at equal distances, got {got} in "
         f"{str(path)!r}. Put it into the folder of its image, or start from it on that (--init)."
     )
-
-
-def _tell_overlap(labels: set[int], path: Path) -> None:
-    if labels:
-        warnings.warn(
-            f"segments overlap in {str(path)!r}: where they do, labels hold one of them, and "
-            f"{', '.join(map(str, sorted(labels)))} lost pixels to a segment with a higher number",
-            stacklevel=3,
-        )
 
 
 def segment_names(path: Path) -> dict[int, str]:
@@ -578,16 +559,7 @@ def _corners(like: Volume) -> FloatMatrix:
     """Return three corners of each plane of the image, (planes, 3, 3), LPS mm."""
     rows, cols = like.shape[-2:]
     wanted = np.array([[0, 0, 1], [0, cols - 1, 1], [rows - 1, 0, 1]], float)
-    origin = like.source.dicom if isinstance(like, FileVolume) else None
-    count = like.shape[0] if like.ndim == 3 else 1
-    out = []
-    for plane in range(count):
-        if origin is not None:
-            to_lps = origin.plane_to_lps(plane, like.affine)
-        else:
-            to_lps = np.column_stack([like.affine[:3, 1:3], like.affine[:3] @ (plane, 0, 0, 1)])
-        out.append(wanted @ to_lps.T)
-    return np.stack(out)
+    return np.stack([wanted @ to_lps.T for to_lps in planes_to_lps(like)])
 
 
 def _nearest(corners: FloatMatrix, corner: FloatMatrix | None, like: Volume, path: Path) -> int:
@@ -599,7 +571,7 @@ def _nearest(corners: FloatMatrix, corner: FloatMatrix | None, like: Volume, pat
         # mirrored frame shares one corner with the plane
         far = np.abs(corners - corner).max(axis=(1, 2))
         plane = int(np.argmin(far))
-        if far[plane] <= _NEAR * max(like.spacing):
+        if far[plane] <= NEAR * max(like.spacing):
             return plane
     at = "nowhere" if corner is None else str(corner[0].round(2).tolist())
     raise DataError(

@@ -274,8 +274,7 @@ def list_series(
     if path.is_file() and not found:
         raise FileError(
             f"file holds no image: expected DICOM with rows and columns, got {str(path)!r}. "
-            "Name an image, a folder of slices, or a segmentation (DICOM-SEG); structure sets "
-            "(RT-STRUCT) are written, not read."
+            "Name an image, a folder of slices, or labels (DICOM-SEG, RT-STRUCT)."
         )
     if damaged:
         _warn(f"{len(damaged)} files cannot be read, such as {damaged[0][0].name!r}")
